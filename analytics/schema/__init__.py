@@ -1,0 +1,24 @@
+"""What is public about the data, and nowhere else: tables, columns, bounds, domains, bins, privacy units.
+
+Rooms: numbers (exact decimals), columns (the kinds), tables (Table and Schema), reading (all mistakes at
+       once).
+"""
+
+from analytics.schema.columns import (
+    BooleanColumn,
+    CategoricalColumn,
+    Column,
+    IdentifierColumn,
+    NumericColumn,
+)
+from analytics.schema.tables import Schema, Table
+
+__all__ = [
+    "BooleanColumn",
+    "CategoricalColumn",
+    "Column",
+    "IdentifierColumn",
+    "NumericColumn",
+    "Schema",
+    "Table",
+]

@@ -1,0 +1,175 @@
+"""The port: a site's clean table, asked by plans.
+
+Floor:    analytics.sources, the highest.
+Shapes:   ``local_figures`` gives ``(n_figures,)`` int64, clamped, neither weighted nor noisy.
+Promise:  one scan a plan; questions run side by side, each on its own cursor; a time limit ends one without
+          touching the others. No error carries a value: DuckDB's texts stay here.
+Not here: weight, noise and shares (release).
+Source:   ours.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from analytics.errors import LocalTimeoutError, ReleaseRefusedError, SchemaMismatchError, SourceFailedError
+from analytics.sources.database import RAW, connect, load, shut
+from analytics.sources.ingest import ingest
+from analytics.sources.spec import DEFAULT_VIEW, SourceSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from analytics.plan import Plan
+    from analytics.schema import Table
+    from analytics.sources.report import IngestReport
+
+
+class Source:
+    """One table of one site, clean and shut off; thread-safe."""
+
+    def __init__(self, *, connection: duckdb.DuckDBPyConnection, table: Table, report: IngestReport) -> None:
+        self.table, self.report = table, report
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Source(table={self.table.name!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def local_figures(self, plan: Plan, limit_s: float | None = None) -> npt.NDArray[np.int64]:
+        """Run a plan's local statement over this site's rows.
+
+        Sees: the site alone.
+
+        Args:
+            plan: the plan, derived by this site itself.
+            limit_s: seconds after which it is stopped; None: never.
+
+        Returns:
+            The site's figures, shape ``(n_figures,)``: 0 for groups without rows, each clamped to its public
+            bound.
+
+        Raises:
+            LocalTimeoutError: not done in time.
+            ReleaseRefusedError: an exact plan at a site with more rows than rows_max.
+            SourceFailedError: the database failed.
+        """
+        if plan.mode == "exact" and not self.report.exact_allowed:
+            raise ReleaseRefusedError(rule="rows_max", reason="this site's table is beyond its declared size")
+        figures = [0] * plan.n_figures
+        for group, *values in self._rows(plan.local_sql, limit_s):
+            for block, value in enumerate(values):
+                figures[block * plan.n_groups + group] = value
+        clamped = [max(-limit, min(limit, value)) for value, limit in zip(figures, plan.clamps, strict=True)]
+        return np.array(clamped, dtype=np.int64)
+
+    def close(self) -> None:
+        """Forget the rows."""
+        with self._lock:
+            self._connection.close()
+
+    def _rows(self, statement: str, limit_s: float | None) -> list[tuple[int, ...]]:
+        try:
+            with self._lock:
+                cursor = self._connection.cursor()
+            with cursor, _deadline(cursor, limit_s):
+                return cursor.execute(statement).fetchall()
+        except duckdb.InterruptException:
+            raise LocalTimeoutError(limit_s=limit_s or 0.0) from None
+        except duckdb.Error as error:
+            raise SourceFailedError(source=self.report.source, kind=type(error).__name__) from None
+
+
+@contextmanager
+def _deadline(cursor: duckdb.DuckDBPyConnection, limit_s: float | None) -> Iterator[None]:
+    """Interrupt the cursor's statement when time is up; the timer is gone before the cursor is."""
+    if limit_s is None:
+        yield
+        return
+    timer = threading.Timer(limit_s, cursor.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def open_source(spec: SourceSpec, table: Table, *, site_key: bytes, threads: int | None = None) -> Source:
+    """Load, clean and shut off a site's file.
+
+    Sees: the site alone.
+
+    Args:
+        spec: the site's source.
+        table: the schema's table.
+        site_key: the site's secret, 16 to 64 bytes, that chooses which rows of a unit stay.
+        threads: threads for its queries; None leaves DuckDB's choice.
+
+    Returns:
+        The source; its ``report`` is for the site's administrator.
+
+    Raises:
+        SchemaMismatchError: the file or a column is not as it should be.
+    """
+    connection = connect(threads)
+    try:
+        load(connection, spec)
+        source = _finished(connection, table, spec.view, spec.name, site_key)
+        connection.execute(f"DROP TABLE {RAW}")
+    except SchemaMismatchError:
+        connection.close()
+        raise
+    return source
+
+
+def open_frame(
+    frame: pd.DataFrame, table: Table, *, site_key: bytes, view: str = DEFAULT_VIEW, name: str = "frame"
+) -> Source:
+    """Clean and shut off a pandas frame; for sites that are threads of one process.
+
+    Args:
+        frame: the rows.
+        table: the schema's table.
+        site_key: as for ``open_source``.
+        view: one SELECT over ``source``.
+        name: what messages call it.
+
+    Returns:
+        The source.
+
+    Raises:
+        SchemaMismatchError: a column is not as it should be.
+    """
+    connection = connect(None)
+    try:
+        connection.register(RAW, frame)
+        source = _finished(connection, table, view, name, site_key)
+        connection.unregister(RAW)
+    except SchemaMismatchError:
+        connection.close()
+        raise
+    return source
+
+
+def _finished(
+    connection: duckdb.DuckDBPyConnection, table: Table, view: str, name: str, site_key: bytes
+) -> Source:
+    shut(connection)
+    report = ingest(connection, table=table, view=view, source=name, site_key=site_key)
+    return Source(connection=connection, table=table, report=report)

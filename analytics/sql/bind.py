@@ -1,0 +1,255 @@
+"""The whole SELECT: names to columns, aggregates to arguments, GROUP BY to public groups.
+
+Floor:    analytics.sql above scalars and parse.
+Promise:  a bound question needs nothing of its text; its groups come from the schema alone, so that no row
+          can show itself by inventing a group.
+Not here: the rules of private and exact mode (planning).
+Source:   ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from analytics.errors import PlanRejectedError
+from analytics.schema import IdentifierColumn, Schema
+from analytics.sql.grouping import Item, group_key, is_name, ordinal
+from analytics.sql.parse import parse
+from analytics.sql.query import (
+    Aggregate,
+    AggregateOutput,
+    BoundQuery,
+    Clause,
+    GroupKey,
+    KeyOutput,
+    OrderItem,
+)
+from analytics.sql.scalars import (
+    AGGREGATES,
+    bind_condition,
+    bind_numeric,
+    bind_value,
+    countable,
+    refuse_extras,
+)
+from analytics.sql.scope import Scope
+from analytics.sql.text import QuestionText
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analytics.sql.numeric import Numeric
+
+MAX_GROUPS = 10_000
+MAX_OUTPUTS = 200
+_MAX_LIMIT = 1_000_000
+
+
+def bind(text: str, schema: Schema) -> BoundQuery:
+    """Bind a question to a schema.
+
+    Sees: nobody's data; runs at the analyst and, from the same text, at every site.
+
+    Args:
+        text: one SELECT over one table.
+        schema: the consortium's schema.
+
+    Returns:
+        The bound question.
+
+    Raises:
+        PlanRejectedError: with the place of the first thing that cannot be asked.
+    """
+    question = QuestionText.read(text)
+    try:
+        return _bind(question, schema)
+    except RecursionError as error:
+        raise PlanRejectedError(position="1:1", reason="nested too deeply") from error
+
+
+def _bind(question: QuestionText, schema: Schema) -> BoundQuery:
+    tree = parse(question)
+    scope = _scope(question, tree, schema)
+    items = _items(scope, tree)
+    groups = _groups(scope, tree, items)
+    outputs = tuple(_output(scope, item, name, groups) for item, name in items)
+    if not any(isinstance(output, AggregateOutput) for output in outputs):
+        hint = "add COUNT(*) or another aggregate"
+        raise scope.refusal(tree.expressions[0], "nothing is computed here", hint)
+    _check_names(scope, tree, [output.name for output in outputs])
+    where = tree.args.get("where")
+    scope.clause = Clause.WHERE
+    condition = None if where is None else bind_condition(scope, where.this)
+    return BoundQuery(
+        text=question.text,
+        table=scope.table,
+        outputs=outputs,
+        where=condition,
+        groups=groups,
+        order=_order(scope, tree, items),
+        limit=_limit(scope, tree),
+        uses=tuple(scope.uses),
+        exact_objections=tuple(scope.objections),
+    )
+
+
+def _scope(question: QuestionText, tree: exp.Select, schema: Schema) -> Scope:
+    source = tree.args["from_"].this
+    table = schema.table(source.name)
+    if table is None:
+        known = ", ".join(schema.tables)
+        raise question.refusal(source, f"unknown table {source.name[:80]}", f"there is {known}")
+    return Scope(question=question, table=table, alias=source.alias or source.name)
+
+
+def _items(scope: Scope, tree: exp.Select) -> list[Item]:
+    """Each SELECT item without its alias, and the name it will have."""
+    if len(tree.expressions) > MAX_OUTPUTS:
+        raise scope.refusal(tree.expressions[MAX_OUTPUTS], f"at most {MAX_OUTPUTS} columns can be asked")
+    texts = scope.question.select_items()
+    items = []
+    for node, text in zip(tree.expressions, texts, strict=True):
+        bare = node.this if isinstance(node, exp.Alias) else node
+        while isinstance(bare, exp.Paren):
+            bare = bare.this
+        name = node.alias if isinstance(node, exp.Alias) else bare.name if is_name(bare) else text
+        items.append((bare, name[:200]))
+    return items
+
+
+def _check_names(scope: Scope, tree: exp.Select, names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for node, name in zip(tree.expressions, names, strict=True):
+        if name.lower() in seen:
+            raise scope.refusal(node, f"two columns are called {name}", "give one of them an alias")
+        seen.add(name.lower())
+
+
+def _output(
+    scope: Scope, node: exp.Expr, name: str, groups: tuple[GroupKey, ...]
+) -> KeyOutput | AggregateOutput:
+    scope.clause = Clause.AGGREGATE
+    if isinstance(node, exp.Column) and is_name(node):
+        return _key_output(scope, node, name, groups)
+    position = scope.question.position(node)
+    if type(node) in {*AGGREGATES, exp.Count}:
+        refuse_extras(scope, node, frozenset({"this", "expressions", "big_int"}))
+    if isinstance(node, exp.Count):
+        aggregate, argument = _count(scope, node)
+        return AggregateOutput(name=name, aggregate=aggregate, argument=argument, position=position)
+    known = AGGREGATES.get(type(node))
+    if known is None:
+        raise _no_output(scope, node)
+    if isinstance(node.this, exp.Distinct):
+        raise scope.refusal(node, "DISTINCT is only for counting privacy units")
+    argument = bind_numeric(scope, node.this)
+    if argument.constant is not None:
+        scope.object_in_exact(node, "an aggregate of a constant")
+    return AggregateOutput(name=name, aggregate=known, argument=argument, position=position)
+
+
+def _key_output(scope: Scope, node: exp.Column, name: str, groups: tuple[GroupKey, ...]) -> KeyOutput:
+    column = scope.resolve(node)
+    for number, key in enumerate(groups):
+        if key.column == column:
+            return KeyOutput(name=name, key=number)
+    raise scope.refusal(node, f"{column.name} is neither in GROUP BY nor inside an aggregate")
+
+
+def _no_output(scope: Scope, node: exp.Expr) -> PlanRejectedError:
+    """The refusal of what is no aggregate, by the name of the innermost thing that is not understood."""
+    aggregates = [found for found in node.find_all(exp.AggFunc) if type(found) in {*AGGREGATES, exp.Count}]
+    if aggregates and not isinstance(node, exp.Window | exp.Filter):
+        hint = "ask for the aggregates as columns and compute with the answer"
+        return scope.refusal(node, "arithmetic over aggregates is not supported", hint)
+    bind_value(scope, node)
+    return scope.refusal(node, "a column of the answer is a group key or an aggregate")
+
+
+def _count(scope: Scope, node: exp.Count) -> tuple[Aggregate, Numeric | None]:
+    if node.expressions or node.this is None:
+        raise scope.refusal(node, "COUNT takes one argument", "COUNT(*)")
+    if isinstance(node.this, exp.Star):
+        return Aggregate.COUNT_ROWS, None
+    if isinstance(node.this, exp.Distinct):
+        _check_distinct(scope, node.this)
+        return Aggregate.COUNT_UNITS, None
+    if isinstance(node.this, exp.Column) and isinstance(scope.table.column(node.this.name), IdentifierColumn):
+        raise scope.refusal(node, "the privacy unit is counted with COUNT(DISTINCT ...)")
+    argument = countable(scope, node.this)
+    return (Aggregate.COUNT_ROWS, None) if argument.constant is not None else (Aggregate.COUNT, argument)
+
+
+def _check_distinct(scope: Scope, node: exp.Distinct) -> None:
+    only = node.expressions[0] if len(node.expressions) == 1 else None
+    if not isinstance(only, exp.Column) or not is_name(only):
+        raise scope.refusal(node, "COUNT(DISTINCT ...) takes the privacy unit's column")
+    if not isinstance(scope.resolve(only), IdentifierColumn):
+        hint = f"the privacy unit is {scope.table.privacy_unit}"
+        raise scope.refusal(node, "only privacy units can be counted with DISTINCT", hint)
+
+
+def _groups(scope: Scope, tree: exp.Select, items: Sequence[Item]) -> tuple[GroupKey, ...]:
+    group = tree.args.get("group")
+    if group is None:
+        return ()
+    extra = [key for key, value in group.args.items() if value and key != "expressions"]
+    if extra:
+        raise scope.refusal(group, f"GROUP BY {extra[0].upper()} is not supported", "name the columns")
+    scope.clause = Clause.GROUP_BY
+    keys: list[GroupKey] = []
+    count = 1
+    for node in group.expressions:
+        key = group_key(scope, node, items)
+        if key in keys:
+            raise scope.refusal(node, f"{key.column.name} is in GROUP BY twice")
+        keys.append(key)
+        count *= len(key.labels)
+        if count > MAX_GROUPS:
+            raise scope.refusal(node, f"more than {MAX_GROUPS} groups")
+    return tuple(keys)
+
+
+def _order(scope: Scope, tree: exp.Select, items: Sequence[Item]) -> tuple[OrderItem, ...]:
+    order = tree.args.get("order")
+    if order is None:
+        return ()
+    found = []
+    for ordered in order.expressions:
+        extra = [
+            key for key, value in ordered.args.items() if value and key not in {"this", "desc", "nulls_first"}
+        ]
+        if not isinstance(ordered, exp.Ordered) or extra:
+            raise scope.refusal(ordered, "this way of sorting is not supported")
+        found.append(
+            OrderItem(
+                output=_order_target(scope, ordered.this, items),
+                descending=bool(ordered.args.get("desc")),
+                nulls_first=bool(ordered.args.get("nulls_first")),
+            )
+        )
+    return tuple(found)
+
+
+def _order_target(scope: Scope, node: exp.Expr, items: Sequence[Item]) -> int:
+    if isinstance(node, exp.Literal) and not node.is_string:
+        return ordinal(scope, node, len(items))
+    for number, (item, name) in enumerate(items):
+        by_name = isinstance(node, exp.Column) and not node.table and node.name.lower() == name.lower()
+        if by_name or node == item:
+            return number
+    hint = "by name, number or the same expression"
+    raise scope.refusal(node, "ORDER BY takes columns of the answer", hint)
+
+
+def _limit(scope: Scope, tree: exp.Select) -> int | None:
+    limit = tree.args.get("limit")
+    if limit is None:
+        return None
+    value = limit.expression
+    plain = isinstance(limit, exp.Limit) and not limit.args.get("limit_options")
+    if not plain or not isinstance(value, exp.Literal) or not str(value.this).isdecimal():
+        raise scope.refusal(limit, "LIMIT takes a whole number")
+    return min(int(value.this), _MAX_LIMIT)

@@ -1,0 +1,119 @@
+"""Categories: whatever is asked of one is decided over its public domain, before any data is seen.
+
+Floor:    analytics.sql above scope, below scalars.
+Terms:    a category is a column with a declared domain, stored as positions in it.
+Source:   ours; LIKE as in SQL, texts ordered by code points.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, TypeVar
+
+from analytics.sql.expressions import ColumnIndex, Member
+from analytics.sql.numeric import Numeric
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlglot import exp
+
+    from analytics.schema import CategoricalColumn
+    from analytics.sql.scope import Scope
+
+T = TypeVar("T", str, Fraction)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
+    """A categorical column as a value."""
+
+    column: CategoricalColumn
+
+    @property
+    def code(self) -> ColumnIndex:
+        """The column as positions in its domain."""
+        return ColumnIndex(name=self.column.name, lower=0, upper=len(self.column.domain) - 1)
+
+    @property
+    def holds_texts(self) -> bool:
+        """Whether the domain is of texts; otherwise of integers."""
+        return isinstance(self.column.domain[0], str)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A text constant of the question."""
+
+    value: str
+
+
+def category_compared(
+    scope: Scope, node: exp.Expr, operator: str, category: Category, other: object
+) -> Member:
+    """``category operator constant``.
+
+    Args:
+        scope: the question's scope.
+        node: the comparison, for its place.
+        operator: one of ``< <= > >= = <>``.
+        category: the left side.
+        other: the right side; a constant of the domain's kind.
+
+    Returns:
+        The positions of the domain that compare so.
+
+    Raises:
+        PlanRejectedError: not a constant of that kind, or equal to no value of the domain.
+    """
+    if category.holds_texts and isinstance(other, Text):
+        places = _matching(operator, [str(value) for value in category.column.domain], other.value)
+    elif not category.holds_texts and isinstance(other, Numeric) and other.constant is not None:
+        places = _matching(operator, [Fraction(value) for value in category.column.domain], other.constant)
+    else:
+        kind = "texts" if category.holds_texts else "whole numbers"
+        name = category.column.name
+        raise scope.refusal(node, f"{name} holds {kind}: compare it with a constant of that kind")
+    if (operator == "=" and not places) or (operator == "<>" and len(places) == len(category.column.domain)):
+        raise scope.refusal(node, f"this value is not in the domain of {category.column.name}")
+    return Member(argument=category.code, codes=places)
+
+
+def category_like(scope: Scope, node: exp.Expr, value: object, pattern: object) -> Member:
+    """``category LIKE pattern``.
+
+    Args:
+        scope: the question's scope.
+        node: the condition, for its place.
+        value: the left side; a category of texts.
+        pattern: the right side; a text with ``%`` and ``_``.
+
+    Returns:
+        The positions of the domain that match.
+
+    Raises:
+        PlanRejectedError: not a category of texts, or not a text.
+    """
+    if not isinstance(value, Category) or not value.holds_texts:
+        raise scope.refusal(node, "LIKE needs a categorical column of texts")
+    if not isinstance(pattern, Text):
+        raise scope.refusal(node, "LIKE needs a text as its pattern")
+    signs = [{"%": ".*", "_": "."}.get(sign, re.escape(sign)) for sign in pattern.value]
+    matcher = re.compile("".join(signs), re.DOTALL)
+    domain = [str(text) for text in value.column.domain]
+    places = tuple(place for place, text in enumerate(domain) if matcher.fullmatch(text))
+    return Member(argument=value.code, codes=places)
+
+
+def _matching(operator: str, domain: list[T], wanted: T) -> tuple[int, ...]:
+    tests: dict[str, Callable[[T], bool]] = {
+        "=": lambda value: value == wanted,
+        "<>": lambda value: value != wanted,
+        "<": lambda value: value < wanted,
+        "<=": lambda value: value <= wanted,
+        ">": lambda value: value > wanted,
+        ">=": lambda value: value >= wanted,
+    }
+    return tuple(place for place, value in enumerate(domain) if tests[operator](value))

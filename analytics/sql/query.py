@@ -1,0 +1,163 @@
+"""What binding yields: a question in the schema's terms, with nothing of its text but names and places.
+
+Floor:    analytics.sql beside numeric; pure data.
+Promise:  frozen; equal questions over equal schemas bind to equal values.
+Source:   ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn, Table
+
+if TYPE_CHECKING:
+    from analytics.sql.expressions import Condition
+    from analytics.sql.numeric import Numeric
+
+GroupColumn = NumericColumn | CategoricalColumn | BooleanColumn
+
+
+class Aggregate(StrEnum):
+    """The aggregates that can be asked."""
+
+    COUNT_ROWS = "count_rows"
+    COUNT = "count"
+    COUNT_UNITS = "count_units"
+    SUM = "sum"
+    MEAN = "mean"
+    VARIANCE_SAMPLE = "variance_sample"
+    VARIANCE_POPULATION = "variance_population"
+    DEVIATION_SAMPLE = "deviation_sample"
+    DEVIATION_POPULATION = "deviation_population"
+
+
+class Clause(StrEnum):
+    """Where in the question a column is used."""
+
+    AGGREGATE = "an aggregate"
+    WHERE = "WHERE"
+    GROUP_BY = "GROUP BY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupKey:
+    """One column of GROUP BY with its public groups.
+
+    Attributes:
+        column: the column.
+        labels: what each group is called, in group order; None is the NULL group, always last.
+    """
+
+    column: GroupColumn
+    labels: tuple[str | int | bool | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyOutput:
+    """A SELECT column that repeats a group key.
+
+    Attributes:
+        name: the column's name in the answer.
+        key: which of the group keys.
+    """
+
+    name: str
+    key: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AggregateOutput:
+    """A SELECT column that is an aggregate.
+
+    Attributes:
+        name: the column's name in the answer.
+        aggregate: which.
+        argument: what is aggregated; None for COUNT(*) and for counting units.
+        position: its place in the text.
+    """
+
+    name: str
+    aggregate: Aggregate
+    argument: Numeric | None
+    position: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderItem:
+    """One sorting key of the finished answer.
+
+    Attributes:
+        output: index of a SELECT column.
+        descending: largest first.
+        nulls_first: where NA goes.
+    """
+
+    output: int
+    descending: bool
+    nulls_first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One mention of a column.
+
+    Attributes:
+        column: its name in the schema.
+        clause: where.
+        position: its place in the text.
+    """
+
+    column: str
+    clause: Clause
+    position: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objection:
+    """Something that an exact answer may not hold.
+
+    Attributes:
+        position: its place in the text.
+        reason: what it is.
+    """
+
+    position: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundQuery:
+    """A question in the schema's terms.
+
+    Attributes:
+        text: the question as asked; shown, never run.
+        table: the table asked.
+        outputs: the SELECT's columns.
+        where: the filter, or None.
+        groups: GROUP BY, in order; empty for one row.
+        order: how the finished answer is sorted.
+        limit: rows of the finished answer, or None.
+        uses: every mention of a column.
+        exact_objections: what forbids this question in exact mode by its form.
+    """
+
+    text: str
+    table: Table
+    outputs: tuple[KeyOutput | AggregateOutput, ...]
+    where: Condition | None
+    groups: tuple[GroupKey, ...]
+    order: tuple[OrderItem, ...]
+    limit: int | None
+    uses: tuple[Use, ...]
+    exact_objections: tuple[Objection, ...]
+
+    @property
+    def n_groups(self) -> int:
+        """Number of rows of the unsorted answer: the product of all keys' groups."""
+        count = 1
+        for key in self.groups:
+            count *= len(key.labels)
+        return count

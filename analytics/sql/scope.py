@@ -1,0 +1,94 @@
+"""What one question can see: its table, its text, and a record of what it touched.
+
+Floor:    analytics.sql above query.
+Promise:  every mention of a column is recorded with its clause and place, so that the rules of both modes can
+          be checked later without the text.
+Source:   ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from analytics.schema import Column, IdentifierColumn, Table
+from analytics.sql.query import Clause, Objection, Use
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlglot import exp
+
+    from analytics.errors import PlanRejectedError
+    from analytics.sql.text import QuestionText
+
+_MAX_DEPTH = 100
+
+
+class Scope:
+    """The table, the text and the record of uses while one question is bound."""
+
+    def __init__(self, *, question: QuestionText, table: Table, alias: str) -> None:
+        self.question, self.table, self.alias = question, table, alias
+        self.clause = Clause.AGGREGATE
+        self.uses: list[Use] = []
+        self.objections: list[Objection] = []
+        self._depth = 0
+
+    def refusal(self, node: exp.Expr, reason: str, hint: str = "") -> PlanRejectedError:
+        """The error that refuses a node by name and place; for the caller to raise."""
+        return self.question.refusal(node, reason, hint)
+
+    @contextmanager
+    def deeper(self, node: exp.Expr) -> Iterator[None]:
+        """Go one level down the tree; bounded, so that no later walk over it can overflow the stack.
+
+        Raises:
+            PlanRejectedError: more than 100 levels.
+        """
+        if self._depth >= _MAX_DEPTH:
+            raise self.refusal(node, f"nested more than {_MAX_DEPTH} levels deep")
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def object_in_exact(self, node: exp.Expr, reason: str) -> None:
+        """Note that the node's form is not for exact answers."""
+        self.objections.append(Objection(position=self.question.position(node), reason=reason))
+
+    def resolve(self, node: exp.Column) -> Column:
+        """The schema's column of a name; does not record a use.
+
+        Raises:
+            PlanRejectedError: another table's, or unknown.
+        """
+        qualifier = node.table
+        if node.args.get("db") or (qualifier and qualifier.lower() != self.alias.lower()):
+            raise self.refusal(node, f"unknown table {qualifier[:80]}")
+        column = self.table.column(node.name)
+        if column is None:
+            near = difflib.get_close_matches(node.name, list(self.table.columns), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"{self.table.name} has no such column"
+            raise self.refusal(node, f"unknown column {node.name[:80]}", hint)
+        return column
+
+    def use(self, node: exp.Column) -> Column:
+        """The schema's column of a name, recorded as used in the present clause.
+
+        Raises:
+            PlanRejectedError: unknown, or the privacy unit, which can only be counted.
+        """
+        column = self.resolve(node)
+        if isinstance(column, IdentifierColumn):
+            raise self.refusal(
+                node, f"{column.name} is the privacy unit: it can only be counted", "COUNT(DISTINCT ...)"
+            )
+        self.record(node, column)
+        return column
+
+    def record(self, node: exp.Expr, column: Column) -> None:
+        """Record a use of a column in the present clause."""
+        self.uses.append(Use(column=column.name, clause=self.clause, position=self.question.position(node)))

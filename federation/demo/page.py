@@ -1,0 +1,65 @@
+"""The demo's HTML page: one self-contained file, readable on paper.
+
+Floor:    federation.demo.page.
+Promise:  every value is escaped; the file loads nothing from anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One question and its answer, or its refusal."""
+
+    title: str
+    sql: str = ""
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    pictures: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    text: str = ""
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """All that the page shows."""
+
+    lead: str
+    terms: str
+    sites: Sequence[dict[str, str]]
+    sections: Sequence[Section] = field(default_factory=tuple)
+
+
+def render(page: Page) -> str:
+    """The page as HTML.
+
+    Args:
+        page: what it shows; pictures are SVG made by ``federation.demo.pictures``, all else is escaped.
+
+    Returns:
+        A complete document.
+    """
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    template = environment.from_string(files("federation.demo").joinpath("page.html.j2").read_text("utf-8"))
+    sections = [
+        {
+            "title": section.title,
+            "sql": section.sql,
+            "columns": section.columns,
+            "rows": section.rows,
+            "pictures": [Markup(picture) for picture in section.pictures],  # noqa: S704 - our own SVG, its texts escaped
+            "notes": section.notes,
+            "text": section.text,
+            "refusal": section.refusal,
+        }
+        for section in page.sections
+    ]
+    return template.render(lead=page.lead, terms=page.terms, sites=page.sites, sections=sections)

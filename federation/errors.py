@@ -1,0 +1,80 @@
+"""What can go wrong between sites, each error by whose fault it is.
+
+Floor:    federation.errors. Imports nothing of the house.
+Promise:  a message is made from public fields only: names, rules, limits; never a row, share, key or unreleased count.
+Not here: errors of accounting, secret sharing and analytics (each package has its own root); their form on the wire is
+          ``federation.faults``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class FederationError(Exception):
+    """Root of the errors of this package."""
+
+
+class ConfigError(FederationError):
+    """A configuration file is wrong; carries every mistake found, not only the first."""
+
+    def __init__(self, *, mistakes: Sequence[str]) -> None:
+        """Collect the mistakes, each a sentence that names its place."""
+        self.mistakes = list(mistakes)
+        lines = "\n".join(f"  - {mistake}" for mistake in self.mistakes)
+        super().__init__(f"{len(self.mistakes)} mistake(s) in the configuration:\n{lines}")
+
+
+class PolicyRefusedError(FederationError):
+    """A site's own policy says no; nothing was charged."""
+
+    def __init__(self, *, site: str, rule: str) -> None:
+        """Name the site whose rule it is, and the rule with its limit."""
+        self.site, self.rule = site, rule
+        super().__init__(f"{site} refuses: {rule}")
+
+
+class SiteUnavailableError(FederationError):
+    """A site cannot be reached or is not ready; nothing was charged."""
+
+    def __init__(self, *, site: str, reason: str = "it cannot be reached") -> None:
+        """Name the site and what is known without asking it."""
+        self.site, self.reason = site, reason
+        super().__init__(f"{site} is not available: {reason}")
+
+
+class RequestRejectedError(FederationError):
+    """A request is not what a site will act on: forged, stale, repeated, or not as the configuration says."""
+
+    def __init__(self, *, site: str, reason: str) -> None:
+        """Name the site that rejected it and why."""
+        self.site, self.reason = site, reason
+        super().__init__(f"{site} rejects the request: {reason}")
+
+
+class KeyMismatchError(FederationError):
+    """A Paillier key is not the one that the plan names, or is not a key to trust."""
+
+    def __init__(self, *, reason: str) -> None:
+        """Say what does not fit."""
+        self.reason = reason
+        super().__init__(f"key refused: {reason}")
+
+
+class CiphertextInvalidError(FederationError):
+    """A ciphertext fails a check; it is neither added nor opened."""
+
+    def __init__(self, *, reason: str, index: int | None = None) -> None:
+        """Say which check failed, and at which place of the vector where there is one."""
+        self.reason, self.index = reason, index
+        place = "" if index is None else f" (ciphertext {index})"
+        super().__init__(f"ciphertext refused: {reason}{place}")
+
+
+class UpdateRejectedError(FederationError):
+    """A site's model update is not what the round's plan asks for."""
+
+    def __init__(self, *, site: str, reason: str) -> None:
+        """Name the site and what does not fit."""
+        self.site, self.reason = site, reason
+        super().__init__(f"update of {site} rejected: {reason}")

@@ -1,0 +1,85 @@
+"""Errors on the wire: a code and public fields, rebuilt on the other side.
+
+Floor:    federation.faults. Pure.
+Promise:  only errors of the house cross, only with the fields listed here; anything else crosses as ``InternalFault``
+          without its text, which stays in the node's own log.
+Not here: what the errors mean (each package's ``errors``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from analytics import errors as analytics_errors
+from federation import errors as federation_errors
+from privacy_accounting import errors as accounting_errors
+from smpc import errors as smpc_errors
+
+FieldValue = str | int | None | list[str]
+
+_CROSSING: Final[Mapping[str, tuple[type[Exception], tuple[str, ...]]]] = {
+    kind.__name__: (kind, fields)
+    for kind, fields in (
+        (accounting_errors.BudgetExceededError, ("requested", "spent", "remaining", "population", "sub_budget", "largest_epsilon")),
+        (accounting_errors.InvalidCostError, ("reason",)),
+        (accounting_errors.LedgerForkedError, ("site", "number")),
+        (accounting_errors.LedgerRefusedError, ("reason",)),
+        (accounting_errors.LedgerTamperedError, ("first_bad_index", "reason")),
+        (smpc_errors.PartyLostError, ("name",)),
+        (smpc_errors.PeerRejectedError, ("reason", "name")),
+        (smpc_errors.RingRangeError, ("what",)),
+        (analytics_errors.PlanRejectedError, ("position", "reason")),
+        (analytics_errors.OverflowRiskError, ("reason",)),
+        (analytics_errors.ReleaseRefusedError, ("rule",)),
+        (analytics_errors.LocalTimeoutError, ("limit_s",)),
+        (federation_errors.PolicyRefusedError, ("site", "rule")),
+        (federation_errors.SiteUnavailableError, ("site", "reason")),
+        (federation_errors.RequestRejectedError, ("site", "reason")),
+        (federation_errors.KeyMismatchError, ("reason",)),
+        (federation_errors.CiphertextInvalidError, ("reason", "index")),
+        (federation_errors.UpdateRejectedError, ("site", "reason")),
+    )
+}
+
+
+class InternalFaultError(federation_errors.FederationError):
+    """Something broke inside a node; its own log knows what."""
+
+    def __init__(self, *, site: str) -> None:
+        """Name the node."""
+        self.site = site
+        super().__init__(f"{site} met a fault of its own; its log says which")
+
+
+def to_wire(error: BaseException, *, site: str) -> tuple[str, dict[str, FieldValue]]:
+    """An error's code and fields.
+
+    Args:
+        error: what was raised at this node.
+        site: this node, named when the error is not one that crosses.
+
+    Returns:
+        The class name and the public fields.
+    """
+    known = _CROSSING.get(type(error).__name__)
+    if known is None or not isinstance(error, known[0]):
+        return "InternalFaultError", {"site": site}
+    return type(error).__name__, {name: getattr(error, name) for name in known[1]}
+
+
+def from_wire(code: str, fields: Mapping[str, FieldValue], *, site: str) -> Exception:
+    """The error again, on the other side.
+
+    Args:
+        code: the class name.
+        fields: as sent; unknown ones are dropped, missing ones make it an ``InternalFaultError``.
+        site: who sent it.
+
+    Returns:
+        An exception to raise.
+    """
+    known = _CROSSING.get(code)
+    if known is None or any(name not in fields for name in known[1]):
+        return InternalFaultError(site=site)
+    return known[0](**{name: fields[name] for name in known[1]})

@@ -1,0 +1,66 @@
+"""Waiting on lines without hanging: a message, a named loss, or a named time-out.
+
+Floor:    federation.lines.
+Promise:  a peer that was killed is named as soon as its line closes, a frozen one when its heartbeat is overdue, and
+          nobody waits longer than the deadline given.
+Not here: lines themselves (``federation.network``).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TypeVar
+
+from federation.faults import from_wire
+from federation.messages import Failed, Message, decode, encode
+from federation.network import Line, Network
+from smpc.errors import PartyLostError, PeerRejectedError
+
+POLL_S = 0.25
+M = TypeVar("M")
+
+
+def send(line: Line, message: Message) -> None:
+    """Send one typed message."""
+    line.send(encode(message))
+
+
+def receive(line: Line, network: Network, *, timeout_s: float | None) -> Message:
+    """Wait for one typed message.
+
+    Args:
+        line: where it comes from.
+        network: whose heartbeats tell whether the peer still lives.
+        timeout_s: the longest wait; None waits as long as the peer lives.
+
+    Returns:
+        The message, ``Failed`` included.
+
+    Raises:
+        PartyLostError: the peer is gone, frozen, or over the time.
+        PeerRejectedError: it sent something that is no message.
+    """
+    ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        left = POLL_S if ends_at is None else min(POLL_S, ends_at - time.monotonic())
+        if left <= 0:
+            raise PartyLostError(name=line.peer)
+        try:
+            return decode(line.receive(left), peer=line.peer)
+        except TimeoutError:
+            if not network.is_alive(line.peer):
+                raise PartyLostError(name=line.peer) from None
+
+
+def expect(line: Line, network: Network, kind: type[M], *, timeout_s: float | None) -> M:
+    """Wait for a message of one kind; a ``Failed`` is raised as the error it carries.
+
+    Raises:
+        PeerRejectedError: the peer sent another kind of message.
+    """
+    message = receive(line, network, timeout_s=timeout_s)
+    if isinstance(message, Failed):
+        raise from_wire(message.code, message.fields, site=line.peer)
+    if not isinstance(message, kind):
+        raise PeerRejectedError(reason=f"{type(message).__name__} where {kind.__name__} was due", name=line.peer)
+    return message

@@ -1,0 +1,210 @@
+"""How a node reaches the others: lines for messages, meshes for shares. One interface, two channel objects behind it.
+
+Floor:    federation.network. Knows no question, no ledger.
+Terms:    a line is one connection for control messages between two nodes; a mesh carries the shares of one session.
+Promise:  everything above this file is the same whether nodes are threads of one process or processes over mutual TLS.
+Not here: TLS (``federation.tls_network``), the messages themselves (``federation.messages``).
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+from smpc.errors import PartyLostError
+from smpc.transport.memory import memory_meshes
+from smpc.transport.mesh import Mesh
+
+MESSAGE_BYTES = 1 << 22
+
+
+class Line(ABC):
+    """One connection for messages with one named peer. Used by one thread at a time."""
+
+    peer: str
+    role: str
+
+    @abstractmethod
+    def send(self, message: bytes) -> None:
+        """Send one message; raises ``PartyLostError`` when the peer is gone."""
+
+    @abstractmethod
+    def receive(self, timeout_s: float | None) -> bytes:
+        """Wait for one message.
+
+        Raises:
+            PartyLostError: the peer is gone.
+            TimeoutError: nothing came in time; the line is as it was.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close; the peer's next use raises ``PartyLostError``. May be called twice."""
+
+
+Handler = Callable[[Line], None]
+
+
+class Network(ABC):
+    """What a node (or the analyst's client) sees of the others."""
+
+    name: str
+
+    @abstractmethod
+    def dial(self, peer: str, purpose: str, timeout_s: float) -> Line:
+        """Open a line; ``purpose`` is "request" (analyst to site) or "ledger" (site to site).
+
+        Raises:
+            PartyLostError: the peer cannot be reached in time.
+            PeerRejectedError: who answers is not who the consortium file names.
+        """
+
+    @abstractmethod
+    def serve(self, purpose: str, handler: Handler) -> None:
+        """Give every incoming line of this purpose to ``handler``, each in its own thread."""
+
+    @abstractmethod
+    def open_mesh(self, session_id: bytes, request_hash: bytes, parties: Sequence[str], helper: str | None) -> Mesh:
+        """Join the session's mesh; every party calls this with the same arguments."""
+
+    @abstractmethod
+    def is_alive(self, peer: str) -> bool:
+        """Whether the peer's heartbeat was heard within the deadline."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close every line, mesh and thread of this node."""
+
+
+class _Pipe:
+    """One direction of a line in memory."""
+
+    def __init__(self) -> None:
+        self.queue: queue.Queue[bytes | None] = queue.Queue()
+
+
+class MemoryLine(Line):
+    """A line between two threads."""
+
+    def __init__(self, peer: str, role: str, outgoing: _Pipe, incoming: _Pipe) -> None:
+        """Join two pipes; the other end has them swapped."""
+        self.peer, self.role = peer, role
+        self._outgoing, self._incoming = outgoing, incoming
+        self._is_closed = False
+
+    def send(self, message: bytes) -> None:
+        """Send one message."""
+        if self._is_closed:
+            raise PartyLostError(name=self.peer)
+        self._outgoing.queue.put(bytes(message))
+
+    def receive(self, timeout_s: float | None) -> bytes:
+        """Wait for one message."""
+        if self._is_closed:
+            raise PartyLostError(name=self.peer)
+        try:
+            message = self._incoming.queue.get(timeout=timeout_s)
+        except queue.Empty as error:
+            raise TimeoutError from error
+        if message is None:
+            self._is_closed = True
+            raise PartyLostError(name=self.peer)
+        return message
+
+    def close(self) -> None:
+        """Tell both ends."""
+        self._is_closed = True
+        self._outgoing.queue.put(None)
+        self._incoming.queue.put(None)
+
+
+class MemoryExchange:
+    """The place where the nodes of one process meet."""
+
+    def __init__(self, timeout_s: float = 30.0) -> None:
+        """Start empty; nodes join by ``network``."""
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._handlers: dict[tuple[str, str], Handler] = {}
+        self._roles: dict[str, str] = {}
+        self._meshes: dict[bytes, dict[str, Mesh]] = {}
+        self._threads: list[threading.Thread] = []
+
+    def network(self, name: str, role: str) -> MemoryNetwork:
+        """Add a node."""
+        with self._lock:
+            self._roles[name] = role
+        return MemoryNetwork(self, name)
+
+    def serve(self, name: str, purpose: str, handler: Handler) -> None:
+        """Register who answers lines to ``name``."""
+        with self._lock:
+            self._handlers[name, purpose] = handler
+
+    def forget(self, name: str) -> None:
+        """A node has left: it answers no more."""
+        with self._lock:
+            for key in [key for key in self._handlers if key[0] == name]:
+                del self._handlers[key]
+
+    def is_serving(self, name: str) -> bool:
+        """Whether a node answers."""
+        with self._lock:
+            return any(key[0] == name for key in self._handlers)
+
+    def dial(self, caller: str, peer: str, purpose: str) -> Line:
+        """Open a line from ``caller`` to ``peer``."""
+        with self._lock:
+            handler = self._handlers.get((peer, purpose))
+            role, peer_role = self._roles[caller], self._roles.get(peer, "")
+        if handler is None:
+            raise PartyLostError(name=peer)
+        there, back = _Pipe(), _Pipe()
+        answering = MemoryLine(caller, role, back, there)
+        thread = threading.Thread(target=handler, args=(answering,), name=f"{peer}-{purpose}-{caller}", daemon=True)
+        thread.start()
+        return MemoryLine(peer, peer_role, there, back)
+
+    def mesh(self, name: str, session_id: bytes, parties: Sequence[str], helper: str | None) -> Mesh:
+        """Take one party's end of a session's mesh."""
+        with self._lock:
+            ends = self._meshes.setdefault(session_id, {})
+            if not ends:
+                ends.update(memory_meshes(parties, helper=helper, timeout_s=self._timeout_s))
+            mesh = ends.pop(name)
+            if not ends:
+                del self._meshes[session_id]
+        return mesh
+
+
+class MemoryNetwork(Network):
+    """A node's view of a ``MemoryExchange``."""
+
+    def __init__(self, exchange: MemoryExchange, name: str) -> None:
+        """Join under a name."""
+        self.name = name
+        self._exchange = exchange
+
+    def dial(self, peer: str, purpose: str, timeout_s: float) -> Line:
+        """Open a line; nothing to wait for."""
+        del timeout_s
+        return self._exchange.dial(self.name, peer, purpose)
+
+    def serve(self, purpose: str, handler: Handler) -> None:
+        """Answer lines of this purpose."""
+        self._exchange.serve(self.name, purpose, handler)
+
+    def open_mesh(self, session_id: bytes, request_hash: bytes, parties: Sequence[str], helper: str | None) -> Mesh:
+        """Join a session's mesh."""
+        del request_hash
+        return self._exchange.mesh(self.name, session_id, parties, helper)
+
+    def is_alive(self, peer: str) -> bool:
+        """Whether the peer still answers."""
+        return self._exchange.is_serving(peer)
+
+    def close(self) -> None:
+        """Leave the exchange."""
+        self._exchange.forget(self.name)

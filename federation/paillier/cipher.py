@@ -1,0 +1,171 @@
+"""Encryption of plaintext vectors and their addition: everything that needs no secret.
+
+Floor:    federation.paillier.cipher, above ``keys`` and ``validation``. Randomness from ``secrets`` alone:
+          there is no way to hand in a seed.
+Terms:    ``c = (1 + m n) u mod n^2``; u is the *obfuscator*, a random n-th power, used once.
+Shapes:   a vector on the wire is ``count * key.ciphertext_bytes`` bytes, each ciphertext big end first.
+          There is no exponent, no header and no count in it: all of that comes from the round's plan.
+Promise:  the sum of vectors decrypts to the sum of the plaintexts mod n; what is added was checked first.
+Not here: what the plaintexts mean (``packing``), decryption. Nothing here is constant time: encrypt on the
+          site's own machine.
+Source:   Paillier, Eurocrypt 1999; Damgard, Jurik, Nielsen, IJIS 9(6):371-385, 2010, section 4.1;
+          docs/adr/0011.
+
+Two kinds of obfuscators, ``Randomness``:
+
+* ``HALF_LENGTH`` (default): ``h = -x^2 mod n``, ``u = (h^n)^r mod n^2``, r uniform of half the bits of n.
+  Secure under decisional composite residuosity (DCR) *and* the further assumption that h^r for such an r
+  cannot be told from a random element of the group that h generates. That is an assumption beyond DCR, for a
+  group of unknown order; nothing weaker than it is claimed here. x comes out of SHAKE-256(n), which is taken
+  for a random function, so that nobody chose it.
+* ``FULL``: ``u = r^n mod n^2`` with r uniform in 1 .. n - 1 and prime to n. DCR alone; ten times slower
+  and more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+import threading
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import gmpy2
+
+from federation.errors import CiphertextInvalidError
+from federation.paillier.validation import parse_ciphertexts, serialise_ciphertexts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from federation.paillier.keys import PublicKey
+
+BASE_TAG: Final = b"crossward/paillier/base/1\n"
+_EXTRA_BYTES: Final = 16
+_WINDOW_VALUES: Final = 256
+# building the table costs as much as about this many obfuscators without it
+_TABLE_PAYS_FROM: Final = 48
+
+
+class Randomness(StrEnum):
+    """How obfuscators are drawn; see the module's header for what each rests on."""
+
+    HALF_LENGTH = "half_length"
+    FULL = "full"
+
+
+def derived_base(n: int) -> int:
+    """Give ``h = -x^2 mod n`` with x read out of SHAKE-256(n): the same for everybody, chosen by nobody.
+
+    Accuracy: x is within 2^-128 of uniform modulo n if SHAKE-256 is a random function.
+    """
+    n_bytes = n.to_bytes((n.bit_length() + 7) // 8, "big")
+    counter = 0
+    while True:
+        seed = BASE_TAG + counter.to_bytes(4, "big") + n_bytes
+        x = int.from_bytes(hashlib.shake_256(seed).digest(len(n_bytes) + _EXTRA_BYTES), "big") % n
+        if 1 < x < n - 1 and math.gcd(x, n) == 1:
+            return n - x * x % n
+        counter += 1
+
+
+class Encryptor:
+    """Encrypts under one public key; keeps its power table once it pays (about 36 MiB at 3072 bits)."""
+
+    def __init__(self, key: PublicKey, *, randomness: Randomness = Randomness.HALF_LENGTH) -> None:
+        """Get ready for a key; cheap."""
+        self.key = key
+        self.randomness = Randomness(randomness)
+        self._n = gmpy2.mpz(key.n)
+        self._n_squared = gmpy2.mpz(key.n_squared)
+        self._base = gmpy2.powmod(derived_base(key.n), self._n, self._n_squared)
+        # one byte of the exponent is one window of the table; ceil(|n| / 2) bits, rounded up to whole bytes
+        self._exponent_bytes = (key.bits + 15) // 16
+        self._table: list[list[int]] | None = None
+        self._encrypted = 0
+        self._lock = threading.Lock()
+
+    def encrypt(self, plaintexts: Sequence[int]) -> bytes:
+        """Encrypt a vector, each plaintext with an obfuscator of its own.
+
+        Sees: the site that owns the plaintexts.
+        Cost: at 3072 bits about 3 ms a plaintext (``HALF_LENGTH`` with its table) or 40 ms (``FULL``).
+
+        Args:
+            plaintexts: integers ``0 <= m < n``.
+
+        Raises:
+            CiphertextInvalidError: a plaintext outside of that range.
+        """
+        for index, plaintext in enumerate(plaintexts):
+            if type(plaintext) is not int or not 0 <= plaintext < self.key.n:
+                raise CiphertextInvalidError(
+                    reason="the plaintext is not an integer between 0 and n", index=index
+                )
+        self._prepare(len(plaintexts))
+        obfuscator = self._full if self.randomness is Randomness.FULL else self._half_length
+        values = [(1 + plaintext * self._n) * obfuscator() % self._n_squared for plaintext in plaintexts]
+        return serialise_ciphertexts(values, n=self.key.n)
+
+    def _full(self) -> int:
+        while True:
+            root = secrets.randbelow(self.key.n)
+            if root > 0 and gmpy2.gcd(root, self._n) == 1:
+                return gmpy2.powmod(root, self._n, self._n_squared)  # type: ignore[no-any-return]
+
+    def _half_length(self) -> int:
+        exponent = secrets.token_bytes(self._exponent_bytes)
+        if self._table is None:
+            return gmpy2.powmod(self._base, int.from_bytes(exponent, "little"), self._n_squared)  # type: ignore[no-any-return]
+        product = gmpy2.mpz(1)
+        for window, digit in zip(self._table, exponent, strict=True):
+            product = product * window[digit] % self._n_squared
+        return product  # type: ignore[no-any-return]
+
+    def _prepare(self, n_plaintexts: int) -> None:
+        """Build the table as soon as more is encrypted than it costs; a small model never does."""
+        with self._lock:
+            self._encrypted += n_plaintexts
+            wanted = self.randomness is Randomness.HALF_LENGTH and self._encrypted >= _TABLE_PAYS_FROM
+            if wanted and self._table is None:
+                self._table = self._windows()
+
+    def _windows(self) -> list[list[int]]:
+        """Tabulate ``base^(d 256^i)`` for every byte value d and every byte i of the exponent."""
+        windows, step = [], self._base
+        for _ in range(self._exponent_bytes):
+            row = [gmpy2.mpz(1)]
+            for _ in range(_WINDOW_VALUES):
+                row.append(row[-1] * step % self._n_squared)
+            step = row.pop()
+            windows.append(row)
+        return windows
+
+
+def add_vectors(key: PublicKey, vectors: Sequence[bytes], *, count: int) -> bytes:
+    """Add encrypted vectors: the result decrypts to the sums mod n.
+
+    Sees: ciphertexts only; run by the aggregator.
+    Cost: about 10 us a ciphertext for the checks and 13 us for the product, at 3072 bits.
+
+    Args:
+        key: under which all of them were encrypted.
+        vectors: at least one, each ``count`` ciphertexts.
+        count: ciphertexts in a vector, from the round's layout.
+
+    Raises:
+        CiphertextInvalidError: no vector, or one that fails a check.
+    """
+    if not vectors:
+        raise CiphertextInvalidError(reason="there is no vector to add")
+    totals = parse_ciphertexts(vectors[0], n=key.n, count=count)
+    for vector in vectors[1:]:
+        totals = add_checked(key, totals, parse_ciphertexts(vector, n=key.n, count=count))
+    return serialise_ciphertexts(totals, n=key.n)
+
+
+def add_checked(key: PublicKey, left: Sequence[int], right: Sequence[int]) -> list[int]:
+    """Add two vectors of ciphertexts that ``parse_ciphertexts`` let through; same length."""
+    n_squared = gmpy2.mpz(key.n_squared)
+    return [one * other % n_squared for one, other in zip(left, right, strict=True)]

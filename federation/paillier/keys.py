@@ -1,0 +1,183 @@
+"""Paillier keys: what they are, and how a new one is made.
+
+Floor:    federation.paillier.keys, above ``validation``. No file, no socket; randomness from ``secrets``
+          alone.
+Terms:    ``n = p q``; the generator is n + 1 by definition and is never read from anywhere; the fingerprint
+          is the SHA-256 of n, which plans and configuration name.
+Promise:  every ``PublicKey`` in the house passed ``modulus_mistake`` when it was made, and every
+          ``PrivateKey`` has p = q = 3 (mod 4), gcd(p - 1, q - 1) = 2, no odd factor of p - 1 or q - 1 below
+          2^16, p and q far apart, and gcd(n, phi) = 1. Keys below 2048 bits exist only for who writes
+          ``testing_bits``, which no configuration, file or message reaches. A private key's ``repr`` says
+          its size and fingerprint.
+Not here: key files (``ceremony``), encryption (``cipher``), decryption (``decrypt``). Python cannot wipe an
+          integer from memory: protect the key holder's machine.
+Source:   Paillier, Eurocrypt 1999; conditions on p and q from Damgard, Jurik, Nielsen, IJIS 9(6), 2010,
+          section 4.1 (see docs/adr/0011); |p - q| from FIPS 186-5, A.1.3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+from dataclasses import InitVar, dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import gmpy2
+
+from federation.errors import KeyMismatchError
+from federation.paillier.validation import (
+    FLOOR_BITS,
+    PRIME_TEST_ROUNDS,
+    ciphertext_bytes,
+    modulus_mistake,
+    small_primes_product,
+)
+
+if TYPE_CHECKING:
+    from phe import PaillierPrivateKey, PaillierPublicKey
+
+DEFAULT_BITS: Final = 3_072
+TESTING_FLOOR_BITS: Final = 256
+_FINGERPRINT_TAG: Final = b"crossward/paillier/key/1\n"
+# FIPS 186-5 asks |p - q| > 2^(bits/2 - 100): closer primes fall to Fermat's method
+_DISTANCE_SLACK_BITS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A checked modulus.
+
+    Attributes:
+        n: the modulus.
+        testing_bits: tests only: accept a modulus of this size below the floor.
+        n_squared: ciphertexts live below this.
+        ciphertext_bytes: width of one ciphertext on the wire.
+        fingerprint: 64 hexadecimal digits; what a plan names.
+    """
+
+    n: int
+    testing_bits: InitVar[int | None] = None
+    n_squared: int = field(init=False, repr=False, compare=False)
+    ciphertext_bytes: int = field(init=False, compare=False)
+    fingerprint: str = field(init=False, compare=False)
+
+    def __post_init__(self, testing_bits: int | None) -> None:
+        mistake = modulus_mistake(self.n, floor_bits=_floor(testing_bits))
+        if mistake is not None:
+            raise KeyMismatchError(reason=mistake)
+        object.__setattr__(self, "n_squared", self.n * self.n)
+        object.__setattr__(self, "ciphertext_bytes", ciphertext_bytes(self.n))
+        object.__setattr__(
+            self, "fingerprint", hashlib.sha256(_FINGERPRINT_TAG + self.to_bytes()).hexdigest()
+        )
+
+    def __repr__(self) -> str:
+        return f"PublicKey({self.bits} bits, fingerprint {self.fingerprint[:16]})"
+
+    @property
+    def bits(self) -> int:
+        """Size of the modulus in bits."""
+        return self.n.bit_length()
+
+    def to_bytes(self) -> bytes:
+        """Give n, big end first, without leading zeros: what goes over the wire."""
+        return self.n.to_bytes((self.bits + 7) // 8, "big")
+
+    def to_phe(self) -> PaillierPublicKey:
+        """Give the same key as an object of python-paillier."""
+        from phe import PaillierPublicKey
+
+        return PaillierPublicKey(self.n)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PrivateKey:
+    """The two primes, and the public key that they make.
+
+    Attributes:
+        p: one prime.
+        q: the other.
+        testing_bits: tests only: accept a modulus of this size below the floor.
+        public: the public key.
+    """
+
+    p: int = field(repr=False)
+    q: int = field(repr=False)
+    testing_bits: InitVar[int | None] = None
+    public: PublicKey = field(init=False)
+
+    def __post_init__(self, testing_bits: int | None) -> None:
+        mistake = _primes_mistake(self.p, self.q)
+        if mistake is not None:
+            raise KeyMismatchError(reason=mistake)
+        object.__setattr__(self, "public", PublicKey(self.p * self.q, testing_bits))
+
+    def __repr__(self) -> str:
+        return f"PrivateKey({self.public.bits} bits, fingerprint {self.public.fingerprint[:16]})"
+
+    def to_phe(self) -> PaillierPrivateKey:
+        """Give the same key as an object of python-paillier."""
+        from phe import PaillierPrivateKey
+
+        return PaillierPrivateKey(self.public.to_phe(), self.p, self.q)
+
+
+def generate_private_key(*, bits: int = DEFAULT_BITS, testing_bits: int | None = None) -> PrivateKey:
+    """Make a new key. Takes about a second at 3072 bits.
+
+    Sees: runs in the key holder's process, and nowhere else.
+
+    Args:
+        bits: size of n; even, 2048 or more.
+        testing_bits: tests only: the size of n, 256 or more; takes the place of ``bits``.
+
+    Raises:
+        KeyMismatchError: the size is below the floor, or odd.
+    """
+    size = bits if testing_bits is None else testing_bits
+    if type(size) is not int or size % 2 or size < _floor(testing_bits):
+        raise KeyMismatchError(reason=f"a key needs an even number of bits, at least {FLOOR_BITS}")
+    while True:
+        p, q = _prime(size // 2), _prime(size // 2)
+        if _pair_mistake(p, q) is None:
+            return PrivateKey(p, q, testing_bits)
+
+
+def _floor(testing_bits: int | None) -> int:
+    return FLOOR_BITS if testing_bits is None else max(testing_bits, TESTING_FLOOR_BITS)
+
+
+def _prime(bits: int) -> int:
+    """Draw a prime p of exactly ``bits`` bits, 3 mod 4, top two bits set, p - 1 without small odd factors."""
+    product = small_primes_product()
+    while True:
+        # every candidate is drawn afresh: stepping from one start would favour primes after long gaps
+        candidate = secrets.randbits(bits) | (3 << (bits - 2)) | 3
+        if gmpy2.gcd(candidate * (candidate // 2), product) == 1 and gmpy2.is_prime(
+            candidate, PRIME_TEST_ROUNDS
+        ):
+            return candidate
+
+
+def _primes_mistake(p: int, q: int) -> str | None:
+    """Say what keeps p and q from making a key, or None."""
+    for prime in (p, q):
+        if type(prime) is not int or prime < 3 or not gmpy2.is_prime(prime, PRIME_TEST_ROUNDS):  # noqa: PLR2004
+            return "a factor of the private key is not a prime"
+        if gmpy2.gcd(prime // 2, small_primes_product()) != 1:
+            return "p - 1 or q - 1 has a small odd factor"
+    return _pair_mistake(p, q)
+
+
+def _pair_mistake(p: int, q: int) -> str | None:
+    n, phi = p * q, (p - 1) * (q - 1)
+    if p % 4 != 3 or q % 4 != 3:  # noqa: PLR2004 - Blum primes, so that -1 is a square modulo neither
+        return "p and q are not both 3 modulo 4"
+    if abs(p - q) < 1 << max(0, n.bit_length() // 2 - _DISTANCE_SLACK_BITS):
+        return "p and q are too close to each other"
+    if math.gcd(p - 1, q - 1) != 2:  # noqa: PLR2004
+        return "p - 1 and q - 1 share more than the factor 2"
+    if math.gcd(n, phi) != 1:
+        return "n and phi(n) share a factor"
+    return None

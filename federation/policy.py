@@ -1,0 +1,74 @@
+"""What one site allows: its own rules on top of the consortium's agreement.
+
+Floor:    federation.policy. Pure: decides from the request, the plan and counters of the ledger.
+Promise:  a refusal names the rule and its limit, costs nothing, and depends on no row (P19 ii).
+Not here: the budget (``privacy_accounting.budget``), the guard on shares (``analytics.guard``).
+"""
+
+from __future__ import annotations
+
+from analytics.plan import Plan
+from federation.config import Consortium, Policy
+from federation.errors import PolicyRefusedError
+from federation.messages import Request
+
+FEWEST_SITES_EXACT = 3
+FEWEST_HONEST_EXACT = 2
+
+
+def check(request: Request, plan: Plan, policy: Policy, *, site: str, n_exact_before: int, is_exact_ready: bool) -> None:
+    """Refuse what this site's policy does not allow.
+
+    Args:
+        request: what is asked.
+        plan: what this site derived from it.
+        policy: this site's rules.
+        site: this site's name.
+        n_exact_before: exact disclosures of this analyst in the ledger so far.
+        is_exact_ready: False when the table holds more rows than ``rows_max`` (P5): exact answers would be wrong.
+
+    Raises:
+        PolicyRefusedError: with the rule and its limit.
+    """
+    rule = _people(request, policy)
+    if rule is None:
+        rule = _exact(plan, policy, n_exact_before, is_exact_ready) if request.mode == "exact" else _private(request, policy)
+    if rule is not None:
+        raise PolicyRefusedError(site=site, rule=rule)
+
+
+def check_exact_shape(consortium: Consortium) -> str | None:
+    """The rule of P8 on the number of sites, or None where it holds."""
+    n_sites, colluding = len(consortium.names), consortium.file.colluding
+    if n_sites < FEWEST_SITES_EXACT:
+        return f"exact answers need at least {FEWEST_SITES_EXACT} sites, this consortium has {n_sites}"
+    if n_sites - colluding < FEWEST_HONEST_EXACT:
+        return f"exact answers need n - t >= {FEWEST_HONEST_EXACT} (n = {n_sites} sites, t = {colluding} colluding)"
+    return None
+
+
+def _people(request: Request, policy: Policy) -> str | None:
+    if policy.analysts is not None and request.analyst not in policy.analysts:
+        return f"policy.analysts: {request.analyst} may not ask here"
+    if policy.purposes is not None and request.purpose not in policy.purposes:
+        return f"policy.purposes: {request.purpose} is none of {', '.join(policy.purposes)}"
+    return None
+
+
+def _private(request: Request, policy: Policy) -> str | None:
+    limit = policy.largest_epsilon
+    if limit is not None and (request.epsilon is None or request.epsilon > limit):
+        return f"policy.largest_epsilon: at most {float(limit):g} for one request"
+    return None
+
+
+def _exact(plan: Plan, policy: Policy, n_exact_before: int, is_exact_ready: bool) -> str | None:
+    if not policy.exact:
+        return "policy.exact: this site gives private answers only; ask with an epsilon"
+    if plan.minimum_cell < policy.minimum_cell:
+        return f"policy.minimum_cell: at least {policy.minimum_cell}, the consortium's is {plan.minimum_cell}"
+    if n_exact_before >= policy.exact_requests_per_analyst:
+        return f"policy.exact_requests_per_analyst: {policy.exact_requests_per_analyst} are used up"
+    if not is_exact_ready:
+        return "rows_max: the table holds more rows than agreed, so an exact answer would not be exact"
+    return None

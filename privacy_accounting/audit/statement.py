@@ -1,0 +1,236 @@
+"""Who asked what, when, for which purpose, at what price, and what is left, per population of patients.
+
+Floor:    privacy_accounting.audit, above ``chain``.
+Promise:  one line per entry, in order, with figures that follow from the entries alone; a population with
+          an exact disclosure says so, because its epsilon then holds only given that disclosure.
+Not here: checking the file (``verify``), pictures (``report``).
+Source:   PRIVACY P4, P8.
+"""
+
+from __future__ import annotations
+
+import decimal
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from privacy_accounting.audit.chain import open_file, read_entries
+from privacy_accounting.budget.book import Book, readable
+from privacy_accounting.decimals import format_decimal
+from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact, MembersChange, OrderChange
+from privacy_accounting.ledger.entries import Body, Entry
+from privacy_accounting.ledger.state import ChainState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from privacy_accounting.ledger.store import Store
+
+GIVEN_EXACT: Final = "epsilon holds given the listed exact disclosures"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One entry for people.
+
+    Attributes:
+        number: of the entry.
+        time: seconds since 1970.
+        kind: as the ledger spells it.
+        population: whose patients; empty where the entry is about none.
+        sub_budget: which filter paid.
+        analyst: who asked.
+        purpose: as declared.
+        run: training run, round and attempt.
+        price: Rényi cost at the sub-budget's order, decimal; empty without epsilon.
+        price_all_but_one: the same if all sites but one collude.
+        left: what the sub-budget had left afterwards, decimal.
+        remark: what else the entry says.
+    """
+
+    number: int
+    time: int
+    kind: str
+    population: str = ""
+    sub_budget: str = ""
+    analyst: str = ""
+    purpose: str = ""
+    run: str = ""
+    price: str = ""
+    price_all_but_one: str = ""
+    left: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remaining:
+    """What is left of one sub-budget.
+
+    Attributes:
+        population: whose patients.
+        sub_budget: which filter.
+        epsilon: of the sub-budget, decimal.
+        delta: of the sub-budget, decimal.
+        relation: neighboring relation.
+        colluding: sites whose noise does not count.
+        order: at which charges are counted, decimal.
+        allowance: decimal, Rényi cost at the order.
+        spent: decimal.
+        left: decimal.
+        fraction_spent: from 0 to 1, rounded to six digits.
+        epsilon_spent: minimum over orders, for information; holds if the questions were not adaptive.
+        exact_disclosures: about the population.
+        remark: what limits the claim.
+    """
+
+    population: str
+    sub_budget: str
+    epsilon: str
+    delta: str
+    relation: str
+    colluding: int
+    order: str
+    allowance: str
+    spent: str
+    left: str
+    fraction_spent: str
+    epsilon_spent: str
+    exact_disclosures: int
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """All lines of a ledger and what is left."""
+
+    owner: str
+    lines: tuple[Line, ...]
+    remaining: tuple[Remaining, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Give everything as JSON values."""
+        return {
+            "owner": self.owner,
+            "lines": [asdict(line) for line in self.lines],
+            "remaining": [asdict(part) for part in self.remaining],
+        }
+
+
+def statement(path: Path, *, population: str | None = None) -> Statement:
+    """Read a ledger file into a statement.
+
+    Args:
+        path: of the file.
+        population: only this one; all by default.
+
+    Returns:
+        The statement.
+
+    Raises:
+        LedgerRefusedError: the file is no ledger, or its chain does not fold; ``verify`` says where.
+    """
+    store = open_file(path)
+    try:
+        return statement_of(store, population=population)
+    finally:
+        store.close()
+
+
+def statement_of(store: Store, *, population: str | None = None) -> Statement:
+    """Read any store into a statement; arguments and errors as ``statement``."""
+    state = ChainState()
+    lines: list[Line] = []
+    for data in read_entries(store):
+        entry = Entry.from_bytes(data)
+        cancelled = lines[entry.body.content.entry] if isinstance(entry.body.content, Cancel) else None
+        state.apply(entry.data, entry.body)
+        lines.append(_line(entry.body, state, cancelled))
+    if state.genesis is None:
+        return Statement(owner=store.owner, lines=(), remaining=())
+    wanted = [line for line in lines if population in {None, line.population}]
+    return Statement(owner=store.owner, lines=tuple(wanted), remaining=_remaining(state, population))
+
+
+def _line(body: Body, state: ChainState, cancelled: Line | None) -> Line:
+    line, content = Line(number=body.number, time=body.time, kind=body.kind), body.content
+    if isinstance(content, Charge | Exact):
+        return _asked(line, content, state.book)
+    if isinstance(content, Cancel) and cancelled is not None:
+        return _cancelled(line, content, cancelled, state.book)
+    if isinstance(content, BudgetChange):
+        return replace(line, population=content.population, remark="budget written")
+    if isinstance(content, OrderChange):
+        remark = f"order {format_decimal(content.order)} from here on"
+        return replace(line, population=content.population, sub_budget=content.sub_budget, remark=remark)
+    if isinstance(content, MembersChange):
+        return replace(line, remark=f"{content.change} {content.name}; sequencer {content.sequencer}")
+    return line
+
+
+def _asked(line: Line, content: Charge | Exact, book: Book) -> Line:
+    asked = content.asked
+    run = f"{asked.run} round {asked.round} attempt {asked.attempt}" if asked.run else ""
+    line = replace(line, population=asked.population, analyst=asked.analyst, purpose=asked.purpose, run=run)
+    if isinstance(content, Exact):
+        return replace(line, remark=f"exact disclosure to {', '.join(content.receivers)}")
+    return replace(
+        line,
+        sub_budget=content.sub_budget,
+        price=readable(content.cost),
+        price_all_but_one=readable(content.cost_all_but_one),
+        left=_left(book, asked.population, content.sub_budget),
+    )
+
+
+def _cancelled(line: Line, content: Cancel, charge: Line, book: Book) -> Line:
+    left = _left(book, charge.population, charge.sub_budget) if charge.sub_budget else ""
+    return replace(
+        line,
+        population=charge.population,
+        sub_budget=charge.sub_budget,
+        analyst=charge.analyst,
+        purpose=charge.purpose,
+        left=left,
+        remark=f"entry {content.entry} given back",
+    )
+
+
+def _left(book: Book, population: str, sub_budget: str) -> str:
+    return readable(book.remaining(population, sub_budget), decimal.ROUND_DOWN)
+
+
+def _remaining(state: ChainState, population: str | None) -> tuple[Remaining, ...]:
+    rows = [
+        _row(state, name, sub_budget)
+        for name, budget in sorted(state.book.populations.items())
+        for sub_budget in sorted(budget.sub_budgets)
+        if population in {None, name}
+    ]
+    return tuple(rows)
+
+
+def _row(state: ChainState, population: str, sub_budget: str) -> Remaining:
+    book = state.book
+    part, exact = book.sub_budget(population, sub_budget), book.exact_disclosures(population)
+    return Remaining(
+        population=population,
+        sub_budget=sub_budget,
+        epsilon=format_decimal(part.epsilon),
+        delta=format_decimal(part.delta),
+        relation=str(book.relation),
+        colluding=0 if state.genesis is None else state.genesis.colluding,
+        order=format_decimal(part.order),
+        allowance=readable(part.allowance, decimal.ROUND_DOWN),
+        spent=readable(book.spent(population, sub_budget)),
+        left=_left(book, population, sub_budget),
+        fraction_spent=f"{float(book.fraction_spent(population, sub_budget)):.6f}",
+        epsilon_spent=f"{book.epsilon_spent(population, sub_budget):.6g}",
+        exact_disclosures=exact,
+        remark=GIVEN_EXACT if exact else "",
+    )
+
+
+def write_lines(report: Statement) -> Sequence[str]:
+    """Give the statement as JSON lines, one entry each, for export."""
+    return [json.dumps(asdict(line), sort_keys=True, ensure_ascii=True) for line in report.lines]

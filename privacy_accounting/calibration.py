@@ -1,0 +1,106 @@
+"""The smallest noise that meets a target.
+
+Promise:  the scale returned meets the target as this accountant prices it, is the smallest of its grid that does, and
+          has at most 20 significant bits, so that two mathematics libraries that differ in the last bit of a logarithm
+          agree on it.
+Not here: how a scale becomes noise (the caller builds the events).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+from privacy_accounting.errors import InvalidCostError
+from privacy_accounting.rdp import epsilon as epsilon_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from privacy_accounting.events import Event, Relation
+
+SIGNIFICANT_BITS: Final = 20
+_LARGEST_EXPONENT: Final = 100
+_FIRST_STEP: Final = 2
+
+
+def smallest_scale(
+    events_at: Callable[[Fraction], Sequence[Event]],
+    epsilon: Fraction,
+    delta: Fraction,
+    relation: Relation,
+) -> Fraction:
+    """Find the smallest scale whose events together cost at most epsilon at delta.
+
+    Args:
+        events_at: the events at a scale above 0; their cost must not rise with the scale. It may raise
+            ``InvalidCostError`` at scales that are too small to be priced.
+        epsilon: target, above 0.
+        delta: 0 <= delta < 1.
+        relation: which datasets are neighbours.
+
+    Returns:
+        ``m * 2**e`` with ``2**19 <= m < 2**20``: the result of bisection rounded up to 20 significant bits.
+
+    Raises:
+        InvalidCostError: the target is out of range, or no scale up to ``2**100`` meets it.
+    """
+    if not epsilon > 0:
+        raise InvalidCostError(what="epsilon", reason="must be above 0")
+    if not 0 <= delta < 1:
+        raise InvalidCostError(what="delta", reason="must be at least 0 and below 1")
+
+    def meets(scale: Fraction) -> bool:
+        return _meets(events_at, scale, epsilon, delta, relation)
+
+    exponent = _octave(meets, events_at, delta, relation)
+    # the answer lies in (2**(exponent - 1), 2**exponent]
+    unit = Fraction(2) ** (exponent - SIGNIFICANT_BITS)
+    low, high = 2 ** (SIGNIFICANT_BITS - 1), 2**SIGNIFICANT_BITS
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if meets(middle * unit) else (middle, high)
+    return high * unit
+
+
+def _meets(
+    events_at: Callable[[Fraction], Sequence[Event]],
+    scale: Fraction,
+    epsilon: Fraction,
+    delta: Fraction,
+    relation: Relation,
+) -> bool:
+    try:
+        found = epsilon_of(events_at(scale), delta, relation).epsilon
+    except InvalidCostError:
+        return False  # too little noise to be priced at all
+    return found < float("inf") and Fraction(found) <= epsilon
+
+
+def _octave(
+    meets: Callable[[Fraction], bool],
+    events_at: Callable[[Fraction], Sequence[Event]],
+    delta: Fraction,
+    relation: Relation,
+) -> int:
+    """Find e such that ``2**e`` meets the target and ``2**(e - 1)`` does not, stepping out from 1."""
+
+    def met(exponent: int) -> bool:
+        return meets(Fraction(2) ** exponent)
+
+    low, high, step = 0, 0, _FIRST_STEP
+    if met(0):
+        while met(low):
+            if low <= -_LARGEST_EXPONENT:
+                raise InvalidCostError(what="scale", reason="every scale meets the target; there is nothing to choose")
+            high, low, step = low, max(low - step, -_LARGEST_EXPONENT), 2 * step
+    else:
+        while not met(high):
+            if high >= _LARGEST_EXPONENT:
+                epsilon_of(events_at(Fraction(2) ** high), delta, relation)  # says by name what has no price
+                raise InvalidCostError(what="epsilon", reason="no noise meets it at this delta")
+            low, high, step = high, min(high + step, _LARGEST_EXPONENT), 2 * step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if met(middle) else (middle, high)
+    return high

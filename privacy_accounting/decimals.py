@@ -1,0 +1,92 @@
+"""Exact numbers: decimal strings in files, rational numbers in memory.
+
+Promise:  parsing and formatting are exact and inverse to each other; NaN, infinity, booleans and strings given as
+          numbers in Python are refused; text is bounded before it is parsed.
+Not here: which parameter may have which value (``events``).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from privacy_accounting.errors import InvalidCostError
+
+_DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
+_MAX_CHARACTERS: Final = 1_000  # a binary64 number needs at most 767 significant digits
+_MAX_EXPONENT: Final = 1_000  # of a Decimal: 1E+999999 must not become a million digits
+
+
+def parse_decimal(text: str, *, what: str = "number") -> Fraction:
+    """Read a strict decimal string.
+
+    Args:
+        text: matches ``-?(0|[1-9][0-9]*)(\\.[0-9]+)?``: no exponent, no spaces, no plus sign.
+        what: name for the error message.
+
+    Returns:
+        The exact value.
+
+    Raises:
+        InvalidCostError: anything else, numbers of another type included.
+    """
+    if not isinstance(text, str):
+        raise InvalidCostError(what=what, reason=f"must be a decimal string, not {type(text).__name__}")
+    if len(text) > _MAX_CHARACTERS or _DECIMAL.fullmatch(text) is None:
+        raise InvalidCostError(what=what, reason="is not a plain decimal number such as '1.25'")
+    return Fraction(text)
+
+
+def format_decimal(value: Fraction) -> str:
+    """Write a rational number as the shortest exact decimal string.
+
+    Args:
+        value: a rational number whose denominator has no prime factor but 2 and 5.
+
+    Returns:
+        The string that ``parse_decimal`` reads back to the same value.
+
+    Raises:
+        InvalidCostError: the decimal expansion does not end.
+    """
+    rest, twos, fives = value.denominator, 0, 0
+    while rest % 2 == 0:
+        rest, twos = rest // 2, twos + 1
+    while rest % 5 == 0:
+        rest, fives = rest // 5, fives + 1
+    if rest != 1:
+        raise InvalidCostError(what="number", reason=f"{value} has no finite decimal expansion")
+    places = max(twos, fives)
+    digits = str(abs(value.numerator) * 10**places // value.denominator).rjust(places + 1, "0")
+    sign = "-" if value < 0 else ""
+    return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"
+
+
+def as_fraction(value: object, *, what: str = "number") -> Fraction:
+    """Let a Python number in.
+
+    A float counts as the shortest decimal that denotes it (0.1 is one tenth), so that what a ledger shows is what a
+    person typed.
+
+    Args:
+        value: int, Fraction, Decimal or finite float.
+        what: name for the error message.
+
+    Returns:
+        The exact value.
+
+    Raises:
+        InvalidCostError: bool, NaN, infinity, strings and everything else.
+    """
+    if isinstance(value, Fraction):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Fraction(value)
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= _MAX_EXPONENT:
+        return Fraction(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return Fraction(repr(float(value)))
+    raise InvalidCostError(what=what, reason="must be a finite int, Fraction, Decimal or float")

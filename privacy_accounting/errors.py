@@ -1,0 +1,93 @@
+"""Errors of the accountant, the budget and the ledger.
+
+Promise:  every message is made from fields given by keyword; fields are public parameters and ledger figures only.
+Not here: what a refusal looks like on the wire (``federation.messages``) or on a terminal (``federation.cli``).
+"""
+
+from __future__ import annotations
+
+
+class AccountingError(Exception):
+    """Root of everything that this package raises on purpose."""
+
+
+class InvalidCostError(AccountingError):
+    """An event, a parameter or a target for which no true price exists.
+
+    Attributes:
+        what: the parameter or event that is wrong, for example ``gaussian.noise_multiplier``.
+        reason: what it should have been.
+    """
+
+    def __init__(self, *, what: str, reason: str) -> None:
+        self.what, self.reason = what, reason
+        super().__init__(f"{what}: {reason}")
+
+
+class BudgetExceededError(AccountingError):
+    """A request costs more than its budget still holds; nothing was spent by asking.
+
+    Attributes:
+        requested: cost asked for, in units of ``2**-40`` at the budget's order.
+        spent: units already spent.
+        remaining: units left.
+        population: whose budget it is.
+        sub_budget: which part of it (query, mining, training).
+        largest_epsilon: largest stand-alone epsilon that still fits, as a decimal string; None when nothing does.
+    """
+
+    def __init__(  # noqa: PLR0913  (six fields, all by keyword)
+        self,
+        *,
+        requested: int,
+        spent: int,
+        remaining: int,
+        population: str,
+        sub_budget: str,
+        largest_epsilon: str | None = None,
+    ) -> None:
+        self.requested, self.spent, self.remaining = requested, spent, remaining
+        self.population, self.sub_budget, self.largest_epsilon = population, sub_budget, largest_epsilon
+        fits = "nothing more fits" if largest_epsilon is None else f"epsilon {largest_epsilon} still fits"
+        super().__init__(
+            f"budget '{sub_budget}' of population '{population}' is exceeded: requested {requested}, "
+            f"spent {spent}, remaining {remaining} (units of 2^-40); {fits}"
+        )
+
+
+class LedgerTamperedError(AccountingError):
+    """The stored chain is not what was once signed.
+
+    Attributes:
+        first_bad_index: number of the first entry that does not verify.
+        reason: which check failed.
+    """
+
+    def __init__(self, *, first_bad_index: int, reason: str) -> None:
+        self.first_bad_index, self.reason = first_bad_index, reason
+        super().__init__(f"ledger entry {first_bad_index} does not verify: {reason}")
+
+
+class LedgerForkedError(AccountingError):
+    """Two different complete entries carry one number; nothing may run on either branch.
+
+    Attributes:
+        site: the site whose copy differs.
+        number: the entry's number.
+    """
+
+    def __init__(self, *, site: str, number: int) -> None:
+        self.site, self.number = site, number
+        super().__init__(f"the ledger of site '{site}' holds a different complete entry {number}")
+
+
+class LedgerRefusedError(AccountingError):
+    """A rule of the ledger forbids the entry or the step that was asked for.
+
+    Attributes:
+        reason: the rule.
+    """
+
+    def __init__(self, *, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)

@@ -1,0 +1,58 @@
+"""The closed vocabulary of mechanisms: what may be priced, charged and written into the ledger.
+
+    base          Event, Relation, validation
+    additive      noise added to a sum: gaussian, laplace, discrete_laplace, discrete_gaussian,
+                  distributed_discrete_gaussian, skellam, tree
+    guarantees    zcdp, pure, randomized_response, exponential, top_k, poisson_gaussian, poisson,
+                  without_replacement_gaussian, repeat_and_select
+    codec         dictionaries and back
+
+The vocabulary may grow; an event never changes its meaning, and its dictionary never changes its form.
+"""
+
+from privacy_accounting.events.additive import (
+    DiscreteGaussian,
+    DiscreteLaplace,
+    DistributedDiscreteGaussian,
+    Gaussian,
+    Laplace,
+    Skellam,
+    Tree,
+)
+from privacy_accounting.events.base import Event, Relation
+from privacy_accounting.events.codec import MECHANISMS, event_from_dict, event_to_dict
+from privacy_accounting.events.guarantees import (
+    ZCDP,
+    Exponential,
+    Poisson,
+    PoissonGaussian,
+    Pure,
+    RandomizedResponse,
+    RepeatAndSelect,
+    TopK,
+    WithoutReplacementGaussian,
+)
+
+__all__ = [
+    "MECHANISMS",
+    "ZCDP",
+    "DiscreteGaussian",
+    "DiscreteLaplace",
+    "DistributedDiscreteGaussian",
+    "Event",
+    "Exponential",
+    "Gaussian",
+    "Laplace",
+    "Poisson",
+    "PoissonGaussian",
+    "Pure",
+    "RandomizedResponse",
+    "Relation",
+    "RepeatAndSelect",
+    "Skellam",
+    "TopK",
+    "Tree",
+    "WithoutReplacementGaussian",
+    "event_from_dict",
+    "event_to_dict",
+]

@@ -1,0 +1,9 @@
+"""The ledger: one chain for the consortium, replicated at each site, complete when all have signed.
+
+Floor:    privacy_accounting.ledger, above ``budget``. Decisions and a store; it opens no connection.
+Modules:  ``canonical`` (bytes) · ``budgets`` (events and budgets as bytes) · ``contents`` (kinds) ·
+          ``entries`` (body, hash, signatures) · ``messages`` (what nodes send each other) · ``members``
+          (who signs) · ``state`` (the folded chain) · ``judge`` (may this be signed) · ``store``,
+          ``sqlite`` (where it is kept) · ``replica`` (site side) · ``sequencer`` (orders, signs last) ·
+          ``agreement`` (one proposal from drafts to complete entries).
+"""

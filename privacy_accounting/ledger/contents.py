@@ -1,0 +1,440 @@
+"""What an entry says: one frozen class per kind, each with its exact set of fields.
+
+Floor:    privacy_accounting.ledger, above ``budgets``. Pure.
+Terms:    *charge* spends epsilon; *exact* is a disclosure that has none; *cancel* gives a charge back
+          because nothing of it left any site; *budget* writes or raises a population's budget; *order*
+          moves a sub-budget to another order, with what was spent priced anew; *members* changes who signs;
+          *snapshot* pins the folded state.
+Promise:  reading refuses a missing, unknown or mistyped field; the field names are those in the bytes.
+Not here: whether an entry may be signed (``judge``), how its header is written (``entries``).
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from privacy_accounting.budget.book import Spend
+from privacy_accounting.decimals import format_decimal
+from privacy_accounting.errors import AccountingError, LedgerRefusedError
+from privacy_accounting.events import Event, Relation
+from privacy_accounting.ledger.budgets import (
+    budget_from_json,
+    budget_to_json,
+    decimal_field,
+    events_from_json,
+    read_event,
+)
+from privacy_accounting.ledger.canonical import Fields, decode, malformed
+from privacy_accounting.rdp import INFINITE_UNITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from fractions import Fraction
+
+    from privacy_accounting.budget.allowance import PopulationBudget
+
+HASH_BYTES: Final = 32
+NONCE_BYTES: Final = 16
+KEY_BYTES: Final = 32
+SIGNATURE_BYTES: Final = 64
+MAX_ROUND: Final = 2**31 - 1
+MEMBER_CHANGES: Final = ("add", "lose", "rekey", "sequencer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Who asked for what: the part that charges and exact disclosures share.
+
+    Attributes:
+        population: whose patients.
+        analyst: name in the analyst's certificate.
+        purpose: as declared.
+        request: SHA-256 of the request, hexadecimal.
+        nonce: 16 fresh bytes of the client, hexadecimal.
+        request_signature: the analyst's Ed25519 signature over the request, hexadecimal.
+        run: training run, empty for a single query.
+        round: of the run, 0 for a query.
+        attempt: of the round, 0 for a query.
+    """
+
+    population: str
+    analyst: str
+    purpose: str
+    request: str
+    nonce: str
+    request_signature: str
+    run: str = ""
+    round: int = 0
+    attempt: int = 0
+
+    @property
+    def once(self) -> tuple[str, str, str, int, int]:
+        """What may stand in a chain only once."""
+        return (self.analyst, self.nonce, self.run, self.round, self.attempt)
+
+    def to_json(self) -> dict[str, object]:
+        """Write the fields."""
+        return {name: getattr(self, name) for name in Request.__slots__}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Request:
+        """Take the fields of a request."""
+        return cls(
+            population=fields.text("population"),
+            analyst=fields.text("analyst"),
+            purpose=fields.text("purpose"),
+            request=fields.hexadecimal("request", HASH_BYTES),
+            nonce=fields.hexadecimal("nonce", NONCE_BYTES),
+            request_signature=fields.hexadecimal("request_signature", SIGNATURE_BYTES),
+            run=fields.text("run", empty=True),
+            round=fields.integer("round", high=MAX_ROUND),
+            attempt=fields.integer("attempt", high=MAX_ROUND),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Genesis:
+    """The first entry: the consortium as its file has it, written identically by every site.
+
+    Attributes:
+        consortium: SHA-256 of the consortium file, hexadecimal; also the chain's id.
+        members: Ed25519 public key of each site, hexadecimal, by name.
+        sequencer: the site that orders and signs last.
+        relation: neighboring relation of every cost.
+        delta: of the consortium.
+        colluding: number ``t`` of sites whose noise does not count.
+        populations: budget of each population.
+    """
+
+    consortium: str
+    members: Mapping[str, str]
+    sequencer: str
+    relation: Relation
+    delta: Fraction
+    colluding: int
+    populations: Mapping[str, PopulationBudget]
+
+    def to_json(self) -> dict[str, object]:
+        """Write the fields."""
+        return {
+            "consortium": self.consortium,
+            "members": dict(self.members),
+            "sequencer": self.sequencer,
+            "relation": str(self.relation),
+            "delta": format_decimal(self.delta),
+            "colluding": self.colluding,
+            "populations": {name: budget_to_json(budget) for name, budget in self.populations.items()},
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> Genesis:
+        """Take the fields."""
+        names = fields.mapping("members")
+        keys = Fields(names, "members")
+        populations = fields.mapping("populations")
+        relation = fields.text("relation")
+        if relation not in {str(known) for known in Relation}:
+            raise malformed("unknown relation")
+        return cls(
+            consortium=fields.hexadecimal("consortium", HASH_BYTES),
+            members={name: keys.hexadecimal(name, KEY_BYTES) for name in names},
+            sequencer=fields.text("sequencer"),
+            relation=Relation(relation),
+            delta=decimal_field(fields, "delta"),
+            colluding=fields.integer("colluding", high=10_000),
+            populations={name: budget_from_json(value) for name, value in populations.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """Spends epsilon: one release, or one attempt of a training round.
+
+    Attributes:
+        asked: who asked for what.
+        sub_budget: the filter that pays.
+        events: what is released, each event as canonical JSON text.
+        order: the sub-budget's fixed order.
+        cost: at ``colluding`` sites, in units of ``2**-40`` at that order; this is what is counted.
+        cost_all_but_one: the same if all sites but one collude.
+        pure_epsilon: in the same unit; ``2**62`` if there is none.
+    """
+
+    asked: Request
+    sub_budget: str
+    events: tuple[str, ...]
+    order: Fraction
+    cost: int
+    cost_all_but_one: int
+    pure_epsilon: int
+
+    @property
+    def parsed_events(self) -> tuple[Event, ...]:
+        """The events as objects."""
+        return tuple(read_event(text) for text in self.events)
+
+    @property
+    def spend(self) -> Spend:
+        """What the book counts."""
+        return Spend(
+            population=self.asked.population,
+            sub_budget=self.sub_budget,
+            purpose=self.asked.purpose,
+            analyst=self.asked.analyst,
+            units=self.cost,
+            pure_units=self.pure_epsilon,
+            events=self.parsed_events,
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Write the fields."""
+        return {
+            **self.asked.to_json(),
+            "sub_budget": self.sub_budget,
+            "events": [decode(text.encode("ascii"), limit=1 << 16) for text in self.events],
+            "order": format_decimal(self.order),
+            "cost": self.cost,
+            "cost_all_but_one": self.cost_all_but_one,
+            "pure_epsilon": self.pure_epsilon,
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> Charge:
+        """Take the fields."""
+        charge = cls(
+            asked=Request.read(fields),
+            sub_budget=fields.text("sub_budget"),
+            events=events_from_json(fields.sequence("events"), "events"),
+            order=decimal_field(fields, "order"),
+            cost=fields.integer("cost", low=1, high=INFINITE_UNITS - 1),
+            cost_all_but_one=fields.integer("cost_all_but_one", low=1, high=INFINITE_UNITS),
+            pure_epsilon=fields.integer("pure_epsilon", high=INFINITE_UNITS),
+        )
+        if not charge.events:
+            raise malformed("a charge without events")
+        for text in charge.events:
+            read_event(text)
+        return charge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exact:
+    """A disclosure without epsilon, and who receives it.
+
+    Attributes:
+        asked: who asked for what.
+        receivers: names of those who see the answer, sorted.
+    """
+
+    asked: Request
+    receivers: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Write the fields."""
+        return {**self.asked.to_json(), "receivers": list(self.receivers)}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Exact:
+        """Take the fields."""
+        return cls(asked=Request.read(fields), receivers=fields.names("receivers"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Gives a charge back; signed only by sites of which nothing left.
+
+    Attributes:
+        entry: number of the charge or exact disclosure.
+        entry_hash: its body hash, hexadecimal.
+    """
+
+    entry: int
+    entry_hash: str
+
+    def to_json(self) -> dict[str, object]:
+        """Write the fields."""
+        return {"entry": self.entry, "entry_hash": self.entry_hash}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Cancel:
+        """Take the fields."""
+        return cls(
+            entry=fields.integer("entry", low=1), entry_hash=fields.hexadecimal("entry_hash", HASH_BYTES)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetChange:
+    """Writes the budget of a population: a new one, or a raise of an old one.
+
+    Attributes:
+        population: whose patients.
+        budget: the whole budget as it holds from here on.
+    """
+
+    population: str
+    budget: PopulationBudget
+
+    def to_json(self) -> dict[str, object]:
+        """Write the fields."""
+        return {"population": self.population, "budget": budget_to_json(self.budget)}
+
+    @classmethod
+    def read(cls, fields: Fields) -> BudgetChange:
+        """Take the fields."""
+        return cls(population=fields.text("population"), budget=budget_from_json(fields.mapping("budget")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderChange:
+    """Moves a sub-budget to another order; all it ever released is priced anew at that order.
+
+    Attributes:
+        population: whose patients.
+        sub_budget: which filter.
+        order: the new order.
+        allowance: the new allowance in units.
+        purposes: units spent at the new order, by purpose.
+        analysts: units spent at the new order, by analyst.
+    """
+
+    population: str
+    sub_budget: str
+    order: Fraction
+    allowance: int
+    purposes: Mapping[str, int]
+    analysts: Mapping[str, int]
+
+    def to_json(self) -> dict[str, object]:
+        """Write the fields."""
+        return {
+            "population": self.population,
+            "sub_budget": self.sub_budget,
+            "order": format_decimal(self.order),
+            "allowance": self.allowance,
+            "purposes": dict(self.purposes),
+            "analysts": dict(self.analysts),
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> OrderChange:
+        """Take the fields."""
+        return cls(
+            population=fields.text("population"),
+            sub_budget=fields.text("sub_budget"),
+            order=decimal_field(fields, "order"),
+            allowance=fields.integer("allowance", low=1),
+            purposes=_units(fields.mapping("purposes")),
+            analysts=_units(fields.mapping("analysts")),
+        )
+
+
+def _units(mapping: dict[str, object]) -> dict[str, int]:
+    fields = Fields(mapping, "units")
+    return {name: fields.integer(name) for name in mapping}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembersChange:
+    """Changes who signs: one site added, lost or with a new key, or another sequencer.
+
+    Attributes:
+        change: ``add``, ``lose``, ``rekey`` or ``sequencer``.
+        name: the site concerned.
+        key: its Ed25519 public key from here on, hexadecimal; empty for ``lose`` and ``sequencer``.
+        sequencer: the sequencer from here on.
+    """
+
+    change: str
+    name: str
+    key: str
+    sequencer: str
+
+    def to_json(self) -> dict[str, object]:
+        """Write the fields."""
+        return {"change": self.change, "name": self.name, "key": self.key, "sequencer": self.sequencer}
+
+    @classmethod
+    def read(cls, fields: Fields) -> MembersChange:
+        """Take the fields."""
+        change = fields.text("change")
+        if change not in MEMBER_CHANGES:
+            raise malformed("unknown change of members")
+        n_bytes = KEY_BYTES if change in {"add", "rekey"} else 0
+        return cls(
+            change=change,
+            name=fields.text("name"),
+            key=fields.hexadecimal("key", n_bytes),
+            sequencer=fields.text("sequencer"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Pins the folded state, so that a later start-up or an archive can begin here.
+
+    Attributes:
+        entries: number of entries before this one.
+        root: Merkle root over their body hashes, hexadecimal.
+        state: SHA-256 of the folded state, hexadecimal.
+    """
+
+    entries: int
+    root: str
+    state: str
+
+    def to_json(self) -> dict[str, object]:
+        """Write the fields."""
+        return {"entries": self.entries, "root": self.root, "state": self.state}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Snapshot:
+        """Take the fields."""
+        return cls(
+            entries=fields.integer("entries", low=1),
+            root=fields.hexadecimal("root", HASH_BYTES),
+            state=fields.hexadecimal("state", HASH_BYTES),
+        )
+
+
+Content: TypeAlias = Genesis | Charge | Exact | Cancel | BudgetChange | OrderChange | MembersChange | Snapshot
+
+KINDS: Final[Mapping[str, type[Content]]] = {
+    "genesis": Genesis,
+    "charge": Charge,
+    "exact": Exact,
+    "cancel": Cancel,
+    "budget": BudgetChange,
+    "order": OrderChange,
+    "members": MembersChange,
+    "snapshot": Snapshot,
+}
+
+
+@functools.cache
+def _names() -> dict[type[Content], str]:
+    return {content: kind for kind, content in KINDS.items()}
+
+
+def kind_of(content: Content) -> str:
+    """Name the kind of a content, as the bytes spell it."""
+    return _names()[type(content)]
+
+
+def read_content(kind: str, fields: Fields) -> Content:
+    """Take the fields of one kind.
+
+    Raises:
+        LedgerRefusedError: unknown kind, or a field is missing or wrong.
+    """
+    if kind not in KINDS:
+        raise malformed("unknown kind")
+    reader: Callable[[Fields], Content] = KINDS[kind].read
+    try:
+        return reader(fields)
+    except LedgerRefusedError:
+        raise
+    except AccountingError as error:
+        raise malformed(str(error)) from error

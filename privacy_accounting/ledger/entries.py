@@ -1,0 +1,211 @@
+"""Entries: the bytes that are hashed, the signatures that stand beside them, and the session they allow.
+
+Floor:    privacy_accounting.ledger, above ``contents``. Pure.
+Terms:    a *body* is one entry's canonical JSON; an entry is a body with the signatures of the sequencer
+          and of every site of its cohort. The chain is made of body hashes.
+Promise:  a body holds nothing that differs between sites, so all write the same bytes; a signature covers a
+          domain tag and the body's hash and can be taken for nothing else; one body gives one session id.
+Not here: whether an entry is right (``judge``), where it is kept (``store``).
+Source:   DESIGN 3b; Ed25519 is RFC 8032 (deterministic: the same body is signed with the same bytes).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from privacy_accounting.ledger.canonical import Fields, decode, encode, malformed
+from privacy_accounting.ledger.contents import (
+    HASH_BYTES,
+    SIGNATURE_BYTES,
+    Charge,
+    Content,
+    Exact,
+    kind_of,
+    read_content,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION: Final = 1
+MAX_BODY_BYTES: Final = 64 * 1024
+MAX_ENTRY_BYTES: Final = 256 * 1024
+NO_PREVIOUS: Final = "00" * HASH_BYTES
+_CACHED_KEYS: Final = 256
+_BODY_TAG: Final = b"crossward/ledger/body/1\x00"
+_SIGNATURE_TAG: Final = b"crossward/ledger/signature/1\x00"
+_SESSION_TAG: Final = b"crossward/ledger/session/1\x00"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What is hashed and signed.
+
+    Attributes:
+        chain: chain id, hexadecimal; the consortium file's SHA-256.
+        number: place in the chain, the genesis entry is 0.
+        previous: body hash of the entry before, hexadecimal.
+        time: seconds since 1970, never before that of the entry before; 0 in the genesis entry.
+        cohort: sites that must sign, sorted.
+        content: what the entry says.
+    """
+
+    chain: str
+    number: int
+    previous: str
+    time: int
+    cohort: tuple[str, ...]
+    content: Content
+
+    @property
+    def kind(self) -> str:
+        """Kind of the content, as the bytes spell it."""
+        return kind_of(self.content)
+
+    def to_bytes(self) -> bytes:
+        """Write the canonical bytes.
+
+        Raises:
+            LedgerRefusedError: a value has no canonical form, or the body is longer than 64 KiB.
+        """
+        header = {
+            "version": VERSION,
+            "chain": self.chain,
+            "number": self.number,
+            "previous": self.previous,
+            "time": self.time,
+            "kind": self.kind,
+            "cohort": list(self.cohort),
+        }
+        data = encode({**header, **self.content.to_json()})
+        if len(data) > MAX_BODY_BYTES:
+            raise malformed("a body is at most 64 KiB")
+        return data
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Body:
+        """Read canonical bytes strictly; what is accepted encodes to the same bytes again.
+
+        Raises:
+            LedgerRefusedError: anything is not exactly as ``to_bytes`` writes it.
+        """
+        fields = Fields(decode(data, limit=MAX_BODY_BYTES), "body")
+        fields.integer("version", low=VERSION, high=VERSION)
+        kind = fields.text("kind")
+        body = cls(
+            chain=fields.hexadecimal("chain", HASH_BYTES),
+            number=fields.integer("number"),
+            previous=fields.hexadecimal("previous", HASH_BYTES),
+            time=fields.integer("time"),
+            cohort=fields.names("cohort"),
+            content=read_content(kind, fields),
+        )
+        fields.done()
+        if body.to_bytes() != data:
+            raise malformed("body does not encode to the same bytes")
+        return body
+
+
+def body_hash(data: bytes) -> bytes:
+    """Hash a body's canonical bytes: SHA-256 under the body's domain tag, 32 bytes."""
+    return hashlib.sha256(_BODY_TAG + data).digest()
+
+
+def session_id(body: Body) -> bytes:
+    """Give the one session that a complete charge or exact disclosure allows.
+
+    Returns:
+        32 bytes: SHA-256 of the body; for training, of the body, the round and the attempt.
+
+    Raises:
+        LedgerRefusedError: the entry allows no session.
+    """
+    if not isinstance(body.content, Charge | Exact):
+        raise malformed(f"a {body.kind} entry allows no session")
+    asked = body.content.asked
+    training = asked.round.to_bytes(8, "big") + asked.attempt.to_bytes(8, "big") if asked.run else b""
+    data = body.to_bytes()
+    return hashlib.sha256(_SESSION_TAG + len(data).to_bytes(8, "big") + data + training).digest()
+
+
+def sign_body(key: Ed25519PrivateKey, hashed: bytes) -> bytes:
+    """Sign a body hash; 64 bytes."""
+    return key.sign(_SIGNATURE_TAG + hashed)
+
+
+def body_signature_holds(public_key: str, hashed: bytes, signature: bytes) -> bool:
+    """Say whether a signature over a body hash is of the key given in hexadecimal."""
+    return signature_holds(public_key, _SIGNATURE_TAG + hashed, signature)
+
+
+def signature_holds(public_key: str, message: bytes, signature: bytes) -> bool:
+    """Say whether an Ed25519 signature over a tagged message is of the key given in hexadecimal."""
+    try:
+        _public_key(public_key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+@functools.lru_cache(maxsize=_CACHED_KEYS)
+def _public_key(public_key: str) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
+
+
+def public_hex(key: Ed25519PrivateKey) -> str:
+    """Give the public key that the genesis entry holds, in hexadecimal."""
+    return key.public_key().public_bytes_raw().hex()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A body with its signatures; *complete* only if they are exactly those that the chain asks for.
+
+    Attributes:
+        data: the body's canonical bytes.
+        body: the same, read.
+        signatures: 64 bytes each, by site.
+    """
+
+    data: bytes
+    body: Body
+    signatures: Mapping[str, bytes]
+
+    @property
+    def hash(self) -> bytes:
+        """Body hash, 32 bytes."""
+        return body_hash(self.data)
+
+    def to_bytes(self) -> bytes:
+        """Write body and signatures, as they are stored and sent."""
+        signatures = {name: signature.hex() for name, signature in self.signatures.items()}
+        return encode({"body": self.data.decode("ascii"), "signatures": signatures})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Entry:
+        """Read strictly.
+
+        Raises:
+            LedgerRefusedError: not exactly what ``to_bytes`` writes.
+        """
+        fields = Fields(decode(data, limit=MAX_ENTRY_BYTES), "entry")
+        text = fields.text("body", most=MAX_BODY_BYTES)
+        mapping = fields.mapping("signatures")
+        fields.done()
+        signatures = Fields(mapping, "signatures")
+        if not text.isascii():
+            raise malformed("a body is ASCII")
+        body = text.encode("ascii")
+        return cls(
+            data=body,
+            body=Body.from_bytes(body),
+            signatures={
+                name: bytes.fromhex(signatures.hexadecimal(name, SIGNATURE_BYTES)) for name in mapping
+            },
+        )

@@ -1,0 +1,442 @@
+"""What nodes of one ledger send each other: bytes in, frozen classes out.
+
+Floor:    privacy_accounting.ledger, above ``entries``. Pure.
+Terms:    a *proposal* asks for signatures under one entries' range and one *ballot*; its answer is
+          *signed*, *refused*, or *waiting* (the site lacks entries, or holds an earlier signature for that
+          number); a *withdrawal* says that a proposal will never be complete; *complete* carries entries
+          with all signatures.
+Promise:  every message but ``Complete`` is signed by its sender over a tag of its own; reading accepts
+          exactly what writing writes, and is bounded in size before it parses.
+Not here: who sends them over which connection (the caller moves bytes).
+Source:   DESIGN 3b.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, Final, Self
+
+from privacy_accounting.ledger.canonical import Fields, decode, encode, malformed
+from privacy_accounting.ledger.contents import HASH_BYTES, SIGNATURE_BYTES
+from privacy_accounting.ledger.entries import MAX_BODY_BYTES, VERSION, signature_holds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+MAX_ENTRIES: Final = 64
+MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
+MAX_BALLOT: Final = 2**40
+MAX_TEXT: Final = 2_000
+_MESSAGE_TAG: Final = b"crossward/ledger/message/1\x00"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(ABC):
+    """A signed message about the entries from ``number`` on, under one ballot.
+
+    Attributes:
+        chain: chain id, hexadecimal.
+        number: first entry concerned.
+        ballot: counts the proposals for that number.
+        sender: name of the site that signs the message.
+        signature: Ed25519 over the message without it, hexadecimal; empty until signed.
+    """
+
+    TYPE: ClassVar[str] = ""
+
+    chain: str
+    number: int
+    ballot: int
+    sender: str
+    signature: str = field(default="", repr=False)
+
+    @abstractmethod
+    def own_fields(self) -> dict[str, object]:
+        """Write the fields of this type of message."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take all fields but type and version."""
+
+    def payload(self) -> dict[str, object]:
+        """Write everything that is signed."""
+        header = {
+            "type": self.TYPE,
+            "version": VERSION,
+            "chain": self.chain,
+            "number": self.number,
+            "ballot": self.ballot,
+            "sender": self.sender,
+        }
+        return {**header, **self.own_fields()}
+
+    def _tagged(self) -> bytes:
+        return _MESSAGE_TAG + hashlib.sha256(encode(self.payload())).digest()
+
+    def signed_by(self, key: Ed25519PrivateKey) -> Self:
+        """Give the same message with its signature."""
+        return replace(self, signature=key.sign(self._tagged()).hex())
+
+    def holds(self, public_key: str) -> bool:
+        """Say whether the signature is of the key given in hexadecimal."""
+        return signature_holds(public_key, self._tagged(), bytes.fromhex(self.signature))
+
+    def to_bytes(self) -> bytes:
+        """Write the message."""
+        return encode({**self.payload(), "signature": self.signature})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read the message strictly.
+
+        Raises:
+            LedgerRefusedError: too long, of another type, or not exactly as ``to_bytes`` writes it.
+        """
+        fields = Fields(decode(data, limit=MAX_MESSAGE_BYTES), "message")
+        if fields.text("type") != cls.TYPE:
+            raise malformed(f"not a message of type {cls.TYPE}")
+        fields.integer("version", low=VERSION, high=VERSION)
+        message = cls.read(fields)
+        fields.done()
+        return message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Header:
+    """Fields that every message has."""
+
+    chain: str
+    number: int
+    ballot: int
+    sender: str
+    signature: str
+
+    @classmethod
+    def read(cls, fields: Fields) -> _Header:
+        return cls(
+            chain=fields.hexadecimal("chain", HASH_BYTES),
+            number=fields.integer("number"),
+            ballot=fields.integer("ballot", high=MAX_BALLOT),
+            sender=fields.text("sender"),
+            signature=fields.hexadecimal("signature", SIGNATURE_BYTES),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal(Message):
+    """The sequencer asks for signatures under one or more successive bodies.
+
+    Attributes:
+        bodies: canonical bytes of each body.
+    """
+
+    TYPE: ClassVar[str] = "proposal"
+
+    bodies: tuple[bytes, ...]
+
+    @property
+    def digest(self) -> str:
+        """Name of the proposal in answers and withdrawals: SHA-256 of what is signed, hexadecimal."""
+        return hashlib.sha256(encode(self.payload())).hexdigest()
+
+    @property
+    def last(self) -> int:
+        """Number of its last entry."""
+        return self.number + len(self.bodies) - 1
+
+    def own_fields(self) -> dict[str, object]:
+        """Write the bodies."""
+        return {"bodies": [body.decode("ascii") for body in self.bodies]}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take all fields."""
+        header = _Header.read(fields)
+        texts = fields.sequence("bodies")
+        bodies = tuple(_body(text) for text in texts)
+        if not 0 < len(bodies) <= MAX_ENTRIES:
+            raise malformed(f"a proposal has 1 to {MAX_ENTRIES} entries")
+        return cls(
+            chain=header.chain,
+            number=header.number,
+            ballot=header.ballot,
+            sender=header.sender,
+            signature=header.signature,
+            bodies=bodies,
+        )
+
+
+def _body(text: object) -> bytes:
+    if not isinstance(text, str) or not text.isascii() or len(text) > MAX_BODY_BYTES:
+        raise malformed("a body is at most 64 KiB of ASCII")
+    return text.encode("ascii")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Message):
+    """What all messages about one proposal share.
+
+    Attributes:
+        proposal: its digest, hexadecimal.
+    """
+
+    proposal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed(Answer):
+    """A site's signatures.
+
+    Attributes:
+        signatures: one per body, hexadecimal; empty where the site is not in the cohort.
+    """
+
+    TYPE: ClassVar[str] = "signed"
+
+    signatures: tuple[str, ...]
+
+    def own_fields(self) -> dict[str, object]:
+        """Write the signatures."""
+        return {"proposal": self.proposal, "signatures": list(self.signatures)}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take all fields."""
+        header = _Header.read(fields)
+        signatures = []
+        for value in fields.sequence("signatures"):
+            if value == "":
+                signatures.append("")
+            else:
+                signatures.append(
+                    Fields({"signature": value}, "signed").hexadecimal("signature", SIGNATURE_BYTES)
+                )
+        return cls(
+            chain=header.chain,
+            number=header.number,
+            ballot=header.ballot,
+            sender=header.sender,
+            signature=header.signature,
+            proposal=fields.hexadecimal("proposal", HASH_BYTES),
+            signatures=tuple(signatures),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a site does not sign one body: an error as name and public fields.
+
+    Attributes:
+        entry: place of the body in the proposal.
+        code: name of the error's class.
+        fields: its fields as text; never a data value.
+    """
+
+    entry: int
+    code: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        """Write the refusal."""
+        return {"entry": self.entry, "code": self.code, "fields": dict(self.fields)}
+
+    @classmethod
+    def from_json(cls, value: object) -> Refusal:
+        """Read the refusal strictly."""
+        fields = Fields(value, "refusal")
+        mapping = fields.mapping("fields")
+        inner = Fields(mapping, "fields")
+        refusal = cls(
+            entry=fields.integer("entry", high=MAX_ENTRIES - 1),
+            code=fields.text("code"),
+            fields={name: inner.text(name, most=MAX_TEXT, empty=True) for name in mapping},
+        )
+        fields.done()
+        return refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused(Answer):
+    """A site's signed refusal; it holds for this ballot for ever, and blocks no later one.
+
+    Attributes:
+        refusals: one per body that the site will not sign.
+    """
+
+    TYPE: ClassVar[str] = "refused"
+
+    refusals: tuple[Refusal, ...]
+
+    def own_fields(self) -> dict[str, object]:
+        """Write the refusals."""
+        return {"proposal": self.proposal, "refusals": [refusal.to_json() for refusal in self.refusals]}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take all fields."""
+        header = _Header.read(fields)
+        return cls(
+            chain=header.chain,
+            number=header.number,
+            ballot=header.ballot,
+            sender=header.sender,
+            signature=header.signature,
+            proposal=fields.hexadecimal("proposal", HASH_BYTES),
+            refusals=tuple(Refusal.from_json(value) for value in fields.sequence("refusals")),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A proposal that a site signed and of which it knows no end.
+
+    Attributes:
+        number: its first entry.
+        ballot: its ballot.
+        proposal: its digest, hexadecimal.
+    """
+
+    number: int
+    ballot: int
+    proposal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting(Answer):
+    """A site cannot answer yet; nothing is decided by it.
+
+    Attributes:
+        head: number of the site's last complete entry, -1 if it has none.
+        highest_ballot: highest ballot that the site has seen for the number, -1 if none.
+        doubts: proposals for the number that it signed and holds no withdrawal of.
+    """
+
+    TYPE: ClassVar[str] = "waiting"
+
+    head: int
+    highest_ballot: int
+    doubts: tuple[Doubt, ...] = ()
+
+    def own_fields(self) -> dict[str, object]:
+        """Write what the site has and what it lacks."""
+        doubts = [{"number": d.number, "ballot": d.ballot, "proposal": d.proposal} for d in self.doubts]
+        return {
+            "proposal": self.proposal,
+            "head": self.head,
+            "highest_ballot": self.highest_ballot,
+            "doubts": doubts,
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take all fields."""
+        header = _Header.read(fields)
+        return cls(
+            chain=header.chain,
+            number=header.number,
+            ballot=header.ballot,
+            sender=header.sender,
+            signature=header.signature,
+            proposal=fields.hexadecimal("proposal", HASH_BYTES),
+            head=fields.integer("head", low=-1),
+            highest_ballot=fields.integer("highest_ballot", low=-1, high=MAX_BALLOT),
+            doubts=tuple(_doubt(value) for value in fields.sequence("doubts")),
+        )
+
+
+def _doubt(value: object) -> Doubt:
+    fields = Fields(value, "doubt")
+    doubt = Doubt(
+        number=fields.integer("number"),
+        ballot=fields.integer("ballot", high=MAX_BALLOT),
+        proposal=fields.hexadecimal("proposal", HASH_BYTES),
+    )
+    fields.done()
+    return doubt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawal(Answer):
+    """The sequencer's promise that a proposal will never be complete.
+
+    Attributes:
+        reason: for the log of the sites.
+    """
+
+    TYPE: ClassVar[str] = "withdrawal"
+
+    reason: str
+
+    def own_fields(self) -> dict[str, object]:
+        """Write the reason."""
+        return {"proposal": self.proposal, "reason": self.reason}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take all fields."""
+        header = _Header.read(fields)
+        return cls(
+            chain=header.chain,
+            number=header.number,
+            ballot=header.ballot,
+            sender=header.sender,
+            signature=header.signature,
+            proposal=fields.hexadecimal("proposal", HASH_BYTES),
+            reason=fields.text("reason", most=MAX_TEXT),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complete:
+    """Complete entries, in order; each proves itself by its signatures.
+
+    Attributes:
+        entries: bytes of each entry, as ``Entry.to_bytes`` writes them.
+    """
+
+    TYPE: ClassVar[str] = "complete"
+
+    entries: tuple[bytes, ...]
+
+    def to_bytes(self) -> bytes:
+        """Write the message."""
+        entries = [entry.decode("ascii") for entry in self.entries]
+        return encode({"type": self.TYPE, "version": VERSION, "entries": entries})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Complete:
+        """Read the message strictly.
+
+        Raises:
+            LedgerRefusedError: too long, or not exactly as ``to_bytes`` writes it.
+        """
+        fields = Fields(decode(data, limit=MAX_MESSAGE_BYTES), "message")
+        if fields.text("type") != cls.TYPE:
+            raise malformed("not a message of type complete")
+        fields.integer("version", low=VERSION, high=VERSION)
+        values: Sequence[object] = fields.sequence("entries")
+        fields.done()
+        if not values or not all(isinstance(value, str) and value.isascii() for value in values):
+            raise malformed("complete entries are ASCII texts")
+        return cls(entries=tuple(str(value).encode("ascii") for value in values))
+
+
+def read_answer(data: bytes) -> Signed | Refused | Waiting:
+    """Read a site's answer to a proposal, of whichever type it is.
+
+    Raises:
+        LedgerRefusedError: it is none of the three.
+    """
+    fields = Fields(decode(data, limit=MAX_MESSAGE_BYTES), "message")
+    readers: dict[str, type[Signed | Refused | Waiting]] = {
+        reader.TYPE: reader for reader in (Signed, Refused, Waiting)
+    }
+    kind = fields.text("type")
+    if kind not in readers:
+        raise malformed("not an answer to a proposal")
+    return readers[kind].from_bytes(data)

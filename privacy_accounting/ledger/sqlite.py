@@ -1,0 +1,252 @@
+"""A site's ledger in one SQLite file.
+
+Floor:    privacy_accounting.ledger, above ``store``.
+Promise:  write-ahead log with full synchronisation: what was appended survives the loss of power. Triggers
+          refuse to update, delete or replace a row of any table. The file is readable by its owner alone.
+          An auditor opens a copy read-only and needs no key.
+Not here: what the rows mean (``replica``), checking a file that somebody bent (``audit.verify``).
+Source:   sqlite.org/wal.html, sqlite.org/pragma.html (synchronous), sqlite.org/lang_conflict.html (REPLACE
+          fires no delete triggers, hence the one before insert).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.store import UNIQUE, Note, Store, Table, already_recorded, check_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from privacy_accounting.ledger.entries import Entry
+
+FORMAT: Final = 1
+APPLICATION_ID: Final = 0x43574C47
+_BUSY_MS: Final = 5_000
+
+
+def _trigger(table: str, event: str, name: str, when: str = "") -> str:
+    return (
+        f"CREATE TRIGGER {table}_{name} BEFORE {event} ON {table} {when} "
+        "BEGIN SELECT RAISE(ABORT, 'append-only'); END;"
+    )
+
+
+def _guards(table: str, key: Sequence[str]) -> list[str]:
+    same = " AND ".join(f"{column} = NEW.{column}" for column in key)
+    taken = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same})"  # noqa: S608 - names of our own tables
+    return [
+        _trigger(table, "UPDATE", "no_update"),
+        _trigger(table, "DELETE", "no_delete"),
+        _trigger(table, "INSERT", "no_replace", taken),
+    ]
+
+
+def schema() -> list[str]:
+    """Give the statements that make an empty ledger, in order."""
+    statements = [
+        "CREATE TABLE owner (name TEXT NOT NULL);",
+        _trigger("owner", "UPDATE", "no_update"),
+        _trigger("owner", "DELETE", "no_delete"),
+        _trigger("owner", "INSERT", "no_second", "WHEN (SELECT COUNT(*) FROM owner) > 0"),
+        "CREATE TABLE entries (number INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, data BLOB NOT NULL);",
+        *_guards("entries", ["number"]),
+        _trigger(
+            "entries",
+            "INSERT",
+            "no_gap",
+            "WHEN NEW.number <> (SELECT COALESCE(MAX(number), -1) + 1 FROM entries)",
+        ),
+    ]
+    for table, key in UNIQUE.items():
+        columns = (
+            "number INTEGER NOT NULL, ballot INTEGER NOT NULL, digest TEXT NOT NULL, payload BLOB NOT NULL"
+        )
+        statements.append(
+            f"CREATE TABLE {table} "
+            f"(id INTEGER PRIMARY KEY AUTOINCREMENT, {columns}, UNIQUE ({', '.join(key)}));"
+        )
+        statements.extend(_guards(table, key))
+        if "number" not in key:
+            statements.append(f"CREATE INDEX {table}_number ON {table} (number);")
+    return statements
+
+
+class SqliteStore(Store):
+    """The port on one file; one connection, one lock."""
+
+    def __init__(self, path: Path, *, owner: str, writable: bool = True) -> None:
+        """Open or create a ledger file.
+
+        Args:
+            path: of the file; created with mode 0600 where there is none.
+            owner: name of the site; must be the one that the file was created for, or empty to read only.
+            writable: False opens an existing file without writing; see ``read_only``.
+
+        Raises:
+            LedgerRefusedError: the file is no ledger, another site's, or of a later format.
+        """
+        self._lock = threading.Lock()
+        self._owner = owner
+        self._connection = _connect_to_write(path) if writable else _connect_read_only(path)
+        try:
+            if writable:
+                self._prepare()
+            self._check_format()
+            self._check_owner()
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise LedgerRefusedError(reason="the file is not a ledger, or cannot be opened") from error
+        except LedgerRefusedError:
+            self._connection.close()
+            raise
+
+    @classmethod
+    def read_only(cls, path: Path) -> SqliteStore:
+        """Open a copy as an auditor does: nothing is written, no key is needed.
+
+        Raises:
+            LedgerRefusedError: the file cannot be read or is no ledger.
+        """
+        return cls(path, owner="", writable=False)
+
+    def _prepare(self) -> None:
+        run = self._connection.execute
+        run(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = FULL")
+        run("PRAGMA trusted_schema = OFF")
+        with self._transaction():
+            empty = run("SELECT COUNT(*) FROM sqlite_master").fetchone()[0] == 0
+            if empty:
+                for statement in schema():
+                    run(statement)
+                run(f"PRAGMA application_id = {APPLICATION_ID}")
+                run(f"PRAGMA user_version = {FORMAT}")
+                run("INSERT INTO owner (name) VALUES (?)", (self._owner,))
+
+    def _check_owner(self) -> None:
+        (name,) = self._connection.execute("SELECT name FROM owner").fetchone() or ("",)
+        if self._owner not in {"", name}:
+            raise LedgerRefusedError(reason=f"the file is the ledger of {name}, not of {self._owner}")
+        self._owner = name
+
+    def _check_format(self) -> None:
+        application = self._connection.execute("PRAGMA application_id").fetchone()[0]
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if application != APPLICATION_ID or version != FORMAT:
+            raise LedgerRefusedError(reason=f"the file is not a ledger of format {FORMAT}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Run one transaction; anything raised inside rolls all of it back."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+    @property
+    def owner(self) -> str:
+        """Name of the site whose ledger it is."""
+        return self._owner
+
+    def height(self) -> int:
+        """Count the complete entries."""
+        with self._lock:
+            (count,) = self._connection.execute(
+                "SELECT COALESCE(MAX(number), -1) + 1 FROM entries"
+            ).fetchone()
+        return int(count)
+
+    def entries(self, first: int = 0, limit: int | None = None) -> list[bytes]:
+        """Give complete entries in order."""
+        query = "SELECT data FROM entries WHERE number >= ? ORDER BY number LIMIT ?"
+        with self._lock:
+            rows = self._connection.execute(query, (first, -1 if limit is None else limit)).fetchall()
+        return [bytes(data) for (data,) in rows]
+
+    def append(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> None:
+        """Add complete entries and notes in one durable transaction."""
+        with self._lock:
+            try:
+                self._write(entries, notes)
+            except sqlite3.IntegrityError as error:
+                raise already_recorded() from error
+            except sqlite3.Error as error:
+                raise LedgerRefusedError(reason="the ledger file cannot be written") from error
+
+    def _write(self, entries: Sequence[Entry], notes: Sequence[Note]) -> None:
+        run = self._connection.execute
+        with self._transaction():
+            (height,) = run("SELECT COALESCE(MAX(number), -1) + 1 FROM entries").fetchone()
+            check_numbers(entries, height)
+            for entry in entries:
+                row = (entry.body.number, entry.hash.hex(), entry.to_bytes())
+                run("INSERT INTO entries (number, hash, data) VALUES (?, ?, ?)", row)
+            for note in notes:
+                run(
+                    f"INSERT INTO {note.table} (number, ballot, digest, payload) VALUES (?, ?, ?, ?)",  # noqa: S608
+                    (note.number, note.ballot, note.digest, note.payload),
+                )
+
+    def notes(self, table: Table, *, first: int = 0, digest: str = "") -> list[Note]:
+        """Give notes in the order in which they were written."""
+        query = f"SELECT number, ballot, digest, payload FROM {table} WHERE number >= ?"  # noqa: S608 - an enum
+        values: tuple[int | str, ...] = (first,)
+        if digest:
+            query, values = query + " AND digest = ?", (first, digest)
+        with self._lock:
+            rows = self._connection.execute(query + " ORDER BY id", values).fetchall()
+        return [
+            Note(table=table, number=number, ballot=ballot, digest=name, payload=bytes(payload))
+            for number, ballot, name, payload in rows
+        ]
+
+    def guards_missing(self) -> list[str]:
+        """List the append-only triggers that the file lacks or that were rewritten; an auditor asks."""
+        rows = self._connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall()
+        found = {name: sql for name, sql in rows}  # noqa: C416 - says what it is
+        wanted = {s.split()[2]: s.rstrip(";") for s in schema() if s.startswith("CREATE TRIGGER")}
+        return sorted(name for name, sql in wanted.items() if found.get(name) != sql)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+
+def _connect_to_write(path: Path) -> sqlite3.Connection:
+    """Open or create a file that only its owner may read."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    os.close(descriptor)
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    """Open a file without writing: beside a running node through its log, else as an immutable file."""
+    if not path.is_file():
+        raise LedgerRefusedError(reason=f"there is no ledger file {path.name}")
+    # A read-only connection would create a log and its index beside a file that has none; immutable does not.
+    mode = "?mode=ro" if Path(f"{path}-wal").exists() else "?mode=ro&immutable=1"
+    connection = None
+    try:
+        connection = sqlite3.connect(
+            path.resolve().as_uri() + mode, uri=True, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        raise LedgerRefusedError(reason=f"{path.name} cannot be read as a ledger") from error
+    return connection

@@ -1,0 +1,313 @@
+"""The folded chain: what all complete entries together say.
+
+Floor:    privacy_accounting.ledger, above ``members``. Pure; the caller holds the lock.
+Terms:    a *place* is where the next body stands: its number, the hash before it, the earliest time.
+Promise:  folding is the same at every site and in the audit: members, budgets, totals, used nonces and
+          cancellations follow from the entries alone. A body that does not fit its place is refused before
+          anything changes.
+Not here: whether a site *wants* to sign (``judge``); signatures (``members``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from privacy_accounting.budget.book import Book, Spend
+from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.budgets import budget_to_json
+from privacy_accounting.ledger.canonical import encode
+from privacy_accounting.ledger.contents import (
+    BudgetChange,
+    Cancel,
+    Charge,
+    Exact,
+    Genesis,
+    MembersChange,
+    OrderChange,
+)
+from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, body_hash
+from privacy_accounting.ledger.members import Members
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from privacy_accounting.budget.allowance import PopulationBudget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the next body stands.
+
+    Attributes:
+        number: its number.
+        previous: body hash before it, hexadecimal.
+        time: the earliest time it may carry, in seconds.
+    """
+
+    number: int
+    previous: str
+    time: int
+
+    def after(self, data: bytes, body: Body) -> Place:
+        """Give the place behind a body."""
+        return Place(number=body.number + 1, previous=body_hash(data).hex(), time=body.time)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Open:
+    """A charge or exact disclosure that can still be cancelled."""
+
+    entry_hash: str
+    cohort: tuple[str, ...]
+    content: Charge | Exact
+
+
+@dataclass(slots=True)
+class Batch:
+    """What the earlier bodies of the same proposal already use."""
+
+    once: set[tuple[str, str, str, int, int]] = field(default_factory=set)
+    cancelled: set[int] = field(default_factory=set)
+    spends: list[Spend] = field(default_factory=list)
+
+    def add(self, body: Body) -> None:
+        """Remember one more body of the proposal."""
+        content = body.content
+        if isinstance(content, Charge | Exact):
+            self.once.add(content.asked.once)
+        if isinstance(content, Charge):
+            self.spends.append(content.spend)
+        if isinstance(content, Cancel):
+            self.cancelled.add(content.entry)
+
+
+def refuse(reason: str) -> LedgerRefusedError:
+    """Build a refusal."""
+    return LedgerRefusedError(reason=reason)
+
+
+class ChainState:
+    """Everything that follows from the entries so far."""
+
+    def __init__(self) -> None:
+        """Begin before the genesis entry."""
+        self.place = Place(number=0, previous=NO_PREVIOUS, time=0)
+        self.genesis: Genesis | None = None
+        self.chain = ""
+        self._book: Book | None = None
+        self._members: list[tuple[int, Members]] = []
+        self._once: set[tuple[str, str, str, int, int]] = set()
+        self._open: dict[int, _Open] = {}
+        self._cancelled: set[int] = set()
+
+    @property
+    def head(self) -> int:
+        """Number of the last entry, -1 before the first."""
+        return self.place.number - 1
+
+    @property
+    def book(self) -> Book:
+        """The book of what is spent.
+
+        Raises:
+            LedgerRefusedError: there is no genesis entry yet.
+        """
+        if self._book is None:
+            raise refuse("the ledger has no genesis entry yet")
+        return self._book
+
+    def members(self, number: int | None = None) -> Members:
+        """Give the members that an entry's signatures are checked against.
+
+        Args:
+            number: of the entry; the next one by default.
+
+        Raises:
+            LedgerRefusedError: there is no genesis entry yet.
+        """
+        at = self.place.number if number is None else number
+        for first, members in reversed(self._members):
+            if first <= at:
+                return members
+        raise refuse("the ledger has no genesis entry yet")
+
+    def members_for(self, body: Body) -> Members:
+        """Give the members for a body: a genesis entry brings its own."""
+        if isinstance(body.content, Genesis) and body.number == 0:
+            return Members.first(body.content)
+        return self.members(body.number)
+
+    def cancelled(self, number: int) -> bool:
+        """Say whether a charge was cancelled by all its sites."""
+        return number in self._cancelled
+
+    @property
+    def changes_of_sequencer(self) -> frozenset[int]:
+        """Numbers of the entries after which another site ordered."""
+        pairs = zip(self._members, self._members[1:], strict=False)
+        return frozenset(first - 1 for (_, old), (first, new) in pairs if old.sequencer != new.sequencer)
+
+    # -- checking ------------------------------------------------------------------------------------------
+
+    def check(self, body: Body, place: Place, batch: Batch) -> None:
+        """Check that a body fits its place in the chain.
+
+        Args:
+            body: the next one.
+            place: where it stands.
+            batch: what earlier bodies of the same proposal use.
+
+        Raises:
+            LedgerRefusedError: it does not fit; nothing was changed.
+        """
+        if body.number != place.number or body.previous != place.previous:
+            raise refuse(f"entry {body.number} does not follow entry {place.number - 1}")
+        if body.time < place.time:
+            raise refuse(f"entry {body.number} is dated before the one before it")
+        if isinstance(body.content, Genesis) != (body.number == 0):
+            raise refuse("the genesis entry is the first, and only the first")
+        if self.chain not in {"", body.chain}:
+            raise refuse("the entry is of another chain")
+        self.members_for(body).cohort_of(body)
+        self._check_content(body, batch)
+
+    def _check_content(self, body: Body, batch: Batch) -> None:
+        content = body.content
+        if isinstance(content, Genesis):
+            self._check_genesis(body, content)
+        elif isinstance(content, Charge | Exact):
+            self._check_asked(content, batch)
+        elif isinstance(content, Cancel):
+            self._check_cancel(body.cohort, content, batch)
+        elif isinstance(content, OrderChange):
+            self._moved(content)
+            if sum(content.purposes.values()) != sum(content.analysts.values()):
+                raise refuse("units by purpose and by analyst differ")
+        elif isinstance(content, BudgetChange):
+            self.book.check_budget(content.population, content.budget)
+
+    def _check_asked(self, content: Charge | Exact, batch: Batch) -> None:
+        if content.asked.once in self._once or content.asked.once in batch.once:
+            raise refuse("this request was entered before")
+        if content.asked.population not in self.book.populations:
+            raise refuse(f"the ledger has no population {content.asked.population}")
+        if isinstance(content, Charge):
+            self.book.sub_budget(content.asked.population, content.sub_budget)
+
+    def _check_cancel(self, cohort: tuple[str, ...], content: Cancel, batch: Batch) -> None:
+        known = self._open.get(content.entry)
+        if known is None or content.entry in batch.cancelled:
+            raise refuse(f"entry {content.entry} is nothing that can be cancelled")
+        if known.entry_hash != content.entry_hash or known.cohort != cohort:
+            raise refuse(f"the cancellation is not of entry {content.entry} and its cohort")
+
+    @staticmethod
+    def _check_genesis(body: Body, content: Genesis) -> None:
+        if body.time != 0 or body.chain != content.consortium:
+            raise refuse("the genesis entry has time 0 and the consortium's hash as chain id")
+        if not 0 <= content.colluding < len(content.members):
+            raise refuse("the number of colluding sites is below the number of sites")
+
+    # -- folding -------------------------------------------------------------------------------------------
+
+    def apply(self, data: bytes, body: Body) -> None:
+        """Fold one complete entry that ``check`` let pass.
+
+        Args:
+            data: its canonical bytes.
+            body: the same, read.
+
+        Raises:
+            LedgerRefusedError: it does not fit; nothing was changed.
+        """
+        self.check(body, self.place, Batch())
+        content, number = body.content, body.number
+        if isinstance(content, Genesis):
+            self._begin(body.chain, content)
+        elif isinstance(content, Charge | Exact):
+            self._count(content)
+            self._open[number] = _Open(entry_hash=body_hash(data).hex(), cohort=body.cohort, content=content)
+        elif isinstance(content, Cancel):
+            self._uncount(self._open.pop(content.entry).content)
+            self._cancelled.add(content.entry)
+        elif isinstance(content, BudgetChange):
+            self.book.set_budget(content.population, content.budget)
+        elif isinstance(content, OrderChange):
+            self._move_order(content)
+        elif isinstance(content, MembersChange):
+            self._members.append((number + 1, self.members().changed(content)))
+        self.place = self.place.after(data, body)
+
+    def _begin(self, chain: str, genesis: Genesis) -> None:
+        self.genesis, self.chain = genesis, chain
+        self._book = Book(relation=genesis.relation)
+        for population, budget in genesis.populations.items():
+            self._book.set_budget(population, budget)
+        self._members.append((0, Members.first(genesis)))
+
+    def _count(self, content: Charge | Exact) -> None:
+        self._once.add(content.asked.once)
+        if isinstance(content, Charge):
+            self.book.add(content.spend)
+        else:
+            self.book.add_exact(content.asked.population, content.asked.analyst)
+
+    def _uncount(self, content: Charge | Exact) -> None:
+        if isinstance(content, Charge):
+            self.book.give_back(content.spend)
+        else:
+            self.book.add_exact(content.asked.population, content.asked.analyst, -1)
+
+    def _moved(self, change: OrderChange) -> PopulationBudget:
+        return self.book.moved_budget(change.population, change.sub_budget, change.order, change.allowance)
+
+    def _move_order(self, change: OrderChange) -> None:
+        self.book.move_order(
+            change.population,
+            change.sub_budget,
+            self._moved(change),
+            purposes=change.purposes,
+            analysts=change.analysts,
+        )
+        # Charges from before were counted at the old order; giving one back would subtract the wrong figure.
+        moved = (change.population, change.sub_budget)
+        self._open = {
+            number: known
+            for number, known in self._open.items()
+            if not isinstance(known.content, Charge)
+            or (known.content.asked.population, known.content.sub_budget) != moved
+        }
+
+    # -- snapshots -----------------------------------------------------------------------------------------
+
+    def digest(self) -> str:
+        """Hash members, budgets and totals: what a snapshot pins; hexadecimal."""
+        members = self.members()
+        state = {
+            "number": self.place.number,
+            "members": dict(members.keys),
+            "sequencer": members.sequencer,
+            "budgets": {name: budget_to_json(budget) for name, budget in self.book.populations.items()},
+            "totals": self.book.totals(),
+            "cancelled": sorted(self._cancelled),
+        }
+        return hashlib.sha256(encode(state)).hexdigest()
+
+
+def merkle_root(hashes: Sequence[bytes]) -> str:
+    """Give the Merkle root over body hashes, hexadecimal.
+
+    Source: RFC 6962, section 2.1 (leaf prefix 0, node prefix 1).
+    """
+    if len(hashes) == 0:
+        return hashlib.sha256(b"").hexdigest()
+    level = [hashlib.sha256(b"\x00" + leaf).digest() for leaf in hashes]
+    # Pairing neighbors level by level, an odd last node moving up, gives the recursive definition's tree.
+    while len(level) > 1:
+        paired = [
+            hashlib.sha256(b"\x01" + a + b).digest() for a, b in zip(level[::2], level[1::2], strict=False)
+        ]
+        level = paired + level[len(level) - len(level) % 2 :]
+    return level[0].hex()

@@ -1,0 +1,15 @@
+"""Exact integer noise from system entropy.
+
+    source      where bytes come from
+    coins       coins of exact probability
+    laplace     discrete_laplace
+    gaussian    discrete_gaussian
+
+Samplers are not constant in time: draw ahead of a request, never while somebody can measure. Noise is used once.
+"""
+
+from privacy_accounting.noise.gaussian import discrete_gaussian
+from privacy_accounting.noise.laplace import discrete_laplace
+from privacy_accounting.noise.source import ByteSource, SystemSource
+
+__all__ = ["ByteSource", "SystemSource", "discrete_gaussian", "discrete_laplace"]

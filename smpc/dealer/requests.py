@@ -1,0 +1,126 @@
+"""What the parties ask of the dealer: a list of correlations by kind and size, and its one byte form.
+
+Floor:    smpc.dealer.requests. Pure.
+Terms:    a correlation is random material whose parts obey a public relation, such as ``c = a * b``.
+Promise:  ``decode_requests(encode_requests(x)) == x``; other bytes raise ``PeerRejectedError``; a list says nothing about data.
+Not here: what the material is (``correlations``).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from smpc.errors import PeerRejectedError
+
+_LARGEST: Final = (1 << 32) - 1
+_MOST_PARAMETERS: Final = 64
+_HEAD: Final = struct.Struct("<BB")
+
+
+class Correlation(IntEnum):
+    """Kinds of material. Numbers are part of the wire format and only grow."""
+
+    PRODUCT = 1
+    SQUARE = 2
+    MASK = 3
+    BIT_PRODUCTS = 4
+    BIT = 5
+    WRAPS = 6
+
+
+class ProductKind(IntEnum):
+    """Bilinear maps that a product triple can be for."""
+
+    MUL = 1
+    MATMUL = 2
+    AND = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One piece of material.
+
+    Attributes:
+        kind: which correlation.
+        parameters: sizes and structure, each in ``[0, 2**32)``, at most 64 of them.
+    """
+
+    kind: Correlation
+    parameters: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what the wire cannot say."""
+        if len(self.parameters) > _MOST_PARAMETERS or not all(0 <= p <= _LARGEST for p in self.parameters):
+            raise PeerRejectedError(reason="request parameter out of range")
+
+
+def product(kind: ProductKind, left: Sequence[int], right: Sequence[int]) -> Request:
+    """Ask for ``a``, ``b`` uniform of the two shapes and ``c = kind(a, b)``."""
+    return Request(
+        kind=Correlation.PRODUCT,
+        parameters=(int(kind), len(left), *map(int, left), len(right), *map(int, right)),
+    )
+
+
+def square(shape: Sequence[int]) -> Request:
+    """Ask for ``r`` uniform and ``r * r``."""
+    return Request(kind=Correlation.SQUARE, parameters=tuple(map(int, shape)))
+
+
+def mask(count: int, bits: int) -> Request:
+    """Ask for ``r`` uniform of ``bits`` bits, additively, and the products of its bits within each group of four, XOR-shared."""
+    return Request(kind=Correlation.MASK, parameters=(count, bits))
+
+
+def bit_products(targets: Sequence[int], n_bytes: int) -> Request:
+    """Ask for uniform planes of bits and the products of them that multiplying each target's variables takes.
+
+    Args:
+        targets: sets of variables as bit masks.
+        n_bytes: length of each plane (bytes).
+    """
+    return Request(kind=Correlation.BIT_PRODUCTS, parameters=(n_bytes, *targets))
+
+
+def ring_bits(count: int) -> Request:
+    """Ask for uniform bits, shared by XOR and additively."""
+    return Request(kind=Correlation.BIT, parameters=(count,))
+
+
+def wraps(shape: Sequence[int]) -> Request:
+    """Ask for ``r`` uniform and the number of times that its shares' running sum leaves the signed range."""
+    return Request(kind=Correlation.WRAPS, parameters=tuple(map(int, shape)))
+
+
+def encode_requests(requests: Iterable[Request]) -> bytes:
+    """Write a list: for each request its kind and number of parameters, a byte each, then the parameters, 4 bytes each."""
+    return b"".join(
+        _HEAD.pack(request.kind, len(request.parameters))
+        + struct.pack(f"<{len(request.parameters)}I", *request.parameters)
+        for request in requests
+    )
+
+
+def decode_requests(data: bytes) -> tuple[Request, ...]:
+    """Read a list strictly.
+
+    Raises:
+        PeerRejectedError: not bytes that ``encode_requests`` writes.
+    """
+    requests = []
+    position = 0
+    while position < len(data):
+        if position + _HEAD.size > len(data):
+            raise PeerRejectedError(reason="request list cut short")
+        kind, count = _HEAD.unpack_from(data, position)
+        position += _HEAD.size
+        if kind not in set(Correlation) or position + 4 * count > len(data):
+            raise PeerRejectedError(reason="malformed request")
+        parameters = struct.unpack_from(f"<{count}I", data, position)
+        requests.append(Request(kind=Correlation(kind), parameters=parameters))
+        position += 4 * count
+    return tuple(requests)

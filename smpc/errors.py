@@ -1,0 +1,48 @@
+"""What can go wrong between parties, each error by whose fault it is.
+
+Floor:    smpc.errors. Imports nothing of the house.
+Promise:  a message is made from public fields only: names and fixed reasons, never a share, key or value. What comes from
+          a peer is also a ``ConnectionError``, not a ``RuntimeError``, which CrypTen catches and retries.
+"""
+
+from __future__ import annotations
+
+
+class SmpcError(Exception):
+    """Root of the errors of this package."""
+
+
+class PartyLostError(SmpcError, ConnectionError):
+    """A party was killed, froze, or left before the end."""
+
+    def __init__(self, *, name: str) -> None:
+        """Name the party."""
+        self.name = name
+        super().__init__(f"party {name} is lost")
+
+
+class PeerRejectedError(SmpcError, ConnectionError):
+    """A peer is not who it should be, or sent what the protocol does not allow."""
+
+    def __init__(self, *, reason: str, name: str = "") -> None:
+        """Say what does not fit, and whose it is where that is known."""
+        self.reason, self.name = reason, name
+        super().__init__(f"peer {name} rejected: {reason}" if name else f"peer rejected: {reason}")
+
+
+class RingRangeError(SmpcError):
+    """A number does not fit where it should go in the ring."""
+
+    def __init__(self, *, what: str) -> None:
+        """Say what does not fit, without its value."""
+        self.what = what
+        super().__init__(f"out of range: {what}")
+
+
+class MaterialError(SmpcError):
+    """An operation needs material from the dealer that this session does not have."""
+
+    def __init__(self, *, what: str) -> None:
+        """Say which material is missing, by kind and size."""
+        self.what = what
+        super().__init__(f"dealer material missing: {what}")

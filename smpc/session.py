@@ -1,0 +1,173 @@
+"""A session of 2 to 8 parties: who takes part, their pair keys, and the shares of zero made from them.
+
+Floor:    smpc.session. Knows no torch; belongs to one thread.
+Terms:    the active session is the one that CrypTen's own calls in this thread belong to.
+Promise:  each pair's key is made from fresh bytes of both in one exchange and bound to the session id; the dealer is no
+          party and holds none. Sessions in other threads are not touched.
+Not here: channels (``transport``), operations on shares (``operations``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Final
+
+from smpc.dealer.requests import Request
+from smpc.dealer.supply import Supply
+from smpc.errors import PeerRejectedError
+from smpc.randomness import KEY_BYTES, Keystream, Purpose, Shape, ZeroShares, derive_key, fresh_key
+from smpc.ring import ByteArray, RingArray
+from smpc.sharing import FEWEST_PARTIES, MOST_PARTIES
+from smpc.transport.mesh import Counters, Mesh, Step
+
+SESSION_ID_BYTES: Final = 32
+_ACTIVE: Final[ContextVar[Session | None]] = ContextVar("crossward_session", default=None)
+
+
+def active_session() -> Session | None:
+    """Return the session that this thread is in, if any."""
+    return _ACTIVE.get()
+
+
+class Session:
+    """One party's side of a session; a context manager that agrees on keys at its start and closes the mesh at its end.
+
+    Attributes:
+        mesh: this party's end of the channels.
+        session_id: 32 bytes, the same at all parties.
+        supply: the dealer's material.
+        local: keystream of this party alone.
+    """
+
+    def __init__(self, mesh: Mesh, session_id: bytes) -> None:
+        """Take over a mesh whose parties all hold the same session id.
+
+        Raises:
+            PeerRejectedError: not 2 to 8 parties, or the id has not 32 bytes.
+        """
+        if not FEWEST_PARTIES <= len(mesh.names) <= MOST_PARTIES or len(session_id) != SESSION_ID_BYTES:
+            raise PeerRejectedError(reason="a session has 2 to 8 parties and an id of 32 bytes")
+        self.mesh = mesh
+        self.session_id = session_id
+        self.supply = Supply(mesh, session_id)
+        self.local = Keystream(fresh_key())
+        self._zero_shares: ZeroShares | None = None
+        self._token: Token[Session | None] | None = None
+
+    def __repr__(self) -> str:
+        """Name the parties only."""
+        return f"Session(rank {self.rank} of {', '.join(self.names)})"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All parties in rank order."""
+        return self.mesh.names
+
+    @property
+    def n_parties(self) -> int:
+        """Number of computing parties."""
+        return len(self.mesh.names)
+
+    @property
+    def rank(self) -> int:
+        """Own place among the parties."""
+        return self.mesh.rank
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this party adds the public constants."""
+        return self.rank == 0
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """All other parties in rank order."""
+        return tuple(name for name in self.names if name != self.names[self.rank])
+
+    @property
+    def counters(self) -> Counters:
+        """What this party has sent so far."""
+        return self.mesh.counters
+
+    def __enter__(self) -> Session:
+        """Agree on pair keys (one exchange) and make this the thread's active session."""
+        try:
+            self._zero_shares = ZeroShares(self.rank, self._agree_on_keys())
+        except BaseException as error:
+            self.mesh.close(error)
+            raise
+        self._token = _ACTIVE.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Leave: cleanly, or with an error that the other parties then hear of."""
+        if self._token is not None:
+            _ACTIVE.reset(self._token)
+            self._token = None
+        try:
+            if error is None:
+                self.supply.finish()
+        finally:
+            self._zero_shares = None
+            self.mesh.close(error)
+
+    @contextlib.contextmanager
+    def activated(self) -> Iterator[Session]:
+        """Make this the active session for a while, whatever was before."""
+        token = _ACTIVE.set(self)
+        try:
+            yield self
+        finally:
+            _ACTIVE.reset(token)
+
+    def prefetch(self, requests: Sequence[Request], *, is_last: bool = True) -> None:
+        """Ask the dealer for all material of a plan at once; see ``Supply.prefetch``."""
+        self.supply.prefetch(requests, is_last=is_last)
+
+    def zero_share(self, shape: Shape, bits: int = 64, purpose: Purpose = Purpose.INPUT) -> RingArray:
+        """Return a fresh share of zero, mod ``2**bits``.
+
+        Sees: nobody. Cost: 0 rounds; ``8 * (n_parties - 1)`` keystream bytes per element.
+
+        Args:
+            shape: size or shape of the result.
+            bits: 64, or less for values in ``[0, 2**bits)``.
+            purpose: what it is for; all parties name the same.
+
+        Raises:
+            PeerRejectedError: the session is not open.
+        """
+        return self._keys().additive(shape, purpose, bits)
+
+    def zero_planes(self, n_bytes: int) -> ByteArray:
+        """Return a fresh share of zero by XOR, ``n_bytes`` bytes."""
+        return self._keys().exclusive(n_bytes)
+
+    def exchange(self, step: Step, payload: bytes) -> list[bytes]:
+        """Send the same payload to every peer and receive as much from each: one round.
+
+        Returns:
+            The peers' payloads in rank order.
+        """
+        outgoing = dict.fromkeys(self.peers, payload)
+        replies = self.mesh.exchange(step, outgoing, dict.fromkeys(self.peers, len(payload)))
+        return [replies[name] for name in self.peers]
+
+    def _keys(self) -> ZeroShares:
+        if self._zero_shares is None:
+            raise PeerRejectedError(reason="the session is not open")
+        return self._zero_shares
+
+    def _agree_on_keys(self) -> dict[int, bytes]:
+        mine = {name: fresh_key() for name in self.peers}
+        theirs = self.mesh.exchange(Step.KEYS, mine, dict.fromkeys(self.peers, KEY_BYTES))
+        keys = {}
+        for name in self.peers:
+            peer = self.names.index(name)
+            both = mine[name] + theirs[name] if self.rank < peer else theirs[name] + mine[name]
+            keys[peer] = derive_key(both, b"crossward/pair/1" + self.session_id)
+        return keys

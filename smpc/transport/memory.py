@@ -1,0 +1,176 @@
+"""Meshes between threads of one process: the same frames and checks as over TLS, with queues for sockets.
+
+Floor:    smpc.transport.memory.
+Terms:    an inbox is the one queue on which a party hears all others; a farewell says that a party left, and by whose fault.
+Promise:  a party that closes with an error, or is silent until the deadline, makes every exchange that waits for it raise
+          ``PartyLostError`` with the name of who failed first; frames are checked for kind, sequence and exact length.
+Not here: certificates and heartbeats (``tls``, ``liveness``); a thread cannot be cut off without a word.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from smpc.errors import PartyLostError, PeerRejectedError
+from smpc.transport.frames import NO_SESSION, Expectation, Header
+from smpc.transport.hello import check_name
+from smpc.transport.mesh import Counters, Mesh
+
+DEADLINE_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    sender: str
+    header: Header
+    payload: bytes = field(repr=False)
+    due: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Farewell:
+    sender: str
+    culprit: str  # empty after a clean end
+
+
+_Inbox = queue.SimpleQueue[_Frame | _Farewell]
+
+
+class MemoryMesh(Mesh):
+    """One party's end; made by ``memory_meshes``. ``exchange`` belongs to one thread, ``close`` to any."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        names: tuple[str, ...],
+        helper: str | None,
+        inboxes: Mapping[str, _Inbox],
+        timeout_s: float,
+        delay_s: float,
+    ) -> None:
+        """Join the queues of the others; see ``memory_meshes``."""
+        self.names = names
+        self.rank = names.index(name) if name in names else -1
+        self.helper = helper
+        self.counters = Counters()
+        self._name = name
+        self._inboxes = inboxes
+        self._timeout_s = timeout_s
+        self._delay_s = delay_s
+        self._n_sent = dict.fromkeys(inboxes, 0)
+        self._n_received = dict.fromkeys(inboxes, 0)
+        self._arrived: dict[str, deque[_Frame]] = {peer: deque() for peer in inboxes}
+        self._left: dict[str, str] = {}
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        """Name the party only."""
+        return f"MemoryMesh({self._name})"
+
+    def exchange(
+        self, kind: int, outgoing: Mapping[str, bytes | memoryview], expected: Mapping[str, int]
+    ) -> dict[str, bytes]:
+        """See ``Mesh.exchange``."""
+        if self._is_closed:
+            raise PeerRejectedError(reason="the session is closed here")
+        for peer in (*outgoing, *expected):
+            if peer == self._name or peer not in self._inboxes:
+                raise PeerRejectedError(reason="not a peer of this session", name=peer)
+        self.counters.count(outgoing)
+        for peer, payload in outgoing.items():
+            self._send(peer, kind, payload)
+        end = time.monotonic() + self._timeout_s
+        while missing := [peer for peer in expected if not self._arrived[peer]]:
+            self._check_left(missing)
+            self._receive(end, missing)
+        return {peer: self._take(peer, kind, length) for peer, length in expected.items()}
+
+    def close(self, error: BaseException | None = None) -> None:
+        """See ``Mesh.close``; may be called twice."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        culprit = "" if error is None else self._name
+        if isinstance(error, PartyLostError) and error.name:
+            culprit = error.name
+        for inbox in self._inboxes.values():
+            inbox.put(_Farewell(sender=self._name, culprit=culprit))
+
+    def _send(self, peer: str, kind: int, payload: bytes | memoryview) -> None:
+        body = bytes(payload)
+        header = Header(kind=kind, tag=NO_SESSION, sequence=self._n_sent[peer], length=len(body))
+        self._n_sent[peer] += 1
+        due = time.monotonic() + self._delay_s
+        self._inboxes[peer].put(_Frame(sender=self._name, header=header, payload=body, due=due))
+
+    def _check_left(self, missing: Sequence[str]) -> None:
+        """Raise when waiting has lost its sense: somebody failed, or a party that is waited for went away."""
+        if self._name in self._left:
+            raise PeerRejectedError(reason="the session is closed here")
+        for peer, culprit in self._left.items():
+            if culprit or peer in missing:
+                raise PartyLostError(name=culprit or peer)
+
+    def _receive(self, end: float, missing: Sequence[str]) -> None:
+        try:
+            item = self._inboxes[self._name].get(timeout=max(0.0, end - time.monotonic()))
+        except queue.Empty as error:
+            raise PartyLostError(name=missing[0]) from error
+        if isinstance(item, _Farewell):
+            self._left.setdefault(item.sender, item.culprit)
+        else:
+            self._arrived[item.sender].append(item)
+
+    def _take(self, peer: str, kind: int, length: int) -> bytes:
+        frame = self._arrived[peer].popleft()
+        expectation = Expectation(
+            kinds=frozenset({kind}), tag=NO_SESSION, sequence=self._n_received[peer], length=length
+        )
+        try:
+            expectation.check(frame.header)
+        except PeerRejectedError as error:
+            raise PeerRejectedError(reason=error.reason, name=peer) from error
+        self._n_received[peer] += 1
+        if self._delay_s:
+            time.sleep(max(0.0, frame.due - time.monotonic()))
+        return frame.payload
+
+
+def memory_meshes(
+    names: Sequence[str], helper: str | None = None, *, timeout_s: float = DEADLINE_S, delay_s: float = 0.0
+) -> dict[str, Mesh]:
+    """Make one session's meshes for threads of this process.
+
+    Args:
+        names: the computing parties in rank order, distinct.
+        helper: name of the dealer, which then has an end of its own with rank -1.
+        timeout_s: how long one exchange waits for the slowest peer (s).
+        delay_s: time that every frame is under way (s), to see what a distance costs.
+
+    Returns:
+        Every party's end by its name, the helper's included.
+
+    Raises:
+        PeerRejectedError: a name is malformed or stands twice.
+    """
+    everybody = (*names, helper) if helper is not None else tuple(names)
+    if len(set(everybody)) != len(everybody):
+        raise PeerRejectedError(reason="a party is named twice")
+    inboxes: dict[str, _Inbox] = {check_name(name): queue.SimpleQueue() for name in everybody}
+    return {
+        name: MemoryMesh(
+            name=name,
+            names=tuple(names),
+            helper=helper,
+            inboxes=inboxes,
+            timeout_s=timeout_s,
+            delay_s=delay_s,
+        )
+        for name in everybody
+    }

@@ -1,0 +1,89 @@
+"""The one primitive of a session: every party exchanges one frame with each named peer.
+
+Floor:    smpc.transport.mesh.
+Terms:    a mesh is one party's end of all channels of a session; ranks are the order of ``names``, the same everywhere.
+Promise:  rounds, messages and payload bytes are counted here and nowhere else, whatever the channel.
+Not here: channels (``memory``, ``tls_mesh``).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Step(IntEnum):
+    """What an exchange is for; the ``kind`` of its frames. Numbers are part of the wire format and only grow."""
+
+    KEYS = 1
+    MATERIAL = 2
+    OPEN_RING = 3
+    OPEN_MASKED = 4
+    OPEN_PLANES = 5
+    REVEAL = 6
+    GATHER = 7
+    BROADCAST = 8
+    BARRIER = 9
+
+
+@dataclass(slots=True)
+class Counters:
+    """What one party has sent in a session.
+
+    Attributes:
+        rounds: exchanges finished or begun.
+        messages: frames sent.
+        bytes_sent: payload bytes sent, per peer.
+    """
+
+    rounds: int = 0
+    messages: int = 0
+    bytes_sent: dict[str, int] = field(default_factory=dict)
+
+    def count(self, outgoing: Mapping[str, bytes | memoryview]) -> None:
+        """Count one exchange."""
+        self.rounds += 1
+        for name, payload in outgoing.items():
+            self.messages += 1
+            self.bytes_sent[name] = self.bytes_sent.get(name, 0) + memoryview(payload).nbytes
+
+
+class Mesh(ABC):
+    """One party's end of a session's channels.
+
+    Attributes:
+        names: all computing parties in rank order, identical everywhere.
+        rank: own place in ``names``.
+        helper: name of the dealer when the session has one.
+        counters: what was sent so far.
+    """
+
+    names: tuple[str, ...]
+    rank: int
+    helper: str | None
+    counters: Counters
+
+    @abstractmethod
+    def exchange(
+        self, kind: int, outgoing: Mapping[str, bytes | memoryview], expected: Mapping[str, int]
+    ) -> dict[str, bytes]:
+        """Send a frame to each peer of ``outgoing`` and receive one from each of ``expected``: one round.
+
+        Args:
+            kind: small integer tag of the operation; both ends must name the same.
+            outgoing: payload per peer; may name the helper.
+            expected: exact payload length (bytes) per peer; may name the helper.
+
+        Returns:
+            Payload per peer of ``expected``.
+
+        Raises:
+            PartyLostError: a peer is dead, frozen, or left with an error.
+            PeerRejectedError: a frame of another session, operation, order or length; before memory is taken.
+        """
+
+    @abstractmethod
+    def close(self, error: BaseException | None = None) -> None:
+        """Leave the session; with an error, the other parties' exchanges raise ``PartyLostError``."""
