@@ -5,13 +5,12 @@ Bottom floor first:
     errors        what can go wrong, by whose fault
     decimals      exact numbers: decimal strings in files, rationals in memory
     events        the closed vocabulary of mechanisms and neighbouring relations
-    rdp           the Rényi curve of each mechanism, conversion to (epsilon, delta), composition in integer units
+    rdp           the Rényi curve of each mechanism, conversion to (epsilon, delta), integer composition
     noise         exact integer samplers from system entropy
     calibration   the smallest noise that meets a target
-    pricing       the calculator behind ``crossward audit price``
     budget        allowances, filters and sub-budgets
     ledger        entries, chain, stores
-    audit         verify, recompute, statement
+    audit         price (the calculator), verify, recompute, statement, empirical
     report        the ledger as a page for people
 
 Importing this package loads numpy alone. Rooms are imported by name.

@@ -1,8 +1,8 @@
 """The smallest noise that meets a target.
 
-Promise:  the scale returned meets the target as this accountant prices it, is the smallest of its grid that does, and
-          has at most 20 significant bits, so that two mathematics libraries that differ in the last bit of a logarithm
-          agree on it.
+Promise:  the scale returned meets the target as this accountant prices it, is the smallest of its grid that
+          does, and has at most 20 significant bits, so that two mathematics libraries that differ in the last
+          bit of a logarithm agree on it.
 Not here: how a scale becomes noise (the caller builds the events).
 """
 
@@ -92,7 +92,9 @@ def _octave(
     if met(0):
         while met(low):
             if low <= -_LARGEST_EXPONENT:
-                raise InvalidCostError(what="scale", reason="every scale meets the target; there is nothing to choose")
+                raise InvalidCostError(
+                    what="scale", reason="every scale meets the target; there is nothing to choose"
+                )
             high, low, step = low, max(low - step, -_LARGEST_EXPONENT), 2 * step
     else:
         while not met(high):

@@ -1,7 +1,7 @@
 """Exact numbers: decimal strings in files, rational numbers in memory.
 
-Promise:  parsing and formatting are exact and inverse to each other; NaN, infinity, booleans and strings given as
-          numbers in Python are refused; text is bounded before it is parsed.
+Promise:  parsing and formatting are exact and inverse to each other; NaN, infinity, booleans and strings
+          given as numbers in Python are refused; text is bounded before it is parsed.
 Not here: which parameter may have which value (``events``).
 """
 
@@ -21,10 +21,10 @@ _MAX_EXPONENT: Final = 1_000  # of a Decimal: 1E+999999 must not become a millio
 
 
 def parse_decimal(text: str, *, what: str = "number") -> Fraction:
-    """Read a strict decimal string.
+    r"""Read a strict decimal string.
 
     Args:
-        text: matches ``-?(0|[1-9][0-9]*)(\\.[0-9]+)?``: no exponent, no spaces, no plus sign.
+        text: matches ``-?(0|[1-9][0-9]*)(\.[0-9]+)?``: no exponent, no spaces, no plus sign.
         what: name for the error message.
 
     Returns:
@@ -68,8 +68,8 @@ def format_decimal(value: Fraction) -> str:
 def as_fraction(value: object, *, what: str = "number") -> Fraction:
     """Let a Python number in.
 
-    A float counts as the shortest decimal that denotes it (0.1 is one tenth), so that what a ledger shows is what a
-    person typed.
+    A float counts as the shortest decimal that denotes it (0.1 is one tenth), so that what a ledger shows is
+    what a person typed.
 
     Args:
         value: int, Fraction, Decimal or finite float.

@@ -1,7 +1,9 @@
 """Errors of the accountant, the budget and the ledger.
 
-Promise:  every message is made from fields given by keyword; fields are public parameters and ledger figures only.
-Not here: what a refusal looks like on the wire (``federation.messages``) or on a terminal (``federation.cli``).
+Promise:  every message is made from fields given by keyword; fields are public parameters and ledger figures
+          only.
+Not here: what a refusal looks like on the wire (``federation.messages``) or on a terminal
+          (``federation.cli``).
 """
 
 from __future__ import annotations
@@ -33,10 +35,11 @@ class BudgetExceededError(AccountingError):
         remaining: units left.
         population: whose budget it is.
         sub_budget: which part of it (query, mining, training).
-        largest_epsilon: largest stand-alone epsilon that still fits, as a decimal string; None when nothing does.
+        largest_epsilon: largest stand-alone epsilon that still fits, as a decimal string; None when nothing
+            does.
     """
 
-    def __init__(  # noqa: PLR0913  (six fields, all by keyword)
+    def __init__(
         self,
         *,
         requested: int,

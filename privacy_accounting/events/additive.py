@@ -1,19 +1,24 @@
 """Events of mechanisms that add noise to a sum.
 
-Promise:  noise multipliers and sensitivities are those of ``ADD_OR_REMOVE_ONE``: the norm of one unit's contribution.
-          Under ``REPLACE_ONE`` a unit's contribution is replaced by another of the same norm, so the distance doubles
-          and the price is that of doubled sensitivities (dp-accounting 0.6.0 omits this in its Rényi accountant and
-          does it in its privacy loss distributions); under ``REPLACE_SPECIAL`` it stays.
+Promise:  noise multipliers and sensitivities are those of ``ADD_OR_REMOVE_ONE``: the norm of one unit's
+          contribution. Under ``REPLACE_ONE`` a unit's contribution is replaced by another of the same norm,
+          so the distance doubles and the price is that of doubled sensitivities (dp-accounting 0.6.0 omits
+          this in its Rényi accountant and does it in its privacy loss distributions); under
+          ``REPLACE_SPECIAL`` it stays.
 Not here: the prices (``rdp``), the samplers (``noise``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from privacy_accounting.events.base import Event, integer, real, step_counts_field
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+# ruff: noqa: RUF009 - real(), integer() and their kin declare a field; nothing is shared between instances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +64,7 @@ class DiscreteLaplace(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscreteGaussian(Event):
-    """Integer noise of mass proportional to ``exp(-x**2 / (2 sigma2))`` on integer sums, from one trusted hand.
+    """Integer noise of mass proportional to ``exp(-x**2 / (2 sigma2))`` on integer sums, from one hand.
 
     Attributes:
         sigma2: the parameter sigma squared, above 0 (an upper bound on the variance).
@@ -74,16 +79,16 @@ class DiscreteGaussian(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistributedDiscreteGaussian(Event):
-    """Each of ``parties`` adds its own discrete Gaussian of parameter ``sigma2_local``; ``colluding`` of them tell theirs.
+    """Each party adds its own discrete Gaussian of parameter ``sigma2_local``; ``colluding`` tell theirs.
 
-    Only the noise of ``parties - colluding`` honest parties counts. Unequal local variances are outside the theorem
-    and cannot be expressed.
+    Only the noise of ``parties - colluding`` honest parties counts. Unequal local variances are outside the
+    theorem and cannot be expressed.
 
     Attributes:
         parties: at least 1.
         colluding: below ``parties``.
-        sigma2_local: each party's sigma squared, at least 1: below, a sum of discrete Gaussians is no longer close to
-            one and the bound explodes.
+        sigma2_local: each party's sigma squared, at least 1: below, a sum of discrete Gaussians is no longer
+            close to one and the bound explodes.
         l1: L1 sensitivity of the integer vector, at least ``l2``.
         l2: L2 sensitivity of the integer vector, above 0.
         dim: number of coordinates.
@@ -135,8 +140,8 @@ class Skellam(Event):
 class Tree(Event):
     """Gaussian tree aggregation (prefix sums); each unit occurs at most once over all trees.
 
-    Priced under ``REPLACE_SPECIAL`` alone (a unit's contribution is zeroed): adding or removing a unit would shift
-    every later leaf, and replacing it is not what the cited proof covers.
+    Priced under ``REPLACE_SPECIAL`` alone (a unit's contribution is zeroed): adding or removing a unit would
+    shift every later leaf, and replacing it is not what the cited proof covers.
 
     Attributes:
         noise_multiplier: standard deviation at each node over the L2 norm of one contribution, above 0.

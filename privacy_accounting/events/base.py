@@ -1,8 +1,9 @@
 """What every event is: a frozen, validated record of one use of one mechanism.
 
-Promise:  an event that exists is valid; NaN, infinity, booleans, strings and zero noise cannot get in; equal events are
-          equal values, so that prices can be cached by event.
-Not here: the mechanisms (``additive``, ``guarantees``), their dictionaries (``codec``), their prices (``rdp``).
+Promise:  an event that exists is valid; NaN, infinity, booleans, strings and zero noise cannot get in; equal
+          events are equal values, so that prices can be cached by event.
+Not here: the mechanisms (``additive``, ``guarantees``), their dictionaries (``codec``), their prices
+          (``rdp``).
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ MAX_NESTING: Final = 4
 
 
 class Relation(StrEnum):
-    """Which two datasets count as neighbours. There is no default anywhere: the meaning of epsilon hangs on it.
+    """Which two datasets count as neighbours; no default anywhere, since the meaning of epsilon hangs on it.
 
-    Sensitivities and noise multipliers of additive noise are stated for ``ADD_OR_REMOVE_ONE``, where they are the norm
-    of one privacy unit's contribution. Replacing a unit moves a sum by up to twice that norm, so the same event costs
-    more under ``REPLACE_ONE``. ``REPLACE_SPECIAL`` replaces a unit by one that contributes zero, hence costs the same
-    as ``ADD_OR_REMOVE_ONE`` for sums.
+    Sensitivities and noise multipliers of additive noise are stated for ``ADD_OR_REMOVE_ONE``, where they are
+    the norm of one privacy unit's contribution. Replacing a unit moves a sum by up to twice that norm, so the
+    same event costs more under ``REPLACE_ONE``. ``REPLACE_SPECIAL`` replaces a unit by one that contributes
+    zero, hence costs the same as ``ADD_OR_REMOVE_ONE`` for sums.
     """
 
     ADD_OR_REMOVE_ONE = "add_or_remove_one"
@@ -43,7 +44,9 @@ def real(*, above: int | None = None, at_least: int | None = None, at_most: int 
 
 def integer(*, at_least: int, default: int | None = None) -> Any:
     """Declare an integer parameter in ``at_least .. 2**62``."""
-    return field(default=MISSING if default is None else default, metadata={"kind": "integer", "at_least": at_least})
+    return field(
+        default=MISSING if default is None else default, metadata={"kind": "integer", "at_least": at_least}
+    )
 
 
 def step_counts_field() -> Any:

@@ -1,7 +1,8 @@
 """Events as dictionaries: the ledger's and the calculator's vocabulary.
 
-Promise:  ``event_from_dict(event_to_dict(e)) == e``; one event has one dictionary; unknown mechanisms, unknown and
-          missing keys and JSON floats are refused, naming the place. No name found in data is imported.
+Promise:  ``event_from_dict(event_to_dict(e)) == e``; one event has one dictionary; unknown mechanisms,
+          unknown and missing keys and JSON floats are refused, naming the place. No name found in data is
+          imported.
 Not here: byte encoding (``ledger``), the price list (``pricing``).
 """
 
@@ -47,8 +48,8 @@ def event_to_dict(event: Event) -> dict[str, object]:
         event: any event of the vocabulary.
 
     Returns:
-        Real parameters as decimal strings, integers as ints, ``step_counts`` as a list of ints, ``inner`` as a
-        dictionary of the same kind.
+        Real parameters as decimal strings, integers as ints, ``step_counts`` as a list of ints, ``inner`` as
+        a dictionary of the same kind.
 
     Raises:
         InvalidCostError: a parameter such as 1/3 has no finite decimal expansion.
@@ -64,7 +65,8 @@ def event_from_dict(mapping: Mapping[str, object], *, where: str = "event") -> E
     """Read an event.
 
     Args:
-        mapping: as written by ``event_to_dict``; ``count`` may be left out (1); integers may be decimal strings.
+        mapping: as written by ``event_to_dict``; ``count`` may be left out (1); integers may be decimal
+            strings.
         where: position for error messages, for example ``events[3]``.
 
     Returns:
@@ -89,7 +91,7 @@ def _read(mapping: object, where: str, depth: int) -> Event:
     unknown = [str(key) for key in mapping if key != "mechanism" and key not in declared]
     if unknown:
         raise InvalidCostError(what=f"{where}.{unknown[0]}", reason=f"is not a parameter of {cls.mechanism}")
-    given = {}
+    given: dict[str, Any] = {}
     for key, each in declared.items():
         if key in mapping:
             given[key] = _parsed(mapping[key], each, f"{where}.{key}", depth)

@@ -7,10 +7,14 @@ Not here: the prices (``rdp``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from privacy_accounting.events.base import Event, event_field, integer, real, shape_field
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+# ruff: noqa: RUF009 - real(), integer() and their kin declare a field; nothing is shared between instances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +69,9 @@ class RandomizedResponse(Event):
 class Exponential(Event):
     """One choice by the exponential mechanism (or report-noisy-max with Gumbel noise).
 
-    The choice has probability proportional to ``exp(epsilon * score / (2 * sensitivity))``; for a monotone score,
-    ``exp(epsilon * score / sensitivity)``. The sensitivity of the score is that of the relation at hand.
+    The choice has probability proportional to ``exp(epsilon * score / (2 * sensitivity))``; for a monotone
+    score, ``exp(epsilon * score / sensitivity)``. The sensitivity of the score is that of the relation at
+    hand.
 
     Attributes:
         epsilon: at least 0; bounds both the privacy loss and its range.
@@ -79,7 +84,7 @@ class Exponential(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopK(Event):
-    """The names of the k best candidates, chosen in one shot with Gumbel noise; their counts are not released.
+    """The names of the k best candidates, chosen in one shot with Gumbel noise; not their counts.
 
     Has the distribution of k exponential mechanisms, each on what the former left, and their price.
 
@@ -114,7 +119,9 @@ class PoissonGaussian(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poisson(Event):
-    """Any mechanism on a secret sample; each unit is in it independently. Relations as for ``PoissonGaussian``.
+    """Any mechanism on a secret sample that each unit is in independently.
+
+    Relations as for ``PoissonGaussian``.
 
     Attributes:
         sampling_rate: probability of each unit, 0 to 1.
@@ -136,9 +143,10 @@ class WithoutReplacementGaussian(Event):
     Attributes:
         population: number of units, at least 1.
         sample: size of the subset, at most ``population``.
-        noise_multiplier: standard deviation over the L2 distance that *replacing* one unit moves the sum, above 0. For
-            contributions of norm C that is standard deviation over 2 C. Unlike additive events, this one exists under
-            one relation only, so its multiplier is stated for that relation, as the cited theorem and dp-accounting do.
+        noise_multiplier: standard deviation over the L2 distance that *replacing* one unit moves the sum,
+            above 0. For contributions of norm C that is standard deviation over 2 C. Unlike additive events,
+            this one exists under one relation only, so its multiplier is stated for that relation, as the
+            cited theorem and dp-accounting do.
     """
 
     mechanism: ClassVar[str] = "without_replacement_gaussian"
@@ -159,8 +167,8 @@ class RepeatAndSelect(Event):
     Attributes:
         inner: one run, priced under the same relation.
         mean: expected number of runs, at least 1.
-        shape: of the truncated negative binomial distribution of the number of runs: 1 geometric, 0 logarithmic,
-            None (in files ``"infinity"``) Poisson.
+        shape: of the truncated negative binomial distribution of the number of runs: 1 geometric, 0
+            logarithmic, None (in files ``"infinity"``) Poisson.
     """
 
     mechanism: ClassVar[str] = "repeat_and_select"

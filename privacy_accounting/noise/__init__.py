@@ -5,7 +5,8 @@
     laplace     discrete_laplace
     gaussian    discrete_gaussian
 
-Samplers are not constant in time: draw ahead of a request, never while somebody can measure. Noise is used once.
+Samplers are not constant in time: draw ahead of a request, never while somebody can measure. Noise is used
+once.
 """
 
 from privacy_accounting.noise.gaussian import discrete_gaussian

@@ -1,8 +1,8 @@
 """Exact coins: yes with a probability p that may be irrational, from uniform bytes and integers alone.
 
-Terms:    a uniform U in [0, 1) is known by its leading bits; p is known by integer bounds ``low <= p 2**32 <= high``.
-          Nearly always these decide whether U < p; when they do not, p is taken as an exact fraction and U gets more
-          bits, as many as needed. So the bounds cost speed, never exactness.
+Terms:    a uniform U in [0, 1) is known by its leading bits; p is known by integer bounds ``low <= p 2**32 <=
+          high``. Nearly always these decide whether U < p; when they do not, p is taken as an exact fraction
+          and U gets more bits, as many as needed. So the bounds cost speed, never exactness.
 Promise:  no floating point; each coin's probability is exact.
 Not here: distributions (``laplace``, ``gaussian``).
 Source:   Canonne, Kamath, Steinke 2004.00010, Algorithm 1 (coins of probability exp(-f)).
@@ -101,8 +101,8 @@ def _settle(drawn: int, probability: Fraction, source: ByteSource) -> bool:
 def geometrics(count: int, source: ByteSource) -> NDArray[np.int64]:
     """Draw how often a coin of probability 1/e says yes before it says no, shape ``(count,)``.
 
-    Inverts ``P(V >= v) = exp(-v)``: one 62-bit uniform is compared with integer parts of ``exp(-v) 2**62``; one that
-    equals such a part gets more bits.
+    Inverts ``P(V >= v) = exp(-v)``: one 62-bit uniform is compared with integer parts of ``exp(-v) 2**62``;
+    one that equals such a part gets more bits.
     """
     drawn = np.frombuffer(source.bytes(8 * count), dtype="<u8") >> np.uint64(64 - _DRAW_BITS)
     drawn = drawn.astype(np.int64)
@@ -127,7 +127,7 @@ def _settle_geometric(drawn: int, source: ByteSource) -> int:
 
 @lru_cache(maxsize=1)
 def _rising_parts() -> NDArray[np.int64]:
-    parts = []
+    parts: list[int] = []
     while not parts or parts[-1] > 0:
         parts.append(integer_part(len(parts) + 1, _DRAW_BITS))
     table = np.array(parts[::-1], dtype=np.int64)
@@ -138,13 +138,13 @@ def _rising_parts() -> NDArray[np.int64]:
 def integer_part(v: int, bits: int) -> int:
     """Compute the integer part of ``exp(-v) 2**bits`` for v >= 1.
 
-    Partial sums of ``1/e = 1 - 1 + 1/2! - 1/3! + ...`` lie above and below in turn; terms are added until both sides
-    have the same integer part.
+    Partial sums of ``1/e = 1 - 1 + 1/2! - 1/3! + ...`` lie above and below in turn; terms are added until
+    both sides have the same integer part.
     """
     terms = 60
     while True:
         below, above = _inverse_e(terms + 1), _inverse_e(terms)
-        low = (below.numerator**v << bits) // below.denominator**v
+        low: int = (below.numerator**v << bits) // below.denominator**v
         high = (above.numerator**v << bits) // above.denominator**v
         if low == high:
             return low

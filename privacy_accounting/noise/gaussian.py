@@ -1,11 +1,12 @@
 """Exact discrete Gaussian noise.
 
-Terms:    mass proportional to ``exp(-x**2 / (2 sigma2))`` at each integer x, sigma2 = n / d rational; t = floor(sigma) + 1;
-          a discrete Laplace candidate y of scale t is kept with probability ``exp(-g)``, g = (|y| - sigma2/t)**2 / (2 sigma2).
+Terms:    mass proportional to ``exp(-x**2 / (2 sigma2))`` at each integer x, sigma2 = n / d rational; t =
+          floor(sigma) + 1; a discrete Laplace candidate y of scale t is kept with probability ``exp(-g)``, g
+          = (|y| - sigma2/t)**2 / (2 sigma2).
 Promise:  exact distribution from integers alone; no floating point, no seed, no table cut off.
 Not here: how large sigma2 must be (``calibration``), shares of noise (each party simply draws its own).
-Source:   Canonne, Kamath, Steinke 2004.00010, Algorithm 3. The 64-bit bounds on g are ours: where they do not decide, the
-          candidate is decided with unbounded integers.
+Source:   Canonne, Kamath, Steinke 2004.00010, Algorithm 3. The 64-bit bounds on g are ours: where they do not
+          decide, the candidate is decided with unbounded integers.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def discrete_gaussian(sigma2: int | Fraction, size: int, source: ByteSource) -> 
 
 
 def one_discrete_gaussian(sigma2: Fraction, source: ByteSource) -> int:
-    """Draw one variable with unbounded integers, Algorithms 2 and 3 as printed; the reference for the fast path."""
+    """Draw one variable with unbounded integers, Algorithms 2 and 3 as printed; the fast path's reference."""
     t = math.isqrt(math.floor(sigma2)) + 1
     while True:
         below = _one_below(t, source)
@@ -97,8 +98,9 @@ def _exponent(magnitude: int, sigma2: Fraction, t: int) -> Fraction:
 class _Plan:
     """Integer constants that bound ``g 2**32`` in 64 bits.
 
-    With ``c = floor(2**point sigma2 / t)``, the distance ``|(y << point) - c|`` is off by at most 1. It is cut by
-    ``shift`` to 31 bits, squared, and divided by ``2 sigma2 2**(2 point - 2 shift - 32)``, rounded both ways.
+    With ``c = floor(2**point sigma2 / t)``, the distance ``|(y << point) - c|`` is off by at most 1. It is
+    cut by ``shift`` to 31 bits, squared, and divided by ``2 sigma2 2**(2 point - 2 shift - 32)``, rounded
+    both ways.
     """
 
     sigma2: Fraction
@@ -170,7 +172,7 @@ def _kept(plan: _Plan, draws: Draws, source: ByteSource) -> NDArray[np.bool_]:
 
 def _whole_part_allows(whole: NDArray[np.int64], source: ByteSource) -> NDArray[np.bool_]:
     """Say yes with probability ``exp(-whole)``: a geometric variable reaches it."""
-    result = whole == 0
+    result: NDArray[np.bool_] = whole == 0
     tested = np.flatnonzero(~result)
     result[tested] = geometrics(len(tested), source) >= whole[tested]
     return result

@@ -1,6 +1,7 @@
 """Exact discrete Laplace noise.
 
-Terms:    scale b = t / s: mass ``tanh(1/(2 b)) exp(-|x| / b)`` at each integer x; in the vocabulary of events, a = 1/b.
+Terms:    scale b = t / s: mass ``tanh(1/(2 b)) exp(-|x| / b)`` at each integer x; in the vocabulary of
+          events, a = 1/b.
 Promise:  exact distribution from integers; no floating point, no seed.
 Not here: which scale pays for what (``calibration``).
 Source:   Canonne, Kamath, Steinke 2004.00010, Algorithm 2.
@@ -41,7 +42,7 @@ class Draws:
 
 
 def candidates(t: int, count: int, source: ByteSource) -> Draws:
-    """Draw about ``count`` magnitudes of mass proportional to ``exp(-x / t)`` on 0, 1, 2, ..., and fair signs.
+    """Draw about ``count`` magnitudes of mass proportional to ``exp(-x / t)`` from 0 on, and fair signs.
 
     Args:
         t: 1 .. 2**31.
@@ -79,7 +80,9 @@ def discrete_laplace(scale: int | Fraction, size: int, source: ByteSource) -> ND
     """
     b = as_fraction(scale, what="scale")
     if not (b > 0 and b.numerator <= LARGEST_STEP and b.denominator < LARGEST_STEP):
-        raise InvalidCostError(what="scale", reason="must be above 0, with numerator and denominator up to 2^31")
+        raise InvalidCostError(
+            what="scale", reason="must be above 0, with numerator and denominator up to 2^31"
+        )
     found: list[NDArray[np.int64]] = []
     missing = checked_size(size)
     while missing > 0:
@@ -94,6 +97,6 @@ def discrete_laplace(scale: int | Fraction, size: int, source: ByteSource) -> ND
 
 def checked_size(size: int) -> int:
     """Return ``size`` if it is an integer of at least 0."""
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+    if type(size) is not int or size < 0:
         raise InvalidCostError(what="size", reason="must be an integer of at least 0")
     return size

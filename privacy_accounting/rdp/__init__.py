@@ -1,16 +1,16 @@
 """Rényi prices of events.
 
-    orders                the grid
-    special               functions that do not cancel
-    conversion            (epsilon, delta) and back
-    additive              gaussian, laplace, discrete, distributed, skellam, tree
-    guarantees            zcdp, pure, randomized response, exponential, top-k
-    subsampled_gaussian   poisson_gaussian
-    subsampled            poisson of anything
-    without_replacement   fixed-size samples
-    selection             repeat and select
-    curves                one event: its curve, its pure epsilon
-    composition           many events: units, epsilon
+orders                the grid
+special               functions that do not cancel
+conversion            (epsilon, delta) and back
+additive              gaussian, laplace, discrete, distributed, skellam, tree
+guarantees            zcdp, pure, randomized response, exponential, top-k
+subsampled_gaussian   poisson_gaussian
+subsampled            poisson of anything
+without_replacement   fixed-size samples
+selection             repeat and select
+curves                one event: its curve, its pure epsilon
+composition           many events: units, epsilon
 """
 
 from privacy_accounting.rdp.composition import (

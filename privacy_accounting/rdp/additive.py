@@ -1,12 +1,13 @@
 """Curves of noise added to sums.
 
-Terms:    ``orders`` are float64 above 1, ascending; ``stretch`` multiplies sensitivities (1, or 2 under replace-one).
+Terms:    ``orders`` are float64 above 1, ascending; ``stretch`` multiplies sensitivities (1, or 2 under
+          replace-one).
 Shapes:   orders ``(n,)`` -> costs ``(n,)``, float64, never below the true divergence.
 Accuracy: relative 1e-12, rounded up.
-Source:   Gaussian: Mironov 1702.07476, Prop. 7. Laplace: the same, Prop. 6. Discrete Gaussian: Canonne, Kamath, Steinke
-          2004.00010, Theorem 14. Sum of discrete Gaussians: Kairouz, Liu, Steinke 2102.06387, Theorem 1 and Prop. 14.
-          Skellam: Agarwal, Kairouz, Liu 2110.04995, section 3. Tree: Kairouz et al. 2103.00039, appendix D. Discrete
-          Laplace: ours, below.
+Source:   Gaussian: Mironov 1702.07476, Prop. 7. Laplace: the same, Prop. 6. Discrete Gaussian: Canonne,
+          Kamath, Steinke 2004.00010, Theorem 14. Sum of discrete Gaussians: Kairouz, Liu, Steinke 2102.06387,
+          Theorem 1 and Prop. 14. Skellam: Agarwal, Kairouz, Liu 2110.04995, section 3. Tree: Kairouz et al.
+          2103.00039, appendix D. Discrete Laplace: ours, below.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ def gaussian(event: Gaussian, orders: NDArray[np.float64], stretch: int) -> NDAr
 def tree(event: Tree, orders: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute the cost of one root-to-leaf path.
 
-    A leaf of a tree with T leaves lies in one complete block of each size ``2**j <= T`` at most, hence in at most
-    ``bit_length(T)`` released nodes, and a unit is in one tree only.
+    A leaf of a tree with T leaves lies in one complete block of each size ``2**j <= T`` at most, hence in at
+    most ``bit_length(T)`` released nodes, and a unit is in one tree only.
     """
     depth = max(event.step_counts).bit_length()
     return orders * float(depth / (2 * event.noise_multiplier**2)) * ROUND_UP
@@ -60,7 +61,7 @@ def discrete_gaussian(
 def distributed_discrete_gaussian(
     event: DistributedDiscreteGaussian, orders: NDArray[np.float64], stretch: int
 ) -> NDArray[np.float64]:
-    """Compute the Gaussian cost of the honest noise plus the correction for a sum not being one discrete Gaussian.
+    """Compute the Gaussian cost of the honest noise, corrected for a sum not being one discrete Gaussian.
 
     With h honest parties, ``S**2 = h sigma2_local`` and
     ``tau = 10 * sum(exp(-2 pi**2 sigma2_local k / (k + 1)) for k in 1..h-1)``, the least of
@@ -79,8 +80,8 @@ def distributed_discrete_gaussian(
 
 
 def _tau(honest: int, sigma2_local: float) -> float:
-    # exp(-2 pi^2 s2 k/(k+1)) <= exp(-2 pi^2 s2) exp(2 pi^2 s2/(k+1)); from the 10,000th on every term is bounded by
-    # the first of the rest, since terms fall with k.
+    # exp(-2 pi^2 s2 k/(k+1)) <= exp(-2 pi^2 s2) exp(2 pi^2 s2/(k+1)); from the 10,000th on every term is
+    # bounded by the first of the rest, since terms fall with k.
     exact = min(honest - 1, 10_000)
     k = np.arange(1, exact + 1, dtype=np.float64)
     decay = -2 * math.pi**2 * sigma2_local
@@ -92,14 +93,16 @@ def _tau(honest: int, sigma2_local: float) -> float:
 def skellam(event: Skellam, orders: NDArray[np.float64], stretch: int) -> NDArray[np.float64]:
     """Compute the bound for integer orders, and between them the chord of the log-moment, which is convex.
 
-    ``a l2**2/(2 v) + min(((2a - 1) l2**2 + 6 l1) / (4 v**2), 3 l1 / (2 v))`` for integer a >= 2; the log-moment
-    ``(a - 1) cost(a)`` is 0 at order 1.
+    ``a l2**2/(2 v) + min(((2a - 1) l2**2 + 6 l1) / (4 v**2), 3 l1 / (2 v))`` for integer a >= 2; the
+    log-moment ``(a - 1) cost(a)`` is 0 at order 1.
     """
     l1, l2, variance = (float(each) for each in (stretch * event.l1, stretch * event.l2, event.variance))
 
     def at(integers: NDArray[np.float64]) -> NDArray[np.float64]:
         first = ((2 * integers - 1) * l2**2 + 6 * l1) / (4 * variance**2)
-        bound: NDArray[np.float64] = integers * l2**2 / (2 * variance) + np.minimum(first, 3 * l1 / (2 * variance))
+        bound: NDArray[np.float64] = integers * l2**2 / (2 * variance) + np.minimum(
+            first, 3 * l1 / (2 * variance)
+        )
         return np.where(integers > 1, bound, 0.0)
 
     return chord(at, orders) * ROUND_UP
@@ -108,8 +111,9 @@ def skellam(event: Skellam, orders: NDArray[np.float64], stretch: int) -> NDArra
 def laplace(event: Laplace, orders: NDArray[np.float64], stretch: int) -> NDArray[np.float64]:
     """Compute the exact divergence of two Laplace distributions, x = L1 sensitivity over scale apart.
 
-    ``log(a/(2a-1) exp((a-1) x) + (a-1)/(2a-1) exp(-a x)) / (a-1)``. The moment is a sum of exponentials in x, hence
-    log-convex and 1 at 0: moving all of the L1 distance into one coordinate is the worst case in any dimension.
+    ``log(a/(2a-1) exp((a-1) x) + (a-1)/(2a-1) exp(-a x)) / (a-1)``. The moment is a sum of exponentials in x,
+    hence log-convex and 1 at 0: moving all of the L1 distance into one coordinate is the worst case in any
+    dimension.
     """
     x = float(stretch / event.scale_over_l1_sensitivity)
     a, s = orders, (orders - 1) * x
@@ -118,13 +122,15 @@ def laplace(event: Laplace, orders: NDArray[np.float64], stretch: int) -> NDArra
     return np.where(s < _OVERFLOW, np.log1p(excess), far) / (a - 1) * ROUND_UP
 
 
-def discrete_laplace(event: DiscreteLaplace, orders: NDArray[np.float64], stretch: int) -> NDArray[np.float64]:
+def discrete_laplace(
+    event: DiscreteLaplace, orders: NDArray[np.float64], stretch: int
+) -> NDArray[np.float64]:
     """Compute the exact divergence of two discrete Laplace distributions, an integer D apart.
 
-    Summing the three geometric series of ``p(x)**o p(x - D)**(1-o)``, with T = tanh(a/2), w(y) = 1/(1 - exp(-y)) and
-    v = w((2o - 1) a), gives the moment ``T ((w(a) + v - 1) exp((o-1) a D) + (w(a) - v) exp(-o a D))``: again positive
-    exponentials in D, so one coordinate is the worst case. Written with ``exp(y) - 1 - y`` and
-    h(y) = w(y) - 1/y - 1/2 so that nothing cancels for small a.
+    Summing the three geometric series of ``p(x)**o p(x - D)**(1-o)``, with T = tanh(a/2), w(y) = 1/(1 -
+    exp(-y)) and v = w((2o - 1) a), gives the moment ``T ((w(a) + v - 1) exp((o-1) a D) + (w(a) - v) exp(-o a
+    D))``: again positive exponentials in D, so one coordinate is the worst case. Written with ``exp(y) - 1 -
+    y`` and h(y) = w(y) - 1/y - 1/2 so that nothing cancels for small a.
     """
     a, o = float(event.a), orders
     x = a * stretch * event.sensitivity
@@ -142,7 +148,11 @@ def discrete_laplace(event: DiscreteLaplace, orders: NDArray[np.float64], stretc
 def _h(y: NDArray[np.float64]) -> NDArray[np.float64]:
     # coth(y/2)/2 - 1/y; below 1/4 by its series, whose next term is y^13 * 1.1e-13 / 13 < 1e-20 of the first.
     t = np.minimum(y, 0.25)
-    series = t / 12 * (1 - t**2 / 60 * (1 - t**2 / 42 * (1 - t**2 / 40 * (1 - t**2 * 10 / 396 * (1 - t**2 / 39.5)))))
+    series = (
+        t
+        / 12
+        * (1 - t**2 / 60 * (1 - t**2 / 42 * (1 - t**2 / 40 * (1 - t**2 * 10 / 396 * (1 - t**2 / 39.5)))))
+    )
     with np.errstate(over="ignore"):
         direct = 0.5 / np.tanh(y / 2) - 1 / y
     return np.where(y < 0.25, series, direct)  # noqa: PLR2004

@@ -3,10 +3,10 @@
 Terms:    a order, r cost at it.
 Promise:  results err on the dear side: epsilon and delta up, allowances down, by a relative 1e-12.
 Not here: the budget's exact decimal arithmetic for allowances (``budget``).
-Source:   Canonne, Kamath, Steinke 2004.00010 v4, Prop. 12; also Asoodeh et al. 2001.05990, Eq. 20. Small costs:
-          r bounds the Kullback-Leibler divergence from above (the divergence grows with the order), and the
-          Bretagnolle-Huber inequality bounds delta at epsilon 0, the total variation, by ``sqrt(1 - exp(-KL))``
-          (Canonne 2202.07198, Theorem 1).
+Source:   Canonne, Kamath, Steinke 2004.00010 v4, Prop. 12; also Asoodeh et al. 2001.05990, Eq. 20. Small
+          costs: r bounds the Kullback-Leibler divergence from above (the divergence grows with the order),
+          and the Bretagnolle-Huber inequality bounds delta at epsilon 0, the total variation, by
+          ``sqrt(1 - exp(-KL))`` (Canonne 2202.07198, Theorem 1).
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ def log_delta(delta: Fraction) -> float:
     return -math.inf if delta == 0 else math.log(delta.numerator) - math.log(delta.denominator)
 
 
-def epsilons(
-    costs: NDArray[np.float64], orders: NDArray[np.float64], delta: Fraction
-) -> NDArray[np.float64]:
+def epsilons(costs: NDArray[np.float64], orders: NDArray[np.float64], delta: Fraction) -> NDArray[np.float64]:
     """Convert costs to the epsilon that each order alone implies.
 
     ``r + log(1 - 1/a) - (log(delta) + log(a)) / (a - 1)``, at least 0; 0 where ``1 - exp(-r) <= delta**2``.
@@ -67,7 +65,8 @@ def log_deltas(
 ) -> NDArray[np.float64]:
     """Convert costs to the logarithm of the delta that each order alone implies at one epsilon.
 
-    ``(a - 1) (r - epsilon + log(1 - 1/a)) - log(a)``, or half ``log(1 - exp(-r))`` if that is less; at most 0.
+    ``(a - 1) (r - epsilon + log(1 - 1/a)) - log(a)``, or half ``log(1 - exp(-r))`` if that is less; at most
+    0.
 
     Args:
         costs: at each order, at least 0, infinite where unknown, shape ``(n,)``.

@@ -1,7 +1,7 @@
 """The curve of every event of the vocabulary under every relation, and its pure epsilon.
 
-Promise:  an event that has no proven price under a relation is refused; a price is never below the true divergence;
-          the same event always has the same price (curves are cached, read-only).
+Promise:  an event that has no proven price under a relation is refused; a price is never below the true
+          divergence; the same event always has the same price (curves are cached, read-only).
 Not here: the formulas (one file a family beside this one), sums over events (``composition``).
 """
 
@@ -49,7 +49,8 @@ def curve(event: Event, relation: Relation) -> NDArray[np.float64]:
         relation: which datasets are neighbours.
 
     Returns:
-        Rényi cost at each of ``ORDERS``, float64, shape ``(len(ORDERS),)``, read-only; infinite where unknown.
+        Rényi cost at each of ``ORDERS``, float64, shape ``(len(ORDERS),)``, read-only; infinite where
+        unknown.
 
     Raises:
         InvalidCostError: the event has no price under this relation.
@@ -99,7 +100,7 @@ def pure_epsilon(event: Event, relation: Relation) -> float:
 
 
 def exact_pure_epsilon(event: Event, relation: Relation) -> Fraction | None:
-    """Bound the privacy loss as a rational number, exact where the parameters are; None when there is no bound."""
+    """Bound the privacy loss as a rational number, exact where the parameters are; None where unbounded."""
     require_relation(event, Relation(relation))
     single = _single_pure(event, Relation(relation))
     return None if single is None else event.count * single
@@ -123,7 +124,9 @@ def require_relation(event: Event, relation: Relation) -> None:
     for cls, relations in _PRICED_UNDER:
         if isinstance(event, cls) and relation not in relations:
             allowed = " or ".join(sorted(relations))
-            raise InvalidCostError(what=event.mechanism, reason=f"has a price under {allowed} only, not {relation}")
+            raise InvalidCostError(
+                what=event.mechanism, reason=f"has a price under {allowed} only, not {relation}"
+            )
     if isinstance(event, ev.Poisson | ev.RepeatAndSelect):
         require_relation(event.inner, relation)
 

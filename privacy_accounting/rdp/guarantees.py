@@ -2,10 +2,10 @@
 
 Shapes:   orders ``(n,)``, float64 above 1 -> costs ``(n,)``, never below the true divergence.
 Accuracy: relative 1e-12, rounded up.
-Source:   pure epsilon: randomized response with two values dominates every epsilon-DP mechanism (Kairouz, Oh, Viswanath
-          1311.0776, Theorem 2.4 and its proof). Exponential: bounded range, ``order * epsilon**2 / 8``, Cesar and Rogers
-          2004.07223; top-k in one shot equals k exponential mechanisms, Durfee and Rogers 1905.04273. Randomized
-          response: the divergence of its two output distributions.
+Source:   pure epsilon: randomized response with two values dominates every epsilon-DP mechanism (Kairouz, Oh,
+          Viswanath 1311.0776, Theorem 2.4 and its proof). Exponential: bounded range, ``order * epsilon**2 /
+          8``, Cesar and Rogers 2004.07223; top-k in one shot equals k exponential mechanisms, Durfee and
+          Rogers 1905.04273. Randomized response: the divergence of its two output distributions.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def exponential(epsilon: Fraction, orders: NDArray[np.float64]) -> NDArray[np.fl
 def randomized_response(
     event: RandomizedResponse, orders: NDArray[np.float64], relation: Relation
 ) -> NDArray[np.float64]:
-    """Compute the divergence between two answers (replace-one) or an answer and a uniform draw (replace-special)."""
+    """Compute the divergence of two answers (replace-one), or of an answer and a uniform draw (special)."""
     if event.k == 1 or event.p == 1:
         return np.zeros_like(orders)
     if relation is Relation.REPLACE_ONE:
@@ -60,7 +60,8 @@ def randomized_response(
 def _two_point(ratio: float, log_top: float, orders: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute the divergence when two outcomes of mass t and ``t exp(-ratio)`` swap and the others stay.
 
-    The moment is ``1 + t (exp((a-1) ratio) - 1) (1 - exp(-a ratio))``: every factor is positive, nothing cancels.
+    The moment is ``1 + t (exp((a-1) ratio) - 1) (1 - exp(-a ratio))``: every factor is positive, nothing
+    cancels.
     """
     if ratio == 0:
         return np.zeros_like(orders)

@@ -2,7 +2,8 @@
 
 Terms:    a order, r(a) cost of one run, ``mean`` expected number of runs, ``shape`` of its distribution.
 Promise:  an upper bound at every order.
-Source:   Papernot and Steinke 2110.03620 v2: truncated negative binomial, Definition 1 and Theorem 2; Poisson, Theorem 6.
+Source:   Papernot and Steinke 2110.03620 v2: truncated negative binomial, Definition 1 and Theorem 2;
+          Poisson, Theorem 6.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def repeat_and_select(
 
 def _deltas(costs: NDArray[np.float64], orders: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute for each order a the least delta of one run at epsilon ``log(1 + 1/(a - 1))``."""
-    return np.array([math.exp(float(log_deltas(costs, orders, math.log1p(1 / (a - 1))).min())) for a in orders])
+    return np.array(
+        [math.exp(float(log_deltas(costs, orders, math.log1p(1 / (a - 1))).min())) for a in orders]
+    )
 
 
 def _stopping_probability(mean: float, shape: float) -> float:
@@ -80,7 +83,10 @@ def _stopping_probability(mean: float, shape: float) -> float:
 
 
 def _mean_runs(gamma: float, shape: float) -> float:
-    """Compute ``shape (1/gamma - 1) / (1 - gamma**shape)``; at shape 0 its limit ``(1/gamma - 1) / log(1/gamma)``."""
+    """Compute ``shape (1/gamma - 1) / (1 - gamma**shape)``.
+
+    At shape 0 its limit is ``(1/gamma - 1) / log(1/gamma)``.
+    """
     log_inverse = -math.log(gamma)
     scaled = shape * log_inverse
     if scaled < 1e-9:  # noqa: PLR2004  (the next term of -expm1(-y)/y is y/2)

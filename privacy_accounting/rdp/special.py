@@ -1,6 +1,7 @@
 """Functions that keep their relative accuracy where the textbook form cancels.
 
-Promise:  relative error below 1e-14 on the stated ranges; every series states where it is cut and what that drops.
+Promise:  relative error below 1e-14 on the stated ranges; every series states where it is cut and what that
+          drops.
 Not here: mechanisms.
 """
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROUND_UP: Final = 1.0 + 2.0**-40
-"""Closed forms are multiplied by this: their own error is below 1e-13 relative, so the result is an upper bound."""
+"""Closed forms are multiplied by this: their own error is below 1e-13 relative, so the result is an upper
+bound."""
 
 LARGEST_FACTORIAL: Final = 4096
 _EXP_TERMS: Final = 20
@@ -62,7 +64,9 @@ def log1p_minus(x: NDArray[np.float64]) -> NDArray[np.float64]:
 def log_expm1(y: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute ``log(exp(y) - 1)`` for y >= 0 without overflow; minus infinity at 0."""
     with np.errstate(divide="ignore"):
-        return np.where(y > 1, y + np.log1p(-np.exp(-np.maximum(y, 1.0))), np.log(np.expm1(np.minimum(y, 1.0))))
+        return np.where(
+            y > 1, y + np.log1p(-np.exp(-np.maximum(y, 1.0))), np.log(np.expm1(np.minimum(y, 1.0)))
+        )
 
 
 def log_sum_exp(terms: NDArray[np.float64]) -> float:
@@ -76,7 +80,7 @@ def log_sum_exp(terms: NDArray[np.float64]) -> float:
 @lru_cache(maxsize=1)
 def log_factorials() -> NDArray[np.float64]:
     """Give ``log(n!)`` for n = 0 .. LARGEST_FACTORIAL, correctly rounded up to an ulp or two."""
-    table = np.array([math.lgamma(n + 1) for n in range(LARGEST_FACTORIAL + 1)])
+    table: NDArray[np.float64] = np.array([math.lgamma(n + 1) for n in range(LARGEST_FACTORIAL + 1)])
     table.setflags(write=False)
     return table
 
@@ -84,7 +88,8 @@ def log_factorials() -> NDArray[np.float64]:
 def log_binomials(n: int, k: NDArray[np.int64]) -> NDArray[np.float64]:
     """Compute the logarithms of ``n`` choose ``k`` for 0 <= k <= n <= 4096."""
     table = log_factorials()
-    return table[n] - table[k] - table[n - k]
+    result: NDArray[np.float64] = table[n] - table[k] - table[n - k]
+    return result
 
 
 def chord(
@@ -92,8 +97,8 @@ def chord(
 ) -> NDArray[np.float64]:
     """Extend a bound at integer orders to all orders above 1.
 
-    The log-moment ``(a - 1) cost(a)`` is convex in a and 0 at order 1, so between integers it lies below its chord.
-    Source: Wang, Balle, Kasiviswanathan 1808.00087, Corollary 10.
+    The log-moment ``(a - 1) cost(a)`` is convex in a and 0 at order 1, so between integers it lies below its
+    chord. Source: Wang, Balle, Kasiviswanathan 1808.00087, Corollary 10.
 
     Args:
         at_integers: cost at integer orders of at least 1 (any finite value at 1).

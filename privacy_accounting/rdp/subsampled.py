@@ -3,8 +3,8 @@
 Terms:    q sampling rate; ``inner`` the mechanism's own curve.
 Promise:  an upper bound at every order; never dearer than the mechanism without sampling.
 Not here: the Gaussian mechanism, which has an exact curve (``subsampled_gaussian``).
-Source:   Zhu and Wang, Poisson subsampled Rényi differential privacy (ICML 2019), Theorem 5, checked against exact
-          enumeration in tests; between integers Wang, Balle, Kasiviswanathan 1808.00087, Corollary 10.
+Source:   Zhu and Wang, Poisson subsampled Rényi differential privacy (ICML 2019), Theorem 5, checked against
+          exact enumeration in tests; between integers Wang, Balle, Kasiviswanathan 1808.00087, Corollary 10.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def _cost(q: float, order: int, log_moments: NDArray[np.float64]) -> float:
     """Compute the theorem's bound at one integer order a, with r(l) the inner cost.
 
     ``log((1-q)**(a-1) (a q - q + 1) + C(a,2) q**2 (1-q)**(a-2) exp(r(2))
-    + 3 sum(C(a,l) q**l (1-q)**(a-l) exp((l-1) r(l)), l = 3..a)) / (a - 1)``; the binomial weights of 0, 1, 2, ... sum to
-    1, so what exceeds 1 is summed alone and a tiny cost keeps its digits.
+    + 3 sum(C(a,l) q**l (1-q)**(a-l) exp((l-1) r(l)), l = 3..a)) / (a - 1)``; the binomial weights of 0, 1, 2,
+    ... sum to 1, so what exceeds 1 is summed alone and a tiny cost keeps its digits.
     """
     k = np.arange(2, order + 1)
     weights = log_binomials(order, k) + k * math.log(q) + (order - k) * math.log1p(-q)

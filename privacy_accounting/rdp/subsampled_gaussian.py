@@ -1,12 +1,15 @@
 """Curve of the Gaussian mechanism on a Poisson sample.
 
-Terms:    q sampling rate, s noise multiplier, a order; ``1 + x(z) = 1 - q + q exp(z/s - 1/(2 s**2))`` is the likelihood
-          ratio at a standard normal z; the moment is ``E[(1 + x)**a]`` and the cost ``log(moment) / (a - 1)``.
-Promise:  relative error at most 1e-9 against 30 digits, never below the truth; an order that cannot be computed within
-          the work limit gets the cost without sampling, which is an upper bound (quasi-convexity of the divergence).
+Terms:    q sampling rate, s noise multiplier, a order; ``1 + x(z) = 1 - q + q exp(z/s - 1/(2 s**2))`` is the
+          likelihood ratio at a standard normal z; the moment is ``E[(1 + x)**a]`` and the cost ``log(moment)
+          / (a - 1)``.
+Promise:  relative error at most 1e-9 against 30 digits, never below the truth; an order that cannot be
+          computed within the work limit gets the cost without sampling, which is an upper bound
+          (quasi-convexity of the divergence).
 Not here: sampling of other mechanisms (``subsampled``).
-Source:   Mironov, Talwar, Zhang 1908.10530: the mixture against the plain Gaussian is the worse of both directions
-          (Theorem 5, section 3.1), integer orders (section 3.3). Fractional orders: ours, by quadrature.
+Source:   Mironov, Talwar, Zhang 1908.10530: the mixture against the plain Gaussian is the worse of both
+          directions (Theorem 5, section 3.1), integer orders (section 3.3). Fractional orders: ours, by
+          quadrature.
 """
 
 from __future__ import annotations
@@ -42,7 +45,9 @@ _LOW: Final = 16.0
 _CERTAIN: Final = 1 - Fraction(1, 2**50)
 
 
-def poisson_gaussian(rate: Fraction, multiplier2: Fraction, orders: NDArray[np.float64]) -> NDArray[np.float64]:
+def poisson_gaussian(
+    rate: Fraction, multiplier2: Fraction, orders: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Compute the curve.
 
     Args:
@@ -92,7 +97,10 @@ class _Nodes:
     def at(self, where: slice | NDArray[np.bool_]) -> _Nodes:
         """Keep some nodes."""
         return _Nodes(
-            log_ratio=self.log_ratio[where], x=self.x[where], remainder=self.remainder[where], bell=self.bell[where]
+            log_ratio=self.log_ratio[where],
+            x=self.x[where],
+            remainder=self.remainder[where],
+            bell=self.bell[where],
         )
 
 
@@ -100,17 +108,20 @@ def _nodes(q: float, sigma: float, step: float, count: int) -> _Nodes:
     z = np.arange(count) * step - _HALF_WIDTH
     u = z / sigma - 1 / (2 * sigma**2)
     near = q * np.expm1(np.minimum(u, 1.0))
-    log_ratio = np.where(u < 1, np.log1p(near), np.logaddexp(math.log1p(-q), math.log(q) + np.maximum(u, 1.0)))
+    log_ratio = np.where(
+        u < 1, np.log1p(near), np.logaddexp(math.log1p(-q), math.log(q) + np.maximum(u, 1.0))
+    )
     x = np.where(u < 1, near, np.expm1(np.minimum(log_ratio, _FLOAT_LOG)))
     return _Nodes(log_ratio=log_ratio, x=x, remainder=log1p_minus(x), bell=-z * z / 2)
 
 
 def _log_moments(q: float, sigma: float, orders: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Integrate ``((1 + x)**a - 1 - a x) phi(z)`` by the trapezoid rule; E[x] = 0, so this is the moment minus 1.
+    """Integrate ``((1 + x)**a - 1 - a x) phi(z)`` by the trapezoid rule: the moment minus 1, as E[x] = 0.
 
-    Accuracy: the integrand is analytic in the strip \\|Im z\\| < pi s, where it is at most ``exp(y**2/2)`` times larger
-        than on the axis, so step h errs by about ``exp(y**2/2 - 2 pi y / h)`` for any y in the strip; with
-        h = min(1, s) / 4 that is below ``exp(-70)``. Beyond z = a/s + 12 and below -12 lies less than ``exp(-70)``.
+    Accuracy: the integrand is analytic in the strip ``abs(Im z) < pi s``, where it is at most
+        ``exp(y**2/2)`` times larger than on the axis, so step h errs by about
+        ``exp(y**2/2 - 2 pi y / h)`` for any y in the strip; with h = min(1, s) / 4 that is below
+        ``exp(-70)``. Beyond z = a/s + 12 and below -12 lies less than ``exp(-70)``.
 
     Returns:
         ``log(moment)`` for each order, shape ``(n,)``; infinite where the grid would be too long.
@@ -133,7 +144,7 @@ def _log_moments(q: float, sigma: float, orders: NDArray[np.float64]) -> NDArray
 
 
 def _worth_summing(order: float, q: float, nodes: _Nodes) -> _Nodes:
-    """Drop nodes whose summands are below ``exp(-60)`` of the largest: each is at most ``(1 + x)**a + a q``."""
+    """Drop nodes whose summands are below ``exp(-60)`` of the largest; each is at most ``(1+x)**a + a q``."""
     power = order * nodes.log_ratio
     largest = np.max(power + nodes.bell)
     bound = np.maximum(power, math.log1p(order * q)) + nodes.bell
@@ -141,7 +152,7 @@ def _worth_summing(order: float, q: float, nodes: _Nodes) -> _Nodes:
 
 
 def _log_integrals(a: NDArray[np.float64], nodes: _Nodes) -> NDArray[np.float64]:
-    """Compute ``log(sum(((1 + x)**a - 1 - a x) exp(-z**2/2)))`` over the nodes for each order, free of overflow."""
+    """Compute ``log(sum(((1 + x)**a - 1 - a x) exp(-z**2/2)))`` for each order, free of overflow."""
     power, bell = a * nodes.log_ratio, nodes.bell
     top = np.max(power + bell, axis=1, keepdims=True)
     direct = expm1_minus(np.minimum(power, _DIRECT)) + a * nodes.remainder

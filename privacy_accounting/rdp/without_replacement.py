@@ -1,10 +1,11 @@
 """Curve of the Gaussian mechanism on a random subset of fixed size, under replace-one.
 
-Terms:    q = sample / population; s = noise multiplier, for the distance that replacing one unit moves the sum.
+Terms:    q = sample / population; s = noise multiplier, for the distance that replacing one unit moves the
+          sum.
 Promise:  an upper bound at every order; no dearer than the mechanism without sampling (quasi-convexity).
-Source:   Wang, Balle, Kasiviswanathan 1808.00087, Theorem 27 (integer orders) and Corollary 10 (between them). The
-          central moments ``B(l) = E[(ratio - 1)**l]``, l even, are taken by quadrature instead of the paper's forward
-          differences, which cancel.
+Source:   Wang, Balle, Kasiviswanathan 1808.00087, Theorem 27 (integer orders) and Corollary 10 (between
+          them). The central moments ``B(l) = E[(ratio - 1)**l]``, l even, are taken by quadrature instead of
+          the paper's forward differences, which cancel.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ def without_replacement_gaussian(
 def _log_central_moments(variance: float, largest: int) -> NDArray[np.float64]:
     """Compute ``log E[(exp(z/s - 1/(2 s**2)) - 1)**l]`` for even l; odd ones and l < 2 are left infinite.
 
-    The integrand is positive and entire, so the trapezoid rule on step 0.2 errs by far less than 1e-15. For very
-    small s the grid would be long: all stay infinite and the other bound is used.
+    The integrand is positive and entire, so the trapezoid rule on step 0.2 errs by far less than 1e-15. For
+    very small s the grid would be long: all stay infinite and the other bound is used.
     """
     sigma = math.sqrt(variance)
     result = np.full(largest + 2, np.inf)
@@ -90,8 +91,8 @@ def _log_central_moments(variance: float, largest: int) -> NDArray[np.float64]:
 def _cost(log_q: float, variance: float, order: int, central: NDArray[np.float64]) -> float:
     """Compute the theorem's bound at one integer order.
 
-    ``log(1 + q**2 C(a,2) min(4 (exp(r) - 1), 2 exp(r)) + sum(q**j C(a,j) min(4 sqrt(B B'), 2 exp((j-1) j/(2 s**2)))))
-    / (a - 1)`` with r = 1/s**2 and B, B' the central moments of the even numbers around j.
+    ``log(1 + q**2 C(a,2) min(4 (exp(r) - 1), 2 exp(r)) + sum(q**j C(a,j) min(4 sqrt(B B'), 2 exp((j-1) j/(2
+    s**2))))) / (a - 1)`` with r = 1/s**2 and B, B' the central moments of the even numbers around j.
     """
     j = np.arange(2, order + 1)
     terms = math.log(2) + j * (j - 1) / (2 * variance)

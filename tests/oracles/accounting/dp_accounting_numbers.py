@@ -49,9 +49,21 @@ CASES = [
     ("add_or_remove_one", "0.00001", [laplace("10", 500), gaussian("20", 5)]),
     ("replace_one", "0.000001", [laplace("20", 30)]),
     ("replace_special", "0.000001", [laplace("0.7", 2)]),
-    ("add_or_remove_one", "0.000001", [{"mechanism": "discrete_laplace", "a": "0.5", "sensitivity": 1, "count": 20}]),
-    ("add_or_remove_one", "0.000001", [{"mechanism": "discrete_laplace", "a": "0.1", "sensitivity": 3, "count": 40}]),
-    ("replace_special", "0.000001", [{"mechanism": "discrete_laplace", "a": "1.5", "sensitivity": 1, "count": 2}]),
+    (
+        "add_or_remove_one",
+        "0.000001",
+        [{"mechanism": "discrete_laplace", "a": "0.5", "sensitivity": 1, "count": 20}],
+    ),
+    (
+        "add_or_remove_one",
+        "0.000001",
+        [{"mechanism": "discrete_laplace", "a": "0.1", "sensitivity": 3, "count": 40}],
+    ),
+    (
+        "replace_special",
+        "0.000001",
+        [{"mechanism": "discrete_laplace", "a": "1.5", "sensitivity": 1, "count": 2}],
+    ),
     ("add_or_remove_one", "0.000001", [poisson("0.01", "1.1", 1000)]),
     ("add_or_remove_one", "0.00001", [poisson("0.004", "1.3", 14000)]),
     ("add_or_remove_one", "0.000001", [poisson("0.05", "0.8", 100)]),
@@ -64,8 +76,16 @@ CASES = [
     ("replace_one", "0.000001", [{"mechanism": "randomized_response", "p": "0.5", "k": 3, "count": 1}]),
     ("replace_one", "0.000001", [{"mechanism": "randomized_response", "p": "0.9", "k": 2, "count": 100}]),
     ("replace_special", "0.000001", [{"mechanism": "randomized_response", "p": "0.8", "k": 10, "count": 20}]),
-    ("replace_special", "0.000001", [{"mechanism": "tree", "noise_multiplier": "5", "step_counts": [100, 30], "count": 2}]),
-    ("replace_special", "0.000001", [{"mechanism": "tree", "noise_multiplier": "3", "step_counts": [3], "count": 1}]),
+    (
+        "replace_special",
+        "0.000001",
+        [{"mechanism": "tree", "noise_multiplier": "5", "step_counts": [100, 30], "count": 2}],
+    ),
+    (
+        "replace_special",
+        "0.000001",
+        [{"mechanism": "tree", "noise_multiplier": "3", "step_counts": [3], "count": 1}],
+    ),
     *(
         (
             "replace_one",
@@ -80,7 +100,12 @@ CASES = [
                 }
             ],
         )
-        for n, m, z, c in ((1000, 10, "1", 100), (60000, 256, "1.1", 2000), (100, 30, "4", 10), (5000, 1, "0.5", 50))
+        for n, m, z, c in (
+            (1000, 10, "1", 100),
+            (60000, 256, "1.1", 2000),
+            (100, 30, "4", 10),
+            (5000, 1, "0.5", 50),
+        )
     ),
     *(
         (
@@ -110,7 +135,9 @@ def convert(event, relation, *, for_rdp):
     elif kind == "discrete_laplace":
         made = de.DiscreteLaplaceDpEvent(float(event["a"]), event["sensitivity"])
     elif kind == "poisson_gaussian":
-        made = de.PoissonSampledDpEvent(float(event["sampling_rate"]), de.GaussianDpEvent(float(event["noise_multiplier"])))
+        made = de.PoissonSampledDpEvent(
+            float(event["sampling_rate"]), de.GaussianDpEvent(float(event["noise_multiplier"]))
+        )
     elif kind == "zcdp":
         made = de.ZCDpEvent(float(event["rho"]), float(event["xi"]))
     elif kind == "randomized_response":
@@ -123,7 +150,9 @@ def convert(event, relation, *, for_rdp):
         )
     else:
         shape = math.inf if event["shape"] == "infinity" else float(event["shape"])
-        made = de.RepeatAndSelectDpEvent(convert(event["inner"], relation, for_rdp=for_rdp), float(event["mean"]), shape)
+        made = de.RepeatAndSelectDpEvent(
+            convert(event["inner"], relation, for_rdp=for_rdp), float(event["mean"]), shape
+        )
     return made if event.get("count", 1) == 1 else de.SelfComposedDpEvent(made, event["count"])
 
 
@@ -144,7 +173,9 @@ def price(accountant, events, relation, delta, *, for_rdp):
 def main():
     rows = []
     for relation, delta, events in CASES:
-        by_rdp = price(rdp.RdpAccountant(neighboring_relation=REL[relation]), events, relation, delta, for_rdp=True)
+        by_rdp = price(
+            rdp.RdpAccountant(neighboring_relation=REL[relation]), events, relation, delta, for_rdp=True
+        )
         by_pld = price(pld.PLDAccountant(REL[relation], 1e-4), events, relation, delta, for_rdp=False)
         rows.append({"relation": relation, "delta": delta, "events": events, "rdp": by_rdp, "pld": by_pld})
     path = pathlib.Path(__file__).with_suffix(".json")
