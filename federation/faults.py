@@ -9,38 +9,50 @@ Not here: what the errors mean (each package's ``errors``).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from analytics import errors as analytics_errors
 from federation import errors as federation_errors
 from privacy_accounting import errors as accounting_errors
 from smpc import errors as smpc_errors
 
-FieldValue = str | int | None | list[str]
+if TYPE_CHECKING:
+    from privacy_accounting.ledger.messages import Refusal
+
+FieldValue = str | int | float | None | list[str]
 
 _CROSSING: Final[Mapping[str, tuple[type[Exception], tuple[str, ...]]]] = {
-    kind.__name__: (kind, fields)
+    kind.__name__: (kind, tuple(fields.split()))
     for kind, fields in (
-        (accounting_errors.BudgetExceededError, ("requested", "spent", "remaining", "population", "sub_budget", "largest_epsilon")),
-        (accounting_errors.InvalidCostError, ("reason",)),
-        (accounting_errors.LedgerForkedError, ("site", "number")),
-        (accounting_errors.LedgerRefusedError, ("reason",)),
-        (accounting_errors.LedgerTamperedError, ("first_bad_index", "reason")),
-        (smpc_errors.PartyLostError, ("name",)),
-        (smpc_errors.PeerRejectedError, ("reason", "name")),
-        (smpc_errors.RingRangeError, ("what",)),
-        (analytics_errors.PlanRejectedError, ("position", "reason")),
-        (analytics_errors.OverflowRiskError, ("reason",)),
-        (analytics_errors.ReleaseRefusedError, ("rule",)),
-        (analytics_errors.LocalTimeoutError, ("limit_s",)),
-        (federation_errors.PolicyRefusedError, ("site", "rule")),
-        (federation_errors.SiteUnavailableError, ("site", "reason")),
-        (federation_errors.RequestRejectedError, ("site", "reason")),
-        (federation_errors.KeyMismatchError, ("reason",)),
-        (federation_errors.CiphertextInvalidError, ("reason", "index")),
-        (federation_errors.UpdateRejectedError, ("site", "reason")),
+        (
+            accounting_errors.BudgetExceededError,
+            "requested spent remaining population sub_budget largest_epsilon",
+        ),
+        (accounting_errors.InvalidCostError, "what reason"),
+        (accounting_errors.LedgerForkedError, "site number"),
+        (accounting_errors.LedgerRefusedError, "reason"),
+        (accounting_errors.LedgerTamperedError, "first_bad_index reason"),
+        (smpc_errors.PartyLostError, "name"),
+        (smpc_errors.PeerRejectedError, "reason name"),
+        (smpc_errors.RingRangeError, "what"),
+        (smpc_errors.MaterialError, "what"),
+        (analytics_errors.PlanRejectedError, "position reason hint"),
+        (analytics_errors.InvalidRequestError, "parameter reason"),
+        (analytics_errors.OverflowRiskError, "figure bits limit_bits"),
+        (analytics_errors.ReleaseRefusedError, "rule reason"),
+        (analytics_errors.LocalTimeoutError, "limit_s"),
+        (federation_errors.PolicyRefusedError, "site rule"),
+        (federation_errors.SiteUnavailableError, "site reason"),
+        (federation_errors.RequestRejectedError, "site reason"),
+        (federation_errors.KeyMismatchError, "reason"),
+        (federation_errors.CiphertextInvalidError, "reason index"),
+        (federation_errors.UpdateRejectedError, "site reason"),
     )
 }
+_INTEGERS: Final = frozenset(
+    {"requested", "spent", "remaining", "number", "first_bad_index", "bits", "limit_bits", "index"}
+)
+_OPTIONAL: Final = frozenset({"largest_epsilon", "index", "hint"})
 
 
 class InternalFaultError(federation_errors.FederationError):
@@ -82,4 +94,30 @@ def from_wire(code: str, fields: Mapping[str, FieldValue], *, site: str) -> Exce
     known = _CROSSING.get(code)
     if known is None or any(name not in fields for name in known[1]):
         return InternalFaultError(site=site)
-    return known[0](**{name: fields[name] for name in known[1]})
+    try:
+        return known[0](**{name: fields[name] for name in known[1]})
+    except (TypeError, ValueError):  # a peer's fields of the wrong type
+        return InternalFaultError(site=site)
+
+
+def from_refusal(refusal: Refusal, *, site: str) -> Exception:
+    """The error behind a signed refusal of the ledger, whose fields are all text.
+
+    Args:
+        refusal: as it came.
+        site: who refused.
+
+    Returns:
+        The error as it was raised there; one that does not cross becomes a ``LedgerRefusedError`` that names the site.
+    """
+    known = _CROSSING.get(refusal.code)
+    if known is None:
+        return accounting_errors.LedgerRefusedError(reason=f"{site} refuses: {refusal.code}")
+    fields: dict[str, FieldValue] = {}
+    for name in known[1]:
+        text = refusal.fields.get(name)
+        if text is None and name not in _OPTIONAL:
+            return accounting_errors.LedgerRefusedError(reason=f"{site} refuses: {refusal.code}")
+        is_integer = name in _INTEGERS and text is not None and text.lstrip("-").isdecimal()
+        fields[name] = int(text) if is_integer and text is not None else text
+    return from_wire(refusal.code, fields, site=site)

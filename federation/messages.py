@@ -28,42 +28,51 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True
     """Base of every message: tagged with its name, strict."""
 
 
-class Ask(_Message):
+class Ask(_Message, frozen=True):
     """Analyst to site: a signed request. Nothing is spent by asking."""
 
     request: bytes
     signature: bytes
 
 
-class Accepted(_Message):
+class Accepted(_Message, frozen=True):
     """Site to analyst: this site would take part; what it would cost by its own reckoning."""
 
     plan: str
     cost: dict[str, str]
 
 
-class Failed(_Message):
+class Failed(_Message, frozen=True):
     """Either way: an error by its code and public fields."""
 
     code: str
-    fields: dict[str, str | int | None | list[str]]
+    fields: dict[str, str | int | float | None | list[str]]
 
 
-class Go(_Message):
-    """Analyst to the sequencer: every site accepted, have it charged and run."""
+class Go(_Message, frozen=True):
+    """Analyst to the sequencer: every site accepted, have it charged."""
 
 
-class Withdraw(_Message):
+class Withdraw(_Message, frozen=True):
     """Analyst to site: forget the request just asked."""
 
 
-class Charged(_Message):
-    """Site to analyst: the complete ledger entry under which the run goes on."""
+class Charged(_Message, frozen=True):
+    """Sequencer to analyst: the complete ledger entry; it is spent from here on."""
 
     entry: bytes
 
 
-class Share(_Message):
+class Run(_Message, frozen=True):
+    """Analyst to site: run what was asked, under this complete entry.
+
+    An entry proves itself by its signatures, so it does not matter who carries it; proposals never pass through here.
+    """
+
+    entry: bytes
+
+
+class Share(_Message, frozen=True):
     """Site to analyst: this site's blinded share of the answer, little end first int64."""
 
     values: bytes
@@ -71,11 +80,11 @@ class Share(_Message):
     bytes_sent: int
 
 
-class BudgetAsk(_Message):
+class BudgetAsk(_Message, frozen=True):
     """Anybody of the consortium to a site: what is spent and what remains, per sub-budget."""
 
 
-class BudgetAnswer(_Message):
+class BudgetAnswer(_Message, frozen=True):
     """The rows of the budget, from this site's replica."""
 
     rows: list[dict[str, str | int | None]]
@@ -83,11 +92,11 @@ class BudgetAnswer(_Message):
     head: str
 
 
-class HealthAsk(_Message):
+class HealthAsk(_Message, frozen=True):
     """What doctor asks a node."""
 
 
-class Health(_Message):
+class Health(_Message, frozen=True):
     """What a node tells doctor: versions, clock, readiness, whom it hears."""
 
     name: str
@@ -102,48 +111,37 @@ class Health(_Message):
     hears: dict[str, bool]
 
 
-class LedgerPropose(_Message):
-    """Sequencer to site: a stored proposal, with the signed requests that its entries charge."""
+class LedgerPost(_Message, frozen=True):
+    """Site to site: a message of the ledger, with the signed requests that a proposal's entries charge."""
 
-    proposal: bytes
+    data: bytes
     requests: list[Ask]
 
 
-class LedgerReply(_Message):
-    """Site to sequencer: its stored signature or refusal."""
+class LedgerReply(_Message, frozen=True):
+    """Site to site: the answer to a proposal, empty for everything else."""
 
     reply: bytes
 
 
-class LedgerWithdrawn(_Message):
-    """Sequencer to site: a signed withdrawal."""
-
-    withdrawal: bytes
-
-
-class LedgerComplete(_Message):
-    """Sequencer to site: the committed proposal with all signatures."""
-
-    complete: bytes
-
-
-class LedgerSince(_Message):
+class LedgerSince(_Message, frozen=True):
     """Site to site: the entries from this number on, please."""
 
     number: int
 
 
-class LedgerEntries(_Message):
-    """Some of the entries asked for; empty when there are no more."""
+class LedgerEntries(_Message, frozen=True):
+    """Some of the entries asked for, empty when there are no more, and the number of the sender's last one."""
 
     entries: list[bytes]
+    head: int
 
 
-class Done(_Message):
+class Done(_Message, frozen=True):
     """The last message was taken."""
 
 
-class Deal(_Message):
+class Deal(_Message, frozen=True):
     """First party to the dealer: join this session."""
 
     session_id: bytes
@@ -158,15 +156,14 @@ Message = (
     | Go
     | Withdraw
     | Charged
+    | Run
     | Share
     | BudgetAsk
     | BudgetAnswer
     | HealthAsk
     | Health
-    | LedgerPropose
+    | LedgerPost
     | LedgerReply
-    | LedgerWithdrawn
-    | LedgerComplete
     | LedgerSince
     | LedgerEntries
     | Done
@@ -195,9 +192,10 @@ def decode(data: bytes, *, peer: str = "") -> Message:
     if len(data) > MESSAGE_BYTES:
         raise PeerRejectedError(reason="message too large", name=peer)
     try:
-        return msgspec.msgpack.decode(data, type=Message, strict=True)  # type: ignore[arg-type, return-value]
+        message: Message = msgspec.msgpack.decode(data, type=Message, strict=True)
     except (msgspec.DecodeError, RecursionError) as error:
         raise PeerRejectedError(reason="not a message of this protocol", name=peer) from error
+    return message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

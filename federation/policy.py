@@ -65,8 +65,8 @@ def _private(request: Request, policy: Policy) -> str | None:
 def _exact(plan: Plan, policy: Policy, n_exact_before: int, is_exact_ready: bool) -> str | None:
     if not policy.exact:
         return "policy.exact: this site gives private answers only; ask with an epsilon"
-    if plan.minimum_cell < policy.minimum_cell:
-        return f"policy.minimum_cell: at least {policy.minimum_cell}, the consortium's is {plan.minimum_cell}"
+    if plan.context.minimum_cell < policy.minimum_cell:
+        return f"policy.minimum_cell: at least {policy.minimum_cell}, the consortium's is {plan.context.minimum_cell}"
     if n_exact_before >= policy.exact_requests_per_analyst:
         return f"policy.exact_requests_per_analyst: {policy.exact_requests_per_analyst} are used up"
     if not is_exact_ready:

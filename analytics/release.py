@@ -1,0 +1,119 @@
+"""The door for shares: the only file that opens them, with its two halves.
+
+Floor:    analytics, above contribution and guard; the only importer of ``smpc.operations.reveal``.
+Terms:    an *answer share* is one site's summand of the answer, after a fresh share of zero.
+Promise:  what leaves a site is exactly what the plan opens, to the recipient that it names, the analyst alone: clamped
+          integers with noise (private), or guarded sums (exact). Order: the caller has charged and noted the start;
+          here clamp and noise or guard, then share, then open.
+Not here: charging (federation.node), turning integers into an answer (finish).
+Source:   PRIVACY "charge before anything leaves", "openings name their recipients", "zero shares from all pairs".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analytics.contribution import noisy_contribution
+from analytics.errors import ReleaseRefusedError
+from analytics.guard import open_or_closed
+from smpc.operations.arithmetic import concatenate, take
+from smpc.operations.inputs import contribute
+from smpc.operations.reveal import blinded_share, recombine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from analytics.plan import Plan
+    from privacy_accounting.noise import ByteSource
+    from smpc.session import Session
+    from smpc.sharing import Shared
+
+ELEMENT_BYTES = 8
+
+
+def needs_dealer(plan: Plan) -> bool:
+    """Whether the joint stage has non-linear steps. Private answers and unguarded ones have none."""
+    return bool(plan.guards)
+
+
+def answer_bytes(plan: Plan) -> int:
+    """Length of one site's answer share (bytes)."""
+    return ELEMENT_BYTES * len(plan.opened) * (2 if plan.guards else 1)
+
+
+def joint_stage(session: Session, figures: npt.NDArray[np.int64], plan: Plan) -> Shared:
+    """Everything between the sites' own integers and the opening.
+
+    Sees: nobody.
+
+    Args:
+        session: of all sites.
+        figures: this site's integers, shape ``(n_figures,)``; with noise in a private plan.
+        plan: what runs.
+
+    Returns:
+        What will be opened: the figures, then with a guard their flags.
+    """
+    total = contribute(session, figures)
+    if not plan.guards:
+        return take(total, plan.opened)
+    return concatenate(open_or_closed(session, total, plan))
+
+
+def send_answer(
+    session: Session, plan: Plan, figures: npt.NDArray[np.int64] | None, source: ByteSource
+) -> bytes:
+    """A site's half: noise or guard, shares, and this site's summand of the opening.
+
+    Sees: the returned bytes are uniform to anybody who lacks another site's summand.
+
+    Args:
+        session: of all sites; its material is fetched, its charge complete, its start noted.
+        plan: what this site derived itself.
+        figures: this site's clamped integers; None where a private scan did not end in time.
+        source: uniform bytes for the noise.
+
+    Returns:
+        The answer share for the analyst, little end first, ``answer_bytes(plan)`` bytes.
+
+    Raises:
+        ReleaseRefusedError: an exact plan without figures, or figures beyond the plan's bounds.
+    """
+    if plan.mode == "private":
+        figures = noisy_contribution(plan, figures, source)
+    if figures is None or figures.shape != (plan.n_figures,):
+        raise ReleaseRefusedError(rule="figures", reason="an exact answer needs every site's figures")
+    share = blinded_share(session, joint_stage(session, figures, plan))
+    return share.astype("<i8", copy=False).tobytes()
+
+
+def recombine_answer(plan: Plan, shares: Sequence[bytes]) -> list[int | None]:
+    """The recipient's half: put the sites' summands together.
+
+    Sees: the analyst.
+
+    Args:
+        plan: what ran.
+        shares: every site's answer share.
+
+    Returns:
+        The opened integers in the order of ``plan.opened``; None where the guard kept a figure closed.
+
+    Raises:
+        ReleaseRefusedError: a share is missing, of another length, or a flag is neither 0 nor 1.
+    """
+    if len(shares) != plan.context.n_sites or any(len(share) != answer_bytes(plan) for share in shares):
+        raise ReleaseRefusedError(rule="shares", reason="the answer needs one share of the planned length from each site")
+    total = recombine([np.frombuffer(share, dtype="<i8").astype(np.int64) for share in shares])
+    n_opened = len(plan.opened)
+    values = [int(value) for value in total[:n_opened]]
+    if not plan.guards:
+        return list(values)
+    flags = [int(flag) for flag in total[n_opened:]]
+    if any(flag not in {0, 1} for flag in flags):
+        raise ReleaseRefusedError(rule="shares", reason="the sites' shares do not fit together")
+    return [value if flag else None for value, flag in zip(values, flags, strict=True)]

@@ -1,0 +1,261 @@
+"""The site's side of the consortium's ledger: start-up, other sites' proposals, and, at the sequencer, charges.
+
+Floor:    federation.node.chain, above couriers and desk.
+Terms:    a *charge errand* is one request on its way into the ledger.
+Promise:  a site signs nothing before it has taken the longest valid chain of all sites that it could reach; proposals
+          go from the sequencer to the sites and never through a client; errands that wait together are proposed together.
+Not here: every decision about bytes (``privacy_accounting.ledger``), runs (``runs``).
+Source:   DESIGN 3b.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from federation.errors import SiteUnavailableError
+from federation.faults import from_refusal
+from federation.planning import content_of
+from privacy_accounting.errors import AccountingError, LedgerForkedError, LedgerRefusedError
+from privacy_accounting.ledger.agreement import Agreement, agree
+from privacy_accounting.ledger.messages import MAX_ENTRIES
+from privacy_accounting.ledger.sequencer import Draft, Sequencer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from federation.config import Consortium
+    from federation.messages import Ask
+    from federation.node.couriers import Couriers
+    from federation.node.desk import Desk, Known
+    from privacy_accounting.ledger.entries import Body, Entry
+    from privacy_accounting.ledger.replica import Replica
+
+LOG: Final = logging.getLogger(__name__)
+RETRY_S: Final = 0.1
+JOIN_S: Final = 40.0
+
+
+@dataclass(slots=True)
+class _Errand:
+    """One request on its way into the ledger."""
+
+    draft: Draft
+    ask: Ask
+    done: threading.Event = field(default_factory=threading.Event)
+    entry: Entry | None = None
+    error: Exception | None = None
+
+
+class Chain:
+    """One site's ledger on the network."""
+
+    def __init__(
+        self, *, consortium: Consortium, replica: Replica, desk: Desk, couriers: Couriers, genesis: Body
+    ) -> None:
+        """Take the site's ledger; ``start`` joins the others.
+
+        Args:
+            consortium: the agreement.
+            replica: the site's ledger.
+            desk: decides what is signed.
+            couriers: the ways to the other sites.
+            genesis: the first entry as this site derives it.
+        """
+        self._consortium, self._replica, self._desk, self._couriers = consortium, replica, desk, couriers
+        self._genesis = genesis
+        self._sequencer = Sequencer(replica)
+        self._caught_up = threading.Event()
+        self._stopping = threading.Event()
+        self._errands: queue.SimpleQueue[_Errand | None] = queue.SimpleQueue()
+        self._heard_all = False
+        self._thread = threading.Thread(target=self._work, name=f"{replica.name}-ledger", daemon=True)
+
+    # -- state ---------------------------------------------------------------------------------------------
+
+    @property
+    def is_sequencer(self) -> bool:
+        """Whether this site orders now."""
+        return self._replica.sequencer == self._replica.name
+
+    @property
+    def not_ready(self) -> str:
+        """Why nothing can run here yet; empty when it can."""
+        if not self._caught_up.is_set():
+            return "it is still reading the other sites' ledgers"
+        return "the ledger has no first entry yet" if self._replica.head < 0 else ""
+
+    def start(self) -> None:
+        """Catch up and, at the sequencer, begin to order; in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; errands under way fail. The network is closed already."""
+        self._stopping.set()
+        self._errands.put(None)
+        self._thread.join(JOIN_S)
+
+    # -- what other sites send -----------------------------------------------------------------------------
+
+    def take(self, data: bytes, requests: Sequence[Ask], *, source: str) -> bytes:
+        """Take a message of the ledger.
+
+        Args:
+            data: a proposal, a withdrawal, or complete entries.
+            requests: the signed requests that a proposal charges.
+            source: the site at the other end.
+
+        Returns:
+            The answer to a proposal, else no bytes.
+
+        Raises:
+            LedgerRefusedError: the message does not fit, or this site is not ready.
+            LedgerForkedError: the ledger is forked.
+        """
+        if not self._caught_up.wait(float(self._consortium.file.deadline_s)):
+            raise LedgerRefusedError(reason="this site has not read the other sites' ledgers yet")
+        for ask in requests:
+            self._desk.remember(ask)
+        return self._replica.receive(data, self._desk.admit, source=source)
+
+    def entries_from(self, number: int) -> list[bytes]:
+        """Complete entries for a site that is behind."""
+        return self._replica.entries_from(number)
+
+    # -- charges -------------------------------------------------------------------------------------------
+
+    def charge(self, known: Known) -> Entry:
+        """Have a request entered in the ledger. Only at the sequencer.
+
+        Returns:
+            The complete entry: it is spent.
+
+        Raises:
+            AccountingError, AnalyticsError, FederationError: what the first site that refused says.
+            SiteUnavailableError: a site did not answer; nothing was spent.
+        """
+        if not self.is_sequencer:
+            raise LedgerRefusedError(reason=f"charges are ordered by {self._replica.sequencer}")
+        content = content_of(known.planned, known.ask.signature, self._replica.book)
+        errand = _Errand(draft=Draft(cohort=self._consortium.names, content=content), ask=known.ask)
+        self._errands.put(errand)
+        while not errand.done.wait(RETRY_S):
+            if self._stopping.is_set():
+                raise SiteUnavailableError(site=self._replica.name, reason="it is stopping")
+        if errand.entry is None:
+            raise errand.error or SiteUnavailableError(site=self._replica.name, reason="the charge failed")
+        return errand.entry
+
+    def _work(self) -> None:
+        self._open()
+        while not self._stopping.is_set():
+            first = self._errands.get()
+            if first is None:
+                return
+            self._agree_on(self._with_waiting(first))
+
+    def _with_waiting(self, first: _Errand) -> list[_Errand]:
+        errands = [first]
+        while len(errands) < MAX_ENTRIES and not self._errands.empty():
+            errand = self._errands.get()
+            if errand is None:
+                self._stopping.set()
+                break
+            errands.append(errand)
+        return errands
+
+    def _agree_on(self, errands: list[_Errand]) -> None:
+        requests = [errand.ask for errand in errands]
+        try:
+            if not self._heard_all:
+                self._recover()
+            agreement = agree(
+                self._sequencer,
+                [errand.draft for errand in errands],
+                self._desk.admit,
+                lambda messages: self._couriers.carry(messages, requests),
+            )
+        except AccountingError as error:
+            for errand in errands:
+                errand.error = error
+                errand.done.set()
+            return
+        for place, errand in enumerate(errands):
+            errand.entry = agreement.entries.get(place)
+            errand.error = None if errand.entry is not None else _why_not(agreement, place)
+            errand.done.set()
+
+    # -- start-up ------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Catch up; at the sequencer also recover, and have the first entry signed once everybody is there."""
+        self._guarded_catch_up()
+        self._caught_up.set()
+        while not self._stopping.is_set() and self.is_sequencer:
+            try:
+                self._recover()
+                if self._replica.head >= 0:
+                    return
+                if self._heard_all:
+                    self._propose_genesis()
+            except LedgerForkedError as error:
+                LOG.critical("%s: %s; nothing runs", self._replica.name, error)
+                return
+            except AccountingError as error:
+                LOG.warning("%s: the ledger cannot be opened yet: %s", self._replica.name, error)
+            self._stopping.wait(RETRY_S)
+
+    def _guarded_catch_up(self) -> None:
+        try:
+            self._catch_up()
+        except LedgerForkedError as error:
+            LOG.critical("%s: %s; nothing runs", self._replica.name, error)
+        except AccountingError as error:
+            LOG.error("%s: another site's ledger could not be taken over: %s", self._replica.name, error)
+
+    def _recover(self) -> None:
+        heads = self._catch_up()
+        with self._sequencer.turn:
+            withdrawals = self._sequencer.recover(heads)
+        self._heard_all = set(heads) >= set(self._couriers.sites)
+        if withdrawals:
+            self._couriers.carry({site: withdrawals for site in heads})
+
+    def _propose_genesis(self) -> None:
+        draft = Draft(cohort=self._genesis.cohort, content=self._genesis.content)
+        agreement = agree(self._sequencer, [draft], self._desk.admit, self._couriers.carry)
+        if not agreement.entries:
+            raise LedgerRefusedError(reason=str(_why_not(agreement, 0)))
+
+    def _catch_up(self) -> dict[str, int]:
+        """Take what others have and this site lacks, and compare the last common entry with each of them.
+
+        Returns:
+            The number of the last entry of every site that answered.
+        """
+        heads: dict[str, int] = {}
+        since = dict.fromkeys(self._couriers.sites, max(0, self._replica.head))
+        while since and not self._stopping.is_set():
+            answers = self._couriers.entries_since(since)
+            since = {}
+            for site, answer in answers.items():
+                heads[site] = answer.head
+                if answer.entries:
+                    self._replica.catch_up(answer.entries, source=site)
+                if self._replica.head < answer.head and answer.entries:
+                    since[site] = self._replica.head + 1
+                elif 0 <= answer.head < self._replica.head and not answer.entries:
+                    since[site] = answer.head  # a shorter chain may be another one: compare its last entry
+        return heads
+
+
+def _why_not(agreement: Agreement, place: int) -> Exception:
+    refusals: Mapping[str, object] = agreement.refusals.get(place, {})
+    for site in sorted(refusals):
+        return from_refusal(agreement.refusals[place][site], site=site)
+    if agreement.silent:
+        return SiteUnavailableError(site=agreement.silent[0], reason="it did not answer in time; nothing was charged")
+    return LedgerRefusedError(reason="the sites could not agree on an entry; nothing was charged, ask again")

@@ -1,0 +1,165 @@
+"""A site's desk: may this request be charged here. The same questions when it is asked, and again before signing.
+
+Floor:    federation.node.desk. No socket; reads the site's replica of the ledger.
+Promise:  a request is derived anew from its own bytes (P3); policy and budget are checked before anything is signed, a
+          refusal names the rule and its limit and costs nothing; what was not seen here, with its signature, is not signed.
+Not here: messages (``counter``), the ledger's own rules (``privacy_accounting.ledger``).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from federation import policy as policies
+from federation.errors import RequestRejectedError
+from federation.messages import Ask, request_hash
+from federation.planning import Planned, check_content, check_signature, content_of, plan_request
+from privacy_accounting.ledger.contents import Charge, Exact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analytics.sources import Source
+    from federation.config import Consortium, Policy
+    from privacy_accounting.ledger.entries import Body
+    from privacy_accounting.ledger.replica import Replica
+
+REMEMBERED: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A request that this site has seen, derived and found signed."""
+
+    planned: Planned
+    ask: Ask
+
+
+class Desk:
+    """What one site knows of requests, and what it decides about them. Safe for several threads."""
+
+    def __init__(
+        self,
+        *,
+        site: str,
+        consortium: Consortium,
+        policy: Policy,
+        sources: Mapping[str, Source],
+        replica: Replica,
+    ) -> None:
+        """Sit down.
+
+        Args:
+            site: this site's name.
+            consortium: its own copy of the agreement.
+            policy: its own rules.
+            sources: its tables.
+            replica: its ledger.
+        """
+        self.site, self.consortium, self.policy = site, consortium, policy
+        self._sources, self._replica = sources, replica
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._exact_signed: dict[int, str] = {}
+
+    def consider(self, ask: Ask, *, caller: str) -> Known:
+        """Take a request from an analyst's own line: every check, nothing spent.
+
+        Args:
+            ask: the signed request.
+            caller: the name in the certificate of the line.
+
+        Returns:
+            The request as this site understands it.
+
+        Raises:
+            RequestRejectedError: somebody else's, or not signed.
+            PolicyRefusedError: against this site's rules.
+            BudgetExceededError: more than is left.
+            AnalyticsError: the question cannot be asked.
+        """
+        known = self._learn(ask)
+        if known.planned.request.analyst != caller:
+            raise RequestRejectedError(site=self.site, reason="it names another analyst than the one who asks")
+        self._check(known.planned)
+        content = content_of(known.planned, ask.signature, self._replica.book)
+        if isinstance(content, Charge):
+            self._replica.book.check(content.spend)
+        return known
+
+    def remember(self, ask: Ask) -> None:
+        """Take a request that came beside a proposal; it is judged when its entry is.
+
+        A request that cannot be understood is left out: its entry will then be refused.
+        """
+        try:
+            self._learn(ask)
+        except RequestRejectedError:
+            return
+
+    def known(self, digest: str) -> Known | None:
+        """A request by its hash, if this site has seen it."""
+        with self._lock:
+            return self._known.get(digest)
+
+    def admit(self, body: Body) -> None:
+        """Decide on a ledger entry before this site signs it: the ledger's callback.
+
+        Raises:
+            RequestRejectedError: the request was not seen here, or the entry is not what it asks for.
+            PolicyRefusedError: against this site's rules.
+            AnalyticsError: the question cannot be asked.
+        """
+        content = body.content
+        if not isinstance(content, Charge | Exact):
+            return
+        known = self.known(content.asked.request)
+        if known is None:
+            raise RequestRejectedError(site=self.site, reason="its text was not shown to this site")
+        planned = known.planned
+        if tuple(body.cohort) != self.consortium.names:
+            raise RequestRejectedError(site=self.site, reason="a question is answered by all sites")
+        self._check(planned, number=body.number)
+        check_content(content, planned, known.ask.signature, self._replica.book, site=self.site)
+        if planned.is_exact:
+            with self._lock:
+                self._exact_signed[body.number] = planned.request.analyst
+
+    def source(self, planned: Planned) -> Source:
+        """This site's own table that a request is about."""
+        return self._sources[planned.plan.query.table.name]
+
+    def _learn(self, ask: Ask) -> Known:
+        digest = request_hash(ask.request)
+        known = self.known(digest)
+        if known is not None and known.ask.signature == ask.signature:
+            return known
+        check_signature(ask.request, ask.signature, self.consortium, site=self.site)
+        known = Known(planned=plan_request(ask.request, self.consortium), ask=ask)
+        with self._lock:
+            self._known[digest] = known
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return known
+
+    def _check(self, planned: Planned, *, number: int | None = None) -> None:
+        source = self.source(planned)
+        policies.check(
+            planned.request,
+            planned.plan,
+            self.policy,
+            site=self.site,
+            n_exact_before=self._exact_before(planned, number) if planned.is_exact else 0,
+            is_exact_ready=source.report.exact_allowed,
+        )
+
+    def _exact_before(self, planned: Planned, number: int | None) -> int:
+        """Exact disclosures of this analyst: complete ones, and those that this site signed and does not know the end of."""
+        analyst, book, head = planned.request.analyst, self._replica.book, self._replica.head
+        with self._lock:
+            self._exact_signed = {place: who for place, who in self._exact_signed.items() if place > head}
+            signed = sum(who == analyst and place != number for place, who in self._exact_signed.items())
+        return book.exact_disclosures(planned.population, analyst) + signed
