@@ -94,7 +94,7 @@ class Session:
     def __enter__(self) -> Session:
         """Agree on pair keys (one exchange) and make this the thread's active session."""
         try:
-            self._zero_shares = ZeroShares(self.rank, self._agree_on_keys())
+            self._zero_shares = self._open_keystreams()
         except BaseException as error:
             self.mesh.close(error)
             raise
@@ -161,6 +161,10 @@ class Session:
         if self._zero_shares is None:
             raise PeerRejectedError(reason="the session is not open")
         return self._zero_shares
+
+    def _open_keystreams(self) -> ZeroShares:
+        """Agree on pair keys; a rehearsal (``cost``) has nobody to agree with."""
+        return ZeroShares(self.rank, self._agree_on_keys())
 
     def _agree_on_keys(self) -> dict[int, bytes]:
         mine = {name: fresh_key() for name in self.peers}

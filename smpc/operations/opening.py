@@ -1,0 +1,74 @@
+"""Opening of masked values: the only messages that pass between parties in the middle of a computation.
+
+Floor:    smpc.operations.opening.
+Terms:    a mask is dealer material, uniform and used once; here it is added (or XORed) to a summand before that leaves.
+Promise:  every function takes the mask and applies it itself, so an unmasked value cannot be opened by mistake; every
+          summand also carries a fresh share of zero from keys of all pairs; of a k-bit value exactly k bits are sent.
+Sees:     every party sees the secret plus its mask, which is uniform, and nothing of a single summand.
+Not here: opening of results (``reveal``).
+Source:   eprint 2011/535 (masked openings); zero shares before each opening: ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from smpc.randomness import Purpose
+from smpc.ring import RING_BITS, ByteArray, RingArray, pack, reduce_bits, unpack
+from smpc.session import Session
+from smpc.transport.mesh import Step
+
+
+def open_differences(session: Session, pairs: Sequence[tuple[RingArray, RingArray]]) -> list[RingArray]:
+    """Open ``value - mask`` for several pairs of summands of one shape each.
+
+    Sees: every party the differences, uniform.
+    Cost: 1 round; 8 bytes an element and peer.
+    """
+    flat = np.concatenate([(value - mask).reshape(-1) for value, mask in pairs])
+    opened = _open_sum(session, Step.OPEN_RING, flat, RING_BITS)
+    arrays, position = [], 0
+    for value, _ in pairs:
+        arrays.append(opened[position : position + value.size].reshape(value.shape))
+        position += value.size
+    return arrays
+
+
+def open_masked(session: Session, value: RingArray, mask: RingArray, bits: int) -> RingArray:
+    """Open ``(value + mask) mod 2**bits``.
+
+    Sees: every party the masked k-bit values, uniform.
+    Cost: 1 round; ``packed_bytes(value.size, bits)`` bytes a peer.
+
+    Returns:
+        Values in ``[0, 2**bits)``, shape ``(value.size,)``.
+    """
+    return _open_sum(session, Step.OPEN_MASKED, value.reshape(-1) + mask.reshape(-1), bits)
+
+
+def open_planes(session: Session, pairs: Sequence[tuple[ByteArray, ByteArray]]) -> list[ByteArray]:
+    """Open ``planes ^ mask`` for several pairs of XOR summands of one shape each.
+
+    Sees: every party the masked bits, uniform.
+    Cost: 1 round; one byte for each byte of the planes and peer.
+    """
+    flat = np.concatenate([(planes ^ mask).reshape(-1) for planes, mask in pairs])
+    flat ^= session.zero_planes(flat.size)
+    for reply in session.exchange(Step.OPEN_PLANES, flat.tobytes()):
+        flat ^= np.frombuffer(reply, dtype=np.uint8)
+    arrays, position = [], 0
+    for planes, _ in pairs:
+        arrays.append(flat[position : position + planes.size].reshape(planes.shape))
+        position += planes.size
+    return arrays
+
+
+def _open_sum(session: Session, step: Step, summand: RingArray, bits: int) -> RingArray:
+    """Add a zero share, cut to ``bits`` bits, send, and add up what all sent."""
+    blinded = summand + session.zero_share(summand.shape, bits, Purpose.OPENING)
+    total = reduce_bits(blinded, bits).copy()
+    for reply in session.exchange(step, pack(total, bits)):
+        total += unpack(reply, summand.size, bits)
+    return reduce_bits(total, bits)

@@ -1,0 +1,164 @@
+"""Choosing between shared values by shared bits, and what is built of comparison and choice.
+
+Floor:    smpc.operations.selection.
+Terms:    a bit is a shared 0 or 1 of the ring; width is as in ``comparison``.
+Promise:  nobody learns which value was chosen; exact as long as the differences lie in the declared width.
+Sees:     the parties see masked values and masked bits.
+Not here: order statistics over bins and sorting.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from smpc.errors import RingRangeError
+from smpc.operations.arithmetic import (
+    Public,
+    add,
+    add_public,
+    multiply,
+    negate,
+    public_array,
+    reshape,
+    stack,
+    subtract,
+    subtract_from_public,
+)
+from smpc.operations.comparison import at_least, is_negative
+from smpc.operations.planes import all_planes, from_ring, to_ring
+from smpc.session import Session
+from smpc.sharing import Shared
+
+
+def select(session: Session, bit: Shared, a: Shared, b: Shared) -> Shared:
+    """Return ``a`` where the bit is 1, ``b`` where it is 0.
+
+    Sees: every party the bit and ``a - b``, each minus a uniform mask.
+    Cost: 1 round; ``8 * (bit.size + (a - b).size)`` bytes a peer; one product triple.
+    """
+    return add(b, multiply(session, bit, subtract(a, b)))
+
+
+def keep_where(session: Session, bit: Shared, a: Shared) -> Shared:
+    """Return ``a`` where the bit is 1, else 0; cost as ``select``."""
+    return multiply(session, bit, a)
+
+
+def all_of(session: Session, *bits: Shared) -> Shared:
+    """Return the AND of bits of one shape.
+
+    Sees: every party the bits XOR uniform ones.
+    Cost: 2 rounds for two to five, 3 for up to twenty; ``(len(bits) + 1) / 8`` bytes an element and peer for up to five;
+        nothing for one.
+
+    Raises:
+        RingRangeError: none given, or shapes differ; before anything is sent.
+    """
+    if not bits or any(bit.shape != bits[0].shape for bit in bits):
+        raise RingRangeError(what="bits of an AND have one shape")
+    if len(bits) == 1 or bits[0].size == 0:
+        return bits[0]
+    plane = all_planes(session, np.stack([from_ring(bit) for bit in bits]))
+    return reshape(to_ring(session, plane, bits[0].size), bits[0].shape)
+
+
+def any_of(session: Session, *bits: Shared) -> Shared:
+    """Return the OR of bits of one shape; cost as ``all_of``."""
+    return negation(session, all_of(session, *(negation(session, bit) for bit in bits)))
+
+
+def negation(session: Session, bit: Shared) -> Shared:
+    """Return 1 minus a bit; 0 rounds."""
+    return subtract_from_public(session, 1, bit)
+
+
+def between(session: Session, x: Shared, low: Public, high: Public, bits: int) -> Shared:
+    """Return shares of 1 where ``low <= x <= high`` for public bounds, else 0.
+
+    Sees, Cost: one comparison of twice the size.
+
+    Args:
+        session: an open session.
+        x: the values.
+        low: lower bound, or one per value.
+        high: upper bound, at least ``low``.
+        bits: ``x - low`` and ``high - x`` lie in ``[-2**(bits-1), 2**(bits-1))``.
+
+    Raises:
+        RingRangeError: a lower bound above its upper bound; before anything is sent.
+    """
+    outside, _ = _outside(session, x, low, high, bits)
+    return subtract_from_public(session, 1, Shared(share=outside.share.sum(axis=0, dtype=np.int64)))
+
+
+def clip(session: Session, x: Shared, low: Public, high: Public, bits: int) -> Shared:
+    """Return ``x`` moved to the nearer of two public bounds where it lies outside; arguments as ``between``.
+
+    Cost: one comparison of twice the size and one product round.
+    """
+    outside, distances = _outside(session, x, low, high, bits)
+    moves = multiply(session, outside, distances)
+    return Shared(share=x.share + moves.share[0] - moves.share[1])
+
+
+def relu(session: Session, x: Shared, bits: int) -> Shared:
+    """Return ``x`` where it is not negative, else 0: one comparison and one product round."""
+    return multiply(session, negation(session, is_negative(session, x, bits)), x)
+
+
+def maximum(session: Session, x: Shared, bits: int) -> Shared:
+    """Return the largest along the first axis.
+
+    Sees: nobody learns which.
+    Cost: per halving one comparison and one product round; ``ceil(log2(n))`` halvings.
+
+    Args:
+        session: an open session.
+        x: shape ``(n, *S)``, ``n >= 1``.
+        bits: width of the difference of any two.
+
+    Returns:
+        Shape ``S``, or ``(1,)`` for a vector.
+    """
+    return _tournament(session, x, bits)[0]
+
+
+def minimum(session: Session, x: Shared, bits: int) -> Shared:
+    """Return the smallest along the first axis; as ``maximum``."""
+    return negate(_tournament(session, negate(x), bits)[0])
+
+
+def argmax(session: Session, x: Shared, bits: int) -> Shared:
+    """Return the position of the largest along the first axis, of several the first; as ``maximum``."""
+    n_positions = x.shape[0]
+    column = np.arange(n_positions, dtype=np.int64).reshape((n_positions,) + (1,) * (len(x.shape) - 1))
+    summand = np.broadcast_to(column, x.shape) if session.is_first else np.zeros_like(x.share)
+    return _tournament(session, x, bits, Shared(share=summand.copy()))[1]
+
+
+def _outside(session: Session, x: Shared, low: Public, high: Public, bits: int) -> tuple[Shared, Shared]:
+    """Return the bits "below low" and "above high", stacked, and the distances ``low - x`` and ``x - high``."""
+    lower, upper = public_array(low), public_array(high)
+    if np.any(lower > upper):
+        raise RingRangeError(what="a lower bound above its upper bound")
+    margins = stack([add_public(session, x, -lower), subtract_from_public(session, upper, x)])
+    return is_negative(session, margins, bits), negate(margins)
+
+
+def _tournament(
+    session: Session, x: Shared, bits: int, labels: Shared | None = None
+) -> tuple[Shared, Shared]:
+    """Halve the first axis until one is left; the label of the winner goes with it."""
+    if x.shape[0] == 0:
+        raise RingRangeError(what="largest of nothing")
+    layers = [x.share] if labels is None else [x.share, labels.share]
+    rows = np.stack(layers, axis=1)
+    while len(rows) > 1:
+        pairs = len(rows) // 2
+        first, second = rows[0 : 2 * pairs : 2], rows[1 : 2 * pairs : 2]
+        wins = at_least(session, Shared(share=first[:, 0]), Shared(share=second[:, 0]), bits)
+        chosen = select(
+            session, Shared(share=wins.share[:, np.newaxis]), Shared(share=first), Shared(share=second)
+        )
+        rows = np.concatenate([chosen.share, rows[2 * pairs :]])
+    return Shared(share=np.atleast_1d(rows[0, 0])), Shared(share=np.atleast_1d(rows[0, -1]))
