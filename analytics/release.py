@@ -18,6 +18,7 @@ import numpy as np
 from analytics.contribution import noisy_contribution
 from analytics.errors import ReleaseRefusedError
 from analytics.guard import open_or_closed
+from smpc.cost import Cost, dry_run
 from smpc.operations.arithmetic import concatenate, take
 from smpc.operations.inputs import contribute
 from smpc.operations.reveal import blinded_share, recombine
@@ -64,6 +65,12 @@ def joint_stage(session: Session, figures: npt.NDArray[np.int64], plan: Plan) ->
     return concatenate(open_or_closed(session, total, plan))
 
 
+def joint_cost(plan: Plan) -> Cost:
+    """What the joint stage of a plan takes: material, rounds, bytes. The same at every member."""
+    nothing = np.zeros(plan.n_figures, dtype=np.int64)
+    return dry_run(lambda session: joint_stage(session, nothing, plan), plan.context.n_sites)
+
+
 def send_answer(
     session: Session, plan: Plan, figures: npt.NDArray[np.int64] | None, source: ByteSource
 ) -> bytes:
@@ -107,7 +114,9 @@ def recombine_answer(plan: Plan, shares: Sequence[bytes]) -> list[int | None]:
         ReleaseRefusedError: a share is missing, of another length, or a flag is neither 0 nor 1.
     """
     if len(shares) != plan.context.n_sites or any(len(share) != answer_bytes(plan) for share in shares):
-        raise ReleaseRefusedError(rule="shares", reason="the answer needs one share of the planned length from each site")
+        raise ReleaseRefusedError(
+            rule="shares", reason="the answer needs one share of the planned length from each site"
+        )
     total = recombine([np.frombuffer(share, dtype="<i8").astype(np.int64) for share in shares])
     n_opened = len(plan.opened)
     values = [int(value) for value in total[:n_opened]]

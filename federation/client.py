@@ -1,72 +1,90 @@
-"""The analyst's client: asks all sites, has the request charged, gathers the shares, finishes the answer.
+"""The analyst's session: asks all sites, has the request charged, gathers the shares, finishes the answer.
 
 Floor:    federation.client. Never imports torch; sees no row and no single site's share on its own.
+Terms:    a *question* holds one line to every site while it is asked; lines are kept for the next question.
 Promise:  what it computes before asking is only a forecast: every site derives plan, price and policy again (P3).
+          Whatever fails, nothing hangs, and the error names the site or the rule.
 Not here: the command line (``federation.cli``), parties as threads of this process (``federation.local``).
 """
 
 from __future__ import annotations
 
 import secrets
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from analytics.explain import explain
-from analytics.plan import Plan
-from analytics.release import recombine
-from analytics.result import Result
-from federation import messages
-from federation.config import Consortium
-from federation.errors import ConfigError, FederationError, SiteUnavailableError
-from federation.identity import Identity
-from federation.lines import expect, receive, send
-from federation.network import Line, Network
-from federation.planning import Planned, plan_request
+from analytics.errors import InvalidRequestError
+from analytics.explain import explain, explain_text
+from analytics.finish import finish, plan_cost
+from analytics.release import answer_bytes, joint_cost, needs_dealer, recombine_answer
+from federation.errors import RequestRejectedError
+from federation.lines_pool import LinePool
+from federation.messages import (
+    REQUEST_TAG,
+    Accepted,
+    Ask,
+    BudgetAnswer,
+    BudgetAsk,
+    Charged,
+    Go,
+    Health,
+    HealthAsk,
+    Request,
+    Run,
+    Share,
+)
+from federation.planning import QUERY, Planned, plan_request
+from federation.receipt import make_receipt, private_terms
 from privacy_accounting.decimals import as_fraction
-from smpc.errors import PartyLostError
+from privacy_accounting.errors import InvalidCostError
+from privacy_accounting.ledger.entries import Entry
+from smpc.randomness import KEY_BYTES
 
-DIAL_S = 5.0
-RUN_EXTRA_S = 10.0
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from analytics.result import Result
+    from federation.config import Consortium
+    from federation.identity import Identity
+    from federation.network import Network
+
+PURPOSE = "analysis"
+EXTRA_S = 5.0
+KEY_ROUNDS = 1
+ANSWER_ROUNDS = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """Proof of a charge: the ledger entry under which an answer was given."""
+class Explanation:
+    """What a question would do and cost; nothing was asked of anybody."""
 
-    number: int
-    entry_hash: str
-    request_hash: str
-    kind: str
-    signed_by: tuple[str, ...]
-    rounds: int
-    bytes_sent: int
-    statement: Mapping[str, str]
+    def __init__(self, planned: Planned) -> None:
+        """Explain a planned request."""
+        plan = planned.plan
+        cost = joint_cost(plan)
+        # the session's keys are one more exchange; the answer share goes to the analyst
+        rounds = cost.rounds + KEY_ROUNDS + ANSWER_ROUNDS
+        n_bytes = (plan.context.n_sites - 1) * (KEY_BYTES + cost.bytes_per_peer) + answer_bytes(plan)
+        self._shape = explain(plan, rounds=rounds, bytes_per_party=n_bytes)
+        self._shape["dealer"] = {"needed": needs_dealer(plan), "bytes": cost.dealer_bytes}
+        self.text = explain_text(plan, rounds=rounds, bytes_per_party=n_bytes)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data for ``--json``."""
-        return {
-            "number": self.number,
-            "entry_hash": self.entry_hash,
-            "request_hash": self.request_hash,
-            "kind": self.kind,
-            "signed_by": list(self.signed_by),
-            "rounds": self.rounds,
-            "bytes_sent_per_site": self.bytes_sent,
-            **dict(self.statement),
-        }
+        """As plain data."""
+        return dict(self._shape)
+
+    def __str__(self) -> str:
+        """The text."""
+        return self.text
 
 
 class Session:
-    """An open session with every site of a consortium.
+    """An open session with every site of a consortium; a context manager. Safe for several threads.
 
-    Args of every question: ``epsilon`` (a number; private, the default) or ``exact=True``; ``purpose`` is written to
-    the ledger.
+    Attributes:
+        consortium: the agreement.
+        analyst: who asks.
     """
 
     def __init__(self, *, consortium: Consortium, identity: Identity, network: Network) -> None:
@@ -75,10 +93,13 @@ class Session:
         self.analyst = identity.name
         self._identity = identity
         self._network = network
-        self._lines = _LinePool(network, consortium.names)
+        deadline_s = float(consortium.file.deadline_s)
+        self._pool = LinePool(network, consortium.names)
+        self._answer_s = deadline_s + EXTRA_S
+        self._run_s = 2 * deadline_s + float(consortium.file.local_limit_s) + EXTRA_S
 
     def __enter__(self) -> Session:
-        """Open."""
+        """Return itself; lines are dialed when they are needed."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,5 +108,138 @@ class Session:
 
     def close(self) -> None:
         """Close every line; nothing of a run goes on afterwards."""
-        self._lines.close()
+        self._pool.close()
         self._network.close()
+
+    # -- questions -----------------------------------------------------------------------------------------
+
+    def sql(
+        self, text: str, *, epsilon: object = None, exact: bool = False, purpose: str = PURPOSE
+    ) -> Result:
+        """Ask a question of all sites together.
+
+        Sees: the analyst alone sees the answer.
+        Cost: ``epsilon`` of the population's query budget, or an exact disclosure.
+
+        Args:
+            text: one SELECT over one table of the schema.
+            epsilon: a number above 0: private, the answer carries noise.
+            exact: no noise; only where every site's policy allows it.
+            purpose: written to the ledger.
+
+        Returns:
+            The answer with its cost and receipt.
+
+        Raises:
+            PlanRejectedError: the question cannot be asked.
+            PolicyRefusedError: a site's rule forbids it; nothing was spent.
+            BudgetExceededError: it costs more than is left; nothing was spent.
+            SiteUnavailableError: a site cannot take part; nothing was spent.
+            PartyLostError: a site was lost in the middle; if the run had begun, it is spent.
+        """
+        planned = self._planned(text, epsilon, exact=exact, purpose=purpose)
+        entry, shares = self._ask(planned)
+        opened = recombine_answer(planned.plan, [share.values for share in shares])
+        receipt = make_receipt(
+            planned,
+            entry,
+            rounds=max(share.rounds for share in shares),
+            bytes_sent=max(share.bytes_sent for share in shares),
+        )
+        return finish(planned.plan, opened, cost=self._cost(planned), receipt=receipt)
+
+    def explain(
+        self, text: str, *, epsilon: object = None, exact: bool = False, purpose: str = PURPOSE
+    ) -> Explanation:
+        """Say what a question would do, who would see what, and what it would cost; nothing is spent.
+
+        Raises:
+            PlanRejectedError, InvalidRequestError: as ``sql``.
+        """
+        return Explanation(self._planned(text, epsilon, exact=exact, purpose=purpose))
+
+    def budget_rows(self) -> list[dict[str, Any]]:
+        """What is spent and what is left, as the sequencer's replica has it.
+
+        Raises:
+            PartyLostError: it cannot be reached.
+        """
+        with self._pool.question([self.consortium.file.sequencer]) as lines:
+            (answer,) = lines.ask_all(BudgetAsk(), BudgetAnswer, timeout_s=self._answer_s)
+        return [dict(row) for row in answer.rows]
+
+    def budget(self) -> pd.DataFrame:
+        """``budget_rows`` as a frame."""
+        import pandas as pd
+
+        return pd.DataFrame(self.budget_rows())
+
+    def health(self) -> dict[str, Health | Exception]:
+        """What every node says of itself; an error in the place of one that does not answer."""
+        found: dict[str, Health | Exception] = {}
+        for name in self._nodes():
+            try:
+                with self._pool.question([name]) as lines:
+                    (found[name],) = lines.ask_all(HealthAsk(), Health, timeout_s=self._answer_s)
+            except Exception as error:  # noqa: BLE001 - reported, not hidden
+                found[name] = error
+        return found
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _nodes(self) -> list[str]:
+        dealer = self.consortium.file.dealer
+        return [*self.consortium.names, *([dealer.name] if dealer is not None else [])]
+
+    def _planned(self, text: str, epsilon: object, *, exact: bool, purpose: str) -> Planned:
+        if exact == (epsilon is not None):
+            reason = "must be given for a private answer, or exact=True for one without noise, not both"
+            raise InvalidRequestError(parameter="epsilon", reason=reason)
+        request = Request(
+            kind=QUERY,
+            mode="exact" if exact else "private",
+            epsilon=None if exact else _epsilon(epsilon),
+            analyst=self.analyst,
+            purpose=purpose,
+            nonce=secrets.token_hex(16),
+            configuration=self.consortium.digest(),
+            question={"sql": text},
+        )
+        return plan_request(request.to_bytes(), self.consortium)
+
+    def _ask(self, planned: Planned) -> tuple[Entry, list[Share]]:
+        """Ask, charge, run: the entry and every site's share."""
+        ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
+        sequencer = self.consortium.file.sequencer
+        with self._pool.question(self.consortium.names) as lines:
+            accepted = lines.ask_all(ask, Accepted, timeout_s=self._answer_s)
+            for site, answer in zip(self.consortium.names, accepted, strict=True):
+                if answer.plan != planned.plan.digest():
+                    raise RequestRejectedError(site=site, reason="it derives another plan from this request")
+            charged = lines.ask_one(sequencer, Go(), Charged, timeout_s=self._run_s)
+            shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
+        return Entry.from_bytes(charged.entry), shares
+
+    def _cost(self, planned: Planned) -> Mapping[str, object]:
+        cost = plan_cost(planned.plan)
+        if planned.is_exact:
+            return cost
+        context = planned.plan.context
+        return cost | private_terms(
+            planned.events, delta=context.delta, relation=context.relation, n_sites=context.n_sites
+        )
+
+
+def _epsilon(value: object) -> Fraction:
+    """The requested epsilon as an exact number.
+
+    Raises:
+        InvalidRequestError: not a finite number above 0 whose decimal expansion ends.
+    """
+    try:
+        number = as_fraction(value, what="epsilon")
+    except InvalidCostError as error:
+        raise InvalidRequestError(parameter="epsilon", reason=error.reason) from error
+    if number <= 0:
+        raise InvalidRequestError(parameter="epsilon", reason="must be above 0")
+    return number

@@ -74,10 +74,15 @@ def to_wire(error: BaseException, *, site: str) -> tuple[str, dict[str, FieldVal
     Returns:
         The class name and the public fields.
     """
-    known = _CROSSING.get(type(error).__name__)
-    if known is None or not isinstance(error, known[0]):
+    if not is_ours(error):
         return "InternalFaultError", {"site": site}
-    return type(error).__name__, {name: getattr(error, name) for name in known[1]}
+    return type(error).__name__, {name: getattr(error, name) for name in _CROSSING[type(error).__name__][1]}
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an error crosses by name."""
+    known = _CROSSING.get(type(error).__name__)
+    return known is not None and isinstance(error, known[0])
 
 
 def from_wire(code: str, fields: Mapping[str, FieldValue], *, site: str) -> Exception:

@@ -249,7 +249,9 @@ class Request:
             is_same = request.to_bytes() == data
         except (ValueError, TypeError, KeyError, RecursionError, InvalidCostError) as error:
             raise PeerRejectedError(reason="not a request") from error
-        if not is_same or not all(isinstance(v, str) for v in (request.kind, request.mode, request.analyst, request.purpose)):
+        if not is_same or not all(
+            isinstance(v, str) for v in (request.kind, request.mode, request.analyst, request.purpose)
+        ):
             raise PeerRejectedError(reason="a request that is not in canonical form")
         return request
 

@@ -66,12 +66,18 @@ class Network(ABC):
         """Give every incoming line of this purpose to ``handler``, each in its own thread."""
 
     @abstractmethod
-    def open_mesh(self, session_id: bytes, request_hash: bytes, parties: Sequence[str], helper: str | None) -> Mesh:
+    def open_mesh(
+        self, session_id: bytes, request_hash: bytes, parties: Sequence[str], helper: str | None
+    ) -> Mesh:
         """Join the session's mesh; every party calls this with the same arguments."""
 
     @abstractmethod
     def is_alive(self, peer: str) -> bool:
         """Whether the peer's heartbeat was heard within the deadline."""
+
+    @abstractmethod
+    def hears(self) -> dict[str, bool]:
+        """Whether each other node's heartbeat is heard; empty where there are none."""
 
     @abstractmethod
     def close(self) -> None:
@@ -154,6 +160,11 @@ class MemoryExchange:
         with self._lock:
             return any(key[0] == name for key in self._handlers)
 
+    def hears(self, name: str) -> dict[str, bool]:
+        """Who else answers."""
+        with self._lock:
+            return {key[0]: True for key in self._handlers if key[0] != name}
+
     def dial(self, caller: str, peer: str, purpose: str) -> Line:
         """Open a line from ``caller`` to ``peer``."""
         with self._lock:
@@ -163,7 +174,9 @@ class MemoryExchange:
             raise PartyLostError(name=peer)
         there, back = _Pipe(), _Pipe()
         answering = MemoryLine(caller, role, back, there)
-        thread = threading.Thread(target=handler, args=(answering,), name=f"{peer}-{purpose}-{caller}", daemon=True)
+        thread = threading.Thread(
+            target=handler, args=(answering,), name=f"{peer}-{purpose}-{caller}", daemon=True
+        )
         thread.start()
         return MemoryLine(peer, peer_role, there, back)
 
@@ -196,7 +209,9 @@ class MemoryNetwork(Network):
         """Answer lines of this purpose."""
         self._exchange.serve(self.name, purpose, handler)
 
-    def open_mesh(self, session_id: bytes, request_hash: bytes, parties: Sequence[str], helper: str | None) -> Mesh:
+    def open_mesh(
+        self, session_id: bytes, request_hash: bytes, parties: Sequence[str], helper: str | None
+    ) -> Mesh:
         """Join a session's mesh."""
         del request_hash
         return self._exchange.mesh(self.name, session_id, parties, helper)
@@ -204,6 +219,10 @@ class MemoryNetwork(Network):
     def is_alive(self, peer: str) -> bool:
         """Whether the peer still answers."""
         return self._exchange.is_serving(peer)
+
+    def hears(self) -> dict[str, bool]:
+        """Every other node of the process that answers."""
+        return self._exchange.hears(self.name)
 
     def close(self) -> None:
         """Leave the exchange."""

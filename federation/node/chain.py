@@ -257,5 +257,7 @@ def _why_not(agreement: Agreement, place: int) -> Exception:
     for site in sorted(refusals):
         return from_refusal(agreement.refusals[place][site], site=site)
     if agreement.silent:
-        return SiteUnavailableError(site=agreement.silent[0], reason="it did not answer in time; nothing was charged")
+        return SiteUnavailableError(
+            site=agreement.silent[0], reason="it did not answer in time; nothing was charged"
+        )
     return LedgerRefusedError(reason="the sites could not agree on an entry; nothing was charged, ask again")

@@ -90,14 +90,18 @@ class Couriers:
     def __init__(self, network: Network, sites: Sequence[str], deadline_s: float) -> None:
         """Make one courier for each other site."""
         self._couriers = {site: Courier(network, site, deadline_s) for site in sites}
-        self._pool = ThreadPoolExecutor(max_workers=max(1, len(sites)), thread_name_prefix=f"{network.name}-courier")
+        self._pool = ThreadPoolExecutor(
+            max_workers=max(1, len(sites)), thread_name_prefix=f"{network.name}-courier"
+        )
 
     @property
     def sites(self) -> tuple[str, ...]:
         """The other sites."""
         return tuple(self._couriers)
 
-    def carry(self, messages: Mapping[str, Sequence[bytes]], requests: Sequence[Ask] = ()) -> dict[str, bytes]:
+    def carry(
+        self, messages: Mapping[str, Sequence[bytes]], requests: Sequence[Ask] = ()
+    ) -> dict[str, bytes]:
         """Deliver to several sites at once.
 
         Args:

@@ -83,7 +83,9 @@ class Desk:
         """
         known = self._learn(ask)
         if known.planned.request.analyst != caller:
-            raise RequestRejectedError(site=self.site, reason="it names another analyst than the one who asks")
+            raise RequestRejectedError(
+                site=self.site, reason="it names another analyst than the one who asks"
+            )
         self._check(known.planned)
         content = content_of(known.planned, ask.signature, self._replica.book)
         if isinstance(content, Charge):

@@ -1,0 +1,31 @@
+"""Sites, identities, roles, encrypted model training, and the commands: the roof of the house.
+
+Rooms, bottom first: errors · config (the two files) · identity (who is who) · messages · faults (errors on the wire) · network and
+lines (between nodes) · tls_network, pulse (the same over mutual TLS) · genesis · planning (what a request becomes) · policy ·
+paillier and aggregation (encrypted sums) · training · node (a site's process, and the dealer's) · receipt · lines_pool ·
+client (the analyst's session) · connect, local (how one begins) · setup, processes, doctor (running a consortium) · cli · demo.
+
+Nothing heavier than the standard library is loaded by importing this package.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from federation.client import Session
+    from federation.connect import connect
+    from federation.local import local
+
+__all__ = ["Session", "connect", "local"]
+
+_PLACES = {"Session": "federation.client", "connect": "federation.connect", "local": "federation.local"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for, once it is asked for (PEP 562)."""
+    place = _PLACES.get(name)
+    if place is None:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    return getattr(import_module(place), name)

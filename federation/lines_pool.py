@@ -1,0 +1,138 @@
+"""The client's lines: kept open between questions, one set for each question under way.
+
+Floor:    federation.lines_pool, above lines.
+Promise:  all sites are asked before the first answer is waited for; when several fail, the most telling error is raised: a
+          refusal by name before a lost party, a lost party that somebody else names before one that merely fell silent.
+          After an error all lines to its nodes are closed: nothing left over can be taken for a later answer.
+Not here: what is asked (``client``).
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from federation.errors import FederationError, SiteUnavailableError
+from federation.lines import expect, send
+from smpc.errors import PartyLostError, PeerRejectedError, SmpcError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from federation.messages import Message
+    from federation.network import Line, Network
+
+DIAL_S = 5.0
+M = TypeVar("M")
+
+
+class Question:
+    """Lines to some nodes, used by one thread."""
+
+    def __init__(self, network: Network, lines: dict[str, Line]) -> None:
+        """Hold the lines."""
+        self._network, self.lines = network, lines
+
+    def ask_one(self, name: str, message: Message, kind: type[M], *, timeout_s: float) -> M:
+        """Ask one node and wait."""
+        send(self.lines[name], message)
+        return expect(self.lines[name], self._network, kind, timeout_s=timeout_s)
+
+    def ask_all(self, message: Message, kind: type[M], *, timeout_s: float) -> list[M]:
+        """Ask every node the same, then wait for all.
+
+        Returns:
+            The answers in the order of the nodes.
+
+        Raises:
+            The most telling of the errors that came back.
+        """
+        errors: dict[str, Exception] = {}
+        answers: dict[str, M] = {}
+        for name, line in self.lines.items():
+            try:
+                send(line, message)
+            except SmpcError as error:
+                errors[name] = error
+        for name, line in self.lines.items():
+            if name in errors:
+                continue
+            try:
+                answers[name] = expect(line, self._network, kind, timeout_s=timeout_s)
+            except Exception as error:  # noqa: BLE001 - errors of the house, rebuilt from the wire; one is raised below
+                errors[name] = error
+        if errors:
+            raise _most_telling(errors)
+        return [answers[name] for name in self.lines]
+
+
+def _most_telling(errors: dict[str, Exception]) -> Exception:
+    """Refusals first, then a party that another one names as lost, then what else there is."""
+
+    def weight(item: tuple[str, Exception]) -> tuple[int, str]:
+        name, error = item
+        if isinstance(error, PartyLostError):
+            return (1 if error.name != name else 2, name)
+        if isinstance(error, PeerRejectedError | SiteUnavailableError):
+            return (3, name)
+        return (0, name)
+
+    return min(errors.items(), key=weight)[1]
+
+
+class LinePool:
+    """Open lines that wait for the next question."""
+
+    def __init__(self, network: Network, names: Sequence[str]) -> None:
+        """Start without any; ``names`` are the sites, in rank order."""
+        self._network, self._names = network, tuple(names)
+        self._lock = threading.Lock()
+        self._idle: dict[str, list[Line]] = {}
+        self._is_closed = False
+
+    @contextmanager
+    def question(self, names: Sequence[str]) -> Iterator[Question]:
+        """Lend one line to each of some nodes.
+
+        Raises:
+            SiteUnavailableError: a node cannot be reached.
+        """
+        lines: dict[str, Line] = {}
+        try:
+            for name in names:
+                lines[name] = self._line(name)
+            yield Question(self._network, lines)
+        except BaseException:
+            with self._lock:
+                old = [line for name in names for line in self._idle.pop(name, [])]
+            for line in (*lines.values(), *old):
+                line.close()
+            raise
+        with self._lock:
+            for name, line in lines.items():
+                self._idle.setdefault(name, []).append(line)
+            is_closed = self._is_closed
+        if is_closed:
+            self.close()
+
+    def close(self) -> None:
+        """Close what waits; lent lines are closed when they come back."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, {}
+        for lines in idle.values():
+            for line in lines:
+                line.close()
+
+    def _line(self, name: str) -> Line:
+        with self._lock:
+            if self._is_closed:
+                raise FederationError("the session is closed")
+            waiting = self._idle.get(name)
+            if waiting and self._network.is_alive(name):
+                return waiting.pop()
+        try:
+            return self._network.dial(name, "request", DIAL_S)
+        except PartyLostError as error:
+            raise SiteUnavailableError(site=name) from error

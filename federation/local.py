@@ -1,0 +1,213 @@
+"""A whole consortium inside one process: sites and dealer as threads, for learning, testing and notebooks.
+
+Floor:    federation.local, above client and node.
+Promise:  the same code as between processes but for the channel object; ledgers live in memory and die with the session.
+          It owns all data: nothing is protected from whoever runs it.
+Not here: real deployments (``federation.connect``).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analytics.sources import SourceSpec, open_frame, open_source
+from federation.client import Session
+from federation.config import Consortium, Policy, consortium_from_dict
+from federation.errors import ConfigError
+from federation.identity import in_memory_identity
+from federation.network import MemoryExchange
+from federation.node.dealer import DealerNode
+from federation.node.site import SiteNode
+from privacy_accounting.ledger.store import MemoryStore
+
+if TYPE_CHECKING:
+    from analytics.sources import Source
+    from federation.identity import Identity
+    from privacy_accounting.ledger.store import Store
+
+ANALYST = "analyst"
+DEALER = "dealer"
+READY_S = 30.0
+SITE_KEY_BYTES = 32
+DEFAULT_BUDGET: Mapping[str, Any] = {
+    "epsilon": "4",
+    "delta": "0.000001",
+    "query": {"share": "0.5"},
+    "mining": {"share": "0.25"},
+    "training": {"share": "0.25"},
+}
+DEFAULT_POLICY: Mapping[str, Any] = {"exact": True, "minimum_cell": 10, "nested_supports": "guard"}
+Rows = Any  # a pandas frame, or a SourceSpec
+
+
+class LocalSession(Session):
+    """A session that also owns its sites.
+
+    Attributes:
+        nodes: the sites by name; tests reach into them, programs need not.
+    """
+
+    def __init__(
+        self,
+        *,
+        consortium: Consortium,
+        identity: Identity,
+        exchange: MemoryExchange,
+        nodes: dict[str, SiteNode],
+        dealer: DealerNode,
+    ) -> None:
+        """Take running nodes."""
+        super().__init__(
+            consortium=consortium, identity=identity, network=exchange.network(ANALYST, "analyst")
+        )
+        self.nodes, self._dealer = nodes, dealer
+
+    def close(self) -> None:
+        """Close the session and stop every node."""
+        super().close()
+        for node in self.nodes.values():
+            node.close()
+        self._dealer.close()
+
+
+def local(
+    tables: Mapping[str, Any],
+    *,
+    schema: Mapping[str, Any],
+    budget: Mapping[str, Any] | None = None,
+    policy: Mapping[str, Any] | None = None,
+    view: str = "SELECT * FROM source",
+    colluding: int = 1,
+    relation: str = "add_or_remove_one",
+    delta: str = "0.000001",
+    deadline_s: float = 30.0,
+    stores: Mapping[str, Store] | None = None,
+) -> LocalSession:
+    """Start a consortium in this process.
+
+    Args:
+        tables: for each site a pandas frame or ``SourceSpec``, or a mapping of table names to them where the schema has
+            several tables.
+        schema: the shape of DESIGN section 8, ``{"tables": {...}}``.
+        budget: a population's budget, or a mapping of populations to budgets; default epsilon 4 at delta 1e-6, half of it
+            for queries, a quarter each for mining and training.
+        policy: of every site; default: exact answers with a minimum cell of 10.
+        view: one SELECT over ``source`` that makes the schema's columns.
+        colluding: sites that may pool what they know.
+        relation: neighboring relation.
+        delta: the consortium's, a decimal string.
+        deadline_s: when a silent party counts as lost (s).
+        stores: where each site keeps its ledger; default: memory.
+
+    Returns:
+        An open session; close it, or use it in a ``with`` statement.
+
+    Raises:
+        ConfigError: with every mistake.
+        SchemaMismatchError: a site's rows are not as the schema says.
+    """
+    rules = {**DEFAULT_POLICY, **(policy or {})}
+    identities = {name: in_memory_identity(name, "site") for name in tables}
+    analyst, dealer = in_memory_identity(ANALYST, "analyst"), in_memory_identity(DEALER, "dealer")
+    consortium = _consortium(
+        schema=schema,
+        identities=identities,
+        analyst=analyst,
+        dealer=dealer,
+        settings={
+            "colluding": colluding,
+            "relation": relation,
+            "delta": delta,
+            "minimum_cell": rules["minimum_cell"],
+            "deadline_s": str(deadline_s),
+        },
+        budget=budget or DEFAULT_BUDGET,
+    )
+    exchange = MemoryExchange(timeout_s=deadline_s)
+    helper = DealerNode(consortium=consortium, network=exchange.network(DEALER, "dealer"))
+    nodes = {
+        name: SiteNode(
+            consortium=consortium,
+            policy=Policy.model_validate(rules),
+            identity=identities[name],
+            network=exchange.network(name, "site"),
+            store=(stores or {}).get(name) or MemoryStore(owner=name),
+            sources=_sources(consortium, name, given, view),
+        )
+        for name, given in tables.items()
+    }
+    session = LocalSession(
+        consortium=consortium, identity=analyst, exchange=exchange, nodes=nodes, dealer=helper
+    )
+    try:
+        helper.start()
+        for node in nodes.values():
+            node.start()
+        for node in nodes.values():
+            node.wait_ready(READY_S)
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def _consortium(
+    *,
+    schema: Mapping[str, Any],
+    identities: Mapping[str, Identity],
+    analyst: Identity,
+    dealer: Identity,
+    settings: Mapping[str, Any],
+    budget: Mapping[str, Any],
+) -> Consortium:
+    if not isinstance(schema.get("tables"), Mapping):
+        raise ConfigError(mistakes=["schema: must have the shape {'tables': {name: {...}}}"])
+    populations = {
+        table.get("population", name)
+        for name, table in schema["tables"].items()
+        if isinstance(table, Mapping)
+    }
+    budgets = dict(budget) if set(budget) == populations else dict.fromkeys(sorted(populations), budget)
+    document = {
+        "version": 1,
+        "name": "local",
+        "authority": "memory",
+        "sequencer": min(identities, default=""),
+        "sites": {
+            name: _member(identity, place) for place, (name, identity) in enumerate(identities.items())
+        },
+        "dealer": {"name": dealer.name, **_member(dealer, len(identities))},
+        "analysts": {analyst.name: {"fingerprint": analyst.fingerprint, "public_key": analyst.public_hex}},
+        "budgets": budgets,
+        "tables": schema["tables"],
+        **settings,
+    }
+    return consortium_from_dict(document, authority_pem=b"", place="local")
+
+
+def _member(identity: Identity, place: int) -> dict[str, str]:
+    return {
+        "address": f"memory:{place + 1}",
+        "fingerprint": identity.fingerprint,
+        "public_key": identity.public_hex,
+    }
+
+
+def _sources(consortium: Consortium, site: str, given: Rows, view: str) -> dict[str, Source]:
+    """Open a site's tables; its secret key lives as long as they do."""
+    tables = consortium.schema.tables
+    by_table = given if isinstance(given, Mapping) else dict.fromkeys(tables, given)
+    if set(by_table) != set(tables):
+        raise ConfigError(mistakes=[f"{site}: give the tables {', '.join(tables)}"])
+    key = secrets.token_bytes(SITE_KEY_BYTES)
+    opened: dict[str, Source] = {}
+    for name, rows in by_table.items():
+        if isinstance(rows, SourceSpec | Path):
+            spec = rows if isinstance(rows, SourceSpec) else SourceSpec(kind="csv", path=rows, view=view)
+            opened[name] = open_source(spec, tables[name], site_key=key)
+        else:
+            opened[name] = open_frame(rows, tables[name], site_key=key, view=view, name=site)
+    return opened

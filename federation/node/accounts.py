@@ -1,0 +1,71 @@
+"""The budget as rows: what is spent and what still fits, per population, sub-budget, purpose and analyst.
+
+Floor:    federation.node.accounts. Reads the book of one replica.
+Promise:  ``fraction_spent`` is what the filter decides by; ``epsilon_spent`` is a figure for people (P4).
+Not here: statements over time (``privacy_accounting.audit``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from privacy_accounting.budget.book import readable
+from privacy_accounting.decimals import format_decimal
+
+if TYPE_CHECKING:
+    from privacy_accounting.budget.book import Book
+    from privacy_accounting.ledger.replica import Replica
+
+Row = dict[str, str | int | None]
+ALL = ""
+
+
+def budget_rows(replica: Replica) -> list[Row]:
+    """The rows of a site's replica; empty before the first entry.
+
+    Args:
+        replica: of the site that is asked.
+
+    Returns:
+        For every sub-budget a row over everything, then one for each purpose and each analyst that has spent.
+    """
+    if replica.head < 0:
+        return []
+    book = replica.book
+    rows: list[Row] = []
+    for population, budget in sorted(book.populations.items()):
+        for name in sorted(budget.sub_budgets):
+            rows.append(_row(book, population, name))
+            rows += [
+                _row(book, population, name, purpose=p) for p in sorted(book.by_purpose(population, name))
+            ]
+            rows += [
+                _row(book, population, name, analyst=a) for a in sorted(book.by_analyst(population, name))
+            ]
+    return rows
+
+
+def _row(book: Book, population: str, name: str, *, purpose: str = ALL, analyst: str = ALL) -> Row:
+    part = book.sub_budget(population, name)
+    limits = book.limits(population, name, purpose=purpose or None, analyst=analyst or None)
+    tightest = limits[-1]
+    is_whole = not purpose and not analyst
+    return {
+        "population": population,
+        "sub_budget": name,
+        "purpose": purpose,
+        "analyst": analyst,
+        "epsilon": format_decimal(part.epsilon),
+        "delta": format_decimal(part.delta),
+        "relation": str(book.relation),
+        "order": format_decimal(part.order),
+        "spent": readable(tightest.spent),
+        "allowance": readable(tightest.allowance),
+        "fraction_spent": f"{tightest.spent / tightest.allowance:.6f}" if tightest.allowance else "1",
+        "epsilon_spent": f"{book.epsilon_spent(population, name):.6g}" if is_whole else None,
+        "largest_epsilon_that_fits": book.largest_epsilon(
+            population, name, purpose=purpose or None, analyst=analyst or None
+        ),
+        "entries": sum(event.count for event in book.events(population, name)) if is_whole else None,
+        "exact_disclosures": book.exact_disclosures(population, analyst or None),
+    }

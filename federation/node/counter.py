@@ -1,0 +1,142 @@
+"""A site's counter: the lines of analysts and auditors, one thread each, one message after the other.
+
+Floor:    federation.node.counter, above runs.
+Promise:  a line asks, has it charged, runs, in that order; whatever goes wrong is answered by name and the line goes on;
+          what is not one of our errors is logged at the site and crosses without its text.
+Not here: what is decided (``desk``), charged (``chain``), run (``runs``).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from federation.errors import RequestRejectedError, SiteUnavailableError
+from federation.faults import is_ours, to_wire
+from federation.lines import receive, send
+from federation.messages import (
+    Accepted,
+    Ask,
+    BudgetAnswer,
+    BudgetAsk,
+    Charged,
+    Done,
+    Failed,
+    Go,
+    Health,
+    HealthAsk,
+    LedgerEntries,
+    LedgerPost,
+    LedgerReply,
+    LedgerSince,
+    Message,
+    Run,
+    Withdraw,
+)
+from federation.node.accounts import budget_rows
+from smpc.errors import PartyLostError, PeerRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from federation.network import Line, Network
+    from federation.node.chain import Chain
+    from federation.node.desk import Desk, Known
+    from federation.node.runs import Runner
+    from privacy_accounting.ledger.replica import Replica
+
+LOG: Final = logging.getLogger(__name__)
+ANALYST: Final = "analyst"
+SITE: Final = "site"
+
+
+class Counter:
+    """Serves lines; ``requests`` and ``ledger`` are the handlers of their purposes."""
+
+    def __init__(
+        self,
+        *,
+        network: Network,
+        desk: Desk,
+        chain: Chain,
+        runner: Runner,
+        replica: Replica,
+        health: Callable[[], Health],
+    ) -> None:
+        """Open the counter; nothing is served before the network calls."""
+        self._network, self._desk, self._chain, self._runner = network, desk, chain, runner
+        self._replica, self._health = replica, health
+        self.site = replica.name
+
+    def requests(self, line: Line) -> None:
+        """Serve one line of somebody who asks."""
+        visit = _Visit()
+        self._serve(line, lambda message: self._request(message, line, visit))
+
+    def ledger(self, line: Line) -> None:
+        """Serve one line of another site's ledger."""
+        self._serve(line, lambda message: self._ledger(message, line))
+
+    def _serve(self, line: Line, answer: Callable[[Message], Message]) -> None:
+        try:
+            while True:
+                message = receive(line, self._network, timeout_s=None)
+                try:
+                    reply = answer(message)
+                except Exception as error:  # noqa: BLE001 - the worker's loop: nothing may end a node
+                    reply = self._failed(error)
+                send(line, reply)
+        except (PartyLostError, PeerRejectedError):
+            line.close()
+
+    def _failed(self, error: Exception) -> Failed:
+        if not is_ours(error):
+            LOG.error("%s: a fault of its own", self.site, exc_info=error)
+        code, fields = to_wire(error, site=self.site)
+        return Failed(code=code, fields=fields)
+
+    def _request(self, message: Message, line: Line, visit: _Visit) -> Message:
+        if isinstance(message, HealthAsk):
+            return self._health()
+        if isinstance(message, BudgetAsk):
+            rows = budget_rows(self._replica)
+            return BudgetAnswer(rows=rows, number=self._replica.head, head=self._replica.head_hash.hex())
+        if line.role != ANALYST:
+            raise RequestRejectedError(site=self.site, reason="only analysts ask")
+        if isinstance(message, Ask):
+            reason = self._chain.not_ready
+            if reason:
+                raise SiteUnavailableError(site=self.site, reason=reason)
+            visit.known = self._desk.consider(message, caller=line.peer)
+            cost = {"mode": visit.known.planned.request.mode}
+            return Accepted(plan=visit.known.planned.plan.digest(), cost=cost)
+        if isinstance(message, Withdraw):
+            visit.known = None
+            return Done()
+        return self._paid(message, line, visit)
+
+    def _paid(self, message: Message, line: Line, visit: _Visit) -> Message:
+        known = visit.known
+        if known is None:
+            raise RequestRejectedError(site=self.site, reason="nothing was asked on this line")
+        if isinstance(message, Go):
+            return Charged(entry=self._chain.charge(known).to_bytes())
+        if isinstance(message, Run):
+            visit.known = None
+            return self._runner.run(message.entry, digest=known.planned.digest, source=line.peer)
+        raise RequestRejectedError(site=self.site, reason=f"{type(message).__name__} has no place here")
+
+    def _ledger(self, message: Message, line: Line) -> Message:
+        if isinstance(message, LedgerSince):
+            entries = self._chain.entries_from(max(0, message.number))
+            return LedgerEntries(entries=entries, head=self._replica.head)
+        if not isinstance(message, LedgerPost) or line.role != SITE:
+            raise RequestRejectedError(site=self.site, reason=f"{type(message).__name__} has no place here")
+        return LedgerReply(reply=self._chain.take(message.data, message.requests, source=line.peer))
+
+
+class _Visit:
+    """What was asked last on one line."""
+
+    def __init__(self) -> None:
+        self.known: Known | None = None

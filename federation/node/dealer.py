@@ -1,0 +1,103 @@
+"""The dealer's process: joins a session when its first site calls, deals, forgets.
+
+Floor:    federation.node.dealer. Sees no data and imports no torch.
+Promise:  deals only to sites of the consortium, each session once in this process's life; keeps nothing on disk.
+Not here: what is dealt (``smpc.dealer``).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+from federation.faults import is_ours, to_wire
+from federation.lines import receive, send
+from federation.messages import Deal, Done, Failed, Health, HealthAsk, Message
+from federation.node.site import installed_version, wall_clock
+from smpc.dealer.service import DealerService
+from smpc.errors import PartyLostError, PeerRejectedError, SmpcError
+
+if TYPE_CHECKING:
+    from federation.config import Consortium
+    from federation.network import Line, Network
+
+LOG: Final = logging.getLogger(__name__)
+JOIN_S: Final = 10.0
+
+
+class DealerNode:
+    """A running dealer."""
+
+    def __init__(self, *, consortium: Consortium, network: Network) -> None:
+        """Put the dealer together; ``start`` lets it answer."""
+        self.name, self.consortium, self.network = network.name, consortium, network
+        self._service = DealerService()
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+
+    def start(self) -> None:
+        """Answer lines."""
+        self.network.serve("request", self._requests)
+
+    def close(self) -> None:
+        """Leave; sessions under way end with an error."""
+        self.network.close()
+        with self._lock:
+            threads = set(self._threads)
+        for thread in threads:
+            thread.join(JOIN_S)
+
+    def _requests(self, line: Line) -> None:
+        try:
+            while True:
+                message = receive(line, self.network, timeout_s=None)
+                try:
+                    reply = self._answer(message, line)
+                except SmpcError as error:
+                    code, fields = to_wire(error, site=self.name)
+                    reply = Failed(code=code, fields=fields)
+                send(line, reply)
+        except (PartyLostError, PeerRejectedError):
+            line.close()
+
+    def _answer(self, message: Message, line: Line) -> Message:
+        if isinstance(message, HealthAsk):
+            return self._health()
+        if not isinstance(message, Deal) or line.role != "site":
+            raise PeerRejectedError(reason="only sites ask the dealer, for a session", name=line.peer)
+        if line.peer not in message.parties or not set(message.parties) <= set(self.consortium.names):
+            raise PeerRejectedError(reason="the session names parties that are no sites", name=line.peer)
+        thread = threading.Thread(
+            target=self._deal, args=(message,), name=f"{self.name}-session", daemon=True
+        )
+        with self._lock:
+            self._threads.add(thread)
+        thread.start()
+        return Done()
+
+    def _deal(self, deal: Deal) -> None:
+        try:
+            mesh = self.network.open_mesh(deal.session_id, deal.request_hash, deal.parties, self.name)
+            self._service.serve(mesh, deal.session_id)
+        except SmpcError as error:
+            LOG.warning("%s: a session ended early: %s", self.name, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the worker's loop: nothing may end a node
+            LOG.error("%s: a fault of its own", self.name, exc_info=error if not is_ours(error) else None)
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+
+    def _health(self) -> Health:
+        return Health(
+            name=self.name,
+            role="dealer",
+            version=installed_version(),
+            configuration=self.consortium.digest(),
+            clock_s=wall_clock(),
+            is_ready=True,
+            reason="",
+            ledger_number=-1,
+            ledger_head="",
+            hears=self.network.hears(),
+        )

@@ -1,0 +1,122 @@
+"""One run at one site: from a complete ledger entry to this site's share of the answer.
+
+Floor:    federation.node.runs, above chain.
+Promise:  in this order: the entry is complete and was signed by this site in this life; its start is noted, durably and
+          once for ever; local scan; noise or guard on shares; this site's summand of the opening. Whatever happens
+          after the note, the charge is spent. After the charge data never cause an error of a private run: a scan
+          that fails or takes too long gives zero and noise (P1, P5, P19).
+Not here: the charge (``chain``), the analyst's line (``counter``).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from analytics.errors import LocalTimeoutError, SourceFailedError
+from analytics.release import joint_cost, needs_dealer, send_answer
+from federation.errors import RequestRejectedError, SiteUnavailableError
+from federation.lines import expect, send
+from federation.messages import Deal, Done, Share
+from privacy_accounting.ledger.contents import Charge, Exact
+from privacy_accounting.ledger.entries import Entry
+from privacy_accounting.ledger.messages import Complete
+from privacy_accounting.noise import SystemSource
+from smpc.session import Session
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from federation.config import Consortium
+    from federation.network import Network
+    from federation.node.desk import Desk, Known
+    from privacy_accounting.ledger.replica import Replica
+
+LOG: Final = logging.getLogger(__name__)
+DIAL_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    """What a site needs to run what was charged."""
+
+    site: str
+    consortium: Consortium
+    network: Network
+    replica: Replica
+    desk: Desk
+
+    def run(self, entry_data: bytes, *, digest: str, source: str) -> Share:
+        """Run one complete entry.
+
+        Args:
+            entry_data: the entry's bytes, with all signatures; whoever carries them.
+            digest: hash of the request that the caller's line is about.
+            source: who carried the entry.
+
+        Returns:
+            This site's share of the answer.
+
+        Raises:
+            LedgerRefusedError: the entry is not complete, not this site's to run, or was run before.
+            RequestRejectedError: it is about another request.
+            PartyLostError: another site was lost; the charge is spent.
+        """
+        entry = Entry.from_bytes(entry_data)
+        content = entry.body.content
+        if not isinstance(content, Charge | Exact) or content.asked.request != digest:
+            raise RequestRejectedError(site=self.site, reason="the entry is about another request")
+        known = self.desk.known(digest)
+        if known is None:
+            raise RequestRejectedError(site=self.site, reason="it was not asked here")
+        if entry.body.number > self.replica.head:
+            self.replica.completed(Complete(entries=(entry_data,)).to_bytes(), source=source)
+        session_id = self.replica.start(entry)
+        return self._joint(known, session_id, self._local(known))
+
+    def _local(self, known: Known) -> npt.NDArray[np.int64] | None:
+        """The site's own scan; None where a private one did not give its figures."""
+        plan = known.planned.plan
+        limit_s = float(self.consortium.file.local_limit_s)
+        try:
+            return self.desk.source(known.planned).local_figures(plan, limit_s)
+        except (LocalTimeoutError, SourceFailedError) as error:
+            if plan.mode == "exact":
+                raise
+            LOG.error(
+                "%s: the local stage gave nothing (%s); zero and noise go in its place", self.site, error
+            )
+            return None
+
+    def _joint(self, known: Known, session_id: bytes, figures: npt.NDArray[np.int64] | None) -> Share:
+        plan, names = known.planned.plan, self.consortium.names
+        request_hash = bytes.fromhex(known.planned.digest)
+        dealer = self._call_dealer(session_id, request_hash) if needs_dealer(plan) else None
+        mesh = self.network.open_mesh(session_id, request_hash, names, dealer)
+        with Session(mesh, session_id) as session:
+            if dealer is not None:
+                session.prefetch(joint_cost(plan).requests)
+            values = send_answer(session, plan, figures, SystemSource())
+        counters = mesh.counters
+        return Share(
+            values=values, rounds=counters.rounds, bytes_sent=max(counters.bytes_sent.values(), default=0)
+        )
+
+    def _call_dealer(self, session_id: bytes, request_hash: bytes) -> str:
+        """The dealer's name; the first site asks it to join the session."""
+        dealer = self.consortium.file.dealer
+        if dealer is None:
+            raise SiteUnavailableError(
+                site=self.site, reason="the consortium has no dealer for guarded answers"
+            )
+        if self.site == self.consortium.names[0]:
+            line = self.network.dial(dealer.name, "request", DIAL_S)
+            try:
+                parties = list(self.consortium.names)
+                send(line, Deal(session_id=session_id, request_hash=request_hash, parties=parties))
+                expect(line, self.network, Done, timeout_s=float(self.consortium.file.deadline_s))
+            finally:
+                line.close()
+        return dealer.name

@@ -1,0 +1,145 @@
+"""A node as a process: its files, its ledger, its end of the network, until it is told to stop.
+
+Floor:    federation.node.serve, the top of the room.
+Promise:  ``ready`` is called once the node answers and its ledger is open; when the functions return, nothing of the node is
+          left: no thread, no socket, no lock.
+Not here: signals, forks and logs (``federation.processes``).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from analytics.sources import SourceSpec, open_source
+from federation.config import load_consortium, load_site
+from federation.errors import ConfigError, SiteUnavailableError
+from federation.identity import Identity
+from federation.node.dealer import DealerNode
+from federation.node.site import SiteNode
+from federation.tls_network import TlsNetwork
+from privacy_accounting.ledger.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Literal
+
+    from analytics.sources import Source
+    from federation.config import SiteConfig
+
+LEDGER = "ledger.sqlite"
+SITE_KEY = "site.key"
+SITE_KEY_BYTES = 32
+POLL_S = 0.05
+KINDS: dict[str, Literal["csv", "parquet", "duckdb"]] = {
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".duckdb": "duckdb",
+    ".db": "duckdb",
+}
+
+
+def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> None:
+    """Run one site until it is told to stop.
+
+    Args:
+        path: the site file.
+        stop: set to end it.
+        ready: called once when the site can take part.
+
+    Raises:
+        ConfigError: with every mistake in the files.
+        SchemaMismatchError: the site's data are not as the schema says.
+        LedgerRefusedError: the ledger file is another consortium's, or broken.
+    """
+    config = load_site(path)
+    identity = Identity.load(config.identity)
+    if (identity.name, identity.role) != (config.file.site, "site"):
+        raise ConfigError(mistakes=[f"{path.name}: the identity is that of {identity.role} {identity.name}"])
+    config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    sources = open_sources(config)
+    store = SqliteStore(config.state / LEDGER, owner=identity.name)
+    network = TlsNetwork(consortium=config.consortium, identity=identity)
+    node = SiteNode(
+        consortium=config.consortium,
+        policy=config.file.policy,
+        identity=identity,
+        network=network,
+        store=store,
+        sources=sources,
+    )
+    try:
+        node.start()
+        _until_ready(node, stop)
+        if not stop.is_set():
+            ready()
+        stop.wait()
+    finally:
+        node.close()
+
+
+def serve_dealer(
+    consortium_path: Path, identity_path: Path, stop: threading.Event, ready: Callable[[], None]
+) -> None:
+    """Run the dealer until it is told to stop.
+
+    Raises:
+        ConfigError: with every mistake in the files.
+    """
+    consortium = load_consortium(consortium_path)
+    identity = Identity.load(identity_path)
+    if identity.role != "dealer":
+        raise ConfigError(
+            mistakes=[f"{identity_path.name}: the identity is that of {identity.role} {identity.name}"]
+        )
+    node = DealerNode(consortium=consortium, network=TlsNetwork(consortium=consortium, identity=identity))
+    try:
+        node.start()
+        ready()
+        stop.wait()
+    finally:
+        node.close()
+
+
+def open_sources(config: SiteConfig) -> dict[str, Source]:
+    """Read a site's tables; what was found is for its administrator alone (P19).
+
+    Raises:
+        SchemaMismatchError: a table is not as the schema says.
+        ConfigError: a source is of no known kind.
+    """
+    key = _site_key(config.state / SITE_KEY)
+    found: dict[str, Source] = {}
+    for name, table in config.file.tables.items():
+        path = config.folder / table.source
+        kind = KINDS.get(path.suffix.lower())
+        if kind is None:
+            raise ConfigError(mistakes=[f"tables.{name}.source: {path.name} is none of {', '.join(KINDS)}"])
+        spec = SourceSpec(kind=kind, path=path, view=table.view, relation=table.table or "")
+        found[name] = open_source(spec, config.consortium.schema.tables[name], site_key=key, threads=1)
+    return found
+
+
+def _site_key(path: Path) -> bytes:
+    """The site's secret, which chooses the rows of a unit that stay; made at the first start."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(number, "wb") as stream:
+            stream.write(secrets.token_bytes(SITE_KEY_BYTES))
+    key = path.read_bytes()
+    if len(key) != SITE_KEY_BYTES:
+        raise ConfigError(mistakes=[f"{path.name} is not the site's key; put the old file back"])
+    return key
+
+
+def _until_ready(node: SiteNode, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            node.wait_ready(POLL_S)
+        except SiteUnavailableError:
+            continue
+        return

@@ -1,0 +1,73 @@
+"""The receipt of an answer: which ledger entry paid for it, and everything that its epsilon depends on.
+
+Floor:    federation.receipt. Pure.
+Promise:  epsilon never stands alone: delta, relation, privacy unit, sites a unit, t and n - 1 stand beside it, and the price
+          at the sub-budget's order (P4).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from privacy_accounting.budget.book import readable
+from privacy_accounting.decimals import format_decimal
+from privacy_accounting.events import Relation
+from privacy_accounting.ledger.contents import Charge
+from privacy_accounting.ledger.pricing import all_but_one
+from privacy_accounting.rdp import epsilon as epsilon_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from federation.planning import Planned
+    from privacy_accounting.events import Event
+    from privacy_accounting.ledger.entries import Entry
+
+_DIGITS = 6
+GIVEN_EXACT = "epsilon holds given the exact disclosures of this population"
+
+
+def make_receipt(planned: Planned, entry: Entry, *, rounds: int, bytes_sent: int) -> dict[str, Any]:
+    """Write a receipt.
+
+    Args:
+        planned: what was asked.
+        entry: the complete ledger entry.
+        rounds: exchanges among the sites.
+        bytes_sent: payload that one site sent to another (bytes).
+
+    Returns:
+        Plain data, ready for JSON.
+    """
+    content = entry.body.content
+    receipt: dict[str, Any] = {
+        "number": entry.body.number,
+        "entry_hash": entry.hash.hex(),
+        "request_hash": planned.digest,
+        "kind": entry.body.kind,
+        "signed_by": sorted(entry.signatures),
+        "analyst": planned.request.analyst,
+        "purpose": planned.request.purpose,
+        "rounds": rounds,
+        "bytes_sent_per_site": bytes_sent,
+    }
+    if isinstance(content, Charge):
+        receipt |= {
+            "sub_budget": content.sub_budget,
+            "order": format_decimal(content.order),
+            "charged": readable(content.cost),
+            "charged_if_all_but_one_collude": readable(content.cost_all_but_one),
+        }
+    return receipt
+
+
+def private_terms(events: Sequence[Event], *, delta: Any, relation: str, n_sites: int) -> dict[str, str]:
+    """The stand-alone epsilon of a release at ``t`` and at ``n - 1`` colluding sites, as this accountant prices it."""
+    known = Relation(relation)
+    at_t = epsilon_of(events, delta, known).epsilon
+    worst = epsilon_of([all_but_one(event) for event in events], delta, known).epsilon
+    return {
+        "epsilon_at_t": f"{float(at_t):.{_DIGITS}g}",
+        "epsilon_if_all_but_one_collude": f"{float(worst):.{_DIGITS}g}",
+        "all_but_one": str(n_sites - 1),
+    }
