@@ -19,7 +19,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from analytics.errors import SchemaError
 from analytics.schema import Schema
@@ -89,14 +97,18 @@ class Analyst(_Model):
 
     fingerprint: Hex32
     public_key: Hex32
-    cap: Share = Field(default=Fraction(1), description="fraction of each sub-budget's allowance that this analyst may spend")
+    cap: Share = Field(
+        default=Fraction(1), description="fraction of each sub-budget's allowance that this analyst may spend"
+    )
 
 
 class SubBudget(_Model):
     """A part of a population's budget, a filter of its own."""
 
     share: Share
-    plan: list[dict[str, Any]] = Field(default_factory=lambda: [{"mechanism": "gaussian", "count": 1}], min_length=1)
+    plan: list[dict[str, Any]] = Field(
+        default_factory=lambda: [{"mechanism": "gaussian", "count": 1}], min_length=1
+    )
 
 
 class Budget(_Model):
@@ -104,7 +116,9 @@ class Budget(_Model):
 
     epsilon: Positive
     delta: Annotated[Number, Field(gt=0, lt=1)] | None = None
-    purposes: dict[Name, Share] = Field(default_factory=dict, description="caps as fractions; empty: any purpose, no cap")
+    purposes: dict[Name, Share] = Field(
+        default_factory=dict, description="caps as fractions; empty: any purpose, no cap"
+    )
     query: SubBudget | None = None
     mining: SubBudget | None = None
     training: SubBudget | None = None
@@ -131,7 +145,9 @@ class ConsortiumFile(_Model):
     version: Literal[1]
     name: Name
     authority: str = Field(description="certificate of the consortium's authority, a path beside this file")
-    relation: Literal["add_or_remove_one", "replace_one"] = Field(description="neighbouring relation; it has no default")
+    relation: Literal["add_or_remove_one", "replace_one"] = Field(
+        description="neighbouring relation; it has no default"
+    )
     colluding: Annotated[int, Field(ge=0, strict=True)]
     delta: Annotated[Number, Field(gt=0, lt=1)]
     minimum_cell: Annotated[int, Field(ge=0, strict=True)] = 10
@@ -252,7 +268,11 @@ def load_consortium(path: Path) -> Consortium:
 
 
 def consortium_from_dict(
-    document: Mapping[str, Any], *, authority_pem: bytes, place: str = "consortium", mistakes: list[str] | None = None
+    document: Mapping[str, Any],
+    *,
+    authority_pem: bytes,
+    place: str = "consortium",
+    mistakes: list[str] | None = None,
 ) -> Consortium:
     """Check a consortium given as plain data, as ``load_consortium`` does for a file.
 
@@ -339,11 +359,19 @@ def _disagreements(file: ConsortiumFile, schema: Schema | None) -> list[str]:
         found.append(f"colluding: must be less than the number of sites ({len(file.sites)})")
     helpers = [helper.name for helper in (file.dealer, file.aggregator, file.keyholder) if helper is not None]
     names = [*file.sites, *file.analysts, *helpers]
-    found += [f"name {name} is given to more than one member" for name in sorted({n for n in names if names.count(n) > 1})]
+    found += [
+        f"name {name} is given to more than one member"
+        for name in sorted({n for n in names if names.count(n) > 1})
+    ]
     if schema is not None:
         populations = {table.population for table in schema.tables.values()}
-        found += [f"budgets: population {name} has no budget" for name in sorted(populations - set(file.budgets))]
-        found += [f"budgets: no table belongs to population {name}" for name in sorted(set(file.budgets) - populations)]
+        found += [
+            f"budgets: population {name} has no budget" for name in sorted(populations - set(file.budgets))
+        ]
+        found += [
+            f"budgets: no table belongs to population {name}"
+            for name in sorted(set(file.budgets) - populations)
+        ]
     return found
 
 

@@ -56,7 +56,9 @@ def genesis_body(consortium: Consortium) -> Body:
         colluding=file.colluding,
         populations=populations,
     )
-    return Body(chain=digest, number=0, previous=NO_PREVIOUS, time=0, cohort=consortium.names, content=content)
+    return Body(
+        chain=digest, number=0, previous=NO_PREVIOUS, time=0, cohort=consortium.names, content=content
+    )
 
 
 def population_budget(consortium: Consortium, population: str) -> PopulationBudget:

@@ -62,5 +62,7 @@ def expect(line: Line, network: Network, kind: type[M], *, timeout_s: float | No
     if isinstance(message, Failed):
         raise from_wire(message.code, message.fields, site=line.peer)
     if not isinstance(message, kind):
-        raise PeerRejectedError(reason=f"{type(message).__name__} where {kind.__name__} was due", name=line.peer)
+        raise PeerRejectedError(
+            reason=f"{type(message).__name__} where {kind.__name__} was due", name=line.peer
+        )
     return message

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from analytics.sources import SourceSpec, open_frame, open_source
 from federation.client import Session
@@ -24,6 +24,8 @@ from federation.node.site import SiteNode
 from privacy_accounting.ledger.store import MemoryStore
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analytics.sources import Source
     from federation.identity import Identity
     from privacy_accounting.ledger.store import Store
@@ -209,5 +211,7 @@ def _sources(consortium: Consortium, site: str, given: Rows, view: str) -> dict[
             spec = rows if isinstance(rows, SourceSpec) else SourceSpec(kind="csv", path=rows, view=view)
             opened[name] = open_source(spec, tables[name], site_key=key)
         else:
-            opened[name] = open_frame(rows, tables[name], site_key=key, view=view, name=site)
+            opened[name] = open_frame(
+                cast("pd.DataFrame", rows), tables[name], site_key=key, view=view, name=site
+            )
     return opened

@@ -174,7 +174,9 @@ def check_signature(data: bytes, signature: bytes, consortium: Consortium, *, si
             signature, REQUEST_TAG + data
         )
     except InvalidSignature as error:
-        raise RequestRejectedError(site=site, reason="it is not signed by the analyst that it names") from error
+        raise RequestRejectedError(
+            site=site, reason="it is not signed by the analyst that it names"
+        ) from error
     return request
 
 
@@ -262,7 +264,9 @@ def check_content(
         )
         if same and not is_dear:
             return
-        reason = "the charge is dearer than its plan" if same else "the charge is not what the request asks for"
+        reason = (
+            "the charge is dearer than its plan" if same else "the charge is not what the request asks for"
+        )
         raise RequestRejectedError(site=site, reason=reason)
     if stated != own:
         raise RequestRejectedError(site=site, reason="the entry is not what the request asks for")

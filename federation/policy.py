@@ -16,7 +16,9 @@ FEWEST_SITES_EXACT = 3
 FEWEST_HONEST_EXACT = 2
 
 
-def check(request: Request, plan: Plan, policy: Policy, *, site: str, n_exact_before: int, is_exact_ready: bool) -> None:
+def check(
+    request: Request, plan: Plan, policy: Policy, *, site: str, n_exact_before: int, is_exact_ready: bool
+) -> None:
     """Refuse what this site's policy does not allow.
 
     Args:
@@ -32,7 +34,11 @@ def check(request: Request, plan: Plan, policy: Policy, *, site: str, n_exact_be
     """
     rule = _people(request, policy)
     if rule is None:
-        rule = _exact(plan, policy, n_exact_before, is_exact_ready) if request.mode == "exact" else _private(request, policy)
+        rule = (
+            _exact(plan, policy, n_exact_before, is_exact_ready)
+            if request.mode == "exact"
+            else _private(request, policy)
+        )
     if rule is not None:
         raise PolicyRefusedError(site=site, rule=rule)
 

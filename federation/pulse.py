@@ -1,0 +1,163 @@
+"""Heartbeats between an analyst's client and the nodes it talks to, so that neither waits for a frozen other.
+
+Floor:    federation.pulse, beside network.
+Terms:    a pulse is one control connection that the client dials to one node; both ends beat on it.
+Promise:  a killed end is noticed at once, a frozen one after ``silence_s``; a pulse that is lost stays lost
+          until the client dials the node again.
+Not here: heartbeats between nodes (``smpc.transport.control``); what is done about a loss (``lines``).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from smpc.errors import PartyLostError, PeerRejectedError
+from smpc.transport.deadline import Deadline
+from smpc.transport.frames import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from smpc.transport.connection import Connection
+    from smpc.transport.deadline import Watch
+    from smpc.transport.endpoint import Address, Endpoint
+
+_BEAT: Final = frozenset({int(Kind.HEARTBEAT)})
+_JOIN_S: Final = 10.0
+
+
+def beat(connection: Connection, *, beat_s: float, silence_s: float, watch: Watch | None = None) -> None:
+    """Send and hear heartbeats on one connection; returns when the other end was silent for too long.
+
+    Args:
+        connection: a control connection; owned by this call while it runs.
+        beat_s: time between two heartbeats sent (s).
+        silence_s: the other end is lost when nothing was heard for so long (s).
+        watch: asked at least every 50 ms; may raise to end it.
+
+    Raises:
+        PartyLostError: the other end closed.
+        PeerRejectedError: it sent something else than a heartbeat.
+    """
+    next_beat = heard = time.monotonic()
+    while True:
+        now = time.monotonic()
+        if now - heard > silence_s:
+            return
+        if now >= next_beat:
+            if connection.is_between_frames:
+                connection.begin_send(Kind.HEARTBEAT, b"")
+            connection.pump_send()
+            next_beat = now + beat_s
+        wait_s = max(0.0, min(next_beat, heard + silence_s) - time.monotonic())
+        try:
+            connection.receive_frame(_BEAT, Deadline(wait_s + 0.001, watch), length=0)
+        except TimeoutError:
+            continue
+        heard = time.monotonic()
+
+
+class Pulses:
+    """The client's side: one thread for each node that it has dialed."""
+
+    def __init__(
+        self, endpoint: Endpoint, addresses: Mapping[str, Address], *, beat_s: float, silence_s: float
+    ) -> None:
+        """Start without any pulse; ``follow`` begins one.
+
+        Args:
+            endpoint: the client's identity.
+            addresses: name -> host and port of every node.
+            beat_s: time between two heartbeats sent (s).
+            silence_s: a node not heard for so long is lost (s).
+        """
+        self._endpoint = endpoint
+        self._addresses = dict(addresses)
+        self._beat_s, self._silence_s = beat_s, silence_s
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._threads: dict[str, threading.Thread] = {}
+        self._lost: set[str] = set()
+
+    def follow(self, name: str) -> None:
+        """Begin a node's pulse, or again when the last one was lost."""
+        with self._lock:
+            thread = self._threads.get(name)
+            if self._stopping.is_set() or (thread is not None and thread.is_alive()):
+                return
+            self._lost.discard(name)
+            thread = threading.Thread(
+                target=self._run, args=(name,), name=f"{self._endpoint.name}-pulse-{name}", daemon=True
+            )
+            self._threads[name] = thread
+            thread.start()
+
+    def is_alive(self, name: str) -> bool:
+        """Whether nothing says that the node is lost."""
+        with self._lock:
+            return name in self._threads and name not in self._lost
+
+    def stop(self) -> None:
+        """End every pulse and wait for the threads; may be called twice."""
+        self._stopping.set()
+        with self._lock:
+            threads = list(self._threads.values())
+        for thread in threads:
+            thread.join(_JOIN_S)
+
+    def _run(self, name: str) -> None:
+        try:
+            connection = self._endpoint.dial(
+                self._addresses[name], name, "control", deadline_s=self._silence_s, watch=self._watch
+            )
+            try:
+                beat(connection, beat_s=self._beat_s, silence_s=self._silence_s, watch=self._watch)
+            finally:
+                connection.close()
+        except (PartyLostError, PeerRejectedError):
+            pass
+        with self._lock:
+            self._lost.add(name)
+
+    def _watch(self) -> None:
+        if self._stopping.is_set():
+            raise PeerRejectedError(reason="this client is stopping")
+
+
+class Callers:
+    """A node's side: which clients have gone silent without closing anything."""
+
+    def __init__(self, *, beat_s: float, silence_s: float) -> None:
+        """Start with nobody.
+
+        Args:
+            beat_s: time between two heartbeats sent (s).
+            silence_s: a client not heard for so long is lost (s).
+        """
+        self._beat_s, self._silence_s = beat_s, silence_s
+        self._lock = threading.Lock()
+        self._silent: set[str] = set()
+
+    def answer(self, connection: Connection) -> None:
+        """Beat with a client until it is gone: the listener's handler for its control connections.
+
+        Raises:
+            PartyLostError: it closed.
+            PeerRejectedError: it sent something else than a heartbeat.
+        """
+        self.greet(connection.peer.name)
+        beat(connection, beat_s=self._beat_s, silence_s=self._silence_s)
+        with self._lock:
+            self._silent.add(connection.peer.name)
+
+    def greet(self, name: str) -> None:
+        """Forget an older silence: the client has just shown itself."""
+        with self._lock:
+            self._silent.discard(name)
+
+    def is_alive(self, name: str) -> bool:
+        """Whether the client is not silent; one that closed is noticed on its own line."""
+        with self._lock:
+            return name not in self._silent
