@@ -26,6 +26,7 @@ from smpc.transport.listener import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from federation.config import Consortium
     from smpc.transport.connection import Connection
@@ -46,7 +47,7 @@ class TlsLine(Line):
         self.peer, self.role = connection.peer.name, connection.peer.role
         self._connection = connection
         self._using = threading.Lock()
-        self._is_closed = False
+        self.is_closed = False
 
     def __repr__(self) -> str:
         """Name the peer only."""
@@ -66,13 +67,13 @@ class TlsLine(Line):
 
     def close(self) -> None:
         """Close; whoever waits on it is woken first. For any thread."""
-        self._is_closed = True
+        self.is_closed = True
         self._connection.interrupt()
         with self._using:
             self._connection.close()
 
     def _check_open(self) -> None:
-        if self._is_closed:
+        if self.is_closed:
             raise PartyLostError(name=self.peer)
 
 
@@ -117,7 +118,7 @@ class TlsNetwork(Network):
         self._handlers: dict[str, Handler] = {}
         self._dialed: set[TlsLine] = set()
         self._is_closed = False
-        silence_s = float(consortium.file.deadline_s)
+        self._deadline_s = silence_s = float(consortium.file.deadline_s)
         pace_s = min(beat_s, silence_s / 4)
         self._pulses = Pulses(self._endpoint, self._addresses, beat_s=pace_s, silence_s=silence_s)
         self._callers = Callers(beat_s=pace_s, silence_s=silence_s)
@@ -166,7 +167,7 @@ class TlsNetwork(Network):
         """
         if self._plane is None or self._is_closed:
             raise PeerRejectedError(reason="this end takes part in no session", name=self.name)
-        return self._plane.open(session_id, request_hash, parties, helper)
+        return self._plane.open_mesh(session_id, request_hash, parties, helper, deadline_s=self._deadline_s)
 
     def is_alive(self, peer: str) -> bool:
         """Whether nothing says that the peer is lost; see ``Network``."""
@@ -207,13 +208,13 @@ class TlsNetwork(Network):
 
         others = {name: address for name, address in self._addresses.items() if name != self.name}
         hearts = Heartbeats(self._endpoint, others, beat_s=beat_s, silence_s=silence_s)
-        plane = DataPlane(self._endpoint, others, hearts.liveness, deadline_s=silence_s)
+        plane = DataPlane(self._endpoint, others, hearts.liveness, hold_s=silence_s)
         self._hearts, self._plane = hearts, plane
         handlers = {
             "control": self._take_control,
             "request": self._answer,
             "ledger": self._answer,
-            "data": plane.adopt,
+            "data": plane.handler,
         }
         callers = dict(CALLERS) | {"control": _CONTROL}
         try:
@@ -247,7 +248,7 @@ class TlsNetwork(Network):
 
     def _keep(self, line: TlsLine) -> bool:
         with self._changed:
-            self._dialed = {kept for kept in self._dialed if not kept._is_closed}  # noqa: SLF001 - same file
+            self._dialed = {kept for kept in self._dialed if not kept.is_closed}
             if not self._is_closed:
                 self._dialed.add(line)
             return not self._is_closed
@@ -274,7 +275,7 @@ def _address(text: str) -> Address:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _checked_file(identity: Identity, consortium: Consortium):  # noqa: ANN202
+def _checked_file(identity: Identity, consortium: Consortium) -> Path:
     member = trust_of(consortium).roster.get(identity.name)
     if identity.path is None:
         raise ConfigError(mistakes=[f"the identity of {identity.name} lies in no file"])

@@ -162,19 +162,41 @@ class Connection:
         return True
 
     def begin_receive(self, kinds: frozenset[int], *, length: int | None = None, limit: int = 0) -> None:
-        """Say which frame comes next; ``pump_receive`` collects it."""
-        expectation = Expectation(kinds=kinds, tag=self._tag, sequence=self._n_received, length=length, limit=limit)
-        self._reader = FrameReader(expectation)
+        """Say which frame comes next; ``pump_receive`` collects it.
+
+        Raises:
+            PeerRejectedError: a header that came before is not the one expected.
+        """
+        expectation = Expectation(
+            kinds=kinds, tag=self._tag, sequence=self._n_received, length=length, limit=limit
+        )
+        if self._reader is None or not self._reader.has_begun:
+            self._reader = FrameReader(expectation)
+            return
+        try:
+            self._reader.expect(expectation)
+        except PeerRejectedError as error:
+            raise PeerRejectedError(reason=error.reason, name=self.peer.name) from error
+
+    def begin_peek(self) -> None:
+        """Let ``pump_receive`` read one header and hold it, when no frame is expected yet."""
+        if self._reader is None or not self._reader.has_begun:
+            self._reader = FrameReader(None)
+
+    @property
+    def held_kind(self) -> int | None:
+        """The kind of the header held, whose session and sequence nobody has checked yet."""
+        return self._reader.held.kind if self._reader is not None and self._reader.held is not None else None
 
     def pump_receive(self) -> bool:
-        """Read what is there now; True when the frame begun is complete.
+        """Read what is there now; True when the frame begun is complete, or its header held.
 
         Raises:
             PartyLostError: the connection is closed or broken.
             PeerRejectedError: not the frame expected, or TLS itself failed.
         """
         reader = self._reader
-        while reader is not None and not reader.is_complete:
+        while reader is not None and reader.is_waiting:
             try:
                 n_bytes = self._channel.recv_into(reader.space())
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as wanted:
@@ -205,7 +227,7 @@ class Connection:
     def wanted_events(self) -> int:
         """Return the ``poll`` events that would let this connection go on; 0 when it waits for nothing."""
         events = self._send_event if self._outgoing else 0
-        if self._reader is not None and not self._reader.is_complete:
+        if self._reader is not None and self._reader.is_waiting:
             events |= self._receive_event
         return events
 
@@ -218,7 +240,7 @@ class Connection:
     @property
     def is_quiet(self) -> bool:
         """Whether it is open, with nothing half sent, half received or waiting to be read."""
-        if self._is_closed or self._outgoing or self._reader is not None or self.has_pending:
+        if not self.is_between_frames or self._reader is not None or self.has_pending:
             return False
         poller = select.poll()
         poller.register(self._channel, select.POLLIN)
@@ -228,6 +250,11 @@ class Connection:
     def has_pending(self) -> bool:
         """Whether OpenSSL holds bytes that ``poll`` does not see."""
         return self._channel.pending() > 0
+
+    @property
+    def has_begun_frame(self) -> bool:
+        """Whether a frame that somebody expects is here in part, or whole and not taken."""
+        return self._reader is not None and self._reader.has_begun and not self._reader.is_open
 
     @property
     def is_between_frames(self) -> bool:
@@ -264,6 +291,18 @@ class Connection:
             while True:
                 if poller.poll(deadline.poll_ms()) and not socket.socket.recv(self._channel, _SLICE_BYTES):
                     return
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether the peer has closed too; throws away what it still sends, and never waits."""
+        try:
+            while socket.socket.recv(self._channel, _SLICE_BYTES):
+                pass
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def interrupt(self) -> None:
         """End both directions; the owner's next or present wait raises ``PartyLostError``. For any thread."""

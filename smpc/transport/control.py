@@ -59,11 +59,16 @@ class Heartbeats:
         self.liveness = Liveness(peers)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._arrivals: dict[str, queue.SimpleQueue[Connection | None]] = {name: queue.SimpleQueue() for name in peers}
+        self._arrivals: dict[str, queue.SimpleQueue[Connection | None]] = {
+            name: queue.SimpleQueue() for name in peers
+        }
         self._present: dict[str, Connection] = {}
         self._threads = [
             threading.Thread(
-                target=self._keep, args=(name, addresses[name]), name=f"{endpoint.name}-heart-{name}", daemon=True
+                target=self._keep,
+                args=(name, addresses[name]),
+                name=f"{endpoint.name}-heart-{name}",
+                daemon=True,
             )
             for name in peers
         ]
@@ -107,7 +112,9 @@ class Heartbeats:
             try:
                 connection = self._dial(name, address) if dials else self._await(name)
             except (PartyLostError, PeerRejectedError) as error:
-                self._lost(name, error.reason if isinstance(error, PeerRejectedError) else "cannot be reached")
+                self._lost(
+                    name, error.reason if isinstance(error, PeerRejectedError) else "cannot be reached"
+                )
                 self._stopping.wait(backoff_s)
                 backoff_s = min(2 * backoff_s, _LAST_BACKOFF_S)
                 continue

@@ -35,7 +35,15 @@ from smpc.transport.hello import (
     decode_refusal,
     encode_hello,
 )
-from smpc.transport.tls import ROLES, Trust, check_peer, client_context, peer_name, server_context, tune_socket
+from smpc.transport.tls import (
+    ROLES,
+    Trust,
+    check_peer,
+    client_context,
+    peer_name,
+    server_context,
+    tune_socket,
+)
 
 Address = tuple[str, int]
 DIAL_S: Final = 10.0
@@ -84,7 +92,13 @@ class Endpoint:
         return f"Endpoint({self.name})"
 
     def dial(
-        self, address: Address, peer: str, purpose: str, *, deadline_s: float = DIAL_S, watch: Watch | None = None
+        self,
+        address: Address,
+        peer: str,
+        purpose: str,
+        *,
+        deadline_s: float = DIAL_S,
+        watch: Watch | None = None,
     ) -> Connection:
         """Connect to a named party.
 
@@ -103,7 +117,9 @@ class Endpoint:
         try:
             channel = _connect(address, deadline, self.user_timeout_s)
             try:
-                return self._introduce(self._client.wrap_socket(channel, do_handshake_on_connect=False), peer, purpose, deadline)
+                return self._introduce(
+                    self._client.wrap_socket(channel, do_handshake_on_connect=False), peer, purpose, deadline
+                )
             finally:
                 channel.close()  # wrap_socket detached it; this closes it only where that failed
         except TimeoutError as error:
@@ -132,7 +148,9 @@ class Endpoint:
             raise
         return connection
 
-    def accept(self, channel: socket.socket, callers: Mapping[str, frozenset[str]], watch: Watch | None = None) -> Connection:
+    def accept(
+        self, channel: socket.socket, callers: Mapping[str, frozenset[str]], watch: Watch | None = None
+    ) -> Connection:
         """Greet a caller on a socket just accepted; closes the socket when it raises.
 
         Args:
@@ -161,7 +179,9 @@ class Endpoint:
         finally:
             channel.close()
 
-    def _greet(self, channel: ssl.SSLSocket, callers: Mapping[str, frozenset[str]], deadline: Deadline) -> Connection:
+    def _greet(
+        self, channel: ssl.SSLSocket, callers: Mapping[str, frozenset[str]], deadline: Deadline
+    ) -> Connection:
         connection = self._identify(channel, deadline, expected=None, purpose="")
         try:
             _, payload = connection.receive_frame(frozenset({int(Kind.HELLO)}), deadline, limit=HELLO_LIMIT)
@@ -182,7 +202,9 @@ class Endpoint:
         connection.send_frame(Kind.WELCOME, encode_hello(mine), deadline)
         return connection
 
-    def _identify(self, channel: ssl.SSLSocket, deadline: Deadline, *, expected: str | None, purpose: str) -> Connection:
+    def _identify(
+        self, channel: ssl.SSLSocket, deadline: Deadline, *, expected: str | None, purpose: str
+    ) -> Connection:
         _handshake(channel, deadline)
         certificate = channel.getpeercert(binary_form=True)
         if certificate is None:

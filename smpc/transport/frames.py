@@ -138,6 +138,10 @@ class Expectation:
             return
         if header.sequence != self.sequence:
             raise PeerRejectedError(reason="frame out of sequence")
+        if header.kind == Kind.END:
+            if header.length:
+                raise PeerRejectedError(reason="frame of an unexpected length")
+            return
         if self.length is not None and header.length != self.length:
             raise PeerRejectedError(reason="frame of an unexpected length")
         if self.length is None and header.length > self.limit:
@@ -145,18 +149,20 @@ class Expectation:
 
 
 class FrameReader:
-    """Collects the bytes of one expected frame, however they are cut.
+    """Collects the bytes of one frame, however they are cut.
 
     Use ``space`` and ``advance`` with ``recv_into``, or ``feed`` with bytes at hand. Never takes more bytes than the
-    frame has, and takes no memory for a payload before its header was checked.
+    frame has, and takes no memory for a payload before its header was checked. A reader that was made without an
+    expectation reads a header and holds it until ``expect`` says what it should be.
     """
 
-    __slots__ = ("_buffer", "_expectation", "_filled", "_view", "header")
+    __slots__ = ("_buffer", "_expectation", "_filled", "_view", "header", "held")
 
-    def __init__(self, expectation: Expectation) -> None:
-        """Expect one frame."""
+    def __init__(self, expectation: Expectation | None) -> None:
+        """Expect one frame, or with None just a header."""
         self._expectation = expectation
         self.header: Header | None = None
+        self.held: Header | None = None
         self._buffer = bytearray(HEADER_BYTES)
         self._view = memoryview(self._buffer)
         self._filled = 0
@@ -167,9 +173,19 @@ class FrameReader:
         return self.header is not None and self._filled == len(self._buffer)
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether more bytes are wanted now."""
+        return self._filled < len(self._buffer)
+
+    @property
     def has_begun(self) -> bool:
         """Whether any byte of the frame is here."""
         return self.header is not None or self._filled > 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has said yet which frame this should be."""
+        return self._expectation is None
 
     @property
     def payload(self) -> bytes:
@@ -177,8 +193,21 @@ class FrameReader:
         return bytes(self._buffer) if self.is_complete else b""
 
     def space(self) -> memoryview:
-        """Where the next bytes go; empty when the frame is complete."""
+        """Where the next bytes go; empty when the frame is complete or its header is held."""
         return self._view[self._filled :]
+
+    def expect(self, expectation: Expectation) -> None:
+        """Say what the frame should be; only where that has not been said.
+
+        Raises:
+            PeerRejectedError: the header held is another, or the reader expects a frame already.
+        """
+        if self._expectation is not None:
+            raise PeerRejectedError(reason="another frame is expected")
+        self._expectation = expectation
+        if self.held is not None:
+            header, self.held = self.held, None
+            self._admit(header, expectation)
 
     def advance(self, n_bytes: int) -> None:
         """Count bytes that were written to ``space``.
@@ -189,11 +218,17 @@ class FrameReader:
         self._filled += n_bytes
         if self.header is None and self._filled == HEADER_BYTES:
             header = decode_header(self._buffer)
-            self._expectation.check(header)
-            self.header = header
-            self._buffer = bytearray(header.length)
-            self._view = memoryview(self._buffer)
-            self._filled = 0
+            if self._expectation is None:
+                self.held = header
+            else:
+                self._admit(header, self._expectation)
+
+    def _admit(self, header: Header, expectation: Expectation) -> None:
+        expectation.check(header)
+        self.header = header
+        self._buffer = bytearray(header.length)
+        self._view = memoryview(self._buffer)
+        self._filled = 0
 
     def feed(self, data: bytes | memoryview) -> int:
         """Take bytes at hand; returns how many of them belong to this frame.
@@ -202,7 +237,7 @@ class FrameReader:
             PeerRejectedError: as ``advance``.
         """
         taken = 0
-        while taken < len(data) and not self.is_complete:
+        while taken < len(data) and self.is_waiting:
             space = self.space()
             piece = data[taken : taken + len(space)]
             space[: len(piece)] = piece

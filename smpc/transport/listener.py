@@ -63,7 +63,9 @@ class Listener:
         self._socket = socket.create_server(address, backlog=128)
         self._socket.setblocking(False)
         self.address: Address = self._socket.getsockname()[:2]
-        self._acceptor = threading.Thread(target=self._accept_all, name=f"{endpoint.name}-listener", daemon=True)
+        self._acceptor = threading.Thread(
+            target=self._accept_all, name=f"{endpoint.name}-listener", daemon=True
+        )
         self._acceptor.start()
 
     def stop(self) -> None:
@@ -119,7 +121,13 @@ class Listener:
             self._watch()
             self._handlers[connection.purpose](connection)
         except (PartyLostError, PeerRejectedError) as error:
-            LOG.info("%s: %s for %s ended: %s", self._endpoint.name, connection.peer.name, connection.purpose, error)
+            LOG.info(
+                "%s: %s for %s ended: %s",
+                self._endpoint.name,
+                connection.peer.name,
+                connection.purpose,
+                error,
+            )
         finally:
             with self._lock:
                 self._served.discard(connection)

@@ -75,7 +75,9 @@ class Liveness:
         end = time.monotonic() + timeout_s
         with self._changed:
             while True:
-                missing = next((name for name in wanted if self._reasons.get(name, NEVER_SEEN) is not None), None)
+                missing = next(
+                    (name for name in wanted if self._reasons.get(name, NEVER_SEEN) is not None), None
+                )
                 remaining = end - time.monotonic()
                 if missing is None or remaining <= 0:
                     return missing

@@ -19,7 +19,7 @@ from typing import Final
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.frames import NO_SESSION, Expectation, Header
 from smpc.transport.hello import check_name
-from smpc.transport.mesh import Counters, Mesh
+from smpc.transport.mesh import Counters, Mesh, culprit_of
 
 DEADLINE_S: Final = 30.0
 
@@ -96,9 +96,7 @@ class MemoryMesh(Mesh):
         if self._is_closed:
             return
         self._is_closed = True
-        culprit = "" if error is None else self._name
-        if isinstance(error, PartyLostError) and error.name:
-            culprit = error.name
+        culprit = culprit_of(error, tuple(self._inboxes), self._name)
         for inbox in self._inboxes.values():
             inbox.put(_Farewell(sender=self._name, culprit=culprit))
 

@@ -9,9 +9,11 @@ Not here: channels (``memory``, ``tls_mesh``).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+
+from smpc.errors import PartyLostError, PeerRejectedError
 
 
 class Step(IntEnum):
@@ -50,6 +52,17 @@ class Counters:
             self.bytes_sent[name] = self.bytes_sent.get(name, 0) + memoryview(payload).nbytes
 
 
+def culprit_of(error: BaseException | None, members: Iterable[str], own: str) -> str:
+    """Return whom the others should name when a party leaves: empty after a clean end.
+
+    The party that the error names, if it takes part; otherwise the leaving party itself.
+    """
+    if error is None:
+        return ""
+    named = error.name if isinstance(error, PartyLostError | PeerRejectedError) else ""
+    return named if named in members else own
+
+
 class Mesh(ABC):
     """One party's end of a session's channels.
 
@@ -86,4 +99,8 @@ class Mesh(ABC):
 
     @abstractmethod
     def close(self, error: BaseException | None = None) -> None:
-        """Leave the session; with an error, the other parties' exchanges raise ``PartyLostError``."""
+        """Leave the session; may be called twice, and by any thread.
+
+        With an error, the other parties' exchanges raise ``PartyLostError`` with the name that the error carries, or
+        this party's.
+        """

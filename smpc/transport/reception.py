@@ -1,80 +1,146 @@
-"""Where accepted data connections wait between sessions, until a lease says which session they are for.
+"""Where data connections are between sessions: idle, waiting for a lease, ending, parting.
 
-Floor:    smpc.transport.reception. One thread owns every waiting connection.
-Terms:    a lease is held when its session has not been opened here yet.
-Promise:  a lease of another configuration, or for a session that is over here, is refused at once; one that nobody
-          claims within ``hold_s`` is refused then.
-Not here: dialed connections (``data_plane``), what happens inside a session (``tls_mesh``).
+Floor:    smpc.transport.reception. One thread looks after every connection kept here; a lock hands them in and out.
+Terms:    a lease says which session a connection is for; it is held while its session has not been opened here yet. A
+          dialed connection waits to be taken, an accepted one for a lease.
+Promise:  a lease of another configuration, for a session that is over here, or a second one for the same session is
+          refused at once; one that nobody claims within ``hold_s`` is refused then. A connection serves another session
+          only after END both ways; whatever else happens on it, it is closed.
+Not here: how sessions are opened (``opening``), what happens inside one (``tls_mesh``).
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import select
-import socket
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
+from smpc.transport.bell import Bell
 from smpc.transport.connection import Connection
 from smpc.transport.deadline import SLICE_S, Deadline
 from smpc.transport.frames import NO_SESSION, Kind, session_tag
 from smpc.transport.hello import LEASE_BYTES, Lease, Refusal, decode_lease, encode_refusal
 
 LOG: Final = logging.getLogger(__name__)
-_LEASE: Final = frozenset({int(Kind.LEASE), int(Kind.ABORT)})
-_REMEMBERED: Final = 4096
-_SWEEP_MS: Final = 1000
+END_S: Final = 300.0
+PART_S: Final = 1.0
+MOST_PER_PEER: Final = 64
+_LEASE: Final = frozenset({int(Kind.LEASE)})
+_END: Final = frozenset({int(Kind.END)})
+_REMEMBERED: Final = 1 << 16
+_SWEEP_MS: Final = 250
 _JOIN_S: Final = 10.0
 
 
-class Reception:
-    """Keeps waiting connections, reads their leases, and hands them to the sessions that claim them."""
+class Stage(Enum):
+    """What a connection kept here waits for."""
 
-    def __init__(self, name: str, configuration: bytes, hold_s: float) -> None:
+    IDLE = "a session of ours"  # dialed; whatever comes ends it
+    WAITING = "a lease"
+    HELD = "a claim"  # not read meanwhile
+    ENDING = "the peer's END"
+    PARTING = "the peer's closing"
+
+
+@dataclass(slots=True, eq=False)
+class _Guest:
+    connection: Connection
+    is_dialed: bool
+    stage: Stage
+    until: float | None = None
+    lease: Lease | None = None
+    has_heard_end: bool = False
+
+
+class Reception:
+    """Keeps connections between sessions, reads their leases, and hands them to the sessions that claim them."""
+
+    def __init__(
+        self, name: str, configuration: bytes, hold_s: float, *, most_per_peer: int = MOST_PER_PEER
+    ) -> None:
         """Start the thread.
 
         Args:
             name: own name, for threads and log lines.
             configuration: own configuration hash, 32 bytes; a lease must carry the same.
             hold_s: how long a lease may wait for its session to be opened here (s).
+            most_per_peer: connections of one peer that may wait here on each side; beyond, the oldest is closed.
         """
         self._name = name
         self._configuration = configuration
         self._hold_s = hold_s
+        self._most_per_peer = most_per_peer
         self._changed = threading.Condition()
-        self._held: dict[tuple[bytes, str], tuple[Connection, Lease, float]] = {}
-        self._over: OrderedDict[bytes, None] = OrderedDict()
-        self._incoming: queue.SimpleQueue[Connection] = queue.SimpleQueue()
-        self._waiting: dict[int, Connection] = {}
-        self._poller = select.poll()
-        self._wake, self._woken = socket.socketpair()
-        self._wake.setblocking(False)
-        self._woken.setblocking(False)
-        self._poller.register(self._woken, select.POLLIN)
-        self._stopping = threading.Event()
+        self._guests: dict[int, _Guest] = {}
+        self._sessions: OrderedDict[bytes, set[str] | None] = OrderedDict()  # None: over
+        self._bell = Bell()
+        self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name=f"{name}-reception", daemon=True)
         self._thread.start()
 
+    # -- connections in and out ------------------------------------------------------------------------------------
+
     def adopt(self, connection: Connection) -> None:
-        """Take a connection that is outside any session; closes it when this node is stopping."""
-        self._incoming.put(connection)
-        self._ring()
+        """Take an accepted connection that is outside any session."""
+        connection.bind(NO_SESSION)
+        self._keep(_Guest(connection=connection, is_dialed=False, stage=Stage.WAITING))
+
+    def end(self, connection: Connection, *, is_dialed: bool, has_heard_end: bool) -> None:
+        """Take a connection whose session ended cleanly here: say END, hear the peer's, keep it for the next."""
+        try:
+            connection.begin_send(Kind.END, b"")
+            connection.pump_send()
+        except (PartyLostError, PeerRejectedError):
+            connection.close()
+            return
+        until = time.monotonic() + END_S
+        guest = _Guest(connection=connection, is_dialed=is_dialed, stage=Stage.ENDING, until=until)
+        guest.has_heard_end = has_heard_end
+        self._keep(guest)
+
+    def part(self, connection: Connection, kind: int, payload: bytes) -> None:
+        """Take a connection that is over: say one last frame, give the peer time to read it, close."""
+        connection.say_last(kind, payload)
+        until = time.monotonic() + PART_S
+        self._keep(_Guest(connection=connection, is_dialed=False, stage=Stage.PARTING, until=until))
+
+    def take(self, peer: str) -> Connection | None:
+        """Take an idle connection that was dialed to this peer, if there is one."""
+        with self._changed:
+            for guest in reversed(list(self._of(peer, Stage.IDLE))):
+                self._release(guest)
+                if guest.connection.is_quiet:
+                    return guest.connection
+                guest.connection.close()
+        return None
 
     def claim(self, session_id: bytes, peer: str, deadline: Deadline) -> tuple[Connection, Lease]:
-        """Wait for a peer's lease for this session and take its connection.
+        """Wait for a peer's lease for this session and take its connection; it is bound to the session.
 
         Raises:
             TimeoutError: none came in time.
         """
-        with self._changed:
-            while (held := self._held.pop((session_id, peer), None)) is None:
-                deadline.poll_ms()
-                self._changed.wait(SLICE_S)
-            return held[0], held[1]
+        while True:
+            deadline.poll_ms()
+            with self._changed:
+                if self._held(session_id, peer) is None:
+                    self._changed.wait(min(SLICE_S, deadline.remaining_s))
+                guest, claimed = self._held(session_id, peer), self._sessions.get(session_id)
+                if claimed is None:
+                    raise PeerRejectedError(reason="the session is closed here", name=peer)
+                if guest is not None and guest.lease is not None:
+                    self._release(guest)
+                    claimed.add(peer)
+                    return guest.connection, guest.lease
+
+    # -- sessions --------------------------------------------------------------------------------------------------
 
     def begin(self, session_id: bytes) -> None:
         """Note that a session is being opened here.
@@ -83,24 +149,208 @@ class Reception:
             PeerRejectedError: it was opened here before; a session is opened once.
         """
         with self._changed:
-            if session_id in self._over:
+            if session_id in self._sessions:
                 raise PeerRejectedError(reason="a session is opened once")
-            self._over[session_id] = None
-            while len(self._over) > _REMEMBERED:
-                self._over.popitem(last=False)
+            self._sessions[session_id] = set()
+            over = (known for known, claimed in self._sessions.items() if claimed is None)
+            if len(self._sessions) > _REMEMBERED and (oldest := next(over, None)) is not None:
+                del self._sessions[oldest]
 
-    def end(self, session_id: bytes) -> None:
-        """Refuse the leases still held for a session that is over here."""
+    def over(self, session_id: bytes, abort: bytes | None = None) -> None:
+        """Note that a session is over here; leases still held for it are refused, or answered with an ABORT."""
         with self._changed:
-            gone = [self._held.pop(key) for key in list(self._held) if key[0] == session_id]
-            self._over.setdefault(session_id)
-            self._over[session_id] = None
-            self._ended.add(session_id)
-        for connection, lease, _ in gone:
-            _refuse(connection, lease, Refusal.SESSION)
+            self._sessions[session_id] = None
+            for guest in list(self._guests.values()):
+                if (
+                    guest.lease is None
+                    or guest.stage is not Stage.HELD
+                    or guest.lease.session_id != session_id
+                ):
+                    continue
+                if abort is None:
+                    self._refuse(guest, Refusal.SESSION)
+                else:
+                    self._dismiss(guest, Kind.ABORT, abort)
 
-    def stop(self) -> None:
-        """Close every waiting and held connection, end the thread; may be called twice."""
-        self._stopping.set()
-        self._ring()
+    def stop(self, grace_s: float = PART_S) -> None:
+        """Close every connection kept here, end the thread; may be called twice.
+
+        Args:
+            grace_s: how long peers may take to read our last words (s).
+        """
+        end = time.monotonic() + grace_s
+        with self._changed:
+            while any(guest.stage is Stage.PARTING for guest in self._guests.values()):
+                if self._is_stopping or (remaining_s := end - time.monotonic()) <= 0:
+                    break
+                self._changed.wait(remaining_s)
+            self._is_stopping = True
+        self._bell.ring()
         self._thread.join(_JOIN_S)
+        with self._changed:
+            for guest in list(self._guests.values()):
+                self._close(guest)
+        self._bell.close()
+
+    @property
+    def stages(self) -> tuple[tuple[str, Stage], ...]:
+        """Who is kept here in which stage, for tests and diagnosis."""
+        with self._changed:
+            return tuple((guest.connection.peer.name, guest.stage) for guest in self._guests.values())
+
+    # -- the thread ------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            poller = select.poll()
+            poller.register(self._bell, select.POLLIN)
+            with self._changed:
+                if self._is_stopping:
+                    return
+                for number, guest in self._guests.items():
+                    if (events := _events(guest)) != 0:
+                        poller.register(number, events)
+                timeout_ms = (
+                    _SWEEP_MS if any(guest.until is not None for guest in self._guests.values()) else None
+                )
+            happened = poller.poll(timeout_ms)
+            self._bell.quieten()
+            with self._changed:
+                for number, _ in happened:
+                    if (guest_or_none := self._guests.get(number)) is not None:
+                        self._attend(guest_or_none)
+                self._sweep()
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        for guest in list(self._guests.values()):
+            if guest.until is None or now < guest.until:
+                continue
+            if guest.stage is Stage.HELD:
+                self._refuse(guest, Refusal.SESSION)
+            else:
+                self._close(guest)
+
+    def _attend(self, guest: _Guest) -> None:
+        """Go on with a connection as far as it goes now; closes it when it broke or broke the rules."""
+        try:
+            while self._advance(guest):
+                pass
+        except PartyLostError:
+            self._close(guest)
+        except PeerRejectedError as error:
+            LOG.warning("%s: data connection closed: %s", self._name, error)
+            self._close(guest)
+
+    def _advance(self, guest: _Guest) -> bool:
+        """Make one step; returns whether another may follow at once."""
+        connection = guest.connection
+        match guest.stage:
+            case Stage.WAITING:
+                return self._read_lease(guest)
+            case Stage.ENDING:
+                return self._hear_end(guest)
+            case Stage.IDLE if not connection.is_quiet:
+                self._close(guest)
+            case Stage.PARTING if connection.is_drained:
+                self._close(guest)
+        return False
+
+    def _read_lease(self, guest: _Guest) -> bool:
+        connection = guest.connection
+        connection.begin_receive(_LEASE, length=LEASE_BYTES)
+        if not connection.pump_receive():
+            return False
+        lease = decode_lease(connection.take_frame()[1])
+        connection.bind(session_tag(lease.session_id))
+        refusal = self._objection(lease, connection.peer.name)
+        if refusal is not None:
+            self._refuse(guest, refusal)
+            return False
+        guest.lease, guest.stage, guest.until = lease, Stage.HELD, time.monotonic() + self._hold_s
+        self._changed.notify_all()
+        return False
+
+    def _objection(self, lease: Lease, peer: str) -> Refusal | None:
+        if lease.configuration != self._configuration:
+            return Refusal.CONFIGURATION
+        claimed = self._sessions.get(lease.session_id, set())
+        if claimed is None or peer in claimed or self._held(lease.session_id, peer) is not None:
+            return Refusal.SESSION
+        return None
+
+    def _hear_end(self, guest: _Guest) -> bool:
+        connection = guest.connection
+        is_sent = connection.pump_send()
+        if not guest.has_heard_end:
+            connection.begin_receive(_END, length=0)
+            if connection.pump_receive():
+                connection.take_frame()
+                guest.has_heard_end = True
+        if not (is_sent and guest.has_heard_end):
+            return False
+        connection.bind(NO_SESSION)
+        guest.stage, guest.until = (Stage.IDLE if guest.is_dialed else Stage.WAITING), None
+        self._limit(connection.peer.name, guest.stage)
+        return True
+
+    # -- under the lock --------------------------------------------------------------------------------------------
+
+    def _keep(self, guest: _Guest) -> None:
+        with self._changed:
+            if self._is_stopping or guest.connection.fileno() < 0:
+                guest.connection.close()
+                return
+            self._guests[guest.connection.fileno()] = guest
+            self._attend(guest)
+            self._limit(guest.connection.peer.name, guest.stage)
+        self._bell.ring()
+
+    def _limit(self, peer: str, stage: Stage) -> None:
+        """Close the oldest of a peer's connections that wait for work when there are too many."""
+        if stage in {Stage.IDLE, Stage.WAITING}:
+            waiting = list(self._of(peer, stage))
+            for guest in waiting[: max(0, len(waiting) - self._most_per_peer)]:
+                self._close(guest)
+
+    def _of(self, peer: str, stage: Stage) -> Iterator[_Guest]:
+        return (
+            guest
+            for guest in self._guests.values()
+            if guest.stage is stage and guest.connection.peer.name == peer
+        )
+
+    def _held(self, session_id: bytes, peer: str) -> _Guest | None:
+        held = self._of(peer, Stage.HELD)
+        return next(
+            (guest for guest in held if guest.lease is not None and guest.lease.session_id == session_id),
+            None,
+        )
+
+    def _refuse(self, guest: _Guest, refusal: Refusal) -> None:
+        LOG.warning("%s: lease of %s refused: %s", self._name, guest.connection.peer.name, refusal.name)
+        self._dismiss(guest, Kind.REFUSAL, encode_refusal(refusal))
+
+    def _dismiss(self, guest: _Guest, kind: int, payload: bytes) -> None:
+        guest.connection.say_last(kind, payload)
+        guest.stage, guest.until = Stage.PARTING, time.monotonic() + PART_S
+        self._bell.ring()
+
+    def _release(self, guest: _Guest) -> None:
+        del self._guests[guest.connection.fileno()]
+
+    def _close(self, guest: _Guest) -> None:
+        if self._guests.get(guest.connection.fileno()) is guest:
+            self._release(guest)
+        guest.connection.close()
+        self._changed.notify_all()
+
+
+def _events(guest: _Guest) -> int:
+    match guest.stage:
+        case Stage.HELD:
+            return 0
+        case Stage.IDLE | Stage.PARTING:
+            return select.POLLIN
+        case Stage.WAITING | Stage.ENDING:
+            return guest.connection.wanted_events() or select.POLLIN

@@ -92,7 +92,9 @@ def check_peer(peer: PeerName, trust: Trust, *, expected: str | None = None) -> 
         raise PeerRejectedError(reason="name is not in the roster", name=peer.name)
     role, fingerprint = trust.roster[peer.name]
     if peer.role != role:
-        raise PeerRejectedError(reason=f"certificate has role {peer.role}, the roster says {role}", name=peer.name)
+        raise PeerRejectedError(
+            reason=f"certificate has role {peer.role}, the roster says {role}", name=peer.name
+        )
     if peer.fingerprint != fingerprint:
         raise PeerRejectedError(reason="certificate is not the one in the roster", name=peer.name)
 

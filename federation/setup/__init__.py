@@ -1,0 +1,5 @@
+"""Making a consortium: keys, certificates and files on one machine.
+
+Rooms, bottom first: terms (what is agreed) · folders (where everything lies) · ports (free ones on loopback) · agreement (the consortium file's text) ·
+create (all of it).
+"""

@@ -1,0 +1,126 @@
+"""A consortium on one machine: authority, certificates, the agreement, a file for each site.
+
+Floor:    federation.setup.create, above identity and config.
+Promise:  what is written loads again without a mistake, or nothing is kept; key files are their owner's alone from their first
+          byte on; an existing consortium is never overwritten.
+Not here: starting nodes (``federation.processes``), guessing a schema (``guess``).
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import tomlkit
+
+from federation.config import load_consortium, load_site
+from federation.errors import ConfigError
+from federation.identity import AUTHORITY_FILE, Authority, Identity, write_private
+from federation.setup.agreement import agreement_text
+from federation.setup.folders import Folders
+from federation.setup.ports import LOOPBACK, free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from federation.setup.terms import SiteSetup, Terms
+
+
+def create_consortium(folder: Path, *, terms: Terms, sites: Mapping[str, SiteSetup]) -> Folders:
+    """Write everything that a consortium on this machine needs.
+
+    Args:
+        folder: where; must not exist, or be empty.
+        terms: what the members agreed on.
+        sites: each site's own choices.
+
+    Returns:
+        Where everything lies.
+
+    Raises:
+        ConfigError: the folder is taken, or what was written does not fit together (then nothing is kept).
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(mistakes=[f"{folder} is not empty; a consortium is never overwritten"])
+    places = Folders(root=folder.resolve())
+    try:
+        _write(places, terms, sites)
+        load_consortium(places.consortium)
+        for name in sites:
+            load_site(places.site(name))
+    except ConfigError:
+        shutil.rmtree(places.root, ignore_errors=True)
+        raise
+    return places
+
+
+def _write(places: Folders, terms: Terms, sites: Mapping[str, SiteSetup]) -> None:
+    places.root.mkdir(parents=True, exist_ok=True)
+    authority = Authority.create(terms.name)
+    authority.save(places.authority)
+    names = [*sites, *terms.helpers]
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    members = {
+        name: _member(_issue(authority, places.site_identity(name), name, "site"), ports[name])
+        for name in sites
+    }
+    helpers = {
+        role: {"name": role} | _member(_issue(authority, places.helper(role), role, role), ports[role])
+        for role in terms.helpers
+    }
+    analysts = {}
+    for name in terms.analysts:
+        identity = _issue(authority, places.analyst(name), name, "analyst")
+        analysts[name] = {"fingerprint": identity.fingerprint, "public_key": identity.public_hex}
+    places.consortium.write_text(
+        agreement_text(
+            terms,
+            authority=f"{places.authority.name}/{AUTHORITY_FILE}",
+            sites=members,
+            helpers=helpers,
+            analysts=analysts,
+        ),
+        encoding="utf-8",
+    )
+    for name, setup in sites.items():
+        places.site(name).write_text(_site_text(places, name, setup), encoding="utf-8")
+
+
+def _issue(authority: Authority, path: Path, name: str, role: str) -> Identity:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_private(path, authority.issue(name, role))
+    return Identity.load(path)
+
+
+def _member(identity: Identity, port: int) -> dict[str, str]:
+    return {
+        "address": f"{LOOPBACK}:{port}",
+        "fingerprint": identity.fingerprint,
+        "public_key": identity.public_hex,
+    }
+
+
+def _site_text(places: Folders, name: str, setup: SiteSetup) -> str:
+    document = tomlkit.document()
+    document.add(tomlkit.comment(f"The site {name}: its own file, which nobody else reads."))
+    document["version"] = 1
+    document["consortium"] = "../../consortium.toml"
+    document["site"] = name
+    document["identity"] = places.site_identity(name).name
+    document["state"] = "state"
+    policy = tomlkit.table()
+    policy.comment("what this site allows, on top of what the consortium agreed")
+    for key, value in setup.policy.items():
+        policy[key] = value
+    document["policy"] = policy
+    tables = tomlkit.table(is_super_table=True)
+    for table_name, table in setup.tables.items():
+        section = tomlkit.table()
+        section["source"] = str(table.source.resolve())
+        if table.table is not None:
+            section["table"] = table.table
+        section["view"] = tomlkit.string(table.view.strip() + "\n", multiline=True)
+        tables[table_name] = section
+    document["tables"] = tables
+    return tomlkit.dumps(document)

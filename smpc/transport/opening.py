@@ -1,0 +1,138 @@
+"""How the parties of a session come together: the lower name leases a connection, the higher one claims it.
+
+Floor:    smpc.transport.opening.
+Promise:  links are complete only when every peer has joined the same session with the same request; while waiting for one
+          peer, the words of the others and the heartbeats are heard. Whoever gives up says whose fault it is.
+Not here: which connections there are (``reception``), what is sent afterwards (``tls_mesh``).
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable, Mapping
+
+from smpc.errors import PartyLostError, PeerRejectedError
+from smpc.transport.deadline import Deadline
+from smpc.transport.endpoint import DIAL_S, Address, Endpoint
+from smpc.transport.frames import NO_SESSION, Kind, session_tag
+from smpc.transport.hello import REFUSAL_TEXT, Lease, Refusal, encode_lease, encode_refusal
+from smpc.transport.link import Link, Witness
+from smpc.transport.reception import Reception
+from smpc.transport.tls_mesh import Seat, abort_of
+
+
+class Opening:
+    """One session being opened at one party; belongs to the thread that opens it."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        addresses: Mapping[str, Address],
+        reception: Reception,
+        *,
+        seat: Seat,
+        lease: Lease,
+        witness: Witness,
+        watch: Callable[[], None],
+    ) -> None:
+        """Begin with no link.
+
+        Args:
+            endpoint: own identity.
+            addresses: name -> host and port.
+            reception: where idle connections and leases are.
+            seat: who takes part.
+            lease: what all parties must hold alike.
+            witness: knows the heartbeats since now.
+            watch: raises when this node is stopping.
+        """
+        self._endpoint = endpoint
+        self._addresses = addresses
+        self._reception = reception
+        self._seat = seat
+        self._lease = lease
+        self._witness = witness
+        self._outer_watch = watch
+        self._links: dict[str, Link] = {}
+
+    def run(self, deadline_s: float) -> dict[str, Link]:
+        """Return every peer's link, in the order of the members.
+
+        Raises:
+            PartyLostError: a peer is dead, left, or has not joined in time.
+            PeerRejectedError: a peer refuses, is refused, or this node is stopping.
+        """
+        deadline = Deadline(deadline_s, self._watch)
+        try:
+            self._lease_all(deadline)
+            self._claim_all(deadline)
+            self._await_answers(deadline)
+        except BaseException as error:
+            self._give_up(error)
+            raise
+        return {peer: self._links[peer] for peer in self._seat.peers}
+
+    def _lease_all(self, deadline: Deadline) -> None:
+        """Send a lease to every peer of higher name."""
+        for peer in self._seat.peers:
+            if self._seat.own > peer:
+                continue
+            connection = self._reception.take(peer) or self._endpoint.dial(
+                self._addresses[peer],
+                peer,
+                "data",
+                deadline_s=min(DIAL_S, deadline.remaining_s),
+                watch=self._watch,
+            )
+            connection.bind(NO_SESSION)
+            connection.begin_send(Kind.LEASE, encode_lease(self._lease))
+            connection.bind(session_tag(self._lease.session_id))
+            self._add(Link(connection, self._seat.members, is_dialed=True))
+
+    def _claim_all(self, deadline: Deadline) -> None:
+        """Take the connections that peers of lower name leased, and say that this party has joined."""
+        for peer in self._seat.peers:
+            if self._seat.own < peer:
+                continue
+            try:
+                connection, lease = self._reception.claim(self._lease.session_id, peer, deadline)
+            except TimeoutError as error:
+                raise self._witness.late(peer) from error
+            if lease != self._lease:
+                self._reception.part(connection, Kind.REFUSAL, encode_refusal(Refusal.REQUEST))
+                raise PeerRejectedError(reason=REFUSAL_TEXT[Refusal.REQUEST], name=peer)
+            connection.begin_send(Kind.LEASED, b"")
+            self._add(Link(connection, self._seat.members, is_dialed=False))
+
+    def _await_answers(self, deadline: Deadline) -> None:
+        while True:
+            waiting = [link for link in self._links.values() if not link.is_leased or link.is_busy]
+            try:
+                timeout_ms = deadline.poll_ms()
+            except TimeoutError as error:
+                raise self._witness.late(waiting[0].name if waiting else self._seat.peers[0]) from error
+            waiting = [link for link in waiting if not link.is_leased or link.is_busy]
+            if not waiting:
+                return
+            poller = select.poll()
+            for link in waiting:
+                poller.register(link.connection, link.connection.wanted_events())
+            poller.poll(timeout_ms)
+
+    def _add(self, link: Link) -> None:
+        self._links[link.name] = link
+        link.peek()
+        self._witness.pump(link)
+
+    def _watch(self) -> None:
+        self._outer_watch()
+        self._witness.check()
+        for link in self._links.values():
+            link.peek()
+            self._witness.pump(link)
+
+    def _give_up(self, error: BaseException) -> None:
+        abort = abort_of(error, self._seat.members, self._seat.own)
+        for link in self._links.values():
+            self._reception.part(link.connection, Kind.ABORT, abort)
+        self._reception.over(self._lease.session_id, abort)

@@ -1,0 +1,228 @@
+"""A session's mesh over TLS connections, all of them served by the thread that calls.
+
+Floor:    smpc.transport.tls_mesh.
+Terms:    a link is busy while its peer owes a frame or has not taken all of ours.
+Promise:  sending and receiving are interleaved over all links, so that no size of payload blocks two parties on each
+          other. A killed peer is named as soon as its connection or heartbeat ends, a frozen, slow or trickling one at the
+          deadline of the exchange; a party that leaves because of another names that one.
+Not here: how links come about (``opening``), what becomes of their connections (``reception``).
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from smpc.errors import PartyLostError, PeerRejectedError
+from smpc.transport.deadline import Deadline
+from smpc.transport.frames import LARGEST_OPERATION, Kind
+from smpc.transport.hello import AbortCause, encode_abort
+from smpc.transport.link import Link, Witness
+from smpc.transport.mesh import Counters, Mesh, culprit_of
+from smpc.transport.reception import Reception
+
+_CLOSED: Final = "the session is closed here"
+
+
+def abort_of(error: BaseException, members: tuple[str, ...], own: str) -> bytes:
+    """Return the payload of the ABORT with which a party leaves because of an error."""
+    match error:
+        case PartyLostError():
+            cause = AbortCause.LOST
+        case PeerRejectedError():
+            cause = AbortCause.REJECTED
+        case _:
+            cause = AbortCause.FAILED
+    return encode_abort(cause, culprit_of(error, members, own))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """A party's place in one session.
+
+    Attributes:
+        own: own name.
+        names: the computing parties in rank order.
+        helper: the dealer, if the session has one.
+    """
+
+    own: str
+    names: tuple[str, ...]
+    helper: str | None
+
+    def __post_init__(self) -> None:
+        """Refuse a session with a name twice, or without this party."""
+        if len(set(self.members)) != len(self.members) or not self.names:
+            raise PeerRejectedError(reason="a party is named twice, or none at all")
+        if self.own not in self.members:
+            raise PeerRejectedError(reason="this party does not take part")
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Everybody who takes part, the helper last."""
+        return self.names if self.helper is None else (*self.names, self.helper)
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """Everybody with whom this party has a link."""
+        return tuple(name for name in self.members if name != self.own)
+
+    @property
+    def rank(self) -> int:
+        """Own place among the computing parties, -1 for the helper."""
+        return self.names.index(self.own) if self.own in self.names else -1
+
+
+class TlsMesh(Mesh):
+    """One party's end; made by ``DataPlane.open_mesh``. ``exchange`` belongs to one thread, ``close`` to any."""
+
+    def __init__(
+        self,
+        seat: Seat,
+        links: Mapping[str, Link],
+        witness: Witness,
+        reception: Reception,
+        *,
+        deadline_s: float,
+        delay_s: float,
+        on_left: Callable[[bytes | None], None],
+    ) -> None:
+        """Take over the links of an open session.
+
+        Args:
+            seat: who takes part.
+            links: every peer's link, leased.
+            witness: knows the heartbeats since the session began.
+            reception: where the connections go afterwards.
+            deadline_s: longest time of one exchange (s).
+            delay_s: wait before every sending (s), to see what a distance costs.
+            on_left: called once when the connections were given back, with the ABORT payload after an error.
+        """
+        self.names = seat.names
+        self.rank = seat.rank
+        self.helper = seat.helper
+        self.counters = Counters()
+        self._seat = seat
+        self._links = dict(links)
+        self._by_number = {link.connection.fileno(): link for link in links.values()}
+        self._witness = witness
+        self._reception = reception
+        self._deadline_s = deadline_s
+        self._delay_s = delay_s
+        self._on_left = on_left
+        self._busy = threading.Lock()
+        self._closing = threading.Lock()
+        self._is_closed = False
+        self._has_failed = False
+        self._abort: bytes | None = None
+
+    def __repr__(self) -> str:
+        """Name the party only."""
+        return f"TlsMesh({self._seat.own})"
+
+    def exchange(
+        self, kind: int, outgoing: Mapping[str, bytes | memoryview], expected: Mapping[str, int]
+    ) -> dict[str, bytes]:
+        """See ``Mesh.exchange``; after one that failed there is no other."""
+        for peer in (*outgoing, *expected):
+            if peer not in self._seat.peers:
+                raise PeerRejectedError(reason="not a peer of this session", name=peer)
+        if not 0 <= kind <= LARGEST_OPERATION:
+            raise PeerRejectedError(reason="frame of unknown kind")
+        try:
+            with self._busy:
+                if self._is_closed or self._has_failed:
+                    raise PeerRejectedError(reason=_CLOSED)
+                self._has_failed = True
+                self.counters.count(outgoing)
+                received = self._round(kind, outgoing, expected)
+                self._has_failed = False
+                return received
+        finally:
+            self._leave_if_closed()
+
+    def close(self, error: BaseException | None = None) -> None:
+        """See ``Mesh.close``; the thread of a running exchange leaves for us, within 50 ms."""
+        with self._closing:
+            if self._is_closed:
+                return
+            if error is not None:
+                self._abort = abort_of(error, self._seat.members, self._seat.own)
+            self._is_closed = True
+        self._leave_if_closed()
+
+    # -- one round -------------------------------------------------------------------------------------------------
+
+    def _round(
+        self, kind: int, outgoing: Mapping[str, bytes | memoryview], expected: Mapping[str, int]
+    ) -> dict[str, bytes]:
+        if self._delay_s and outgoing:
+            time.sleep(self._delay_s)
+        deadline = Deadline(self._deadline_s, self._watch)
+        for peer, payload in outgoing.items():
+            self._links[peer].connection.begin_send(kind, payload)
+        received: dict[str, bytes] = {}
+        for peer, link in self._links.items():
+            if peer in expected:
+                link.expect(kind, expected[peer])
+            else:
+                link.peek()
+            self._pump(link, received, can_read=False)
+        self._finish(deadline, received)
+        return {peer: received[peer] for peer in expected}
+
+    def _finish(self, deadline: Deadline, received: dict[str, bytes]) -> None:
+        """Serve all links until none is busy."""
+        poller, events = select.poll(), dict.fromkeys(self._by_number, 0)
+        while busy := [link.name for link in self._links.values() if link.is_busy]:
+            for number, link in self._by_number.items():
+                wanted = link.connection.wanted_events()
+                if wanted and wanted != events[number]:
+                    poller.register(number, wanted)
+                elif not wanted and events[number]:
+                    poller.unregister(number)
+                events[number] = wanted
+            try:
+                timeout_ms = deadline.poll_ms()
+            except TimeoutError as error:
+                raise self._witness.late(busy[0]) from error
+            for number, _ in poller.poll(timeout_ms):
+                self._pump(self._by_number[number], received)
+
+    def _pump(self, link: Link, received: dict[str, bytes], *, can_read: bool = True) -> None:
+        payload = self._witness.pump(link, can_read=can_read)
+        if payload is not None:
+            received[link.name] = payload
+
+    def _watch(self) -> None:
+        if self._is_closed:
+            raise PeerRejectedError(reason=_CLOSED)
+        self._witness.check()
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def _leave_if_closed(self) -> None:
+        """Give the connections back, unless another thread is in an exchange: that one does it then."""
+        if not self._is_closed or not self._busy.acquire(blocking=False):
+            return
+        try:
+            links, self._links = self._links, {}
+            for link in links.values():
+                self._give_back(link)
+        finally:
+            self._busy.release()
+        if links:
+            self._on_left(self._abort)
+
+    def _give_back(self, link: Link) -> None:
+        connection = link.connection
+        is_whole = connection.is_between_frames and not connection.has_begun_frame
+        if self._abort is None and is_whole:
+            self._reception.end(connection, is_dialed=link.is_dialed, has_heard_end=link.has_ended)
+            return
+        abort = self._abort or encode_abort(AbortCause.FAILED, self._seat.own)
+        self._reception.part(connection, Kind.ABORT, abort)
