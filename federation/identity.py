@@ -3,8 +3,8 @@
 Floor:    federation.identity. Reads and writes files, opens no connection.
 Terms:    an identity file is one PEM with a certificate and its Ed25519 key (PKCS8); the same key answers on
           TLS and signs requests and ledger entries.
-Promise:  an identity that loads has exactly one name and role, said twice in its certificate, and the key that
-          belongs to it; a key file that others may read is refused. No key is in a message or a ``repr``.
+Promise:  an identity that loads has exactly one name and role, said twice in its certificate, and the key
+          that belongs to it; a key file that others may read is refused. No message or ``repr`` holds a key.
 Not here: the check of a peer's certificate (``smpc.transport.tls``), who is a member (``federation.config``).
 Source:   RFC 8410 (Ed25519 in certificates), RFC 5280 sections 4.2.1.1 to 4.2.1.9 (the extensions).
 """

@@ -3,9 +3,9 @@
 Floor:    federation.tls_network, above network and identity.
 Terms:    a node listens, a client only dials. Heartbeats stand between every two nodes, a pulse between a
           client and each node that it dialed.
-Promise:  who answers is who the consortium file names, by name, role and certificate; a killed peer is named as
-          soon as its connection closes, a frozen one after the consortium's ``deadline_s``; ``close`` leaves no
-          thread and no socket.
+Promise:  who answers is who the consortium file names, by name, role and certificate; a killed peer is named
+          as soon as its connection closes, a frozen one after the consortium's ``deadline_s``; ``close`` leaves
+          no thread and no socket.
 Not here: frames and handshakes (``smpc.transport``), what is said on a line (``messages``).
 """
 
@@ -280,9 +280,6 @@ def _checked_file(identity: Identity, consortium: Consortium) -> Path:
     if identity.path is None:
         raise ConfigError(mistakes=[f"the identity of {identity.name} lies in no file"])
     if member != (identity.role, identity.fingerprint):
-        raise ConfigError(
-            mistakes=[
-                f"{identity.path.name} is not the certificate that the consortium file names for {identity.name}"
-            ]
-        )
+        reason = f"is not the certificate that the consortium file names for {identity.name}"
+        raise ConfigError(mistakes=[f"{identity.path.name} {reason}"])
     return identity.path
