@@ -1,27 +1,32 @@
 """What a joint computation will cost, by running it against nobody.
 
 Floor:    smpc.cost. Over ``operations`` and whatever calls them; no threads, no sockets, no torch.
-Terms:    a rehearsal is a session whose peers answer zeros, whose material is zeros and whose list of requests is kept.
-Promise:  the very function that the parties will run is run here, so requests, rounds and bytes are exact, not modeled; a rehearsal
-          holds no key and no data. Meaningless for a function that branches on opened values.
+Terms:    a rehearsal is a session whose peers answer zeros, whose material is zeros and whose list of
+          requests is kept.
+Promise:  the very function that the parties will run is run here, so requests, rounds and bytes are exact,
+          not modeled; a rehearsal holds no key and no data. Meaningless for a function that branches on
+          opened values.
 Not here: time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from smpc.dealer.correlations import Material, recipe_of
 from smpc.dealer.frames import answer_bytes
-from smpc.dealer.requests import Request
 from smpc.dealer.supply import Supply
 from smpc.randomness import ZeroShares
 from smpc.session import SESSION_ID_BYTES, Session
 from smpc.transport.mesh import Counters, Mesh
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from smpc.dealer.requests import Request
 
 _NAMES: Final = "abcdefgh"
 
@@ -34,7 +39,8 @@ class Cost:
         requests: material in the order of use, for ``Session.prefetch``.
         rounds: exchanges among the parties; fetching the material is one more.
         bytes_per_peer: payload bytes that a party sends to each other party.
-        dealer_bytes: payload bytes that the dealer sends to all parties when the material is fetched in one go.
+        dealer_bytes: payload bytes that the dealer sends to all parties when the material is fetched in one
+            go.
     """
 
     requests: tuple[Request, ...]

@@ -1,22 +1,21 @@
 """Keystreams and the shares of zero that are made from them without a word between the parties.
 
 Floor:    smpc.randomness.
-Terms:    a keystream is AES-256 in counter mode from counter 0 under a key used for nothing else; a zero share is one
-          party's summand of 0, from one keystream with each other party.
-Promise:  each pair of parties holds its own key, so that any colluding parties but two leave those two's zero shares
-          uniform; each purpose has its own keystream; no byte of a keystream is given out twice.
+Terms:    a keystream is AES-256 in counter mode from counter 0 under a key used for nothing else; a zero
+          share is one party's summand of 0, from one keystream with each other party.
+Promise:  each pair of parties holds its own key, so that any colluding parties but two leave those two's zero
+          shares uniform; each purpose has its own keystream; no byte of a keystream is given out twice.
 Not here: how a pair agrees on its key (``session``).
-Source:   NIST SP 800-38A (counter mode), RFC 5869 (HKDF); zero shares as in eprint 2016/768 section 2.2, there between
-          neighbors only, here between all pairs.
+Source:   NIST SP 800-38A (counter mode), RFC 5869 (HKDF); zero shares as in eprint 2016/768 section 2.2,
+          there between neighbors only, here between all pairs.
 """
 
 from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from cryptography.hazmat.primitives import hashes
@@ -24,6 +23,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from smpc.ring import ELEMENT_BYTES, ByteArray, RingArray, reduce_bits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 KEY_BYTES: Final = 32
 _ZEROS: Final = bytes(1 << 16)
@@ -85,7 +87,7 @@ class Keystream:
 
 
 class ZeroShares:
-    """One party's summands of zero, fresh at each call; all parties call in the same order with the same sizes."""
+    """One party's summands of zero, fresh at each call; all parties call in one order with the same sizes."""
 
     def __init__(self, rank: int, pair_keys: Mapping[int, bytes]) -> None:
         """Take one 32-byte key per other rank, known to that rank and this one alone."""

@@ -1,23 +1,25 @@
-"""Integers mod ``2**64`` as int64 arrays: checked encoding, reduction to k bits, and k-bit packing for the wire.
+"""Integers mod ``2**64`` as int64 arrays: checked encoding, reduction to k bits, packing for the wire.
 
 Floor:    smpc.ring. Pure.
-Terms:    a ring element is an integer mod ``2**64`` in two's complement; k-bit values are held in ``[0, 2**k)``, which for
-          k = 64 is the same int64 bit pattern.
+Terms:    a ring element is an integer mod ``2**64`` in two's complement; k-bit values are held in ``[0,
+          2**k)``, which for k = 64 is the same int64 bit pattern.
 Shapes:   any shape with at least one axis; ``pack`` flattens.
-Promise:  ``pack`` writes the lowest k bits of each element and nothing else, in ``packed_bytes(count, k)`` bytes; what does
-          not fit the ring is refused, never wrapped.
+Promise:  ``pack`` writes the lowest k bits of each element and nothing else, in ``packed_bytes(count, k)``
+          bytes; what does not fit the ring is refused, never wrapped.
 Not here: fixed point; bounds of columns (the caller's plan knows them).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from smpc.errors import RingRangeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RING_BITS: Final = 64
 ELEMENT_BYTES: Final = 8
@@ -79,7 +81,7 @@ def reduce_bits(values: RingArray, bits: int) -> RingArray:
 
 
 def packed_bytes(count: int, bits: int) -> int:
-    """Return the length of ``count`` packed k-bit values (bytes): whole bytes, then one bit plane per remaining bit."""
+    """Return the length of packed k-bit values (bytes): whole bytes, then a plane per remaining bit."""
     return count * (bits // 8) + (bits % 8) * plane_bytes(count)
 
 

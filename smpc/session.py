@@ -2,26 +2,29 @@
 
 Floor:    smpc.session. Knows no torch; belongs to one thread.
 Terms:    the active session is the one that CrypTen's own calls in this thread belong to.
-Promise:  each pair's key is made from fresh bytes of both in one exchange and bound to the session id; the dealer is no
-          party and holds none. Sessions in other threads are not touched.
+Promise:  each pair's key is made from fresh bytes of both in one exchange and bound to the session id; the
+          dealer is no party and holds none. Sessions in other threads are not touched.
 Not here: channels (``transport``), operations on shares (``operations``).
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
 from contextvars import ContextVar, Token
-from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final, Self
 
-from smpc.dealer.requests import Request
 from smpc.dealer.supply import Supply
 from smpc.errors import PeerRejectedError
 from smpc.randomness import KEY_BYTES, Keystream, Purpose, Shape, ZeroShares, derive_key, fresh_key
-from smpc.ring import ByteArray, RingArray
 from smpc.sharing import FEWEST_PARTIES, MOST_PARTIES
 from smpc.transport.mesh import Counters, Mesh, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from smpc.dealer.requests import Request
+    from smpc.ring import ByteArray, RingArray
 
 SESSION_ID_BYTES: Final = 32
 _ACTIVE: Final[ContextVar[Session | None]] = ContextVar("crossward_session", default=None)
@@ -33,7 +36,7 @@ def active_session() -> Session | None:
 
 
 class Session:
-    """One party's side of a session; a context manager that agrees on keys at its start and closes the mesh at its end.
+    """One party's side of a session: a context manager, agrees on keys at its start, closes the mesh.
 
     Attributes:
         mesh: this party's end of the channels.
@@ -91,7 +94,7 @@ class Session:
         """What this party has sent so far."""
         return self.mesh.counters
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         """Agree on pair keys (one exchange) and make this the thread's active session."""
         try:
             self._zero_shares = self._open_keystreams()

@@ -11,13 +11,15 @@ Source:   eprint 2011/535, online phase (there over a field, here over a ring).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from smpc.errors import RingRangeError
-from smpc.randomness import Keystream
-from smpc.ring import RingArray
+
+if TYPE_CHECKING:
+    from smpc.randomness import Keystream
+    from smpc.ring import RingArray
 
 FEWEST_PARTIES: Final = 2
 MOST_PARTIES: Final = 8

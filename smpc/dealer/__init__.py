@@ -2,9 +2,9 @@
 
 Floor:    smpc.dealer: requests < correlations < frames < service | supply.
 Terms:    the dealer is a helper of the mesh; a batch is one request list and its answer.
-Promise:  the dealer answers only lists that all parties sent alike; a session id is served once in a dealer's life, every
-          batch under fresh seeds, every piece handed out once.
-Not here: what the material is used for (``operations``). The dealer knows every mask: together with one computing party it
-          could open what the masks hide, together with a mere recipient of answers it could not (zero shares, made from keys
-          it never holds, stand before every opening).
+Promise:  the dealer answers only lists that all parties sent alike; a session id is served once in a dealer's
+          life, every batch under fresh seeds, every piece handed out once.
+Not here: what the material is used for (``operations``). The dealer knows every mask: together with one
+          computing party it could open what the masks hide, together with a mere recipient of answers it
+          could not (zero shares, made from keys it never holds, stand before every opening).
 """

@@ -1,12 +1,14 @@
-"""What each kind of material is made of, how a party expands its share of it, and how the dealer corrects the first party's.
+"""What material is made of, how a party expands its share, how the dealer corrects the first party's.
 
 Floor:    smpc.dealer.correlations. Pure: keystreams come in as arguments.
-Terms:    a *free* part is uniform: every party draws its share from its own keystream. A *bound* part is a function of the
-          free ones: all parties but the first draw, and the first gets the difference from the dealer, the correction.
-Promise:  material of any n - 1 parties is uniform; the dealer sends corrections to the first party and nothing to the others.
+Terms:    a *free* part is uniform: every party draws its share from its own keystream. A *bound* part is a
+          function of the free ones: all parties but the first draw, and the first gets the difference from
+          the dealer, the correction.
+Promise:  material of any n - 1 parties is uniform; the dealer sends corrections to the first party and
+          nothing to the others.
 Not here: who asks when (``supply``), who answers (``service``).
-Source:   eprint 2011/535 (triples); eprint 2020/338 (bits and masks shared in two ways); products of a mask's bits within
-          groups of four: ours, the first level of the comparison tree then costs no message.
+Source:   eprint 2011/535 (triples); eprint 2020/338 (bits and masks shared in two ways); products of a mask's
+          bits within groups of four: ours, the first level of the comparison tree then costs no message.
 """
 
 from __future__ import annotations
@@ -15,15 +17,17 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from smpc.dealer.requests import Correlation, ProductKind, Request
 from smpc.errors import PeerRejectedError
-from smpc.randomness import Keystream
 from smpc.ring import RING_BITS, RingArray, plane_bits, plane_bytes, reduce_bits
+
+if TYPE_CHECKING:
+    from smpc.randomness import Keystream
 
 GROUP_BITS: Final = 4
 _MOST_VARIABLES: Final = 8
@@ -165,10 +169,7 @@ def _product(parameters: tuple[int, ...]) -> Recipe:
         ProductKind.AND: np.bitwise_and,
     }
     is_exclusive = kind is ProductKind.AND
-    if kind is ProductKind.MATMUL:
-        shape = _matmul_shape(left, right)
-    else:
-        shape = np.broadcast_shapes(left, right)
+    shape = _matmul_shape(left, right) if kind is ProductKind.MATMUL else np.broadcast_shapes(left, right)
     free = (_ring_part(left, is_exclusive=is_exclusive), _ring_part(right, is_exclusive=is_exclusive))
     bound = (_ring_part(shape, is_exclusive=is_exclusive),)
 
@@ -221,7 +222,7 @@ def _mask(parameters: tuple[int, ...]) -> Recipe:
 
 @functools.cache
 def subset_table() -> npt.NDArray[np.uint16]:
-    """For each value of four bits, a word whose bit S says whether all bits of the set S are 1 in it; shape ``(16,)``."""
+    """For each four bits, a word whose bit S says whether the set S is all 1 in them; shape ``(16,)``."""
     words = [sum(1 << subset for subset in range(16) if subset & value == subset) for value in range(16)]
     table = np.array(words, dtype=np.uint16)
     table.flags.writeable = False

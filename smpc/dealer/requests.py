@@ -2,19 +2,22 @@
 
 Floor:    smpc.dealer.requests. Pure.
 Terms:    a correlation is random material whose parts obey a public relation, such as ``c = a * b``.
-Promise:  ``decode_requests(encode_requests(x)) == x``; other bytes raise ``PeerRejectedError``; a list says nothing about data.
+Promise:  ``decode_requests(encode_requests(x)) == x``; other bytes raise ``PeerRejectedError``; a list says
+          nothing about data.
 Not here: what the material is (``correlations``).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PeerRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _LARGEST: Final = (1 << 32) - 1
 _MOST_PARAMETERS: Final = 64
@@ -72,7 +75,7 @@ def square(shape: Sequence[int]) -> Request:
 
 
 def mask(count: int, bits: int) -> Request:
-    """Ask for ``r`` uniform of ``bits`` bits, additively, and the products of its bits within each group of four, XOR-shared."""
+    """Ask for a uniform summand ``r`` and, XOR-shared, the products of its bits within groups of four."""
     return Request(kind=Correlation.MASK, parameters=(count, bits))
 
 
@@ -97,7 +100,7 @@ def wraps(shape: Sequence[int]) -> Request:
 
 
 def encode_requests(requests: Iterable[Request]) -> bytes:
-    """Write a list: for each request its kind and number of parameters, a byte each, then the parameters, 4 bytes each."""
+    """Write a list: of each request kind and number of parameters (a byte each), parameters (4 each)."""
     return b"".join(
         _HEAD.pack(request.kind, len(request.parameters))
         + struct.pack(f"<{len(request.parameters)}I", *request.parameters)

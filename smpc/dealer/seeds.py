@@ -1,7 +1,8 @@
 """The keystream that one party and the dealer share for one batch.
 
 Floor:    smpc.dealer.seeds. Pure.
-Promise:  a seed serves one batch of one session at one rank; under any other session id or rank it gives another stream.
+Promise:  a seed serves one batch of one session at one rank; under any other session id or rank it gives
+          another stream.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The dealer's side: answer the sessions' requests, each session once.
 
 Floor:    smpc.dealer.service. Runs in the dealer's process, one thread per session.
-Promise:  no answer unless every party sent the same bytes; no second answer for a session id in this process's life,
-          whatever became of the first; seeds come fresh from the operating system for every batch, so a dealer that was
-          restarted cannot repeat itself. Refusals are logged by reason, never with material.
+Promise:  no answer unless every party sent the same bytes; no second answer for a session id in this
+          process's life, whatever became of the first; seeds come fresh from the operating system for every
+          batch, so a dealer that was restarted cannot repeat itself. Refusals are logged by reason, never
+          with material.
 Not here: channels (a ``Mesh`` whose ``rank`` is -1 comes in); what a batch holds (``correlations``).
 """
 
@@ -11,8 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smpc.dealer.correlations import deal, recipe_of
 from smpc.dealer.frames import FRAME_BYTES, Batch, answer_bytes, decode_batch
@@ -21,6 +21,9 @@ from smpc.dealer.seeds import material_stream
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.randomness import fresh_key
 from smpc.transport.mesh import Mesh, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LOG: Final = logging.getLogger(__name__)
 SESSION_BYTES: Final = 1 << 30
@@ -50,7 +53,8 @@ class DealerService:
             Number of batches answered; 0 when the parties ended without asking.
 
         Raises:
-            PeerRejectedError: the parties differ, or ask what may not be given; nothing of that batch was sent.
+            PeerRejectedError: the parties differ, or ask what may not be given; nothing of that batch was
+                sent.
             PartyLostError: a party was lost in the middle.
         """
         try:

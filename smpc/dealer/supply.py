@@ -1,15 +1,15 @@
 """A party's side of the dealer: ask for a batch, then hand out each piece once, in the order asked.
 
 Floor:    smpc.dealer.supply. Belongs to one session and its thread.
-Promise:  the dealer is not contacted before something is asked; a piece taken is gone; taking another piece than the next
-          of the list raises ``MaterialError`` before anything was sent.
+Promise:  the dealer is not contacted before something is asked; a piece taken is gone; taking another piece
+          than the next of the list raises ``MaterialError`` before anything was sent.
 Not here: what the pieces are for (``operations``).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from smpc.dealer.correlations import Material, expand, recipe_of
 from smpc.dealer.frames import LIST_LIMIT, answer_bytes, encode_batch
@@ -18,6 +18,9 @@ from smpc.dealer.seeds import material_stream
 from smpc.errors import MaterialError
 from smpc.randomness import KEY_BYTES, Keystream
 from smpc.transport.mesh import Mesh, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Supply:

@@ -1,9 +1,10 @@
 """Sums and products of shared integers, exact mod ``2**64``.
 
 Floor:    smpc.operations.arithmetic.
-Terms:    what is public is the same at all parties; the first party adds it, since the shares' sum must change once.
-Promise:  linear operations send nothing; a product is one round and never truncates, so the result is the integer as long as
-          that fits the ring (the caller's plan checks).
+Terms:    what is public is the same at all parties; the first party adds it, since the shares' sum must
+          change once.
+Promise:  linear operations send nothing; a product is one round and never truncates, so the result is the
+          integer as long as that fits the ring (the caller's plan checks).
 Sees:     the parties see operands minus uniform masks.
 Not here: CrypTen's tensors over the same session and material (``engine``).
 Source:   eprint 2011/535 (Beaver triples).
@@ -11,7 +12,7 @@ Source:   eprint 2011/535 (Beaver triples).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,8 +21,12 @@ from smpc.dealer.requests import square as square_request
 from smpc.errors import RingRangeError
 from smpc.operations.opening import open_differences
 from smpc.ring import RingArray, encode
-from smpc.session import Session
 from smpc.sharing import Shared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from smpc.session import Session
 
 Public = int | RingArray
 

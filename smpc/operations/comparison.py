@@ -1,32 +1,44 @@
 """Comparison of shared integers of a declared width, exact for 2 to 8 parties.
 
 Floor:    smpc.operations.comparison.
-Terms:    the width k says where the compared difference lies: in ``[-2**(k-1), 2**(k-1))``; a leaf is a group of four bits.
-Promise:  the answer is exact inside the width; only k masked bits of the difference are opened. Outside the width the answer is
-          wrong without a sign of it: bounds are enforced where the data come from.
+Terms:    the width k says where the compared difference lies: in ``[-2**(k-1), 2**(k-1))``; a leaf is a group
+          of four bits.
+Promise:  the answer is exact inside the width; only k masked bits of the difference are opened. Outside the
+          width the answer is wrong without a sign of it: bounds are enforced where the data come from.
 Sees:     the parties see ``(x + r) mod 2**k`` and bits XOR uniform ones.
 Cost:     rounds for signs: 2 up to 4 bits, 3 up to 21, 4 up to 64; 12.25 bytes an element and peer at 64
           bits, 4.5 at 24. One ``MASK``, one ``BIT_PRODUCTS`` per shape of node and level, one ``BIT``.
-Source:   masked opening and public-against-shared comparison: eprint 2020/338; leaves whose products the dealer shares: ours.
+Source:   masked opening and public-against-shared comparison: eprint 2020/338; leaves whose products the
+          dealer shares: ours.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from smpc.dealer.correlations import GROUP_BITS
 from smpc.dealer.requests import mask
-from smpc.operations.arithmetic import Public, add_public, public_array, reshape, subtract, subtract_from_public
+from smpc.operations.arithmetic import (
+    Public,
+    add_public,
+    public_array,
+    reshape,
+    subtract,
+    subtract_from_public,
+)
 from smpc.operations.opening import open_masked
 from smpc.operations.planes import Product, all_planes, chunks, multiply_planes, to_ring
 from smpc.ring import ByteArray, check_bits
-from smpc.session import Session
 from smpc.sharing import Shared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from smpc.session import Session
 
 _VALUES: Final = 1 << GROUP_BITS
 Words = npt.NDArray[np.uint16]
@@ -106,7 +118,7 @@ def less_than(session: Session, x: Shared, threshold: Public | Shared, bits: int
 
 
 def equals(session: Session, x: Shared, y: Public | Shared, bits: int) -> Shared:
-    """Return shares of 1 where ``x == y``, else 0; ``x - y`` lies strictly between ``-2**bits`` and ``2**bits``."""
+    """Return shares of 1 where ``x == y``, else 0; ``|x - y| < 2**bits``."""
     return is_zero(session, _difference(session, x, y), bits)
 
 
@@ -117,7 +129,7 @@ def _difference(session: Session, x: Shared, y: Public | Shared) -> Shared:
 
 
 def _open_groups(session: Session, x: Shared, bits: int) -> tuple[ByteArray, Words]:
-    """Open the masked values; return their digits to base 16 and the products of the mask's bits, lowest group first."""
+    """Open the masked values; return their hexadecimal digits and the mask's bit products, lowest first."""
     summand, products = session.supply.take(mask(x.size, bits))
     words = open_masked(session, x.share, summand, bits).view(np.uint64)
     digits = np.empty(products.shape, dtype=np.uint8)
@@ -127,7 +139,7 @@ def _open_groups(session: Session, x: Shared, bits: int) -> tuple[ByteArray, Wor
 
 
 def _leaf(digits: ByteArray, products: Words, table: Words) -> ByteArray:
-    """Return the plane of a function of a public digit and a shared one: linear in the products of the latter's bits."""
+    """Return the plane of a function of a public digit and a shared one, linear in the latter's products."""
     parity = np.bitwise_count(table[digits] & products) & np.uint8(1)
     return np.packbits(parity, bitorder="little")
 
@@ -191,7 +203,7 @@ def _sign_words(width: int) -> Words:
 
 
 def _words(function: Callable[[int, int], bool]) -> Words:
-    """For each public digit, which products of the shared digit's bits XOR to the function; shape ``(16,)``."""
+    """For each public digit, which products of the shared one's bits XOR to the function; shape ``(16,)``."""
     table = np.zeros(_VALUES, dtype=np.uint16)
     for c in range(_VALUES):
         coefficients = [function(c, r) for r in range(_VALUES)]

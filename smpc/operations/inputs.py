@@ -1,16 +1,21 @@
 """How a party's own integers become its summand of the joint sum.
 
 Floor:    smpc.operations.inputs.
-Promise:  the summand is uniform to everybody else, and to any coalition that leaves two parties out; nothing is sent.
+Promise:  the summand is uniform to everybody else, and to any coalition that leaves two parties out; nothing
+          is sent.
 Not here: noise and clamping (done before, by the caller), encoding (``ring.encode``).
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smpc.randomness import Purpose
-from smpc.ring import RingArray
-from smpc.session import Session
 from smpc.sharing import Shared
+
+if TYPE_CHECKING:
+    from smpc.ring import RingArray
+    from smpc.session import Session
 
 
 def contribute(session: Session, values: RingArray) -> Shared:

@@ -1,9 +1,11 @@
 """Opening of masked values: the only messages that pass between parties in the middle of a computation.
 
 Floor:    smpc.operations.opening.
-Terms:    a mask is dealer material, uniform and used once; here it is added (or XORed) to a summand before that leaves.
-Promise:  every function takes the mask and applies it itself, so an unmasked value cannot be opened by mistake; every
-          summand also carries a fresh share of zero from keys of all pairs; of a k-bit value exactly k bits are sent.
+Terms:    a mask is dealer material, uniform and used once; here it is added (or XORed) to a summand before
+          that leaves.
+Promise:  every function takes the mask and applies it itself, so an unmasked value cannot be opened by
+          mistake; every summand also carries a fresh share of zero from keys of all pairs; of a k-bit value
+          exactly k bits are sent.
 Sees:     every party sees the secret plus its mask, which is uniform, and nothing of a single summand.
 Not here: opening of results (``reveal``).
 Source:   eprint 2011/535 (masked openings); zero shares before each opening: ours.
@@ -11,14 +13,18 @@ Source:   eprint 2011/535 (masked openings); zero shares before each opening: ou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from smpc.randomness import Purpose
 from smpc.ring import RING_BITS, ByteArray, RingArray, pack, reduce_bits, unpack
-from smpc.session import Session
 from smpc.transport.mesh import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from smpc.session import Session
 
 
 def open_differences(session: Session, pairs: Sequence[tuple[RingArray, RingArray]]) -> list[RingArray]:

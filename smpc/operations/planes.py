@@ -1,18 +1,20 @@
-"""Bits shared by XOR, eight elements a byte: products of several bits in one round, and the way to ring elements.
+"""Bits shared by XOR, eight elements a byte: products of several bits in one round, the way to the ring.
 
 Floor:    smpc.operations.planes.
-Terms:    a plane holds one bit of each element (``ring.pack_plane``); a factor is a plane, numbered by its row.
+Terms:    a plane holds one bit of each element (``ring.pack_plane``); a factor is a plane, numbered by its
+          row.
 Shapes:   ``(n_factors, n_bytes)`` uint8.
-Promise:  a product of up to eight factors costs one round and one sent bit per factor, however many products they enter.
+Promise:  a product of up to eight factors costs one round and one sent bit per factor, however many products
+          they enter.
 Sees:     the parties see each bit XOR a uniform one.
-Source:   eprint 2018/403 section 3 (products of many inputs opened at once); eprint 2020/338 (bits shared in two ways).
+Source:   eprint 2018/403 section 3 (products of many inputs opened at once); eprint 2020/338 (bits shared in
+          two ways).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -20,8 +22,12 @@ from smpc.dealer.correlations import proper_products
 from smpc.dealer.requests import bit_products, ring_bits
 from smpc.operations.opening import open_planes
 from smpc.ring import ByteArray, RingArray, pack_plane, plane_bits
-from smpc.session import Session
 from smpc.sharing import Shared
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from smpc.session import Session
 
 FULL_ARITY: Final = 4
 ROOT_ARITY: Final = 5
@@ -71,7 +77,7 @@ def _combine(
     for row, target in enumerate(targets):
         variables = [v for v in range(public.shape[0]) if target >> v & 1]
         terms = [_mask_product(subset, one, free, bound, places) for subset in _subsets(variables)]
-        # the subsets' order makes variable i the i-th binary digit of the place, so the last one splits the list in halves
+        # variable i is the i-th binary digit of a subset's place, so the last one splits the list in halves
         for variable in reversed(variables):
             half = len(terms) // 2
             terms = [(public[variable] & terms[i]) ^ terms[half + i] for i in range(half)]
@@ -94,12 +100,11 @@ def _mask_product(
     if subset & (subset - 1) == 0:
         row: ByteArray = free[subset.bit_length() - 1]
         return row
-    row = bound[places[subset]]
-    return row
+    return bound[places[subset]]
 
 
 def chunks(n: int) -> list[range]:
-    """Cut ``n`` neighbors into the groups of one level of a tree, as even as can be: one of up to five, or else of up to four."""
+    """Cut ``n`` neighbors into even groups for one level of a tree: one of up to five, else of up to four."""
     n_groups = 1 if n <= ROOT_ARITY else -(-n // FULL_ARITY)
     bounds = [n * i // n_groups for i in range(n_groups + 1)]
     return [range(bounds[i], bounds[i + 1]) for i in range(n_groups)]

@@ -1,25 +1,31 @@
 """The door for shares: the only functions after which somebody knows a result.
 
 Floor:    smpc.operations.reveal. Importable without torch; ``recombine`` also without a session.
-Terms:    a blinded share is a party's summand plus a fresh share of zero, which makes it uniform but for the sum of all.
-Promise:  a recipient learns the sum and nothing of any summand, even together with the dealer, which knows the masks of every
-          product but no key between two parties.
-Not here: whether something may be opened, and to whom (``analytics.release``, which alone imports this module).
+Terms:    a blinded share is a party's summand plus a fresh share of zero, which makes it uniform but for the
+          sum of all.
+Promise:  a recipient learns the sum and nothing of any summand, even together with the dealer, which knows
+          the masks of every product but no key between two parties.
+Not here: whether something may be opened, and to whom (``analytics.release``, which alone imports this
+          module).
 Source:   ours; zero shares from all pairs as in ``randomness``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from smpc.errors import PeerRejectedError
 from smpc.randomness import Purpose
 from smpc.ring import RING_BITS, RingArray, pack, unpack
-from smpc.session import Session
 from smpc.sharing import FEWEST_PARTIES, MOST_PARTIES, Shared
 from smpc.transport.mesh import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from smpc.session import Session
 
 
 def blinded_share(session: Session, x: Shared) -> RingArray:

@@ -9,6 +9,8 @@ Not here: order statistics over bins and sorting.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from smpc.errors import RingRangeError
@@ -26,8 +28,10 @@ from smpc.operations.arithmetic import (
 )
 from smpc.operations.comparison import at_least, is_negative
 from smpc.operations.planes import all_planes, from_ring, to_ring
-from smpc.session import Session
 from smpc.sharing import Shared
+
+if TYPE_CHECKING:
+    from smpc.session import Session
 
 
 def select(session: Session, bit: Shared, a: Shared, b: Shared) -> Shared:
@@ -48,8 +52,8 @@ def all_of(session: Session, *bits: Shared) -> Shared:
     """Return the AND of bits of one shape.
 
     Sees: every party the bits XOR uniform ones.
-    Cost: 2 rounds for two to five, 3 for up to twenty; ``(len(bits) + 1) / 8`` bytes an element and peer for up to five;
-        nothing for one.
+    Cost: 2 rounds for two to five, 3 for up to twenty; ``(len(bits) + 1) / 8`` bytes an element and peer for
+        up to five; nothing for one.
 
     Raises:
         RingRangeError: none given, or shapes differ; before anything is sent.
@@ -137,7 +141,7 @@ def argmax(session: Session, x: Shared, bits: int) -> Shared:
 
 
 def _outside(session: Session, x: Shared, low: Public, high: Public, bits: int) -> tuple[Shared, Shared]:
-    """Return the bits "below low" and "above high", stacked, and the distances ``low - x`` and ``x - high``."""
+    """Return the bits "below low" and "above high", stacked, and the distances from both bounds."""
     lower, upper = public_array(low), public_array(high)
     if np.any(lower > upper):
         raise RingRangeError(what="a lower bound above its upper bound")

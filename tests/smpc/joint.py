@@ -1,0 +1,30 @@
+"""Helpers of these tests: share known values, run, open, compare with numpy."""
+
+import numpy as np
+
+from smpc.operations.inputs import contribute
+from smpc.operations.reveal import reveal_to_all
+from smpc.sharing import Shared
+from smpc.simulator import simulate
+
+
+def split_input(session, values):
+    """Share values that the last party alone holds."""
+    values = np.asarray(values, np.int64)
+    own = values if session.rank == session.n_parties - 1 else np.zeros_like(values)
+    return contribute(session, own)
+
+
+def compute(operation, *inputs, n=3, **options):
+    """Run an operation on shares of the inputs; return what every party saw opened (one array, after checking that all agree)."""
+
+    def joint(session):
+        outcome = operation(session, *(split_input(session, values) for values in inputs))
+        if isinstance(outcome, Shared):
+            return reveal_to_all(session, outcome)
+        return [reveal_to_all(session, part) for part in outcome]
+
+    first, *others = simulate(joint, n, **options).values()
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+    return first
