@@ -21,7 +21,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.errors import InvalidCostError
-from privacy_accounting.rdp import INFINITE_UNITS, ORDERS, cost_units
+from privacy_accounting.rdp import INFINITE_UNITS, ORDERS, cost_units, own_delta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -70,6 +70,11 @@ def allowance_units(epsilon: Fraction, delta: Fraction, order: Fraction) -> int:
     return max(0, min(int(units.to_integral_value(decimal.ROUND_FLOOR)), INFINITE_UNITS - 1))
 
 
+def reserved(plan: Iterable[Event]) -> Fraction:
+    """Add up the own delta of planned events."""
+    return sum((own_delta(event) for event in plan), Fraction(0))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubBudget:
     """One filter: what may be spent on one kind of work, at one order.
@@ -95,11 +100,19 @@ class SubBudget:
             raise InvalidCostError(
                 what="sub_budget.share", reason="the share of a sub-budget lies above 0 and is at most 1"
             )
-        if not 0 < self.allowance <= allowance_units(self.epsilon, self.delta, self.order):
+        left = self.delta - self.reserved_delta
+        if not left > 0:
+            raise InvalidCostError(what="sub_budget.plan", reason="its thresholds need more than the whole delta")
+        if not 0 < self.allowance <= allowance_units(self.epsilon, left, self.order):
             raise InvalidCostError(
                 what="sub_budget.allowance",
                 reason="the allowance is not what (epsilon, delta) permits at this order",
             )
+
+    @property
+    def reserved_delta(self) -> Fraction:
+        """The part of delta that the plan's thresholds may spend for themselves; the filter has the rest."""
+        return reserved(self.plan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,9 +204,12 @@ def plan_sub_budget(
             what="sub_budget", reason="a sub-budget needs epsilon > 0, 0 < delta < 1 and a share from 0 to 1"
         )
     part_epsilon, part_delta = share * epsilon, share * delta
+    filtered = part_delta - reserved(plan)
+    if not filtered > 0:
+        raise InvalidCostError(what="plan", reason="its thresholds need more than the whole delta")
     best: tuple[int, Fraction, int] | None = None
     for order in sorted(grid):
-        allowance = allowance_units(part_epsilon, part_delta, order)
+        allowance = allowance_units(part_epsilon, filtered, order)
         fit = _fit(allowance, plan, order, relation)
         # Two mathematics libraries may differ in the last bit; nine digits decide, the lower order wins.
         rounded = _nine_digits(fit)

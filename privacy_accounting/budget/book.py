@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from privacy_accounting.budget.allowance import UNIT_BITS, PopulationBudget, SubBudget
 from privacy_accounting.errors import BudgetExceededError, InvalidCostError, LedgerRefusedError
 from privacy_accounting.events import Event, Gaussian, Relation
-from privacy_accounting.rdp import INFINITE_UNITS, cost_units
+from privacy_accounting.rdp import INFINITE_UNITS, cost_units, own_delta
 from privacy_accounting.rdp import epsilon as epsilon_of
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ class Spend:
     pure_units: int = INFINITE_UNITS
     events: tuple[Event, ...] = ()
 
+    @property
+    def own_delta(self) -> Fraction:
+        """What the events need of delta for themselves."""
+        return sum((own_delta(event) for event in self.events), Fraction(0))
+
 
 @dataclass(slots=True)
 class _Tally:
@@ -62,6 +67,7 @@ class _Tally:
 
     units: int = 0
     pure_units: int = 0
+    own_delta: Fraction = Fraction(0)
     purposes: Counter[str] = field(default_factory=Counter)
     analysts: Counter[str] = field(default_factory=Counter)
     events: Counter[tuple[str, str, Event]] = field(default_factory=Counter)
@@ -69,6 +75,7 @@ class _Tally:
     def add(self, spend: Spend, sign: int) -> None:
         self.units += sign * spend.units
         self.pure_units += sign * spend.pure_units
+        self.own_delta += sign * spend.own_delta
         self.purposes[spend.purpose] += sign * spend.units
         self.analysts[spend.analyst] += sign * spend.units
         for event in spend.events:

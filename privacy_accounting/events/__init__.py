@@ -4,7 +4,7 @@
     additive      noise added to a sum: gaussian, laplace, discrete_laplace, discrete_gaussian,
                   distributed_discrete_gaussian, skellam, tree
     guarantees    zcdp, pure, randomized_response, exponential, top_k, poisson_gaussian, poisson,
-                  without_replacement_gaussian, repeat_and_select
+                  without_replacement_gaussian, repeat_and_select, threshold
     codec         dictionaries and back
 
 The vocabulary may grow; an event never changes its meaning, and its dictionary never changes its form.
@@ -29,6 +29,7 @@ from privacy_accounting.events.guarantees import (
     Pure,
     RandomizedResponse,
     RepeatAndSelect,
+    Threshold,
     TopK,
     WithoutReplacementGaussian,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "Relation",
     "RepeatAndSelect",
     "Skellam",
+    "Threshold",
     "TopK",
     "Tree",
     "WithoutReplacementGaussian",

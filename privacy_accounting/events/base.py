@@ -84,7 +84,7 @@ class Event:
         """
         for declared in fields(self):
             what = f"{self.mechanism}.{declared.name}"
-            object.__setattr__(self, declared.name, _checked(getattr(self, declared.name), declared, what))
+            object.__setattr__(self, declared.name, checked(getattr(self, declared.name), declared, what))
         self._check_together()
 
     def _check_together(self) -> None:
@@ -100,7 +100,12 @@ class Event:
         return InvalidCostError(what=f"{self.mechanism}.{parameter}", reason=reason)
 
 
-def _checked(value: object, declared: Field[Any], what: str) -> object:
+def checked(value: object, declared: Field[Any], what: str) -> object:
+    """Return one parameter in its normal form.
+
+    Raises:
+        InvalidCostError: it is of another kind or out of range.
+    """
     kind = declared.metadata["kind"]
     if kind == "real":
         return _checked_real(value, declared, what)

@@ -3,7 +3,7 @@
 Promise:  ``event_from_dict(event_to_dict(e)) == e``; one event has one dictionary; unknown mechanisms,
           unknown and missing keys and JSON floats are refused, naming the place. No name found in data is
           imported.
-Not here: byte encoding (``ledger``), the price list (``pricing``).
+Not here: byte encoding (``ledger``), the calculator (``audit.price``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final
 from privacy_accounting.decimals import format_decimal, parse_decimal
 from privacy_accounting.errors import InvalidCostError
 from privacy_accounting.events import additive, guarantees
-from privacy_accounting.events.base import MAX_NESTING, MAX_STEP_COUNTS, Event
+from privacy_accounting.events.base import MAX_NESTING, MAX_STEP_COUNTS, Event, checked
 
 _CLASSES: Final[tuple[type[Event], ...]] = (
     additive.Gaussian,
@@ -36,9 +36,11 @@ _CLASSES: Final[tuple[type[Event], ...]] = (
     guarantees.Poisson,
     guarantees.WithoutReplacementGaussian,
     guarantees.RepeatAndSelect,
+    guarantees.Threshold,
 )
 MECHANISMS: Final[Mapping[str, type[Event]]] = MappingProxyType({cls.mechanism: cls for cls in _CLASSES})
 INFINITE_SHAPE: Final = "infinity"
+_SHOWN: Final = 40
 
 
 def event_to_dict(event: Event) -> dict[str, object]:
@@ -73,40 +75,83 @@ def event_from_dict(mapping: Mapping[str, object], *, where: str = "event") -> E
         The validated event.
 
     Raises:
-        InvalidCostError: whatever is wrong, naming its position.
+        InvalidCostError: the first thing that is wrong, naming its position.
     """
-    return _read(mapping, where, 0)
+    found: list[InvalidCostError] = []
+    event = _read(mapping, where, 0, found)
+    if event is None:
+        raise found[0]
+    return event
 
 
-def _read(mapping: object, where: str, depth: int) -> Event:
-    if not isinstance(mapping, Mapping):
-        raise InvalidCostError(what=where, reason="must be an object with a 'mechanism'")
-    if depth > MAX_NESTING:
-        raise InvalidCostError(what=where, reason=f"events are nested deeper than {MAX_NESTING}")
-    name = mapping.get("mechanism")
-    cls = MECHANISMS.get(name) if isinstance(name, str) else None
-    if cls is None:
-        raise InvalidCostError(what=f"{where}.mechanism", reason=f"must be one of {', '.join(MECHANISMS)}")
+def event_or_mistakes(mapping: object, *, where: str = "event") -> tuple[Event | None, list[InvalidCostError]]:
+    """Read an event, or list everything that is wrong with it.
+
+    Args:
+        mapping: as for ``event_from_dict``.
+        where: position for error messages.
+
+    Returns:
+        The event and no mistakes, or None and at least one.
+    """
+    found: list[InvalidCostError] = []
+    return _read(mapping, where, 0, found), found
+
+
+def _read(mapping: object, where: str, depth: int, found: list[InvalidCostError]) -> Event | None:
+    """Read one event; append what is wrong, None if anything is."""
+    before = len(found)
+    cls = _class_of(mapping, where, depth, found)
+    if cls is None or not isinstance(mapping, Mapping):
+        return None
     declared = {each.name: each for each in fields(cls)}
-    unknown = [str(key) for key in mapping if key != "mechanism" and key not in declared]
-    if unknown:
-        raise InvalidCostError(what=f"{where}.{unknown[0]}", reason=f"is not a parameter of {cls.mechanism}")
+    for key in mapping:
+        if key != "mechanism" and key not in declared:
+            shown = str(key)[:_SHOWN]
+            found.append(InvalidCostError(what=f"{where}.{shown}", reason=f"is no parameter of {cls.mechanism}"))
     given: dict[str, Any] = {}
     for key, each in declared.items():
         if key in mapping:
-            given[key] = _parsed(mapping[key], each, f"{where}.{key}", depth)
+            given[key] = _field(mapping[key], each, f"{where}.{key}", depth, found)
         elif each.default is MISSING:
-            raise InvalidCostError(what=f"{where}.{key}", reason=f"is missing ({cls.mechanism})")
+            found.append(InvalidCostError(what=f"{where}.{key}", reason=f"is missing ({cls.mechanism})"))
+    if len(found) > before:
+        return None
     try:
         return cls(**given)
     except InvalidCostError as error:
-        raise InvalidCostError(what=f"{where}: {error.what}", reason=error.reason) from error
+        found.append(InvalidCostError(what=f"{where}: {error.what}", reason=error.reason))
+        return None
 
 
-def _parsed(value: object, declared: Field[Any], where: str, depth: int) -> object:
+def _class_of(mapping: object, where: str, depth: int, found: list[InvalidCostError]) -> type[Event] | None:
+    if not isinstance(mapping, Mapping):
+        found.append(InvalidCostError(what=where, reason="must be an object with a 'mechanism'"))
+        return None
+    if depth > MAX_NESTING:
+        found.append(InvalidCostError(what=where, reason=f"events are nested deeper than {MAX_NESTING}"))
+        return None
+    name = mapping.get("mechanism")
+    cls = MECHANISMS.get(name) if isinstance(name, str) else None
+    if cls is None:
+        known = ", ".join(MECHANISMS)
+        found.append(InvalidCostError(what=f"{where}.mechanism", reason=f"must be one of {known}"))
+    return cls
+
+
+def _field(value: object, declared: Field[Any], where: str, depth: int, found: list[InvalidCostError]) -> object:
+    """Parse and check one parameter; None where a mistake was appended."""
+    if declared.metadata["kind"] == "event":
+        return _read(value, where, depth + 1, found)
+    try:
+        return checked(_parsed(value, declared, where), declared, where)
+    except InvalidCostError as error:
+        found.append(error)
+        return None
+
+
+def _parsed(value: object, declared: Field[Any], where: str) -> object:
     kind = declared.metadata["kind"]
-    if kind == "event":
-        return _read(value, where, depth + 1)
     if kind == "integer":
         return _integer(value, where)
     if kind == "step_counts":

@@ -176,3 +176,25 @@ class RepeatAndSelect(Event):
     inner: Event = event_field()
     mean: Fraction = real(at_least=1)
     shape: Fraction | None = shape_field()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold(Event):
+    """Noisy figures of keys that nobody declared; a key is shown only if its noisy figure passes a threshold.
+
+    A key that one unit alone brings in shows that unit; ``delta`` bounds the probability that any such key
+    passes, and is spent beside the budget's own (``calibration.key_threshold`` turns it into a threshold).
+
+    Attributes:
+        inner: the noisy figures, as if all keys were known.
+        delta: above 0 and below 1; of one use.
+    """
+
+    mechanism: ClassVar[str] = "threshold"
+
+    inner: Event = event_field()
+    delta: Fraction = real(above=0, at_most=1)
+
+    def _check_together(self) -> None:
+        if self.delta >= 1:
+            raise self._refuse("delta", "must be below 1")

@@ -24,7 +24,7 @@ from privacy_accounting.rdp.composition import (
     with_colluding,
 )
 from privacy_accounting.rdp.conversion import epsilons, log_deltas, rdp_allowance
-from privacy_accounting.rdp.curves import at_order, curve, pure_epsilon
+from privacy_accounting.rdp.curves import at_order, curve, own_delta, pure_epsilon
 from privacy_accounting.rdp.orders import ORDERS, order_floats
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "epsilons",
     "log_deltas",
     "order_floats",
+    "own_delta",
     "pure_epsilon",
     "pure_units",
     "rdp_allowance",

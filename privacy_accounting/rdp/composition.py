@@ -19,9 +19,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from privacy_accounting.errors import InvalidCostError
-from privacy_accounting.events import DistributedDiscreteGaussian, Event, Poisson, Relation, RepeatAndSelect
+from privacy_accounting.events import (
+    DistributedDiscreteGaussian,
+    Event,
+    Poisson,
+    Relation,
+    RepeatAndSelect,
+    Threshold,
+)
 from privacy_accounting.rdp.conversion import epsilons, log_delta
-from privacy_accounting.rdp.curves import at_order, curve, exact_pure_epsilon, float_above
+from privacy_accounting.rdp.curves import at_order, curve, exact_pure_epsilon, float_above, own_delta
 from privacy_accounting.rdp.orders import ORDERS, order_floats
 
 if TYPE_CHECKING:
@@ -99,7 +106,8 @@ def epsilon(events: Iterable[Event], delta: Fraction, relation: Relation) -> Eps
 
     Args:
         events: each with its count.
-        delta: 0 <= delta < 1; at 0 only the sum of pure epsilons counts.
+        delta: 0 <= delta < 1; at 0 only the sum of pure epsilons counts. What events need of it for
+            themselves (``own_delta``) is taken off first.
         relation: which datasets are neighbours.
 
     Returns:
@@ -110,7 +118,10 @@ def epsilon(events: Iterable[Event], delta: Fraction, relation: Relation) -> Eps
     """
     listed = list(events)
     log_delta(delta)
-    per_order = epsilons(total_curve(listed, relation), order_floats(), delta)
+    curve_sum, spent = total_curve(listed, relation), sum((own_delta(event) for event in listed), Fraction(0))
+    if spent > 0 and spent >= delta:
+        return EpsilonAt(epsilon=math.inf, order=None)
+    per_order = epsilons(curve_sum, order_floats(), delta - spent)
     best = int(np.argmin(per_order))
     pure = _pure_sum(listed, relation)
     if pure <= per_order[best]:
@@ -133,7 +144,7 @@ def with_colluding(event: Event, colluding: int) -> Event:
     """
     if isinstance(event, DistributedDiscreteGaussian):
         return replace(event, colluding=colluding)
-    if isinstance(event, Poisson | RepeatAndSelect):
+    if isinstance(event, Poisson | RepeatAndSelect | Threshold):
         return replace(event, inner=with_colluding(event.inner, colluding))
     return event
 

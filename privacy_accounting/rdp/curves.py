@@ -20,6 +20,7 @@ from privacy_accounting.errors import InvalidCostError
 from privacy_accounting.events import Event, Relation
 from privacy_accounting.rdp import additive, guarantees, selection, subsampled
 from privacy_accounting.rdp.orders import frozen, order_floats, order_positions
+from privacy_accounting.rdp.special import ROUND_UP
 from privacy_accounting.rdp.subsampled_gaussian import poisson_gaussian
 from privacy_accounting.rdp.without_replacement import without_replacement_gaussian
 
@@ -128,7 +129,21 @@ def require_relation(event: Event, relation: Relation) -> None:
                 what=event.mechanism, reason=f"has a price under {allowed} only, not {relation}"
             )
     if isinstance(event, ev.Poisson | ev.RepeatAndSelect):
+        if own_delta(event.inner) > 0:
+            raise InvalidCostError(what=event.mechanism, reason="has no price around a mechanism with its own delta")
         require_relation(event.inner, relation)
+    if isinstance(event, ev.Threshold):
+        require_relation(event.inner, relation)
+
+
+def own_delta(event: Event) -> Fraction:
+    """Add up the probability that an event fails outright, all its ``count`` uses; 0 for most mechanisms."""
+    inside = Fraction(0)
+    if isinstance(event, ev.Threshold):
+        inside = event.delta + own_delta(event.inner)
+    elif isinstance(event, ev.Poisson | ev.RepeatAndSelect):
+        inside = own_delta(event.inner)
+    return event.count * inside
 
 
 @lru_cache(maxsize=_CACHED_EVENTS)
@@ -198,6 +213,8 @@ def _other_formula(event: Event, orders: NDArray[np.float64], relation: Relation
             return without_replacement_gaussian(share, event.noise_multiplier**2, orders)
         case ev.RepeatAndSelect():
             return _selection(event, orders, relation)
+        case ev.Threshold():
+            return _threshold(event, orders, relation)
         case _:
             raise InvalidCostError(what=event.mechanism or type(event).__name__, reason="has no price")
 
@@ -209,6 +226,18 @@ def _poisson(event: ev.Poisson, orders: NDArray[np.float64], relation: Relation)
     return subsampled.poisson(
         event.sampling_rate, lambda wanted: _priced(inner, wanted, relation) * float(inner.count), orders
     )
+
+
+def _threshold(event: ev.Threshold, orders: NDArray[np.float64], relation: Relation) -> NDArray[np.float64]:
+    """Add ``-log(1 - delta)`` to the inner cost.
+
+    Let p <= delta be the probability that a key of the one unit passes. Seen from the dataset with the unit,
+    the mechanism differs from one that never shows such a key by p in total variation: that is the event's own
+    delta. Seen from the dataset without it, the other's density is (1 - p) times that of the mechanism that
+    never shows one, since noise is independent between keys: that adds ``-log(1 - p)`` to the divergence.
+    """
+    inner = _priced(event.inner, orders, relation) * float(event.inner.count)
+    return (inner - math.log1p(-float_above(event.delta))) * ROUND_UP
 
 
 def _selection(
