@@ -1,0 +1,112 @@
+"""The model and its step, in exact integers.
+
+Floor:    federation.training.descent. Pure; no float.
+Terms:    a parameter is an integer in units of ``2**-32``; so is the velocity of momentum.
+Promise:  the model after some rounds is a function of the task and of the opened sums alone, to the last bit
+          and on every machine: ``v = momentum v + sum step / divisor + l2 theta``, ``theta -= rate v``, each
+          rounded once to the grid (ties to even), theta kept within ``+-2**20``. So every site computes the
+          model for itself from what the key holder opened, and nobody has to send it. All of it acts on sums
+          that are paid for, so it costs nothing.
+Not here: gradients (``local``), how a sum comes about (``aggregation``).
+Source:   ours; rule P13 (the divisor is public).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from federation.errors import UpdateRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MODEL_BITS: Final = 32
+LARGEST_PARAMETER: Final = 1 << 20
+_ONE: Final = 1 << MODEL_BITS
+_LIMIT: Final = LARGEST_PARAMETER * _ONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What a step does with an opened sum.
+
+    Attributes:
+        width: number of parameters, the intercept last.
+        step: what one grid unit of the sum is worth.
+        divisor: public number of units.
+        learning_rate: of the task.
+        l2: of the task.
+        momentum: of the task.
+    """
+
+    width: int
+    step: Fraction
+    divisor: int
+    learning_rate: Fraction
+    l2: Fraction
+    momentum: Fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Descent:
+    """The model after some rounds.
+
+    Attributes:
+        rule: how it moves.
+        parameters: integers in units of ``2**-32``.
+        velocity: the same unit.
+        n_steps: rounds taken.
+    """
+
+    rule: Rule
+    parameters: tuple[int, ...]
+    velocity: tuple[int, ...]
+    n_steps: int = 0
+
+    @staticmethod
+    def start(rule: Rule) -> Descent:
+        """All zero: the objective has one minimum, and no seed is needed to find it."""
+        zero = (0,) * rule.width
+        return Descent(rule=rule, parameters=zero, velocity=zero)
+
+    def stepped(self, total: Sequence[int]) -> Descent:
+        """Take one step.
+
+        Args:
+            total: the opened sum, grid units, the first ``width`` of it.
+
+        Raises:
+            UpdateRejectedError: the sum is too short or holds something else than integers.
+        """
+        rule = self.rule
+        if len(total) < rule.width or any(
+            not isinstance(value, int) or isinstance(value, bool) for value in total
+        ):
+            raise UpdateRejectedError(
+                site="keyholder", reason="the opened sum is not a vector of integers of this model"
+            )
+        scale = rule.step / rule.divisor * _ONE
+        moved = []
+        for place, (theta, speed) in enumerate(zip(self.parameters, self.velocity, strict=True)):
+            penalty = rule.l2 * theta if place < rule.width - 1 else Fraction(0)
+            velocity = round(rule.momentum * speed + total[place] * scale + penalty)
+            moved.append((_within(theta - round(rule.learning_rate * velocity)), velocity))
+        return Descent(
+            rule=rule,
+            parameters=tuple(theta for theta, _ in moved),
+            velocity=tuple(velocity for _, velocity in moved),
+            n_steps=self.n_steps + 1,
+        )
+
+    def values(self) -> npt.NDArray[np.float64]:
+        """The parameters as floats: exact, since each has at most 53 bits."""
+        return np.array(self.parameters, dtype=np.float64) / _ONE
+
+
+def _within(value: int) -> int:
+    return max(-_LIMIT, min(_LIMIT, value))

@@ -1,0 +1,195 @@
+"""What an analyst asks to be trained.
+
+Floor:    federation.training.task. Pure but for ``load_task``, which reads one file.
+Terms:    a round is one pass over all rows of all sites: full batch. ``epsilon`` is for the whole run.
+Promise:  a task that exists is well-formed: every mistake is told at once, NaN and infinity are refused by
+          the parameter's name, and its ``question`` has no float: numbers are decimal strings.
+Not here: whether table, features and target exist (``plan``), the budget (the ledger).
+Source:   PRIVACY P13, P16.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from federation.config import Number
+from federation.errors import ConfigError
+from privacy_accounting.decimals import format_decimal
+from privacy_accounting.errors import InvalidCostError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KIND: Final = "train"
+MAX_ROUNDS: Final = 10_000
+MAX_FEATURES: Final = 1_000
+_LARGEST: Final = 10**9
+_SMALLEST: Final = Fraction(1, 10**12)
+
+
+def _bounded(value: Fraction) -> Fraction:
+    if abs(value) > _LARGEST or (value != 0 and abs(value) < _SMALLEST):
+        msg = "must be 0 or between 1e-12 and 1e9 in size"
+        raise ValueError(msg)
+    try:
+        format_decimal(value)
+    except InvalidCostError as error:
+        msg = "must have a decimal expansion that ends"
+        raise ValueError(msg) from error
+    return value
+
+
+def _plain_number(value: object) -> object:
+    # a number of another library (numpy) counts as what it denotes
+    return value.item() if hasattr(value, "item") and not isinstance(value, int | float) else value
+
+
+Exact = Annotated[Number, AfterValidator(_bounded)]
+Amount = Annotated[Exact, Field(gt=0), BeforeValidator(_plain_number)]
+Size = Annotated[Exact, Field(ge=0), BeforeValidator(_plain_number)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+
+
+class TrainingTask(BaseModel):
+    """One logistic regression over all sites.
+
+    Attributes:
+        table: of the consortium's schema.
+        features: its columns, in the order of the model.
+        target: a boolean column, or a categorical one with two values (the second is the positive class).
+        epsilon: price of the whole run, lost attempts included; None only with ``exact``.
+        exact: no noise, no clip: an exact disclosure of every round, where the sites' policies allow it.
+        rounds: most attempts that are charged; without losses each is one step.
+        learning_rate: of a step along the mean gradient.
+        clip_norm: L2 bound on what one privacy unit adds to a site's gradient; not used with ``exact``.
+        l2: strength of the penalty ``l2 / 2 |coef|^2`` on the mean loss; the intercept is free.
+        momentum: part of the last step that is kept, from 0 up to but not 1.
+        expected_units: public number by which the sum is divided; default: ``rows_max`` times the sites.
+        report_loss: one more number a round, the loss, paid out of the same epsilon.
+        purpose: as written to the ledger.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    table: str = Field(min_length=1, max_length=200)
+    features: tuple[str, ...] = Field(min_length=1, max_length=MAX_FEATURES)
+    target: str = Field(min_length=1, max_length=200)
+    epsilon: Amount | None = None
+    exact: Annotated[bool, Field(strict=True)] = False
+    rounds: Annotated[Count, Field(le=MAX_ROUNDS)] = 40
+    learning_rate: Amount = Fraction(4)
+    clip_norm: Amount = Fraction(1)
+    l2: Size = Fraction(0)
+    momentum: Annotated[Size, Field(lt=1)] = Fraction(0)
+    expected_units: Annotated[Count, Field(le=_LARGEST)] | None = None
+    report_loss: Annotated[bool, Field(strict=True)] = False
+    purpose: str = Field(default="research", min_length=1, max_length=200)
+
+    def __init__(self, **fields: Any) -> None:
+        """Check all fields together.
+
+        Raises:
+            ConfigError: with every mistake found.
+        """
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise ConfigError(mistakes=_sentences(error)) from error
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        mistakes = []
+        if len(set(self.features)) != len(self.features):
+            mistakes.append("features: names must differ")
+        if self.target in self.features:
+            mistakes.append(f"target: {self.target} is one of the features")
+        if self.exact == (self.epsilon is not None):
+            mistakes.append("epsilon: give either an epsilon or exact = true")
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self
+
+    @property
+    def mode(self) -> str:
+        """``private`` or ``exact``, as a request spells it."""
+        return "exact" if self.exact else "private"
+
+    def question(self) -> dict[str, Any]:
+        """The request's own part: strings, integers, booleans and lists; epsilon and mode stand beside it."""
+        return {
+            "clip_norm": format_decimal(self.clip_norm),
+            "expected_units": self.expected_units,
+            "features": list(self.features),
+            "l2": format_decimal(self.l2),
+            "learning_rate": format_decimal(self.learning_rate),
+            "momentum": format_decimal(self.momentum),
+            "report_loss": self.report_loss,
+            "rounds": self.rounds,
+            "table": self.table,
+            "target": self.target,
+        }
+
+
+def task_of(
+    question: Mapping[str, Any], *, mode: str, epsilon: Fraction | None, purpose: str
+) -> TrainingTask:
+    """Read a task back out of a request.
+
+    Args:
+        question: the request's ``question``.
+        mode: the request's mode.
+        epsilon: the request's epsilon.
+        purpose: the request's purpose.
+
+    Raises:
+        ConfigError: it is not what ``TrainingTask.question`` writes.
+    """
+    fields = dict(question)
+    if mode not in {"private", "exact"} or {"epsilon", "exact", "purpose"} & set(fields):
+        raise ConfigError(mistakes=["question: not a training task"])
+    task = TrainingTask(**fields, epsilon=epsilon, exact=mode == "exact", purpose=purpose)
+    if task.question() != dict(question):
+        raise ConfigError(mistakes=["question: not in canonical form"])
+    return task
+
+
+def load_task(path: Path) -> TrainingTask:
+    """Read a task file.
+
+    Args:
+        path: TOML; its keys are the fields of ``TrainingTask``.
+
+    Raises:
+        ConfigError: the file cannot be read, or with every mistake found in it.
+    """
+    try:
+        with path.open("rb") as stream:
+            document = tomllib.load(stream, parse_float=Decimal)
+    except OSError as error:
+        raise ConfigError(mistakes=[f"cannot read {path.name}: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(mistakes=[f"{path.name} is not TOML: {error}"]) from error
+    return TrainingTask(**document)
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    found = []
+    for item in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in item["loc"])
+        text = item["msg"].removeprefix("Value error, ")
+        found += [f"{where}: {text}"] if where else text.split("; ")
+    return found
