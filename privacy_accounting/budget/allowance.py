@@ -102,7 +102,7 @@ class SubBudget:
             )
         left = self.delta - self.reserved_delta
         if not left > 0:
-            raise InvalidCostError(what="sub_budget.plan", reason="its thresholds need more than the whole delta")
+            raise InvalidCostError(what="sub_budget.plan", reason="its thresholds need the whole delta")
         if not 0 < self.allowance <= allowance_units(self.epsilon, left, self.order):
             raise InvalidCostError(
                 what="sub_budget.allowance",

@@ -226,9 +226,11 @@ class Book:
         """
         if type(spend.units) is not int or not 0 < spend.units < INFINITE_UNITS:
             raise InvalidCostError(what="cost", reason="must be a positive, finite, whole number of units")
+        also = tuple(also)
         limits = self.limits(
             spend.population, spend.sub_budget, purpose=spend.purpose, analyst=spend.analyst, also=also
         )
+        self._check_own_delta(spend, also)
         tightest = min(limits, key=lambda limit: limit.remaining)
         if not spend.units <= tightest.remaining:
             raise BudgetExceededError(
@@ -240,6 +242,21 @@ class Book:
                 largest_epsilon=self.largest_epsilon(
                     spend.population, spend.sub_budget, purpose=spend.purpose, analyst=spend.analyst
                 ),
+            )
+
+    def _check_own_delta(self, spend: Spend, also: Iterable[Spend]) -> None:
+        """Thresholds spend a delta of their own, which the plan of the sub-budget must have set aside."""
+        wanted = spend.own_delta
+        if wanted == 0:
+            return
+        key = (spend.population, spend.sub_budget)
+        with self._lock:
+            tallies = [t for t in (self._tallies.get(key), self._held_tallies.get(key)) if t is not None]
+            gone = sum((tally.own_delta for tally in tallies), Fraction(0))
+        gone += sum((o.own_delta for o in also if (o.population, o.sub_budget) == key), Fraction(0))
+        if not gone + wanted <= self.sub_budget(*key).reserved_delta:
+            raise LedgerRefusedError(
+                reason=f"the plan of {spend.sub_budget} sets no delta aside for this threshold"
             )
 
     def remaining(

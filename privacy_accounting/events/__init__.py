@@ -20,7 +20,7 @@ from privacy_accounting.events.additive import (
     Tree,
 )
 from privacy_accounting.events.base import Event, Relation
-from privacy_accounting.events.codec import MECHANISMS, event_from_dict, event_to_dict
+from privacy_accounting.events.codec import MECHANISMS, event_from_dict, event_or_mistakes, event_to_dict
 from privacy_accounting.events.guarantees import (
     ZCDP,
     Exponential,
@@ -56,5 +56,6 @@ __all__ = [
     "Tree",
     "WithoutReplacementGaussian",
     "event_from_dict",
+    "event_or_mistakes",
     "event_to_dict",
 ]

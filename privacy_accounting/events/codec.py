@@ -84,7 +84,9 @@ def event_from_dict(mapping: Mapping[str, object], *, where: str = "event") -> E
     return event
 
 
-def event_or_mistakes(mapping: object, *, where: str = "event") -> tuple[Event | None, list[InvalidCostError]]:
+def event_or_mistakes(
+    mapping: object, *, where: str = "event"
+) -> tuple[Event | None, list[InvalidCostError]]:
     """Read an event, or list everything that is wrong with it.
 
     Args:
@@ -108,7 +110,9 @@ def _read(mapping: object, where: str, depth: int, found: list[InvalidCostError]
     for key in mapping:
         if key != "mechanism" and key not in declared:
             shown = str(key)[:_SHOWN]
-            found.append(InvalidCostError(what=f"{where}.{shown}", reason=f"is no parameter of {cls.mechanism}"))
+            found.append(
+                InvalidCostError(what=f"{where}.{shown}", reason=f"is no parameter of {cls.mechanism}")
+            )
     given: dict[str, Any] = {}
     for key, each in declared.items():
         if key in mapping:
@@ -139,7 +143,9 @@ def _class_of(mapping: object, where: str, depth: int, found: list[InvalidCostEr
     return cls
 
 
-def _field(value: object, declared: Field[Any], where: str, depth: int, found: list[InvalidCostError]) -> object:
+def _field(
+    value: object, declared: Field[Any], where: str, depth: int, found: list[InvalidCostError]
+) -> object:
     """Parse and check one parameter; None where a mistake was appended."""
     if declared.metadata["kind"] == "event":
         return _read(value, where, depth + 1, found)

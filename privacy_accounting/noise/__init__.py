@@ -4,6 +4,7 @@
     coins       coins of exact probability
     laplace     discrete_laplace
     gaussian    discrete_gaussian
+    vector      integer_noise, noise_share: a site's noise for a vector of figures
 
 Samplers are not constant in time: draw ahead of a request, never while somebody can measure. Noise is used
 once.
@@ -12,5 +13,14 @@ once.
 from privacy_accounting.noise.gaussian import discrete_gaussian
 from privacy_accounting.noise.laplace import discrete_laplace
 from privacy_accounting.noise.source import ByteSource, SystemSource
+from privacy_accounting.noise.vector import integer_noise, local_sigma2, noise_share
 
-__all__ = ["ByteSource", "SystemSource", "discrete_gaussian", "discrete_laplace"]
+__all__ = [
+    "ByteSource",
+    "SystemSource",
+    "discrete_gaussian",
+    "discrete_laplace",
+    "integer_noise",
+    "local_sigma2",
+    "noise_share",
+]

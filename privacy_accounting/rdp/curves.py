@@ -130,7 +130,9 @@ def require_relation(event: Event, relation: Relation) -> None:
             )
     if isinstance(event, ev.Poisson | ev.RepeatAndSelect):
         if own_delta(event.inner) > 0:
-            raise InvalidCostError(what=event.mechanism, reason="has no price around a mechanism with its own delta")
+            raise InvalidCostError(
+                what=event.mechanism, reason="has no price around a mechanism with a delta"
+            )
         require_relation(event.inner, relation)
     if isinstance(event, ev.Threshold):
         require_relation(event.inner, relation)
@@ -206,11 +208,17 @@ def _other_formula(event: Event, orders: NDArray[np.float64], relation: Relation
             return event.k * guarantees.exponential(event.epsilon, orders)
         case ev.PoissonGaussian():
             return poisson_gaussian(event.sampling_rate, event.noise_multiplier**2, orders)
-        case ev.Poisson():
-            return _poisson(event, orders, relation)
         case ev.WithoutReplacementGaussian():
             share = Fraction(event.sample, event.population)
             return without_replacement_gaussian(share, event.noise_multiplier**2, orders)
+        case _:
+            return _nested_formula(event, orders, relation)
+
+
+def _nested_formula(event: Event, orders: NDArray[np.float64], relation: Relation) -> NDArray[np.float64]:
+    match event:
+        case ev.Poisson():
+            return _poisson(event, orders, relation)
         case ev.RepeatAndSelect():
             return _selection(event, orders, relation)
         case ev.Threshold():
@@ -232,9 +240,9 @@ def _threshold(event: ev.Threshold, orders: NDArray[np.float64], relation: Relat
     """Add ``-log(1 - delta)`` to the inner cost.
 
     Let p <= delta be the probability that a key of the one unit passes. Seen from the dataset with the unit,
-    the mechanism differs from one that never shows such a key by p in total variation: that is the event's own
-    delta. Seen from the dataset without it, the other's density is (1 - p) times that of the mechanism that
-    never shows one, since noise is independent between keys: that adds ``-log(1 - p)`` to the divergence.
+    the mechanism differs from one that never shows such a key by p in total variation: that is the event's
+    own delta. Seen from the dataset without it, the other's density is (1 - p) times that of the mechanism that
+    never shows one, since noise is independent between keys: that adds ``-log(1 - p)`` to the cost.
     """
     inner = _priced(event.inner, orders, relation) * float(event.inner.count)
     return (inner - math.log1p(-float_above(event.delta))) * ROUND_UP
