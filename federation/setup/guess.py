@@ -1,0 +1,227 @@
+"""A first schema, guessed from one file, for a person to correct.
+
+Floor:    federation.setup.guess, above columns and create.
+Promise:  every guessed column says ``guessed = true``, so that nothing private is answered from it before a
+          person has looked (P20); no bound is a value of the data, all are widened to round numbers.
+          Every site's file is read once against the guess, and all that does not fit is told at once.
+Not here: guessing one column (``columns``), writing files (``create``).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+
+from analytics.errors import SchemaError, SchemaMismatchError
+from analytics.schema import Schema
+from analytics.sources import SourceSpec, open_source
+from analytics.sources.database import connect, load, shut
+from federation.config import NAME
+from federation.errors import ConfigError
+from federation.node.serve import KINDS
+from federation.setup.columns import Guess, guess_columns, plain_name, round_up
+from federation.setup.create import create_consortium
+from federation.setup.terms import SiteSetup, TableSetup, Terms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from federation.setup.folders import Folders
+
+EPSILON = "4"
+SHARES = {"query": "0.5", "mining": "0.25", "training": "0.25"}
+POLICY: Mapping[str, Any] = {"exact": False, "minimum_cell": 10, "exact_requests_per_analyst": 20}
+FEWEST_ROWS_MAX = 1_000
+ROOM = 10
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuessedTable:
+    """A table as it looks in one file.
+
+    Attributes:
+        view: one SELECT over ``source`` whose columns have plain names.
+        schema: TOML text of the ``[tables.NAME]`` section.
+        left_out: columns that stay outside the schema, each with the reason.
+    """
+
+    view: str
+    schema: str
+    left_out: Sequence[str]
+
+
+def init_consortium(folder: Path, *, sites: Mapping[str, Path], table: str = "patients") -> Folders:
+    """Make a consortium on this machine with a schema guessed from the first site's file.
+
+    Sees: all files; whoever runs it owns them.
+
+    Args:
+        folder: where; must not exist, or be empty.
+        sites: each site's CSV, Parquet or DuckDB file; ``FILE.duckdb#TABLE`` names the table in a database.
+        table: the table's name in SQL.
+
+    Returns:
+        Where everything lies.
+
+    Raises:
+        ConfigError: with every mistake; nothing is written then.
+    """
+    _check_names(sites, table)
+    specs = _specs(sites)
+    guess = guess_table(next(iter(specs.values())), table)
+    _check_fit(specs, guess, table)
+    terms = Terms(
+        name=plain_name(folder.resolve().name) or "consortium",
+        budgets={table: {"epsilon": EPSILON, **{name: {"share": share} for name, share in SHARES.items()}}},
+        schema=guess.schema,
+        colluding=1,
+    )
+    setups = {
+        name: SiteSetup(
+            tables={table: TableSetup(source=spec.path, view=guess.view, table=spec.relation or None)},
+            policy=POLICY,
+        )
+        for name, spec in specs.items()
+    }
+    return create_consortium(folder, terms=terms, sites=setups)
+
+
+def guess_table(spec: SourceSpec, table: str) -> GuessedTable:
+    """Guess a table from one file.
+
+    Sees: the site alone; names of categories and rounded bounds stand in the result.
+
+    Args:
+        spec: the file.
+        table: the table's name in SQL.
+
+    Returns:
+        View and schema.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds nothing to ask about.
+    """
+    connection = connect(1)
+    try:
+        load(connection, spec)
+        shut(connection)
+        n_rows, guesses = guess_columns(connection)
+    except SchemaMismatchError as error:
+        raise ConfigError(mistakes=[str(error)]) from error
+    finally:
+        connection.close()
+    names = Counter(guess.name for guess in guesses)
+    twice = sorted(name for name, count in names.items() if count > 1)
+    if twice:
+        raise ConfigError(
+            mistakes=[f"{spec.name}: two columns would both be called {name}" for name in twice]
+        )
+    if not any(guess.body for guess in guesses):
+        raise ConfigError(mistakes=[f"{spec.name}: no column could be guessed; write the schema by hand"])
+    return GuessedTable(
+        view=_view(guesses),
+        schema=_schema_text(table, guesses, n_rows),
+        left_out=tuple(f"{guess.source}: {guess.remark}" for guess in guesses if not guess.is_kept),
+    )
+
+
+def _check_names(sites: Mapping[str, Path], table: str) -> None:
+    mistakes = [
+        f"site name {name!r} must start with a letter and hold only a-z, 0-9, _ and -"
+        for name in sites
+        if not NAME.fullmatch(name)
+    ]
+    if plain_name(table) != table:
+        mistakes.append(f"table name {table!r} must start with a letter and hold only a-z, 0-9 and _")
+    if len(sites) < 2:  # noqa: PLR2004 - a joint question needs two
+        mistakes.append("a consortium needs at least two sites: give --site NAME=FILE for each")
+    if mistakes:
+        raise ConfigError(mistakes=mistakes)
+
+
+def _specs(sites: Mapping[str, Path]) -> dict[str, SourceSpec]:
+    specs: dict[str, SourceSpec] = {}
+    mistakes: list[str] = []
+    for name, given in sites.items():
+        file, _, relation = given.name.partition("#")
+        path = (given.parent / file).resolve()
+        kind = KINDS.get(path.suffix.lower())
+        if kind is None:
+            mistakes.append(
+                f"{name}: {given} is none of {', '.join(KINDS)}; export the table to one of these"
+            )
+            continue
+        try:
+            spec = SourceSpec(kind=kind, path=path, relation=relation)
+            spec.check_file()
+            specs[name] = spec
+        except SchemaMismatchError as error:
+            mistakes.append(f"{name}: {error}")
+    if mistakes:
+        raise ConfigError(mistakes=mistakes)
+    return specs
+
+
+def _check_fit(specs: Mapping[str, SourceSpec], guess: GuessedTable, table: str) -> None:
+    """Read every file against the guess, as its node will."""
+    try:
+        schema = Schema.from_dict(tomlkit.parse(guess.schema).unwrap())
+    except SchemaError as error:
+        raise ConfigError(mistakes=[f"guessed schema: {mistake}" for mistake in error.mistakes]) from error
+    mistakes: list[str] = []
+    for name, spec in specs.items():
+        viewed = SourceSpec(kind=spec.kind, path=spec.path, relation=spec.relation, view=guess.view)
+        try:
+            open_source(
+                viewed, schema.tables[table], site_key=secrets.token_bytes(KEY_BYTES), threads=1
+            ).close()
+        except SchemaMismatchError as error:
+            mistakes.append(f"{name}: {error}")
+    if mistakes:
+        raise ConfigError(mistakes=mistakes)
+
+
+def _view(guesses: Sequence[Guess]) -> str:
+    kept = [guess for guess in guesses if guess.is_kept]
+    lines = [
+        guess.quoted if guess.source == guess.name else f"{guess.quoted} AS {guess.name}" for guess in kept
+    ]
+    return "SELECT\n  " + ",\n  ".join(lines) + "\nFROM source"
+
+
+def _schema_text(table: str, guesses: Sequence[Guess], n_rows: int) -> str:
+    unit = next((guess for guess in guesses if guess.is_unit), None)
+    rows_max = max(FEWEST_ROWS_MAX, int(round_up(n_rows * ROOM)))
+    lines = [
+        "# What is public about the data, and nothing else. Everything below was guessed from one file: correct",
+        "# it, then remove guessed = true from each column that you have looked at; until then private questions",
+        "# on it are refused. Bounds come from medical knowledge, never from the data; a domain lists every value",
+        "# that may occur. To group by a column it needs a domain or bins = [...]; for exact answers it must",
+        "# stand in exact_dimensions.",
+        f"[tables.{table}]",
+        f'population = "{table}"         # whose patients these are; it owns the budget',
+    ]
+    if unit is None:
+        lines += [
+            'privacy_unit = "row"            # CHECK: right only if no person has two rows; else name the id',
+            "max_rows_per_unit = 1",
+        ]
+    else:
+        lines += [
+            f'privacy_unit = "{unit.name}"    # rows of one value are one person\'s',
+            f"max_rows_per_unit = {unit.rows_per_unit}           # further rows of one person do not count",
+        ]
+    lines += [
+        f"rows_max = {rows_max}                # per site; leave room to grow",
+        "exact_dimensions = []           # columns that exact WHERE and GROUP BY may use",
+        "",
+        f"[tables.{table}.columns]",
+    ]
+    lines += [guess.line() for guess in guesses]
+    return "\n".join(lines) + "\n"
