@@ -16,8 +16,8 @@ class Bell:
     def __init__(self) -> None:
         """Make the pair of sockets."""
         self._ring, self._ear = socket.socketpair()
-        self._ring.setblocking(False)  # noqa: FBT003 - the name of the method says what it is
-        self._ear.setblocking(False)  # noqa: FBT003
+        self._ring.settimeout(0)
+        self._ear.settimeout(0)
 
     def fileno(self) -> int:
         """Return the number to poll for reading."""

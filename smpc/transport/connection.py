@@ -1,9 +1,10 @@
 """One TLS connection to one known peer, owned by one thread, never blocking inside OpenSSL.
 
 Floor:    smpc.transport.connection.
-Terms:    a message is a payload of any length up to a limit; a frame of a session has a length known beforehand.
-Promise:  a closed or broken connection raises ``PartyLostError(name)``, bytes that do not fit ``PeerRejectedError``.
-          Only ``interrupt`` may be called by another thread than the owner.
+Terms:    a message is a payload of any length up to a limit; a frame of a session has a length known
+          beforehand.
+Promise:  a closed or broken connection raises ``PartyLostError(name)``, bytes that do not fit
+          ``PeerRejectedError``. Only ``interrupt`` may be called by another thread than the owner.
 Not here: how the peer became known (``endpoint``), several peers at once (``tls_mesh``).
 """
 
@@ -14,13 +15,15 @@ import select
 import socket
 import ssl
 import threading
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.deadline import Deadline, Watch
 from smpc.transport.frames import NO_SESSION, Expectation, FrameReader, Header, Kind, encode_header
 from smpc.transport.hello import Refusal, encode_refusal
-from smpc.transport.tls import PeerName
+
+if TYPE_CHECKING:
+    from smpc.transport.tls import PeerName
 
 SEND_S: Final = 30.0
 _ONE_WRITE_BYTES: Final = 1 << 14  # header and payload together in one TLS record up to here
@@ -57,7 +60,7 @@ class Connection:
         """Name the peer and the purpose only."""
         return f"Connection({self.peer.role} {self.peer.name}, {self.purpose or 'unnamed'})"
 
-    # -- messages --------------------------------------------------------------------------------------------------
+    # -- messages ----------------------------------------------------------------------------------
 
     def send_message(self, message: bytes, deadline_s: float = SEND_S) -> None:
         """Send one message whole.
@@ -86,13 +89,14 @@ class Connection:
         """
         return self.receive_frame(_MESSAGE_KINDS, Deadline(deadline_s, watch), limit=limit)[1]
 
-    # -- frames, whole ---------------------------------------------------------------------------------------------
+    # -- frames, whole -----------------------------------------------------------------------------
 
     def send_frame(self, kind: int, payload: bytes | memoryview, deadline: Deadline) -> None:
         """Send one frame and wait until the kernel has all of it.
 
         Raises:
-            PartyLostError: the peer is gone or the deadline passed (half a frame may be out: the connection is over).
+            PartyLostError: the peer is gone or the deadline passed (half a frame may be out: the connection
+            is over).
         """
         self.begin_send(kind, payload)
         try:
@@ -123,7 +127,7 @@ class Connection:
         poller.register(self._channel, event)
         poller.poll(deadline.poll_ms())
 
-    # -- frames, step by step (for a caller that serves several connections) ----------------------------------------
+    # -- frames, step by step (for a caller that serves several connections) -----------------------
 
     def bind(self, tag: bytes) -> None:
         """Begin (or, with ``NO_SESSION``, leave) a session: its tag, and both sequences at 0."""
@@ -231,7 +235,7 @@ class Connection:
             events |= self._receive_event
         return events
 
-    # -- state and end ---------------------------------------------------------------------------------------------
+    # -- state and end -----------------------------------------------------------------------------
 
     def fileno(self) -> int:
         """Return the socket's number, for ``poll``."""
@@ -257,6 +261,11 @@ class Connection:
         return self._reader is not None and self._reader.has_begun and not self._reader.is_open
 
     @property
+    def has_whole_frame(self) -> bool:
+        """Whether a frame that somebody expects is here and not taken."""
+        return self._reader is not None and self._reader.is_complete
+
+    @property
     def is_between_frames(self) -> bool:
         """Whether a frame could be sent now without cutting another in two."""
         return not self._is_closed and not self._outgoing
@@ -273,7 +282,7 @@ class Connection:
         self.close()
 
     def say_last(self, kind: int, payload: bytes) -> None:
-        """Try to send one last frame and end our direction; never waits, never raises for a peer that is gone."""
+        """Try to send one last frame and end our direction; never waits, nor raises for a peer gone."""
         if self.is_between_frames:
             with contextlib.suppress(PartyLostError, PeerRejectedError):
                 self.begin_send(kind, payload)

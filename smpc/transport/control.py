@@ -1,8 +1,8 @@
-"""Heartbeats: one control connection between every two nodes, so that a dead or frozen node is noticed while idle.
+"""Heartbeats: one control connection between every two nodes, so that a dead or frozen node is noticed.
 
 Floor:    smpc.transport.control.
-Promise:  a killed peer is lost at once (its end of the connection closes), a frozen one after ``silence_s`` without a
-          heartbeat; a peer that comes back is alive again. One thread owns each connection.
+Promise:  a killed peer is lost at once (its end of the connection closes), a frozen one after ``silence_s``
+          without a heartbeat; a peer that comes back is alive again. One thread owns each connection.
 Not here: what is done about a loss (``tls_mesh``).
 """
 
@@ -12,15 +12,18 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
-from smpc.transport.connection import Connection
 from smpc.transport.deadline import Deadline
-from smpc.transport.endpoint import Address, Endpoint
 from smpc.transport.frames import Kind
 from smpc.transport.liveness import Liveness
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from smpc.transport.connection import Connection
+    from smpc.transport.endpoint import Address, Endpoint
 
 LOG: Final = logging.getLogger(__name__)
 _FIRST_BACKOFF_S: Final = 0.05

@@ -1,9 +1,10 @@
 """The data plane of a node: sessions over leased TLS connections.
 
 Floor:    smpc.transport.data_plane.
-Terms:    the helper (the dealer) takes part with rank -1: it has a link to every party, and every party one to it.
-Promise:  one connection per pair and session, dialed by the lower name, used again after a clean end and closed after any
-          other; a session id is opened once here, whatever became of it.
+Terms:    the helper (the dealer) takes part with rank -1: it has a link to every party, and every party one
+          to it.
+Promise:  one connection per pair and session, dialed by the lower name, used again after a clean end and
+          closed after any other; a session id is opened once here, whatever became of it.
 Not here: the control connections whose heartbeats are read here (``control``).
 """
 
@@ -11,19 +12,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
-from smpc.transport.connection import Connection
-from smpc.transport.endpoint import Address, Endpoint
 from smpc.transport.hello import Lease
 from smpc.transport.link import Witness
-from smpc.transport.liveness import Liveness
-from smpc.transport.mesh import Mesh
 from smpc.transport.opening import Opening
 from smpc.transport.reception import MOST_PER_PEER, Reception
-from smpc.transport.tls_mesh import Seat, TlsMesh
+from smpc.transport.tls_mesh import Seat, TlsMesh, abort_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from smpc.transport.connection import Connection
+    from smpc.transport.endpoint import Address, Endpoint
+    from smpc.transport.liveness import Liveness
+    from smpc.transport.mesh import Mesh
 
 DEADLINE_S: Final = 30.0
 HOLD_S: Final = 30.0
@@ -99,7 +103,8 @@ class DataPlane:
 
         Raises:
             PartyLostError: a peer is dead, left, or has not joined in time.
-            PeerRejectedError: the id was opened here before, a peer refuses or is refused, or this node is stopping.
+            PeerRejectedError: the id was opened here before, a peer refuses or is refused, or this node is
+            stopping.
         """
         lease = Lease(
             session_id=session_id, request_hash=request_hash, configuration=self._endpoint.configuration
@@ -141,8 +146,9 @@ class DataPlane:
     def _join(self, seat: Seat, lease: Lease, deadline_s: float) -> TlsMesh:
         missing = self._liveness.wait_alive(seat.peers, min(self._settle_s, deadline_s))
         if missing is not None:
-            self._reception.over(lease.session_id)
-            raise PartyLostError(name=missing)
+            lost = PartyLostError(name=missing)
+            self._reception.over(lease.session_id, abort_of(lost, seat.members, seat.own))
+            raise lost
         witness = Witness(self._liveness, seat.peers)
         opening = Opening(
             self._endpoint,

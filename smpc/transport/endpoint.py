@@ -1,9 +1,9 @@
 """How two ends become a connection: TCP, TLS 1.3, identity, hello, each within one deadline.
 
 Floor:    smpc.transport.endpoint.
-Promise:  a connection leaves this file only when both ends have checked certificate, name, role, fingerprint, protocol
-          version, purpose and configuration of each other, and both have said so: under TLS 1.3 the dialing end's
-          handshake succeeds before the listening end has looked at its certificate.
+Promise:  a connection leaves this file only when both ends have checked certificate, name, role, fingerprint,
+          protocol version, purpose and configuration of each other, and both have said so: under TLS 1.3 the
+          dialing end's handshake succeeds before the listening end has looked at its certificate.
 Not here: many callers at once (``listener``), what is sent afterwards (``connection``).
 Source:   RFC 8446 section 4.4.2 and appendix E.1.2 (when the client's authentication is known).
 """
@@ -16,9 +16,7 @@ import os
 import select
 import socket
 import ssl
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.connection import Connection
@@ -44,6 +42,10 @@ from smpc.transport.tls import (
     server_context,
     tune_socket,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 Address = tuple[str, int]
 DIAL_S: Final = 10.0
@@ -138,15 +140,18 @@ class Endpoint:
             connection.send_frame(Kind.HELLO, encode_hello(mine), deadline)
             kinds = frozenset({int(Kind.WELCOME), int(Kind.REFUSAL)})
             header, payload = connection.receive_frame(kinds, deadline, limit=HELLO_LIMIT)
-            if header.kind == Kind.REFUSAL:
-                raise PeerRejectedError(reason=f"it refuses: {REFUSAL_TEXT[decode_refusal(payload)]}")
-            refusal = self._objection(decode_hello(payload), peer)
-            if refusal is not None:
-                raise PeerRejectedError(reason=REFUSAL_TEXT[refusal])
+            self._check_answer(header.kind, payload, peer)
         except BaseException:
             channel.close()
             raise
         return connection
+
+    def _check_answer(self, kind: int, payload: bytes, peer: str) -> None:
+        if kind == Kind.REFUSAL:
+            raise PeerRejectedError(reason=f"it refuses: {REFUSAL_TEXT[decode_refusal(payload)]}")
+        refusal = self._objection(decode_hello(payload), peer)
+        if refusal is not None:
+            raise PeerRejectedError(reason=REFUSAL_TEXT[refusal])
 
     def accept(
         self, channel: socket.socket, callers: Mapping[str, frozenset[str]], watch: Watch | None = None
@@ -159,7 +164,8 @@ class Endpoint:
             watch: asked at least every 50 ms; may raise to end the attempt.
 
         Raises:
-            PeerRejectedError: anything but a caller of the roster with a fitting hello, within ``handshake_s``.
+            PeerRejectedError: anything but a caller of the roster with a fitting hello, within
+            ``handshake_s``.
         """
         deadline = Deadline(self.handshake_s, watch)
         try:

@@ -1,12 +1,14 @@
 """The wire format: a fixed header of 32 bytes before every payload, and a reader that trusts no byte of it.
 
 Floor:    smpc.transport.frames. Pure: no socket, no clock.
-Terms:    a frame is one header and its payload; the tag is the first 8 bytes of a digest of the session's id (zeros
-          outside a session); the sequence counts the frames of one direction of one connection from 0, and starts
-          again with each lease.
-Promise:  whatever the bytes are, the reader accepts a frame that it was told to expect or raises ``PeerRejectedError``,
-          before memory is taken for the payload; cut into pieces or whole, the bytes give the same outcome.
-Not here: what the payloads of greetings mean (``hello``), sockets (``connection``). All bytes: docs/wire-format.md.
+Terms:    a frame is one header and its payload; the tag is the first 8 bytes of a digest of the session's id
+          (zeros outside a session); the sequence counts the frames of one direction of one connection from 0,
+          and starts again with each lease.
+Promise:  whatever the bytes are, the reader accepts a frame that it was told to expect or raises
+          ``PeerRejectedError``, before memory is taken for the payload; cut into pieces or whole, the bytes
+          give the same outcome.
+Not here: what the payloads of greetings mean (``hello``), sockets (``connection``). All bytes:
+          docs/wire-format.md.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ ABORT_BYTES: Final = 64
 
 
 class Kind(IntEnum):
-    """Kinds of the transport itself; everything up to ``LARGEST_OPERATION`` belongs to the operations of a session."""
+    """Kinds of the transport itself; up to ``LARGEST_OPERATION`` they belong to a session's operations."""
 
     HELLO = 0x8001
     WELCOME = 0x8002
@@ -76,7 +78,7 @@ class Header:
 
 
 def session_tag(session_id: bytes) -> bytes:
-    """Return the 8 bytes that name a session in its frames: the start of ``SHA-256("crossward/frames/1" + id)``."""
+    """Return the 8 bytes that name a session: the start of ``SHA-256("crossward/frames/1" + id)``."""
     return hashlib.sha256(b"crossward/frames/1" + session_id).digest()[:TAG_BYTES]
 
 
@@ -151,9 +153,9 @@ class Expectation:
 class FrameReader:
     """Collects the bytes of one frame, however they are cut.
 
-    Use ``space`` and ``advance`` with ``recv_into``, or ``feed`` with bytes at hand. Never takes more bytes than the
-    frame has, and takes no memory for a payload before its header was checked. A reader that was made without an
-    expectation reads a header and holds it until ``expect`` says what it should be.
+    Use ``space`` and ``advance`` with ``recv_into``, or ``feed`` with bytes at hand. Never takes more bytes
+    than the frame has, and takes no memory for a payload before its header was checked. A reader that was
+    made without an expectation reads a header and holds it until ``expect`` says what it should be.
     """
 
     __slots__ = ("_buffer", "_expectation", "_filled", "_view", "header", "held")

@@ -1,4 +1,4 @@
-"""What two ends say before the first message: hello, refusal, lease, abort; strict bytes with one reading each.
+"""What two ends say before the first message: hello, refusal, lease, abort; strict bytes, one reading.
 
 Floor:    smpc.transport.hello. Pure: no socket, no clock.
 Promise:  ``decode_x(encode_x(value)) == value``; any other bytes raise ``PeerRejectedError``.
@@ -130,7 +130,7 @@ def decode_hello(data: bytes) -> Hello:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """What binds a data connection to one session: three digests of 32 bytes that both ends must hold alike."""
+    """What binds a data connection to one session: three digests of 32 bytes, equal at both ends."""
 
     session_id: bytes
     request_hash: bytes

@@ -2,20 +2,24 @@
 
 Floor:    smpc.transport.link.
 Terms:    the first word of a link is the answer to our lease; its last word is an END or an ABORT.
-Promise:  an ABORT is heard even when no frame of that peer is waited for; only a member of the session can be blamed.
+Promise:  an ABORT is heard even when no frame of that peer is waited for; only a member of the session can be
+          blamed.
 Not here: waiting for several links at once (``tls_mesh``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError, SmpcError
-from smpc.transport.connection import Connection
 from smpc.transport.frames import Kind
 from smpc.transport.hello import REFUSAL_TEXT, decode_abort, decode_refusal
-from smpc.transport.liveness import Liveness
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from smpc.transport.connection import Connection
+    from smpc.transport.liveness import Liveness
 
 _LAST_WORDS: Final = frozenset({int(Kind.ABORT), int(Kind.END)})
 _ANSWERS: Final = frozenset({int(Kind.LEASED), int(Kind.REFUSAL), int(Kind.ABORT)})
@@ -25,7 +29,7 @@ GRACE_S: Final = 0.3
 
 
 class PeerLeftError(SmpcError):
-    """A peer said itself who is at fault, or that it is done; ``Witness`` makes a ``PartyLostError`` of it."""
+    """A peer said who is at fault, or that it is done; ``Witness`` makes a ``PartyLostError`` of it."""
 
     def __init__(self, *, name: str) -> None:
         """Name who is at fault."""
@@ -47,7 +51,7 @@ class Link:
     __slots__ = ("_is_expecting", "_members", "connection", "has_ended", "is_dialed", "is_leased", "name")
 
     def __init__(self, connection: Connection, members: Collection[str], *, is_dialed: bool) -> None:
-        """Begin; an accepted connection was leased by the peer, a dialed one waits for the answer to our lease."""
+        """Begin; the peer leased an accepted connection, a dialed one waits for its answer to our lease."""
         self.name = connection.peer.name
         self.connection = connection
         self.is_dialed = is_dialed
@@ -83,15 +87,6 @@ class Link:
         """Whether the peer owes a frame or its answer to our lease, or has not taken all of ours."""
         return self._is_expecting or not self.is_leased or not self.connection.is_between_frames
 
-    @property
-    def is_clean(self) -> bool:
-        """Whether the connection could serve another session after END both ways."""
-        return self.is_leased and not self._is_expecting and not self._holds and self.connection.is_between_frames
-
-    @property
-    def _holds(self) -> bool:
-        return self.connection.has_begun_frame or self.connection.held_kind is not None
-
     def pump(self, *, can_read: bool = True) -> bytes | None:
         """Send and receive what goes now; return the payload owed when it is complete.
 
@@ -106,7 +101,9 @@ class Link:
         ):
             return None
         if self._is_expecting:
-            return self._take()
+            payload = self._take()
+            self.peek()
+            return payload
         if not self.is_leased:
             self._take_answer()
             return None
@@ -114,14 +111,15 @@ class Link:
             if self.connection.held_kind not in _LAST_WORDS:
                 return None  # a frame of an operation that has not begun here
             self.connection.begin_receive(_LAST_WORDS, length=0)
-            if not self.connection.pump_receive():
-                return None
-        self._hear(*self._frame())
+            self.connection.pump_receive()
+        if self.connection.has_whole_frame:
+            self._hear(*self._frame())
         return None
 
     def last_words(self) -> str | None:
         """Return whom an ABORT blames that came before the connection broke; None when there is none."""
         try:
+            self.peek()
             while not self.has_ended and self.connection.pump_receive():
                 if self.connection.held_kind is not None:
                     self.connection.begin_receive(_LAST_WORDS, length=0)
@@ -170,10 +168,10 @@ class Link:
 
 
 class Witness:
-    """Says who is at fault when a link of a session breaks, as the peers' last words and the heartbeats tell."""
+    """Says who is at fault when a link breaks, as the peers' last words and the heartbeats tell."""
 
     def __init__(self, liveness: Liveness, peers: Collection[str]) -> None:
-        """Note the present epochs: a peer that is lost from now on is lost for this session, even if it comes back."""
+        """Note the present epochs: a peer lost from now on is lost for this session, even if it comes back."""
         self._liveness = liveness
         self._epochs = liveness.epochs(peers)
 

@@ -1,8 +1,8 @@
 """One port, one greeting, then the handler of the caller's purpose; a bad caller costs a log line.
 
 Floor:    smpc.transport.listener.
-Promise:  whatever a caller does (wrong certificate, name, role or configuration, garbage, silence, oversized frames), the
-          listener lives on and answers others; ``stop`` leaves no thread and no socket.
+Promise:  whatever a caller does (wrong certificate, name, role or configuration, garbage, silence, oversized
+          frames), the listener lives on and answers others; ``stop`` leaves no thread and no socket.
 Not here: what a caller must show (``endpoint``), what handlers do.
 """
 
@@ -14,7 +14,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Self
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.connection import Connection
@@ -47,8 +47,8 @@ class Listener:
         Args:
             endpoint: own identity and whom it trusts.
             address: host and port to bind; port 0 lets the kernel choose.
-            handlers: purpose -> function that owns the connection while it runs. The connection is closed when it
-                returns, unless it called ``connection.hand_over()``.
+            handlers: purpose -> function that owns the connection while it runs. The connection is closed
+                when it returns, unless it called ``connection.hand_over()``.
             callers: purpose -> roles that may call for it.
             max_strangers: greetings under way at once; more callers wait in the kernel's queue.
         """
@@ -61,7 +61,7 @@ class Listener:
         self._threads: set[threading.Thread] = set()
         self._served: set[Connection] = set()
         self._socket = socket.create_server(address, backlog=128)
-        self._socket.setblocking(False)
+        self._socket.settimeout(0)
         self.address: Address = self._socket.getsockname()[:2]
         self._acceptor = threading.Thread(
             target=self._accept_all, name=f"{endpoint.name}-listener", daemon=True
@@ -69,7 +69,7 @@ class Listener:
         self._acceptor.start()
 
     def stop(self) -> None:
-        """Stop accepting, interrupt every connection still in a handler, wait for all threads; may be called twice."""
+        """Stop accepting, interrupt every connection in a handler, wait for all threads; callable twice."""
         self._stopping.set()
         self._acceptor.join(_JOIN_S)
         with self._lock:
@@ -138,7 +138,7 @@ class Listener:
         if self._stopping.is_set():
             raise PeerRejectedError(reason="this node is stopping")
 
-    def __enter__(self) -> Listener:
+    def __enter__(self) -> Self:
         """Return itself; already accepting."""
         return self
 

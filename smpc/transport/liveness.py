@@ -1,8 +1,8 @@
 """Who of the others is alive, as the heartbeats say.
 
 Floor:    smpc.transport.liveness. No socket.
-Terms:    an epoch counts a party's losses; a session that began in one epoch is over in the next, even if the party has
-          come back in between.
+Terms:    an epoch counts a party's losses; a session that began in one epoch is over in the next, even if the
+          party has come back in between.
 Promise:  waiting here ends at once when what is waited for has happened.
 Not here: the heartbeats (``control``).
 """
@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from smpc.errors import PartyLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NEVER_SEEN = "not yet connected"
 
@@ -94,8 +97,8 @@ class Liveness:
     def blame(self, epochs: dict[str, int], name: str, grace_s: float) -> PartyLostError:
         """Return the error for a broken connection to ``name``, naming the party at fault.
 
-        A survivor that gave up a moment earlier closes its connections too; so the heartbeats are given ``grace_s`` to
-        say who is really lost. After a kill they know at once.
+        A survivor that gave up a moment earlier closes its connections too; so the heartbeats are given
+        ``grace_s`` to say who is really lost. After a kill they know at once.
         """
         return PartyLostError(name=self.wait_lost(epochs, grace_s) or name)
 

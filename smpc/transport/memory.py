@@ -1,9 +1,11 @@
 """Meshes between threads of one process: the same frames and checks as over TLS, with queues for sockets.
 
 Floor:    smpc.transport.memory.
-Terms:    an inbox is the one queue on which a party hears all others; a farewell says that a party left, and by whose fault.
-Promise:  a party that closes with an error, or is silent until the deadline, makes every exchange that waits for it raise
-          ``PartyLostError`` with the name of who failed first; frames are checked for kind, sequence and exact length.
+Terms:    an inbox is the one queue on which a party hears all others; a farewell says that a party left, and
+          by whose fault.
+Promise:  a party that closes with an error, or is silent until the deadline, makes every exchange that waits
+          for it raise ``PartyLostError`` with the name of who failed first; frames are checked for kind,
+          sequence and exact length.
 Not here: certificates and heartbeats (``tls``, ``liveness``); a thread cannot be cut off without a word.
 """
 
@@ -12,14 +14,16 @@ from __future__ import annotations
 import queue
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.frames import NO_SESSION, Expectation, Header
 from smpc.transport.hello import check_name
 from smpc.transport.mesh import Counters, Mesh, culprit_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 DEADLINE_S: Final = 30.0
 

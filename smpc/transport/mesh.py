@@ -1,7 +1,8 @@
 """The one primitive of a session: every party exchanges one frame with each named peer.
 
 Floor:    smpc.transport.mesh.
-Terms:    a mesh is one party's end of all channels of a session; ranks are the order of ``names``, the same everywhere.
+Terms:    a mesh is one party's end of all channels of a session; ranks are the order of ``names``, the same
+          everywhere.
 Promise:  rounds, messages and payload bytes are counted here and nowhere else, whatever the channel.
 Not here: channels (``memory``, ``tls_mesh``).
 """
@@ -9,15 +10,18 @@ Not here: channels (``memory``, ``tls_mesh``).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from smpc.errors import PartyLostError, PeerRejectedError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 
 class Step(IntEnum):
-    """What an exchange is for; the ``kind`` of its frames. Numbers are part of the wire format and only grow."""
+    """What an exchange is for; the ``kind`` of its frames. Numbers are wire format and only grow."""
 
     KEYS = 1
     MATERIAL = 2
@@ -101,6 +105,6 @@ class Mesh(ABC):
     def close(self, error: BaseException | None = None) -> None:
         """Leave the session; may be called twice, and by any thread.
 
-        With an error, the other parties' exchanges raise ``PartyLostError`` with the name that the error carries, or
-        this party's.
+        With an error, the other parties' exchanges raise ``PartyLostError`` with the name that the error
+        carries, or this party's.
         """

@@ -1,24 +1,29 @@
 """How the parties of a session come together: the lower name leases a connection, the higher one claims it.
 
 Floor:    smpc.transport.opening.
-Promise:  links are complete only when every peer has joined the same session with the same request; while waiting for one
-          peer, the words of the others and the heartbeats are heard. Whoever gives up says whose fault it is.
+Promise:  links are complete only when every peer has joined the same session with the same request; while
+          waiting for one peer, the words of the others and the heartbeats are heard. Whoever gives up says
+          whose fault it is.
 Not here: which connections there are (``reception``), what is sent afterwards (``tls_mesh``).
 """
 
 from __future__ import annotations
 
 import select
-from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from smpc.errors import PartyLostError, PeerRejectedError
+from smpc.errors import PeerRejectedError
 from smpc.transport.deadline import Deadline
 from smpc.transport.endpoint import DIAL_S, Address, Endpoint
 from smpc.transport.frames import NO_SESSION, Kind, session_tag
 from smpc.transport.hello import REFUSAL_TEXT, Lease, Refusal, encode_lease, encode_refusal
 from smpc.transport.link import Link, Witness
-from smpc.transport.reception import Reception
 from smpc.transport.tls_mesh import Seat, abort_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from smpc.transport.reception import Reception
 
 
 class Opening:
@@ -106,12 +111,12 @@ class Opening:
 
     def _await_answers(self, deadline: Deadline) -> None:
         while True:
-            waiting = [link for link in self._links.values() if not link.is_leased or link.is_busy]
+            waiting = [link for link in self._links.values() if link.is_busy]
             try:
                 timeout_ms = deadline.poll_ms()
             except TimeoutError as error:
                 raise self._witness.late(waiting[0].name if waiting else self._seat.peers[0]) from error
-            waiting = [link for link in waiting if not link.is_leased or link.is_busy]
+            waiting = [link for link in waiting if link.is_busy]
             if not waiting:
                 return
             poller = select.poll()

@@ -1,11 +1,12 @@
 """Where data connections are between sessions: idle, waiting for a lease, ending, parting.
 
-Floor:    smpc.transport.reception. One thread looks after every connection kept here; a lock hands them in and out.
-Terms:    a lease says which session a connection is for; it is held while its session has not been opened here yet. A
-          dialed connection waits to be taken, an accepted one for a lease.
-Promise:  a lease of another configuration, for a session that is over here, or a second one for the same session is
-          refused at once; one that nobody claims within ``hold_s`` is refused then. A connection serves another session
-          only after END both ways; whatever else happens on it, it is closed.
+Floor:    smpc.transport.reception. One thread looks after every connection kept here; a lock hands them in
+          and out.
+Terms:    a lease says which session a connection is for; it is held while its session has not been opened
+          here yet. A dialed connection waits to be taken, an accepted one for a lease.
+Promise:  a lease of another configuration, for a session that is over here, or a second one for the same
+          session is refused at once; one that nobody claims within ``hold_s`` is refused then. A connection
+          serves another session only after END both ways; whatever else happens on it, it is closed.
 Not here: how sessions are opened (``opening``), what happens inside one (``tls_mesh``).
 """
 
@@ -16,24 +17,27 @@ import select
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.bell import Bell
-from smpc.transport.connection import Connection
 from smpc.transport.deadline import SLICE_S, Deadline
 from smpc.transport.frames import NO_SESSION, Kind, session_tag
 from smpc.transport.hello import LEASE_BYTES, Lease, Refusal, decode_lease, encode_refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from smpc.transport.connection import Connection
 
 LOG: Final = logging.getLogger(__name__)
 END_S: Final = 300.0
 PART_S: Final = 1.0
 MOST_PER_PEER: Final = 64
 _LEASE: Final = frozenset({int(Kind.LEASE)})
-_END: Final = frozenset({int(Kind.END)})
+_LAST_WORDS: Final = frozenset({int(Kind.END), int(Kind.ABORT)})
 _REMEMBERED: Final = 1 << 16
 _SWEEP_MS: Final = 250
 _JOIN_S: Final = 10.0
@@ -60,7 +64,7 @@ class _Guest:
 
 
 class Reception:
-    """Keeps connections between sessions, reads their leases, and hands them to the sessions that claim them."""
+    """Keeps connections between sessions, reads their leases, hands them to the sessions that claim them."""
 
     def __init__(
         self, name: str, configuration: bytes, hold_s: float, *, most_per_peer: int = MOST_PER_PEER
@@ -71,7 +75,8 @@ class Reception:
             name: own name, for threads and log lines.
             configuration: own configuration hash, 32 bytes; a lease must carry the same.
             hold_s: how long a lease may wait for its session to be opened here (s).
-            most_per_peer: connections of one peer that may wait here on each side; beyond, the oldest is closed.
+            most_per_peer: connections of one peer that may wait here on each side; beyond, the oldest is
+                closed.
         """
         self._name = name
         self._configuration = configuration
@@ -85,7 +90,7 @@ class Reception:
         self._thread = threading.Thread(target=self._run, name=f"{name}-reception", daemon=True)
         self._thread.start()
 
-    # -- connections in and out ------------------------------------------------------------------------------------
+    # -- connections in and out --------------------------------------------------------------------
 
     def adopt(self, connection: Connection) -> None:
         """Take an accepted connection that is outside any session."""
@@ -93,7 +98,7 @@ class Reception:
         self._keep(_Guest(connection=connection, is_dialed=False, stage=Stage.WAITING))
 
     def end(self, connection: Connection, *, is_dialed: bool, has_heard_end: bool) -> None:
-        """Take a connection whose session ended cleanly here: say END, hear the peer's, keep it for the next."""
+        """Take a connection whose session ended cleanly here: say END, hear the peer's, keep it."""
         try:
             connection.begin_send(Kind.END, b"")
             connection.pump_send()
@@ -140,7 +145,7 @@ class Reception:
                     claimed.add(peer)
                     return guest.connection, guest.lease
 
-    # -- sessions --------------------------------------------------------------------------------------------------
+    # -- sessions ----------------------------------------------------------------------------------
 
     def begin(self, session_id: bytes) -> None:
         """Note that a session is being opened here.
@@ -157,7 +162,7 @@ class Reception:
                 del self._sessions[oldest]
 
     def over(self, session_id: bytes, abort: bytes | None = None) -> None:
-        """Note that a session is over here; leases still held for it are refused, or answered with an ABORT."""
+        """Note that a session is over here; leases held for it are refused, or answered with an ABORT."""
         with self._changed:
             self._sessions[session_id] = None
             for guest in list(self._guests.values()):
@@ -198,7 +203,7 @@ class Reception:
         with self._changed:
             return tuple((guest.connection.peer.name, guest.stage) for guest in self._guests.values())
 
-    # -- the thread ------------------------------------------------------------------------------------------------
+    # -- the thread --------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while True:
@@ -258,7 +263,8 @@ class Reception:
 
     def _read_lease(self, guest: _Guest) -> bool:
         connection = guest.connection
-        connection.begin_receive(_LEASE, length=LEASE_BYTES)
+        if not connection.has_begun_frame:
+            connection.begin_receive(_LEASE, length=LEASE_BYTES)
         if not connection.pump_receive():
             return False
         lease = decode_lease(connection.take_frame()[1])
@@ -283,9 +289,11 @@ class Reception:
         connection = guest.connection
         is_sent = connection.pump_send()
         if not guest.has_heard_end:
-            connection.begin_receive(_END, length=0)
+            if not connection.has_begun_frame:
+                connection.begin_receive(_LAST_WORDS, length=0)
             if connection.pump_receive():
-                connection.take_frame()
+                if connection.take_frame()[0].kind == Kind.ABORT:
+                    raise PartyLostError(name=connection.peer.name)
                 guest.has_heard_end = True
         if not (is_sent and guest.has_heard_end):
             return False
@@ -294,7 +302,7 @@ class Reception:
         self._limit(connection.peer.name, guest.stage)
         return True
 
-    # -- under the lock --------------------------------------------------------------------------------------------
+    # -- under the lock ----------------------------------------------------------------------------
 
     def _keep(self, guest: _Guest) -> None:
         with self._changed:

@@ -1,9 +1,11 @@
 """Mutual TLS 1.3 and the one identity check of the house, the same at both ends.
 
 Floor:    smpc.transport.tls.
-Terms:    the roster says which name has which role and certificate; it comes from the consortium's configuration.
-Promise:  nobody passes without a certificate of the consortium's authority whose name, role and SHA-256 fingerprint are
-          those of the roster. Host names play no part: OpenSSL's check of them is off, ours is stricter.
+Terms:    the roster says which name has which role and certificate; it comes from the consortium's
+          configuration.
+Promise:  nobody passes without a certificate of the consortium's authority whose name, role and SHA-256
+          fingerprint are those of the roster. Host names play no part: OpenSSL's check of them is off, ours
+          is stricter.
 Not here: who issues certificates (``federation.identity``), the first words on a channel (``endpoint``).
 Source:   RFC 8446 (TLS 1.3), RFC 5280 section 4.2.1.6 (subjectAltName).
 """
@@ -14,15 +16,17 @@ import hashlib
 import re
 import socket
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 
 from smpc.errors import PeerRejectedError
 from smpc.transport.hello import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 ROLES: Final = ("site", "dealer", "aggregator", "keyholder", "analyst", "auditor")
 _URN: Final = re.compile(r"urn:crossward:([a-z]+):([a-z0-9_-]+)", re.ASCII)
@@ -100,14 +104,15 @@ def check_peer(peer: PeerName, trust: Trust, *, expected: str | None = None) -> 
 
 
 def client_context(trust: Trust, identity_file: Path) -> ssl.SSLContext:
-    """Return a TLS 1.3-only context for the dialing end; ``identity_file`` is one PEM with certificate and key."""
+    """Return a TLS 1.3-only context for the dialing end; ``identity_file`` holds certificate and key."""
     return _harden(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust, identity_file)
 
 
 def server_context(trust: Trust, identity_file: Path) -> ssl.SSLContext:
     """Return a TLS 1.3-only context for the listening end, which demands the caller's certificate."""
     context = _harden(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), trust, identity_file)
-    # Session tickets would be bytes after the handshake that nobody waits for, and every channel is checked anew.
+    # Session tickets would be bytes after the handshake that nobody waits for, and every channel is checked
+    # anew.
     context.num_tickets = 0
     return context
 
@@ -123,8 +128,8 @@ def _harden(context: ssl.SSLContext, trust: Trust, identity_file: Path) -> ssl.S
 
 
 def tune_socket(channel: socket.socket, *, user_timeout_s: float) -> None:
-    """Make a socket non-blocking, without Nagle's delay, and let the kernel give up on unacknowledged data."""
-    channel.setblocking(False)
+    """Make a socket non-blocking, without Nagle's delay; the kernel gives up on unacknowledged data."""
+    channel.settimeout(0)
     channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; elsewhere the heartbeat alone notices a cut cable
         channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(user_timeout_s * 1000))

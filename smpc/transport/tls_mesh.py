@@ -2,9 +2,10 @@
 
 Floor:    smpc.transport.tls_mesh.
 Terms:    a link is busy while its peer owes a frame or has not taken all of ours.
-Promise:  sending and receiving are interleaved over all links, so that no size of payload blocks two parties on each
-          other. A killed peer is named as soon as its connection or heartbeat ends, a frozen, slow or trickling one at the
-          deadline of the exchange; a party that leaves because of another names that one.
+Promise:  sending and receiving are interleaved over all links, so that no size of payload blocks two parties
+          on each other. A killed peer is named as soon as its connection or heartbeat ends, a frozen, slow or
+          trickling one at the deadline of the exchange; a party that leaves because of another names that
+          one.
 Not here: how links come about (``opening``), what becomes of their connections (``reception``).
 """
 
@@ -13,17 +14,20 @@ from __future__ import annotations
 import select
 import threading
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.deadline import Deadline
 from smpc.transport.frames import LARGEST_OPERATION, Kind
 from smpc.transport.hello import AbortCause, encode_abort
-from smpc.transport.link import Link, Witness
 from smpc.transport.mesh import Counters, Mesh, culprit_of
-from smpc.transport.reception import Reception
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from smpc.transport.link import Link, Witness
+    from smpc.transport.reception import Reception
 
 _CLOSED: Final = "the session is closed here"
 
@@ -78,7 +82,7 @@ class Seat:
 
 
 class TlsMesh(Mesh):
-    """One party's end; made by ``DataPlane.open_mesh``. ``exchange`` belongs to one thread, ``close`` to any."""
+    """One party's end, from ``DataPlane.open_mesh``. ``exchange`` belongs to one thread, ``close`` to any."""
 
     def __init__(
         self,
@@ -155,7 +159,7 @@ class TlsMesh(Mesh):
             self._is_closed = True
         self._leave_if_closed()
 
-    # -- one round -------------------------------------------------------------------------------------------------
+    # -- one round ---------------------------------------------------------------------------------
 
     def _round(
         self, kind: int, outgoing: Mapping[str, bytes | memoryview], expected: Mapping[str, int]
@@ -203,7 +207,7 @@ class TlsMesh(Mesh):
             raise PeerRejectedError(reason=_CLOSED)
         self._witness.check()
 
-    # -- the end ---------------------------------------------------------------------------------------------------
+    # -- the end -----------------------------------------------------------------------------------
 
     def _leave_if_closed(self) -> None:
         """Give the connections back, unless another thread is in an exchange: that one does it then."""
