@@ -13,7 +13,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from federation.errors import FederationError, SiteUnavailableError
+from federation.errors import FederationError, PolicyRefusedError, SiteUnavailableError
 from federation.lines import expect, send
 from smpc.errors import PartyLostError, PeerRejectedError, SmpcError
 
@@ -72,11 +72,13 @@ def _most_telling(errors: dict[str, Exception]) -> Exception:
 
     def weight(item: tuple[str, Exception]) -> tuple[int, str]:
         name, error = item
+        if isinstance(error, PolicyRefusedError):
+            return (0, name)
         if isinstance(error, PartyLostError):
-            return (1 if error.name != name else 2, name)
+            return (2 if error.name != name else 3, name)
         if isinstance(error, PeerRejectedError | SiteUnavailableError):
-            return (3, name)
-        return (0, name)
+            return (4, name)
+        return (1, name)
 
     return min(errors.items(), key=weight)[1]
 

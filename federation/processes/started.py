@@ -77,6 +77,11 @@ class Started:
         """Process number of the nursery."""
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the nursery runs."""
+        return self._process.poll() is None
+
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a signal to one node."""
         os.kill(self.pids[name], number)

@@ -1,0 +1,148 @@
+"""What an administrator types: init, up, down, serve, doctor.
+
+Floor:    federation.cli.operate.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from federation.cli.options import AsJson, ConsortiumFile, IdentityFile, open_session, print_json
+from federation.cli.outcome import FAILED, UsageError
+
+STOP_S = 30.0
+site = typer.Typer(help="Run a site's node.", no_args_is_help=True)
+dealer = typer.Typer(help="Run the dealer.", no_args_is_help=True)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new folder for the consortium.")],
+    sites: Annotated[list[str], typer.Option("--site", help="NAME=FILE, once for each site.")],
+    table: Annotated[str, typer.Option("--table", help="Name of the table in SQL.")] = "patients",
+) -> None:
+    """Make a consortium on this machine: keys, certificates, schema to edit, policies."""
+    from federation.setup.guess import init_consortium
+
+    files: dict[str, Path] = {}
+    for text in sites:
+        name, _, path = text.partition("=")
+        if not name or not path or name in files:
+            raise UsageError(reason=f"--site takes NAME=FILE with different names, not {text!r}")
+        files[name] = Path(path)
+    places = init_consortium(folder, sites=files, table=table)
+    typer.echo(f"made {places.consortium}")
+    typer.echo(
+        "Next: read it, correct the guessed columns and remove their guessed = true, then crossward up"
+    )
+
+
+def up(
+    folder: Annotated[Path, typer.Argument(help="The consortium's folder.")],
+    detach: Annotated[bool, typer.Option("--detach", help="Leave the nodes running.")] = False,
+) -> None:
+    """Start every node of a folder."""
+    from federation.processes.started import Started
+    from federation.setup.folders import Folders
+
+    nodes = Started(Folders(root=folder.resolve()), detach=detach)
+    for name, pid in sorted(nodes.pids.items()):
+        typer.echo(f"{name} runs as process {pid}")
+    if detach:
+        typer.echo(f"stop them with crossward down {folder}")
+        return
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    typer.echo("Ctrl-C stops them")
+    try:
+        while not stop.wait(0.5) and nodes.is_running:
+            pass
+    finally:
+        nodes.stop()
+
+
+def down(folder: Annotated[Path, typer.Argument(help="The consortium's folder.")]) -> None:
+    """Stop every node of a folder."""
+    from federation.processes.nursery import UP
+    from federation.setup.folders import Folders
+
+    path = Folders(root=folder.resolve()).pids / f"{UP}.pid"
+    if not path.exists() or not _is_nursery(int(path.read_text("ascii"))):
+        path.unlink(missing_ok=True)
+        typer.echo("nothing runs there")
+        return
+    pid = int(path.read_text("ascii"))
+    os.kill(pid, signal.SIGTERM)
+    ends_at = time.monotonic() + STOP_S
+    while _is_nursery(pid) and time.monotonic() < ends_at:
+        time.sleep(0.05)
+    if _is_nursery(pid):
+        typer.echo(f"process {pid} did not end within {STOP_S:g} s", err=True)
+        raise typer.Exit(FAILED)
+    typer.echo("stopped")
+
+
+def _is_nursery(pid: int) -> bool:
+    """Whether a process number still belongs to a nursery: numbers are given out again."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"federation.processes.nursery" in command
+
+
+@site.command("serve")
+def site_serve(path: Annotated[Path, typer.Argument(help="The site file.")]) -> None:
+    """Run one site until Ctrl-C."""
+    from federation.node.serve import serve_site
+
+    serve_site(path, _stop_on_signals(), lambda: typer.echo("ready"))
+
+
+@dealer.command("serve")
+def dealer_serve(
+    identity: Annotated[Path, typer.Argument(help="The dealer's certificate and key.")],
+    consortium: ConsortiumFile,
+) -> None:
+    """Run the dealer until Ctrl-C."""
+    from federation.node.serve import serve_dealer
+
+    serve_dealer(consortium, identity, _stop_on_signals(), lambda: typer.echo("ready"))
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def doctor(
+    consortium: ConsortiumFile,
+    identity: IdentityFile = None,
+    site_file: Annotated[
+        Path | None, typer.Option("--site", help="Also check this site's file, key and data.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check files, keys, clocks, versions, ledgers and connections, and say what to mend."""
+    from federation.doctor import Finding, examine_files, examine_nodes
+
+    findings: list[Finding] = examine_files(consortium, site_file)
+    if not any(finding.is_fatal for finding in findings):
+        with open_session(consortium, identity) as session:
+            findings += examine_nodes(session)
+    if as_json:
+        print_json([finding.to_dict() for finding in findings])
+    else:
+        for finding in findings:
+            typer.echo(finding.line())
+    if any(not finding.is_good for finding in findings):
+        raise typer.Exit(FAILED)

@@ -1,0 +1,69 @@
+"""What several commands share: where the agreement is, who asks, how numbers are read.
+
+Floor:    federation.cli.options.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from federation.cli.outcome import UsageError
+from privacy_accounting.decimals import parse_decimal
+from privacy_accounting.errors import InvalidCostError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from federation.client import Session
+
+ConsortiumFile = Annotated[
+    Path, typer.Option("-c", "--consortium", help="The consortium file.", envvar="CROSSWARD_CONSORTIUM")
+]
+IdentityFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--identity", help="Your certificate and key; default: the only one in analysts/ beside the file."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+def open_session(consortium: Path, identity: Path | None) -> Session:
+    """A session as the analyst whose identity is named or found."""
+    from federation.connect import connect
+
+    return connect(consortium, identity=identity or _only_identity(consortium))
+
+
+def _only_identity(consortium: Path) -> Path:
+    found = sorted((consortium.resolve().parent / "analysts").glob("*.pem"))
+    if len(found) != 1:
+        raise UsageError(
+            reason=f"there are {len(found)} identities in analysts/ beside {consortium.name}: name one with --identity"
+        )
+    return found[0]
+
+
+def positive_decimal(text: str, *, name: str) -> Fraction:
+    """A strict decimal above 0: no space, no exponent, no NaN.
+
+    Raises:
+        UsageError: it is not one.
+    """
+    try:
+        value = parse_decimal(text, what=name)
+    except InvalidCostError as error:
+        raise UsageError(reason=f"--{name} must be a plain decimal such as 0.5, not {text[:40]!r}") from error
+    if value <= 0:
+        raise UsageError(reason=f"--{name} must be above 0")
+    return value
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")

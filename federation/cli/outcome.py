@@ -1,0 +1,85 @@
+"""From an error to one clear sentence and an exit code, in one place.
+
+Floor:    federation.cli.outcome.
+Promise:  0 done, 1 failed, 2 wrong usage, 3 refused by policy or budget; what, whose rule, what to do, on standard error.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from analytics.errors import (
+    AnalyticsError,
+    InvalidRequestError,
+    OverflowRiskError,
+    PlanRejectedError,
+    ReleaseRefusedError,
+)
+from federation.errors import (
+    ConfigError,
+    FederationError,
+    PolicyRefusedError,
+    RequestRejectedError,
+    SiteUnavailableError,
+)
+from privacy_accounting.errors import AccountingError, BudgetExceededError, InvalidCostError
+from smpc.errors import PartyLostError, SmpcError
+
+DONE: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+REFUSED: Final = 3
+OURS: Final = (AnalyticsError, FederationError, AccountingError, SmpcError)
+UNIT: Final = 2**40
+
+
+class UsageError(FederationError):
+    """The command's words are off."""
+
+    def __init__(self, *, reason: str) -> None:
+        """Say what is off and what would be right."""
+        self.reason = reason
+        super().__init__(reason)
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code that an error stands for."""
+    if isinstance(error, PolicyRefusedError | BudgetExceededError | ReleaseRefusedError):
+        return REFUSED
+    if isinstance(
+        error, UsageError | PlanRejectedError | InvalidRequestError | InvalidCostError | OverflowRiskError
+    ):
+        return USAGE
+    return FAILED
+
+
+def sentence(error: BaseException) -> str:
+    """What to tell the person at the terminal."""
+    if isinstance(error, BudgetExceededError):
+        return budget_sentence(error)
+    if isinstance(error, ConfigError):
+        return "\n".join(error.mistakes)
+    hint = _hint(error)
+    return f"{error}{hint}"
+
+
+def _hint(error: BaseException) -> str:
+    if isinstance(error, SiteUnavailableError):
+        return "; nothing was spent. Ask its administrator, or run crossward doctor"
+    if isinstance(error, PartyLostError):
+        return "; if the ledger shows the charge it is spent. Run crossward doctor, then ask again"
+    if isinstance(error, RequestRejectedError):
+        return "; nothing was spent. Compare your consortium file with that site's"
+    if isinstance(error, PolicyRefusedError):
+        return "; nothing was spent. The rule stands in that site's own file"
+    return ""
+
+
+def budget_sentence(error: BudgetExceededError) -> str:
+    """A refusal by the budget in the units that people use."""
+    fits = f"epsilon {error.largest_epsilon} still fits" if error.largest_epsilon else "nothing more fits"
+    return (
+        f"the {error.sub_budget} budget of {error.population} refuses: requested {error.requested / UNIT:.4f}, "
+        f"spent {error.spent / UNIT:.4f}, remaining {error.remaining / UNIT:.4f} (Rényi cost at its order); "
+        f"{fits}; nothing was spent"
+    )

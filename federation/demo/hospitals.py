@@ -1,0 +1,63 @@
+"""The four hospitals of the demo as a consortium on this machine.
+
+Floor:    federation.demo.hospitals.
+Promise:  each site gets its own copy of one hospital's file; keys and certificates are made on the spot.
+"""
+
+from __future__ import annotations
+
+import shutil
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from federation.setup.create import create_consortium
+from federation.setup.terms import SiteSetup, TableSetup, Terms
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from federation.setup.folders import Folders
+
+HOSPITALS: Final = ("cleveland", "hungary", "switzerland", "va_long_beach")
+TABLE: Final = "patients"
+POPULATION: Final = "cardiology"
+LARGEST_EPSILON: Final = "2"
+BUDGET: Final[dict[str, Any]] = {
+    "epsilon": "4",
+    "query": {"share": "0.5"},
+    "mining": {"share": "0.1"},
+    "training": {"share": "0.4"},
+}
+
+
+def found_consortium(folder: Path) -> Folders:
+    """Write the demo's consortium.
+
+    Args:
+        folder: where; whatever an earlier demo left there goes.
+
+    Returns:
+        Where everything lies.
+    """
+    if folder.exists():
+        shutil.rmtree(folder)
+    data = folder.parent / "hospitals"
+    data.mkdir(parents=True, exist_ok=True)
+    view = demo_text("view.sql")
+    sites = {}
+    for name in HOSPITALS:
+        copy = data / f"{name}.csv"
+        copy.write_text(demo_text(f"heart_disease/{name}.csv"), encoding="utf-8")
+        policy: dict[str, Any] = {"exact": True, "minimum_cell": 10}
+        if name == "hungary":
+            policy["largest_epsilon"] = LARGEST_EPSILON
+        sites[name] = SiteSetup(tables={TABLE: TableSetup(source=copy, view=view)}, policy=policy)
+    terms = Terms(
+        name="four_hospitals", budgets={POPULATION: BUDGET}, schema=demo_text("schema.toml"), colluding=1
+    )
+    return create_consortium(folder, terms=terms, sites=sites)
+
+
+def demo_text(name: str) -> str:
+    """One of the demo's own files."""
+    return files("federation.demo").joinpath("data", name).read_text("utf-8")

@@ -1,0 +1,181 @@
+"""The demo from start to end: four processes, real TLS, one analyst, an audit, a page.
+
+Floor:    federation.demo.run, the top of the room.
+Promise:  what it prints was answered by the processes that it started; it leaves none behind.
+Sees:     as the demo it owns all four files and compares with them in the clear, and says so; the analyst's session does not.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+
+from federation.connect import connect
+from federation.demo.hospitals import HOSPITALS, found_consortium
+from federation.demo.pooled import TOLERANCE, largest_difference
+from federation.demo.questions import ANSWERED, EXACT, EXPLAINED, REFUSED, WHOLE, DemoQuestion
+from federation.demo.story import write_page
+from federation.errors import FederationError, PolicyRefusedError
+from federation.processes.started import Started
+from federation.show import answer_table, budget_table, cost_lines
+from privacy_accounting.audit.verify import VerifyReport, verify
+from privacy_accounting.decimals import parse_decimal
+from privacy_accounting.errors import BudgetExceededError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analytics.result import Result
+    from federation.client import Session
+    from federation.setup.folders import Folders
+
+PURPOSE: Final = "demo"
+SITES_NOTE: Final = (
+    "max_sites_per_unit = 1 is a signed declaration: four hospitals in different countries share no patient. With the default, the "
+    "number of sites, the noise would be four times larger (docs/examples/consortium.toml, max_sites_per_unit)."
+)
+
+
+@dataclass(slots=True)
+class Story:
+    """Everything that happened, for the page and the JSON file."""
+
+    answers: dict[str, Result] = field(default_factory=dict)
+    refusals: dict[str, str] = field(default_factory=dict)
+    explanation: str = ""
+    budget: list[dict[str, Any]] = field(default_factory=list)
+    pids: dict[str, int] = field(default_factory=dict)
+    difference: float = 0.0
+    audit: VerifyReport | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def main(out: Path) -> int:
+    """Run the demo.
+
+    Args:
+        out: folder for the page, the JSON file and the sites' ledgers; made where it is missing.
+
+    Returns:
+        The exit code: 1 if the joint answers differ from the pooled ones or a ledger does not hold.
+    """
+    console, story, began = Console(), Story(), time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    folders = found_consortium(out / "consortium")
+    console.print(f"[bold]Four hospitals, one question.[/] Keys and certificates are in {folders.root}")
+    with Started(folders) as nodes:
+        story.pids = dict(nodes.pids)
+        story.seconds["start"] = time.monotonic() - began
+        processes = ", ".join(f"{name} ({pid})" for name, pid in sorted(nodes.pids.items()))
+        console.print(f"processes, each with its own data, key and ledger: {processes}\n")
+        with connect(folders.consortium, identity=folders.analyst("analyst")) as session:
+            _converse(session, console, story)
+    _audit(folders, out, console, story)
+    story.seconds["whole"] = time.monotonic() - began
+    _write(out, story)
+    console.print(
+        f"\n{story.seconds['whole']:.1f} s in all. Page: {out / 'report.html'}; data: {out / 'demo.json'}"
+    )
+    is_right = story.difference <= TOLERANCE and story.audit is not None and story.audit.ok
+    return 0 if is_right else 1
+
+
+def _converse(session: Session, console: Console, story: Story) -> None:
+    for question in ANSWERED:
+        began = time.monotonic()
+        result = _ask(session, question)
+        story.answers[question.key] = result
+        story.seconds[question.key] = time.monotonic() - began
+        console.print(answer_table(result, question.title))
+        for line in cost_lines(result):
+            console.print(line, style="dim", highlight=False)
+        console.print()
+    console.print(SITES_NOTE, style="dim", highlight=False)
+    story.difference = largest_difference(story.answers[EXACT.key], story.answers[WHOLE.key])
+    console.print(
+        f"exact answers against all four files pooled in the clear (only the demo can do that): largest relative "
+        f"difference {story.difference:.1e}\n",
+        highlight=False,
+    )
+    story.explanation = session.explain(EXPLAINED.sql, epsilon=parse_decimal(EXPLAINED.epsilon)).text
+    console.print(f"[bold]--explain of: {EXPLAINED.title}[/]")
+    console.print(story.explanation + "\n", highlight=False, markup=False)
+    for question in REFUSED:
+        story.refusals[question.key] = _refusal(session, question)
+        console.print(
+            f"[bold]{question.title}[/] (epsilon {question.epsilon}): {question.sql}", highlight=False
+        )
+        console.print(f"  {story.refusals[question.key]}\n", style="red", highlight=False, markup=False)
+    story.budget = session.budget_rows()
+    console.print(budget_table(story.budget))
+
+
+def _ask(session: Session, question: DemoQuestion) -> Result:
+    epsilon: Fraction | None = parse_decimal(question.epsilon) if question.epsilon else None
+    return session.sql(question.sql, epsilon=epsilon, exact=epsilon is None, purpose=PURPOSE)
+
+
+def _refusal(session: Session, question: DemoQuestion) -> str:
+    try:
+        _ask(session, question)
+    except PolicyRefusedError as error:
+        return str(error)
+    except BudgetExceededError as error:
+        return refusal_text(error)
+    msg = f"{question.key} was answered, which nobody should have done"
+    raise FederationError(msg)
+
+
+def refusal_text(error: BudgetExceededError) -> str:
+    """A refusal by the budget in the units that people use."""
+    unit = 2**40
+    fits = f"epsilon {error.largest_epsilon} still fits" if error.largest_epsilon else "nothing more fits"
+    return (
+        f"the {error.sub_budget} budget of {error.population} refuses: requested {error.requested / unit:.4f}, spent "
+        f"{error.spent / unit:.4f}, remaining {error.remaining / unit:.4f} (Rényi cost at its order); {fits}"
+    )
+
+
+def _audit(folders: Folders, out: Path, console: Console, story: Story) -> None:
+    ledgers = out / "ledgers"
+    if ledgers.exists():
+        shutil.rmtree(ledgers)
+    ledgers.mkdir()
+    copies = []
+    for name in HOSPITALS:
+        copies.append(ledgers / f"{name}.sqlite")
+        shutil.copyfile(folders.ledger(name), copies[-1])
+    story.audit = verify(copies)
+    heads = {report.owner: (report.entries, report.head[:16]) for report in story.audit.files}
+    is_equal = len(set(heads.values())) == 1
+    console.print(
+        f"\n[bold]Audit[/]: {len(heads)} ledgers, {'all whole' if story.audit.ok else 'NOT WHOLE'}, "
+        f"{'equal' if is_equal else 'DIFFERENT'}: {next(iter(heads.values()), ('?', '?'))[0]} entries each",
+        highlight=False,
+    )
+    for total in story.audit.totals:
+        console.print(
+            f"  {total.population}, {total.sub_budget}: {float(total.fraction_spent):.1%} spent, "
+            f"{total.exact_disclosures} exact disclosures",
+            highlight=False,
+        )
+
+
+def _write(out: Path, story: Story) -> None:
+    document = {
+        "answers": {key: result.to_dict() for key, result in story.answers.items()},
+        "refusals": story.refusals,
+        "explain": story.explanation,
+        "budget": story.budget,
+        "largest_relative_difference": story.difference,
+        "audit": None if story.audit is None else story.audit.to_dict(),
+        "seconds": {key: round(value, 3) for key, value in story.seconds.items()},
+    }
+    (out / "demo.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_page(out / "report.html", story, note=SITES_NOTE)

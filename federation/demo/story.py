@@ -1,0 +1,146 @@
+"""From what happened to the demo's page.
+
+Floor:    federation.demo.story, above page and pictures.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from federation.demo.page import Page, Section, render
+from federation.demo.pictures import Bar, bars, gauge
+from federation.demo.questions import ANSWERED, EXPLAINED, REFUSED, DemoQuestion
+from federation.show import LEVEL, answer_cells, cost_lines, terms_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analytics.result import Result
+    from federation.demo.run import Story
+
+LEAD = (
+    "Cleveland, Budapest, Zurich with Basel, and Long Beach each keep their patients in their own process. An analyst asked all "
+    "of them together; no hospital showed a row to another, to the analyst, or to anybody else."
+)
+
+
+def write_page(path: Path, story: Story, *, note: str) -> None:
+    """Write the HTML page.
+
+    Args:
+        path: where.
+        story: what happened.
+        note: on the declaration behind the noise.
+    """
+    sections = [_answer(question, story.answers[question.key]) for question in ANSWERED]
+    sections.append(Section(title=f"Explained before it is paid: {EXPLAINED.title}", text=story.explanation))
+    sections += [
+        Section(
+            title=f"{question.title} (epsilon {question.epsilon})",
+            sql=question.sql,
+            refusal=story.refusals[question.key],
+        )
+        for question in REFUSED
+    ]
+    sections += [_budget(story), _audit(story)]
+    private = next(result for result in story.answers.values() if result.cost.get("mode") == "private")
+    sites = [
+        {"name": name, "process": str(pid), "rows": "its own"}
+        for name, pid in sorted(story.pids.items())
+        if name != "dealer"
+    ]
+    page = Page(
+        lead=LEAD,
+        terms=f"Of every private answer: {terms_line(private.cost)}. {note}",
+        sites=sites,
+        sections=sections,
+    )
+    path.write_text(render(page), encoding="utf-8")
+
+
+def _answer(question: DemoQuestion, result: Result) -> Section:
+    columns: list[str] = []
+    for place, name in enumerate(result.columns):
+        columns.append(name)
+        if result.cost.get("mode") == "private" and any(row[place] is not None for row in result.errors):
+            columns += ["standard error", "95 % interval"]
+    pictures = [_picture(question, result)] if question.figure else []
+    return Section(
+        title=question.title,
+        sql=question.sql,
+        columns=columns,
+        rows=answer_cells(result),
+        pictures=pictures,
+        notes=[line for line in cost_lines(result) if line],
+    )
+
+
+def _picture(question: DemoQuestion, result: Result) -> str:
+    place = result.columns.index(question.figure)
+    keys = [
+        number for number, row in enumerate(zip(*result.errors, strict=True)) if all(e is None for e in row)
+    ]
+    items = []
+    for row, interval in zip(result.rows, result.interval_rows(LEVEL), strict=True):
+        value, around = row[place], interval[place]
+        number = float(value) if isinstance(value, int | float) else None
+        is_noisy = around is not None and around[0] != around[1]
+        items.append(
+            Bar(
+                label=" ".join(str(row[key]) for key in keys),
+                value=number,
+                low=around[0] if around is not None and is_noisy else None,
+                high=around[1] if around is not None and is_noisy else None,
+            )
+        )
+    return bars(question.title, "", items)
+
+
+def _budget(story: Story) -> Section:
+    whole = [row for row in story.budget if not row["purpose"] and not row["analyst"]]
+    rows = [
+        [
+            str(row["sub_budget"]),
+            str(row["epsilon"]),
+            str(row["delta"]),
+            f"{100 * float(str(row['fraction_spent'])):.1f} %",
+            str(row["epsilon_spent"]),
+            str(row["largest_epsilon_that_fits"] or "nothing"),
+        ]
+        for row in whole
+    ]
+    return Section(
+        title="What is spent, what is left",
+        columns=[
+            "sub-budget",
+            "epsilon",
+            "delta",
+            "spent",
+            "epsilon spent",
+            "largest epsilon that still fits",
+        ],
+        rows=rows,
+        pictures=[gauge(str(row["sub_budget"]), float(str(row["fraction_spent"]))) for row in whole],
+        notes=[
+            f"{whole[0]['exact_disclosures']} exact disclosures were made: epsilon holds given these."
+            if whole
+            else ""
+        ],
+    )
+
+
+def _audit(story: Story) -> Section:
+    if story.audit is None:
+        return Section(title="Audit", text="not done")
+    rows = [
+        [report.owner, str(report.entries), report.head[:16], "whole" if report.ok else report.reason]
+        for report in story.audit.files
+    ]
+    return Section(
+        title="Audit: every hospital's own ledger, checked against the others",
+        columns=["ledger of", "entries", "last entry", "verdict"],
+        rows=rows,
+        notes=[
+            "Every entry is signed by all four hospitals; check them yourself: crossward audit verify ledgers/*.sqlite"
+        ],
+    )

@@ -1,0 +1,191 @@
+"""What is wrong with a consortium, and what to mend: files, keys, clocks, versions, ledgers, connections.
+
+Floor:    federation.doctor, above client.
+Promise:  all findings at once; counts of a site's own data are shown only where its own file was given, to its own
+          administrator (P19 i).
+Not here: printing (``federation.cli``).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from analytics.errors import SchemaMismatchError
+from federation.config import load_consortium, load_site
+from federation.errors import ConfigError
+from federation.genesis import genesis_body
+from federation.identity import Identity
+from federation.messages import Health
+from federation.node.site import installed_version
+from privacy_accounting.ledger.judge import CLOCK_SKEW_S
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from federation.client import Session
+
+SOON: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: what it is.
+        is_good: whether it is as it should be.
+        text: what was found, and what to do where it is not good.
+        is_fatal: whether looking further makes no sense.
+    """
+
+    what: str
+    is_good: bool
+    text: str = ""
+    is_fatal: bool = False
+
+    def line(self) -> str:
+        """For a terminal."""
+        mark = "ok  " if self.is_good else "MEND"
+        return f"{mark} {self.what}" + (f": {self.text}" if self.text else "")
+
+    def to_dict(self) -> dict[str, object]:
+        """For machines."""
+        return asdict(self)
+
+
+def examine_files(consortium: Path, site_file: Path | None = None) -> list[Finding]:
+    """Look at the files of this machine.
+
+    Args:
+        consortium: the consortium file.
+        site_file: a site's own file, for its administrator.
+
+    Returns:
+        Findings.
+    """
+    try:
+        agreement = load_consortium(consortium)
+        genesis_body(agreement)
+    except ConfigError as error:
+        return [
+            Finding(what=consortium.name, is_good=False, text=text, is_fatal=True) for text in error.mistakes
+        ]
+    found = [Finding(what=consortium.name, is_good=True, text=f"configuration {agreement.digest()[:16]}")]
+    if site_file is not None:
+        found += _examine_site(site_file)
+    return found
+
+
+def _examine_site(path: Path) -> list[Finding]:
+    from federation.node.serve import open_sources
+
+    try:
+        config = load_site(path)
+        identity = Identity.load(config.identity)
+    except ConfigError as error:
+        return [Finding(what=path.name, is_good=False, text=text) for text in error.mistakes]
+    found = [_certificate(identity, config.consortium.file.sites[config.file.site].fingerprint)]
+    try:
+        sources = open_sources(config)
+    except (SchemaMismatchError, ConfigError) as error:
+        return [*found, Finding(what="data", is_good=False, text=str(error))]
+    for name, source in sources.items():
+        lines = list(source.report.lines())
+        found.append(
+            Finding(what=f"table {name}", is_good=source.report.exact_allowed, text="; ".join(lines))
+        )
+        source.close()
+    return found
+
+
+def _certificate(identity: Identity, fingerprint: str) -> Finding:
+    what = f"certificate of {identity.name}"
+    if identity.fingerprint != fingerprint:
+        return Finding(
+            what=what, is_good=False, text="it is not the one in the consortium file; issue and pin a new one"
+        )
+    left = identity.valid_until - datetime.now(UTC)
+    if left < SOON:
+        return Finding(what=what, is_good=False, text=f"it ends in {left.days} days; issue and pin a new one")
+    return Finding(what=what, is_good=True, text=f"valid until {identity.valid_until:%Y-%m-%d}")
+
+
+def examine_nodes(session: Session) -> list[Finding]:
+    """Ask every node how it is.
+
+    Args:
+        session: an analyst's.
+
+    Returns:
+        Findings about nodes, clocks, versions, ledgers and connections.
+    """
+    answers = session.health()
+    found: list[Finding] = []
+    healthy: dict[str, Health] = {}
+    for name, health in answers.items():
+        if isinstance(health, Health):
+            healthy[name] = health
+            found.append(_node(health, session.consortium.digest()))
+        else:
+            text = f"{health}; start it, and check its address in the consortium file"
+            found.append(Finding(what=f"node {name}", is_good=False, text=text))
+    found += [_clock(health) for health in healthy.values()]
+    found += _connections(healthy)
+    found.append(_ledgers(healthy))
+    return found
+
+
+def _node(health: Health, configuration: str) -> Finding:
+    what = f"node {health.name}"
+    if health.configuration != configuration:
+        return Finding(
+            what=what, is_good=False, text="it runs under another consortium file; give all the same"
+        )
+    if not health.is_ready:
+        return Finding(what=what, is_good=False, text=f"not ready: {health.reason}")
+    if health.version != installed_version():
+        return Finding(
+            what=what, is_good=False, text=f"it runs version {health.version}, you {installed_version()}"
+        )
+    return Finding(what=what, is_good=True, text=f"{health.role}, version {health.version}")
+
+
+def _clock(health: Health) -> Finding:
+    skew = abs(health.clock_s - int(time.time()))
+    is_good = skew <= CLOCK_SKEW_S // 2
+    text = f"{skew} s from this machine's" + (
+        "" if is_good else f"; beyond {CLOCK_SKEW_S} s sites sign nothing: set it"
+    )
+    return Finding(what=f"clock of {health.name}", is_good=is_good, text=text)
+
+
+def _connections(healthy: dict[str, Health]) -> list[Finding]:
+    deaf = [
+        Finding(
+            what=f"connection {name} to {other}",
+            is_good=False,
+            text="no heartbeat; check addresses and firewalls between the two",
+        )
+        for name, health in healthy.items()
+        for other, is_heard in sorted(health.hears.items())
+        if not is_heard
+    ]
+    if deaf:
+        return deaf
+    pairs = sum(len(health.hears) for health in healthy.values())
+    return [Finding(what="connections", is_good=True, text=f"all {pairs} directions hear each other")]
+
+
+def _ledgers(healthy: dict[str, Health]) -> Finding:
+    heads = {name: (h.ledger_number, h.ledger_head) for name, h in healthy.items() if h.role == "site"}
+    if len(set(heads.values())) > 1:
+        behind = min(heads, key=lambda name: heads[name][0])
+        text = f"{behind} has {heads[behind][0] + 1} entries; it catches up at the next charge. If not: crossward audit verify"
+        return Finding(
+            what="ledgers", is_good=len({n for n, _ in heads.values()}) == len(set(heads.values())), text=text
+        )
+    number = next(iter(heads.values()), (-1, ""))[0]
+    return Finding(what="ledgers", is_good=bool(heads), text=f"equal, {number + 1} entries each")

@@ -1,0 +1,64 @@
+"""The four hospitals as a consortium of threads or of processes: one interface, so that one suite runs over both."""
+
+import tomllib
+from contextlib import contextmanager
+from pathlib import Path
+
+import federation
+from federation.processes.started import Started
+from federation.setup.create import create_consortium
+from federation.setup.terms import SiteSetup, TableSetup, Terms
+
+DATA = Path(__file__).resolve().parents[2] / "federation" / "demo" / "data"
+NAMES = ("cleveland", "hungary", "switzerland", "va_long_beach")
+SCHEMA_TEXT = (DATA / "schema.toml").read_text("utf-8")
+SCHEMA = tomllib.loads(SCHEMA_TEXT)
+VIEW = (DATA / "view.sql").read_text("utf-8")
+BUDGET = {
+    "epsilon": "40",
+    "query": {"share": "0.5"},
+    "mining": {"share": "0.25"},
+    "training": {"share": "0.25"},
+}
+POLICY = {"exact": True, "minimum_cell": 10, "exact_requests_per_analyst": 1000, "largest_epsilon": "30"}
+BY_SEX = (
+    "SELECT sex, COUNT(*) AS patients, AVG(age) AS mean_age, AVG(disease) AS share FROM patients GROUP BY sex"
+)
+
+
+def files():
+    return {name: DATA / "heart_disease" / f"{name}.csv" for name in NAMES}
+
+
+@contextmanager
+def in_threads(*, budget=BUDGET, policy=POLICY, **settings):
+    with federation.local(
+        files(), schema=SCHEMA, view=VIEW, budget=budget, policy=policy, **settings
+    ) as session:
+        yield session
+
+
+def found(folder, *, budget=BUDGET, policy=POLICY, deadline_s=30, minimum_cell=10):
+    sites = {
+        name: SiteSetup(tables={"patients": TableSetup(source=path, view=VIEW)}, policy=policy)
+        for name, path in files().items()
+    }
+    terms = Terms(
+        name="hospitals",
+        budgets={"cardiology": budget},
+        schema=SCHEMA_TEXT,
+        deadline_s=deadline_s,
+        minimum_cell=minimum_cell,
+    )
+    return create_consortium(folder, terms=terms, sites=sites)
+
+
+@contextmanager
+def in_processes(folder, **settings):
+    folders = found(folder, **settings)
+    with (
+        Started(folders) as nodes,
+        federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session,
+    ):
+        session.nodes_started, session.folders = nodes, folders
+        yield session
