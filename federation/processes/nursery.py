@@ -1,9 +1,9 @@
-"""The parent of a machine's nodes: loads what they share once, forks one process for each, ends them together.
+"""The parent of one machine's nodes: loads what they share once, forks a process for each, ends all together.
 
 Floor:    federation.processes.nursery, above child. Single-threaded, so that forking is safe.
 Terms:    a *line* is JSON on standard output: ``ready`` with all process numbers, ``failed``, or ``ended``.
-Promise:  one nursery a folder (a lock that dies with it); it returns when all its children have ended; a child that does not
-          end in time after SIGTERM is killed. Pid files are removed with their process.
+Promise:  one nursery a folder (a lock that dies with it); it returns when all its children have ended; a child
+          that does not end in time after SIGTERM is killed. Pid files are removed with their process.
 Not here: who reads the lines (``started``).
 """
 
@@ -100,8 +100,12 @@ class Nursery:
         self._is_stopping = True
 
     def _say(self, **line: Any) -> None:
-        self._output.write(json.dumps(line) + "\n")
-        self._output.flush()
+        try:
+            self._output.write(json.dumps(line) + "\n")
+            self._output.flush()
+        except BrokenPipeError:  # detached: nobody listens any more, and the nodes go on
+            with Path(os.devnull).open("w", encoding="ascii") as nowhere:
+                os.dup2(nowhere.fileno(), self._output.fileno())
 
     def _start(self, name: str) -> None:
         reading, writing = os.pipe()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from federation.setup.terms import Terms
 
 _HEAD = """\
-# The agreement of the consortium. Every member holds the same file; its hash is the first entry of the ledger.
+# The agreement of the consortium. Every member holds the same file; its hash opens the ledger.
 # Compare the fingerprints with the other members over the telephone before the first start.
 """
 

@@ -12,7 +12,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import tomlkit
 
@@ -22,8 +22,6 @@ from privacy_accounting.decimals import format_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import duckdb
 
 UNIT_NAMES = frozenset(
     {"patient_id", "person_id", "subject_id", "patient", "subject", "person", "mrn", "pid"}
@@ -40,6 +38,23 @@ MAX_WORDS = 30
 ROWS_PER_VALUE = 10
 MAX_PLACES = 3
 WIDER = Fraction(3, 2)
+
+
+class Rows(Protocol):
+    """What a statement gave."""
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """One row."""
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """All of them."""
+
+
+class Connection(Protocol):
+    """A database that answers statements; DuckDB itself stays in ``analytics.sources``."""
+
+    def execute(self, query: str, /) -> Rows:
+        """Run one statement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +96,7 @@ class Guess:
         return f"{self.name} = {{ {keys} }}"
 
 
-def guess_columns(connection: duckdb.DuckDBPyConnection) -> tuple[int, list[Guess]]:
+def guess_columns(connection: Connection) -> tuple[int, list[Guess]]:
     """Guess every column of the table ``source``.
 
     Sees: the site alone.
@@ -118,7 +133,7 @@ def round_up(value: Fraction | int) -> Fraction:
         power *= 10
 
 
-def _guess(connection: duckdb.DuckDBPyConnection, source: str, kind: str) -> Guess:
+def _guess(connection: Connection, source: str, kind: str) -> Guess:
     name = plain_name(source)
     if not name or name == "row":
         return Guess(
@@ -137,7 +152,7 @@ def _guess(connection: duckdb.DuckDBPyConnection, source: str, kind: str) -> Gue
     )
 
 
-def _guess_unit(connection: duckdb.DuckDBPyConnection, source: str) -> Guess:
+def _guess_unit(connection: Connection, source: str) -> Guess:
     column = quoted(source)
     inner = f"(SELECT count(*) AS n FROM source WHERE {column} IS NOT NULL GROUP BY {column})"  # noqa: S608 - quoted
     row = connection.execute(f"SELECT coalesce(max(n), 1) FROM {inner}").fetchone()  # noqa: S608 - quoted
@@ -146,7 +161,7 @@ def _guess_unit(connection: duckdb.DuckDBPyConnection, source: str) -> Guess:
     return Guess(source=source, name=plain_name(source), is_unit=True, rows_per_unit=per_unit)
 
 
-def _guess_text(connection: duckdb.DuckDBPyConnection, source: str, name: str) -> Guess:
+def _guess_text(connection: Connection, source: str, name: str) -> Guess:
     value = f"nullif(trim(CAST({quoted(source)} AS VARCHAR)), '')"
     known, different, missing = _row(
         connection, f"count({value}), count(DISTINCT {value}), count(*) - count({value})"
@@ -166,7 +181,7 @@ def _guess_text(connection: duckdb.DuckDBPyConnection, source: str, name: str) -
     return Guess(source=source, name=name, body=body)
 
 
-def _guess_number(connection: duckdb.DuckDBPyConnection, source: str, name: str) -> Guess:
+def _guess_number(connection: Connection, source: str, name: str) -> Guess:
     value = f"CASE WHEN isfinite(CAST({quoted(source)} AS DOUBLE)) THEN CAST({quoted(source)} AS DOUBLE) END"
     known, different, missing, low, high = _row(
         connection,
@@ -204,7 +219,7 @@ def _bounds(low: Fraction, high: Fraction, places: int | None) -> dict[str, Any]
     return {"type": "numeric", "lower": lower, "upper": upper, "resolution": step}
 
 
-def _places(connection: duckdb.DuckDBPyConnection, value: str) -> int | None:
+def _places(connection: Connection, value: str) -> int | None:
     """Decimal places of all values, None for more than three."""
     off = ", ".join(
         f"count(*) FILTER (WHERE abs(v * {10**d} - round(v * {10**d})) > 1e-6)" for d in range(MAX_PLACES + 1)
@@ -213,11 +228,11 @@ def _places(connection: duckdb.DuckDBPyConnection, value: str) -> int | None:
     return next((place for place, count in enumerate(row) if not count), None)
 
 
-def _row(connection: duckdb.DuckDBPyConnection, figures: str) -> tuple[Any, ...]:
+def _row(connection: Connection, figures: str) -> tuple[Any, ...]:
     return connection.execute(f"SELECT {figures} FROM source").fetchone() or ()  # noqa: S608 - names are quoted
 
 
-def _distinct(connection: duckdb.DuckDBPyConnection, value: str) -> Sequence[tuple[Any, ...]]:
+def _distinct(connection: Connection, value: str) -> Sequence[tuple[Any, ...]]:
     text = f"SELECT DISTINCT {value} AS v FROM source WHERE {value} IS NOT NULL ORDER BY v"  # noqa: S608 - quoted
     return connection.execute(text).fetchall()
 

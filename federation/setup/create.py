@@ -1,8 +1,8 @@
 """A consortium on one machine: authority, certificates, the agreement, a file for each site.
 
 Floor:    federation.setup.create, above identity and config.
-Promise:  what is written loads again without a mistake, or nothing is kept; key files are their owner's alone from their first
-          byte on; an existing consortium is never overwritten.
+Promise:  what is written loads again without a mistake, or nothing is kept; key files are their owner's alone
+          from their first byte on; an existing consortium is never overwritten.
 Not here: starting nodes (``federation.processes``), guessing a schema (``guess``).
 """
 
@@ -41,14 +41,17 @@ def create_consortium(folder: Path, *, terms: Terms, sites: Mapping[str, SiteSet
     Raises:
         ConfigError: the folder is taken, or what was written does not fit together (then nothing is kept).
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(mistakes=[f"{folder} is not empty; a consortium is never overwritten"])
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(mistakes=[f"{folder} is not an empty folder; a consortium is never overwritten"])
     places = Folders(root=folder.resolve())
     try:
         _write(places, terms, sites)
         load_consortium(places.consortium)
         for name in sites:
             load_site(places.site(name))
+    except OSError as error:
+        shutil.rmtree(places.root, ignore_errors=True)
+        raise ConfigError(mistakes=[f"cannot write {error.filename or folder}: {error.strerror}"]) from error
     except ConfigError:
         shutil.rmtree(places.root, ignore_errors=True)
         raise

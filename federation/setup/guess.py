@@ -39,6 +39,13 @@ POLICY: Mapping[str, Any] = {"exact": False, "minimum_cell": 10, "exact_requests
 FEWEST_ROWS_MAX = 1_000
 ROOM = 10
 KEY_BYTES = 32
+_SCHEMA_HEAD = """\
+# What is public about the data, and nothing else. Everything below was guessed from one file: correct it,
+# then remove guessed = true from each column that you have looked at; until then private questions on it
+# are refused. Bounds come from medical knowledge, never from the data; a domain lists every value that may
+# occur. To group by a column it needs a domain or bins = [...]; for exact answers it must stand in
+# exact_dimensions.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,11 +206,7 @@ def _schema_text(table: str, guesses: Sequence[Guess], n_rows: int) -> str:
     unit = next((guess for guess in guesses if guess.is_unit), None)
     rows_max = max(FEWEST_ROWS_MAX, int(round_up(n_rows * ROOM)))
     lines = [
-        "# What is public about the data, and nothing else. Everything below was guessed from one file: correct",
-        "# it, then remove guessed = true from each column that you have looked at; until then private questions",
-        "# on it are refused. Bounds come from medical knowledge, never from the data; a domain lists every value",
-        "# that may occur. To group by a column it needs a domain or bins = [...]; for exact answers it must",
-        "# stand in exact_dimensions.",
+        *_SCHEMA_HEAD.splitlines(),
         f"[tables.{table}]",
         f'population = "{table}"         # whose patients these are; it owns the budget',
     ]

@@ -1,9 +1,9 @@
 """Free ports on loopback.
 
 Floor:    federation.setup.ports. Opens and closes sockets.
-Promise:  the ports differ and lie below those that the kernel gives to outgoing connections: a node that dials
-          another before it listens could otherwise be given that very port. Somebody else may still take one
-          before its node starts, which the node then says.
+Promise:  the ports differ and lie below those that the kernel gives to outgoing connections: a node that
+          dials another before it listens could otherwise be given that very port. Somebody else may still
+          take one before its node starts, which the node then says.
 Source:   ``ip_local_port_range`` in Linux's ip-sysctl documentation.
 """
 
