@@ -1,8 +1,9 @@
 """One node in a process of its own: signals, log, readiness, and an end with its parent.
 
 Floor:    federation.processes.child.
-Promise:  SIGTERM, SIGINT and the parent's death end the node cleanly; what goes wrong at the start is told to the parent in
-          one line; the log of the node holds the rest.
+Promise:  SIGTERM, SIGINT and the parent's death end the node cleanly; what goes wrong at the start is told to
+          the parent in one line; the log holds where a fault happened, never the fault's own text: it could
+          quote data (P19).
 Not here: who starts it (``nursery``), what the node does (``federation.node.serve``).
 """
 
@@ -12,6 +13,7 @@ import logging
 import os
 import signal
 import threading
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -83,11 +85,12 @@ def live(spec: NodeSpec, folders: Folders, report: int, lifeline: int) -> int:
     try:
         serve(spec, folders, stop, lambda: _tell(report, READY))
     except OURS as error:
-        logging.getLogger(__name__).error("%s", error)
+        logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - a refusal needs no stack
         _tell(report, " ".join(str(error).split()).encode() + b"\n")
         return 1
-    except Exception as error:
-        logging.getLogger(__name__).exception("a fault of its own")
+    except Exception as error:  # noqa: BLE001 - the process's last place
+        where = "".join(traceback.format_tb(error.__traceback__))
+        logging.getLogger(__name__).error("a fault of its own: %s\n%s", type(error).__name__, where)  # noqa: TRY400
         _tell(report, f"{type(error).__name__}; its log says more\n".encode())
         return 1
     return 0

@@ -2,7 +2,7 @@
 
 Floor:    federation.processes.nursery, above child. Single-threaded, so that forking is safe.
 Terms:    a *line* is JSON on standard output: ``ready`` with all process numbers, ``failed``, or ``ended``.
-Promise:  one nursery a folder (a lock that dies with it); it returns when all its children have ended; a child
+Promise:  one nursery a folder (a lock that dies with it); it returns when all its children have ended; one
           that does not end in time after SIGTERM is killed. Pid files are removed with their process.
 Not here: who reads the lines (``started``).
 """

@@ -1,7 +1,8 @@
 """A nursery seen from outside: start the nodes of a folder, wait until they are ready, end them.
 
 Floor:    federation.processes.started, above nursery.
-Promise:  leaving the context leaves no process; a node that cannot start is named with its reason, and all others are ended.
+Promise:  leaving the context leaves no process; a node that cannot start is named with its reason, and all
+          others are ended.
 """
 
 from __future__ import annotations
