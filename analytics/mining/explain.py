@@ -1,0 +1,107 @@
+"""A mining plan for people: what runs where, who sees what, what it takes at most.
+
+Floor:    analytics.mining, the highest beside finish.
+Promise:  from public facts alone; asks no site. The first level is exact; how far a run goes depends on the
+          bits that it opens, so later levels are given as the cap.
+Source:   ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analytics.mining.driver import floor_cost, level_cost
+from privacy_accounting.decimals import format_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analytics.mining.plan import MiningPlan
+
+_OPENED_BYTES = 8
+
+
+def run_cost(plan: MiningPlan, level_sizes: Sequence[int]) -> dict[str, int]:
+    """What a run takes whose levels have these sizes.
+
+    Args:
+        plan: what runs.
+        level_sizes: candidates of each level, from the first.
+
+    Returns:
+        ``rounds`` among the sites (fetching material from the dealer is one more for the floor and for each
+        level), ``bytes_per_peer`` that a site sends to each other, ``dealer_bytes`` in all.
+    """
+    steps = [floor_cost(plan)]
+    steps += [level_cost(plan, number, size) for number, size in enumerate(level_sizes, start=1)]
+    return {
+        "rounds": sum(step.rounds for step in steps) + len(level_sizes),
+        "bytes_per_peer": sum(step.bytes_per_peer for step in steps) + _OPENED_BYTES * sum(level_sizes),
+        "dealer_bytes": sum(step.dealer_bytes for step in steps),
+    }
+
+
+def explain_mining(plan: MiningPlan) -> dict[str, object]:
+    """Explain a plan as a dictionary.
+
+    Args:
+        plan: the plan.
+
+    Returns:
+        Items, local scan, threshold, what is opened to whom, caps, the cost of the first level, price.
+    """
+    return {
+        "question": "association rules",
+        "mode": plan.mode,
+        "table": plan.table.name,
+        "items": [item.name for item in plan.items],
+        "local_sql": plan.local_sql,
+        "min_support": format_decimal(plan.min_support),
+        "min_confidence": format_decimal(plan.min_confidence),
+        "floor_count": plan.floor_count,
+        "comparison_bits": plan.comparison_bits,
+        "opened_to": plan.to_dict()["opened_to"],
+        "kept_in_shares": ["counts of closed candidates", "the threshold", "the outcome of each comparison"],
+        "guard": _guard(plan),
+        "max_levels": plan.max_levels,
+        "max_candidates": plan.max_candidates,
+        "first_level": run_cost(plan, [len(plan.items)]),
+        "cost": plan.cost(),
+    }
+
+
+def explain_mining_text(plan: MiningPlan) -> str:
+    """Explain a plan in plain text.
+
+    Args:
+        plan: the plan.
+
+    Returns:
+        Lines for a terminal.
+    """
+    first = run_cost(plan, [len(plan.items)])
+    support = format_decimal(plan.min_support)
+    return "\n".join(
+        [
+            f"exact mining over {plan.context.n_sites} sites, {len(plan.items)} item(s)",
+            "",
+            "each site scans its own clean table once and counts candidates in bitmaps:",
+            *(f"    {item.name}" for item in plan.items),
+            "",
+            f"on shares: an itemset opens with {support} of all rows or more, at least {plan.floor_count} rows",
+            f"guard: {_guard(plan)}",
+            "opened to all sites: one bit for each candidate of each level",
+            "opened to the analyst alone: the supports of open itemsets, the number of rows if one is open",
+            f"at most {plan.max_levels} level(s) and {plan.max_candidates} candidates in the whole run",
+            f"the first level: {first['rounds']} rounds, {first['bytes_per_peer']} bytes to each other site",
+            "exact disclosure without epsilon",
+        ]
+    )
+
+
+def _guard(plan: MiningPlan) -> str:
+    if plan.nested_supports == "allow":
+        return "nested supports may be as near as they are (nested_supports = allow)"
+    if not plan.minimum_difference:
+        return "no minimum cell is set: nested supports may be as near as they are"
+    return f"an itemset opens only {plan.minimum_difference} or more rows below every subset of one item less"
