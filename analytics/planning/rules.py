@@ -49,11 +49,7 @@ def check_exact(query: BoundQuery, context: PlanContext) -> None:
         PlanRejectedError: a form or a column that exact mode does not allow.
         ReleaseRefusedError: too few sites for an exact answer to hide one.
     """
-    if context.n_sites < _MIN_SITES or context.honest < _MIN_HONEST:
-        raise ReleaseRefusedError(
-            rule="exact_sites",
-            reason=f"exact answers need {_MIN_SITES} sites, {_MIN_HONEST} of them beyond the colluding ones",
-        )
+    check_exact_sites(context)
     for objection in query.exact_objections:
         reason = f"an exact answer holds no {objection.reason.removeprefix('a ').removeprefix('an ')}"
         raise PlanRejectedError(position=objection.position, reason=reason, hint="ask with epsilon")
@@ -65,3 +61,19 @@ def check_exact(query: BoundQuery, context: PlanContext) -> None:
                 reason=f"{use.column} may not stand in {use.clause.value} of an exact answer",
                 hint=f"exact dimensions: {allowed}",
             )
+
+
+def check_exact_sites(context: PlanContext) -> None:
+    """Refuse exact answers of any kind where too few sites could hide one.
+
+    Args:
+        context: the consortium's parameters.
+
+    Raises:
+        ReleaseRefusedError: fewer than three sites, or than two beyond the colluding ones.
+    """
+    if context.n_sites < _MIN_SITES or context.honest < _MIN_HONEST:
+        raise ReleaseRefusedError(
+            rule="exact_sites",
+            reason=f"exact answers need {_MIN_SITES} sites, {_MIN_HONEST} of them beyond the colluding ones",
+        )

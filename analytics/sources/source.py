@@ -1,7 +1,8 @@
 """The port: a site's clean table, asked by plans.
 
 Floor:    analytics.sources, the highest.
-Shapes:   ``local_figures`` gives ``(n_figures,)`` int64, clamped, neither weighted nor noisy.
+Shapes:   ``local_figures`` gives ``(n_figures,)`` int64, clamped, neither weighted nor noisy;
+          ``complete_cases`` gives rows, for the site's own training stage.
 Promise:  one scan a plan; questions run side by side, each on its own cursor; a time limit ends one without
           touching the others. No error carries a value: DuckDB's texts stay here.
 Not here: weight, noise and shares (release).
@@ -12,25 +13,30 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import LocalTimeoutError, ReleaseRefusedError, SchemaMismatchError, SourceFailedError
+from analytics.planning.statement import UNIT_COLUMN
+from analytics.schema.tables import ROW
 from analytics.sources.database import RAW, connect, load, shut
 from analytics.sources.ingest import ingest
 from analytics.sources.spec import DEFAULT_VIEW, SourceSpec
+from analytics.sql.render import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
 
     from analytics.plan import Plan
     from analytics.schema import Table
     from analytics.sources.report import IngestReport
+
+T = TypeVar("T")
 
 
 class Source:
@@ -77,17 +83,70 @@ class Source:
         clamped = [max(-limit, min(limit, value)) for value, limit in zip(figures, plan.clamps, strict=True)]
         return np.array(clamped, dtype=np.int64)
 
+    def local_words(self, statement: str, limit_s: float | None = None) -> npt.NDArray[np.int64]:
+        """Run the one scan of an exact plan that needs a few integers of every row, such as a mining plan's.
+
+        Sees: the site alone.
+
+        Args:
+            statement: derived by this site itself; its columns are BIGINT and never NULL.
+            limit_s: as for ``local_figures``.
+
+        Returns:
+            One row an integer column, shape ``(n_columns, n_rows)``.
+
+        Raises:
+            LocalTimeoutError: not done in time.
+            ReleaseRefusedError: this site has more rows than rows_max.
+            SourceFailedError: the database failed.
+        """
+        if not self.report.exact_allowed:
+            raise ReleaseRefusedError(rule="rows_max", reason="this site's table is beyond its declared size")
+        columns = self._query(statement, limit_s, lambda cursor: cursor.fetchnumpy())
+        return np.stack([np.asarray(column, dtype=np.int64) for column in columns.values()])
+
+    def complete_cases(self, columns: Sequence[str], limit_s: float | None = None) -> npt.NDArray[np.int64]:
+        """Fetch the rows that have a value in every one of some columns, clean and on their grids.
+
+        Sees: the site alone.
+
+        Args:
+            columns: declared names, none of them the privacy unit.
+            limit_s: seconds after which it is stopped; None: never.
+
+        Returns:
+            Shape ``(n, 1 + len(columns))``: the number of the row's unit, rising, then the values: grid
+            index, position in the domain, or 0 and 1.
+
+        Raises:
+            LocalTimeoutError: not done in time.
+            SourceFailedError: the database failed.
+        """
+        names = [quoted(name) for name in columns]
+        unit = "row_number() OVER ()" if self.table.privacy_unit == ROW else quoted(UNIT_COLUMN)
+        values = "".join(f", CAST({name} AS BIGINT) AS c{place}" for place, name in enumerate(names))
+        known = " AND ".join(f"{name} IS NOT NULL" for name in names)
+        rows = f"FROM {quoted(self.table.name)} WHERE {known} ORDER BY unit"
+        statement = f"SELECT CAST({unit} AS BIGINT) AS unit{values} {rows}"
+        found = self._query(statement, limit_s, lambda cursor: cursor.fetchnumpy())
+        return np.stack([np.asarray(column, dtype=np.int64) for column in found.values()], axis=1)
+
     def close(self) -> None:
         """Forget the rows."""
         with self._lock:
             self._connection.close()
 
     def _rows(self, statement: str, limit_s: float | None) -> list[tuple[int, ...]]:
+        return self._query(statement, limit_s, lambda cursor: cursor.fetchall())
+
+    def _query(
+        self, statement: str, limit_s: float | None, fetch: Callable[[duckdb.DuckDBPyConnection], T]
+    ) -> T:
         try:
             with self._lock:
                 cursor = self._connection.cursor()
             with cursor, _deadline(cursor, limit_s):
-                return cursor.execute(statement).fetchall()
+                return fetch(cursor.execute(statement))
         except duckdb.InterruptException:
             raise LocalTimeoutError(limit_s=limit_s or 0.0) from None
         except duckdb.Error as error:
