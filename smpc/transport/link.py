@@ -95,10 +95,10 @@ class Link:
             PartyLostError: the connection is closed or broken; nobody said why.
             PeerRejectedError: not the frame owed.
         """
-        self.connection.pump_send()
-        if self.has_ended or not (
-            (can_read or self.connection.has_pending) and self.connection.pump_receive()
-        ):
+        connection = self.connection
+        connection.pump_send()
+        can_read = can_read or connection.has_pending or connection.has_whole_frame
+        if self.has_ended or not (can_read and connection.pump_receive()):
             return None
         if self._is_expecting:
             payload = self._take()
@@ -171,7 +171,7 @@ class Witness:
     """Says who is at fault when a link breaks, as the peers' last words and the heartbeats tell."""
 
     def __init__(self, liveness: Liveness, peers: Collection[str]) -> None:
-        """Note the present epochs: a peer lost from now on is lost for this session, even if it comes back."""
+        """Note the present epochs: a peer lost from now on is lost to this session, even if it returns."""
         self._liveness = liveness
         self._epochs = liveness.epochs(peers)
 
