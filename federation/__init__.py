@@ -3,7 +3,7 @@
 Rooms, bottom first: errors · config (the two files) · identity (who is who) · messages · faults (errors on the wire) · network and
 lines (between nodes) · tls_network, pulse (the same over mutual TLS) · genesis · planning (what a request becomes) · policy ·
 paillier and aggregation (encrypted sums) · training · node (a site's process, and the dealer's) · receipt · lines_pool ·
-client (the analyst's session) · connect, local (how one begins) · setup, processes, doctor (running a consortium) · cli · demo.
+client (the analyst's session) · remote, in_process (how one begins) · setup, processes, doctor (running a consortium) · cli · demo.
 
 Nothing heavier than the standard library is loaded by importing this package.
 """
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from federation.client import Session
-    from federation.connect import connect
-    from federation.local import local
+    from federation.remote import connect
+    from federation.in_process import local
 
 __all__ = ["Session", "connect", "local"]
 
-_PLACES = {"Session": "federation.client", "connect": "federation.connect", "local": "federation.local"}
+_PLACES = {"Session": "federation.client", "connect": "federation.remote", "local": "federation.in_process"}
 
 
 def __getattr__(name: str) -> Any:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 NODE_ROLES: Final = frozenset({"site", "dealer", "aggregator", "keyholder"})
 BEAT_S: Final = 0.5
 WELCOME_S: Final = 5.0
+SETTLE_S: Final = 0.5  # a killed party is named within a second, also while a session opens
 _CONTROL: Final = frozenset(CALLERS["control"] | {"analyst", "auditor"})
 
 
@@ -208,7 +209,7 @@ class TlsNetwork(Network):
 
         others = {name: address for name, address in self._addresses.items() if name != self.name}
         hearts = Heartbeats(self._endpoint, others, beat_s=beat_s, silence_s=silence_s)
-        plane = DataPlane(self._endpoint, others, hearts.liveness, hold_s=silence_s)
+        plane = DataPlane(self._endpoint, others, hearts.liveness, hold_s=silence_s, settle_s=SETTLE_S)
         self._hearts, self._plane = hearts, plane
         handlers = {
             "control": self._take_control,

@@ -35,7 +35,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 def open_session(consortium: Path, identity: Path | None) -> Session:
     """A session as the analyst whose identity is named or found."""
-    from federation.connect import connect
+    from federation.remote import connect
 
     return connect(consortium, identity=identity or _only_identity(consortium))
 

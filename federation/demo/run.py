@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
-from federation.connect import connect
+from federation.remote import connect
 from federation.demo.hospitals import HOSPITALS, found_consortium
 from federation.demo.pooled import TOLERANCE, largest_difference
 from federation.demo.questions import ANSWERED, EXACT, EXPLAINED, REFUSED, WHOLE, DemoQuestion

@@ -84,9 +84,7 @@ class Descent:
             UpdateRejectedError: the sum is too short or holds something else than integers.
         """
         rule = self.rule
-        if len(total) < rule.width or any(
-            not isinstance(value, int) or isinstance(value, bool) for value in total
-        ):
+        if len(total) < rule.width or any(type(value) is not int for value in total):
             raise UpdateRejectedError(
                 site="keyholder", reason="the opened sum is not a vector of integers of this model"
             )

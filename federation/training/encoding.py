@@ -63,10 +63,11 @@ class Feature:
     def columns(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Its columns of the matrix, shape ``(n, len(labels))``."""
         if self.kind == "categorical":
-            return (codes[:, None] == np.arange(1, len(self.domain))).astype(np.float64)
+            return np.equal(codes[:, None], np.arange(1, len(self.domain))).astype(np.float64)
         if self.kind == "boolean":
             return codes.astype(np.float64)[:, None]
-        return ((2 * codes - self.lower - self.upper) / (self.upper - self.lower))[:, None]
+        middle = (2 * codes - self.lower - self.upper).astype(np.float64)
+        return middle[:, None] / (self.upper - self.lower)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""

@@ -11,7 +11,6 @@ Source:   PRIVACY P13, P16.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
@@ -32,6 +31,7 @@ from privacy_accounting.decimals import format_decimal
 from privacy_accounting.errors import InvalidCostError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 KIND: Final = "train"

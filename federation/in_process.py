@@ -1,6 +1,6 @@
 """A whole consortium inside one process: sites and dealer as threads, for learning, testing and notebooks.
 
-Floor:    federation.local, above client and node.
+Floor:    federation.in_process, above client and node.
 Promise:  the same code as between processes but for the channel object; ledgers live in memory and die with the session.
           It owns all data: nothing is protected from whoever runs it.
 Not here: real deployments (``federation.connect``).

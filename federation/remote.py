@@ -1,6 +1,6 @@
 """Open a session with a running consortium, over mutual TLS.
 
-Floor:    federation.connect, above client.
+Floor:    federation.remote, above client.
 Not here: consortia inside one process (``federation.local``).
 """
 

@@ -1,0 +1,160 @@
+"""Sites that die, freeze, restart: named in time, spent where it began, and the next question works."""
+
+import signal
+import time
+
+import pytest
+from hospitals import BY_SEX, NAMES, found, in_processes
+
+import federation
+from federation.errors import ConfigError, SiteUnavailableError
+from federation.messages import REQUEST_TAG, Accepted, Ask, Charged, Go, Run, Share
+from federation.processes.started import Started
+from privacy_accounting.audit.verify import verify
+from smpc.errors import PartyLostError
+
+VICTIM = "switzerland"
+DEADLINE_S = 3
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with in_processes(tmp_path_factory.mktemp("failures") / "here", deadline_s=DEADLINE_S) as opened:
+        yield opened
+
+
+def charged(session, lines, *, epsilon=0.01, exact=False):
+    """Ask and have it charged, but not run."""
+    planned = session._planned(BY_SEX, None if exact else epsilon, exact=exact, purpose="test")
+    ask = Ask(request=planned.data, signature=session._identity.sign(REQUEST_TAG + planned.data))
+    lines.ask_all(ask, Accepted, timeout_s=10)
+    return lines.ask_one("cleveland", Go(), Charged, timeout_s=10).entry
+
+
+def run_without(session, *, number, exact):
+    """The victim is hit after the charge and before the run; how long until the others say so, and whom they name."""
+    began = None
+    with pytest.raises(PartyLostError) as caught, session._pool.question(NAMES) as lines:
+        entry = charged(session, lines, exact=exact)
+        session.nodes_started.kill(VICTIM, number)
+        began = time.monotonic()
+        lines.ask_all(Run(entry=entry), Share, timeout_s=30)
+    return time.monotonic() - began, caught.value.name
+
+
+def n_entries(session):
+    return next(h.ledger_number for h in session.health().values() if getattr(h, "role", "") == "site")
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_killed_site_is_named_at_once_the_run_is_spent_and_the_next_works(world, exact):
+    before = n_entries(world)
+    seconds, name = run_without(world, number=signal.SIGKILL, exact=exact)
+    assert name == VICTIM
+    assert seconds < 1.5  # a second by rule, and a busy machine
+    world.nodes_started.restart(VICTIM)
+    result = world.sql(BY_SEX, exact=True)
+    assert [row[1] for row in result.rows] == [194, 726]
+    assert n_entries(world) == before + 2  # the spent one and the one after
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_frozen_site_is_named_at_the_deadline(world, exact):
+    try:
+        seconds, name = run_without(world, number=signal.SIGSTOP, exact=exact)
+    finally:
+        world.nodes_started.kill(VICTIM, signal.SIGCONT)
+    assert name == VICTIM
+    assert DEADLINE_S - 1 < seconds < 3 * DEADLINE_S
+    ends_at = time.monotonic() + 15
+    while True:  # it comes back to life: its heartbeats are heard again
+        try:
+            assert world.sql(BY_SEX, exact=True).rows[0][1] == 194
+            break
+        except (PartyLostError, SiteUnavailableError):
+            assert time.monotonic() < ends_at
+            time.sleep(0.2)
+
+
+def test_with_a_site_down_nothing_is_spent(world):
+    before = n_entries(world)
+    world.nodes_started.kill(VICTIM, signal.SIGKILL)
+    try:
+        with pytest.raises((SiteUnavailableError, PartyLostError)) as caught:
+            for _ in range(2):
+                world.sql(BY_SEX, epsilon=0.01)
+        assert getattr(caught.value, "site", getattr(caught.value, "name", "")) == VICTIM
+        assert n_entries(world) == before
+    finally:
+        world.nodes_started.restart(VICTIM)
+    assert world.sql(BY_SEX, exact=True).rows[0][1] == 194
+
+
+def test_the_sequencer_restarts_and_the_chain_goes_on(world):
+    world.nodes_started.kill("cleveland", signal.SIGKILL)
+    with pytest.raises((SiteUnavailableError, PartyLostError)):
+        world.sql(BY_SEX, exact=True)
+    world.nodes_started.restart("cleveland")
+    assert world.sql(BY_SEX, exact=True).rows[0][1] == 194
+
+
+def test_every_ledger_is_whole_afterwards(world):
+    report = verify([world.folders.ledger(name) for name in NAMES])
+    assert report.ok, report.to_dict()
+    assert report.forks == ()
+
+
+def test_a_restarted_site_does_not_run_what_an_earlier_life_signed(tmp_path):
+    with in_processes(tmp_path / "here") as session:
+        with session._pool.question(NAMES) as lines:
+            entry = charged(session, lines)
+        session.nodes_started.kill(VICTIM, signal.SIGKILL)
+        session.nodes_started.restart(VICTIM)
+        planned_again = session.sql(BY_SEX, epsilon=0.01)  # the site lives and takes part
+        assert planned_again.rows
+        with pytest.raises(Exception, match="nothing was asked on this line|present life|was not asked"):
+            with session._pool.question([VICTIM]) as lines:
+                lines.ask_one(VICTIM, Run(entry=entry), Share, timeout_s=10)
+
+
+def test_nothing_is_left_of_the_nodes(tmp_path):
+    with in_processes(tmp_path / "here") as session:
+        pids = [*session.nodes_started.pids.values(), session.nodes_started.supervisor]
+        with pytest.raises(ConfigError, match="is up already"):
+            Started(session.folders)
+    assert not [pid for pid in pids if alive(pid)]
+    assert not list(session.folders.pids.glob("*.pid"))
+
+
+def test_nodes_end_with_their_parent(tmp_path):
+    folders = found(tmp_path / "here")
+    nodes = Started(folders)
+    try:
+        nodes._process.kill()
+        nodes._process.wait()
+        ends_at = time.monotonic() + 10
+        while any(alive(pid) for pid in nodes.pids.values()) and time.monotonic() < ends_at:
+            time.sleep(0.05)
+        assert not any(alive(pid) for pid in nodes.pids.values())
+    finally:
+        nodes.stop()
+
+
+def test_a_node_that_cannot_start_is_named_with_its_reason(tmp_path):
+    folders = found(tmp_path / "here")
+    folders.site(VICTIM).write_text(folders.site(VICTIM).read_text().replace("num > 0", "nothing_here > 0"))
+    with pytest.raises(ConfigError) as caught:
+        Started(folders)
+    assert VICTIM in str(caught.value)
+    with pytest.raises(SiteUnavailableError), federation.connect(
+        folders.consortium, identity=folders.analyst("analyst")
+    ) as session:
+        session.sql(BY_SEX, exact=True)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stream:
+            return stream.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
