@@ -72,7 +72,7 @@ class Keystream:
     def draw_bytes(self, n_bytes: int) -> ByteArray:
         """Return the next ``n_bytes`` bytes, shape ``(n_bytes,)``."""
         stream = np.empty(n_bytes, dtype=np.uint8)
-        view, zeros = memoryview(stream), memoryview(_ZEROS)
+        view, zeros = stream.data, memoryview(_ZEROS)
         for start in range(0, n_bytes, len(_ZEROS)):
             length = min(len(_ZEROS), n_bytes - start)
             self._encryptor.update_into(zeros[:length], view[start : start + length])

@@ -37,7 +37,8 @@ class Shared:
 
     def __post_init__(self) -> None:
         """Refuse what is not an array of ring elements."""
-        if not isinstance(self.share, np.ndarray) or self.share.dtype != np.int64 or self.share.ndim == 0:
+        given: object = self.share
+        if not isinstance(given, np.ndarray) or given.dtype != np.int64 or given.ndim == 0:
             raise RingRangeError(what="a share is an int64 array with at least one axis")
 
     @property

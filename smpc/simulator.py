@@ -153,8 +153,7 @@ def simulate(
         struck = {fault.party for fault in faults}
         wait([future for name, future in parties.items() if name not in struck])
         thaw.set()
-        wait(parties.values())
-        meshes[DEALER].close()
+        wait([*parties.values(), helper])
     return _report(names, parties, helper, meshes, time.monotonic() - start)
 
 

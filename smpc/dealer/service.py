@@ -10,6 +10,7 @@ Not here: channels (a ``Mesh`` whose ``rank`` is -1 comes in); what a batch hold
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from typing import TYPE_CHECKING, Final
@@ -72,8 +73,8 @@ class DealerService:
         while True:
             try:
                 frame = _same_from_all(mesh, FRAME_BYTES)
-            except PartyLostError:
-                if n_batches == 0:
+            except PartyLostError as error:
+                if n_batches == 0 and not _is_awaited(mesh, error.name):
                     return 0
                 raise
             batch = decode_batch(frame)
@@ -100,6 +101,16 @@ class DealerService:
             if session_id in self._served:
                 raise PeerRejectedError(reason="a session is served once")
             self._served.add(session_id)
+
+
+def _is_awaited(mesh: Mesh, lost: str) -> bool:
+    """Whether a party has asked although another is lost; parties that end without asking are no trouble."""
+    for name in mesh.names:
+        if name != lost:
+            with contextlib.suppress(PartyLostError, PeerRejectedError):
+                mesh.exchange(Step.MATERIAL, {}, {name: FRAME_BYTES})
+                return True
+    return False
 
 
 def _same_from_all(mesh: Mesh, n_bytes: int) -> bytes:

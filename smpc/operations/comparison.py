@@ -6,7 +6,7 @@ Terms:    the width k says where the compared difference lies: in ``[-2**(k-1), 
 Promise:  the answer is exact inside the width; only k masked bits of the difference are opened. Outside the
           width the answer is wrong without a sign of it: bounds are enforced where the data come from.
 Sees:     the parties see ``(x + r) mod 2**k`` and bits XOR uniform ones.
-Cost:     rounds for signs: 2 up to 4 bits, 3 up to 21, 4 up to 64; 12.25 bytes an element and peer at 64
+Cost:     rounds for signs: 2 up to 5 bits, 3 up to 21, 4 up to 64; 12.25 bytes an element and peer at 64
           bits, 4.5 at 24. One ``MASK``, one ``BIT_PRODUCTS`` per shape of node and level, one ``BIT``.
 Source:   masked opening and public-against-shared comparison: eprint 2020/338; leaves whose products the
           dealer shares: ours.

@@ -100,7 +100,8 @@ def _mask_product(
     if subset & (subset - 1) == 0:
         row: ByteArray = free[subset.bit_length() - 1]
         return row
-    return bound[places[subset]]
+    row = bound[places[subset]]
+    return row  # noqa: RET504  numpy's indexing is untyped
 
 
 def chunks(n: int) -> list[range]:

@@ -26,5 +26,6 @@ def compute(operation, *inputs, n=3, **options):
 
     first, *others = simulate(joint, n, **options).values()
     for other in others:
-        np.testing.assert_array_equal(first, other)
+        for one, another in zip(first, other, strict=True):
+            np.testing.assert_array_equal(one, another)
     return first
