@@ -1,0 +1,26 @@
+"""The session that a call of CrypTen belongs to.
+
+Floor:    smpc.engine.current. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smpc.engine.refusal import EngineRefusedError
+from smpc.session import active_session
+
+if TYPE_CHECKING:
+    from smpc.session import Session
+
+
+def current_session() -> Session:
+    """Return the thread's active session.
+
+    Raises:
+        EngineRefusedError: the thread is in none.
+    """
+    session = active_session()
+    if session is None:
+        raise EngineRefusedError(what="a call outside a session")
+    return session
