@@ -256,11 +256,6 @@ class Connection:
         return self._channel.pending() > 0
 
     @property
-    def has_whole_frame(self) -> bool:
-        """Whether the frame begun is here whole, or its header held: ``poll`` will not say so again."""
-        return self._reader is not None and not self._reader.is_waiting
-
-    @property
     def has_begun_frame(self) -> bool:
         """Whether a frame that somebody expects is here in part, or whole and not taken."""
         return self._reader is not None and self._reader.has_begun and not self._reader.is_open

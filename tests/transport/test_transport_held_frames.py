@@ -11,7 +11,6 @@ from smpc.transport.data_plane import DataPlane
 from smpc.transport.endpoint import Endpoint
 from smpc.transport.listener import Listener
 from smpc.transport.liveness import Liveness
-from smpc.transport.mesh import Mesh
 from smpc.transport.tls import Trust
 
 NAMES = ("ann", "ben", "cid")
@@ -45,7 +44,7 @@ def test_a_frame_that_comes_a_round_early_is_taken_at_once_when_its_round_begins
     took_s = []
 
     def take_part(name: str) -> None:
-        mesh: Mesh = planes[name].open_mesh(bytes(32), bytes(32), NAMES, None, deadline_s=5.0)
+        mesh = planes[name].open_mesh(bytes(32), bytes(32), NAMES, None, deadline_s=5.0)
         if name == "ann":
             assert mesh.exchange(3, {}, {"cid": 1}) == {"cid": b"c"}
             begun = time.monotonic()
