@@ -95,7 +95,7 @@ def dealer_and_analyst(*, with_zero_share):
     assert int(np.sum(summands)) == 0
     # what the dealer knows: the masks, made again from the answers it sent
     request = product(ProductKind.MUL, (1,), (1,))
-    answers = [sent for sent in run.sent[DEALER] if sent.outgoing][0].outgoing
+    answers = next(sent for sent in run.sent[DEALER] if sent.outgoing).outgoing
     for rank, name in enumerate(run.names):
         seeds.append((answers[name][:32], answers[name][32:] if rank == 0 else None))
     masks = [
