@@ -1,8 +1,10 @@
-"""How a node reaches the others: lines for messages, meshes for shares. One interface, two channel objects behind it.
+"""How a node reaches the others: lines for messages, meshes for shares. One interface, two channel objects.
 
 Floor:    federation.network. Knows no question, no ledger.
-Terms:    a line is one connection for control messages between two nodes; a mesh carries the shares of one session.
-Promise:  everything above this file is the same whether nodes are threads of one process or processes over mutual TLS.
+Terms:    a line is one connection for control messages between two nodes; a mesh carries the shares of one
+          session.
+Promise:  everything above this file is the same whether nodes are threads of one process or processes over
+          mutual TLS.
 Not here: TLS (``federation.tls_network``), the messages themselves (``federation.messages``).
 """
 
@@ -11,11 +13,16 @@ from __future__ import annotations
 import queue
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from smpc.errors import PartyLostError
 from smpc.transport.memory import memory_meshes
-from smpc.transport.mesh import Mesh
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from smpc.transport.mesh import Mesh
 
 MESSAGE_BYTES = 1 << 22
 
@@ -63,7 +70,10 @@ class Network(ABC):
 
     @abstractmethod
     def serve(self, purpose: str, handler: Handler) -> None:
-        """Give every incoming line of this purpose to ``handler``, each in its own thread."""
+        """Give every incoming line of this purpose to ``handler``, each in its own thread.
+
+        The line is closed when the handler returns.
+        """
 
     @abstractmethod
     def open_mesh(
@@ -98,30 +108,30 @@ class MemoryLine(Line):
         """Join two pipes; the other end has them swapped."""
         self.peer, self.role = peer, role
         self._outgoing, self._incoming = outgoing, incoming
-        self._is_closed = False
+        self.is_closed = False
 
     def send(self, message: bytes) -> None:
         """Send one message."""
-        if self._is_closed:
+        if self.is_closed:
             raise PartyLostError(name=self.peer)
         self._outgoing.queue.put(bytes(message))
 
     def receive(self, timeout_s: float | None) -> bytes:
         """Wait for one message."""
-        if self._is_closed:
+        if self.is_closed:
             raise PartyLostError(name=self.peer)
         try:
             message = self._incoming.queue.get(timeout=timeout_s)
         except queue.Empty as error:
             raise TimeoutError from error
         if message is None:
-            self._is_closed = True
+            self.is_closed = True
             raise PartyLostError(name=self.peer)
         return message
 
     def close(self) -> None:
         """Tell both ends."""
-        self._is_closed = True
+        self.is_closed = True
         self._outgoing.queue.put(None)
         self._incoming.queue.put(None)
 
@@ -136,7 +146,7 @@ class MemoryExchange:
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._roles: dict[str, str] = {}
         self._meshes: dict[bytes, dict[str, Mesh]] = {}
-        self._threads: list[threading.Thread] = []
+        self._lines: dict[str, list[MemoryLine]] = {}
 
     def network(self, name: str, role: str) -> MemoryNetwork:
         """Add a node."""
@@ -150,15 +160,19 @@ class MemoryExchange:
             self._handlers[name, purpose] = handler
 
     def forget(self, name: str) -> None:
-        """A node has left: it answers no more."""
+        """A member has left: it answers no more, and its lines are closed."""
         with self._lock:
             for key in [key for key in self._handlers if key[0] == name]:
                 del self._handlers[key]
+            self._roles.pop(name, None)
+            lines = self._lines.pop(name, [])
+        for line in lines:
+            line.close()
 
-    def is_serving(self, name: str) -> bool:
-        """Whether a node answers."""
+    def is_present(self, name: str) -> bool:
+        """Whether a member has joined and not left; one that only asks is present too."""
         with self._lock:
-            return any(key[0] == name for key in self._handlers)
+            return name in self._roles
 
     def hears(self, name: str) -> dict[str, bool]:
         """Who else answers."""
@@ -169,16 +183,24 @@ class MemoryExchange:
         """Open a line from ``caller`` to ``peer``."""
         with self._lock:
             handler = self._handlers.get((peer, purpose))
-            role, peer_role = self._roles[caller], self._roles.get(peer, "")
-        if handler is None:
-            raise PartyLostError(name=peer)
-        there, back = _Pipe(), _Pipe()
-        answering = MemoryLine(caller, role, back, there)
-        thread = threading.Thread(
-            target=handler, args=(answering,), name=f"{peer}-{purpose}-{caller}", daemon=True
-        )
-        thread.start()
-        return MemoryLine(peer, peer_role, there, back)
+            role, peer_role = self._roles.get(caller), self._roles.get(peer, "")
+            if handler is None or role is None:
+                raise PartyLostError(name=peer)
+            there, back = _Pipe(), _Pipe()
+            answering = MemoryLine(caller, role, back, there)
+            asking = MemoryLine(peer, peer_role, there, back)
+            for name, line in ((peer, answering), (caller, asking)):
+                kept = [each for each in self._lines.get(name, []) if not each.is_closed]
+                self._lines[name] = [*kept, line]
+
+        def answer() -> None:
+            try:
+                handler(answering)
+            finally:
+                answering.close()
+
+        threading.Thread(target=answer, name=f"{peer}-{purpose}-{caller}", daemon=True).start()
+        return asking
 
     def mesh(self, name: str, session_id: bytes, parties: Sequence[str], helper: str | None) -> Mesh:
         """Take one party's end of a session's mesh."""
@@ -217,8 +239,8 @@ class MemoryNetwork(Network):
         return self._exchange.mesh(self.name, session_id, parties, helper)
 
     def is_alive(self, peer: str) -> bool:
-        """Whether the peer still answers."""
-        return self._exchange.is_serving(peer)
+        """Whether the peer has not left."""
+        return self._exchange.is_present(peer)
 
     def hears(self) -> dict[str, bool]:
         """Every other node of the process that answers."""
