@@ -55,8 +55,10 @@ def _flags(session: Session, figures: Shared, plan: Plan) -> Shared:
     reached = {place: number for number, place in enumerate(reach)}
     some = {place: len(reach) + number for number, place in enumerate(others)}
     columns = [take(compared, [reached[guard.at_least] for guard in plan.guards])]
-    for position in range(max(len(guard.zero_or_at_least) for guard in plan.guards)):
-        columns.append(_zero_or_reached(session, compared, _places(plan, position), reached, some))
+    columns += [
+        _zero_or_reached(session, compared, _places(plan, position), reached, some)
+        for position in range(max(len(guard.zero_or_at_least) for guard in plan.guards))
+    ]
     return _product(session, columns)
 
 

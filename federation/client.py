@@ -10,8 +10,7 @@ Not here: the command line (``federation.cli``), parties as threads of this proc
 from __future__ import annotations
 
 import secrets
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from analytics.errors import InvalidRequestError
 from analytics.explain import explain, explain_text
@@ -42,6 +41,7 @@ from smpc.randomness import KEY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from fractions import Fraction
 
     import pandas as pd
 
@@ -98,7 +98,7 @@ class Session:
         self._answer_s = deadline_s + EXTRA_S
         self._run_s = 2 * deadline_s + float(consortium.file.local_limit_s) + EXTRA_S
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         """Return itself; lines are dialed when they are needed."""
         return self
 
@@ -139,7 +139,7 @@ class Session:
         """
         planned = self._planned(text, epsilon, exact=exact, purpose=purpose)
         entry, shares = self._ask(planned)
-        opened = recombine_answer(planned.plan, [share.values for share in shares])
+        opened = recombine_answer(planned.plan, [share.values for share in shares])  # noqa: PD011
         receipt = make_receipt(
             planned,
             entry,
@@ -181,7 +181,7 @@ class Session:
             try:
                 with self._pool.question([name]) as lines:
                     (found[name],) = lines.ask_all(HealthAsk(), Health, timeout_s=self._answer_s)
-            except Exception as error:  # noqa: BLE001 - reported, not hidden
+            except Exception as error:  # noqa: BLE001
                 found[name] = error
         return found
 

@@ -16,8 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -33,6 +32,9 @@ from analytics.errors import SchemaError
 from analytics.schema import Schema
 from federation.errors import ConfigError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 SUB_BUDGETS = ("query", "mining", "training")
 
@@ -40,7 +42,7 @@ SUB_BUDGETS = ("query", "mining", "training")
 def _number(value: object) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal | Fraction):
         msg = "must be a number such as 0.5, or a decimal string"
-        raise ValueError(msg)
+        raise ValueError(msg)  # noqa: TRY004
     if isinstance(value, str) and not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", value):
         msg = "must be a plain decimal number without spaces or exponent"
         raise ValueError(msg)
@@ -60,7 +62,7 @@ def _name(value: str) -> str:
 
 def _address(value: str) -> str:
     host, _, port = value.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004 - the range of ports
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004
         msg = "must be HOST:PORT"
         raise ValueError(msg)
     return value

@@ -8,7 +8,10 @@ Not here: errors of accounting, secret sharing and analytics (each package has i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class FederationError(Exception):

@@ -8,7 +8,6 @@ Not here: what the errors mean (each package's ``errors``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from analytics import errors as analytics_errors
@@ -17,9 +16,11 @@ from privacy_accounting import errors as accounting_errors
 from smpc import errors as smpc_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from privacy_accounting.ledger.messages import Refusal
 
-FieldValue = str | int | float | None | list[str]
+FieldValue = str | int | float | list[str] | None
 
 _CROSSING: Final[Mapping[str, tuple[type[Exception], tuple[str, ...]]]] = {
     kind.__name__: (kind, tuple(fields.split()))

@@ -75,7 +75,7 @@ class LocalSession(Session):
         self._dealer.close()
 
 
-def local(
+def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a default
     tables: Mapping[str, Any],
     *,
     schema: Mapping[str, Any],

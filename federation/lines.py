@@ -9,12 +9,14 @@ Not here: lines themselves (``federation.network``).
 from __future__ import annotations
 
 import time
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from federation.faults import from_wire
 from federation.messages import Failed, Message, decode, encode
-from federation.network import Line, Network
 from smpc.errors import PartyLostError, PeerRejectedError
+
+if TYPE_CHECKING:
+    from federation.network import Line, Network
 
 POLL_S = 0.25
 M = TypeVar("M")

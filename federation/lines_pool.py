@@ -60,7 +60,7 @@ class Question:
                 continue
             try:
                 answers[name] = expect(line, self._network, kind, timeout_s=timeout_s)
-            except Exception as error:  # noqa: BLE001 - errors of the house, rebuilt from the wire; one is raised below
+            except Exception as error:  # noqa: BLE001
                 errors[name] = error
         if errors:
             raise _most_telling(errors)

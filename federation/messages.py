@@ -11,14 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from privacy_accounting.decimals import format_decimal, parse_decimal
 from privacy_accounting.errors import InvalidCostError
 from smpc.errors import PeerRejectedError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 REQUEST_TAG = b"crossward/request/1\n"
 MESSAGE_BYTES = 1 << 22
@@ -46,7 +48,7 @@ class Failed(_Message, frozen=True):
     """Either way: an error by its code and public fields."""
 
     code: str
-    fields: dict[str, str | int | float | None | list[str]]
+    fields: dict[str, str | int | float | list[str] | None]
 
 
 class Go(_Message, frozen=True):

@@ -7,10 +7,14 @@ Not here: the budget (``privacy_accounting.budget``), the guard on shares (``ana
 
 from __future__ import annotations
 
-from analytics.plan import Plan
-from federation.config import Consortium, Policy
+from typing import TYPE_CHECKING
+
 from federation.errors import PolicyRefusedError
-from federation.messages import Request
+
+if TYPE_CHECKING:
+    from analytics.plan import Plan
+    from federation.config import Consortium, Policy
+    from federation.messages import Request
 
 FEWEST_SITES_EXACT = 3
 FEWEST_HONEST_EXACT = 2

@@ -44,7 +44,7 @@ def run(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("crossward: stopped\n")
         sys.exit(FAILED)
-    except Exception as error:  # noqa: BLE001 - the last place before the terminal
+    except Exception as error:
         logging.getLogger(__name__).debug("a fault of our own", exc_info=error)
         sys.stderr.write(
             f"crossward: a fault of its own: {type(error).__name__}. Please report how to make it happen\n"

@@ -6,12 +6,15 @@ Promise:  every value is escaped; the file loads nothing from anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,7 @@ def render(page: Page) -> str:
             "sql": section.sql,
             "columns": section.columns,
             "rows": section.rows,
-            "pictures": [Markup(picture) for picture in section.pictures],  # noqa: S704 - our own SVG, its texts escaped
+            "pictures": [Markup(picture) for picture in section.pictures],  # noqa: S704
             "notes": section.notes,
             "text": section.text,
             "refusal": section.refusal,

@@ -6,9 +6,12 @@ Not here: the page around them (``federation.demo.page``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROW_PX = 26
 LABEL_PX = 170

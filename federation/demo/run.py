@@ -11,24 +11,24 @@ import json
 import shutil
 import time
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
-from federation.remote import connect
 from federation.demo.hospitals import HOSPITALS, found_consortium
 from federation.demo.pooled import TOLERANCE, largest_difference
 from federation.demo.questions import ANSWERED, EXACT, EXPLAINED, REFUSED, WHOLE, DemoQuestion
 from federation.demo.story import write_page
 from federation.errors import FederationError, PolicyRefusedError
 from federation.processes.started import Started
+from federation.remote import connect
 from federation.show import answer_table, budget_table, cost_lines
 from privacy_accounting.audit.verify import VerifyReport, verify
 from privacy_accounting.decimals import parse_decimal
 from privacy_accounting.errors import BudgetExceededError
 
 if TYPE_CHECKING:
+    from fractions import Fraction
     from pathlib import Path
 
     from analytics.result import Result
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 PURPOSE: Final = "demo"
 SITES_NOTE: Final = (
-    "max_sites_per_unit = 1 is a signed declaration: four hospitals in different countries share no patient. With the default, the "
-    "number of sites, the noise would be four times larger (docs/examples/consortium.toml, max_sites_per_unit)."
+    "max_sites_per_unit = 1 is a signed declaration: four hospitals in different countries share no patient. "
+    "With the default, the number of sites, the noise would be four times larger (docs/examples/consortium.toml, max_sites_per_unit)."
 )
 
 

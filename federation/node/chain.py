@@ -214,7 +214,7 @@ class Chain:
         except LedgerForkedError as error:
             LOG.critical("%s: %s; nothing runs", self._replica.name, error)
         except AccountingError as error:
-            LOG.error("%s: another site's ledger could not be taken over: %s", self._replica.name, error)
+            LOG.error("%s: another site's ledger could not be taken over: %s", self._replica.name, error)  # noqa: TRY400
 
     def _recover(self) -> None:
         heads = self._catch_up()
@@ -222,7 +222,7 @@ class Chain:
             withdrawals = self._sequencer.recover(heads)
         self._heard_all = set(heads) >= set(self._couriers.sites)
         if withdrawals:
-            self._couriers.carry({site: withdrawals for site in heads})
+            self._couriers.carry(dict.fromkeys(heads, withdrawals))
 
     def _propose_genesis(self) -> None:
         draft = Draft(cohort=self._genesis.cohort, content=self._genesis.content)

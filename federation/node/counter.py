@@ -83,7 +83,7 @@ class Counter:
                 message = receive(line, self._network, timeout_s=None)
                 try:
                     reply = answer(message)
-                except Exception as error:  # noqa: BLE001 - the worker's loop: nothing may end a node
+                except Exception as error:  # noqa: BLE001
                     reply = self._failed(error)
                 send(line, reply)
         except (PartyLostError, PeerRejectedError):

@@ -82,8 +82,8 @@ class DealerNode:
             self._service.serve(mesh, deal.session_id)
         except SmpcError as error:
             LOG.warning("%s: a session ended early: %s", self.name, type(error).__name__)
-        except Exception as error:  # noqa: BLE001 - the worker's loop: nothing may end a node
-            LOG.error("%s: a fault of its own", self.name, exc_info=error if not is_ours(error) else None)
+        except Exception as error:
+            LOG.error("%s: a fault of its own", self.name, exc_info=error if not is_ours(error) else None)  # noqa: TRY400
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())

@@ -85,7 +85,7 @@ class Runner:
         except (LocalTimeoutError, SourceFailedError) as error:
             if plan.mode == "exact":
                 raise
-            LOG.error(
+            LOG.error(  # noqa: TRY400
                 "%s: the local stage gave nothing (%s); zero and noise go in its place", self.site, error
             )
             return None

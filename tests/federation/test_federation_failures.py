@@ -146,9 +146,10 @@ def test_a_node_that_cannot_start_is_named_with_its_reason(tmp_path):
     with pytest.raises(ConfigError) as caught:
         Started(folders)
     assert VICTIM in str(caught.value)
-    with pytest.raises(SiteUnavailableError), federation.connect(
-        folders.consortium, identity=folders.analyst("analyst")
-    ) as session:
+    with (
+        pytest.raises(SiteUnavailableError),
+        federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session,
+    ):
         session.sql(BY_SEX, exact=True)
 
 
