@@ -1,0 +1,261 @@
+"""The two helper roles on the network.
+
+Floor:    federation.aggregation.service, the top of the room. Two processes; neither imports torch.
+Terms:    to *agree* is to go from a request and a complete ledger entry to the manifest of its attempt and
+          the receivers of its sum; who runs a helper hands in how (``federation.training.agreement``).
+Promise:  the aggregator never sees a plaintext, the key holder never a single site's ciphertext. Both take
+          part only in an attempt whose entry is complete, and derive its manifest from that entry alone. The
+          aggregator takes one update of each site of the cohort, over that site's own channel; bytes that it
+          took before it takes again as the same. When all are in, the sum goes to the key holder, and the
+          ciphertexts are dropped at the next attempt. The key holder takes sums from the aggregator alone,
+          opens each attempt once (its claim is on the disk before), and tells the sum to its receivers
+          alone; a repeated question gets the same numbers. What is refused is refused by name.
+Not here: the checks of sums and ciphertexts (``secure_sum``, ``open_sum``).
+Source:   PRIVACY P13 to P15.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from analytics.errors import AnalyticsError
+from federation.aggregation.manifest import EncryptedVector
+from federation.aggregation.messages import (
+    KeyAnswer,
+    KeyAsk,
+    Opened,
+    SumAsk,
+    Taken,
+    Total,
+    Update,
+    call,
+    decode,
+    send,
+    send_failure,
+)
+from federation.errors import FederationError, SiteUnavailableError, UpdateRejectedError
+from federation.messages import Done
+from privacy_accounting.errors import AccountingError
+from smpc.errors import PartyLostError, PeerRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from federation.aggregation.manifest import Manifest
+    from federation.aggregation.messages import Message
+    from federation.aggregation.open_sum import KeyHolder
+    from federation.aggregation.secure_sum import SecureSum
+    from federation.network import Line, Network
+
+LOG: Final = logging.getLogger(__name__)
+AGGREGATE: Final = "aggregate"
+OPEN: Final = "open"
+LARGEST_WAIT_S: Final = 600.0
+_KEPT_ATTEMPTS: Final = 10_000
+_REFUSALS: Final = (AccountingError, AnalyticsError, FederationError, PeerRejectedError, PartyLostError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreed:
+    """What a complete entry says about its attempt.
+
+    Attributes:
+        manifest: attempt, cohort, layout, key.
+        receivers: who may have the opened sum.
+    """
+
+    manifest: Manifest
+    receivers: frozenset[str]
+
+
+class AggregatorService:
+    """The aggregator's answers; serve ``handle`` under the purpose ``AGGREGATE``."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        network: Network,
+        agree: Callable[[bytes, bytes], Agreed],
+        secure_sum: SecureSum,
+        keyholder: str,
+        deadline_s: float,
+    ) -> None:
+        """Join the sums and the network; nothing is answered before ``serve``."""
+        self.name, self._network = name, network
+        self._agree, self._sums = agree, secure_sum
+        self._keyholder, self._deadline_s = keyholder, deadline_s
+        self._begun: dict[str, Manifest] = {}
+        self._taken: dict[tuple[str, str], bytes] = {}
+        self._lock = threading.Lock()
+
+    def serve(self) -> None:
+        """Answer from here on."""
+        self._network.serve(AGGREGATE, self.handle)
+
+    def handle(self, line: Line) -> None:
+        """Answer one line until it closes."""
+        answer_line(line, self.name, self._reply)
+
+    def _reply(self, line: Line, message: Message) -> Message:
+        if not isinstance(message, Update):
+            raise PeerRejectedError(reason="the aggregator takes updates only", name=line.peer)
+        manifest = self._agree(message.request, message.entry).manifest
+        vector = _vector(message, manifest)
+        missing = self._take(manifest, vector, line.peer)
+        if not missing:
+            self._forward(manifest, message)
+        return Taken(missing=list(missing))
+
+    def _take(self, manifest: Manifest, vector: EncryptedVector, sender: str) -> tuple[str, ...]:
+        fingerprint = hashlib.sha256(vector.manifest_digest.encode() + vector.ciphertexts).digest()
+        with self._lock:
+            begun = self._begun.get(manifest.attempt.run)
+            if begun is None or manifest.attempt.number > begun.attempt.number:
+                self._sums.begin(manifest)
+                self._begun[manifest.attempt.run] = manifest
+                self._taken = {key: at for key, at in self._taken.items() if key[0] != manifest.attempt.run}
+            known = self._taken.get((manifest.attempt.run, sender))
+            if known == fingerprint and begun is not None and begun.digest() == manifest.digest():
+                arrived = {site for run, site in self._taken if run == manifest.attempt.run}
+                return tuple(site for site in manifest.cohort if site not in arrived)
+            missing = self._sums.accept(vector, sender=sender)
+            self._taken[manifest.attempt.run, sender] = fingerprint
+            return missing
+
+    def _forward(self, manifest: Manifest, update: Update) -> None:
+        total = self._sums.total(manifest)
+        message = Total(
+            request=update.request,
+            entry=update.entry,
+            manifest=total.manifest_digest,
+            key=total.key_fingerprint,
+            ciphertexts=total.ciphertexts,
+        )
+        try:
+            call(self._network, self._keyholder, OPEN, message, Done, timeout_s=self._deadline_s)
+        except PartyLostError as error:
+            raise SiteUnavailableError(site=self._keyholder) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What the key holder keeps of an attempt: a sum or the error that it met."""
+
+    sent: bytes
+    receivers: frozenset[str]
+    opened: Opened | None = None
+    error: Exception | None = None
+
+    def __repr__(self) -> str:
+        return "_Answer()"
+
+
+class KeyHolderService:
+    """The key holder's answers; serve ``handle`` under the purpose ``OPEN``."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        network: Network,
+        agree: Callable[[bytes, bytes], Agreed],
+        holder: KeyHolder,
+        aggregator: str,
+    ) -> None:
+        """Join the key and the network; nothing is answered before ``serve``."""
+        self.name, self._network = name, network
+        self._agree, self._holder, self._aggregator = agree, holder, aggregator
+        self._answers: OrderedDict[tuple[str, int, int], _Answer] = OrderedDict()
+        self._changed = threading.Condition()
+
+    def serve(self) -> None:
+        """Answer from here on."""
+        self._network.serve(OPEN, self.handle)
+
+    def handle(self, line: Line) -> None:
+        """Answer one line until it closes."""
+        answer_line(line, self.name, self._reply)
+
+    def _reply(self, line: Line, message: Message) -> Message:
+        if isinstance(message, KeyAsk):
+            return KeyAnswer(modulus=self._holder.public.to_bytes())
+        if isinstance(message, SumAsk):
+            return self._tell(message, line.peer)
+        if isinstance(message, Total):
+            return self._open(message, line.peer)
+        raise PeerRejectedError(reason="the key holder opens sums only", name=line.peer)
+
+    def _open(self, message: Total, sender: str) -> Done:
+        if sender != self._aggregator:
+            raise PeerRejectedError(reason="sums come from the aggregator alone", name=sender)
+        agreed = self._agree(message.request, message.entry)
+        attempt = agreed.manifest.attempt
+        key = (attempt.run, *attempt.number)
+        sent = hashlib.sha256(message.manifest.encode() + message.ciphertexts).digest()
+        with self._changed:
+            known = self._answers.get(key)
+            if known is not None and known.opened is not None and known.sent == sent:
+                return Done()
+            try:
+                values = self._holder.open_sum(
+                    agreed.manifest, _vector(message, agreed.manifest), sender=sender
+                )
+            except FederationError as error:
+                if known is None:
+                    self._keep(key, _Answer(sent=sent, receivers=agreed.receivers, error=error))
+                raise
+            opened = Opened(manifest=agreed.manifest.digest(), values=values.astype("<i8").tobytes())
+            self._keep(key, _Answer(sent=sent, receivers=agreed.receivers, opened=opened))
+        return Done()
+
+    def _keep(self, key: tuple[str, int, int], answer: _Answer) -> None:
+        self._answers[key] = answer
+        while len(self._answers) > _KEPT_ATTEMPTS:
+            self._answers.popitem(last=False)
+        self._changed.notify_all()
+
+    def _tell(self, ask: SumAsk, receiver: str) -> Opened:
+        key = (ask.run, ask.round_number, ask.attempt)
+        wait_s = min(max(ask.wait_ms, 0) / 1000, LARGEST_WAIT_S)
+        with self._changed:
+            self._changed.wait_for(lambda: key in self._answers, wait_s)
+            answer = self._answers.get(key)
+        if answer is None:
+            reason = f"no sum of round {ask.round_number}, attempt {ask.attempt} was opened"
+            raise SiteUnavailableError(site=self.name, reason=reason)
+        if receiver not in answer.receivers:
+            raise UpdateRejectedError(site=receiver, reason="it is not a receiver of this sum")
+        if answer.opened is None:
+            raise answer.error or SiteUnavailableError(site=self.name)
+        return answer.opened
+
+
+def _vector(message: Update | Total, manifest: Manifest) -> EncryptedVector:
+    return EncryptedVector(
+        manifest_digest=message.manifest,
+        attempt=manifest.attempt,
+        key_fingerprint=message.key,
+        ciphertexts=message.ciphertexts,
+    )
+
+
+def answer_line(line: Line, name: str, reply: Callable[[Line, Message], Message]) -> None:
+    """Answer message by message; a refusal is told by name, a fault of our own without its text."""
+    try:
+        while True:
+            data = line.receive(None)
+            try:
+                send(line, reply(line, decode(data, peer=line.peer)))
+            except _REFUSALS as error:
+                LOG.info("%s refuses %s: %s", name, line.peer, error)
+                send_failure(line, error, site=name)
+    except PartyLostError:
+        return
+    finally:
+        line.close()

@@ -1,0 +1,249 @@
+"""The analyst's side of a run: charge, start, gather, step, until the run ends by itself.
+
+Floor:    federation.training.drive, above site and rounds. The analyst's thread.
+Promise:  an attempt is charged before anything of it starts. A site that is lost costs its attempt and no
+          more: the next one is charged for the survivors. A helper that is lost, or anything refused by name,
+          ends the run with that error. Nothing hangs: every wait has a deadline.
+Not here: how an attempt is charged (the session hands it in), what a step does (``descent``).
+Source:   PRIVACY P13, P14.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from federation.aggregation.messages import Sent, Start, SumAsk, expect, send
+from federation.errors import SiteUnavailableError
+from federation.training.rounds import Ending, Phase, Run, Step
+from federation.training.site import TRAIN, Helpers, fetch_sum
+from privacy_accounting.errors import BudgetExceededError
+from smpc.errors import PartyLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from federation.network import Line, Network
+    from federation.training.descent import Descent
+    from federation.training.plan import RoundPlan, RunPlan
+
+DIAL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What is told after each attempt.
+
+    Attributes:
+        round_number: rounds opened so far.
+        rounds: most attempts of the run.
+        n_charged: attempts charged so far.
+        cohort: sites that are left.
+        lost: sites that this attempt lost; empty for an opened one.
+        loss: where it was paid for.
+        epsilon: spent by the run so far, at the sub-budget's delta; None in exact mode.
+        bytes_sent: of updates, by all sites together, so far.
+        left_s: seconds until the end, at the pace so far.
+    """
+
+    round_number: int
+    rounds: int
+    n_charged: int
+    cohort: tuple[str, ...]
+    lost: tuple[str, ...]
+    loss: float | None
+    epsilon: float | None
+    bytes_sent: int
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A run that ended.
+
+    Attributes:
+        plan: of the run.
+        model: after the last opened round.
+        history: opened rounds.
+        ending: why it ended.
+        n_charged: attempts charged, lost ones included.
+        epsilon: spent, at the sub-budget's delta; None in exact mode.
+        entries: the ledger entries charged, as bytes, in order.
+        bytes_sent: of updates, by all sites together.
+        seconds: from the first charge to the end.
+    """
+
+    plan: RunPlan
+    model: Descent
+    history: tuple[Step, ...]
+    ending: Ending
+    n_charged: int
+    epsilon: float | None
+    entries: tuple[bytes, ...]
+    bytes_sent: int
+    seconds: float
+
+
+class Driver:
+    """Drives one run; ``go`` may be called once."""
+
+    def __init__(
+        self,
+        *,
+        network: Network,
+        helpers: Helpers,
+        run: Run,
+        request: bytes,
+        charge: Callable[[RoundPlan], bytes],
+        start_s: float,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """Take what one run needs.
+
+        Args:
+            network: the analyst's.
+            helpers: where opened sums come from.
+            run: a fresh state; its cohort are the sites that accepted the request.
+            request: the signed request's bytes.
+            charge: has an attempt charged and returns the complete entry's bytes. Raises
+                ``BudgetExceededError`` when it does not fit, ``SiteUnavailableError`` or ``PartyLostError`` when
+                a site is gone and nothing was spent.
+            start_s: longest wait for a site's update, local stage included.
+            on_progress: told after each attempt.
+        """
+        self._network, self._helpers, self._run, self._request = network, helpers, run, request
+        self._charge, self._start_s, self._on_progress = charge, start_s, on_progress
+        self._lines: dict[str, Line] = {}
+        self._entries: list[bytes] = []
+        self._bytes_sent = 0
+        self._began_s = 0.0
+
+    def go(self) -> Outcome:
+        """Run to the end.
+
+        Returns:
+            The model and how it came about.
+
+        Raises:
+            BudgetExceededError: the budget pays for less than one round.
+            SiteUnavailableError: too few sites for one round, or a helper is gone.
+            CiphertextInvalidError: what the key holder was to open failed its checks.
+        """
+        self._began_s = time.monotonic()
+        try:
+            while self._run.phase is Phase.READY:
+                self._one_attempt()
+        finally:
+            for line in self._lines.values():
+                line.close()
+        return self._outcome()
+
+    def _one_attempt(self) -> None:
+        planned = self._run.next_attempt()
+        entry = self._charged(planned)
+        if entry is None:
+            return
+        self._run.charged(planned)
+        self._entries.append(entry)
+        used = list(self._run.used_attempts)
+        lost = self._gather(Start(request=self._request, entry=entry, used_attempts=used), planned)
+        if lost:
+            self._run.lost(lost)
+            self._tell(lost, None)
+            if self._run.ending is Ending.SITES and not self._run.history:
+                raise SiteUnavailableError(site=lost[0], reason=str(Ending.SITES))
+            return
+        attempt = planned.manifest.attempt
+        ask = SumAsk(
+            run=attempt.run,
+            round_number=attempt.round_number,
+            attempt=attempt.attempt,
+            wait_ms=int(self._helpers.deadline_s * 1000),
+        )
+        step = self._run.opened(fetch_sum(self._network, self._helpers, ask, self._run.plan))
+        self._tell((), step.loss)
+
+    def _charged(self, planned: RoundPlan) -> bytes | None:
+        """The complete entry, or None where the run goes on or ends without it."""
+        try:
+            return self._charge(planned)
+        except BudgetExceededError:
+            if not self._run.history:
+                raise
+            self._run.refused()
+        except (SiteUnavailableError, PartyLostError) as error:
+            gone = error.site if isinstance(error, SiteUnavailableError) else error.name
+            if gone not in self._run.cohort:
+                raise
+            self._run.absent([gone])
+            if self._run.phase is Phase.OVER and not self._run.history:
+                raise
+        return None
+
+    def _gather(self, start: Start, planned: RoundPlan) -> tuple[str, ...]:
+        """Start the attempt at every site of the cohort; name those that were lost."""
+        lost = [site for site in planned.manifest.cohort if not self._started(site, start)]
+        ends_at = time.monotonic() + self._start_s
+        for site in planned.manifest.cohort:
+            if site in lost:
+                continue
+            try:
+                left_s = max(ends_at - time.monotonic(), 0.01)
+                sent = expect(self._lines[site], self._network, Sent, timeout_s=left_s)
+                self._bytes_sent += sent.bytes_sent
+            except PartyLostError as error:
+                if error.name != site:
+                    raise
+                lost.append(site)
+        for site in lost:
+            if (line := self._lines.pop(site, None)) is not None:
+                line.close()
+        return tuple(lost)
+
+    def _started(self, site: str, start: Start) -> bool:
+        try:
+            if site not in self._lines:
+                self._lines[site] = self._network.dial(site, TRAIN, DIAL_S)
+            send(self._lines[site], start)
+        except PartyLostError:
+            return False
+        return True
+
+    def _epsilon(self) -> float | None:
+        run = self._run
+        return None if run.plan.task.exact else run.plan.epsilon_spent(run.events)
+
+    def _tell(self, lost: tuple[str, ...], loss: float | None) -> None:
+        if self._on_progress is None:
+            return
+        run = self._run
+        pace = (time.monotonic() - self._began_s) / run.n_charged
+        left = 0 if run.phase is Phase.OVER else run.plan.task.rounds - run.n_charged
+        self._on_progress(
+            Progress(
+                round_number=len(run.history),
+                rounds=run.plan.task.rounds,
+                n_charged=run.n_charged,
+                cohort=run.cohort,
+                lost=lost,
+                loss=loss,
+                epsilon=self._epsilon(),
+                bytes_sent=self._bytes_sent,
+                left_s=pace * left,
+            )
+        )
+
+    def _outcome(self) -> Outcome:
+        run = self._run
+        return Outcome(
+            plan=run.plan,
+            model=run.model,
+            history=tuple(run.history),
+            ending=run.ending or Ending.ROUNDS,
+            n_charged=run.n_charged,
+            epsilon=self._epsilon(),
+            entries=tuple(self._entries),
+            bytes_sent=self._bytes_sent,
+            seconds=time.monotonic() - self._began_s,
+        )

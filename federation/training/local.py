@@ -1,0 +1,197 @@
+"""One site's part of a round: from its rows to integers that may be encrypted.
+
+Floor:    federation.training.local. Sees rows; no key, no line.
+Shapes:   cases int64 ``(n, 1 + n_features + 1)`` with the unit first and the target last; gradients float64
+          and int64 ``(n_units, width)``; an update int64 ``(length,)``.
+Promise:  in this order: a unit's gradients are summed, clipped to C, truncated toward zero on the grid, and
+          checked against C again in integers; then the integer sum, the clamp, the noise. So the L2
+          sensitivity of the sum is an integer that holds whatever floats did before. After the charge data
+          never cause an error: no complete case, one class, a database that fails or is late give zero and
+          noise (an exact run fails by name when its database does).
+Not here: packing and encryption (``federation.paillier``), the note that must stand before this (``site``).
+Source:   PRIVACY P1, P7, P13, P19. The gradient of the logistic loss is ``(sigmoid(x theta) - y) x``.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from analytics.errors import LocalTimeoutError, ReleaseRefusedError, SourceFailedError
+from federation.training.plan import GRID, LOSS_CLIP
+from privacy_accounting.noise import discrete_gaussian
+
+if TYPE_CHECKING:
+    from analytics.sources import Source
+    from federation.training.plan import RoundPlan, RunPlan
+    from privacy_accounting.noise import ByteSource
+
+LOG: Final = logging.getLogger(__name__)
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+_BLOCK_ROWS: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cases:
+    """A site's complete cases, encoded; its ``repr`` says nothing about them.
+
+    Attributes:
+        matrix: shape ``(n, width)``.
+        target: 0 or 1, shape ``(n,)``.
+        starts: place of each unit's first row, rising.
+    """
+
+    matrix: Floats
+    target: Floats
+    starts: npt.NDArray[np.intp]
+
+    def __repr__(self) -> str:
+        return "Cases()"
+
+
+def load_cases(plan: RunPlan, source: Source, limit_s: float | None) -> Cases:
+    """Read the rows that have all features and the target; missing values are handled inside each site.
+
+    Sees: the site alone.
+
+    Raises:
+        LocalTimeoutError: not read in time, in an exact run.
+        SourceFailedError: the database failed, in an exact run.
+        ReleaseRefusedError: more rows than rows_max, in an exact run.
+    """
+    if plan.task.exact and not source.report.exact_allowed:
+        raise ReleaseRefusedError(rule="rows_max", reason="this site's table is beyond its declared size")
+    encoding = plan.encoding
+    names = [*(feature.name for feature in encoding.features), encoding.target]
+    try:
+        rows = source.complete_cases(names, limit_s)
+    except (LocalTimeoutError, SourceFailedError) as error:
+        if plan.task.exact:
+            raise
+        LOG.warning("the local stage gave nothing (%s); zero and noise go in its place", type(error).__name__)
+        rows = np.zeros((0, 1 + len(names)), np.int64)
+    return cases_of(plan, rows)
+
+
+def cases_of(plan: RunPlan, rows: Integers) -> Cases:
+    """Encode rows as ``Source.complete_cases`` gives them, unit first and target last."""
+    _, starts = np.unique(rows[:, 0], return_index=True)
+    matrix = plan.encoding.matrix(rows[:, 1:-1])
+    return Cases(matrix=matrix, target=rows[:, -1].astype(np.float64), starts=starts)
+
+
+def site_update(
+    plan: RunPlan, round_plan: RoundPlan, cases: Cases, model: Floats, noise: ByteSource
+) -> Integers:
+    """Compute what one site contributes to one attempt.
+
+    Sees: the site alone, until it is encrypted.
+    Cost: the attempt's event, charged before.
+
+    Args:
+        plan: of the run.
+        round_plan: of the attempt.
+        cases: this site's.
+        model: the public parameters, shape ``(width,)``.
+        noise: system entropy; drawn afresh for every attempt and never kept.
+
+    Returns:
+        Shape ``(length,)``, each within ``+-half_range``.
+    """
+    total = clamped_sum(plan, cases, model)
+    if round_plan.sigma2_local == 0:
+        return total
+    return total + discrete_gaussian(round_plan.sigma2_local, len(total), noise)
+
+
+def clamped_sum(plan: RunPlan, cases: Cases, model: Floats) -> Integers:
+    """The site's integer sum without noise: never to leave the site like this in a private run."""
+    total = np.zeros(plan.length, np.int64)
+    n_rows = len(cases.target)
+    for first, last in _blocks(cases.starts, n_rows):
+        begin = int(cases.starts[first])
+        end = int(cases.starts[last]) if last < len(cases.starts) else n_rows
+        part = Cases(
+            matrix=cases.matrix[begin:end],
+            target=cases.target[begin:end],
+            starts=cases.starts[first:last] - begin,
+        )
+        total += unit_vectors(plan, part, model).sum(axis=0)
+    return np.clip(total, -plan.clamp, plan.clamp)
+
+
+def unit_vectors(plan: RunPlan, cases: Cases, model: Floats) -> Integers:
+    """Each unit's contribution in grid units, shape ``(n_units, length)``."""
+    if len(cases.starts) == 0:
+        return np.zeros((0, plan.length), np.int64)
+    gradients, losses = unit_gradients(cases, model)
+    clip = None if plan.task.exact else float(plan.task.clip_norm)
+    parts = [quantized(gradients, float(plan.step), clip)]
+    if plan.task.report_loss:
+        most = np.inf if plan.task.exact else LOSS_CLIP
+        kept = np.minimum(np.nan_to_num(losses, nan=0.0, posinf=0.0), most)
+        parts.append(np.trunc(kept * plan.loss_units).astype(np.int64)[:, None])
+    return np.concatenate(parts, axis=1)
+
+
+def unit_gradients(cases: Cases, model: Floats) -> tuple[Floats, Floats]:
+    """Gradient and loss of each unit at a model: sums over its rows.
+
+    Accuracy: a few units in the last place of float64; nothing that privacy rests on.
+    """
+    score = cases.matrix @ model
+    positive = np.where(score >= 0, 1.0, np.exp(-np.abs(score))) / (1.0 + np.exp(-np.abs(score)))
+    rows = (positive - cases.target)[:, None] * cases.matrix
+    losses = np.logaddexp(0.0, score) - cases.target * score
+    return np.add.reduceat(rows, cases.starts, axis=0), np.add.reduceat(losses, cases.starts)
+
+
+def quantized(gradients: Floats, step: float, clip: float | None) -> Integers:
+    """Clip each row to an L2 norm and truncate it toward zero on the grid.
+
+    Args:
+        gradients: one row a unit; a row that is not finite counts as zero.
+        step: of the grid.
+        clip: C; None for none. ``C / step`` is ``GRID``.
+
+    Returns:
+        Integers; with a clip, each row's L2 norm is at most ``GRID``, exactly.
+    """
+    finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(gradients).all(axis=1))
+    rows = np.where(finite[:, None], gradients, 0.0)
+    if clip is None:
+        return np.trunc(rows / step).astype(np.int64)
+    largest: Floats = np.abs(rows).max(axis=1, initial=0.0)
+    safe: Floats = np.where(largest > 0, largest, 1.0)
+    norms: Floats = safe * np.linalg.norm(rows / safe[:, None], axis=1)
+    factors = np.minimum(1.0, clip / np.where(norms > 0, norms, 1.0))
+    units = np.trunc(rows * factors[:, None] / step).astype(np.int64)
+    over = _beyond(units)
+    while over.any():
+        units[over] -= np.sign(units[over])
+        over = _beyond(units)
+    return units
+
+
+def _beyond(units: Integers) -> npt.NDArray[np.bool_]:
+    """Rows whose L2 norm is above GRID, in exact integers."""
+    return np.asarray((units * units).sum(axis=1) > GRID * GRID)
+
+
+def _blocks(starts: npt.NDArray[np.intp], n_rows: int) -> list[tuple[int, int]]:
+    """Cut the units into runs of about ``_BLOCK_ROWS`` rows: (first unit, one past the last)."""
+    if len(starts) == 0:
+        return []
+    edges = [0]
+    for goal in range(_BLOCK_ROWS, n_rows, _BLOCK_ROWS):
+        place = int(np.searchsorted(starts, goal))
+        if edges[-1] < place < len(starts):
+            edges.append(place)
+    edges.append(len(starts))
+    return list(pairwise(edges))
