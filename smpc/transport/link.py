@@ -194,6 +194,8 @@ class Witness:
             return link.pump(can_read=can_read)
         except PeerLeftError as error:
             raise PartyLostError(name=error.name) from error
+        except PeerRejectedError as error:
+            raise PeerRejectedError(reason=error.reason, name=link.name) from error
         except PartyLostError as error:
             culprit = link.last_words()
             if culprit is not None:

@@ -1,107 +1,118 @@
-"""The tables of docs/wire-format.md against the code."""
+"""The page says what the code does: every table of docs/wire-format.md against the enumerations and layouts."""
 
 import re
+import struct
 from pathlib import Path
 
 import pytest
 
-from smpc.transport.frames import (
-    ABORT_BYTES,
-    FRAME_VERSION,
-    HEADER,
-    HEADER_BYTES,
-    LARGEST_LENGTH,
-    LARGEST_OPERATION,
-    MAGIC,
-    TAG_BYTES,
-    Header,
-    Kind,
-    encode_header,
-)
+from smpc.transport import endpoint, frames, hello, tls
+from smpc.transport.frames import Header, Kind, encode_header, session_tag
 from smpc.transport.hello import (
-    HELLO_LIMIT,
-    LEASE_BYTES,
-    PROTOCOL_VERSION,
     PURPOSES,
     REFUSAL_TEXT,
     AbortCause,
     Hello,
     Lease,
     Refusal,
+    encode_abort,
     encode_hello,
     encode_lease,
+    encode_refusal,
 )
 from smpc.transport.mesh import Step
 
 PAGE = (Path(__file__).parents[2] / "docs" / "wire-format.md").read_text(encoding="utf-8")
 
 
-def rows(first_column: str, section: str) -> list[list[str]]:
-    """The rows of the one table of a section whose first column has this title."""
-    body = re.split(r"^## ", PAGE, flags=re.MULTILINE)
-    text = next(part for part in body if part.startswith(section + "\n"))
-    table = text[text.index(f"| {first_column} |") :].split("\n\n")[0]
-    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.strip().splitlines()[2:]]
+def tables():
+    """Every table of the page by the first two titles of its head, as rows of cells."""
+    found = {}
+    for block in re.findall(r"(?:^\|.*\|\n)+", PAGE, re.MULTILINE):
+        head, _, *rows = (
+            [cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()
+        )
+        found.setdefault(tuple(head[:3]), []).append(rows)
+    return found
 
 
-def numbers(first_column: str, section: str) -> dict[str, int]:
-    return {row[0]: int(row[1], 0) for row in rows(first_column, section)}
+def layouts():
+    return tables()["offset", "bytes", "field"]
 
 
-@pytest.mark.parametrize(
-    ("column", "section", "code"),
-    [
-        ("Kind", "Kinds", {kind.name: int(kind) for kind in Kind}),
-        ("Step", "Steps", {step.name: int(step) for step in Step}),
-        ("Purpose", "Hello", {name: place for place, name in enumerate(PURPOSES, 1)}),
-        ("Refusal", "Refusal", {refusal.name: int(refusal) for refusal in Refusal}),
-        ("Cause", "Abort", {cause.name: int(cause) for cause in AbortCause}),
-    ],
-    ids=["kinds", "steps", "purposes", "refusals", "causes"],
-)
-def test_every_number_of_the_code_stands_on_the_page(column: str, section: str, code: dict[str, int]) -> None:
-    assert numbers(column, section) == code
-
-
-def test_refusals_mean_what_the_page_says() -> None:
-    meanings = {row[0]: row[2] for row in rows("Refusal", "Refusal")}
-    assert meanings == {refusal.name: text for refusal, text in REFUSAL_TEXT.items()}
-
-
-def test_a_header_has_the_fields_of_the_page() -> None:
-    header = Header(kind=0x0102, tag=b"sessiont", sequence=0x0304, length=0x0506)
-    data, place = encode_header(header), 0
-    expected = {
-        "magic": MAGIC,
-        "version": FRAME_VERSION.to_bytes(2, "little"),
-        "kind": header.kind.to_bytes(2, "little"),
-        "tag": header.tag,
-        "sequence": header.sequence.to_bytes(8, "little"),
-        "length": header.length.to_bytes(8, "little"),
-    }
-    for name, offset, size, _ in rows("Field", "Frame"):
-        assert place == int(offset)
+def test_header_layout():
+    data = encode_header(Header(kind=0x0102, tag=b"sessions", sequence=0x0304, length=0x0506))
+    fields = {"magic": b"XWRD", "version": b"\1\0", "kind": b"\2\1", "tag": b"sessions"}
+    fields |= {"sequence": b"\4\3" + bytes(6), "length": b"\6\5" + bytes(6)}
+    place = 0
+    for offset, size, name, _ in layouts()[0]:
+        assert int(offset) == place
+        assert data[place : place + int(size)] == fields.pop(name)
         place += int(size)
-        assert data[int(offset) : place] == expected.pop(name)
-    assert not expected
-    assert place == HEADER_BYTES == HEADER.size
-    assert MAGIC == b"XWRD"
-    assert FRAME_VERSION == PROTOCOL_VERSION == 1
-    assert (LARGEST_LENGTH, LARGEST_OPERATION, TAG_BYTES) == (1 << 40, 0x7FFF, 8)
+    assert place == frames.HEADER_BYTES == struct.calcsize(frames.HEADER.format)
+    assert not fields
+    assert frames.LARGEST_LENGTH == 1 << 40
 
 
-def test_hello_and_lease_have_the_fields_of_the_page() -> None:
-    hello = encode_hello(Hello(sender="abc", recipient="de", purpose="data", configuration=b"c" * 32))
-    offsets = {row[0]: row[1] for row in rows("Field", "Hello")}
-    assert list(offsets) == ["version", "purpose", "configuration", "sender", "recipient"]
-    assert hello[int(offsets["purpose"])] == 4
-    assert hello[int(offsets["configuration"]) :][:32] == b"c" * 32
-    assert hello[int(offsets["sender"]) :] == b"\x03abc\x02de"
-    lease = Lease(session_id=b"s" * 32, request_hash=b"r" * 32, configuration=b"c" * 32)
-    data = encode_lease(lease)
-    for name, offset, size in rows("Field", "Lease"):
-        assert data[int(offset) : int(offset) + int(size)] == getattr(lease, name)
-    assert len(data) == LEASE_BYTES == 96
-    sizes = {row[0]: row[2] for row in rows("Kind", "Kinds")}
-    assert f"at most {HELLO_LIMIT} bytes" in sizes["HELLO"]
-    assert f"at most {ABORT_BYTES} bytes" in sizes["ABORT"]
+def test_hello_layout():
+    data = encode_hello(Hello(sender="ab", recipient="xyz", purpose="ledger", configuration=b"c" * 32))
+    rows = {name: (offset, size) for offset, size, name, _ in layouts()[1]}
+    assert rows == {
+        "version": ("0", "2"),
+        "purpose": ("2", "1"),
+        "configuration": ("3", "32"),
+        "sender": ("35", "1 + n"),
+        "recipient": ("36 + n", "1 + m"),
+    }
+    assert data == b"\1\0" + b"\3" + b"c" * 32 + b"\2ab" + b"\3xyz"
+    assert f"at most {hello.HELLO_LIMIT} bytes" in PAGE
+
+
+def test_lease_layout():
+    data = encode_lease(Lease(session_id=b"s" * 32, request_hash=b"r" * 32, configuration=b"c" * 32))
+    for offset, size, name, _ in layouts()[2]:
+        assert data[int(offset) : int(offset) + int(size)] == name[:1].encode() * 32
+    assert len(data) == 96
+
+
+def test_steps():
+    rows = {name: int(number) for number, name, _ in tables()["kind", "step", "what is exchanged"][0]}
+    assert rows == {step.name: step.value for step in Step}
+
+
+def test_transport_kinds():
+    rows = {name: int(number, 16) for number, name, _ in tables()["kind", "name", "payload"][0]}
+    assert rows == {kind.name: kind.value for kind in Kind}
+    assert frames.TRANSPORT_KINDS == set(rows.values())
+    assert frames.ABORT_BYTES == 1 + 63 == 64
+
+
+def test_purposes_and_who_may_dial():
+    rows = tables()["purpose", "number", "what for"][0]
+    assert [(name, int(number)) for name, number, *_ in rows] == [(p, n + 1) for n, p in enumerate(PURPOSES)]
+    for name, _, _, callers in rows:
+        wanted = set(tls.ROLES) if callers == "everybody of the roster" else set(callers.split(", "))
+        assert endpoint.CALLERS[name] == wanted
+    assert all(f"`{role}`" in PAGE for role in tls.ROLES)
+
+
+def test_refusals():
+    rows = {(int(code), name): why for code, name, why in tables()["code", "name", "why"][0]}
+    assert rows == {(one.value, one.name): REFUSAL_TEXT[one] for one in Refusal}
+    assert encode_refusal(Refusal.REQUEST) == b"\6"
+
+
+def test_abort_causes():
+    rows = {int(code): name for code, name, _ in tables()["code", "cause", "when"][0]}
+    assert rows == {cause.value: cause.name for cause in AbortCause}
+    assert encode_abort(AbortCause.LOST, "basel") == b"\1basel"
+
+
+def test_tag_prefix():
+    assert '`SHA-256("crossward/frames/1" + session id)`' in PAGE
+    assert session_tag(b"x" * 32).hex() == "888ca541b68a7023"
+
+
+@pytest.mark.parametrize("name", ["frames", "hello"])
+def test_the_page_names_the_code(name):
+    assert f"smpc/transport/{name}.py" in PAGE

@@ -1,0 +1,510 @@
+"""Leases, reuse, refusals, hostile peers inside a session, and a stop that leaves nothing behind."""
+
+import os
+import threading
+import time
+
+import pytest
+
+from smpc.errors import PartyLostError, PeerRejectedError
+from smpc.transport.deadline import Deadline
+from smpc.transport.frames import NO_SESSION, Header, Kind, encode_header, session_tag
+from smpc.transport.hello import (
+    AbortCause,
+    Lease,
+    Refusal,
+    decode_abort,
+    decode_refusal,
+    encode_abort,
+    encode_lease,
+)
+from smpc.transport.mesh import Step
+from smpc.transport.reception import Stage
+from tests.transport.tls_world import (
+    CONFIGURATION,
+    HELPER,
+    PARTIES,
+    REQUEST,
+    Nodes,
+    fresh_id,
+    outcomes,
+    run_all,
+)
+
+STEP = Step.OPEN_RING
+PAIR = ("ankara", "basel")
+
+
+@pytest.fixture
+def pair(world):
+    with Nodes(world, PAIR, hold_s=0.6) as running:
+        yield running
+
+
+def swap(meshes, payload=b"12345678"):
+    work = {
+        name: lambda name=name, peer=peer: meshes[name].exchange(STEP, {peer: payload}, {peer: len(payload)})
+        for name, peer in (PAIR, PAIR[::-1])
+    }
+    return run_all(work)
+
+
+def close_all(meshes, error=None):
+    for mesh in meshes.values():
+        mesh.close(error)
+
+
+def wait_for(condition, timeout_s=3.0):
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.01)
+
+
+def stages(nodes, name):
+    return sorted(stage.name for _, stage in nodes.plane(name)._reception.stages)
+
+
+class Intruder:
+    """A party of the roster that speaks the wire format by hand, beside its own node."""
+
+    def __init__(self, nodes, *, own="ankara", peer="basel"):
+        self.connection = nodes.nodes[own]._endpoint.dial(nodes.nodes[peer].address, peer, "data")
+        self.connection.bind(NO_SESSION)
+
+    def lease(self, session_id, *, request=REQUEST, configuration=CONFIGURATION):
+        lease = Lease(session_id=session_id, request_hash=request, configuration=configuration)
+        self.connection.send_frame(Kind.LEASE, encode_lease(lease), Deadline(2.0))
+        self.connection.bind(session_tag(session_id))
+
+    def hear(self, timeout_s=3.0):
+        kinds = frozenset({int(Kind.LEASED), int(Kind.REFUSAL), int(Kind.ABORT), int(Kind.END)})
+        header, payload = self.connection.receive_frame(kinds, Deadline(timeout_s), length=0)
+        return Kind(header.kind), payload
+
+    def raw(self, data):
+        self.connection._channel.send(data)
+
+    def is_cut_off(self):
+        try:
+            self.hear()
+        except PartyLostError:
+            return True
+        return False
+
+
+@pytest.fixture
+def intruder(pair):
+    made = Intruder(pair)
+    yield made
+    made.connection.close()
+
+
+@pytest.fixture
+def victim(pair, intruder):
+    """Basel in a session with the intruder, waiting for 8 bytes of it; the outcome comes with ``join``."""
+    session_id, result = fresh_id(), {}
+
+    def wait():
+        mesh = None
+        try:
+            mesh = pair.plane("basel").open_mesh(session_id, REQUEST, PAIR, deadline_s=1.0)
+            result["heard"] = mesh.exchange(STEP, {}, {"ankara": 8})
+        except (PartyLostError, PeerRejectedError) as error:
+            result["error"] = error
+            if mesh is not None:
+                mesh.close(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    intruder.lease(session_id)
+    assert intruder.hear()[0] == Kind.LEASED
+    intruder.tag = session_tag(session_id)
+
+    def join():
+        thread.join(5.0)
+        assert not thread.is_alive()
+        return result
+
+    yield join
+    thread.join(5.0)
+
+
+# -- reuse ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_next_session_uses_the_connections_of_the_last(pair):
+    for _ in range(5):
+        meshes = pair.meshes(PAIR)
+        assert swap(meshes)["ankara"] == {"basel": b"12345678"}
+        close_all(meshes)
+        wait_for(lambda: stages(pair, "ankara") == ["IDLE"] and stages(pair, "basel") == ["WAITING"])
+    assert [node.n_data_connections for node in pair.nodes.values()] == [0, 1]
+
+
+def test_sessions_at_once_have_connections_of_their_own_and_keep_them(pair):
+    for _ in range(2):
+        many = [pair.meshes(PAIR) for _ in range(3)]
+        for meshes in reversed(many):
+            swap(meshes)
+            close_all(meshes)
+        wait_for(lambda: stages(pair, "ankara") == ["IDLE"] * 3)
+    assert pair.nodes["basel"].n_data_connections == 3
+
+
+def test_connections_of_an_aborted_session_are_closed(pair):
+    meshes = pair.meshes(PAIR)
+    swap(meshes)
+    meshes["ankara"].close(ValueError())
+    with pytest.raises(PartyLostError):
+        meshes["basel"].exchange(STEP, {}, {"ankara": 1})
+    meshes["basel"].close(PartyLostError(name="ankara"))
+    wait_for(lambda: not stages(pair, "ankara") and not stages(pair, "basel"))
+    close_all(pair.meshes(PAIR))
+    assert pair.nodes["basel"].n_data_connections == 2
+
+
+def test_a_frame_that_nobody_took_does_not_reach_the_next_session(pair):
+    meshes = pair.meshes(PAIR)
+    meshes["ankara"].exchange(STEP, {"basel": b"late"}, {})
+    close_all(meshes)
+    wait_for(lambda: not stages(pair, "basel"))
+    meshes = pair.meshes(PAIR)
+    assert swap(meshes)["basel"] == {"ankara": b"12345678"}
+    close_all(meshes)
+
+
+def test_one_side_may_end_long_before_the_other(pair):
+    meshes = pair.meshes(PAIR)
+    swap(meshes)
+    meshes["ankara"].close()
+    time.sleep(0.3)
+    assert stages(pair, "ankara") == ["ENDING"]
+    meshes["basel"].close()
+    wait_for(lambda: stages(pair, "ankara") == ["IDLE"])
+
+
+def test_no_more_idle_connections_are_kept_than_allowed(world):
+    with Nodes(world, PAIR, most_per_peer=2) as nodes:
+        many = [nodes.meshes(PAIR) for _ in range(5)]
+        for meshes in many:
+            close_all(meshes)
+        wait_for(
+            lambda: stages(nodes, "ankara") == ["IDLE"] * 2 and stages(nodes, "basel") == ["WAITING"] * 2
+        )
+
+
+# -- leases --------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_is_opened_once(pair):
+    session_id = fresh_id()
+    work = {name: lambda n=name: pair.plane(n).open_mesh(session_id, REQUEST, PAIR) for name in PAIR}
+    meshes = run_all(work)
+    for _ in range(2):
+        assert all(isinstance(error, PeerRejectedError) for error in outcomes(work).values())
+        close_all(meshes)
+
+
+def test_parties_that_mean_different_requests_do_not_meet(pair):
+    session_id = fresh_id()
+    requests = {"ankara": b"a" * 32, "basel": b"b" * 32}
+    heard = outcomes(
+        {name: lambda n=name: pair.plane(n).open_mesh(session_id, requests[n], PAIR) for name in PAIR}
+    )
+    assert (heard["basel"].name, heard["ankara"].name) == ("ankara", "basel")
+    assert {type(error) for error in heard.values()} == {PeerRejectedError}
+    assert "request differs" in heard["ankara"].reason
+
+
+def test_who_hears_a_refusal_tells_the_third(world):
+    with Nodes(world, PARTIES) as nodes:
+        session_id = fresh_id()
+        requests = dict.fromkeys(PARTIES, REQUEST) | {"cairo": b"c" * 32}
+        begin = time.monotonic()
+        heard = outcomes(
+            {
+                name: lambda n=name: nodes.plane(n).open_mesh(session_id, requests[n], PARTIES)
+                for name in PARTIES
+            }
+        )
+        assert all(isinstance(error, PartyLostError | PeerRejectedError) for error in heard.values())
+        assert time.monotonic() - begin < 2.0
+
+
+def test_lease_of_another_configuration_is_refused(intruder):
+    intruder.lease(fresh_id(), configuration=b"x" * 32)
+    kind, payload = intruder.hear()
+    assert (kind, decode_refusal(payload)) == (Kind.REFUSAL, Refusal.CONFIGURATION)
+    assert intruder.is_cut_off()
+
+
+def test_lease_that_nobody_claims_is_refused_in_the_end(intruder):
+    begin = time.monotonic()
+    intruder.lease(fresh_id())
+    kind, payload = intruder.hear()
+    assert (kind, decode_refusal(payload)) == (Kind.REFUSAL, Refusal.SESSION)
+    assert 0.5 < time.monotonic() - begin < 2.0
+
+
+def test_lease_of_a_session_that_is_over_is_refused_at_once(pair, intruder):
+    meshes = pair.meshes(PAIR)
+    session_id = next(iter(pair.plane("basel")._open))
+    close_all(meshes)
+    begin = time.monotonic()
+    intruder.lease(session_id)
+    assert decode_refusal(intruder.hear()[1]) == Refusal.SESSION
+    assert time.monotonic() - begin < 0.5
+
+
+def test_second_lease_for_a_running_session_is_refused(pair, intruder):
+    meshes = pair.meshes(PAIR)
+    intruder.lease(next(iter(pair.plane("basel")._open)))
+    assert decode_refusal(intruder.hear()[1]) == Refusal.SESSION
+    swap(meshes)
+    close_all(meshes)
+
+
+def test_second_lease_while_the_first_is_held_is_refused(pair, intruder):
+    other, session_id = Intruder(pair), fresh_id()
+    other.lease(session_id)
+    wait_for(lambda: "HELD" in stages(pair, "basel"))
+    intruder.lease(session_id)
+    assert decode_refusal(intruder.hear()[1]) == Refusal.SESSION
+    other.connection.close()
+
+
+def test_lease_may_come_in_pieces(pair, intruder):
+    lease = encode_lease(Lease(session_id=b"s" * 32, request_hash=REQUEST, configuration=b"x" * 32))
+    frame = encode_header(Header(kind=Kind.LEASE, tag=NO_SESSION, sequence=0, length=96)) + lease
+    for place in range(0, len(frame), 7):
+        intruder.raw(frame[place : place + 7])
+        time.sleep(0.003)
+    intruder.connection.bind(session_tag(b"s" * 32))
+    assert decode_refusal(intruder.hear()[1]) == Refusal.CONFIGURATION
+
+
+@pytest.mark.parametrize("length", [95, 97, 1 << 39])
+def test_lease_of_another_size_ends_the_connection(pair, intruder, length):
+    intruder.raw(encode_header(Header(kind=Kind.LEASE, tag=NO_SESSION, sequence=0, length=length)))
+    assert intruder.is_cut_off()
+    swap(pair.meshes(PAIR))
+
+
+def test_a_stranger_to_the_session_waits_in_vain(world):
+    """A node of the roster that takes no part leases the session of others: its lease is never claimed."""
+    with Nodes(world, PARTIES, hold_s=0.5) as nodes:
+        meshes = nodes.meshes(("ankara", "cairo"))
+        intruder = Intruder(nodes, own="basel", peer="cairo")
+        intruder.lease(next(iter(nodes.plane("cairo")._open)))
+        assert intruder.hear()[0] == Kind.REFUSAL
+        intruder.connection.close()
+        close_all(meshes)
+
+
+def test_a_party_that_never_joins_is_named_at_the_deadline(pair):
+    for name, peer in (PAIR, PAIR[::-1]):
+        begin = time.monotonic()
+        with pytest.raises(PartyLostError) as caught:
+            pair.plane(name).open_mesh(fresh_id(), REQUEST, PAIR, deadline_s=0.4)
+        assert caught.value.name == peer
+        assert time.monotonic() - begin < 1.2
+
+
+def test_a_dead_party_is_named_without_waiting_for_the_deadline(world):
+    with Nodes(world, PARTIES, settle_s=0.3) as nodes:
+        nodes.nodes["cairo"].stop()
+        begin = time.monotonic()
+        heard = outcomes(
+            {
+                n: lambda n=n: nodes.plane(n).open_mesh(b"d" * 32, REQUEST, PARTIES, deadline_s=20)
+                for n in PAIR
+            }
+        )
+        assert [error.name for error in heard.values()] == ["cairo", "cairo"]
+        assert time.monotonic() - begin < 2.0
+
+
+@pytest.mark.parametrize(
+    ("names", "helper"),
+    [(("basel", "cairo"), None), (("ankara", "ankara"), None), (PAIR, "basel"), ((), None)],
+)
+def test_sessions_that_make_no_sense_are_refused(pair, names, helper):
+    with pytest.raises(PeerRejectedError):
+        pair.plane("ankara").open_mesh(fresh_id(), REQUEST, names, helper)
+
+
+@pytest.mark.parametrize(("session_id", "request_hash"), [(b"short", REQUEST), (b"s" * 32, b"")])
+def test_ids_and_hashes_have_32_bytes(pair, session_id, request_hash):
+    with pytest.raises(PeerRejectedError):
+        pair.plane("ankara").open_mesh(session_id, request_hash, PAIR)
+
+
+# -- hostile peers in a session ------------------------------------------------------------------------------------
+
+
+def operation(tag, *, kind=STEP, sequence=1, length=8):
+    return encode_header(Header(kind=kind, tag=tag, sequence=sequence, length=length))
+
+
+def test_the_right_frame_is_taken(intruder, victim):
+    """The other tests of this kind change one thing in it."""
+    intruder.raw(operation(intruder.tag, sequence=0) + b"12345678")
+    assert victim() == {"heard": {"ankara": b"12345678"}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": Step.GATHER},
+        {"sequence": 1},
+        {"length": 7},
+        {"length": 1 << 40},
+        {"tag": NO_SESSION},
+        {"kind": Kind.MESSAGE},
+        {"kind": Kind.LEASED, "length": 0},
+        {"kind": Kind.END, "length": 8},
+        {"kind": Kind.ABORT, "length": 65},
+    ],
+)
+def test_any_other_frame_is_rejected_by_name(intruder, victim, change):
+    intruder.raw(operation(**({"tag": intruder.tag, "sequence": 0} | change)))
+    error = victim()["error"]
+    assert isinstance(error, PeerRejectedError)
+    assert error.name == "ankara"
+    kind, payload = intruder.hear()
+    assert kind == Kind.ABORT
+    assert decode_abort(payload) == (AbortCause.REJECTED, "ankara")
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"\x00ankara", b"\x01", b"\x01ANKARA", b"\x04basel", b"\x01nobody", b"\xff" * 64]
+)
+def test_malformed_aborts_are_rejected(intruder, victim, payload):
+    intruder.connection.send_frame(Kind.ABORT, payload, Deadline(1.0))
+    error = victim()["error"]
+    assert isinstance(error, PeerRejectedError)
+    assert error.name == "ankara"
+
+
+def test_an_abort_names_its_culprit(intruder, victim):
+    intruder.connection.send_frame(Kind.ABORT, encode_abort(AbortCause.LOST, "basel"), Deadline(1.0))
+    assert victim()["error"].name == "basel"
+
+
+def test_garbage_is_rejected(intruder, victim):
+    intruder.raw(bytes(64))
+    assert isinstance(victim()["error"], PeerRejectedError)
+
+
+@pytest.mark.parametrize("n_bytes", [0, 5, 32, 36])
+def test_a_peer_that_stops_in_a_frame_is_lost_at_the_deadline(intruder, victim, n_bytes):
+    if n_bytes:
+        intruder.raw((operation(intruder.tag, sequence=0) + b"12345678")[:n_bytes])
+    begin = time.monotonic()
+    error = victim()["error"]
+    assert (type(error), error.name) == (PartyLostError, "ankara")
+    assert time.monotonic() - begin < 2.0
+
+
+def test_a_peer_that_trickles_bytes_is_lost_at_the_deadline(intruder, victim):
+    begin, data = time.monotonic(), operation(intruder.tag, sequence=0) + b"12345678"
+    for place in range(len(data)):
+        try:
+            intruder.raw(data[place : place + 1])
+        except OSError:
+            break
+        time.sleep(0.05)
+    error = victim()["error"]
+    assert (type(error), error.name) == (PartyLostError, "ankara")
+    assert time.monotonic() - begin < 2.5
+
+
+def test_a_connection_that_breaks_is_the_peer_lost(intruder, victim):
+    begin = time.monotonic()
+    intruder.connection.close()
+    error = victim()["error"]
+    assert (type(error), error.name) == (PartyLostError, "ankara")
+    assert time.monotonic() - begin < 0.9
+
+
+def test_an_abort_is_heard_while_it_does_not_read_what_is_sent(pair, intruder):
+    """The peer leaves while a large payload is on its way to it."""
+    session_id, result = fresh_id(), {}
+
+    def send():
+        mesh = pair.plane("basel").open_mesh(session_id, REQUEST, PAIR, deadline_s=5.0)
+        try:
+            mesh.exchange(STEP, {"ankara": bytes(30_000_000)}, {})
+        except PartyLostError as error:
+            result["error"] = error
+            mesh.close(error)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    intruder.lease(session_id)
+    assert intruder.hear()[0] == Kind.LEASED
+    time.sleep(0.1)
+    intruder.connection.send_frame(Kind.ABORT, encode_abort(AbortCause.LOST, "basel"), Deadline(1.0))
+    thread.join(3.0)
+    assert result["error"].name == "basel"
+
+
+# -- distance and end ----------------------------------------------------------------------------------------------
+
+
+def test_injected_delay_is_paid_once_a_round(world):
+    with Nodes(world, PAIR, delay_s=0.05) as nodes:
+        meshes = nodes.meshes(PAIR)
+        begin = time.monotonic()
+        for _ in range(4):
+            swap(meshes)
+        assert 0.2 <= time.monotonic() - begin < 0.4
+        close_all(meshes)
+
+
+def n_sockets():
+    links = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
+    return sum(os.readlink(link).startswith("socket:") for link in links if os.path.lexists(link))
+
+
+def test_stop_leaves_no_thread_and_no_socket(world):
+    threads, sockets = set(threading.enumerate()), n_sockets()
+    with Nodes(world, (*PARTIES, HELPER)) as nodes:
+        close_all(nodes.meshes(PARTIES, HELPER))
+        left_open = nodes.meshes(PARTIES, HELPER)
+        waiting = threading.Thread(
+            target=lambda: outcomes({"ankara": lambda: left_open["ankara"].exchange(STEP, {}, {"basel": 1})})
+        )
+        waiting.start()
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 8.0
+    waiting.join(5.0)
+    assert not [thread for thread in threading.enumerate() if thread not in threads]
+    assert n_sockets() == sockets
+    for mesh in left_open.values():
+        with pytest.raises(PeerRejectedError):
+            mesh.exchange(STEP, {}, {})
+    with pytest.raises(PeerRejectedError):
+        nodes.plane("ankara").open_mesh(fresh_id(), REQUEST, PARTIES)
+    nodes.plane("ankara").stop()
+
+
+def test_stop_is_heard_by_the_others_with_a_name(world):
+    with Nodes(world, PARTIES) as nodes:
+        meshes = nodes.meshes(PARTIES)
+        threading.Timer(0.1, nodes.nodes["cairo"].stop).start()
+        heard = outcomes({n: lambda n=n: meshes[n].exchange(STEP, {}, {"cairo": 1}) for n in PAIR})
+        assert [error.name for error in heard.values()] == ["cairo", "cairo"]
+
+
+def test_idle_connection_that_the_peer_closed_is_not_taken(pair):
+    close_all(pair.meshes(PAIR))
+    wait_for(lambda: stages(pair, "ankara") == ["IDLE"] and stages(pair, "basel") == ["WAITING"])
+    reception = pair.plane("basel")._reception
+    with reception._changed:
+        for guest in list(reception._guests.values()):
+            assert guest.stage is Stage.WAITING
+            reception._close(guest)
+    wait_for(lambda: not stages(pair, "ankara"))
+    swap(pair.meshes(PAIR))
