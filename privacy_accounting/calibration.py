@@ -8,6 +8,7 @@ Not here: how a scale becomes noise (the caller builds the events).
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SIGNIFICANT_BITS: Final = 20
 _LARGEST_EXPONENT: Final = 100
 _FIRST_STEP: Final = 2
+_ROUND_UP: Final = 1 + 2.0**-40
 
 
 def smallest_scale(
@@ -106,3 +108,32 @@ def _octave(
         middle = (low + high) // 2
         low, high = (low, middle) if met(middle) else (middle, high)
     return high
+
+
+def key_threshold(*, contribution: int, keys: int, total_sigma2: Fraction, delta: Fraction) -> int:
+    """Find a threshold below which figures of undeclared keys are kept back.
+
+    A discrete Gaussian, and a sum of independent ones, has tail ``P(X >= x) <= exp(-x**2 / (2 sigma2))`` with
+    the parameters' sum (Canonne, Kamath, Steinke 2004.00010, Corollary 17: they are sub-Gaussian); the keys of
+    one unit are taken together by the union bound.
+
+    Args:
+        contribution: the most that one unit adds to one key, at least 1.
+        keys: the most keys that one unit touches, at least 1.
+        total_sigma2: parameter sigma squared of *all* the noise in a figure, colluders' included.
+        delta: the ``threshold`` event's own delta, above 0 and below 1.
+
+    Returns:
+        The smallest integer that this bound allows: show a key only if its noisy figure is at least that.
+
+    Raises:
+        InvalidCostError: a parameter is out of range.
+    """
+    if min(contribution, keys) < 1 or not total_sigma2 > 0 or not 0 < delta < 1:
+        raise InvalidCostError(
+            what="threshold",
+            reason="needs contribution and keys of at least 1, variance above 0, 0 < delta < 1",
+        )
+    logarithm = math.log(keys) + math.log(delta.denominator) - math.log(delta.numerator)
+    distance = math.sqrt(2 * float(total_sigma2) * logarithm) * _ROUND_UP
+    return contribution + math.ceil(distance)

@@ -240,8 +240,8 @@ def _threshold(event: ev.Threshold, orders: NDArray[np.float64], relation: Relat
     """Add ``-log(1 - delta)`` to the inner cost.
 
     Let p <= delta be the probability that a key of the one unit passes. Seen from the dataset with the unit,
-    the mechanism differs from one that never shows such a key by p in total variation: that is the event's
-    own delta. Seen from the dataset without it, the other's density is (1 - p) times that of the mechanism that
+    the mechanism differs from one that never shows such a key by p in total variation: that is the
+    event's own delta. Seen from the dataset without it, the other's density is (1 - p) times that of the one that
     never shows one, since noise is independent between keys: that adds ``-log(1 - p)`` to the cost.
     """
     inner = _priced(event.inner, orders, relation) * float(event.inner.count)
