@@ -1,7 +1,9 @@
 """Answers for a terminal: tables with standard errors and intervals, the cost below them, what is left.
 
 Floor:    federation.show. Knows rich; asks nobody.
-Promise:  a private figure never stands without its noise and the terms of its epsilon.
+Promise:  a private figure never stands without its noise and the terms of its epsilon. Text that other people
+          wrote (purposes, categories) is shown as it is: it can neither format the page nor steer the terminal.
+          No figure is cut to fit.
 """
 
 from __future__ import annotations
@@ -9,15 +11,56 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from analytics.result import Result
     from privacy_accounting.audit.statement import Statement
 
 LEVEL = 0.95
+WIDE = 200
+_LEFT = frozenset(
+    {"population", "sub-budget", "purpose", "analyst", "kind", "time (UTC)", "relation", "remark", ""}
+)
+
+
+def console() -> Console:
+    """A console as wide as the terminal, or wide enough for any table where there is none."""
+    found = Console()
+    return found if found.is_terminal else Console(width=WIDE)
+
+
+def plain(text: object) -> str:
+    """Text without control characters; each becomes a question mark."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text))
+
+
+def grid(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table whose empty columns are left out and whose cells are plain text.
+
+    Args:
+        title: above it.
+        names: of the columns.
+        rows: cells in the order of the columns.
+
+    Returns:
+        A rich table.
+    """
+    filled = [[plain(cell) for cell in row] for row in rows]
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    kept = [place for place, _ in enumerate(names) if any(row[place] for row in filled)] if filled else []
+    for place in kept or range(len(names)):
+        justify = "left" if names[place] in _LEFT else "right"
+        table.add_column(
+            Text(names[place]), justify="left" if justify == "left" else "right", overflow="fold"
+        )
+    for row in filled:
+        table.add_row(*(Text(row[place]) for place in kept))
+    return table
 
 
 def answer_table(result: Result, title: str = "") -> Table:
@@ -38,25 +81,24 @@ def answer_table(result: Result, title: str = "") -> Table:
         any(row[place] is not None for row in result.errors) for place in range(len(result.columns))
     ]
     for name, is_figure in zip(result.columns, aggregates, strict=True):
-        table.add_column(name, justify="right" if is_figure else "left")
+        table.add_column(Text(plain(name)), justify="right" if is_figure else "left", overflow="fold")
         if is_figure and is_private:
-            table.add_column("± sd", justify="right", style="dim")
-            table.add_column("95 % interval", justify="right", style="dim")
+            table.add_column("± sd", justify="right", style="dim", overflow="fold")
+            table.add_column("95 % interval", justify="right", style="dim", overflow="fold")
     for cells in answer_cells(result):
-        table.add_row(*cells)
+        table.add_row(*map(Text, cells))
     return table
 
 
 def _one_row(result: Result, table: Table) -> Table:
     """One row of many figures reads better from top to bottom."""
     for name in ("", "value", "± sd", "95 % interval"):
-        table.add_column(name, justify="right" if name else "left")
+        table.add_column(name, justify="right" if name else "left", overflow="fold")
     cells = iter(answer_cells(result)[0])
     for name, error in zip(result.columns, result.errors[0], strict=True):
         value = next(cells)
-        table.add_row(
-            name, value, next(cells) if error is not None else "", next(cells) if error is not None else ""
-        )
+        noise = (next(cells), next(cells)) if error is not None else ("", "")
+        table.add_row(*map(Text, (plain(name), value, *noise)))
     return table
 
 
@@ -86,15 +128,13 @@ def cost_lines(result: Result) -> list[str]:
     signers: Any = receipt.get("signed_by", ())
     place = f"ledger entry {receipt['number']}, signed by {', '.join(signers)}" if receipt else ""
     if cost.get("mode") != "private":
-        return [
-            f"cost: an exact disclosure, without epsilon; minimum cell {cost.get('minimum_cell')} "
-            f"(privacy unit {cost.get('privacy_unit')}, at up to {cost.get('max_sites_per_unit')} site(s))",
-            place,
-        ]
-    return [
-        terms_line(cost),
-        f"charged: {receipt.get('charged')} of {receipt.get('sub_budget')} at order {receipt.get('order')}; {place}",
-    ]
+        unit = f"privacy unit {cost.get('privacy_unit')}, at up to {cost.get('max_sites_per_unit')} site(s)"
+        cell = cost.get("minimum_cell")
+        return [f"cost: an exact disclosure, without epsilon; minimum cell {cell} ({unit})", place]
+    charged = (
+        f"charged: {receipt.get('charged')} of {receipt.get('sub_budget')} at order {receipt.get('order')}"
+    )
+    return [terms_line(cost), f"{charged}; {place}"]
 
 
 def terms_line(cost: Mapping[str, Any]) -> str:
@@ -123,94 +163,67 @@ def left_line(result: Result, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def budget_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """What is spent and what is left; one line for each sub-budget, purpose and analyst."""
-    table = Table(title="Budget", title_justify="left", header_style="bold")
-    for name in (
-        "population",
-        "sub-budget",
-        "purpose",
-        "analyst",
-        "of epsilon",
-        "spent",
-        "epsilon spent",
-        "still fits",
-        "exact",
-    ):
-        table.add_column(
-            name, justify="left" if name in {"population", "sub-budget", "purpose", "analyst"} else "right"
-        )
-    for row in rows:
-        table.add_row(
-            str(row["population"]),
-            str(row["sub_budget"]),
-            str(row["purpose"]),
-            str(row["analyst"]),
-            str(row["epsilon"]),
-            f"{100 * float(str(row['fraction_spent'])):.1f} %",
-            "" if row["epsilon_spent"] is None else str(row["epsilon_spent"]),
-            str(row["largest_epsilon_that_fits"] or "nothing"),
-            str(row["exact_disclosures"]),
-        )
-    return table
+    names = ("population", "sub-budget", "purpose", "analyst", "of epsilon", "spent", "epsilon spent")
+    return grid(
+        "Budget",
+        (*names, "still fits", "exact"),
+        [
+            (
+                row["population"],
+                row["sub_budget"],
+                row["purpose"],
+                row["analyst"],
+                row["epsilon"],
+                f"{100 * float(str(row['fraction_spent'])):.1f} %",
+                "" if row["epsilon_spent"] is None else row["epsilon_spent"],
+                row["largest_epsilon_that_fits"] or "nothing",
+                row["exact_disclosures"],
+            )
+            for row in rows
+        ],
+    )
 
 
 def statement_tables(report: Statement) -> list[Table]:
     """A ledger's lines, then what is left of every sub-budget."""
-    lines = Table(title=f"Ledger of {report.owner}", title_justify="left", header_style="bold")
-    for name in (
-        "entry",
-        "time (UTC)",
-        "kind",
-        "population",
-        "analyst",
-        "purpose",
-        "price",
-        "left",
-        "remark",
-    ):
-        lines.add_column(name, justify="right" if name in {"entry", "price", "left"} else "left")
-    for line in report.lines:
-        when = datetime.fromtimestamp(line.time, UTC).strftime("%Y-%m-%d %H:%M:%S") if line.time else ""
-        remark = " ".join(filter(None, [line.run, line.remark]))
-        lines.add_row(
-            str(line.number),
-            when,
-            line.kind,
-            line.population,
-            line.analyst,
-            line.purpose,
-            line.price,
-            line.left,
-            remark,
-        )
-    left = Table(
-        title="What is left (Rényi cost at the sub-budget's order)", title_justify="left", header_style="bold"
+    lines = grid(
+        f"Ledger of {plain(report.owner)}",
+        ("entry", "time (UTC)", "kind", "population", "analyst", "purpose", "price", "left", "remark"),
+        [
+            (
+                line.number,
+                datetime.fromtimestamp(line.time, UTC).strftime("%Y-%m-%d %H:%M:%S") if line.time else "",
+                line.kind,
+                line.population,
+                line.analyst,
+                line.purpose,
+                line.price,
+                line.left,
+                " ".join(filter(None, [line.run, line.remark])),
+            )
+            for line in report.lines
+        ],
     )
-    for name in (
-        "population",
-        "sub-budget",
-        "epsilon",
-        "delta",
-        "relation",
-        "t",
-        "spent",
-        "left",
-        "epsilon spent",
-        "remark",
-    ):
-        left.add_column(name)
-    for part in report.remaining:
-        left.add_row(
-            part.population,
-            part.sub_budget,
-            part.epsilon,
-            part.delta,
-            part.relation,
-            str(part.colluding),
-            part.spent,
-            part.left,
-            part.epsilon_spent,
-            part.remark,
-        )
+    names = ("population", "sub-budget", "epsilon", "delta", "relation", "t", "spent", "left")
+    left = grid(
+        "What is left (Rényi cost at the sub-budget's order)",
+        (*names, "epsilon spent", "remark"),
+        [
+            (
+                part.population,
+                part.sub_budget,
+                part.epsilon,
+                part.delta,
+                part.relation,
+                part.colluding,
+                part.spent,
+                part.left,
+                part.epsilon_spent,
+                part.remark,
+            )
+            for part in report.remaining
+        ],
+    )
     return [lines, left]
 
 
@@ -219,4 +232,4 @@ def _text(value: object) -> str:
         return "NA"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else plain(value)

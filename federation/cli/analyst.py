@@ -5,7 +5,7 @@ Floor:    federation.cli.analyst.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +17,11 @@ from federation.cli.options import (
     positive_decimal,
     print_json,
 )
-from federation.cli.outcome import UsageError
+from federation.cli.outcome import OURS, UsageError, sentence
+
+if TYPE_CHECKING:
+    from analytics.result import Result
+    from federation.client import Session
 
 
 def query(
@@ -36,7 +40,9 @@ def query(
 ) -> None:
     """Ask all sites one question."""
     if exact == (epsilon is not None):
-        raise UsageError(reason="say --epsilon E for a private answer, or --exact for one without noise")
+        raise UsageError(
+            reason="say --epsilon E for a private answer, the usual one, or --exact for one without noise; not both"
+        )
     amount = None if epsilon is None else positive_decimal(epsilon, name="epsilon")
     with open_session(consortium, identity) as session:
         if explain:
@@ -50,16 +56,7 @@ def query(
         if as_json:
             print_json(result.to_dict())
             return
-        rows = session.budget_rows()
-    from rich.console import Console
-
-    from federation.show import answer_table, cost_lines, left_line
-
-    console = Console()
-    console.print(answer_table(result))
-    for line in [*cost_lines(result), left_line(result, rows)]:
-        if line:
-            console.print(line, style="dim", highlight=False, markup=False)
+        _print_answer(result, session)
 
 
 def budget(consortium: ConsortiumFile, identity: IdentityFile = None, as_json: AsJson = False) -> None:
@@ -69,8 +66,21 @@ def budget(consortium: ConsortiumFile, identity: IdentityFile = None, as_json: A
     if as_json:
         print_json(rows)
         return
-    from rich.console import Console
+    from federation.show import budget_table, console
 
-    from federation.show import budget_table
+    console().print(budget_table(rows))
 
-    Console().print(budget_table(rows))
+
+def _print_answer(result: Result, session: Session) -> None:
+    """The answer is paid for, so it is shown before anything else can fail."""
+    from federation.show import answer_table, console, cost_lines, left_line, plain
+
+    screen = console()
+    screen.print(answer_table(result))
+    for line in filter(None, cost_lines(result)):
+        screen.print(plain(line), style="dim", highlight=False, markup=False)
+    try:
+        left = left_line(result, session.budget_rows())
+    except OURS as error:
+        left = f"what is left could not be asked: {sentence(error)}"
+    screen.print(plain(left), style="dim", highlight=False, markup=False)

@@ -80,13 +80,11 @@ def statement(
     if as_json:
         print_json(report.to_dict())
         return
-    from rich.console import Console
+    from federation.show import console, statement_tables
 
-    from federation.show import statement_tables
-
-    console = Console()
+    screen = console()
     for table in statement_tables(report):
-        console.print(table)
+        screen.print(table)
 
 
 @app.command()

@@ -5,10 +5,8 @@ Floor:    federation.cli.operate.
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +15,6 @@ import typer
 from federation.cli.options import AsJson, ConsortiumFile, IdentityFile, open_session, print_json
 from federation.cli.outcome import FAILED, UsageError
 
-STOP_S = 30.0
 site = typer.Typer(help="Run a site's node.", no_args_is_help=True)
 dealer = typer.Typer(help="Run the dealer.", no_args_is_help=True)
 
@@ -38,9 +35,8 @@ def init(
         files[name] = Path(path)
     places = init_consortium(folder, sites=files, table=table)
     typer.echo(f"made {places.consortium}")
-    typer.echo(
-        "Next: read it, correct the guessed columns and remove their guessed = true, then crossward up"
-    )
+    typer.echo("Next: read it, correct the guessed columns and remove their guessed = true;")
+    typer.echo(f"then crossward up {folder}")
 
 
 def up(
@@ -70,32 +66,11 @@ def up(
 
 def down(folder: Annotated[Path, typer.Argument(help="The consortium's folder.")]) -> None:
     """Stop every node of a folder."""
-    from federation.processes.nursery import UP
+    from federation.processes.ended import stop_nodes
     from federation.setup.folders import Folders
 
-    path = Folders(root=folder.resolve()).pids / f"{UP}.pid"
-    if not path.exists() or not _is_nursery(int(path.read_text("ascii"))):
-        path.unlink(missing_ok=True)
-        typer.echo("nothing runs there")
-        return
-    pid = int(path.read_text("ascii"))
-    os.kill(pid, signal.SIGTERM)
-    ends_at = time.monotonic() + STOP_S
-    while _is_nursery(pid) and time.monotonic() < ends_at:
-        time.sleep(0.05)
-    if _is_nursery(pid):
-        typer.echo(f"process {pid} did not end within {STOP_S:g} s", err=True)
-        raise typer.Exit(FAILED)
-    typer.echo("stopped")
-
-
-def _is_nursery(pid: int) -> bool:
-    """Whether a process number still belongs to a nursery: numbers are given out again."""
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-    return b"federation.processes.nursery" in command
+    ran = stop_nodes(Folders(root=folder.resolve()))
+    typer.echo("stopped" if ran else "nothing runs there")
 
 
 @site.command("serve")

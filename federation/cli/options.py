@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from federation.cli.outcome import UsageError
+from federation.errors import ConfigError
 from privacy_accounting.decimals import parse_decimal
 from privacy_accounting.errors import InvalidCostError
 
@@ -41,6 +42,8 @@ def open_session(consortium: Path, identity: Path | None) -> Session:
 
 
 def _only_identity(consortium: Path) -> Path:
+    if not consortium.is_file():
+        raise ConfigError(mistakes=[f"cannot read {consortium}: there is no such file"])
     found = sorted((consortium.resolve().parent / "analysts").glob("*.pem"))
     if len(found) != 1:
         raise UsageError(

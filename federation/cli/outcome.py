@@ -56,11 +56,15 @@ def exit_code(error: BaseException) -> int:
 def sentence(error: BaseException) -> str:
     """What to tell the person at the terminal."""
     if isinstance(error, BudgetExceededError):
-        return budget_sentence(error)
+        return _printable(budget_sentence(error))
     if isinstance(error, ConfigError):
-        return "\n".join(error.mistakes)
-    hint = _hint(error)
-    return f"{error}{hint}"
+        return "\n".join(map(_printable, error.mistakes))
+    return _printable(f"{error}{_hint(error)}")
+
+
+def _printable(text: str) -> str:
+    """Text of another member cannot steer this terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _hint(error: BaseException) -> str:

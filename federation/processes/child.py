@@ -85,12 +85,12 @@ def live(spec: NodeSpec, folders: Folders, report: int, lifeline: int) -> int:
     try:
         serve(spec, folders, stop, lambda: _tell(report, READY))
     except OURS as error:
-        logging.getLogger(__name__).error("%s", error)
+        logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - a refusal needs no stack
         _tell(report, " ".join(str(error).split()).encode() + b"\n")
         return 1
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the process's last place
         where = "".join(traceback.format_tb(error.__traceback__))
-        logging.getLogger(__name__).error("a fault of its own: %s\n%s", type(error).__name__, where)
+        logging.getLogger(__name__).error("a fault: %s\n%s", type(error).__name__, where)  # noqa: TRY400
         _tell(report, f"{type(error).__name__}; its log says more\n".encode())
         return 1
     return 0

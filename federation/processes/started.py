@@ -43,6 +43,8 @@ class Started:
         Raises:
             ConfigError: a node could not start; says which and why.
         """
+        if not folders.consortium.is_file():
+            raise ConfigError(mistakes=[f"{folders.root} holds no consortium; make one with crossward init"])
         self._folders = folders
         self.pids: dict[str, int] = {}
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -1,0 +1,86 @@
+"""Ending the nodes of a folder from outside, by their pid files.
+
+Floor:    federation.processes.ended, above nursery.
+Terms:    a pid file is *stale* when its number belongs to nobody, or to a process that is not of this folder:
+          numbers are given out again.
+Promise:  only processes of this folder's nursery are signaled; when ``stop_nodes`` returns, none of them is left
+          and no pid file either.
+Not here: starting them (``started``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from federation.errors import SiteUnavailableError
+from federation.processes.nursery import STOP_S, UP
+
+if TYPE_CHECKING:
+    from federation.setup.folders import Folders
+
+MODULE: Final = b"federation.processes.nursery"
+LIMIT_S: Final = 2 * STOP_S
+POLL_S: Final = 0.05
+
+
+def running(folders: Folders) -> dict[str, int]:
+    """Process numbers of this folder's nursery (``up``) and nodes, by their pid files.
+
+    Args:
+        folders: the consortium's.
+
+    Returns:
+        Those that run; stale files are left out.
+    """
+    found = {}
+    for path in sorted(folders.pids.glob("*.pid")):
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(path.read_text("ascii"))
+            if _belongs(pid, folders):
+                found[path.stem] = pid
+    return found
+
+
+def stop_nodes(folders: Folders, *, limit_s: float = LIMIT_S) -> list[str]:
+    """End everything that runs for a folder and wait for it.
+
+    Args:
+        folders: the consortium's.
+        limit_s: how long it may take (s).
+
+    Returns:
+        The names that ran, ``up`` for the nursery.
+
+    Raises:
+        SiteUnavailableError: one did not end in time.
+    """
+    ran = running(folders)
+    # the nursery ends its nodes in order; where it was killed, they are ended one by one
+    for pid in [ran[UP]] if UP in ran else ran.values():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGCONT)
+    ends_at = time.monotonic() + limit_s
+    for name, pid in ran.items():
+        while _belongs(pid, folders):
+            if time.monotonic() > ends_at:
+                raise SiteUnavailableError(
+                    site=name, reason=f"process {pid} did not end within {limit_s:g} s"
+                )
+            time.sleep(POLL_S)
+    for path in folders.pids.glob("*.pid"):
+        path.unlink(missing_ok=True)
+    return sorted(ran)
+
+
+def _belongs(pid: int, folders: Folders) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return MODULE in words and os.fsencode(folders.root) in words
