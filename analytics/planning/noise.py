@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
 
 MIN_SIGMA_LOCAL = 8
+_REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,16 +92,24 @@ def calibrate(
     Raises:
         InvalidRequestError: no noise fits this epsilon and delta, or the relation is unknown.
     """
-    sensitivities = [
+    sensitivities = tuple(
         (
             block.l1(table, n_groups=n_groups, n_sites=context.n_sites),
             block.l2(table, n_groups=n_groups, n_sites=context.n_sites),
         )
         for block in figures
-    ]
+    )
+    return _calibrated(sensitivities, n_groups, epsilon, context)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _calibrated(
+    sensitivities: tuple[tuple[int, int], ...], n_groups: int, epsilon: Fraction, context: PlanContext
+) -> Calibration:
+    """Calibrate from public numbers alone; questions of the same shape are calibrated once."""
 
     def blocks_at(scale: Fraction) -> list[BlockNoise]:
-        return [_block_noise(pair, scale, len(figures), context.honest) for pair in sensitivities]
+        return [_block_noise(pair, scale, len(sensitivities), context.honest) for pair in sensitivities]
 
     def events_at(scale: Fraction) -> list[Event]:
         return [_event(block, context, n_groups) for block in blocks_at(scale)]

@@ -1,0 +1,32 @@
+"""The pages tell the truth: their code runs, their links lead somewhere, the tests that they name exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+TEST = re.compile(r"`(tests/[\w./]+)(?:::(\w+))?`")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/walkthrough.md"])
+def test_the_code_of_a_page_runs(page, capsys):
+    blocks = CODE.findall((ROOT / page).read_text("utf-8"))
+    assert blocks
+    space = {}
+    for block in blocks:
+        exec(compile(block, page, "exec"), space)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_tests_named_exist(page):
+    text = page.read_text("utf-8")
+    for target in LINK.findall(text):
+        assert (page.parent / target).exists(), target
+    for path, name in TEST.findall(text):
+        assert (ROOT / path).exists(), path
+        if name:
+            assert f"def {name}(" in (ROOT / path).read_text("utf-8"), f"{path}::{name}"
