@@ -8,7 +8,8 @@ Promise:  N, the floor, counts and the comparisons' bits stay in shares. Under t
           bit says "frequent, and at least m below every parent"; which of the two failed stays in shares
           too. All parents of a candidate are open, and supports only fall towards larger itemsets, so that
           no two nested supports that open are nearer than m.
-Not here: opening the bits (release, handed to driver), local counts (bitmaps).
+Not here: opening the bits (release, handed to driver), local counts (bitmaps). The guard is on pairs: sums of
+          three and more open supports, such as ``n(A) - n(AB) - n(AC) + n(ABC)``, may still be small.
 Source:   ours; PRIVACY "openings name their recipients".
 """
 

@@ -32,7 +32,8 @@ def schema_of(names: Sequence[str] = LETTERS, **changes: Any) -> Schema:
         "exact_dimensions": [*names],
         "columns": {name: {"type": "boolean", "nullable": True} for name in names},
     }
-    return Schema.from_dict({"tables": {"baskets": table | changes}})
+    kept = {key: value for key, value in (table | changes).items() if value is not None}
+    return Schema.from_dict({"tables": {"baskets": kept}})
 
 
 def context_of(n_sites: int = 3, **changes: Any) -> PlanContext:
