@@ -17,7 +17,7 @@ from analytics.errors import SchemaMismatchError
 from federation.config import load_consortium, load_site
 from federation.errors import ConfigError
 from federation.genesis import genesis_body
-from federation.identity import Identity
+from federation.identity import Identity, trust_of
 from federation.messages import Health
 from federation.node.site import installed_version
 from privacy_accounting.ledger.judge import CLOCK_SKEW_S
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from federation.client import Session
+    from federation.config import Consortium
 
 SOON: Final = timedelta(days=30)
 
@@ -56,12 +57,15 @@ class Finding:
         return asdict(self)
 
 
-def examine_files(consortium: Path, site_file: Path | None = None) -> list[Finding]:
+def examine_files(
+    consortium: Path, site_file: Path | None = None, identity: Path | None = None
+) -> list[Finding]:
     """Look at the files of this machine.
 
     Args:
         consortium: the consortium file.
         site_file: a site's own file, for its administrator.
+        identity: certificate and key of whoever asks.
 
     Returns:
         Findings.
@@ -74,8 +78,53 @@ def examine_files(consortium: Path, site_file: Path | None = None) -> list[Findi
             Finding(what=consortium.name, is_good=False, text=text, is_fatal=True) for text in error.mistakes
         ]
     found = [Finding(what=consortium.name, is_good=True, text=f"configuration {agreement.digest()[:16]}")]
+    found += _guessed(agreement)
+    if identity is not None:
+        found.append(examine_identity(identity, agreement))
     if site_file is not None:
         found += _examine_site(site_file)
+    return found
+
+
+def examine_identity(path: Path, agreement: Consortium, *, now: datetime | None = None) -> Finding:
+    """Look at one certificate and its key.
+
+    Args:
+        path: the identity file.
+        agreement: whose authority and roster count.
+        now: the present, unless another time is meant.
+
+    Returns:
+        A finding; fatal where no connection can be made with it.
+    """
+    try:
+        identity = Identity.load(path)
+    except ConfigError as error:
+        return Finding(what=path.name, is_good=False, text="; ".join(error.mistakes), is_fatal=True)
+    what = f"certificate of {identity.role} {identity.name}"
+    left = identity.valid_until - (now or datetime.now(UTC))
+    pinned = trust_of(agreement).roster.get(identity.name)
+    if pinned != (identity.role, identity.fingerprint):
+        text = "it is not the one in the consortium file; issue and pin a new one"
+    elif not identity.is_issued_by(agreement.authority_pem):
+        text = "it was not issued by the consortium's authority; issue and pin a new one"
+    elif left <= timedelta():
+        text = f"it ended on {identity.valid_until:%Y-%m-%d}; issue and pin a new one"
+    elif left < SOON:
+        text = f"it ends in {left.days} days; issue and pin a new one"
+        return Finding(what=what, is_good=False, text=text)
+    else:
+        return Finding(what=what, is_good=True, text=f"valid until {identity.valid_until:%Y-%m-%d}")
+    return Finding(what=what, is_good=False, text=text, is_fatal=True)
+
+
+def _guessed(agreement: Consortium) -> list[Finding]:
+    found = []
+    for name, table in agreement.schema.tables.items():
+        columns = [column.name for column in table.columns.values() if column.guessed]
+        if columns:
+            text = f"guessed: {', '.join(columns)}; correct them, then remove guessed = true: else nothing private"
+            found.append(Finding(what=f"schema of {name}", is_good=False, text=text))
     return found
 
 
@@ -84,10 +133,9 @@ def _examine_site(path: Path) -> list[Finding]:
 
     try:
         config = load_site(path)
-        identity = Identity.load(config.identity)
     except ConfigError as error:
         return [Finding(what=path.name, is_good=False, text=text) for text in error.mistakes]
-    found = [_certificate(identity, config.consortium.file.sites[config.file.site].fingerprint)]
+    found = [examine_identity(config.identity, config.consortium)]
     try:
         sources = open_sources(config)
     except (SchemaMismatchError, ConfigError) as error:
@@ -99,18 +147,6 @@ def _examine_site(path: Path) -> list[Finding]:
         )
         source.close()
     return found
-
-
-def _certificate(identity: Identity, fingerprint: str) -> Finding:
-    what = f"certificate of {identity.name}"
-    if identity.fingerprint != fingerprint:
-        return Finding(
-            what=what, is_good=False, text="it is not the one in the consortium file; issue and pin a new one"
-        )
-    left = identity.valid_until - datetime.now(UTC)
-    if left < SOON:
-        return Finding(what=what, is_good=False, text=f"it ends in {left.days} days; issue and pin a new one")
-    return Finding(what=what, is_good=True, text=f"valid until {identity.valid_until:%Y-%m-%d}")
 
 
 def examine_nodes(session: Session) -> list[Finding]:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -72,6 +72,19 @@ class Identity:
     def valid_until(self) -> datetime:
         """When the certificate ends."""
         return x509.load_pem_x509_certificate(self.certificate_pem).not_valid_after_utc
+
+    def is_issued_by(self, authority_pem: bytes) -> bool:
+        """Whether this authority signed the certificate.
+
+        Args:
+            authority_pem: the authority's certificate.
+        """
+        certificate = x509.load_pem_x509_certificate(self.certificate_pem)
+        try:
+            certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority_pem))
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return True
 
     @staticmethod
     def load(path: Path) -> Identity:

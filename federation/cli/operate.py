@@ -12,7 +12,14 @@ from typing import Annotated
 
 import typer
 
-from federation.cli.options import AsJson, ConsortiumFile, IdentityFile, open_session, print_json
+from federation.cli.options import (
+    AsJson,
+    ConsortiumFile,
+    IdentityFile,
+    only_identity,
+    open_session,
+    print_json,
+)
 from federation.cli.outcome import FAILED, UsageError
 
 site = typer.Typer(help="Run a site's node.", no_args_is_help=True)
@@ -110,9 +117,10 @@ def doctor(
     """Check files, keys, clocks, versions, ledgers and connections, and say what to mend."""
     from federation.doctor import Finding, examine_files, examine_nodes
 
-    findings: list[Finding] = examine_files(consortium, site_file)
+    who = identity or only_identity(consortium)
+    findings: list[Finding] = examine_files(consortium, site_file, who)
     if not any(finding.is_fatal for finding in findings):
-        with open_session(consortium, identity) as session:
+        with open_session(consortium, who) as session:
             findings += examine_nodes(session)
     if as_json:
         print_json([finding.to_dict() for finding in findings])

@@ -38,10 +38,16 @@ def open_session(consortium: Path, identity: Path | None) -> Session:
     """A session as the analyst whose identity is named or found."""
     from federation.remote import connect
 
-    return connect(consortium, identity=identity or _only_identity(consortium))
+    return connect(consortium, identity=identity or only_identity(consortium))
 
 
-def _only_identity(consortium: Path) -> Path:
+def only_identity(consortium: Path) -> Path:
+    """The one identity in ``analysts/`` beside the consortium file.
+
+    Raises:
+        ConfigError: there is no such consortium file.
+        UsageError: there is none, or more than one.
+    """
     if not consortium.is_file():
         raise ConfigError(mistakes=[f"cannot read {consortium}: there is no such file"])
     found = sorted((consortium.resolve().parent / "analysts").glob("*.pem"))
