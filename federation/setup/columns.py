@@ -107,14 +107,19 @@ def guess_columns(connection: Connection) -> tuple[int, list[Guess]]:
     Returns:
         The number of rows, and a guess for each column in the file's order.
     """
-    described = connection.execute("DESCRIBE source").fetchall()
-    types = {str(row[0]): str(row[1]).partition("(")[0] for row in described}
+    types = column_types(connection)
     n_rows = int(_row(connection, "count(*)")[0])
     unit = next((name for name in types if plain_name(name) in UNIT_NAMES), None)
     return n_rows, [
         _guess_unit(connection, name) if name == unit else _guess(connection, name, kind)
         for name, kind in types.items()
     ]
+
+
+def column_types(connection: Connection) -> dict[str, str]:
+    """The columns of the table ``source`` and their types without parameters, in the file's order."""
+    described = connection.execute("DESCRIBE source").fetchall()
+    return {str(row[0]): str(row[1]).partition("(")[0] for row in described}
 
 
 def plain_name(text: str) -> str:

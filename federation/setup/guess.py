@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,12 @@ from analytics.sources.database import connect, load, shut
 from federation.config import NAME
 from federation.errors import ConfigError
 from federation.node.serve import KINDS
-from federation.setup.columns import Guess, guess_columns, plain_name, round_up
+from federation.setup.columns import Connection, Guess, column_types, guess_columns, plain_name, round_up
 from federation.setup.create import create_consortium
 from federation.setup.terms import SiteSetup, TableSetup, Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from federation.setup.folders import Folders
@@ -55,12 +56,12 @@ class GuessedTable:
     Attributes:
         view: one SELECT over ``source`` whose columns have plain names.
         schema: TOML text of the ``[tables.NAME]`` section.
-        left_out: columns that stay outside the schema, each with the reason.
+        columns: names in the file of the columns that the view needs.
     """
 
     view: str
     schema: str
-    left_out: Sequence[str]
+    columns: Sequence[str]
 
 
 def init_consortium(folder: Path, *, sites: Mapping[str, Path], table: str = "patients") -> Folders:
@@ -114,15 +115,8 @@ def guess_table(spec: SourceSpec, table: str) -> GuessedTable:
     Raises:
         ConfigError: the file cannot be read, or holds nothing to ask about.
     """
-    connection = connect(1)
-    try:
-        load(connection, spec)
-        shut(connection)
+    with _loaded(spec) as connection:
         n_rows, guesses = guess_columns(connection)
-    except SchemaMismatchError as error:
-        raise ConfigError(mistakes=[str(error)]) from error
-    finally:
-        connection.close()
     names = Counter(guess.name for guess in guesses)
     twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
@@ -134,8 +128,21 @@ def guess_table(spec: SourceSpec, table: str) -> GuessedTable:
     return GuessedTable(
         view=_view(guesses),
         schema=_schema_text(table, guesses, n_rows),
-        left_out=tuple(f"{guess.source}: {guess.remark}" for guess in guesses if not guess.is_kept),
+        columns=tuple(guess.source for guess in guesses if guess.is_kept),
     )
+
+
+@contextmanager
+def _loaded(spec: SourceSpec) -> Iterator[Connection]:
+    connection = connect(1)
+    try:
+        load(connection, spec)
+        shut(connection)
+        yield connection
+    except SchemaMismatchError as error:
+        raise ConfigError(mistakes=[str(error)]) from error
+    finally:
+        connection.close()
 
 
 def _check_names(sites: Mapping[str, Path], table: str) -> None:
@@ -183,6 +190,13 @@ def _check_fit(specs: Mapping[str, SourceSpec], guess: GuessedTable, table: str)
         raise ConfigError(mistakes=[f"guessed schema: {mistake}" for mistake in error.mistakes]) from error
     mistakes: list[str] = []
     for name, spec in specs.items():
+        with _loaded(spec) as connection:
+            lacking = [column for column in guess.columns if column not in column_types(connection)]
+        if lacking:
+            mistakes.append(
+                f"{name}: {spec.name} lacks the columns {', '.join(lacking)} of the first site's file"
+            )
+            continue
         viewed = SourceSpec(kind=spec.kind, path=spec.path, relation=spec.relation, view=guess.view)
         try:
             open_source(
