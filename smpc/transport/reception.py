@@ -13,6 +13,7 @@ Not here: how sessions are opened (``opening``), what happens inside one (``tls_
 from __future__ import annotations
 
 import logging
+import math
 import select
 import threading
 import time
@@ -34,12 +35,12 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger(__name__)
 END_S: Final = 300.0
+IDLE_S: Final = 120.0
 PART_S: Final = 1.0
 MOST_PER_PEER: Final = 64
 _LEASE: Final = frozenset({int(Kind.LEASE)})
 _LAST_WORDS: Final = frozenset({int(Kind.END), int(Kind.ABORT)})
 _REMEMBERED: Final = 1 << 16
-_SWEEP_MS: Final = 250
 _JOIN_S: Final = 10.0
 
 
@@ -215,9 +216,7 @@ class Reception:
                 for number, guest in self._guests.items():
                     if (events := _events(guest)) != 0:
                         poller.register(number, events)
-                timeout_ms = (
-                    _SWEEP_MS if any(guest.until is not None for guest in self._guests.values()) else None
-                )
+                timeout_ms = self._next_ms()
             happened = poller.poll(timeout_ms)
             self._bell.quieten()
             with self._changed:
@@ -225,6 +224,10 @@ class Reception:
                     if (guest_or_none := self._guests.get(number)) is not None:
                         self._attend(guest_or_none)
                 self._sweep()
+
+    def _next_ms(self) -> int | None:
+        untils = [guest.until for guest in self._guests.values() if guest.until is not None]
+        return max(0, math.ceil((min(untils) - time.monotonic()) * 1000)) if untils else None
 
     def _sweep(self) -> None:
         now = time.monotonic()
@@ -298,7 +301,9 @@ class Reception:
         if not (is_sent and guest.has_heard_end):
             return False
         connection.bind(NO_SESSION)
-        guest.stage, guest.until = (Stage.IDLE if guest.is_dialed else Stage.WAITING), None
+        guest.stage, guest.until = Stage.WAITING, None
+        if guest.is_dialed:  # not for ever: a router on the way may forget it without a word
+            guest.stage, guest.until = Stage.IDLE, time.monotonic() + IDLE_S
         self._limit(connection.peer.name, guest.stage)
         return True
 

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.transport.intruder import PAIR, Intruder
 from tests.transport.tls_world import HELPER, PARTIES, Nodes, World
 
 
@@ -13,3 +14,16 @@ def nodes(world):
     """Three parties and a dealer, for all tests of a module that leave them in order."""
     with Nodes(world, (*PARTIES, HELPER)) as running:
         yield running
+
+
+@pytest.fixture
+def pair(world):
+    with Nodes(world, PAIR, hold_s=0.6) as running:
+        yield running
+
+
+@pytest.fixture
+def intruder(pair):
+    made = Intruder(pair)
+    yield made
+    made.connection.close()

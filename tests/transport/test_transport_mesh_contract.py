@@ -236,9 +236,9 @@ def test_large_payloads_both_ways_do_not_block_each_other(open_meshes):
     def work(name):
         return set(all_to_all(meshes, name, payload).values())
 
-    assert run_all({name: lambda name=name: work(name) for name in PARTIES}) == dict.fromkeys(
-        PARTIES, {payload}
-    )
+    assert run_all({name: lambda name=name: work(name) for name in PARTIES}) == {
+        key: {payload} for key in PARTIES
+    }
 
 
 def test_large_answer_while_still_sending(open_meshes):

@@ -78,6 +78,7 @@ def test_a_frozen_party_is_named_at_the_deadline_of_the_exchange(parties):
 
 def test_a_small_round_takes_well_under_a_millisecond_between_processes(parties):
     begin(parties, ("ankara", "basel"), rounds=2000, n_bytes=8)
-    times = sorted(parties["ankara"].hear()["times"])
+    times = parties["ankara"].hear()["times"]
     parties["basel"].hear()
-    assert times[len(times) // 10] < 0.001
+    # A party may find the next frame there already, so single rounds mean little: blocks of 100, the quietest one.
+    assert min(sum(times[place : place + 100]) for place in range(0, 2000, 100)) / 100 < 0.001

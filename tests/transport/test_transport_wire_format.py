@@ -83,7 +83,7 @@ def test_steps():
 def test_transport_kinds():
     rows = {name: int(number, 16) for number, name, _ in tables()["kind", "name", "payload"][0]}
     assert rows == {kind.name: kind.value for kind in Kind}
-    assert frames.TRANSPORT_KINDS == set(rows.values())
+    assert set(rows.values()) == frames.TRANSPORT_KINDS
     assert frames.ABORT_BYTES == 1 + 63 == 64
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -176,7 +177,7 @@ class Nodes:
         self.nodes = {name: Node(world.endpoint(name)) for name in names}
         self._settings = settings
 
-    def __enter__(self) -> Nodes:
+    def __enter__(self) -> Self:
         addresses = {name: node.address for name, node in self.nodes.items()}
         for node in self.nodes.values():
             node.start(addresses, **self._settings)
@@ -226,7 +227,7 @@ def outcomes(work: Mapping[str, Callable[[], object]], timeout_s: float = 60.0) 
     def run(name: str, function: Callable[[], object]) -> None:
         try:
             results[name] = function()
-        except BaseException as error:  # noqa: BLE001 - the outcome is the result
+        except BaseException as error:
             results[name] = error
 
     threads = [threading.Thread(target=run, args=item, daemon=True) for item in work.items()]
