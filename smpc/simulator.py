@@ -153,7 +153,8 @@ def simulate(
         struck = {fault.party for fault in faults}
         wait([future for name, future in parties.items() if name not in struck])
         thaw.set()
-        wait([*parties.values(), helper])
+        wait(parties.values())
+        wait([helper])
     return _report(names, parties, helper, meshes, time.monotonic() - start)
 
 
