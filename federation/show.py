@@ -18,6 +18,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from analytics.mining.result import MiningResult
     from analytics.result import Result
     from privacy_accounting.audit.statement import Statement
 
@@ -225,6 +226,29 @@ def statement_tables(report: Statement) -> list[Table]:
         ],
     )
     return [lines, left]
+
+
+def rule_tables(result: MiningResult, most: int = 20) -> list[Table | str]:
+    """Itemsets and rules, the strongest first, and what they cost."""
+    rules = Table(title=f"{len(result.found_rules)} rules", title_justify="left", header_style="bold")
+    for name in ("if", "then", "support", "confidence", "lift", "leverage", "conviction"):
+        rules.add_column(name, justify="left" if name in {"if", "then"} else "right")
+    for rule in result.found_rules[:most]:
+        figures = [
+            f"{rule.measures[name]:.3f}"
+            for name in ("support", "confidence", "lift", "leverage", "conviction")
+        ]
+        rules.add_row(", ".join(rule.antecedents), ", ".join(rule.consequents), *figures)
+    rest = len(result.found_rules) - most
+    lines: list[Table | str] = [rules]
+    if rest > 0:
+        lines.append(f"and {rest} more (--json has all)")
+    n_rows = "nobody" if result.n_rows is None else f"{result.n_rows} rows"
+    lines.append(
+        f"{len(result.found)} frequent itemsets of {n_rows}; cost: one exact disclosure, minimum cell "
+        f"{result.cost.get('minimum_cell')}, nested supports: {result.cost.get('nested_supports')}"
+    )
+    return lines
 
 
 def _text(value: object) -> str:

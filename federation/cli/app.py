@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from federation.cli import analyst, audit, demo, operate
+from federation.cli import analyst, audit, demo, mine, operate
 from federation.cli.outcome import FAILED, OURS, exit_code, sentence
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 for command in (
     analyst.query,
     analyst.budget,
+    mine.mine,
     operate.init,
     operate.up,
     operate.down,

