@@ -41,7 +41,10 @@ def _prepared() -> Any:
     package = load_crypten()
     # communicator/__init__.py:16-22 looks this name up at each call: messages go over the session's mesh
     package.communicator.DistributedCommunicator = SessionCommunicator
+    # communicator/__init__.py:19 raises RuntimeError outside a session, which converters.py:31 would swallow
+    package.communicator.get = SessionCommunicator.get
     _replace_randomness(package)
+    _mend_integers(package)
     # mpc/primitives/beaver.py:50,121,142,182,208: material comes from the session's dealer
     provider = SessionProvider()
     package.mpc.get_default_provider = lambda: provider
@@ -68,3 +71,26 @@ def _replace_randomness(package: Any) -> None:
         (primitives.BinarySharedTensor, randomness.exclusive_zero),
     ):
         tensor_class.PRZS = staticmethod(functools.partial(zero, tensor_class))
+
+
+def _mend_integers(package: Any) -> None:
+    """Put right what CrypTen does to tensors with precision 0."""
+    arithmetic, tensor_class = package.mpc.primitives.ArithmeticSharedTensor, package.mpc.MPCTensor
+    divide, equals_zero = arithmetic.div_, tensor_class._eqz_2PC  # noqa: SLF001
+
+    # mpc/primitives/arithmetic.py:599: a square of integers is divided by 1, in two rounds from 3 parties on
+    @functools.wraps(divide)
+    def divided(tensor: Any, divisor: Any) -> Any:
+        return tensor if isinstance(divisor, int) and divisor == 1 else divide(tensor, divisor)
+
+    # mpc/mpc.py:271: with two parties, "equal" comes out as 2**16, since the bit is scaled for the default
+    # precision
+    @functools.wraps(equals_zero)
+    def exactly_zero(tensor: Any) -> Any:
+        if tensor.encoder.scale != 1:
+            return equals_zero(tensor)
+        with package.config.cfg.temp_override({"encoder.precision_bits": 0}):
+            return equals_zero(tensor)
+
+    arithmetic.div_ = divided
+    tensor_class._eqz_2PC = exactly_zero  # noqa: SLF001

@@ -1,0 +1,37 @@
+"""Products of shares computed by CrypTen, with the signatures of ``operations.arithmetic``.
+
+Floor:    smpc.engine.products.
+Terms:    interchangeable: same material, same frames, so a dry run of the one prices the other, and parties of one
+          session may even differ in which they use.
+Promise:  exact mod ``2**64``. torch's kernel multiplies large integer matrices several times faster than numpy's;
+          for small arrays CrypTen's calls cost more than they save (decision record 12).
+Sees:     the parties see operands minus uniform masks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smpc.engine.tensors import from_crypten, to_arithmetic
+
+if TYPE_CHECKING:
+    from smpc.session import Session
+    from smpc.sharing import Shared
+
+
+def multiply(session: Session, a: Shared, b: Shared) -> Shared:
+    """Return shares of the elementwise product of two arrays of one shape; see ``operations.arithmetic``."""
+    with session.activated():
+        return from_crypten(to_arithmetic(a).mul(to_arithmetic(b)))
+
+
+def square(session: Session, a: Shared) -> Shared:
+    """Return shares of ``a * a``; see ``operations.arithmetic``."""
+    with session.activated():
+        return from_crypten(to_arithmetic(a).square())
+
+
+def matmul(session: Session, a: Shared, b: Shared) -> Shared:
+    """Return shares of the matrix product; see ``operations.arithmetic``."""
+    with session.activated():
+        return from_crypten(to_arithmetic(a).matmul(to_arithmetic(b)))
