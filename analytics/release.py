@@ -18,16 +18,21 @@ import numpy as np
 from analytics.contribution import noisy_contribution
 from analytics.errors import ReleaseRefusedError
 from analytics.guard import open_or_closed
+from analytics.mining.driver import mine_at_site
+from analytics.mining.finish import finish_mining
 from smpc.cost import Cost, dry_run
 from smpc.operations.arithmetic import concatenate, take
 from smpc.operations.inputs import contribute
-from smpc.operations.reveal import blinded_share, recombine
+from smpc.operations.reveal import blinded_share, recombine, reveal_to_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
+    from analytics.mining.bitmaps import Bitmaps
+    from analytics.mining.plan import MiningPlan
+    from analytics.mining.result import MiningResult
     from analytics.plan import Plan
     from privacy_accounting.noise import ByteSource
     from smpc.session import Session
@@ -126,3 +131,41 @@ def recombine_answer(plan: Plan, shares: Sequence[bytes]) -> list[int | None]:
     if any(flag not in {0, 1} for flag in flags):
         raise ReleaseRefusedError(rule="shares", reason="the sites' shares do not fit together")
     return [value if flag else None for value, flag in zip(values, flags, strict=True)]
+
+
+def send_mined(session: Session, plan: MiningPlan, bitmaps: Bitmaps) -> bytes:
+    """A site's half of a mining run: one bit a candidate opened to all sites, supports blinded for the analyst.
+
+    Sees: all sites see the bits; the returned summand is uniform to anybody who lacks another site's.
+
+    Args:
+        session: of all sites, with a dealer; its charge is complete, its start noted.
+        plan: what this site derived itself.
+        bitmaps: this site's rows.
+
+    Returns:
+        The site's answer for the analyst.
+
+    Raises:
+        ReleaseRefusedError: the sites' shares of a level do not fit together.
+    """
+    return mine_at_site(
+        session,
+        plan,
+        bitmaps,
+        open_to_all=lambda shared: reveal_to_all(session, shared),
+        blind=lambda shared: blinded_share(session, shared),
+    ).to_bytes()
+
+
+def recombine_mined(
+    plan: MiningPlan, answers: Sequence[bytes], *, cost: Mapping[str, object], receipt: Mapping[str, object]
+) -> MiningResult:
+    """The recipient's half of a mining run.
+
+    Sees: the analyst.
+
+    Raises:
+        ReleaseRefusedError: the sites' answers differ or do not fit together.
+    """
+    return finish_mining(plan, answers, recombine=recombine, cost=cost, receipt=receipt)

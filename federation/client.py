@@ -4,7 +4,7 @@ Floor:    federation.client. Never imports torch; sees no row and no single site
 Terms:    a *question* holds one line to every site while it is asked; lines are kept for the next question.
 Promise:  what it computes before asking is only a forecast: every site derives plan, price and policy again (P3).
           Whatever fails, nothing hangs, and the error names the site or the rule.
-Not here: the command line (``federation.cli``), parties as threads of this process (``federation.local``).
+Not here: the command line (``federation.cli``), parties as threads of this process (``federation.in_process``).
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import secrets
 from typing import TYPE_CHECKING, Any, Self
 
 from analytics.errors import InvalidRequestError
-from analytics.explain import explain, explain_text
 from analytics.finish import finish, plan_cost
-from analytics.release import answer_bytes, joint_cost, needs_dealer, recombine_answer
+from analytics.mining.plan import MiningPlan
+from analytics.plan import Plan
+from analytics.release import recombine_answer, recombine_mined
 from federation.errors import RequestRejectedError
+from federation.explanation import Explanation, explain_miner, explain_query
 from federation.lines_pool import LinePool
 from federation.messages import (
     REQUEST_TAG,
@@ -32,12 +34,12 @@ from federation.messages import (
     Run,
     Share,
 )
-from federation.planning import QUERY, Planned, plan_request
+from federation.planning import MINE, QUERY, Planned, plan_request
 from federation.receipt import make_receipt, private_terms
+from federation.tables import TableView
 from privacy_accounting.decimals import as_fraction
 from privacy_accounting.errors import InvalidCostError
 from privacy_accounting.ledger.entries import Entry
-from smpc.randomness import KEY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analytics.mining.request import MiningRequest
+    from analytics.mining.result import MiningResult
     from analytics.result import Result
     from federation.config import Consortium
     from federation.identity import Identity
@@ -52,31 +56,6 @@ if TYPE_CHECKING:
 
 PURPOSE = "analysis"
 EXTRA_S = 5.0
-KEY_ROUNDS = 1
-ANSWER_ROUNDS = 1
-
-
-class Explanation:
-    """What a question would do and cost; nothing was asked of anybody."""
-
-    def __init__(self, planned: Planned) -> None:
-        """Explain a planned request."""
-        plan = planned.plan
-        cost = joint_cost(plan)
-        # the session's keys are one more exchange; the answer share goes to the analyst
-        rounds = cost.rounds + KEY_ROUNDS + ANSWER_ROUNDS
-        n_bytes = (plan.context.n_sites - 1) * (KEY_BYTES + cost.bytes_per_peer) + answer_bytes(plan)
-        self._shape = explain(plan, rounds=rounds, bytes_per_party=n_bytes)
-        self._shape["dealer"] = {"needed": needs_dealer(plan), "bytes": cost.dealer_bytes}
-        self.text = explain_text(plan, rounds=rounds, bytes_per_party=n_bytes)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
-        return dict(self._shape)
-
-    def __str__(self) -> str:
-        """The text."""
-        return self.text
 
 
 class Session:
@@ -137,16 +116,10 @@ class Session:
             SiteUnavailableError: a site cannot take part; nothing was spent.
             PartyLostError: a site was lost in the middle; if the run had begun, it is spent.
         """
-        planned = self._planned(text, epsilon, exact=exact, purpose=purpose)
-        entry, shares = self._ask(planned)
-        opened = recombine_answer(planned.plan, [share.values for share in shares])  # noqa: PD011
-        receipt = make_receipt(
-            planned,
-            entry,
-            rounds=max(share.rounds for share in shares),
-            bytes_sent=max(share.bytes_sent for share in shares),
-        )
-        return finish(planned.plan, opened, cost=self._cost(planned), receipt=receipt)
+        planned, plan = self._planned(text, epsilon, exact=exact, purpose=purpose)
+        shares, receipt = self._ask(planned)
+        opened = recombine_answer(plan, shares)
+        return finish(plan, opened, cost=self._cost(planned, plan), receipt=receipt)
 
     def explain(
         self, text: str, *, epsilon: object = None, exact: bool = False, purpose: str = PURPOSE
@@ -156,7 +129,40 @@ class Session:
         Raises:
             PlanRejectedError, InvalidRequestError: as ``sql``.
         """
-        return Explanation(self._planned(text, epsilon, exact=exact, purpose=purpose))
+        return explain_query(self._planned(text, epsilon, exact=exact, purpose=purpose)[1])
+
+    def mine(self, request: MiningRequest, *, purpose: str = PURPOSE) -> MiningResult:
+        """Mine association rules over all sites; an exact disclosure.
+
+        Sees: the analyst the supports of what is frequent, every site one bit a candidate.
+
+        Args:
+            request: table, items, thresholds.
+            purpose: written to the ledger.
+
+        Returns:
+            Itemsets and rules with cost and receipt.
+
+        Raises:
+            InvalidRequestError, PlanRejectedError: the request cannot be asked.
+            PolicyRefusedError: a site's rule forbids it; nothing was spent.
+            SiteUnavailableError, PartyLostError: as ``sql``.
+        """
+        planned, plan = self._planned_mining(request, purpose)
+        answers, receipt = self._ask(planned)
+        return recombine_mined(plan, answers, cost=plan.cost(), receipt=receipt)
+
+    def explain_mining(self, request: MiningRequest, *, purpose: str = PURPOSE) -> Explanation:
+        """Say what a mining run would do and who would see what; nothing is spent."""
+        return explain_miner(self._planned_mining(request, purpose)[1])
+
+    def table(self, name: str) -> TableView:
+        """One table of the schema, for statistics and mining by name.
+
+        Raises:
+            InvalidRequestError: there is no such table.
+        """
+        return TableView(self, name)
 
     def budget_rows(self) -> list[dict[str, Any]]:
         """What is spent and what is left, as the sequencer's replica has it.
@@ -191,24 +197,47 @@ class Session:
         dealer = self.consortium.file.dealer
         return [*self.consortium.names, *([dealer.name] if dealer is not None else [])]
 
-    def _planned(self, text: str, epsilon: object, *, exact: bool, purpose: str) -> Planned:
+    def _planned(self, text: str, epsilon: object, *, exact: bool, purpose: str) -> tuple[Planned, Plan]:
         if exact == (epsilon is not None):
             reason = "must be given for a private answer, or exact=True for one without noise, not both"
             raise InvalidRequestError(parameter="epsilon", reason=reason)
-        request = Request(
-            kind=QUERY,
-            mode="exact" if exact else "private",
-            epsilon=None if exact else _epsilon(epsilon),
+        planned = plan_request(
+            self._request(
+                kind=QUERY,
+                epsilon=None if exact else _epsilon(epsilon),
+                purpose=purpose,
+                question={"sql": text},
+            ),
+            self.consortium,
+        )
+        if not isinstance(planned.plan, Plan):
+            raise InvalidRequestError(parameter="question", reason="is no query")
+        return planned, planned.plan
+
+    def _planned_mining(self, request: MiningRequest, purpose: str) -> tuple[Planned, MiningPlan]:
+        data = self._request(kind=MINE, epsilon=None, purpose=purpose, question=request.to_dict())
+        planned = plan_request(data, self.consortium)
+        if not isinstance(planned.plan, MiningPlan):
+            raise InvalidRequestError(parameter="question", reason="is no mining request")
+        return planned, planned.plan
+
+    def _request(
+        self, *, kind: str, epsilon: Fraction | None, purpose: str, question: dict[str, Any]
+    ) -> bytes:
+        """The canonical bytes of a fresh request."""
+        return Request(
+            kind=kind,
+            mode="exact" if epsilon is None else "private",
+            epsilon=epsilon,
             analyst=self.analyst,
             purpose=purpose,
             nonce=secrets.token_hex(16),
             configuration=self.consortium.digest(),
-            question={"sql": text},
-        )
-        return plan_request(request.to_bytes(), self.consortium)
+            question=question,
+        ).to_bytes()
 
-    def _ask(self, planned: Planned) -> tuple[Entry, list[Share]]:
-        """Ask, charge, run: the entry and every site's share."""
+    def _ask(self, planned: Planned) -> tuple[list[bytes], dict[str, Any]]:
+        """Ask, charge, run: every site's share, and the receipt."""
         ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
         sequencer = self.consortium.file.sequencer
         with self._pool.question(self.consortium.names) as lines:
@@ -218,13 +247,19 @@ class Session:
                     raise RequestRejectedError(site=site, reason="it derives another plan from this request")
             charged = lines.ask_one(sequencer, Go(), Charged, timeout_s=self._run_s)
             shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
-        return Entry.from_bytes(charged.entry), shares
+        receipt = make_receipt(
+            planned,
+            Entry.from_bytes(charged.entry),
+            rounds=max(share.rounds for share in shares),
+            bytes_sent=max(share.bytes_sent for share in shares),
+        )
+        return [bytes(share.values) for share in shares], receipt
 
-    def _cost(self, planned: Planned) -> Mapping[str, object]:
-        cost = plan_cost(planned.plan)
+    def _cost(self, planned: Planned, plan: Plan) -> Mapping[str, object]:
+        cost = plan_cost(plan)
         if planned.is_exact:
             return cost
-        context = planned.plan.context
+        context = plan.context
         return cost | private_terms(
             planned.events, delta=context.delta, relation=context.relation, n_sites=context.n_sites
         )

@@ -16,6 +16,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from analytics.errors import InvalidRequestError
+from analytics.mining.plan import MiningPlan, make_mining_plan
+from analytics.mining.request import MiningRequest
 from analytics.plan import Plan, PlanContext, make_plan
 from analytics.sql import bind
 from federation.errors import RequestRejectedError
@@ -28,12 +30,14 @@ from privacy_accounting.ledger.pricing import Price, stated_price
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from analytics.schema import Table
     from federation.config import Consortium
     from privacy_accounting.budget import Book
     from privacy_accounting.events import Event
 
 QUERY: Final = "query"
-SUB_BUDGET_OF: Final = {QUERY: "query", "mine": "mining", "train": "training"}
+MINE: Final = "mine"
+SUB_BUDGET_OF: Final = {QUERY: "query", MINE: "mining"}
 MAX_SQL: Final = 100_000
 
 
@@ -45,15 +49,20 @@ class Planned:
         request: what is asked.
         data: its canonical bytes.
         plan: what every site computes.
-        population: whose patients.
+        table: which of the schema's tables it is about.
         sub_budget: the filter that pays; also named by exact requests, which cost it nothing.
     """
 
     request: Request
     data: bytes
-    plan: Plan
-    population: str
+    plan: Plan | MiningPlan
+    table: Table
     sub_budget: str
+
+    @property
+    def population(self) -> str:
+        """Whose patients."""
+        return self.table.population
 
     @property
     def digest(self) -> str:
@@ -63,7 +72,7 @@ class Planned:
     @property
     def events(self) -> tuple[Event, ...]:
         """What is released; empty in exact mode."""
-        return self.plan.cost
+        return self.plan.cost if isinstance(self.plan, Plan) else ()
 
     @property
     def is_exact(self) -> bool:
@@ -91,26 +100,48 @@ def plan_request(data: bytes, consortium: Consortium) -> Planned:
     request = Request.from_bytes(data)
     if request.configuration != consortium.digest():
         raise InvalidRequestError(parameter="configuration", reason="is not the one of this consortium file")
-    if request.kind != QUERY:
-        raise InvalidRequestError(parameter="kind", reason="is not one that this version answers")
     if request.mode not in {"private", "exact"}:
         raise InvalidRequestError(parameter="mode", reason="must be private or exact")
+    if request.kind == QUERY:
+        plan: Plan | MiningPlan = _query(request, consortium)
+    elif request.kind == MINE:
+        plan = _mining(request, consortium)
+    else:
+        raise InvalidRequestError(parameter="kind", reason="is not one that this version answers")
+    table = plan.query.table if isinstance(plan, Plan) else plan.table
+    _check_purpose(request.purpose, table.population, consortium)
+    return Planned(request=request, data=data, plan=plan, table=table, sub_budget=SUB_BUDGET_OF[request.kind])
+
+
+def _query(request: Request, consortium: Consortium) -> Plan:
     if set(request.question) != {"sql"} or not isinstance(request.question["sql"], str):
         raise InvalidRequestError(parameter="question", reason="must hold the SQL text and nothing else")
     if len(request.question["sql"]) > MAX_SQL:
         raise InvalidRequestError(parameter="question", reason=f"is longer than {MAX_SQL} characters")
     query = bind(request.question["sql"], consortium.schema)
-    population = query.table.population
-    _check_purpose(request.purpose, population, consortium)
-    plan = make_plan(
+    is_exact = request.mode == "exact"
+    return make_plan(
         query,
-        mode="exact" if request.mode == "exact" else "private",
+        mode="exact" if is_exact else "private",
         epsilon=request.epsilon,
-        context=context_of(consortium, population, SUB_BUDGET_OF[QUERY], is_exact=request.mode == "exact"),
+        context=context_of(consortium, query.table.population, SUB_BUDGET_OF[QUERY], is_exact=is_exact),
     )
-    return Planned(
-        request=request, data=data, plan=plan, population=population, sub_budget=SUB_BUDGET_OF[QUERY]
-    )
+
+
+def _mining(request: Request, consortium: Consortium) -> MiningPlan:
+    if request.mode != "exact" or request.epsilon is not None:
+        raise InvalidRequestError(
+            parameter="mode", reason="must be exact: private mining is not answered yet"
+        )
+    asked = MiningRequest.from_dict(request.question)
+    table = consortium.schema.table(asked.table)
+    if table is None:
+        known = ", ".join(consortium.schema.tables)
+        raise InvalidRequestError(
+            parameter="table", reason=f"is not one of this consortium, which has {known}"
+        )
+    context = context_of(consortium, table.population, SUB_BUDGET_OF[MINE], is_exact=True)
+    return make_mining_plan(asked, consortium.schema, context)
 
 
 def context_of(consortium: Consortium, population: str, sub_budget: str, *, is_exact: bool) -> PlanContext:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analytics.mining.plan import MiningPlan
 from federation.errors import PolicyRefusedError
 
 if TYPE_CHECKING:
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
     from federation.config import Consortium, Policy
     from federation.messages import Request
 
-FEWEST_SITES_EXACT = 3
-FEWEST_HONEST_EXACT = 2
-
 
 def check(
-    request: Request, plan: Plan, policy: Policy, *, site: str, n_exact_before: int, is_exact_ready: bool
+    request: Request,
+    plan: Plan | MiningPlan,
+    policy: Policy,
+    *,
+    site: str,
+    n_exact_before: int,
+    is_exact_ready: bool,
 ) -> None:
     """Refuse what this site's policy does not allow.
 
@@ -38,23 +42,13 @@ def check(
     """
     rule = _people(request, policy)
     if rule is None:
-        rule = (
+        rule = _nested(plan, policy) or (
             _exact(plan, policy, n_exact_before, is_exact_ready)
             if request.mode == "exact"
             else _private(request, policy)
         )
     if rule is not None:
         raise PolicyRefusedError(site=site, rule=rule)
-
-
-def check_exact_shape(consortium: Consortium) -> str | None:
-    """The rule of P8 on the number of sites, or None where it holds."""
-    n_sites, colluding = len(consortium.names), consortium.file.colluding
-    if n_sites < FEWEST_SITES_EXACT:
-        return f"exact answers need at least {FEWEST_SITES_EXACT} sites, this consortium has {n_sites}"
-    if n_sites - colluding < FEWEST_HONEST_EXACT:
-        return f"exact answers need n - t >= {FEWEST_HONEST_EXACT} (n = {n_sites} sites, t = {colluding} colluding)"
-    return None
 
 
 def _people(request: Request, policy: Policy) -> str | None:
@@ -65,6 +59,12 @@ def _people(request: Request, policy: Policy) -> str | None:
     return None
 
 
+def _nested(plan: Plan | MiningPlan, policy: Policy) -> str | None:
+    if isinstance(plan, MiningPlan) and plan.nested_supports == "allow" and policy.nested_supports != "allow":
+        return "policy.nested_supports: supports of nested itemsets that differ by less than the minimum cell stay closed"
+    return None
+
+
 def _private(request: Request, policy: Policy) -> str | None:
     limit = policy.largest_epsilon
     if limit is not None and (request.epsilon is None or request.epsilon > limit):
@@ -72,7 +72,7 @@ def _private(request: Request, policy: Policy) -> str | None:
     return None
 
 
-def _exact(plan: Plan, policy: Policy, n_exact_before: int, is_exact_ready: bool) -> str | None:
+def _exact(plan: Plan | MiningPlan, policy: Policy, n_exact_before: int, is_exact_ready: bool) -> str | None:
     if not policy.exact:
         return "policy.exact: this site gives private answers only; ask with an epsilon"
     if plan.context.minimum_cell < policy.minimum_cell:

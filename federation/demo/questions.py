@@ -69,3 +69,21 @@ TOO_DEAR: Final = DemoQuestion(
 ANSWERED: Final = (EXACT, WHOLE, BANDS, PRESSURE)
 REFUSED: Final = (TOO_WISHFUL, TOO_DEAR)
 EXPLAINED: Final = BANDS
+ITEMS: Final = (
+    "sex=M",
+    "age>=60",
+    "cp=asymptomatic",
+    "trestbps>=140",
+    "chol>=240",
+    "fbs",
+    "ecg_abnormal",
+    "thalach<130",
+    "exang",
+    "oldpeak>=1",
+    "disease",
+)
+MIN_SUPPORT: Final = "0.2"
+MIN_CONFIDENCE: Final = "0.6"
+MINED: Final = (
+    f"Mined: association rules between eleven items, support {MIN_SUPPORT}, confidence {MIN_CONFIDENCE}"
+)

@@ -15,14 +15,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
-from federation.demo.hospitals import HOSPITALS, found_consortium
+from federation.demo.hospitals import HOSPITALS, TABLE, found_consortium
 from federation.demo.pooled import TOLERANCE, largest_difference
-from federation.demo.questions import ANSWERED, EXACT, EXPLAINED, REFUSED, WHOLE, DemoQuestion
+from federation.demo.questions import (
+    ANSWERED,
+    EXACT,
+    EXPLAINED,
+    ITEMS,
+    MIN_CONFIDENCE,
+    MIN_SUPPORT,
+    MINED,
+    REFUSED,
+    WHOLE,
+    DemoQuestion,
+)
 from federation.demo.story import write_page
 from federation.errors import FederationError, PolicyRefusedError
 from federation.processes.started import Started
 from federation.remote import connect
-from federation.show import answer_table, budget_table, cost_lines
+from federation.show import answer_table, budget_table, cost_lines, rule_tables
 from privacy_accounting.audit.verify import VerifyReport, verify
 from privacy_accounting.decimals import parse_decimal
 from privacy_accounting.errors import BudgetExceededError
@@ -31,11 +42,13 @@ if TYPE_CHECKING:
     from fractions import Fraction
     from pathlib import Path
 
+    from analytics.mining.result import MiningResult
     from analytics.result import Result
     from federation.client import Session
     from federation.setup.folders import Folders
 
 PURPOSE: Final = "demo"
+MOST_RULES: Final = 8
 SITES_NOTE: Final = (
     "max_sites_per_unit = 1 is a signed declaration: four hospitals in different countries share no patient. "
     "With the default, the number of sites, the noise would be four times larger (docs/examples/consortium.toml, max_sites_per_unit)."
@@ -48,6 +61,7 @@ class Story:
 
     answers: dict[str, Result] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)
+    mined: MiningResult | None = None
     explanation: str = ""
     budget: list[dict[str, Any]] = field(default_factory=list)
     pids: dict[str, int] = field(default_factory=dict)
@@ -103,6 +117,7 @@ def _converse(session: Session, console: Console, story: Story) -> None:
         f"difference {story.difference:.1e}\n",
         highlight=False,
     )
+    _mine(session, console, story)
     story.explanation = session.explain(EXPLAINED.sql, epsilon=parse_decimal(EXPLAINED.epsilon)).text
     console.print(f"[bold]--explain of: {EXPLAINED.title}[/]")
     console.print(story.explanation + "\n", highlight=False, markup=False)
@@ -114,6 +129,22 @@ def _converse(session: Session, console: Console, story: Story) -> None:
         console.print(f"  {story.refusals[question.key]}\n", style="red", highlight=False, markup=False)
     story.budget = session.budget_rows()
     console.print(budget_table(story.budget))
+
+
+def _mine(session: Session, console: Console, story: Story) -> None:
+    began = time.monotonic()
+    story.mined = session.table(TABLE).association_rules(
+        ITEMS,
+        min_support=parse_decimal(MIN_SUPPORT),
+        min_confidence=parse_decimal(MIN_CONFIDENCE),
+        exact=True,
+        purpose=PURPOSE,
+    )
+    story.seconds["mined"] = time.monotonic() - began
+    console.print(f"[bold]{MINED}[/]")
+    for part in rule_tables(story.mined, most=MOST_RULES):
+        console.print(part, highlight=False)
+    console.print()
 
 
 def _ask(session: Session, question: DemoQuestion) -> Result:
@@ -170,6 +201,7 @@ def _audit(folders: Folders, out: Path, console: Console, story: Story) -> None:
 def _write(out: Path, story: Story) -> None:
     document = {
         "answers": {key: result.to_dict() for key, result in story.answers.items()},
+        "mined": None if story.mined is None else story.mined.to_dict(),
         "refusals": story.refusals,
         "explain": story.explanation,
         "budget": story.budget,

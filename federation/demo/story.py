@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from federation.demo.page import Page, Section, render
 from federation.demo.pictures import Bar, bars, gauge
-from federation.demo.questions import ANSWERED, EXPLAINED, REFUSED, DemoQuestion
+from federation.demo.questions import ANSWERED, EXPLAINED, MINED, REFUSED, DemoQuestion
 from federation.show import LEVEL, answer_cells, cost_lines, terms_line
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analytics.result import Result
     from federation.demo.run import Story
 
+MOST_RULES = 8
 LEAD = (
     "Cleveland, Budapest, Zurich with Basel, and Long Beach each keep their patients in their own process. An analyst asked all "
     "of them together; no hospital showed a row to another, to the analyst, or to anybody else."
@@ -33,6 +34,7 @@ def write_page(path: Path, story: Story, *, note: str) -> None:
         note: on the declaration behind the noise.
     """
     sections = [_answer(question, story.answers[question.key]) for question in ANSWERED]
+    sections += _mined(story)
     sections.append(Section(title=f"Explained before it is paid: {EXPLAINED.title}", text=story.explanation))
     sections += [
         Section(
@@ -94,6 +96,25 @@ def _picture(question: DemoQuestion, result: Result) -> str:
             )
         )
     return bars(question.title, "", items)
+
+
+def _mined(story: Story) -> list[Section]:
+    if story.mined is None:
+        return []
+    measures = ("support", "confidence", "lift", "leverage", "conviction")
+    rows = [
+        [
+            ", ".join(rule.antecedents),
+            ", ".join(rule.consequents),
+            *(f"{rule.measures[name]:.3f}" for name in measures),
+        ]
+        for rule in story.mined.found_rules[:MOST_RULES]
+    ]
+    note = (
+        f"{len(story.mined.found)} frequent itemsets of {story.mined.n_rows} patients, {len(story.mined.found_rules)} rules, the "
+        f"strongest shown; one exact disclosure. The sites saw one bit a candidate; counts below the threshold never left shares."
+    )
+    return [Section(title=MINED, columns=["if", "then", *measures], rows=rows, notes=[note])]
 
 
 def _budget(story: Story) -> Section:

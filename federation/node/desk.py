@@ -132,7 +132,7 @@ class Desk:
 
     def source(self, planned: Planned) -> Source:
         """This site's own table that a request is about."""
-        return self._sources[planned.plan.query.table.name]
+        return self._sources[planned.table.name]
 
     def _learn(self, ask: Ask) -> Known:
         digest = request_hash(ask.request)

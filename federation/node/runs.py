@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import LocalTimeoutError, SourceFailedError
-from analytics.release import joint_cost, needs_dealer, send_answer
+from analytics.mining.bitmaps import local_bitmaps
+from analytics.mining.plan import MiningPlan
+from analytics.release import joint_cost, needs_dealer, send_answer, send_mined
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.lines import expect, send
 from federation.messages import Deal, Done, Share
@@ -26,9 +28,12 @@ from privacy_accounting.noise import SystemSource
 from smpc.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     import numpy.typing as npt
 
+    from analytics.plan import Plan
     from federation.config import Consortium
     from federation.network import Network
     from federation.node.desk import Desk, Known
@@ -74,31 +79,54 @@ class Runner:
         if entry.body.number > self.replica.head:
             self.replica.completed(Complete(entries=(entry_data,)).to_bytes(), source=source)
         session_id = self.replica.start(entry)
-        return self._joint(known, session_id, self._local(known))
+        if isinstance(known.planned.plan, MiningPlan):
+            return self._mine(known, session_id, known.planned.plan)
+        return self._answer(known, session_id, known.planned.plan)
 
-    def _local(self, known: Known) -> npt.NDArray[np.int64] | None:
+    def _answer(self, known: Known, session_id: bytes, plan: Plan) -> Share:
+        """Answer a question: the local scan, then noise or guard, then this site's summand."""
+        figures = self._local(known, plan)
+        requests = joint_cost(plan).requests if needs_dealer(plan) else None
+
+        def joint(session: Session) -> bytes:
+            if requests is not None:
+                session.prefetch(requests)
+            return send_answer(session, plan, figures, SystemSource())
+
+        return self._joint(known, session_id, joint, needs_help=requests is not None)
+
+    def _mine(self, known: Known, session_id: bytes, plan: MiningPlan) -> Share:
+        """Mine: the local bitmaps, then level by level."""
+        source, limit_s = self.desk.source(known.planned), float(self.consortium.file.local_limit_s)
+        bitmaps = local_bitmaps(plan, source, limit_s)
+        return self._joint(
+            known, session_id, lambda session: send_mined(session, plan, bitmaps), needs_help=True
+        )
+
+    def _local(self, known: Known, plan: Plan) -> npt.NDArray[np.int64] | None:
         """The site's own scan; None where a private one did not give its figures."""
-        plan = known.planned.plan
         limit_s = float(self.consortium.file.local_limit_s)
         try:
             return self.desk.source(known.planned).local_figures(plan, limit_s)
         except (LocalTimeoutError, SourceFailedError) as error:
             if plan.mode == "exact":
                 raise
-            LOG.error(  # noqa: TRY400
-                "%s: the local stage gave nothing (%s); zero and noise go in its place", self.site, error
+            LOG.error(  # noqa: TRY400 - the kind of the failure alone: a trace could quote data
+                "%s: the local stage gave nothing (%s); zero and noise go in its place",
+                self.site,
+                type(error).__name__,
             )
             return None
 
-    def _joint(self, known: Known, session_id: bytes, figures: npt.NDArray[np.int64] | None) -> Share:
-        plan, names = known.planned.plan, self.consortium.names
+    def _joint(
+        self, known: Known, session_id: bytes, joint: Callable[[Session], bytes], *, needs_help: bool
+    ) -> Share:
+        """Open the session with all sites and run this site's part of it."""
         request_hash = bytes.fromhex(known.planned.digest)
-        dealer = self._call_dealer(session_id, request_hash) if needs_dealer(plan) else None
-        mesh = self.network.open_mesh(session_id, request_hash, names, dealer)
+        dealer = self._call_dealer(session_id, request_hash) if needs_help else None
+        mesh = self.network.open_mesh(session_id, request_hash, self.consortium.names, dealer)
         with Session(mesh, session_id) as session:
-            if dealer is not None:
-                session.prefetch(joint_cost(plan).requests)
-            values = send_answer(session, plan, figures, SystemSource())
+            values = joint(session)
         counters = mesh.counters
         return Share(
             values=values, rounds=counters.rounds, bytes_sent=max(counters.bytes_sent.values(), default=0)

@@ -1,0 +1,120 @@
+"""One table of a session, by name: mining with Python's own types.
+
+Floor:    federation.tables, beside client. Adds nothing that a request could not say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from analytics.errors import InvalidRequestError
+from analytics.mining.request import DEFAULT_CANDIDATES, MiningRequest, NestedSupports
+from privacy_accounting.decimals import as_fraction
+from privacy_accounting.errors import InvalidCostError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from fractions import Fraction
+
+    from analytics.mining.result import MiningResult
+    from federation.config import Consortium
+
+FREQUENT_ONLY = 1
+
+
+class Miner(Protocol):
+    """What a table needs of its session."""
+
+    consortium: Consortium
+
+    def mine(self, request: MiningRequest, *, purpose: str) -> MiningResult:
+        """Mine; see ``federation.client``."""
+        ...
+
+
+class TableView:
+    """One table, asked through its session."""
+
+    def __init__(self, session: Miner, name: str) -> None:
+        """Name a table; see ``Session.table``."""
+        if session.consortium.schema.table(name) is None:
+            known = ", ".join(session.consortium.schema.tables)
+            raise InvalidRequestError(
+                parameter="table", reason=f"is not one of this consortium, which has {known}"
+            )
+        self._session, self.name = session, name
+
+    def association_rules(
+        self,
+        items: Sequence[str],
+        *,
+        min_support: object,
+        min_confidence: object,
+        max_len: int | None = None,
+        nested_supports: NestedSupports = "guard",
+        exact: bool = False,
+        purpose: str = "analysis",
+    ) -> MiningResult:
+        """Find rules between items over all sites.
+
+        Sees: the analyst the supports of what is frequent, every site one bit a candidate.
+        Cost: one exact disclosure.
+
+        Args:
+            items: as ``sex=M``, ``age>=60``, ``disease``; over the table's exact dimensions.
+            min_support: smallest share of the rows, above 0 and at most 1.
+            min_confidence: smallest confidence of a rule.
+            max_len: most items of an itemset.
+            nested_supports: ``guard`` closes itemsets too near to an open subset; ``allow`` where every site's policy
+                says so.
+            exact: must be True: the private mode is not answered yet.
+            purpose: written to the ledger.
+
+        Returns:
+            ``.rules`` and ``.itemsets`` with mlxtend's column names.
+
+        Raises:
+            InvalidRequestError, PlanRejectedError, PolicyRefusedError: as ``Session.mine``.
+        """
+        if not exact:
+            raise InvalidRequestError(
+                parameter="exact", reason="must be True: private mining is not answered yet"
+            )
+        request = MiningRequest(
+            table=self.name,
+            items=tuple(items),
+            min_support=_share("min_support", min_support),
+            min_confidence=_share("min_confidence", min_confidence),
+            max_len=max_len,
+            max_candidates=DEFAULT_CANDIDATES,
+            nested_supports=nested_supports,
+        )
+        return self._session.mine(request, purpose=purpose)
+
+    def frequent_itemsets(
+        self,
+        items: Sequence[str],
+        *,
+        min_support: object,
+        max_len: int | None = None,
+        nested_supports: NestedSupports = "guard",
+        exact: bool = False,
+        purpose: str = "analysis",
+    ) -> MiningResult:
+        """Find frequent itemsets over all sites; arguments and errors as ``association_rules``."""
+        return self.association_rules(
+            items,
+            min_support=min_support,
+            min_confidence=FREQUENT_ONLY,
+            max_len=max_len,
+            nested_supports=nested_supports,
+            exact=exact,
+            purpose=purpose,
+        )
+
+
+def _share(name: str, value: object) -> Fraction:
+    try:
+        return as_fraction(value, what=name)
+    except InvalidCostError as error:
+        raise InvalidRequestError(parameter=name, reason=error.reason) from error
