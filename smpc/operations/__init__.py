@@ -1,6 +1,6 @@
 """What the parties compute on shares; knows numpy and the session, no torch.
 
-Floor:    smpc.operations: opening < arithmetic | planes < inputs | comparison < selection; reveal stands
+Floor:    smpc.operations: opening < arithmetic | planes < inputs | comparison < selection < order; reveal stands
           apart, as the door.
 Terms:    an operation is called by every party of a session, in the same order, with the same public
           arguments.

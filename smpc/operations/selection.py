@@ -4,7 +4,7 @@ Floor:    smpc.operations.selection.
 Terms:    a bit is a shared 0 or 1 of the ring; width is as in ``comparison``.
 Promise:  nobody learns which value was chosen; exact as long as the differences lie in the declared width.
 Sees:     the parties see masked values and masked bits.
-Not here: order statistics over bins and sorting.
+Not here: order statistics (``order``); sorting.
 """
 
 from __future__ import annotations

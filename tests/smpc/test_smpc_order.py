@@ -1,0 +1,127 @@
+"""Quantiles over bins and the largest few, against numpy on the rows themselves."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smpc.cost import dry_run
+from smpc.errors import RingRangeError
+from smpc.operations.inputs import contribute
+from smpc.operations.order import kth_bin, median_bin, quantile_bin, top_k
+from smpc.operations.reveal import reveal_to_all
+from smpc.sharing import Shared
+from smpc.simulator import simulate
+from tests.smpc.joint import compute, split_input
+
+N_BINS = 9
+ROWS = st.lists(st.integers(0, N_BINS - 1), min_size=1, max_size=60)
+
+
+def histogram(rows):
+    return np.bincount(rows, minlength=N_BINS)
+
+
+@given(rows=ROWS, part=st.integers(1, 12), extra=st.integers(0, 12), n=st.integers(2, 4))
+def test_quantiles_are_the_inverse_of_the_empirical_distribution(rows, part, extra, n):
+    whole = part + extra
+    got = compute(lambda s, c: quantile_bin(s, c, part, whole, 60), histogram(rows), n=n)
+    # an oracle on rows: the smallest row with at least part / whole of the rows up to it, in integers
+    place = -(-part * len(rows) // whole)
+    assert got.tolist() == [sorted(rows)[place - 1]]
+
+
+@given(rows=ROWS)
+def test_the_median_is_numpys_lower_one_and_the_extremes_are_the_extremes(rows):
+    got = compute(
+        lambda s, c: [median_bin(s, c, 60), kth_bin(s, c, 1, 60), quantile_bin(s, c, 1, 1, 60)],
+        histogram(rows),
+    )
+    assert [int(v[0]) for v in got] == [np.quantile(rows, 0.5, method="inverted_cdf"), min(rows), max(rows)]
+
+
+@given(rows=ROWS, k=st.integers(1, 60))
+def test_the_kth_smallest(rows, k):
+    got = compute(lambda s, c: kth_bin(s, c, k, 60), histogram(rows))
+    assert got.tolist() == [sorted(rows)[k - 1] if k <= len(rows) else N_BINS]
+
+
+@given(rows=ROWS, n=st.integers(2, 4), data=st.data())
+def test_however_the_rows_are_dealt_to_the_sites_the_median_is_the_same(rows, n, data):
+    sites = data.draw(st.lists(st.integers(0, n - 1), min_size=len(rows), max_size=len(rows)))
+
+    def joint(session):
+        own = [row for row, site in zip(rows, sites, strict=True) if site == session.rank]
+        return reveal_to_all(
+            session, median_bin(session, contribute(session, histogram(np.array(own, int))), 60)
+        )
+
+    for outcome in simulate(joint, n, prefetch=False).values():
+        assert outcome.tolist() == [np.quantile(rows, 0.5, method="inverted_cdf")]
+
+
+def test_groups_side_by_side_and_an_empty_one():
+    groups = np.array([histogram([1, 1, 5]), histogram([8]), np.zeros(N_BINS, int), histogram([0, 2, 4, 6])])
+    got = compute(lambda s, c: [median_bin(s, c, 100), kth_bin(s, c, 2, 100)], groups)
+    assert got[0].tolist() == [1, 8, 0, 2]
+    assert got[1].tolist() == [1, N_BINS, N_BINS, 2]
+
+
+def test_a_full_table_and_the_largest_count_that_the_plan_allows():
+    most = (1 << 40) - 1
+    counts = np.array([most // 2, 0, most - most // 2])
+    assert compute(lambda s, c: median_bin(s, c, most), counts).tolist() == [2]
+    assert compute(lambda s, c: kth_bin(s, c, most, most), counts).tolist() == [2]
+    assert compute(lambda s, c: kth_bin(s, c, most // 2, most), counts).tolist() == [0]
+
+
+@given(values=st.lists(st.integers(-100, 100), min_size=1, max_size=12), data=st.data(), n=st.integers(2, 3))
+def test_the_largest_few_come_in_order_and_of_equal_ones_the_first(values, data, n):
+    k = data.draw(st.integers(1, len(values)))
+    largest, positions = compute(lambda s, v: top_k(s, v, k, 9), np.array(values), n=n)
+    order = sorted(range(len(values)), key=lambda i: (-values[i], i))[:k]
+    assert positions.tolist() == order
+    assert largest.tolist() == [values[i] for i in order]
+
+
+@pytest.mark.parametrize("n_bins", [2, 50, 1000])
+def test_rounds_do_not_grow_with_the_bins_nor_with_the_values(n_bins):
+    counts = Shared(share=np.zeros(n_bins, np.int64))
+    assert dry_run(lambda s: median_bin(s, counts, 100_000), 3).rounds == 3
+    few = Shared(share=np.zeros(min(n_bins, 50), np.int64))
+    assert dry_run(lambda s: top_k(s, few, 2, 20), 3).rounds <= 3 + 3 + 1
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda s, c: kth_bin(s, c, 0, 10),
+        lambda s, c: kth_bin(s, c, 11, 10),
+        lambda s, c: quantile_bin(s, c, 0, 2, 10),
+        lambda s, c: quantile_bin(s, c, 3, 2, 10),
+        lambda s, c: quantile_bin(s, c, 1, 2, 1 << 62),
+        lambda s, c: median_bin(s, Shared(share=np.zeros((2, 0), np.int64)), 10),
+        lambda s, c: top_k(s, c, 0, 8),
+        lambda s, c: top_k(s, c, 10, 8),
+        lambda s, c: top_k(s, Shared(share=np.zeros((2, 2), np.int64)), 1, 8),
+    ],
+    ids=[
+        "k 0",
+        "k too large",
+        "part 0",
+        "part over whole",
+        "width",
+        "no bin",
+        "top 0",
+        "top too many",
+        "two axes",
+    ],
+)
+def test_senseless_orders_are_refused_before_anything_is_sent(operation):
+    def joint(session):
+        counts = split_input(session, np.ones(N_BINS))
+        with pytest.raises(RingRangeError):
+            operation(session, counts)
+        return session.counters.rounds
+
+    assert simulate(joint, 2, prefetch=False).values() == [1, 1]
