@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import asdict
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import numpy as np
@@ -140,10 +141,11 @@ class FederatedLogisticRegression:
     def from_outcome(cls, outcome: Outcome) -> Self:
         """A fitted model out of a run that was driven without ``fit``."""
         task = outcome.plan.task
-        given = {name: getattr(task, name) for name in cls._names()}
-        numbers = {"learning_rate", "clip_norm", "l2", "momentum", "epsilon"}
-        plain = {k: float(v) if k in numbers and v is not None else v for k, v in given.items()}
-        return cls(**plain)._take(outcome)
+        given: dict[str, Any] = {name: getattr(task, name) for name in cls._names()}
+        for name, value in given.items():
+            given[name] = float(value) if isinstance(value, Fraction) else value
+        model = cls(**given)
+        return model._take(outcome)
 
     def predict_proba(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Probabilities of both classes, shape ``(n, 2)``.
@@ -165,7 +167,8 @@ class FederatedLogisticRegression:
 
     def predict(self, frame: pd.DataFrame) -> npt.NDArray[Any]:
         """The likelier class of each row."""
-        return self.classes_[(self.decision_function(frame) > 0).astype(np.int64)]
+        is_positive = self.decision_function(frame) > 0
+        return self.classes_[is_positive.astype(np.int64)]
 
     def score(self, frame: pd.DataFrame, target: Sequence[Any]) -> float:
         """Accuracy on a frame of one's own."""
@@ -233,14 +236,14 @@ class FederatedLogisticRegression:
         self,
         encoding: Encoding,
         parameters: tuple[int, ...],
-        history: list[Mapping[str, Any]],
+        history: Sequence[Mapping[str, Any]],
         epsilon: float | None,
     ) -> None:
         values = np.array(parameters, dtype=np.float64) / (1 << MODEL_BITS)
         self._encoding, self._parameters = encoding, parameters
         self.coef_, self.intercept_ = values[None, :-1], values[-1:]
         self.classes_ = np.array(encoding.classes)
-        self.n_iter_, self.history_, self.epsilon_ = len(history), history, epsilon
+        self.n_iter_, self.history_, self.epsilon_ = len(history), list(history), epsilon
         self.feature_names_out_ = encoding.labels[:-1]
 
     def _fitted(self) -> Encoding:

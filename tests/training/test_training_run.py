@@ -1,0 +1,366 @@
+"""Whole runs over the wire: deaths, budgets, accuracy, and what a round costs at the product's key size."""
+
+import threading
+import time
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from training_world import ANALYST, SITES, auc, made_frame, task_of
+
+from federation.aggregation.messages import Sent, Start, call
+from federation.errors import CiphertextInvalidError, SiteUnavailableError, UpdateRejectedError
+from federation.training.drive import Progress
+from federation.training.model import FederatedLogisticRegression
+from federation.training.plan import GRID
+from federation.training.rounds import Ending
+from federation.training.site import TRAIN
+from privacy_accounting.errors import BudgetExceededError
+from privacy_accounting.ledger.contents import Exact
+from privacy_accounting.ledger.entries import Entry
+from smpc.errors import PartyLostError
+
+MADE = {"features": ("x", "k", "b"), "target": "y", "epsilon": 2, "rounds": 6, "expected_units": 200}
+
+
+def plain_descent(parts, rounds, rate, divisor, *, clip=None, l2=0.0, momentum=0.0):
+    """Full-batch gradient descent as a textbook writes it."""
+    matrix, target = np.vstack([p.matrix for p in parts]), np.concatenate([p.target for p in parts])
+    theta, speed = np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1])
+    for _ in range(rounds):
+        rows = (1 / (1 + np.exp(-matrix @ theta)) - target)[:, None] * matrix
+        if clip is not None:
+            rows = rows / np.maximum(1, np.linalg.norm(rows, axis=1) / clip)[:, None]
+        speed = momentum * speed + rows.sum(axis=0) / divisor + l2 * np.append(theta[:-1], 0)
+        theta = theta - rate * speed
+    return theta
+
+
+@pytest.mark.parametrize("changes", [{}, {"l2": "0.01", "momentum": "0.9", "learning_rate": "0.5"}], ids=str)
+def test_without_privacy_it_is_plain_gradient_descent_to_the_grid(heart, changes):
+    task = task_of(epsilon=None, exact=True, rounds=50, **changes)
+    outcome = heart.train(task)
+    _, _, parts = heart.pooled(outcome.plan)
+    numbers = {name: float(value) for name, value in changes.items() if name != "learning_rate"}
+    theta = plain_descent(parts, 50, float(task.learning_rate), 800, **numbers)
+    # each of 740 rows is truncated by less than a grid unit in each round
+    rate = float(task.learning_rate) / (1 - float(task.momentum))
+    assert abs(outcome.model.values() - theta).max() < 50 * rate * 740 / 800 / GRID
+    assert outcome.epsilon is None
+    assert outcome.ending is Ending.ROUNDS
+    assert all(isinstance(Entry.from_bytes(entry).body.content, Exact) for entry in outcome.entries)
+
+
+def test_the_clip_alone_is_the_textbooks_too(heart):
+    plan = heart.plan(task_of(clip_norm="0.7"))
+    from federation.training.local import clamped_sum
+
+    _, _, parts = heart.pooled(plan)
+    model = np.linspace(-1, 1, plan.encoding.width)
+    total = sum(clamped_sum(plan, part, model) for part in parts) * float(plan.step)
+    matrix, target = np.vstack([p.matrix for p in parts]), np.concatenate([p.target for p in parts])
+    rows = (1 / (1 + np.exp(-matrix @ model)) - target)[:, None] * matrix
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    assert (norms > 0.7).mean() > 0.2
+    np.testing.assert_allclose(
+        total, (rows * np.minimum(1, 0.7 / norms)).sum(axis=0), atol=740 * float(plan.step)
+    )
+
+
+def test_four_hospitals_at_epsilon_two(heart):
+    """At this size and noise eight draws lay between 0.875 and 0.883 (the docs' figures); 0.86 is far below."""
+    outcome = heart.train(task_of())
+    matrix, target, _ = heart.pooled(outcome.plan)
+    assert auc(target, matrix @ outcome.model.values()) > 0.86
+    assert 1.99 < outcome.epsilon <= 2
+    assert outcome.n_charged == len(outcome.entries) == len(heart.answers.claimed()) == 40
+    assert {len(notes) for notes in heart.noted.values()} == {40}
+
+
+def test_two_runs_of_one_task_have_different_noise(made):
+    one, two = made.train(task_of(**MADE)), made.train(task_of(**MADE))
+    assert one.model.parameters != two.model.parameters
+
+
+def test_progress_tells_round_epsilon_bytes_and_time(made):
+    told: list[Progress] = []
+    outcome = made.train(task_of(**(MADE | {"report_loss": True})), on_progress=told.append)
+    assert [p.round_number for p in told] == [1, 2, 3, 4, 5, 6]
+    assert all(a.epsilon < b.epsilon for a, b in pairwise(told))
+    assert told[-1].epsilon <= 2
+    assert told[-1].left_s == 0 < told[0].left_s
+    assert told[-1].bytes_sent == outcome.bytes_sent > 0
+    assert all(p.loss is not None for p in told)
+
+
+def test_an_exact_loss_is_the_mean_loss_at_the_model_before_the_step(made):
+    outcome = made.train(task_of(**(MADE | {"epsilon": None, "exact": True, "report_loss": True})))
+    _, target, _ = made.pooled(outcome.plan)
+    losses = [step.loss * 200 / len(target) for step in outcome.history]
+    assert losses[0] == pytest.approx(np.log(2), abs=1e-5)
+    assert losses[-1] < losses[0]
+
+
+# ---- budget
+
+
+def test_training_stops_by_itself_when_the_budget_ends(made):
+    made.purse = 4
+    outcome = made.train(task_of(**MADE))
+    assert outcome.ending is Ending.BUDGET
+    assert outcome.model.n_steps == outcome.n_charged == 4
+    assert outcome.epsilon < 2
+
+
+def test_a_budget_for_less_than_one_round_is_an_error_and_nothing_leaves(made):
+    made.purse = 0
+    with pytest.raises(BudgetExceededError):
+        made.train(task_of(**MADE))
+    assert all(notes == [] for notes in made.noted.values())
+    assert made.answers.claimed() == []
+
+
+def test_nothing_of_an_attempt_starts_before_it_is_charged(made):
+    task, seen = task_of(**MADE), []
+    request = made.request(task)
+
+    def charge(planned):
+        seen.append((planned.manifest.attempt.number, {len(notes) for notes in made.noted.values()}))
+        return made.charge(task, request, planned)
+
+    made.driver(task, charge=charge).go()
+    assert seen == [((place, 0), {place}) for place in range(6)]
+
+
+# ---- loss of sites
+
+
+def kill_at(world, site, round_number):
+    """The site's process is gone as soon as it is asked for this round."""
+    trainer = world.trainers[site]
+    original = trainer._update_of
+
+    def dying(attempted, used):
+        if attempted.round_plan.manifest.attempt.round_number == round_number:
+            world.exchange.forget(site)
+            raise SystemExit
+        return original(attempted, used)
+
+    trainer._update_of = dying
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_site_that_dies_costs_its_attempt_and_the_survivors_go_on_with_fresh_noise(heart):
+    kill_at(heart, "va_long_beach", 7)
+    told = []
+    outcome = heart.train(task_of(), on_progress=told.append)
+    lost = [p for p in told if p.lost]
+    assert [p.lost for p in lost] == [("va_long_beach",)]
+    entries = [Entry.from_bytes(entry).body for entry in outcome.entries]
+    named = [(e.content.asked.round, e.content.asked.attempt, e.cohort) for e in entries]
+    assert named[7:9] == [(7, 0, SITES), (7, 1, SITES[:3])]
+    # the lost attempt is spent: one step less for the same epsilon, and never more
+    assert (outcome.n_charged, outcome.model.n_steps) == (40, 39)
+    assert outcome.epsilon <= 2
+    # the survivors' noise is that of K' - t honest sites
+    before, after = (e.content.parsed_events[0] for e in entries[7:9])
+    assert (before.parties, after.parties) == (4, 3)
+    assert after.sigma2_local == pytest.approx(before.sigma2_local * Fraction(3, 2), rel=1e-6)
+    matrix, target, _ = heart.pooled(outcome.plan)
+    assert auc(target, matrix @ outcome.model.values()) > 0.85
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_after_a_death_the_model_is_exactly_that_of_who_was_in_each_round(heart):
+    kill_at(heart, "va_long_beach", 3)
+    outcome = heart.train(task_of(epsilon=None, exact=True, rounds=9))
+    _, _, parts = heart.pooled(outcome.plan)
+    theta = np.zeros(outcome.plan.encoding.width)
+    for step in outcome.history:
+        there = [part for site, part in zip(SITES, parts, strict=True) if site in step.cohort]
+        matrix, target = np.vstack([p.matrix for p in there]), np.concatenate([p.target for p in there])
+        theta = theta - 4 * ((1 / (1 + np.exp(-matrix @ theta)) - target) @ matrix) / 800
+    assert [len(step.cohort) for step in outcome.history] == [4] * 3 + [3] * 5
+    np.testing.assert_allclose(outcome.model.values(), theta, atol=9 * 4 / GRID)
+
+
+def test_the_lost_attempts_update_and_the_next_have_different_noise(made):
+    """P14's attack: one noise under two cohorts gives the lost site's neighbours away."""
+    task = task_of(**MADE)
+    first = made.attempt(task)
+    second = made.attempt(task, attempt=1, cohort=("east", "north", "south"))
+    values = []
+    trainer = made.trainers["east"]
+    import federation.training.site as room
+
+    original = room.site_update
+
+    def spy(*args):
+        values.append(original(*args))
+        return values[-1]
+
+    room.site_update = spy
+    try:
+        for hand in (first, second):
+            start = Start(request=hand.request, entry=hand.entry, used_attempts=[])
+            call(made.network, "east", TRAIN, start, Sent, timeout_s=5)
+    finally:
+        room.site_update = original
+    assert trainer.site == "east"
+    assert (values[0] != values[1]).sum() >= 4
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_too_few_survivors_end_the_run_with_the_model_it_has(world_of):
+    world = world_of({name: made_frame(40, place) for place, name in enumerate("abc")})
+    kill_at(world, "b", 2)
+    outcome = world.train(task_of(**MADE))
+    assert outcome.ending is Ending.SITES
+    assert (outcome.model.n_steps, outcome.n_charged) == (2, 3)
+    world = world_of({name: made_frame(40, place) for place, name in enumerate("abc")})
+    kill_at(world, "b", 0)
+    with pytest.raises(SiteUnavailableError) as caught:
+        world.train(task_of(**MADE))
+    assert caught.value.site == "b"
+
+
+def test_a_frozen_site_is_lost_at_the_deadline(made):
+    trainer, wake = made.trainers["west"], threading.Event()
+    original = trainer._update_of
+
+    def frozen(attempted, used):
+        if attempted.round_plan.manifest.attempt.round_number == 1:
+            wake.wait(20)
+        return original(attempted, used)
+
+    trainer._update_of = frozen
+    began = time.monotonic()
+    outcome = made.driver(task_of(**MADE), start_s=0.8).go()
+    wake.set()
+    assert time.monotonic() - began < 10
+    assert [step.cohort for step in outcome.history][1] == ("east", "north", "south")
+    assert outcome.model.n_steps == 5
+
+
+def test_a_site_that_is_gone_before_the_charge_costs_nothing(made):
+    task = task_of(**MADE)
+    request, refused = made.request(task), []
+
+    def charge(planned):
+        if "west" in planned.manifest.cohort:
+            refused.append(planned.manifest.attempt.number)
+            raise PartyLostError(name="west")
+        return made.charge(task, request, planned)
+
+    outcome = made.driver(task, charge=charge).go()
+    assert refused == [(0, 0)]
+    assert outcome.n_charged == outcome.model.n_steps == 6
+
+
+@pytest.mark.parametrize("helper", ["aggregator", "keyholder"])
+def test_a_helper_that_is_gone_ends_the_run_by_its_name(made, helper):
+    made.exchange.forget(helper)
+    with pytest.raises(SiteUnavailableError) as caught:
+        made.train(task_of(**MADE))
+    assert caught.value.site == helper
+
+
+def test_a_site_that_cheats_with_its_counter_spoils_the_round_by_name_and_opens_nothing(made):
+    trainer = made.trainers["west"]
+    original = trainer._encryptor.encrypt
+
+    class Cheat:
+        key = made.public
+
+        def encrypt(self, plaintexts):
+            return original([plaintext + 1 for plaintext in plaintexts])
+
+    trainer._encryptor = Cheat()
+    with pytest.raises(CiphertextInvalidError) as caught:
+        made.train(task_of(**MADE))
+    assert "counter" in caught.value.reason
+
+
+# ---- the model at every party
+
+
+def test_every_site_derives_the_model_from_the_opened_sums(made):
+    outcome = made.train(task_of(**MADE))
+    states = [made.trainers[site]._following for site in made.sites]
+    # a site is one step behind: it fetches a sum when the next round starts
+    assert {state.model.n_steps for state in states} == {5}
+    assert len({state.model.parameters for state in states}) == 1
+    fresh = made.trainer("east")
+    agreed = fresh._agreement.attempt_of(made.request(task_of(**MADE), 1), outcome.entries[-1])
+    fresh._follow(agreed, state := type(states[0])(model=states[0].model.start(outcome.plan.rule)), (0,) * 5)
+    assert state.model.parameters == states[0].model.parameters
+    assert states[0].model.stepped(_last_sum(made, outcome)).parameters == outcome.model.parameters
+
+
+def _last_sum(made, outcome):
+    opened = list(made.holder._answers.values())[-1].opened
+    return np.frombuffer(opened.values, "<i8").tolist()
+
+
+def test_a_site_with_no_complete_case_contributes_zero_and_noise(world_of):
+    frames = {name: made_frame(40, place) for place, name in enumerate("abcd")}
+    frames["d"] = frames["d"].assign(x=np.nan)
+    world = world_of(frames)
+    outcome = world.train(task_of(**MADE))
+    assert outcome.ending is Ending.ROUNDS
+    assert {len(step.cohort) for step in outcome.history} == {4}
+    exact = world.train(task_of(**(MADE | {"epsilon": None, "exact": True})))
+    _, _, parts = world.pooled(exact.plan)
+    theta = plain_descent(parts, 6, 4.0, 200)
+    np.testing.assert_allclose(exact.model.values(), theta, atol=1e-4)
+
+
+def test_the_state_machine_refuses_what_does_not_fit_its_phase(made):
+    from federation.training.rounds import Run
+
+    run = Run(made.plan(task_of(**MADE)), "r", made.sites)
+    for step in (lambda: run.opened([0] * 5), lambda: run.lost(["east"])):
+        with pytest.raises(UpdateRejectedError):
+            step()
+    run.charged(run.next_attempt())
+    for step in (run.next_attempt, run.refused, lambda: run.absent(["east"]), lambda: run.opened([0] * 4)):
+        with pytest.raises(UpdateRejectedError):
+            step()
+
+
+def test_fit_has_the_habits_of_scikit_learn(made, tmp_path):
+    model = FederatedLogisticRegression(epsilon=2.0, rounds=6, expected_units=200)
+    assert model.get_params()["rounds"] == 6
+    assert model.set_params(learning_rate=2.0) is model
+    fitted = model.fit(made, table="patients", features=["x", "k", "b"], target="y")
+    assert fitted is model
+    assert (model.coef_.shape, model.intercept_.shape, model.n_iter_) == ((1, 4), (1,), 6)
+    assert len(model.history_) == 6
+    assert model.classes_.tolist() == [False, True]
+    frame = made_frame(30, 9)
+    chances = model.predict_proba(frame)
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    assert (model.predict(frame) == (chances[:, 1] > 0.5)).all()
+    assert model.score(frame, frame.y.tolist()) == np.mean(model.predict(frame) == frame.y.to_numpy(bool))
+    model.save(tmp_path / "m.json")
+    again = FederatedLogisticRegression.load(tmp_path / "m.json")
+    np.testing.assert_array_equal(again.predict_proba(frame), chances)
+    assert again.get_params() == model.get_params()
+    assert again.history_ == model.history_
+
+
+@pytest.mark.slow
+def test_a_round_at_the_products_key_size(heart_frames, heart_tables, tmp_path):
+    from training_world import World, a_consortium
+
+    from federation.paillier.keys import generate_private_key
+
+    world = World(a_consortium(heart_tables, SITES), heart_frames, generate_private_key(), tmp_path)
+    try:
+        outcome = world.train(task_of(rounds=20))
+        print(f"{outcome.seconds / 20:.3f} s a round, {outcome.bytes_sent // 80} bytes a site and round")
+        assert outcome.seconds / 20 < 2
+        assert ANALYST in outcome.plan.receivers(ANALYST)
+    finally:
+        world.close()
