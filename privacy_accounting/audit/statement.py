@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.audit.chain import open_file, read_entries
-from privacy_accounting.budget.book import Book, readable
+from privacy_accounting.budget.tally import readable
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact, MembersChange, OrderChange
 from privacy_accounting.ledger.entries import Body, Entry
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from privacy_accounting.budget.book import Book
     from privacy_accounting.ledger.store import Store
 
 GIVEN_EXACT: Final = "epsilon holds given the listed exact disclosures"

@@ -16,93 +16,21 @@ import dataclasses
 import decimal
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.budget.allowance import UNIT_BITS, PopulationBudget, SubBudget
+from privacy_accounting.budget.tally import Left, Spend, Tally, readable
 from privacy_accounting.errors import BudgetExceededError, InvalidCostError, LedgerRefusedError
 from privacy_accounting.events import Event, Gaussian, Relation
-from privacy_accounting.rdp import INFINITE_UNITS, cost_units, own_delta
+from privacy_accounting.rdp import INFINITE_UNITS, cost_units
 from privacy_accounting.rdp import epsilon as epsilon_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
 
-_SHOWN_DIGITS: Final = 6
 _EPSILON_DIGITS: Final = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spend:
-    """The part of a charge that the book counts.
-
-    Attributes:
-        population: whose patients.
-        sub_budget: which filter.
-        purpose: as declared by the analyst.
-        analyst: who asked.
-        units: Rényi cost at the sub-budget's order, in units of ``2**-40``, above 0.
-        pure_units: pure-epsilon cost in the same unit, saturating at ``2**62``.
-        events: what was released, for the informational epsilon.
-    """
-
-    population: str
-    sub_budget: str
-    purpose: str
-    analyst: str
-    units: int
-    pure_units: int = INFINITE_UNITS
-    events: tuple[Event, ...] = ()
-
-    @property
-    def own_delta(self) -> Fraction:
-        """What the events need of delta for themselves."""
-        return sum((own_delta(event) for event in self.events), Fraction(0))
-
-
-@dataclass(slots=True)
-class _Tally:
-    """Running totals of one sub-budget."""
-
-    units: int = 0
-    pure_units: int = 0
-    own_delta: Fraction = Fraction(0)
-    purposes: Counter[str] = field(default_factory=Counter)
-    analysts: Counter[str] = field(default_factory=Counter)
-    events: Counter[tuple[str, str, Event]] = field(default_factory=Counter)
-
-    def add(self, spend: Spend, sign: int) -> None:
-        self.units += sign * spend.units
-        self.pure_units += sign * spend.pure_units
-        self.own_delta += sign * spend.own_delta
-        self.purposes[spend.purpose] += sign * spend.units
-        self.analysts[spend.analyst] += sign * spend.units
-        for event in spend.events:
-            self.events[spend.purpose, spend.analyst, event] += sign
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
-    """One limit that binds a charge: its name for people, its size and what is gone of it, in units."""
-
-    scope: str
-    allowance: int
-    spent: int
-
-    @property
-    def remaining(self) -> int:
-        """Units left, never below 0."""
-        return max(0, self.allowance - self.spent)
-
-
-def readable(units: int, rounding: str = decimal.ROUND_UP) -> str:
-    """Write units of ``2**-40`` as a decimal of six significant digits, without exponent."""
-    if units >= INFINITE_UNITS:
-        return "infinite"
-    context = decimal.Context(prec=_SHOWN_DIGITS, rounding=rounding)
-    value = context.divide(decimal.Decimal(units), decimal.Decimal(2**UNIT_BITS))
-    return f"{value:f}"
+__all__ = ["Book", "Left", "Spend", "readable"]
 
 
 class Book:
@@ -117,9 +45,9 @@ class Book:
         self.relation = relation
         self._lock = threading.RLock()
         self._budgets: dict[str, PopulationBudget] = {}
-        self._tallies: dict[tuple[str, str], _Tally] = {}
+        self._tallies: dict[tuple[str, str], Tally] = {}
         self._held: dict[Hashable, tuple[Spend, ...]] = {}
-        self._held_tallies: dict[tuple[str, str], _Tally] = {}
+        self._held_tallies: dict[tuple[str, str], Tally] = {}
         self._exact: Counter[tuple[str, str]] = Counter()
 
     # -- what is allowed -----------------------------------------------------------------------------------
@@ -191,7 +119,7 @@ class Book:
             budget = self._budgets[population]
             key = (population, sub_budget)
             tallies = [t for t in (self._tallies.get(key), self._held_tallies.get(key)) if t is not None]
-            extra = _Tally()
+            extra = Tally()
             for spend in also:
                 if (spend.population, spend.sub_budget) == key:
                     extra.add(spend, 1)
@@ -271,7 +199,7 @@ class Book:
     def add(self, spend: Spend) -> None:
         """Count a complete charge; never refuses, because what is complete is spent."""
         with self._lock:
-            self._tallies.setdefault((spend.population, spend.sub_budget), _Tally()).add(spend, 1)
+            self._tallies.setdefault((spend.population, spend.sub_budget), Tally()).add(spend, 1)
 
     def give_back(self, spend: Spend) -> None:
         """Undo a charge that all its sites cancelled."""
@@ -284,7 +212,7 @@ class Book:
             self.release(key)
             self._held[key] = tuple(spends)
             for spend in self._held[key]:
-                self._held_tallies.setdefault((spend.population, spend.sub_budget), _Tally()).add(spend, 1)
+                self._held_tallies.setdefault((spend.population, spend.sub_budget), Tally()).add(spend, 1)
 
     def release(self, key: Hashable) -> None:
         """Stop counting charges as in doubt; they were completed or withdrawn."""
@@ -303,19 +231,19 @@ class Book:
 
     def by_purpose(self, population: str, sub_budget: str) -> dict[str, int]:
         """Units of complete charges per purpose."""
-        tally = self._tallies.get((population, sub_budget), _Tally())
+        tally = self._tallies.get((population, sub_budget), Tally())
         return {name: units for name, units in tally.purposes.items() if units}
 
     def by_analyst(self, population: str, sub_budget: str) -> dict[str, int]:
         """Units of complete charges per analyst."""
-        tally = self._tallies.get((population, sub_budget), _Tally())
+        tally = self._tallies.get((population, sub_budget), Tally())
         return {name: units for name, units in tally.analysts.items() if units}
 
     def events(self, population: str, sub_budget: str) -> list[Event]:
         """List what complete charges released, equal events merged by their count."""
         merged: Counter[Event] = Counter()
         with self._lock:
-            for (_, _, event), number in self._tallies.get((population, sub_budget), _Tally()).events.items():
+            for (_, _, event), number in self._tallies.get((population, sub_budget), Tally()).events.items():
                 merged[event] += number
         return [_times(event, number) for event, number in merged.items() if number > 0]
 
@@ -365,7 +293,7 @@ class Book:
         purposes: Counter[str] = Counter()
         analysts: Counter[str] = Counter()
         with self._lock:
-            items = list(self._tallies.get((population, sub_budget), _Tally()).events.items())
+            items = list(self._tallies.get((population, sub_budget), Tally()).events.items())
         for (purpose, analyst, event), number in items:
             if number > 0:
                 units = number * cost_units([event], order, self.relation)
@@ -406,7 +334,7 @@ class Book:
         """
         with self._lock:
             self._budgets[population] = budget
-            tally = self._tallies.setdefault((population, sub_budget), _Tally())
+            tally = self._tallies.setdefault((population, sub_budget), Tally())
             tally.units = sum(purposes.values())
             tally.purposes, tally.analysts = Counter(purposes), Counter(analysts)
 
@@ -424,6 +352,23 @@ class Book:
                     exact = result.setdefault(population, {}).setdefault("", {"exact": {}})
                     exact["exact"][analyst] = number
             return result
+
+    # -- checkpoints ---------------------------------------------------------------------------------------
+
+    @property
+    def tallies(self) -> Mapping[tuple[str, str], Tally]:
+        """Running totals of complete charges, by population and sub-budget."""
+        return dict(self._tallies)
+
+    @property
+    def exact_counts(self) -> Mapping[tuple[str, str], int]:
+        """Exact disclosures by population and analyst."""
+        return {key: number for key, number in self._exact.items() if number}
+
+    def restore(self, tallies: Mapping[tuple[str, str], Tally], exact: Mapping[tuple[str, str], int]) -> None:
+        """Take over totals that were folded before."""
+        with self._lock:
+            self._tallies, self._exact = dict(tallies), Counter(exact)
 
     # -- exact disclosures ---------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from privacy_accounting.budget.book import Spend, readable
+from privacy_accounting.budget.tally import Spend, readable
 from privacy_accounting.errors import BudgetExceededError, LedgerRefusedError
 from privacy_accounting.rdp import epsilon as epsilon_of
 

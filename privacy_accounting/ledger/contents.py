@@ -15,7 +15,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from privacy_accounting.budget.book import Spend
+from privacy_accounting.budget.tally import Spend
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.events import Event, Relation

@@ -16,12 +16,13 @@ import threading
 from typing import TYPE_CHECKING
 
 from privacy_accounting.errors import AccountingError, LedgerForkedError
-from privacy_accounting.ledger.contents import Cancel, Charge, Genesis
+from privacy_accounting.ledger.checkpoint import restore, take_checkpoint
+from privacy_accounting.ledger.contents import Cancel, Charge, Genesis, Snapshot
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex
 from privacy_accounting.ledger.judge import Admit, Bench, bodies_of, judge
 from privacy_accounting.ledger.members import Members
 from privacy_accounting.ledger.messages import MAX_ENTRIES, Proposal, Signed, read_answer
-from privacy_accounting.ledger.state import ChainState, refuse
+from privacy_accounting.ledger.state import Batch, refuse
 from privacy_accounting.ledger.store import Note, Store, Table
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from privacy_accounting.budget.book import Spend
+    from privacy_accounting.budget.tally import Spend
 
 
 class Core:
@@ -60,8 +61,8 @@ class Core:
         self.store, self.key, self.clock, self.name = store, key, clock, store.owner
         self.refusals = refusals
         self.genesis = None if genesis is None else genesis.to_bytes()
-        self.state = ChainState()
-        self.hashes: list[bytes] = []
+        self.state, self.hashes, self.checkpointed = restore(store)
+        self._checkpoints: list[Note] = []
         self.doubts: dict[str, Proposal] = {}
         self.signed_in_this_life: set[bytes] = set()
         self.closed: set[bytes] = set()
@@ -70,8 +71,9 @@ class Core:
         self._load()
 
     def _load(self) -> None:
-        for data in self.store.entries():
+        for data in self.store.entries(len(self.hashes)):
             self._fold(Entry.from_bytes(data))
+        self._write_checkpoints()
         if self.hashes and self.genesis is not None and self.hashes[0] != body_hash(self.genesis):
             raise refuse("the ledger begins with another genesis entry than the consortium file gives")
         for note in self.store.notes(Table.FORKS):
@@ -223,6 +225,10 @@ class Core:
     # -- entries -------------------------------------------------------------------------------------------
 
     def _fold(self, entry: Entry) -> None:
+        if isinstance(entry.body.content, Snapshot) and len(self.hashes) > self.checkpointed:
+            self.state.check(entry.body, self.state.place, Batch())
+            self._checkpoints.append(take_checkpoint(self.state, self.hashes, self.checkpointed))
+            self.checkpointed = len(self.hashes)
         self.state.apply(entry.data, entry.body)
         self.hashes.append(entry.hash)
 
@@ -253,12 +259,19 @@ class Core:
         self._fold(entry)
         return True
 
+    def _write_checkpoints(self) -> None:
+        """Note the states before snapshots; a crash before this is written costs time at a start, no more."""
+        if self._checkpoints:
+            self.write((), tuple(self._checkpoints))
+            self._checkpoints = []
+
     def append_own(self, entries: Sequence[Entry]) -> None:
         """Make entries complete that this site signed last: the commit point."""
         self.write(entries, ())
         for entry in entries:
             self._fold(entry)
             self.signed_in_this_life.add(entry.hash)
+        self._write_checkpoints()
         self.settle()
 
     def take(self, datas: Sequence[bytes], source: str) -> list[Entry]:
@@ -284,5 +297,6 @@ class Core:
         finally:
             if fresh:
                 self.write(fresh, ())
+                self._write_checkpoints()
             self.settle()
         return fresh

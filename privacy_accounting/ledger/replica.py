@@ -107,7 +107,13 @@ class Replica:
             return tuple(self.core.doubts.values())
 
     def entries_from(self, number: int, limit: int = MAX_CATCH_UP) -> list[bytes]:
-        """Give complete entries for a site that is behind."""
+        """Give complete entries for a site that is behind.
+
+        Raises:
+            LedgerRefusedError: the first one wanted is archived; the site needs a copy of the archive.
+        """
+        if number < self.core.store.first():
+            raise refuse(f"entry {number} is in the archive of {self.name}")
         return self.core.store.entries(number, limit)
 
     # -- proposals -----------------------------------------------------------------------------------------

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from privacy_accounting.ledger.entries import Entry
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""Of new files. Format 1 has no checkpoints and no base; such files are read and written as they are."""
+OLDEST_FORMAT: Final = 1
 APPLICATION_ID: Final = 0x43574C47
 _BUSY_MS: Final = 5_000
 
@@ -48,9 +50,20 @@ def _guards(table: str, key: Sequence[str]) -> list[str]:
     ]
 
 
-def schema() -> list[str]:
-    """Give the statements that make an empty ledger, in order."""
+def _next_number(version: int) -> str:
+    base = "(SELECT number FROM base), " if version > OLDEST_FORMAT else ""
+    return f"SELECT COALESCE(MAX(number) + 1, {base}0) FROM entries"  # noqa: S608 - names of our own
+
+
+def schema(version: int = FORMAT) -> list[str]:
+    """Give the statements that make an empty ledger of a format, in order."""
+    base = [] if version == OLDEST_FORMAT else _base_schema()
+    tables = {t: key for t, key in UNIQUE.items() if version > OLDEST_FORMAT or t is not Table.CHECKPOINTS}
+    next_number = _next_number(version)
+    if version == OLDEST_FORMAT:
+        next_number = "SELECT COALESCE(MAX(number), -1) + 1 FROM entries"
     statements = [
+        *base,
         "CREATE TABLE owner (name TEXT NOT NULL);",
         _trigger("owner", "UPDATE", "no_update"),
         _trigger("owner", "DELETE", "no_delete"),
@@ -61,10 +74,10 @@ def schema() -> list[str]:
             "entries",
             "INSERT",
             "no_gap",
-            "WHEN NEW.number <> (SELECT COALESCE(MAX(number), -1) + 1 FROM entries)",
+            f"WHEN NEW.number <> ({next_number})",
         ),
     ]
-    for table, key in UNIQUE.items():
+    for table, key in tables.items():
         columns = (
             "number INTEGER NOT NULL, ballot INTEGER NOT NULL, digest TEXT NOT NULL, payload BLOB NOT NULL"
         )
@@ -78,22 +91,33 @@ def schema() -> list[str]:
     return statements
 
 
+def _base_schema() -> list[str]:
+    """A single number, written when the file is made: the first entry held, once older ones are archived."""
+    return [
+        "CREATE TABLE base (number INTEGER NOT NULL);",
+        _trigger("base", "UPDATE", "no_update"),
+        _trigger("base", "DELETE", "no_delete"),
+        _trigger("base", "INSERT", "no_second", "WHEN (SELECT COUNT(*) FROM base) > 0"),
+    ]
+
+
 class SqliteStore(Store):
     """The port on one file; one connection, one lock."""
 
-    def __init__(self, path: Path, *, owner: str, writable: bool = True) -> None:
+    def __init__(self, path: Path, *, owner: str, writable: bool = True, base: int = 0) -> None:
         """Open or create a ledger file.
 
         Args:
             path: of the file; created with mode 0600 where there is none.
             owner: name of the site; must be the one that the file was created for, or empty to read only.
             writable: False opens an existing file without writing; see ``read_only``.
+            base: number of the first entry of a file that is made here; older ones are in an archive.
 
         Raises:
             LedgerRefusedError: the file is no ledger, another site's, or of a later format.
         """
         self._lock = threading.Lock()
-        self._owner = owner
+        self._owner, self._base, self._format = owner, base, FORMAT
         self._connection = _connect_to_write(path) if writable else _connect_read_only(path)
         try:
             if writable:
@@ -130,6 +154,7 @@ class SqliteStore(Store):
                 run(f"PRAGMA application_id = {APPLICATION_ID}")
                 run(f"PRAGMA user_version = {FORMAT}")
                 run("INSERT INTO owner (name) VALUES (?)", (self._owner,))
+                run("INSERT INTO base (number) VALUES (?)", (self._base,))
 
     def _check_owner(self) -> None:
         (name,) = self._connection.execute("SELECT name FROM owner").fetchone() or ("",)
@@ -140,8 +165,11 @@ class SqliteStore(Store):
     def _check_format(self) -> None:
         application = self._connection.execute("PRAGMA application_id").fetchone()[0]
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if application != APPLICATION_ID or version != FORMAT:
-            raise LedgerRefusedError(reason=f"the file is not a ledger of format {FORMAT}")
+        if application != APPLICATION_ID or not OLDEST_FORMAT <= version <= FORMAT:
+            raise LedgerRefusedError(reason=f"the file is not a ledger of format {OLDEST_FORMAT} to {FORMAT}")
+        self._format, self._base = version, 0
+        if version > OLDEST_FORMAT:
+            (self._base,) = self._connection.execute("SELECT number FROM base").fetchone() or (0,)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -162,10 +190,12 @@ class SqliteStore(Store):
     def height(self) -> int:
         """Count the complete entries."""
         with self._lock:
-            (count,) = self._connection.execute(
-                "SELECT COALESCE(MAX(number), -1) + 1 FROM entries"
-            ).fetchone()
+            (count,) = self._connection.execute(_next_number(self._format)).fetchone()
         return int(count)
+
+    def first(self) -> int:
+        """Give the number of the first entry held."""
+        return self._base
 
     def entries(self, first: int = 0, limit: int | None = None) -> list[bytes]:
         """Give complete entries in order."""
@@ -187,12 +217,14 @@ class SqliteStore(Store):
     def _write(self, entries: Sequence[Entry], notes: Sequence[Note]) -> None:
         run = self._connection.execute
         with self._transaction():
-            (height,) = run("SELECT COALESCE(MAX(number), -1) + 1 FROM entries").fetchone()
+            (height,) = run(_next_number(self._format)).fetchone()
             check_numbers(entries, height)
             for entry in entries:
                 row = (entry.body.number, entry.hash.hex(), entry.to_bytes())
                 run("INSERT INTO entries (number, hash, data) VALUES (?, ?, ?)", row)
             for note in notes:
+                if note.table is Table.CHECKPOINTS and self._format == OLDEST_FORMAT:
+                    continue
                 run(
                     f"INSERT INTO {note.table} (number, ballot, digest, payload) VALUES (?, ?, ?, ?)",  # noqa: S608
                     (note.number, note.ballot, note.digest, note.payload),
@@ -200,6 +232,8 @@ class SqliteStore(Store):
 
     def notes(self, table: Table, *, first: int = 0, digest: str = "") -> list[Note]:
         """Give notes in the order in which they were written."""
+        if table is Table.CHECKPOINTS and self._format == OLDEST_FORMAT:
+            return []
         query = f"SELECT number, ballot, digest, payload FROM {table} WHERE number >= ?"  # noqa: S608 - an enum
         values: tuple[int | str, ...] = (first,)
         if digest:
@@ -217,7 +251,7 @@ class SqliteStore(Store):
             "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
         ).fetchall()
         found = {name: sql for name, sql in rows}  # noqa: C416 - says what it is
-        wanted = {s.split()[2]: s.rstrip(";") for s in schema() if s.startswith("CREATE TRIGGER")}
+        wanted = {s.split()[2]: s.rstrip(";") for s in schema(self._format) if s.startswith("CREATE TRIGGER")}
         return sorted(name for name, sql in wanted.items() if found.get(name) != sql)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from privacy_accounting.budget.book import Book, Spend
+from privacy_accounting.budget.book import Book
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.budgets import budget_to_json
 from privacy_accounting.ledger.canonical import encode
@@ -31,9 +31,11 @@ from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, body_hash
 from privacy_accounting.ledger.members import Members
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from privacy_accounting.budget.allowance import PopulationBudget
+    from privacy_accounting.budget.tally import Spend
+    from privacy_accounting.ledger.entries import Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,23 @@ class _Open:
     content: Charge | Exact
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What the entries before a checkpoint left behind.
+
+    Attributes:
+        place: where the next entry stands.
+        members: who signs, each from an entry's number on.
+        cancelled: numbers of charges given back.
+        moved: number of the last change of order, by population and sub-budget.
+    """
+
+    place: Place
+    members: tuple[tuple[int, Members], ...]
+    cancelled: frozenset[int]
+    moved: Mapping[tuple[str, str], int]
+
+
 @dataclass(slots=True)
 class Batch:
     """What the earlier bodies of the same proposal already use."""
@@ -91,8 +110,16 @@ def refuse(reason: str) -> LedgerRefusedError:
 class ChainState:
     """Everything that follows from the entries so far."""
 
-    def __init__(self) -> None:
-        """Begin before the genesis entry."""
+    def __init__(self, lookup: Callable[[int], Entry] | None = None) -> None:
+        """Begin before the genesis entry.
+
+        Args:
+            lookup: gives an entry by its number; needed only where folding begins at a checkpoint.
+        """
+        self._lookup = lookup
+        self._restored_to = 0
+        self._moves: dict[tuple[str, str], int] = {}
+        self.fresh_once: list[tuple[str, str, str, int, int]] = []
         self.place = Place(number=0, previous=NO_PREVIOUS, time=0)
         self.genesis: Genesis | None = None
         self.chain = ""
@@ -197,11 +224,25 @@ class ChainState:
             self.book.sub_budget(content.asked.population, content.sub_budget)
 
     def _check_cancel(self, cohort: tuple[str, ...], content: Cancel, batch: Batch) -> None:
-        known = self._open.get(content.entry)
+        known = self._cancellable(content.entry)
         if known is None or content.entry in batch.cancelled:
             raise refuse(f"entry {content.entry} is nothing that can be cancelled")
         if known.entry_hash != content.entry_hash or known.cohort != cohort:
             raise refuse(f"the cancellation is not of entry {content.entry} and its cohort")
+
+    def _cancellable(self, number: int) -> _Open | None:
+        """Find a charge or exact disclosure that was not cancelled and is counted at its own order."""
+        if number >= self._restored_to or self._lookup is None or number in self._cancelled:
+            return self._open.get(number)
+        entry = self._lookup(number)
+        content = entry.body.content
+        if not isinstance(content, Charge | Exact):
+            return None
+        if isinstance(content, Charge):
+            paid_by = (content.asked.population, content.sub_budget)
+            if self._moves.get(paid_by, -1) > number:
+                return None
+        return _Open(entry_hash=entry.hash.hex(), cohort=entry.body.cohort, content=content)
 
     @staticmethod
     def _check_genesis(body: Body, content: Genesis) -> None:
@@ -230,12 +271,16 @@ class ChainState:
             self._count(content)
             self._open[number] = _Open(entry_hash=body_hash(data).hex(), cohort=body.cohort, content=content)
         elif isinstance(content, Cancel):
-            self._uncount(self._open.pop(content.entry).content)
+            cancelled = self._cancellable(content.entry)
+            if cancelled is None:
+                raise refuse(f"entry {content.entry} is nothing that can be cancelled")
+            self._open.pop(content.entry, None)
+            self._uncount(cancelled.content)
             self._cancelled.add(content.entry)
         elif isinstance(content, BudgetChange):
             self.book.set_budget(content.population, content.budget)
         elif isinstance(content, OrderChange):
-            self._move_order(content)
+            self._move_order(content, number)
         elif isinstance(content, MembersChange):
             self._members.append((number + 1, self.members().changed(content)))
         self.place = self.place.after(data, body)
@@ -249,6 +294,7 @@ class ChainState:
 
     def _count(self, content: Charge | Exact) -> None:
         self._once.add(content.asked.once)
+        self.fresh_once.append(content.asked.once)
         if isinstance(content, Charge):
             self.book.add(content.spend)
         else:
@@ -263,7 +309,7 @@ class ChainState:
     def _moved(self, change: OrderChange) -> PopulationBudget:
         return self.book.moved_budget(change.population, change.sub_budget, change.order, change.allowance)
 
-    def _move_order(self, change: OrderChange) -> None:
+    def _move_order(self, change: OrderChange, number: int) -> None:
         self.book.move_order(
             change.population,
             change.sub_budget,
@@ -273,12 +319,40 @@ class ChainState:
         )
         # Charges from before were counted at the old order; giving one back would subtract the wrong figure.
         moved = (change.population, change.sub_budget)
+        self._moves[moved] = number
         self._open = {
             number: known
             for number, known in self._open.items()
             if not isinstance(known.content, Charge)
             or (known.content.asked.population, known.content.sub_budget) != moved
         }
+
+    # -- checkpoints ---------------------------------------------------------------------------------------
+
+    @property
+    def past(self) -> Past:
+        """What a checkpoint keeps besides the book and the used requests."""
+        return Past(
+            place=self.place,
+            members=tuple(self._members),
+            cancelled=frozenset(self._cancelled),
+            moved=dict(self._moves),
+        )
+
+    def restore(
+        self,
+        *,
+        chain: str,
+        genesis: Genesis,
+        book: Book,
+        past: Past,
+        once: set[tuple[str, str, str, int, int]],
+    ) -> None:
+        """Take over a state that was folded before; entries up to it are looked up when they are needed."""
+        self.chain, self.genesis, self._book, self._once = chain, genesis, book, once
+        self.place, self._members = past.place, list(past.members)
+        self._cancelled, self._moves = set(past.cancelled), dict(past.moved)
+        self._restored_to = past.place.number
 
     # -- snapshots -----------------------------------------------------------------------------------------
 

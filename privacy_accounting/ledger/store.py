@@ -3,7 +3,7 @@
 Floor:    privacy_accounting.ledger, above ``entries``. The port knows nothing of files.
 Terms:    *entries* are complete and shared by all sites; *notes* are this site's own: what it proposed, was
           asked, answered, what was withdrawn, which charges it started, which sessions it opened, which
-          forks it saw.
+          forks it saw, and its own checkpoints of the folded state.
 Promise:  append-only; one call is one transaction, durable when it returns, wholly there or not at all;
           entries are numbered without a gap; a note that must be unique is refused the second time, for
           ever.
@@ -36,6 +36,7 @@ class Table(enum.StrEnum):
     STARTED = "started"
     OPENED = "opened"
     FORKS = "forks"
+    CHECKPOINTS = "checkpoints"
 
 
 UNIQUE: Final[Mapping[Table, tuple[str, ...]]] = {
@@ -46,6 +47,7 @@ UNIQUE: Final[Mapping[Table, tuple[str, ...]]] = {
     Table.STARTED: ("digest",),
     Table.OPENED: ("digest",),
     Table.FORKS: ("number", "digest"),
+    Table.CHECKPOINTS: ("number",),
 }
 
 
@@ -79,6 +81,10 @@ class Store(ABC):
     @abstractmethod
     def height(self) -> int:
         """Count the complete entries."""
+
+    def first(self) -> int:
+        """Give the number of the first entry held: 0, or that of a snapshot once older ones are archived."""
+        return 0
 
     @abstractmethod
     def entries(self, first: int = 0, limit: int | None = None) -> list[bytes]:

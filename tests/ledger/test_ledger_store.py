@@ -1,4 +1,4 @@
-"""One contract for both stores; what only the file promises comes after it."""
+"""One contract for all stores; what only the file or only the server promises comes after it."""
 
 import sqlite3
 import stat
@@ -8,19 +8,13 @@ import pytest
 
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.sqlite import SqliteStore
-from privacy_accounting.ledger.store import MemoryStore, Note, Table
+from privacy_accounting.ledger.store import Note, Table
 from tests.ledger.ledger_world import World, a_charge
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request, tmp_path):
-    made = (
-        MemoryStore(owner="ankara")
-        if request.param == "memory"
-        else SqliteStore(tmp_path / "l.db", owner="ankara")
-    )
-    yield made
-    made.close()
+@pytest.fixture
+def store(make_store):
+    return make_store()
 
 
 @pytest.fixture(scope="module")
@@ -199,3 +193,104 @@ class TestFile:
         store = SqliteStore.read_only(tmp_path / "l.db")
         assert store.guards_missing() == ["entries_no_update", "started_no_delete"]
         store.close()
+
+
+class TestServer:
+    @pytest.fixture
+    def opened(self, postgres, new_schema):
+        from privacy_accounting.ledger.postgres import PostgresStore
+
+        schema = new_schema()
+        return lambda owner="ankara": PostgresStore(postgres, owner=owner, schema=schema), schema
+
+    @pytest.mark.parametrize("table", ["entries", "owner", *Table])
+    def test_p1_no_table_can_be_changed(self, opened, postgres, entries, table):
+        import psycopg
+
+        make, schema = opened
+        store = make()
+        store.append(entries, [note(kind) for kind in Table])
+        column = "name" if table == "owner" else "number"
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            before = connection.execute(f"SELECT * FROM {schema}.{table}").fetchall()
+            for attempt in (
+                f"UPDATE {schema}.{table} SET {column} = {column}",
+                f"DELETE FROM {schema}.{table}",
+                f"TRUNCATE {schema}.{table}",
+            ):
+                with pytest.raises(psycopg.errors.RestrictViolation, match="append-only"):
+                    connection.execute(attempt)
+            assert connection.execute(f"SELECT * FROM {schema}.{table}").fetchall() == before
+            with pytest.raises(psycopg.errors.RestrictViolation):
+                connection.execute(f"INSERT INTO {schema}.entries VALUES (999, 'x', 'y')")
+        assert store.guards_missing() == []
+        store.close()
+
+    def test_survives_opening_again_and_belongs_to_one_site(self, opened, entries):
+        make, _ = opened
+        store = make()
+        store.append(entries)
+        store.close()
+        again = make()
+        assert again.entries() == [entry.to_bytes() for entry in entries]
+        again.close()
+        with pytest.raises(LedgerRefusedError, match="ankara"):
+            make("basel")
+
+    def test_two_connections_take_turns(self, opened, entries):
+        make, _ = opened
+        one, two = make(), make()
+        one.append(entries[:2])
+        with pytest.raises(LedgerRefusedError):
+            two.append(entries[:1])
+        two.append(entries[2:])
+        assert one.height() == len(entries)
+        one.close()
+        two.close()
+
+    def test_is_synchronised_whatever_the_server_says(self, opened, postgres):
+        import psycopg
+
+        make, _ = opened
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute("ALTER ROLE ledger SET synchronous_commit = off")
+        store = make()
+        assert store._connection.execute("SHOW synchronous_commit").fetchone() == ("on",)
+        store.close()
+
+    def test_missing_guards_are_named(self, opened, postgres):
+        import psycopg
+
+        make, schema = opened
+        store = make()
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f"ALTER TABLE {schema}.started DISABLE TRIGGER no_change")
+            connection.execute(f"DROP TRIGGER no_gap ON {schema}.entries")
+        assert store.guards_missing() == ["entries_no_gap", "started_no_change"]
+        store.close()
+
+    def test_what_is_no_ledger_is_refused_and_no_password_is_shown(self, postgres):
+        from privacy_accounting.ledger.postgres import PostgresStore
+
+        for schema in ("public", "Robert'); DROP TABLE entries", "", "a" * 99):
+            with pytest.raises(LedgerRefusedError):
+                PostgresStore(postgres, owner="ankara", schema=schema)
+        with pytest.raises(LedgerRefusedError) as caught:
+            PostgresStore("host=/nowhere password=s3cret user=x", owner="ankara", schema="ledger")
+        assert "s3cret" not in str(caught.value)
+
+    def test_after_the_connection_is_lost_nothing_is_written(self, opened, postgres, entries):
+        import psycopg
+
+        make, _ = opened
+        store = make()
+        store.append(entries[:1])
+        pid = store._connection.info.backend_pid
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        with pytest.raises(LedgerRefusedError):
+            store.append(entries[1:2])
+        store.close()
+        again = make()
+        assert again.height() == 1
+        again.close()

@@ -1,0 +1,169 @@
+"""Archive and compaction: old entries leave the live file whole, and what stays still verifies.
+
+Floor:    privacy_accounting.ledger, above ``checkpoint`` and ``sqlite``. The site's node is stopped.
+Terms:    the *archive* is a copy of the file as it was, read-only; the *compacted* file begins at a snapshot
+          entry and keeps the checkpoints, every started run and opened session, and every fork.
+Promise:  nothing is deleted before a durable copy of it stands elsewhere and the compacted file was opened
+          and gave the same state; a crash at any point leaves a whole ledger file in place; what may happen
+          only once stays recorded for ever. Retention: nothing younger than ``older_than`` leaves the file.
+Not here: how long archives are kept (the consortium's own rule), checking them (``audit.verify``).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.checkpoint import restore
+from privacy_accounting.ledger.entries import Entry
+from privacy_accounting.ledger.sqlite import SqliteStore
+from privacy_accounting.ledger.store import Table
+
+if TYPE_CHECKING:
+    from privacy_accounting.ledger.state import ChainState
+    from privacy_accounting.ledger.store import Note
+
+_CHUNK: Final = 500
+_FOR_EVER: Final = (Table.CHECKPOINTS, Table.STARTED, Table.OPENED, Table.FORKS)
+_OVERLAP: Final = 64
+"""Notes of the last proposal range before the snapshot stay, for answers that are asked for again."""
+
+
+def archive(path: Path, into: Path, *, older_than: int) -> int:
+    """Move old entries of a site's ledger into an archive file.
+
+    Args:
+        path: the live file; no process has it open.
+        into: the archive to write; must not exist.
+        older_than: seconds since 1970; only entries before a snapshot at least that old leave.
+
+    Returns:
+        Number of the snapshot entry at which the live file now begins.
+
+    Raises:
+        LedgerRefusedError: there is no such snapshot, the archive exists, or a file cannot be written.
+    """
+    if into.exists():
+        raise LedgerRefusedError(reason=f"{into.name} exists; an archive is written once")
+    _settle_log(path)
+    store = SqliteStore.read_only(path)
+    try:
+        begins = _newest_snapshot(store, older_than)
+        _copy(path, into)
+        fresh = path.with_name(path.name + ".compacting")
+        _forget(fresh)
+        _compact(store, fresh, begins)
+        _compare(store, fresh)
+    finally:
+        store.close()
+    fresh.replace(path)
+    _sync_folder(path.parent)
+    return begins
+
+
+def _settle_log(path: Path) -> None:
+    """Move the write-ahead log into the file and remove it: a stale log must never meet the compacted file."""
+    SqliteStore.read_only(path).close()  # refuses what is no ledger
+    connection = sqlite3.connect(path, timeout=0)
+    try:
+        mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+    except sqlite3.Error as error:
+        raise LedgerRefusedError(reason="the ledger is in use; stop the node first") from error
+    finally:
+        connection.close()
+    if mode != "delete" or Path(f"{path}-wal").exists():
+        raise LedgerRefusedError(reason="the ledger is in use; stop the node first")
+
+
+def _newest_snapshot(store: SqliteStore, older_than: int) -> int:
+    """Find the newest checkpoint whose snapshot is old enough."""
+    for note in reversed(store.notes(Table.CHECKPOINTS)):
+        found = store.entries(note.number, 1)
+        if found and note.number > store.first() and Entry.from_bytes(found[0]).body.time <= older_than:
+            return note.number
+    raise LedgerRefusedError(reason="no snapshot is old enough to archive what stands before it")
+
+
+def _copy(path: Path, into: Path) -> None:
+    """Write a consistent, durable, read-only copy."""
+    partial = into.with_name(into.name + ".partial")
+    _forget(partial)
+    source = sqlite3.connect(path)
+    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    os.close(descriptor)
+    target = sqlite3.connect(partial)
+    try:
+        source.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.Error as error:
+        raise LedgerRefusedError(reason=f"{into.name} cannot be written") from error
+    finally:
+        target.close()
+        source.close()
+    _sync_file(partial)
+    partial.chmod(0o400)
+    partial.replace(into)
+    _sync_folder(into.parent)
+
+
+def _compact(store: SqliteStore, fresh: Path, begins: int) -> None:
+    target = SqliteStore(fresh, owner=store.owner, base=begins)
+    try:
+        number, height = begins, store.height()
+        while number < height:
+            entries = [Entry.from_bytes(data) for data in store.entries(number, _CHUNK)]
+            target.append(entries)
+            number += len(entries)
+        for table in Table:
+            target.append((), _kept(store, table, begins))
+    finally:
+        target.close()
+    _sync_file(fresh)
+
+
+def _kept(store: SqliteStore, table: Table, begins: int) -> list[Note]:
+    if table is Table.CHECKPOINTS:
+        return store.notes(table)
+    return store.notes(table, first=0 if table in _FOR_EVER else max(0, begins - _OVERLAP))
+
+
+def _compare(store: SqliteStore, fresh: Path) -> None:
+    """Open the compacted file and see that it folds to the same state."""
+    copy = SqliteStore.read_only(fresh)
+    try:
+        same = _folded(copy).digest() == _folded(store).digest() and copy.height() == store.height()
+    finally:
+        copy.close()
+    if not same:
+        _forget(fresh)
+        raise LedgerRefusedError(
+            reason="the compacted file does not give the same state; nothing was changed"
+        )
+
+
+def _folded(store: SqliteStore) -> ChainState:
+    state, hashes, _ = restore(store)
+    for data in store.entries(len(hashes)):
+        entry = Entry.from_bytes(data)
+        state.apply(entry.data, entry.body)
+    return state
+
+
+def _forget(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    _sync_file(path)

@@ -1,0 +1,202 @@
+"""Checkpoints: the folded state as this site computed it, so that a start need not fold from the beginning.
+
+Floor:    privacy_accounting.ledger, above ``state``.
+Terms:    a *snapshot* is an entry that all sites signed: a Merkle root over all body hashes and a hash of
+          members, budgets and totals. A *checkpoint* is this site's own note of what these hashes are of,
+          written when the snapshot is complete. It holds the hashes and used requests since the checkpoint
+          before it, and the rest whole.
+Promise:  a checkpoint is used only if its hashes give the snapshot's root and its state the snapshot's hash;
+          one that does not fit is ignored and the entries are folded instead, or refused where they are
+          archived. What no signature covers (used requests) is as trustworthy as the file it lies in.
+Not here: when a snapshot is due (``snapshots``), moving old entries away (``archive``).
+Source:   DESIGN 3b.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+from privacy_accounting.budget.book import Book
+from privacy_accounting.budget.tally import Tally
+from privacy_accounting.errors import AccountingError
+from privacy_accounting.events import Relation
+from privacy_accounting.ledger.budgets import budget_from_json, budget_to_json, event_text, read_event
+from privacy_accounting.ledger.canonical import Fields
+from privacy_accounting.ledger.contents import HASH_BYTES, Genesis, Snapshot
+from privacy_accounting.ledger.entries import Entry
+from privacy_accounting.ledger.members import Members
+from privacy_accounting.ledger.state import ChainState, Past, Place, merkle_root, refuse
+from privacy_accounting.ledger.store import Note, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from privacy_accounting.ledger.store import Store
+
+VERSION: Final = 1
+_ONCE_FIELDS: Final = 5
+
+
+def take_checkpoint(state: ChainState, hashes: Sequence[bytes], since: int) -> Note:
+    """Write down a state right before its snapshot entry.
+
+    Args:
+        state: folded over ``hashes``; its fresh requests are taken out.
+        hashes: body hashes of all entries so far.
+        since: entries that the checkpoint before this one covers.
+
+    Returns:
+        The note; its number is that of the snapshot entry.
+    """
+    once, state.fresh_once = state.fresh_once, []
+    written = {
+        "version": VERSION,
+        "since": since,
+        "hashes": b"".join(hashes[since:]).hex(),
+        "once": once,
+        "state": _state_to_json(state),
+    }
+    payload = json.dumps(written, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    return Note(
+        table=Table.CHECKPOINTS,
+        number=len(hashes),
+        digest=hashlib.sha256(payload).hexdigest(),
+        payload=payload,
+    )
+
+
+def restore(store: Store) -> tuple[ChainState, list[bytes], int]:
+    """Begin folding where the newest usable checkpoint stands.
+
+    Args:
+        store: of the site, or a copy.
+
+    Returns:
+        The state, the body hashes before it, and how many entries checkpoints cover; all empty where there is
+        no usable checkpoint.
+
+    Raises:
+        LedgerRefusedError: old entries are archived, and no checkpoint stands for them.
+    """
+    notes = store.notes(Table.CHECKPOINTS)
+    while notes:
+        try:
+            return _restored(store, notes)
+        except (AccountingError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            notes = notes[:-1]  # fold from an earlier one
+    if store.first() > 0:
+        raise refuse("entries are archived and no checkpoint of this file stands for them")
+    return ChainState(_lookup(store)), [], 0
+
+
+def _lookup(store: Store) -> Any:
+    def find(number: int) -> Entry:
+        found = store.entries(number, 1)
+        if number < store.first() or not found:
+            raise refuse(f"entry {number} is archived")
+        return Entry.from_bytes(found[0])
+
+    return find
+
+
+def _restored(store: Store, notes: Sequence[Note]) -> tuple[ChainState, list[bytes], int]:
+    hashes, once = list[bytes](), set[tuple[str, str, str, int, int]]()
+    written: dict[str, Any] = {}
+    for note in notes:
+        if hashlib.sha256(note.payload).hexdigest() != note.digest:
+            raise refuse("a checkpoint is not what was written")
+        written = json.loads(note.payload)
+        joined = bytes.fromhex(written["hashes"])
+        if written["version"] != VERSION or written["since"] != len(hashes) or len(joined) % HASH_BYTES:
+            raise refuse("checkpoints do not follow each other")
+        hashes += [joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES)]
+        for each in written["once"]:
+            if len(each) != _ONCE_FIELDS:
+                raise refuse("a checkpoint is not what was written")
+            once.add(tuple(each))
+    if notes[-1].number < store.first():
+        raise refuse("the checkpoint is older than the entries held")
+    state = ChainState(_lookup(store))
+    _state_from_json(state, written["state"], once)
+    _check(store, state, hashes)
+    return state, hashes, len(hashes)
+
+
+def _check(store: Store, state: ChainState, hashes: Sequence[bytes]) -> None:
+    """Compare with the snapshot entry that all sites signed."""
+    entry = Entry.from_bytes(store.entries(len(hashes), 1)[0])
+    content = entry.body.content
+    if not isinstance(content, Snapshot) or entry.body.number != len(hashes):
+        raise refuse("a checkpoint stands before no snapshot")
+    if (content.entries, content.root, content.state) != (len(hashes), merkle_root(hashes), state.digest()):
+        raise refuse("a checkpoint differs from its snapshot")
+    if state.place.number != len(hashes) or bytes.fromhex(state.place.previous) != hashes[-1]:
+        raise refuse("a checkpoint differs from its hashes")
+
+
+def _state_to_json(state: ChainState) -> dict[str, object]:
+    past, book, genesis = state.past, state.book, state.genesis
+    if genesis is None:
+        raise refuse("the ledger has no genesis entry yet")
+    place = past.place
+    return {
+        "chain": state.chain,
+        "genesis": genesis.to_json(),
+        "place": [place.number, place.previous, place.time],
+        "members": [[first, dict(each.keys), each.sequencer] for first, each in past.members],
+        "cancelled": sorted(past.cancelled),
+        "moved": [[*key, number] for key, number in past.moved.items()],
+        "budgets": {name: budget_to_json(budget) for name, budget in book.populations.items()},
+        "tallies": [[*key, _tally_to_json(tally)] for key, tally in book.tallies.items()],
+        "exact": [[*key, number] for key, number in book.exact_counts.items()],
+    }
+
+
+def _tally_to_json(tally: Tally) -> dict[str, object]:
+    return {
+        "units": tally.units,
+        "pure_units": tally.pure_units,
+        "own_delta": [tally.own_delta.numerator, tally.own_delta.denominator],
+        "purposes": dict(tally.purposes),
+        "analysts": dict(tally.analysts),
+        "events": [
+            [purpose, analyst, event_text(event), number]
+            for (purpose, analyst, event), number in tally.events.items()
+            if number
+        ],
+    }
+
+
+def _tally_from_json(written: dict[str, Any]) -> Tally:
+    events = {(p, a, read_event(text)): number for p, a, text, number in written["events"]}
+    return Tally(
+        units=written["units"],
+        pure_units=written["pure_units"],
+        own_delta=Fraction(*written["own_delta"]),
+        purposes=Counter(written["purposes"]),
+        analysts=Counter(written["analysts"]),
+        events=Counter(events),
+    )
+
+
+def _state_from_json(
+    state: ChainState, written: dict[str, Any], once: set[tuple[str, str, str, int, int]]
+) -> None:
+    genesis = Genesis.read(Fields(written["genesis"], "genesis"))
+    book = Book(relation=Relation(genesis.relation))
+    for population, budget in written["budgets"].items():
+        book.set_budget(population, budget_from_json(budget))
+    tallies = {(population, name): _tally_from_json(each) for population, name, each in written["tallies"]}
+    book.restore(tallies, {(where, who): number for where, who, number in written["exact"]})
+    number, previous, time = written["place"]
+    past = Past(
+        place=Place(number=number, previous=previous, time=time),
+        members=tuple((first, Members(keys=keys, sequencer=who)) for first, keys, who in written["members"]),
+        cancelled=frozenset(written["cancelled"]),
+        moved={(population, name): at for population, name, at in written["moved"]},
+    )
+    state.restore(chain=written["chain"], genesis=genesis, book=book, past=past, once=once)

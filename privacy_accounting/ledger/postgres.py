@@ -1,0 +1,221 @@
+"""A site's ledger in a PostgreSQL schema of its own.
+
+Floor:    privacy_accounting.ledger, above ``store``. Needs the extra ``postgres``.
+Promise:  as the SQLite store's: one call is one transaction, durable at the server when it returns
+          (``synchronous_commit`` is set on for this session, whatever the server's default); triggers refuse
+          to update, delete or truncate a row of any table; writers of one ledger take turns.
+Not here: what the rows mean (``replica``), backups of the server, an audit of a running server (``export``).
+Source:   postgresql.org/docs: LOCK, CREATE TRIGGER, synchronous_commit.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from psycopg import errors, sql
+
+from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.store import UNIQUE, Note, Store, Table, already_recorded, check_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from psycopg.abc import Query
+
+    from privacy_accounting.ledger.entries import Entry
+
+FORMAT: Final = 2
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
+_GUARD: Final = """
+CREATE FUNCTION {schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'append-only' USING ERRCODE = 'restrict_violation'; END $$
+"""
+_GAP: Final = """
+CREATE FUNCTION {schema}.no_gap() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN
+  IF NEW.number <> (SELECT COALESCE(MAX(number) + 1, 0) FROM {schema}.entries) THEN
+    RAISE EXCEPTION 'append-only' USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$
+"""
+
+
+class PostgresStore(Store):
+    """The port on one schema of a PostgreSQL server; one connection, one lock."""
+
+    def __init__(self, conninfo: str, *, owner: str, schema: str) -> None:
+        """Open or create a ledger.
+
+        Args:
+            conninfo: how to reach the server (libpq); it may hold a password and is never shown.
+            owner: name of the site; must be the one that the schema was made for.
+            schema: lower-case name; made where there is none.
+
+        Raises:
+            LedgerRefusedError: the server cannot be reached, or the schema is no ledger or another site's.
+        """
+        if not _NAME.fullmatch(schema):
+            raise LedgerRefusedError(reason="the schema's name is not a plain lower-case name")
+        self._lock = threading.Lock()
+        self._owner = owner
+        self._name, self._schema = schema, sql.Identifier(schema)
+        try:
+            self._connection = psycopg.connect(conninfo, autocommit=True)
+        except psycopg.Error as error:
+            raise LedgerRefusedError(reason="the ledger's server cannot be reached") from error
+        try:
+            self._connection.execute("SET synchronous_commit = on")
+            self._prepare(schema)
+            self._check_owner()
+        except psycopg.Error as error:
+            self._connection.close()
+            raise LedgerRefusedError(reason="the schema is no ledger, or cannot be opened") from error
+        except LedgerRefusedError:
+            self._connection.close()
+            raise
+
+    def _sql(self, text: str, **names: str) -> sql.Composed:
+        identifiers = {key: sql.Identifier(value) for key, value in names.items()}
+        return sql.SQL(text).format(schema=self._schema, **identifiers)
+
+    def _prepare(self, schema: str) -> None:
+        with self._connection.transaction():
+            # two nodes that start at once: one makes the schema, the other finds it
+            self._connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"crossward {schema}",))
+            found = self._connection.execute(
+                "SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", (schema,)
+            ).fetchone()
+            if found is None:
+                self._create()
+
+    def _create(self) -> None:
+        run = self._connection.execute
+        run(self._sql("CREATE SCHEMA {schema}"))
+        run(self._sql(_GUARD))
+        run(self._sql(_GAP))
+        run(self._sql("CREATE TABLE {schema}.owner (name text NOT NULL, format integer NOT NULL)"))
+        run(self._sql("CREATE UNIQUE INDEX ON {schema}.owner ((true))"))
+        run(
+            self._sql(
+                "CREATE TABLE {schema}.entries (number bigint PRIMARY KEY, hash text NOT NULL UNIQUE, data bytea NOT NULL)"
+            )
+        )
+        run(
+            self._sql(
+                "CREATE TRIGGER no_gap BEFORE INSERT ON {schema}.entries FOR EACH ROW EXECUTE FUNCTION {schema}.no_gap()"
+            )
+        )
+        for table, key in UNIQUE.items():
+            columns = sql.SQL(", ").join(sql.Identifier(name) for name in key)
+            text = (
+                "CREATE TABLE {schema}.{table} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "
+                "number bigint NOT NULL, ballot bigint NOT NULL, digest text NOT NULL, payload bytea NOT NULL, "
+                "UNIQUE ({columns}))"
+            )
+            run(sql.SQL(text).format(schema=self._schema, table=sql.Identifier(table), columns=columns))
+            run(self._sql("CREATE INDEX ON {schema}.{table} (number)", table=table))
+        for guarded in ("owner", "entries", *UNIQUE):
+            self._guard(guarded)
+        run(self._sql("INSERT INTO {schema}.owner VALUES (%s, %s)"), (self._owner, FORMAT))
+
+    def _guard(self, table: str) -> None:
+        for scope in ("UPDATE OR DELETE", "TRUNCATE"):
+            name = "no_change" if scope.startswith("UPDATE") else "no_truncate"
+            text = (
+                f"CREATE TRIGGER {name} BEFORE {scope} ON {{schema}}.{{table}} "
+                "FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse()"
+            )
+            self._connection.execute(self._sql(text, table=table))
+
+    def _check_owner(self) -> None:
+        row = self._connection.execute(self._sql("SELECT name, format FROM {schema}.owner")).fetchone()
+        name, version = row or ("", 0)
+        if version != FORMAT:
+            raise LedgerRefusedError(reason=f"the schema is not a ledger of format {FORMAT}")
+        if name != self._owner:
+            raise LedgerRefusedError(reason=f"the schema is the ledger of {name}, not of {self._owner}")
+
+    @property
+    def owner(self) -> str:
+        """Name of the site whose ledger it is."""
+        return self._owner
+
+    def _rows(self, query: Query, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            try:
+                return self._connection.execute(query, values).fetchall()
+            except psycopg.Error as error:
+                raise LedgerRefusedError(reason="the ledger's server cannot be read") from error
+
+    def height(self) -> int:
+        """Count the complete entries."""
+        ((height,),) = self._rows(self._sql("SELECT COALESCE(MAX(number) + 1, 0) FROM {schema}.entries"))
+        return int(height)
+
+    def entries(self, first: int = 0, limit: int | None = None) -> list[bytes]:
+        """Give complete entries in order."""
+        query = self._sql("SELECT data FROM {schema}.entries WHERE number >= %s ORDER BY number LIMIT %s")
+        return [bytes(data) for (data,) in self._rows(query, (first, limit))]
+
+    def append(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> None:
+        """Add complete entries and notes in one durable transaction."""
+        with self._lock:
+            try:
+                with self._connection.transaction():
+                    self._write(entries, notes)
+            except (errors.UniqueViolation, errors.RestrictViolation) as error:
+                raise already_recorded() from error
+            except psycopg.Error as error:
+                raise LedgerRefusedError(reason="the ledger's server did not take the write") from error
+
+    def _write(self, entries: Sequence[Entry], notes: Sequence[Note]) -> None:
+        cursor = self._connection.cursor()
+        cursor.execute(self._sql("LOCK TABLE {schema}.entries IN EXCLUSIVE MODE"))
+        row = cursor.execute(
+            self._sql("SELECT COALESCE(MAX(number) + 1, 0) FROM {schema}.entries")
+        ).fetchone()
+        check_numbers(entries, int(row[0]) if row else 0)
+        if entries:
+            cursor.executemany(
+                self._sql("INSERT INTO {schema}.entries (number, hash, data) VALUES (%s, %s, %s)"),
+                [(entry.body.number, entry.hash.hex(), entry.to_bytes()) for entry in entries],
+            )
+        text = "INSERT INTO {schema}.{table} (number, ballot, digest, payload) VALUES (%s, %s, %s, %s)"
+        for note in notes:
+            cursor.execute(
+                self._sql(text, table=note.table), (note.number, note.ballot, note.digest, note.payload)
+            )
+
+    def notes(self, table: Table, *, first: int = 0, digest: str = "") -> list[Note]:
+        """Give notes in the order in which they were written."""
+        text = (
+            "SELECT number, ballot, digest, payload FROM {schema}.{table} "
+            "WHERE number >= %s AND (%s = '' OR digest = %s) ORDER BY id"
+        )
+        rows = self._rows(self._sql(text, table=table), (first, digest, digest))
+        return [
+            Note(table=table, number=number, ballot=ballot, digest=name, payload=bytes(payload))
+            for number, ballot, name, payload in rows
+        ]
+
+    def guards_missing(self) -> list[str]:
+        """List tables whose append-only triggers are missing or disabled; an auditor asks."""
+        found = self._rows(
+            "SELECT c.relname, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+            "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND t.tgenabled = 'O'",
+            (self._name,),
+        )
+        wanted = {
+            (table, name) for table in ("owner", "entries", *UNIQUE) for name in ("no_change", "no_truncate")
+        }
+        missing = wanted | {("entries", "no_gap")}
+        return sorted(f"{table}_{name}" for table, name in missing - {(str(t), str(n)) for t, n in found})
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._connection.close()
