@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from smpc.dealer.correlations import expand, recipe_of
-from smpc.dealer.requests import ProductKind, product
+from smpc.dealer.requests import ProductKind, bit_products, product, square
 from smpc.dealer.seeds import material_stream
 from smpc.dealer.service import DealerService
 from smpc.errors import PeerRejectedError
@@ -123,6 +123,61 @@ def test_dealer_and_analyst_solve_a_product_share_for_a_suppressed_count_without
 def test_dealer_and_analyst_learn_nothing_of_it_with_them():
     # chance that one of 200 guesses fits a uniform word: 200 / 2**64
     assert dealer_and_analyst(with_zero_share=True) == []
+
+
+def stripped(*, is_plane, covered):
+    """The dealer tells a party the mask of another's summand in the middle of a computation; what is left of what was sent?"""
+
+    def joint(session):
+        if is_plane:
+            value = session.local.draw_bytes(2000)
+            mask = session.supply.take(bit_products((1,), 2000))[0][0]
+        else:
+            value = split_input(session, np.arange(500)).share
+            mask = session.supply.take(square((500,)))[0]
+        if not covered:  # the flaw: the dealer's mask alone
+            session.exchange(Step.OPEN_PLANES, (value ^ mask if is_plane else value - mask).tobytes())
+        elif is_plane:
+            opening.open_planes(session, [(value, mask)])
+        else:
+            opening.open_differences(session, [(value, mask)])
+        return value, mask
+
+    run = simulate(joint, 3, prefetch=False)
+    value, mask = run.values()[0]
+    (sent,) = [s for s in run.sent["ada"] if s.step in (Step.OPEN_RING, Step.OPEN_PLANES)]
+    seen = np.frombuffer(sent.outgoing["bob"], value.dtype)
+    return value, seen ^ mask if is_plane else seen + mask
+
+
+@pytest.mark.parametrize("is_plane", [False, True], ids=["ring", "planes"])
+def test_dealer_and_a_party_read_anothers_summand_of_an_opening_without_zero_shares(is_plane):
+    value, left = stripped(is_plane=is_plane, covered=False)
+    np.testing.assert_array_equal(left, value)
+
+
+@pytest.mark.parametrize("is_plane", [False, True], ids=["ring", "planes"])
+def test_dealer_and_a_party_find_uniform_numbers_instead_with_them(is_plane):
+    value, left = stripped(is_plane=is_plane, covered=True)
+    difference = left ^ value if is_plane else left - value
+    assert is_uniform(difference.tobytes())
+    # chance that a byte fits is 1 / 256, so 2,000 of them fit with probability far below 1e-9
+    assert not np.array_equal(left, value)
+
+
+def test_dealer_and_a_party_find_uniform_numbers_under_masked_words_too():
+    def joint(session):
+        value = split_input(session, np.arange(3000)).share
+        summand, _ = session.supply.take(comparison.mask(3000, 24))
+        opening.open_masked(session, value, summand, 24)
+        return value + summand
+
+    run = simulate(joint, 3, prefetch=False)
+    uncovered = run.values()[0] & ((1 << 24) - 1)
+    sent = unpack(masked_bytes(run), 3000, 24)
+    difference = (sent - uncovered) & ((1 << 24) - 1)
+    assert is_uniform((difference & 255).astype(np.uint8).tobytes())
+    assert is_uniform((difference >> 16).astype(np.uint8).tobytes())
 
 
 def masked_bytes(run, party="ada"):
