@@ -78,7 +78,7 @@ def examine_files(
             Finding(what=consortium.name, is_good=False, text=text, is_fatal=True) for text in error.mistakes
         ]
     found = [Finding(what=consortium.name, is_good=True, text=f"configuration {agreement.digest()[:16]}")]
-    found += _guessed(agreement)
+    found += guessed_columns(agreement)
     if identity is not None:
         found.append(examine_identity(identity, agreement))
     if site_file is not None:
@@ -118,7 +118,15 @@ def examine_identity(path: Path, agreement: Consortium, *, now: datetime | None 
     return Finding(what=what, is_good=False, text=text, is_fatal=True)
 
 
-def _guessed(agreement: Consortium) -> list[Finding]:
+def guessed_columns(agreement: Consortium) -> list[Finding]:
+    """One finding for each table with columns that nobody has looked at yet.
+
+    Args:
+        agreement: whose schema.
+
+    Returns:
+        Findings that are not good.
+    """
     found = []
     for name, table in agreement.schema.tables.items():
         columns = [column.name for column in table.columns.values() if column.guessed]

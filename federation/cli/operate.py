@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from federation.cli.options import (
     print_json,
 )
 from federation.cli.outcome import FAILED, UsageError
+
+if TYPE_CHECKING:
+    from federation.setup.folders import Folders
 
 site = typer.Typer(help="Run a site's node.", no_args_is_help=True)
 dealer = typer.Typer(help="Run the dealer.", no_args_is_help=True)
@@ -54,7 +57,9 @@ def up(
     from federation.processes.started import Started
     from federation.setup.folders import Folders
 
-    nodes = Started(Folders(root=folder.resolve()), detach=detach)
+    folders = Folders(root=folder.resolve())
+    _warn_of_guesses(folders)
+    nodes = Started(folders, detach=detach)
     for name, pid in sorted(nodes.pids.items()):
         typer.echo(f"{name} runs as process {pid}")
     if detach:
@@ -69,6 +74,17 @@ def up(
             pass
     finally:
         nodes.stop()
+
+
+def _warn_of_guesses(folders: Folders) -> None:
+    """The last moment to say it: with the first start the schema stands in the ledger."""
+    from federation.config import load_consortium
+    from federation.doctor import guessed_columns
+
+    if not folders.consortium.is_file():
+        return
+    for finding in guessed_columns(load_consortium(folders.consortium)):
+        typer.echo(f"{finding.what}: {finding.text}; the first start fixes the agreement", err=True)
 
 
 def down(folder: Annotated[Path, typer.Argument(help="The consortium's folder.")]) -> None:

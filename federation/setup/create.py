@@ -16,8 +16,9 @@ import tomlkit
 from federation.config import load_consortium, load_site
 from federation.errors import ConfigError
 from federation.identity import AUTHORITY_FILE, Authority, Identity, write_private
+from federation.paillier.ceremony import create_private_key_file
 from federation.setup.agreement import agreement_text
-from federation.setup.folders import Folders
+from federation.setup.folders import PRIVATE_KEY, Folders
 from federation.setup.ports import LOOPBACK, free_ports
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from federation.setup.terms import SiteSetup, Terms
+
+
+KEYHOLDER = "keyholder"
 
 
 def create_consortium(folder: Path, *, terms: Terms, sites: Mapping[str, SiteSetup]) -> Folders:
@@ -72,6 +76,9 @@ def _write(places: Folders, terms: Terms, sites: Mapping[str, SiteSetup]) -> Non
         role: {"name": role} | _member(_issue(authority, places.helper(role), role, role), ports[role])
         for role in terms.helpers
     }
+    if KEYHOLDER in helpers:
+        public = create_private_key_file(places.helper(KEYHOLDER).parent / PRIVATE_KEY)
+        helpers[KEYHOLDER]["paillier_modulus"] = f"{public.n:x}"
     analysts = {}
     for name in terms.analysts:
         identity = _issue(authority, places.analyst(name), name, "analyst")

@@ -45,7 +45,7 @@ _SCHEMA_HEAD = """\
 # then remove guessed = true from each column that you have looked at; until then private questions on it
 # are refused. Bounds come from medical knowledge, never from the data; a domain lists every value that may
 # occur. To group by a column it needs a domain or bins = [...]; for exact answers it must stand in
-# exact_dimensions.
+# exact_dimensions. The first start of the nodes fixes all of this file.
 """
 
 

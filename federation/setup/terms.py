@@ -68,5 +68,5 @@ class Terms:
     minimum_cell: int = 10
     deadline_s: int | str = 30
     local_limit_s: int | str = 20
-    helpers: Sequence[str] = ("dealer",)
+    helpers: Sequence[str] = ("dealer", "aggregator", "keyholder")
     analysts: Sequence[str] = ("analyst",)

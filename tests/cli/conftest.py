@@ -1,0 +1,78 @@
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from federation.cli.app import run
+from federation.processes.started import Started
+from federation.setup.create import create_consortium
+from tests.setup.setup_world import make_sites, make_terms
+
+SCHEMA = """
+[tables.visits]
+privacy_unit = "row"
+rows_max = 1000
+max_sites_per_unit = 1
+exact_dimensions = ["sex", "hidden"]
+
+[tables.visits.columns]
+age = { type = "numeric", lower = 0, upper = 120, resolution = 1, bins = [0, 40, 60, 120] }
+sex = { type = "categorical", domain = [0, 1] }
+chol = { type = "numeric", lower = 0, upper = 700, resolution = 1, guessed = true }
+hidden = { type = "boolean" }
+"""
+VIEW = "SELECT age, sex, chol, num > 3 AS hidden FROM source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+def crossward(*arguments):
+    """One command in this process, with its exit code and both streams."""
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            run([str(argument) for argument in arguments])
+        except SystemExit as end:
+            code = end.code or 0
+    return Ran(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+def spawned(*arguments, **changes):
+    """One command as people run it."""
+    command = [sys.executable, "-c", "from federation.cli import main; main()", *map(str, arguments)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=100, env=os.environ | changes
+    )
+    return Ran(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+def make_folder(path, **changes):
+    from federation.setup.terms import SiteSetup, TableSetup
+
+    base = make_sites("anna", "bert", "carl")
+    sites = {
+        name: SiteSetup(
+            tables={"visits": TableSetup(source=each.tables["visits"].source, view=VIEW)},
+            policy={"exact": True, "exact_requests_per_analyst": 50, "largest_epsilon": "2"},
+        )
+        for name, each in base.items()
+    }
+    return create_consortium(path, terms=make_terms(schema=SCHEMA, deadline_s="4", **changes), sites=sites)
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory):
+    """Three sites and a dealer as processes; shared by the tests of a module."""
+    folders = make_folder(tmp_path_factory.mktemp("cli") / "here")
+    with Started(folders):
+        yield folders

@@ -1,0 +1,213 @@
+"""Questions to a running consortium, from the command line."""
+
+import json
+import time
+
+import pytest
+
+from tests.cli.conftest import crossward, spawned
+
+COUNT = "SELECT sex, COUNT(*) AS n FROM visits GROUP BY sex"
+
+
+def ask(hospital, *arguments):
+    return crossward("query", "-c", hospital.consortium, *arguments)
+
+
+def entries(hospital):
+    return json.loads(crossward("audit", "verify", "--json", hospital.ledger("anna")).out)["files"][0][
+        "entries"
+    ]
+
+
+def test_cli_private_answer_shows_noise_interval_terms_and_what_is_left(hospital):
+    ran = ask(hospital, COUNT, "--epsilon", "0.25")
+    assert (ran.code, ran.err) == (0, "")
+    for word in (
+        "± sd",
+        "95 % interval",
+        "epsilon 0.25",
+        "delta 1e-06",
+        "add_or_remove_one",
+        "privacy unit row",
+    ):
+        assert word in ran.out
+    for word in (
+        "at up to 1 site(s)",
+        "1 colluding",
+        "if 2 collude",
+        "signed by anna, bert, carl",
+        "still fits",
+    ):
+        assert word in ran.out
+    assert "…" not in ran.out
+
+
+def test_cli_json_is_the_whole_answer(hospital):
+    ran = ask(hospital, COUNT, "--epsilon", "0.25", "--json")
+    answer = json.loads(ran.out)
+    assert set(answer) == {"columns", "rows", "standard_errors", "suppressed", "cost", "receipt"}
+    assert answer["columns"] == ["sex", "n"]
+    assert answer["standard_errors"][0][1] > 0
+    assert answer["receipt"]["signed_by"] == ["anna", "bert", "carl"]
+
+
+def test_cli_exact_answer_equals_the_pooled_truth(hospital):
+    answer = json.loads(ask(hospital, COUNT, "--exact", "--json").out)
+    assert answer["rows"] == [[0, 3 * 97], [1, 3 * 206]]
+    assert answer["cost"]["mode"] == "exact"
+    ran = ask(hospital, COUNT, "--exact")
+    assert "exact disclosure, without epsilon" in ran.out
+    assert "± sd" not in ran.out
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "0.5 ", " 0.5", "1e-400", "1e-3", "nan", "inf", "+1", "0x1", "", ".5", "1_0", "٣"]
+)
+def test_cli_epsilon_is_a_strict_decimal_above_zero(hospital, text):
+    before = entries(hospital)
+    ran = ask(hospital, COUNT, f"--epsilon={text}")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("crossward: --epsilon must be")
+    assert ran.err.count("\n") == 1
+    assert entries(hospital) == before
+
+
+@pytest.mark.parametrize("flags", [[], ["--epsilon", "1", "--exact"]])
+def test_cli_private_or_exact_must_be_said_once(hospital, flags):
+    ran = ask(hospital, COUNT, *flags)
+    assert ran.code == 2
+    assert "--epsilon E for a private answer" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SELECT nothing FROM visits", "nothing"),
+        ("SELECT AVG(age) FROM elsewhere", "elsewhere"),
+        ("DROP TABLE visits", "only SELECT"),
+        ("SELECT age FROM visits; SELECT 1", "one"),
+        ("SELECT AVG(chol) AS c FROM visits", "guess"),
+    ],
+)
+def test_cli_question_that_cannot_be_asked_is_usage_and_free(hospital, sql, said):
+    before = entries(hospital)
+    ran = ask(hospital, sql, "--epsilon", "0.1")
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+    assert entries(hospital) == before
+
+
+def test_cli_refusal_by_policy_names_site_rule_and_limit(hospital):
+    ran = ask(hospital, COUNT, "--epsilon", "2.5")
+    assert (ran.code, ran.out) == (3, "")
+    assert "anna refuses: policy.largest_epsilon: at most 2" in ran.err
+    assert "nothing was spent" in ran.err
+
+
+def test_cli_explain_spends_nothing(hospital):
+    before = entries(hospital)
+    text = ask(hospital, COUNT, "--epsilon", "0.5", "--explain")
+    assert text.code == 0
+    assert "opened to the analyst alone" in text.out
+    assert json.loads(ask(hospital, COUNT, "--epsilon", "0.5", "--explain", "--json").out)
+    assert ask(hospital, COUNT, "--exact", "--explain").code == 0
+    assert entries(hospital) == before
+
+
+def test_cli_hostile_purpose_neither_formats_nor_steers_the_auditors_terminal(hospital):
+    """An analyst writes markup and escape codes into the shared book; the auditor sees letters."""
+    purpose = "[/x][bold red]free\x1b[2J\x07"
+    ran = ask(hospital, "SELECT COUNT(*) AS n FROM visits", "--exact", "--purpose", purpose)
+    shown = crossward("audit", "statement", hospital.ledger("bert"))
+    assert shown.code == 0
+    for text in (shown.out, ran.err, ran.out):
+        assert "\x1b" not in text
+        assert "\x07" not in text
+    if ran.code == 0:
+        assert "[/x][bold red]free?[2J?" in shown.out
+
+
+def test_cli_only_an_analyst_of_this_consortium_asks(hospital, tmp_path):
+    from federation.identity import Authority, write_private
+
+    site = ask(hospital, COUNT, "--epsilon", "0.1", "--identity", hospital.site_identity("anna"))
+    assert site.code == 1
+    assert "questions are asked by analysts" in site.err
+    write_private(tmp_path / "m.pem", Authority.create("evil").issue("analyst", "analyst"))
+    stranger = ask(hospital, COUNT, "--epsilon", "0.1", "--identity", tmp_path / "m.pem")
+    assert stranger.code == 1
+    assert "not the certificate" in stranger.err
+    missing = ask(hospital, COUNT, "--epsilon", "0.1", "--identity", tmp_path / "none.pem")
+    assert missing.code == 1
+    assert "none.pem" in missing.err
+
+
+def test_cli_query_as_a_process_is_quick_and_loads_no_torch(hospital):
+    begun = time.monotonic()
+    ran = spawned("query", "-c", hospital.consortium, COUNT, "--exact", "--json")
+    assert ran.code == 0, ran.err
+    assert time.monotonic() - begun < 2
+    import subprocess
+    import sys
+
+    text = (
+        "import sys\nfrom federation.cli.app import run\n"
+        f"try: run(['query', '-c', {str(hospital.consortium)!r}, {COUNT!r}, '--exact', '--json'])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print(sorted(set(sys.modules) & {'torch', 'crypten', 'duckdb', 'pandas'}))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout
+    assert loaded.rstrip().endswith("[]")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["query"], 2),
+        (["nonsense"], 2),
+        (["--help"], 0),
+        (["query", "-c", "/nowhere.toml", "SELECT 1", "--epsilon", "1"], 1),
+        (["query", "-c", "/nowhere.toml", "SELECT 1"], 2),
+    ],
+)
+def test_cli_exit_codes_of_real_processes(arguments, code):
+    ran = spawned(*arguments)
+    assert ran.code == code
+    assert "Traceback" not in ran.err
+    assert bool(ran.err) == (code != 0)
+
+
+def test_cli_audit_of_all_sites(hospital):
+    ledgers = [hospital.ledger(name) for name in ("anna", "bert", "carl")]
+    ran = crossward("audit", "verify", *ledgers)
+    assert ran.code == 0
+    assert ran.out.count("whole") == 3
+    assert crossward("audit", "recompute", ledgers[0]).code == 0
+    statement = json.loads(crossward("audit", "statement", ledgers[1], "--json").out)
+    assert statement["owner"] == "bert"
+    assert statement["lines"]
+
+
+def test_cli_doctor_finds_nothing_at_healthy_nodes_but_the_guessed_column(hospital):
+    ran = crossward("doctor", "-c", hospital.consortium, "--site", hospital.site("carl"), "--json")
+    findings = json.loads(ran.out)
+    assert [finding["what"] for finding in findings if not finding["is_good"]] == ["schema of visits"]
+    assert ran.code == 1
+    what = " ".join(finding["what"] for finding in findings)
+    for word in (
+        "certificate of analyst analyst",
+        "certificate of site carl",
+        "table visits",
+        "clock of dealer",
+    ):
+        assert word in what
+    assert "connections" in what
+    assert "ledgers" in what
+    assert "303 rows read" in ran.out
+
+
+def test_cli_doctor_keeps_other_sites_counts_to_itself(hospital):
+    """P19 i: without a site's own file no count of its rows is shown."""
+    assert "303" not in crossward("doctor", "-c", hospital.consortium).out
