@@ -37,12 +37,13 @@ from federation.messages import (
 from federation.planning import MINE, QUERY, Planned, plan_request
 from federation.receipt import make_receipt, private_terms
 from federation.tables import TableView
+from federation.training_session import Training
 from privacy_accounting.decimals import as_fraction
 from privacy_accounting.errors import InvalidCostError
 from privacy_accounting.ledger.entries import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from fractions import Fraction
 
     import pandas as pd
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from federation.config import Consortium
     from federation.identity import Identity
     from federation.network import Network
+    from federation.training.drive import Outcome, Progress
+    from federation.training.task import TrainingTask
 
 PURPOSE = "analysis"
 EXTRA_S = 5.0
@@ -156,6 +159,35 @@ class Session:
         """Say what a mining run would do and who would see what; nothing is spent."""
         return explain_miner(self._planned_mining(request, purpose)[1])
 
+    def train(self, task: TrainingTask, *, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
+        """Train a model over all sites, charged round by round; see ``FederatedLogisticRegression``.
+
+        Sees: the analyst and all sites the opened, noisy sums; aggregator and key holder as their names say.
+        Cost: at most the task's epsilon of the training budget.
+
+        Args:
+            task: what is trained.
+            on_progress: told after each attempt.
+
+        Returns:
+            The model and how it came about.
+
+        Raises:
+            ConfigError, InvalidRequestError: the task cannot be planned.
+            PolicyRefusedError: a site's rule forbids it; nothing was spent.
+            BudgetExceededError: the budget pays for less than one round.
+            SiteUnavailableError: too few sites, or a helper is gone.
+        """
+        return Training(
+            consortium=self.consortium,
+            identity=self._identity,
+            network=self._network,
+            pool=self._pool,
+            task=task,
+            answer_s=self._answer_s,
+            run_s=self._run_s,
+        ).go(on_progress)
+
     def table(self, name: str) -> TableView:
         """One table of the schema, for statistics and mining by name.
 
@@ -194,8 +226,9 @@ class Session:
     # -- inside --------------------------------------------------------------------------------------------
 
     def _nodes(self) -> list[str]:
-        dealer = self.consortium.file.dealer
-        return [*self.consortium.names, *([dealer.name] if dealer is not None else [])]
+        file = self.consortium.file
+        helpers = [helper for helper in (file.dealer, file.aggregator, file.keyholder) if helper is not None]
+        return [*self.consortium.names, *(helper.name for helper in helpers)]
 
     def _planned(self, text: str, epsilon: object, *, exact: bool, purpose: str) -> tuple[Planned, Plan]:
         if exact == (epsilon is not None):

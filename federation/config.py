@@ -94,6 +94,12 @@ class Helper(Member):
     name: Name
 
 
+class Keyholder(Helper):
+    """The key holder, and the public key that every update is encrypted under."""
+
+    paillier_modulus: Annotated[str, Field(pattern=r"^[1-9a-f][0-9a-f]{511,4095}$", description="n, hex")]
+
+
 class Analyst(_Model):
     """Somebody who may ask."""
 
@@ -159,7 +165,7 @@ class ConsortiumFile(_Model):
     sites: dict[Name, Member] = Field(min_length=2, max_length=8)
     dealer: Helper | None = None
     aggregator: Helper | None = None
-    keyholder: Helper | None = None
+    keyholder: Keyholder | None = None
     analysts: dict[Name, Analyst] = Field(min_length=1)
     budgets: dict[str, Budget] = Field(min_length=1)
     tables: dict[str, Any] = Field(min_length=1)

@@ -9,18 +9,24 @@ Not here: real deployments (``federation.connect``).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from analytics.sources import SourceSpec, open_frame, open_source
+from federation.aggregation.answers import Answers
 from federation.client import Session
 from federation.config import Consortium, Policy, consortium_from_dict
 from federation.errors import ConfigError
 from federation.identity import in_memory_identity
 from federation.network import MemoryExchange
 from federation.node.dealer import DealerNode
+from federation.node.helper import HelperNode, aggregator_node, keyholder_node
 from federation.node.site import SiteNode
+from federation.paillier.keys import PrivateKey, generate_private_key
+from federation.paillier.validation import FLOOR_BITS
 from privacy_accounting.ledger.store import MemoryStore
 
 if TYPE_CHECKING:
@@ -31,7 +37,7 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.store import Store
 
 ANALYST = "analyst"
-DEALER = "dealer"
+HELPERS = ("dealer", "aggregator", "keyholder")
 READY_S = 30.0
 SITE_KEY_BYTES = 32
 DEFAULT_BUDGET: Mapping[str, Any] = {
@@ -59,20 +65,23 @@ class LocalSession(Session):
         identity: Identity,
         exchange: MemoryExchange,
         nodes: dict[str, SiteNode],
-        dealer: DealerNode,
+        assistants: Sequence[DealerNode | HelperNode],
+        folder: tempfile.TemporaryDirectory[str],
     ) -> None:
         """Take running nodes."""
         super().__init__(
             consortium=consortium, identity=identity, network=exchange.network(ANALYST, "analyst")
         )
-        self.nodes, self._dealer = nodes, dealer
+        self.nodes, self._assistants, self._folder = nodes, assistants, folder
 
     def close(self) -> None:
         """Close the session and stop every node."""
         super().close()
         for node in self.nodes.values():
             node.close()
-        self._dealer.close()
+        for assistant in self._assistants:
+            assistant.close()
+        self._folder.cleanup()
 
 
 def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a default
@@ -113,12 +122,13 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
     """
     rules = {**DEFAULT_POLICY, **(policy or {})}
     identities = {name: in_memory_identity(name, "site") for name in tables}
-    analyst, dealer = in_memory_identity(ANALYST, "analyst"), in_memory_identity(DEALER, "dealer")
+    analyst = in_memory_identity(ANALYST, "analyst")
+    helpers = {role: in_memory_identity(role, role) for role in HELPERS}
     consortium = _consortium(
         schema=schema,
         identities=identities,
         analyst=analyst,
-        dealer=dealer,
+        helpers=helpers,
         settings={
             "colluding": colluding,
             "relation": relation,
@@ -129,7 +139,8 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         budget=budget or DEFAULT_BUDGET,
     )
     exchange = MemoryExchange(timeout_s=deadline_s)
-    helper = DealerNode(consortium=consortium, network=exchange.network(DEALER, "dealer"))
+    folder = tempfile.TemporaryDirectory(prefix="crossward-")
+    assistants = _assistants(consortium, exchange, Path(folder.name))
     nodes = {
         name: SiteNode(
             consortium=consortium,
@@ -142,10 +153,16 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         for name, given in tables.items()
     }
     session = LocalSession(
-        consortium=consortium, identity=analyst, exchange=exchange, nodes=nodes, dealer=helper
+        consortium=consortium,
+        identity=analyst,
+        exchange=exchange,
+        nodes=nodes,
+        assistants=assistants,
+        folder=folder,
     )
     try:
-        helper.start()
+        for assistant in assistants:
+            assistant.start()
         for node in nodes.values():
             node.start()
         for node in nodes.values():
@@ -161,7 +178,7 @@ def _consortium(
     schema: Mapping[str, Any],
     identities: Mapping[str, Identity],
     analyst: Identity,
-    dealer: Identity,
+    helpers: Mapping[str, Identity],
     settings: Mapping[str, Any],
     budget: Mapping[str, Any],
 ) -> Consortium:
@@ -181,13 +198,34 @@ def _consortium(
         "sites": {
             name: _member(identity, place) for place, (name, identity) in enumerate(identities.items())
         },
-        "dealer": {"name": dealer.name, **_member(dealer, len(identities))},
         "analysts": {analyst.name: {"fingerprint": analyst.fingerprint, "public_key": analyst.public_hex}},
         "budgets": budgets,
         "tables": schema["tables"],
         **settings,
     }
+    for place, (role, helper) in enumerate(helpers.items(), start=len(identities)):
+        document[role] = {"name": helper.name, **_member(helper, place)}
+    document["keyholder"]["paillier_modulus"] = f"{_key().public.n:x}"
     return consortium_from_dict(document, authority_pem=b"", place="local")
+
+
+@lru_cache(maxsize=1)
+def _key() -> PrivateKey:
+    """One key for all consortia of this process: whoever runs them owns all data anyway."""
+    return generate_private_key(bits=FLOOR_BITS)
+
+
+def _assistants(
+    consortium: Consortium, exchange: MemoryExchange, folder: Path
+) -> list[DealerNode | HelperNode]:
+    """Dealer, aggregator and key holder."""
+    dealer, aggregator, keyholder = (exchange.network(role, role) for role in HELPERS)
+    answers = Answers(folder / "answers.sqlite")
+    return [
+        DealerNode(consortium=consortium, network=dealer),
+        aggregator_node(consortium, aggregator),
+        keyholder_node(consortium, keyholder, private=_key(), answers=answers),
+    ]
 
 
 def _member(identity: Identity, place: int) -> dict[str, str]:

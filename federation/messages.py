@@ -59,6 +59,15 @@ class Withdraw(_Message, frozen=True):
     """Analyst to site: forget the request just asked."""
 
 
+class Attempt(_Message, frozen=True):
+    """Analyst to the sequencer: have one attempt of a training charged, for this cohort."""
+
+    ask: Ask
+    round_number: int
+    attempt: int
+    cohort: list[str]
+
+
 class Charged(_Message, frozen=True):
     """Sequencer to analyst: the complete ledger entry; it is spent from here on."""
 
@@ -156,6 +165,7 @@ Message = (
     | Accepted
     | Failed
     | Go
+    | Attempt
     | Withdraw
     | Charged
     | Run
@@ -256,6 +266,15 @@ class Request:
         ):
             raise PeerRejectedError(reason="a request that is not in canonical form")
         return request
+
+
+def kind_of(ask: Ask) -> str:
+    """The kind of a signed request, from its own bytes.
+
+    Raises:
+        PeerRejectedError: they are no request.
+    """
+    return Request.from_bytes(ask.request).kind
 
 
 def request_hash(data: bytes) -> str:

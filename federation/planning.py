@@ -282,6 +282,17 @@ def check_content(
         own = content_of(planned, signature, book)
     except AccountingError as error:
         raise RequestRejectedError(site=site, reason=f"it cannot be priced here: {error}") from error
+    check_stated(stated, own, site=site)
+
+
+def check_stated(
+    stated: contents.Charge | contents.Exact, own: contents.Charge | contents.Exact, *, site: str
+) -> None:
+    """Check that an entry says what this site would have written, up to what two mathematics libraries differ by.
+
+    Raises:
+        RequestRejectedError: it differs, or is dearer.
+    """
     if isinstance(own, contents.Charge) and isinstance(stated, contents.Charge):
         is_dear = any(
             getattr(stated, name) > getattr(own, name) + getattr(own, name) // 10**9 + 2

@@ -14,7 +14,7 @@ from federation.errors import PolicyRefusedError
 
 if TYPE_CHECKING:
     from analytics.plan import Plan
-    from federation.config import Consortium, Policy
+    from federation.config import Policy
     from federation.messages import Request
 
 
@@ -51,6 +51,19 @@ def check(
         raise PolicyRefusedError(site=site, rule=rule)
 
 
+def check_training(
+    request: Request, policy: Policy, *, site: str, n_exact_before: int, is_exact_ready: bool
+) -> None:
+    """Refuse a training that this site's policy does not allow; arguments and errors as ``check``."""
+    rule = _people(request, policy)
+    if rule is None and request.mode != "exact":
+        rule = _private(request, policy)
+    elif rule is None:
+        rule = _exact_use(policy, n_exact_before, is_exact_ready)
+    if rule is not None:
+        raise PolicyRefusedError(site=site, rule=rule)
+
+
 def _people(request: Request, policy: Policy) -> str | None:
     if policy.analysts is not None and request.analyst not in policy.analysts:
         return f"policy.analysts: {request.analyst} may not ask here"
@@ -73,10 +86,14 @@ def _private(request: Request, policy: Policy) -> str | None:
 
 
 def _exact(plan: Plan | MiningPlan, policy: Policy, n_exact_before: int, is_exact_ready: bool) -> str | None:
+    if policy.exact and plan.context.minimum_cell < policy.minimum_cell:
+        return f"policy.minimum_cell: at least {policy.minimum_cell}, the consortium's is {plan.context.minimum_cell}"
+    return _exact_use(policy, n_exact_before, is_exact_ready)
+
+
+def _exact_use(policy: Policy, n_exact_before: int, is_exact_ready: bool) -> str | None:
     if not policy.exact:
         return "policy.exact: this site gives private answers only; ask with an epsilon"
-    if plan.context.minimum_cell < policy.minimum_cell:
-        return f"policy.minimum_cell: at least {policy.minimum_cell}, the consortium's is {plan.context.minimum_cell}"
     if n_exact_before >= policy.exact_requests_per_analyst:
         return f"policy.exact_requests_per_analyst: {policy.exact_requests_per_analyst} are used up"
     if not is_exact_ready:

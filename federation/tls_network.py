@@ -211,10 +211,8 @@ class TlsNetwork(Network):
         hearts = Heartbeats(self._endpoint, others, beat_s=beat_s, silence_s=silence_s)
         plane = DataPlane(self._endpoint, others, hearts.liveness, hold_s=silence_s, settle_s=SETTLE_S)
         self._hearts, self._plane = hearts, plane
-        handlers = {
+        handlers = dict.fromkeys(CALLERS, self._answer) | {
             "control": self._take_control,
-            "request": self._answer,
-            "ledger": self._answer,
             "data": plane.handler,
         }
         callers = dict(CALLERS) | {"control": _CONTROL}

@@ -5,7 +5,7 @@ Terms:    for a rule A -> C over N rows: confidence ``n(AC) / n(A)``, lift ``n(A
           ``s(AC) - s(A) s(C)``, conviction ``(1 - s(C)) / (1 - confidence)``, infinite at confidence 1.
 Accuracy: exact fractions, rounded to binary64 once at the end; a rule is kept by an exact comparison.
 Promise:  every subset of an open itemset is open, so that every rule has its supports.
-Source:   R. Agrawal, T. Imielinski, A. Swami, SIGMOD 1993 (confidence); S. Brin et al., SIGMOD 1997 (lift,
+Source:   R. Agrawal, T. Imielinski, A. Swami, SIGMOD 1993 (confidence); dynamic itemset counting, SIGMOD 1997 (lift,
           conviction); G. Piatetsky-Shapiro 1991 (leverage). Column names as in mlxtend.
 """
 

@@ -51,7 +51,8 @@ PURPOSE: Final = "demo"
 MOST_RULES: Final = 8
 SITES_NOTE: Final = (
     "max_sites_per_unit = 1 is a signed declaration: four hospitals in different countries share no patient. "
-    "With the default, the number of sites, the noise would be four times larger (docs/examples/consortium.toml, max_sites_per_unit)."
+    "With the default, the number of sites, the noise would be four times larger "
+    "(docs/examples/consortium.toml, max_sites_per_unit)."
 )
 
 

@@ -25,13 +25,14 @@ from privacy_accounting.ledger.messages import MAX_ENTRIES
 from privacy_accounting.ledger.sequencer import Draft, Sequencer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from federation.config import Consortium
     from federation.messages import Ask
     from federation.node.couriers import Couriers
-    from federation.node.desk import Desk, Known
+    from federation.node.desk import Known
     from privacy_accounting.ledger.entries import Body, Entry
+    from privacy_accounting.ledger.judge import Admit
     from privacy_accounting.ledger.replica import Replica
 
 LOG: Final = logging.getLogger(__name__)
@@ -54,18 +55,27 @@ class Chain:
     """One site's ledger on the network."""
 
     def __init__(
-        self, *, consortium: Consortium, replica: Replica, desk: Desk, couriers: Couriers, genesis: Body
+        self,
+        *,
+        consortium: Consortium,
+        replica: Replica,
+        remember: Callable[[Ask], None],
+        admit: Admit,
+        couriers: Couriers,
+        genesis: Body,
     ) -> None:
         """Take the site's ledger; ``start`` joins the others.
 
         Args:
             consortium: the agreement.
             replica: the site's ledger.
-            desk: decides what is signed.
+            remember: takes the signed requests that come beside a proposal.
+            admit: decides what is signed.
             couriers: the ways to the other sites.
             genesis: the first entry as this site derives it.
         """
-        self._consortium, self._replica, self._desk, self._couriers = consortium, replica, desk, couriers
+        self._consortium, self._replica, self._couriers = consortium, replica, couriers
+        self._remember, self._admit = remember, admit
         self._genesis = genesis
         self._sequencer = Sequencer(replica)
         self._caught_up = threading.Event()
@@ -118,8 +128,8 @@ class Chain:
         if not self._caught_up.wait(float(self._consortium.file.deadline_s)):
             raise LedgerRefusedError(reason="this site has not read the other sites' ledgers yet")
         for ask in requests:
-            self._desk.remember(ask)
-        return self._replica.receive(data, self._desk.admit, source=source)
+            self._remember(ask)
+        return self._replica.receive(data, self._admit, source=source)
 
     def entries_from(self, number: int) -> list[bytes]:
         """Complete entries for a site that is behind."""
@@ -137,10 +147,14 @@ class Chain:
             AccountingError, AnalyticsError, FederationError: what the first site that refused says.
             SiteUnavailableError: a site did not answer; nothing was spent.
         """
+        content = content_of(known.planned, known.ask.signature, self._replica.book)
+        return self.enter(Draft(cohort=self._consortium.names, content=content), known.ask)
+
+    def enter(self, draft: Draft, ask: Ask) -> Entry:
+        """Have a draft entered in the ledger. Only at the sequencer; errors as ``charge``."""
         if not self.is_sequencer:
             raise LedgerRefusedError(reason=f"charges are ordered by {self._replica.sequencer}")
-        content = content_of(known.planned, known.ask.signature, self._replica.book)
-        errand = _Errand(draft=Draft(cohort=self._consortium.names, content=content), ask=known.ask)
+        errand = _Errand(draft=draft, ask=ask)
         self._errands.put(errand)
         while not errand.done.wait(RETRY_S):
             if self._stopping.is_set():
@@ -175,7 +189,7 @@ class Chain:
             agreement = agree(
                 self._sequencer,
                 [errand.draft for errand in errands],
-                self._desk.admit,
+                self._admit,
                 lambda messages: self._couriers.carry(messages, requests),
             )
         except AccountingError as error:
@@ -226,7 +240,7 @@ class Chain:
 
     def _propose_genesis(self) -> None:
         draft = Draft(cohort=self._genesis.cohort, content=self._genesis.content)
-        agreement = agree(self._sequencer, [draft], self._desk.admit, self._couriers.carry)
+        agreement = agree(self._sequencer, [draft], self._admit, self._couriers.carry)
         if not agreement.entries:
             raise LedgerRefusedError(reason=str(_why_not(agreement, 0)))
 

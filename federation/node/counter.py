@@ -17,6 +17,7 @@ from federation.lines import receive, send
 from federation.messages import (
     Accepted,
     Ask,
+    Attempt,
     BudgetAnswer,
     BudgetAsk,
     Charged,
@@ -32,8 +33,10 @@ from federation.messages import (
     Message,
     Run,
     Withdraw,
+    kind_of,
 )
 from federation.node.accounts import budget_rows
+from privacy_accounting.ledger.sequencer import Draft
 from smpc.errors import PartyLostError, PeerRejectedError
 
 if TYPE_CHECKING:
@@ -43,10 +46,12 @@ if TYPE_CHECKING:
     from federation.node.chain import Chain
     from federation.node.desk import Desk, Known
     from federation.node.runs import Runner
+    from federation.node.training_desk import TrainingDesk
     from privacy_accounting.ledger.replica import Replica
 
 LOG: Final = logging.getLogger(__name__)
 ANALYST: Final = "analyst"
+TRAIN: Final = "train"
 SITE: Final = "site"
 
 
@@ -58,6 +63,7 @@ class Counter:
         *,
         network: Network,
         desk: Desk,
+        training: TrainingDesk | None,
         chain: Chain,
         runner: Runner,
         replica: Replica,
@@ -65,6 +71,7 @@ class Counter:
     ) -> None:
         """Open the counter; nothing is served before the network calls."""
         self._network, self._desk, self._chain, self._runner = network, desk, chain, runner
+        self._training = training
         self._replica, self._health = replica, health
         self.site = replica.name
 
@@ -107,13 +114,43 @@ class Counter:
             reason = self._chain.not_ready
             if reason:
                 raise SiteUnavailableError(site=self.site, reason=reason)
+            if kind_of(message) == TRAIN:
+                return self._consider_training(message, line)
             visit.known = self._desk.consider(message, caller=line.peer)
             cost = {"mode": visit.known.planned.request.mode}
             return Accepted(plan=visit.known.planned.plan.digest(), cost=cost)
+        if isinstance(message, Attempt):
+            return self._charge_attempt(message, line)
         if isinstance(message, Withdraw):
             visit.known = None
             return Done()
         return self._paid(message, line, visit)
+
+    def _consider_training(self, ask: Ask, line: Line) -> Accepted:
+        known = self._trainings().consider(ask, caller=line.peer)
+        first = known.plan.attempt(run=known.digest, round_number=0, attempt=0, cohort=known.plan.terms.sites)
+        return Accepted(plan=first.manifest.digest(), cost={"mode": known.request.mode})
+
+    def _charge_attempt(self, message: Attempt, line: Line) -> Charged:
+        """At the sequencer: have one attempt of a training entered for its cohort."""
+        desk = self._trainings()
+        known = desk.learn(message.ask)
+        if known.request.analyst != line.peer:
+            raise RequestRejectedError(
+                site=self.site, reason="it names another analyst than the one who asks"
+            )
+        content = desk.content_of(
+            known, round_number=message.round_number, attempt=message.attempt, cohort=message.cohort
+        )
+        draft = Draft(cohort=tuple(message.cohort), content=content)
+        return Charged(entry=self._chain.enter(draft, message.ask).to_bytes())
+
+    def _trainings(self) -> TrainingDesk:
+        if self._training is None:
+            raise RequestRejectedError(
+                site=self.site, reason="the consortium has no aggregator and key holder"
+            )
+        return self._training
 
     def _paid(self, message: Message, line: Line, visit: _Visit) -> Message:
         known = visit.known

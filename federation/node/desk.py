@@ -13,11 +13,15 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from analytics.errors import AnalyticsError
 from federation import policy as policies
-from federation.errors import RequestRejectedError
+from federation.errors import FederationError, RequestRejectedError
 from federation.messages import Ask, request_hash
+from federation.node.exact_cap import ExactCap
 from federation.planning import Planned, check_content, check_signature, content_of, plan_request
+from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Charge, Exact
+from smpc.errors import PeerRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +67,7 @@ class Desk:
         self._sources, self._replica = sources, replica
         self._lock = threading.Lock()
         self._known: OrderedDict[str, Known] = OrderedDict()
-        self._exact_signed: dict[int, str] = {}
+        self._cap = ExactCap(replica)
 
     def consider(self, ask: Ask, *, caller: str) -> Known:
         """Take a request from an analyst's own line: every check, nothing spent.
@@ -99,7 +103,7 @@ class Desk:
         """
         try:
             self._learn(ask)
-        except RequestRejectedError:
+        except (AccountingError, AnalyticsError, FederationError, PeerRejectedError):
             return
 
     def known(self, digest: str) -> Known | None:
@@ -127,8 +131,7 @@ class Desk:
         self._check(planned, number=body.number)
         check_content(content, planned, known.ask.signature, self._replica.book, site=self.site)
         if planned.is_exact:
-            with self._lock:
-                self._exact_signed[body.number] = planned.request.analyst
+            self._cap.signed(body.number, planned.request.analyst)
 
     def source(self, planned: Planned) -> Source:
         """This site's own table that a request is about."""
@@ -154,14 +157,8 @@ class Desk:
             planned.plan,
             self.policy,
             site=self.site,
-            n_exact_before=self._exact_before(planned, number) if planned.is_exact else 0,
+            n_exact_before=self._cap.before(planned.population, planned.request.analyst, number)
+            if planned.is_exact
+            else 0,
             is_exact_ready=source.report.exact_allowed,
         )
-
-    def _exact_before(self, planned: Planned, number: int | None) -> int:
-        """Exact disclosures of this analyst: complete ones, and those that this site signed and does not know the end of."""
-        analyst, book, head = planned.request.analyst, self._replica.book, self._replica.head
-        with self._lock:
-            self._exact_signed = {place: who for place, who in self._exact_signed.items() if place > head}
-            signed = sum(who == analyst and place != number for place, who in self._exact_signed.items())
-        return book.exact_disclosures(planned.population, analyst) + signed

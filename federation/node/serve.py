@@ -13,11 +13,15 @@ import secrets
 from typing import TYPE_CHECKING
 
 from analytics.sources import SourceSpec, open_source
+from federation.aggregation.answers import Answers
 from federation.config import load_consortium, load_site
 from federation.errors import ConfigError, SiteUnavailableError
 from federation.identity import Identity
 from federation.node.dealer import DealerNode
+from federation.node.helper import HelperNode, aggregator_node, keyholder_node
 from federation.node.site import SiteNode
+from federation.paillier.ceremony import load_private_key
+from federation.setup.folders import PRIVATE_KEY
 from federation.tls_network import TlsNetwork
 from privacy_accounting.ledger.sqlite import SqliteStore
 
@@ -28,10 +32,11 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from analytics.sources import Source
-    from federation.config import SiteConfig
+    from federation.config import Consortium, SiteConfig
 
 LEDGER = "ledger.sqlite"
 SITE_KEY = "site.key"
+ANSWERS = "answers.sqlite"
 SITE_KEY_BYTES = 32
 POLL_S = 0.05
 KINDS: dict[str, Literal["csv", "parquet", "duckdb"]] = {
@@ -89,13 +94,55 @@ def serve_dealer(
     Raises:
         ConfigError: with every mistake in the files.
     """
-    consortium = load_consortium(consortium_path)
-    identity = Identity.load(identity_path)
-    if identity.role != "dealer":
+    consortium, identity = _helper(consortium_path, identity_path, "dealer")
+    network = TlsNetwork(consortium=consortium, identity=identity)
+    _stay(DealerNode(consortium=consortium, network=network), stop, ready)
+
+
+def serve_aggregator(
+    consortium_path: Path, identity_path: Path, stop: threading.Event, ready: Callable[[], None]
+) -> None:
+    """Run the aggregator until it is told to stop.
+
+    Raises:
+        ConfigError: with every mistake in the files.
+    """
+    consortium, identity = _helper(consortium_path, identity_path, "aggregator")
+    network = TlsNetwork(consortium=consortium, identity=identity)
+    _stay(aggregator_node(consortium, network), stop, ready)
+
+
+def serve_keyholder(
+    consortium_path: Path, identity_path: Path, stop: threading.Event, ready: Callable[[], None]
+) -> None:
+    """Run the key holder until it is told to stop; its private key lies beside its identity, and nowhere else.
+
+    Raises:
+        ConfigError: with every mistake in the files.
+        KeyMismatchError: the private key is not the one that the consortium file pins.
+    """
+    consortium, identity = _helper(consortium_path, identity_path, "keyholder")
+    private = load_private_key(identity_path.parent / PRIVATE_KEY)
+    answers = Answers(identity_path.parent / ANSWERS)
+    network = TlsNetwork(consortium=consortium, identity=identity)
+    try:
+        node = keyholder_node(consortium, network, private=private, answers=answers)
+    except BaseException:
+        network.close()
+        raise
+    _stay(node, stop, ready)
+
+
+def _helper(consortium_path: Path, identity_path: Path, role: str) -> tuple[Consortium, Identity]:
+    consortium, identity = load_consortium(consortium_path), Identity.load(identity_path)
+    if identity.role != role:
         raise ConfigError(
             mistakes=[f"{identity_path.name}: the identity is that of {identity.role} {identity.name}"]
         )
-    node = DealerNode(consortium=consortium, network=TlsNetwork(consortium=consortium, identity=identity))
+    return consortium, identity
+
+
+def _stay(node: DealerNode | HelperNode, stop: threading.Event, ready: Callable[[], None]) -> None:
     try:
         node.start()
         ready()

@@ -12,16 +12,19 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
-from federation.errors import FederationError, SiteUnavailableError
+from federation.errors import FederationError, RequestRejectedError, SiteUnavailableError
 from federation.genesis import genesis_body
-from federation.messages import Health
+from federation.messages import Health, kind_of
 from federation.node.chain import Chain
-from federation.node.counter import Counter
+from federation.node.counter import TRAIN, Counter
 from federation.node.couriers import Couriers
 from federation.node.desk import Desk
 from federation.node.runs import Runner
+from federation.node.training_room import TrainingRoom
 from privacy_accounting.errors import AccountingError
+from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.replica import Replica
+from smpc.errors import PeerRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
     from analytics.sources import Source
     from federation.config import Consortium, Policy
     from federation.identity import Identity
+    from federation.messages import Ask
     from federation.network import Network
+    from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.store import Store
 
 REFUSALS: Final = (AccountingError, AnalyticsError, FederationError)
@@ -79,10 +84,19 @@ class SiteNode:
         self._desk = Desk(
             site=self.name, consortium=consortium, policy=policy, sources=sources, replica=self.replica
         )
+        self._training = TrainingRoom.of(
+            site=self.name,
+            consortium=consortium,
+            policy=policy,
+            sources=sources,
+            replica=self.replica,
+            network=network,
+        )
         self.chain = Chain(
             consortium=consortium,
             replica=self.replica,
-            desk=self._desk,
+            remember=self._remember,
+            admit=self._admit,
             couriers=self._couriers,
             genesis=genesis,
         )
@@ -92,6 +106,7 @@ class SiteNode:
         self._counter = Counter(
             network=network,
             desk=self._desk,
+            training=None if self._training is None else self._training.desk,
             chain=self.chain,
             runner=runner,
             replica=self.replica,
@@ -102,7 +117,31 @@ class SiteNode:
         """Answer lines and join the ledger."""
         self.network.serve("ledger", self._counter.ledger)
         self.network.serve("request", self._counter.requests)
+        if self._training is not None:
+            self._training.trainer.serve()
         self.chain.start()
+
+    def _remember(self, ask: Ask) -> None:
+        """Take a request that came beside a proposal; one that cannot be understood is left out."""
+        try:
+            if kind_of(ask) == TRAIN and self._training is not None:
+                self._training.desk.learn(ask)
+            else:
+                self._desk.remember(ask)
+        except (*REFUSALS, PeerRejectedError):
+            return
+
+    def _admit(self, body: Body) -> None:
+        """Decide on an entry before it is signed: questions at one desk, trainings at the other."""
+        content = body.content
+        if isinstance(content, Charge | Exact) and content.asked.run:
+            if self._training is None:
+                raise RequestRejectedError(
+                    site=self.name, reason="the consortium has no aggregator and key holder"
+                )
+            self._training.desk.admit(body)
+        else:
+            self._desk.admit(body)
 
     def wait_ready(self, timeout_s: float) -> None:
         """Wait until requests can be charged here.

@@ -106,10 +106,15 @@ def serve(spec: NodeSpec, folders: Folders, stop: threading.Event, ready: Callab
 
     if spec.role == "site":
         node.serve_site(folders.site(spec.name), stop, ready)
-    elif spec.role == "dealer":
-        node.serve_dealer(folders.consortium, folders.helper(spec.name), stop, ready)
-    else:
+        return
+    helpers = {
+        "dealer": node.serve_dealer,
+        "aggregator": node.serve_aggregator,
+        "keyholder": node.serve_keyholder,
+    }
+    if spec.role not in helpers:
         raise ConfigError(mistakes=[f"nothing serves the role {spec.role}"])
+    helpers[spec.role](folders.consortium, folders.helper(spec.name), stop, ready)
 
 
 def _tell(report: int, line: bytes) -> None:

@@ -55,6 +55,9 @@ CALLERS: Final[Mapping[str, frozenset[str]]] = {
     "request": frozenset(ROLES),
     "ledger": _NODES | {"auditor"},
     "data": _NODES,
+    "train": frozenset({"analyst"}),
+    "aggregate": frozenset({"site"}),
+    "open": frozenset({"site", "aggregator", "analyst"}),
 }
 _DRAIN_S: Final = 0.5
 

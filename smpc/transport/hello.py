@@ -19,7 +19,7 @@ PROTOCOL_VERSION: Final = 1
 DIGEST_BYTES: Final = 32
 HELLO_LIMIT: Final = 256
 LEASE_BYTES: Final = 96
-PURPOSES: Final = ("control", "request", "ledger", "data")
+PURPOSES: Final = ("control", "request", "ledger", "data", "train", "aggregate", "open")
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)
 _HELLO: Final = struct.Struct("<HB32s")
 

@@ -38,7 +38,7 @@ def in_threads(*, budget=BUDGET, policy=POLICY, **settings):
         yield session
 
 
-def found(folder, *, budget=BUDGET, policy=POLICY, deadline_s=30, minimum_cell=10):
+def found(folder, *, budget=BUDGET, policy=POLICY, deadline_s=30, minimum_cell=10, helpers=("dealer",)):
     sites = {
         name: SiteSetup(tables={"patients": TableSetup(source=path, view=VIEW)}, policy=policy)
         for name, path in files().items()
@@ -49,6 +49,7 @@ def found(folder, *, budget=BUDGET, policy=POLICY, deadline_s=30, minimum_cell=1
         schema=SCHEMA_TEXT,
         deadline_s=deadline_s,
         minimum_cell=minimum_cell,
+        helpers=helpers,
     )
     return create_consortium(folder, terms=terms, sites=sites)
 

@@ -1,0 +1,37 @@
+"""How many exact disclosures an analyst has had here, counting those whose end is not known yet.
+
+Floor:    federation.node.exact_cap. Safe for several threads.
+Promise:  what this site signed for a number that is not complete yet counts, so that two requests at once cannot both be the
+          last one allowed.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from privacy_accounting.ledger.replica import Replica
+
+
+class ExactCap:
+    """Counts exact disclosures at one site."""
+
+    def __init__(self, replica: Replica) -> None:
+        """Count from the site's own ledger."""
+        self._replica = replica
+        self._lock = threading.Lock()
+        self._signed: dict[int, str] = {}
+
+    def before(self, population: str, analyst: str, number: int | None = None) -> int:
+        """Disclosures of an analyst so far; ``number`` is an entry that does not count, being judged itself."""
+        head = self._replica.head
+        with self._lock:
+            self._signed = {place: who for place, who in self._signed.items() if place > head}
+            pending = sum(who == analyst and place != number for place, who in self._signed.items())
+        return self._replica.book.exact_disclosures(population, analyst) + pending
+
+    def signed(self, number: int, analyst: str) -> None:
+        """Remember that an exact disclosure is about to be signed under a number."""
+        with self._lock:
+            self._signed[number] = analyst

@@ -1,0 +1,132 @@
+"""The aggregator's and the key holder's nodes: their service, and how they are.
+
+Floor:    federation.node.helper. Imports no torch.
+Promise:  the aggregator's process holds no private key; the key holder's directory alone has it.
+Not here: what they answer (``federation.aggregation.service``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from federation.aggregation.open_sum import KeyHolder
+from federation.aggregation.secure_sum import SecureSum
+from federation.aggregation.service import AggregatorService, KeyHolderService
+from federation.errors import KeyMismatchError
+from federation.lines import receive, send
+from federation.messages import Health, HealthAsk
+from federation.node.site import installed_version, wall_clock
+from federation.training.agreement import Agreement, members_of
+from federation.training.pinned import helpers_of, pinned_key
+from smpc.errors import PartyLostError, PeerRejectedError
+
+if TYPE_CHECKING:
+    from federation.aggregation.answers import Answers
+    from federation.config import Consortium
+    from federation.network import Line, Network
+    from federation.paillier.keys import PrivateKey
+
+
+class HelperNode:
+    """One of the two helpers, running."""
+
+    def __init__(
+        self,
+        *,
+        role: str,
+        consortium: Consortium,
+        network: Network,
+        service: AggregatorService | KeyHolderService,
+        answers: Answers | None = None,
+    ) -> None:
+        """Take a service; ``start`` lets it answer."""
+        self.name, self.role = network.name, role
+        self._consortium, self._network = consortium, network
+        self._service, self._answers = service, answers
+
+    def start(self) -> None:
+        """Answer lines."""
+        self._service.serve()
+        self._network.serve("request", self._requests)
+
+    def close(self) -> None:
+        """Leave."""
+        self._network.close()
+        if self._answers is not None:
+            self._answers.close()
+
+    def _requests(self, line: Line) -> None:
+        try:
+            while True:
+                message = receive(line, self._network, timeout_s=None)
+                if not isinstance(message, HealthAsk):
+                    raise PeerRejectedError(reason="nothing but its health is asked here", name=line.peer)
+                send(line, self._health())
+        except (PartyLostError, PeerRejectedError):
+            line.close()
+
+    def _health(self) -> Health:
+        return Health(
+            name=self.name,
+            role=self.role,
+            version=installed_version(),
+            configuration=self._consortium.digest(),
+            clock_s=wall_clock(),
+            is_ready=True,
+            reason="",
+            ledger_number=-1,
+            ledger_head="",
+            hears=self._network.hears(),
+        )
+
+
+def aggregator_node(consortium: Consortium, network: Network) -> HelperNode:
+    """The aggregator of a consortium.
+
+    Raises:
+        ConfigError: the consortium has no aggregator or key holder.
+    """
+    key, helpers = pinned_key(consortium), helpers_of(consortium)
+    service = AggregatorService(
+        name=network.name,
+        network=network,
+        agree=_agreement(network.name, consortium),
+        secure_sum=SecureSum(key),
+        keyholder=helpers.keyholder,
+        deadline_s=helpers.deadline_s,
+    )
+    return HelperNode(role="aggregator", consortium=consortium, network=network, service=service)
+
+
+def keyholder_node(
+    consortium: Consortium, network: Network, *, private: PrivateKey, answers: Answers
+) -> HelperNode:
+    """The key holder of a consortium.
+
+    Args:
+        consortium: the agreement.
+        network: its end of the network.
+        private: the key; its public part is the one that the agreement pins.
+        answers: the durable memory of what was answered.
+
+    Raises:
+        ConfigError: the consortium has no aggregator or key holder.
+        KeyMismatchError: the key is not the pinned one.
+    """
+    if private.public.fingerprint != pinned_key(consortium).fingerprint:
+        raise KeyMismatchError(reason="the private key is not the one that the consortium file pins")
+    service = KeyHolderService(
+        name=network.name,
+        network=network,
+        agree=_agreement(network.name, consortium),
+        holder=KeyHolder(private, answers),
+        aggregator=helpers_of(consortium).aggregator,
+    )
+    return HelperNode(
+        role="keyholder", consortium=consortium, network=network, service=service, answers=answers
+    )
+
+
+def _agreement(party: str, consortium: Consortium) -> Agreement:
+    members = members_of(consortium)
+    return Agreement(party=party, consortium=consortium, key=pinned_key(consortium), members=lambda: members)

@@ -1,0 +1,107 @@
+"""The analyst's side of a training: ask every site, then have attempt after attempt charged and run.
+
+Floor:    federation.training_session, beside client.
+Promise:  every site has accepted the request before the first attempt is charged; each attempt is charged by the sequencer
+          for its own cohort before anything of it starts (P13, P14).
+Not here: rounds and their sums (``federation.training.drive``).
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from federation.errors import RequestRejectedError
+from federation.messages import REQUEST_TAG, Accepted, Ask, Attempt, Charged, Request, request_hash
+from federation.training.agreement import terms_of
+from federation.training.drive import Driver
+from federation.training.pinned import helpers_of, pinned_key
+from federation.training.plan import plan_run
+from federation.training.rounds import Run
+from federation.training.task import KIND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from federation.config import Consortium
+    from federation.identity import Identity
+    from federation.lines_pool import LinePool
+    from federation.network import Network
+    from federation.training.drive import Outcome, Progress
+    from federation.training.plan import RoundPlan, RunPlan
+    from federation.training.task import TrainingTask
+
+
+class Training:
+    """One run, from the request to its end."""
+
+    def __init__(
+        self,
+        *,
+        consortium: Consortium,
+        identity: Identity,
+        network: Network,
+        pool: LinePool,
+        task: TrainingTask,
+        answer_s: float,
+        run_s: float,
+    ) -> None:
+        """Plan the run; nothing is asked yet.
+
+        Raises:
+            ConfigError: the task does not fit the consortium, with every mistake found.
+            InvalidRequestError: no noise pays for this epsilon.
+        """
+        self._consortium, self._network, self._pool = consortium, network, pool
+        self._answer_s, self._run_s = answer_s, run_s
+        self.plan: RunPlan = plan_run(
+            task, consortium.schema, terms_of(consortium, task.table, pinned_key(consortium))
+        )
+        request = Request(
+            kind=KIND,
+            mode=task.mode,
+            epsilon=task.epsilon,
+            analyst=identity.name,
+            purpose=task.purpose,
+            nonce=secrets.token_hex(16),
+            configuration=consortium.digest(),
+            question=task.question(),
+        ).to_bytes()
+        self._ask = Ask(request=request, signature=identity.sign(REQUEST_TAG + request))
+        self._run = request_hash(request)
+
+    def go(self, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
+        """Ask and run; errors as ``Session.train``."""
+        self._ask_all()
+        driver = Driver(
+            network=self._network,
+            helpers=helpers_of(self._consortium),
+            run=Run(self.plan, self._run, self._consortium.names),
+            request=self._ask.request,
+            charge=self._charge,
+            start_s=self._run_s,
+            on_progress=on_progress,
+        )
+        return driver.go()
+
+    def _ask_all(self) -> None:
+        names = self._consortium.names
+        first = self.plan.attempt(run=self._run, round_number=0, attempt=0, cohort=names)
+        with self._pool.question(names) as lines:
+            accepted = lines.ask_all(self._ask, Accepted, timeout_s=self._answer_s)
+        for site, answer in zip(names, accepted, strict=True):
+            if answer.plan != first.manifest.digest():
+                raise RequestRejectedError(site=site, reason="it derives another plan from this request")
+
+    def _charge(self, planned: RoundPlan) -> bytes:
+        """Have one attempt charged for its cohort."""
+        attempt = planned.manifest.attempt
+        message = Attempt(
+            ask=self._ask,
+            round_number=attempt.round_number,
+            attempt=attempt.attempt,
+            cohort=list(planned.manifest.cohort),
+        )
+        sequencer = self._consortium.file.sequencer
+        with self._pool.question([sequencer]) as lines:
+            return lines.ask_one(sequencer, message, Charged, timeout_s=self._run_s).entry
