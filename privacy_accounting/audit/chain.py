@@ -14,26 +14,30 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from privacy_accounting.errors import AccountingError
+from privacy_accounting.errors import AccountingError, LedgerRefusedError
+from privacy_accounting.ledger.checkpoint import restore
 from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.entries import Entry, session_id
+from privacy_accounting.ledger.export import import_lines
 from privacy_accounting.ledger.sqlite import SqliteStore
 from privacy_accounting.ledger.state import ChainState
+from privacy_accounting.ledger.store import MemoryStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from privacy_accounting.ledger.store import Store
+    from privacy_accounting.ledger.store import Note, Store, Table
 
 CHUNK: Final = 500
+_EXPORT_BEGINS: Final = b"{"
 
 Progress = Callable[[int], None]
 """Told how many entries were read so far."""
 
 
 def read_entries(store: Store) -> Iterator[bytes]:
-    """Give the bytes of all entries of a store, in order, without holding them all."""
-    first = 0
+    """Give the bytes of all entries that a store holds, in order, without holding them all."""
+    first = store.first()
     while chunk := store.entries(first, CHUNK):
         yield from chunk
         first += len(chunk)
@@ -63,6 +67,8 @@ class Chain:
         state: folded over the entries that hold.
         hashes: their body hashes.
         runs: what they allow, by number.
+        begins: number of the first entry held; those before it are in an archive, and their hashes and state
+            come from a checkpoint that the snapshot entry's signatures cover.
         first_bad: number of the first entry that does not hold.
         reason: why it does not.
     """
@@ -71,6 +77,7 @@ class Chain:
     state: ChainState = field(default_factory=ChainState)
     hashes: list[bytes] = field(default_factory=list)
     runs: dict[int, Run] = field(default_factory=dict)
+    begins: int = 0
     first_bad: int | None = None
     reason: str = ""
 
@@ -104,8 +111,19 @@ def read_chain(store: Store, progress: Progress | None = None) -> Chain:
         The chain up to its first bad entry.
     """
     chain = Chain(owner=store.owner)
-    for number, data in enumerate(read_entries(store)):
+    try:
+        chain.state, chain.hashes = opening(store)
+        chain.begins = len(chain.hashes)
+    except AccountingError as error:
+        chain.first_bad, chain.reason = store.first(), str(error)
+        return chain
+    entries, number = read_entries(store), chain.begins - 1
+    while True:
+        number += 1
         try:
+            data = next(entries, None)
+            if data is None:
+                break
             chain.take(data)
         except AccountingError as error:
             chain.first_bad, chain.reason = number, str(error)
@@ -115,10 +133,52 @@ def read_chain(store: Store, progress: Progress | None = None) -> Chain:
     return chain
 
 
-def open_file(path: Path) -> SqliteStore:
-    """Open a ledger file for an audit.
+def opening(store: Store) -> tuple[ChainState, list[bytes]]:
+    """Give the state before the first entry held, and the body hashes up to there.
+
+    Raises:
+        LedgerRefusedError: older entries are archived and no checkpoint that its snapshot covers stands for
+            them.
+    """
+    if store.first() == 0:
+        return ChainState(), []
+    state, hashes, _ = restore(store)
+    if len(hashes) != store.first():
+        # a newer checkpoint stands too: fold only what the file begins with
+        state, hashes, _ = restore(_Until(store))
+    if len(hashes) != store.first():
+        raise LedgerRefusedError(reason="no checkpoint of this file stands where it begins")
+    return state, hashes
+
+
+class _Until(MemoryStore):
+    """A store's entries, with the checkpoints up to its first entry alone."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(owner=store.owner)
+        self._inner = store
+
+    def first(self) -> int:
+        return self._inner.first()
+
+    def entries(self, first: int = 0, limit: int | None = None) -> list[bytes]:
+        return self._inner.entries(first, limit)
+
+    def notes(self, table: Table, *, first: int = 0, digest: str = "") -> list[Note]:
+        found = self._inner.notes(table, first=first, digest=digest)
+        return [note for note in found if note.number <= self._inner.first()]
+
+
+def open_file(path: Path) -> Store:
+    """Open a ledger file, or an export of one as JSON lines, for an audit.
 
     Raises:
         LedgerRefusedError: there is no such file, or it is no ledger.
     """
-    return SqliteStore.read_only(path)
+    if not path.is_file():
+        raise LedgerRefusedError(reason=f"there is no ledger file {path.name}")
+    with path.open("rb") as file:
+        if file.read(1) != _EXPORT_BEGINS:
+            return SqliteStore.read_only(path)
+        file.seek(0)
+        return import_lines(file)

@@ -13,11 +13,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from privacy_accounting.audit.chain import Progress, open_file, read_entries
+from privacy_accounting.audit.chain import Progress, open_file, opening, read_entries
 from privacy_accounting.ledger.contents import Charge
 from privacy_accounting.ledger.entries import Entry
 from privacy_accounting.ledger.pricing import Price, own_price, price_of
-from privacy_accounting.ledger.state import ChainState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +106,7 @@ def recompute_store(store: Store, *, progress: Progress | None = None) -> Recomp
 
 
 def _charges(store: Store, progress: Progress | None) -> Iterator[Recomputed]:
-    state, cache = ChainState(), dict[tuple[object, ...], Price]()
+    (state, _), cache = opening(store), dict[tuple[object, ...], Price]()
     for data in read_entries(store):
         entry = Entry.from_bytes(data)
         state.apply(entry.data, entry.body)

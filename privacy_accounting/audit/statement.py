@@ -14,18 +14,18 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from privacy_accounting.audit.chain import open_file, read_entries
+from privacy_accounting.audit.chain import open_file, opening, read_entries
 from privacy_accounting.budget.tally import readable
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact, MembersChange, OrderChange
 from privacy_accounting.ledger.entries import Body, Entry
-from privacy_accounting.ledger.state import ChainState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from privacy_accounting.budget.book import Book
+    from privacy_accounting.ledger.state import ChainState
     from privacy_accounting.ledger.store import Store
 
 GIVEN_EXACT: Final = "epsilon holds given the listed exact disclosures"
@@ -140,17 +140,24 @@ def statement(path: Path, *, population: str | None = None) -> Statement:
 
 def statement_of(store: Store, *, population: str | None = None) -> Statement:
     """Read any store into a statement; arguments and errors as ``statement``."""
-    state = ChainState()
+    state, _ = opening(store)
     lines: list[Line] = []
+    begins = store.first()
     for data in read_entries(store):
         entry = Entry.from_bytes(data)
-        cancelled = lines[entry.body.content.entry] if isinstance(entry.body.content, Cancel) else None
+        cancelled = _charge_of(entry.body, lines, begins)
         state.apply(entry.data, entry.body)
         lines.append(_line(entry.body, state, cancelled))
     if state.genesis is None:
         return Statement(owner=store.owner, lines=(), remaining=())
     wanted = [line for line in lines if population in {None, line.population}]
     return Statement(owner=store.owner, lines=tuple(wanted), remaining=_remaining(state, population))
+
+
+def _charge_of(body: Body, lines: Sequence[Line], begins: int) -> Line | None:
+    """Find the line that a cancellation gives back, if the file holds it."""
+    content = body.content
+    return lines[content.entry - begins] if isinstance(content, Cancel) and content.entry >= begins else None
 
 
 def _line(body: Body, state: ChainState, cancelled: Line | None) -> Line:

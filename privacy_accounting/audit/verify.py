@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING
 from privacy_accounting.audit.chain import Chain, Progress, open_file, read_chain
 from privacy_accounting.errors import AccountingError, LedgerForkedError, LedgerTamperedError
 from privacy_accounting.ledger.messages import Signed, read_answer
+from privacy_accounting.ledger.sqlite import SqliteStore
 from privacy_accounting.ledger.store import Store, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-    from privacy_accounting.ledger.sqlite import SqliteStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +40,7 @@ class FileReport:
         first_bad: number of the first entry that does not hold.
         reason: why it does not, or why the file cannot be read.
         findings: what is wrong with the site's own notes.
+        begins: number of the first entry held; older ones are in an archive, to be verified beside it.
         withdrawals: proposals given up, for information.
         refusals: proposals that the site refused, for information.
     """
@@ -52,6 +52,7 @@ class FileReport:
     first_bad: int | None = None
     reason: str = ""
     findings: tuple[str, ...] = ()
+    begins: int = 0
     withdrawals: int = 0
     refusals: int = 0
 
@@ -180,16 +181,19 @@ def verify(paths: Sequence[Path], *, progress: Progress | None = None) -> Verify
     )
 
 
-def _one(path: Path, store: SqliteStore, progress: Progress | None) -> tuple[FileReport, Chain]:
+def _one(path: Path, store: Store, progress: Progress | None) -> tuple[FileReport, Chain]:
     chain = read_chain(store, progress)
-    findings = [f"append-only trigger {name} is missing or changed" for name in store.guards_missing()]
-    findings += _check_runs(store, chain)
-    refusals = 0
+    missing = store.guards_missing() if isinstance(store, SqliteStore) else []
+    findings = [f"append-only trigger {name} is missing or changed" for name in missing]
+    refusals = withdrawals = 0
     try:
+        findings += _check_runs(store, chain)
         promises, refusals = _check_promises(store, chain)
         findings += promises
+        withdrawals = len(store.notes(Table.WITHDRAWALS))
+        store.notes(Table.FORKS)
     except AccountingError as error:
-        findings.append(f"an answer of the site cannot be read: {error}")
+        findings.append(f"the site's own notes cannot be read: {error}")
     report = FileReport(
         path=str(path),
         owner=chain.owner,
@@ -198,7 +202,8 @@ def _one(path: Path, store: SqliteStore, progress: Progress | None) -> tuple[Fil
         first_bad=chain.first_bad,
         reason=chain.reason,
         findings=tuple(findings),
-        withdrawals=len(store.notes(Table.WITHDRAWALS)),
+        begins=chain.begins,
+        withdrawals=withdrawals,
         refusals=refusals,
     )
     return report, chain
@@ -207,14 +212,15 @@ def _one(path: Path, store: SqliteStore, progress: Progress | None) -> tuple[Fil
 def _check_runs(store: Store, chain: Chain) -> list[str]:
     """Every started note needs its complete charge, and opened sessions are those of the charges."""
     findings = []
-    started = store.notes(Table.STARTED)
+    # runs before the first entry held are checked with the archive
+    started = [note for note in store.notes(Table.STARTED) if note.number >= chain.begins]
     for note in started:
         run = chain.runs.get(note.number)
         if run is None or run.hash != note.digest or chain.owner not in run.cohort:
             findings.append(f"a run was started for entry {note.number} without its complete charge")
         elif chain.state.cancelled(note.number):
             findings.append(f"the run of entry {note.number} was started and its charge given back")
-    opened = {(note.number, note.digest) for note in store.notes(Table.OPENED)}
+    opened = {(note.number, note.digest) for note in store.notes(Table.OPENED) if note.number >= chain.begins}
     wanted = {(n.number, chain.runs[n.number].session) for n in started if n.number in chain.runs}
     if opened != wanted:
         findings.append("opened sessions and started runs differ")
@@ -246,6 +252,8 @@ def _noted_forks(path: Path) -> list[Fork]:
     try:
         notes = store.notes(Table.FORKS)
         return [Fork(number=note.number, site=note.payload.decode("utf-8", "replace")) for note in notes]
+    except AccountingError:
+        return []  # the file's own report says so
     finally:
         store.close()
 
@@ -263,7 +271,10 @@ def _compare(chains: Sequence[Chain]) -> tuple[list[Fork], dict[str, int]]:
             forks += [Fork(number=number, site=chain.owner) for chain in odd]
             agreeing = [chain for chain in agreeing if chain not in odd]
     most = max((len(chain.hashes) for chain in agreeing), default=0)
-    behind = {chain.owner: most - len(chain.hashes) for chain in agreeing if len(chain.hashes) < most}
+    reach: dict[str, int] = {}
+    for chain in agreeing:  # an archive is shorter than the file it was taken from
+        reach[chain.owner] = max(reach.get(chain.owner, 0), len(chain.hashes))
+    behind = {owner: most - length for owner, length in reach.items() if length < most}
     return forks, behind
 
 

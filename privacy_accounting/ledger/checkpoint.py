@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.store import Store
 
 VERSION: Final = 1
-_ONCE_FIELDS: Final = 5
 
 
 def take_checkpoint(state: ChainState, hashes: Sequence[bytes], since: int) -> Note:
@@ -82,12 +81,15 @@ def restore(store: Store) -> tuple[ChainState, list[bytes], int]:
     Raises:
         LedgerRefusedError: old entries are archived, and no checkpoint stands for them.
     """
-    notes = store.notes(Table.CHECKPOINTS)
-    while notes:
+    usable = [each for each in map(_read, store.notes(Table.CHECKPOINTS)) if each is not None]
+    while usable:
+        chosen = _following(usable)
         try:
-            return _restored(store, notes)
-        except (AccountingError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            notes = notes[:-1]  # fold from an earlier one
+            return _restored(store, chosen)
+        except (AccountingError, ValueError, TypeError, KeyError, AttributeError, IndexError):
+            # fold from an earlier one
+            last = chosen[-1] if chosen else usable[-1]
+            usable = [each for each in usable if each is not last]
     if store.first() > 0:
         raise refuse("entries are archived and no checkpoint of this file stands for them")
     return ChainState(_lookup(store)), [], 0
@@ -103,25 +105,40 @@ def _lookup(store: Store) -> Any:
     return find
 
 
-def _restored(store: Store, notes: Sequence[Note]) -> tuple[ChainState, list[bytes], int]:
+def _read(note: Note) -> dict[str, Any] | None:
+    """Parse a note; None if it is not what was written."""
+    if hashlib.sha256(note.payload).hexdigest() != note.digest:
+        return None
+    try:
+        written: dict[str, Any] = json.loads(note.payload)
+        known = written["version"] == VERSION and note.number * 2 * HASH_BYTES == len(written["hashes"]) + (
+            written["since"] * 2 * HASH_BYTES
+        )
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return written if known else None
+
+
+def _following(usable: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Choose checkpoints of which each begins where the one before it ends."""
+    chosen, covered = list[dict[str, Any]](), 0
+    for written in usable:
+        if written["since"] == covered:
+            chosen.append(written)
+            covered += len(written["hashes"]) // (2 * HASH_BYTES)
+    return chosen
+
+
+def _restored(store: Store, chosen: Sequence[dict[str, Any]]) -> tuple[ChainState, list[bytes], int]:
     hashes, once = list[bytes](), set[tuple[str, str, str, int, int]]()
-    written: dict[str, Any] = {}
-    for note in notes:
-        if hashlib.sha256(note.payload).hexdigest() != note.digest:
-            raise refuse("a checkpoint is not what was written")
-        written = json.loads(note.payload)
+    for written in chosen:
         joined = bytes.fromhex(written["hashes"])
-        if written["version"] != VERSION or written["since"] != len(hashes) or len(joined) % HASH_BYTES:
-            raise refuse("checkpoints do not follow each other")
         hashes += [joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES)]
-        for each in written["once"]:
-            if len(each) != _ONCE_FIELDS:
-                raise refuse("a checkpoint is not what was written")
-            once.add(tuple(each))
-    if notes[-1].number < store.first():
+        once.update(map(tuple, written["once"]))
+    if len(hashes) < max(1, store.first()):
         raise refuse("the checkpoint is older than the entries held")
     state = ChainState(_lookup(store))
-    _state_from_json(state, written["state"], once)
+    _state_from_json(state, chosen[-1]["state"], once)
     _check(store, state, hashes)
     return state, hashes, len(hashes)
 

@@ -262,7 +262,9 @@ class Core:
     def _write_checkpoints(self) -> None:
         """Note the states before snapshots; a crash before this is written costs time at a start, no more."""
         if self._checkpoints:
-            self.write((), tuple(self._checkpoints))
+            known = {note.digest for note in self.store.notes(Table.CHECKPOINTS)}
+            fresh = tuple(note for note in self._checkpoints if note.digest not in known)
+            self.write((), fresh)
             self._checkpoints = []
 
     def append_own(self, entries: Sequence[Entry]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import psycopg
 from psycopg import errors, sql
@@ -22,8 +22,6 @@ from privacy_accounting.ledger.store import UNIQUE, Note, Store, Table, already_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from psycopg.abc import Query
 
     from privacy_accounting.ledger.entries import Entry
 
@@ -144,7 +142,9 @@ class PostgresStore(Store):
         """Name of the site whose ledger it is."""
         return self._owner
 
-    def _rows(self, query: Query, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    def _rows(
+        self, query: sql.Composed | LiteralString, values: Sequence[object] = ()
+    ) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
                 return self._connection.execute(query, values).fetchall()

@@ -202,7 +202,7 @@ class SqliteStore(Store):
         query = "SELECT data FROM entries WHERE number >= ? ORDER BY number LIMIT ?"
         with self._lock:
             rows = self._connection.execute(query, (first, -1 if limit is None else limit)).fetchall()
-        return [bytes(data) for (data,) in rows]
+        return [_blob(data) for (data,) in rows]
 
     def append(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> None:
         """Add complete entries and notes in one durable transaction."""
@@ -241,7 +241,7 @@ class SqliteStore(Store):
         with self._lock:
             rows = self._connection.execute(query + " ORDER BY id", values).fetchall()
         return [
-            Note(table=table, number=number, ballot=ballot, digest=name, payload=bytes(payload))
+            Note(table=table, number=number, ballot=ballot, digest=name, payload=_blob(payload))
             for number, ballot, name, payload in rows
         ]
 
@@ -258,6 +258,13 @@ class SqliteStore(Store):
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+
+def _blob(value: object) -> bytes:
+    """Refuse a value of another type than was written: files come from others too."""
+    if not isinstance(value, bytes):
+        raise LedgerRefusedError(reason="the file holds a row of another type than was written")
+    return value
 
 
 def _connect_to_write(path: Path) -> sqlite3.Connection:

@@ -47,7 +47,7 @@ UNIQUE: Final[Mapping[Table, tuple[str, ...]]] = {
     Table.STARTED: ("digest",),
     Table.OPENED: ("digest",),
     Table.FORKS: ("number", "digest"),
-    Table.CHECKPOINTS: ("number",),
+    Table.CHECKPOINTS: ("number", "digest"),
 }
 
 
