@@ -1,7 +1,7 @@
-"""Ours against CrypTen in one process, the contenders taking turns over the same memory channels.
+"""Ours against CrypTen in one process, the contenders taking turns over the same channels: mutual TLS on loopback.
 
 Every party is a thread with one torch thread; material is fetched before the clock starts, for both. Seconds
-are the slowest party's, the median of some repetitions. Channels in memory carry no TLS.
+are the slowest party's, the median of some repetitions. With --memory the channels are queues without TLS.
 Prints a table (with --json the rows) and writes build/bench/smpc.json.
 """
 
@@ -14,7 +14,9 @@ import json
 import statistics
 import sys
 import time
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -29,13 +31,15 @@ from smpc.engine.tensors import from_crypten, to_arithmetic, to_crypten
 from smpc.operations import arithmetic, comparison
 from smpc.operations.inputs import contribute
 from smpc.operations.reveal import reveal_to_all
-from smpc.simulator import simulate
+from smpc.simulator import DEALER, party_names, simulate
+from tests.transport.tls_world import Nodes, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from smpc.session import Session
     from smpc.sharing import Shared
+    from smpc.simulator import Channels
 
     Work = Callable[[Session, Shared], Shared]
 
@@ -106,7 +110,7 @@ def contribution(session: Session, numbers: np.ndarray) -> Shared:
     return contribute(session, numbers if session.is_first else np.zeros_like(numbers))
 
 
-def run_once(work: Work, count: int, parties: int) -> tuple[float, np.ndarray]:
+def run_once(work: Work, count: int, parties: int, channels: Channels | None) -> tuple[float, np.ndarray]:
     """Time one run at the slowest party, and open what came out."""
     numbers = values(count)
     needed = dry_run(lambda session: work(session, contribution(session, numbers)), parties).requests
@@ -120,17 +124,17 @@ def run_once(work: Work, count: int, parties: int) -> tuple[float, np.ndarray]:
         seconds = time.perf_counter() - start
         return seconds, reveal_to_all(session, outcome)
 
-    outcomes = simulate(joint, parties, prefetch=False, timeout_s=120).values()
+    outcomes = simulate(joint, parties, prefetch=False, timeout_s=120, channels=channels).values()
     return max(seconds for seconds, _ in outcomes), outcomes[0][1]
 
 
-def contend(contest: Contest, parties: int) -> dict[str, object]:
+def contend(contest: Contest, parties: int, channels: Channels | None) -> dict[str, object]:
     """Let both work in turns, check that they agree, and make the row."""
     ours, theirs = [], []
     for _ in range(contest.repeats):
-        seconds, mine = run_once(contest.ours, contest.count, parties)
+        seconds, mine = run_once(contest.ours, contest.count, parties, channels)
         ours.append(seconds)
-        seconds, other = run_once(contest.theirs, contest.count, parties)
+        seconds, other = run_once(contest.theirs, contest.count, parties, channels)
         theirs.append(seconds)
         if not np.array_equal(mine, other):
             raise SystemExit(f"{contest.name}: the contenders disagree")
@@ -148,7 +152,7 @@ def contend(contest: Contest, parties: int) -> dict[str, object]:
     }
 
 
-def wrong_products(parties: int, count: int = 100_000) -> dict[str, object]:
+def wrong_products(parties: int, channels: Channels | None, count: int = 100_000) -> dict[str, object]:
     """Square 7143 many times: ours on integers, CrypTen's with its default 16 fractional bits; count wrong ones."""
     number = 7143
     numbers = np.full(count, number)
@@ -171,7 +175,7 @@ def wrong_products(parties: int, count: int = 100_000) -> dict[str, object]:
             int(np.sum(np.abs(theirs - number**2) > 1)),
         )
 
-    outcomes = simulate(joint, parties, prefetch=False, timeout_s=120).values()
+    outcomes = simulate(joint, parties, prefetch=False, timeout_s=120, channels=channels).values()
     cost = dry_run(lambda session: arithmetic.square(session, contribution(session, numbers)), parties)
     return {
         "work": "products_exact",
@@ -188,15 +192,30 @@ def wrong_products(parties: int, count: int = 100_000) -> dict[str, object]:
     }
 
 
+@contextmanager
+def tls_channels(parties: int) -> Iterator[Channels]:
+    """Start a node for each party and the dealer, on loopback, with certificates of their own."""
+    names = party_names(parties)
+    with TemporaryDirectory() as folder:
+        world = World(folder=Path(folder), roles=dict.fromkeys(names, "site") | {DEALER: "dealer"})
+        with Nodes(world, (*names, DEALER), silence_s=60.0) as nodes:
+            yield lambda members, helper: nodes.meshes(members, helper, deadline_s=60.0)
+
+
 def main() -> None:
     """Run all contests at two and three parties."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the rows instead of a table")
+    parser.add_argument("--memory", action="store_true", help="channels in memory, without TLS")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    run_once(their_sign, 10, 2)  # loads CrypTen outside the clock
-    rows = [contend(contest, parties) for parties in (2, 3) for contest in CONTESTS]
-    rows += [wrong_products(parties) for parties in (2, 3)]
+    run_once(their_sign, 10, 2, None)  # loads CrypTen outside the clock
+    rows, exact = [], []
+    for parties in (2, 3):
+        with nullcontext() if asked.memory else tls_channels(parties) as channels:
+            rows += [contend(contest, parties, channels) for contest in CONTESTS]
+            exact.append(wrong_products(parties, channels))
+    rows += exact
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     TARGET.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     if asked.json:

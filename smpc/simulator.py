@@ -10,6 +10,7 @@ Not here: what a dead socket looks like (``transport``, tested over TLS).
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -27,6 +28,8 @@ from smpc.transport.mesh import Counters, Mesh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    Channels = Callable[[tuple[str, ...], str], Mapping[str, Mesh]]
 
 DEALER: Final = "dealer"
 _NAMES: Final = ("ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal")
@@ -117,7 +120,7 @@ def simulate(
     session_id: bytes | None = None,
     dealer: DealerService | None = None,
     timeout_s: float = 30.0,
-    delay_s: float = 0.0,
+    channels: Channels | None = None,
 ) -> Run[T]:
     """Run a joint function at all parties of a session.
 
@@ -128,16 +131,17 @@ def simulate(
         prefetch: fetch the material that a dry run asks for in one go; otherwise piece by piece.
         session_id: 32 bytes; fresh ones by default.
         dealer: a dealer that has served before; a new one by default.
-        timeout_s: how long one exchange waits (s).
-        delay_s: time that every frame is under way (s).
+        timeout_s: how long one exchange waits in memory (s).
+        channels: makes everybody's mesh from the parties' names and the dealer's; memory by default.
     """
     names = party_names(n_parties)
     identity = fresh_key() if session_id is None else session_id
     requests = dry_run(joint, names).requests if prefetch else ()
     thaw = threading.Event()
+    meshes_of: Channels = channels or functools.partial(memory_meshes, timeout_s=timeout_s)
     meshes = {
         name: _ScriptedMesh(mesh, name, [fault for fault in faults if fault.party == name], thaw)
-        for name, mesh in memory_meshes(names, DEALER, timeout_s=timeout_s, delay_s=delay_s).items()
+        for name, mesh in meshes_of(names, DEALER).items()
     }
     service = DealerService() if dealer is None else dealer
 

@@ -1,0 +1,53 @@
+"""The same joint functions over mutual TLS: same answers, same rounds and bytes."""
+
+import numpy as np
+import pytest
+
+from smpc.cost import dry_run
+from smpc.dealer.service import DealerService
+from smpc.operations import arithmetic, comparison, selection
+from smpc.operations.order import median_bin
+from smpc.operations.reveal import reveal_to_all
+from smpc.simulator import DEALER, party_names, simulate
+from tests.smpc.joint import split_input
+from tests.transport.tls_world import Nodes, World
+
+X = np.array([5, -6, 7, 0, -(1 << 22)])
+
+
+def everything(session):
+    x = split_input(session, X)
+    sign = comparison.is_negative(session, x, 24)
+    counts = selection.keep_where(session, selection.negation(session, sign), x)
+    parts = [
+        sign,
+        comparison.is_zero(session, x, 24),
+        arithmetic.square(session, x),
+        median_bin(session, counts, 100),
+    ]
+    return reveal_to_all(session, arithmetic.concatenate(parts))
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    names = party_names(3)
+    world = World(
+        folder=tmp_path_factory.mktemp("tls"), roles=dict.fromkeys(names, "site") | {DEALER: "dealer"}
+    )
+    with Nodes(world, (*names, DEALER)) as running:
+        yield running
+
+
+def test_answers_and_costs_are_those_of_memory_channels(nodes):
+    service = DealerService()
+    cost = dry_run(everything, party_names(3))
+    # bins 5, 0, 7, 0, 0 of 12 rows: the sixth row lies in bin 2
+    expected = [*(X < 0), *(X == 0), *(X * X), 2]
+    for _ in range(2):
+        run = simulate(everything, 3, dealer=service, channels=nodes.meshes)
+        for outcome in run.values():
+            np.testing.assert_array_equal(outcome, expected)
+        for name in run.names:
+            assert run.counters[name].rounds == 2 + cost.rounds
+            peers = {peer: 32 + cost.bytes_per_peer for peer in run.names if peer != name}
+            assert {p: b for p, b in run.counters[name].bytes_sent.items() if p != DEALER} == peers
