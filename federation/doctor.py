@@ -225,11 +225,19 @@ def _connections(healthy: dict[str, Health]) -> list[Finding]:
 
 def _ledgers(healthy: dict[str, Health]) -> Finding:
     heads = {name: (h.ledger_number, h.ledger_head) for name, h in healthy.items() if h.role == "site"}
-    if len(set(heads.values())) > 1:
-        behind = min(heads, key=lambda name: heads[name][0])
-        text = f"{behind} has {heads[behind][0] + 1} entries; it catches up at the next charge. If not: crossward audit verify"
-        return Finding(
-            what="ledgers", is_good=len({n for n, _ in heads.values()}) == len(set(heads.values())), text=text
-        )
-    number = next(iter(heads.values()), (-1, ""))[0]
-    return Finding(what="ledgers", is_good=bool(heads), text=f"equal, {number + 1} entries each")
+    if not heads:
+        return Finding(what="ledgers", is_good=False, text="no site answers")
+    by_number: dict[int, dict[str, list[str]]] = {}
+    for name, (number, head) in sorted(heads.items()):
+        by_number.setdefault(number, {}).setdefault(head, []).append(name)
+    for number, same in by_number.items():
+        if len(same) > 1:
+            sides = " and ".join(", ".join(names) for names in same.values())
+            text = f"{sides} hold different entries {number}: nothing runs. Compare them with crossward audit verify"
+            return Finding(what="ledgers", is_good=False, text=text)
+    most = max(by_number)
+    behind = [name for name, (number, _) in sorted(heads.items()) if number < most]
+    if behind:
+        text = f"{', '.join(behind)} lacks entries and catches up at the next charge; if not, restart it"
+        return Finding(what="ledgers", is_good=True, text=text)
+    return Finding(what="ledgers", is_good=True, text=f"equal, {most + 1} entries each")

@@ -1,0 +1,98 @@
+"""A frozen end is noticed at the deadline, on both sides, though nothing is closed."""
+
+import threading
+import time
+
+import pytest
+
+from federation.config import load_consortium
+from federation.identity import Identity, trust_of
+from federation.lines import receive
+from federation.tls_network import TlsNetwork, addresses_of
+from smpc.errors import PartyLostError
+from smpc.transport.endpoint import Endpoint
+from smpc.transport.listener import Listener
+
+DEADLINE_S = 2  # of the trial consortium
+
+
+@pytest.fixture
+def consortium(consortium_folder, no_threads_left):
+    return load_consortium(consortium_folder.consortium)
+
+
+def endpoint(consortium, path):
+    who = Identity.load(path)
+    return Endpoint(
+        name=who.name,
+        identity_file=path,
+        trust=trust_of(consortium),
+        configuration=bytes.fromhex(consortium.digest()),
+    )
+
+
+def wait_for(condition, limit_s):
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < limit_s
+        time.sleep(0.02)
+    return time.monotonic() - begun
+
+
+def test_setup_pulse_frozen_client_is_silent_after_the_deadline(consortium, consortium_folder):
+    """The node's handler lets go of it; the analyst's next line makes it welcome again."""
+    lost = threading.Event()
+    node = TlsNetwork(
+        consortium=consortium, identity=Identity.load(consortium_folder.site_identity("anna")), beat_s=0.1
+    )
+
+    def handler(line):
+        try:
+            receive(line, node, timeout_s=None)
+        except PartyLostError:
+            lost.set()
+
+    node.serve("request", handler)
+    frozen = endpoint(consortium, consortium_folder.analyst("analyst"))
+    opened = [frozen.dial(node.address, "anna", purpose) for purpose in ("request", "control")]
+    try:
+        assert node.is_alive("analyst")
+        took = wait_for(lambda: not node.is_alive("analyst"), DEADLINE_S + 2)
+        assert took > DEADLINE_S - 0.5
+        assert lost.wait(1)
+        opened.append(frozen.dial(node.address, "anna", "request"))
+        wait_for(lambda: node.is_alive("analyst"), 1)
+    finally:
+        for connection in opened:
+            connection.close()
+        node.close()
+
+
+def test_setup_pulse_frozen_node_is_lost_after_the_deadline(consortium, consortium_folder):
+    released = threading.Event()
+
+    def hold(connection):
+        released.wait(20)
+
+    ours = endpoint(consortium, consortium_folder.site_identity("anna"))
+    address = addresses_of(consortium)["anna"]
+    callers = {"request": frozenset({"analyst"}), "control": frozenset({"analyst"})}
+    frozen = Listener(ours, address, {"request": hold, "control": hold}, callers=callers)
+    client = TlsNetwork(
+        consortium=consortium, identity=Identity.load(consortium_folder.analyst("analyst")), beat_s=0.1
+    )
+    try:
+        line = client.dial("anna", "request", 5)
+        assert client.is_alive("anna")
+        begun = time.monotonic()
+        with pytest.raises(PartyLostError) as caught:
+            receive(line, client, timeout_s=20)
+        assert caught.value.name == "anna"
+        assert DEADLINE_S - 0.5 < time.monotonic() - begun < DEADLINE_S + 1.5
+        again = client.dial("anna", "request", 5)
+        assert client.is_alive("anna")
+        again.close()
+    finally:
+        released.set()
+        client.close()
+        frozen.stop()
