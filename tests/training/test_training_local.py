@@ -338,3 +338,11 @@ def test_an_update_that_is_no_vector_of_planned_integers_is_not_packed(made, bad
     with pytest.raises(UpdateRejectedError) as caught:
         pack(bad, layout, site="east")
     assert caught.value.site == "east"
+
+
+def test_the_norm_is_checked_again_in_integers_after_the_floats():
+    """A clip that came out a millionth too large is caught: the guarantee is the integers', not the floats'."""
+    for row in ([1.0, 1.0, 1.0], [-3.0, 0.0, 4.0], [0.0, 0.0, -1.0]):
+        found = quantized(np.array([row]), 1.0 / (GRID * (1 + 1e-6)), 1.0)[0].tolist()
+        assert sum(value * value for value in found) <= GRID * GRID
+        assert sum(value * value for value in found) > 0.99999 * GRID * GRID
