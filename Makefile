@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs slow bench-queries bench-paillier clean
+.PHONY: setup demo test fmt lint types layers unit laws docs slow bench-queries bench-smpc bench-accounting bench-paillier clean
 
 setup: $(READY)
 
@@ -45,6 +45,12 @@ slow: $(READY)
 
 bench-queries: $(READY)
 	$(PY) benchmarks/queries.py
+
+bench-smpc: $(READY)
+	$(PY) benchmarks/smpc.py
+
+bench-accounting: $(READY)
+	$(PY) benchmarks/accounting.py
 
 bench-paillier: $(READY)
 	$(PY) benchmarks/paillier.py

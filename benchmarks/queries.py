@@ -1,7 +1,8 @@
 """A private question over three sites of one million rows each, and a guarded exact one, over real TLS processes.
 
-Beside it, in the same run: the same three local statements at once without us, and DuckDB's plain aggregates over the same tables.
-Counts (rounds, bytes) are asserted, seconds are reported. Prints a table (with --json the rows) and writes build/bench/queries.json.
+Beside it, in the same run: the same three local statements at once without us, and DuckDB's plain aggregates over
+the same tables. Counts (rounds, bytes) are asserted, seconds are reported. Prints a table (with --json the rows) and
+writes build/bench/queries.json.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def rows_of(folder: Path, n_rows: int, runs: int) -> list[dict]:
     generator = np.random.default_rng(7)
     files = {}
     for name in SITES:
-        frame = pd.DataFrame({"x": generator.integers(0, 1000, n_rows), "k": generator.integers(0, 4, n_rows)})
+        frame = pd.DataFrame(
+            {"x": generator.integers(0, 1000, n_rows), "k": generator.integers(0, 4, n_rows)}
+        )
         files[name] = folder / f"{name}.parquet"
         with duckdb.connect() as connection:
             connection.register("frame", frame)
@@ -119,7 +122,10 @@ def rows_of(folder: Path, n_rows: int, runs: int) -> list[dict]:
                     assert rounds == 0, rounds
                     assert explained["bytes_per_party"] <= 256, explained["bytes_per_party"]
                 assert rounds <= 12, rounds
-                for peer, seconds in (("the same local statements at once", peers), ("duckdb avg and var_samp", plain)):
+                for peer, seconds in (
+                    ("the same local statements at once", peers),
+                    ("duckdb avg and var_samp", plain),
+                ):
                     rows.append(
                         {
                             "work": work,

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from federation.identity import Identity
     from federation.network import Network
     from federation.training.drive import Outcome, Progress
+    from federation.training.plan import RunPlan
     from federation.training.task import TrainingTask
 
 PURPOSE = "analysis"
@@ -178,15 +179,11 @@ class Session:
             BudgetExceededError: the budget pays for less than one round.
             SiteUnavailableError: too few sites, or a helper is gone.
         """
-        return Training(
-            consortium=self.consortium,
-            identity=self._identity,
-            network=self._network,
-            pool=self._pool,
-            task=task,
-            answer_s=self._answer_s,
-            run_s=self._run_s,
-        ).go(on_progress)
+        return self._training(task).go(on_progress)
+
+    def plan_training(self, task: TrainingTask) -> RunPlan:
+        """Plan a training and price it; nothing is asked of anybody, nothing is spent; errors as ``train``."""
+        return self._training(task).plan
 
     def table(self, name: str) -> TableView:
         """One table of the schema, for statistics and mining by name.
@@ -229,6 +226,17 @@ class Session:
         file = self.consortium.file
         helpers = [helper for helper in (file.dealer, file.aggregator, file.keyholder) if helper is not None]
         return [*self.consortium.names, *(helper.name for helper in helpers)]
+
+    def _training(self, task: TrainingTask) -> Training:
+        return Training(
+            consortium=self.consortium,
+            identity=self._identity,
+            network=self._network,
+            pool=self._pool,
+            task=task,
+            answer_s=self._answer_s,
+            run_s=self._run_s,
+        )
 
     def _planned(self, text: str, epsilon: object, *, exact: bool, purpose: str) -> tuple[Planned, Plan]:
         if exact == (epsilon is not None):

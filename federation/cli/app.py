@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from federation.cli import analyst, audit, demo, mine, operate
+from federation.cli import analyst, audit, demo, mine, operate, train
 from federation.cli.outcome import FAILED, OURS, exit_code, sentence
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ for command in (
     analyst.query,
     analyst.budget,
     mine.mine,
+    train.train,
     operate.init,
     operate.up,
     operate.down,
@@ -33,6 +34,8 @@ for command in (
     app.command()(command)
 app.add_typer(operate.site, name="site")
 app.add_typer(operate.dealer, name="dealer")
+app.add_typer(operate.aggregator, name="aggregator")
+app.add_typer(operate.keyholder, name="keyholder")
 app.add_typer(audit.app, name="audit")
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 site = typer.Typer(help="Run a site's node.", no_args_is_help=True)
 dealer = typer.Typer(help="Run the dealer.", no_args_is_help=True)
+aggregator = typer.Typer(help="Run the aggregator of encrypted updates.", no_args_is_help=True)
+keyholder = typer.Typer(help="Run the key holder, which opens sums.", no_args_is_help=True)
 
 
 def init(
@@ -105,14 +107,37 @@ def site_serve(path: Annotated[Path, typer.Argument(help="The site file.")]) -> 
 
 
 @dealer.command("serve")
-def dealer_serve(
-    identity: Annotated[Path, typer.Argument(help="The dealer's certificate and key.")],
-    consortium: ConsortiumFile,
-) -> None:
+def dealer_serve(path: Annotated[Path, typer.Argument(help="The dealer's file.")]) -> None:
     """Run the dealer until Ctrl-C."""
     from federation.node.serve import serve_dealer
+    from federation.setup.helper import load_helper
 
-    serve_dealer(consortium, identity, _stop_on_signals(), lambda: typer.echo("ready"))
+    files = load_helper(path)
+    serve_dealer(files.consortium, files.identity, _stop_on_signals(), lambda: typer.echo("ready"))
+
+
+@aggregator.command("serve")
+def aggregator_serve(path: Annotated[Path, typer.Argument(help="The aggregator's file.")]) -> None:
+    """Run the aggregator until Ctrl-C."""
+    from federation.node.serve import serve_aggregator
+    from federation.setup.helper import load_helper
+
+    files = load_helper(path)
+    serve_aggregator(files.consortium, files.identity, _stop_on_signals(), lambda: typer.echo("ready"))
+
+
+@keyholder.command("serve")
+def keyholder_serve(
+    path: Annotated[
+        Path, typer.Argument(help="Its file; the private Paillier key lies beside its identity.")
+    ],
+) -> None:
+    """Run the key holder until Ctrl-C."""
+    from federation.node.serve import serve_keyholder
+    from federation.setup.helper import load_helper
+
+    files = load_helper(path)
+    serve_keyholder(files.consortium, files.identity, _stop_on_signals(), lambda: typer.echo("ready"))
 
 
 def _stop_on_signals() -> threading.Event:

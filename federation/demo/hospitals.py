@@ -23,10 +23,10 @@ TABLE: Final = "patients"
 POPULATION: Final = "cardiology"
 LARGEST_EPSILON: Final = "2"
 BUDGET: Final[dict[str, Any]] = {
-    "epsilon": "4",
-    "query": {"share": "0.5"},
+    "epsilon": "5",
+    "query": {"share": "0.4"},
     "mining": {"share": "0.1"},
-    "training": {"share": "0.4"},
+    "training": {"share": "0.5"},
 }
 
 

@@ -9,13 +9,22 @@ from typing import TYPE_CHECKING
 
 from federation.demo.page import Page, Section, render
 from federation.demo.pictures import Bar, bars, gauge
-from federation.demo.questions import ANSWERED, EXPLAINED, MINED, REFUSED, DemoQuestion
+from federation.demo.questions import (
+    ANSWERED,
+    EXPLAINED,
+    MINED,
+    MODEL_EPSILON,
+    MODELED,
+    REFUSED,
+    DemoQuestion,
+)
 from federation.show import LEVEL, answer_cells, cost_lines, terms_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from analytics.result import Result
+    from federation.demo.alone import Comparison
     from federation.demo.run import Story
 
 MOST_RULES = 8
@@ -35,6 +44,7 @@ def write_page(path: Path, story: Story, *, note: str) -> None:
     """
     sections = [_answer(question, story.answers[question.key]) for question in ANSWERED]
     sections += _mined(story)
+    sections += _modeled(story)
     sections.append(Section(title=f"Explained before it is paid: {EXPLAINED.title}", text=story.explanation))
     sections += [
         Section(
@@ -49,7 +59,7 @@ def write_page(path: Path, story: Story, *, note: str) -> None:
     sites = [
         {"name": name, "process": str(pid), "rows": "its own"}
         for name, pid in sorted(story.pids.items())
-        if name != "dealer"
+        if name not in {"dealer", "aggregator", "keyholder"}
     ]
     page = Page(
         lead=LEAD,
@@ -115,6 +125,44 @@ def _mined(story: Story) -> list[Section]:
         f"strongest shown; one exact disclosure. The sites saw one bit a candidate; counts below the threshold never left shares."
     )
     return [Section(title=MINED, columns=["if", "then", *measures], rows=rows, notes=[note])]
+
+
+def comparison_rows(comparison: Comparison) -> list[list[str]]:
+    """One row for everybody together, then one a hospital."""
+    rows = [
+        [
+            "all four together",
+            str(comparison.n_cases),
+            f"{comparison.pooled:.3f} (pooled)",
+            f"{comparison.joint:.3f}",
+        ]
+    ]
+    for name, (n_cases, clear, private) in comparison.alone.items():
+        rows.append([f"{name} alone", str(n_cases), f"{clear:.3f}", f"{private:.3f}"])
+    return rows
+
+
+def _modeled(story: Story) -> list[Section]:
+    if story.comparison is None:
+        return []
+    joint = story.comparison.joint
+    gain = [name for name, (_, _, private) in story.comparison.alone.items() if private < joint]
+    lose = [name for name in story.comparison.alone if name not in gain]
+    verdict = f"At this epsilon {', '.join(gain) or 'nobody'} gain by training together"
+    verdict += f"; {', '.join(lose)} would have done as well alone." if lose else "."
+    items = [Bar(label="all four together", value=joint)]
+    items += [
+        Bar(label=f"{name} alone", value=private) for name, (_, _, private) in story.comparison.alone.items()
+    ]
+    return [
+        Section(
+            title=MODELED,
+            columns=["trained by", "cases", "AUC without privacy", f"AUC at epsilon {MODEL_EPSILON}"],
+            rows=comparison_rows(story.comparison),
+            pictures=[bars("AUC at the same epsilon", "", items)],
+            notes=[verdict, story.model_note],
+        )
+    ]
 
 
 def _budget(story: Story) -> Section:

@@ -19,6 +19,7 @@ from federation.identity import AUTHORITY_FILE, Authority, Identity, write_priva
 from federation.paillier.ceremony import create_private_key_file
 from federation.setup.agreement import agreement_text
 from federation.setup.folders import PRIVATE_KEY, Folders
+from federation.setup.helper import TEXT, load_helper
 from federation.setup.ports import LOOPBACK, free_ports
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def create_consortium(folder: Path, *, terms: Terms, sites: Mapping[str, SiteSet
         load_consortium(places.consortium)
         for name in sites:
             load_site(places.site(name))
+        for role in terms.helpers:
+            load_helper(places.helper_file(role))
     except OSError as error:
         shutil.rmtree(places.root, ignore_errors=True)
         raise ConfigError(mistakes=[f"cannot write {error.filename or folder}: {error.strerror}"]) from error
@@ -93,6 +96,9 @@ def _write(places: Folders, terms: Terms, sites: Mapping[str, SiteSetup]) -> Non
         ),
         encoding="utf-8",
     )
+    for role in terms.helpers:
+        text = TEXT.format(name=role, identity=places.helper(role).name)
+        places.helper_file(role).write_text(text, encoding="utf-8")
     for name, setup in sites.items():
         places.site(name).write_text(_site_text(places, name, setup), encoding="utf-8")
 

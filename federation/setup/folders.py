@@ -61,6 +61,10 @@ class Folders:
         """Certificate and key of a node that is not a site."""
         return self.root / "helpers" / name / f"{name}.pem"
 
+    def helper_file(self, name: str) -> Path:
+        """The file that such a node is started with."""
+        return self.root / "helpers" / name / f"{name}.toml"
+
     def analyst(self, name: str) -> Path:
         """An analyst's certificate and key."""
         return self.root / "analysts" / f"{name}.pem"

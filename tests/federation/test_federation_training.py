@@ -1,0 +1,122 @@
+"""A model over four hospitals: attempts charged by the ledger, sums encrypted, over memory channels and over real processes."""
+
+import signal
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from hospitals import NAMES, POLICY, VIEW, files, in_processes, in_threads
+
+from federation.errors import ConfigError, PolicyRefusedError
+from federation.training.model import FederatedLogisticRegression
+from privacy_accounting.audit.verify import verify
+from privacy_accounting.errors import BudgetExceededError
+
+FEATURES = ["age", "sex", "cp", "trestbps", "fbs", "ecg_abnormal", "thalach", "exang", "oldpeak"]
+VICTIM = "switzerland"
+
+
+@pytest.fixture(scope="module", params=["threads", "processes"])
+def session(request, tmp_path_factory):
+    if request.param == "threads":
+        with in_threads() as opened:
+            yield opened
+    else:
+        folder = tmp_path_factory.mktemp("training") / "here"
+        with in_processes(folder, helpers=("dealer", "aggregator", "keyholder"), deadline_s=5) as opened:
+            yield opened
+
+
+@pytest.fixture(scope="module")
+def pooled():
+    frames = []
+    for path in files().values():
+        source = pd.read_csv(path)  # noqa: F841 - the view reads it by name
+        frames.append(duckdb.sql(VIEW).df())
+    return pd.concat(frames).dropna(subset=[*FEATURES, "disease"])
+
+
+def auc(scores, truth):
+    ranks, truth = pd.Series(scores).rank().to_numpy(), np.asarray(truth, dtype=bool)
+    n1, n0 = truth.sum(), (~truth).sum()
+    return (ranks[truth].sum() - n1 * (n1 + 1) / 2) / (n1 * n0)
+
+
+def training_row(session):
+    rows = session.budget_rows()
+    return next(r for r in rows if r["sub_budget"] == "training" and not r["purpose"] and not r["analyst"])
+
+
+def test_a_model_is_learned_and_every_round_is_charged(session, pooled):
+    before, told = training_row(session), []
+    model = FederatedLogisticRegression(epsilon=2.0, rounds=12, learning_rate=12.0)
+    model.fit(session, table="patients", features=FEATURES, target="disease", on_progress=told.append)
+    assert auc(model.predict_proba(pooled)[:, 1], pooled["disease"]) > 0.75  # 0.87 when it learns for longer
+    assert [step.round_number for step in told] == list(range(1, 13))
+    assert told[-1].epsilon <= 2.0
+    after = training_row(session)
+    assert float(after["fraction_spent"]) > float(before["fraction_spent"])
+
+
+def test_the_budget_stops_what_it_cannot_pay_before_anything_runs(session):
+    before = training_row(session)
+    with pytest.raises(BudgetExceededError) as caught:
+        FederatedLogisticRegression(epsilon=25.0, rounds=1).fit(
+            session, table="patients", features=FEATURES, target="disease"
+        )
+    assert caught.value.sub_budget.startswith("training")
+    assert training_row(session) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"learning_rate": float("nan")}, {}),
+        ({"epsilon": 0}, {}),
+        ({"rounds": 0}, {}),
+        ({}, {"target": "nobody"}),
+        ({}, {"features": ["shoe_size"]}),
+        ({}, {"features": []}),
+        ({}, {"table": "nobody"}),
+    ],
+)
+def test_bad_tasks_are_named_before_anybody_is_asked(session, changes, fields):
+    arguments = {"table": "patients", "features": FEATURES, "target": "disease"} | fields
+    with pytest.raises((ConfigError, Exception)) as caught:
+        FederatedLogisticRegression(**{"epsilon": 1.0, "rounds": 2} | changes).fit(session, **arguments)
+    assert type(caught.value).__name__ in {"ConfigError", "InvalidRequestError", "RequestRejectedError"}
+
+
+def test_training_without_noise_is_a_policys_business():
+    with in_threads(policy={**POLICY, "exact": False}) as session, pytest.raises(PolicyRefusedError):
+        FederatedLogisticRegression(epsilon=None, exact=True, rounds=2).fit(
+            session, table="patients", features=FEATURES, target="disease"
+        )
+
+
+def test_a_site_that_dies_costs_its_attempt_and_the_others_go_on(tmp_path):
+    with in_processes(
+        tmp_path / "here", helpers=("dealer", "aggregator", "keyholder"), deadline_s=5
+    ) as session:
+
+        def kill_once(progress):
+            if progress.round_number == 2 and VICTIM in progress.cohort and not progress.lost:
+                session.nodes_started.kill(VICTIM, signal.SIGKILL)
+
+        model = FederatedLogisticRegression(epsilon=2.0, rounds=6)
+        model.fit(session, table="patients", features=FEATURES, target="disease", on_progress=kill_once)
+        cohorts = [tuple(step["cohort"]) for step in model.history_]
+        assert set(NAMES) - set(cohorts[-1]) == {VICTIM}
+        assert cohorts[0] == NAMES
+        report = verify([session.folders.ledger(name) for name in NAMES if name != VICTIM])
+        assert report.ok, report.to_dict()
+
+
+def test_only_the_key_holders_folder_has_the_private_key(tmp_path):
+    with in_processes(tmp_path / "here", helpers=("dealer", "aggregator", "keyholder")) as session:
+        assert len(set(session.nodes_started.pids.values())) == 7
+        root = session.folders.root
+        found = [p for p in root.rglob("*") if p.is_file() and b"paillier-private" in p.read_bytes()]
+        assert [p.relative_to(root).parts[:2] for p in found] == [("helpers", "keyholder")]
+        assert found[0].stat().st_mode & 0o077 == 0
