@@ -2,7 +2,8 @@
 
 Floor:    privacy_accounting.audit, above ``chain``.
 Promise:  a charge is right if none of its three figures is lower than this machine computes from the
-          events, less 1e-9 of it and one unit; the largest difference upward is told too.
+          events, less 1e-9 of it and one unit; the largest difference upward is told too, and what
+          dp-accounting says of the totals where it is installed.
 Not here: whether the events are those of the plan (only the sites saw the request), signatures
           (``verify``).
 Source:   PRIVACY P4; the accountant's own curves (``rdp``).
@@ -14,6 +15,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from privacy_accounting.audit.chain import Progress, open_file, opening, read_entries
+from privacy_accounting.audit.outside import is_installed, second_opinion
+from privacy_accounting.decimals import format_decimal
 from privacy_accounting.ledger.contents import Charge
 from privacy_accounting.ledger.entries import Entry
 from privacy_accounting.ledger.pricing import Price, own_price, price_of
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from privacy_accounting.ledger.state import ChainState
     from privacy_accounting.ledger.store import Store
 
 
@@ -51,6 +55,29 @@ class Recomputed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """A second opinion on all charges of one sub-budget, at its delta, minimum over orders.
+
+    Attributes:
+        population: whose patients.
+        sub_budget: which filter paid.
+        delta: at which the epsilons hold, decimal.
+        own: epsilon of this accountant.
+        rdp: of dp-accounting by Rényi orders; None where it knows no price.
+        pld: of dp-accounting by privacy loss distributions; None where it knows no price.
+        difference: own over ``rdp``, less 1.
+    """
+
+    population: str
+    sub_budget: str
+    delta: str
+    own: float
+    rdp: float | None
+    pld: float | None
+    difference: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecomputeReport:
     """All charges of a ledger.
 
@@ -58,11 +85,13 @@ class RecomputeReport:
         charges: how many were computed again.
         wrong: those that state less than their events cost.
         largest_excess: the largest overcharge, as a part of the cost.
+        opinions: what dp-accounting says of each sub-budget's charges together; empty if not asked.
     """
 
     charges: int
     wrong: tuple[Recomputed, ...]
     largest_excess: float
+    opinions: tuple[Opinion, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -74,39 +103,67 @@ class RecomputeReport:
         return asdict(self) | {"ok": self.ok}
 
 
-def recompute(path: Path, *, progress: Progress | None = None) -> RecomputeReport:
+def recompute(
+    path: Path, *, progress: Progress | None = None, outside: bool | None = None
+) -> RecomputeReport:
     """Price every charge of a ledger file again.
 
     Args:
         path: of the file.
         progress: told how many entries were read.
+        outside: ask dp-accounting too; by default if it is installed.
 
     Returns:
         What was found.
 
     Raises:
+        ModuleNotFoundError: dp-accounting was wanted and is not installed.
         LedgerRefusedError: the file is no ledger, or its chain does not fold; ``verify`` says where.
     """
     store = open_file(path)
     try:
-        return recompute_store(store, progress=progress)
+        return recompute_store(store, progress=progress, outside=outside)
     finally:
         store.close()
 
 
-def recompute_store(store: Store, *, progress: Progress | None = None) -> RecomputeReport:
-    """Price every charge of any store again; errors as ``recompute``."""
+def recompute_store(
+    store: Store, *, progress: Progress | None = None, outside: bool | None = None
+) -> RecomputeReport:
+    """Price every charge of any store again; arguments and errors as ``recompute``."""
     wrong, charges, largest = [], 0, 0.0
-    for result in _charges(store, progress):
+    state, _ = opening(store)
+    for result in _charges(store, state, progress):
         charges += 1
         largest = max(largest, result.excess)
         if not result.ok:
             wrong.append(result)
-    return RecomputeReport(charges=charges, wrong=tuple(wrong), largest_excess=largest)
+    asked = is_installed() if outside is None else outside
+    opinions = tuple(_opinions(state)) if asked and state.genesis is not None else ()
+    return RecomputeReport(charges=charges, wrong=tuple(wrong), largest_excess=largest, opinions=opinions)
 
 
-def _charges(store: Store, progress: Progress | None) -> Iterator[Recomputed]:
-    (state, _), cache = opening(store), dict[tuple[object, ...], Price]()
+def _opinions(state: ChainState) -> Iterator[Opinion]:
+    book = state.book
+    for population, budget in sorted(book.populations.items()):
+        for name, part in sorted(budget.sub_budgets.items()):
+            events = book.events(population, name)
+            if not events:
+                continue
+            found = second_opinion(events, part.delta, book.relation)
+            yield Opinion(
+                population=population,
+                sub_budget=name,
+                delta=format_decimal(part.delta),
+                own=found.own,
+                rdp=found.rdp,
+                pld=found.pld,
+                difference=found.difference,
+            )
+
+
+def _charges(store: Store, state: ChainState, progress: Progress | None) -> Iterator[Recomputed]:
+    cache = dict[tuple[object, ...], Price]()
     for data in read_entries(store):
         entry = Entry.from_bytes(data)
         state.apply(entry.data, entry.body)

@@ -11,6 +11,7 @@ Not here: whether a site *wants* to sign (``judge``); signatures (``members``).
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -128,6 +129,7 @@ class ChainState:
         self._once: set[tuple[str, str, str, int, int]] = set()
         self._open: dict[int, _Open] = {}
         self._cancelled: set[int] = set()
+        self._attempts: Counter[str] = Counter()
 
     @property
     def head(self) -> int:
@@ -165,6 +167,10 @@ class ChainState:
         if isinstance(body.content, Genesis) and body.number == 0:
             return Members.first(body.content)
         return self.members(body.number)
+
+    def attempts_of(self, run: str) -> int:
+        """Count the attempts of a training run that were charged and not cancelled."""
+        return self._attempts[run]
 
     def cancelled(self, number: int) -> bool:
         """Say whether a charge was cancelled by all its sites."""
@@ -294,6 +300,7 @@ class ChainState:
 
     def _count(self, content: Charge | Exact) -> None:
         self._once.add(content.asked.once)
+        self._attempts[content.asked.run] += 1
         self.fresh_once.append(content.asked.once)
         if isinstance(content, Charge):
             self.book.add(content.spend)
@@ -301,6 +308,7 @@ class ChainState:
             self.book.add_exact(content.asked.population, content.asked.analyst)
 
     def _uncount(self, content: Charge | Exact) -> None:
+        self._attempts[content.asked.run] -= 1
         if isinstance(content, Charge):
             self.book.give_back(content.spend)
         else:

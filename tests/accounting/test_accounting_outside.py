@@ -1,0 +1,108 @@
+"""Exports for outside accountants, asked for real where the oracles' environment stands, and by a stand-in elsewhere."""
+
+import json
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from privacy_accounting import events as ev
+from privacy_accounting.audit import outside
+from privacy_accounting.errors import InvalidCostError
+from privacy_accounting.events import Relation
+
+ROOT = Path(__file__).parents[2]
+ORACLES = ROOT / ".venv-oracles" / "bin" / "python"
+PROGRAM = """
+import json, sys
+from fractions import Fraction
+from privacy_accounting.audit.outside import second_opinion
+from privacy_accounting.events import Relation, event_from_dict
+found = []
+for row in json.load(sys.stdin):
+    events = [event_from_dict(event) for event in row["events"]]
+    opinion = second_opinion(events, Fraction(row["delta"]), Relation(row["relation"]))
+    found.append([opinion.own, opinion.rdp, opinion.pld])
+json.dump(found, sys.stdout)
+"""
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """A dp_accounting whose events are tuples."""
+
+    def maker(name):
+        return lambda *arguments: (name, *arguments)
+
+    module = types.ModuleType("dp_accounting.dp_event")
+    for name in [
+        "Gaussian",
+        "Laplace",
+        "DiscreteLaplace",
+        "SelfComposed",
+        "Composed",
+        "ZC",
+        "NoOp",
+        "PoissonSampled",
+        "RandomizedResponse",
+        "RepeatAndSelect",
+        "SampledWithoutReplacement",
+        "SingleEpochTreeAggregation",
+    ]:
+        setattr(module, f"{name}DpEvent", maker(name))
+    monkeypatch.setitem(sys.modules, "dp_accounting", types.ModuleType("dp_accounting"))
+    monkeypatch.setitem(sys.modules, "dp_accounting.dp_event", module)
+
+
+def test_sensitivities_are_doubled_by_hand_under_replace_one(stand_in):
+    event = ev.Gaussian(noise_multiplier=2, count=3)
+    assert outside.to_dp_event(event, Relation.ADD_OR_REMOVE_ONE) == ("SelfComposed", ("Gaussian", 2.0), 3)
+    assert outside.to_dp_event(event, Relation.REPLACE_ONE) == ("SelfComposed", ("Gaussian", 1.0), 3)
+    both = outside.to_dp_events([event, ev.Pure(epsilon=0)], Relation.REPLACE_ONE)
+    assert both == ("Composed", [("SelfComposed", ("Gaussian", 1.0), 3), ("NoOp",)])
+
+
+def test_what_it_has_no_event_for_goes_out_as_a_bound(stand_in):
+    add = Relation.ADD_OR_REMOVE_ONE
+    assert outside.to_dp_event(ev.Exponential(epsilon=2), add) == ("ZC", 0.5, 0.0)
+    assert outside.to_dp_event(ev.TopK(epsilon=2, k=4), add) == ("ZC", 2.0, 0.0)
+    assert outside.to_dp_event(ev.DiscreteGaussian(sigma2=16, l2_sensitivity=2), add) == ("Gaussian", 2.0)
+    share = ev.DistributedDiscreteGaussian(
+        parties=3, colluding=1, sigma2_local=16, l1=1, l2=1, dim=1, count=7
+    )
+    kind, (name, rho, xi), count = outside.to_dp_event(share, add)
+    assert (kind, name, xi, count) == ("SelfComposed", "ZC", 0.0, 7)
+    assert 1 / 64 <= rho < 1 / 64 * (1 + 1e-9)
+    with pytest.raises(InvalidCostError):
+        outside.to_dp_event(ev.Threshold(inner=ev.Pure(epsilon=1), delta=0.1), add)
+
+
+def test_without_the_library_nothing_is_asked():
+    if outside.is_installed():
+        pytest.skip("dp-accounting is installed here")
+    with pytest.raises(ModuleNotFoundError):
+        outside.to_dp_event(ev.Pure(epsilon=1), Relation.REPLACE_ONE)
+
+
+def test_dp_accounting_itself_prices_the_exports_as_it_prices_its_own_events():
+    if not ORACLES.exists():
+        print("\n*** SECOND OPINION NOT TESTED: no .venv-oracles ***")
+        pytest.skip("no .venv-oracles")
+    rows = json.loads((ROOT / "tests/oracles/accounting/dp_accounting_numbers.json").read_text())["rows"]
+    done = subprocess.run(
+        [ORACLES, "-c", PROGRAM],
+        input=json.dumps(rows),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+    )
+    for row, (own, rdp, pld) in zip(rows, json.loads(done.stdout), strict=True):
+        if row["rdp"] is not None:
+            assert rdp == pytest.approx(row["rdp"], rel=1e-9)
+            assert own <= rdp * 1.01
+        if pld is not None:
+            assert pld == pytest.approx(row["pld"], rel=1e-6)
+            assert own >= pld * (1 - 1e-4)
