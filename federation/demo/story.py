@@ -71,6 +71,8 @@ def write_page(path: Path, story: Story, *, note: str) -> None:
 
 
 def _answer(question: DemoQuestion, result: Result) -> Section:
+    if len(result.rows) == 1 and result.cost.get("mode") == "private":
+        return _one_row(question, result)
     columns: list[str] = []
     for place, name in enumerate(result.columns):
         columns.append(name)
@@ -83,6 +85,22 @@ def _answer(question: DemoQuestion, result: Result) -> Section:
         columns=columns,
         rows=answer_cells(result),
         pictures=pictures,
+        notes=[line for line in cost_lines(result) if line],
+    )
+
+
+def _one_row(question: DemoQuestion, result: Result) -> Section:
+    """One row of many figures, from top to bottom."""
+    cells = iter(answer_cells(result)[0])
+    rows = []
+    for name, error in zip(result.columns, result.errors[0], strict=True):
+        value = next(cells)
+        rows.append([name, value, *([next(cells), next(cells)] if error is not None else ["", ""])])
+    return Section(
+        title=question.title,
+        sql=question.sql,
+        columns=["figure", "value", "standard error", "95 % interval"],
+        rows=rows,
         notes=[line for line in cost_lines(result) if line],
     )
 

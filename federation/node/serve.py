@@ -20,8 +20,7 @@ from federation.identity import Identity
 from federation.node.dealer import DealerNode
 from federation.node.helper import HelperNode, aggregator_node, keyholder_node
 from federation.node.site import SiteNode
-from federation.paillier.ceremony import load_private_key
-from federation.setup.folders import PRIVATE_KEY
+from federation.paillier.ceremony import PRIVATE_KEY_FILE, load_private_key
 from federation.tls_network import TlsNetwork
 from privacy_accounting.ledger.sqlite import SqliteStore
 
@@ -122,7 +121,7 @@ def serve_keyholder(
         KeyMismatchError: the private key is not the one that the consortium file pins.
     """
     consortium, identity = _helper(consortium_path, identity_path, "keyholder")
-    private = load_private_key(identity_path.parent / PRIVATE_KEY)
+    private = load_private_key(identity_path.parent / PRIVATE_KEY_FILE)
     answers = Answers(identity_path.parent / ANSWERS)
     network = TlsNetwork(consortium=consortium, identity=identity)
     try:

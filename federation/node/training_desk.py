@@ -130,6 +130,9 @@ class TrainingDesk:
             raise RequestRejectedError(site=self.site, reason="its text was not shown to this site")
         self._check(known, number=body.number)
         asked = content.asked
+        if self._replica.core.state.attempts_of(known.digest) >= known.plan.task.rounds:
+            # the run's epsilon pays for so many attempts, lost ones included
+            raise RequestRejectedError(site=self.site, reason="all attempts of this run are used up")
         try:
             planned = known.plan.attempt(
                 run=known.digest, round_number=asked.round, attempt=asked.attempt, cohort=body.cohort

@@ -13,6 +13,7 @@ from federation.paillier.cipher import Encryptor
 from federation.training.agreement import Agreement
 from federation.training.pinned import helpers_of, pinned_key
 from federation.training.site import SiteTrainer
+from privacy_accounting.ledger.messages import Complete
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from analytics.sources import Source
     from federation.config import Consortium, Policy
     from federation.network import Network
+    from privacy_accounting.ledger.entries import Entry
     from privacy_accounting.ledger.replica import Replica
 
 
@@ -50,6 +52,13 @@ class TrainingRoom:
             key=key,
             members=lambda: replica.core.members(replica.head + 1),
         )
+
+        def note(entry: Entry) -> None:
+            """Note the start; an entry proves itself, so it may come with the analyst before the sequencer's copy."""
+            if entry.body.number > replica.head:
+                replica.completed(Complete(entries=(entry.to_bytes(),)).to_bytes(), source=site)
+            replica.start(entry)
+
         desk = TrainingDesk(
             site=site,
             consortium=consortium,
@@ -64,7 +73,7 @@ class TrainingRoom:
             agreement=agreement,
             source_of=lambda table: sources[table],
             encryptor=Encryptor(key),
-            note=replica.start,
+            note=note,
             helpers=helpers_of(consortium),
             local_limit_s=float(consortium.file.local_limit_s),
         )

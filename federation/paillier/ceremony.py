@@ -24,6 +24,7 @@ from federation.paillier.validation import CEILING_BITS
 if TYPE_CHECKING:
     from pathlib import Path
 
+PRIVATE_KEY_FILE: Final = "paillier.key"
 PRIVATE_FORMAT: Final = "crossward/paillier-private/1"
 _MAX_FILE_BYTES: Final = 1 << 14
 

@@ -16,9 +16,9 @@ import tomlkit
 from federation.config import load_consortium, load_site
 from federation.errors import ConfigError
 from federation.identity import AUTHORITY_FILE, Authority, Identity, write_private
-from federation.paillier.ceremony import create_private_key_file
+from federation.paillier.ceremony import PRIVATE_KEY_FILE, create_private_key_file
 from federation.setup.agreement import agreement_text
-from federation.setup.folders import PRIVATE_KEY, Folders
+from federation.setup.folders import Folders
 from federation.setup.helper import TEXT, load_helper
 from federation.setup.ports import LOOPBACK, free_ports
 
@@ -80,7 +80,7 @@ def _write(places: Folders, terms: Terms, sites: Mapping[str, SiteSetup]) -> Non
         for role in terms.helpers
     }
     if KEYHOLDER in helpers:
-        public = create_private_key_file(places.helper(KEYHOLDER).parent / PRIVATE_KEY)
+        public = create_private_key_file(places.helper(KEYHOLDER).parent / PRIVATE_KEY_FILE)
         helpers[KEYHOLDER]["paillier_modulus"] = f"{public.n:x}"
     analysts = {}
     for name in terms.analysts:

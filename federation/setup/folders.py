@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-PRIVATE_KEY = "paillier.key"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folders:
     """Paths below one folder.
