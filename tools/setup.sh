@@ -21,13 +21,19 @@ if [ -n "$links" ]; then
     export PIP_FIND_LINKS="$links" UV_FIND_LINKS="$links"
 fi
 
+installer=
 if "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "uv>=0.8" >/dev/null 2>&1; then
     overrides="$venv/overrides.txt"
     # crypten's metadata asks for the dead package "sklearn"; nothing here imports it.
     printf '%s\n' "sklearn ; python_version < '0'" > "$overrides"
-    "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --override "$overrides" --compile-bytecode -e ".[dev]"
-    installer=uv
-else
+    # the machine's own certificates, as pip uses them; both spellings, since the older one is still common
+    export UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1
+    if "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --override "$overrides" --compile-bytecode -e ".[dev]"
+    then
+        installer=uv
+    fi
+fi
+if [ -z "$installer" ]; then
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[dev]"
     installer=pip
 fi

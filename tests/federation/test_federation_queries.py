@@ -181,7 +181,7 @@ def test_two_questions_at_once_do_not_disturb_each_other(session):
 
 def test_every_node_is_well(session):
     health = session.health()
-    assert set(health) == {*NAMES, "dealer"}
+    assert set(health) >= {*NAMES, "dealer"}
     assert all(isinstance(h, Health) and h.is_ready for h in health.values())
     assert len({h.ledger_head for h in health.values() if h.role == "site"}) == 1
     assert all(all(h.hears.values()) for h in health.values())
