@@ -75,7 +75,7 @@ def test_cli_a_consortium_from_four_files_to_an_answer(tmp_path):
         agreement.write_text(agreement.read_text().replace(", guessed = true", ""))
         up = spawned("up", folder, "--detach")
         assert (up.code, up.err) == (0, "")
-        assert up.out.count("runs as process") == 5
+        assert up.out.count("runs as process") == 4 + 3  # sites, dealer, aggregator, key holder
         again = spawned("up", folder)
         assert again.code == 1
         assert "is up already" in again.err
@@ -86,7 +86,7 @@ def test_cli_a_consortium_from_four_files_to_an_answer(tmp_path):
             path.stem for path in sorted(HEART.glob("*.csv"))
         ]
         pids = [int(path.read_text()) for path in (folder / "run").glob("*.pid")]
-        assert len(pids) == 6
+        assert len(pids) == 4 + 3 + 1
     finally:
         down = spawned("down", folder)
     assert (down.code, down.out) == (0, "stopped\n")
@@ -195,7 +195,7 @@ def test_cli_serve_runs_single_nodes_until_a_signal(folders):
     """One process a node, as on machines of their own."""
     main = [sys.executable, "-c", "from federation.cli import main; main()"]
     commands = [[*main, "site", "serve", str(folders.site(name))] for name in ("anna", "bert", "carl")]
-    commands.append([*main, "dealer", "serve", str(folders.helper("dealer")), "-c", str(folders.consortium)])
+    commands.append([*main, "dealer", "serve", str(folders.helper_file("dealer"))])
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
     try:
         for process in processes:

@@ -18,7 +18,13 @@ BUDGET = {"epsilon": "4", "query": {"share": "1"}}
 
 
 def make_terms(**changes):
-    given = {"name": "trial", "budgets": {"visits": BUDGET}, "schema": SCHEMA, "deadline_s": "2"} | changes
+    given = {
+        "name": "trial",
+        "helpers": ("dealer",),
+        "budgets": {"visits": BUDGET},
+        "schema": SCHEMA,
+        "deadline_s": "2",
+    } | changes
     return Terms(**given)
 
 

@@ -10,6 +10,7 @@ from federation.errors import ConfigError
 from federation.genesis import genesis_body
 from federation.identity import Authority, Identity
 from federation.setup.create import create_consortium
+from federation.setup.helper import load_helper
 from federation.setup.ports import LOWEST, free_ports
 from tests.setup.setup_world import make_sites, make_terms
 
@@ -91,6 +92,7 @@ def test_setup_examples_load_and_price(tmp_path):
     (tmp_path / "authority.pem").write_bytes(Authority.create("cardio").certificate_pem)
     agreement = load_consortium(tmp_path / "consortium.toml")
     assert genesis_body(agreement).content.sequencer == "st-mary"
+    assert load_helper(tmp_path / "dealer.toml").identity == tmp_path / "dealer.pem"
     site = load_site(tmp_path / "site.toml")
     assert site.consortium.digest() == agreement.digest()
     assert site.file.policy.largest_epsilon == 1
@@ -119,3 +121,16 @@ def test_setup_examples_hold_no_mistake_that_loading_overlooks(tmp_path):
     path.write_text(path.read_text().replace("largest_epsilon", "largest_epsilom"))
     with pytest.raises(ConfigError, match="largest_epsilom"):
         load_site(path)
+
+
+def test_setup_helper_file_tells_all_mistakes(tmp_path):
+    path = tmp_path / "dealer.toml"
+    for content, count in (("version = 2\nidentity = ''\nport = 1", 4), ("version =", 1), ("\0", 1)):
+        path.write_text(content)
+        with pytest.raises(ConfigError) as caught:
+            load_helper(path)
+        assert len(caught.value.mistakes) == count
+    path.write_bytes(b"\xff\xfe")
+    for each in (path, tmp_path / "none.toml", tmp_path):
+        with pytest.raises(ConfigError):
+            load_helper(each)
