@@ -330,3 +330,63 @@ def test_cli_init_says_what_it_needs(tmp_path, sites, said, code):
     assert (ran.code, ran.out) == (code, "")
     assert said in ran.err
     assert not (tmp_path / "new").exists()
+
+
+def everything_written(folders):
+    """All that nodes leave on disk apart from keys: logs and ledgers."""
+    paths = [*folders.logs.glob("*"), *folders.root.glob("sites/*/state/ledger*")]
+    return b"".join(path.read_bytes() for path in paths)
+
+
+def test_cli_no_value_of_the_data_reaches_log_ledger_or_terminal(folders):
+    """A canary in a column that is asked about, in questions that succeed, are refused, and fail at the start."""
+    header = "age,sex,chol,num"
+    rows = [f"{40 + n % 30},{n % 2},{200 + n % 50},{n % 5}" for n in range(200)]
+    table = folders.root / "canary.csv"
+    site = folders.site("bert")
+    site.write_text(site.read_text().replace(str(HEART / "cleveland.csv"), str(table)))
+    table.write_text("\n".join([header, *rows, "31337.25,1,31337.25,0"]) + "\n")
+    said = []
+    with Started(folders):
+        for question in (COUNT, "SELECT AVG(age) AS a FROM visits", "SELECT MAX(age) AS a FROM visits"):
+            for mode in (["--exact"], ["--epsilon", "0.1"]):
+                said.append(ask(folders, question, *mode))
+        said.append(crossward("doctor", "-c", folders.consortium))
+    table.write_text("\n".join([header, *rows, "canary-31337,1,200,0"]) + "\n")
+    said.append(spawned("up", folders.root, "--detach"))
+    assert said[0].code == 0
+    assert said[-1].code == 1
+    for text in (*(each.out + each.err for each in said), everything_written(folders).decode("latin-1")):
+        assert "31337" not in text
+        assert "canary-" not in text
+
+
+def test_cli_fault_of_a_node_leaves_its_place_in_the_log_and_not_its_text(folders):
+    """An unforeseen error can quote a row; its type and stack go to the log, its text nowhere."""
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from federation.processes import child\n"
+        "from federation.setup.folders import Folders\n"
+        "def broken(*_):\n"
+        "    raise RuntimeError('row of patient 31337')\n"
+        "child.serve = broken\n"
+        "reading, writing = os.pipe()\n"
+        "lifeline, held = os.pipe()\n"
+        "code = child.live(child.NodeSpec(name='anna', role='site'), Folders(root=Path(sys.argv[1])), writing, lifeline)\n"
+        "sys.stdout.write(os.read(reading, 4096).decode())\n"
+        "sys.exit(10 + code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(folders.root)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    log = (folders.logs / "anna.log").read_text()
+    assert done.returncode == 11
+    assert done.stdout == "RuntimeError; its log says more\n"
+    assert "RuntimeError" in log
+    assert "in broken" in log
+    assert "31337" not in log + done.stdout + done.stderr
