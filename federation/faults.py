@@ -8,6 +8,7 @@ Not here: what the errors mean (each package's ``errors``).
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING, Final
 
 from analytics import errors as analytics_errors
@@ -84,6 +85,18 @@ def is_ours(error: BaseException) -> bool:
     """Whether an error crosses by name."""
     known = _CROSSING.get(type(error).__name__)
     return known is not None and isinstance(error, known[0])
+
+
+def traced(error: BaseException) -> str:
+    """A fault for a log: its type and where it happened, never its text, which could quote a row (P19).
+
+    Args:
+        error: what was raised.
+
+    Returns:
+        The type's name, then the stack.
+    """
+    return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
 
 
 def from_wire(code: str, fields: Mapping[str, FieldValue], *, site: str) -> Exception:

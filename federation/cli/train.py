@@ -5,7 +5,7 @@ Floor:    federation.cli.train.
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - read at run time by typer
 from typing import TYPE_CHECKING, Annotated
 
 import typer

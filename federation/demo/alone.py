@@ -8,7 +8,6 @@ Terms:    *alone, private*: the hospital's own gradient descent with the whole n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,6 +19,8 @@ from privacy_accounting.events import Gaussian, Relation
 from privacy_accounting.noise import SystemSource, discrete_gaussian
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import numpy.typing as npt
 
     from analytics.schema import Table

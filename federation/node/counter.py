@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from federation.errors import RequestRejectedError, SiteUnavailableError
-from federation.faults import is_ours, to_wire
+from federation.faults import is_ours, to_wire, traced
 from federation.lines import receive, send
 from federation.messages import (
     Accepted,
@@ -98,7 +98,7 @@ class Counter:
 
     def _failed(self, error: Exception) -> Failed:
         if not is_ours(error):
-            LOG.error("%s: a fault of its own", self.site, exc_info=error)
+            LOG.error("%s: a fault of its own: %s", self.site, traced(error))
         code, fields = to_wire(error, site=self.site)
         return Failed(code=code, fields=fields)
 

@@ -11,7 +11,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
-from federation.faults import is_ours, to_wire
+from federation.faults import to_wire, traced
 from federation.lines import receive, send
 from federation.messages import Deal, Done, Failed, Health, HealthAsk, Message
 from federation.node.site import installed_version, wall_clock
@@ -82,8 +82,8 @@ class DealerNode:
             self._service.serve(mesh, deal.session_id)
         except SmpcError as error:
             LOG.warning("%s: a session ended early: %s", self.name, type(error).__name__)
-        except Exception as error:
-            LOG.error("%s: a fault of its own", self.name, exc_info=error if not is_ours(error) else None)  # noqa: TRY400
+        except Exception as error:  # noqa: BLE001 - the loop of a worker: nothing may end a node
+            LOG.error("%s: a fault of its own: %s", self.name, traced(error))  # noqa: TRY400
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())

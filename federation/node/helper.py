@@ -58,12 +58,14 @@ class HelperNode:
     def _requests(self, line: Line) -> None:
         try:
             while True:
-                message = receive(line, self._network, timeout_s=None)
-                if not isinstance(message, HealthAsk):
-                    raise PeerRejectedError(reason="nothing but its health is asked here", name=line.peer)
-                send(line, self._health())
+                self._answer(line)
         except (PartyLostError, PeerRejectedError):
             line.close()
+
+    def _answer(self, line: Line) -> None:
+        if not isinstance(receive(line, self._network, timeout_s=None), HealthAsk):
+            raise PeerRejectedError(reason="nothing but its health is asked here", name=line.peer)
+        send(line, self._health())
 
     def _health(self) -> Health:
         return Health(

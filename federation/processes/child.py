@@ -13,12 +13,12 @@ import logging
 import os
 import signal
 import threading
-import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
 from federation.errors import ConfigError, FederationError
+from federation.faults import traced
 from privacy_accounting.errors import AccountingError
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ def live(spec: NodeSpec, folders: Folders, report: int, lifeline: int) -> int:
         _tell(report, " ".join(str(error).split()).encode() + b"\n")
         return 1
     except Exception as error:  # noqa: BLE001 - the process's last place
-        where = "".join(traceback.format_tb(error.__traceback__))
-        logging.getLogger(__name__).error("a fault: %s\n%s", type(error).__name__, where)  # noqa: TRY400
+        logging.getLogger(__name__).error("a fault: %s", traced(error))  # noqa: TRY400
         _tell(report, f"{type(error).__name__}; its log says more\n".encode())
         return 1
     return 0

@@ -1,6 +1,8 @@
 """The pages tell the truth: their code runs, their links lead somewhere, the tests that they name exist."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,14 @@ def test_the_code_of_a_page_runs(page, capsys):
     assert blocks
     space = {}
     for block in blocks:
-        exec(compile(block, page, "exec"), space)
+        exec(compile(block, page, "exec"), space)  # noqa: S102
+
+
+@pytest.mark.parametrize("name", ["joint_statistics", "association_rules", "logistic_regression"])
+def test_an_example_runs(name):
+    done = subprocess.run([sys.executable, ROOT / "examples" / f"{name}.py"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
