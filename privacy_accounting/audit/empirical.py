@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     """Runs the mechanism ``n`` times on the first (False) or second (True) neighbour; shape ``(n,)``."""
 
 _SMALLEST_CELL: Final = 10.0
-_BISECTIONS: Final = 200
+_BISECTIONS: Final = 60
 _CHOOSING: Final = 4  # a quarter of the runs chooses the threshold, the rest tests it
-_QUANTILES: Final = 200
+_QUANTILES: Final = 50
 
 
 # -- exact enumeration -------------------------------------------------------------------------------------
