@@ -88,6 +88,21 @@ def statement(
 
 
 @app.command()
+def report(
+    ledger: Ledger,
+    out: Annotated[Path, typer.Option("--out", help="The page to write.")] = Path("report.html"),
+) -> None:
+    """Write the ledger as one HTML page for people: who asked what, what is spent, what is left."""
+    from privacy_accounting.report import write_report
+
+    try:
+        write_report(ledger, out)
+    except OSError as error:
+        raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
+    typer.echo(f"wrote {out}")
+
+
+@app.command()
 def price(
     events: Annotated[Path, typer.Argument(help="A JSON file with relation, delta and events.")],
     as_json: AsJson = False,

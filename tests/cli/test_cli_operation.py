@@ -283,6 +283,13 @@ def test_cli_audit_finds_what_is_wrong(folders, tmp_path):
     with Started(folders):
         assert ask(folders, COUNT, "--exact").code == 0
     ledgers = [folders.ledger(name) for name in ("anna", "bert", "carl")]
+    page = tmp_path / "report.html"
+    assert crossward("audit", "report", ledgers[0], "--out", page).out == f"wrote {page}\n"
+    assert page.read_text().lower().startswith("<!doctype html>")
+    assert "<script" not in page.read_text().lower()
+    nowhere = crossward("audit", "report", ledgers[0], "--out", tmp_path / "no" / "page.html")
+    assert nowhere.code == 2
+    assert "cannot write" in nowhere.err
     data = ledgers[1].read_bytes()
     ledgers[1].write_bytes(data.replace(b"analysis", b"otherwis"))
     ran = crossward("audit", "verify", *ledgers)
@@ -290,7 +297,7 @@ def test_cli_audit_finds_what_is_wrong(folders, tmp_path):
     assert "NOT WHOLE from entry" in ran.out
     assert crossward("audit", "verify", tmp_path / "none").code == 1
     (tmp_path / "text").write_text("no ledger")
-    for command in ("recompute", "statement"):
+    for command in ("recompute", "statement", "report"):
         ran = crossward("audit", command, tmp_path / "text")
         assert ran.code == 1
         assert ran.err.startswith("crossward: ")
