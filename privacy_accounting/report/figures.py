@@ -1,0 +1,339 @@
+"""What the report says: spend over time, what is left, refusals, exact disclosures; from one ledger file.
+
+Floor:    privacy_accounting.report, lowest.
+Promise:  every figure follows from entries that hold (the first that does not ends the report and is named)
+          and from the site's own notes; a figure is never shown without unit, relation, delta and t, which
+          ``Claim`` carries; at most 400 points a curve, each the exact total at its time.
+Not here: pictures (``charts``), words around them (the template).
+Source:   PRIVACY P4, P8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+from privacy_accounting.audit.chain import Chain, opening, read_chain, read_entries
+from privacy_accounting.audit.statement import Line, Remaining, statement_of
+from privacy_accounting.budget.tally import readable
+from privacy_accounting.errors import AccountingError, LedgerRefusedError
+from privacy_accounting.ledger.contents import Cancel, Charge, Exact, OrderChange
+from privacy_accounting.ledger.entries import Entry
+from privacy_accounting.ledger.judge import bodies_of
+from privacy_accounting.ledger.messages import Proposal, Refused, read_answer
+from privacy_accounting.ledger.store import MemoryStore, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from privacy_accounting.budget.book import Book
+    from privacy_accounting.budget.tally import Left
+    from privacy_accounting.ledger.entries import Body
+    from privacy_accounting.ledger.state import ChainState
+    from privacy_accounting.ledger.store import Note, Store
+
+MAX_POINTS: Final = 400
+MAX_ROWS: Final = 200
+UNIT: Final = "one patient"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The four things without which an epsilon means nothing.
+
+    Attributes:
+        unit: whose presence is hidden.
+        relation: neighboring relation.
+        delta: decimal.
+        colluding: t, the sites whose noise does not count.
+    """
+
+    unit: str
+    relation: str
+    delta: str
+    colluding: int
+
+    def __str__(self) -> str:
+        return f"unit: {self.unit} · relation: {self.relation} · delta: {self.delta} · t: {self.colluding}"
+
+
+@dataclass(slots=True)
+class Curve:
+    """Totals of one sub-budget over time, by name (purpose or analyst), as a part of the allowance.
+
+    Attributes:
+        times: seconds since 1970, ascending.
+        totals: for each name its total at each time.
+    """
+
+    times: list[int] = field(default_factory=list)
+    totals: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, time: int, spent: Mapping[str, int], allowance: int) -> None:
+        """Append one point; a second one at the same time replaces the first."""
+        if self.times and self.times[-1] == time:
+            self.times.pop()
+            for values in self.totals.values():
+                values.pop()
+        for name, units in spent.items():
+            values = self.totals.setdefault(name, [0.0] * len(self.times))
+            values.append(units / allowance)
+        self.times.append(time)
+        for values in self.totals.values():
+            if len(values) < len(self.times):
+                values.append(0.0)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether nothing was ever spent, or all of it at once given back."""
+        return not any(any(values) for values in self.totals.values())
+
+    def thinned(self) -> Curve:
+        """Keep at most ``MAX_POINTS`` points, the last among them."""
+        step = max(1, -(-len(self.times) // MAX_POINTS))
+        places = sorted({*range(0, len(self.times), step), len(self.times) - 1} - {-1})
+        return Curve(
+            times=[self.times[place] for place in places],
+            totals={name: [values[place] for place in places] for name, values in self.totals.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapRow:
+    """A purpose or an analyst: what is gone and what may still be spent, as parts of the allowance."""
+
+    name: str
+    spent: float
+    cap: float
+    left: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One sub-budget on the page."""
+
+    remaining: Remaining
+    claim: Claim
+    by_purpose: Curve
+    by_analyst: Curve
+    purposes: tuple[CapRow, ...]
+    analysts: tuple[CapRow, ...]
+    exact_times: tuple[int, ...]
+    refusal_times: tuple[int, ...]
+
+    @property
+    def fraction(self) -> float:
+        """Spent over allowed."""
+        return float(self.remaining.fraction_spent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalRow:
+    """One request that this site did not sign."""
+
+    time: int
+    kind: str
+    population: str
+    sub_budget: str
+    analyst: str
+    purpose: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Everything on the page."""
+
+    owner: str
+    chain: str
+    head: str
+    entries: int
+    begins: int
+    first_bad: int | None
+    reason: str
+    first_time: int
+    last_time: int
+    members: tuple[str, ...]
+    sequencer: str
+    parts: tuple[Part, ...]
+    exact: tuple[Line, ...]
+    refusals: tuple[RefusalRow, ...]
+    refusals_left_out: int
+    changes: tuple[Line, ...]
+    charges: tuple[Line, ...]
+    charges_left_out: int
+
+
+def figures_of(store: Store) -> Figures:
+    """Read a store.
+
+    Raises:
+        LedgerRefusedError: it holds no entry that holds.
+    """
+    chain = read_chain(store)
+    good = _Good(store, chain)
+    told = statement_of(good)
+    refusals = _refusals(store)
+    state, curves = _curves(good)
+    exact = tuple(line for line in told.lines if line.kind == "exact")
+    parts = tuple(_part(row, state, curves, exact, refusals) for row in told.remaining)
+    charges = [line for line in told.lines if line.kind in {"charge", "cancel"}]
+    times = [line.time for line in told.lines if line.time]
+    return Figures(
+        owner=store.owner,
+        chain=state.chain,
+        head=chain.hashes[-1].hex(),
+        entries=len(chain.hashes),
+        begins=chain.begins,
+        first_bad=chain.first_bad,
+        reason=chain.reason,
+        first_time=min(times, default=0),
+        last_time=max(times, default=0),
+        members=state.members().names,
+        sequencer=state.members().sequencer,
+        parts=parts,
+        exact=exact,
+        refusals=refusals[-MAX_ROWS:],
+        refusals_left_out=max(0, len(refusals) - MAX_ROWS),
+        changes=tuple(line for line in told.lines if line.kind in {"budget", "order", "members"}),
+        charges=tuple(charges[-MAX_ROWS:]),
+        charges_left_out=max(0, len(charges) - MAX_ROWS),
+    )
+
+
+class _Good(MemoryStore):
+    """The part of a store that holds, for readers of stores."""
+
+    def __init__(self, store: Store, chain: Chain) -> None:
+        super().__init__(owner=store.owner)
+        self._store, self._end = store, len(chain.hashes)
+        if not chain.hashes:
+            raise LedgerRefusedError(reason=chain.reason or "the ledger is empty")
+
+    def first(self) -> int:
+        return self._store.first()
+
+    def entries(self, first: int = 0, limit: int | None = None) -> list[bytes]:
+        most = max(0, self._end - first)
+        return self._store.entries(first, most if limit is None else min(limit, most))
+
+    def notes(self, table: Table, *, first: int = 0, digest: str = "") -> list[Note]:
+        return self._store.notes(table, first=first, digest=digest)
+
+
+def _bodies(store: Store) -> Iterator[tuple[bytes, Body]]:
+    for data in read_entries(store):
+        entry = Entry.from_bytes(data)
+        yield entry.data, entry.body
+
+
+def _curves(store: Store) -> tuple[ChainState, dict[tuple[str, str], tuple[Curve, Curve]]]:
+    """Fold all entries; after each that moves a total, note it."""
+    state, _ = opening(store)
+    curves: dict[tuple[str, str], tuple[Curve, Curve]] = {}
+    charged: dict[int, tuple[str, str]] = {}
+    for data, body in _bodies(store):
+        state.apply(data, body)
+        content, touched = body.content, list[tuple[str, str]]()
+        if isinstance(content, Charge):
+            charged[body.number] = (content.asked.population, content.sub_budget)
+            touched = [charged[body.number]]
+        elif isinstance(content, Cancel):
+            touched = [charged[content.entry]] if content.entry in charged else []
+        elif isinstance(content, OrderChange):
+            touched = [(content.population, content.sub_budget)]
+        for key in touched:
+            _note(curves.setdefault(key, (Curve(), Curve())), key, body.time, state.book)
+    return state, curves
+
+
+def _note(pair: tuple[Curve, Curve], key: tuple[str, str], time: int, book: Book) -> None:
+    allowance = book.sub_budget(*key).allowance
+    pair[0].add(time, book.by_purpose(*key), allowance)
+    pair[1].add(time, book.by_analyst(*key), allowance)
+
+
+def _part(
+    row: Remaining,
+    state: ChainState,
+    curves: Mapping[tuple[str, str], tuple[Curve, Curve]],
+    exact: tuple[Line, ...],
+    refusals: tuple[RefusalRow, ...],
+) -> Part:
+    key, book = (row.population, row.sub_budget), state.book
+    purposes, analysts = curves.get(key, (Curve(), Curve()))
+    budget, limit = book.populations[row.population], book.limits(*key)[0]
+    return Part(
+        remaining=row,
+        claim=Claim(unit=UNIT, relation=row.relation, delta=row.delta, colluding=row.colluding),
+        by_purpose=purposes.thinned(),
+        by_analyst=analysts.thinned(),
+        purposes=_caps(book.by_purpose(*key), budget.purpose_caps, budget.purpose_cap, limit),
+        analysts=_caps(book.by_analyst(*key), budget.analyst_caps, budget.analyst_cap, limit),
+        exact_times=tuple(line.time for line in exact if line.population == row.population),
+        refusal_times=tuple(
+            each.time for each in refusals if (each.population, each.sub_budget) == key and each.time
+        ),
+    )
+
+
+def _caps(
+    spent: Mapping[str, int], caps: Mapping[str, Fraction], cap_of: Callable[[str, int], int], limit: Left
+) -> tuple[CapRow, ...]:
+    """List names with a spend or a cap of their own; what is left of the sub-budget bounds what is left of a cap."""
+    whole, rows = float(Fraction(1, limit.allowance)), list[CapRow]()
+    for name in sorted({*spent, *caps} - {"*"}):
+        gone, cap = spent.get(name, 0), cap_of(name, limit.allowance)
+        left = min(limit.remaining, max(0, cap - gone))
+        rows.append(CapRow(name=name, spent=gone * whole, cap=cap * whole, left=left * whole))
+    return tuple(rows)
+
+
+# -- refusals ----------------------------------------------------------------------------------------------
+
+
+def _refusals(store: Store) -> tuple[RefusalRow, ...]:
+    """List what the site refused to sign; the request itself is in the proposal that it received."""
+    received = {note.digest: note.payload for note in store.notes(Table.RECEIVED)}
+    rows = []
+    for note in store.notes(Table.ANSWERS):
+        try:
+            answer = read_answer(note.payload)
+            if isinstance(answer, Refused):
+                rows += _rows(answer, received.get(note.digest))
+        except AccountingError:
+            continue  # ``verify`` reports a note that cannot be read
+    return tuple(rows)
+
+
+def _rows(answer: Refused, proposal: bytes | None) -> list[RefusalRow]:
+    bodies = [] if proposal is None else [body for _, body in bodies_of(Proposal.from_bytes(proposal).bodies)]
+    rows = []
+    for refusal in answer.refusals:
+        body = bodies[refusal.entry] if refusal.entry < len(bodies) else None
+        content = None if body is None else body.content
+        asked = content.asked if isinstance(content, Charge | Exact) else None
+        rows.append(
+            RefusalRow(
+                time=0 if body is None else body.time,
+                kind="" if body is None else body.kind,
+                population=asked.population if asked else "",
+                sub_budget=content.sub_budget if isinstance(content, Charge) else "",
+                analyst=asked.analyst if asked else "",
+                purpose=asked.purpose if asked else "",
+                why=_why(refusal.code, refusal.fields),
+            )
+        )
+    return rows
+
+
+def _why(code: str, fields: Mapping[str, str]) -> str:
+    if code == "BudgetExceededError":
+        figures = [f"{name} {_units(fields.get(name, ''))}" for name in ("requested", "spent", "remaining")]
+        return f"over budget: {', '.join(figures)} (Rényi cost at the sub-budget's order)"
+    return fields.get("reason", code)
+
+
+def _units(text: str) -> str:
+    return readable(int(text)) if text.isdigit() else text

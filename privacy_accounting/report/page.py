@@ -1,0 +1,85 @@
+"""The report: one HTML page without scripts, links or fetched parts, readable on paper.
+
+Floor:    privacy_accounting.report, above ``figures`` and ``charts``.
+Promise:  what comes from the ledger is escaped; the page forbids itself to load anything (content security
+          policy); a ledger that does not hold is reported up to its first bad entry, and says so on top.
+Not here: comparing several sites' files (``audit.verify``).
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import jinja2
+
+from privacy_accounting.audit.chain import open_file
+from privacy_accounting.audit.statement import GIVEN_EXACT
+from privacy_accounting.report.charts import left_bar, spend_chart
+from privacy_accounting.report.figures import figures_of
+
+if TYPE_CHECKING:
+    from privacy_accounting.ledger.store import Store
+
+_TEMPLATE: Final = "page.html.j2"
+
+
+def report_html(store: Store) -> str:
+    """Write the report of a ledger.
+
+    Args:
+        store: of one site, opened read-only.
+
+    Returns:
+        A complete HTML document.
+
+    Raises:
+        LedgerRefusedError: no entry of the ledger holds.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["day"] = _day
+    environment.filters["percent"] = _percent
+    template = environment.get_template(_TEMPLATE)
+    return template.render(
+        f=figures_of(store), spend_chart=spend_chart, left_bar=left_bar, given_exact=GIVEN_EXACT
+    )
+
+
+def write_report(ledger: Path, out: Path) -> None:
+    """Write the report of a ledger file; an older one is replaced at once, never half.
+
+    Args:
+        ledger: a site's file, or an export of one.
+        out: the HTML file.
+
+    Raises:
+        LedgerRefusedError: the file is no ledger, or none of its entries holds.
+        OSError: the page cannot be written.
+    """
+    store = open_file(ledger)
+    try:
+        page = report_html(store)
+    finally:
+        store.close()
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _day(time: int) -> str:
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M") if time else "—"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f} %"

@@ -1,0 +1,182 @@
+"""The report: complete, honest about its claims, safe against hostile names, whole on its own."""
+
+import re
+from fractions import Fraction
+from html.parser import HTMLParser
+
+import pytest
+
+from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.contents import BudgetChange
+from privacy_accounting.ledger.sqlite import SqliteStore
+from privacy_accounting.report import report_html, write_report
+from privacy_accounting.report.charts import OTHERS, fills
+from privacy_accounting.report.figures import MAX_POINTS, Curve, figures_of
+from tests.ledger.ledger_world import World, a_budget, a_charge, an_exact, cancel_of, refuse_all
+
+HOSTILE = "<script>alert(1)</script>\"'&"
+DAY = 86_400
+
+
+def a_world(stores=None, analysts=("ada", "bob", HOSTILE)):
+    budget = a_budget(
+        shares=(("query", Fraction(1, 2)), ("mining", Fraction(1, 2))),
+        analyst_caps={"ada": Fraction(1, 2), "*": Fraction(1, 4)},
+        purpose_caps={"quality": Fraction(3, 10)},
+    )
+    world = World(budget=budget, stores=stores).found()
+    for turn in range(12):
+        world.now += DAY
+        purpose = ("quality", "research", "audit")[turn % 3]
+        world.agree(
+            a_charge(budget, noise=30 - turn, analyst=analysts[turn % len(analysts)], purpose=purpose)
+        )
+    world.agree(an_exact(analyst="bob", purpose="quality"))
+    world.now += DAY
+    last = world.agree(a_charge(budget, noise=40, sub_budget="mining", analyst="ada", purpose="research"))
+    world.agree(cancel_of(last.entries[0]))
+    world.sites["cairo"].admit = refuse_all
+    world.agree(a_charge(budget, noise=40, analyst="bob", purpose="quality"))
+    world.sites["cairo"].admit = lambda _: None
+    raised = a_budget(epsilon=Fraction(6), shares=(("query", Fraction(1, 2)), ("mining", Fraction(1, 2))))
+    old = budget.sub_budgets
+    if all(raised.sub_budgets[name].order == old[name].order for name in old):
+        world.agree(BudgetChange(population="cardiology", budget=raised))
+    return world
+
+
+@pytest.fixture(scope="module")
+def world():
+    return a_world()
+
+
+@pytest.fixture(scope="module")
+def page(world):
+    return report_html(world.sites["cairo"].store.inner)
+
+
+class Reader(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.text, self.open = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in {"meta", "br", "rect", "line", "path"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag in {"rect", "line", "path"}:
+            return
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_page_is_well_formed_and_loads_and_runs_nothing(page):
+    reader = Reader()
+    reader.feed(page)
+    assert reader.open == []
+    assert not {tag for tag, _ in reader.tags} & {"script", "link", "img", "iframe", "object", "a"}
+    for _, attributes in reader.tags:
+        assert not {name for name in attributes if name.startswith("on") or name in {"src", "href"}}
+    assert "default-src 'none'" in page
+    assert "url(" not in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_hostile_names_are_shown_as_text(page):
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    reader = Reader()
+    reader.feed(page)
+    assert HOSTILE in "".join(reader.text)
+
+
+def test_every_picture_and_every_budget_says_unit_relation_delta_and_t(page, world):
+    charts = re.findall(r'<svg viewBox="0 0 720 250" role="img" aria-label="([^"]*)"', page)
+    assert len(charts) >= 2
+    for label in charts:
+        for word in ("unit: one patient", "relation: add_or_remove_one", "delta: 0.0000005", "t: 1"):
+            assert word in label
+    assert page.count('class="claim"') >= len(charts) + 2
+
+
+def test_it_tells_what_the_ledger_tells(page, world):
+    figures = figures_of(world.sites["cairo"].store.inner)
+    query = next(part for part in figures.parts if part.remaining.sub_budget == "query")
+    book = world.head.replica.book
+    allowance = book.sub_budget("cardiology", "query").allowance
+    assert query.fraction == pytest.approx(book.spent("cardiology", "query") / allowance, abs=1e-6)
+    for row in query.analysts:
+        assert row.spent == pytest.approx(book.by_analyst("cardiology", "query")[row.name] / allowance)
+    last = {name: values[-1] for name, values in query.by_purpose.totals.items()}
+    spent_before_raise = sum(last.values())
+    assert spent_before_raise > 0
+    assert len(figures.exact) == 1
+    assert figures.refusals
+    assert figures.refusals[-1].analyst == "bob"
+    assert "policy: no charge" in page
+    assert "epsilon holds given the listed exact disclosures" in page
+    assert "given back" in page
+    assert world.head.replica.head_hash.hex() in page
+
+
+def test_a_ledger_that_does_not_hold_is_reported_up_to_there_and_says_so(world):
+    from tests.ledger.ledger_world import copy_of
+
+    bent = copy_of(world.sites["cairo"].store)
+    data = bent._entries[8]
+    bent._entries[8] = (
+        data.replace(b"research", b"residual").replace(b"quality", b"tranquil").replace(b"audit", b"adieu")
+    )
+    page = report_html(bent)
+    assert "does not hold from entry 8 on" in page
+    assert figures_of(bent).entries == 8
+
+
+def test_an_empty_ledger_has_no_report(tmp_path):
+    SqliteStore(tmp_path / "l.db", owner="ankara").close()
+    with pytest.raises(LedgerRefusedError):
+        write_report(tmp_path / "l.db", tmp_path / "out.html")
+    assert not (tmp_path / "out.html").exists()
+
+
+def test_a_file_is_written_whole(tmp_path):
+    world = a_world(stores=lambda name: SqliteStore(tmp_path / f"{name}.db", owner=name), analysts=("ada",))
+    for site in world.sites.values():
+        site.store.close()
+    (tmp_path / "out.html").write_text("old")
+    write_report(tmp_path / "basel.db", tmp_path / "out.html")
+    text = (tmp_path / "out.html").read_text()
+    assert text.startswith("<!doctype html>")
+    assert text.rstrip().endswith("</html>")
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_long_curves_are_thinned_but_end_exactly():
+    curve = Curve()
+    for time in range(10_001):
+        curve.add(time, {"a": time, "b": 1}, 20_000)
+    thin = curve.thinned()
+    assert len(thin.times) <= MAX_POINTS + 1
+    assert thin.times[-1] == 10_000
+    assert thin.totals["a"][-1] == 0.5
+
+
+def test_many_names_are_summed_and_nothing_is_lost():
+    curve = Curve()
+    curve.add(1, {f"n{i}": i + 1 for i in range(20)}, 1000)
+    shown = fills(curve)
+    assert shown[-1][0] == OTHERS
+    assert sum(value for _, _, value in shown) == pytest.approx(0.21)
+
+
+def test_a_second_point_at_one_time_replaces_the_first():
+    curve = Curve()
+    curve.add(5, {"a": 1}, 10)
+    curve.add(5, {"a": 2, "b": 1}, 10)
+    curve.add(6, {"b": 1}, 10)
+    assert curve.times == [5, 6]
+    assert curve.totals == {"a": [0.2, 0.0], "b": [0.1, 0.1]}
