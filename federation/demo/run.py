@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -35,13 +35,14 @@ from federation.demo.questions import (
     WHOLE,
     DemoQuestion,
 )
+from federation.demo.record import Story
 from federation.demo.story import comparison_rows, write_page
 from federation.errors import FederationError, PolicyRefusedError
 from federation.processes.started import Started
 from federation.remote import connect
 from federation.show import answer_table, budget_table, cost_lines, rule_tables
 from federation.training.model import FederatedLogisticRegression
-from privacy_accounting.audit.verify import VerifyReport, verify
+from privacy_accounting.audit.verify import verify
 from privacy_accounting.decimals import parse_decimal
 from privacy_accounting.errors import BudgetExceededError
 
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from fractions import Fraction
     from pathlib import Path
 
-    from analytics.mining.result import MiningResult
     from analytics.result import Result
     from federation.client import Session
     from federation.setup.folders import Folders
@@ -61,23 +61,6 @@ SITES_NOTE: Final = (
     "With the default, the number of sites, the noise would be four times larger "
     "(docs/examples/consortium.toml, max_sites_per_unit)."
 )
-
-
-@dataclass(slots=True)
-class Story:
-    """Everything that happened, for the page and the JSON file."""
-
-    answers: dict[str, Result] = field(default_factory=dict)
-    refusals: dict[str, str] = field(default_factory=dict)
-    mined: MiningResult | None = None
-    comparison: Comparison | None = None
-    model_note: str = ""
-    explanation: str = ""
-    budget: list[dict[str, Any]] = field(default_factory=list)
-    pids: dict[str, int] = field(default_factory=dict)
-    difference: float = 0.0
-    audit: VerifyReport | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def main(out: Path) -> int:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from analytics.result import Result
     from federation.demo.alone import Comparison
-    from federation.demo.run import Story
+    from federation.demo.record import Story
 
 MOST_RULES = 8
 LEAD = (
