@@ -56,6 +56,7 @@ class LocalSession(Session):
 
     Attributes:
         nodes: the sites by name; tests reach into them, programs need not.
+        assistants: dealer, aggregator, key holder.
     """
 
     def __init__(
@@ -72,14 +73,14 @@ class LocalSession(Session):
         super().__init__(
             consortium=consortium, identity=identity, network=exchange.network(ANALYST, "analyst")
         )
-        self.nodes, self._assistants, self._folder = nodes, assistants, folder
+        self.nodes, self.assistants, self._folder = nodes, assistants, folder
 
     def close(self) -> None:
         """Close the session and stop every node."""
         super().close()
         for node in self.nodes.values():
             node.close()
-        for assistant in self._assistants:
+        for assistant in self.assistants:
             assistant.close()
         self._folder.cleanup()
 
@@ -152,20 +153,26 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         )
         for name, given in tables.items()
     }
-    session = LocalSession(
-        consortium=consortium,
-        identity=analyst,
-        exchange=exchange,
-        nodes=nodes,
-        assistants=assistants,
-        folder=folder,
+    return _started(
+        LocalSession(
+            consortium=consortium,
+            identity=analyst,
+            exchange=exchange,
+            nodes=nodes,
+            assistants=assistants,
+            folder=folder,
+        )
     )
+
+
+def _started(session: LocalSession) -> LocalSession:
+    """Start every node and wait until questions can be charged; closes the session when that fails."""
     try:
-        for assistant in assistants:
+        for assistant in session.assistants:
             assistant.start()
-        for node in nodes.values():
+        for node in session.nodes.values():
             node.start()
-        for node in nodes.values():
+        for node in session.nodes.values():
             node.wait_ready(READY_S)
     except BaseException:
         session.close()
