@@ -85,9 +85,9 @@ class Curve:
                 values.append(0.0)
 
     @property
-    def is_flat(self) -> bool:
-        """Whether nothing was ever spent, or all of it at once given back."""
-        return not any(any(values) for values in self.totals.values())
+    def is_empty(self) -> bool:
+        """Whether nothing is spent in the end, all of it given back or never charged."""
+        return not any(values[-1] for values in self.totals.values())
 
     def thinned(self) -> Curve:
         """Keep at most ``MAX_POINTS`` points, the last among them."""
