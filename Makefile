@@ -44,16 +44,16 @@ slow: $(READY)
 	$(PY) -m pytest -m slow -p no:randomly --timeout 1800
 
 bench-queries: $(READY)
-	$(PY) benchmarks/queries.py
+	$(PY) -P benchmarks/queries.py
 
 bench-smpc: $(READY)
-	$(PY) benchmarks/smpc.py
+	$(PY) -P benchmarks/smpc.py
 
 bench-accounting: $(READY)
-	$(PY) benchmarks/accounting.py
+	$(PY) -P benchmarks/accounting.py
 
 bench-paillier: $(READY)
-	$(PY) benchmarks/paillier.py
+	$(PY) -P benchmarks/paillier.py
 
 clean:
 	rm -rf build demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,6 +10,8 @@ Not here: the command line (``federation.cli``), parties as threads of this proc
 from __future__ import annotations
 
 import secrets
+import time
+from operator import sub
 from typing import TYPE_CHECKING, Any, Self
 
 from analytics.errors import InvalidRequestError
@@ -281,16 +283,21 @@ class Session:
         """Ask, charge, run: every site's share, and the receipt."""
         ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
         sequencer = self.consortium.file.sequencer
+        marks = [time.monotonic()]
         with self._pool.question(self.consortium.names) as lines:
             accepted = lines.ask_all(ask, Accepted, timeout_s=self._answer_s)
             for site, answer in zip(self.consortium.names, accepted, strict=True):
                 if answer.plan != planned.plan.digest():
                     raise RequestRejectedError(site=site, reason="it derives another plan from this request")
+            marks.append(time.monotonic())
             charged = lines.ask_one(sequencer, Go(), Charged, timeout_s=self._run_s)
+            marks.append(time.monotonic())
             shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
+        marks.append(time.monotonic())
         receipt = make_receipt(
             planned,
             Entry.from_bytes(charged.entry),
+            seconds=dict(zip(("ask", "charge", "run"), map(sub, marks[1:], marks), strict=True)),
             rounds=max(share.rounds for share in shares),
             bytes_sent=max(share.bytes_sent for share in shares),
         )

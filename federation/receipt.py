@@ -17,7 +17,7 @@ from privacy_accounting.ledger.pricing import all_but_one
 from privacy_accounting.rdp import epsilon as epsilon_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from federation.planning import Planned
     from privacy_accounting.events import Event
@@ -27,7 +27,9 @@ _DIGITS = 6
 GIVEN_EXACT = "epsilon holds given the exact disclosures of this population"
 
 
-def make_receipt(planned: Planned, entry: Entry, *, rounds: int, bytes_sent: int) -> dict[str, Any]:
+def make_receipt(
+    planned: Planned, entry: Entry, *, rounds: int, bytes_sent: int, seconds: Mapping[str, float]
+) -> dict[str, Any]:
     """Write a receipt.
 
     Args:
@@ -35,6 +37,7 @@ def make_receipt(planned: Planned, entry: Entry, *, rounds: int, bytes_sent: int
         entry: the complete ledger entry.
         rounds: exchanges among the sites.
         bytes_sent: payload that one site sent to another (bytes).
+        seconds: how long asking, charging and running took, as the analyst saw it.
 
     Returns:
         Plain data, ready for JSON.
@@ -50,6 +53,7 @@ def make_receipt(planned: Planned, entry: Entry, *, rounds: int, bytes_sent: int
         "purpose": planned.request.purpose,
         "rounds": rounds,
         "bytes_sent_per_site": bytes_sent,
+        "seconds": {name: round(value, 4) for name, value in seconds.items()},
     }
     if isinstance(content, Charge):
         receipt |= {
