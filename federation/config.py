@@ -13,7 +13,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -213,6 +213,16 @@ class Consortium:
     file: ConsortiumFile
     schema: Schema
     authority_pem: bytes
+    _digest: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Hash the agreement once; it does not change."""
+        body = self.file.model_dump(exclude={"authority", "tables"})
+        body["authority"] = hashlib.sha256(self.authority_pem).hexdigest()
+        body["tables"] = self.schema.to_dict()
+        text = json.dumps(_plain(body), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        digest = hashlib.sha256(b"crossward/consortium/1\n" + text.encode()).hexdigest()
+        object.__setattr__(self, "_digest", digest)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -221,11 +231,7 @@ class Consortium:
 
     def digest(self) -> str:
         """SHA-256 of the agreement in canonical form, hex."""
-        body = self.file.model_dump(exclude={"authority", "tables"})
-        body["authority"] = hashlib.sha256(self.authority_pem).hexdigest()
-        body["tables"] = self.schema.to_dict()
-        text = json.dumps(_plain(body), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(b"crossward/consortium/1\n" + text.encode()).hexdigest()
+        return self._digest
 
     def delta_of(self, population: str) -> Fraction:
         """The population's own delta, or the consortium's."""
