@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.checkpoint import restore
 from privacy_accounting.ledger.entries import Entry
-from privacy_accounting.ledger.sqlite import SqliteStore
+from privacy_accounting.ledger.sqlite import SqliteStore, exclusively
 from privacy_accounting.ledger.store import Table
 
 if TYPE_CHECKING:
@@ -48,6 +48,15 @@ def archive(path: Path, into: Path, *, older_than: int) -> int:
     """
     if into.exists():
         raise LedgerRefusedError(reason=f"{into.name} exists; an archive is written once")
+    SqliteStore.read_only(path).close()  # refuses what is no ledger
+    held = exclusively(path)
+    try:
+        return _archive(path, into, older_than)
+    finally:
+        os.close(held)
+
+
+def _archive(path: Path, into: Path, older_than: int) -> int:
     _settle_log(path)
     store = SqliteStore.read_only(path)
     try:
@@ -66,7 +75,6 @@ def archive(path: Path, into: Path, *, older_than: int) -> int:
 
 def _settle_log(path: Path) -> None:
     """Move the write-ahead log into the file and remove it: a stale log must never meet the compacted file."""
-    SqliteStore.read_only(path).close()  # refuses what is no ledger
     connection = sqlite3.connect(path, timeout=0)
     try:
         mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]

@@ -3,7 +3,7 @@
 Floor:    privacy_accounting.ledger, above ``store``. Needs the extra ``postgres``.
 Promise:  as the SQLite store's: one call is one transaction, durable at the server when it returns
           (``synchronous_commit`` is set on for this session, whatever the server's default); triggers refuse
-          to update, delete or truncate a row of any table; writers of one ledger take turns.
+          to update, delete or truncate a row of any table; a ledger has one writer at a time.
 Not here: what the rows mean (``replica``), backups of the server, an audit of a running server (``export``).
 Source:   postgresql.org/docs: LOCK, CREATE TRIGGER, synchronous_commit.
 """
@@ -67,6 +67,7 @@ class PostgresStore(Store):
             raise LedgerRefusedError(reason="the ledger's server cannot be reached") from error
         try:
             self._connection.execute("SET synchronous_commit = on")
+            self._keep_others_out(schema)
             self._prepare(schema)
             self._check_owner()
         except psycopg.Error as error:
@@ -80,10 +81,16 @@ class PostgresStore(Store):
         identifiers = {key: sql.Identifier(value) for key, value in names.items()}
         return sql.SQL(text).format(schema=self._schema, **identifiers)
 
+    def _keep_others_out(self, schema: str) -> None:
+        """One writer at a time, until the connection ends: two nodes on one ledger would sign twice."""
+        row = self._connection.execute(
+            "SELECT pg_try_advisory_lock(hashtext(%s))", (f"crossward {schema}",)
+        ).fetchone()
+        if row is None or not row[0]:
+            raise LedgerRefusedError(reason="the ledger is in use by another writer")
+
     def _prepare(self, schema: str) -> None:
         with self._connection.transaction():
-            # two nodes that start at once: one makes the schema, the other finds it
-            self._connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"crossward {schema}",))
             found = self._connection.execute(
                 "SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", (schema,)
             ).fetchone()

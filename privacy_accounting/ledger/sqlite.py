@@ -2,7 +2,8 @@
 
 Floor:    privacy_accounting.ledger, above ``store``.
 Promise:  write-ahead log with full synchronisation: what was appended survives the loss of power. Triggers
-          refuse to update, delete or replace a row of any table. The file is readable by its owner alone.
+          refuse to update, delete or replace a row of any table. The file is readable by its owner alone, and
+          has one writer at a time.
           An auditor opens a copy read-only and needs no key.
 Not here: what the rows mean (``replica``), checking a file that somebody bent (``audit.verify``).
 Source:   sqlite.org/wal.html, sqlite.org/pragma.html (synchronous), sqlite.org/lang_conflict.html (REPLACE
@@ -11,6 +12,7 @@ Source:   sqlite.org/wal.html, sqlite.org/pragma.html (synchronous), sqlite.org/
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import threading
@@ -118,17 +120,22 @@ class SqliteStore(Store):
         """
         self._lock = threading.Lock()
         self._owner, self._base, self._format = owner, base, FORMAT
-        self._connection = _connect_to_write(path) if writable else _connect_read_only(path)
+        self._held = exclusively(path) if writable else None
+        try:
+            self._connection = _connect_to_write(path) if writable else _connect_read_only(path)
+        except (OSError, sqlite3.Error, LedgerRefusedError) as error:
+            self._let_go()
+            raise LedgerRefusedError(reason=str(error)) from error
         try:
             if writable:
                 self._prepare()
             self._check_format()
             self._check_owner()
         except sqlite3.Error as error:
-            self._connection.close()
+            self.close()
             raise LedgerRefusedError(reason="the file is not a ledger, or cannot be opened") from error
         except LedgerRefusedError:
-            self._connection.close()
+            self.close()
             raise
 
     @classmethod
@@ -258,6 +265,12 @@ class SqliteStore(Store):
         """Close the file."""
         with self._lock:
             self._connection.close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
 
 def _blob(value: object) -> bytes:
@@ -265,6 +278,29 @@ def _blob(value: object) -> bytes:
     if not isinstance(value, bytes):
         raise LedgerRefusedError(reason="the file holds a row of another type than was written")
     return value
+
+
+def exclusively(path: Path) -> int:
+    """Keep every other writer out until the descriptor is closed or the process ends.
+
+    Two nodes on one file would each keep its own promises in memory and together sign twice under one number.
+
+    Returns:
+        A descriptor to close.
+
+    Raises:
+        LedgerRefusedError: another process, or another store of this one, writes this ledger.
+    """
+    try:
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LedgerRefusedError(reason="the ledger's folder cannot be written") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise LedgerRefusedError(reason="the ledger is in use by another writer") from error
+    return descriptor
 
 
 def _connect_to_write(path: Path) -> sqlite3.Connection:

@@ -293,7 +293,7 @@ def check_quickly(world):
         book = next(
             s for n, s in world.sites.items() if len(chains[n]) == len(longest)
         ).replica.core.state.book
-        part = world.budget.sub_budgets["query"]
+        part = book.sub_budget("cardiology", "query")
         assert book.spent("cardiology", "query") <= part.allowance
 
 
@@ -320,7 +320,7 @@ def check_invariants(world):
         assert longest.runs[number].session == session.hex()
         assert not longest.state.cancelled(number), f"{site} ran entry {number}, which was given back"
     if longest.hashes:
-        part = world.budget.sub_budgets["query"]
+        part = longest.state.book.sub_budget("cardiology", "query")
         paid = sum(
             entry.body.content.cost
             for number, entry in enumerate(world.entries(longest.owner))

@@ -3,20 +3,25 @@
 import contextlib
 import dataclasses
 import itertools
+from fractions import Fraction
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from privacy_accounting.budget import PopulationBudget, plan_sub_budget
 from privacy_accounting.errors import LedgerForkedError, LedgerRefusedError
-from privacy_accounting.ledger.contents import Charge, Exact
+from privacy_accounting.ledger.contents import BudgetChange, Charge, Exact
 from privacy_accounting.ledger.entries import Entry, sign_body
 from privacy_accounting.ledger.replica import Replica
 from privacy_accounting.ledger.sequencer import Draft
+from privacy_accounting.ledger.snapshots import snapshot_draft
 from privacy_accounting.ledger.sqlite import SqliteStore
+from privacy_accounting.ledger.store import Table
 from tests.ledger.ledger_world import (
     NAMES,
+    RELATION,
     Crash,
     World,
     a_charge,
@@ -82,6 +87,51 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def ask_exactly(self):
         self.keep(attempt(self.world, an_exact()))
+
+    @rule()
+    def raise_the_budget(self):
+        """A raise is an entry of all sites; what was spent stays spent."""
+        world = self.world
+        if not world.head.up or not world.head.replica.core.is_usable:
+            return
+        old = world.head.replica.book.populations["cardiology"]
+        order = old.sub_budgets["query"].order
+        epsilon = old.epsilon + Fraction(1, 2)
+        part = plan_sub_budget(
+            epsilon=epsilon, delta=old.delta, share=Fraction(1), relation=RELATION, orders=[order]
+        )
+        budget = PopulationBudget(epsilon=epsilon, delta=old.delta, sub_budgets={"query": part})
+        spent = world.head.replica.book.spent("cardiology", "query")
+        result = attempt(world, BudgetChange(population="cardiology", budget=budget))
+        if result is not None and result.entries:
+            (entry,) = result.entries.values()
+            assert set(entry.signatures) == set(NAMES)
+            assert world.head.replica.book.spent("cardiology", "query") == spent
+
+    @rule()
+    def snapshot(self):
+        """From here on every restart begins at a checkpoint."""
+        world = self.world
+        if world.head.up and world.head.replica.core.is_usable and world.head.replica.head >= 0:
+            attempt(world, snapshot_draft(world.head.replica).content)
+
+    @rule(name=sites)
+    def a_start_from_a_checkpoint_is_one_from_the_beginning(self, name):
+        store = copy_of(self.world.sites[name].store)
+        slow = copy_of(store)
+        slow._notes[Table.CHECKPOINTS] = []
+        slow._keys = {key for key in slow._keys if key[0] is not Table.CHECKPOINTS}
+        quick, whole = (
+            Replica(each, key_of(name), self.world.clock, genesis=self.world.genesis)
+            for each in (store, slow)
+        )
+        if quick.head >= 0:
+            assert quick.core.state.digest() == whole.core.state.digest()
+            assert quick.core.hashes == whole.core.hashes
+            assert quick.core.state._once == whole.core.state._once
+            assert {d: p.number for d, p in quick.core.doubts.items()} == {
+                d: p.number for d, p in whole.core.doubts.items()
+            }
 
     @rule(name=sites)
     def one_site_refuses(self, name):

@@ -183,6 +183,16 @@ class TestFile:
             copy.append((), [note(number=5)])
         copy.close()
 
+    def test_a_ledger_has_one_writer_at_a_time_and_any_number_of_readers(self, tmp_path):
+        store = SqliteStore(tmp_path / "l.db", owner="ankara")
+        with pytest.raises(LedgerRefusedError, match="in use"):
+            SqliteStore(tmp_path / "l.db", owner="ankara")
+        SqliteStore.read_only(tmp_path / "l.db").close()
+        store.close()
+        SqliteStore(tmp_path / "l.db", owner="ankara").close()
+        with pytest.raises(LedgerRefusedError):
+            SqliteStore(tmp_path / "nowhere" / "l.db", owner="ankara")
+
     def test_missing_guards_are_named(self, tmp_path):
         SqliteStore(tmp_path / "l.db", owner="ankara").close()
         connection = sqlite3.connect(tmp_path / "l.db", isolation_level=None)
@@ -237,15 +247,15 @@ class TestServer:
         with pytest.raises(LedgerRefusedError, match="ankara"):
             make("basel")
 
-    def test_two_connections_take_turns(self, opened, entries):
+    def test_a_ledger_has_one_writer_at_a_time(self, opened, entries):
         make, _ = opened
-        one, two = make(), make()
-        one.append(entries[:2])
-        with pytest.raises(LedgerRefusedError):
-            two.append(entries[:1])
-        two.append(entries[2:])
-        assert one.height() == len(entries)
+        one = make()
+        with pytest.raises(LedgerRefusedError, match="in use"):
+            make()
+        one.append(entries[:1])
         one.close()
+        two = make()
+        assert two.height() == 1
         two.close()
 
     def test_is_synchronised_whatever_the_server_says(self, opened, postgres):
