@@ -190,6 +190,28 @@ def test_repeat_and_select_with_a_geometric_number_of_runs_is_within_its_bound(m
         assert renyi(b, a, float(order)) <= bound
 
 
+@pytest.mark.parametrize("shape", ["0", "infinity"])
+@pytest.mark.parametrize("gamma", [0.5, 0.1])
+def test_repeat_and_select_with_other_numbers_of_runs_is_within_its_bound(shape, gamma):
+    inner = ev.DiscreteLaplace(a=Fraction(1, 2), sensitivity=1)
+    reach = np.arange(-40, 41)
+    p, q = (np.tanh(0.25) * np.exp(-np.abs(reach - shift) / 2) for shift in (0, 1))
+    if shape == "0":  # logarithmic distribution
+        numbers = {n: (1 - gamma) ** n / n / -math.log(gamma) for n in range(1, 600)}
+        mean = Fraction((1 / gamma - 1) / -math.log(gamma))
+        event = ev.RepeatAndSelect(inner=inner, mean=mean, shape=Fraction(0))
+        a, b = selected(p, numbers), selected(q, numbers)
+    else:  # Poisson; nothing is released when there is no run
+        mean = round(1 / gamma)
+        numbers = {n: math.exp(-mean + n * math.log(mean) - math.lgamma(n + 1)) for n in range(1, 200)}
+        event = ev.RepeatAndSelect(inner=inner, mean=Fraction(mean), shape=None)
+        a, b = (np.append(selected(each, numbers), math.exp(-mean)) for each in (p, q))
+    for order in (Fraction("1.5"), Fraction(2), Fraction(8)):
+        bound = at_order(event, order, ADD)
+        assert renyi(a, b, float(order)) <= bound
+        assert renyi(b, a, float(order)) <= bound
+
+
 # -- a tree, by what one unit touches -----------------------------------------------------------------------------------
 
 
