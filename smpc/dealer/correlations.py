@@ -146,6 +146,9 @@ def recipe_of(request: Request) -> Recipe:
         Correlation.BIT_PRODUCTS: _bit_products,
         Correlation.BIT: _ring_bits,
         Correlation.WRAPS: _wraps,
+        Correlation.TRUNCATION: _truncation,
+        Correlation.GRAM: _gram,
+        Correlation.SHUFFLE: _shuffle,
     }
     try:
         return makers[request.kind](request.parameters)
@@ -211,11 +214,47 @@ def _mask(parameters: tuple[int, ...]) -> Recipe:
 
     def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
         (total,) = _totals(free, free_shares)
-        words = reduce_bits(total.astype(np.int64, copy=False), bits).view(np.uint64)
-        products = np.empty((n_groups, count), dtype=np.uint16)
-        for group in range(n_groups):
-            products[group] = subset_table()[(words >> np.uint64(GROUP_BITS * group)) & np.uint64(15)]
-        return (products,)
+        return (_group_products(total.astype(np.int64, copy=False), bits),)
+
+    return Recipe(free=free, bound=bound, solve=solve)
+
+
+def _group_products(values: RingArray, bits: int) -> npt.NDArray[np.uint16]:
+    """Return the products of the lowest ``bits`` bits within groups of four, lowest group first."""
+    words = reduce_bits(values, bits).view(np.uint64)
+    products = np.empty((-(-bits // GROUP_BITS), values.size), dtype=np.uint16)
+    for group in range(len(products)):
+        products[group] = subset_table()[(words >> np.uint64(GROUP_BITS * group)) & np.uint64(15)]
+    return products
+
+
+def _truncation(parameters: tuple[int, ...]) -> Recipe:
+    count, bits, shift = parameters
+    if not 1 <= shift < bits <= RING_BITS:
+        raise ValueError
+    free = (_ring_part((count,)),)
+    low = Part(dtype="<u2", shape=(-(-shift // GROUP_BITS), count), is_exclusive=True)
+
+    def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
+        (total,) = _totals(free, free_shares)
+        r = total.astype(np.int64, copy=False)
+        words = reduce_bits(r, bits).view(np.uint64)
+        high = (words >> np.uint64(shift)).view(np.int64)
+        highest = (words >> np.uint64(bits - 1)).view(np.int64)
+        return (high, highest, _group_products(r, shift))
+
+    return Recipe(free=free, bound=(*free, *free, low), solve=solve)
+
+
+def _gram(shape: tuple[int, ...]) -> Recipe:
+    free = (_ring_part(shape),)
+    bound = (_ring_part((*shape[:-2], shape[-1], shape[-1])),)
+    if len(shape) < 2:  # noqa: PLR2004  a matrix has two axes
+        raise ValueError
+
+    def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
+        (r,) = _totals(free, free_shares)
+        return (r.swapaxes(-1, -2) @ r,)
 
     return Recipe(free=free, bound=bound, solve=solve)
 
@@ -289,3 +328,23 @@ def _wraps(shape: tuple[int, ...]) -> Recipe:
         return (total,)
 
     return Recipe(free=(part,), bound=(part,), solve=solve)
+
+
+def permutation_of(words: RingArray) -> npt.NDArray[np.intp]:
+    """Return the order of uniform words; equal ones, which hardly come, stay in place."""
+    return np.argsort(words, kind="stable")
+
+
+def _shuffle(parameters: tuple[int, ...]) -> Recipe:
+    rank, shape = parameters[0], parameters[1:]
+    if not shape or rank >= MOST_PARTIES:
+        raise ValueError
+    free = (_ring_part(shape[:1]), _ring_part(shape))
+
+    def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
+        if rank >= len(free_shares):
+            raise PeerRejectedError(reason="request parameters make no sense")
+        _, rows = _totals(free, free_shares)
+        return (rows[permutation_of(free_shares[rank][0])],)
+
+    return Recipe(free=free, bound=free[1:], solve=solve)

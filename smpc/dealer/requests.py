@@ -33,6 +33,9 @@ class Correlation(IntEnum):
     BIT_PRODUCTS = 4
     BIT = 5
     WRAPS = 6
+    TRUNCATION = 7
+    GRAM = 8
+    SHUFFLE = 9
 
 
 class ProductKind(IntEnum):
@@ -97,6 +100,24 @@ def ring_bits(count: int) -> Request:
 def wraps(shape: Sequence[int]) -> Request:
     """Ask for ``r`` uniform and the number of times that its shares' running sum leaves the signed range."""
     return Request(kind=Correlation.WRAPS, parameters=tuple(map(int, shape)))
+
+
+def truncation(count: int, bits: int, shift: int) -> Request:
+    """Ask for a uniform summand ``r``; of its lowest ``bits`` bits the part above ``shift`` and the highest bit.
+
+    Both are shared by sum; of the ``shift`` lowest bits come, XOR-shared, the products within groups of four.
+    """
+    return Request(kind=Correlation.TRUNCATION, parameters=(count, bits, shift))
+
+
+def gram(shape: Sequence[int]) -> Request:
+    """Ask for matrices ``r`` uniform, of shape ``(*S, n, d)``, and their transposes times themselves."""
+    return Request(kind=Correlation.GRAM, parameters=tuple(map(int, shape)))
+
+
+def shuffle(rank: int, shape: Sequence[int]) -> Request:
+    """Ask for words of ``rank`` alone whose order is a permutation, rows ``r``, and ``r`` in that order."""
+    return Request(kind=Correlation.SHUFFLE, parameters=(rank, *map(int, shape)))
 
 
 def encode_requests(requests: Iterable[Request]) -> bytes:

@@ -32,7 +32,7 @@ from smpc.operations.arithmetic import (
 )
 from smpc.operations.opening import open_masked
 from smpc.operations.planes import Product, all_planes, chunks, multiply_planes, to_ring
-from smpc.ring import ByteArray, check_bits
+from smpc.ring import ByteArray, RingArray, check_bits
 from smpc.sharing import Shared
 
 if TYPE_CHECKING:
@@ -61,6 +61,16 @@ def is_negative(session: Session, x: Shared, bits: int) -> Shared:
     check_bits(bits)
     if x.size == 0:
         return x
+    return reshape(to_ring(session, negative_plane(session, x, bits), x.size), x.shape)
+
+
+def negative_plane(session: Session, x: Shared, bits: int) -> ByteArray:
+    """Return XOR summands of the plane of ``x < 0``: ``is_negative`` without its last round, the way to the ring.
+
+    Raises:
+        RingRangeError: no such width, before anything is sent.
+    """
+    check_bits(bits)
     opened, products = _open_groups(session, x, bits)
     width = (bits - 1) % GROUP_BITS + 1
     low = [_leaf(opened[i], products[i], _less_words()) for i in range(len(opened) - 1)]
@@ -71,7 +81,7 @@ def is_negative(session: Session, x: Shared, bits: int) -> Shared:
     elif low:
         top = _leaf(opened[-1], products[-1], _equal_words(width - 1))
         sign = _less(session, np.stack([*low, sign]), np.stack([*equal, top]))
-    return reshape(to_ring(session, sign, x.size), x.shape)
+    return sign
 
 
 def is_zero(session: Session, x: Shared, bits: int) -> Shared:
@@ -122,6 +132,23 @@ def equals(session: Session, x: Shared, y: Public | Shared, bits: int) -> Shared
     return is_zero(session, _difference(session, x, y), bits)
 
 
+def public_below_mask(session: Session, opened: RingArray, products: Words) -> ByteArray:
+    """Return the plane of "a public number is less than the mask's bits", both of ``4 * len(products)`` bits.
+
+    Sees: every party masked bits.
+    Cost: no round for one group of four bits, 1 up to five groups, 2 up to 16.
+
+    Args:
+        session: an open session.
+        opened: public numbers, shape ``(count,)``.
+        products: XOR summands of the bits' products, shape ``(n_groups, count)``, lowest group first.
+    """
+    digits = _digits(opened, len(products))
+    low = [_leaf(digits[i], products[i], _less_words()) for i in range(len(digits))]
+    equal = [_leaf(digits[i], products[i], _equal_words(GROUP_BITS)) for i in range(len(digits))]
+    return _less(session, np.stack(low), np.stack(equal))
+
+
 def _difference(session: Session, x: Shared, y: Public | Shared) -> Shared:
     if isinstance(y, Shared):
         return subtract(x, y)
@@ -131,11 +158,16 @@ def _difference(session: Session, x: Shared, y: Public | Shared) -> Shared:
 def _open_groups(session: Session, x: Shared, bits: int) -> tuple[ByteArray, Words]:
     """Open the masked values; return their hexadecimal digits and the mask's bit products, lowest first."""
     summand, products = session.supply.take(mask(x.size, bits))
-    words = open_masked(session, x.share, summand, bits).view(np.uint64)
-    digits = np.empty(products.shape, dtype=np.uint8)
-    for group in range(len(products)):
+    return _digits(open_masked(session, x.share, summand, bits), len(products)), products
+
+
+def _digits(values: RingArray, n_groups: int) -> ByteArray:
+    """Return the lowest hexadecimal digits of numbers, lowest first."""
+    words = values.view(np.uint64)
+    digits = np.empty((n_groups, values.size), dtype=np.uint8)
+    for group in range(n_groups):
         digits[group] = (words >> np.uint64(GROUP_BITS * group)) & np.uint64(_VALUES - 1)
-    return digits, products
+    return digits
 
 
 def _leaf(digits: ByteArray, products: Words, table: Words) -> ByteArray:

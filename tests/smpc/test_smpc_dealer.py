@@ -30,6 +30,8 @@ KINDS = {
     "bit products": requests.bit_products((0b111, 0b1001), 4),
     "bit": requests.ring_bits(19),
     "wraps": requests.wraps((40,)),
+    "truncation": requests.truncation(9, 21, 6),
+    "gram": requests.gram((3, 2)),
 }
 
 
@@ -63,6 +65,8 @@ def test_each_kind_obeys_its_relation(n):
     np.testing.assert_array_equal(c, a & b)
     a, c = secrets_of(KINDS["square"], n)
     np.testing.assert_array_equal(c, a * a)
+    a, c = secrets_of(KINDS["gram"], n)
+    np.testing.assert_array_equal(c, a.T @ a)
 
 
 @pytest.mark.parametrize("n", [2, 4])
@@ -314,6 +318,9 @@ def test_any_other_bytes_are_a_frame_or_a_rejection(data):
         requests.Request(kind=requests.Correlation.BIT_PRODUCTS, parameters=(5,)),
         requests.Request(kind=requests.Correlation.BIT_PRODUCTS, parameters=(5, 1 << 9)),
         requests.Request(kind=requests.Correlation.BIT, parameters=(1, 2)),
+        requests.Request(kind=requests.Correlation.TRUNCATION, parameters=(5, 65, 2)),
+        requests.Request(kind=requests.Correlation.TRUNCATION, parameters=(5, 8, 8)),
+        requests.Request(kind=requests.Correlation.GRAM, parameters=(5,)),
     ],
     ids=lambda value: f"{value.kind.name}{value.parameters}",
 )

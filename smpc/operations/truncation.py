@@ -1,0 +1,72 @@
+"""Exact division of shared integers by a public power of two, for 2 to 8 parties.
+
+Floor:    smpc.operations.truncation. Over ``comparison`` (its tree) and ``planes``.
+Terms:    the width k says where the number lies: in ``[-2**(k-1), 2**(k-1))``; the carry is 1 where the
+          mask's low part is larger than the opened one's.
+Promise:  the quotient is exact inside the width: no error in the last place and none by a wrap, unlike
+          truncation of every share by itself. Outside the width it is wrong without a sign of it: bounds are
+          enforced where the data come from.
+Sees:     the parties see ``(x + 2**(k-1) + r) mod 2**(k+1)``, uniform, and bits XOR uniform ones. The one bit
+          above the width is what makes the wrap of the whole a linear function of the mask's highest bit.
+Cost:     rounds: 2 for shifts up to 4 bits, 3 up to 20, 4 up to 62; bytes an element and peer: ``(k + 1) / 8``
+          for the opening and, with g groups of four bits in the shift, ``(2 * g - 1) / 8`` up to g = 5; 7 for
+          k = 48 and 16 bits. One ``TRUNCATION``, ``BIT_PRODUCTS`` per level, one ``BIT``.
+Not here: fixed point (``fixed_point``); division by other numbers (``functions``).
+Source:   masked opening and comparison with shared bits: eprint 2020/338; the wrap from the highest bits alone:
+          the same paper's truncation, on a wider opening in place of the full ring.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from smpc.dealer.requests import truncation
+from smpc.errors import RingRangeError
+from smpc.operations.comparison import public_below_mask
+from smpc.operations.opening import open_masked
+from smpc.operations.planes import to_ring
+from smpc.ring import RING_BITS, check_bits, reduce_bits
+from smpc.sharing import Shared
+
+if TYPE_CHECKING:
+    from smpc.session import Session
+
+WIDEST: Final = RING_BITS - 1
+
+
+def truncate(session: Session, x: Shared, shift: int, bits: int, *, is_rounded: bool = False) -> Shared:
+    """Return shares of ``x`` divided by ``2**shift``, rounded down; on request to nearest, halves upwards.
+
+    Sees: every party ``x`` plus a uniform mask, mod ``2**(bits + 1)``, and masked bits.
+    Cost: see the module; nothing for a shift of 0.
+
+    Args:
+        session: an open session.
+        x: within ``[-2**(bits-1), 2**(bits-1))``; for rounding, ``x + 2**(shift-1)`` too.
+        shift: 0 to ``bits - 1``.
+        bits: declared width, 1 to 63.
+        is_rounded: add half a unit first.
+
+    Raises:
+        RingRangeError: no such width or shift, before anything is sent.
+    """
+    if check_bits(bits) > WIDEST or isinstance(shift, bool) or not 0 <= shift < bits:
+        raise RingRangeError(what="shift or width of a truncation")
+    if shift == 0 or x.size == 0:
+        return x
+    opening = bits + 1
+    r, high, highest, products = session.supply.take(truncation(x.size, opening, shift))
+    offset = (1 << (bits - 1)) + (1 << (shift - 1) if is_rounded else 0)
+    lifted = x.share + np.int64(offset) if session.is_first else x.share
+    opened = open_masked(session, lifted, r, opening)
+    plane = public_below_mask(session, reduce_bits(opened, shift), products)
+    carry = to_ring(session, plane, x.size).share
+    words = opened.view(np.uint64)
+    # the whole wrapped where the mask's highest bit is 1 and the opened one's is 0: lifted x has it 0
+    is_low = 1 - (words >> np.uint64(opening - 1)).view(np.int64)
+    share = (highest * is_low << np.int64(opening - shift)) - high - carry
+    if session.is_first:
+        share = share + (words >> np.uint64(shift)).view(np.int64) - np.int64(1 << (bits - 1 - shift))
+    return Shared(share=share.reshape(x.shape))
