@@ -25,6 +25,7 @@ import numpy.typing as npt
 from smpc.dealer.requests import Correlation, ProductKind, Request
 from smpc.errors import PeerRejectedError
 from smpc.ring import RING_BITS, RingArray, plane_bits, plane_bytes, reduce_bits
+from smpc.sharing import MOST_PARTIES
 
 if TYPE_CHECKING:
     from smpc.randomness import Keystream
