@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from smpc.cost import dry_run
 from smpc.errors import RingRangeError
 from smpc.operations.inputs import contribute
-from smpc.operations.order import kth_bin, median_bin, quantile_bin, top_k
+from smpc.operations.order import kth_bin, median_bin, quantile_bin, quantile_by_digits, top_k
 from smpc.operations.reveal import reveal_to_all
 from smpc.sharing import Shared
-from smpc.simulator import simulate
+from smpc.simulator import DEALER, simulate
 from tests.smpc.joint import compute, split_input
 
 N_BINS = 9
@@ -122,6 +122,112 @@ def test_senseless_orders_are_refused_before_anything_is_sent(operation):
         counts = split_input(session, np.ones(N_BINS))
         with pytest.raises(RingRangeError):
             operation(session, counts)
+        return session.counters.rounds
+
+    assert simulate(joint, 2, prefetch=False).values() == [1, 1]
+
+
+def by_digits(session, own, bounds, fraction=(1, 2), most_rows=100, opened=None):
+    """The quantile, and every number that went through the door."""
+
+    def door(digit):
+        outcome = reveal_to_all(session, digit)
+        if opened is not None:
+            opened.append(outcome.tolist())
+        return outcome
+
+    return quantile_by_digits(session, np.asarray(own, np.int64), bounds, fraction, most_rows, door)
+
+
+@given(
+    data=st.data(),
+    n=st.integers(2, 5),
+    low=st.integers(-(1 << 63), (1 << 63) - 1),
+    width=st.integers(0, 63).flatmap(lambda bits: st.integers(0, (1 << bits) - 1)),
+    part=st.integers(1, 7),
+    extra=st.integers(0, 7),
+)
+def test_the_quantile_of_rows_that_stay_with_their_sites(data, n, low, width, part, extra):
+    bounds = (low, min(low + width, (1 << 63) - 1))
+    rows = data.draw(st.lists(st.integers(*bounds), min_size=1, max_size=20))
+    sites = data.draw(st.lists(st.integers(0, n - 1), min_size=len(rows), max_size=len(rows)))
+
+    def joint(session):
+        own = [row for row, site in zip(rows, sites, strict=True) if site == session.rank]
+        return by_digits(session, own, bounds, (part, part + extra))
+
+    place = -(-part * len(rows) // (part + extra))
+    assert simulate(joint, n, prefetch=False).values() == [sorted(rows)[place - 1]] * n
+
+
+def test_the_door_sees_the_digits_of_the_median_and_nothing_else():
+    """Other rows with the same median open the same numbers; no rows at all look like the lower bound."""
+    seen = {}
+    for name, rows in {
+        "one": [70_000],
+        "many": [5, 69_999, 70_000, 70_001, 1 << 23],
+        "none": [],
+        "least": [3, 3, 9],
+    }.items():
+        opened = []
+
+        def joint(session, rows=rows, opened=opened):
+            noted = opened if session.is_first else None
+            by_digits(session, rows[session.rank :: 2], (3, 1 << 24), opened=noted)
+
+        simulate(joint, 2, prefetch=False).values()
+        seen[name] = opened
+    assert seen["one"] == seen["many"] == [[digit] for digit in (70_000 - 3).to_bytes(3, "big")]
+    assert seen["none"] == seen["least"] == [[0]] * 3
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_a_median_of_ten_thousand_rows_costs_what_the_dry_run_says_whatever_the_rows(n):
+    bounds = (0, (1 << 24) - 1)
+    cost = dry_run(lambda s: by_digits(s, [], bounds, most_rows=10_000), n)
+    assert (cost.rounds, cost.bytes_per_peer) == (12, 2232)
+    rows = np.random.default_rng(2).integers(*bounds, 10_000)
+    run = simulate(lambda s: by_digits(s, rows[s.rank :: n], bounds, most_rows=10_000), n)
+    assert run.values() == [np.quantile(rows, 0.5, method="inverted_cdf")] * n
+    for party in run.names:
+        assert run.counters[party].rounds == 2 + cost.rounds
+        sent = {peer: size for peer, size in run.counters[party].bytes_sent.items() if peer != DEALER}
+        assert sent == {peer: 32 + cost.bytes_per_peer for peer in run.names if peer != party}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ([1], (2, 1)),
+        ([1], (2, 9)),
+        ([10], (2, 9)),
+        ([1], (0, 1 << 63)),
+        ([1], (-(1 << 63), 1)),
+        ([1], (-(1 << 70), -(1 << 70))),
+        ([[1]], (0, 9)),
+        ([1] * 101, (0, 9)),
+        ([1], (0, 9), (0, 2)),
+        ([1], (0, 9), (3, 2)),
+        ([1], (0, 9), (1, 1 << 62)),
+    ],
+    ids=[
+        "crossed",
+        "below",
+        "above",
+        "too wide",
+        "wider",
+        "no words",
+        "two axes",
+        "too many",
+        "part 0",
+        "part over whole",
+        "width",
+    ],
+)
+def test_senseless_quantiles_of_rows_are_refused_before_anything_is_sent(arguments):
+    def joint(session):
+        with pytest.raises(RingRangeError):
+            by_digits(session, *arguments)
         return session.counters.rounds
 
     assert simulate(joint, 2, prefetch=False).values() == [1, 1]
