@@ -26,9 +26,9 @@ import torch
 sys.path[:] = [place for place in sys.path if Path(place).resolve() != Path(__file__).resolve().parent]
 
 from smpc.cost import dry_run
-from smpc.engine.seams import crypten
 from smpc.engine.tensors import from_crypten, to_arithmetic, to_crypten
-from smpc.operations import arithmetic, comparison
+from smpc.operations import arithmetic, comparison, fixed_point, functions, truncation
+from smpc.operations.fixed_point import FixedPoint
 from smpc.operations.inputs import contribute
 from smpc.operations.reveal import reveal_to_all
 from smpc.simulator import DEALER, party_names, simulate
@@ -42,9 +42,12 @@ if TYPE_CHECKING:
     from smpc.simulator import Channels
 
     Work = Callable[[Session, Shared], Shared]
+    Joint = Callable[[Session], Shared]
 
 TARGET = Path("build/bench/smpc.json")
 LOCAL_MAGNITUDE = 1 << 20
+SCALE = FixedPoint(fraction=16, integer=30)
+LOGIT_BOUND = 16.0
 
 
 class Contest(NamedTuple):
@@ -152,43 +155,123 @@ def contend(contest: Contest, parties: int, channels: Channels | None) -> dict[s
     }
 
 
-def wrong_products(parties: int, channels: Channels | None, count: int = 100_000) -> dict[str, object]:
-    """Square 7143 many times: ours on integers, CrypTen's with its default 16 fractional bits; count wrong ones."""
-    number = 7143
-    numbers = np.full(count, number)
+def pairs_up_to(count: int, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw fixed-point numbers whose products have all magnitudes below a power of two."""
+    random = np.random.default_rng(21)
+    exponents, part = random.uniform(0, bits - 0.01, count), random.uniform(0, 1, count)
+    signs = random.choice([-1.0, 1.0], (2, count))
+    x, y = signs[0] * np.exp2(exponents * part), signs[1] * np.exp2(exponents * (1 - part))
+    return SCALE.encode(x), SCALE.encode(y)
 
-    def joint(session: Session) -> tuple[float, float, int, int]:
-        x = contribution(session, numbers)
-        start = time.perf_counter()
-        mine = arithmetic.square(session, x)
-        seconds = time.perf_counter() - start
-        opened = reveal_to_all(session, mine)
-        fixed = crypten().mpc.MPCTensor.from_shares(torch.from_numpy(x.share << 16), precision=16)
-        start = time.perf_counter()
-        squared = fixed * fixed
-        their_seconds = time.perf_counter() - start
-        theirs = reveal_to_all(session, from_crypten(squared, precision_bits=16)) / (1 << 16)
-        return (
-            seconds,
-            their_seconds,
-            int(np.sum(opened != number**2)),
-            int(np.sum(np.abs(theirs - number**2) > 1)),
-        )
 
-    outcomes = simulate(joint, parties, prefetch=False, timeout_s=120, channels=channels).values()
-    cost = dry_run(lambda session: arithmetic.square(session, contribution(session, numbers)), parties)
+def products_exact(parties: int, channels: Channels | None, count: int = 1_000_000) -> dict[str, object]:
+    """Multiply numbers with 16 binary places, products up to 2^30, by both; count the wrong ones.
+
+    Ours is wrong where it is not the exact product rounded; CrypTen's where it is off by more than 1.
+    """
+    left, right = pairs_up_to(count, 30)
+    exact = (left * right + (1 << 15)) >> 16
+
+    def mine(session: Session) -> Shared:
+        x, y = contribution(session, left), contribution(session, right)
+        return fixed_point.multiply(session, x, y, SCALE)
+
+    def theirs(session: Session) -> Shared:
+        x, y = (to_crypten(contribution(session, n), precision_bits=16) for n in (left, right))
+        return from_crypten(x * y, precision_bits=16)
+
+    seconds, opened = timed(mine, parties, channels)
+    their_seconds, other = timed(theirs, parties, channels)
     return {
-        "work": "products_exact",
+        **priced("products_exact", mine, parties),
+        "seconds": seconds,
+        "peer_seconds": their_seconds,
+        "products": count,
+        "wrong": int(np.sum(opened != exact)),
+        "peer_wrong": int(np.sum(np.abs(other - exact) > 1 << 16)),
+    }
+
+
+def logistic_data(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw standard normal features and outcomes of a logistic model."""
+    random = np.random.default_rng(22)
+    x = random.standard_normal((rows, columns)).clip(-4, 4)
+    truth = np.linspace(-1, 1, columns)
+    y = random.uniform(size=rows) < 1 / (1 + np.exp(-x @ truth))
+    return x, y.astype(np.float64)[:, np.newaxis]
+
+
+def logistic_secret(parties: int, channels: Channels | None, steps: int = 10) -> dict[str, object]:
+    """Fit a logistic regression on secret features and outcomes, nothing opened but the coefficients.
+
+    1024 rows, 8 features, some full gradient steps; errors are against the same steps in float64.
+    """
+    features, outcomes = logistic_data(1024, 8)
+    exact = np.zeros((8, 1))
+    for _ in range(steps):
+        logits = features @ exact
+        if np.max(np.abs(logits)) >= LOGIT_BOUND:
+            raise SystemExit("logistic_secret: a logit outside the declared range")
+        exact -= features.T @ (1 / (1 + np.exp(-logits)) - outcomes) / 512
+    encoded, labels = SCALE.encode(features), SCALE.encode(outcomes)
+
+    def mine(session: Session) -> Shared:
+        x, y = contribution(session, encoded), contribution(session, labels)
+        columns, fitted = arithmetic.transpose(x), contribution(session, np.zeros((8, 1), np.int64))
+        for _ in range(steps):
+            logits = fixed_point.matmul(session, x, fitted, SCALE)
+            chances = functions.sigmoid(session, logits, -LOGIT_BOUND, LOGIT_BOUND, SCALE)
+            raw = arithmetic.matmul(session, columns, arithmetic.subtract(chances, y))
+            step = truncation.truncate(session, raw, 16 + 9, SCALE.wide_bits, is_rounded=True)
+            fitted = arithmetic.subtract(fitted, step)
+        return fitted
+
+    def theirs(session: Session) -> Shared:
+        x, y, fitted = (
+            to_crypten(contribution(session, part), precision_bits=16)
+            for part in (encoded, labels, np.zeros((8, 1), np.int64))
+        )
+        for _ in range(steps):
+            fitted = fitted - x.t().matmul(x.matmul(fitted).sigmoid() - y) / 512
+        return from_crypten(fitted, precision_bits=16)
+
+    seconds, opened = timed(mine, parties, channels)
+    their_seconds, other = timed(theirs, parties, channels)
+    return {
+        **priced("logistic_secret", mine, parties),
+        "seconds": seconds,
+        "peer_seconds": their_seconds,
+        "error": float(np.max(np.abs(SCALE.decode(opened) - exact))),
+        "peer_error": float(np.max(np.abs(SCALE.decode(other) - exact))),
+    }
+
+
+def timed(work: Joint, parties: int, channels: Channels | None) -> tuple[float, np.ndarray]:
+    """Time one joint function at the slowest party, its material fetched beforehand, and open its outcome."""
+    needed = dry_run(work, parties).requests
+
+    def joint(session: Session) -> tuple[float, np.ndarray]:
+        session.prefetch(needed)
+        reveal_to_all(session, contribution(session, np.zeros(1, np.int64)))  # all parties start together
+        start = time.perf_counter()
+        outcome = work(session)
+        seconds = time.perf_counter() - start
+        return seconds, reveal_to_all(session, outcome)
+
+    outcomes = simulate(joint, parties, prefetch=False, timeout_s=240, channels=channels).values()
+    return max(seconds for seconds, _ in outcomes), outcomes[0][1]
+
+
+def priced(name: str, work: Joint, parties: int) -> dict[str, object]:
+    """Return what every row says of our cost."""
+    cost = dry_run(work, parties)
+    return {
+        "work": name,
         "parties": parties,
         "rounds": cost.rounds,
         "bytes_per_party": cost.bytes_per_peer * (parties - 1),
         "dealer_bytes": cost.dealer_bytes,
-        "seconds": max(outcome[0] for outcome in outcomes),
         "peer": "crypten",
-        "peer_seconds": max(outcome[1] for outcome in outcomes),
-        "products": count,
-        "wrong": outcomes[0][2],
-        "peer_wrong": outcomes[0][3],
     }
 
 
@@ -214,7 +297,7 @@ def main() -> None:
     for parties in (2, 3):
         with nullcontext() if asked.memory else tls_channels(parties) as channels:
             rows += [contend(contest, parties, channels) for contest in CONTESTS]
-            exact.append(wrong_products(parties, channels))
+            exact += [products_exact(parties, channels), logistic_secret(parties, channels)]
     rows += exact
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     TARGET.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
@@ -227,9 +310,14 @@ def main() -> None:
             f"{row['work']:20} {row['parties']} {row['rounds']:6} {row['bytes_per_party']:13,} "
             f"{row['dealer_bytes']:13,} {1000 * row['seconds']:12.2f} {1000 * row['peer_seconds']:12.2f}"
         )
-    for row in rows[-2:]:
-        wrong = f"{row['wrong']} of ours and {row['peer_wrong']} of crypten's wrong"
-        print(f"{row['parties']} parties, {row['products']:,} products: {wrong}")
+    for row in exact:
+        if "wrong" in row:
+            wrong = f"{row['wrong']} of ours and {row['peer_wrong']} of crypten's wrong"
+            print(f"{row['parties']} parties, {row['products']:,} products: {wrong}")
+        else:
+            print(
+                f"{row['parties']} parties, errors: ours {row['error']:.1e}, crypten's {row['peer_error']:.1e}"
+            )
 
 
 if __name__ == "__main__":
