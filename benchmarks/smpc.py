@@ -10,7 +10,9 @@ Prints a table (with --json the rows) and writes build/bench/smpc.json.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import math
 import statistics
 import sys
 import time
@@ -29,8 +31,11 @@ from smpc.cost import dry_run
 from smpc.engine.tensors import from_crypten, to_arithmetic, to_crypten
 from smpc.operations import arithmetic, comparison, fixed_point, functions, truncation
 from smpc.operations.fixed_point import FixedPoint
+from smpc.operations.gram import gram, gram_of_rows
 from smpc.operations.inputs import contribute
+from smpc.operations.order import quantile_by_digits
 from smpc.operations.reveal import reveal_to_all
+from smpc.operations.sorting import sort
 from smpc.simulator import DEALER, party_names, simulate
 from tests.transport.tls_world import Nodes, World
 
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
 
 TARGET = Path("build/bench/smpc.json")
 LOCAL_MAGNITUDE = 1 << 20
+GRAM_COLUMNS = 20
 SCALE = FixedPoint(fraction=16, integer=30)
 LOGIT_BOUND = 16.0
 
@@ -91,6 +97,78 @@ def their_product(_: Session, x: Shared) -> Shared:
     return from_crypten(to_arithmetic(x).mul(to_arithmetic(x)))
 
 
+def gram_of_shared(session: Session, x: Shared) -> Shared:
+    """Multiply the transpose of 10,000 shared rows of 20 columns by them."""
+    return gram(session, arithmetic.reshape(x, (-1, GRAM_COLUMNS)))
+
+
+def their_gram(_: Session, x: Shared) -> Shared:
+    """Do the same by CrypTen, on integers."""
+    rows = to_arithmetic(arithmetic.reshape(x, (-1, GRAM_COLUMNS)))
+    return from_crypten(rows.t().matmul(rows))
+
+
+def matrix_product(session: Session, x: Shared) -> Shared:
+    """Multiply two square matrices."""
+    square = arithmetic.reshape(x, (math.isqrt(x.size), -1))
+    return arithmetic.matmul(session, square, square)
+
+
+def their_matrix_product(_: Session, x: Shared) -> Shared:
+    """Do the same by CrypTen, on integers."""
+    square = to_arithmetic(arithmetic.reshape(x, (math.isqrt(x.size), -1)))
+    return from_crypten(square.matmul(square))
+
+
+def sorted_values(session: Session, numbers: np.ndarray) -> np.ndarray:
+    """Share what the first party holds, sort it in secret, open the outcome."""
+    values, _ = sort(session, contribution(session, numbers), 24)
+    return reveal_to_all(session, values)
+
+
+def median_of_rows(session: Session, numbers: np.ndarray) -> np.ndarray:
+    """Open the median of rows of which each party holds a part."""
+    own = numbers[session.rank :: session.n_parties]
+    bounds = (-LOCAL_MAGNITUDE, LOCAL_MAGNITUDE)
+    door = functools.partial(reveal_to_all, session)
+    return np.array([quantile_by_digits(session, own, bounds, (1, 2), numbers.size, door)])
+
+
+def gram_of_own_rows(session: Session, numbers: np.ndarray) -> np.ndarray:
+    """Open the Gram matrix of rows of which each party holds a part."""
+    rows = numbers.reshape(-1, GRAM_COLUMNS)
+    own = rows[session.rank :: session.n_parties]
+    return reveal_to_all(session, gram_of_rows(session, own, LOCAL_MAGNITUDE, len(rows)))
+
+
+def gram_in_the_clear(numbers: np.ndarray) -> np.ndarray:
+    """Return what ``gram_of_own_rows`` opens."""
+    rows = numbers.reshape(-1, GRAM_COLUMNS)
+    return (rows.T @ rows)[np.triu_indices(GRAM_COLUMNS)]
+
+
+def median_in_the_clear(numbers: np.ndarray) -> np.ndarray:
+    """Return what ``median_of_rows`` opens."""
+    return np.quantile(numbers, [0.5], method="inverted_cdf")
+
+
+class Solo(NamedTuple):
+    """One row without a contender, opening included: its name, how many numbers, ours, numpy's, and how often."""
+
+    name: str
+    count: int
+    ours: Callable[[Session, np.ndarray], np.ndarray]
+    clear: Callable[[np.ndarray], np.ndarray]
+    repeats: int
+
+
+SOLOS = (
+    Solo("sort_10000", 10_000, sorted_values, np.sort, 5),
+    Solo("median_10000", 10_000, median_of_rows, median_in_the_clear, 7),
+    Solo("xtx_rows", 10_000 * GRAM_COLUMNS, gram_of_own_rows, gram_in_the_clear, 7),
+)
+
+
 CONTESTS = (
     Contest("compare64_100000", 100_000, sign(64), their_sign, 3),
     Contest("compare64_1000", 1000, sign(64), their_sign, 7),
@@ -100,6 +178,8 @@ CONTESTS = (
     Contest("compare24_10", 10, sign(24), their_sign, 7),
     Contest("threshold_1000", 1000, threshold, their_threshold, 7),
     Contest("multiply_1000000", 1_000_000, product, their_product, 3),
+    Contest("xtx_secret", 10_000 * GRAM_COLUMNS, gram_of_shared, their_gram, 5),
+    Contest("matmul_500", 500 * 500, matrix_product, their_matrix_product, 3),
 )
 
 
@@ -275,6 +355,36 @@ def priced(name: str, work: Joint, parties: int) -> dict[str, object]:
     }
 
 
+def alone(solo: Solo, parties: int, channels: Channels | None) -> dict[str, object]:
+    """Time a work from the parties' numbers to the opened outcome, check it against numpy, and make the row."""
+    numbers = values(solo.count)
+    cost = dry_run(lambda session: solo.ours(session, numbers), parties)
+
+    def joint(session: Session) -> tuple[float, np.ndarray]:
+        session.prefetch(cost.requests)
+        reveal_to_all(session, contribution(session, numbers[:1]))  # all parties start together
+        start = time.perf_counter()
+        outcome = solo.ours(session, numbers)
+        return time.perf_counter() - start, outcome
+
+    seconds = []
+    for _ in range(solo.repeats):
+        outcomes = simulate(joint, parties, prefetch=False, timeout_s=120, channels=channels).values()
+        seconds.append(max(own for own, _ in outcomes))
+        if not np.array_equal(outcomes[0][1], solo.clear(numbers)):
+            raise SystemExit(f"{solo.name}: not what numpy finds")
+    return {
+        "work": solo.name,
+        "parties": parties,
+        "rounds": cost.rounds,
+        "bytes_per_party": cost.bytes_per_peer * (parties - 1),
+        "dealer_bytes": cost.dealer_bytes,
+        "seconds": statistics.median(seconds),
+        "peer": None,
+        "peer_seconds": None,
+    }
+
+
 @contextmanager
 def tls_channels(parties: int) -> Iterator[Channels]:
     """Start a node for each party and the dealer, on loopback, with certificates of their own."""
@@ -293,12 +403,13 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     run_once(their_sign, 10, 2, None)  # loads CrypTen outside the clock
-    rows, exact = [], []
+    rows, exact, solos = [], [], []
     for parties in (2, 3):
         with nullcontext() if asked.memory else tls_channels(parties) as channels:
             rows += [contend(contest, parties, channels) for contest in CONTESTS]
             exact += [products_exact(parties, channels), logistic_secret(parties, channels)]
-    rows += exact
+            solos += [alone(solo, parties, channels) for solo in SOLOS]
+    rows += exact + solos
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     TARGET.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     if asked.json:
@@ -306,9 +417,10 @@ def main() -> None:
         return
     print(f"{'work':20} n rounds   bytes/party  dealer bytes      ours ms   crypten ms")
     for row in rows:
+        theirs = "-" if row["peer_seconds"] is None else f"{1000 * row['peer_seconds']:.2f}"
         print(
             f"{row['work']:20} {row['parties']} {row['rounds']:6} {row['bytes_per_party']:13,} "
-            f"{row['dealer_bytes']:13,} {1000 * row['seconds']:12.2f} {1000 * row['peer_seconds']:12.2f}"
+            f"{row['dealer_bytes']:13,} {1000 * row['seconds']:12.2f} {theirs:>12}"
         )
     for row in exact:
         if "wrong" in row:
