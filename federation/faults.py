@@ -54,7 +54,10 @@ _CROSSING: Final[Mapping[str, tuple[type[Exception], tuple[str, ...]]]] = {
 _INTEGERS: Final = frozenset(
     {"requested", "spent", "remaining", "number", "first_bad_index", "bits", "limit_bits", "index"}
 )
+_SECONDS: Final = frozenset({"limit_s"})
 _OPTIONAL: Final = frozenset({"largest_epsilon", "index", "hint"})
+_LARGEST: Final = 2**63  # what a message can carry on
+_LONGEST_S: Final = 10**9
 
 
 class InternalFaultError(federation_errors.FederationError):
@@ -104,19 +107,28 @@ def from_wire(code: str, fields: Mapping[str, FieldValue], *, site: str) -> Exce
 
     Args:
         code: the class name.
-        fields: as sent; unknown ones are dropped, missing ones make it an ``InternalFaultError``.
+        fields: as sent; unknown ones are dropped, one that is missing or of another type makes it an
+            ``InternalFaultError``.
         site: who sent it.
 
     Returns:
         An exception to raise.
     """
     known = _CROSSING.get(code)
-    if known is None or any(name not in fields for name in known[1]):
+    if known is None or not all(name in fields and _fits(name, fields[name]) for name in known[1]):
         return InternalFaultError(site=site)
-    try:
-        return known[0](**{name: fields[name] for name in known[1]})
-    except (TypeError, ValueError):  # a peer's fields of the wrong type
-        return InternalFaultError(site=site)
+    return known[0](**{name: fields[name] for name in known[1]})
+
+
+def _fits(name: str, value: object) -> bool:
+    """Whether a field has the type that its class counts on: arithmetic and pages are made of it later."""
+    if value is None:
+        return name in _OPTIONAL
+    if name in _INTEGERS:
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST
+    if name in _SECONDS:
+        return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LONGEST_S
+    return isinstance(value, str)
 
 
 def from_refusal(refusal: Refusal, *, site: str) -> Exception:
@@ -137,6 +149,15 @@ def from_refusal(refusal: Refusal, *, site: str) -> Exception:
         text = refusal.fields.get(name)
         if text is None and name not in _OPTIONAL:
             return accounting_errors.LedgerRefusedError(reason=f"{site} refuses: {refusal.code}")
-        is_integer = name in _INTEGERS and text is not None and text.lstrip("-").isdecimal()
-        fields[name] = int(text) if is_integer and text is not None else text
+        fields[name] = text if text is None else _read(name, text)
     return from_wire(refusal.code, fields, site=site)
+
+
+def _read(name: str, text: str) -> FieldValue:
+    """A field from its text; what is no number where one is due stays text, which does not fit."""
+    try:
+        if name in _INTEGERS:
+            return int(text)
+        return float(text) if name in _SECONDS else text
+    except ValueError:
+        return text
