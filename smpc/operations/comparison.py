@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from smpc.dealer.correlations import GROUP_BITS
 from smpc.dealer.requests import mask
+from smpc.errors import RingRangeError
 from smpc.operations.arithmetic import (
     Public,
     add_public,
@@ -32,7 +33,7 @@ from smpc.operations.arithmetic import (
 )
 from smpc.operations.opening import open_masked
 from smpc.operations.planes import Product, all_planes, chunks, multiply_planes, to_ring
-from smpc.ring import ByteArray, RingArray, check_bits
+from smpc.ring import ByteArray, RingArray, check_bits, reduce_bits
 from smpc.sharing import Shared
 
 if TYPE_CHECKING:
@@ -72,6 +73,46 @@ def negative_plane(session: Session, x: Shared, bits: int) -> ByteArray:
     """
     check_bits(bits)
     opened, products = _open_groups(session, x, bits)
+    return _signs(session, opened, products, bits)
+
+
+def at_least_each(session: Session, x: Shared, thresholds: RingArray, bits: int) -> Shared:
+    """Return shares of 1 where ``x >= threshold``, else 0, for each of several public thresholds.
+
+    Sees: every party ``x`` plus one uniform mask, mod ``2**bits``, however many thresholds, and masked bits.
+    Cost: rounds as ``is_negative``; ``packed_bytes(x.size, bits)`` bytes a peer once, the tree's bits for each
+        threshold; one ``MASK`` of ``x.size``.
+
+    Args:
+        session: an open session.
+        x: the values, shape ``S``.
+        thresholds: shape ``(n,)``.
+        bits: every ``x - threshold`` lies in ``[-2**(bits-1), 2**(bits-1))``.
+
+    Returns:
+        Shape ``(n, *S)``.
+
+    Raises:
+        RingRangeError: no such width, or thresholds not in a row; before anything is sent.
+    """
+    check_bits(bits)
+    if thresholds.ndim != 1:
+        raise RingRangeError(what="shape of thresholds")
+    shape = (thresholds.size, *x.shape)
+    if 0 in shape:
+        return Shared(share=np.zeros(shape, dtype=np.int64))
+    summand, products = session.supply.take(mask(x.size, bits))
+    opened = open_masked(session, x.share, summand, bits)
+    # what each difference would open under the same mask
+    differences = reduce_bits(opened - thresholds[:, np.newaxis], bits).reshape(-1)
+    digits = _digits(differences, len(products))
+    plane = _signs(session, digits, np.tile(products, thresholds.size), bits)
+    ones = to_ring(session, plane, differences.size)
+    return subtract_from_public(session, 1, reshape(ones, shape))
+
+
+def _signs(session: Session, opened: ByteArray, products: Words, bits: int) -> ByteArray:
+    """Return the plane of the highest bit of what was opened less the mask, mod ``2**bits``."""
     width = (bits - 1) % GROUP_BITS + 1
     low = [_leaf(opened[i], products[i], _less_words()) for i in range(len(opened) - 1)]
     equal = [_leaf(opened[i], products[i], _equal_words(GROUP_BITS)) for i in range(len(opened) - 1)]

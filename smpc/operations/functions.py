@@ -6,9 +6,9 @@ Promise:  inside the range the result is less than one unit away from the functi
           ``Piecewise.error`` says how much less. Outside it is wrong without a sign of it: bounds are enforced
           where the data come from, or by ``selection.clip``.
 Sees:     the parties see masked values and masked bits, all uniform; nobody learns the piece.
-Cost:     one comparison of as many values as there are pieces, less one, for each argument; one product, and a
-          truncation where pieces are wide; ``DEGREE`` products and truncations. At 16 binary places 16 to 21
-          rounds, and 120 bytes an argument and peer for 11 pieces, 585 for 118, 1486 for 190 of a wide range.
+Cost:     one opening of the argument, compared with as many thresholds as there are pieces, less one; one
+          product, and a truncation where pieces are wide; ``DEGREE`` products and truncations. At 16 binary places 16 to 21
+          rounds, and 98 bytes an argument and peer for 11 pieces, 266 for 118, 593 for 190 of a wide range.
 Not here: arguments without bounds (normalize by a public factor first); division of two secrets (a product
           with a reciprocal, off by as many units as the numerator is large).
 Source:   pieces chosen by shared comparison bits, linear in public tables: ours.
@@ -33,7 +33,7 @@ from smpc.operations.arithmetic import (
     reshape,
     subtract,
 )
-from smpc.operations.comparison import at_least
+from smpc.operations.comparison import at_least_each
 from smpc.operations.truncation import truncate
 from smpc.sharing import Shared
 
@@ -135,7 +135,7 @@ def evaluate(session: Session, x: Shared, pieces: Piecewise) -> Shared:
 def _choose(session: Session, x: Shared, pieces: Piecewise, rows: RingArray) -> list[Shared]:
     """Return of each row the entry of the piece in which ``x`` lies: one comparison, the rest is linear."""
     width = (pieces.last - pieces.first).bit_length() + 1
-    reached = at_least(session, reshape(x, (1, x.size)), pieces.starts[1:, np.newaxis], width)
+    reached = at_least_each(session, x, pieces.starts[1:], width)
     picked = matmul_public(np.diff(rows, axis=1), reached)
     picked = add_public(session, picked, np.repeat(rows[:, :1], x.size, axis=1))
     return [Shared(share=row) for row in picked.share]

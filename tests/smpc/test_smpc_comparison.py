@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from smpc.cost import dry_run
 from smpc.errors import RingRangeError
-from smpc.operations.comparison import at_least, equals, is_negative, is_zero, less_than
+from smpc.operations.comparison import at_least, at_least_each, equals, is_negative, is_zero, less_than
 from smpc.ring import packed_bytes
 from smpc.sharing import Shared
 from smpc.simulator import simulate
@@ -75,6 +75,33 @@ def test_comparing_two_shared_arrays_and_a_public_one(data, bits, n):
     got = compute(operation, x, y, n=n)
     for outcome, expected in zip(got, [x >= y, x < y, x == y, x >= y, x == y, x < y[0]], strict=True):
         np.testing.assert_array_equal(outcome, expected)
+
+
+@given(data=st.data(), bits=st.integers(2, 64), n=st.integers(2, 4))
+def test_comparing_with_several_thresholds_under_one_mask(data, bits, n):
+    inside = st.integers(-(1 << (bits - 2)), (1 << (bits - 2)) - 1)
+    x = np.array(data.draw(st.lists(inside, min_size=1, max_size=9)), np.int64)
+    thresholds = np.array(data.draw(st.lists(inside, max_size=5)), np.int64)
+    got = compute(lambda s, a: at_least_each(s, a, thresholds, bits), x, n=n)
+    np.testing.assert_array_equal(got, x >= thresholds[:, np.newaxis])
+
+
+def test_several_thresholds_keep_the_shape_and_open_the_value_once():
+    x, thresholds = np.arange(-6, 6).reshape(3, 4), np.array([-2, 0, 5, 7])
+    got = compute(lambda s, a: at_least_each(s, a, thresholds, 20), x)
+    np.testing.assert_array_equal(got, x >= thresholds[:, np.newaxis, np.newaxis])
+    values = np.zeros(800, np.int64)
+    one = dry_run(lambda s: is_negative(s, Shared(share=values), 20), 3)
+    four = dry_run(lambda s: at_least_each(s, Shared(share=values), thresholds, 20), 3)
+    opening = packed_bytes(800, 20)
+    assert four.rounds == one.rounds
+    assert four.bytes_per_peer - opening == 4 * (one.bytes_per_peer - opening)
+
+
+@pytest.mark.parametrize("thresholds", [np.int64(3), np.zeros((2, 2), np.int64)])
+def test_thresholds_not_in_a_row_are_refused(thresholds):
+    with pytest.raises(RingRangeError):
+        dry_run(lambda s: at_least_each(s, Shared(share=np.zeros(3, np.int64)), thresholds, 8), 2)
 
 
 def test_zero_is_told_from_every_power_of_two_on_both_sides():
