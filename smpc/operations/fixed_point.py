@@ -1,6 +1,6 @@
 """Fixed-point numbers on shares: encoding, products, squares and matrix products, rounded exactly.
 
-Floor:    smpc.operations.fixed_point. Over ``arithmetic`` and ``truncation``.
+Floor:    smpc.operations.fixed_point. Over ``arithmetic``, ``gram`` and ``truncation``.
 Terms:    a fixed-point number is a ring integer, a whole number of units; a unit is ``2**-fraction``.
 Promise:  every product is the exact product of its two operands rounded to the nearest unit, halves upwards;
           a sum of products is truncated once, so it too is off by half a unit at most, however long it is.
@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from smpc.dealer.requests import gram as gram_request
 from smpc.errors import RingRangeError
 from smpc.operations import arithmetic
-from smpc.operations.opening import open_differences
+from smpc.operations.gram import gram as integer_gram
 from smpc.operations.truncation import WIDEST, truncate
 from smpc.sharing import Shared
 
@@ -110,7 +109,9 @@ def gram(session: Session, a: Shared, scale: FixedPoint) -> Shared:
     Raises:
         RingRangeError: not a matrix, before anything is sent.
     """
-    raw = gram_units(session, a)
+    if len(a.shape) != 2:  # noqa: PLR2004  a matrix has two axes
+        raise RingRangeError(what="shape of a matrix")
+    raw = integer_gram(session, a)
     d = raw.shape[-1]
     rows, columns = np.triu_indices(d)
     upper = rescale(session, Shared(share=raw.share[rows, columns]), scale)
@@ -118,24 +119,6 @@ def gram(session: Session, a: Shared, scale: FixedPoint) -> Shared:
     share[rows, columns] = upper.share
     share[columns, rows] = upper.share
     return Shared(share=share)
-
-
-def gram_units(session: Session, a: Shared) -> Shared:
-    """Return shares of ``a.T @ a`` of integers, not truncated: a matrix product for half its bytes.
-
-    Sees: all parties ``a - mask``, uniform.
-    Cost: 1 round; ``8 * a.size`` bytes a peer; one ``GRAM``.
-
-    Raises:
-        RingRangeError: not a matrix, before anything is sent.
-    """
-    if len(a.shape) != 2:  # noqa: PLR2004  a matrix has two axes
-        raise RingRangeError(what="shape of a matrix")
-    r, r_squared = session.supply.take(gram_request(a.shape))
-    (epsilon,) = open_differences(session, [(a.share, r)])
-    cross = epsilon.T @ r
-    share = r_squared + cross + cross.T
-    return Shared(share=share + epsilon.T @ epsilon if session.is_first else share)
 
 
 def rescale(session: Session, raw: Shared, scale: FixedPoint) -> Shared:
