@@ -7,8 +7,9 @@ Promise:  inside the range the result is less than one unit away from the functi
           where the data come from, or by ``selection.clip``.
 Sees:     the parties see masked values and masked bits, all uniform; nobody learns the piece.
 Cost:     one opening of the argument, compared with as many thresholds as there are pieces, less one; one
-          product, and a truncation where pieces are wide; ``DEGREE`` products and truncations. At 16 binary places 16 to 21
-          rounds, and 98 bytes an argument and peer for 11 pieces, 266 for 118, 593 for 190 of a wide range.
+          product, and a truncation where pieces are wide; ``DEGREE`` products and truncations. At 16 binary
+          places 16 to 21 rounds, mostly; 98 bytes an argument and peer for 11 pieces, 266 for 118, 593 for
+          190 of a wide range.
 Not here: arguments without bounds (normalize by a public factor first); division of two secrets (a product
           with a reciprocal, off by as many units as the numerator is large).
 Source:   pieces chosen by shared comparison bits, linear in public tables: ours.
