@@ -13,6 +13,7 @@ from smpc.operations.approximation import MOST_PIECES, fit
 from smpc.operations.fixed_point import FixedPoint
 from smpc.operations.functions import Function, evaluate, table
 from smpc.simulator import DEALER, Fault, FaultKind, simulate
+from smpc.transport.mesh import Step
 from tests.smpc.joint import compute, split_input
 
 SCALE = FixedPoint(fraction=16, integer=24)
@@ -184,3 +185,25 @@ def test_a_killed_party_or_dealer_ends_all_others_with_an_error(party):
     fault = Fault(party=party, at_round=0 if party == DEALER else 9, kind=FaultKind.KILL)
     run = simulate(joint, 3, faults=[fault], timeout_s=3)
     assert all(isinstance(run.errors[name], PartyLostError) for name in ("ada", "cyd"))
+
+
+@pytest.mark.parametrize("end", ["first", "last"])
+def test_what_all_see_is_uniform_at_both_ends_of_the_range(end):
+    """The attack: put together what all parties sent in every opening, and look for bits that lean to one side."""
+    pieces = table(Function.SIGMOID, -8.0, 8.0, SCALE)
+    x = np.full(1600, getattr(pieces, end))
+    run = simulate(lambda s: evaluate(s, split_input(s, x), pieces), 2)
+    run.values()
+    n_openings = 0
+    for mine, other in zip(*(run.sent[name] for name in run.names), strict=True):
+        payloads = [next(iter(sent.outgoing.values()), b"") for sent in (mine, other)]
+        if mine.step == Step.OPEN_PLANES:
+            opened = np.bitwise_xor(*(np.frombuffer(payload, np.uint8) for payload in payloads))
+        elif mine.step == Step.OPEN_RING:
+            opened = np.add(*(np.frombuffer(payload, np.int64) for payload in payloads)).view(np.uint8)
+        else:
+            continue
+        n_openings += 1
+        bits = np.unpackbits(opened)
+        assert abs(np.mean(bits) - 0.5) < 3 / bits.size**0.5  # six standard deviations
+    assert n_openings == 14
