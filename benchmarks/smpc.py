@@ -260,8 +260,7 @@ def products_exact(parties: int, channels: Channels | None, count: int = 1_000_0
         x, y = (to_crypten(contribution(session, n), precision_bits=16) for n in (left, right))
         return from_crypten(x * y, precision_bits=16)
 
-    seconds, opened = timed(mine, parties, channels)
-    their_seconds, other = timed(theirs, parties, channels)
+    (seconds, opened), (their_seconds, other) = in_turns(mine, theirs, parties, channels)
     return {
         **priced("products_exact", mine, parties),
         "seconds": seconds,
@@ -315,8 +314,7 @@ def logistic_secret(parties: int, channels: Channels | None, steps: int = 10) ->
             fitted = fitted - x.t().matmul(x.matmul(fitted).sigmoid() - y) / 512
         return from_crypten(fitted, precision_bits=16)
 
-    seconds, opened = timed(mine, parties, channels)
-    their_seconds, other = timed(theirs, parties, channels)
+    (seconds, opened), (their_seconds, other) = in_turns(mine, theirs, parties, channels)
     return {
         **priced("logistic_secret", mine, parties),
         "seconds": seconds,
@@ -324,6 +322,14 @@ def logistic_secret(parties: int, channels: Channels | None, steps: int = 10) ->
         "error": float(np.max(np.abs(SCALE.decode(opened) - exact))),
         "peer_error": float(np.max(np.abs(SCALE.decode(other) - exact))),
     }
+
+
+def in_turns(
+    mine: Joint, theirs: Joint, parties: int, channels: Channels | None, repeats: int = 3
+) -> list[tuple[float, np.ndarray]]:
+    """Return, for each of two joint functions that take turns, the median time and the last outcome."""
+    runs = [[timed(work, parties, channels) for work in (mine, theirs)] for _ in range(repeats)]
+    return [(statistics.median(run[i][0] for run in runs), runs[-1][i][1]) for i in range(2)]
 
 
 def timed(work: Joint, parties: int, channels: Channels | None) -> tuple[float, np.ndarray]:
