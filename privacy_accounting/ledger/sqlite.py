@@ -16,6 +16,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,7 +25,7 @@ from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.store import UNIQUE, Note, Store, Table, already_recorded, check_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from privacy_accounting.ledger.entries import Entry
 
@@ -120,7 +121,7 @@ class SqliteStore(Store):
         """
         self._lock = threading.Lock()
         self._owner, self._base, self._format = owner, base, FORMAT
-        self._held = exclusively(path) if writable else None
+        self._let_go = _release(self, exclusively(path)) if writable else _nothing
         try:
             self._connection = _connect_to_write(path) if writable else _connect_read_only(path)
         except (OSError, sqlite3.Error, LedgerRefusedError) as error:
@@ -267,11 +268,6 @@ class SqliteStore(Store):
             self._connection.close()
             self._let_go()
 
-    def _let_go(self) -> None:
-        if self._held is not None:
-            os.close(self._held)
-            self._held = None
-
 
 def _blob(value: object) -> bytes:
     """Refuse a value of another type than was written: files come from others too."""
@@ -301,6 +297,15 @@ def exclusively(path: Path) -> int:
         os.close(descriptor)
         raise LedgerRefusedError(reason="the ledger is in use by another writer") from error
     return descriptor
+
+
+def _release(store: SqliteStore, held: int) -> Callable[[], object]:
+    """Let the lock go when the store is closed, or forgotten; a second call does nothing."""
+    return weakref.finalize(store, os.close, held)
+
+
+def _nothing() -> None:
+    """Let nothing go."""
 
 
 def _connect_to_write(path: Path) -> sqlite3.Connection:

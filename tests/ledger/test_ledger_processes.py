@@ -35,12 +35,20 @@ def child(work):
 
 
 def open_world(folder, budget):
-    """The consortium as its files have it, every node just started."""
-    world = World(budget=budget, stores=lambda name: SqliteStore(folder / f"{name}.db", owner=name))
-    for name in NAMES:
-        world.catch_up(name)
-    world.sequencer = Sequencer(world.head.replica)
-    world.sequencer.recover(world.heads())
+    """The consortium as its files have it, every node just started; all or none of the files are held."""
+    stores = {}
+    try:
+        for name in NAMES:
+            stores[name] = SqliteStore(folder / f"{name}.db", owner=name)
+        world = World(budget=budget, stores=stores.get)
+        for name in NAMES:
+            world.catch_up(name)
+        world.sequencer = Sequencer(world.head.replica)
+        world.sequencer.recover(world.heads())
+    except AccountingError:
+        for store in stores.values():
+            store.close()
+        raise
     return world
 
 
@@ -57,13 +65,14 @@ def live(folder, budget, seed, ready):
     journal = os.open(folder / "left", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     if not world.head.store.height():
         world.agree(world.genesis.content)
-    os.write(ready, b"!")
     while True:
         if snapshot_due(world.head.replica, every=40):
             world.agree(snapshot_draft(world.head.replica).content)
         nonce = chosen.getrandbits(120)
         wanted = [a_charge(budget, noise=4000, nonce=nonce + i) for i in range(chosen.choice((1, 1, 3)))]
-        for entry in world.agree(*wanted).entries.values():
+        entries = world.agree(*wanted).entries.values()
+        os.write(ready, b"!")
+        for entry in entries:
             for name in NAMES:
                 with contextlib.suppress(AccountingError):
                     session = world.sites[name].replica.start(entry)
@@ -97,7 +106,7 @@ def crash_story(folder, kills):
         heard, ready = os.pipe()
         pid = child(lambda seed=seed, ready=ready: live(folder, budget, seed, ready))
         os.close(ready)  # a child that dies alone gives an end of file, not a wait
-        if seed % 2:  # every second one dies at work, the others mostly while they start
+        if seed % 2:  # every second one dies behind its first entry, the others mostly while they start
             os.read(heard, 1)
         time.sleep(chosen.uniform(0.0, 0.04))
         os.kill(pid, signal.SIGKILL)
