@@ -1,7 +1,8 @@
 """What the parties compute on shares; knows numpy and the session, no torch.
 
 Floor:    smpc.operations: opening < arithmetic | planes < inputs | comparison < selection < order;
-          comparison < truncation < fixed_point | approximation < functions; reveal stands apart, as the door.
+          comparison < truncation < fixed_point | approximation < functions; buckets | comparison < sorting;
+          inputs < gram; reveal stands apart, as the door.
 Terms:    an operation is called by every party of a session, in the same order, with the same public
           arguments.
 Promise:  what travels between the parties is masked with dealer material and a fresh share of zero, so that
