@@ -17,6 +17,7 @@ from smpc.errors import MaterialError, PeerRejectedError, RingRangeError
 from smpc.operations import buckets, sorting
 from smpc.operations.reveal import reveal_to_all
 from smpc.randomness import fresh_key
+from smpc.session import active_session
 from smpc.sharing import Shared
 from smpc.simulator import DEALER, simulate
 from smpc.transport.mesh import Step
@@ -52,6 +53,25 @@ def test_every_order_of_four_rows_comes_equally_often(n):
     counts = [seen.count(order) for order in itertools.permutations(range(4))]
     assert sum(counts) == trials
     assert stats.chisquare(counts).pvalue > FALSE_ALARM
+
+
+@pytest.mark.parametrize("honest", [0, 1, 2])
+def test_two_of_three_colluders_lack_the_order_of_the_third(honest, monkeypatch):
+    """The rows follow the parties' own orders one after the other; who lacks one of them guesses in vain."""
+    own = {}
+
+    def noted(words):
+        own[active_session().rank] = permutation_of(words)
+        return own[active_session().rank]
+
+    monkeypatch.setattr(sorting, "permutation_of", noted)
+    x = np.arange(1000)
+    got = simulate(lambda s: reveal_to_all(s, sorting.shuffle(s, split_input(s, x))), 3).values()[0]
+    np.testing.assert_array_equal(got, x[own[0]][own[1]][own[2]])
+    guess = x
+    for rank in {0, 1, 2} - {honest}:
+        guess = guess[own[rank]]
+    assert np.count_nonzero(guess == got) < 20  # one in expectation; 20 come with less than 1e-18
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2])
