@@ -18,7 +18,7 @@ from privacy_accounting.noise import (
     local_sigma2,
     noise_share,
 )
-from privacy_accounting.noise.coins import bernoulli, bernoulli_exp, geometrics, integer_part
+from privacy_accounting.noise.coins import bernoulli, bernoulli_exp, bernoulli_exps, geometrics, integer_part
 from privacy_accounting.noise.gaussian import one_discrete_gaussian
 from privacy_accounting.rdp import epsilon
 
@@ -222,3 +222,57 @@ def test_the_threshold_for_unknown_keys_keeps_its_delta(contribution, keys, sigm
         contribution=contribution, keys=keys, total_sigma2=Fraction(sigma2), delta=delta * 100
     )
     assert contribution < lower < threshold
+
+
+# -- where the first bits do not decide ----------------------------------------------------------------------------------
+
+
+class Scripted:
+    """Bytes as written down, then the system's."""
+
+    def __init__(self, *parts):
+        self.parts = list(parts)
+
+    def bytes(self, n, /):
+        return self.parts.pop(0) if self.parts else SystemSource().bytes(n)
+
+
+def eight(value):
+    return value.to_bytes(8, "little")
+
+
+LEAST, MOST = eight(0), b"\xff" * 8
+
+
+def test_a_coin_that_equals_its_threshold_gets_more_bits():
+    third = eight(2**64 // 3)
+    assert bernoulli(Fraction(1, 3), Scripted(third, LEAST)) is True
+    assert bernoulli(Fraction(1, 3), Scripted(third, MOST)) is False
+    assert bernoulli(Fraction(1, 3), Scripted(third, third, third, LEAST)) is True
+    assert bernoulli(Fraction(1, 2), Scripted(eight(2**63))) is False  # U = p exactly: not below it
+
+
+def test_a_geometric_draw_on_a_boundary_gets_more_bits():
+    boundary = eight(integer_part(1, 62) << 2)
+    assert geometrics(1, Scripted(boundary, LEAST)).tolist() == [1]
+    assert geometrics(1, Scripted(boundary, MOST)).tolist() == [0]
+    second = eight(integer_part(2, 62) << 2)
+    assert geometrics(1, Scripted(second, LEAST)).tolist() == [2]
+    assert geometrics(1, Scripted(second, MOST)).tolist() == [1]
+
+
+def test_coins_whose_bounds_say_nothing_are_still_exact():
+    n, f = 3_000, Fraction(1, 2)
+    low, high = np.zeros(n, dtype=np.int64), np.full(n, 2**32, dtype=np.int64)
+    hits = bernoulli_exps(low, high, lambda _: f, SOURCE).sum()
+    p = math.exp(-0.5)
+    assert abs(hits - n * p) < FALSE_ALARM_SIGMAS * math.sqrt(n * p * (1 - p))
+
+
+def test_far_tails_are_reached_through_unbounded_integers():
+    values = discrete_gaussian(Fraction(1, 10**12), 1_000, SOURCE)  # next to no noise: zeros
+    assert not values.any()
+    with pytest.raises(InvalidCostError):
+        discrete_gaussian(0, 1, SOURCE)
+    with pytest.raises(InvalidCostError):
+        discrete_laplace(Fraction(0), 1, SOURCE)
