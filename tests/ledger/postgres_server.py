@@ -4,7 +4,9 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 
@@ -14,11 +16,12 @@ def binaries():
     return found[-1].parent if found else Path(on_path).parent if on_path else None
 
 
-def as_server_user(command):
+def as_server_user(command, *, dies_with_us=False):
     """PostgreSQL refuses to run as root: use the package's own user there."""
-    if os.geteuid() != 0:
-        return command
-    return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", *command]
+    options = ["--pdeathsig", "INT"] if dies_with_us else []
+    if os.geteuid() == 0:
+        options += ["--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
+    return ["setpriv", *options, *command] if options else command
 
 
 def available():
@@ -49,19 +52,27 @@ def server(folder):
         as_server_user([str(where / "initdb"), "-D", str(data), "-U", "ledger", "-A", "trust", "--no-sync"]),
         **run,
     )
-    options = f"-c listen_addresses= -c unix_socket_directories={folder}"
-    control = [str(where / "pg_ctl"), "-D", str(data), "-w"]
-    # pg_ctl's child keeps inherited pipes open, so its output goes to files
-    with (folder / "log").open("wb") as log:
-        subprocess.run(
-            as_server_user([*control, "-l", str(folder / "server.log"), "-o", options, "start"]),
-            check=True,
-            env=env,
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-        )
+    options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}"]
+    command = as_server_user([str(where / "postgres"), "-D", str(data), *options], dies_with_us=True)
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, env=env, cwd=folder, stdout=log, stderr=log)
     try:
-        yield f"host={folder} user=ledger dbname=postgres"
+        conninfo = f"host={folder} user=ledger dbname=postgres"
+        wait_until_it_answers(process, conninfo)
+        yield conninfo
     finally:
-        subprocess.run(as_server_user([*control, "-m", "fast", "stop"]), **run)
+        process.send_signal(signal.SIGINT)  # fast shutdown
+        process.wait(30)
+
+
+def wait_until_it_answers(process, conninfo):
+    import psycopg
+
+    for _ in range(300):
+        if process.poll() is not None:
+            raise RuntimeError("the PostgreSQL server ended at once; see its server.log")
+        with contextlib.suppress(psycopg.OperationalError):
+            psycopg.connect(conninfo).close()
+            return
+        time.sleep(0.1)
+    raise RuntimeError("the PostgreSQL server does not answer")
