@@ -149,7 +149,7 @@ class Source:
                 return fetch(cursor.execute(statement))
         except duckdb.InterruptException:
             raise LocalTimeoutError(limit_s=limit_s or 0.0) from None
-        except duckdb.Error as error:
+        except Exception as error:  # noqa: BLE001  after the charge no row decides whether or how it fails
             raise SourceFailedError(source=self.report.source, kind=type(error).__name__) from None
 
 

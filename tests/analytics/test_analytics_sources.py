@@ -375,6 +375,17 @@ def test_failures_name_their_kind_and_no_value(world) -> None:
     assert caught.value.__suppress_context__
 
 
+@pytest.mark.parametrize("error", [MemoryError, OverflowError, UnicodeDecodeError])
+def test_whatever_fails_while_rows_are_fetched_is_one_failure(world, error) -> None:
+    def fetch(_):
+        raise error("utf-8", CANARY.encode(), 0, 1, CANARY) if error is UnicodeDecodeError else error(CANARY)
+
+    with pytest.raises(SourceFailedError) as caught:
+        world.sources[0]._query("SELECT 1", 5, fetch)
+    assert CANARY not in f"{caught.value} {caught.value!r}"
+    assert caught.value.__suppress_context__
+
+
 def test_closed_sources_fail_by_name(frame_of, schema, world_of) -> None:
     other = world_of(schema, [frame_of([])])
     other.sources[0].close()

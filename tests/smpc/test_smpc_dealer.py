@@ -32,6 +32,7 @@ KINDS = {
     "wraps": requests.wraps((40,)),
     "truncation": requests.truncation(9, 21, 6),
     "gram": requests.gram((3, 2)),
+    "shuffle": requests.shuffle(1, (5, 2)),
 }
 
 
