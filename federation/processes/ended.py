@@ -67,7 +67,7 @@ def stop_nodes(folders: Folders, *, limit_s: float = LIMIT_S) -> list[str]:
             os.kill(pid, signal.SIGCONT)
     ends_at = time.monotonic() + limit_s
     for name, pid in ran.items():
-        while _belongs(pid, folders):
+        while _belongs(pid, folders) or _is_leaving(pid):
             if time.monotonic() > ends_at:
                 raise SiteUnavailableError(
                     site=name, reason=f"process {pid} did not end within {limit_s:g} s"
@@ -84,3 +84,13 @@ def _belongs(pid: int, folders: Folders) -> bool:
     except OSError:
         return False
     return MODULE in words and os.fsencode(folders.root) in words
+
+
+def _is_leaving(pid: int) -> bool:
+    """Whether a process has given up its memory, and with it its words, but not yet its locks and ports."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return not words and state not in {"Z", "X"}
