@@ -278,7 +278,9 @@ def test_many_sessions_at_once_do_not_disturb_each_other(open_meshes):
     for key, heard in run_all(tasks).items():
         number, name = key.split()
         assert heard == [dict.fromkeys(OTHERS[name], f"{number:>4}".encode())] * 20
-    sessions["3"]["cairo"].close(ValueError())  # after the last round of all: who is still in it would hear of the end
+    sessions["3"]["cairo"].close(
+        ValueError()
+    )  # after the last round of all: who is still in it would hear of the end
     again = outcomes({n: lambda n=n: all_to_all(sessions[n], "ankara", b"?") for n in ("3",)})
     assert again["3"].name == "cairo"
 
