@@ -2,8 +2,8 @@
 
 Run in an environment of its own (it pins old versions):
 
-    uv venv /tmp/oracles && uv pip install --python /tmp/oracles/bin/python dp-accounting==0.6.0
-    /tmp/oracles/bin/python tests/oracles/accounting/dp_accounting_numbers.py
+    uv venv .venv-oracles && uv pip install --python .venv-oracles/bin/python dp-accounting==0.6.0
+    .venv-oracles/bin/python tests/oracles/accounting/dp_accounting_numbers.py
 
 Writes dp_accounting_numbers.json beside itself. Under replace-one the Gaussian and Laplace multipliers are halved by
 hand for the Rényi accountant, which does not double sensitivities (its privacy loss distributions do).
