@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs slow bench-queries bench-smpc bench-accounting bench-paillier clean
+.PHONY: setup demo test fmt lint types layers unit laws docs slow bench-queries bench-latency bench-smpc bench-accounting bench-paillier clean
 
 setup: $(READY)
 
@@ -45,6 +45,9 @@ slow: $(READY)
 
 bench-queries: $(READY)
 	$(PY) -P benchmarks/queries.py
+
+bench-latency: $(READY)
+	$(PY) -P benchmarks/latency.py
 
 bench-smpc: $(READY)
 	$(PY) -P benchmarks/smpc.py

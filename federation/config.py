@@ -199,6 +199,9 @@ class SiteFile(_Model):
     site: Name
     identity: str
     state: str = "state"
+    listen: Address | None = Field(
+        default=None, description="where to bind, if not at the agreement's address"
+    )
     tables: dict[str, SiteTable] = Field(min_length=1)
     policy: Policy = Field(default_factory=Policy)
 

@@ -269,6 +269,11 @@ def addresses_of(consortium: Consortium) -> Mapping[str, Address]:
     return {name: _address(text) for name, text in texts.items()}
 
 
+def bind_address(listen: str | None) -> Address | None:
+    """Where a node binds that is reached through something else (NAT, a proxy, a container's port): HOST:PORT."""
+    return None if listen is None else _address(listen)
+
+
 def _address(text: str) -> Address:
     host, _, port = text.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)

@@ -103,7 +103,7 @@ def site_serve(path: Annotated[Path, typer.Argument(help="The site file.")]) -> 
     """Run one site until Ctrl-C."""
     from federation.node.serve import serve_site
 
-    serve_site(path, _stop_on_signals(), lambda: typer.echo("ready"))
+    serve_site(path, _stop_on_signals(), _say_ready)
 
 
 @dealer.command("serve")
@@ -113,7 +113,7 @@ def dealer_serve(path: Annotated[Path, typer.Argument(help="The dealer's file.")
     from federation.setup.helper import load_helper
 
     files = load_helper(path)
-    serve_dealer(files.consortium, files.identity, _stop_on_signals(), lambda: typer.echo("ready"))
+    serve_dealer(files.consortium, files.identity, _stop_on_signals(), _say_ready, files.listen)
 
 
 @aggregator.command("serve")
@@ -123,7 +123,7 @@ def aggregator_serve(path: Annotated[Path, typer.Argument(help="The aggregator's
     from federation.setup.helper import load_helper
 
     files = load_helper(path)
-    serve_aggregator(files.consortium, files.identity, _stop_on_signals(), lambda: typer.echo("ready"))
+    serve_aggregator(files.consortium, files.identity, _stop_on_signals(), _say_ready, files.listen)
 
 
 @keyholder.command("serve")
@@ -137,7 +137,11 @@ def keyholder_serve(
     from federation.setup.helper import load_helper
 
     files = load_helper(path)
-    serve_keyholder(files.consortium, files.identity, _stop_on_signals(), lambda: typer.echo("ready"))
+    serve_keyholder(files.consortium, files.identity, _stop_on_signals(), _say_ready, files.listen)
+
+
+def _say_ready() -> None:
+    typer.echo("ready")
 
 
 def _stop_on_signals() -> threading.Event:

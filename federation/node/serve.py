@@ -21,7 +21,7 @@ from federation.node.dealer import DealerNode
 from federation.node.helper import HelperNode, aggregator_node, keyholder_node
 from federation.node.site import SiteNode
 from federation.paillier.ceremony import PRIVATE_KEY_FILE, load_private_key
-from federation.tls_network import TlsNetwork
+from federation.tls_network import TlsNetwork, bind_address
 from privacy_accounting.ledger.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     sources = open_sources(config)
     store = SqliteStore(config.state / LEDGER, owner=identity.name)
-    network = TlsNetwork(consortium=config.consortium, identity=identity)
+    network = TlsNetwork(
+        consortium=config.consortium, identity=identity, listen=bind_address(config.file.listen)
+    )
     node = SiteNode(
         consortium=config.consortium,
         policy=config.file.policy,
@@ -86,7 +88,11 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
 
 
 def serve_dealer(
-    consortium_path: Path, identity_path: Path, stop: threading.Event, ready: Callable[[], None]
+    consortium_path: Path,
+    identity_path: Path,
+    stop: threading.Event,
+    ready: Callable[[], None],
+    listen: str | None = None,
 ) -> None:
     """Run the dealer until it is told to stop.
 
@@ -94,12 +100,16 @@ def serve_dealer(
         ConfigError: with every mistake in the files.
     """
     consortium, identity = _helper(consortium_path, identity_path, "dealer")
-    network = TlsNetwork(consortium=consortium, identity=identity)
+    network = TlsNetwork(consortium=consortium, identity=identity, listen=bind_address(listen))
     _stay(DealerNode(consortium=consortium, network=network), stop, ready)
 
 
 def serve_aggregator(
-    consortium_path: Path, identity_path: Path, stop: threading.Event, ready: Callable[[], None]
+    consortium_path: Path,
+    identity_path: Path,
+    stop: threading.Event,
+    ready: Callable[[], None],
+    listen: str | None = None,
 ) -> None:
     """Run the aggregator until it is told to stop.
 
@@ -107,12 +117,16 @@ def serve_aggregator(
         ConfigError: with every mistake in the files.
     """
     consortium, identity = _helper(consortium_path, identity_path, "aggregator")
-    network = TlsNetwork(consortium=consortium, identity=identity)
+    network = TlsNetwork(consortium=consortium, identity=identity, listen=bind_address(listen))
     _stay(aggregator_node(consortium, network), stop, ready)
 
 
 def serve_keyholder(
-    consortium_path: Path, identity_path: Path, stop: threading.Event, ready: Callable[[], None]
+    consortium_path: Path,
+    identity_path: Path,
+    stop: threading.Event,
+    ready: Callable[[], None],
+    listen: str | None = None,
 ) -> None:
     """Run the key holder until it is told to stop; its private key lies beside its identity, and nowhere else.
 
@@ -123,7 +137,7 @@ def serve_keyholder(
     consortium, identity = _helper(consortium_path, identity_path, "keyholder")
     private = load_private_key(identity_path.parent / PRIVATE_KEY_FILE)
     answers = Answers(identity_path.parent / ANSWERS)
-    network = TlsNetwork(consortium=consortium, identity=identity)
+    network = TlsNetwork(consortium=consortium, identity=identity, listen=bind_address(listen))
     try:
         node = keyholder_node(consortium, network, private=private, answers=answers)
     except BaseException:

@@ -102,6 +102,7 @@ def serve(spec: NodeSpec, folders: Folders, stop: threading.Event, ready: Callab
         ConfigError: nothing serves this role.
     """
     from federation.node import serve as node
+    from federation.setup.helper import load_helper
 
     if spec.role == "site":
         node.serve_site(folders.site(spec.name), stop, ready)
@@ -113,7 +114,8 @@ def serve(spec: NodeSpec, folders: Folders, stop: threading.Event, ready: Callab
     }
     if spec.role not in helpers:
         raise ConfigError(mistakes=[f"nothing serves the role {spec.role}"])
-    helpers[spec.role](folders.consortium, folders.helper(spec.name), stop, ready)
+    files = load_helper(folders.helper_file(spec.name))
+    helpers[spec.role](files.consortium, files.identity, stop, ready, files.listen)
 
 
 def _tell(report: int, line: bytes) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from federation.config import Address  # noqa: TC001  pydantic reads it at run time
 from federation.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class HelperFile(BaseModel):
     version: Literal[1]
     consortium: str = Field(min_length=1, description="the agreement, a path beside this file")
     identity: str = Field(min_length=1, description="certificate and key, a path beside this file")
+    listen: Address | None = Field(
+        default=None, description="where to bind, if not at the agreement's address"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,7 @@ class HelperPaths:
 
     consortium: Path
     identity: Path
+    listen: str | None
 
 
 def load_helper(path: Path) -> HelperPaths:
@@ -67,4 +72,6 @@ def load_helper(path: Path) -> HelperPaths:
         raise ConfigError(mistakes=mistakes) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(mistakes=[f"{path.name} is not TOML"]) from error
-    return HelperPaths(consortium=path.parent / file.consortium, identity=path.parent / file.identity)
+    return HelperPaths(
+        consortium=path.parent / file.consortium, identity=path.parent / file.identity, listen=file.listen
+    )
