@@ -94,13 +94,19 @@ class Session:
         """What this party has sent so far."""
         return self.mesh.counters
 
-    def __enter__(self) -> Self:
-        """Agree on pair keys (one exchange) and make this the thread's active session."""
+    def open(self) -> None:
+        """Agree on pair keys: one exchange, in any thread, once; whoever opens also enters or closes the mesh."""
+        if self._zero_shares is not None:
+            return
         try:
             self._zero_shares = self._open_keystreams()
         except BaseException as error:
             self.mesh.close(error)
             raise
+
+    def __enter__(self) -> Self:
+        """Open, unless that is done, and make this the thread's active session."""
+        self.open()
         self._token = _ACTIVE.set(self)
         return self
 

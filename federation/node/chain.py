@@ -21,7 +21,8 @@ from federation.faults import from_refusal
 from federation.planning import content_of
 from privacy_accounting.errors import AccountingError, LedgerForkedError, LedgerRefusedError
 from privacy_accounting.ledger.agreement import Agreement, agree
-from privacy_accounting.ledger.messages import MAX_ENTRIES
+from privacy_accounting.ledger.judge import bodies_of
+from privacy_accounting.ledger.messages import MAX_ENTRIES, Proposal, Signed, read_answer
 from privacy_accounting.ledger.sequencer import Draft, Sequencer
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Chain:
         replica: Replica,
         remember: Callable[[Ask], None],
         admit: Admit,
+        signed: Callable[[Body], None],
         couriers: Couriers,
         genesis: Body,
     ) -> None:
@@ -71,11 +73,12 @@ class Chain:
             replica: the site's ledger.
             remember: takes the signed requests that come beside a proposal.
             admit: decides what is signed.
+            signed: told of each body that this site has signed, or proposed, before it is complete.
             couriers: the ways to the other sites.
             genesis: the first entry as this site derives it.
         """
         self._consortium, self._replica, self._couriers = consortium, replica, couriers
-        self._remember, self._admit = remember, admit
+        self._remember, self._admit, self._signed = remember, admit, signed
         self._genesis = genesis
         self._sequencer = Sequencer(replica)
         self._caught_up = threading.Event()
@@ -129,7 +132,10 @@ class Chain:
             raise LedgerRefusedError(reason="this site has not read the other sites' ledgers yet")
         for ask in requests:
             self._remember(ask)
-        return self._replica.receive(data, self._admit, source=source)
+        answer = self._replica.receive(data, self._admit, source=source)
+        if answer and isinstance(read_answer(answer), Signed):
+            self._tell_signed(Proposal.from_bytes(data))
+        return answer
 
     def entries_from(self, number: int) -> list[bytes]:
         """Complete entries for a site that is behind."""
@@ -190,7 +196,8 @@ class Chain:
                 self._sequencer,
                 [errand.draft for errand in errands],
                 self._admit,
-                lambda messages: self._couriers.carry(messages, requests),
+                lambda messages: self._carry(messages, requests),
+                lambda entries: _deliver(errands, entries),
             )
         except AccountingError as error:
             for errand in errands:
@@ -198,9 +205,20 @@ class Chain:
                 errand.done.set()
             return
         for place, errand in enumerate(errands):
-            errand.entry = agreement.entries.get(place)
-            errand.error = None if errand.entry is not None else _why_not(agreement, place)
-            errand.done.set()
+            if errand.entry is None:
+                errand.error = _why_not(agreement, place)
+                errand.done.set()
+
+    def _carry(self, messages: Mapping[str, Sequence[bytes]], requests: Sequence[Ask]) -> dict[str, bytes]:
+        """Carry; what is proposed counts as signed here, since the sequencer has judged it and signs last."""
+        if self._sequencer.open is not None:
+            self._tell_signed(self._sequencer.open)
+        return self._couriers.carry(messages, requests)
+
+    def _tell_signed(self, proposal: Proposal) -> None:
+        for _, body in bodies_of(proposal.bodies):
+            if self._replica.name in body.cohort:
+                self._signed(body)
 
     # -- start-up ------------------------------------------------------------------------------------------
 
@@ -264,6 +282,13 @@ class Chain:
                 elif 0 <= answer.head < self._replica.head and not answer.entries:
                     since[site] = answer.head  # a shorter chain may be another one: compare its last entry
         return heads
+
+
+def _deliver(errands: Sequence[_Errand], entries: Mapping[int, Entry]) -> None:
+    """Give each errand its entry: it is spent, and its asker need not wait until all sites have it too."""
+    for place, entry in entries.items():
+        errands[place].entry = entry
+        errands[place].done.set()
 
 
 def _why_not(agreement: Agreement, place: int) -> Exception:

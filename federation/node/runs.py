@@ -21,14 +21,14 @@ from analytics.release import joint_cost, needs_dealer, send_answer, send_mined
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.lines import expect, send
 from federation.messages import Deal, Done, Share
+from federation.node.arrival import take_over
 from privacy_accounting.ledger.contents import Charge, Exact
-from privacy_accounting.ledger.entries import Entry
-from privacy_accounting.ledger.messages import Complete
+from privacy_accounting.ledger.entries import Entry, session_id
 from privacy_accounting.noise import SystemSource
 from smpc.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from federation.config import Consortium
     from federation.network import Network
     from federation.node.desk import Desk, Known
+    from federation.node.meetings import Meetings
+    from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.replica import Replica
+    from smpc.dealer.requests import Request
 
 LOG: Final = logging.getLogger(__name__)
 DIAL_S: Final = 5.0
@@ -52,6 +55,17 @@ class Runner:
     network: Network
     replica: Replica
     desk: Desk
+    meetings: Meetings
+
+    def expect(self, body: Body) -> None:
+        """Begin to open the session of a question that this site has signed: keys and material, no row (P1)."""
+        content = body.content
+        if not isinstance(content, Charge | Exact) or content.asked.run:
+            return
+        known = self.desk.known(content.asked.request)
+        if known is not None:
+            session = session_id(body)
+            self.meetings.expect(session, lambda: self._opened(known, session))
 
     def run(self, entry_data: bytes, *, digest: str, source: str) -> Share:
         """Run one complete entry.
@@ -76,32 +90,24 @@ class Runner:
         known = self.desk.known(digest)
         if known is None:
             raise RequestRejectedError(site=self.site, reason="it was not asked here")
-        if entry.body.number > self.replica.head:
-            self.replica.completed(Complete(entries=(entry_data,)).to_bytes(), source=source)
-        session_id = self.replica.start(entry)
+        take_over(self.replica, entry, source=source, deadline_s=float(self.consortium.file.deadline_s))
+        session = self.replica.start(entry)
         if isinstance(known.planned.plan, MiningPlan):
-            return self._mine(known, session_id, known.planned.plan)
-        return self._answer(known, session_id, known.planned.plan)
+            return self._mine(known, session, known.planned.plan)
+        return self._answer(known, session, known.planned.plan)
 
-    def _answer(self, known: Known, session_id: bytes, plan: Plan) -> Share:
+    def _answer(self, known: Known, session: bytes, plan: Plan) -> Share:
         """Answer a question: the local scan, then noise or guard, then this site's summand."""
         figures = self._local(known, plan)
-        requests = joint_cost(plan).requests if needs_dealer(plan) else None
+        return self._joint(
+            known, session, lambda session: send_answer(session, plan, figures, SystemSource())
+        )
 
-        def joint(session: Session) -> bytes:
-            if requests is not None:
-                session.prefetch(requests)
-            return send_answer(session, plan, figures, SystemSource())
-
-        return self._joint(known, session_id, joint, needs_help=requests is not None)
-
-    def _mine(self, known: Known, session_id: bytes, plan: MiningPlan) -> Share:
+    def _mine(self, known: Known, session: bytes, plan: MiningPlan) -> Share:
         """Mine: the local bitmaps, then level by level."""
         source, limit_s = self.desk.source(known.planned), float(self.consortium.file.local_limit_s)
         bitmaps = local_bitmaps(plan, source, limit_s)
-        return self._joint(
-            known, session_id, lambda session: send_mined(session, plan, bitmaps), needs_help=True
-        )
+        return self._joint(known, session, lambda session: send_mined(session, plan, bitmaps))
 
     def _local(self, known: Known, plan: Plan) -> npt.NDArray[np.int64] | None:
         """The site's own scan; None where a private one did not give its figures."""
@@ -118,19 +124,28 @@ class Runner:
             )
             return None
 
-    def _joint(
-        self, known: Known, session_id: bytes, joint: Callable[[Session], bytes], *, needs_help: bool
-    ) -> Share:
-        """Open the session with all sites and run this site's part of it."""
-        request_hash = bytes.fromhex(known.planned.digest)
-        dealer = self._call_dealer(session_id, request_hash) if needs_help else None
-        mesh = self.network.open_mesh(session_id, request_hash, self.consortium.names, dealer)
-        with Session(mesh, session_id) as session:
+    def _joint(self, known: Known, session_id: bytes, joint: Callable[[Session], bytes]) -> Share:
+        """Meet all sites, most often in a session that is open already, and run this site's part of it."""
+        with self.meetings.attend(session_id) or self._opened(known, session_id) as session:
             values = joint(session)
-        counters = mesh.counters
+        counters = session.counters
         return Share(
             values=values, rounds=counters.rounds, bytes_sent=max(counters.bytes_sent.values(), default=0)
         )
+
+    def _opened(self, known: Known, session_id: bytes) -> Session:
+        """Open a session as far as it goes without data: channels, keys, the material of a question."""
+        request_hash, (needs_help, requests) = bytes.fromhex(known.planned.digest), _needs(known.planned.plan)
+        dealer = self._call_dealer(session_id, request_hash) if needs_help else None
+        mesh = self.network.open_mesh(session_id, request_hash, self.consortium.names, dealer)
+        session = Session(mesh, session_id)
+        try:
+            session.open()
+            session.prefetch(requests)
+        except BaseException as error:
+            mesh.close(error)
+            raise
+        return session
 
     def _call_dealer(self, session_id: bytes, request_hash: bytes) -> str:
         """The dealer's name; the first site asks it to join the session."""
@@ -148,3 +163,10 @@ class Runner:
             finally:
                 line.close()
         return dealer.name
+
+
+def _needs(plan: Plan | MiningPlan) -> tuple[bool, Sequence[Request]]:
+    """Whether a run has the dealer, and what it fetches at once; a mining run asks level by level."""
+    if isinstance(plan, MiningPlan):
+        return True, ()
+    return needs_dealer(plan), joint_cost(plan).requests if needs_dealer(plan) else ()

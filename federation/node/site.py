@@ -19,6 +19,7 @@ from federation.node.chain import Chain
 from federation.node.counter import TRAIN, Counter
 from federation.node.couriers import Couriers
 from federation.node.desk import Desk
+from federation.node.meetings import Meetings
 from federation.node.runs import Runner
 from federation.node.training_room import TrainingRoom
 from privacy_accounting.errors import AccountingError
@@ -92,16 +93,23 @@ class SiteNode:
             replica=self.replica,
             network=network,
         )
+        self._meetings = Meetings(patience_s=2 * float(consortium.file.deadline_s))
+        runner = Runner(
+            site=self.name,
+            consortium=consortium,
+            network=network,
+            replica=self.replica,
+            desk=self._desk,
+            meetings=self._meetings,
+        )
         self.chain = Chain(
             consortium=consortium,
             replica=self.replica,
             remember=self._remember,
             admit=self._admit,
+            signed=runner.expect,
             couriers=self._couriers,
             genesis=genesis,
-        )
-        runner = Runner(
-            site=self.name, consortium=consortium, network=network, replica=self.replica, desk=self._desk
         )
         self._counter = Counter(
             network=network,
@@ -175,6 +183,7 @@ class SiteNode:
         """Leave: lines, meshes, threads, tables, ledger."""
         self.network.close()
         self.chain.stop()
+        self._meetings.close()
         self._couriers.close()
         for source in self._sources.values():
             source.close()

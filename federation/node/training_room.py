@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from federation.node.arrival import take_over
 from federation.node.training_desk import TrainingDesk
 from federation.paillier.cipher import Encryptor
 from federation.training.agreement import Agreement
 from federation.training.pinned import helpers_of, pinned_key
 from federation.training.site import SiteTrainer
-from privacy_accounting.ledger.messages import Complete
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,9 +54,8 @@ class TrainingRoom:
         )
 
         def note(entry: Entry) -> None:
-            """Note the start; an entry proves itself, so it may come with the analyst before the sequencer's copy."""
-            if entry.body.number > replica.head:
-                replica.completed(Complete(entries=(entry.to_bytes(),)).to_bytes(), source=site)
+            """Note the start of an attempt."""
+            take_over(replica, entry, source=site, deadline_s=float(consortium.file.deadline_s))
             replica.start(entry)
 
         desk = TrainingDesk(

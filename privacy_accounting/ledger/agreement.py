@@ -25,6 +25,8 @@ MAX_TRIES: Final = 8
 
 Carry = Callable[[Mapping[str, Sequence[bytes]]], Mapping[str, bytes]]
 """Delivers messages to sites, in order, and returns the last answer of each site that answered in time."""
+Committed = Callable[[Mapping[int, Entry]], None]
+"""Takes complete entries by the place of their draft."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,13 @@ class _Round:
     again: bool = False
 
 
-def agree(sequencer: Sequencer, drafts: Sequence[Draft], admit: Admit, carry: Carry) -> Agreement:
+def agree(
+    sequencer: Sequencer,
+    drafts: Sequence[Draft],
+    admit: Admit,
+    carry: Carry,
+    committed: Committed = lambda _: None,
+) -> Agreement:
     """Get drafts signed by all their sites and committed, or withdrawn.
 
     Args:
@@ -59,6 +67,7 @@ def agree(sequencer: Sequencer, drafts: Sequence[Draft], admit: Admit, carry: Ca
         drafts: as ``Sequencer.propose`` takes them.
         admit: the sequencer's own decision on a body.
         carry: moves messages to the sites and brings their answers.
+        committed: told of complete entries as soon as they are spent, before the other sites have them.
 
     Returns:
         What became of each draft.
@@ -69,12 +78,14 @@ def agree(sequencer: Sequencer, drafts: Sequence[Draft], admit: Admit, carry: Ca
     """
     with sequencer.turn:
         try:
-            return _agree(sequencer, list(drafts), admit, carry)
+            return _agree(sequencer, list(drafts), admit, carry, committed)
         finally:
             sequencer.abandon("the round was interrupted")
 
 
-def _agree(sequencer: Sequencer, drafts: list[Draft], admit: Admit, carry: Carry) -> Agreement:
+def _agree(
+    sequencer: Sequencer, drafts: list[Draft], admit: Admit, carry: Carry, committed: Committed
+) -> Agreement:
     wanted = list(range(len(drafts)))
     refusals: dict[int, dict[str, Refusal]] = {}
     silent: tuple[str, ...] = ()
@@ -91,7 +102,7 @@ def _agree(sequencer: Sequencer, drafts: list[Draft], admit: Admit, carry: Carry
         asked = sequencer.participants
         outcome = _ask(sequencer, proposal, asked, carry)
         if not (outcome.refused or outcome.silent or outcome.again):
-            return Agreement(entries=_commit(sequencer, wanted, carry), refusals=refusals)
+            return Agreement(entries=_commit(sequencer, wanted, carry, committed), refusals=refusals)
         withdrawal = sequencer.withdraw(_reason(outcome))
         carry({site: [withdrawal] for site in asked})
         for site, answer in outcome.refused.items():
@@ -115,13 +126,17 @@ def _reason(outcome: _Round) -> str:
     )
 
 
-def _commit(sequencer: Sequencer, wanted: Sequence[int], carry: Carry) -> dict[int, Entry]:
+def _commit(
+    sequencer: Sequencer, wanted: Sequence[int], carry: Carry, committed: Committed
+) -> dict[int, Entry]:
     """Commit, tell all sites, and give the entries by the place of their draft."""
     message = sequencer.commit()
+    datas = Complete.from_bytes(message).entries
+    entries = {index: Entry.from_bytes(data) for index, data in zip(wanted, datas, strict=True)}
+    committed(entries)
     others = [site for site in sequencer.replica.members if site != sequencer.replica.name]
     carry({site: [message] for site in others})
-    entries = Complete.from_bytes(message).entries
-    return {index: Entry.from_bytes(data) for index, data in zip(wanted, entries, strict=True)}
+    return entries
 
 
 def _ask(sequencer: Sequencer, proposal: bytes, asked: Sequence[str], carry: Carry) -> _Round:
