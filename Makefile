@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs slow bench-queries bench-latency bench-smpc bench-accounting bench-paillier clean
+.PHONY: setup demo test fmt lint types layers unit laws docs slow bench-queries bench-latency bench-smpc bench-accounting bench-paillier bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -57,6 +57,18 @@ bench-accounting: $(READY)
 
 bench-paillier: $(READY)
 	$(PY) -P benchmarks/paillier.py
+
+bench-growth: $(READY)
+	$(PY) -P benchmarks/growth.py
+
+.venv-peers/.crossward-ready: tools/peers.sh
+	@./tools/peers.sh
+
+bench-peers: .venv-peers/.crossward-ready
+	.venv-peers/bin/python -W ignore benchmarks/peers/spu_peer.py
+
+pictures: .venv-peers/.crossward-ready
+	.venv-peers/bin/python benchmarks/peers/pictures.py
 
 clean:
 	rm -rf build demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis
