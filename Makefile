@@ -47,7 +47,7 @@ bench-queries: $(READY)
 	$(PY) -P benchmarks/queries.py
 
 bench-smpc: $(READY)
-	$(PY) -P benchmarks/smpc.py
+	$(PY) -m benchmarks.smpc
 
 bench-accounting: $(READY)
 	$(PY) -P benchmarks/accounting.py
