@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from smpc import kernels
 from smpc.dealer.requests import ProductKind, product
 from smpc.dealer.requests import square as square_request
 from smpc.errors import RingRangeError
@@ -161,7 +162,9 @@ def _check_shapes(
 
 def _bilinear(session: Session, kind: ProductKind, a: Shared, b: Shared) -> Shared:
     """Multiply by Beaver's trick: ``xy = c + (x - a) b + a (y - b) + (x - a)(y - b)``."""
-    apply: Callable[[RingArray, RingArray], RingArray] = np.multiply if kind is ProductKind.MUL else np.matmul
+    apply: Callable[[RingArray, RingArray], RingArray] = (
+        np.multiply if kind is ProductKind.MUL else kernels.matmul
+    )
     mask_a, mask_b, mask_ab = session.supply.take(product(kind, a.shape, b.shape))
     epsilon, delta = open_differences(session, [(a.share, mask_a), (b.share, mask_b)])
     right = mask_b + delta if session.is_first else mask_b
