@@ -3,22 +3,25 @@
 Floor:    smpc.kernels. Pure.
 Shapes:   ``(*S, m, k)`` and ``(*S, k, n)`` -> ``(*S, m, n)`` int64, leading axes broadcast.
 Promise:  exact mod ``2**64`` for all ring elements, whatever the choice; the choice depends on shapes alone.
-          Milliseconds on one thread (AVX-512, quiet), the chosen one in brackets:
+          Milliseconds on one thread (AVX-512), the chosen way in brackets; the last two columns are not ours:
 
-          =====================  ======  ======  ======  ===============  =====
-          shape m x k x n        direct  rows    dots    float64, 3 x 22  torch
-          =====================  ======  ======  ======  ===============  =====
-          500 x 500 x 500        67      39      [27]    34               5.1
-          200 x 200 x 200        3.6     2.5     [1.7]   1.9              0.37
-          50 x 50 x 50           0.052   0.046   [0.035] 0.066            0.011
-          20 x 10,000 x 20       2.8     2.1     [0.95]  6.0              0.71
-          2,000 x 3 x 2,000 *    11      [5.2]   26      34
-          1 x 1,000 x 1,000 *    0.65    [0.30]  0.83    4.6
-          16 x 16 x 16           [0.003] 0.003   0.004   0.025
-          =====================  ======  ======  ======  ===============  =====
+          ====================  =======  =======  =======  =======  =======
+          shape                 direct   rows     dots     float64  torch
+          ====================  =======  =======  =======  =======  =======
+          500 x 500 x 500       71       40       [27]     48       5.0
+          200 x 200 x 200       3.6      2.5      [1.7]    2.0      0.35
+          50 x 50 x 50          0.052    0.046    [0.035]  0.073    0.011
+          16 x 16 x 16          [0.003]  0.004    0.004    0.028    0.003
+          20 x 10,000 x 20      2.8      2.1      [0.98]   2.8      0.72
+          10,000 x 20 x 20      1.8      2.1      [1.5]    4.4      0.53
+          2,000 x 3 x 2,000     7.5      [5.4]    14       57       1.7
+          1 x 1,000 x 1,000     0.65     [0.32]   1.0      4.5      0.61
+          1,000 x 30 x 1        0.014    0.011    [0.011]  0.11     0.034
+          ====================  =======  =======  =======  =======  =======
 
-          (* on a busy machine.) Limbs for BLAS gain nothing on one thread; on several they stall when parties share
-          cores. torch's kernel is used where torch is: see ``engine.kernels``.
+          ``python -m benchmarks.smpc.local`` prints the present ones. Three limbs of 22 bits for float64 BLAS gain
+          nothing on one thread, and stall where parties share cores. A party that has torch may use its kernel
+          (``engine.kernels``).
 Not here: sharing and masks (``operations``).
 Source:   ours; decision record 12.
 """

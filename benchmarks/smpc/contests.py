@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from benchmarks.smpc.rows import Row, contribution, in_turns, row_of, values
+from smpc.engine import kernels
 from smpc.engine.tensors import from_crypten, to_arithmetic, to_crypten
 from smpc.operations import arithmetic, comparison
 from smpc.operations.gram import gram
@@ -83,6 +84,12 @@ def matrix_product(session: Session, x: Shared) -> Shared:
     return arithmetic.matmul(session, square, square)
 
 
+def matrix_product_by_torch(session: Session, x: Shared) -> Shared:
+    """Do the same with the kernel that CrypTen uses."""
+    session.matmul = kernels.matmul
+    return matrix_product(session, x)
+
+
 def their_matrix_product(_: Session, x: Shared) -> Shared:
     """Do the same by CrypTen, on integers."""
     square = to_arithmetic(arithmetic.reshape(x, (math.isqrt(x.size), -1)))
@@ -103,6 +110,14 @@ CONTESTS = (
         "xtx_secret", 10_000 * GRAM_COLUMNS, gram_of_shared, their_gram, 7, "X^T X, 10,000 x 20 secret rows"
     ),
     Contest("matmul_500", 500 * 500, matrix_product, their_matrix_product, 5, "a 500 x 500 matrix product"),
+    Contest(
+        "matmul_500_torch",
+        500 * 500,
+        matrix_product_by_torch,
+        their_matrix_product,
+        5,
+        "the same with torch's kernel at the parties",
+    ),
 )
 
 

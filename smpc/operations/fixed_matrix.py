@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from smpc.dealer.requests import fixed_matrix
 from smpc.errors import MaterialError, RingRangeError
-from smpc.kernels import matmul
 from smpc.operations.opening import open_differences
 from smpc.sharing import Shared
 
@@ -90,9 +89,10 @@ class FixedMatrix:
             raise MaterialError(what="another product of this fixed matrix")
         mask, masks_product = piece
         opened, delta = self._open(operand.share, mask)
+        product = self._session.matmul
         # x y = (e + a)(d + b) = e y + a d + a b
         left, right = (opened, self._mask) if is_forward else (opened.T, self._mask.T)
-        return Shared(share=masks_product + matmul(left, operand.share) + matmul(right, delta))
+        return Shared(share=masks_product + product(left, operand.share) + product(right, delta))
 
     def _open(self, value: RingArray, mask: Material) -> tuple[RingArray, RingArray]:
         """Return the masked matrix, opened on the way the first time, and the masked operand."""

@@ -19,7 +19,6 @@ import numpy as np
 
 from smpc.dealer.requests import gram as gram_request
 from smpc.errors import RingRangeError
-from smpc.kernels import matmul
 from smpc.operations.inputs import contribute
 from smpc.operations.opening import open_differences
 from smpc.ring import HIGHEST, RingArray, encode
@@ -51,7 +50,7 @@ def gram_of_rows(session: Session, rows: RingArray, magnitude: int, most_rows: i
         raise RingRangeError(what="rows of a Gram matrix")
     if np.any(own > magnitude) or np.any(own < -magnitude):
         raise RingRangeError(what="entry of a Gram matrix's rows")
-    return contribute(session, triangle(matmul(own.T, own)))
+    return contribute(session, triangle(session.matmul(own.T, own)))
 
 
 def gram(session: Session, x: Shared) -> Shared:
@@ -75,9 +74,11 @@ def gram(session: Session, x: Shared) -> Shared:
     mask, mask_gram = session.supply.take(gram_request(x.shape))
     (epsilon,) = open_differences(session, [(x.share, mask)])
     # (e + a)^T (e + a) = e^T e + e^T a + (e^T a)^T + a^T a
-    crossed = matmul(epsilon.swapaxes(-1, -2), mask)
+    crossed = session.matmul(epsilon.swapaxes(-1, -2), mask)
     share = mask_gram + crossed + crossed.swapaxes(-1, -2)
-    return Shared(share=share + matmul(epsilon.swapaxes(-1, -2), epsilon) if session.is_first else share)
+    return Shared(
+        share=share + session.matmul(epsilon.swapaxes(-1, -2), epsilon) if session.is_first else share
+    )
 
 
 def triangle(matrix: RingArray) -> RingArray:

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from smpc.engine.kernels import is_torchs
+from smpc.engine.kernels import matmul as torch_matmul
 from smpc.kernels import Kernel, chosen, matmul, multiply_by
+from smpc.operations import arithmetic
+from smpc.operations.gram import gram
+from smpc.operations.reveal import reveal_to_all
+from smpc.simulator import simulate
+from tests.smpc.joint import split_input
 
 WORDS = st.integers(-(1 << 63), (1 << 63) - 1)
 SIZES = st.integers(0, 9)
@@ -70,3 +77,42 @@ def test_shapes_that_do_not_fit_are_refused():
     for kernel in Kernel:
         with pytest.raises(ValueError, match=r".+"):
             multiply_by(kernel, np.ones((2, 3), np.int64), np.ones((4, 2), np.int64))
+
+
+@given(data=st.data(), m=st.integers(9, 14), n=st.integers(9, 14))
+def test_law_torchs_kernel_gives_the_same(data, m, n):
+    k = -(-(1 << 15) // (m * n))
+    rng = np.random.default_rng(data.draw(st.integers(0, 1 << 30)))
+    a, b = (rng.integers(-(1 << 63), (1 << 63) - 1, size) for size in ((m, k), (k, n)))
+    a[0], b[:, 0] = data.draw(WORDS), data.draw(WORDS)
+    b.flags.writeable = False
+    assert is_torchs(m, k, n)
+    np.testing.assert_array_equal(torch_matmul(a, b), exact(a, b))
+    np.testing.assert_array_equal(torch_matmul(b.T, a.T), exact(b.T, a.T))
+
+
+@pytest.mark.parametrize("shape", [(8, 1000, 1000), (1000, 1000, 8), (20, 20, 20), (0, 5, 5)])
+def test_thin_and_small_products_stay_with_numpy(shape):
+    m, k, n = shape
+    assert not is_torchs(m, k, n)
+    rng = np.random.default_rng(5)
+    a, b = (rng.integers(-(1 << 63), (1 << 63) - 1, size) for size in ((m, k), (k, n)))
+    np.testing.assert_array_equal(torch_matmul(a, b), matmul(a, b))
+
+
+def test_parties_of_one_session_may_differ_in_their_kernel():
+    rng = np.random.default_rng(6)
+    x = rng.integers(-(1 << 63), (1 << 63) - 1, (40, 40))
+
+    def joint(session):
+        if session.is_first:
+            session.matmul = torch_matmul
+        shared = split_input(session, x)
+        return [
+            reveal_to_all(session, part)
+            for part in (arithmetic.matmul(session, shared, shared), gram(session, shared))
+        ]
+
+    for product, own in simulate(joint, 3).values():
+        np.testing.assert_array_equal(product, exact(x, x))
+        np.testing.assert_array_equal(own, exact(x.T, x))
