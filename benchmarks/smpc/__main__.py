@@ -8,6 +8,7 @@ TLS. Prints a table (with --json the rows) and writes build/bench/smpc.json.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,7 +19,7 @@ import torch
 from benchmarks.smpc.alone import SOLOS, alone
 from benchmarks.smpc.channels import tls_channels
 from benchmarks.smpc.contests import CONTESTS, contend, their_sign
-from benchmarks.smpc.exactness import products_exact
+from benchmarks.smpc.exactness import CHUNK, products_exact
 from benchmarks.smpc.regression import logistic_secret
 from benchmarks.smpc.rows import timed, values
 
@@ -70,7 +71,11 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="channels in memory, without TLS")
     parser.add_argument("--only", nargs="+", choices=known, default=list(known), help="these rows alone")
     parser.add_argument("--parties", nargs="+", type=int, default=[2, 3], help="how many compute")
+    parser.add_argument(
+        "--products", type=int, default=CHUNK, help="how many products_exact checks, in chunks"
+    )
     asked = parser.parse_args()
+    known["products_exact"] = functools.partial(products_exact, count=asked.products)
     torch.set_num_threads(1)
     timed(their_sign, 2, None, [values(10)])  # loads CrypTen outside the clock
     rows = []

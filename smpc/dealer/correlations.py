@@ -87,6 +87,7 @@ def recipe_of(request: Request) -> Recipe:
         Correlation.SHUFFLE: _shuffle,
         Correlation.FIXED_MATRIX: fixed_matrix_recipe,
         Correlation.STEPS: _steps,
+        Correlation.WORD_TRUNCATION: _word_truncation,
     }
     try:
         return makers[request.kind](request.parameters)
@@ -134,6 +135,20 @@ def _truncation(parameters: tuple[int, ...]) -> Recipe:
         return (high, highest, _group_products(r, shift))
 
     return Recipe(free=free, bound=(*free, *free, low), solve=solve)
+
+
+def _word_truncation(parameters: tuple[int, ...]) -> Recipe:
+    count, shift = parameters
+    if not 1 <= shift < RING_BITS:
+        raise ValueError
+    whole = _mask((count, RING_BITS))
+
+    def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
+        (r,) = totals(whole.free, free_shares)
+        high = (r.view(np.uint64) >> np.uint64(shift)).view(np.int64)
+        return (high, *whole.solve(free_shares))
+
+    return Recipe(free=whole.free, bound=(*whole.free, *whole.bound), solve=solve)
 
 
 @functools.cache

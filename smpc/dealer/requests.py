@@ -38,6 +38,7 @@ class Correlation(IntEnum):
     SHUFFLE = 9
     FIXED_MATRIX = 10
     STEPS = 11
+    WORD_TRUNCATION = 12
 
 
 class ProductKind(IntEnum):
@@ -110,6 +111,14 @@ def truncation(count: int, bits: int, shift: int) -> Request:
     Both are shared by sum; of the ``shift`` lowest bits come, XOR-shared, the products within groups of four.
     """
     return Request(kind=Correlation.TRUNCATION, parameters=(count, bits, shift))
+
+
+def word_truncation(count: int, shift: int) -> Request:
+    """Ask for a uniform summand ``r`` and of the whole word the part above ``shift``, shared by sum.
+
+    Of all 64 bits come, XOR-shared, the products within groups of four.
+    """
+    return Request(kind=Correlation.WORD_TRUNCATION, parameters=(count, shift))
 
 
 def gram(shape: Sequence[int]) -> Request:

@@ -51,7 +51,7 @@ class FixedPoint:
 
     @property
     def wide_bits(self) -> int:
-        """Width of a product before its truncation: 63 at most."""
+        """Width of a product before its truncation: 64 at most."""
         return self.integer + 2 * self.fraction + 1
 
     def encode(self, values: npt.NDArray[np.float64]) -> RingArray:
