@@ -58,6 +58,28 @@ class Lines:
             raise RingRangeError(what="pieces of a piecewise linear function")
 
 
+def value_range(lines: Lines) -> tuple[int, int]:
+    """Return the least and the greatest value of lines that are level before the first threshold and after the last.
+
+    Raises:
+        RingRangeError: they are not level there, so there is no bound.
+    """
+    if lines.slopes[0] != 0 or lines.slopes[-1] != 0:
+        raise RingRangeError(what="range of a piecewise linear function")
+    thresholds, slopes, intercepts = (
+        part.tolist() for part in (lines.thresholds, lines.slopes, lines.intercepts)
+    )
+    ends = [
+        slope * x + intercept
+        for first, after, slope, intercept in zip(
+            thresholds, thresholds[1:], slopes[1:], intercepts[1:], strict=False
+        )
+        for x in (first, after - 1)
+        if first < after
+    ]
+    return min(ends + intercepts[:1] + intercepts[-1:]), max(ends + intercepts[:1] + intercepts[-1:])
+
+
 def follow(session: Session, x: Shared, lines: Lines, bits: int) -> Shared:
     """Return shares of a piecewise linear function of ``x``.
 

@@ -28,7 +28,7 @@ from smpc.errors import RingRangeError
 from smpc.operations.arithmetic import multiply_public, reshape, subtract, subtract_from_public
 from smpc.operations.fixed_matrix import FixedMatrix
 from smpc.operations.fixed_point import FixedPoint
-from smpc.operations.lines import Lines, follow
+from smpc.operations.lines import Lines, follow, value_range
 from smpc.operations.sigmoid_lines import sigmoid_lines
 from smpc.operations.truncation import WIDEST, truncate
 from smpc.ring import RING_BITS
@@ -91,10 +91,16 @@ class LogisticPlan:
         return 2 * self.features.fraction + self.slope_bits + self.step_bits
 
     @property
+    def largest_residual(self) -> int:
+        """Bound of a residual (its units), from the lines' values at both ends of every piece."""
+        lowest, highest = value_range(self.lines)
+        return max(highest, self.one - lowest)
+
+    @property
     def largest_gradient(self) -> int:
-        """Bound of a gradient's entries (its units): every residual within ``1 + tolerance``, and some."""
+        """Bound of a gradient's entries (its units)."""
         entry = ((1 << self.features.integer) - 1) << self.features.fraction
-        return self.n_rows * entry * (self.one + int(self.one * (self.tolerance + 2.0**-self.slope_bits)))
+        return self.n_rows * entry * self.largest_residual
 
     @property
     def gradient_bits(self) -> int:

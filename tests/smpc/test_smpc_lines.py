@@ -10,7 +10,7 @@ from smpc.cost import dry_run
 from smpc.dealer import requests
 from smpc.dealer.correlations import recipe_of
 from smpc.errors import PartyLostError, PeerRejectedError, RingRangeError
-from smpc.operations.lines import Lines, follow
+from smpc.operations.lines import Lines, follow, value_range
 from smpc.operations.sigmoid_lines import sigmoid_lines
 from smpc.ring import unpack
 from smpc.simulator import DEALER, Fault, FaultKind, simulate
@@ -46,6 +46,23 @@ def test_law_any_lines_widths_and_parties(data, bits, n):
     lines = lines_of(thresholds, data.draw(words), data.draw(words))
     x = np.array(data.draw(st.lists(inside, min_size=1, max_size=11)) + thresholds[:2], np.int64)
     np.testing.assert_array_equal(compute(lambda s, a: follow(s, a, lines, bits), x, n=n), clear(lines, x))
+
+
+@given(data=st.data())
+def test_law_the_range_is_that_of_every_argument(data):
+    thresholds = sorted(data.draw(st.lists(st.integers(-20, 20), min_size=1, max_size=5)))
+    middle = st.lists(st.integers(-9, 9), min_size=len(thresholds) - 1, max_size=len(thresholds) - 1)
+    size = len(thresholds) + 1
+    intercepts = data.draw(st.lists(st.integers(-50, 50), min_size=size, max_size=size))
+    lines = lines_of(thresholds, [0, *data.draw(middle), 0], intercepts)
+    values = clear(lines, np.arange(-30, 31))
+    assert value_range(lines) == (values.min(), values.max())
+
+
+@pytest.mark.parametrize("slopes", [[1, 0], [0, 1]])
+def test_lines_that_rise_for_ever_have_no_range(slopes):
+    with pytest.raises(RingRangeError):
+        value_range(lines_of([0], slopes, [0, 0]))
 
 
 def test_every_argument_of_a_small_width_and_its_shape_is_kept():

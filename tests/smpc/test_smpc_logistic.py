@@ -41,6 +41,7 @@ def same_steps(x, y, plan):
             logit = sum(a * b for a, b in zip(row, fitted, strict=True))
             piece = sum(logit >= threshold for threshold in thresholds)
             residual = slopes[piece] * logit + intercepts[piece] - int(outcome) * plan.one
+            assert abs(residual) <= plan.largest_residual <= plan.one
             gradient = [g + a * residual for g, a in zip(gradient, row, strict=True)]
         assert max(map(abs, gradient)) <= plan.largest_gradient
         fitted = [
