@@ -50,7 +50,7 @@ bench-latency: $(READY)
 	$(PY) -P benchmarks/latency.py
 
 bench-smpc: $(READY)
-	$(PY) -P benchmarks/smpc.py
+	$(PY) -m benchmarks.smpc
 
 bench-accounting: $(READY)
 	$(PY) -P benchmarks/accounting.py

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from smpc.dealer.correlations import Material, recipe_of
+from smpc.dealer.correlations import recipe_of
 from smpc.dealer.frames import answer_bytes
 from smpc.dealer.supply import Supply
 from smpc.randomness import ZeroShares
@@ -26,6 +26,7 @@ from smpc.transport.mesh import Counters, Mesh
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from smpc.dealer.parts import Material
     from smpc.dealer.requests import Request
 
 _NAMES: Final = "abcdefgh"

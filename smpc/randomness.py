@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KEY_BYTES: Final = 32
-_ZEROS: Final = bytes(1 << 16)
+_ZEROS: Final = bytes(1 << 18)
+_BLOCK: Final = len(_ZEROS) // ELEMENT_BYTES
 Shape = int | tuple[int, ...]
 
 
@@ -72,11 +73,7 @@ class Keystream:
     def draw_bytes(self, n_bytes: int) -> ByteArray:
         """Return the next ``n_bytes`` bytes, shape ``(n_bytes,)``."""
         stream = np.empty(n_bytes, dtype=np.uint8)
-        view, zeros = stream.data, memoryview(_ZEROS)
-        for start in range(0, n_bytes, len(_ZEROS)):
-            length = min(len(_ZEROS), n_bytes - start)
-            self._encryptor.update_into(zeros[:length], view[start : start + length])
-        self.position += n_bytes
+        self._fill(stream)
         return stream
 
     def draw_ring(self, shape: Shape) -> RingArray:
@@ -84,6 +81,26 @@ class Keystream:
         shape = (shape,) if isinstance(shape, int) else shape
         stream = self.draw_bytes(ELEMENT_BYTES * math.prod(shape))
         return stream.view("<i8").astype(np.int64, copy=False).reshape(shape)
+
+    def add_to(self, total: RingArray, *, is_negative: bool = False) -> None:
+        """Add the next uniform ring elements to an array ``(count,)`` in place, or subtract them.
+
+        The same elements as ``draw_ring`` gives, drawn block by block so that they never leave the cache.
+        """
+        apply = np.subtract if is_negative else np.add
+        block = np.empty(ELEMENT_BYTES * min(total.size, _BLOCK), dtype=np.uint8)
+        for start in range(0, total.size, _BLOCK):
+            part = total[start : start + _BLOCK]
+            stream = block[: ELEMENT_BYTES * part.size]
+            self._fill(stream)
+            apply(part, stream.view("<i8"), out=part)
+
+    def _fill(self, stream: ByteArray) -> None:
+        view, zeros = stream.data, memoryview(_ZEROS)
+        for start in range(0, stream.size, len(_ZEROS)):
+            length = min(len(_ZEROS), stream.size - start)
+            self._encryptor.update_into(zeros[:length], view[start : start + length])
+        self.position += stream.size
 
 
 class ZeroShares:
@@ -104,12 +121,14 @@ class ZeroShares:
             bits: 64, or less for values in ``[0, 2**bits)``.
         """
         total = np.zeros(shape, dtype=np.int64)
-        for peer, stream in self._of(purpose).items():
-            if peer > self._rank:
-                total += stream.draw_ring(shape)
-            else:
-                total -= stream.draw_ring(shape)
+        self.add_to(total, purpose)
         return reduce_bits(total, bits)
+
+    def add_to(self, summand: RingArray, purpose: Purpose) -> None:
+        """Add to a contiguous array, in place, what ``additive`` would return for its shape."""
+        flat = summand.reshape(-1)
+        for peer, stream in self._of(purpose).items():
+            stream.add_to(flat, is_negative=peer < self._rank)
 
     def exclusive(self, n_bytes: int) -> ByteArray:
         """Return bytes; those of all parties XOR to 0. Shape ``(n_bytes,)``."""

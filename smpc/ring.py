@@ -90,32 +90,36 @@ def plane_bytes(count: int) -> int:
     return -(-count // 8)
 
 
-def pack(values: RingArray, bits: int) -> bytes:
+def pack(values: RingArray, bits: int) -> bytes | memoryview:
     """Write the lowest ``bits`` bits of each element, little end first.
 
     Returns:
-        ``packed_bytes(values.size, bits)`` bytes.
+        ``packed_bytes(values.size, bits)`` bytes; of whole elements a view where they lie in order already.
 
     Raises:
         RingRangeError: ``bits`` is no width.
     """
     whole, rest = divmod(check_bits(bits), 8)
     words = np.ascontiguousarray(values).reshape(-1).view(np.uint64)
+    if bits == RING_BITS:
+        return words.astype("<u8", copy=False).view(np.uint8).data
     low = words.astype("<u8", copy=False).view(np.uint8).reshape(-1, ELEMENT_BYTES)[:, :whole].tobytes()
     return low + b"".join(bit_plane(words, 8 * whole + j).tobytes() for j in range(rest))
 
 
-def unpack(data: bytes, count: int, bits: int) -> RingArray:
+def unpack(data: bytes | memoryview, count: int, bits: int) -> RingArray:
     """Read what ``pack`` wrote.
 
     Returns:
-        Values in ``[0, 2**bits)``, shape ``(count,)``.
+        Values in ``[0, 2**bits)``, shape ``(count,)``; perhaps a view of the data, not to be written to.
 
     Raises:
         RingRangeError: the length is not ``packed_bytes(count, bits)``.
     """
     if len(data) != packed_bytes(count, check_bits(bits)):
         raise RingRangeError(what="length of packed values")
+    if bits == RING_BITS:
+        return np.frombuffer(data, dtype="<i8").astype(np.int64, copy=False)
     whole, rest = divmod(bits, 8)
     raw = np.frombuffer(data, dtype=np.uint8)
     padded = np.zeros((count, ELEMENT_BYTES), dtype=np.uint8)

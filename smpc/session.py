@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from smpc.dealer.supply import Supply
 from smpc.errors import PeerRejectedError
+from smpc.kernels import MatrixProduct, matmul
 from smpc.randomness import KEY_BYTES, Keystream, Purpose, Shape, ZeroShares, derive_key, fresh_key
 from smpc.sharing import FEWEST_PARTIES, MOST_PARTIES
 from smpc.transport.mesh import Counters, Mesh, Step
@@ -43,6 +44,7 @@ class Session:
         session_id: 32 bytes, the same at all parties.
         supply: the dealer's material.
         local: keystream of this party alone.
+        matmul: how this party multiplies matrices; may differ between parties.
     """
 
     def __init__(self, mesh: Mesh, session_id: bytes) -> None:
@@ -57,6 +59,7 @@ class Session:
         self.session_id = session_id
         self.supply = Supply(mesh, session_id)
         self.local = Keystream(fresh_key())
+        self.matmul: MatrixProduct = matmul
         self._zero_shares: ZeroShares | None = None
         self._token: Token[Session | None] | None = None
 
@@ -152,11 +155,15 @@ class Session:
         """
         return self._keys().additive(shape, purpose, bits)
 
+    def blind(self, summand: RingArray, purpose: Purpose) -> None:
+        """Add a fresh share of zero to a contiguous array in place; otherwise as ``zero_share``."""
+        self._keys().add_to(summand, purpose)
+
     def zero_planes(self, n_bytes: int) -> ByteArray:
         """Return a fresh share of zero by XOR, ``n_bytes`` bytes."""
         return self._keys().exclusive(n_bytes)
 
-    def exchange(self, step: Step, payload: bytes) -> list[bytes]:
+    def exchange(self, step: Step, payload: bytes | memoryview) -> list[bytes]:
         """Send the same payload to every peer and receive as much from each: one round.
 
         Returns:

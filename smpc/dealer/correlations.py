@@ -1,9 +1,6 @@
 """What material is made of, how a party expands its share, how the dealer corrects the first party's.
 
-Floor:    smpc.dealer.correlations. Pure: keystreams come in as arguments.
-Terms:    a *free* part is uniform: every party draws its share from its own keystream. A *bound* part is a
-          function of the free ones: all parties but the first draw, and the first gets the difference from
-          the dealer, the correction.
+Floor:    smpc.dealer.correlations. Over ``parts`` and ``matrices``. Pure: keystreams come in as arguments.
 Promise:  material of any n - 1 parties is uniform; the dealer sends corrections to the first party and
           nothing to the others.
 Not here: who asks when (``supply``), who answers (``service``).
@@ -14,87 +11,25 @@ Source:   eprint 2011/535 (triples); eprint 2020/338 (bits and masks shared in t
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from smpc.dealer.requests import Correlation, ProductKind, Request
+from smpc.dealer.matrices import fixed_matrix_recipe, gram_recipe, product_recipe, square_recipe
+from smpc.dealer.parts import Material, Part, Recipe, ring_part, totals
+from smpc.dealer.requests import Correlation, Request
 from smpc.errors import PeerRejectedError
 from smpc.ring import RING_BITS, RingArray, plane_bits, plane_bytes, reduce_bits
 from smpc.sharing import MOST_PARTIES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from smpc.randomness import Keystream
 
 GROUP_BITS: Final = 4
 _MOST_VARIABLES: Final = 8
-Material: TypeAlias = npt.NDArray[Any]  # int64, uint16 or uint8, as its part says
-# shares of the free parts, one list per party -> the secrets of the bound parts
-Solve = Callable[[Sequence[Sequence[Material]]], Sequence[Material]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One array of a piece of material.
-
-    Attributes:
-        dtype: ``<i8``, ``<u2`` or ``u1``.
-        shape: its shape.
-        is_exclusive: shared by XOR instead of by sum.
-    """
-
-    dtype: str
-    shape: tuple[int, ...]
-    is_exclusive: bool
-
-    @property
-    def n_bytes(self) -> int:
-        """Length of one share (bytes)."""
-        return np.dtype(self.dtype).itemsize * math.prod(self.shape)
-
-    def draw(self, stream: Keystream) -> Material:
-        """Take a uniform share from a keystream."""
-        return stream.draw_bytes(self.n_bytes).view(self.dtype).reshape(self.shape)
-
-    def read(self, data: bytes | memoryview) -> Material:
-        """Give a copy of bytes this part's type and shape."""
-        return np.frombuffer(data, dtype=self.dtype).reshape(self.shape).copy()
-
-    def combine(self, shares: Sequence[Material]) -> Material:
-        """Put shares together."""
-        operation = np.bitwise_xor if self.is_exclusive else np.add
-        total: Material = operation.reduce(np.stack(shares), axis=0, dtype=self.dtype)
-        return total
-
-    def remove(self, secret: Material, others: Sequence[Material]) -> Material:
-        """Return the share that makes ``others`` add up to ``secret``."""
-        result: Material = (
-            secret ^ self.combine(others) if self.is_exclusive else secret - self.combine(others)
-        )
-        return result
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How one piece of material is made."""
-
-    free: tuple[Part, ...]
-    bound: tuple[Part, ...]
-    solve: Solve
-
-    @property
-    def correction_bytes(self) -> int:
-        """What the dealer sends to the first party (bytes)."""
-        return sum(part.n_bytes for part in self.bound)
-
-    @property
-    def share_bytes(self) -> int:
-        """What one party holds (bytes)."""
-        return sum(part.n_bytes for part in self.free + self.bound)
 
 
 def expand(
@@ -141,15 +76,18 @@ def recipe_of(request: Request) -> Recipe:
         PeerRejectedError: its parameters make no sense.
     """
     makers: dict[Correlation, Callable[[tuple[int, ...]], Recipe]] = {
-        Correlation.PRODUCT: _product,
-        Correlation.SQUARE: _square,
+        Correlation.PRODUCT: product_recipe,
+        Correlation.SQUARE: square_recipe,
         Correlation.MASK: _mask,
         Correlation.BIT_PRODUCTS: _bit_products,
         Correlation.BIT: _ring_bits,
         Correlation.WRAPS: _wraps,
         Correlation.TRUNCATION: _truncation,
-        Correlation.GRAM: _gram,
+        Correlation.GRAM: gram_recipe,
         Correlation.SHUFFLE: _shuffle,
+        Correlation.FIXED_MATRIX: fixed_matrix_recipe,
+        Correlation.STEPS: _steps,
+        Correlation.WORD_TRUNCATION: _word_truncation,
     }
     try:
         return makers[request.kind](request.parameters)
@@ -157,64 +95,16 @@ def recipe_of(request: Request) -> Recipe:
         raise PeerRejectedError(reason="request parameters make no sense") from error
 
 
-def _ring_part(shape: tuple[int, ...], *, is_exclusive: bool = False) -> Part:
-    return Part(dtype="<i8", shape=shape, is_exclusive=is_exclusive)
-
-
-def _product(parameters: tuple[int, ...]) -> Recipe:
-    kind, n_left = ProductKind(parameters[0]), parameters[1]
-    left, rest = parameters[2 : 2 + n_left], parameters[2 + n_left :]
-    right = rest[1:]
-    if len(left) != n_left or len(right) != rest[0]:
-        raise ValueError
-    maps: dict[ProductKind, Callable[[RingArray, RingArray], RingArray]] = {
-        ProductKind.MUL: np.multiply,
-        ProductKind.MATMUL: np.matmul,
-        ProductKind.AND: np.bitwise_and,
-    }
-    is_exclusive = kind is ProductKind.AND
-    shape = _matmul_shape(left, right) if kind is ProductKind.MATMUL else np.broadcast_shapes(left, right)
-    free = (_ring_part(left, is_exclusive=is_exclusive), _ring_part(right, is_exclusive=is_exclusive))
-    bound = (_ring_part(shape, is_exclusive=is_exclusive),)
-
-    def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
-        a, b = _totals(free, free_shares)
-        return (maps[kind](a, b),)
-
-    return Recipe(free=free, bound=bound, solve=solve)
-
-
-def _matmul_shape(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
-    if left[-1] != right[-2]:
-        raise ValueError
-    return (*np.broadcast_shapes(left[:-2], right[:-2]), left[-2], right[-1])
-
-
-def _totals(parts: Sequence[Part], free_shares: Sequence[Sequence[Material]]) -> list[Material]:
-    """Put the free parts' shares together."""
-    return [part.combine([shares[i] for shares in free_shares]) for i, part in enumerate(parts)]
-
-
-def _square(shape: tuple[int, ...]) -> Recipe:
-    free = (_ring_part(shape),)
-
-    def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
-        (r,) = _totals(free, free_shares)
-        return (r * r,)
-
-    return Recipe(free=free, bound=free, solve=solve)
-
-
 def _mask(parameters: tuple[int, ...]) -> Recipe:
     count, bits = parameters
     if not 1 <= bits <= RING_BITS:
         raise ValueError
     n_groups = -(-bits // GROUP_BITS)
-    free = (_ring_part((count,)),)
+    free = (ring_part((count,)),)
     bound = (Part(dtype="<u2", shape=(n_groups, count), is_exclusive=True),)
 
     def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
-        (total,) = _totals(free, free_shares)
+        (total,) = totals(free, free_shares)
         return (_group_products(total.astype(np.int64, copy=False), bits),)
 
     return Recipe(free=free, bound=bound, solve=solve)
@@ -233,11 +123,11 @@ def _truncation(parameters: tuple[int, ...]) -> Recipe:
     count, bits, shift = parameters
     if not 1 <= shift < bits <= RING_BITS:
         raise ValueError
-    free = (_ring_part((count,)),)
+    free = (ring_part((count,)),)
     low = Part(dtype="<u2", shape=(-(-shift // GROUP_BITS), count), is_exclusive=True)
 
     def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
-        (total,) = _totals(free, free_shares)
+        (total,) = totals(free, free_shares)
         r = total.astype(np.int64, copy=False)
         words = reduce_bits(r, bits).view(np.uint64)
         high = (words >> np.uint64(shift)).view(np.int64)
@@ -247,17 +137,18 @@ def _truncation(parameters: tuple[int, ...]) -> Recipe:
     return Recipe(free=free, bound=(*free, *free, low), solve=solve)
 
 
-def _gram(shape: tuple[int, ...]) -> Recipe:
-    free = (_ring_part(shape),)
-    bound = (_ring_part((*shape[:-2], shape[-1], shape[-1])),)
-    if len(shape) < 2:  # noqa: PLR2004  a matrix has two axes
+def _word_truncation(parameters: tuple[int, ...]) -> Recipe:
+    count, shift = parameters
+    if not 1 <= shift < RING_BITS:
         raise ValueError
+    whole = _mask((count, RING_BITS))
 
     def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
-        (r,) = _totals(free, free_shares)
-        return (r.swapaxes(-1, -2) @ r,)
+        (r,) = totals(whole.free, free_shares)
+        high = (r.view(np.uint64) >> np.uint64(shift)).view(np.int64)
+        return (high, *whole.solve(free_shares))
 
-    return Recipe(free=free, bound=bound, solve=solve)
+    return Recipe(free=whole.free, bound=(*whole.free, *whole.bound), solve=solve)
 
 
 @functools.cache
@@ -294,7 +185,7 @@ def _bit_products(parameters: tuple[int, ...]) -> Recipe:
     bound = (Part(dtype="u1", shape=(len(products), n_bytes), is_exclusive=True),)
 
     def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
-        (planes,) = _totals(free, free_shares)
+        (planes,) = totals(free, free_shares)
         secrets = np.empty((len(products), n_bytes), dtype=np.uint8)
         for i, subset in enumerate(products):
             secrets[i] = np.bitwise_and.reduce(planes[[v for v in range(n_free) if subset >> v & 1]], axis=0)
@@ -306,17 +197,32 @@ def _bit_products(parameters: tuple[int, ...]) -> Recipe:
 def _ring_bits(parameters: tuple[int, ...]) -> Recipe:
     (count,) = parameters
     free = (Part(dtype="u1", shape=(plane_bytes(count),), is_exclusive=True),)
-    bound = (_ring_part((count,)),)
+    bound = (ring_part((count,)),)
 
     def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
-        (plane,) = _totals(free, free_shares)
+        (plane,) = totals(free, free_shares)
         return (plane_bits(plane.astype(np.uint8, copy=False), count).astype(np.int64),)
 
     return Recipe(free=free, bound=bound, solve=solve)
 
 
+def _steps(parameters: tuple[int, ...]) -> Recipe:
+    count, bits, n_steps = parameters
+    mask = _mask((count, bits))
+    plane = Part(dtype="u1", shape=(plane_bytes(n_steps * count),), is_exclusive=True)
+    free = (*mask.free, plane)
+    each = ring_part((n_steps, count))
+
+    def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
+        r, planes = totals(free, free_shares)
+        ones = plane_bits(planes, n_steps * count).astype(np.int64).reshape(n_steps, count)
+        return (*mask.solve([shares[:1] for shares in free_shares]), ones, ones * r)
+
+    return Recipe(free=free, bound=(*mask.bound, each, each), solve=solve)
+
+
 def _wraps(shape: tuple[int, ...]) -> Recipe:
-    part = _ring_part(shape)
+    part = ring_part(shape)
 
     def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
         total = np.zeros(shape, dtype=np.int64)
@@ -340,12 +246,12 @@ def _shuffle(parameters: tuple[int, ...]) -> Recipe:
     rank, shape = parameters[0], parameters[1:]
     if not shape or rank >= MOST_PARTIES:
         raise ValueError
-    free = (_ring_part(shape[:1]), _ring_part(shape))
+    free = (ring_part(shape[:1]), ring_part(shape))
 
     def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
         if rank >= len(free_shares):
             raise PeerRejectedError(reason="request parameters make no sense")
-        _, rows = _totals(free, free_shares)
+        _, rows = totals(free, free_shares)
         return (rows[permutation_of(free_shares[rank][0])],)
 
     return Recipe(free=free, bound=free[1:], solve=solve)

@@ -36,6 +36,9 @@ class Correlation(IntEnum):
     TRUNCATION = 7
     GRAM = 8
     SHUFFLE = 9
+    FIXED_MATRIX = 10
+    STEPS = 11
+    WORD_TRUNCATION = 12
 
 
 class ProductKind(IntEnum):
@@ -110,6 +113,14 @@ def truncation(count: int, bits: int, shift: int) -> Request:
     return Request(kind=Correlation.TRUNCATION, parameters=(count, bits, shift))
 
 
+def word_truncation(count: int, shift: int) -> Request:
+    """Ask for a uniform summand ``r`` and of the whole word the part above ``shift``, shared by sum.
+
+    Of all 64 bits come, XOR-shared, the products within groups of four.
+    """
+    return Request(kind=Correlation.WORD_TRUNCATION, parameters=(count, shift))
+
+
 def gram(shape: Sequence[int]) -> Request:
     """Ask for matrices ``r`` uniform, of shape ``(*S, n, d)``, and their transposes times themselves."""
     return Request(kind=Correlation.GRAM, parameters=tuple(map(int, shape)))
@@ -118,6 +129,28 @@ def gram(shape: Sequence[int]) -> Request:
 def shuffle(rank: int, shape: Sequence[int]) -> Request:
     """Ask for words of ``rank`` alone whose order is a permutation, rows ``r``, and ``r`` in that order."""
     return Request(kind=Correlation.SHUFFLE, parameters=(rank, *map(int, shape)))
+
+
+def fixed_matrix(shape: Sequence[int], width: int, n_forward: int, n_backward: int) -> Request:
+    """Ask for a uniform matrix ``a`` of ``shape``, operands, and its products with them, all from one ``a``.
+
+    Args:
+        shape: rows and columns of ``a``.
+        width: columns of each operand.
+        n_forward: how many ``a @ b`` with ``b`` uniform.
+        n_backward: how many ``a.T @ c`` with ``c`` uniform.
+    """
+    n_rows, n_columns = shape
+    parameters = (int(n_rows), int(n_columns), width, n_forward, n_backward)
+    return Request(kind=Correlation.FIXED_MATRIX, parameters=parameters)
+
+
+def steps(count: int, bits: int, n_steps: int) -> Request:
+    """Ask for a ``mask`` of ``count`` numbers and, for each of ``n_steps``, uniform bits ``s`` and ``s * r``.
+
+    The bits are shared by XOR, and by sum; their products with the mask by sum.
+    """
+    return Request(kind=Correlation.STEPS, parameters=(count, bits, n_steps))
 
 
 def encode_requests(requests: Iterable[Request]) -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from smpc.dealer.correlations import Material, expand, recipe_of
+from smpc.dealer.correlations import expand, recipe_of
 from smpc.dealer.frames import LIST_LIMIT, answer_bytes, encode_batch
 from smpc.dealer.requests import Request, encode_requests
 from smpc.dealer.seeds import material_stream
@@ -21,6 +21,8 @@ from smpc.transport.mesh import Mesh, Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from smpc.dealer.parts import Material
 
 
 class Supply:

@@ -1,7 +1,7 @@
 """CrypTen on our sessions: the one room that knows torch; importing it loads nothing.
 
 Floor:    smpc.engine: refusal < current; loading, settings, randomness, communicator < provider < seams <
-          tensors < products.
+          tensors < products; kernels stands alone.
 Terms:    a seam is a place in CrypTen where something of ours is put; each is named in ``seams`` with its
           reason.
 Promise:  CrypTen's calls belong to the session of the thread that makes them; nothing is pickled; nothing

@@ -3,8 +3,8 @@
 Floor:    smpc.engine.products.
 Terms:    interchangeable: same material, same frames, so a dry run of the one prices the other, and parties of one
           session may even differ in which they use.
-Promise:  exact mod ``2**64``. torch's kernel multiplies large integer matrices several times faster than numpy's;
-          for small arrays CrypTen's calls cost more than they save (decision record 12).
+Promise:  exact mod ``2**64``. For small arrays CrypTen's calls cost more than they save; torch's kernel for
+          large matrices can be had without them (``engine.kernels``; decision record 12).
 Sees:     the parties see operands minus uniform masks.
 """
 

@@ -2,7 +2,8 @@
 
 Floor:    smpc.operations: opening < arithmetic | planes < inputs | comparison < selection < order;
           comparison < truncation < fixed_point | approximation < functions; buckets | comparison < sorting;
-          inputs < gram; reveal stands apart, as the door.
+          inputs < gram; comparison < lines < sigmoid_lines; fixed_matrix | sigmoid_lines | truncation <
+          logistic; reveal stands apart, as the door.
 Terms:    an operation is called by every party of a session, in the same order, with the same public
           arguments.
 Promise:  what travels between the parties is masked with dealer material and a fresh share of zero, so that

@@ -12,6 +12,7 @@ Source:   Chebyshev interpolation, textbook; the halving and the sum of errors: 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smpc.errors import RingRangeError
-from smpc.operations.truncation import WIDEST
+from smpc.ring import RING_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from smpc.ring import RingArray
 
 DEGREE: Final = 3
+WIDEST: Final = RING_BITS - 1  # a bit of room for sums of products
 GUARD: Final = 4
 MOST_PIECES: Final = 512
 _SAMPLES: Final = 65
@@ -45,6 +47,7 @@ class Piecewise:
         first: lowest argument (units).
         last: highest argument (units).
         starts: first argument of each piece (units), ascending.
+        middles: argument at which each piece's polynomial has t = 0 (units).
         half_bits: binary logarithm of each piece's half width (units).
         coefficients: in working units.
         error: bound of the result's error (units), below 1.
@@ -55,6 +58,7 @@ class Piecewise:
     first: int
     last: int
     starts: RingArray = field(repr=False)
+    middles: RingArray = field(repr=False)
     half_bits: RingArray = field(repr=False)
     coefficients: RingArray = field(repr=False)
     error: float
@@ -108,15 +112,41 @@ def _joined(
     wide_bits = ((most << working) + (1 << (working + GUARD))).bit_length() + 1
     if wide_bits > WIDEST or max(piece[1] for piece in pieces) + 2 > WIDEST or error > _ALLOWED:
         raise RingRangeError(what="products of a function")
+    starts = np.array([piece[0] for piece in pieces], dtype=np.int64)
+    half_bits = np.array([piece[1] for piece in pieces], dtype=np.int64)
     return Piecewise(
         scale=scale,
         first=first,
         last=last,
-        starts=np.array([piece[0] for piece in pieces], dtype=np.int64),
-        half_bits=np.array([piece[1] for piece in pieces], dtype=np.int64),
+        starts=starts,
+        middles=starts + (np.int64(1) << half_bits),
+        half_bits=half_bits,
         coefficients=coefficients,
         error=error,
         wide_bits=wide_bits,
+    )
+
+
+def odd(pieces: Piecewise) -> Piecewise:
+    """Return the odd continuation of a function of positive arguments, ``f(-x) = -f(x)``, to negative ones.
+
+    Between ``-pieces.first`` and ``pieces.first`` it says nothing of use.
+
+    Raises:
+        RingRangeError: arguments that are not positive, or twice as many pieces as there may be.
+    """
+    if pieces.first <= 0 or 2 * pieces.starts.size > MOST_PIECES:
+        raise RingRangeError(what="pieces of a function")
+    widths = np.int64(2) << pieces.half_bits
+    # at -x a piece has -t, so its polynomial's even powers change their sign with the whole
+    signs = np.array([-1 if power % 2 == 0 else 1 for power in range(DEGREE + 1)])
+    return dataclasses.replace(
+        pieces,
+        first=-pieces.last,
+        starts=np.concatenate([(1 - pieces.starts - widths)[::-1], pieces.starts]),
+        middles=np.concatenate([-pieces.middles[::-1], pieces.middles]),
+        half_bits=np.concatenate([pieces.half_bits[::-1], pieces.half_bits]),
+        coefficients=np.concatenate([(pieces.coefficients * signs)[::-1], pieces.coefficients]),
     )
 
 

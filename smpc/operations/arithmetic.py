@@ -26,6 +26,7 @@ from smpc.sharing import Shared
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from smpc.kernels import MatrixProduct
     from smpc.session import Session
 
 Public = int | RingArray
@@ -161,8 +162,10 @@ def _check_shapes(
 
 def _bilinear(session: Session, kind: ProductKind, a: Shared, b: Shared) -> Shared:
     """Multiply by Beaver's trick: ``xy = c + (x - a) b + a (y - b) + (x - a)(y - b)``."""
-    apply: Callable[[RingArray, RingArray], RingArray] = np.multiply if kind is ProductKind.MUL else np.matmul
+    apply: MatrixProduct = np.multiply if kind is ProductKind.MUL else session.matmul
     mask_a, mask_b, mask_ab = session.supply.take(product(kind, a.shape, b.shape))
     epsilon, delta = open_differences(session, [(a.share, mask_a), (b.share, mask_b)])
-    right = mask_b + delta if session.is_first else mask_b
-    return Shared(share=mask_ab + apply(epsilon, right) + apply(mask_a, delta))
+    share = apply(epsilon, mask_b + delta if session.is_first else mask_b)
+    share += apply(mask_a, delta)
+    share += mask_ab
+    return Shared(share=share)

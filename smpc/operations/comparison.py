@@ -103,12 +103,30 @@ def at_least_each(session: Session, x: Shared, thresholds: RingArray, bits: int)
         return Shared(share=np.zeros(shape, dtype=np.int64))
     summand, products = session.supply.take(mask(x.size, bits))
     opened = open_masked(session, x.share, summand, bits)
+    plane = below_each(session, opened, products, thresholds, bits)
+    ones = to_ring(session, plane, x.size * thresholds.size)
+    return subtract_from_public(session, 1, reshape(ones, shape))
+
+
+def below_each(
+    session: Session, opened: RingArray, products: Words, thresholds: RingArray, bits: int
+) -> ByteArray:
+    """Return XOR summands of the plane of ``x < threshold``, for each threshold all ``x``.
+
+    Sees: every party masked bits.
+    Cost: rounds as ``is_negative`` without the first and the last.
+
+    Args:
+        session: an open session.
+        opened: ``x`` plus its mask, public, shape ``(count,)``.
+        products: XOR summands of the mask's bit products, lowest group first.
+        thresholds: public, shape ``(n,)``.
+        bits: declared width of every ``x - threshold``.
+    """
     # what each difference would open under the same mask
     differences = reduce_bits(opened - thresholds[:, np.newaxis], bits).reshape(-1)
     digits = _digits(differences, len(products))
-    plane = _signs(session, digits, np.tile(products, thresholds.size), bits)
-    ones = to_ring(session, plane, differences.size)
-    return subtract_from_public(session, 1, reshape(ones, shape))
+    return _signs(session, digits, np.tile(products, thresholds.size), bits)
 
 
 def _signs(session: Session, opened: ByteArray, products: Words, bits: int) -> ByteArray:

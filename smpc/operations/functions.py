@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smpc.errors import RingRangeError
-from smpc.operations.approximation import DEGREE, Floats, Piecewise, fit
+from smpc.operations.approximation import DEGREE, Floats, Piecewise, fit, odd
 from smpc.operations.arithmetic import (
     add,
     add_public,
@@ -59,6 +59,17 @@ class Function(StrEnum):
 def reciprocal(session: Session, x: Shared, low: float, high: float, scale: FixedPoint) -> Shared:
     """Return shares of ``1 / x`` for ``0 < low <= x <= high``; off by less than one unit."""
     return evaluate(session, x, table(Function.RECIPROCAL, low, high, scale))
+
+
+def signed_reciprocal(session: Session, x: Shared, low: float, high: float, scale: FixedPoint) -> Shared:
+    """Return shares of ``1 / x`` for ``0 < low <= |x| <= high``; off by less than one unit.
+
+    Cost: as many rounds as ``reciprocal``, twice as many pieces; nobody learns the sign.
+
+    Raises:
+        RingRangeError: as ``table``, or the pieces of both signs are too many.
+    """
+    return evaluate(session, x, odd(table(Function.RECIPROCAL, low, high, scale)))
 
 
 def square_root(session: Session, x: Shared, low: float, high: float, scale: FixedPoint) -> Shared:
@@ -126,8 +137,7 @@ def evaluate(session: Session, x: Shared, pieces: Piecewise) -> Shared:
     flat = reshape(x, (x.size,))
     target = max(pieces.working, int(pieces.half_bits.max()))
     factors = np.int64(1) << (target - pieces.half_bits)
-    middles = pieces.starts + (np.int64(1) << pieces.half_bits)
-    chosen = _choose(session, flat, pieces, np.vstack([middles, factors, pieces.coefficients.T]))
+    chosen = _choose(session, flat, pieces, np.vstack([pieces.middles, factors, pieces.coefficients.T]))
     t = _position(session, subtract(flat, chosen[0]), chosen[1], factors)
     t = truncate(session, t, target - pieces.working, target + 2, is_rounded=True)
     return reshape(_polynomial(session, t, chosen[2:], pieces), x.shape)

@@ -50,7 +50,7 @@ def gram_of_rows(session: Session, rows: RingArray, magnitude: int, most_rows: i
         raise RingRangeError(what="rows of a Gram matrix")
     if np.any(own > magnitude) or np.any(own < -magnitude):
         raise RingRangeError(what="entry of a Gram matrix's rows")
-    return contribute(session, triangle(own.T @ own))
+    return contribute(session, triangle(session.matmul(own.T, own)))
 
 
 def gram(session: Session, x: Shared) -> Shared:
@@ -74,9 +74,11 @@ def gram(session: Session, x: Shared) -> Shared:
     mask, mask_gram = session.supply.take(gram_request(x.shape))
     (epsilon,) = open_differences(session, [(x.share, mask)])
     # (e + a)^T (e + a) = e^T e + e^T a + (e^T a)^T + a^T a
-    crossed = epsilon.swapaxes(-1, -2) @ mask
+    crossed = session.matmul(epsilon.swapaxes(-1, -2), mask)
     share = mask_gram + crossed + crossed.swapaxes(-1, -2)
-    return Shared(share=share + epsilon.swapaxes(-1, -2) @ epsilon if session.is_first else share)
+    return Shared(
+        share=share + session.matmul(epsilon.swapaxes(-1, -2), epsilon) if session.is_first else share
+    )
 
 
 def triangle(matrix: RingArray) -> RingArray:

@@ -33,13 +33,13 @@ def open_differences(session: Session, pairs: Sequence[tuple[RingArray, RingArra
     Sees: every party the differences, uniform.
     Cost: 1 round; 8 bytes an element and peer.
     """
-    flat = np.concatenate([(value - mask).reshape(-1) for value, mask in pairs])
+    flat = np.empty(sum(value.size for value, _ in pairs), dtype=np.int64)
+    ends = np.cumsum([value.size for value, _ in pairs])[:-1]
+    for part, (value, mask) in zip(np.split(flat, ends), pairs, strict=True):
+        np.subtract(value, mask, out=part.reshape(value.shape))
     opened = _open_sum(session, Step.OPEN_RING, flat, RING_BITS)
-    arrays, position = [], 0
-    for value, _ in pairs:
-        arrays.append(opened[position : position + value.size].reshape(value.shape))
-        position += value.size
-    return arrays
+    parts = zip(np.split(opened, ends), pairs, strict=True)
+    return [part.reshape(value.shape) for part, (value, _) in parts]
 
 
 def open_masked(session: Session, value: RingArray, mask: RingArray, bits: int) -> RingArray:
@@ -72,9 +72,9 @@ def open_planes(session: Session, pairs: Sequence[tuple[ByteArray, ByteArray]]) 
 
 
 def _open_sum(session: Session, step: Step, summand: RingArray, bits: int) -> RingArray:
-    """Add a zero share, cut to ``bits`` bits, send, and add up what all sent."""
-    blinded = summand + session.zero_share(summand.shape, bits, Purpose.OPENING)
-    total = reduce_bits(blinded, bits).copy()
+    """Add a zero share, cut to ``bits`` bits, send, and add up what all sent; the summand is overwritten."""
+    session.blind(summand, Purpose.OPENING)
+    total = reduce_bits(summand, bits)
     for reply in session.exchange(step, pack(total, bits)):
         total += unpack(reply, summand.size, bits)
     return reduce_bits(total, bits)

@@ -33,6 +33,9 @@ KINDS = {
     "truncation": requests.truncation(9, 21, 6),
     "gram": requests.gram((3, 2)),
     "shuffle": requests.shuffle(1, (5, 2)),
+    "fixed matrix": requests.fixed_matrix((4, 2), 1, 2, 3),
+    "word truncation": requests.word_truncation(5, 9),
+    "steps": requests.steps(6, 13, 2),
 }
 
 

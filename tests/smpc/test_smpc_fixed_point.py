@@ -27,7 +27,7 @@ def units(rng, shape, magnitude):
 
 @given(data=st.data(), fraction=st.integers(1, 30), n=st.integers(2, 8))
 def test_products_and_squares_of_any_scale_are_rounded_exactly(data, fraction, n):
-    integer = data.draw(st.integers(1, 62 - 2 * fraction))
+    integer = data.draw(st.integers(1, 63 - 2 * fraction))
     scale = FixedPoint(fraction=fraction, integer=integer)
     most = ((1 << integer) - 1) << (2 * fraction)
     first = st.integers(-min(most, 2**62), min(most, 2**62)).filter(bool)
@@ -48,6 +48,20 @@ def test_products_and_squares_of_any_scale_are_rounded_exactly(data, fraction, n
     )
     np.testing.assert_array_equal(got, rounded(OBJECTS(a) * OBJECTS(b), fraction))
     np.testing.assert_array_equal(squares, rounded(OBJECTS(c) * OBJECTS(c), fraction))
+
+
+@pytest.mark.parametrize(("fraction", "integer"), [(16, 31), (31, 1), (1, 61)])
+def test_products_that_fill_the_whole_word_are_rounded_exactly(fraction, integer):
+    scale = FixedPoint(fraction=fraction, integer=integer)
+    assert scale.wide_bits == 64
+    most = ((1 << integer) - 1) << (2 * fraction)
+    left = np.array([1, -1, 3, 1 << (integer // 2), (1 << fraction) + 1, -(1 << fraction)], np.int64)
+    right = np.array([most // int(v) for v in left], object)
+    a, b = np.concatenate([left, left]), np.concatenate([right, -right])
+    fits = np.abs(b) < 1 << 63
+    a, b = a[fits], b[fits].astype(np.int64)
+    got = compute(lambda s, x, y: fixed_point.multiply(s, x, y, scale), a, b, n=3)
+    np.testing.assert_array_equal(got, rounded(OBJECTS(a) * OBJECTS(b), fraction))
 
 
 def pairs_up_to(rng, count, bits):
@@ -136,7 +150,7 @@ def test_what_is_no_float_is_refused(bad):
 
 
 @pytest.mark.parametrize(
-    ("fraction", "integer"), [(0, 5), (5, 0), (-1, 5), (16, 31), (31, 1), (True, 5), (5, 2.0)]
+    ("fraction", "integer"), [(0, 5), (5, 0), (-1, 5), (16, 32), (31, 2), (32, 1), (True, 5), (5, 2.0)]
 )
 def test_scales_whose_products_do_not_fit_are_refused(fraction, integer):
     with pytest.raises(RingRangeError):

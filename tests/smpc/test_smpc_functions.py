@@ -1,5 +1,7 @@
 """Functions of shared numbers against numpy in float64, on grids that hold every edge of every piece."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from smpc.cost import dry_run
 from smpc.engine.tensors import from_crypten, to_crypten
 from smpc.errors import PartyLostError, RingRangeError
 from smpc.operations import functions
-from smpc.operations.approximation import MOST_PIECES, fit
+from smpc.operations.approximation import MOST_PIECES, fit, odd
 from smpc.operations.fixed_point import FixedPoint
 from smpc.operations.functions import Function, evaluate, table
 from smpc.simulator import DEALER, Fault, FaultKind, simulate
@@ -66,6 +68,55 @@ def test_less_than_one_unit_off_everywhere_on_the_range(function, low, high):
     assert missed(function, x, got, SCALE) <= pieces.error + 0.01
     assert pieces.error < 1
     assert len(pieces.starts) <= MOST_PIECES
+
+
+def both_signs(pieces):
+    """Arguments of both signs, without the gap around 0."""
+    x = grid(pieces)
+    return np.concatenate([-x[x > 0][::-1], x])
+
+
+@pytest.mark.parametrize(("low", "high"), [(2**-6, 2.0**6), (1.0, 1000.0), (0.5, 0.75)])
+@pytest.mark.parametrize("n", [2, 3])
+def test_the_reciprocal_of_either_sign_is_under_one_unit_off(low, high, n):
+    pieces = table(Function.RECIPROCAL, low, high, SCALE)
+    x = both_signs(pieces)
+    got = compute(lambda s, a: functions.signed_reciprocal(s, a, low, high, SCALE), x, n=n)
+    assert missed(Function.RECIPROCAL, x, got, SCALE) <= pieces.error + 0.01
+    assert np.max(np.abs(got[: x.size // 2] + got[: x.size // 2 - 1 : -1])) <= 2
+
+
+def test_every_argument_of_either_sign_of_a_coarse_scale():
+    """Down to pieces of four arguments, whose polynomials are good at those alone."""
+    scale = FixedPoint(fraction=8, integer=12)
+    pieces = table(Function.RECIPROCAL, 1 / 16, 6.0, scale)
+    positive = np.arange(pieces.first, pieces.last + 1)
+    x = np.concatenate([-positive, positive])
+    got = compute(lambda s, a: functions.signed_reciprocal(s, a, 1 / 16, 6.0, scale), x, n=2)
+    assert missed(Function.RECIPROCAL, x, got, scale) < 1
+
+
+def test_a_reciprocal_of_either_sign_costs_the_rounds_of_one():
+    def cost(function):
+        return dry_run(lambda s: function(s, split_input(s, np.zeros(9)), 1.0, 1000.0, SCALE), 3)
+
+    both, one = cost(functions.signed_reciprocal), cost(functions.reciprocal)
+    assert both.rounds == one.rounds == 20
+    assert one.bytes_per_peer < both.bytes_per_peer < 2 * one.bytes_per_peer
+
+
+@pytest.mark.parametrize("low", [0.0, -1.0])
+def test_a_reciprocal_of_either_sign_needs_a_gap_around_0(low):
+    with pytest.raises(RingRangeError):
+        dry_run(lambda s: functions.signed_reciprocal(s, split_input(s, [1]), low, 2.0, SCALE), 2)
+
+
+def test_more_pieces_of_both_signs_than_there_may_be_are_refused():
+    pieces = table(Function.RECIPROCAL, 1.0, 1000.0, SCALE)
+    while 2 * pieces.starts.size <= MOST_PIECES:
+        pieces = odd(dataclasses.replace(pieces, first=1))
+    with pytest.raises(RingRangeError, match="pieces"):
+        odd(dataclasses.replace(pieces, first=1))
 
 
 @pytest.mark.parametrize("n", [3, 8])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from smpc.cost import dry_run
 from smpc.dealer import requests
@@ -30,7 +31,7 @@ def quotients(x, shift, is_rounded=False):
 
 
 @pytest.mark.parametrize("n", [2, 3, 8])
-@pytest.mark.parametrize("bits", [2, 3, 5, 8, 17, 24, 33, 48, 62, 63])
+@pytest.mark.parametrize("bits", [2, 3, 5, 8, 17, 24, 33, 48, 62, 63, 64])
 def test_edges_of_widths_and_shifts(bits, n):
     for shift in sorted({1, 4, 5, 16, 21, bits // 2, bits - 1} & set(range(1, bits))):
         x = edges(bits, shift)
@@ -45,7 +46,7 @@ def test_edges_of_widths_and_shifts(bits, n):
         assert near.tolist() == quotients(y, shift, is_rounded=True)
 
 
-@given(data=st.data(), bits=st.integers(2, 63), n=st.integers(2, 8))
+@given(data=st.data(), bits=st.integers(2, 64), n=st.integers(2, 8))
 def test_any_values_widths_and_parties(data, bits, n):
     shift = data.draw(st.integers(1, bits - 1))
     is_rounded = data.draw(st.booleans())
@@ -77,7 +78,7 @@ def test_no_shift_and_nothing_to_shift_cost_nothing():
 
 
 @pytest.mark.parametrize(
-    ("shift", "bits"), [(1, 0), (1, 64), (1, 65), (8, 8), (-1, 8), (True, 8), (0, True), (64, 63)]
+    ("shift", "bits"), [(1, 0), (64, 64), (1, 65), (8, 8), (-1, 8), (True, 8), (0, True), (64, 63)]
 )
 def test_shifts_and_widths_that_do_not_exist_are_refused_before_anything_is_sent(shift, bits):
     run = simulate(lambda s: truncate(s, split_input(s, [1, 2]), shift, bits), 2, prefetch=False)
@@ -92,6 +93,9 @@ COSTS = {
     (16, 48): (3, 100 * 6 + 100),
     (20, 63): (3, 100 * 8 + 100),
     (32, 62): (4, 100 * 15 + 100),
+    # one bit less is opened, and twice as much compared: 27 and 6 bits of the tree, one on the way to the ring
+    (3, 64): (4, 200 * (27 + 6 + 1)),
+    (40, 64): (4, 200 * (27 + 6 + 1)),
 }
 
 
@@ -106,7 +110,7 @@ def test_rounds_and_bytes_are_those_of_the_dry_run(case, n):
 
     cost = dry_run(joint, n)
     rounds, n_bytes = COSTS[case]
-    assert (cost.rounds, cost.bytes_per_peer) == (rounds, packed_bytes(COUNT, bits + 1) + n_bytes)
+    assert (cost.rounds, cost.bytes_per_peer) == (rounds, packed_bytes(COUNT, min(bits + 1, 64)) + n_bytes)
     run = simulate(joint, n)
     run.values()
     for party in run.names:
@@ -170,6 +174,44 @@ def test_the_material_obeys_its_relation(n):
         for group, digit in enumerate((mask % 16, mask % 64 >> 4)):
             singles = sum((int(words[group, element]) >> (1 << i) & 1) << i for i in range(4))
             assert singles == digit
+
+
+def test_the_material_of_whole_words_obeys_its_relation():
+    request = requests.word_truncation(60, 13)
+    recipe = recipe_of(request)
+    held = simulate(lambda s: s.supply.take(request), 3).values()
+    parts = recipe.free + recipe.bound
+    r, high, words = (part.combine([own[i] for own in held]) for i, part in enumerate(parts))
+    masks = [int(v) % (1 << 64) for v in r]
+    assert high.tolist() == [v >> 13 for v in masks]
+    for element, mask in enumerate(masks):
+        digits = [sum((int(words[g, element]) >> (1 << i) & 1) << i for i in range(4)) for g in range(16)]
+        assert digits == [mask >> 4 * g & 15 for g in range(16)]
+
+
+@pytest.mark.parametrize("end", [-(1 << 63), (1 << 63) - 1])
+def test_what_all_see_of_whole_words_is_uniform_at_both_ends(end):
+    """The attack: put together what all parties sent in every opening, and look for bytes that lean to one side."""
+    run = simulate(lambda s: truncate(s, split_input(s, np.full(4000, end)), 21, 64), 2)
+    run.values()
+    n_openings = 0
+    for mine, other in zip(*(run.sent[name] for name in run.names), strict=True):
+        payloads = [next(iter(sent.outgoing.values()), b"") for sent in (mine, other)]
+        if mine.step == Step.OPEN_MASKED:
+            opened = np.add(*(np.frombuffer(payload, np.int64) for payload in payloads)).view(np.uint8)
+        elif mine.step == Step.OPEN_PLANES:
+            opened = np.bitwise_xor(*(np.frombuffer(payload, np.uint8) for payload in payloads))
+        else:
+            continue
+        n_openings += 1
+        assert stats.chisquare(np.bincount(opened, minlength=256)).pvalue > 1e-9
+    assert n_openings == 4
+
+
+@pytest.mark.parametrize("parameters", [(5, 64), (5, 0), (5,), (), (5, 8, 2)])
+def test_requests_for_whole_words_without_sense_are_refused(parameters):
+    with pytest.raises(PeerRejectedError):
+        recipe_of(requests.Request(kind=requests.Correlation.WORD_TRUNCATION, parameters=parameters))
 
 
 @pytest.mark.parametrize("parameters", [(5, 65, 2), (5, 8, 8), (5, 8, 0), (5, 8), (), (5, 8, 2, 1)])

@@ -88,12 +88,24 @@ def test_planes_hold_one_bit_an_element(bits):
 def test_a_keystream_is_aes_256_in_counter_mode_and_gives_no_byte_twice():
     key = bytes(range(32))
     stream = Keystream(key)
-    sizes = [0, 1, 15, 16, 17, 70_000, 3]
+    sizes = [0, 1, 15, 16, 17, 300_000, 3]
     got = b"".join(stream.draw_bytes(size).tobytes() for size in sizes)
     encryptor = Cipher(algorithms.AES256(key), modes.CTR(bytes(16))).encryptor()
     assert got == encryptor.update(bytes(sum(sizes)))
     assert stream.position == sum(sizes)
     assert key.hex() not in repr(stream)
+
+
+@pytest.mark.parametrize("count", [0, 1, 32_767, 32_768, 32_769, 100_000])
+@pytest.mark.parametrize("is_negative", [False, True])
+def test_what_is_added_in_place_is_what_would_be_drawn(count, is_negative):
+    key = fresh_key()
+    drawn, stream = Keystream(key), Keystream(key)
+    for start in (5, -7):
+        total = np.full(count, start)
+        stream.add_to(total, is_negative=is_negative)
+        np.testing.assert_array_equal(total, start + (-1) ** is_negative * drawn.draw_ring(count))
+    assert stream.position == drawn.position
 
 
 def test_ring_elements_come_from_the_whole_ring():

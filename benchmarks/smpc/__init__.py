@@ -1,0 +1,1 @@
+"""Secret sharing measured beside CrypTen; ``python -m benchmarks.smpc`` runs it."""
