@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from analytics.errors import LocalTimeoutError, SourceFailedError
 from analytics.mining.bitmaps import local_bitmaps
 from analytics.mining.plan import MiningPlan
-from analytics.release import joint_cost, needs_dealer, send_answer, send_mined
+from analytics.release import joint_cost, needs_material, send_answer, send_mined
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.lines import expect, send
 from federation.messages import Deal, Done, Share
@@ -86,21 +86,21 @@ class Runner:
     def _answer(self, known: Known, session_id: bytes, plan: Plan) -> Share:
         """Answer a question: the local scan, then noise or guard, then this site's summand."""
         figures = self._local(known, plan)
-        requests = joint_cost(plan).requests if needs_dealer(plan) else None
+        requests = joint_cost(plan).requests if needs_material(plan) else None
 
         def joint(session: Session) -> bytes:
             if requests is not None:
                 session.prefetch(requests)
             return send_answer(session, plan, figures, SystemSource())
 
-        return self._joint(known, session_id, joint, needs_help=requests is not None)
+        return self._joint(known, session_id, joint, needs_material=requests is not None)
 
     def _mine(self, known: Known, session_id: bytes, plan: MiningPlan) -> Share:
         """Mine: the local bitmaps, then level by level."""
         source, limit_s = self.desk.source(known.planned), float(self.consortium.file.local_limit_s)
         bitmaps = local_bitmaps(plan, source, limit_s)
         return self._joint(
-            known, session_id, lambda session: send_mined(session, plan, bitmaps), needs_help=True
+            known, session_id, lambda session: send_mined(session, plan, bitmaps), needs_material=True
         )
 
     def _local(self, known: Known, plan: Plan) -> npt.NDArray[np.int64] | None:
@@ -119,13 +119,19 @@ class Runner:
             return None
 
     def _joint(
-        self, known: Known, session_id: bytes, joint: Callable[[Session], bytes], *, needs_help: bool
+        self, known: Known, session_id: bytes, joint: Callable[[Session], bytes], *, needs_material: bool
     ) -> Share:
-        """Open the session with all sites and run this site's part of it."""
+        """Open the session with all sites and run this site's part of it.
+
+        Without comparisons and products it is a session of all sites alike, also where three compute otherwise: a
+        sum keeps the secrecy that needs no helper.
+        """
         request_hash = bytes.fromhex(known.planned.digest)
-        dealer = self._call_dealer(session_id, request_hash) if needs_help else None
+        sites = self.consortium.three_sites if needs_material else None
+        has_dealer = needs_material and sites is None
+        dealer = self._call_dealer(session_id, request_hash) if has_dealer else None
         mesh = self.network.open_mesh(session_id, request_hash, self.consortium.names, dealer)
-        with Session(mesh, session_id) as session:
+        with Session(mesh, session_id, sites) as session:
             values = joint(session)
         counters = mesh.counters
         return Share(
