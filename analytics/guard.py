@@ -32,7 +32,7 @@ def open_or_closed(session: Session, figures: Shared, plan: Plan) -> tuple[Share
     Cost: one batch of comparisons, then at most three products; see ``smpc.cost``.
 
     Args:
-        session: of all sites, with a dealer.
+        session: of all sites, with a dealer or three that compute.
         figures: shared sums, shape ``(n_figures,)``.
         plan: an exact plan.
 

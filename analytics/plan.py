@@ -190,6 +190,7 @@ class Plan:
                 "relation": context.relation,
                 "delta": _text(context.delta),
                 "minimum_cell": context.minimum_cell,
+                "has_three_sites": context.has_three_sites,
             },
             "epsilon": None if self.epsilon is None else _text(self.epsilon),
             "noise_multiplier": None if self.noise_multiplier is None else _text(self.noise_multiplier),

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 ELEMENT_BYTES = 8
 
 
-def needs_dealer(plan: Plan) -> bool:
-    """Whether the joint stage has non-linear steps. Private answers and unguarded ones have none."""
+def needs_material(plan: Plan) -> bool:
+    """Whether the joint stage has comparisons and products. Private answers and unguarded ones have none."""
     return bool(plan.guards)
 
 
@@ -73,7 +73,11 @@ def joint_stage(session: Session, figures: npt.NDArray[np.int64], plan: Plan) ->
 def joint_cost(plan: Plan) -> Cost:
     """What the joint stage of a plan takes: material, rounds, bytes. The same at every member."""
     nothing = np.zeros(plan.n_figures, dtype=np.int64)
-    return dry_run(lambda session: joint_stage(session, nothing, plan), plan.context.n_sites)
+    return dry_run(
+        lambda session: joint_stage(session, nothing, plan),
+        plan.context.n_sites,
+        has_three_sites=plan.context.has_three_sites and needs_material(plan),
+    )
 
 
 def send_answer(
@@ -139,7 +143,7 @@ def send_mined(session: Session, plan: MiningPlan, bitmaps: Bitmaps) -> bytes:
     Sees: all sites see the bits; the returned summand is uniform to anybody who lacks another site's.
 
     Args:
-        session: of all sites, with a dealer; its charge is complete, its start noted.
+        session: of all sites, with a dealer or three that compute; its charge is complete, its start noted.
         plan: what this site derived itself.
         bitmaps: this site's rows.
 

@@ -38,6 +38,7 @@ from federation.messages import (
 )
 from federation.planning import MINE, QUERY, Planned, plan_request
 from federation.receipt import make_receipt, private_terms
+from federation.secrecy import secrecy_of
 from federation.tables import TableView
 from federation.training_session import Training
 from privacy_accounting.decimals import as_fraction
@@ -135,7 +136,8 @@ class Session:
         Raises:
             PlanRejectedError, InvalidRequestError: as ``sql``.
         """
-        return explain_query(self._planned(text, epsilon, exact=exact, purpose=purpose)[1])
+        plan = self._planned(text, epsilon, exact=exact, purpose=purpose)[1]
+        return explain_query(plan, secrecy_of(plan, self.consortium))
 
     def mine(self, request: MiningRequest, *, purpose: str = PURPOSE) -> MiningResult:
         """Mine association rules over all sites; an exact disclosure.
@@ -160,7 +162,8 @@ class Session:
 
     def explain_mining(self, request: MiningRequest, *, purpose: str = PURPOSE) -> Explanation:
         """Say what a mining run would do and who would see what; nothing is spent."""
-        return explain_miner(self._planned_mining(request, purpose)[1])
+        plan = self._planned_mining(request, purpose)[1]
+        return explain_miner(plan, secrecy_of(plan, self.consortium))
 
     def train(self, task: TrainingTask, *, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
         """Train a model over all sites, charged round by round; see ``FederatedLogisticRegression``.
@@ -297,6 +300,7 @@ class Session:
         receipt = make_receipt(
             planned,
             Entry.from_bytes(charged.entry),
+            secrecy=secrecy_of(planned.plan, self.consortium),
             seconds=dict(zip(("ask", "charge", "run"), map(sub, marks[1:], marks), strict=True)),
             rounds=max(share.rounds for share in shares),
             bytes_sent=max(share.bytes_sent for share in shares),

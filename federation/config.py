@@ -30,7 +30,9 @@ from pydantic import (
 
 from analytics.errors import SchemaError
 from analytics.schema import Schema
+from federation.computation import Computation, computation_mistakes
 from federation.errors import ConfigError
+from smpc.three_sites import ThreeSites
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,6 +165,7 @@ class ConsortiumFile(_Model):
     deadline_s: Positive = Fraction(30)
     local_limit_s: Positive = Fraction(20)
     sites: dict[Name, Member] = Field(min_length=2, max_length=8)
+    computation: Computation | None = None
     dealer: Helper | None = None
     aggregator: Helper | None = None
     keyholder: Keyholder | None = None
@@ -221,6 +224,10 @@ class Consortium:
     def __post_init__(self) -> None:
         """Hash the agreement once; it does not change."""
         body = self.file.model_dump(exclude={"authority", "tables"})
+        if (
+            self.file.computation is None
+        ):  # an agreement without it keeps the hash it had before there was one
+            del body["computation"]
         body["authority"] = hashlib.sha256(self.authority_pem).hexdigest()
         body["tables"] = self.schema.to_dict()
         text = json.dumps(_plain(body), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -231,6 +238,12 @@ class Consortium:
     def names(self) -> tuple[str, ...]:
         """The sites in rank order, the same everywhere."""
         return tuple(sorted(self.file.sites))
+
+    @property
+    def three_sites(self) -> ThreeSites | None:
+        """The sites that compute without a dealer, if it is agreed so."""
+        computation = self.file.computation
+        return None if computation is None else ThreeSites.of(computation.sites)
 
     def digest(self) -> str:
         """SHA-256 of the agreement in canonical form, hex."""
@@ -374,6 +387,13 @@ def _disagreements(file: ConsortiumFile, schema: Schema | None) -> list[str]:
         found.append(f"sequencer: {file.sequencer} is not one of the sites")
     if file.colluding >= len(file.sites):
         found.append(f"colluding: must be less than the number of sites ({len(file.sites)})")
+    if file.computation is not None:
+        found += computation_mistakes(
+            file.computation,
+            sites=file.sites,
+            has_dealer=file.dealer is not None,
+            colluding=file.colluding,
+        )
     helpers = [helper.name for helper in (file.dealer, file.aggregator, file.keyholder) if helper is not None]
     names = [*file.sites, *file.analysts, *helpers]
     found += [

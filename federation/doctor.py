@@ -20,6 +20,7 @@ from federation.genesis import genesis_body
 from federation.identity import Identity, trust_of
 from federation.messages import Health
 from federation.node.site import installed_version
+from federation.secrecy import secrecy_of_products
 from privacy_accounting.ledger.judge import CLOCK_SKEW_S
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def examine_files(
             Finding(what=consortium.name, is_good=False, text=text, is_fatal=True) for text in error.mistakes
         ]
     found = [Finding(what=consortium.name, is_good=True, text=f"configuration {agreement.digest()[:16]}")]
+    secrecy = secrecy_of_products(agreement)
+    found.append(Finding(what="comparisons and products", is_good=True, text=secrecy.text))
     found += guessed_columns(agreement)
     if identity is not None:
         found.append(examine_identity(identity, agreement))

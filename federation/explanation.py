@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.explain import explain, explain_text
 from analytics.mining.explain import explain_mining, explain_mining_text
-from analytics.release import answer_bytes, joint_cost, needs_dealer
+from analytics.release import answer_bytes, joint_cost
 from smpc.randomness import KEY_BYTES
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from analytics.mining.plan import MiningPlan
     from analytics.plan import Plan
+    from federation.secrecy import Secrecy
 
 KEY_ROUNDS = 1
 ANSWER_ROUNDS = 1
@@ -44,17 +45,27 @@ class Explanation:
         return self.text
 
 
-def explain_query(plan: Plan) -> Explanation:
-    """Explain a question's plan; rounds and bytes are those of a run."""
+def explain_query(plan: Plan, secrecy: Secrecy) -> Explanation:
+    """Explain a question's plan and on whose honesty it rests; rounds and bytes are those of a run.
+
+    Args:
+        plan: what would be answered.
+        secrecy: see ``secrecy_of``.
+    """
     cost = joint_cost(plan)
     # the session's keys are one more exchange; the answer share goes to the analyst
     rounds = cost.rounds + KEY_ROUNDS + ANSWER_ROUNDS
-    n_bytes = (plan.context.n_sites - 1) * (KEY_BYTES + cost.bytes_per_peer) + answer_bytes(plan)
+    n_bytes = (plan.context.n_sites - 1) * KEY_BYTES + cost.bytes_sent + answer_bytes(plan)
     shape = explain(plan, rounds=rounds, bytes_per_party=n_bytes)
-    shape["dealer"] = {"needed": needs_dealer(plan), "bytes": cost.dealer_bytes}
-    return Explanation(text=explain_text(plan, rounds=rounds, bytes_per_party=n_bytes), shape=shape)
+    shape["dealer"] = {"needed": secrecy.trust == "dealer", "bytes": cost.dealer_bytes}
+    text = explain_text(plan, rounds=rounds, bytes_per_party=n_bytes)
+    return _with_secrecy(text, shape, secrecy)
 
 
-def explain_miner(plan: MiningPlan) -> Explanation:
+def explain_miner(plan: MiningPlan, secrecy: Secrecy) -> Explanation:
     """Explain a mining plan; how far a run goes depends on the bits that it opens."""
-    return Explanation(text=explain_mining_text(plan), shape=explain_mining(plan))
+    return _with_secrecy(explain_mining_text(plan), explain_mining(plan), secrecy)
+
+
+def _with_secrecy(text: str, shape: Mapping[str, Any], secrecy: Secrecy) -> Explanation:
+    return Explanation(text=f"{text}\n{secrecy.text}", shape={**shape, "secrecy": secrecy.to_dict()})

@@ -1,4 +1,4 @@
-"""A whole consortium inside one process: sites and dealer as threads, for learning, testing and notebooks.
+"""A whole consortium inside one process: sites and helpers as threads, for learning, testing and notebooks.
 
 Floor:    federation.in_process, above client and node.
 Promise:  the same code as between processes but for the channel object; ledgers live in memory and die with the session.
@@ -96,6 +96,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
     relation: str = "add_or_remove_one",
     delta: str = "0.000001",
     deadline_s: float = 30.0,
+    three_sites: Sequence[str] | None = None,
     stores: Mapping[str, Store] | None = None,
 ) -> LocalSession:
     """Start a consortium in this process.
@@ -112,6 +113,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         relation: neighboring relation.
         delta: the consortium's, a decimal string.
         deadline_s: when a silent party counts as lost (s).
+        three_sites: these compute without a dealer: the first two evaluate, the third deals; default: a dealer.
         stores: where each site keeps its ledger; default: memory.
 
     Returns:
@@ -124,7 +126,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
     rules = {**DEFAULT_POLICY, **(policy or {})}
     identities = {name: in_memory_identity(name, "site") for name in tables}
     analyst = in_memory_identity(ANALYST, "analyst")
-    helpers = {role: in_memory_identity(role, role) for role in HELPERS}
+    helpers = {role: in_memory_identity(role, role) for role in _roles(three_sites)}
     consortium = _consortium(
         schema=schema,
         identities=identities,
@@ -136,6 +138,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
             "delta": delta,
             "minimum_cell": rules["minimum_cell"],
             "deadline_s": str(deadline_s),
+            **_computation(three_sites),
         },
         budget=budget or DEFAULT_BUDGET,
     )
@@ -163,6 +166,16 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
             folder=folder,
         )
     )
+
+
+def _roles(three_sites: Sequence[str] | None) -> Sequence[str]:
+    """The helpers that there are."""
+    return HELPERS if three_sites is None else [role for role in HELPERS if role != "dealer"]
+
+
+def _computation(three_sites: Sequence[str] | None) -> dict[str, Any]:
+    """What the agreement says of who computes; nothing where all sites do, with a dealer."""
+    return {} if three_sites is None else {"computation": {"mode": "three-sites", "sites": list(three_sites)}}
 
 
 def _started(session: LocalSession) -> LocalSession:
@@ -225,14 +238,17 @@ def _key() -> PrivateKey:
 def _assistants(
     consortium: Consortium, exchange: MemoryExchange, folder: Path
 ) -> list[DealerNode | HelperNode]:
-    """Dealer, aggregator and key holder."""
-    dealer, aggregator, keyholder = (exchange.network(role, role) for role in HELPERS)
+    """Dealer, where there is one, aggregator and key holder."""
+    aggregator, keyholder = (exchange.network(role, role) for role in ("aggregator", "keyholder"))
     answers = Answers(folder / "answers.sqlite")
-    return [
-        DealerNode(consortium=consortium, network=dealer),
+    assistants: list[DealerNode | HelperNode] = [
         aggregator_node(consortium, aggregator),
         keyholder_node(consortium, keyholder, private=_key(), answers=answers),
     ]
+    if consortium.file.dealer is not None:
+        dealer = exchange.network("dealer", "dealer")
+        assistants.insert(0, DealerNode(consortium=consortium, network=dealer))
+    return assistants
 
 
 def _member(identity: Identity, place: int) -> dict[str, str]:

@@ -22,6 +22,7 @@ from analytics.plan import Plan, PlanContext, make_plan
 from analytics.sql import bind
 from federation.errors import RequestRejectedError
 from federation.messages import REQUEST_TAG, Request, request_hash
+from federation.secrecy import secrecy_of
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger import contents
 from privacy_accounting.ledger.budgets import event_text
@@ -96,6 +97,7 @@ def plan_request(data: bytes, consortium: Consortium) -> Planned:
         PlanRejectedError: the question cannot be asked.
         OverflowRiskError: a sum could leave the ring.
         ReleaseRefusedError: too few sites for exact answers.
+        InvalidRequestError: also where nobody makes the material that the answer needs.
     """
     request = Request.from_bytes(data)
     if request.configuration != consortium.digest():
@@ -108,6 +110,10 @@ def plan_request(data: bytes, consortium: Consortium) -> Planned:
         plan = _mining(request, consortium)
     else:
         raise InvalidRequestError(parameter="kind", reason="is not one that this version answers")
+    if secrecy_of(plan, consortium).trust == "none":
+        raise InvalidRequestError(
+            parameter="mode", reason="needs a dealer or three computing sites, and the consortium has neither"
+        )
     table = plan.query.table if isinstance(plan, Plan) else plan.table
     _check_purpose(request.purpose, table.population, consortium)
     return Planned(request=request, data=data, plan=plan, table=table, sub_budget=SUB_BUDGET_OF[request.kind])
@@ -171,6 +177,7 @@ def context_of(consortium: Consortium, population: str, sub_budget: str, *, is_e
         relation=file.relation,
         delta=file.delta if part is None else consortium.delta_of(population) * part.share,
         minimum_cell=file.minimum_cell,
+        has_three_sites=consortium.three_sites is not None,
     )
 
 

@@ -2,7 +2,7 @@
 
 Floor:    federation.receipt. Pure.
 Promise:  epsilon never stands alone: delta, relation, privacy unit, sites a unit, t and n - 1 stand beside it, and the price
-          at the sub-budget's order (P4).
+          at the sub-budget's order (P4). On whose honesty the shares' secrecy rested stands there too (P12).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from federation.planning import Planned
+    from federation.secrecy import Secrecy
     from privacy_accounting.events import Event
     from privacy_accounting.ledger.entries import Entry
 
@@ -28,13 +29,20 @@ GIVEN_EXACT = "epsilon holds given the exact disclosures of this population"
 
 
 def make_receipt(
-    planned: Planned, entry: Entry, *, rounds: int, bytes_sent: int, seconds: Mapping[str, float]
+    planned: Planned,
+    entry: Entry,
+    *,
+    secrecy: Secrecy,
+    rounds: int,
+    bytes_sent: int,
+    seconds: Mapping[str, float],
 ) -> dict[str, Any]:
     """Write a receipt.
 
     Args:
         planned: what was asked.
         entry: the complete ledger entry.
+        secrecy: see ``secrecy_of``.
         rounds: exchanges among the sites.
         bytes_sent: payload that one site sent to another (bytes).
         seconds: how long asking, charging and running took, as the analyst saw it.
@@ -51,6 +59,7 @@ def make_receipt(
         "signed_by": sorted(entry.signatures),
         "analyst": planned.request.analyst,
         "purpose": planned.request.purpose,
+        "secrecy": secrecy.to_dict(),
         "rounds": rounds,
         "bytes_sent_per_site": bytes_sent,
         "seconds": {name: round(value, 4) for name, value in seconds.items()},

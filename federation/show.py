@@ -131,11 +131,17 @@ def cost_lines(result: Result) -> list[str]:
     if cost.get("mode") != "private":
         unit = f"privacy unit {cost.get('privacy_unit')}, at up to {cost.get('max_sites_per_unit')} site(s)"
         cell = cost.get("minimum_cell")
-        return [f"cost: an exact disclosure, without epsilon; minimum cell {cell} ({unit})", place]
+        cost_line = f"cost: an exact disclosure, without epsilon; minimum cell {cell} ({unit})"
+        return [cost_line, secrecy_line(receipt), place]
     charged = (
         f"charged: {receipt.get('charged')} of {receipt.get('sub_budget')} at order {receipt.get('order')}"
     )
-    return [terms_line(cost), f"{charged}; {place}"]
+    return [terms_line(cost), secrecy_line(receipt), f"{charged}; {place}"]
+
+
+def secrecy_line(receipt: Mapping[str, Any]) -> str:
+    """On whose honesty the secrecy of the shares rested, as the receipt says."""
+    return plain(receipt.get("secrecy", {}).get("text", ""))
 
 
 def terms_line(cost: Mapping[str, Any]) -> str:
@@ -248,6 +254,7 @@ def rule_tables(result: MiningResult, most: int = 20) -> list[Table | str]:
         f"{len(result.found)} frequent itemsets of {n_rows}; cost: one exact disclosure, minimum cell "
         f"{result.cost.get('minimum_cell')}, nested supports: {result.cost.get('nested_supports')}"
     )
+    lines += filter(None, [secrecy_line(result.receipt)])
     return lines
 
 

@@ -2,7 +2,8 @@
 
 Floor:    smpc.cost. Over ``operations`` and whatever calls them; no threads, no sockets, no torch.
 Terms:    a rehearsal is a session whose peers answer zeros, whose material is zeros and whose list of
-          requests is kept.
+          requests is kept. With three computing sites it is the first one's, which sends and receives most in
+          the middle of a computation.
 Promise:  the very function that the parties will run is run here, so requests, rounds and bytes are exact,
           not modeled; a rehearsal holds no key and no data. Meaningless for a function that branches on
           opened values.
@@ -14,13 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from smpc.dealer.correlations import recipe_of
 from smpc.dealer.frames import answer_bytes
+from smpc.dealer.site_supply import blank_material, dealt_bytes
 from smpc.dealer.supply import Supply
 from smpc.randomness import ZeroShares
 from smpc.session import SESSION_ID_BYTES, Session
+from smpc.three_sites import COMPUTING_SITES, ThreeSites
 from smpc.transport.mesh import Counters, Mesh
 
 if TYPE_CHECKING:
@@ -39,37 +39,58 @@ class Cost:
     Attributes:
         requests: material in the order of use, for ``Session.prefetch``.
         rounds: exchanges among the parties; fetching the material is one more.
-        bytes_per_peer: payload bytes that a party sends to each other party.
-        dealer_bytes: payload bytes that the dealer sends to all parties when the material is fetched in one
+        bytes_per_peer: payload bytes that a party sends to each other party; with three computing sites, the most
+            that one sends to another one, material aside.
+        bytes_sent: payload bytes that the party that sends most sends to all others, material aside.
+        dealer_bytes: payload bytes that the dealer, or the dealing site, sends when the material is fetched in one
             go.
     """
 
     requests: tuple[Request, ...]
     rounds: int
     bytes_per_peer: int
+    bytes_sent: int
     dealer_bytes: int
 
 
-def dry_run(joint: Callable[[Session], object], names: Sequence[str] | int) -> Cost:
+def dry_run(
+    joint: Callable[[Session], object], names: Sequence[str] | int, *, has_three_sites: bool = False
+) -> Cost:
     """Run a joint function against nobody and say what it needs.
 
     Args:
         joint: what every party will run; it gets the session.
         names: the parties in rank order, or how many there are.
+        has_three_sites: three of them compute without a dealer; which three makes no difference.
 
     Raises:
-        PeerRejectedError: not 2 to 8 parties, or material whose parameters make no sense.
+        PeerRejectedError: not 2 to 8 parties, fewer than three where three compute, or material whose parameters
+            make no sense.
     """
     parties = tuple(_NAMES[:names]) if isinstance(names, int) else tuple(names)
-    session = _Rehearsal(_Nobody(parties), bytes(SESSION_ID_BYTES))
+    sites = ThreeSites.of(parties[:COMPUTING_SITES]) if has_three_sites else None
+    nobody = _Nobody(parties)
+    session = _Rehearsal(nobody, bytes(SESSION_ID_BYTES), sites)
     with session:
         joint(session)
     requests = tuple(session.recorder.requests)
+    sent, received = nobody.counters.bytes_sent, nobody.bytes_received
+    if sites is None:
+        per_peer, in_all = max(sent.values(), default=0), sum(sent.values())
+        dealt = sum(answer_bytes(requests, rank) for rank in range(len(parties))) if requests else 0
+    else:
+        # who does not evaluate sends the first one what that expects of it, and every other peer an opening's part
+        handing, opening = received.get(sites.dealing, 0), sent.get(sites.dealing, 0)
+        per_peer = max([*sent.values(), *received.values()], default=0)
+        in_all = max(sum(sent.values()), handing + (len(parties) - 2) * opening)
+        ranks = [0, 1, *[-1] * (len(parties) - COMPUTING_SITES)]
+        dealt = sum(dealt_bytes(requests, rank) for rank in ranks) if requests else 0
     return Cost(
         requests=requests,
         rounds=session.counters.rounds,
-        bytes_per_peer=max(session.counters.bytes_sent.values(), default=0),
-        dealer_bytes=sum(answer_bytes(requests, rank) for rank in range(len(parties))) if requests else 0,
+        bytes_per_peer=per_peer,
+        bytes_sent=in_all,
+        dealer_bytes=dealt,
     )
 
 
@@ -81,6 +102,7 @@ class _Nobody(Mesh):
         self.rank = 0
         self.helper = None
         self.counters = Counters()
+        self.bytes_received: dict[str, int] = {}
 
     def exchange(
         self, kind: int, outgoing: Mapping[str, bytes | memoryview], expected: Mapping[str, int]
@@ -88,6 +110,8 @@ class _Nobody(Mesh):
         """See ``Mesh.exchange``."""
         del kind
         self.counters.count(outgoing)
+        for name, length in expected.items():
+            self.bytes_received[name] = self.bytes_received.get(name, 0) + length
         return {name: bytes(length) for name, length in expected.items()}
 
     def close(self, error: BaseException | None = None) -> None:
@@ -106,16 +130,16 @@ class _Recorder(Supply):
 
     def take(self, request: Request) -> tuple[Material, ...]:
         """Note the request."""
-        recipe = recipe_of(request)
+        blank = blank_material(request)
         self.requests.append(request)
-        return tuple(np.zeros(part.shape, dtype=part.dtype) for part in recipe.free + recipe.bound)
+        return blank
 
 
 class _Rehearsal(Session):
-    def __init__(self, mesh: Mesh, session_id: bytes) -> None:
-        super().__init__(mesh, session_id)
+    def __init__(self, mesh: Mesh, session_id: bytes, sites: ThreeSites | None) -> None:
+        super().__init__(mesh, session_id, sites)
         self.recorder = _Recorder(mesh, session_id)
         self.supply = self.recorder
 
-    def _open_keystreams(self) -> ZeroShares:
-        return ZeroShares(self.rank, {})
+    def _open_keystreams(self) -> tuple[ZeroShares, ZeroShares]:
+        return ZeroShares(self.rank, {}), ZeroShares(self.rank, {})

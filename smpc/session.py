@@ -1,9 +1,11 @@
 """A session of 2 to 8 parties: who takes part, their pair keys, and the shares of zero made from them.
 
 Floor:    smpc.session. Knows no torch; belongs to one thread.
-Terms:    the active session is the one that CrypTen's own calls in this thread belong to.
+Terms:    the active session is the one that CrypTen's own calls in this thread belong to. Who *evaluates* holds
+          shares and opens masked values: all parties, or two of three computing sites (``three_sites``).
 Promise:  each pair's key is made from fresh bytes of both in one exchange and bound to the session id; the
-          dealer is no party and holds none. Sessions in other threads are not touched.
+          dealer is no party and holds none. Sessions in other threads are not touched. What is opened in the middle
+          of a computation reaches those who evaluate and nobody else.
 Not here: channels (``transport``), operations on shares (``operations``).
 """
 
@@ -13,6 +15,7 @@ import contextlib
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Final, Self
 
+from smpc.dealer.site_supply import SiteSupply
 from smpc.dealer.supply import Supply
 from smpc.errors import PeerRejectedError
 from smpc.kernels import MatrixProduct, matmul
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
 
     from smpc.dealer.requests import Request
     from smpc.ring import ByteArray, RingArray
+    from smpc.three_sites import ThreeSites
 
 SESSION_ID_BYTES: Final = 32
+_OPENED: Final = frozenset({Purpose.OPENING, Purpose.PLANES})
 _ACTIVE: Final[ContextVar[Session | None]] = ContextVar("crossward_session", default=None)
 
 
@@ -42,25 +47,30 @@ class Session:
     Attributes:
         mesh: this party's end of the channels.
         session_id: 32 bytes, the same at all parties.
-        supply: the dealer's material.
+        sites: the three computing sites, in a session without a dealer; None where all parties evaluate.
+        supply: the dealer's material, or the dealing site's.
         local: keystream of this party alone.
         matmul: how this party multiplies matrices; may differ between parties.
     """
 
-    def __init__(self, mesh: Mesh, session_id: bytes) -> None:
-        """Take over a mesh whose parties all hold the same session id.
+    def __init__(self, mesh: Mesh, session_id: bytes, sites: ThreeSites | None = None) -> None:
+        """Take over a mesh whose parties all hold the same session id, and name the same sites.
 
         Raises:
-            PeerRejectedError: not 2 to 8 parties, or the id has not 32 bytes.
+            PeerRejectedError: not 2 to 8 parties, the id has not 32 bytes, or a computing site is none of them.
         """
         if not FEWEST_PARTIES <= len(mesh.names) <= MOST_PARTIES or len(session_id) != SESSION_ID_BYTES:
             raise PeerRejectedError(reason="a session has 2 to 8 parties and an id of 32 bytes")
         self.mesh = mesh
         self.session_id = session_id
-        self.supply = Supply(mesh, session_id)
+        if sites is not None:
+            sites.check_within(mesh.names)
+        self.sites = sites
+        self.supply = Supply(mesh, session_id) if sites is None else SiteSupply(mesh, session_id, sites)
         self.local = Keystream(fresh_key())
         self.matmul: MatrixProduct = matmul
-        self._zero_shares: ZeroShares | None = None
+        self._zero_shares: ZeroShares | None = None  # from keys of all pairs
+        self._opening_shares: ZeroShares | None = None  # from keys of those who evaluate
         self._token: Token[Session | None] | None = None
 
     def __repr__(self) -> str:
@@ -74,8 +84,19 @@ class Session:
 
     @property
     def n_parties(self) -> int:
-        """Number of computing parties."""
+        """Number of parties."""
         return len(self.mesh.names)
+
+    @property
+    def evaluators(self) -> tuple[str, ...]:
+        """Those who hold shares, in the order of their material."""
+        return self.names if self.sites is None else self.sites.evaluators
+
+    @property
+    def evaluator_rank(self) -> int:
+        """Own place among those who evaluate; -1 where this party does not."""
+        own = self.names[self.rank]
+        return self.evaluators.index(own) if own in self.evaluators else -1
 
     @property
     def rank(self) -> int:
@@ -85,7 +106,7 @@ class Session:
     @property
     def is_first(self) -> bool:
         """Whether this party adds the public constants."""
-        return self.rank == 0
+        return self.evaluator_rank == 0
 
     @property
     def peers(self) -> tuple[str, ...]:
@@ -102,7 +123,7 @@ class Session:
         if self._zero_shares is not None:
             return
         try:
-            self._zero_shares = self._open_keystreams()
+            self._zero_shares, self._opening_shares = self._open_keystreams()
         except BaseException as error:
             self.mesh.close(error)
             raise
@@ -124,7 +145,7 @@ class Session:
             if error is None:
                 self.supply.finish()
         finally:
-            self._zero_shares = None
+            self._zero_shares = self._opening_shares = None
             self.mesh.close(error)
 
     @contextlib.contextmanager
@@ -137,11 +158,11 @@ class Session:
             _ACTIVE.reset(token)
 
     def prefetch(self, requests: Sequence[Request], *, is_last: bool = True) -> None:
-        """Ask the dealer for all material of a plan at once; see ``Supply.prefetch``."""
+        """Have all material of a plan dealt at once; see ``Supply.prefetch``."""
         self.supply.prefetch(requests, is_last=is_last)
 
     def zero_share(self, shape: Shape, bits: int = 64, purpose: Purpose = Purpose.INPUT) -> RingArray:
-        """Return a fresh share of zero, mod ``2**bits``.
+        """Return a fresh share of zero, mod ``2**bits``: for openings of those who evaluate, else of all parties.
 
         Sees: nobody. Cost: 0 rounds; ``8 * (n_parties - 1)`` keystream bytes per element.
 
@@ -153,15 +174,15 @@ class Session:
         Raises:
             PeerRejectedError: the session is not open.
         """
-        return self._keys().additive(shape, purpose, bits)
+        return self._shares_for(purpose).additive(shape, purpose, bits)
 
     def blind(self, summand: RingArray, purpose: Purpose) -> None:
         """Add a fresh share of zero to a contiguous array in place; otherwise as ``zero_share``."""
-        self._keys().add_to(summand, purpose)
+        self._shares_for(purpose).add_to(summand, purpose)
 
     def zero_planes(self, n_bytes: int) -> ByteArray:
         """Return a fresh share of zero by XOR, ``n_bytes`` bytes."""
-        return self._keys().exclusive(n_bytes)
+        return self._shares_for(Purpose.PLANES).exclusive(n_bytes)
 
     def exchange(self, step: Step, payload: bytes | memoryview) -> list[bytes]:
         """Send the same payload to every peer and receive as much from each: one round.
@@ -173,14 +194,38 @@ class Session:
         replies = self.mesh.exchange(step, outgoing, dict.fromkeys(self.peers, len(payload)))
         return [replies[name] for name in self.peers]
 
-    def _keys(self) -> ZeroShares:
-        if self._zero_shares is None:
-            raise PeerRejectedError(reason="the session is not open")
-        return self._zero_shares
+    def exchange_evaluating(self, step: Step, payload: bytes | memoryview) -> list[bytes]:
+        """As ``exchange``, among those who evaluate alone; all others are sent an empty frame.
 
-    def _open_keystreams(self) -> ZeroShares:
-        """Agree on pair keys; a rehearsal (``cost``) has nobody to agree with."""
-        return ZeroShares(self.rank, self._agree_on_keys())
+        They wait for it and refuse any that is not empty: so nobody runs ahead of the computation, and a party that is
+        slow or lost is waited for, and named, by all.
+
+        Returns:
+            The peers' payloads in the order of ``evaluators``; nothing where this party does not evaluate.
+        """
+        others = [name for name in self.evaluators if name in self.peers]
+        if self.evaluator_rank < 0:
+            self.mesh.exchange(step, {}, dict.fromkeys(others, 0))
+            return []
+        outgoing = {name: payload if name in others else b"" for name in self.peers}
+        replies = self.mesh.exchange(step, outgoing, dict.fromkeys(others, len(payload)))
+        return [replies[name] for name in others]
+
+    def _shares_for(self, purpose: Purpose) -> ZeroShares:
+        shares = self._opening_shares if purpose in _OPENED else self._zero_shares
+        if shares is None:
+            raise PeerRejectedError(reason="the session is not open")
+        return shares
+
+    def _open_keystreams(self) -> tuple[ZeroShares, ZeroShares]:
+        """Agree on pair keys; a rehearsal (``cost``) has nobody to agree with.
+
+        Returns:
+            What makes zero shares of all parties, and of those who evaluate; each purpose has streams in one alone.
+        """
+        keys = self._agree_on_keys()
+        inner = {rank: key for rank, key in keys.items() if self.names[rank] in self.evaluators}
+        return ZeroShares(self.rank, keys), ZeroShares(self.rank, inner if self.evaluator_rank >= 0 else {})
 
     def _agree_on_keys(self) -> dict[int, bytes]:
         mine = {name: fresh_key() for name in self.peers}

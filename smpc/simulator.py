@@ -2,7 +2,8 @@
 
 Floor:    smpc.simulator. Over ``session``, ``cost`` and memory meshes; no sockets, no torch.
 Terms:    a fault strikes one party (or the dealer) when it begins its exchange number ``at_round``, counted
-          from 0; the agreement on keys is exchange 0 of a party, fetching the material mostly exchange 1.
+          from 0; the agreement on keys is exchange 0 of a party, fetching the material mostly exchange 1. With three
+          computing sites the first two of the names evaluate, the third deals, and there is no dealer.
 Promise:  the parties run the code that they run over TLS; every thread has ended when ``simulate`` returns,
           whatever happened.
 Not here: what a dead socket looks like (``transport``, tested over TLS).
@@ -23,13 +24,14 @@ from smpc.dealer.service import DealerService
 from smpc.errors import PartyLostError
 from smpc.randomness import fresh_key
 from smpc.session import Session
+from smpc.three_sites import COMPUTING_SITES, ThreeSites
 from smpc.transport.memory import memory_meshes
 from smpc.transport.mesh import Counters, Mesh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    Channels = Callable[[tuple[str, ...], str], Mapping[str, Mesh]]
+    Channels = Callable[[tuple[str, ...], str | None], Mapping[str, Mesh]]
 
 DEALER: Final = "dealer"
 _NAMES: Final = ("ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal")
@@ -111,12 +113,13 @@ def party_names(n_parties: int) -> tuple[str, ...]:
     return _NAMES[:n_parties]
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a default
     joint: Callable[[Session], T],
     n_parties: int,
     *,
     faults: Sequence[Fault] = (),
     prefetch: bool = True,
+    has_three_sites: bool = False,
     session_id: bytes | None = None,
     dealer: DealerService | None = None,
     timeout_s: float = 30.0,
@@ -129,43 +132,46 @@ def simulate(
         n_parties: 2 to 8.
         faults: what goes wrong.
         prefetch: fetch the material that a dry run asks for in one go; otherwise piece by piece.
+        has_three_sites: the first three of the parties compute without a dealer.
         session_id: 32 bytes; fresh ones by default.
         dealer: a dealer that has served before; a new one by default.
         timeout_s: how long one exchange waits in memory (s).
-        channels: makes everybody's mesh from the parties' names and the dealer's; memory by default.
+        channels: makes everybody's mesh from the parties' names and the dealer's, if there is one; memory by
+            default.
     """
     names = party_names(n_parties)
     identity = fresh_key() if session_id is None else session_id
-    requests = dry_run(joint, names).requests if prefetch else ()
+    sites = ThreeSites.of(names[:COMPUTING_SITES]) if has_three_sites else None
+    requests = dry_run(joint, names, has_three_sites=has_three_sites).requests if prefetch else ()
     thaw = threading.Event()
     meshes_of: Channels = channels or functools.partial(memory_meshes, timeout_s=timeout_s)
     meshes = {
         name: _ScriptedMesh(mesh, name, [fault for fault in faults if fault.party == name], thaw)
-        for name, mesh in meshes_of(names, DEALER).items()
+        for name, mesh in meshes_of(names, DEALER if sites is None else None).items()
     }
     service = DealerService() if dealer is None else dealer
 
     def take_part(name: str) -> T:
-        with Session(meshes[name], identity) as session:
+        with Session(meshes[name], identity, sites) as session:
             session.prefetch(requests)
             return joint(session)
 
     start = time.monotonic()
     with ThreadPoolExecutor(n_parties + 1) as pool:
         parties = {name: pool.submit(take_part, name) for name in names}
-        helper = pool.submit(service.serve, meshes[DEALER], identity)
+        helper = pool.submit(service.serve, meshes[DEALER], identity) if sites is None else None
         struck = {fault.party for fault in faults}
         wait([future for name, future in parties.items() if name not in struck])
         thaw.set()
         wait(parties.values())
-        wait([helper])
+        wait([] if helper is None else [helper])
     return _report(names, parties, helper, meshes, time.monotonic() - start)
 
 
 def _report(
     names: tuple[str, ...],
     parties: Mapping[str, Future[T]],
-    helper: Future[int],
+    helper: Future[int] | None,
     meshes: Mapping[str, _ScriptedMesh],
     seconds: float,
 ) -> Run[T]:
@@ -177,7 +183,7 @@ def _report(
             results[name] = future.result()
         else:
             errors[name] = error
-    trouble = helper.exception()
+    trouble = None if helper is None else helper.exception()
     if trouble is not None:
         errors[DEALER] = trouble
     return Run(

@@ -5,8 +5,8 @@ Promise:  in this order at every level: local counts, shares, comparison, one op
           sent to the analyst is the bits, which every site saw, and one summand of the supports of open
           itemsets and of the number of rows. A closed candidate's count is never part of an opening; with
           nothing open, neither is N.
-Sees:     sites: one bit a candidate and level. Analyst: these bits, open supports, N. Dealer: how many
-          candidates each level has, which follows from the bits.
+Sees:     sites: one bit a candidate and level. Analyst: these bits, open supports, N. Dealer, if there is one: how
+          many candidates each level has, which follows from the bits.
 Not here: opening itself: ``open_to_all`` and ``blind`` are handed in by ``analytics.release``.
 Source:   ours.
 """
@@ -48,11 +48,11 @@ def mine_at_site(
     """Run a mining plan at one site.
 
     Sees: see the module.
-    Cost: a level takes one batch from the dealer, one comparison, under the guard an AND, one opening; the
+    Cost: a level takes one batch of material, one comparison, under the guard an AND, one opening; the
         first one more comparison and product. See ``level_cost``.
 
     Args:
-        session: of all sites, with a dealer; the charge is complete, the start noted.
+        session: of all sites, with a dealer or three that compute; the charge is complete, the start noted.
         plan: what this site derived itself.
         bitmaps: this site's rows.
         open_to_all: opens a shared array to every site.
@@ -88,7 +88,9 @@ def floor_cost(plan: MiningPlan) -> Cost:
     """What finding the floor takes: material, rounds, bytes."""
     nothing = np.zeros(1, dtype=np.int64)
     return dry_run(
-        lambda session: shared_floor(session, plan, contribute(session, nothing)), plan.context.n_sites
+        lambda session: shared_floor(session, plan, contribute(session, nothing)),
+        plan.context.n_sites,
+        has_three_sites=plan.context.has_three_sites,
     )
 
 
@@ -107,7 +109,7 @@ def level_cost(plan: MiningPlan, level: int, n_candidates: int) -> Cost:
         floor = take(counts, [0])
         return level_bits(session, plan, counts=counts, floor=floor, parents=[counts] * level)
 
-    return dry_run(joint, plan.context.n_sites)
+    return dry_run(joint, plan.context.n_sites, has_three_sites=plan.context.has_three_sites)
 
 
 def _parent_supports(supports: Supports, candidates: tuple[Itemset, ...], plan: MiningPlan) -> list[Shared]:

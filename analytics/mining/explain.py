@@ -29,8 +29,9 @@ def run_cost(plan: MiningPlan, level_sizes: Sequence[int]) -> dict[str, int]:
         level_sizes: candidates of each level, from the first.
 
     Returns:
-        ``rounds`` among the sites (fetching material from the dealer is one more for the floor and for each
-        level), ``bytes_per_peer`` that a site sends to each other, ``dealer_bytes`` in all.
+        ``rounds`` among the sites (fetching material is one more for the floor and for each level),
+        ``bytes_per_peer`` that a site sends to each other (at most, where three sites compute), ``dealer_bytes``
+        that the dealer or the dealing site sends in all.
     """
     steps = [floor_cost(plan)]
     steps += [level_cost(plan, number, size) for number, size in enumerate(level_sizes, start=1)]

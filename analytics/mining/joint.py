@@ -45,7 +45,7 @@ def shared_floor(session: Session, plan: MiningPlan, n_rows: Shared) -> Shared:
     Cost: one comparison and one product.
 
     Args:
-        session: of all sites, with a dealer.
+        session: of all sites, with a dealer or three that compute.
         plan: what runs.
         n_rows: rows of all sites, shape ``(1,)``.
 
@@ -70,7 +70,7 @@ def level_bits(
         guard the AND of each candidate's bits; see ``smpc.cost``.
 
     Args:
-        session: of all sites, with a dealer.
+        session: of all sites, with a dealer or three that compute.
         plan: what runs.
         counts: rows of all sites in which each candidate holds, shape ``(n_candidates,)``.
         floor: what ``shared_floor`` gave.

@@ -121,6 +121,7 @@ class MiningPlan:
                 "n_sites": context.n_sites,
                 "colluding": context.colluding,
                 "minimum_cell": context.minimum_cell,
+                "has_three_sites": context.has_three_sites,
             },
             "items": [item.to_dict() for item in self.items],
             "min_support": format_decimal(self.min_support),

@@ -27,6 +27,7 @@ class PlanContext:
         relation: which data sets are neighbors: add_or_remove_one, replace_one or replace_special.
         delta: the sub-budget's delta, at which private requests are calibrated.
         minimum_cell: fewest privacy units behind an exact figure; 0 for no guard.
+        has_three_sites: comparisons and products are computed by three of the sites, without a dealer.
     """
 
     n_sites: int
@@ -34,6 +35,7 @@ class PlanContext:
     relation: str
     delta: Fraction
     minimum_cell: int
+    has_three_sites: bool = False
 
     def __post_init__(self) -> None:
         if self.n_sites < 1:

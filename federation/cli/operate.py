@@ -35,6 +35,12 @@ def init(
     folder: Annotated[Path, typer.Argument(help="A new folder for the consortium.")],
     sites: Annotated[list[str], typer.Option("--site", help="NAME=FILE, once for each site.")],
     table: Annotated[str, typer.Option("--table", help="Name of the table in SQL.")] = "patients",
+    without_dealer: Annotated[
+        bool,
+        typer.Option(
+            "--without-dealer", help="The first three sites compute; any two could read the shares."
+        ),
+    ] = False,
 ) -> None:
     """Make a consortium on this machine: keys, certificates, schema to edit, policies."""
     from federation.setup.guess import init_consortium
@@ -45,7 +51,7 @@ def init(
         if not name or not path or name in files:
             raise UsageError(reason=f"--site takes NAME=FILE with different names, not {text!r}")
         files[name] = Path(path)
-    places = init_consortium(folder, sites=files, table=table)
+    places = init_consortium(folder, sites=files, table=table, has_dealer=not without_dealer)
     typer.echo(f"made {places.consortium}")
     typer.echo("Next: read it, correct the guessed columns and remove their guessed = true;")
     typer.echo(f"then crossward up {folder}")

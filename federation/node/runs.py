@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from analytics.errors import LocalTimeoutError, SourceFailedError
 from analytics.mining.bitmaps import local_bitmaps
 from analytics.mining.plan import MiningPlan
-from analytics.release import joint_cost, needs_dealer, send_answer, send_mined
+from analytics.release import joint_cost, needs_material, send_answer, send_mined
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.lines import expect, send
 from federation.messages import Deal, Done, Share
@@ -134,11 +134,18 @@ class Runner:
         )
 
     def _opened(self, known: Known, session_id: bytes) -> Session:
-        """Open a session as far as it goes without data: channels, keys, the material of a question."""
-        request_hash, (needs_help, requests) = bytes.fromhex(known.planned.digest), _needs(known.planned.plan)
-        dealer = self._call_dealer(session_id, request_hash) if needs_help else None
+        """Open a session as far as it goes without data: channels, keys, the material of a question.
+
+        Without comparisons and products it is a session of all sites alike, also where three compute otherwise: a
+        sum keeps the secrecy that needs no helper.
+        """
+        request_hash = bytes.fromhex(known.planned.digest)
+        has_material, requests = _needs(known.planned.plan)
+        sites = self.consortium.three_sites if has_material else None
+        has_dealer = has_material and sites is None
+        dealer = self._call_dealer(session_id, request_hash) if has_dealer else None
         mesh = self.network.open_mesh(session_id, request_hash, self.consortium.names, dealer)
-        session = Session(mesh, session_id)
+        session = Session(mesh, session_id, sites)
         try:
             session.open()
             session.prefetch(requests)
@@ -166,7 +173,7 @@ class Runner:
 
 
 def _needs(plan: Plan | MiningPlan) -> tuple[bool, Sequence[Request]]:
-    """Whether a run has the dealer, and what it fetches at once; a mining run asks level by level."""
+    """Whether a run takes material, and what it fetches at once; a mining run asks level by level."""
     if isinstance(plan, MiningPlan):
         return True, ()
-    return needs_dealer(plan), joint_cost(plan).requests if needs_dealer(plan) else ()
+    return needs_material(plan), joint_cost(plan).requests if needs_material(plan) else ()

@@ -60,12 +60,22 @@ def agreement_text(
         if remark:
             item.comment(remark)
         document[key] = item
+    if terms.three_sites:
+        document["computation"] = _computation(terms)
     document["sites"] = _tables(sites)
     for role, helper in helpers.items():
         document[role] = _table(helper)
     document["analysts"] = _tables(analysts)
     document["budgets"] = _tables(terms.budgets)
     return _HEAD + tomlkit.dumps(document).rstrip() + "\n\n" + terms.schema.strip() + "\n"
+
+
+def _computation(terms: Terms) -> Table:
+    table = _table({"mode": "three-sites", "sites": list(terms.three_sites)})
+    table.comment(
+        "no dealer: the first two evaluate, the last deals; any two of them together could read the shares"
+    )
+    return table
 
 
 def _tables(mapping: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -27,6 +27,7 @@ from federation.node.serve import KINDS
 from federation.setup.columns import Connection, Guess, column_types, guess_columns, plain_name, round_up
 from federation.setup.create import create_consortium
 from federation.setup.terms import SiteSetup, TableSetup, Terms
+from smpc.three_sites import COMPUTING_SITES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -64,7 +65,9 @@ class GuessedTable:
     columns: Sequence[str]
 
 
-def init_consortium(folder: Path, *, sites: Mapping[str, Path], table: str = "patients") -> Folders:
+def init_consortium(
+    folder: Path, *, sites: Mapping[str, Path], table: str = "patients", has_dealer: bool = True
+) -> Folders:
     """Make a consortium on this machine with a schema guessed from the first site's file.
 
     Sees: all files; whoever runs it owns them.
@@ -73,6 +76,7 @@ def init_consortium(folder: Path, *, sites: Mapping[str, Path], table: str = "pa
         folder: where; must not exist, or be empty.
         sites: each site's CSV, Parquet or DuckDB file; ``FILE.duckdb#TABLE`` names the table in a database.
         table: the table's name in SQL.
+        has_dealer: otherwise the first three sites compute without one.
 
     Returns:
         Where everything lies.
@@ -80,7 +84,7 @@ def init_consortium(folder: Path, *, sites: Mapping[str, Path], table: str = "pa
     Raises:
         ConfigError: with every mistake; nothing is written then.
     """
-    _check_names(sites, table)
+    _check_names(sites, table, fewest=2 if has_dealer else COMPUTING_SITES)
     specs = _specs(sites)
     guess = guess_table(next(iter(specs.values())), table)
     _check_fit(specs, guess, table)
@@ -89,6 +93,8 @@ def init_consortium(folder: Path, *, sites: Mapping[str, Path], table: str = "pa
         budgets={table: {"epsilon": EPSILON, **{name: {"share": share} for name, share in SHARES.items()}}},
         schema=guess.schema,
         colluding=1,
+        helpers=("dealer", "aggregator", "keyholder") if has_dealer else ("aggregator", "keyholder"),
+        three_sites=() if has_dealer else tuple(sites)[:COMPUTING_SITES],
     )
     setups = {
         name: SiteSetup(
@@ -145,7 +151,7 @@ def _loaded(spec: SourceSpec) -> Iterator[Connection]:
         connection.close()
 
 
-def _check_names(sites: Mapping[str, Path], table: str) -> None:
+def _check_names(sites: Mapping[str, Path], table: str, *, fewest: int) -> None:
     mistakes = [
         f"site name {name!r} must start with a letter and hold only a-z, 0-9, _ and -"
         for name in sites
@@ -153,8 +159,9 @@ def _check_names(sites: Mapping[str, Path], table: str) -> None:
     ]
     if plain_name(table) != table:
         mistakes.append(f"table name {table!r} must start with a letter and hold only a-z, 0-9 and _")
-    if len(sites) < 2:  # noqa: PLR2004
-        mistakes.append("a consortium needs at least two sites: give --site NAME=FILE for each")
+    if len(sites) < fewest:
+        what = "three sites: without a dealer three compute" if fewest == COMPUTING_SITES else "two sites"
+        mistakes.append(f"a consortium needs at least {what}; give --site NAME=FILE for each")
     if mistakes:
         raise ConfigError(mistakes=mistakes)
 

@@ -57,6 +57,7 @@ class Terms:
         local_limit_s: longest local scan (s).
         helpers: roles besides sites: dealer, aggregator, keyholder.
         analysts: who may ask.
+        three_sites: these compute without a dealer: two evaluate, the last deals; empty where a dealer helps.
     """
 
     name: str
@@ -70,3 +71,4 @@ class Terms:
     local_limit_s: int | str = 20
     helpers: Sequence[str] = ("dealer", "aggregator", "keyholder")
     analysts: Sequence[str] = ("analyst",)
+    three_sites: Sequence[str] = ()

@@ -18,9 +18,12 @@ def current_session() -> Session:
     """Return the thread's active session.
 
     Raises:
-        EngineRefusedError: the thread is in none.
+        EngineRefusedError: the thread is in none, or in one of three computing sites: CrypTen knows no party that
+            holds no share.
     """
     session = active_session()
     if session is None:
         raise EngineRefusedError(what="a call outside a session")
+    if session.sites is not None:
+        raise EngineRefusedError(what="CrypTen with three computing sites")
     return session

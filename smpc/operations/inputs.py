@@ -2,7 +2,11 @@
 
 Floor:    smpc.operations.inputs.
 Promise:  the summand is uniform to everybody else, and to any coalition that leaves two parties out; nothing
-          is sent.
+          is sent where all parties evaluate.
+          Of three computing sites the first takes over the summands of all but the second, and each is uniform to it
+          and independent of the others: into every one goes a keystream that its site shares with the second one
+          alone. Whoever pools with the first, the second left out, lacks these keystreams too. The second and the
+          dealing site are sent empty frames, which keep them in step.
 Not here: noise and clamping (done before, by the caller), encoding (``ring.encode``).
 """
 
@@ -10,25 +14,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from smpc.randomness import Purpose
+from smpc.ring import RING_BITS, pack, unpack
 from smpc.sharing import Shared
+from smpc.transport.mesh import Step
 
 if TYPE_CHECKING:
     from smpc.ring import RingArray
     from smpc.session import Session
+    from smpc.three_sites import ThreeSites
 
 
 def contribute(session: Session, values: RingArray) -> Shared:
     """Share the sum over all parties of what each of them holds.
 
     Sees: nobody.
-    Cost: 0 rounds.
+    Cost: 0 rounds; with three computing sites 1, in which all others send ``8 * values.size`` bytes to the first.
 
     Args:
         session: an open session.
         values: this party's own ring elements; every party brings the same shape.
 
     Returns:
-        A share of the elementwise sum of all parties' values, mod ``2**64``.
+        A share of the elementwise sum of all parties' values, mod ``2**64``; zeros where this party does not
+        evaluate.
     """
-    return Shared(share=values + session.zero_share(values.shape, purpose=Purpose.INPUT))
+    summand = values + session.zero_share(values.shape, purpose=Purpose.INPUT)
+    return Shared(share=summand if session.sites is None else _hand_over(session, session.sites, summand))
+
+
+def _hand_over(session: Session, sites: ThreeSites, summand: RingArray) -> RingArray:
+    """Send the summand of a site that does not evaluate to the first that does, and empty frames to all others.
+
+    Returns:
+        The sum of what was handed over and the own summand, at the first; zeros where the summand was sent away.
+    """
+    handing = [name for name in session.peers if name not in sites.evaluators]
+    if session.is_first:
+        payloads = session.mesh.exchange(Step.INPUT, {}, dict.fromkeys(handing, summand.nbytes))
+        handed = [
+            unpack(payload, summand.size, RING_BITS).reshape(summand.shape) for payload in payloads.values()
+        ]
+        total: RingArray = np.sum([summand, *handed], axis=0, dtype=np.int64)
+        return total
+    outgoing: dict[str, bytes | memoryview] = {}
+    if session.evaluator_rank < 0:
+        outgoing = {peer: b"" for peer in session.peers}
+        outgoing[sites.first] = pack(summand, RING_BITS)
+    session.mesh.exchange(Step.INPUT, outgoing, dict.fromkeys(handing, 0))
+    return np.zeros_like(summand) if outgoing else summand

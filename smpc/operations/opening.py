@@ -6,7 +6,9 @@ Terms:    a mask is dealer material, uniform and used once; here it is added (or
 Promise:  every function takes the mask and applies it itself, so an unmasked value cannot be opened by
           mistake; every summand also carries a fresh share of zero from keys of all pairs; of a k-bit value
           exactly k bits are sent.
-Sees:     every party sees the secret plus its mask, which is uniform, and nothing of a single summand.
+Sees:     every party that evaluates sees the secret plus its mask, which is uniform, and nothing of a single
+          summand. Of three computing sites the dealing one, which knows the masks, is sent empty frames; so is a
+          site that brings inputs alone: there every function returns zeros.
 Not here: opening of results (``reveal``).
 Source:   eprint 2011/535 (masked openings); zero shares before each opening: ours.
 """
@@ -62,7 +64,7 @@ def open_planes(session: Session, pairs: Sequence[tuple[ByteArray, ByteArray]]) 
     """
     flat = np.concatenate([(planes ^ mask).reshape(-1) for planes, mask in pairs])
     flat ^= session.zero_planes(flat.size)
-    for reply in session.exchange(Step.OPEN_PLANES, flat.tobytes()):
+    for reply in session.exchange_evaluating(Step.OPEN_PLANES, flat.tobytes()):
         flat ^= np.frombuffer(reply, dtype=np.uint8)
     arrays, position = [], 0
     for planes, _ in pairs:
@@ -75,6 +77,6 @@ def _open_sum(session: Session, step: Step, summand: RingArray, bits: int) -> Ri
     """Add a zero share, cut to ``bits`` bits, send, and add up what all sent; the summand is overwritten."""
     session.blind(summand, Purpose.OPENING)
     total = reduce_bits(summand, bits)
-    for reply in session.exchange(step, pack(total, bits)):
+    for reply in session.exchange_evaluating(step, pack(total, bits)):
         total += unpack(reply, summand.size, bits)
     return reduce_bits(total, bits)

@@ -8,7 +8,7 @@ Promise:  exact and stable. Rounds and bytes depend on the number of rows and wi
           uniform as long as one party keeps its own to itself, whatever the data. Equal values are told apart
           by where they stood, so that it does not show how many are equal.
 Sees:     the parties see masked values, masked bits, and a uniformly random order.
-Cost:     ``n_parties`` rounds for the shuffle, then 4 for up to 256 rows, else 20 (16 up to 1,160), for
+Cost:     one round for the shuffle of each party that evaluates, then 4 for up to 256 rows, else 20 (16 up to 1,160), for
           keys of 22 to 64 bits, the bits that tell equal ones apart included; of 10,000 rows some 747,000
           comparisons are made, of 24 + 14 bits 5.8 MB a peer.
 Not here: opening what was sorted (``reveal``); the largest few (``order.top_k``, where no order is opened).
@@ -44,10 +44,10 @@ Outcomes = npt.NDArray[np.bool_]
 def shuffle(session: Session, rows: Shared) -> Shared:
     """Return the rows in a uniformly random order that nobody knows.
 
-    Any ``n_parties - 1`` parties together know nothing of it.
+    All parties that evaluate but one together know nothing of it.
 
     Sees: every party ``rows - mask`` once for each party, uniform.
-    Cost: ``n_parties`` rounds; ``8 * n_parties * rows.size`` bytes a peer; one ``SHUFFLE`` per party.
+    Cost: a round, ``8 * rows.size`` bytes a peer and one ``SHUFFLE`` for each party that evaluates.
 
     Args:
         session: an open session.
@@ -56,10 +56,10 @@ def shuffle(session: Session, rows: Shared) -> Shared:
     if rows.size == 0:
         return rows
     share = rows.share
-    for rank in range(session.n_parties):
+    for rank in range(len(session.evaluators)):
         words, mask, permuted = session.supply.take(shuffle_request(rank, rows.shape))
         (public,) = open_differences(session, [(share, mask)])
-        share = permuted + public[permutation_of(words)] if rank == session.rank else permuted
+        share = permuted + public[permutation_of(words)] if rank == session.evaluator_rank else permuted
     return Shared(share=share)
 
 

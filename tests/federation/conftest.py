@@ -5,17 +5,20 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hospitals import in_processes, in_threads
+from hospitals import THREE, in_processes, in_threads
+
+KINDS = ["threads", "processes", "threads without a dealer", "processes without a dealer"]
 
 
-@pytest.fixture(scope="module", params=["threads", "processes"])
+@pytest.fixture(scope="module", params=KINDS)
 def session(request, tmp_path_factory):
-    """The same consortium over memory channels and over real TLS processes."""
-    if request.param == "threads":
-        with in_threads() as opened:
+    """The same consortium over memory channels and over real TLS processes, with a dealer or three sites that compute."""
+    settings = {"three_sites": THREE} if request.param.endswith("dealer") else {}
+    if request.param.startswith("threads"):
+        with in_threads(**settings) as opened:
             yield opened
     else:
-        with in_processes(tmp_path_factory.mktemp("consortium") / "here") as opened:
+        with in_processes(tmp_path_factory.mktemp("consortium") / "here", **settings) as opened:
             yield opened
 
 

@@ -11,6 +11,11 @@ from federation.setup.terms import SiteSetup, TableSetup, Terms
 
 DATA = Path(__file__).resolve().parents[2] / "federation" / "demo" / "data"
 NAMES = ("cleveland", "hungary", "switzerland", "va_long_beach")
+THREE = (
+    "hungary",
+    "va_long_beach",
+    "cleveland",
+)  # neither in rank order nor with the first site among those who evaluate
 SCHEMA_TEXT = (DATA / "schema.toml").read_text("utf-8")
 SCHEMA = tomllib.loads(SCHEMA_TEXT)
 VIEW = (DATA / "view.sql").read_text("utf-8")
@@ -31,18 +36,35 @@ def files():
 
 
 @contextmanager
-def in_threads(*, budget=BUDGET, policy=POLICY, **settings):
+def in_threads(*, names=NAMES, budget=BUDGET, policy=POLICY, **settings):
     with federation.local(
-        files(), schema=SCHEMA, view=VIEW, budget=budget, policy=policy, **settings
+        {name: files()[name] for name in names},
+        schema=SCHEMA,
+        view=VIEW,
+        budget=budget,
+        policy=policy,
+        **settings,
     ) as session:
         yield session
 
 
-def found(folder, *, budget=BUDGET, policy=POLICY, deadline_s=30, minimum_cell=10, helpers=("dealer",)):
+def found(
+    folder,
+    *,
+    names=NAMES,
+    budget=BUDGET,
+    policy=POLICY,
+    deadline_s=30,
+    minimum_cell=10,
+    helpers=None,
+    three_sites=(),
+):
     sites = {
-        name: SiteSetup(tables={"patients": TableSetup(source=path, view=VIEW)}, policy=policy)
-        for name, path in files().items()
+        name: SiteSetup(tables={"patients": TableSetup(source=files()[name], view=VIEW)}, policy=policy)
+        for name in names
     }
+    if helpers is None:
+        helpers = () if three_sites else ("dealer",)
     terms = Terms(
         name="hospitals",
         budgets={"cardiology": budget},
@@ -50,6 +72,7 @@ def found(folder, *, budget=BUDGET, policy=POLICY, deadline_s=30, minimum_cell=1
         deadline_s=deadline_s,
         minimum_cell=minimum_cell,
         helpers=helpers,
+        three_sites=three_sites,
     )
     return create_consortium(folder, terms=terms, sites=sites)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from smpc.errors import RingRangeError
 from smpc.operations import arithmetic as am
 from smpc.simulator import simulate
-from tests.smpc.joint import compute, split_input
+from tests.smpc.joint import THREE, THREE_OF_FOUR, compute, parties, split_input
 
 WORDS = st.integers(-(1 << 63), (1 << 63) - 1)
 
@@ -16,7 +16,7 @@ def wrapped(numbers, shape):
     return np.array([(int(v) + (1 << 63)) % (1 << 64) - (1 << 63) for v in numbers], np.int64).reshape(shape)
 
 
-@given(pairs=st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=12), n=st.integers(2, 5))
+@given(pairs=st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=12), n=parties(5))
 def test_sums_and_products_are_those_of_the_integers_mod_2_to_64(pairs, n):
     x, y = np.array(pairs, np.int64).T
     got = compute(
@@ -53,7 +53,7 @@ def test_sums_and_products_are_those_of_the_integers_mod_2_to_64(pairs, n):
 @pytest.mark.parametrize(
     ("left", "right"), [((3,), (3,)), ((3, 1), (1, 4)), ((1,), (5,)), ((2, 3, 4), (4,)), ((7, 2), (1, 1))]
 )
-@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("n", [2, 3, THREE, THREE_OF_FOUR])
 def test_products_broadcast(left, right, n):
     rng = np.random.default_rng(5)
     x, y = (rng.integers(-(1 << 31), 1 << 31, shape) for shape in (left, right))
@@ -63,7 +63,7 @@ def test_products_broadcast(left, right, n):
 @pytest.mark.parametrize(
     ("left", "right"), [((1, 1), (1, 1)), ((3, 5), (5, 2)), ((4, 2, 3), (3, 6)), ((2, 3, 1), (2, 1, 4))]
 )
-@pytest.mark.parametrize("n", [2, 4])
+@pytest.mark.parametrize("n", [2, 4, THREE, THREE_OF_FOUR])
 def test_matrix_products(left, right, n):
     rng = np.random.default_rng(6)
     x, y = (rng.integers(-(1 << 62), 1 << 62, shape) for shape in (left, right))

@@ -62,7 +62,7 @@ def test_two_colluders_around_a_site_read_its_input_only_under_neighbor_keys(pai
 def test_our_sessions_hold_a_key_with_every_other_party():
     def joint(session):
         share = contribute(session, np.full(500, 42)).share
-        return session.rank, dict(session._keys()._pair_keys), share
+        return session.rank, dict(session._zero_shares._pair_keys), share
 
     outcomes = simulate(joint, 4).values()
     for rank, keys, _ in outcomes:

@@ -9,7 +9,7 @@ from smpc.operations.comparison import at_least, at_least_each, equals, is_negat
 from smpc.ring import packed_bytes
 from smpc.sharing import Shared
 from smpc.simulator import simulate
-from tests.smpc.joint import compute, split_input
+from tests.smpc.joint import THREE, THREE_OF_FOUR, compute, parties, split_input
 
 
 def edges(bits):
@@ -38,7 +38,7 @@ def edges(bits):
     return np.array(sorted(v for v in values if low <= v <= high), np.int64)
 
 
-@pytest.mark.parametrize("n", [2, 3, 4, 5])
+@pytest.mark.parametrize("n", [2, 3, 4, 5, THREE, THREE_OF_FOUR])
 @pytest.mark.parametrize("bits", range(1, 65))
 def test_signs_and_zeros_at_the_edges_of_every_width(bits, n):
     x = edges(bits)
@@ -47,7 +47,7 @@ def test_signs_and_zeros_at_the_edges_of_every_width(bits, n):
     np.testing.assert_array_equal(zero, x == 0)
 
 
-@given(data=st.data(), bits=st.integers(1, 64), n=st.integers(2, 5))
+@given(data=st.data(), bits=st.integers(1, 64), n=parties(5))
 def test_signs_and_zeros_of_any_values(data, bits, n):
     inside = st.integers(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
     x = np.array(data.draw(st.lists(inside, min_size=1, max_size=20)), np.int64)
@@ -56,7 +56,7 @@ def test_signs_and_zeros_of_any_values(data, bits, n):
     np.testing.assert_array_equal(zero, x == 0)
 
 
-@given(data=st.data(), bits=st.integers(2, 63), n=st.integers(2, 4))
+@given(data=st.data(), bits=st.integers(2, 63), n=parties(4))
 def test_comparing_two_shared_arrays_and_a_public_one(data, bits, n):
     inside = st.integers(-(1 << (bits - 2)), (1 << (bits - 2)) - 1)
     pairs = data.draw(st.lists(st.tuples(inside, inside), min_size=1, max_size=12))
@@ -77,7 +77,7 @@ def test_comparing_two_shared_arrays_and_a_public_one(data, bits, n):
         np.testing.assert_array_equal(outcome, expected)
 
 
-@given(data=st.data(), bits=st.integers(2, 64), n=st.integers(2, 4))
+@given(data=st.data(), bits=st.integers(2, 64), n=parties(4))
 def test_comparing_with_several_thresholds_under_one_mask(data, bits, n):
     inside = st.integers(-(1 << (bits - 2)), (1 << (bits - 2)) - 1)
     x = np.array(data.draw(st.lists(inside, min_size=1, max_size=9)), np.int64)

@@ -160,7 +160,7 @@ def test_colluders_around_a_party_open_what_stock_crypten_shares_and_not_what_ou
     held = {}
 
     def joint(session):
-        pair_keys = dict(session._keys()._pair_keys)
+        pair_keys = dict(session._zero_shares._pair_keys)
         tensor = crypten().mpc.primitives.ArithmeticSharedTensor(secret, precision=0, src=victim)
         return pair_keys, from_crypten(tensor).share
 

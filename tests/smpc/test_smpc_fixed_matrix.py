@@ -16,7 +16,7 @@ from smpc.operations.reveal import reveal_to_all
 from smpc.sharing import Shared
 from smpc.simulator import DEALER, Fault, FaultKind, simulate
 from smpc.transport.mesh import Step
-from tests.smpc.joint import compute, split_input
+from tests.smpc.joint import compute, parties, split_input
 
 WORDS = st.integers(-(1 << 63), (1 << 63) - 1)
 
@@ -38,7 +38,7 @@ def wrapped(a, b):
     return np.vectorize(lambda v: (int(v) + (1 << 63)) % (1 << 64) - (1 << 63), otypes=[np.int64])(whole)
 
 
-@given(data=st.data(), n=st.integers(2, 5), d=st.integers(1, 4), width=st.integers(1, 3))
+@given(data=st.data(), n=parties(5), d=st.integers(1, 4), width=st.integers(1, 3))
 def test_law_both_products_are_those_of_the_whole_ring(data, n, d, width):
     rows = d + data.draw(st.integers(1, 4))
     x = data.draw(arrays(np.int64, (rows, d), elements=WORDS))

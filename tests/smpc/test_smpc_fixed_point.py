@@ -10,7 +10,7 @@ from smpc.errors import PartyLostError, RingRangeError
 from smpc.operations import fixed_point
 from smpc.operations.fixed_point import FixedPoint
 from smpc.simulator import DEALER, Fault, FaultKind, simulate
-from tests.smpc.joint import compute, split_input
+from tests.smpc.joint import THREE, THREE_OF_FOUR, compute, parties, split_input
 
 SCALE = FixedPoint(fraction=16, integer=30)
 OBJECTS = np.frompyfunc(int, 1, 1)
@@ -25,7 +25,7 @@ def units(rng, shape, magnitude):
     return rng.integers(-magnitude, magnitude + 1, shape)
 
 
-@given(data=st.data(), fraction=st.integers(1, 30), n=st.integers(2, 8))
+@given(data=st.data(), fraction=st.integers(1, 30), n=parties(8))
 def test_products_and_squares_of_any_scale_are_rounded_exactly(data, fraction, n):
     integer = data.draw(st.integers(1, 63 - 2 * fraction))
     scale = FixedPoint(fraction=fraction, integer=integer)
@@ -73,7 +73,7 @@ def pairs_up_to(rng, count, bits):
 
 
 @pytest.mark.parametrize("count", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("n", [2, 3, THREE, THREE_OF_FOUR])
 def test_many_products_up_to_two_to_the_thirty_and_none_wrong(count, n):
     x, y = (SCALE.encode(part) for part in pairs_up_to(np.random.default_rng(n), count, 30))
     got = compute(lambda s, a, b: fixed_point.multiply(s, a, b, SCALE), x, y, n=n)
@@ -81,7 +81,7 @@ def test_many_products_up_to_two_to_the_thirty_and_none_wrong(count, n):
     assert np.count_nonzero(got != (exact + (1 << 15)) >> 16) == 0
 
 
-@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("n", [2, 3, THREE, THREE_OF_FOUR])
 def test_matrix_products_are_truncated_once(n):
     rng = np.random.default_rng(3)
     a, b = units(rng, (7, 200), 2**26), units(rng, (200, 4), 2**26)
@@ -96,7 +96,7 @@ def test_what_is_summed_may_leave_the_range_when_the_sum_comes_back():
     assert got.tolist() == [[3]]
 
 
-@pytest.mark.parametrize("n", [2, 5])
+@pytest.mark.parametrize("n", [2, 5, THREE, THREE_OF_FOUR])
 def test_the_gram_matrix_is_symmetric_and_rounded_exactly(n):
     x = units(np.random.default_rng(4), (60, 5), 2**25)
     got = compute(lambda s, a: fixed_point.gram(s, a, SCALE), x, n=n)

@@ -16,7 +16,7 @@ from smpc.operations.fixed_point import FixedPoint
 from smpc.operations.functions import Function, evaluate, table
 from smpc.simulator import DEALER, Fault, FaultKind, simulate
 from smpc.transport.mesh import Step
-from tests.smpc.joint import compute, split_input
+from tests.smpc.joint import THREE, THREE_OF_FOUR, compute, parties, split_input
 
 SCALE = FixedPoint(fraction=16, integer=24)
 ORACLES = {
@@ -119,7 +119,7 @@ def test_more_pieces_of_both_signs_than_there_may_be_are_refused():
         odd(dataclasses.replace(pieces, first=1))
 
 
-@pytest.mark.parametrize("n", [3, 8])
+@pytest.mark.parametrize("n", [3, 8, THREE, THREE_OF_FOUR])
 @pytest.mark.parametrize("function", Function)
 def test_every_argument_of_a_coarse_scale(function, n):
     scale = FixedPoint(fraction=8, integer=12)
@@ -135,7 +135,7 @@ def test_every_argument_of_a_coarse_scale(function, n):
     fraction=st.integers(6, 20),
     low=st.floats(0.05, 5),
     width=st.floats(0.05, 6),
-    n=st.integers(2, 5),
+    n=parties(5),
 )
 def test_any_scale_and_range_is_under_one_unit_or_refused(function, fraction, low, width, n):
     scale = FixedPoint(fraction=fraction, integer=12)

@@ -15,7 +15,7 @@ from smpc.operations.reveal import reveal_to_all
 from smpc.sharing import Shared
 from smpc.simulator import DEALER, simulate
 from smpc.transport.mesh import Step
-from tests.smpc.joint import compute, split_input
+from tests.smpc.joint import THREE, THREE_OF_FOUR, compute, parties, split_input
 
 WORDS = st.integers(-(1 << 63), (1 << 63) - 1)
 SMALL = st.integers(-(1 << 20), 1 << 20)
@@ -31,7 +31,7 @@ def exact(x):
     )
 
 
-@given(x=MATRICES.flatmap(lambda shape: arrays(np.int64, shape, elements=WORDS)), n=st.integers(2, 5))
+@given(x=MATRICES.flatmap(lambda shape: arrays(np.int64, shape, elements=WORDS)), n=parties(5))
 def test_shared_rows_give_the_gram_matrix_of_the_whole_ring(x, n):
     np.testing.assert_array_equal(compute(gram, x, n=n), exact(x))
 
@@ -43,7 +43,7 @@ def test_it_is_what_the_matrix_product_gives(x):
     np.testing.assert_array_equal(got[0], got[0].T)
 
 
-@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("n", [2, 3, THREE, THREE_OF_FOUR])
 def test_a_stack_of_matrices(n):
     x = np.random.default_rng(8).integers(-(1 << 40), 1 << 40, (3, 6, 4))
     got = compute(gram, x, n=n)

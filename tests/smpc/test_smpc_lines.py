@@ -15,7 +15,7 @@ from smpc.operations.sigmoid_lines import sigmoid_lines
 from smpc.ring import unpack
 from smpc.simulator import DEALER, Fault, FaultKind, simulate
 from smpc.transport.mesh import Step
-from tests.smpc.joint import compute, split_input
+from tests.smpc.joint import compute, parties, split_input
 
 
 def lines_of(thresholds, slopes, intercepts):
@@ -36,7 +36,7 @@ def clear(lines, x):
     return np.array([(v + (1 << 63)) % (1 << 64) - (1 << 63) for v in values], np.int64).reshape(np.shape(x))
 
 
-@given(data=st.data(), bits=st.integers(3, 64), n=st.integers(2, 5))
+@given(data=st.data(), bits=st.integers(3, 64), n=parties(5))
 def test_law_any_lines_widths_and_parties(data, bits, n):
     quarter = 1 << (bits - 3)
     inside = st.integers(-quarter, quarter)

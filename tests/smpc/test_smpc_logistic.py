@@ -14,7 +14,7 @@ from smpc.operations.reveal import reveal_to_all
 from smpc.ring import unpack
 from smpc.simulator import DEALER, Fault, FaultKind, simulate
 from smpc.transport.mesh import Step
-from tests.smpc.joint import compute, split_input
+from tests.smpc.joint import THREE, THREE_OF_FOUR, compute, split_input
 
 TARGET = LogisticPlan(n_rows=1000, n_columns=30, n_steps=10, step_bits=9)
 SMALL = LogisticPlan(n_rows=60, n_columns=3, n_steps=4, step_bits=5)
@@ -58,7 +58,7 @@ def exact_sigmoids(x, y, plan):
     return fitted
 
 
-@pytest.mark.parametrize("n", [2, 3, 4, 5])
+@pytest.mark.parametrize("n", [2, 3, 4, 5, THREE, THREE_OF_FOUR])
 def test_every_step_is_exact_but_for_the_lines_and_one_rounding(n):
     x, y = rows_of(SMALL)
     units = SMALL.features.encode(x)

@@ -12,7 +12,7 @@ from smpc.operations.order import kth_bin, median_bin, quantile_bin, quantile_by
 from smpc.operations.reveal import reveal_to_all
 from smpc.sharing import Shared
 from smpc.simulator import DEALER, simulate
-from tests.smpc.joint import compute, split_input
+from tests.smpc.joint import compute, parties, split_input
 
 N_BINS = 9
 ROWS = st.lists(st.integers(0, N_BINS - 1), min_size=1, max_size=60)
@@ -22,7 +22,7 @@ def histogram(rows):
     return np.bincount(rows, minlength=N_BINS)
 
 
-@given(rows=ROWS, part=st.integers(1, 12), extra=st.integers(0, 12), n=st.integers(2, 4))
+@given(rows=ROWS, part=st.integers(1, 12), extra=st.integers(0, 12), n=parties(4))
 def test_quantiles_are_the_inverse_of_the_empirical_distribution(rows, part, extra, n):
     whole = part + extra
     got = compute(lambda s, c: quantile_bin(s, c, part, whole, 60), histogram(rows), n=n)
@@ -75,7 +75,7 @@ def test_a_full_table_and_the_largest_count_that_the_plan_allows():
     assert compute(lambda s, c: kth_bin(s, c, most // 2, most), counts).tolist() == [0]
 
 
-@given(values=st.lists(st.integers(-100, 100), min_size=1, max_size=12), data=st.data(), n=st.integers(2, 3))
+@given(values=st.lists(st.integers(-100, 100), min_size=1, max_size=12), data=st.data(), n=parties(3))
 def test_the_largest_few_come_in_order_and_of_equal_ones_the_first(values, data, n):
     k = data.draw(st.integers(1, len(values)))
     largest, positions = compute(lambda s, v: top_k(s, v, k, 9), np.array(values), n=n)

@@ -13,6 +13,8 @@ from tests.smpc.joint import split_input
 from tests.transport.tls_world import Nodes, World
 
 X = np.array([5, -6, 7, 0, -(1 << 22)])
+# bins 5, 0, 7, 0, 0 of 12 rows: the sixth row lies in bin 2
+EXPECTED = [*(X < 0), *(X == 0), *(X * X), 2]
 
 
 def everything(session):
@@ -41,13 +43,23 @@ def nodes(tmp_path_factory):
 def test_answers_and_costs_are_those_of_memory_channels(nodes):
     service = DealerService()
     cost = dry_run(everything, party_names(3))
-    # bins 5, 0, 7, 0, 0 of 12 rows: the sixth row lies in bin 2
-    expected = [*(X < 0), *(X == 0), *(X * X), 2]
     for _ in range(2):
         run = simulate(everything, 3, dealer=service, channels=nodes.meshes)
         for outcome in run.values():
-            np.testing.assert_array_equal(outcome, expected)
+            np.testing.assert_array_equal(outcome, EXPECTED)
         for name in run.names:
             assert run.counters[name].rounds == 2 + cost.rounds
             peers = {peer: 32 + cost.bytes_per_peer for peer in run.names if peer != name}
             assert {p: b for p, b in run.counters[name].bytes_sent.items() if p != DEALER} == peers
+
+
+def test_three_sites_alone_give_the_same(nodes):
+    cost = dry_run(everything, party_names(3), has_three_sites=True)
+    for prefetch in (True, False):
+        run = simulate(everything, 3, has_three_sites=True, prefetch=prefetch, channels=nodes.meshes)
+        for outcome in run.values():
+            np.testing.assert_array_equal(outcome, EXPECTED)
+        if prefetch:
+            assert {counters.rounds for counters in run.counters.values()} == {2 + cost.rounds}
+            ada = run.counters["ada"].bytes_sent
+            assert sum(ada.values()) == 2 * 32 + cost.bytes_sent

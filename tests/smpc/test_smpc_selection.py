@@ -18,12 +18,12 @@ from smpc.operations.selection import (
     select,
 )
 from smpc.simulator import simulate
-from tests.smpc.joint import compute, split_input
+from tests.smpc.joint import compute, parties, split_input
 
 WORDS = st.integers(-(1 << 63), (1 << 63) - 1)
 
 
-@given(rows=st.lists(st.tuples(st.booleans(), WORDS, WORDS), min_size=1, max_size=10), n=st.integers(2, 5))
+@given(rows=st.lists(st.tuples(st.booleans(), WORDS, WORDS), min_size=1, max_size=10), n=parties(5))
 def test_select_takes_the_right_word_of_the_whole_ring(rows, n):
     bit, a, b = (np.array(column, np.int64) for column in zip(*rows, strict=True))
     got = compute(lambda s, x, y, z: [select(s, x, y, z), keep_where(s, x, y)], bit, a, b, n=n)
@@ -31,7 +31,7 @@ def test_select_takes_the_right_word_of_the_whole_ring(rows, n):
     np.testing.assert_array_equal(got[1], np.where(bit, a, 0))
 
 
-@given(data=st.data(), n_bits=st.integers(1, 23), count=st.integers(1, 19), n=st.integers(2, 4))
+@given(data=st.data(), n_bits=st.integers(1, 23), count=st.integers(1, 19), n=parties(4))
 def test_and_and_or_of_up_to_many_bits(data, n_bits, count, n):
     likely = st.integers(0, 5).map(lambda v: int(v > 0))
     rows = np.array(
@@ -46,7 +46,7 @@ def test_and_and_or_of_up_to_many_bits(data, n_bits, count, n):
     np.testing.assert_array_equal(some, (1 - rows).any(axis=0))
 
 
-@given(data=st.data(), bits=st.integers(3, 64), n=st.integers(2, 4))
+@given(data=st.data(), bits=st.integers(3, 64), n=parties(4))
 def test_between_clip_and_relu(data, bits, n):
     inside = st.integers(-(1 << (bits - 2)), (1 << (bits - 2)) - 1)
     x = np.array(data.draw(st.lists(inside, min_size=1, max_size=12)), np.int64)
@@ -59,7 +59,7 @@ def test_between_clip_and_relu(data, bits, n):
     np.testing.assert_array_equal(got[2], np.maximum(x, 0))
 
 
-@given(data=st.data(), bits=st.integers(2, 64), rows=st.integers(1, 9), n=st.integers(2, 3))
+@given(data=st.data(), bits=st.integers(2, 64), rows=st.integers(1, 9), n=parties(3))
 def test_largest_smallest_and_where(data, bits, rows, n):
     half = st.integers(-(1 << (bits - 2)), (1 << (bits - 2)) - 1)
     x = np.array(

@@ -21,7 +21,7 @@ from smpc.session import active_session
 from smpc.sharing import Shared
 from smpc.simulator import DEALER, simulate
 from smpc.transport.mesh import Step
-from tests.smpc.joint import compute, split_input
+from tests.smpc.joint import compute, parties, split_input
 
 FALSE_ALARM = 1e-9
 WORDS = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -34,7 +34,7 @@ def pairs_of(sizes):
 # shuffling
 
 
-@given(rows=st.lists(st.tuples(WORDS, WORDS), min_size=0, max_size=12), n=st.integers(2, 5))
+@given(rows=st.lists(st.tuples(WORDS, WORDS), min_size=0, max_size=12), n=parties(5))
 def test_a_shuffle_keeps_whole_rows_and_their_number(rows, n):
     x = np.array(rows, np.int64).reshape(len(rows), 2)
     got = compute(sorting.shuffle, x, n=n)
@@ -105,7 +105,7 @@ def test_a_shuffle_by_a_party_that_there_is_not_is_refused():
 # sorting
 
 
-@given(data=st.data(), bits=st.integers(2, 60), n=st.integers(2, 5))
+@given(data=st.data(), bits=st.integers(2, 60), n=parties(5))
 def test_sorting_is_numpys_and_stable(data, bits, n):
     half = st.integers(-(1 << (bits - 2)), (1 << (bits - 2)) - 1) | st.integers(0, 0)
     x = np.array(data.draw(st.lists(half, min_size=0, max_size=16)), np.int64)
@@ -114,7 +114,7 @@ def test_sorting_is_numpys_and_stable(data, bits, n):
     np.testing.assert_array_equal(positions, np.argsort(x, kind="stable"))
 
 
-@given(rows=st.lists(st.tuples(st.integers(-3, 3), WORDS), min_size=1, max_size=12), n=st.integers(2, 3))
+@given(rows=st.lists(st.tuples(st.integers(-3, 3), WORDS), min_size=1, max_size=12), n=parties(3))
 def test_whole_rows_follow_their_column(rows, n):
     x = np.array(rows, np.int64)
     got = compute(lambda s, a: sorting.sort_rows(s, a, 0, 4), x, n=n)

@@ -15,7 +15,7 @@ from smpc.operations.truncation import truncate
 from smpc.ring import packed_bytes, plane_bytes
 from smpc.simulator import DEALER, Fault, FaultKind, simulate
 from smpc.transport.mesh import Step
-from tests.smpc.joint import compute, split_input
+from tests.smpc.joint import THREE, THREE_OF_FOUR, compute, parties, split_input
 
 
 def edges(bits, shift, is_rounded=False):
@@ -30,7 +30,7 @@ def quotients(x, shift, is_rounded=False):
     return [(int(v) + is_rounded * (1 << (shift - 1))) >> shift for v in x.ravel()]
 
 
-@pytest.mark.parametrize("n", [2, 3, 8])
+@pytest.mark.parametrize("n", [2, 3, 8, THREE, THREE_OF_FOUR])
 @pytest.mark.parametrize("bits", [2, 3, 5, 8, 17, 24, 33, 48, 62, 63, 64])
 def test_edges_of_widths_and_shifts(bits, n):
     for shift in sorted({1, 4, 5, 16, 21, bits // 2, bits - 1} & set(range(1, bits))):
@@ -46,7 +46,7 @@ def test_edges_of_widths_and_shifts(bits, n):
         assert near.tolist() == quotients(y, shift, is_rounded=True)
 
 
-@given(data=st.data(), bits=st.integers(2, 64), n=st.integers(2, 8))
+@given(data=st.data(), bits=st.integers(2, 64), n=parties(8))
 def test_any_values_widths_and_parties(data, bits, n):
     shift = data.draw(st.integers(1, bits - 1))
     is_rounded = data.draw(st.booleans())
