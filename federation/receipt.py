@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from privacy_accounting.budget.book import readable
-from privacy_accounting.decimals import format_decimal
+from privacy_accounting.decimals import format_decimal, rounded_up
 from privacy_accounting.events import Relation
 from privacy_accounting.ledger.contents import Charge
 from privacy_accounting.ledger.pricing import all_but_one
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from privacy_accounting.events import Event
     from privacy_accounting.ledger.entries import Entry
 
-_DIGITS = 6
 GIVEN_EXACT = "epsilon holds given the exact disclosures of this population"
 
 
@@ -80,7 +79,7 @@ def private_terms(events: Sequence[Event], *, delta: Any, relation: str, n_sites
     at_t = epsilon_of(events, delta, known).epsilon
     worst = epsilon_of([all_but_one(event) for event in events], delta, known).epsilon
     return {
-        "epsilon_at_t": f"{float(at_t):.{_DIGITS}g}",
-        "epsilon_if_all_but_one_collude": f"{float(worst):.{_DIGITS}g}",
+        "epsilon_at_t": rounded_up(at_t),
+        "epsilon_if_all_but_one_collude": rounded_up(worst),
         "all_but_one": str(n_sites - 1),
     }

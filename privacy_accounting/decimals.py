@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from decimal import Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
 from typing import Final
 
@@ -90,3 +90,19 @@ def as_fraction(value: object, *, what: str = "number") -> Fraction:
     if isinstance(value, float) and math.isfinite(value):
         return Fraction(repr(float(value)))
     raise InvalidCostError(what=what, reason="must be a finite int, Fraction, Decimal or float")
+
+
+def rounded_up(value: float, digits: int = 6) -> str:
+    """Write a figure that must not look smaller than it is, such as an epsilon.
+
+    Args:
+        value: at least 0, or infinite; it counts as the shortest decimal that denotes it.
+        digits: significant ones, up to 15.
+
+    Returns:
+        The least decimal of so many digits that is not below the value; ``infinite``.
+    """
+    if not math.isfinite(value):
+        return "infinite"
+    near = Context(prec=digits, rounding=ROUND_CEILING).create_decimal(repr(float(value)))
+    return f"{float(near):.{digits}g}"

@@ -109,6 +109,7 @@ def price(
 ) -> None:
     """Say what events would cost; a calculator, nothing is spent."""
     from privacy_accounting.audit.price import price_document
+    from privacy_accounting.decimals import rounded_up
 
     try:
         data = events.read_bytes()
@@ -119,4 +120,8 @@ def price(
         print_json(report.to_dict())
         return
     order = "the sum of pure epsilons" if report.order is None else f"order {float(report.order):g}"
-    typer.echo(f"epsilon {report.epsilon:.10g} at delta {float(report.delta):g}, {report.relation} ({order})")
+    if report.epsilon == float("inf"):
+        order = "no order gives a finite one"
+    typer.echo(
+        f"epsilon {rounded_up(report.epsilon, 10)} at delta {float(report.delta)!r}, {report.relation} ({order})"
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from privacy_accounting.budget.book import readable
-from privacy_accounting.decimals import format_decimal
+from privacy_accounting.decimals import format_decimal, rounded_up
 
 if TYPE_CHECKING:
     from privacy_accounting.budget.book import Book
@@ -62,7 +62,7 @@ def _row(book: Book, population: str, name: str, *, purpose: str = ALL, analyst:
         "spent": readable(tightest.spent),
         "allowance": readable(tightest.allowance),
         "fraction_spent": f"{tightest.spent / tightest.allowance:.6f}" if tightest.allowance else "1",
-        "epsilon_spent": f"{book.epsilon_spent(population, name):.6g}" if is_whole else None,
+        "epsilon_spent": rounded_up(book.epsilon_spent(population, name)) if is_whole else None,
         "largest_epsilon_that_fits": book.largest_epsilon(
             population, name, purpose=purpose or None, analyst=analyst or None
         ),

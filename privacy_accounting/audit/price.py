@@ -20,7 +20,7 @@ from typing import Final
 from privacy_accounting.decimals import format_decimal, parse_decimal
 from privacy_accounting.errors import InvalidCostError
 from privacy_accounting.events import Event, Relation, event_or_mistakes, event_to_dict
-from privacy_accounting.rdp import epsilon, pure_epsilon
+from privacy_accounting.rdp import epsilon, pure_epsilon, pure_sum
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_EVENTS: Final = 100_000
@@ -109,10 +109,9 @@ def price_document(document: Mapping[str, object] | bytes | str) -> PriceReport:
 def _priced(events: list[Event], delta: Fraction, relation: Relation) -> PriceReport:
     """Price events one by one first, so that each one without a price is named."""
     mistakes: list[InvalidCostError] = []
-    pure = 0.0
     for place, event in enumerate(events):
         try:
-            pure += pure_epsilon(event, relation)
+            pure_epsilon(event, relation)
         except InvalidCostError as error:
             mistakes.append(InvalidCostError(what=f"events[{place}]: {error.what}", reason=error.reason))
     if mistakes:
@@ -123,7 +122,7 @@ def _priced(events: list[Event], delta: Fraction, relation: Relation) -> PriceRe
         delta=delta,
         epsilon=found.epsilon,
         order=found.order,
-        pure_epsilon=pure,
+        pure_epsilon=pure_sum(events, relation),
         events=tuple(events),
     )
 

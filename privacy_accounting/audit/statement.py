@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.audit.chain import open_file, opening, read_entries
 from privacy_accounting.budget.tally import readable
-from privacy_accounting.decimals import format_decimal
+from privacy_accounting.decimals import format_decimal, rounded_up
 from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact, MembersChange, OrderChange
 from privacy_accounting.ledger.entries import Body, Entry
 
@@ -80,7 +80,7 @@ class Remaining:
         spent: decimal.
         left: decimal.
         fraction_spent: from 0 to 1, rounded to six digits.
-        epsilon_spent: minimum over orders, for information; holds if the questions were not adaptive.
+        epsilon_spent: minimum over orders, rounded up to six digits, for information; holds if the questions were not adaptive.
         exact_disclosures: about the population.
         remark: what limits the claim.
     """
@@ -233,7 +233,7 @@ def _row(state: ChainState, population: str, sub_budget: str) -> Remaining:
         spent=readable(book.spent(population, sub_budget)),
         left=_left(book, population, sub_budget),
         fraction_spent=f"{float(book.fraction_spent(population, sub_budget)):.6f}",
-        epsilon_spent=f"{book.epsilon_spent(population, sub_budget):.6g}",
+        epsilon_spent=rounded_up(book.epsilon_spent(population, sub_budget)),
         exact_disclosures=exact,
         remark=GIVEN_EXACT if exact else "",
     )

@@ -162,7 +162,7 @@ def _parsed(value: object, declared: Field[Any], where: str) -> object:
         return _integer(value, where)
     if kind == "step_counts":
         return _step_counts(value, where)
-    if kind == "shape" and value in {INFINITE_SHAPE, "inf"}:
+    if kind == "shape" and isinstance(value, str) and value in {INFINITE_SHAPE, "inf"}:
         return None
     if not isinstance(value, str):
         raise InvalidCostError(what=where, reason=f"must be a decimal string, not {type(value).__name__}")

@@ -121,7 +121,8 @@ class PoissonGaussian(Event):
 class Poisson(Event):
     """Any mechanism on a secret sample that each unit is in independently.
 
-    Relations as for ``PoissonGaussian``.
+    Relations as for ``PoissonGaussian``. Under ``REPLACE_SPECIAL`` a unit that is not in the sample need not look
+    like the special one (randomized response shows that somebody answered): only sums are amplified in full.
 
     Attributes:
         sampling_rate: probability of each unit, 0 to 1.

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 UNITS_PER_ONE: Final = 2**40
 INFINITE_UNITS: Final = 2**62
+_FINEST: Final = 2**256
+_LONGEST: Final = 2**512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,28 @@ def pure_units(events: Iterable[Event], relation: Relation) -> int:
     return min(INFINITE_UNITS, total)
 
 
+def pure_sum(events: Iterable[Event], relation: Relation) -> float:
+    """Add up the pure epsilons of events as one figure to show.
+
+    Exact as long as the sum has a short denominator (any number of decimal parameters); beyond that it is
+    rounded up to a multiple of ``2**-256``, so that many odd denominators cost no more time than few.
+
+    Returns:
+        Pure epsilon, rounded up; infinite where one event has none.
+
+    Raises:
+        InvalidCostError: an event has no price under the relation.
+    """
+    total, unbounded = Fraction(0), False
+    for event in events:
+        exact = exact_pure_epsilon(event, relation)
+        unbounded = unbounded or exact is None
+        total += exact or 0
+        if total.denominator > _LONGEST:
+            total = Fraction(math.ceil(total * _FINEST), _FINEST)
+    return math.inf if unbounded else float_above(total)
+
+
 def epsilon(events: Iterable[Event], delta: Fraction, relation: Relation) -> EpsilonAt:
     """Convert what events cost together into epsilon.
 
@@ -123,7 +147,7 @@ def epsilon(events: Iterable[Event], delta: Fraction, relation: Relation) -> Eps
         return EpsilonAt(epsilon=math.inf, order=None)
     per_order = epsilons(curve_sum, order_floats(), delta - spent)
     best = int(np.argmin(per_order))
-    pure = _pure_sum(listed, relation)
+    pure = pure_sum(listed, relation)
     if pure <= per_order[best]:
         return EpsilonAt(epsilon=pure, order=None)
     return EpsilonAt(epsilon=float(per_order[best]), order=ORDERS[best])
@@ -147,16 +171,6 @@ def with_colluding(event: Event, colluding: int) -> Event:
     if isinstance(event, Poisson | RepeatAndSelect | Threshold):
         return replace(event, inner=with_colluding(event.inner, colluding))
     return event
-
-
-def _pure_sum(events: list[Event], relation: Relation) -> float:
-    total = Fraction(0)
-    for event in events:
-        exact = exact_pure_epsilon(event, relation)
-        if exact is None:
-            return math.inf
-        total += exact
-    return float_above(total)
 
 
 def _units(cost: float) -> int:

@@ -157,11 +157,7 @@ def _single_curve(event: Event, relation: Relation) -> NDArray[np.float64]:
 @lru_cache(maxsize=_CACHED_EVENTS)
 def _single_at(event: Event, order: Fraction, relation: Relation) -> float:
     require_relation(event, relation)
-    if not isinstance(event, ev.RepeatAndSelect):
-        return float(_priced(event, np.array([float(order)]), relation)[0])
-    # selection draws on all orders: put this one among them
-    grid = np.sort(np.append(order_floats(), float(order)))
-    return float(_priced(event, grid, relation)[np.searchsorted(grid, float(order))])
+    return float(_priced(event, np.array([float(order)]), relation)[0])
 
 
 def _priced(event: Event, orders: NDArray[np.float64], relation: Relation) -> NDArray[np.float64]:
@@ -231,9 +227,26 @@ def _poisson(event: ev.Poisson, orders: NDArray[np.float64], relation: Relation)
     inner = event.inner
     if isinstance(inner, ev.Gaussian):  # count uses on one sample are one use with less noise
         return poisson_gaussian(event.sampling_rate, inner.noise_multiplier**2 / inner.count, orders)
-    return subsampled.poisson(
-        event.sampling_rate, lambda wanted: _priced(inner, wanted, relation) * float(inner.count), orders
-    )
+
+    def whole(wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _priced(inner, wanted, relation) * float(inner.count)
+
+    if _absence_shows(inner, relation):
+        return subsampled.mixture(event.sampling_rate, whole(orders), orders)
+    return subsampled.poisson(event.sampling_rate, whole, orders)
+
+
+def _absence_shows(event: Event, relation: Relation) -> bool:
+    """Whether a unit replaced by the special one may look different from a unit that is not in the sample.
+
+    It does not in sums, where the special unit adds 0. It does for randomized response (a report that is
+    uniform, against none), and it may for whatever only promises a guarantee.
+    """
+    if relation is not Relation.REPLACE_SPECIAL:
+        return False
+    if isinstance(event, ev.Poisson | ev.RepeatAndSelect):
+        return _absence_shows(event.inner, relation)
+    return isinstance(event, ev.RandomizedResponse | ev.ZCDP | ev.Pure | ev.Exponential | ev.TopK)
 
 
 def _threshold(event: ev.Threshold, orders: NDArray[np.float64], relation: Relation) -> NDArray[np.float64]:
@@ -251,13 +264,16 @@ def _threshold(event: ev.Threshold, orders: NDArray[np.float64], relation: Relat
 def _selection(
     event: ev.RepeatAndSelect, orders: NDArray[np.float64], relation: Relation
 ) -> NDArray[np.float64]:
-    return selection.repeat_and_select(
-        _priced(event.inner, orders, relation) * float(event.inner.count),
-        orders,
+    # one order of the selection draws on all orders of one run
+    grid = np.union1d(order_floats(), orders)
+    costs = selection.repeat_and_select(
+        _priced(event.inner, grid, relation) * float(event.inner.count),
+        grid,
         mean=float_above(event.mean),
         shape=None if event.shape is None else float_above(event.shape),
         pure_epsilon=pure_epsilon(event.inner, relation),
     )
+    return costs[np.searchsorted(grid, orders)]
 
 
 def _single_pure(event: Event, relation: Relation) -> Fraction | None:  # noqa: C901  (a table)
@@ -300,6 +316,8 @@ def _poisson_pure(event: ev.Poisson, relation: Relation) -> Fraction | None:
     inner = exact_pure_epsilon(event.inner, relation)
     if event.sampling_rate == 0:
         return Fraction(0)
+    if _absence_shows(event.inner, relation):
+        return inner
     if inner is None or inner > 700:  # noqa: PLR2004  (exp overflows; no amplification to speak of)
         return inner
     return min(inner, _raised(math.log1p(float(event.sampling_rate) * math.expm1(float(inner)))))

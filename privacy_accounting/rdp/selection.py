@@ -44,7 +44,7 @@ def repeat_and_select(
     """
     own = costs + math.log(mean) / (orders - 1)
     if shape is None:
-        extra = mean * _deltas(costs, orders)
+        extra = mean * _deltas(costs, orders, pure_epsilon)
     elif mean == 1:
         return costs  # exactly one run
     else:
@@ -56,10 +56,16 @@ def repeat_and_select(
     return result * ROUND_UP
 
 
-def _deltas(costs: NDArray[np.float64], orders: NDArray[np.float64]) -> NDArray[np.float64]:
+def _deltas(
+    costs: NDArray[np.float64], orders: NDArray[np.float64], pure_epsilon: float
+) -> NDArray[np.float64]:
     """Compute for each order a the least delta of one run at epsilon ``log(1 + 1/(a - 1))``."""
+    hats = [math.log1p(1 / (a - 1)) for a in orders.tolist()]
     return np.array(
-        [math.exp(float(log_deltas(costs, orders, math.log1p(1 / (a - 1))).min())) for a in orders]
+        [
+            0.0 if pure_epsilon <= hat else math.exp(float(log_deltas(costs, orders, hat).min()))
+            for hat in hats
+        ]
     )
 
 

@@ -5,6 +5,7 @@ Promise:  an upper bound at every order; never dearer than the mechanism without
 Not here: the Gaussian mechanism, which has an exact curve (``subsampled_gaussian``).
 Source:   Zhu and Wang, Poisson subsampled Rényi differential privacy (ICML 2019), Theorem 5, checked against
           exact enumeration in tests; between integers Wang, Balle, Kasiviswanathan 1808.00087, Corollary 10.
+          ``mixture``: joint convexity of the moment (van Erven and Harremoës 1206.2459, section III.B).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from privacy_accounting.rdp.special import ROUND_UP, chord, log_binomials, log_sum_exp
+from privacy_accounting.rdp.special import ROUND_UP, chord, log_binomials, log_expm1, log_sum_exp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,9 @@ _LARGEST_ORDER: Final = 256
 def poisson(
     q: Fraction, inner: Callable[[NDArray[np.float64]], NDArray[np.float64]], orders: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Compute the curve.
+    """Compute the curve where a unit outside the sample is as one that is not there.
+
+    That is every mechanism under add-or-remove-one, and sums under replace-special.
 
     Args:
         q: sampling rate, 0 to 1.
@@ -38,12 +41,9 @@ def poisson(
     Returns:
         Cost at each order, shape ``(n,)``.
     """
-    if q == 0:
-        return np.zeros_like(orders)
-    plain = inner(orders)
-    rate = float(q)
-    if rate >= 1:
-        return plain
+    result, rate = mixture(q, inner(orders), orders), float(q)
+    if not 0 < rate < 1:
+        return result
     integers = np.arange(2, _LARGEST_ORDER + 1)
     log_moments = (integers - 1) * inner(integers.astype(np.float64))
 
@@ -51,9 +51,29 @@ def poisson(
         found = {n: _cost(rate, int(n), log_moments) for n in set(wanted.tolist()) if n > 1}
         return np.array([found.get(n, 0.0) for n in wanted.tolist()])
 
-    result, known = plain.copy(), orders <= _LARGEST_ORDER
-    result[known] = chord(at, orders[known]) * ROUND_UP
-    return np.minimum(result, plain)
+    known = orders <= _LARGEST_ORDER
+    result[known] = np.minimum(result[known], chord(at, orders[known]) * ROUND_UP)
+    return result
+
+
+def mixture(q: Fraction, costs: NDArray[np.float64], orders: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute ``log(1 + q (exp((a - 1) r(a)) - 1)) / (a - 1)``, whatever a unit outside the sample looks like.
+
+    Both outputs are mixtures, ``(1-q) A + q B`` and ``(1-q) A + q C`` with the cost r between B and C; A may
+    have nothing in common with them. The moment is jointly convex, hence at most ``(1-q) 1 + q exp((a-1) r)``.
+
+    Args:
+        q: sampling rate, 0 to 1.
+        costs: of one use on the whole, at ``orders``.
+        orders: float64 above 1, shape ``(n,)``.
+
+    Returns:
+        Cost at each order, shape ``(n,)``.
+    """
+    if q == 0:
+        return np.zeros_like(orders)
+    log_excess = math.log(float(q)) + log_expm1((orders - 1) * costs)
+    return np.minimum(np.logaddexp(0.0, log_excess) / (orders - 1) * ROUND_UP, costs)
 
 
 def _cost(q: float, order: int, log_moments: NDArray[np.float64]) -> float:
@@ -67,5 +87,6 @@ def _cost(q: float, order: int, log_moments: NDArray[np.float64]) -> float:
     weights = log_binomials(order, k) + k * math.log(q) + (order - k) * math.log1p(-q)
     factors = np.where(k == 2, 1.0, 3.0)  # noqa: PLR2004
     grown = log_moments[: order - 1]
-    excess = np.log(factors * np.exp(-grown) * np.expm1(grown) + (factors - 1) * np.exp(-grown)) + grown
+    with np.errstate(divide="ignore"):  # an inner mechanism that costs nothing
+        excess = np.log(-factors * np.expm1(-grown) + (factors - 1) * np.exp(-grown)) + grown
     return float(np.logaddexp(0.0, log_sum_exp(weights + excess))) / (order - 1)

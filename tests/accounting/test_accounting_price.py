@@ -91,6 +91,23 @@ def test_the_vocabulary_is_complete():
     assert {event["mechanism"] for _, event in VOCABULARY} | {"poisson", "threshold"} == set(MECHANISMS)
 
 
+def test_the_pure_sum_is_exact_whatever_the_denominators():
+    events = [{"mechanism": "laplace", "scale_over_l1_sensitivity": f"{prime}"} for prime in (3, 7, 11, 13)]
+    report = price_document({"relation": "replace_one", "delta": "1e-9", "events": events * 3})
+    exact = 6 * sum(Fraction(1, prime) for prime in (3, 7, 11, 13))
+    assert report.order is None
+    assert exact <= Fraction(report.epsilon) <= exact * (1 + Fraction(1, 2**51))
+    assert report.pure_epsilon == report.epsilon
+
+
+def test_thousands_of_odd_denominators_are_summed_in_no_time_and_never_too_low():
+    scales = [f"{1000 + 2 * step + 1}" for step in range(3000)]
+    events = [{"mechanism": "laplace", "scale_over_l1_sensitivity": scale} for scale in scales]
+    report = price_document({"relation": "add_or_remove_one", "delta": "1e-6", "events": events})
+    exact = sum(Fraction(1, int(scale)) for scale in scales)
+    assert exact <= Fraction(report.pure_epsilon) <= exact * (1 + Fraction(1, 2**50))
+
+
 def test_numbers_may_have_exponents_and_integers_may_be_plain():
     plain = price_document(one(noise_multiplier="20", count="3"))
     assert price_document(one(noise_multiplier="2e1", count=3)).epsilon == plain.epsilon
@@ -135,6 +152,9 @@ WRONG = {
     "no proof under the relation": with_(relation="replace_one", events=[VOCABULARY[8][1]]),
     "colluding all": with_(events=[{**VOCABULARY[4][1], "colluding": 4}]),
     "local variance below 1": with_(events=[{**VOCABULARY[4][1], "sigma2_local": "0.9"}]),
+    "a list for a shape": with_(events=[{**VOCABULARY[13][1], "shape": ["1"]}]),
+    "an object for a shape": with_(events=[{**VOCABULARY[13][1], "shape": {}}]),
+    "an object for a mechanism": with_(events=[{"mechanism": {}}]),
     "nested too deeply": with_(
         events=[{"mechanism": "poisson", "sampling_rate": "0.1", "inner": {"inner": {}}}]
     ),

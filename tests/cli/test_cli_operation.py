@@ -303,25 +303,6 @@ def test_cli_audit_finds_what_is_wrong(folders, tmp_path):
         assert ran.err.startswith("crossward: ")
 
 
-def test_cli_price_is_a_calculator(tmp_path):
-    path = tmp_path / "events.json"
-    path.write_text(
-        json.dumps(
-            {
-                "relation": "add_or_remove_one",
-                "delta": "1e-6",
-                "events": [{"mechanism": "pure", "epsilon": "0.25", "count": 3}],
-            }
-        )
-    )
-    assert "at delta 1e-06, add_or_remove_one" in crossward("audit", "price", path).out
-    assert 0.7499 < float(json.loads(crossward("audit", "price", path, "--json").out)["epsilon"]) <= 0.75
-    path.write_text('{"relation": "add_or_remove_one", "delta": 0.1, "events": []}')
-    ran = crossward("audit", "price", path)
-    assert (ran.code, ran.out) == (2, "")
-    assert crossward("audit", "price", tmp_path / "none").code == 2
-
-
 @pytest.mark.parametrize(
     ("sites", "said", "code"),
     [

@@ -1,0 +1,113 @@
+"""Sampling around whatever: what a unit outside the sample looks like decides the price. By exact enumeration."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from privacy_accounting import events as ev
+from privacy_accounting.events import Relation
+from privacy_accounting.rdp import at_order, curve, epsilon, pure_epsilon
+
+ADD, SPECIAL = Relation.ADD_OR_REMOVE_ONE, Relation.REPLACE_SPECIAL
+ORDERS = ("1.1", "2", "3", "8", "30", "300")
+
+
+def renyi(p, q, order):
+    kept = p > 0
+    terms = order * np.log(p[kept]) + (1 - order) * np.log(q[kept])
+    return float(np.logaddexp.reduce(terms)) / (order - 1)
+
+
+def mixed(rate, absent, present):
+    """Distribution of a mechanism on a Poisson sample: outcomes without the unit, then outcomes with it."""
+    return np.concatenate([(1 - rate) * absent, rate * present])
+
+
+@pytest.mark.parametrize("rate", ["0.001", "0.3", "0.9"])
+@pytest.mark.parametrize(("p", "k"), [("0.5", 2), ("0.1", 4)])
+def test_a_sampled_randomized_response_shows_whether_a_report_was_made(rate, p, k):
+    """Attack: price it as if the special unit's uniform report were no report at all (by q squared, not q)."""
+    q, away = float(Fraction(rate)), float(Fraction(p))
+    own = np.full(k, away / k)
+    own[0] += 1 - away
+    truth, special = mixed(q, np.ones(1), own), mixed(q, np.ones(1), np.full(k, 1 / k))
+    inner = ev.RandomizedResponse(p=Fraction(p), k=k)
+    event = ev.Poisson(sampling_rate=Fraction(rate), inner=inner)
+    for order in ORDERS:
+        bound = at_order(event, Fraction(order), SPECIAL)
+        true = max(renyi(truth, special, float(order)), renyi(special, truth, float(order)))
+        assert true <= bound * (1 + 1e-12)
+        assert bound <= true * (1 + 1e-9)
+    assert max(np.log(truth / special)) <= pure_epsilon(event, SPECIAL)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        ev.Pure(epsilon=Fraction(1)),
+        ev.Exponential(epsilon=Fraction(1)),
+        ev.TopK(epsilon=Fraction(1), k=1),
+        ev.RepeatAndSelect(inner=ev.Pure(epsilon=Fraction(1)), mean=Fraction(1), shape=Fraction(1)),
+        ev.Poisson(sampling_rate=Fraction(1), inner=ev.Pure(epsilon=Fraction(1))),
+    ],
+    ids=lambda inner: inner.mechanism,
+)
+def test_a_stated_guarantee_says_nothing_about_a_unit_outside_the_sample(inner):
+    """Attack: a mechanism that answers in other words when the unit was not sampled; one choice of two else."""
+    range_of_loss = 1.0 if isinstance(inner, ev.Pure | ev.RepeatAndSelect | ev.Poisson) else 0.5
+    top = math.exp(range_of_loss) / (1 + math.exp(range_of_loss))
+    present, special = np.array([top, 1 - top]), np.array([1 - top, top])
+    event = ev.Poisson(sampling_rate=Fraction(1, 10), inner=inner)
+    one, other = mixed(0.1, np.ones(1), present), mixed(0.1, np.ones(1), special)
+    for order in ORDERS:
+        assert renyi(one, other, float(order)) <= at_order(event, Fraction(order), SPECIAL) * (1 + 1e-12)
+        assert at_order(event, Fraction(order), SPECIAL) <= at_order(inner, Fraction(order), SPECIAL)
+    assert pure_epsilon(event, SPECIAL) == pure_epsilon(inner, SPECIAL)
+
+
+def test_a_sampled_sum_costs_the_same_under_both_relations():
+    for inner in (ev.Laplace(scale_over_l1_sensitivity=Fraction(2)), ev.DiscreteLaplace(a=1, sensitivity=1)):
+        event = ev.Poisson(sampling_rate=Fraction(1, 100), inner=inner)
+        assert np.array_equal(curve(event, ADD), curve(event, SPECIAL))
+        assert pure_epsilon(event, ADD) == pure_epsilon(event, SPECIAL) < pure_epsilon(inner, ADD)
+
+
+@pytest.mark.parametrize("scale", ["0.0001", "0.01", "0.2"])
+@pytest.mark.parametrize("rate", ["0.000001", "0.5", "0.999999"])
+def test_a_sample_of_a_very_dear_mechanism_is_priced_without_overflow_and_never_above_the_whole(scale, rate):
+    inner = ev.Laplace(scale_over_l1_sensitivity=Fraction(scale))
+    values = curve(ev.Poisson(sampling_rate=Fraction(rate), inner=inner), ADD)
+    whole = curve(inner, ADD)
+    assert np.all(np.isfinite(values))
+    assert np.all(values <= whole)
+    assert np.all(np.diff(values) >= -1e-9 * values[:-1])
+
+
+def test_a_sample_of_what_costs_nothing_costs_nothing():
+    for inner in (ev.Pure(epsilon=0), ev.ZCDP(rho=0, xi=0), ev.Exponential(epsilon=0)):
+        for relation in (ADD, SPECIAL):
+            event = ev.Poisson(sampling_rate=Fraction(1, 2), inner=inner)
+            assert not curve(event, relation).any()
+            assert epsilon([event], Fraction(1, 10**6), relation).epsilon == 0
+
+
+@pytest.mark.parametrize("shape", [None, Fraction(0), Fraction(1)])
+def test_selection_draws_on_all_orders_wherever_it_stands(shape):
+    """Inside a sample or a threshold, and at an order that is not of the grid, it is as dear as by itself."""
+    select = ev.RepeatAndSelect(inner=ev.Gaussian(noise_multiplier=3), mean=Fraction(10), shape=shape)
+    inside = ev.Poisson(sampling_rate=Fraction(1), inner=select)
+    wrapped = ev.Threshold(inner=select, delta=Fraction(1, 10**9))
+    for order in (Fraction(8), Fraction(797, 100)):
+        own = at_order(select, order, ADD)
+        assert at_order(inside, order, ADD) == pytest.approx(own, rel=1e-11)
+        assert at_order(wrapped, order, ADD) == pytest.approx(own + 1e-9, rel=1e-9)
+
+
+def test_selecting_among_poisson_many_runs_of_a_pure_mechanism_needs_no_delta_at_low_orders():
+    """At epsilon 0.2, one run never exceeds log(1 + 1/(a-1)) for a <= 5: at most log(mean) / (a - 1) is added."""
+    inner = ev.Laplace(scale_over_l1_sensitivity=5)
+    event = ev.RepeatAndSelect(inner=inner, mean=Fraction(100), shape=None)
+    without_delta = at_order(inner, Fraction(5), ADD) + math.log(100) / 4
+    assert at_order(inner, Fraction(5), ADD) < at_order(event, Fraction(5), ADD) <= without_delta * (1 + 1e-9)
