@@ -61,7 +61,7 @@ def _hand_over(session: Session, sites: ThreeSites, summand: RingArray) -> RingA
         return total
     outgoing: dict[str, bytes | memoryview] = {}
     if session.evaluator_rank < 0:
-        outgoing = {peer: b"" for peer in session.peers}
+        outgoing.update(dict.fromkeys(session.peers, b""))
         outgoing[sites.first] = pack(summand, RING_BITS)
     session.mesh.exchange(Step.INPUT, outgoing, dict.fromkeys(handing, 0))
     return np.zeros_like(summand) if outgoing else summand
