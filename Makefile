@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs slow bench-queries bench-latency bench-smpc bench-accounting bench-paillier bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs slow second-opinion bench-queries bench-latency bench-smpc bench-accounting bench-paillier bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -42,6 +42,12 @@ docs: $(READY)
 
 slow: $(READY)
 	$(PY) -m pytest -m slow -p no:randomly --timeout 1800
+
+# dp-accounting beside this accountant: every event of the table, and the charges of a real ledger
+second-opinion: $(READY)
+	@[ -x .venv-oracles/bin/python ] || $(PY) -m venv .venv-oracles
+	@.venv-oracles/bin/python -m pip install --quiet --disable-pip-version-check -r tests/oracles/requirements.txt
+	$(PY) -m pytest tests/accounting/test_accounting_outside.py -p no:randomly
 
 bench-queries: $(READY)
 	$(PY) -P benchmarks/queries.py

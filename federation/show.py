@@ -192,7 +192,7 @@ def budget_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def statement_tables(report: Statement) -> list[Table]:
-    """A ledger's lines, then what is left of every sub-budget."""
+    """A ledger's lines, who had how much of whom, then what is left of every sub-budget."""
     lines = grid(
         f"Ledger of {plain(report.owner)}",
         ("entry", "time (UTC)", "kind", "population", "analyst", "purpose", "price", "left", "remark"),
@@ -231,7 +231,22 @@ def statement_tables(report: Statement) -> list[Table]:
             for part in report.remaining
         ],
     )
-    return [lines, left]
+    spenders = grid(
+        "Who spent (Rényi cost at the sub-budget's order)",
+        ("population", "analyst", "sub-budget", "spent", "of B", "exact"),
+        [
+            (
+                each.population,
+                each.analyst,
+                each.sub_budget,
+                each.spent,
+                f"{100 * float(each.fraction):.2f} %" if each.fraction else "",
+                each.exact_disclosures or "",
+            )
+            for each in report.spenders
+        ],
+    )
+    return [lines, spenders, left]
 
 
 def rule_tables(result: MiningResult, most: int = 20) -> list[Table | str]:

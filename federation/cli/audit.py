@@ -1,4 +1,4 @@
-"""What an auditor types: verify, recompute, statement, report, price. Needs ledger files alone, no site and no key.
+"""What an auditor types: verify, recompute, statement, report, price. Needs files alone, no site and no key.
 
 Floor:    federation.cli.audit.
 """
@@ -6,65 +6,150 @@ Floor:    federation.cli.audit.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from federation.cli.options import AsJson, print_json
 from federation.cli.outcome import FAILED, UsageError
+from federation.show import console, plain, statement_tables
+from privacy_accounting.decimals import rounded_up
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from privacy_accounting.audit.recompute import Opinion, RecomputeReport
+    from privacy_accounting.audit.verify import FileReport, VerifyReport
+    from privacy_accounting.ledger.pricing import Price
 
 app = typer.Typer(help="Check ledgers and price events; needs files alone.", no_args_is_help=True)
 Ledger = Annotated[Path, typer.Argument(help="A site's ledger file.")]
+Agreement = Annotated[
+    Path | None,
+    typer.Option("-c", "--consortium", help="The consortium file whose book this should be: names the keys."),
+]
+NOT_COMPARED = (
+    "not compared with a consortium file (-c): the keys are those that the files themselves name, "
+    "so a book invented as a whole would hold"
+)
 
 
 @app.command()
 def verify(
     ledgers: Annotated[list[Path], typer.Argument(help="Ledger files, one for each site.")],
+    consortium: Agreement = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check chain, signatures, runs and totals, and all files against each other."""
+    """Check chain, signatures, runs and totals, and all files against each other and the consortium file."""
     from privacy_accounting.audit.verify import verify as check
 
-    report = check(ledgers)
+    genesis = None
+    if consortium is not None:
+        from federation.config import load_consortium
+        from federation.genesis import genesis_body
+
+        genesis = genesis_body(load_consortium(consortium))
+    report = check(ledgers, genesis=genesis)
     if as_json:
         print_json(report.to_dict())
     else:
-        for file in report.files:
-            verdict = "whole" if file.ok else "NOT WHOLE"
-            bad = "" if file.first_bad is None else f" from entry {file.first_bad} on"
-            reason = "; ".join(filter(None, [file.reason, *file.findings]))
-            typer.echo(
-                f"{file.path}: {verdict}{bad}, {file.entries} entries of {file.owner or '?'} {reason}".rstrip()
-            )
-        for fork in report.forks:
-            typer.echo(f"FORK at entry {fork.number}: {fork.site} holds another one than the others")
-        for site, count in report.behind.items():
-            typer.echo(f"{site} is {count} entries behind, which does no harm")
-        for total in report.totals:
-            typer.echo(
-                f"{total.population}, {total.sub_budget}: {float(total.fraction_spent):.2%} spent, "
-                f"{total.exact_disclosures} exact disclosures"
-            )
+        for line in _verify_lines(report):
+            typer.echo(plain(line))
     if not report.ok:
         raise typer.Exit(FAILED)
 
 
+def _verify_lines(report: VerifyReport) -> Iterator[str]:
+    for file in report.files:
+        yield from _file_lines(file)
+    for fork in report.forks:
+        yield f"FORK at entry {fork.number}: {fork.site} holds another one than the others"
+    for site, count in report.behind.items():
+        yield f"{site} is {count} entries behind, which does no harm"
+    for site in report.absent:
+        yield f"no file of {site} was given: a fork that it alone holds would not be seen"
+    for total in report.totals:
+        yield (
+            f"{total.population}, {total.sub_budget}: {float(total.fraction_spent):.2%} spent, "
+            f"{total.exact_disclosures} exact disclosures"
+        )
+    yield (
+        "the first entry is the one that the consortium file gives"
+        if report.against_consortium
+        else NOT_COMPARED
+    )
+    yield _verdict(report)
+
+
+def _file_lines(file: FileReport) -> Iterator[str]:
+    verdict = "whole" if file.ok else "NOT WHOLE"
+    bad = "" if file.first_bad is None else f" from entry {file.first_bad} on"
+    owner = f" of {file.owner}" if file.owner else ""
+    reason = "; ".join(filter(None, [file.reason, *file.findings]))
+    yield f"{file.path}: {verdict}{bad}, {file.entries} entries{owner}{': ' if reason else ''}{reason}"
+    if file.begins:
+        yield (
+            f"  begins at entry {file.begins}: what was before, members included, is taken on the word of its "
+            "snapshot unless the archive is verified beside it"
+        )
+    if file.forgotten:
+        yield (
+            f"  {file.forgotten} of its signatures are missing in its own notes: "
+            "it was restored from a backup, or notes were removed"
+        )
+
+
+def _verdict(report: VerifyReport) -> str:
+    if not report.ok:
+        return "verdict: NOT WHOLE; trust no figure until it is known who bent what"
+    entries = max((file.entries for file in report.files), default=0)
+    sites = sorted({file.owner for file in report.files})
+    return f"verdict: whole, {entries} entries, the same at {', '.join(sites)}; prices: crossward audit recompute"
+
+
 @app.command()
 def recompute(ledger: Ledger, as_json: AsJson = False) -> None:
-    """Price every charge again from its events."""
+    """Price every charge again from its events, and ask dp-accounting too where it is installed."""
+    from privacy_accounting.audit.outside import is_installed
     from privacy_accounting.audit.recompute import recompute as again
 
     report = again(ledger)
     if as_json:
         print_json(report.to_dict())
     else:
-        typer.echo(f"{report.charges} charges computed again, {len(report.wrong)} of them priced too low")
-        for wrong in report.wrong:
-            typer.echo(
-                f"entry {wrong.number} states {wrong.stated.cost} units, its events cost {wrong.computed.cost}"
-            )
-    if report.wrong:
+        for line in _recompute_lines(report, asked=is_installed()):
+            typer.echo(plain(line))
+    if not report.ok:
         raise typer.Exit(FAILED)
+
+
+def _recompute_lines(report: RecomputeReport, *, asked: bool) -> Iterator[str]:
+    yield f"{report.charges} charges computed again, {len(report.wrong)} of them priced too low"
+    if report.first_bad is not None:
+        yield f"NOT WHOLE from entry {report.first_bad} on, which is left out: {report.reason}"
+    for wrong in report.wrong:
+        yield (
+            f"entry {wrong.number} states {_prices(wrong.stated)}; its events cost {_prices(wrong.computed)} "
+            "(units of 2^-40: at t, all but one colluding, pure epsilon)"
+        )
+    if not asked:
+        yield "no second opinion: dp-accounting is not installed here"
+    for opinion in report.opinions:
+        yield _opinion_line(opinion)
+
+
+def _prices(price: Price) -> str:
+    return f"{price.cost}, {price.cost_all_but_one}, {price.pure_epsilon}"
+
+
+def _opinion_line(opinion: Opinion) -> str:
+    found = {"by Rényi orders": opinion.rdp, "by loss distributions": opinion.pld}
+    said = [f"{rounded_up(epsilon)} {how}" for how, epsilon in found.items() if epsilon is not None]
+    return (
+        f"{opinion.population}, {opinion.sub_budget}: epsilon {rounded_up(opinion.own)} at delta "
+        f"{opinion.delta}, {opinion.relation}, {opinion.colluding} colluding; dp-accounting says "
+        f"{' and '.join(said) if said else 'nothing: it does not know these mechanisms'}"
+    )
 
 
 @app.command()
@@ -79,12 +164,16 @@ def statement(
     report = tell(ledger, population=population)
     if as_json:
         print_json(report.to_dict())
-        return
-    from federation.show import console, statement_tables
-
-    screen = console()
-    for table in statement_tables(report):
-        screen.print(table)
+    else:
+        screen = console()
+        for table in statement_tables(report):
+            screen.print(table)
+        if report.first_bad is not None:
+            typer.echo(
+                plain(f"NOT WHOLE from entry {report.first_bad} on, which is left out: {report.reason}")
+            )
+    if report.first_bad is not None:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -109,7 +198,6 @@ def price(
 ) -> None:
     """Say what events would cost; a calculator, nothing is spent."""
     from privacy_accounting.audit.price import price_document
-    from privacy_accounting.decimals import rounded_up
 
     try:
         data = events.read_bytes()

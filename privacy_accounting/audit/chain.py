@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.ledger.checkpoint import restore
 from privacy_accounting.ledger.contents import Charge, Exact
-from privacy_accounting.ledger.entries import Entry, session_id
+from privacy_accounting.ledger.entries import Entry, body_hash, session_id
 from privacy_accounting.ledger.export import import_lines
 from privacy_accounting.ledger.sqlite import SqliteStore
 from privacy_accounting.ledger.state import ChainState
@@ -30,17 +30,29 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 500
 _EXPORT_BEGINS: Final = b"{"
+OTHER_GENESIS: Final = "the genesis entry is not the one that the consortium file gives"
 
 Progress = Callable[[int], None]
 """Told how many entries were read so far."""
 
 
 def read_entries(store: Store) -> Iterator[bytes]:
-    """Give the bytes of all entries that a store holds, in order, without holding them all."""
+    """Give the bytes of all entries that a store holds, in order, without holding them all.
+
+    Raises:
+        LedgerRefusedError: when it comes to an entry that cannot be read.
+    """
     first = store.first()
-    while chunk := store.entries(first, CHUNK):
+    while chunk := _chunk(store, first):
         yield from chunk
         first += len(chunk)
+
+
+def _chunk(store: Store, first: int) -> list[bytes]:
+    try:
+        return store.entries(first, CHUNK)
+    except LedgerRefusedError:
+        return store.entries(first, 1)  # one of the chunk cannot be read: come to it one by one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +83,8 @@ class Chain:
             come from a checkpoint that the snapshot entry's signatures cover.
         first_bad: number of the first entry that does not hold.
         reason: why it does not.
+        genesis: body of the first entry as the consortium file gives it; None believes the file.
+        countersigned: entries that the owner signed at the sequencer's request.
     """
 
     owner: str
@@ -80,6 +94,18 @@ class Chain:
     begins: int = 0
     first_bad: int | None = None
     reason: str = ""
+    genesis: bytes | None = None
+    countersigned: set[int] = field(default_factory=set)
+
+    def expect(self, genesis: bytes) -> None:
+        """Hold to a genesis entry.
+
+        Raises:
+            LedgerRefusedError: the chain began with another one.
+        """
+        self.genesis = genesis
+        if self.hashes and self.hashes[0] != body_hash(genesis):
+            raise LedgerRefusedError(reason=OTHER_GENESIS)
 
     def take(self, data: bytes) -> None:
         """Check and fold one entry.
@@ -89,23 +115,29 @@ class Chain:
         """
         entry = Entry.from_bytes(data)
         body = entry.body
-        self.state.members_for(body).check_complete(entry)
+        if self.genesis not in {None, entry.data} and not self.hashes:
+            raise LedgerRefusedError(reason=OTHER_GENESIS)
+        members = self.state.members_for(body)
+        members.check_complete(entry)
         if isinstance(body.content, Charge):
             self.state.book.check(body.content.spend)
         self.state.apply(entry.data, body)
         self.hashes.append(entry.hash)
+        if self.owner in entry.signatures and self.owner != members.committer(body):
+            self.countersigned.add(body.number)
         if isinstance(body.content, Charge | Exact):
             self.runs[body.number] = Run(
                 hash=entry.hash.hex(), session=session_id(body).hex(), cohort=body.cohort
             )
 
 
-def read_chain(store: Store, progress: Progress | None = None) -> Chain:
+def read_chain(store: Store, progress: Progress | None = None, *, genesis: bytes | None = None) -> Chain:
     """Read a store as far as it holds.
 
     Args:
         store: opened read-only.
         progress: told how many entries were read.
+        genesis: body of the first entry that the consortium file gives; None believes the store.
 
     Returns:
         The chain up to its first bad entry.
@@ -114,8 +146,11 @@ def read_chain(store: Store, progress: Progress | None = None) -> Chain:
     try:
         chain.state, chain.hashes = opening(store)
         chain.begins = len(chain.hashes)
+        if genesis is not None:
+            chain.expect(genesis)
     except AccountingError as error:
         chain.first_bad, chain.reason = store.first(), str(error)
+        chain.state, chain.hashes, chain.begins = ChainState(), [], store.first()
         return chain
     entries, number = read_entries(store), chain.begins - 1
     while True:
@@ -149,6 +184,41 @@ def opening(store: Store) -> tuple[ChainState, list[bytes]]:
     if len(hashes) != store.first():
         raise LedgerRefusedError(reason="no checkpoint of this file stands where it begins")
     return state, hashes
+
+
+class Holding(MemoryStore):
+    """The part of a store that holds, for readers of stores."""
+
+    def __init__(self, store: Store, chain: Chain) -> None:
+        """Take what ``read_chain`` found.
+
+        Args:
+            store: opened read-only.
+            chain: of that store.
+
+        Raises:
+            LedgerRefusedError: no entry holds, or there is none.
+        """
+        super().__init__(owner=store.owner)
+        self._store, self._end = store, len(chain.hashes)
+        if not chain.hashes:
+            reason = (
+                f"no entry of this ledger holds: {chain.reason}" if chain.reason else "the ledger is empty"
+            )
+            raise LedgerRefusedError(reason=reason)
+
+    def first(self) -> int:
+        """Give the number of the first entry held."""
+        return self._store.first()
+
+    def entries(self, first: int = 0, limit: int | None = None) -> list[bytes]:
+        """Give entries that hold, in order."""
+        most = max(0, self._end - first)
+        return self._store.entries(first, most if limit is None else min(limit, most))
+
+    def notes(self, table: Table, *, first: int = 0, digest: str = "") -> list[Note]:
+        """Give the site's own notes."""
+        return self._store.notes(table, first=first, digest=digest)
 
 
 class _Until(MemoryStore):

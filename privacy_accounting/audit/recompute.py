@@ -1,9 +1,10 @@
 """Every cost again, from its event.
 
 Floor:    privacy_accounting.audit, above ``chain``.
-Promise:  a charge is right if none of its three figures is lower than this machine computes from the
-          events, less 1e-9 of it and one unit; the largest difference upward is told too, and what
-          dp-accounting says of the totals where it is installed.
+Promise:  only entries that hold count, and the first that does not is named. A charge is right if none of
+          its three figures is lower than this machine computes from the events, less 1e-9 of it and one unit;
+          the largest difference upward is told too, and what dp-accounting says of the totals where it is
+          installed.
 Not here: whether the events are those of the plan (only the sites saw the request), signatures
           (``verify``).
 Source:   PRIVACY P4; the accountant's own curves (``rdp``).
@@ -14,7 +15,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from privacy_accounting.audit.chain import Progress, open_file, opening, read_entries
+from privacy_accounting.audit.chain import Holding, Progress, open_file, opening, read_chain, read_entries
 from privacy_accounting.audit.outside import is_installed, second_opinion
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.ledger.contents import Charge
@@ -62,6 +63,8 @@ class Opinion:
         population: whose patients.
         sub_budget: which filter paid.
         delta: at which the epsilons hold, decimal.
+        relation: neighboring relation.
+        colluding: t, the sites whose noise does not count.
         own: epsilon of this accountant.
         rdp: of dp-accounting by Rényi orders; None where it knows no price.
         pld: of dp-accounting by privacy loss distributions; None where it knows no price.
@@ -71,6 +74,8 @@ class Opinion:
     population: str
     sub_budget: str
     delta: str
+    relation: str
+    colluding: int
     own: float
     rdp: float | None
     pld: float | None
@@ -86,17 +91,21 @@ class RecomputeReport:
         wrong: those that state less than their events cost.
         largest_excess: the largest overcharge, as a part of the cost.
         opinions: what dp-accounting says of each sub-budget's charges together; empty if not asked.
+        first_bad: number of the first entry that does not hold.
+        reason: why it does not.
     """
 
     charges: int
     wrong: tuple[Recomputed, ...]
     largest_excess: float
     opinions: tuple[Opinion, ...] = ()
+    first_bad: int | None = None
+    reason: str = ""
 
     @property
     def ok(self) -> bool:
-        """Whether no charge is too low."""
-        return not self.wrong
+        """Whether every entry holds and no charge is too low."""
+        return not self.wrong and self.first_bad is None
 
     def to_dict(self) -> dict[str, object]:
         """Give everything as JSON values."""
@@ -118,7 +127,7 @@ def recompute(
 
     Raises:
         ModuleNotFoundError: dp-accounting was wanted and is not installed.
-        LedgerRefusedError: the file is no ledger, or its chain does not fold; ``verify`` says where.
+        LedgerRefusedError: the file is no ledger, or none of its entries holds.
     """
     store = open_file(path)
     try:
@@ -132,15 +141,24 @@ def recompute_store(
 ) -> RecomputeReport:
     """Price every charge of any store again; arguments and errors as ``recompute``."""
     wrong, charges, largest = [], 0, 0.0
-    state, _ = opening(store)
-    for result in _charges(store, state, progress):
+    chain = read_chain(store)
+    holding = Holding(store, chain)
+    state, _ = opening(holding)
+    for result in _charges(holding, state, progress):
         charges += 1
         largest = max(largest, result.excess)
         if not result.ok:
             wrong.append(result)
     asked = is_installed() if outside is None else outside
     opinions = tuple(_opinions(state)) if asked and state.genesis is not None else ()
-    return RecomputeReport(charges=charges, wrong=tuple(wrong), largest_excess=largest, opinions=opinions)
+    return RecomputeReport(
+        charges=charges,
+        wrong=tuple(wrong),
+        largest_excess=largest,
+        opinions=opinions,
+        first_bad=chain.first_bad,
+        reason=chain.reason,
+    )
 
 
 def _opinions(state: ChainState) -> Iterator[Opinion]:
@@ -155,6 +173,8 @@ def _opinions(state: ChainState) -> Iterator[Opinion]:
                 population=population,
                 sub_budget=name,
                 delta=format_decimal(part.delta),
+                relation=str(book.relation),
+                colluding=0 if state.genesis is None else state.genesis.colluding,
                 own=found.own,
                 rdp=found.rdp,
                 pld=found.pld,

@@ -1,9 +1,10 @@
 """Who asked what, when, for which purpose, at what price, and what is left, per population of patients.
 
 Floor:    privacy_accounting.audit, above ``chain``.
-Promise:  one line per entry, in order, with figures that follow from the entries alone; a population with
-          an exact disclosure says so, because its epsilon then holds only given that disclosure.
-Not here: checking the file (``verify``), pictures (``report``).
+Promise:  one line per entry that holds, in order, with figures that follow from those entries alone; the
+          first that does not hold ends the statement and is named; a population with an exact disclosure
+          says so, because its epsilon then holds only given that disclosure.
+Not here: the site's own notes, other sites' files (``verify``), pictures (``report``).
 Source:   PRIVACY P4, P8.
 """
 
@@ -14,7 +15,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from privacy_accounting.audit.chain import open_file, opening, read_entries
+from privacy_accounting.audit.chain import Holding, open_file, opening, read_chain, read_entries
 from privacy_accounting.budget.tally import readable
 from privacy_accounting.decimals import format_decimal, rounded_up
 from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact, MembersChange, OrderChange
@@ -102,12 +103,45 @@ class Remaining:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spender:
+    """What one analyst has had of one population.
+
+    Attributes:
+        population: whose patients.
+        analyst: who asked.
+        sub_budget: which filter paid; empty on the line of exact disclosures.
+        spent: Rényi cost at the sub-budget's order, decimal; empty without epsilon.
+        fraction: of the sub-budget's allowance, from 0 to 1, rounded to six digits; empty without epsilon.
+        exact_disclosures: answers without epsilon; 0 on the lines of sub-budgets.
+    """
+
+    population: str
+    analyst: str
+    sub_budget: str = ""
+    spent: str = ""
+    fraction: str = ""
+    exact_disclosures: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """All lines of a ledger and what is left."""
+    """All lines of a ledger and what is left.
+
+    Attributes:
+        owner: site whose ledger it is.
+        lines: one for each entry that holds.
+        remaining: of each sub-budget, after those entries.
+        spenders: who had how much of whom, after those entries.
+        first_bad: number of the first entry that does not hold.
+        reason: why it does not.
+    """
 
     owner: str
     lines: tuple[Line, ...]
     remaining: tuple[Remaining, ...]
+    spenders: tuple[Spender, ...] = ()
+    first_bad: int | None = None
+    reason: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Give everything as JSON values."""
@@ -115,6 +149,9 @@ class Statement:
             "owner": self.owner,
             "lines": [asdict(line) for line in self.lines],
             "remaining": [asdict(part) for part in self.remaining],
+            "spenders": [asdict(each) for each in self.spenders],
+            "first_bad": self.first_bad,
+            "reason": self.reason,
         }
 
 
@@ -129,17 +166,21 @@ def statement(path: Path, *, population: str | None = None) -> Statement:
         The statement.
 
     Raises:
-        LedgerRefusedError: the file is no ledger, or its chain does not fold; ``verify`` says where.
+        LedgerRefusedError: the file is no ledger, or none of its entries holds.
     """
     store = open_file(path)
     try:
-        return statement_of(store, population=population)
+        chain = read_chain(store)
+        if not chain.hashes and chain.first_bad is None:
+            return Statement(owner=store.owner, lines=(), remaining=())
+        told = statement_of(Holding(store, chain), population=population)
+        return replace(told, first_bad=chain.first_bad, reason=chain.reason)
     finally:
         store.close()
 
 
 def statement_of(store: Store, *, population: str | None = None) -> Statement:
-    """Read any store into a statement; arguments and errors as ``statement``."""
+    """Read a store whose entries hold into a statement; arguments as ``statement``."""
     state, _ = opening(store)
     lines: list[Line] = []
     begins = store.first()
@@ -151,7 +192,12 @@ def statement_of(store: Store, *, population: str | None = None) -> Statement:
     if state.genesis is None:
         return Statement(owner=store.owner, lines=(), remaining=())
     wanted = [line for line in lines if population in {None, line.population}]
-    return Statement(owner=store.owner, lines=tuple(wanted), remaining=_remaining(state, population))
+    return Statement(
+        owner=store.owner,
+        lines=tuple(wanted),
+        remaining=_remaining(state, population),
+        spenders=_spenders(state.book, population),
+    )
 
 
 def _charge_of(body: Body, lines: Sequence[Line], begins: int) -> Line | None:
@@ -215,6 +261,31 @@ def _remaining(state: ChainState, population: str | None) -> tuple[Remaining, ..
         for sub_budget in sorted(budget.sub_budgets)
         if population in {None, name}
     ]
+    return tuple(rows)
+
+
+def _spenders(book: Book, population: str | None) -> tuple[Spender, ...]:
+    """List every analyst's share of every sub-budget, then the exact disclosures, population by population."""
+    rows = []
+    for name, budget in sorted(book.populations.items()):
+        if population not in {None, name}:
+            continue
+        for sub_budget, part in sorted(budget.sub_budgets.items()):
+            rows += [
+                Spender(
+                    population=name,
+                    analyst=analyst,
+                    sub_budget=sub_budget,
+                    spent=readable(units),
+                    fraction=f"{units / part.allowance:.6f}",
+                )
+                for analyst, units in sorted(book.by_analyst(name, sub_budget).items())
+            ]
+        rows += [
+            Spender(population=name, analyst=analyst, exact_disclosures=number)
+            for (where, analyst), number in sorted(book.exact_counts.items())
+            if where == name
+        ]
     return tuple(rows)
 
 

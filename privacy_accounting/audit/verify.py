@@ -1,11 +1,11 @@
 """Is the book whole: ledger files of several sites, each by itself and all against each other.
 
-Floor:    privacy_accounting.audit, above ``chain``.
+Floor:    privacy_accounting.audit, above ``chain`` and ``notes``.
 Terms:    a site is *behind* if its entries are the beginning of another site's; it *forked* if one of its
           complete entries differs from the others' with the same number.
-Promise:  names the first bad entry of each file and the forking site; behind is not forked; a started note
-          without its complete charge is found; a file whose append-only triggers were removed is found.
-          Needs no key.
+Promise:  names the first bad entry of each file and the forking site; behind is not forked; a book of another
+          consortium, a file under another site's name, notes that were bent, a started note without its
+          complete charge and a file whose append-only triggers were removed are found. Needs no key.
 Not here: prices (``recompute``), printing (the caller).
 Source:   DESIGN 3b; PRIVACY P1, P2.
 """
@@ -13,19 +13,21 @@ Source:   DESIGN 3b; PRIVACY P1, P2.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from privacy_accounting.audit.chain import Chain, Progress, open_file, read_chain
+from privacy_accounting.audit.notes import check_notes
 from privacy_accounting.errors import AccountingError, LedgerForkedError, LedgerTamperedError
-from privacy_accounting.ledger.messages import Signed, read_answer
-from privacy_accounting.ledger.sqlite import SqliteStore
-from privacy_accounting.ledger.store import Store, Table
+from privacy_accounting.ledger.store import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from privacy_accounting.ledger.entries import Body
+    from privacy_accounting.ledger.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class FileReport:
         begins: number of the first entry held; older ones are in an archive, to be verified beside it.
         withdrawals: proposals given up, for information.
         refusals: proposals that the site refused, for information.
+        forgotten: entries that carry the site's signature without a note of it, for information: the site was
+            restored from a backup, or notes were removed.
     """
 
     path: str
@@ -55,6 +59,7 @@ class FileReport:
     begins: int = 0
     withdrawals: int = 0
     refusals: int = 0
+    forgotten: int = 0
 
     @property
     def ok(self) -> bool:
@@ -108,12 +113,16 @@ class VerifyReport:
         forks: every site that differs, at the first number where it does.
         behind: how many entries a site lacks.
         totals: of the longest chain that holds.
+        absent: members whose file was not given; a fork that one of them alone holds is not seen.
+        against_consortium: whether the first entry was compared with a consortium file.
     """
 
     files: tuple[FileReport, ...]
     forks: tuple[Fork, ...]
     behind: Mapping[str, int]
     totals: tuple[Total, ...]
+    absent: tuple[str, ...] = ()
+    against_consortium: bool = False
 
     @property
     def ok(self) -> bool:
@@ -146,15 +155,21 @@ class VerifyReport:
             "forks": [asdict(fork) for fork in self.forks],
             "behind": dict(self.behind),
             "totals": totals,
+            "absent": list(self.absent),
+            "against_consortium": self.against_consortium,
         }
 
 
-def verify(paths: Sequence[Path], *, progress: Progress | None = None) -> VerifyReport:
+def verify(
+    paths: Sequence[Path], *, progress: Progress | None = None, genesis: Body | None = None
+) -> VerifyReport:
     """Check the ledger files of one consortium.
 
     Args:
         paths: one file per site.
         progress: told how many entries of the current file were read.
+        genesis: the first entry as the consortium file gives it. Without it the files' own first entry is
+            believed, and with it the keys that it names: a book invented as a whole would hold.
 
     Returns:
         Everything that was found; nothing is raised for a bad file.
@@ -168,7 +183,7 @@ def verify(paths: Sequence[Path], *, progress: Progress | None = None) -> Verify
             reports.append(FileReport(path=str(path), owner="", reason=str(error)))
             continue
         try:
-            report, chain = _one(path, store, progress)
+            report, chain = _one(path, store, progress, None if genesis is None else genesis.to_bytes())
         finally:
             store.close()
         reports.append(report)
@@ -177,23 +192,20 @@ def verify(paths: Sequence[Path], *, progress: Progress | None = None) -> Verify
     noted = [_noted_forks(path) for path, report in zip(paths, reports, strict=True) if report.owner]
     found = {(fork.number, fork.site): fork for fork in [*forks, *(f for forks_ in noted for f in forks_)]}
     return VerifyReport(
-        files=tuple(reports), forks=tuple(found.values()), behind=behind, totals=_totals(chains, forks)
+        files=tuple(_repeated(reports)),
+        forks=tuple(found.values()),
+        behind=behind,
+        totals=_totals(chains, forks),
+        absent=_absent(chains),
+        against_consortium=genesis is not None,
     )
 
 
-def _one(path: Path, store: Store, progress: Progress | None) -> tuple[FileReport, Chain]:
-    chain = read_chain(store, progress)
-    missing = store.guards_missing() if isinstance(store, SqliteStore) else []
-    findings = [f"append-only trigger {name} is missing or changed" for name in missing]
-    refusals = withdrawals = 0
-    try:
-        findings += _check_runs(store, chain)
-        promises, refusals = _check_promises(store, chain)
-        findings += promises
-        withdrawals = len(store.notes(Table.WITHDRAWALS))
-        store.notes(Table.FORKS)
-    except AccountingError as error:
-        findings.append(f"the site's own notes cannot be read: {error}")
+def _one(
+    path: Path, store: Store, progress: Progress | None, genesis: bytes | None
+) -> tuple[FileReport, Chain]:
+    chain = read_chain(store, progress, genesis=genesis)
+    notes = check_notes(store, chain)
     report = FileReport(
         path=str(path),
         owner=chain.owner,
@@ -201,49 +213,36 @@ def _one(path: Path, store: Store, progress: Progress | None) -> tuple[FileRepor
         head=chain.hashes[-1].hex() if chain.hashes else "",
         first_bad=chain.first_bad,
         reason=chain.reason,
-        findings=tuple(findings),
+        findings=tuple(notes.findings),
         begins=chain.begins,
-        withdrawals=withdrawals,
-        refusals=refusals,
+        withdrawals=notes.withdrawals,
+        refusals=notes.refusals,
+        forgotten=notes.forgotten,
     )
     return report, chain
 
 
-def _check_runs(store: Store, chain: Chain) -> list[str]:
-    """Every started note needs its complete charge, and opened sessions are those of the charges."""
-    findings = []
-    # runs before the first entry held are checked with the archive
-    started = [note for note in store.notes(Table.STARTED) if note.number >= chain.begins]
-    for note in started:
-        run = chain.runs.get(note.number)
-        if run is None or run.hash != note.digest or chain.owner not in run.cohort:
-            findings.append(f"a run was started for entry {note.number} without its complete charge")
-        elif chain.state.cancelled(note.number):
-            findings.append(f"the run of entry {note.number} was started and its charge given back")
-    opened = {(note.number, note.digest) for note in store.notes(Table.OPENED) if note.number >= chain.begins}
-    wanted = {(n.number, chain.runs[n.number].session) for n in started if n.number in chain.runs}
-    if opened != wanted:
-        findings.append("opened sessions and started runs differ")
-    return findings
-
-
-def _check_promises(store: Store, chain: Chain) -> tuple[list[str], int]:
-    """A second signature under one number needs the withdrawal of the first; count refusals by the way."""
-    withdrawn = {note.digest for note in store.notes(Table.WITHDRAWALS)}
-    signed: dict[int, list[str]] = {}
-    refusals = 0
-    for note in store.notes(Table.ANSWERS):
-        if isinstance(read_answer(note.payload), Signed):
-            signed.setdefault(note.number, []).append(note.digest)
-        else:
-            refusals += 1
-    voted_out = chain.state.changes_of_sequencer
-    findings = [
-        f"the site signed two proposals for entry {number} without a withdrawal of the first"
-        for number, digests in signed.items()
-        if number not in voted_out and any(digest not in withdrawn for digest in digests[:-1])
+def _repeated(reports: Sequence[FileReport]) -> list[FileReport]:
+    """A site has one live file, besides its archives: two files that begin alike are one site's word twice."""
+    known = Counter((report.owner, report.begins) for report in reports if report.owner)
+    return [
+        replace(
+            report,
+            findings=(*report.findings, f"another of the files given says too that it is {report.owner}'s"),
+        )
+        if known[report.owner, report.begins] > 1
+        else report
+        for report in reports
     ]
-    return findings, refusals
+
+
+def _absent(chains: Sequence[Chain]) -> tuple[str, ...]:
+    """Members by the longest chain whose file was not given."""
+    whole = [chain for chain in chains if chain.hashes]
+    if not whole:
+        return ()
+    members = max(whole, key=lambda chain: len(chain.hashes)).state.members().names
+    return tuple(sorted(set(members) - {chain.owner for chain in chains}))
 
 
 def _noted_forks(path: Path) -> list[Fork]:

@@ -338,19 +338,15 @@ class Book:
             tally.units = sum(purposes.values())
             tally.purposes, tally.analysts = Counter(purposes), Counter(analysts)
 
-    def totals(self) -> dict[str, dict[str, dict[str, dict[str, int]]]]:
-        """Give what complete entries spent: units by population, sub-budget, and purpose or analyst."""
+    def totals(self) -> dict[str, dict[str, dict[str, object]]]:
+        """Give what complete entries spent, by population and sub-budget, and who had exact disclosures."""
         with self._lock:
-            result: dict[str, dict[str, dict[str, dict[str, int]]]] = {}
+            result: dict[str, dict[str, dict[str, object]]] = {}
             for (population, name), tally in self._tallies.items():
-                result.setdefault(population, {})[name] = {
-                    "purposes": {key: units for key, units in tally.purposes.items() if units},
-                    "analysts": {key: units for key, units in tally.analysts.items() if units},
-                }
-            for (population, analyst), number in self._exact.items():
-                if number:
-                    exact = result.setdefault(population, {}).setdefault("", {"exact": {}})
-                    exact["exact"][analyst] = number
+                result.setdefault(population, {})[name] = tally.pinned()
+            for population in {where for (where, _), number in self._exact.items() if number}:
+                exact = {who: n for (where, who), n in self._exact.items() if where == population and n}
+                result.setdefault(population, {})[""] = {"exact": exact}
             return result
 
     # -- checkpoints ---------------------------------------------------------------------------------------

@@ -8,18 +8,23 @@ Not here: whether a charge fits (``book``).
 from __future__ import annotations
 
 import decimal
+import functools
+import hashlib
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.budget.allowance import UNIT_BITS
+from privacy_accounting.events import event_to_dict
 from privacy_accounting.rdp import INFINITE_UNITS, own_delta
 
 if TYPE_CHECKING:
     from privacy_accounting.events import Event
 
 _SHOWN_DIGITS: Final = 6
+_CACHED_EVENTS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,30 @@ class Tally:
         self.analysts[spend.analyst] += sign * spend.units
         for event in spend.events:
             self.events[spend.purpose, spend.analyst, event] += sign
+
+    def pinned(self) -> dict[str, object]:
+        """Give everything that decides or is told, in a form that has one spelling: what a snapshot pins.
+
+        A total that is left out here could be lowered in a file whose older entries are archived.
+        """
+        lines = [
+            json.dumps([purpose, analyst, _spelled(event), number])
+            for (purpose, analyst, event), number in self.events.items()
+            if number
+        ]
+        return {
+            "purposes": {key: units for key, units in self.purposes.items() if units},
+            "analysts": {key: units for key, units in self.analysts.items() if units},
+            "units": str(self.units),
+            "pure_units": str(self.pure_units),
+            "own_delta": str(self.own_delta),
+            "events": hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest(),
+        }
+
+
+@functools.lru_cache(maxsize=_CACHED_EVENTS)
+def _spelled(event: Event) -> str:
+    return json.dumps(event_to_dict(event), sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from privacy_accounting.events import Relation
 from privacy_accounting.ledger.budgets import budget_from_json, budget_to_json, event_text, read_event
 from privacy_accounting.ledger.canonical import Fields
 from privacy_accounting.ledger.contents import HASH_BYTES, Genesis, Snapshot
-from privacy_accounting.ledger.entries import Entry
+from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, Entry, body_hash
 from privacy_accounting.ledger.members import Members
 from privacy_accounting.ledger.state import ChainState, Past, Place, merkle_root, refuse
 from privacy_accounting.ledger.store import Note, Table
@@ -151,8 +151,20 @@ def _check(store: Store, state: ChainState, hashes: Sequence[bytes]) -> None:
         raise refuse("a checkpoint stands before no snapshot")
     if (content.entries, content.root, content.state) != (len(hashes), merkle_root(hashes), state.digest()):
         raise refuse("a checkpoint differs from its snapshot")
+    if _genesis_hash(state) != hashes[0]:
+        raise refuse("a checkpoint differs from the genesis entry")
     if state.place.number != len(hashes) or bytes.fromhex(state.place.previous) != hashes[-1]:
         raise refuse("a checkpoint differs from its hashes")
+
+
+def _genesis_hash(state: ChainState) -> bytes:
+    """Build the first entry again from the genesis that a checkpoint states: relation, delta and t hang on it."""
+    genesis = state.genesis
+    if genesis is None:
+        raise refuse("a checkpoint states no genesis")
+    names = tuple(sorted(genesis.members))
+    body = Body(chain=state.chain, number=0, previous=NO_PREVIOUS, time=0, cohort=names, content=genesis)
+    return body_hash(body.to_bytes())
 
 
 def _state_to_json(state: ChainState) -> dict[str, object]:

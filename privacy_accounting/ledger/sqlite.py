@@ -19,7 +19,7 @@ import threading
 import weakref
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.store import UNIQUE, Note, Store, Table, already_recorded, check_numbers
@@ -166,6 +166,8 @@ class SqliteStore(Store):
 
     def _check_owner(self) -> None:
         (name,) = self._connection.execute("SELECT name FROM owner").fetchone() or ("",)
+        if not isinstance(name, str) or not name:
+            raise LedgerRefusedError(reason="the file does not say whose ledger it is")
         if self._owner not in {"", name}:
             raise LedgerRefusedError(reason=f"the file is the ledger of {name}, not of {self._owner}")
         self._owner = name
@@ -178,6 +180,8 @@ class SqliteStore(Store):
         self._format, self._base = version, 0
         if version > OLDEST_FORMAT:
             (self._base,) = self._connection.execute("SELECT number FROM base").fetchone() or (0,)
+        if not isinstance(self._base, int) or self._base < 0:
+            raise LedgerRefusedError(reason="the file does not say with which entry it begins")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -208,8 +212,7 @@ class SqliteStore(Store):
     def entries(self, first: int = 0, limit: int | None = None) -> list[bytes]:
         """Give complete entries in order."""
         query = "SELECT data FROM entries WHERE number >= ? ORDER BY number LIMIT ?"
-        with self._lock:
-            rows = self._connection.execute(query, (first, -1 if limit is None else limit)).fetchall()
+        rows = self._rows(query, (first, -1 if limit is None else limit))
         return [_blob(data) for (data,) in rows]
 
     def append(self, entries: Sequence[Entry], notes: Sequence[Note] = ()) -> None:
@@ -246,8 +249,7 @@ class SqliteStore(Store):
         values: tuple[int | str, ...] = (first,)
         if digest:
             query, values = query + " AND digest = ?", (first, digest)
-        with self._lock:
-            rows = self._connection.execute(query + " ORDER BY id", values).fetchall()
+        rows = self._rows(query + " ORDER BY id", values)
         return [
             Note(table=table, number=number, ballot=ballot, digest=name, payload=_blob(payload))
             for number, ballot, name, payload in rows
@@ -255,12 +257,22 @@ class SqliteStore(Store):
 
     def guards_missing(self) -> list[str]:
         """List the append-only triggers that the file lacks or that were rewritten; an auditor asks."""
-        rows = self._connection.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
-        ).fetchall()
+        rows = self._rows("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
         found = {name: sql for name, sql in rows}  # noqa: C416 - says what it is
         wanted = {s.split()[2]: s.rstrip(";") for s in schema(self._format) if s.startswith("CREATE TRIGGER")}
         return sorted(name for name, sql in wanted.items() if found.get(name) != sql)
+
+    def index(self) -> dict[int, str]:
+        """Give the body hash under which each entry is filed; an auditor compares it with the entry."""
+        return dict(self._rows("SELECT number, hash FROM entries ORDER BY number"))
+
+    def _rows(self, query: str, values: tuple[int | str, ...] = ()) -> list[tuple[Any, ...]]:
+        """Read; a file from others may lack what it should have."""
+        with self._lock:
+            try:
+                return self._connection.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise LedgerRefusedError(reason=f"the ledger file cannot be read: {error}") from error
 
     def close(self) -> None:
         """Close the file."""

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from privacy_accounting.audit.chain import Chain, opening, read_chain, read_entries
+from privacy_accounting.audit.chain import Holding, opening, read_chain, read_entries
 from privacy_accounting.audit.statement import Line, Remaining, statement_of
 from privacy_accounting.budget.tally import readable
-from privacy_accounting.errors import AccountingError, LedgerRefusedError
+from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Cancel, Charge, Exact, OrderChange
 from privacy_accounting.ledger.entries import Entry
 from privacy_accounting.ledger.judge import bodies_of
 from privacy_accounting.ledger.messages import Proposal, Refused, read_answer
-from privacy_accounting.ledger.store import MemoryStore, Table
+from privacy_accounting.ledger.store import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from privacy_accounting.budget.tally import Left
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.state import ChainState
-    from privacy_accounting.ledger.store import Note, Store
+    from privacy_accounting.ledger.store import Store
 
 MAX_POINTS: Final = 400
 MAX_ROWS: Final = 200
@@ -172,7 +172,7 @@ def figures_of(store: Store) -> Figures:
         LedgerRefusedError: it holds no entry that holds.
     """
     chain = read_chain(store)
-    good = _Good(store, chain)
+    good = Holding(store, chain)
     told = statement_of(good)
     refusals = _refusals(store)
     state, curves = _curves(good)
@@ -200,26 +200,6 @@ def figures_of(store: Store) -> Figures:
         charges=tuple(charges[-MAX_ROWS:]),
         charges_left_out=max(0, len(charges) - MAX_ROWS),
     )
-
-
-class _Good(MemoryStore):
-    """The part of a store that holds, for readers of stores."""
-
-    def __init__(self, store: Store, chain: Chain) -> None:
-        super().__init__(owner=store.owner)
-        self._store, self._end = store, len(chain.hashes)
-        if not chain.hashes:
-            raise LedgerRefusedError(reason=chain.reason or "the ledger is empty")
-
-    def first(self) -> int:
-        return self._store.first()
-
-    def entries(self, first: int = 0, limit: int | None = None) -> list[bytes]:
-        most = max(0, self._end - first)
-        return self._store.entries(first, most if limit is None else min(limit, most))
-
-    def notes(self, table: Table, *, first: int = 0, digest: str = "") -> list[Note]:
-        return self._store.notes(table, first=first, digest=digest)
 
 
 def _bodies(store: Store) -> Iterator[tuple[bytes, Body]]:

@@ -4,14 +4,19 @@ import json
 import subprocess
 import sys
 import types
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from privacy_accounting import events as ev
 from privacy_accounting.audit import outside
+from privacy_accounting.audit.price import price_document
 from privacy_accounting.errors import InvalidCostError
 from privacy_accounting.events import Relation
+from privacy_accounting.ledger.sqlite import SqliteStore
+from privacy_accounting.ledger.store import MemoryStore
+from tests.ledger.ledger_world import World, a_budget, a_charge
 
 ROOT = Path(__file__).parents[2]
 ORACLES = ROOT / ".venv-oracles" / "bin" / "python"
@@ -26,6 +31,12 @@ for row in json.load(sys.stdin):
     opinion = second_opinion(events, Fraction(row["delta"]), Relation(row["relation"]))
     found.append([opinion.own, opinion.rdp, opinion.pld])
 json.dump(found, sys.stdout)
+"""
+RECOMPUTE = """
+import json, sys
+from pathlib import Path
+from privacy_accounting.audit.recompute import recompute
+json.dump(recompute(Path(sys.argv[1])).to_dict(), sys.stdout)
 """
 
 
@@ -86,20 +97,50 @@ def test_without_the_library_nothing_is_asked():
         outside.to_dp_event(ev.Pure(epsilon=1), Relation.REPLACE_ONE)
 
 
-def test_dp_accounting_itself_prices_the_exports_as_it_prices_its_own_events():
+def ask_outside(program, *arguments, given=""):
+    """What a program prints as JSON in the environment that has dp-accounting."""
     if not ORACLES.exists():
-        print("\n*** SECOND OPINION NOT TESTED: no .venv-oracles ***")
-        pytest.skip("no .venv-oracles")
-    rows = json.loads((ROOT / "tests/oracles/accounting/dp_accounting_numbers.json").read_text())["rows"]
+        print("\n*** SECOND OPINION NOT TESTED: no .venv-oracles; make second-opinion ***")
+        pytest.skip("no .venv-oracles; make second-opinion")
     done = subprocess.run(
-        [ORACLES, "-c", PROGRAM],
-        input=json.dumps(rows),
+        [ORACLES, "-B", "-c", program, *map(str, arguments)],
+        input=given,
         capture_output=True,
         text=True,
         check=True,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
     )
-    for row, (own, rdp, pld) in zip(rows, json.loads(done.stdout), strict=True):
+    return json.loads(done.stdout)
+
+
+def test_recompute_has_the_second_opinion_on_the_charges_of_a_real_ledger(tmp_path):
+    budget = a_budget(epsilon=Fraction(8), shares=(("mining", Fraction(1, 4)), ("query", Fraction(3, 4))))
+    path = tmp_path / "ankara.db"
+    world = World(
+        budget=budget,
+        stores=lambda name: SqliteStore(path, owner=name) if name == "ankara" else MemoryStore(owner=name),
+    ).found()
+    for noise in (6, 8, 8, 20):
+        assert world.agree(a_charge(budget, noise=noise)).entries
+    assert world.agree(a_charge(budget, noise=40, sub_budget="mining")).entries
+    world.sites["ankara"].store.close()
+    found = ask_outside(RECOMPUTE, path)
+    assert (found["ok"], found["charges"]) == (True, 5)
+    assert [each["sub_budget"] for each in found["opinions"]] == ["mining", "query"]
+    for opinion in found["opinions"]:
+        assert (opinion["relation"], opinion["colluding"]) == ("add_or_remove_one", 1)
+        assert opinion["pld"] * (1 - 1e-4) <= opinion["own"] <= opinion["rdp"] * (1 + 1e-9)
+        assert opinion["difference"] <= 1e-9
+    query = found["opinions"][1]
+    noises = [{"mechanism": "gaussian", "noise_multiplier": str(noise)} for noise in (6, 8, 8, 20)]
+    asked = price_document({"relation": "add_or_remove_one", "delta": query["delta"], "events": noises})
+    assert query["own"] == pytest.approx(asked.epsilon, rel=1e-9)
+
+
+def test_dp_accounting_itself_prices_the_exports_as_it_prices_its_own_events():
+    rows = json.loads((ROOT / "tests/oracles/accounting/dp_accounting_numbers.json").read_text())["rows"]
+    found = ask_outside(PROGRAM, given=json.dumps(rows))
+    for row, (own, rdp, pld) in zip(rows, found, strict=True):
         if row["rdp"] is not None:
             assert rdp == pytest.approx(row["rdp"], rel=1e-9)
             assert own <= rdp * 1.01

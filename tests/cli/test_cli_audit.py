@@ -1,0 +1,109 @@
+"""A privacy officer with three ledger files and the consortium file, and nobody to ask: four commands tell everything."""
+
+import json
+import shutil
+import sqlite3
+
+import pytest
+
+from federation.processes.started import Started
+from tests.cli.conftest import crossward, make_folder
+
+COUNT = "SELECT sex, COUNT(*) AS n FROM visits GROUP BY sex"
+NAMES = ("anna", "bert", "carl")
+
+
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory):
+    """A consortium that answered and stopped; the files lie as a site would send them."""
+    here = tmp_path_factory.mktemp("officer")
+    folders = make_folder(here / "there")
+    with Started(folders):
+        for extra in (("--epsilon", "0.25"), ("--epsilon", "0.1"), ("--exact",)):
+            assert crossward("query", "-c", folders.consortium, COUNT, *extra).code == 0
+    for name in NAMES:
+        shutil.copy(folders.ledger(name), here / f"{name}.sqlite")
+    return here, folders
+
+
+@pytest.fixture
+def files(worked, tmp_path):
+    for name in NAMES:
+        shutil.copy(worked[0] / f"{name}.sqlite", tmp_path)
+    return [tmp_path / f"{name}.sqlite" for name in NAMES]
+
+
+def test_cli_four_commands_say_what_was_spent_by_whom_on_whom_and_that_nobody_bent_the_book(
+    worked, files, tmp_path
+):
+    agreement = worked[1].consortium
+    verified = crossward("audit", "verify", "-c", agreement, *files)
+    assert (verified.code, verified.err) == (0, "")
+    for name in NAMES:
+        assert f"{name}.sqlite: whole, 4 entries of {name}" in verified.out
+    assert "the first entry is the one that the consortium file gives" in verified.out
+    assert "verdict: whole, 4 entries, the same at anna, bert, carl" in verified.out
+    again = crossward("audit", "recompute", files[0])
+    assert again.code == 0
+    assert "2 charges computed again, 0 of them priced too low" in again.out
+    told = crossward("audit", "statement", files[0])
+    assert told.code == 0
+    for word in ("Who spent", "analyst", "visits", "exact disclosure", "add_or_remove_one", "What is left"):
+        assert word in told.out
+    spenders = json.loads(crossward("audit", "statement", "--json", files[0]).out)["spenders"]
+    assert [(row["population"], row["sub_budget"], row["exact_disclosures"]) for row in spenders] == [
+        ("visits", "query", 0),
+        ("visits", "", 1),
+    ]
+    assert 0 < float(spenders[0]["fraction"]) < 1
+    page = tmp_path / "report.html"
+    assert crossward("audit", "report", files[0], "--out", page).code == 0
+
+
+def test_cli_without_the_consortium_file_the_verdict_says_what_was_not_compared(files):
+    ran = crossward("audit", "verify", files[0])
+    assert ran.code == 0
+    assert "not compared with a consortium file (-c)" in ran.out
+    for name in ("bert", "carl"):
+        assert f"no file of {name} was given" in ran.out
+
+
+def test_cli_another_consortium_s_book_is_refused(files, tmp_path):
+    other = make_folder(tmp_path / "other")
+    ran = crossward("audit", "verify", "-c", other.consortium, *files)
+    assert ran.code == 1
+    assert ran.out.count("NOT WHOLE from entry 0 on") == 3
+    assert "the genesis entry is not the one that the consortium file gives" in ran.out
+    assert "verdict: NOT WHOLE" in ran.out
+    assert crossward("audit", "verify", "-c", tmp_path / "none.toml", *files).code == 1
+
+
+def bend(path, statement):
+    connection = sqlite3.connect(path, isolation_level=None)
+    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
+    connection.execute(statement)
+    for _, text in triggers:
+        connection.execute(text)
+    connection.close()
+
+
+def test_cli_every_audit_of_a_bent_file_ends_before_the_bend_and_with_exit_code_1(files):
+    bend(files[1], "UPDATE entries SET data = (SELECT data FROM entries WHERE number = 1) WHERE number = 2")
+    verified = crossward("audit", "verify", *files)
+    assert (
+        "bert.sqlite: NOT WHOLE from entry 2 on, 2 entries of bert: entry 1 does not follow" in verified.out
+    )
+    for command in ("verify", "recompute", "statement"):
+        ran = crossward("audit", command, files[1])
+        assert ran.code == 1
+        assert "NOT WHOLE from entry 2 on" in ran.out
+        assert crossward("audit", command, "--json", files[1]).code == 1
+
+
+def test_cli_text_in_a_file_cannot_steer_the_terminal(files):
+    bend(files[1], "UPDATE owner SET name = char(27) || '[2J' || 'x'")
+    for command in ("verify", "statement", "recompute"):
+        ran = crossward("audit", command, files[1])
+        assert "\x1b" not in ran.out + ran.err
