@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import suppress
 from operator import sub
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,9 +20,9 @@ from analytics.finish import finish, plan_cost
 from analytics.mining.plan import MiningPlan
 from analytics.plan import Plan
 from analytics.release import recombine_answer, recombine_mined
-from federation.errors import RequestRejectedError
+from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.explanation import Explanation, explain_miner, explain_query
-from federation.lines_pool import LinePool
+from federation.lines_pool import LinePool, who_orders
 from federation.messages import (
     REQUEST_TAG,
     Accepted,
@@ -29,6 +30,7 @@ from federation.messages import (
     BudgetAnswer,
     BudgetAsk,
     Charged,
+    Enter,
     Go,
     Health,
     HealthAsk,
@@ -42,7 +44,9 @@ from federation.tables import TableView
 from federation.training_session import Training
 from privacy_accounting.decimals import as_fraction
 from privacy_accounting.errors import InvalidCostError
+from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.entries import Entry
+from smpc.errors import PartyLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from analytics.result import Result
     from federation.config import Consortium
     from federation.identity import Identity
+    from federation.motions import Motion
     from federation.network import Network
     from federation.training.drive import Outcome, Progress
     from federation.training.plan import RunPlan
@@ -80,6 +85,7 @@ class Session:
         self._network = network
         deadline_s = float(consortium.file.deadline_s)
         self._pool = LinePool(network, consortium.names)
+        self._sequencer = consortium.file.sequencer
         self._answer_s = deadline_s + EXTRA_S
         self._run_s = 2 * deadline_s + float(consortium.file.local_limit_s) + EXTRA_S
 
@@ -196,13 +202,15 @@ class Session:
         return TableView(self, name)
 
     def budget_rows(self) -> list[dict[str, Any]]:
-        """What is spent and what is left, as the sequencer's replica has it.
+        """What is spent and what is left, as the sequencer's replica has it; any site's, the longest, where it is down.
 
         Raises:
-            PartyLostError: it cannot be reached.
+            SiteUnavailableError: no site can be reached.
         """
-        with self._pool.question([self.consortium.file.sequencer]) as lines:
-            (answer,) = lines.ask_all(BudgetAsk(), BudgetAnswer, timeout_s=self._answer_s)
+        try:
+            answer = self._ask_budget(self._sequencer)
+        except (SiteUnavailableError, PartyLostError):
+            answer = self._longest()
         return [dict(row) for row in answer.rows]
 
     def budget(self) -> pd.DataFrame:
@@ -210,6 +218,36 @@ class Session:
         import pandas as pd
 
         return pd.DataFrame(self.budget_rows())
+
+    def enter(self, motion: Motion) -> dict[str, Any]:
+        """Have a change of the agreement entered that every site's administrator has agreed to.
+
+        Args:
+            motion: as it was proposed and agreed to.
+
+        Returns:
+            Number, hash and signatures of the entry; it holds from now on.
+
+        Raises:
+            ConsentMissingError: an administrator has not agreed; nothing was changed.
+            MotionRefusedError: it is out of date or another consortium's.
+            LedgerRefusedError: the ledger's rules forbid it.
+            SiteUnavailableError: a site that must sign cannot be reached; nothing was changed.
+        """
+        last = self._longest().sequencer
+        content = motion.content
+        if isinstance(content, MembersChange) and content.change == "lose" and content.name == last:
+            last = content.sequencer
+        with self._pool.question([last]) as lines:
+            message = Enter(motion=motion.to_bytes())
+            entered = lines.ask_one(last, message, Charged, timeout_s=self._run_s)
+        entry = Entry.from_bytes(entered.entry)
+        return {
+            "number": entry.body.number,
+            "hash": entry.hash.hex(),
+            "motion": motion.digest,
+            "signed_by": sorted(entry.signatures),
+        }
 
     def health(self) -> dict[str, Health | Exception]:
         """What every node says of itself; an error in the place of one that does not answer."""
@@ -223,6 +261,20 @@ class Session:
         return found
 
     # -- inside --------------------------------------------------------------------------------------------
+
+    def _ask_budget(self, site: str) -> BudgetAnswer:
+        with self._pool.question([site]) as lines:
+            return lines.ask_one(site, BudgetAsk(), BudgetAnswer, timeout_s=self._answer_s)
+
+    def _longest(self) -> BudgetAnswer:
+        """What the site says that has most entries of those that answer."""
+        found = []
+        for site in self.consortium.names:
+            with suppress(SiteUnavailableError, PartyLostError):
+                found.append(self._ask_budget(site))
+        if not found:
+            raise SiteUnavailableError(site=", ".join(self.consortium.names))
+        return max(found, key=lambda answer: answer.number)
 
     def _nodes(self) -> list[str]:
         file = self.consortium.file
@@ -282,15 +334,15 @@ class Session:
     def _ask(self, planned: Planned) -> tuple[list[bytes], dict[str, Any]]:
         """Ask, charge, run: every site's share, and the receipt."""
         ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
-        sequencer = self.consortium.file.sequencer
         marks = [time.monotonic()]
         with self._pool.question(self.consortium.names) as lines:
             accepted = lines.ask_all(ask, Accepted, timeout_s=self._answer_s)
             for site, answer in zip(self.consortium.names, accepted, strict=True):
                 if answer.plan != planned.plan.digest():
                     raise RequestRejectedError(site=site, reason="it derives another plan from this request")
+            self._sequencer = who_orders(dict(zip(self.consortium.names, accepted, strict=True)))
             marks.append(time.monotonic())
-            charged = lines.ask_one(sequencer, Go(), Charged, timeout_s=self._run_s)
+            charged = lines.ask_one(self._sequencer, Go(), Charged, timeout_s=self._run_s)
             marks.append(time.monotonic())
             shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
         marks.append(time.monotonic())

@@ -24,6 +24,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -191,6 +192,24 @@ class SiteTable(_Model):
     view: str = "SELECT * FROM source"
 
 
+class LedgerPlace(_Model):
+    """Where a site keeps its ledger, and how often it is pinned."""
+
+    postgres: SecretStr | None = Field(
+        default=None,
+        description="how to reach a PostgreSQL server (libpq); left out: a SQLite file in the state folder",
+    )
+    schema_name: str | None = Field(
+        default=None,
+        alias="schema",
+        pattern=r"^[a-z][a-z0-9_]{0,40}$",
+        description="its schema there; default: crossward_ and the site's name",
+    )
+    snapshot_every: Annotated[int, Field(ge=2, strict=True)] = Field(
+        default=1_000, description="entries between two snapshots while this site is the sequencer"
+    )
+
+
 class SiteFile(_Model):
     """One site's own file; nobody else reads it."""
 
@@ -201,6 +220,7 @@ class SiteFile(_Model):
     state: str = "state"
     tables: dict[str, SiteTable] = Field(min_length=1)
     policy: Policy = Field(default_factory=Policy)
+    ledger: LedgerPlace = Field(default_factory=LedgerPlace)
 
 
 M = TypeVar("M", bound=_Model)
@@ -250,6 +270,11 @@ class SiteConfig:
     def state(self) -> Path:
         """Folder of the ledger and of the keys that never leave."""
         return self.folder / self.file.state
+
+    @property
+    def consents(self) -> Path:
+        """Folder of what the site's administrator agreed to."""
+        return self.state / "consents"
 
     @property
     def identity(self) -> Path:

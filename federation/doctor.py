@@ -20,13 +20,14 @@ from federation.genesis import genesis_body
 from federation.identity import Identity, trust_of
 from federation.messages import Health
 from federation.node.site import installed_version
+from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.judge import CLOCK_SKEW_S
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from federation.client import Session
-    from federation.config import Consortium
+    from federation.config import Consortium, SiteConfig
 
 SOON: Final = timedelta(days=30)
 
@@ -148,6 +149,7 @@ def _examine_site(path: Path) -> list[Finding]:
         sources = open_sources(config)
     except (SchemaMismatchError, ConfigError) as error:
         return [*found, Finding(what="data", is_good=False, text=str(error))]
+    found.append(_examine_ledger(config))
     for name, source in sources.items():
         lines = list(source.report.lines())
         found.append(
@@ -155,6 +157,30 @@ def _examine_site(path: Path) -> list[Finding]:
         )
         source.close()
     return found
+
+
+def _examine_ledger(config: SiteConfig) -> Finding:
+    """Look at a site's ledger beside its node: reachable, this site's, append-only."""
+    from federation.node.ledgers import describe_ledger, is_in_postgres, ledger_file, read_ledger
+
+    what = f"ledger in {describe_ledger(config)}"
+    if not is_in_postgres(config) and not ledger_file(config).exists():
+        return Finding(what=what, is_good=True, text="made at the first start")
+    try:
+        store = read_ledger(config)
+    except (AccountingError, ConfigError) as error:
+        return Finding(what=what, is_good=False, text=str(error))
+    try:
+        missing = store.guards_missing()
+        if missing:
+            text = f"it lacks append-only triggers ({', '.join(missing)}): somebody changed it; put a backup back"
+            return Finding(what=what, is_good=False, text=text)
+        text = f"entries {store.first()} to {store.height() - 1}"
+        return Finding(what=what, is_good=True, text=text if store.height() else "empty")
+    except AccountingError as error:
+        return Finding(what=what, is_good=False, text=str(error))
+    finally:
+        store.close()
 
 
 def examine_nodes(session: Session) -> list[Finding]:

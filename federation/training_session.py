@@ -12,6 +12,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from federation.errors import RequestRejectedError
+from federation.lines_pool import who_orders
 from federation.messages import REQUEST_TAG, Accepted, Ask, Attempt, Charged, Request, request_hash
 from federation.training.agreement import terms_of
 from federation.training.drive import Driver
@@ -69,6 +70,7 @@ class Training:
         ).to_bytes()
         self._ask = Ask(request=request, signature=identity.sign(REQUEST_TAG + request))
         self._run = request_hash(request)
+        self._sequencer = consortium.file.sequencer
 
     def go(self, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
         """Ask and run; errors as ``Session.train``."""
@@ -92,6 +94,7 @@ class Training:
         for site, answer in zip(names, accepted, strict=True):
             if answer.plan != first.manifest.digest():
                 raise RequestRejectedError(site=site, reason="it derives another plan from this request")
+        self._sequencer = who_orders(dict(zip(names, accepted, strict=True)))
 
     def _charge(self, planned: RoundPlan) -> bytes:
         """Have one attempt charged for its cohort."""
@@ -102,6 +105,6 @@ class Training:
             attempt=attempt.attempt,
             cohort=list(planned.manifest.cohort),
         )
-        sequencer = self._consortium.file.sequencer
+        sequencer = self._sequencer
         with self._pool.question([sequencer]) as lines:
             return lines.ask_one(sequencer, message, Charged, timeout_s=self._run_s).entry

@@ -8,13 +8,20 @@ Not here: files, signals and logs around it (``serve``).
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
-from federation.errors import FederationError, RequestRejectedError, SiteUnavailableError
+from federation.errors import (
+    FederationError,
+    PolicyRefusedError,
+    RequestRejectedError,
+    SiteUnavailableError,
+)
 from federation.genesis import genesis_body
 from federation.messages import Health, kind_of
+from federation.motions import Change
 from federation.node.chain import Chain
 from federation.node.counter import TRAIN, Counter
 from federation.node.couriers import Couriers
@@ -24,6 +31,7 @@ from federation.node.training_room import TrainingRoom
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.replica import Replica
+from privacy_accounting.ledger.snapshots import EVERY
 from smpc.errors import PeerRejectedError
 
 if TYPE_CHECKING:
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
     from federation.config import Consortium, Policy
     from federation.identity import Identity
     from federation.messages import Ask
+    from federation.motions import Consents
     from federation.network import Network
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.store import Store
@@ -46,6 +55,21 @@ def wall_clock() -> int:
     return int(time.time())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteLedger:
+    """A site's ledger and how its node treats it.
+
+    Attributes:
+        store: where it is kept.
+        snapshot_every: entries between two snapshots while this site orders.
+        consents: what its administrator agreed to; None: to no change of the agreement at all.
+    """
+
+    store: Store
+    snapshot_every: int = EVERY
+    consents: Consents | None = None
+
+
 class SiteNode:
     """A running site."""
 
@@ -56,7 +80,7 @@ class SiteNode:
         policy: Policy,
         identity: Identity,
         network: Network,
-        store: Store,
+        ledger: SiteLedger,
         sources: Mapping[str, Source],
         clock: Callable[[], int] = wall_clock,
     ) -> None:
@@ -67,7 +91,7 @@ class SiteNode:
             policy: its own rules.
             identity: its certificate and key.
             network: its end of the network.
-            store: its ledger.
+            ledger: its ledger.
             sources: its tables, by name.
             clock: seconds since 1970.
 
@@ -77,8 +101,9 @@ class SiteNode:
         """
         self.name, self.consortium, self.network = identity.name, consortium, network
         genesis = genesis_body(consortium)
-        self.replica = Replica(store, identity.signing_key, clock, genesis=genesis, refusals=REFUSALS)
-        self._store, self._sources, self._clock = store, dict(sources), clock
+        self.replica = Replica(ledger.store, identity.signing_key, clock, genesis=genesis, refusals=REFUSALS)
+        self._store, self._sources, self._clock = ledger.store, dict(sources), clock
+        self._consents = ledger.consents
         others = [name for name in consortium.names if name != self.name]
         self._couriers = Couriers(network, others, float(consortium.file.deadline_s))
         self._desk = Desk(
@@ -99,6 +124,7 @@ class SiteNode:
             admit=self._admit,
             couriers=self._couriers,
             genesis=genesis,
+            snapshot_every=ledger.snapshot_every,
         )
         runner = Runner(
             site=self.name, consortium=consortium, network=network, replica=self.replica, desk=self._desk
@@ -132,8 +158,13 @@ class SiteNode:
             return
 
     def _admit(self, body: Body) -> None:
-        """Decide on an entry before it is signed: questions at one desk, trainings at the other."""
+        """Decide on an entry before it is signed: questions at one desk, trainings at the other, changes by consent."""
         content = body.content
+        if isinstance(content, Change):
+            if self._consents is None:
+                raise PolicyRefusedError(site=self.name, rule="the agreement is not changed here")
+            self._consents.check(body, self.replica.core.state, site=self.name)
+            return
         if isinstance(content, Charge | Exact) and content.asked.run:
             if self._training is None:
                 raise RequestRejectedError(
