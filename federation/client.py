@@ -13,7 +13,7 @@ import secrets
 import time
 from contextlib import suppress
 from operator import sub
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from analytics.errors import InvalidRequestError
 from analytics.finish import finish, plan_cost
@@ -23,6 +23,7 @@ from analytics.release import recombine_answer, recombine_mined
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.explanation import Explanation, explain_miner, explain_query
 from federation.lines_pool import LinePool, who_orders
+from federation.membership import among
 from federation.messages import (
     REQUEST_TAG,
     Accepted,
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
     from federation.training.task import TrainingTask
 
 PURPOSE = "analysis"
+T = TypeVar("T")
+P = TypeVar("P", Plan, MiningPlan)
 EXTRA_S = 5.0
 
 
@@ -73,13 +76,13 @@ class Session:
     """An open session with every site of a consortium; a context manager. Safe for several threads.
 
     Attributes:
-        consortium: the agreement.
+        consortium: the agreement, among the sites that are members as far as this session knows.
         analyst: who asks.
     """
 
     def __init__(self, *, consortium: Consortium, identity: Identity, network: Network) -> None:
         """Take what ``federation.connect`` and ``federation.local`` put together."""
-        self.consortium = consortium
+        self.consortium = self._founded = consortium
         self.analyst = identity.name
         self._identity = identity
         self._network = network
@@ -128,8 +131,9 @@ class Session:
             SiteUnavailableError: a site cannot take part; nothing was spent.
             PartyLostError: a site was lost in the middle; if the run had begun, it is spent.
         """
-        planned, plan = self._planned(text, epsilon, exact=exact, purpose=purpose)
-        shares, receipt = self._ask(planned)
+        shares, receipt, planned, plan = self._among_members(
+            lambda: self._asked(*self._planned(text, epsilon, exact=exact, purpose=purpose))
+        )
         opened = recombine_answer(plan, shares)
         return finish(plan, opened, cost=self._cost(planned, plan), receipt=receipt)
 
@@ -160,8 +164,9 @@ class Session:
             PolicyRefusedError: a site's rule forbids it; nothing was spent.
             SiteUnavailableError, PartyLostError: as ``sql``.
         """
-        planned, plan = self._planned_mining(request, purpose)
-        answers, receipt = self._ask(planned)
+        answers, receipt, _, plan = self._among_members(
+            lambda: self._asked(*self._planned_mining(request, purpose))
+        )
         return recombine_mined(plan, answers, cost=plan.cost(), receipt=receipt)
 
     def explain_mining(self, request: MiningRequest, *, purpose: str = PURPOSE) -> Explanation:
@@ -187,7 +192,7 @@ class Session:
             BudgetExceededError: the budget pays for less than one round.
             SiteUnavailableError: too few sites, or a helper is gone.
         """
-        return self._training(task).go(on_progress)
+        return self._among_members(lambda: self._training(task).go(on_progress))
 
     def plan_training(self, task: TrainingTask) -> RunPlan:
         """Plan a training and price it; nothing is asked of anybody, nothing is spent; errors as ``train``."""
@@ -269,27 +274,43 @@ class Session:
     def _longest(self) -> BudgetAnswer:
         """What the site says that has most entries of those that answer."""
         found = []
-        for site in self.consortium.names:
+        for site in self._founded.names:
             with suppress(SiteUnavailableError, PartyLostError):
                 found.append(self._ask_budget(site))
         if not found:
-            raise SiteUnavailableError(site=", ".join(self.consortium.names))
+            raise SiteUnavailableError(site=", ".join(self._founded.names))
         return max(found, key=lambda answer: answer.number)
+
+    def left_out(self) -> tuple[str, ...]:
+        """The sites of the founding that are no members any more, by the longest ledger that answers."""
+        return tuple(sorted(set(self._founded.names).difference(self._longest().members)))
+
+    def _among_members(self, ask: Callable[[], T]) -> T:
+        """Ask; where a site is gone that the others have left out, plan anew without it. Nothing was spent by then."""
+        try:
+            return ask()
+        except SiteUnavailableError as error:
+            present = self._longest()
+            left_out = set(self.consortium.names).difference(present.members)
+            if not left_out.intersection(error.site.split(", ")):
+                raise
+            self.consortium = among(self._founded, present.members, sequencer=present.sequencer)
+        return ask()
 
     def _nodes(self) -> list[str]:
         file = self.consortium.file
         helpers = [helper for helper in (file.dealer, file.aggregator, file.keyholder) if helper is not None]
-        return [*self.consortium.names, *(helper.name for helper in helpers)]
+        return [*self._founded.names, *(helper.name for helper in helpers)]
 
     def _training(self, task: TrainingTask) -> Training:
         return Training(
-            consortium=self.consortium,
+            consortium=self._founded,
+            members=self.consortium.names,
             identity=self._identity,
             network=self._network,
             pool=self._pool,
             task=task,
-            answer_s=self._answer_s,
-            run_s=self._run_s,
+            waits_s=(self._answer_s, self._run_s),
         )
 
     def _planned(self, text: str, epsilon: object, *, exact: bool, purpose: str) -> tuple[Planned, Plan]:
@@ -330,6 +351,9 @@ class Session:
             configuration=self.consortium.digest(),
             question=question,
         ).to_bytes()
+
+    def _asked(self, planned: Planned, plan: P) -> tuple[list[bytes], dict[str, Any], Planned, P]:
+        return (*self._ask(planned), planned, plan)
 
     def _ask(self, planned: Planned) -> tuple[list[bytes], dict[str, Any]]:
         """Ask, charge, run: every site's share, and the receipt."""

@@ -233,10 +233,12 @@ class Consortium:
     file: ConsortiumFile
     schema: Schema
     authority_pem: bytes
-    _digest: str = field(init=False, repr=False, compare=False)
+    _digest: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Hash the agreement once; it does not change."""
+        """Hash the agreement once; it does not change, whoever carries it on (``federation.membership``)."""
+        if self._digest:
+            return
         body = self.file.model_dump(exclude={"authority", "tables"})
         body["authority"] = hashlib.sha256(self.authority_pem).hexdigest()
         body["tables"] = self.schema.to_dict()

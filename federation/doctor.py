@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from analytics.errors import SchemaMismatchError
 from federation.config import load_consortium, load_site
-from federation.errors import ConfigError
+from federation.errors import ConfigError, SiteUnavailableError
 from federation.genesis import genesis_body
 from federation.identity import Identity, trust_of
 from federation.messages import Health
@@ -24,6 +24,7 @@ from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.judge import CLOCK_SKEW_S
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from federation.client import Session
@@ -195,16 +196,36 @@ def examine_nodes(session: Session) -> list[Finding]:
     answers = session.health()
     found: list[Finding] = []
     healthy: dict[str, Health] = {}
+    silent: dict[str, Exception] = {}
     for name, health in answers.items():
         if isinstance(health, Health):
             healthy[name] = health
             found.append(_node(health, session.consortium.digest()))
         else:
-            text = f"{health}; start it, and check its address in the consortium file"
-            found.append(Finding(what=f"node {name}", is_good=False, text=text))
+            silent[name] = health
+    left_out = _left_out(session) if silent and healthy else ()
+    found += _silent(silent, left_out)
     found += [_clock(health) for health in healthy.values()]
-    found += _connections(healthy)
+    found += _connections(healthy, left_out)
     found.append(_ledgers(healthy))
+    return found
+
+
+def _left_out(session: Session) -> tuple[str, ...]:
+    try:
+        return session.left_out()
+    except SiteUnavailableError:  # helpers answer, and no site
+        return ()
+
+
+def _silent(errors: dict[str, Exception], left_out: Sequence[str]) -> list[Finding]:
+    found = []
+    for name, error in errors.items():
+        if name in left_out:
+            found.append(Finding(what=f"node {name}", is_good=True, text="left out of the consortium"))
+        else:
+            text = f"{error}; start it, and check its address in the consortium file"
+            found.append(Finding(what=f"node {name}", is_good=False, text=text))
     return found
 
 
@@ -232,7 +253,7 @@ def _clock(health: Health) -> Finding:
     return Finding(what=f"clock of {health.name}", is_good=is_good, text=text)
 
 
-def _connections(healthy: dict[str, Health]) -> list[Finding]:
+def _connections(healthy: dict[str, Health], left_out: Sequence[str]) -> list[Finding]:
     deaf = [
         Finding(
             what=f"connection {name} to {other}",
@@ -241,11 +262,11 @@ def _connections(healthy: dict[str, Health]) -> list[Finding]:
         )
         for name, health in healthy.items()
         for other, is_heard in sorted(health.hears.items())
-        if not is_heard
+        if not is_heard and other not in left_out
     ]
     if deaf:
         return deaf
-    pairs = sum(len(health.hears) for health in healthy.values())
+    pairs = sum(len(set(health.hears).difference(left_out)) for health in healthy.values())
     return [Finding(what="connections", is_good=True, text=f"all {pairs} directions hear each other")]
 
 

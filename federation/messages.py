@@ -103,12 +103,13 @@ class BudgetAsk(_Message, frozen=True):
 
 
 class BudgetAnswer(_Message, frozen=True):
-    """The rows of the budget, from this site's replica, and who orders the ledger by it."""
+    """The rows of the budget, from this site's replica; who orders the ledger and which sites are members, by it."""
 
     rows: list[dict[str, str | int | None]]
     number: int
     head: str
     sequencer: str
+    members: list[str]
 
 
 class HealthAsk(_Message, frozen=True):

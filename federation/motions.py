@@ -284,6 +284,9 @@ def leave_out(state: ChainState, site: str, *, sequencer: str = "") -> Motion:
     if site == now and not sequencer:
         raise MotionRefusedError(reason=f"{site} orders the ledger: name the site that shall do so")
     change = MembersChange(change="lose", name=site, key="", sequencer=sequencer or now)
+    colluding = state.genesis.colluding if state.genesis else 0
+    if len(state.members().names) - 1 <= colluding:
+        raise MotionRefusedError(reason=f"no more sites would be left than may collude ({colluding})")
     return _members(state, change)
 
 

@@ -22,7 +22,7 @@ from federation.training.rounds import Run
 from federation.training.task import KIND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from federation.config import Consortium
     from federation.identity import Identity
@@ -44,17 +44,26 @@ class Training:
         network: Network,
         pool: LinePool,
         task: TrainingTask,
-        answer_s: float,
-        run_s: float,
+        members: Sequence[str],
+        waits_s: tuple[float, float],
     ) -> None:
         """Plan the run; nothing is asked yet.
+
+        Args:
+            consortium: the agreement, as it was founded: the helpers, which hold no chain, plan by it.
+            identity: of the analyst.
+            network: the analyst's.
+            pool: the session's lines.
+            task: what is trained.
+            members: the sites that are members now.
+            waits_s: longest wait for an answer and for an attempt's charge or update (s).
 
         Raises:
             ConfigError: the task does not fit the consortium, with every mistake found.
             InvalidRequestError: no noise pays for this epsilon.
         """
         self._consortium, self._network, self._pool = consortium, network, pool
-        self._answer_s, self._run_s = answer_s, run_s
+        self._members, (self._answer_s, self._run_s) = tuple(members), waits_s
         self.plan: RunPlan = plan_run(
             task, consortium.schema, terms_of(consortium, task.table, pinned_key(consortium))
         )
@@ -78,7 +87,7 @@ class Training:
         driver = Driver(
             network=self._network,
             helpers=helpers_of(self._consortium),
-            run=Run(self.plan, self._run, self._consortium.names),
+            run=Run(self.plan, self._run, self._members),
             request=self._ask.request,
             charge=self._charge,
             start_s=self._run_s,
@@ -87,8 +96,8 @@ class Training:
         return driver.go()
 
     def _ask_all(self) -> None:
-        names = self._consortium.names
-        first = self.plan.attempt(run=self._run, round_number=0, attempt=0, cohort=names)
+        names = self._members
+        first = self.plan.attempt(run=self._run, round_number=0, attempt=0, cohort=self._consortium.names)
         with self._pool.question(names) as lines:
             accepted = lines.ask_all(self._ask, Accepted, timeout_s=self._answer_s)
         for site, answer in zip(names, accepted, strict=True):

@@ -121,7 +121,14 @@ class Chain:
             return broken
         if self.lacks_archive:
             return f"{self._archived}; give it a copy of that archive with crossward ledger catch-up"
-        return "the ledger has no first entry yet" if self._replica.head < 0 else ""
+        return "the ledger has no first entry yet" if self._replica.head < 0 else self._left()
+
+    def _left(self) -> str:
+        """Why nothing can run here since the members changed; the node was put together for those of before."""
+        members = self._replica.members
+        if self._replica.name not in members:
+            return "it was left out of the consortium"
+        return "" if members == self._consortium.names else "the members have changed: restart this node"
 
     def _broken(self) -> str:
         """Why the ledger can be written no more; a fork is told to every request by its own error."""
@@ -141,6 +148,11 @@ class Chain:
     def lacks_archive(self) -> bool:
         """Whether entries that this site lacks were archived by every site that it reached."""
         return self._archived is not None and self._replica.head + 1 < self._archived.first
+
+    @property
+    def waits_for_people(self) -> bool:
+        """Whether nothing will run here before an administrator has done something."""
+        return self.lacks_archive or (self._replica.head >= 0 and self._left() != "")
 
     def start(self) -> None:
         """Catch up and, at the sequencer, begin to order; in a thread of its own."""
@@ -213,7 +225,7 @@ class Chain:
             SiteUnavailableError: a site did not answer; nothing was changed.
         """
         reason = self.not_ready
-        if reason:
+        if reason and reason != self._left():  # what the members agree on does not wait for a restart
             raise SiteUnavailableError(site=self._replica.name, reason=reason)
         state = self._replica.core.state
         motion.check_fits(state)

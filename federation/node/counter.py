@@ -114,6 +114,7 @@ class Counter:
                 number=self._replica.head,
                 head=self._replica.head_hash.hex(),
                 sequencer=self._replica.sequencer,
+                members=list(self._replica.members),
             )
         if line.role != ANALYST:
             raise RequestRejectedError(site=self.site, reason="only analysts ask")

@@ -40,7 +40,7 @@ SITE_KEY = "site.key"
 ANSWERS = "answers.sqlite"
 SITE_KEY_BYTES = 32
 POLL_S = 0.05
-LACKING_S = 10.0  # for sites that have the entries to start too
+PEOPLE_S = 10.0  # what another site's start may still mend needs nobody
 LOG = logging.getLogger(__name__)
 KINDS: dict[str, Literal["csv", "parquet", "duckdb"]] = {
     ".csv": "csv",
@@ -191,16 +191,16 @@ def _site_key(path: Path) -> bytes:
 
 
 def _until_ready(node: SiteNode, stop: threading.Event) -> None:
-    """Wait until requests can be charged; a site that needs somebody's archive answers too, and says so to whoever asks."""
+    """Wait until requests can be charged; a site that waits for people answers too, and says so to whoever asks."""
     ends_at = None
     while not stop.is_set():
         try:
             node.wait_ready(POLL_S)
         except SiteUnavailableError as error:
-            if not node.chain.lacks_archive:
+            if not node.chain.waits_for_people:
                 ends_at = None
             elif ends_at is None:
-                ends_at = time.monotonic() + LACKING_S
+                ends_at = time.monotonic() + PEOPLE_S
             elif time.monotonic() > ends_at:
                 LOG.error("%s", error)  # noqa: TRY400 - what is missing, not where it was noticed
                 return

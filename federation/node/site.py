@@ -20,6 +20,7 @@ from federation.errors import (
     SiteUnavailableError,
 )
 from federation.genesis import genesis_body
+from federation.membership import among
 from federation.messages import Health, kind_of
 from federation.motions import Change
 from federation.node.chain import Chain
@@ -87,7 +88,7 @@ class SiteNode:
         """Put a site together; ``start`` lets it answer.
 
         Args:
-            consortium: its own copy of the agreement.
+            consortium: its own copy of the agreement, as it was founded.
             policy: its own rules.
             identity: its certificate and key.
             network: its end of the network.
@@ -99,26 +100,27 @@ class SiteNode:
             LedgerRefusedError: the stored ledger is broken or another consortium's.
             ConfigError: a budget cannot be priced.
         """
-        self.name, self.consortium, self.network = identity.name, consortium, network
+        self.name, self._founded, self.network = identity.name, consortium, network
         genesis = genesis_body(consortium)
         self.replica = Replica(ledger.store, identity.signing_key, clock, genesis=genesis, refusals=REFUSALS)
         self._store, self._sources, self._clock = ledger.store, dict(sources), clock
         self._consents = ledger.consents
-        others = [name for name in consortium.names if name != self.name]
-        self._couriers = Couriers(network, others, float(consortium.file.deadline_s))
+        self.consortium = _in_force(consortium, self.replica)
+        others = [name for name in self.consortium.names if name != self.name]
+        self._couriers = Couriers(network, others, float(self.consortium.file.deadline_s))
         self._desk = Desk(
-            site=self.name, consortium=consortium, policy=policy, sources=sources, replica=self.replica
+            site=self.name, consortium=self.consortium, policy=policy, sources=sources, replica=self.replica
         )
         self._training = TrainingRoom.of(
             site=self.name,
-            consortium=consortium,
+            consortium=consortium,  # the helpers, which hold no chain, plan with the sites of the founding
             policy=policy,
             sources=sources,
             replica=self.replica,
             network=network,
         )
         self.chain = Chain(
-            consortium=consortium,
+            consortium=self.consortium,
             replica=self.replica,
             remember=self._remember,
             admit=self._admit,
@@ -127,7 +129,7 @@ class SiteNode:
             snapshot_every=ledger.snapshot_every,
         )
         runner = Runner(
-            site=self.name, consortium=consortium, network=network, replica=self.replica, desk=self._desk
+            site=self.name, consortium=self.consortium, network=network, replica=self.replica, desk=self._desk
         )
         self._counter = Counter(
             network=network,
@@ -189,6 +191,7 @@ class SiteNode:
     def health(self) -> Health:
         """What doctor is told."""
         reason = self.chain.not_ready
+        left_out = set(self._founded.names).difference(self.replica.members)
         return Health(
             name=self.name,
             role="site",
@@ -199,7 +202,7 @@ class SiteNode:
             reason=reason,
             ledger_number=self.replica.head,
             ledger_head=self.replica.head_hash.hex(),
-            hears=self.network.hears(),
+            hears={name: heard for name, heard in self.network.hears().items() if name not in left_out},
         )
 
     def close(self) -> None:
@@ -210,6 +213,18 @@ class SiteNode:
         for source in self._sources.values():
             source.close()
         self._store.close()
+
+
+def _in_force(consortium: Consortium, replica: Replica) -> Consortium:
+    """The agreement among the sites that are members by this site's ledger.
+
+    Raises:
+        ConfigError: no more sites are left than may collude.
+    """
+    members = replica.members
+    if replica.head < 0 or replica.name not in members:
+        return consortium
+    return among(consortium, members, sequencer=replica.sequencer)
 
 
 def installed_version() -> str:
