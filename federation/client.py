@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import suppress
 from operator import sub
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from analytics.errors import InvalidRequestError
 from analytics.finish import finish, plan_cost
 from analytics.mining.plan import MiningPlan
 from analytics.plan import Plan
 from analytics.release import recombine_answer, recombine_mined
-from federation.errors import RequestRejectedError
+from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.explanation import Explanation, explain_miner, explain_query
-from federation.lines_pool import LinePool
+from federation.lines_pool import LinePool, who_orders
+from federation.membership import among
 from federation.messages import (
     REQUEST_TAG,
     Accepted,
@@ -29,6 +31,7 @@ from federation.messages import (
     BudgetAnswer,
     BudgetAsk,
     Charged,
+    Enter,
     Go,
     Health,
     HealthAsk,
@@ -43,7 +46,9 @@ from federation.tables import TableView
 from federation.training_session import Training
 from privacy_accounting.decimals import as_fraction
 from privacy_accounting.errors import InvalidCostError
+from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.entries import Entry
+from smpc.errors import PartyLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,12 +61,15 @@ if TYPE_CHECKING:
     from analytics.result import Result
     from federation.config import Consortium
     from federation.identity import Identity
+    from federation.motions import Motion
     from federation.network import Network
     from federation.training.drive import Outcome, Progress
     from federation.training.plan import RunPlan
     from federation.training.task import TrainingTask
 
 PURPOSE = "analysis"
+T = TypeVar("T")
+P = TypeVar("P", Plan, MiningPlan)
 EXTRA_S = 5.0
 
 
@@ -69,18 +77,19 @@ class Session:
     """An open session with every site of a consortium; a context manager. Safe for several threads.
 
     Attributes:
-        consortium: the agreement.
+        consortium: the agreement, among the sites that are members as far as this session knows.
         analyst: who asks.
     """
 
     def __init__(self, *, consortium: Consortium, identity: Identity, network: Network) -> None:
         """Take what ``federation.connect`` and ``federation.local`` put together."""
-        self.consortium = consortium
+        self.consortium = self._founded = consortium
         self.analyst = identity.name
         self._identity = identity
         self._network = network
         deadline_s = float(consortium.file.deadline_s)
         self._pool = LinePool(network, consortium.names)
+        self._sequencer = consortium.file.sequencer
         self._answer_s = deadline_s + EXTRA_S
         self._run_s = 2 * deadline_s + float(consortium.file.local_limit_s) + EXTRA_S
 
@@ -123,8 +132,9 @@ class Session:
             SiteUnavailableError: a site cannot take part; nothing was spent.
             PartyLostError: a site was lost in the middle; if the run had begun, it is spent.
         """
-        planned, plan = self._planned(text, epsilon, exact=exact, purpose=purpose)
-        shares, receipt = self._ask(planned)
+        shares, receipt, planned, plan = self._among_members(
+            lambda: self._asked(*self._planned(text, epsilon, exact=exact, purpose=purpose))
+        )
         opened = recombine_answer(plan, shares)
         return finish(plan, opened, cost=self._cost(planned, plan), receipt=receipt)
 
@@ -156,8 +166,9 @@ class Session:
             PolicyRefusedError: a site's rule forbids it; nothing was spent.
             SiteUnavailableError, PartyLostError: as ``sql``.
         """
-        planned, plan = self._planned_mining(request, purpose)
-        answers, receipt = self._ask(planned)
+        answers, receipt, _, plan = self._among_members(
+            lambda: self._asked(*self._planned_mining(request, purpose))
+        )
         return recombine_mined(plan, answers, cost=plan.cost(), receipt=receipt)
 
     def explain_mining(self, request: MiningRequest, *, purpose: str = PURPOSE) -> Explanation:
@@ -184,7 +195,7 @@ class Session:
             BudgetExceededError: the budget pays for less than one round.
             SiteUnavailableError: too few sites, or a helper is gone.
         """
-        return self._training(task).go(on_progress)
+        return self._among_members(lambda: self._training(task).go(on_progress))
 
     def plan_training(self, task: TrainingTask) -> RunPlan:
         """Plan a training and price it; nothing is asked of anybody, nothing is spent; errors as ``train``."""
@@ -199,13 +210,15 @@ class Session:
         return TableView(self, name)
 
     def budget_rows(self) -> list[dict[str, Any]]:
-        """What is spent and what is left, as the sequencer's replica has it.
+        """What is spent and what is left, as the sequencer's replica has it; any site's, the longest, where it is down.
 
         Raises:
-            PartyLostError: it cannot be reached.
+            SiteUnavailableError: no site can be reached.
         """
-        with self._pool.question([self.consortium.file.sequencer]) as lines:
-            (answer,) = lines.ask_all(BudgetAsk(), BudgetAnswer, timeout_s=self._answer_s)
+        try:
+            answer = self._ask_budget(self._sequencer)
+        except (SiteUnavailableError, PartyLostError):
+            answer = self._longest()
         return [dict(row) for row in answer.rows]
 
     def budget(self) -> pd.DataFrame:
@@ -213,6 +226,36 @@ class Session:
         import pandas as pd
 
         return pd.DataFrame(self.budget_rows())
+
+    def enter(self, motion: Motion) -> dict[str, Any]:
+        """Have a change of the agreement entered that every site's administrator has agreed to.
+
+        Args:
+            motion: as it was proposed and agreed to.
+
+        Returns:
+            Number, hash and signatures of the entry; it holds from now on.
+
+        Raises:
+            ConsentMissingError: an administrator has not agreed; nothing was changed.
+            MotionRefusedError: it is out of date or another consortium's.
+            LedgerRefusedError: the ledger's rules forbid it.
+            SiteUnavailableError: a site that must sign cannot be reached; nothing was changed.
+        """
+        last = self._longest().sequencer
+        content = motion.content
+        if isinstance(content, MembersChange) and content.change == "lose" and content.name == last:
+            last = content.sequencer
+        with self._pool.question([last]) as lines:
+            message = Enter(motion=motion.to_bytes())
+            entered = lines.ask_one(last, message, Charged, timeout_s=self._run_s)
+        entry = Entry.from_bytes(entered.entry)
+        return {
+            "number": entry.body.number,
+            "hash": entry.hash.hex(),
+            "motion": motion.digest,
+            "signed_by": sorted(entry.signatures),
+        }
 
     def health(self) -> dict[str, Health | Exception]:
         """What every node says of itself; an error in the place of one that does not answer."""
@@ -227,20 +270,50 @@ class Session:
 
     # -- inside --------------------------------------------------------------------------------------------
 
+    def _ask_budget(self, site: str) -> BudgetAnswer:
+        with self._pool.question([site]) as lines:
+            return lines.ask_one(site, BudgetAsk(), BudgetAnswer, timeout_s=self._answer_s)
+
+    def _longest(self) -> BudgetAnswer:
+        """What the site says that has most entries of those that answer."""
+        found = []
+        for site in self._founded.names:
+            with suppress(SiteUnavailableError, PartyLostError):
+                found.append(self._ask_budget(site))
+        if not found:
+            raise SiteUnavailableError(site=", ".join(self._founded.names))
+        return max(found, key=lambda answer: answer.number)
+
+    def left_out(self) -> tuple[str, ...]:
+        """The sites of the founding that are no members any more, by the longest ledger that answers."""
+        return tuple(sorted(set(self._founded.names).difference(self._longest().members)))
+
+    def _among_members(self, ask: Callable[[], T]) -> T:
+        """Ask; where a site is gone that the others have left out, plan anew without it. Nothing was spent by then."""
+        try:
+            return ask()
+        except SiteUnavailableError as error:
+            present = self._longest()
+            left_out = set(self.consortium.names).difference(present.members)
+            if not left_out.intersection(error.site.split(", ")):
+                raise
+            self.consortium = among(self._founded, present.members, sequencer=present.sequencer)
+        return ask()
+
     def _nodes(self) -> list[str]:
         file = self.consortium.file
         helpers = [helper for helper in (file.dealer, file.aggregator, file.keyholder) if helper is not None]
-        return [*self.consortium.names, *(helper.name for helper in helpers)]
+        return [*self._founded.names, *(helper.name for helper in helpers)]
 
     def _training(self, task: TrainingTask) -> Training:
         return Training(
-            consortium=self.consortium,
+            consortium=self._founded,
+            members=self.consortium.names,
             identity=self._identity,
             network=self._network,
             pool=self._pool,
             task=task,
-            answer_s=self._answer_s,
-            run_s=self._run_s,
+            waits_s=(self._answer_s, self._run_s),
         )
 
     def _planned(self, text: str, epsilon: object, *, exact: bool, purpose: str) -> tuple[Planned, Plan]:
@@ -282,18 +355,21 @@ class Session:
             question=question,
         ).to_bytes()
 
+    def _asked(self, planned: Planned, plan: P) -> tuple[list[bytes], dict[str, Any], Planned, P]:
+        return (*self._ask(planned), planned, plan)
+
     def _ask(self, planned: Planned) -> tuple[list[bytes], dict[str, Any]]:
         """Ask, charge, run: every site's share, and the receipt."""
         ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
-        sequencer = self.consortium.file.sequencer
         marks = [time.monotonic()]
         with self._pool.question(self.consortium.names) as lines:
             accepted = lines.ask_all(ask, Accepted, timeout_s=self._answer_s)
             for site, answer in zip(self.consortium.names, accepted, strict=True):
                 if answer.plan != planned.plan.digest():
                     raise RequestRejectedError(site=site, reason="it derives another plan from this request")
+            self._sequencer = who_orders(dict(zip(self.consortium.names, accepted, strict=True)))
             marks.append(time.monotonic())
-            charged = lines.ask_one(sequencer, Go(), Charged, timeout_s=self._run_s)
+            charged = lines.ask_one(self._sequencer, Go(), Charged, timeout_s=self._run_s)
             marks.append(time.monotonic())
             shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
         marks.append(time.monotonic())

@@ -24,6 +24,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -194,6 +195,24 @@ class SiteTable(_Model):
     view: str = "SELECT * FROM source"
 
 
+class LedgerPlace(_Model):
+    """Where a site keeps its ledger, and how often it is pinned."""
+
+    postgres: SecretStr | None = Field(
+        default=None,
+        description="how to reach a PostgreSQL server (libpq); left out: a SQLite file in the state folder",
+    )
+    schema_name: str | None = Field(
+        default=None,
+        alias="schema",
+        pattern=r"^[a-z][a-z0-9_]{0,40}$",
+        description="its schema there; default: crossward_ and the site's name",
+    )
+    snapshot_every: Annotated[int, Field(ge=2, strict=True)] = Field(
+        default=1_000, description="entries between two snapshots while this site is the sequencer"
+    )
+
+
 class SiteFile(_Model):
     """One site's own file; nobody else reads it."""
 
@@ -207,6 +226,7 @@ class SiteFile(_Model):
     )
     tables: dict[str, SiteTable] = Field(min_length=1)
     policy: Policy = Field(default_factory=Policy)
+    ledger: LedgerPlace = Field(default_factory=LedgerPlace)
 
 
 M = TypeVar("M", bound=_Model)
@@ -219,10 +239,12 @@ class Consortium:
     file: ConsortiumFile
     schema: Schema
     authority_pem: bytes
-    _digest: str = field(init=False, repr=False, compare=False)
+    _digest: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Hash the agreement once; it does not change."""
+        """Hash the agreement once; it does not change, whoever carries it on (``federation.membership``)."""
+        if self._digest:
+            return
         body = self.file.model_dump(exclude={"authority", "tables"})
         if (
             self.file.computation is None
@@ -266,6 +288,11 @@ class SiteConfig:
     def state(self) -> Path:
         """Folder of the ledger and of the keys that never leave."""
         return self.folder / self.file.state
+
+    @property
+    def consents(self) -> Path:
+        """Folder of what the site's administrator agreed to."""
+        return self.state / "consents"
 
     @property
     def identity(self) -> Path:

@@ -15,19 +15,21 @@ from typing import TYPE_CHECKING, Final
 
 from analytics.errors import SchemaMismatchError
 from federation.config import load_consortium, load_site
-from federation.errors import ConfigError
+from federation.errors import ConfigError, SiteUnavailableError
 from federation.genesis import genesis_body
 from federation.identity import Identity, trust_of
 from federation.messages import Health
 from federation.node.site import installed_version
 from federation.secrecy import secrecy_of_products
+from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.judge import CLOCK_SKEW_S
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from federation.client import Session
-    from federation.config import Consortium
+    from federation.config import Consortium, SiteConfig
 
 SOON: Final = timedelta(days=30)
 
@@ -151,6 +153,7 @@ def _examine_site(path: Path) -> list[Finding]:
         sources = open_sources(config)
     except (SchemaMismatchError, ConfigError) as error:
         return [*found, Finding(what="data", is_good=False, text=str(error))]
+    found.append(_examine_ledger(config))
     for name, source in sources.items():
         lines = list(source.report.lines())
         found.append(
@@ -158,6 +161,30 @@ def _examine_site(path: Path) -> list[Finding]:
         )
         source.close()
     return found
+
+
+def _examine_ledger(config: SiteConfig) -> Finding:
+    """Look at a site's ledger beside its node: reachable, this site's, append-only."""
+    from federation.node.ledgers import describe_ledger, is_in_postgres, ledger_file, read_ledger
+
+    what = f"ledger in {describe_ledger(config)}"
+    if not is_in_postgres(config) and not ledger_file(config).exists():
+        return Finding(what=what, is_good=True, text="made at the first start")
+    try:
+        store = read_ledger(config)
+    except (AccountingError, ConfigError) as error:
+        return Finding(what=what, is_good=False, text=str(error))
+    try:
+        missing = store.guards_missing()
+        if missing:
+            text = f"it lacks append-only triggers ({', '.join(missing)}): somebody changed it; put a backup back"
+            return Finding(what=what, is_good=False, text=text)
+        text = f"entries {store.first()} to {store.height() - 1}"
+        return Finding(what=what, is_good=True, text=text if store.height() else "empty")
+    except AccountingError as error:
+        return Finding(what=what, is_good=False, text=str(error))
+    finally:
+        store.close()
 
 
 def examine_nodes(session: Session) -> list[Finding]:
@@ -172,16 +199,36 @@ def examine_nodes(session: Session) -> list[Finding]:
     answers = session.health()
     found: list[Finding] = []
     healthy: dict[str, Health] = {}
+    silent: dict[str, Exception] = {}
     for name, health in answers.items():
         if isinstance(health, Health):
             healthy[name] = health
             found.append(_node(health, session.consortium.digest()))
         else:
-            text = f"{health}; start it, and check its address in the consortium file"
-            found.append(Finding(what=f"node {name}", is_good=False, text=text))
+            silent[name] = health
+    left_out = _left_out(session) if silent and healthy else ()
+    found += _silent(silent, left_out)
     found += [_clock(health) for health in healthy.values()]
-    found += _connections(healthy)
+    found += _connections(healthy, left_out)
     found.append(_ledgers(healthy))
+    return found
+
+
+def _left_out(session: Session) -> tuple[str, ...]:
+    try:
+        return session.left_out()
+    except SiteUnavailableError:  # helpers answer, and no site
+        return ()
+
+
+def _silent(errors: dict[str, Exception], left_out: Sequence[str]) -> list[Finding]:
+    found = []
+    for name, error in errors.items():
+        if name in left_out:
+            found.append(Finding(what=f"node {name}", is_good=True, text="left out of the consortium"))
+        else:
+            text = f"{error}; start it, and check its address in the consortium file"
+            found.append(Finding(what=f"node {name}", is_good=False, text=text))
     return found
 
 
@@ -209,7 +256,7 @@ def _clock(health: Health) -> Finding:
     return Finding(what=f"clock of {health.name}", is_good=is_good, text=text)
 
 
-def _connections(healthy: dict[str, Health]) -> list[Finding]:
+def _connections(healthy: dict[str, Health], left_out: Sequence[str]) -> list[Finding]:
     deaf = [
         Finding(
             what=f"connection {name} to {other}",
@@ -218,11 +265,11 @@ def _connections(healthy: dict[str, Health]) -> list[Finding]:
         )
         for name, health in healthy.items()
         for other, is_heard in sorted(health.hears.items())
-        if not is_heard
+        if not is_heard and other not in left_out
     ]
     if deaf:
         return deaf
-    pairs = sum(len(health.hears) for health in healthy.values())
+    pairs = sum(len(set(health.hears).difference(left_out)) for health in healthy.values())
     return [Finding(what="connections", is_good=True, text=f"all {pairs} directions hear each other")]
 
 

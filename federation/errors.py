@@ -55,6 +55,24 @@ class RequestRejectedError(FederationError):
         super().__init__(f"{site} rejects the request: {reason}")
 
 
+class ConsentMissingError(FederationError):
+    """The administrator of a site has not agreed to a change of the agreement; nothing was changed."""
+
+    def __init__(self, *, site: str, motion: str) -> None:
+        """Name the site, or all such sites, and the motion's digest (hexadecimal)."""
+        self.site, self.motion = site, motion
+        super().__init__(f"not agreed to at {site}: motion {motion[:16]}")
+
+
+class MotionRefusedError(FederationError):
+    """A change of the agreement cannot be proposed, or means something else by now; nothing was changed."""
+
+    def __init__(self, *, reason: str) -> None:
+        """Say what stands against it."""
+        self.reason = reason
+        super().__init__(f"motion refused: {reason}")
+
+
 class KeyMismatchError(FederationError):
     """A Paillier key is not the one that the plan names, or is not a key to trust."""
 

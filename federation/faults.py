@@ -33,6 +33,7 @@ _CROSSING: Final[Mapping[str, tuple[type[Exception], tuple[str, ...]]]] = {
         (accounting_errors.InvalidCostError, "what reason"),
         (accounting_errors.LedgerForkedError, "site number"),
         (accounting_errors.LedgerRefusedError, "reason"),
+        (accounting_errors.EntriesArchivedError, "site number first"),
         (accounting_errors.LedgerTamperedError, "first_bad_index reason"),
         (smpc_errors.PartyLostError, "name"),
         (smpc_errors.PeerRejectedError, "reason name"),
@@ -46,13 +47,15 @@ _CROSSING: Final[Mapping[str, tuple[type[Exception], tuple[str, ...]]]] = {
         (federation_errors.PolicyRefusedError, "site rule"),
         (federation_errors.SiteUnavailableError, "site reason"),
         (federation_errors.RequestRejectedError, "site reason"),
+        (federation_errors.ConsentMissingError, "site motion"),
+        (federation_errors.MotionRefusedError, "reason"),
         (federation_errors.KeyMismatchError, "reason"),
         (federation_errors.CiphertextInvalidError, "reason index"),
         (federation_errors.UpdateRejectedError, "site reason"),
     )
 }
 _INTEGERS: Final = frozenset(
-    {"requested", "spent", "remaining", "number", "first_bad_index", "bits", "limit_bits", "index"}
+    {"requested", "spent", "remaining", "number", "first", "first_bad_index", "bits", "limit_bits", "index"}
 )
 _SECONDS: Final = frozenset({"limit_s"})
 _OPTIONAL: Final = frozenset({"largest_epsilon", "index", "hint"})

@@ -24,7 +24,7 @@ from federation.identity import in_memory_identity
 from federation.network import MemoryExchange
 from federation.node.dealer import DealerNode
 from federation.node.helper import HelperNode, aggregator_node, keyholder_node
-from federation.node.site import SiteNode
+from federation.node.site import SiteLedger, SiteNode
 from federation.paillier.keys import PrivateKey, generate_private_key
 from federation.paillier.validation import FLOOR_BITS
 from privacy_accounting.ledger.store import MemoryStore
@@ -151,7 +151,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
             policy=Policy.model_validate(rules),
             identity=identities[name],
             network=exchange.network(name, "site"),
-            store=(stores or {}).get(name) or MemoryStore(owner=name),
+            ledger=SiteLedger(store=(stores or {}).get(name) or MemoryStore(owner=name)),
             sources=_sources(consortium, name, given, view),
         )
         for name, given in tables.items()

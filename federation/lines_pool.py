@@ -18,9 +18,9 @@ from federation.lines import expect, send
 from smpc.errors import PartyLostError, PeerRejectedError, SmpcError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from federation.messages import Message
+    from federation.messages import Accepted, Message
     from federation.network import Line, Network
 
 DIAL_S = 5.0
@@ -65,6 +65,22 @@ class Question:
         if errors:
             raise _most_telling(errors)
         return [answers[name] for name in self.lines]
+
+
+def who_orders(accepted: Mapping[str, Accepted]) -> str:
+    """Who has charges entered: the site that says so of itself, else whom most name.
+
+    Args:
+        accepted: the sites' answers, by site. A wrong one costs a refusal by name, nothing more.
+
+    Returns:
+        A site's name.
+    """
+    own = [site for site, answer in accepted.items() if answer.sequencer == site]
+    if len(own) == 1:
+        return own[0]
+    named = [answer.sequencer for answer in accepted.values()]
+    return max(sorted(accepted), key=named.count)
 
 
 def _most_telling(errors: dict[str, Exception]) -> Exception:

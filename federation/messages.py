@@ -38,10 +38,11 @@ class Ask(_Message, frozen=True):
 
 
 class Accepted(_Message, frozen=True):
-    """Site to analyst: this site would take part; what it would cost by its own reckoning."""
+    """Site to analyst: this site would take part; what it would cost by its own reckoning, and who orders the ledger."""
 
     plan: str
     cost: dict[str, str]
+    sequencer: str
 
 
 class Failed(_Message, frozen=True):
@@ -68,8 +69,14 @@ class Attempt(_Message, frozen=True):
     cohort: list[str]
 
 
+class Enter(_Message, frozen=True):
+    """Analyst to the site that signs last: have this motion entered; every site signs it if its administrator agreed."""
+
+    motion: bytes
+
+
 class Charged(_Message, frozen=True):
-    """Sequencer to analyst: the complete ledger entry; it is spent from here on."""
+    """Sequencer to analyst: the complete ledger entry; what it charges is spent from here on."""
 
     entry: bytes
 
@@ -96,11 +103,13 @@ class BudgetAsk(_Message, frozen=True):
 
 
 class BudgetAnswer(_Message, frozen=True):
-    """The rows of the budget, from this site's replica."""
+    """The rows of the budget, from this site's replica; who orders the ledger and which sites are members, by it."""
 
     rows: list[dict[str, str | int | None]]
     number: int
     head: str
+    sequencer: str
+    members: list[str]
 
 
 class HealthAsk(_Message, frozen=True):
@@ -166,6 +175,7 @@ Message = (
     | Failed
     | Go
     | Attempt
+    | Enter
     | Withdraw
     | Charged
     | Run

@@ -12,6 +12,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from federation.errors import RequestRejectedError
+from federation.lines_pool import who_orders
 from federation.messages import REQUEST_TAG, Accepted, Ask, Attempt, Charged, Request, request_hash
 from federation.training.agreement import terms_of
 from federation.training.drive import Driver
@@ -21,7 +22,7 @@ from federation.training.rounds import Run
 from federation.training.task import KIND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from federation.config import Consortium
     from federation.identity import Identity
@@ -43,17 +44,26 @@ class Training:
         network: Network,
         pool: LinePool,
         task: TrainingTask,
-        answer_s: float,
-        run_s: float,
+        members: Sequence[str],
+        waits_s: tuple[float, float],
     ) -> None:
         """Plan the run; nothing is asked yet.
+
+        Args:
+            consortium: the agreement, as it was founded: the helpers, which hold no chain, plan by it.
+            identity: of the analyst.
+            network: the analyst's.
+            pool: the session's lines.
+            task: what is trained.
+            members: the sites that are members now.
+            waits_s: longest wait for an answer and for an attempt's charge or update (s).
 
         Raises:
             ConfigError: the task does not fit the consortium, with every mistake found.
             InvalidRequestError: no noise pays for this epsilon.
         """
         self._consortium, self._network, self._pool = consortium, network, pool
-        self._answer_s, self._run_s = answer_s, run_s
+        self._members, (self._answer_s, self._run_s) = tuple(members), waits_s
         self.plan: RunPlan = plan_run(
             task, consortium.schema, terms_of(consortium, task.table, pinned_key(consortium))
         )
@@ -69,6 +79,7 @@ class Training:
         ).to_bytes()
         self._ask = Ask(request=request, signature=identity.sign(REQUEST_TAG + request))
         self._run = request_hash(request)
+        self._sequencer = consortium.file.sequencer
 
     def go(self, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
         """Ask and run; errors as ``Session.train``."""
@@ -76,7 +87,7 @@ class Training:
         driver = Driver(
             network=self._network,
             helpers=helpers_of(self._consortium),
-            run=Run(self.plan, self._run, self._consortium.names),
+            run=Run(self.plan, self._run, self._members),
             request=self._ask.request,
             charge=self._charge,
             start_s=self._run_s,
@@ -85,13 +96,14 @@ class Training:
         return driver.go()
 
     def _ask_all(self) -> None:
-        names = self._consortium.names
-        first = self.plan.attempt(run=self._run, round_number=0, attempt=0, cohort=names)
+        names = self._members
+        first = self.plan.attempt(run=self._run, round_number=0, attempt=0, cohort=self._consortium.names)
         with self._pool.question(names) as lines:
             accepted = lines.ask_all(self._ask, Accepted, timeout_s=self._answer_s)
         for site, answer in zip(names, accepted, strict=True):
             if answer.plan != first.manifest.digest():
                 raise RequestRejectedError(site=site, reason="it derives another plan from this request")
+        self._sequencer = who_orders(dict(zip(names, accepted, strict=True)))
 
     def _charge(self, planned: RoundPlan) -> bytes:
         """Have one attempt charged for its cohort."""
@@ -102,6 +114,6 @@ class Training:
             attempt=attempt.attempt,
             cohort=list(planned.manifest.cohort),
         )
-        sequencer = self._consortium.file.sequencer
+        sequencer = self._sequencer
         with self._pool.question([sequencer]) as lines:
             return lines.ask_one(sequencer, message, Charged, timeout_s=self._run_s).entry

@@ -94,3 +94,17 @@ class LedgerRefusedError(AccountingError):
     def __init__(self, *, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class EntriesArchivedError(LedgerRefusedError):
+    """A site was asked for entries that left its ledger for an archive.
+
+    Attributes:
+        site: the site that was asked.
+        number: the first entry wanted.
+        first: the first entry that it still holds.
+    """
+
+    def __init__(self, *, site: str, number: int, first: int) -> None:
+        self.site, self.number, self.first = site, number, first
+        super().__init__(reason=f"entry {number} is in the archive of {site}, whose ledger begins at {first}")

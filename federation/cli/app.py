@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from federation.cli import analyst, audit, demo, mine, operate, train
+from federation.cli import analyst, audit, demo, ledger, mine, operate, train
 from federation.cli.outcome import FAILED, OURS, exit_code, sentence
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ app.add_typer(operate.dealer, name="dealer")
 app.add_typer(operate.aggregator, name="aggregator")
 app.add_typer(operate.keyholder, name="keyholder")
 app.add_typer(audit.app, name="audit")
+app.add_typer(ledger.app, name="ledger")
 
 
 def run(arguments: list[str] | None = None) -> None:

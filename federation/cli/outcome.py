@@ -17,7 +17,9 @@ from analytics.errors import (
 )
 from federation.errors import (
     ConfigError,
+    ConsentMissingError,
     FederationError,
+    MotionRefusedError,
     PolicyRefusedError,
     RequestRejectedError,
     SiteUnavailableError,
@@ -44,7 +46,14 @@ class UsageError(FederationError):
 
 def exit_code(error: BaseException) -> int:
     """The exit code that an error stands for."""
-    if isinstance(error, PolicyRefusedError | BudgetExceededError | ReleaseRefusedError):
+    if isinstance(
+        error,
+        PolicyRefusedError
+        | BudgetExceededError
+        | ReleaseRefusedError
+        | ConsentMissingError
+        | MotionRefusedError,
+    ):
         return REFUSED
     if isinstance(
         error, UsageError | PlanRejectedError | InvalidRequestError | InvalidCostError | OverflowRiskError
@@ -74,6 +83,8 @@ def _hint(error: BaseException) -> str:
         return "; if the ledger shows the charge it is spent. Run crossward doctor, then ask again"
     if isinstance(error, RequestRejectedError):
         return "; nothing was spent. Compare your consortium file with that site's"
+    if isinstance(error, ConsentMissingError):
+        return "; nothing was changed. Its administrator runs crossward ledger agree, or does not"
     if isinstance(error, PolicyRefusedError):
         return "; nothing was spent. The rule stands in that site's own file"
     return ""

@@ -16,20 +16,29 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from federation.errors import SiteUnavailableError
+from federation.errors import ConsentMissingError, SiteUnavailableError
 from federation.faults import from_refusal
+from federation.node.snapshots import SnapshotClock
 from federation.planning import content_of
-from privacy_accounting.errors import AccountingError, LedgerForkedError, LedgerRefusedError
+from privacy_accounting.errors import (
+    AccountingError,
+    EntriesArchivedError,
+    LedgerForkedError,
+    LedgerRefusedError,
+)
 from privacy_accounting.ledger.agreement import Agreement, agree
+from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.judge import bodies_of
 from privacy_accounting.ledger.messages import MAX_ENTRIES, Proposal, Signed, read_answer
 from privacy_accounting.ledger.sequencer import Draft, Sequencer
+from privacy_accounting.ledger.snapshots import EVERY, snapshot_draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from federation.config import Consortium
     from federation.messages import Ask
+    from federation.motions import Motion
     from federation.node.couriers import Couriers
     from federation.node.desk import Known
     from privacy_accounting.ledger.entries import Body, Entry
@@ -39,6 +48,7 @@ if TYPE_CHECKING:
 LOG: Final = logging.getLogger(__name__)
 RETRY_S: Final = 0.1
 JOIN_S: Final = 40.0
+LACKING_S: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -46,10 +56,15 @@ class _Errand:
     """One request on its way into the ledger."""
 
     draft: Draft
-    ask: Ask
+    ask: Ask | None
     done: threading.Event = field(default_factory=threading.Event)
     entry: Entry | None = None
     error: Exception | None = None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it changes the agreement, and is proposed alone."""
+        return self.ask is None
 
 
 class Chain:
@@ -65,6 +80,7 @@ class Chain:
         signed: Callable[[Body], None],
         couriers: Couriers,
         genesis: Body,
+        snapshot_every: int = EVERY,
     ) -> None:
         """Take the site's ledger; ``start`` joins the others.
 
@@ -76,14 +92,18 @@ class Chain:
             signed: told of each body that this site has signed, or proposed, before it is complete.
             couriers: the ways to the other sites.
             genesis: the first entry as this site derives it.
+            snapshot_every: entries between two snapshots while this site orders.
         """
         self._consortium, self._replica, self._couriers = consortium, replica, couriers
         self._remember, self._admit, self._signed = remember, admit, signed
         self._genesis = genesis
         self._sequencer = Sequencer(replica)
+        self._snapshots = SnapshotClock(replica, every=snapshot_every)
+        self._archived: EntriesArchivedError | None = None
         self._caught_up = threading.Event()
         self._stopping = threading.Event()
         self._errands: queue.SimpleQueue[_Errand | None] = queue.SimpleQueue()
+        self._held: _Errand | None = None
         self._heard_all = False
         self._thread = threading.Thread(target=self._work, name=f"{replica.name}-ledger", daemon=True)
 
@@ -99,7 +119,43 @@ class Chain:
         """Why nothing can run here yet; empty when it can."""
         if not self._caught_up.is_set():
             return "it is still reading the other sites' ledgers"
-        return "the ledger has no first entry yet" if self._replica.head < 0 else ""
+        broken = self._broken()
+        if broken:
+            return broken
+        if self.lacks_archive:
+            return f"{self._archived}; give it a copy of that archive with crossward ledger catch-up"
+        return "the ledger has no first entry yet" if self._replica.head < 0 else self._left()
+
+    def _left(self) -> str:
+        """Why nothing can run here since the members changed; the node was put together for those of before."""
+        members = self._replica.members
+        if self._replica.name not in members:
+            return "it was left out of the consortium"
+        return "" if members == self._consortium.names else "the members have changed: restart this node"
+
+    def _broken(self) -> str:
+        """Why the ledger can be written no more; a fork is told to every request by its own error."""
+        core = self._replica.core
+        if core.is_usable:
+            return ""
+        with core.lock:  # a write that is under way has not failed
+            try:
+                core.usable()
+            except LedgerRefusedError as error:
+                return f"{error}: mend what stands in the way, then restart the node"
+            except LedgerForkedError:
+                return ""
+        return ""
+
+    @property
+    def lacks_archive(self) -> bool:
+        """Whether entries that this site lacks were archived by every site that it reached."""
+        return self._archived is not None and self._replica.head + 1 < self._archived.first
+
+    @property
+    def waits_for_people(self) -> bool:
+        """Whether nothing will run here before an administrator has done something."""
+        return self.lacks_archive or (self._replica.head >= 0 and self._left() != "")
 
     def start(self) -> None:
         """Catch up and, at the sequencer, begin to order; in a thread of its own."""
@@ -160,7 +216,35 @@ class Chain:
         """Have a draft entered in the ledger. Only at the sequencer; errors as ``charge``."""
         if not self.is_sequencer:
             raise LedgerRefusedError(reason=f"charges are ordered by {self._replica.sequencer}")
-        errand = _Errand(draft=draft, ask=ask)
+        return self._wait_for(_Errand(draft=draft, ask=ask))
+
+    def enter_motion(self, motion: Motion) -> Entry:
+        """Have a motion entered that all administrators agreed to. Only at the site that signs it last.
+
+        Returns:
+            The complete entry: it holds from here on.
+
+        Raises:
+            MotionRefusedError: it is out of date or another consortium's.
+            ConsentMissingError: an administrator has not agreed; nothing was changed.
+            LedgerRefusedError: another site signs it last, or the ledger's rules forbid it.
+            SiteUnavailableError: a site did not answer; nothing was changed.
+        """
+        reason = self.not_ready
+        if reason and reason != self._left():  # what the members agree on does not wait for a restart
+            raise SiteUnavailableError(site=self._replica.name, reason=reason)
+        state = self._replica.core.state
+        motion.check_fits(state)
+        members, content = state.members(), motion.content
+        last = members.sequencer
+        if isinstance(content, MembersChange):
+            members = members.changed(content)
+            last = members.sequencer if content.name == last and content.change == "lose" else last
+        if last != self._replica.name:
+            raise LedgerRefusedError(reason=f"this motion is entered by {last}")
+        return self._wait_for(_Errand(draft=Draft(cohort=members.names, content=content), ask=None))
+
+    def _wait_for(self, errand: _Errand) -> Entry:
         self._errands.put(errand)
         while not errand.done.wait(RETRY_S):
             if self._stopping.is_set():
@@ -172,10 +256,36 @@ class Chain:
     def _work(self) -> None:
         self._open()
         while not self._stopping.is_set():
-            first = self._errands.get()
+            self._pin_if_due()
+            first = self._held or self._errands.get()
+            self._held = None
             if first is None:
                 return
-            self._agree_on(self._with_waiting(first))
+            self._agree_on([first] if first.is_alone else self._with_waiting(first))
+
+    def _pin_if_due(self) -> None:
+        """Have a snapshot signed by all sites, alone; when that fails, everything else goes on as before."""
+        if not self.is_sequencer or not self._snapshots.is_due(charges_wait=not self._errands.empty()):
+            return
+        if not self._couriers.all_alive(self._others()):
+            return
+        try:
+            if not self._heard_all:
+                self._recover()
+            agreement = agree(
+                self._sequencer, [snapshot_draft(self._replica)], self._admit, self._couriers.carry
+            )
+        except AccountingError as error:
+            LOG.warning("%s: no snapshot: %s", self._replica.name, error)
+            self._snapshots.failed()
+            return
+        if not agreement.entries:
+            LOG.warning("%s: no snapshot: %s", self._replica.name, _why_not(agreement, 0))
+            self._snapshots.failed()
+
+    def _others(self) -> tuple[str, ...]:
+        """The other sites that are members now."""
+        return tuple(site for site in self._couriers.sites if site in self._replica.members)
 
     def _with_waiting(self, first: _Errand) -> list[_Errand]:
         errands = [first]
@@ -184,11 +294,14 @@ class Chain:
             if errand is None:
                 self._stopping.set()
                 break
+            if errand.is_alone:
+                self._held = errand
+                break
             errands.append(errand)
         return errands
 
     def _agree_on(self, errands: list[_Errand]) -> None:
-        requests = [errand.ask for errand in errands]
+        requests = [errand.ask for errand in errands if errand.ask is not None]
         try:
             if not self._heard_all:
                 self._recover()
@@ -226,6 +339,8 @@ class Chain:
         """Catch up; at the sequencer also recover, and have the first entry signed once everybody is there."""
         self._guarded_catch_up()
         self._caught_up.set()
+        while self.lacks_archive and not self._stopping.wait(LACKING_S):
+            self._guarded_catch_up()  # a site that has them all may start later
         while not self._stopping.is_set() and self.is_sequencer:
             try:
                 self._recover()
@@ -252,7 +367,7 @@ class Chain:
         heads = self._catch_up()
         with self._sequencer.turn:
             withdrawals = self._sequencer.recover(heads)
-        self._heard_all = set(heads) >= set(self._couriers.sites)
+        self._heard_all = set(heads) >= set(self._others())
         if withdrawals:
             self._couriers.carry(dict.fromkeys(heads, withdrawals))
 
@@ -269,11 +384,17 @@ class Chain:
             The number of the last entry of every site that answered.
         """
         heads: dict[str, int] = {}
-        since = dict.fromkeys(self._couriers.sites, max(0, self._replica.head))
+        archived: dict[str, EntriesArchivedError] = {}
+        again: set[str] = set()
+        since = dict.fromkeys(self._others(), max(0, self._replica.head))
         while since and not self._stopping.is_set():
             answers = self._couriers.entries_since(since)
             since = {}
             for site, answer in answers.items():
+                if isinstance(answer, EntriesArchivedError):
+                    archived[site] = answer
+                    heads.setdefault(site, answer.first)
+                    continue
                 heads[site] = answer.head
                 if answer.entries:
                     self._replica.catch_up(answer.entries, source=site)
@@ -281,6 +402,13 @@ class Chain:
                     since[site] = self._replica.head + 1
                 elif 0 <= answer.head < self._replica.head and not answer.entries:
                     since[site] = answer.head  # a shorter chain may be another one: compare its last entry
+            for site, lacking in list(archived.items()):
+                # Another site, or this one, has what lies between: ask once more, from where it begins.
+                if lacking.first <= self._replica.head + 1 and site not in again:
+                    since[site] = max(lacking.first, self._replica.head)
+                    again.add(site)
+                    del archived[site]
+        self._archived = next((archived[site] for site in sorted(archived)), None)
         return heads
 
 
@@ -292,11 +420,21 @@ def _deliver(errands: Sequence[_Errand], entries: Mapping[int, Entry]) -> None:
 
 
 def _why_not(agreement: Agreement, place: int) -> Exception:
-    refusals: Mapping[str, object] = agreement.refusals.get(place, {})
-    for site in sorted(refusals):
-        return from_refusal(agreement.refusals[place][site], site=site)
+    refusals = agreement.refusals.get(place, {})
+    errors = {site: from_refusal(refusals[site], site=site) for site in sorted(refusals)}
+    lacking = [site for site, error in errors.items() if isinstance(error, ConsentMissingError)]
+    for error in errors.values():
+        if isinstance(error, ConsentMissingError):
+            return ConsentMissingError(site=", ".join(lacking), motion=error.motion)
+        return error
     if agreement.silent:
-        return SiteUnavailableError(
-            site=agreement.silent[0], reason="it did not answer in time; nothing was charged"
-        )
+        site = agreement.silent[0]
+        cause = agreement.causes.get(site)
+        if isinstance(cause, EntriesArchivedError):
+            reason = (
+                f"it lags behind, and {cause}; give it a copy of that archive with crossward ledger catch-up"
+            )
+        else:
+            reason = "it did not answer in time; nothing was charged"
+        return SiteUnavailableError(site=site, reason=reason)
     return LedgerRefusedError(reason="the sites could not agree on an entry; nothing was charged, ask again")

@@ -22,6 +22,7 @@ from federation.messages import (
     BudgetAsk,
     Charged,
     Done,
+    Enter,
     Failed,
     Go,
     Health,
@@ -35,6 +36,7 @@ from federation.messages import (
     Withdraw,
     kind_of,
 )
+from federation.motions import Motion
 from federation.node.accounts import budget_rows
 from privacy_accounting.ledger.sequencer import Draft
 from smpc.errors import PartyLostError, PeerRejectedError
@@ -107,7 +109,13 @@ class Counter:
             return self._health()
         if isinstance(message, BudgetAsk):
             rows = budget_rows(self._replica)
-            return BudgetAnswer(rows=rows, number=self._replica.head, head=self._replica.head_hash.hex())
+            return BudgetAnswer(
+                rows=rows,
+                number=self._replica.head,
+                head=self._replica.head_hash.hex(),
+                sequencer=self._replica.sequencer,
+                members=list(self._replica.members),
+            )
         if line.role != ANALYST:
             raise RequestRejectedError(site=self.site, reason="only analysts ask")
         if isinstance(message, Ask):
@@ -118,9 +126,12 @@ class Counter:
                 return self._consider_training(message, line)
             visit.known = self._desk.consider(message, caller=line.peer)
             cost = {"mode": visit.known.planned.request.mode}
-            return Accepted(plan=visit.known.planned.plan.digest(), cost=cost)
+            digest = visit.known.planned.plan.digest()
+            return Accepted(plan=digest, cost=cost, sequencer=self._replica.sequencer)
         if isinstance(message, Attempt):
             return self._charge_attempt(message, line)
+        if isinstance(message, Enter):
+            return Charged(entry=self._chain.enter_motion(Motion.from_bytes(message.motion)).to_bytes())
         if isinstance(message, Withdraw):
             visit.known = None
             return Done()
@@ -129,7 +140,8 @@ class Counter:
     def _consider_training(self, ask: Ask, line: Line) -> Accepted:
         known = self._trainings().consider(ask, caller=line.peer)
         first = known.plan.attempt(run=known.digest, round_number=0, attempt=0, cohort=known.plan.terms.sites)
-        return Accepted(plan=first.manifest.digest(), cost={"mode": known.request.mode})
+        cost = {"mode": known.request.mode}
+        return Accepted(plan=first.manifest.digest(), cost=cost, sequencer=self._replica.sequencer)
 
     def _charge_attempt(self, message: Attempt, line: Line) -> Charged:
         """At the sequencer: have one attempt of a training entered for its cohort."""

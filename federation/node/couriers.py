@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from federation.lines import expect, send
 from federation.messages import Ask, LedgerEntries, LedgerPost, LedgerReply, LedgerSince
+from privacy_accounting.errors import EntriesArchivedError
 from smpc.errors import SmpcError
 
 if TYPE_CHECKING:
@@ -50,11 +51,13 @@ class Courier:
                 return None
             return reply
 
-    def entries_since(self, number: int) -> LedgerEntries | None:
-        """Ask for complete entries; None when the site does not answer."""
+    def entries_since(self, number: int) -> LedgerEntries | EntriesArchivedError | None:
+        """Ask for complete entries; None when the site does not answer, an error when it has them no more."""
         with self._lock:
             try:
                 return self._errand(LedgerSince(number=number), LedgerEntries, may_redial=True)
+            except EntriesArchivedError as error:
+                return error
             except SmpcError:
                 self._drop()
                 return None
@@ -89,6 +92,7 @@ class Couriers:
 
     def __init__(self, network: Network, sites: Sequence[str], deadline_s: float) -> None:
         """Make one courier for each other site."""
+        self._network = network
         self._couriers = {site: Courier(network, site, deadline_s) for site in sites}
         self._pool = ThreadPoolExecutor(
             max_workers=max(1, len(sites)), thread_name_prefix=f"{network.name}-courier"
@@ -119,8 +123,12 @@ class Couriers:
         answers = {site: future.result() for site, future in futures.items()}
         return {site: answer for site, answer in answers.items() if answer is not None}
 
-    def entries_since(self, numbers: Mapping[str, int]) -> dict[str, LedgerEntries]:
-        """Ask several sites for their entries at once; those that answered."""
+    def all_alive(self, sites: Sequence[str]) -> bool:
+        """Whether nothing says that one of these sites is lost."""
+        return all(self._network.is_alive(site) for site in sites)
+
+    def entries_since(self, numbers: Mapping[str, int]) -> dict[str, LedgerEntries | EntriesArchivedError]:
+        """Ask several sites for their entries at once; what those say that answered."""
         futures = {
             site: self._pool.submit(self._couriers[site].entries_since, number)
             for site, number in numbers.items()

@@ -130,5 +130,9 @@ def keyholder_node(
 
 
 def _agreement(party: str, consortium: Consortium) -> Agreement:
-    members = members_of(consortium)
-    return Agreement(party=party, consortium=consortium, key=pinned_key(consortium), members=lambda: members)
+    return Agreement(
+        party=party,
+        consortium=consortium,
+        key=pinned_key(consortium),
+        members=lambda entry: members_of(consortium, entry),
+    )

@@ -8,8 +8,10 @@ Not here: signals, forks and logs (``federation.processes``).
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 from analytics.sources import SourceSpec, open_source
@@ -17,12 +19,13 @@ from federation.aggregation.answers import Answers
 from federation.config import load_consortium, load_site
 from federation.errors import ConfigError, SiteUnavailableError
 from federation.identity import Identity
+from federation.motions import Consents
 from federation.node.dealer import DealerNode
 from federation.node.helper import HelperNode, aggregator_node, keyholder_node
-from federation.node.site import SiteNode
+from federation.node.ledgers import open_ledger
+from federation.node.site import SiteLedger, SiteNode
 from federation.paillier.ceremony import PRIVATE_KEY_FILE, load_private_key
 from federation.tls_network import TlsNetwork, bind_address
-from privacy_accounting.ledger.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     import threading
@@ -33,11 +36,12 @@ if TYPE_CHECKING:
     from analytics.sources import Source
     from federation.config import Consortium, SiteConfig
 
-LEDGER = "ledger.sqlite"
 SITE_KEY = "site.key"
 ANSWERS = "answers.sqlite"
 SITE_KEY_BYTES = 32
 POLL_S = 0.05
+PEOPLE_S = 10.0  # what another site's start may still mend needs nobody
+LOG = logging.getLogger(__name__)
 KINDS: dict[str, Literal["csv", "parquet", "duckdb"]] = {
     ".csv": "csv",
     ".parquet": "parquet",
@@ -57,7 +61,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
     Raises:
         ConfigError: with every mistake in the files.
         SchemaMismatchError: the site's data are not as the schema says.
-        LedgerRefusedError: the ledger file is another consortium's, or broken.
+        LedgerRefusedError: the ledger is another consortium's, broken, in use, or cannot be reached.
     """
     config = load_site(path)
     identity = Identity.load(config.identity)
@@ -65,7 +69,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
         raise ConfigError(mistakes=[f"{path.name}: the identity is that of {identity.role} {identity.name}"])
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     sources = open_sources(config)
-    store = SqliteStore(config.state / LEDGER, owner=identity.name)
+    store = open_ledger(config)
     network = TlsNetwork(
         consortium=config.consortium, identity=identity, listen=bind_address(config.file.listen)
     )
@@ -74,7 +78,11 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
         policy=config.file.policy,
         identity=identity,
         network=network,
-        store=store,
+        ledger=SiteLedger(
+            store=store,
+            snapshot_every=config.file.ledger.snapshot_every,
+            consents=Consents(config.consents),
+        ),
         sources=sources,
     )
     try:
@@ -197,9 +205,18 @@ def _site_key(path: Path) -> bytes:
 
 
 def _until_ready(node: SiteNode, stop: threading.Event) -> None:
+    """Wait until requests can be charged; a site that waits for people answers too, and says so to whoever asks."""
+    ends_at = None
     while not stop.is_set():
         try:
             node.wait_ready(POLL_S)
-        except SiteUnavailableError:
-            continue
-        return
+        except SiteUnavailableError as error:
+            if not node.chain.waits_for_people:
+                ends_at = None
+            elif ends_at is None:
+                ends_at = time.monotonic() + PEOPLE_S
+            elif time.monotonic() > ends_at:
+                LOG.error("%s", error)  # noqa: TRY400 - what is missing, not where it was noticed
+                return
+        else:
+            return

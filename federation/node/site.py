@@ -8,13 +8,21 @@ Not here: files, signals and logs around it (``serve``).
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
-from federation.errors import FederationError, RequestRejectedError, SiteUnavailableError
+from federation.errors import (
+    FederationError,
+    PolicyRefusedError,
+    RequestRejectedError,
+    SiteUnavailableError,
+)
 from federation.genesis import genesis_body
+from federation.membership import among
 from federation.messages import Health, kind_of
+from federation.motions import Change
 from federation.node.chain import Chain
 from federation.node.counter import TRAIN, Counter
 from federation.node.couriers import Couriers
@@ -25,6 +33,7 @@ from federation.node.training_room import TrainingRoom
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.replica import Replica
+from privacy_accounting.ledger.snapshots import EVERY
 from smpc.errors import PeerRejectedError
 
 if TYPE_CHECKING:
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
     from federation.config import Consortium, Policy
     from federation.identity import Identity
     from federation.messages import Ask
+    from federation.motions import Consents
     from federation.network import Network
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.store import Store
@@ -47,6 +57,21 @@ def wall_clock() -> int:
     return int(time.time())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteLedger:
+    """A site's ledger and how its node treats it.
+
+    Attributes:
+        store: where it is kept.
+        snapshot_every: entries between two snapshots while this site orders.
+        consents: what its administrator agreed to; None: to no change of the agreement at all.
+    """
+
+    store: Store
+    snapshot_every: int = EVERY
+    consents: Consents | None = None
+
+
 class SiteNode:
     """A running site."""
 
@@ -57,18 +82,18 @@ class SiteNode:
         policy: Policy,
         identity: Identity,
         network: Network,
-        store: Store,
+        ledger: SiteLedger,
         sources: Mapping[str, Source],
         clock: Callable[[], int] = wall_clock,
     ) -> None:
         """Put a site together; ``start`` lets it answer.
 
         Args:
-            consortium: its own copy of the agreement.
+            consortium: its own copy of the agreement, as it was founded.
             policy: its own rules.
             identity: its certificate and key.
             network: its end of the network.
-            store: its ledger.
+            ledger: its ledger.
             sources: its tables, by name.
             clock: seconds since 1970.
 
@@ -76,18 +101,20 @@ class SiteNode:
             LedgerRefusedError: the stored ledger is broken or another consortium's.
             ConfigError: a budget cannot be priced.
         """
-        self.name, self.consortium, self.network = identity.name, consortium, network
+        self.name, self._founded, self.network = identity.name, consortium, network
         genesis = genesis_body(consortium)
-        self.replica = Replica(store, identity.signing_key, clock, genesis=genesis, refusals=REFUSALS)
-        self._store, self._sources, self._clock = store, dict(sources), clock
-        others = [name for name in consortium.names if name != self.name]
-        self._couriers = Couriers(network, others, float(consortium.file.deadline_s))
+        self.replica = Replica(ledger.store, identity.signing_key, clock, genesis=genesis, refusals=REFUSALS)
+        self._store, self._sources, self._clock = ledger.store, dict(sources), clock
+        self._consents = ledger.consents
+        self.consortium = _in_force(consortium, self.replica)
+        others = [name for name in self.consortium.names if name != self.name]
+        self._couriers = Couriers(network, others, float(self.consortium.file.deadline_s))
         self._desk = Desk(
-            site=self.name, consortium=consortium, policy=policy, sources=sources, replica=self.replica
+            site=self.name, consortium=self.consortium, policy=policy, sources=sources, replica=self.replica
         )
         self._training = TrainingRoom.of(
             site=self.name,
-            consortium=consortium,
+            consortium=consortium,  # the helpers, which hold no chain, plan with the sites of the founding
             policy=policy,
             sources=sources,
             replica=self.replica,
@@ -96,20 +123,21 @@ class SiteNode:
         self._meetings = Meetings(patience_s=2 * float(consortium.file.deadline_s))
         runner = Runner(
             site=self.name,
-            consortium=consortium,
+            consortium=self.consortium,
             network=network,
             replica=self.replica,
             desk=self._desk,
             meetings=self._meetings,
         )
         self.chain = Chain(
-            consortium=consortium,
+            consortium=self.consortium,
             replica=self.replica,
             remember=self._remember,
             admit=self._admit,
             signed=runner.expect,
             couriers=self._couriers,
             genesis=genesis,
+            snapshot_every=ledger.snapshot_every,
         )
         self._counter = Counter(
             network=network,
@@ -140,8 +168,13 @@ class SiteNode:
             return
 
     def _admit(self, body: Body) -> None:
-        """Decide on an entry before it is signed: questions at one desk, trainings at the other."""
+        """Decide on an entry before it is signed: questions at one desk, trainings at the other, changes by consent."""
         content = body.content
+        if isinstance(content, Change):
+            if self._consents is None:
+                raise PolicyRefusedError(site=self.name, rule="the agreement is not changed here")
+            self._consents.check(body, self.replica.core.state, site=self.name)
+            return
         if isinstance(content, Charge | Exact) and content.asked.run:
             if self._training is None:
                 raise RequestRejectedError(
@@ -166,6 +199,7 @@ class SiteNode:
     def health(self) -> Health:
         """What doctor is told."""
         reason = self.chain.not_ready
+        left_out = set(self._founded.names).difference(self.replica.members)
         return Health(
             name=self.name,
             role="site",
@@ -176,7 +210,7 @@ class SiteNode:
             reason=reason,
             ledger_number=self.replica.head,
             ledger_head=self.replica.head_hash.hex(),
-            hears=self.network.hears(),
+            hears={name: heard for name, heard in self.network.hears().items() if name not in left_out},
         )
 
     def close(self) -> None:
@@ -188,6 +222,18 @@ class SiteNode:
         for source in self._sources.values():
             source.close()
         self._store.close()
+
+
+def _in_force(consortium: Consortium, replica: Replica) -> Consortium:
+    """The agreement among the sites that are members by this site's ledger.
+
+    Raises:
+        ConfigError: no more sites are left than may collude.
+    """
+    members = replica.members
+    if replica.head < 0 or replica.name not in members:
+        return consortium
+    return among(consortium, members, sequencer=replica.sequencer)
 
 
 def installed_version() -> str:

@@ -50,7 +50,7 @@ class TrainingRoom:
             party=site,
             consortium=consortium,
             key=key,
-            members=lambda: replica.core.members(replica.head + 1),
+            members=lambda _: replica.core.members(replica.head + 1),
         )
 
         def note(entry: Entry) -> None:

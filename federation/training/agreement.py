@@ -58,7 +58,7 @@ class Agreement:
     """One party's way from entry to attempt; safe for many threads."""
 
     def __init__(
-        self, *, party: str, consortium: Consortium, key: PublicKey, members: Callable[[], Members]
+        self, *, party: str, consortium: Consortium, key: PublicKey, members: Callable[[Entry], Members]
     ) -> None:
         """Take this party's own configuration.
 
@@ -66,7 +66,7 @@ class Agreement:
             party: its name, for errors.
             consortium: its own copy of the agreement.
             key: the pinned public key.
-            members: who signs at present, from the chain; ``members_of`` where a party has no chain.
+            members: who signs an entry, from the chain; ``members_of`` where a party has no chain.
         """
         self._party, self._consortium, self._key, self._members = party, consortium, key, members
         self._configuration = consortium.digest()
@@ -98,7 +98,7 @@ class Agreement:
             raise self._reject("the entry is of another consortium")
         if not isinstance(content, Charge | Exact) or content.asked.run == "":
             raise self._reject("the entry charges no attempt of a training")
-        self._members().check_complete(entry)
+        self._members(entry).check_complete(entry)
         digest = request_hash(request_data)
         if content.asked.request != digest or content.asked.run != digest:
             raise self._reject("the entry is about another request")
@@ -181,7 +181,20 @@ def terms_of(consortium: Consortium, table: str, key: PublicKey) -> Terms:
     )
 
 
-def members_of(consortium: Consortium) -> Members:
-    """The members that the consortium file names: for helpers, which hold no chain."""
+def members_of(consortium: Consortium, entry: Entry) -> Members:
+    """The members that the consortium file names, for helpers, which hold no chain.
+
+    Who orders may have changed since, so whoever signed beside the cohort counts as the one who does: every site of the
+    cohort has checked that by its own chain before it signed.
+
+    Args:
+        consortium: the agreement.
+        entry: with its signatures.
+
+    Returns:
+        The members.
+    """
     keys = {name: member.public_key for name, member in consortium.file.sites.items()}
-    return Members(keys=keys, sequencer=consortium.file.sequencer)
+    beside = sorted(set(entry.signatures).intersection(keys).difference(entry.body.cohort))
+    among = sorted(set(entry.body.cohort).intersection(keys))
+    return Members(keys=keys, sequencer=(beside or among or [consortium.file.sequencer])[0])

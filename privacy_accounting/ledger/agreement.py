@@ -37,11 +37,13 @@ class Agreement:
         entries: complete ones, by the place of their draft.
         refusals: by the place of the draft, then by site.
         silent: sites that did not answer; drafts in neither map above failed because of them.
+        causes: why a silent site could not be helped, where it did answer.
     """
 
     entries: Mapping[int, Entry] = field(default_factory=dict)
     refusals: Mapping[int, Mapping[str, Refusal]] = field(default_factory=dict)
     silent: tuple[str, ...] = ()
+    causes: Mapping[str, AccountingError] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class _Round:
 
     refused: dict[str, Refused] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
+    causes: dict[str, AccountingError] = field(default_factory=dict)
     again: bool = False
 
 
@@ -89,6 +92,7 @@ def _agree(
     wanted = list(range(len(drafts)))
     refusals: dict[int, dict[str, Refusal]] = {}
     silent: tuple[str, ...] = ()
+    causes: dict[str, AccountingError] = {}
     tries = 0
     while wanted and tries < MAX_TRIES + len(drafts):
         tries += 1
@@ -110,10 +114,10 @@ def _agree(
                 if refusal.entry < len(wanted):
                     refusals.setdefault(wanted[refusal.entry], {})[site] = refusal
         if outcome.silent:
-            silent = tuple(sorted(outcome.silent))
+            silent, causes = tuple(sorted(outcome.silent)), outcome.causes
             break
         wanted = [index for index in wanted if index not in refusals]
-    return Agreement(refusals=refusals, silent=silent)
+    return Agreement(refusals=refusals, silent=silent, causes=causes)
 
 
 def _reason(outcome: _Round) -> str:
@@ -168,9 +172,10 @@ def _take(sequencer: Sequencer, site: str, data: bytes, outcome: _Round) -> list
         help_ = list(sequencer.assist(answer))
     except LedgerForkedError:
         raise
-    except AccountingError:
+    except AccountingError as error:
         # A site that answers nonsense, or that cannot be helped now, is as good as silent.
         outcome.silent.add(site)
+        outcome.causes[site] = error
         return []
     outcome.again = outcome.again or not help_
     return help_

@@ -1,12 +1,13 @@
-"""Archive and compaction: old entries leave the live file whole, and what stays still verifies.
+"""Archive of a ledger file: old entries leave the live file whole, and what stays still verifies.
 
-Floor:    privacy_accounting.ledger, above ``checkpoint`` and ``sqlite``. The site's node is stopped.
+Floor:    privacy_accounting.ledger, above ``compaction`` and ``sqlite``. The site's node is stopped.
 Terms:    the *archive* is a copy of the file as it was, read-only; the *compacted* file begins at a snapshot
           entry and keeps the checkpoints, every started run and opened session, and every fork.
 Promise:  nothing is deleted before a durable copy of it stands elsewhere and the compacted file was opened
           and gave the same state; a crash at any point leaves a whole ledger file in place; what may happen
           only once stays recorded for ever. Retention: nothing younger than ``older_than`` leaves the file.
-Not here: how long archives are kept (the consortium's own rule), checking them (``audit.verify``).
+Not here: what stays in a compacted ledger (``compaction``), ledgers in a server (``postgres_archive``), how long
+          archives are kept (the consortium's own rule), checking them (``audit.verify``).
 """
 
 from __future__ import annotations
@@ -14,22 +15,16 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.checkpoint import restore
-from privacy_accounting.ledger.entries import Entry
+from privacy_accounting.ledger.compaction import (
+    compact,
+    newest_snapshot,
+    says_the_same,
+    sync_file,
+    sync_folder,
+)
 from privacy_accounting.ledger.sqlite import SqliteStore, exclusively
-from privacy_accounting.ledger.store import Table
-
-if TYPE_CHECKING:
-    from privacy_accounting.ledger.state import ChainState
-    from privacy_accounting.ledger.store import Note
-
-_CHUNK: Final = 500
-_FOR_EVER: Final = (Table.CHECKPOINTS, Table.STARTED, Table.OPENED, Table.FORKS)
-_OVERLAP: Final = 64
-"""Notes of the last proposal range before the snapshot stay, for answers that are asked for again."""
 
 
 def archive(path: Path, into: Path, *, older_than: int) -> int:
@@ -60,7 +55,7 @@ def _archive(path: Path, into: Path, older_than: int) -> int:
     _settle_log(path)
     store = SqliteStore.read_only(path)
     try:
-        begins = _newest_snapshot(store, older_than)
+        begins = newest_snapshot(store, older_than)
         _copy(path, into)
         fresh = path.with_name(path.name + ".compacting")
         _forget(fresh)
@@ -69,7 +64,7 @@ def _archive(path: Path, into: Path, older_than: int) -> int:
     finally:
         store.close()
     fresh.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return begins
 
 
@@ -84,15 +79,6 @@ def _settle_log(path: Path) -> None:
         connection.close()
     if mode != "delete" or Path(f"{path}-wal").exists():
         raise LedgerRefusedError(reason="the ledger is in use; stop the node first")
-
-
-def _newest_snapshot(store: SqliteStore, older_than: int) -> int:
-    """Find the newest checkpoint whose snapshot is old enough."""
-    for note in reversed(store.notes(Table.CHECKPOINTS)):
-        found = store.entries(note.number, 1)
-        if found and note.number > store.first() and Entry.from_bytes(found[0]).body.time <= older_than:
-            return note.number
-    raise LedgerRefusedError(reason="no snapshot is old enough to archive what stands before it")
 
 
 def _copy(path: Path, into: Path) -> None:
@@ -111,38 +97,26 @@ def _copy(path: Path, into: Path) -> None:
     finally:
         target.close()
         source.close()
-    _sync_file(partial)
+    sync_file(partial)
     partial.chmod(0o400)
     partial.replace(into)
-    _sync_folder(into.parent)
+    sync_folder(into.parent)
 
 
 def _compact(store: SqliteStore, fresh: Path, begins: int) -> None:
     target = SqliteStore(fresh, owner=store.owner, base=begins)
     try:
-        number, height = begins, store.height()
-        while number < height:
-            entries = [Entry.from_bytes(data) for data in store.entries(number, _CHUNK)]
-            target.append(entries)
-            number += len(entries)
-        for table in Table:
-            target.append((), _kept(store, table, begins))
+        compact(store, target, begins)
     finally:
         target.close()
-    _sync_file(fresh)
-
-
-def _kept(store: SqliteStore, table: Table, begins: int) -> list[Note]:
-    if table is Table.CHECKPOINTS:
-        return store.notes(table)
-    return store.notes(table, first=0 if table in _FOR_EVER else max(0, begins - _OVERLAP))
+    sync_file(fresh)
 
 
 def _compare(store: SqliteStore, fresh: Path) -> None:
     """Open the compacted file and see that it folds to the same state."""
     copy = SqliteStore.read_only(fresh)
     try:
-        same = _folded(copy).digest() == _folded(store).digest() and copy.height() == store.height()
+        same = says_the_same(store, copy)
     finally:
         copy.close()
     if not same:
@@ -152,26 +126,6 @@ def _compare(store: SqliteStore, fresh: Path) -> None:
         )
 
 
-def _folded(store: SqliteStore) -> ChainState:
-    state, hashes, _ = restore(store)
-    for data in store.entries(len(hashes)):
-        entry = Entry.from_bytes(data)
-        state.apply(entry.data, entry.body)
-    return state
-
-
 def _forget(path: Path) -> None:
     for suffix in ("", "-wal", "-shm", "-journal"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(path: Path) -> None:
-    _sync_file(path)

@@ -179,6 +179,7 @@ def _state_to_json(state: ChainState) -> dict[str, object]:
         "members": [[first, dict(each.keys), each.sequencer] for first, each in past.members],
         "cancelled": sorted(past.cancelled),
         "moved": [[*key, number] for key, number in past.moved.items()],
+        "raised": dict(past.raised),
         "budgets": {name: budget_to_json(budget) for name, budget in book.populations.items()},
         "tallies": [[*key, _tally_to_json(tally)] for key, tally in book.tallies.items()],
         "exact": [[*key, number] for key, number in book.exact_counts.items()],
@@ -227,5 +228,8 @@ def _state_from_json(
         members=tuple((first, Members(keys=keys, sequencer=who)) for first, keys, who in written["members"]),
         cancelled=frozenset(written["cancelled"]),
         moved={(population, name): at for population, name, at in written["moved"]},
+        raised=dict(
+            written.get("raised", {})
+        ),  # checkpoints from before it was kept are of ledgers without any
     )
     state.restore(chain=written["chain"], genesis=genesis, book=book, past=past, once=once)

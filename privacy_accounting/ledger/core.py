@@ -96,19 +96,19 @@ class Core:
     @property
     def is_usable(self) -> bool:
         """Whether no write failed and no fork was seen."""
-        return self._fork is None and not self._stopped
+        return self._fork is None and not self._stopped and self.store.is_open
 
     def usable(self) -> None:
         """Refuse after a failed write, and for ever after a fork.
 
         Raises:
-            LedgerRefusedError: a write failed; the ledger must be opened anew.
+            LedgerRefusedError: a write failed, or the store lost its server; the ledger must be opened anew.
             LedgerForkedError: two complete entries with one number were seen.
         """
         if self._fork is not None:
             raise self._fork
-        if self._stopped:
-            raise refuse("a write to this ledger failed; it must be opened anew")
+        if self._stopped or not self.store.is_open:
+            raise refuse("a write to this ledger failed, or its server went away; it must be opened anew")
 
     def write(self, entries: Sequence[Entry], notes: Sequence[Note]) -> None:
         """Make entries and notes durable, or stop."""

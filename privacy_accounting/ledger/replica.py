@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from privacy_accounting.errors import AccountingError
+from privacy_accounting.errors import AccountingError, EntriesArchivedError
 from privacy_accounting.ledger.canonical import Fields, decode, malformed
 from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.core import Core
@@ -110,10 +110,11 @@ class Replica:
         """Give complete entries for a site that is behind.
 
         Raises:
-            LedgerRefusedError: the first one wanted is archived; the site needs a copy of the archive.
+            EntriesArchivedError: the first one wanted is archived; the site needs a copy of the archive.
         """
-        if number < self.core.store.first():
-            raise refuse(f"entry {number} is in the archive of {self.name}")
+        first = self.core.store.first()
+        if number < first:
+            raise EntriesArchivedError(site=self.name, number=number, first=first)
         return self.core.store.entries(number, limit)
 
     # -- proposals -----------------------------------------------------------------------------------------

@@ -130,6 +130,9 @@ class SqliteStore(Store):
         try:
             if writable:
                 self._prepare()
+            else:
+                # one unchanging view for as long as the store is open, beside whoever writes
+                self._connection.execute("BEGIN")
             self._check_format()
             self._check_owner()
         except sqlite3.Error as error:

@@ -76,12 +76,14 @@ class Past:
         members: who signs, each from an entry's number on.
         cancelled: numbers of charges given back.
         moved: number of the last change of order, by population and sub-budget.
+        raised: number of the last budget entry, by population.
     """
 
     place: Place
     members: tuple[tuple[int, Members], ...]
     cancelled: frozenset[int]
     moved: Mapping[tuple[str, str], int]
+    raised: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -120,6 +122,7 @@ class ChainState:
         self._lookup = lookup
         self._restored_to = 0
         self._moves: dict[tuple[str, str], int] = {}
+        self._raised: dict[str, int] = {}
         self.fresh_once: list[tuple[str, str, str, int, int]] = []
         self.place = Place(number=0, previous=NO_PREVIOUS, time=0)
         self.genesis: Genesis | None = None
@@ -181,6 +184,17 @@ class ChainState:
         """Numbers of the entries after which another site ordered."""
         pairs = zip(self._members, self._members[1:], strict=False)
         return frozenset(first - 1 for (_, old), (first, new) in pairs if old.sequencer != new.sequencer)
+
+    def basis_of(self, content: BudgetChange | OrderChange | MembersChange) -> int:
+        """Give the number of the entry that last changed what a content changes; 0 where none did.
+
+        Whoever agrees to a change agrees to it on this basis: once the entry is there, or any other like it, the
+        basis is another one and the agreement holds for nothing any more.
+        """
+        if isinstance(content, MembersChange):
+            return max(0, self._members[-1][0] - 1) if self._members else 0
+        moved = [at for (population, _), at in self._moves.items() if population == content.population]
+        return max([0, self._raised.get(content.population, 0), *moved])
 
     # -- checking ------------------------------------------------------------------------------------------
 
@@ -285,6 +299,7 @@ class ChainState:
             self._cancelled.add(content.entry)
         elif isinstance(content, BudgetChange):
             self.book.set_budget(content.population, content.budget)
+            self._raised[content.population] = number
         elif isinstance(content, OrderChange):
             self._move_order(content, number)
         elif isinstance(content, MembersChange):
@@ -345,6 +360,7 @@ class ChainState:
             members=tuple(self._members),
             cancelled=frozenset(self._cancelled),
             moved=dict(self._moves),
+            raised=dict(self._raised),
         )
 
     def restore(
@@ -360,6 +376,7 @@ class ChainState:
         self.chain, self.genesis, self._book, self._once = chain, genesis, book, once
         self.place, self._members = past.place, list(past.members)
         self._cancelled, self._moves = set(past.cancelled), dict(past.moved)
+        self._raised = dict(past.raised)
         self._restored_to = past.place.number
 
     # -- snapshots -----------------------------------------------------------------------------------------

@@ -78,6 +78,11 @@ class Store(ABC):
     def owner(self) -> str:
         """Name of the site whose ledger it is."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the store can still be used; one that lost its server must be opened anew."""
+        return True
+
     @abstractmethod
     def height(self) -> int:
         """Count the complete entries."""

@@ -34,7 +34,9 @@ def examined(**changes):
     answers = {name: health(name) for name in ("anna", "bert", "carl")}
     for name, change in changes.items():
         answers[name] = change if isinstance(change, Exception) else health(name, **change)
-    session = SimpleNamespace(consortium=SimpleNamespace(digest=lambda: DIGEST), health=lambda: answers)
+    session = SimpleNamespace(
+        consortium=SimpleNamespace(digest=lambda: DIGEST), health=lambda: answers, left_out=lambda: ("dora",)
+    )
     return examine_nodes(session)
 
 

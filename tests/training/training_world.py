@@ -79,7 +79,7 @@ class World:
         self.consortium, self.key, self.public = consortium, key, key.public
         self.sites = consortium.names
         self.exchange = MemoryExchange()
-        self.members = members_of(consortium)
+        self.consortium = consortium
         self.helpers = Helpers(aggregator="aggregator", keyholder="keyholder", deadline_s=deadline_s)
         self.encryptor = Encryptor(key.public)
         self.answers = Answers(folder / "answers.sqlite")
@@ -122,7 +122,10 @@ class World:
 
     def agreement(self, party):
         return Agreement(
-            party=party, consortium=self.consortium, key=self.public, members=lambda: self.members
+            party=party,
+            consortium=self.consortium,
+            key=self.public,
+            members=lambda entry: members_of(self.consortium, entry),
         )
 
     def trainer(self, site):

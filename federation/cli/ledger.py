@@ -1,0 +1,93 @@
+"""What a site's administrator types about the site's ledger: show, export, archive, catch-up, and changes by all.
+
+Floor:    federation.cli.ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from federation.cli import motions
+from federation.cli.options import AsJson, print_json
+from federation.cli.outcome import UsageError
+
+app = typer.Typer(help="Look after a site's ledger; needs the site's own file.", no_args_is_help=True)
+SiteFile = Annotated[Path, typer.Argument(help="The site file.")]
+DAY_S = 86_400
+
+app.add_typer(motions.propose, name="propose")
+for command in (motions.agree, motions.revoke, motions.enter):
+    app.command()(command)
+
+
+@app.command()
+def show(site: SiteFile, as_json: AsJson = False) -> None:
+    """Say what the ledger holds: entries, members, budgets, proposals that wait."""
+    from federation.config import load_site
+    from federation.node.overview import overview
+
+    report = overview(load_site(site))
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        for line in report.lines():
+            typer.echo(line)
+
+
+@app.command()
+def export(
+    site: SiteFile,
+    out: Annotated[
+        Path, typer.Option("--out", help="A new file: NAME.jsonl for JSON lines, else a ledger file.")
+    ],
+) -> None:
+    """Copy the ledger into a file for crossward audit; the node may run."""
+    from federation.config import load_site
+    from federation.node.keeping import export_ledger
+
+    try:
+        number = export_ledger(load_site(site), out)
+    except OSError as error:
+        raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
+    typer.echo(f"wrote {number} entries to {out}")
+
+
+@app.command()
+def archive(
+    site: SiteFile,
+    into: Annotated[Path, typer.Option("--into", help="The archive, a new file; keep it.")],
+    older_than: Annotated[
+        int, typer.Option("--older-than", help="Days; nothing younger leaves the ledger.", min=0)
+    ],
+) -> None:
+    """Move old entries into a file of their own; stop the node first."""
+    from federation.config import load_site
+    from federation.node.keeping import archive_ledger
+
+    try:
+        begins = archive_ledger(load_site(site), into, older_than=int(time.time()) - older_than * DAY_S)
+    except OSError as error:
+        raise UsageError(reason=f"cannot write {into}: {error.strerror}") from error
+    typer.echo(f"wrote {into}: everything up to now; the ledger begins at entry {begins} from here on")
+    typer.echo(
+        "Keep the archive: whoever lags behind needs it, and an audit of the whole ledger reads it too"
+    )
+
+
+@app.command("catch-up")
+def catch_up(
+    site: SiteFile,
+    source: Annotated[
+        Path, typer.Argument(help="Another site's archive or export; its entries prove themselves.")
+    ],
+) -> None:
+    """Take over entries that the other sites have archived; stop the node first."""
+    from federation.config import load_site
+    from federation.node.keeping import take_over
+
+    number = take_over(load_site(site), source)
+    typer.echo(f"took over {number} entries" if number else "nothing new in it")

@@ -1,0 +1,146 @@
+"""What the administrators of all sites type to change the agreement: propose, agree, revoke, enter.
+
+Floor:    federation.cli.motions, below ledger.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from federation.cli.options import (
+    AsJson,
+    ConsortiumFile,
+    IdentityFile,
+    open_session,
+    positive_decimal,
+    print_json,
+)
+from federation.cli.outcome import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from federation.motions import Motion
+    from privacy_accounting.ledger.state import ChainState
+
+propose = typer.Typer(
+    help="Write down a change of the agreement, for all administrators to agree to.", no_args_is_help=True
+)
+SiteFile = Annotated[Path, typer.Argument(help="The site file.")]
+MotionFile = Annotated[Path, typer.Argument(help="The file that crossward ledger propose wrote.")]
+Out = Annotated[Path, typer.Option("--out", help="The proposal, a new file.")]
+
+
+@propose.command("raise-budget")
+def raise_budget(
+    site: SiteFile,
+    out: Out,
+    population: Annotated[str, typer.Option("--population", help="Whose patients.")],
+    epsilon: Annotated[str, typer.Option("--epsilon", help="Of the whole population from then on.")],
+) -> None:
+    """Raise a population's epsilon; its parts keep their shares."""
+    from federation.motions import raise_budget as motion_of
+
+    amount = positive_decimal(epsilon, name="epsilon")
+    _write(site, out, lambda state: motion_of(state, population, amount))
+
+
+@propose.command("hand-over")
+def hand_over(
+    site: SiteFile,
+    out: Out,
+    to: Annotated[str, typer.Option("--to", help="The site that orders the ledger from then on.")],
+) -> None:
+    """Let another site order the ledger; both are running."""
+    from federation.motions import hand_over as motion_of
+
+    _write(site, out, lambda state: motion_of(state, to))
+
+
+@propose.command("leave-out")
+def leave_out(
+    site: SiteFile,
+    out: Out,
+    lost: Annotated[str, typer.Option("--lost", help="The site that will never come back.")],
+    sequencer: Annotated[
+        str, typer.Option("--to", help="Where the lost one ordered the ledger: who does from then on.")
+    ] = "",
+) -> None:
+    """Go on without a site that is lost for good."""
+    from federation.motions import leave_out as motion_of
+
+    _write(site, out, lambda state: motion_of(state, lost, sequencer=sequencer))
+
+
+def _write(site: Path, out: Path, make: Callable[[ChainState], Motion]) -> None:
+    from federation.config import load_site
+    from federation.node.ledgers import read_ledger
+    from federation.node.overview import read_state
+
+    store = read_ledger(load_site(site))
+    try:
+        motion = make(read_state(store))
+    finally:
+        store.close()
+    try:
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as stream:
+            stream.write(motion.to_bytes())
+    except OSError as error:
+        raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
+    typer.echo(f"motion {motion.digest[:16]}: {motion.text()}")
+    typer.echo(f"Next, at every site: crossward ledger agree SITE.toml {out.name}; then, once: ledger enter")
+
+
+def agree(site: SiteFile, motion: MotionFile) -> None:
+    """Agree to a change at this site: its node may sign exactly this, once."""
+    from federation.config import load_site
+    from federation.motions import Consents
+    from federation.node.ledgers import read_ledger
+    from federation.node.overview import read_state
+
+    config, wanted = load_site(site), _read(motion)
+    store = read_ledger(config)
+    try:
+        wanted.check_fits(read_state(store))
+    finally:
+        store.close()
+    Consents(config.consents).agree(wanted)
+    typer.echo(f"{config.file.site} agrees to motion {wanted.digest[:16]}: {wanted.text()}")
+
+
+def revoke(site: SiteFile, motion: MotionFile) -> None:
+    """Take an agreement back, as long as the change is not entered."""
+    from federation.config import load_site
+    from federation.motions import Consents
+
+    config, wanted = load_site(site), _read(motion)
+    there = Consents(config.consents).revoke(wanted)
+    told = "takes back its agreement" if there else "had not agreed"
+    typer.echo(f"{config.file.site} {told} to motion {wanted.digest[:16]}")
+
+
+def enter(
+    motion: MotionFile, consortium: ConsortiumFile, identity: IdentityFile = None, as_json: AsJson = False
+) -> None:
+    """Have a change signed by all sites; each signs only what its administrator agreed to."""
+    wanted = _read(motion)
+    with open_session(consortium, identity) as session:
+        entered = session.enter(wanted)
+    if as_json:
+        print_json(entered)
+        return
+    typer.echo(f"entry {entered['number']}: {wanted.text()}; signed by {', '.join(entered['signed_by'])}")
+
+
+def _read(path: Path) -> Motion:
+    from federation.motions import MAX_BYTES, Motion
+
+    try:
+        with path.open("rb") as stream:
+            return Motion.from_bytes(stream.read(MAX_BYTES + 1))
+    except OSError as error:
+        raise UsageError(reason=f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,67 @@
+"""The operator's page: its commands, in its order, over real nodes; its settings, read by the program."""
+
+import re
+import shlex
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from federation.config import LedgerPlace
+from federation.processes.ended import stop_nodes
+from federation.setup.folders import Folders
+from tests.cli.conftest import crossward, spawned
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "operations.md"
+HEART = ROOT / "federation" / "demo" / "data" / "heart_disease"
+COMMAND = re.compile(r"^    (crossward .*)$", re.MULTILINE)
+TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COUNT = "SELECT COUNT(*) AS n FROM patients"
+
+
+def test_the_settings_of_the_page_are_read():
+    (text,) = TOML.findall(PAGE.read_text("utf-8"))
+    place = LedgerPlace.model_validate(tomllib.loads(text)["ledger"])
+    assert place.schema_name == "crossward_anna"
+    assert place.snapshot_every == LedgerPlace().snapshot_every == 1000
+
+
+def a_person_looks(folder):
+    """What the page asks of a person, and what a year does: guesses corrected, and entries that are old."""
+    agreement = folder / "consortium.toml"
+    agreement.write_text(agreement.read_text().replace(", guessed = true", ""))
+    site = folder / "sites" / "anna" / "site.toml"
+    site.write_text(site.read_text() + "\n[ledger]\nsnapshot_every = 2\n")
+
+
+def ask(epsilon="0.1"):
+    ran = crossward("query", "-c", "consortium.toml", COUNT, "--epsilon", epsilon)
+    assert ran.code == 0, ran.err
+
+
+@pytest.mark.timeout(300)
+def test_the_commands_of_the_page_run_in_their_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in "abc":
+        shutil.copy(HEART / "cleveland.csv", f"{name}.csv")
+    commands = COMMAND.findall(PAGE.read_text("utf-8"))
+    assert len(commands) > 25
+    folder = tmp_path / "trial"
+    try:
+        for command in commands:
+            words = shlex.split(command.replace("--older-than 365", "--older-than 0"))[1:]
+            if words[0] == "down":
+                for _ in range(3):
+                    ask()  # so that there is something to snapshot, and to archive
+            ran = (spawned if words[0] == "up" else crossward)(*words)
+            assert ran.code == 0, (command, ran.out, ran.err)
+            if words[0] == "init":
+                a_person_looks(folder)
+                monkeypatch.chdir(folder)
+        left = crossward("ledger", "show", "sites/bert/site.toml").out
+        assert "members: anna, bert; bert orders" in left
+        assert "epsilon 8" in left
+    finally:
+        stop_nodes(Folders(root=folder))

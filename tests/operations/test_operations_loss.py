@@ -1,0 +1,110 @@
+"""A site is lost for good: left out by all others, and what is asked afterwards is asked of those that are left."""
+
+import json
+import signal
+
+import pytest
+
+import federation
+from federation.config import load_consortium
+from federation.errors import ConfigError
+from federation.membership import among
+from federation.processes.started import Started
+from federation.training.model import FederatedLogisticRegression
+from tests.cli.conftest import crossward
+from tests.federation.hospitals import BY_SEX, NAMES, found
+from tests.operations.operations_world import ledger, whole
+
+LOST = "cleveland"  # it orders the ledger, too
+LEFT = tuple(name for name in NAMES if name != LOST)
+FEATURES = ["age", "trestbps"]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Four sites of which the one that orders is lost; the other three leave it out and are restarted."""
+    made = found(
+        tmp_path_factory.mktemp("loss") / "here", helpers=("dealer", "aggregator", "keyholder"), deadline_s=5
+    )
+    with Started(made) as nodes:
+        assert crossward("query", "-c", made.consortium, BY_SEX, "--epsilon", "0.5").code == 0
+        nodes.kill(LOST, signal.SIGKILL)
+        motion = made.root / "lost.json"
+        ran = ledger(
+            "propose", "leave-out", made.site("hungary"), "--lost", LOST, "--to=hungary", "--out", motion
+        )
+        assert ran.code == 0, ran.err
+        for site in LEFT:
+            assert ledger("agree", made.site(site), motion).code == 0
+        entered = ledger("enter", motion, "-c", made.consortium)
+        assert entered.code == 0, entered.err
+        before = crossward("query", "-c", made.consortium, BY_SEX, "--epsilon", "0.5")
+        assert before.code == 1
+        assert "restart this node" in before.err
+        for site in LEFT:
+            nodes.kill(site, signal.SIGTERM)
+            nodes.restart(site)
+        yield made
+
+
+def test_an_exact_answer_is_that_of_the_sites_that_are_left(folders):
+    ran = crossward("query", "-c", folders.consortium, BY_SEX, "--exact", "--json")
+    assert ran.code == 0, ran.err
+    answer = json.loads(ran.out)
+    assert [row[1] for row in answer["rows"]] == [194 - 97, 726 - 206]
+    assert answer["receipt"]["signed_by"] == list(LEFT)
+
+
+def test_a_private_answer_has_the_noise_of_three_sites_and_says_so(folders):
+    with federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session:
+        result = session.sql(BY_SEX, epsilon=0.5)
+        assert session.consortium.names == LEFT
+        again = session.sql(BY_SEX, epsilon=0.5)  # no detour any more
+        assert result.receipt["signed_by"] == again.receipt["signed_by"] == list(LEFT)
+        assert session.left_out() == (LOST,)
+        spent = {
+            row["sub_budget"]: row["entries"] for row in session.budget_rows() if row["entries"] is not None
+        }
+        assert spent["query"] >= 2
+
+
+def test_a_training_goes_on_among_the_sites_that_are_left(folders):
+    with federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session:
+        model = FederatedLogisticRegression(epsilon=1.0, rounds=2)
+        model.fit(session, table="patients", features=FEATURES, target="disease")
+        assert [tuple(step["cohort"]) for step in model.history_] == [LEFT, LEFT]
+
+
+def test_doctor_does_not_call_for_a_site_that_was_left_out(folders):
+    told = crossward("doctor", "-c", folders.consortium)
+    assert told.code == 0, told.out
+    assert f"node {LOST}: left out of the consortium" in told.out
+
+
+def test_the_ledgers_of_those_that_are_left_are_whole(folders):
+    report = whole(*(folders.ledger(name) for name in LEFT))
+    assert report.behind == {}
+    assert report.forks == ()
+
+
+def test_the_agreement_among_fewer_keeps_its_digest_and_no_fewer_than_may_collude(folders):
+    founded = load_consortium(folders.consortium)
+    fewer = among(founded, LEFT, sequencer="hungary")
+    assert fewer.digest() == founded.digest()
+    assert fewer.names == LEFT
+    assert fewer.file.sequencer == "hungary"
+    assert founded.names == NAMES
+    with pytest.raises(ConfigError, match="colluding"):
+        among(founded, ["hungary"], sequencer="hungary")
+
+
+def test_two_of_three_computing_sites_do_not_go_on_alone(tmp_path):
+    founded = load_consortium(
+        found(tmp_path / "here", helpers=(), three_sites=(LOST, *LEFT[:2])).consortium
+    )
+    fewer = among(founded, LEFT, sequencer="hungary")
+    assert fewer.three_sites is None
+    assert fewer.digest() == founded.digest()
+    others = [name for name in NAMES if name not in founded.three_sites.names]
+    kept = among(founded, [name for name in NAMES if name not in others], sequencer=LOST)
+    assert kept.three_sites == founded.three_sites

@@ -1,0 +1,388 @@
+"""Changes of the agreement: made by all administrators together, or not at all."""
+
+import json
+import os
+import signal
+import tomllib
+from dataclasses import replace
+from fractions import Fraction
+
+import pandas as pd
+import pytest
+
+import federation
+from federation.errors import ConsentMissingError, MotionRefusedError, PolicyRefusedError
+from federation.motions import Consents, Motion, hand_over, leave_out, raise_budget
+from federation.node.ledgers import read_ledger
+from federation.node.overview import read_state
+from privacy_accounting.budget.allowance import allowance_units
+from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.contents import BudgetChange, MembersChange
+from privacy_accounting.ledger.entries import Body
+from tests.cli.conftest import crossward, make_folder
+from tests.ledger.ledger_world import CONSORTIUM, NAMES, World, an_exact
+from tests.ledger.test_ledger_checkpoint import a_history
+from tests.operations.operations_world import SITES, asked, kinds, ledger, running, whole
+from tests.setup.setup_world import SCHEMA
+
+PRIVATE = "SELECT COUNT(*) AS n FROM visits"
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return make_folder(tmp_path / "here")
+
+
+def propose(folders, out, *arguments, site="anna"):
+    return ledger("propose", arguments[0], folders.site(site), "--out", out, *arguments[1:])
+
+
+def proposed(folders, out, *arguments):
+    ran = propose(folders, out, *arguments)
+    assert (ran.code, ran.err) == (0, "")
+    return out
+
+
+def agree(folders, motion, *sites):
+    for site in sites:
+        ran = ledger("agree", folders.site(site), motion)
+        assert (ran.code, ran.err) == (0, ""), ran
+
+
+def enter(folders, motion):
+    return ledger("enter", motion, "-c", folders.consortium)
+
+
+def ask_private(folders, epsilon):
+    return crossward("query", "-c", folders.consortium, PRIVATE, "--epsilon", epsilon)
+
+
+def heads(folders):
+    return [len(kinds(folders.ledger(site))) for site in SITES]
+
+
+# -- over real processes ---------------------------------------------------------------------------------------------------
+
+
+def test_a_budget_is_raised_by_all_and_the_refused_question_passes(folders, tmp_path):
+    with running(folders):
+        while (ran := ask_private(folders, "2")).code == 0:
+            pass
+        assert ran.code == 3
+        assert "budget of visits refuses" in ran.err
+        motion = proposed(
+            folders, tmp_path / "raise.json", "raise-budget", "--population=visits", "--epsilon=8"
+        )
+        before = heads(folders)
+
+        refused = enter(folders, motion)  # nobody agreed yet
+        assert refused.code == 3
+        assert "not agreed to at anna" in refused.err
+        agree(folders, motion, "anna", "carl")
+        refused = enter(folders, motion)  # two did, one did not
+        assert refused.code == 3
+        assert "not agreed to at bert" in refused.err
+        assert "nothing was changed" in refused.err
+        assert heads(folders) == before
+        assert ask_private(folders, "2").code == 3
+        asked(folders)  # and nothing is in the way
+
+        agree(folders, motion, "bert")
+        told = json.loads(ledger("show", folders.site("bert"), "--json").out)
+        assert [each["motion"] for each in told["agreed"]] == [Motion.from_bytes(motion.read_bytes()).digest]
+        entered = enter(folders, motion)
+        assert (entered.code, entered.err) == (0, "")
+        assert "epsilon 8; signed by anna, bert, carl" in entered.out
+        assert ask_private(folders, "2").code == 0
+
+        again = enter(folders, motion)  # an old consent opens nothing
+        assert again.code == 3
+        assert "out of date" in again.err
+        assert json.loads(ledger("show", folders.site("bert"), "--json").out)["agreed"] == []
+    whole(*(folders.ledger(site) for site in SITES))
+    assert kinds(folders.ledger("carl")).count("budget") == 1
+    with running(folders):  # the raise outlives every process
+        shown = json.loads(crossward("budget", "-c", folders.consortium, "--json").out)
+        assert shown[0]["epsilon"] == "8"
+
+
+def test_the_sequencer_is_handed_over_and_questions_go_on_in_the_same_session(folders, tmp_path):
+    with (
+        running(folders) as nodes,
+        federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session,
+    ):
+        session.sql("SELECT COUNT(*) AS n FROM visits", epsilon=0.1)
+        motion = proposed(folders, tmp_path / "over.json", "hand-over", "--to=bert")
+        agree(folders, motion, *SITES)
+        assert "signed by anna, bert, carl" in enter(folders, motion).out
+        session.sql("SELECT COUNT(*) AS n FROM visits", epsilon=0.1)  # the session that knew the old one
+        asked(folders)
+        assert "bert orders" in ledger("show", folders.site("carl")).out
+
+        for victim in ("bert", "anna"):  # the new one and the old one, killed and back
+            nodes.kill(victim, signal.SIGKILL)
+            nodes.restart(victim)
+            asked(folders)
+        old = enter(folders, motion)
+        assert "out of date" in old.err
+
+        back = proposed(folders, tmp_path / "back.json", "hand-over", "--to=anna")
+        agree(folders, back, *SITES)
+        assert enter(folders, back).code == 0
+        session.sql("SELECT COUNT(*) AS n FROM visits", epsilon=0.1)
+        asked(folders)
+        # the same words as the first time, on another basis: the first consents do not fit
+        third = proposed(folders, tmp_path / "third.json", "hand-over", "--to=bert")
+        assert third.read_bytes() != motion.read_bytes()
+        assert enter(folders, third).code == 3
+    report = whole(*(folders.ledger(site) for site in SITES))
+    assert report.behind == {}
+
+
+def test_a_lost_sequencer_is_voted_out_by_all_others(folders, tmp_path):
+    with running(folders) as nodes:
+        asked(folders)
+        nodes.kill("anna", signal.SIGKILL)
+        motion = tmp_path / "lost.json"
+        nobody = propose(folders, motion, "leave-out", "--lost=anna", site="bert")
+        assert nobody.code == 3
+        assert "name the site that shall do so" in nobody.err
+        assert not motion.exists()
+        ran = propose(folders, motion, "leave-out", "--lost=anna", "--to=carl", site="bert")
+        assert ran.code == 0, ran.err
+        agree(folders, motion, "carl")
+        refused = enter(folders, motion)
+        assert "not agreed to at bert" in refused.err
+        agree(folders, motion, "bert")
+        entered = enter(folders, motion)
+        assert (entered.code, entered.err) == (0, "")
+        assert "signed by bert, carl" in entered.out
+        told = json.loads(ledger("show", folders.site("bert"), "--json").out)
+        assert (told["members"], told["sequencer"]) == (["bert", "carl"], "carl")
+        # and the two can change what only they have to agree to
+        raised = proposed_by_two(folders, tmp_path / "raise.json")
+        assert "signed by bert, carl" in enter(folders, raised).out
+    report = whole(folders.ledger("bert"), folders.ledger("carl"))
+    assert report.behind == {}
+
+
+def proposed_by_two(folders, out):
+    ran = propose(folders, out, "raise-budget", "--population=visits", "--epsilon=9", site="bert")
+    assert ran.code == 0, ran.err
+    agree(folders, out, "bert", "carl")
+    return out
+
+
+def test_a_consent_taken_back_is_none(folders, tmp_path):
+    with running(folders):
+        motion = proposed(folders, tmp_path / "over.json", "hand-over", "--to=carl")
+        agree(folders, motion, *SITES)
+        assert "takes back" in ledger("revoke", folders.site("bert"), motion).out
+        assert "had not agreed" in ledger("revoke", folders.site("bert"), motion).out
+        assert "not agreed to at bert" in enter(folders, motion).err
+        asked(folders)
+    assert [kinds(folders.ledger(site)) for site in SITES] == [["genesis", "exact"]] * 3
+
+
+def test_a_consent_outlives_its_node_and_binds_to_every_byte(folders, tmp_path):
+    with running(folders) as nodes:
+        motion = proposed(
+            folders, tmp_path / "raise.json", "raise-budget", "--population=visits", "--epsilon=5"
+        )
+        agree(folders, motion, *SITES)
+        for site in SITES:
+            nodes.kill(site, signal.SIGKILL)
+    with running(folders):
+        other = tmp_path / "other.json"
+        data = Motion.from_bytes(motion.read_bytes())
+        richer = raise_budget(state_of(folders), "visits", Fraction(6))
+        other.write_bytes(richer.to_bytes())
+        assert richer.basis == data.basis
+        assert "not agreed to at anna" in enter(folders, other).err
+        assert enter(folders, motion).code == 0
+        assert "out of date" in ledger("agree", folders.site("anna"), other).err
+
+
+def state_of(folders, site="anna"):
+    from federation.config import load_site
+
+    store = read_ledger(load_site(folders.site(site)))
+    try:
+        return read_state(store)
+    finally:
+        store.close()
+
+
+def test_what_cannot_be_proposed_is_refused_with_the_reason(folders, tmp_path):
+    early = propose(folders, tmp_path / "x.json", "hand-over", "--to=bert")
+    assert early.code == 1
+    assert "no ledger" in early.err
+    with running(folders):
+        pass
+    for words, reason in (
+        (["raise-budget", "--population=visits", "--epsilon=4"], "raised, not lowered"),
+        (["raise-budget", "--population=nobody", "--epsilon=9"], "no population nobody"),
+        (["hand-over", "--to=anna"], "orders the ledger already"),
+        (["hand-over", "--to=dora"], "dora is no member"),
+        (["leave-out", "--lost=dora"], "dora is no member"),
+    ):
+        ran = propose(folders, tmp_path / "x.json", *words)
+        assert ran.code == 3
+        assert reason in ran.err
+        assert not (tmp_path / "x.json").exists()
+    assert (
+        propose(folders, tmp_path / "x.json", "raise-budget", "--population=visits", "--epsilon=1e3").code
+        == 2
+    )
+    for text in ("", "{}", "[]", "nonsense", "\x00" * 99):
+        (tmp_path / "bad.json").write_text(text)
+        assert ledger("agree", folders.site("anna"), tmp_path / "bad.json").code == 3
+    assert ledger("agree", folders.site("anna"), tmp_path / "none.json").code == 2
+
+
+def test_p2_a_sequencer_that_proposes_on_its_own_is_refused_by_every_other_site():
+    """The attack: one site's administrator changes his own node to agree to everything."""
+    frame = pd.DataFrame({"age": [40, 50, 60], "sex": [0, 1, 1]})
+    with federation.local(dict.fromkeys(SITES, frame), schema=tomllib.loads(SCHEMA)) as session:
+        head = session.nodes["anna"]
+        before = [node.replica.head_hash for node in session.nodes.values()]
+        head.chain._admit = lambda body: None
+        for motion in (
+            raise_budget(head.replica.core.state, "visits", Fraction(100)),
+            hand_over(head.replica.core.state, "bert"),
+            leave_out(head.replica.core.state, "carl"),
+        ):
+            with pytest.raises(PolicyRefusedError) as caught:
+                head.chain.enter_motion(motion)
+            assert caught.value.site == "bert"
+        with pytest.raises(LedgerRefusedError, match="entered by carl"):
+            head.chain.enter_motion(leave_out(head.replica.core.state, "anna", sequencer="carl"))
+        assert [node.replica.head_hash for node in session.nodes.values()] == before
+        assert session.sql("SELECT COUNT(*) AS n FROM visits", epsilon=0.1).rows  # and the chain goes on
+
+
+# -- the documents -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def state(world=None):
+    made = World().found()
+    a_history(made)
+    return made.head.replica.core.state
+
+
+def body_of(state, content, number=None):
+    return Body(
+        chain=CONSORTIUM,
+        number=state.place.number if number is None else number,
+        previous="00" * 32,
+        time=1,
+        cohort=tuple(sorted(NAMES)),
+        content=content,
+    )
+
+
+def test_a_raise_keeps_everything_but_epsilon_and_promises_no_more_than_it_allows(state):
+    old = state.book.populations["cardiology"]
+    new = raise_budget(state, "cardiology", Fraction(7)).content.budget
+    assert (new.epsilon, new.delta, new.purpose_caps, new.analyst_caps) == (
+        7,
+        old.delta,
+        old.purpose_caps,
+        old.analyst_caps,
+    )
+    for name, part in old.sub_budgets.items():
+        mine = new.sub_budgets[name]
+        assert (mine.share, mine.delta, mine.plan, mine.order) == (
+            part.share,
+            part.delta,
+            part.plan,
+            part.order,
+        )
+        assert mine.allowance == allowance_units(part.share * 7, part.delta, part.order) > part.allowance
+
+
+def test_motions_are_read_as_they_were_written_and_in_no_other_form(state):
+    for motion in (
+        raise_budget(state, "cardiology", Fraction(7)),
+        hand_over(state, "basel"),
+        leave_out(state, "cairo"),
+        leave_out(state, "ankara", sequencer="cairo"),
+    ):
+        data = motion.to_bytes()
+        assert Motion.from_bytes(data) == motion
+        assert motion.text()
+        for bent in (
+            data + b"\n",
+            data.replace(b":", b": ", 1),
+            data[:-1],
+            data.replace(b'"format":1', b'"format":2'),
+        ):
+            with pytest.raises(MotionRefusedError):
+                Motion.from_bytes(bent)
+    charge = Motion(chain=CONSORTIUM, basis=0, content=an_exact())
+    with pytest.raises(MotionRefusedError):
+        Motion.from_bytes(charge.to_bytes())
+
+
+def test_the_basis_moves_with_every_change_of_the_same_thing_and_survives_a_checkpoint(tmp_path):
+    from privacy_accounting.ledger.replica import Replica
+    from tests.ledger.ledger_world import key_of
+    from tests.ledger.test_ledger_checkpoint import snapshot
+
+    world = World().found()
+    core = world.head.replica.core
+    first = raise_budget(core.state, "cardiology", Fraction(5))
+    assert world.agree(first.content).entries
+    second = raise_budget(core.state, "cardiology", Fraction(6))
+    with pytest.raises(MotionRefusedError, match="out of date"):
+        first.check_fits(core.state)
+    over = hand_over(core.state, "basel")
+    assert (first.basis, second.basis, over.basis) == (0, 1, 0)  # another thing
+    assert world.agree(an_exact()).entries
+    second.check_fits(core.state)  # a charge changes nothing of it
+    snapshot(world)
+    again = Replica(world.head.store.inner, key_of("ankara"), world.clock).core.state
+    assert again.basis_of(second.content) == 1
+    assert again.basis_of(over.content) == 0
+    with pytest.raises(MotionRefusedError, match="another consortium"):
+        replace(second, chain="ab" * 32).check_fits(core.state)
+
+
+def test_a_site_signs_exactly_what_was_agreed_to_and_nothing_else(state, tmp_path):
+    consents = Consents(tmp_path / "consents")
+    raised = raise_budget(state, "cardiology", Fraction(7))
+    assert not consents.holds(raised)
+    assert consents.all() == []
+    with pytest.raises(ConsentMissingError) as caught:
+        consents.check(body_of(state, raised.content), state, site="basel")
+    assert (caught.value.site, caught.value.motion) == ("basel", raised.digest)
+    consents.agree(raised)
+    consents.agree(raised)
+    assert Consents(tmp_path / "consents").all() == [raised]
+    consents.check(body_of(state, raised.content), state, site="basel")
+    consents.check(body_of(state, an_exact()), state, site="basel")  # no change of the agreement
+    budget = raised.content.budget
+    for other in (
+        BudgetChange(population="neurology", budget=budget),
+        BudgetChange(
+            population="cardiology", budget=raise_budget(state, "cardiology", Fraction(8)).content.budget
+        ),
+        BudgetChange(population="cardiology", budget=replace(budget, analyst_caps={"ada": Fraction(1)})),
+        MembersChange(change="sequencer", name="basel", key="", sequencer="basel"),
+    ):
+        with pytest.raises(ConsentMissingError):
+            consents.check(body_of(state, other), state, site="basel")
+
+
+def test_a_file_that_was_bent_or_misnamed_is_no_consent(state, tmp_path):
+    consents = Consents(tmp_path)
+    one, two = raise_budget(state, "cardiology", Fraction(7)), raise_budget(state, "cardiology", Fraction(70))
+    consents.agree(one)
+    (tmp_path / f"{one.digest}.json").rename(tmp_path / f"{two.digest}.json")
+    assert not consents.holds(one)
+    assert not consents.holds(two)
+    (tmp_path / f"{one.digest}.json").write_bytes(one.to_bytes()[:-1])
+    assert not consents.holds(one)
+    os.symlink(tmp_path, tmp_path / "folder.json")
+    assert consents.all() == [one]  # what the misnamed file says, which holds for nothing

@@ -1,0 +1,182 @@
+"""Snapshots that the running sequencer proposes; archives, and sites that lag behind them."""
+
+import shutil
+import signal
+import time
+
+import pytest
+
+from federation.node.snapshots import RETRY_S, SnapshotClock
+from privacy_accounting.ledger.sqlite import SqliteStore
+from privacy_accounting.ledger.store import Table
+from tests.cli.conftest import crossward, make_folder
+from tests.ledger.ledger_world import World, an_exact
+from tests.ledger.test_ledger_checkpoint import snapshot
+from tests.operations.operations_world import SITES, ask, asked, kinds, ledger, running, set_ledger, whole
+
+
+@pytest.fixture
+def folders(tmp_path):
+    made = make_folder(tmp_path / "here")
+    set_ledger(made, "anna", snapshot_every=4)
+    return made
+
+
+def settled(folders, number, limit_s=10):
+    """Wait until every site holds so many entries: the snapshot comes after the answer."""
+    ends_at = time.monotonic() + limit_s
+    while any(len(kinds(folders.ledger(site))) < number for site in SITES):
+        assert time.monotonic() < ends_at, [kinds(folders.ledger(site)) for site in SITES]
+        time.sleep(0.05)
+
+
+def test_the_running_sequencer_has_the_ledger_pinned_and_all_sites_sign(folders):
+    with running(folders):
+        for _ in range(7):
+            asked(folders)
+        settled(folders, 10)
+    expected = [
+        "genesis",
+        "exact",
+        "exact",
+        "exact",
+        "snapshot",
+        "exact",
+        "exact",
+        "exact",
+        "snapshot",
+        "exact",
+    ]
+    assert [kinds(folders.ledger(site)) for site in SITES] == [expected] * 3
+    report = whole(*(folders.ledger(site) for site in SITES))
+    assert report.behind == {}
+    for site in SITES:
+        store = SqliteStore.read_only(folders.ledger(site))
+        assert [note.number for note in store.notes(Table.CHECKPOINTS)] == [4, 8]
+        assert store.notes(Table.WITHDRAWALS) == []
+        store.close()
+    with running(folders):  # a start from the checkpoint
+        asked(folders)
+
+
+def test_a_sequencer_killed_at_any_moment_pins_on(folders):
+    set_ledger(folders, "anna", snapshot_every=2)
+    with running(folders) as nodes:
+        for round_number in range(5):
+            asked(folders)
+            time.sleep(0.004 * round_number)  # into the snapshot, before it, after it
+            nodes.kill("anna", signal.SIGKILL)
+            nodes.restart("anna")
+        asked(folders)
+        time.sleep(0.3)
+        asked(folders)
+    report = whole(*(folders.ledger(site) for site in SITES))
+    assert report.behind == {}
+    found = kinds(folders.ledger("bert"))
+    assert found.count("exact") == 7
+    assert found.count("snapshot") >= 4
+
+
+def test_a_frozen_site_delays_no_charge_for_a_snapshot_and_the_next_try_waits():
+    world = World().found()
+    now = [0.0]
+    clock = SnapshotClock(world.head.replica, every=3, clock=lambda: now[0])
+    assert not clock.is_due(charges_wait=False)
+    for _ in range(2):
+        world.agree(an_exact())
+    assert clock.is_due(charges_wait=False)
+    assert not clock.is_due(charges_wait=True)
+    clock.failed()
+    assert not clock.is_due(charges_wait=False)
+    now[0] += RETRY_S
+    assert clock.is_due(charges_wait=False)
+    for _ in range(3):
+        world.agree(an_exact())
+    assert clock.is_due(charges_wait=True)  # long overdue
+    snapshot(world)
+    assert not clock.is_due(charges_wait=True)
+    assert not clock.is_due(charges_wait=False)
+
+
+def with_archives(folders, tmp_path, *sites):
+    """Ask until there is a snapshot, stop, archive at some sites."""
+    with running(folders):
+        for _ in range(5):
+            asked(folders)
+        settled(folders, 7)
+    for site in sites:
+        ran = ledger(
+            "archive", folders.site(site), "--into", tmp_path / f"{site}-old.sqlite", "--older-than", 0
+        )
+        assert (ran.code, ran.err) == (0, "")
+        assert "begins at entry 4" in ran.out
+
+
+def lose_disk(folders, site):
+    shutil.rmtree(folders.ledger(site).parent)
+
+
+def test_a_site_that_lost_its_ledger_is_told_whose_archive_it_needs_and_catches_up_from_it(folders, tmp_path):
+    with_archives(folders, tmp_path, "anna", "bert")
+    lose_disk(folders, "carl")
+    doctor = ["doctor", "-c", folders.consortium]
+    with running(folders):
+        refused = ask(folders)
+        assert refused.code == 1
+        assert "carl" in refused.err
+        assert "archive of anna" in refused.err
+        told = crossward(*doctor)
+        assert told.code == 1
+        assert "entry 0 is in the archive of anna, whose ledger begins at 4" in told.out
+        assert "crossward ledger catch-up" in told.out
+        busy = ledger("catch-up", folders.site("carl"), tmp_path / "bert-old.sqlite")
+        assert busy.code == 1
+        assert "in use" in busy.err
+    took = ledger("catch-up", folders.site("carl"), tmp_path / "bert-old.sqlite")
+    assert (took.code, took.out) == (0, "took over 7 entries\n")
+    assert ledger("catch-up", folders.site("carl"), tmp_path / "anna-old.sqlite").out == "nothing new in it\n"
+    with running(folders):
+        asked(folders)
+    report = whole(*(folders.ledger(site) for site in SITES), tmp_path / "anna-old.sqlite")
+    assert report.behind == {}
+
+
+def test_a_site_that_lost_its_ledger_takes_it_from_whoever_has_it_all(folders, tmp_path):
+    with_archives(folders, tmp_path, "anna")
+    lose_disk(folders, "carl")
+    with running(folders):
+        asked(folders)
+    assert kinds(folders.ledger("carl"))[:7] == kinds(folders.ledger("bert"))[:7]
+    whole(*(folders.ledger(site) for site in SITES))
+
+
+def test_an_archive_of_another_consortium_or_a_bent_one_is_not_taken(folders, tmp_path):
+    with_archives(folders, tmp_path, "anna", "bert")
+    other = make_folder(tmp_path / "other")
+    with running(other):
+        asked(other)
+    lose_disk(folders, "carl")
+    foreign = ledger("catch-up", folders.site("carl"), other.ledger("anna"))
+    assert foreign.code == 1
+    assert "own consortium file" in foreign.err
+    bent = tmp_path / "bent.sqlite"
+    bent.write_bytes((tmp_path / "bert-old.sqlite").read_bytes().replace(b"analysis", b"otherwis"))
+    refused = ledger("catch-up", folders.site("carl"), bent)
+    assert refused.code == 1
+    assert "signature" in refused.err
+    gap = ledger("catch-up", folders.site("carl"), folders.ledger("anna"))
+    assert gap.code == 1
+    assert "begins at entry 4" in gap.err
+    assert ledger("catch-up", folders.site("carl"), tmp_path / "bert-old.sqlite").code == 0
+
+
+def test_an_export_beside_the_running_node_is_the_ledger(folders, tmp_path):
+    with running(folders):
+        asked(folders)
+        for name in ("copy.sqlite", "copy.jsonl"):
+            ran = ledger("export", folders.site("bert"), "--out", tmp_path / name)
+            assert (ran.code, ran.out) == (0, f"wrote 2 entries to {tmp_path / name}\n")
+            assert ledger("export", folders.site("bert"), "--out", tmp_path / name).code != 0
+        asked(folders)
+    report = whole(tmp_path / "copy.sqlite", tmp_path / "copy.jsonl", folders.ledger("bert"))
+    assert [each.entries for each in report.files] == [2, 2, 3]
