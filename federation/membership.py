@@ -40,7 +40,7 @@ def among(founded: Consortium, members: Collection[str], *, sequencer: str) -> C
         raise ConfigError(
             mistakes=[f"colluding: must be less than the number of sites that are left ({len(kept)})"]
         )
-    update = {"sites": kept, "sequencer": sequencer}
+    update: dict[str, object] = {"sites": kept, "sequencer": sequencer}
     computation = founded.file.computation
     if computation is not None and not kept.keys() >= set(computation.sites):
         update["computation"] = None
