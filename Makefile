@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs slow second-opinion bench-queries bench-latency bench-smpc bench-accounting bench-paillier bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs slow second-opinion bench-queries bench-latency bench-smpc bench-kernels bench-accounting bench-paillier bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -57,6 +57,9 @@ bench-latency: $(READY)
 
 bench-smpc: $(READY)
 	$(PY) -m benchmarks.smpc
+
+bench-kernels: $(READY)
+	OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.smpc.local
 
 bench-accounting: $(READY)
 	$(PY) -P benchmarks/accounting.py

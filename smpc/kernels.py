@@ -19,7 +19,7 @@ Promise:  exact mod ``2**64`` for all ring elements, whatever the choice; the ch
           1,000 x 30 x 1        0.014    0.011    [0.011]  0.11     0.034
           ====================  =======  =======  =======  =======  =======
 
-          ``python -m benchmarks.smpc.local`` prints the present ones. Three limbs of 22 bits for float64 BLAS gain
+          ``make bench-kernels`` prints the present ones. Three limbs of 22 bits for float64 BLAS gain
           nothing on one thread, and stall where parties share cores. A party that has torch may use its kernel
           (``engine.kernels``).
 Not here: sharing and masks (``operations``).

@@ -211,7 +211,8 @@ class _ScriptedMesh(Mesh):
     ) -> dict[str, bytes]:
         """See ``Mesh.exchange``."""
         fault = self._faults.get(len(self.sent))
-        payloads = {name: bytes(payload) for name, payload in outgoing.items()}
+        copies = {id(payload): bytes(payload) for payload in outgoing.values()}  # one, however many get it
+        payloads = {name: copies[id(payload)] for name, payload in outgoing.items()}
         self.sent.append(Sent(step=kind, outgoing=payloads, expected=dict(expected)))
         self.counters.count(payloads)
         if fault is None:

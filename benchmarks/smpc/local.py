@@ -1,6 +1,6 @@
 """What one party computes alone: matrix products by shape and way, and keystreams.
 
-Run as ``python -m benchmarks.smpc.local``; prints milliseconds on one thread, the way that ``smpc.kernels`` chooses
+Run by ``make bench-kernels``; prints milliseconds on one thread, the way that ``smpc.kernels`` chooses
 in brackets, and gigabytes a second of keystream beside what OpenSSL says of itself.
 """
 

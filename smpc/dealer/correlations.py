@@ -86,7 +86,7 @@ def recipe_of(request: Request) -> Recipe:
         Correlation.GRAM: gram_recipe,
         Correlation.SHUFFLE: _shuffle,
         Correlation.FIXED_MATRIX: fixed_matrix_recipe,
-        Correlation.STEPS: _steps,
+        Correlation.THRESHOLD_BITS: _threshold_bits,
         Correlation.WORD_TRUNCATION: _word_truncation,
     }
     try:
@@ -206,16 +206,16 @@ def _ring_bits(parameters: tuple[int, ...]) -> Recipe:
     return Recipe(free=free, bound=bound, solve=solve)
 
 
-def _steps(parameters: tuple[int, ...]) -> Recipe:
-    count, bits, n_steps = parameters
+def _threshold_bits(parameters: tuple[int, ...]) -> Recipe:
+    count, bits, n_thresholds = parameters
     mask = _mask((count, bits))
-    plane = Part(dtype="u1", shape=(plane_bytes(n_steps * count),), is_exclusive=True)
+    plane = Part(dtype="u1", shape=(plane_bytes(n_thresholds * count),), is_exclusive=True)
     free = (*mask.free, plane)
-    each = ring_part((n_steps, count))
+    each = ring_part((n_thresholds, count))
 
     def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
         r, planes = totals(free, free_shares)
-        ones = plane_bits(planes, n_steps * count).astype(np.int64).reshape(n_steps, count)
+        ones = plane_bits(planes, n_thresholds * count).astype(np.int64).reshape(n_thresholds, count)
         return (*mask.solve([shares[:1] for shares in free_shares]), ones, ones * r)
 
     return Recipe(free=free, bound=(*mask.bound, each, each), solve=solve)

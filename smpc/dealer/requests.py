@@ -37,7 +37,7 @@ class Correlation(IntEnum):
     GRAM = 8
     SHUFFLE = 9
     FIXED_MATRIX = 10
-    STEPS = 11
+    THRESHOLD_BITS = 11
     WORD_TRUNCATION = 12
 
 
@@ -145,12 +145,12 @@ def fixed_matrix(shape: Sequence[int], width: int, n_forward: int, n_backward: i
     return Request(kind=Correlation.FIXED_MATRIX, parameters=parameters)
 
 
-def steps(count: int, bits: int, n_steps: int) -> Request:
-    """Ask for a ``mask`` of ``count`` numbers and, for each of ``n_steps``, uniform bits ``s`` and ``s * r``.
+def threshold_bits(count: int, bits: int, n_thresholds: int) -> Request:
+    """Ask for a ``mask`` of ``count`` numbers and, for each of ``n_thresholds``, uniform bits ``s`` and ``s * r``.
 
     The bits are shared by XOR, and by sum; their products with the mask by sum.
     """
-    return Request(kind=Correlation.STEPS, parameters=(count, bits, n_steps))
+    return Request(kind=Correlation.THRESHOLD_BITS, parameters=(count, bits, n_thresholds))
 
 
 def encode_requests(requests: Iterable[Request]) -> bytes:

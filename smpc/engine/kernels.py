@@ -22,14 +22,14 @@ _THIN: Final = 8
 _FEW_PRODUCTS: Final = 1 << 15
 
 
-def is_torchs(m: int, k: int, n: int) -> bool:
+def is_torch_faster(m: int, k: int, n: int) -> bool:
     """Whether torch is faster: neither operand thin, and enough to do."""
     return min(m, n) > _THIN and m * k * n >= _FEW_PRODUCTS
 
 
 def matmul(a: RingArray, b: RingArray) -> RingArray:
     """Return the matrix product mod ``2**64``; two axes or more each."""
-    if not is_torchs(a.shape[-2], a.shape[-1], b.shape[-1]):
+    if not is_torch_faster(a.shape[-2], a.shape[-1], b.shape[-1]):
         return numpy_matmul(a, b)
     import torch
 

@@ -147,8 +147,12 @@ def square(session: Session, a: Shared) -> Shared:
     """
     r, r_squared = session.supply.take(square_request(a.shape))
     (epsilon,) = open_differences(session, [(a.share, r)])
-    share = r_squared + 2 * epsilon * r
-    return Shared(share=share + epsilon * epsilon if session.is_first else share)
+    r += r
+    if session.is_first:
+        r += epsilon
+    r *= epsilon
+    r += r_squared
+    return Shared(share=r)
 
 
 def _check_shapes(
@@ -162,10 +166,15 @@ def _check_shapes(
 
 def _bilinear(session: Session, kind: ProductKind, a: Shared, b: Shared) -> Shared:
     """Multiply by Beaver's trick: ``xy = c + (x - a) b + a (y - b) + (x - a)(y - b)``."""
-    apply: MatrixProduct = np.multiply if kind is ProductKind.MUL else session.matmul
     mask_a, mask_b, mask_ab = session.supply.take(product(kind, a.shape, b.shape))
     epsilon, delta = open_differences(session, [(a.share, mask_a), (b.share, mask_b)])
-    share = apply(epsilon, mask_b + delta if session.is_first else mask_b)
-    share += apply(mask_a, delta)
-    share += mask_ab
-    return Shared(share=share)
+    if session.is_first:
+        mask_b += delta
+    if kind is ProductKind.MUL and a.shape == b.shape:  # in place: new memory costs more than the arithmetic
+        mask_b *= epsilon
+        delta *= mask_a
+        mask_b += delta
+        mask_b += mask_ab
+        return Shared(share=mask_b)
+    apply: MatrixProduct = np.multiply if kind is ProductKind.MUL else session.matmul
+    return Shared(share=mask_ab + apply(epsilon, mask_b) + apply(mask_a, delta))

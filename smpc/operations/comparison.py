@@ -231,7 +231,10 @@ def _digits(values: RingArray, n_groups: int) -> ByteArray:
 
 def _leaf(digits: ByteArray, products: Words, table: Words) -> ByteArray:
     """Return the plane of a function of a public digit and a shared one, linear in the latter's products."""
-    parity = np.bitwise_count(table[digits] & products) & np.uint8(1)
+    chosen = table.take(digits, mode="wrap")  # digits are in range; this mode looks them up fastest
+    chosen &= products
+    parity = np.bitwise_count(chosen)
+    parity &= np.uint8(1)
     return np.packbits(parity, bitorder="little")
 
 

@@ -6,8 +6,8 @@ Promise:  exact: ``slope * x + intercept`` of the line in whose piece x lies, mo
           differences lie in the declared width. Nobody learns the piece.
 Sees:     the parties see ``x`` plus a uniform mask, mod ``2**64``, once, and bits XOR uniform ones.
 Cost:     rounds as ``comparison``: 2 up to 5 bits, 3 up to 21, 4 up to 64; choosing the line and multiplying
-          by its slope add none. 8 bytes an element and peer and, per threshold, the tree's bits: 2.75 bytes
-          at 44 bits. One ``STEPS``, one ``BIT_PRODUCTS`` per shape of node and level.
+          by its slope add none. 8 bytes an element and peer and, per threshold, the tree's bits: 2.9 bytes at
+          44 bits. One ``THRESHOLD_BITS``, one ``BIT_PRODUCTS`` per shape of node and level.
 Source:   eprint 2020/338 (masked comparison); that the dealer also shares each step's bit times the mask, so
           that ``bit * x`` is linear in what is opened anyway: ours.
 """
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smpc.dealer.requests import steps
+from smpc.dealer.requests import threshold_bits
 from smpc.errors import RingRangeError
 from smpc.operations.comparison import below_each
 from smpc.operations.opening import open_masked, open_planes
@@ -77,10 +77,11 @@ def value_range(lines: Lines) -> tuple[int, int]:
         for x in (first, after - 1)
         if first < after
     ]
-    return min(ends + intercepts[:1] + intercepts[-1:]), max(ends + intercepts[:1] + intercepts[-1:])
+    ends += [intercepts[0], intercepts[-1]]
+    return min(ends), max(ends)
 
 
-def follow(session: Session, x: Shared, lines: Lines, bits: int) -> Shared:
+def piecewise_linear(session: Session, x: Shared, lines: Lines, bits: int) -> Shared:
     """Return shares of a piecewise linear function of ``x``.
 
     Sees, Cost: see the module.
@@ -97,12 +98,14 @@ def follow(session: Session, x: Shared, lines: Lines, bits: int) -> Shared:
     check_bits(bits)
     if x.size == 0:
         return x
-    n_steps = lines.thresholds.size
-    mask, exclusive, products, ones, masked_ones = session.supply.take(steps(x.size, bits, n_steps))
+    n_thresholds = lines.thresholds.size
+    mask, exclusive, products, ones, masked_ones = session.supply.take(
+        threshold_bits(x.size, bits, n_thresholds)
+    )
     opened = open_masked(session, x.share, mask, RING_BITS)
     plane = below_each(session, opened, products, lines.thresholds, bits)
     (public,) = open_planes(session, [(plane, exclusive)])
-    below = plane_bits(public, n_steps * x.size).reshape(n_steps, x.size).astype(np.int64)
+    below = plane_bits(public, n_thresholds * x.size).reshape(n_thresholds, x.size).astype(np.int64)
     # the step is 1 - (below ^ s): flips + signs * s, with s the dealer's bit
     flips, signs = 1 - below, 2 * below - 1
     slopes, intercepts = (np.diff(part)[:, np.newaxis] for part in (lines.slopes, lines.intercepts))

@@ -28,7 +28,7 @@ from smpc.errors import RingRangeError
 from smpc.operations.arithmetic import multiply_public, reshape, subtract, subtract_from_public
 from smpc.operations.fixed_matrix import FixedMatrix
 from smpc.operations.fixed_point import FixedPoint
-from smpc.operations.lines import Lines, follow, value_range
+from smpc.operations.lines import Lines, piecewise_linear, value_range
 from smpc.operations.sigmoid_lines import sigmoid_lines
 from smpc.operations.truncation import WIDEST, truncate
 from smpc.ring import RING_BITS
@@ -151,7 +151,7 @@ def fit(session: Session, x: Shared, y: Shared, plan: LogisticPlan) -> Shared:
         if step == 0:  # at coefficients of 0 every chance is 1/2, exactly
             residuals = subtract_from_public(session, plan.one // 2, outcomes)
         else:
-            chances = follow(session, rows.times(fitted), plan.lines, plan.logit_bits)
+            chances = piecewise_linear(session, rows.times(fitted), plan.lines, plan.logit_bits)
             residuals = subtract(chances, outcomes)
         gradient = rows.transposed_times(residuals)
         moved = truncate(session, gradient, plan.shift, plan.gradient_bits, is_rounded=True)

@@ -99,9 +99,7 @@ def test_the_agreement_among_fewer_keeps_its_digest_and_no_fewer_than_may_collud
 
 
 def test_two_of_three_computing_sites_do_not_go_on_alone(tmp_path):
-    founded = load_consortium(
-        found(tmp_path / "here", helpers=(), three_sites=(LOST, *LEFT[:2])).consortium
-    )
+    founded = load_consortium(found(tmp_path / "here", helpers=(), three_sites=(LOST, *LEFT[:2])).consortium)
     fewer = among(founded, LEFT, sequencer="hungary")
     assert fewer.three_sites is None
     assert fewer.digest() == founded.digest()

@@ -35,7 +35,7 @@ KINDS = {
     "shuffle": requests.shuffle(1, (5, 2)),
     "fixed matrix": requests.fixed_matrix((4, 2), 1, 2, 3),
     "word truncation": requests.word_truncation(5, 9),
-    "steps": requests.steps(6, 13, 2),
+    "threshold bits": requests.threshold_bits(6, 13, 2),
 }
 
 

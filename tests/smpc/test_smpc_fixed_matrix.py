@@ -12,6 +12,7 @@ from smpc.dealer import requests
 from smpc.dealer.correlations import recipe_of
 from smpc.errors import MaterialError, PartyLostError, PeerRejectedError, RingRangeError
 from smpc.operations.fixed_matrix import FixedMatrix
+from smpc.operations.opening import open_differences
 from smpc.operations.reveal import reveal_to_all
 from smpc.sharing import Shared
 from smpc.simulator import DEALER, Fault, FaultKind, simulate
@@ -166,3 +167,30 @@ def test_no_repr_shows_a_share():
         lambda s: repr(FixedMatrix(s, split_input(s, np.full((2, 3), 77)), n_forward=1, n_backward=0)), 2
     )
     assert run.values() == ["FixedMatrix(2, 3)"] * 2
+
+
+def test_an_operands_mask_used_twice_would_show_how_the_operand_moved_and_ours_does_not():
+    """The attack: subtract two openings of coefficients of two steps."""
+    before, after = np.arange(50).reshape(50, 1), 3 * np.arange(50).reshape(50, 1)
+
+    def naive(session):
+        mask = session.supply.take(requests.square((50, 1)))[0]
+        return [
+            open_differences(session, [(split_input(session, w).share, mask)])[0] for w in (before, after)
+        ]
+
+    first, second = simulate(naive, 2).values()[0]
+    np.testing.assert_array_equal(second - first, after - before)
+
+    run = simulate(
+        lambda s: products(s, *(split_input(s, part) for part in (np.ones((9, 50)), before, after))), 2
+    )
+    run.values()
+    opened = []
+    for mine, other in zip(*(run.sent[name] for name in run.names), strict=True):
+        if mine.step == Step.OPEN_RING:
+            payloads = [np.frombuffer(next(iter(sent.outgoing.values())), np.int64) for sent in (mine, other)]
+            opened.append((payloads[0] + payloads[1])[-50:])
+    moved = opened[1] - opened[0]
+    # chance that one of 50 words fits: 50 / 2**64
+    assert np.count_nonzero(moved == (after - before).ravel()) == 0

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from smpc.engine.kernels import is_torchs
+from smpc.engine.kernels import is_torch_faster
 from smpc.engine.kernels import matmul as torch_matmul
 from smpc.kernels import Kernel, chosen, matmul, multiply_by
 from smpc.operations import arithmetic
@@ -86,7 +86,7 @@ def test_law_torchs_kernel_gives_the_same(data, m, n):
     a, b = (rng.integers(-(1 << 63), (1 << 63) - 1, size) for size in ((m, k), (k, n)))
     a[0], b[:, 0] = data.draw(WORDS), data.draw(WORDS)
     b.flags.writeable = False
-    assert is_torchs(m, k, n)
+    assert is_torch_faster(m, k, n)
     np.testing.assert_array_equal(torch_matmul(a, b), exact(a, b))
     np.testing.assert_array_equal(torch_matmul(b.T, a.T), exact(b.T, a.T))
 
@@ -94,7 +94,7 @@ def test_law_torchs_kernel_gives_the_same(data, m, n):
 @pytest.mark.parametrize("shape", [(8, 1000, 1000), (1000, 1000, 8), (20, 20, 20), (0, 5, 5)])
 def test_thin_and_small_products_stay_with_numpy(shape):
     m, k, n = shape
-    assert not is_torchs(m, k, n)
+    assert not is_torch_faster(m, k, n)
     rng = np.random.default_rng(5)
     a, b = (rng.integers(-(1 << 63), (1 << 63) - 1, size) for size in ((m, k), (k, n)))
     np.testing.assert_array_equal(torch_matmul(a, b), matmul(a, b))

@@ -10,7 +10,7 @@ from smpc.cost import dry_run
 from smpc.dealer import requests
 from smpc.dealer.correlations import recipe_of
 from smpc.errors import PartyLostError, PeerRejectedError, RingRangeError
-from smpc.operations.lines import Lines, follow, value_range
+from smpc.operations.lines import Lines, piecewise_linear, value_range
 from smpc.operations.sigmoid_lines import sigmoid_lines
 from smpc.ring import unpack
 from smpc.simulator import DEALER, Fault, FaultKind, simulate
@@ -45,7 +45,9 @@ def test_law_any_lines_widths_and_parties(data, bits, n):
     words = st.lists(st.integers(-(1 << 62), 1 << 62), min_size=pieces, max_size=pieces)
     lines = lines_of(thresholds, data.draw(words), data.draw(words))
     x = np.array(data.draw(st.lists(inside, min_size=1, max_size=11)) + thresholds[:2], np.int64)
-    np.testing.assert_array_equal(compute(lambda s, a: follow(s, a, lines, bits), x, n=n), clear(lines, x))
+    np.testing.assert_array_equal(
+        compute(lambda s, a: piecewise_linear(s, a, lines, bits), x, n=n), clear(lines, x)
+    )
 
 
 @given(data=st.data())
@@ -68,7 +70,7 @@ def test_lines_that_rise_for_ever_have_no_range(slopes):
 def test_every_argument_of_a_small_width_and_its_shape_is_kept():
     lines = lines_of([-20, -3, -3, 0, 17], [0, 3, 99, -1, 4, 0], [5, 6, 7, 8, 9, 10])
     x = np.arange(-48, 48).reshape(2, 6, 8)
-    np.testing.assert_array_equal(compute(lambda s, a: follow(s, a, lines, 8), x), clear(lines, x))
+    np.testing.assert_array_equal(compute(lambda s, a: piecewise_linear(s, a, lines, 8), x), clear(lines, x))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_rounds_and_bytes_are_those_of_the_dry_run_whatever_the_data(case, n):
     for value in (-3, 3):
 
         def joint(session, value=value):
-            return follow(session, split_input(session, np.full(80, value)), lines, bits)
+            return piecewise_linear(session, split_input(session, np.full(80, value)), lines, bits)
 
         cost = dry_run(joint, n)
         assert (cost.rounds, cost.bytes_per_peer) == COSTS[case]
@@ -131,7 +133,7 @@ def test_rounds_and_bytes_are_those_of_the_dry_run_whatever_the_data(case, n):
 def test_what_all_see_is_uniform_in_every_piece(value):
     """The attack: put together what all parties sent in every opening, and look for bytes that lean to one side."""
     lines = lines_of([-1000, 1000], [3, 5, 7], [1, 2, 3])
-    run = simulate(lambda s: follow(s, split_input(s, np.full(4000, value)), lines, 40), 2)
+    run = simulate(lambda s: piecewise_linear(s, split_input(s, np.full(4000, value)), lines, 40), 2)
     run.values()
     n_openings = 0
     for mine, other in zip(*(run.sent[name] for name in run.names), strict=True):
@@ -149,7 +151,7 @@ def test_what_all_see_is_uniform_in_every_piece(value):
 
 @pytest.mark.parametrize("n", [2, 4])
 def test_the_material_obeys_its_relation(n):
-    request = requests.steps(11, 13, 3)
+    request = requests.threshold_bits(11, 13, 3)
     recipe = recipe_of(request)
     held = simulate(lambda s: s.supply.take(request), n).values()
     parts = recipe.free + recipe.bound
@@ -165,7 +167,7 @@ def test_the_material_obeys_its_relation(n):
 @pytest.mark.parametrize("parameters", [(), (5, 8), (5, 0, 1), (5, 65, 1), (5, 8, 1, 1)])
 def test_requests_without_sense_are_refused(parameters):
     with pytest.raises(PeerRejectedError):
-        recipe_of(requests.Request(kind=requests.Correlation.STEPS, parameters=parameters))
+        recipe_of(requests.Request(kind=requests.Correlation.THRESHOLD_BITS, parameters=parameters))
 
 
 @pytest.mark.parametrize(
@@ -186,14 +188,14 @@ def test_lines_without_sense_are_refused(bad):
 @pytest.mark.parametrize("bits", [0, 65, True])
 def test_widths_that_do_not_exist_are_refused_before_anything_is_sent(bits):
     lines = lines_of([0], [0, 1], [0, 0])
-    run = simulate(lambda s: follow(s, split_input(s, [1]), lines, bits), 2, prefetch=False)
+    run = simulate(lambda s: piecewise_linear(s, split_input(s, [1]), lines, bits), 2, prefetch=False)
     assert all(isinstance(run.errors[name], RingRangeError) for name in run.names)
     assert all(run.counters[name].rounds <= 1 for name in run.names)
 
 
 def test_nothing_costs_nothing():
     lines = lines_of([0], [0, 1], [0, 0])
-    cost = dry_run(lambda s: follow(s, split_input(s, np.zeros((0, 2))), lines, 9), 3)
+    cost = dry_run(lambda s: piecewise_linear(s, split_input(s, np.zeros((0, 2))), lines, 9), 3)
     assert (cost.rounds, cost.bytes_per_peer, cost.requests) == (0, 0, ())
 
 
@@ -201,5 +203,7 @@ def test_nothing_costs_nothing():
 def test_a_killed_party_or_dealer_ends_all_others_with_an_error(party):
     lines = lines_of([0], [0, 1], [0, 0])
     fault = Fault(party=party, at_round=0 if party == DEALER else 3, kind=FaultKind.KILL)
-    run = simulate(lambda s: follow(s, split_input(s, [5, 6]), lines, 30), 3, faults=[fault], timeout_s=3)
+    run = simulate(
+        lambda s: piecewise_linear(s, split_input(s, [5, 6]), lines, 30), 3, faults=[fault], timeout_s=3
+    )
     assert all(isinstance(run.errors[name], PartyLostError) for name in ("ada", "cyd"))

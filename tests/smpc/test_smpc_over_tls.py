@@ -1,13 +1,18 @@
 """The same joint functions over mutual TLS: same answers, same rounds and bytes."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from smpc.cost import dry_run
 from smpc.dealer.service import DealerService
 from smpc.operations import arithmetic, comparison, selection
+from smpc.operations.logistic import LogisticPlan, fit
 from smpc.operations.order import median_bin
 from smpc.operations.reveal import reveal_to_all
+from smpc.randomness import fresh_key
+from smpc.session import Session
 from smpc.simulator import DEALER, party_names, simulate
 from tests.smpc.joint import split_input
 from tests.transport.tls_world import Nodes, World
@@ -63,3 +68,47 @@ def test_three_sites_alone_give_the_same(nodes):
             assert {counters.rounds for counters in run.counters.values()} == {2 + cost.rounds}
             ada = run.counters["ada"].bytes_sent
             assert sum(ada.values()) == 2 * 32 + cost.bytes_sent
+
+
+def test_large_openings_are_sent_from_where_they_lie_and_come_whole(nodes):
+    """Sessions on the bare meshes, without the simulator's copies: a payload must not change while it is under way."""
+    names, identity = party_names(3), fresh_key()
+    x = np.arange(-150_000, 150_000)
+    meshes = nodes.meshes(names, DEALER)
+
+    def take_part(name):
+        with Session(meshes[name], identity) as session:
+            shared = split_input(session, x)
+            for _ in range(3):
+                shared = arithmetic.multiply(session, shared, shared)
+            return reveal_to_all(session, shared)
+
+    with ThreadPoolExecutor(4) as pool:
+        helper = pool.submit(DealerService().serve, meshes[DEALER], identity)
+        outcomes = list(pool.map(take_part, names))
+        assert helper.result() == 4
+    with np.errstate(over="ignore"):
+        for outcome in outcomes:
+            np.testing.assert_array_equal(outcome, x**8)
+
+
+def test_a_logistic_regression_on_secret_rows_is_that_of_memory_channels(nodes):
+    plan = LogisticPlan(n_rows=2500, n_columns=3, n_steps=3, step_bits=11)
+    rng = np.random.default_rng(7)
+    rows = plan.features.encode(rng.standard_normal((plan.n_rows, 3)).clip(-4, 4))
+    outcomes = rng.integers(0, 2, plan.n_rows)
+
+    def joint(session):
+        return reveal_to_all(
+            session, fit(session, split_input(session, rows), split_input(session, outcomes), plan)
+        )
+
+    cost = dry_run(joint, party_names(3))
+    assert cost.rounds == 5 + 2 * 10 + 1
+    run = simulate(joint, 3, channels=nodes.meshes)
+    expected = simulate(joint, 3).values()[0]
+    for outcome in run.values():
+        np.testing.assert_array_equal(outcome, expected)
+    for name in run.names:
+        peers = {peer: 32 + cost.bytes_per_peer for peer in run.names if peer != name}
+        assert {p: b for p, b in run.counters[name].bytes_sent.items() if p != DEALER} == peers
