@@ -8,7 +8,7 @@ from smpc.dealer.service import DealerService
 from smpc.operations import arithmetic, comparison, selection
 from smpc.operations.order import median_bin
 from smpc.operations.reveal import reveal_to_all
-from smpc.simulator import DEALER, party_names, simulate
+from smpc.simulator import DEALER, Fault, FaultKind, party_names, simulate
 from tests.smpc.joint import split_input
 from tests.transport.tls_world import Nodes, World
 
@@ -63,3 +63,12 @@ def test_three_sites_alone_give_the_same(nodes):
             assert {counters.rounds for counters in run.counters.values()} == {2 + cost.rounds}
             ada = run.counters["ada"].bytes_sent
             assert sum(ada.values()) == 2 * 32 + cost.bytes_sent
+
+
+@pytest.mark.parametrize("party", party_names(3))
+def test_whichever_of_three_sites_is_lost_at_any_exchange_is_named_by_the_others(nodes, party):
+    for at in range(2 + dry_run(everything, 3, has_three_sites=True).rounds):
+        fault = Fault(party=party, at_round=at, kind=FaultKind.KILL)
+        run = simulate(everything, 3, faults=[fault], has_three_sites=True, channels=nodes.meshes)
+        assert run.results == {}
+        assert {error.name for error in run.errors.values()} == {party}
