@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs slow bench-queries bench-smpc bench-three-sites bench-accounting bench-paillier clean
+.PHONY: setup demo test fmt lint types layers unit laws docs slow bench-queries bench-smpc bench-accounting bench-paillier clean
 
 setup: $(READY)
 
@@ -49,6 +49,7 @@ bench-queries: $(READY)
 bench-smpc: $(READY)
 	$(PY) -P benchmarks/smpc.py
 
+.PHONY: bench-three-sites
 bench-three-sites: $(READY)
 	$(PY) -P benchmarks/three_sites.py
 
