@@ -61,6 +61,10 @@ bench-smpc: $(READY)
 bench-kernels: $(READY)
 	OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.smpc.local
 
+.PHONY: bench-three-sites
+bench-three-sites: $(READY)
+	$(PY) -P benchmarks/three_sites.py
+
 bench-accounting: $(READY)
 	$(PY) -P benchmarks/accounting.py
 

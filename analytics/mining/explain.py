@@ -82,6 +82,7 @@ def explain_mining_text(plan: MiningPlan) -> str:
     """
     first = run_cost(plan, [len(plan.items)])
     support = format_decimal(plan.min_support)
+    most = f"{'at most ' if plan.context.has_three_sites else ''}{first['bytes_per_peer']}"
     return "\n".join(
         [
             f"exact mining over {plan.context.n_sites} sites, {len(plan.items)} item(s)",
@@ -94,7 +95,7 @@ def explain_mining_text(plan: MiningPlan) -> str:
             "opened to all sites: one bit for each candidate of each level",
             "opened to the analyst alone: the supports of open itemsets, the number of rows if one is open",
             f"at most {plan.max_levels} level(s) and {plan.max_candidates} candidates in the whole run",
-            f"the first level: {first['rounds']} rounds, {first['bytes_per_peer']} bytes to each other site",
+            f"the first level: {first['rounds']} rounds, {most} bytes to each other site",
             "exact disclosure without epsilon",
         ]
     )

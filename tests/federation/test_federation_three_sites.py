@@ -2,11 +2,13 @@
 
 import signal
 import time
+from fractions import Fraction
 
 import pytest
 from hospitals import BY_SEX, NAMES, THREE, in_processes, in_threads
 
 from analytics.errors import InvalidRequestError
+from analytics.mining.request import MiningRequest
 from federation.messages import REQUEST_TAG, Accepted, Ask, Charged, Go, Run, Share
 from smpc.errors import PartyLostError
 from smpc.transport.mesh import Step
@@ -70,6 +72,19 @@ def test_a_guarded_answer_says_that_any_two_of_the_three_could_read(trio):
 def test_mining_says_it_too(trio):
     table = trio.table("patients")
     assert table.frequent_itemsets(ITEMS, min_support=0.5, exact=True).receipt["secrecy"]["threshold"] == 1
+
+
+def test_the_explained_rounds_of_mining_are_those_of_the_run(trio):
+    request = MiningRequest(
+        table="patients",
+        items=tuple(ITEMS),
+        min_support=Fraction(1, 10),
+        min_confidence=Fraction(1, 2),
+        max_len=1,
+    )
+    first = trio.explain_mining(request).to_dict()["first_level"]
+    # keys, and what is dealt for the floor and for the one level
+    assert trio.mine(request).receipt["rounds"] == 1 + 2 + first["rounds"]
 
 
 def test_a_private_sum_keeps_the_secrecy_of_all_sites_and_needs_no_third(trio):

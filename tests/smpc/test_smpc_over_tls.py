@@ -13,7 +13,7 @@ from smpc.operations.order import median_bin
 from smpc.operations.reveal import reveal_to_all
 from smpc.randomness import fresh_key
 from smpc.session import Session
-from smpc.simulator import DEALER, party_names, simulate
+from smpc.simulator import DEALER, Fault, FaultKind, party_names, simulate
 from tests.smpc.joint import split_input
 from tests.transport.tls_world import Nodes, World
 
@@ -112,3 +112,12 @@ def test_a_logistic_regression_on_secret_rows_is_that_of_memory_channels(nodes):
     for name in run.names:
         peers = {peer: 32 + cost.bytes_per_peer for peer in run.names if peer != name}
         assert {p: b for p, b in run.counters[name].bytes_sent.items() if p != DEALER} == peers
+
+
+@pytest.mark.parametrize("party", party_names(3))
+def test_whichever_of_three_sites_is_lost_at_any_exchange_is_named_by_the_others(nodes, party):
+    for at in range(2 + dry_run(everything, 3, has_three_sites=True).rounds):
+        fault = Fault(party=party, at_round=at, kind=FaultKind.KILL)
+        run = simulate(everything, 3, faults=[fault], has_three_sites=True, channels=nodes.meshes)
+        assert run.results == {}
+        assert {error.name for error in run.errors.values()} == {party}

@@ -1,7 +1,11 @@
 """Three computing sites without a dealer: costs, lists of material that differ, faults, what is refused by name."""
 
+import time
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smpc.cost import dry_run
 from smpc.dealer import requests
@@ -111,6 +115,34 @@ def test_any_three_of_the_parties_may_compute_in_any_order():
         np.testing.assert_array_equal(ordered, np.sort(total))
 
 
+@given(data=st.data(), n=st.integers(3, 6))
+def test_law_sums_products_and_signs_of_what_all_sites_bring_whichever_three_compute(data, n):
+    names = party_names(n)
+    order_of = data.draw(st.permutations(names))
+    words = st.integers(-(1 << 63), (1 << 63) - 1)
+    rows = data.draw(st.lists(st.lists(words, min_size=2, max_size=2), min_size=n, max_size=n))
+    sites, meshes, identity = ThreeSites.of(order_of[:3]), memory_meshes(names), fresh_key()
+
+    def take_part(name):
+        with Session(meshes[name], identity, sites) as session:
+            shared = contribute(session, np.array(rows[session.rank], np.int64))
+            parts = [
+                shared,
+                arithmetic.multiply(session, shared, arithmetic.negate(shared)),
+                comparison.is_negative(session, shared, 64),
+            ]
+            return [reveal.reveal_to_all(session, part).tolist() for part in parts]
+
+    totals = [wrapped(sum(column)) for column in zip(*rows, strict=True)]
+    expected = [totals, [wrapped(-t * t) for t in totals], [int(t < 0) for t in totals]]
+    assert in_threads(take_part, names) == [expected] * n
+
+
+def wrapped(number):
+    """A Python integer mod 2**64, as a signed one."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
 def in_threads(function, names):
     from tests.transport.tls_world import run_all
 
@@ -206,6 +238,20 @@ def test_no_two_batches_or_sessions_have_a_seed_in_common():
     assert len(np.unique(words)) == words.size
 
 
+def test_each_of_the_two_is_told_a_seed_of_its_own():
+    """Who knew the other's seed could make the other's masks."""
+    x = np.arange(4)
+
+    def joint(session):
+        return arithmetic.square(session, arithmetic.square(session, split_input(session, x))).share
+
+    run = simulate(joint, 4, prefetch=False, has_three_sites=True)
+    run.values()
+    dealt = [sent.outgoing for sent in run.sent[CYD] if sent.step == Step.MATERIAL]
+    seeds = [outgoing[name][DIGEST_BYTES : DIGEST_BYTES + 32] for outgoing in dealt for name in (ADA, BOB)]
+    assert len(set(seeds)) == len(seeds) == 4
+
+
 def test_material_of_the_two_is_that_of_the_request_and_the_third_knows_both():
     request = requests.product(requests.ProductKind.MUL, (20,), (20,))
 
@@ -292,6 +338,22 @@ def test_whoever_is_frozen_at_any_exchange_is_named_by_all_others(at, party):
     assert run.results == {}
     assert {run.errors[other].name for other in set(run.names) - {party}} == {party}
     assert run.seconds < 8 * SECONDS
+
+
+def test_a_long_evaluation_is_no_loss_to_who_does_not_evaluate():
+    """The two take three times the deadline in all, a fraction of it for each step."""
+
+    def joint(session):
+        shared = split_input(session, X)
+        for _ in range(12):
+            if session.evaluator_rank >= 0:
+                time.sleep(SECONDS / 4)
+            shared = arithmetic.square(session, shared)
+        return reveal.reveal_to_all(session, shared)
+
+    run = simulate(joint, 4, has_three_sites=True, timeout_s=SECONDS)
+    run.values()
+    assert run.seconds > 3 * SECONDS
 
 
 @pytest.mark.parametrize("party", [ADA, BOB, CYD])
