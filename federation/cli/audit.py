@@ -180,15 +180,35 @@ def statement(
 def report(
     ledger: Ledger,
     out: Annotated[Path, typer.Option("--out", help="The page to write.")] = Path("report.html"),
+    consortium: Annotated[
+        Path | None,
+        typer.Option(
+            "-c", "--consortium", help="The consortium file, which says whether patients or rows are hidden."
+        ),
+    ] = None,
 ) -> None:
     """Write the ledger as one HTML page for people: who asked what, what is spent, what is left."""
     from privacy_accounting.report import write_report
 
+    units = {} if consortium is None else _units(consortium)
     try:
-        write_report(ledger, out)
+        write_report(ledger, out, units)
     except OSError as error:
         raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
     typer.echo(f"wrote {out}")
+
+
+def _units(consortium: Path) -> dict[str, str]:
+    """Whose presence is hidden, by population, in words."""
+    from federation.config import load_consortium
+
+    units: dict[str, set[str]] = {}
+    for table in load_consortium(consortium).schema.tables.values():
+        unit = table.privacy_unit
+        units.setdefault(table.population, set()).add(
+            "one row" if unit == "row" else f"all rows of one {unit}"
+        )
+    return {population: " or ".join(sorted(named)) for population, named in units.items()}
 
 
 @app.command()

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 WIDTH: Final = 720
 HEIGHT: Final = 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 168, 26, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 168, 40, 34
+_EXACT_ROW, _REFUSED_ROW = 6, 22
+_PAD: Final = 25
+"""The time axis ends a 25th of its length after the last entry, so that the last step has a width."""
 _FILLS: Final = ("#16425b", "#2f8f9d", "#e09f3e", "#9e2a2b", "#8d99ae", "#d8c99b")
 OTHERS: Final = "all others"
 MAX_SERIES: Final = len(_FILLS)
@@ -64,12 +67,13 @@ def spend_chart(
         label: the text alternative.
     """
     last = max(last, first + 1)
+    end = last + max(1, (last - first) // _PAD)
     series, top = _series(curve), _ceiling(curve)
-    parts = [_frame(top, first, last)]
+    parts = [_frame(top, first, last, end)]
     below = [0.0] * len(curve.times)
     for name, color, values in series:
         above = [low + value for low, value in zip(below, values, strict=True)]
-        area = _area(curve.times, below, above, (first, last), top)
+        area = _area(curve.times, below, above, (first, end), top)
         title = Markup("<title>{}: {}</title>").format(name, f"{values[-1]:.1%}")
         parts.append(
             Markup('<path d="{}" fill="{}" stroke="#fff" stroke-width=".6">{}</path>').format(
@@ -77,7 +81,7 @@ def spend_chart(
             )
         )
         below = above
-    parts += [_limit(top), *_marks(exact, refused, first, last), *_legend(series)]
+    parts += [_limit(top), *_marks(exact, refused, first, end), *_legend(series)]
     return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}" class="chart">{}</svg>').format(
         WIDTH, HEIGHT, label, Markup("").join(parts)
     )
@@ -112,7 +116,7 @@ def _area(
     return "M" + " L".join([*upper, *reversed(lower)]) + "Z" if upper else ""
 
 
-def _frame(top: float, first: int, last: int) -> Markup:
+def _frame(top: float, first: int, last: int, end: int) -> Markup:
     lines = []
     for step in range(5):
         value = top * step / 4
@@ -121,22 +125,17 @@ def _frame(top: float, first: int, last: int) -> Markup:
             Markup(
                 '<line x1="{0}" x2="{1}" y1="{2:.1f}" y2="{2:.1f}" class="grid"/>'
                 '<text x="{3}" y="{4:.1f}" class="tick" text-anchor="end">{5}</text>'
-            ).format(_LEFT, WIDTH - _RIGHT, y, _LEFT - 6, y + 4, _percent(value, top))
+            ).format(_LEFT, WIDTH - _RIGHT, y, _LEFT - 6, y + 4, f"{100 * value:.4g} %")
         )
     for part, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
-        x = _LEFT + (WIDTH - _LEFT - _RIGHT) * part
         moment = first + (last - first) * part
+        x = round(_x(moment, first, end), 1)
         lines.append(
             Markup('<text x="{}" y="{}" class="tick" text-anchor="{}">{}</text>').format(
                 x, HEIGHT - 14, anchor, _moment(moment, last - first)
             )
         )
     return Markup("").join(lines)
-
-
-def _percent(value: float, top: float) -> str:
-    digits = 0 if top >= 0.2 else 1 if top > 0.02 else 2  # noqa: PLR2004 - of the axis
-    return f"{100 * value:.{digits}f} %"
 
 
 def _moment(time: float, span: float) -> str:
@@ -155,15 +154,16 @@ def _limit(top: float) -> Markup:
 
 def _marks(exact: Sequence[int], refused: Sequence[int], first: int, last: int) -> list[Markup]:
     shown = []
-    for template, times in ((_DIAMOND, exact), (_CROSS, refused)):
+    for template, row, times in ((_DIAMOND, _EXACT_ROW, exact), (_CROSS, _REFUSED_ROW, refused)):
         places = sorted({round(_x(time, first, last), 0) for time in times if first <= time <= last})
-        shown += [template.format(x, _TOP - 16) for x in places]
+        shown += [template.format(x, row) for x in places]
     return shown
 
 
 def _legend(series: Sequence[tuple[str, str, list[float]]]) -> list[Markup]:
+    """List the series from the top of the stack down, so that shades of gray are found by their order."""
     rows = []
-    for place, (name, color, values) in enumerate(series):
+    for place, (name, color, values) in enumerate(reversed(series)):
         y = _TOP + 8 + 31 * place
         short = name if len(name) <= _LABEL else name[: _LABEL - 1] + "…"
         rows.append(

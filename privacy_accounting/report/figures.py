@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 MAX_POINTS: Final = 400
 MAX_ROWS: Final = 200
-UNIT: Final = "one patient"
+UNIT: Final = "as the consortium file declares"
+"""The ledger does not know whether a table protects patients or rows; who reads it with the file says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +166,12 @@ class Figures:
     charges_left_out: int
 
 
-def figures_of(store: Store) -> Figures:
+def figures_of(store: Store, units: Mapping[str, str] | None = None) -> Figures:
     """Read a store.
+
+    Args:
+        store: of one site, opened read-only.
+        units: whose presence is hidden, by population, for people.
 
     Raises:
         LedgerRefusedError: it holds no entry that holds.
@@ -177,7 +182,10 @@ def figures_of(store: Store) -> Figures:
     refusals = _refusals(store)
     state, curves = _curves(good)
     exact = tuple(line for line in told.lines if line.kind == "exact")
-    parts = tuple(_part(row, state, curves, exact, refusals) for row in told.remaining)
+    named = {row.population: (units or {}).get(row.population, UNIT) for row in told.remaining}
+    parts = tuple(
+        _part(row, state, curves, exact, refusals, unit=named[row.population]) for row in told.remaining
+    )
     charges = [line for line in told.lines if line.kind in {"charge", "cancel"}]
     times = [line.time for line in told.lines if line.time]
     return Figures(
@@ -240,13 +248,15 @@ def _part(
     curves: Mapping[tuple[str, str], tuple[Curve, Curve]],
     exact: tuple[Line, ...],
     refusals: tuple[RefusalRow, ...],
+    *,
+    unit: str,
 ) -> Part:
     key, book = (row.population, row.sub_budget), state.book
     purposes, analysts = curves.get(key, (Curve(), Curve()))
     budget, limit = book.populations[row.population], book.limits(*key)[0]
     return Part(
         remaining=row,
-        claim=Claim(unit=UNIT, relation=row.relation, delta=row.delta, colluding=row.colluding),
+        claim=Claim(unit=unit, relation=row.relation, delta=row.delta, colluding=row.colluding),
         by_purpose=purposes.thinned(),
         by_analyst=analysts.thinned(),
         purposes=_caps(book.by_purpose(*key), budget.purpose_caps, budget.purpose_cap, limit),

@@ -21,16 +21,19 @@ from privacy_accounting.report.charts import left_bar, spend_chart
 from privacy_accounting.report.figures import figures_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from privacy_accounting.ledger.store import Store
 
 _TEMPLATE: Final = "page.html.j2"
 
 
-def report_html(store: Store) -> str:
+def report_html(store: Store, units: Mapping[str, str] | None = None) -> str:
     """Write the report of a ledger.
 
     Args:
         store: of one site, opened read-only.
+        units: whose presence each population's epsilon hides, for people; the ledger does not know.
 
     Returns:
         A complete HTML document.
@@ -49,16 +52,17 @@ def report_html(store: Store) -> str:
     environment.filters["percent"] = _percent
     template = environment.get_template(_TEMPLATE)
     return template.render(
-        f=figures_of(store), spend_chart=spend_chart, left_bar=left_bar, given_exact=GIVEN_EXACT
+        f=figures_of(store, units), spend_chart=spend_chart, left_bar=left_bar, given_exact=GIVEN_EXACT
     )
 
 
-def write_report(ledger: Path, out: Path) -> None:
+def write_report(ledger: Path, out: Path, units: Mapping[str, str] | None = None) -> None:
     """Write the report of a ledger file; an older one is replaced at once, never half.
 
     Args:
         ledger: a site's file, or an export of one.
         out: the HTML file.
+        units: as for ``report_html``.
 
     Raises:
         LedgerRefusedError: the file is no ledger, or none of its entries holds.
@@ -66,7 +70,7 @@ def write_report(ledger: Path, out: Path) -> None:
     """
     store = open_file(ledger)
     try:
-        page = report_html(store)
+        page = report_html(store, units)
     finally:
         store.close()
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")

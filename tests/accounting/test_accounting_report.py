@@ -10,7 +10,7 @@ from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.contents import BudgetChange
 from privacy_accounting.ledger.sqlite import SqliteStore
 from privacy_accounting.report import report_html, write_report
-from privacy_accounting.report.charts import OTHERS, fills
+from privacy_accounting.report.charts import OTHERS, fills, spend_chart
 from privacy_accounting.report.figures import MAX_POINTS, Curve, figures_of
 from tests.ledger.ledger_world import World, a_budget, a_charge, an_exact, cancel_of, refuse_all
 
@@ -95,12 +95,41 @@ def test_hostile_names_are_shown_as_text(page):
 
 
 def test_every_picture_and_every_budget_says_unit_relation_delta_and_t(page, world):
-    charts = re.findall(r'<svg viewBox="0 0 720 250" role="img" aria-label="([^"]*)"', page)
-    assert len(charts) >= 2
-    for label in charts:
-        for word in ("unit: one patient", "relation: add_or_remove_one", "delta: 0.0000005", "t: 1"):
-            assert word in label
-    assert page.count('class="claim"') >= len(charts) + 2
+    named = report_html(world.sites["cairo"].store.inner, {"cardiology": "all rows of one patient_id"})
+    for text, unit in ((page, "as the consortium file declares"), (named, "all rows of one patient_id")):
+        charts = re.findall(r'<svg viewBox="0 0 720 250" role="img" aria-label="([^"]*)"', text)
+        assert len(charts) >= 2
+        for label in charts:
+            for word in (f"unit: {unit}", "relation: add_or_remove_one", "delta: 0.0000005", "t: 1"):
+                assert word in label
+        assert text.count('class="claim"') >= len(charts) + 3  # the charges have one too
+        charges = text[text.index("<h2>Charges</h2>") :]
+        assert f"cardiology · query: unit: {unit} · relation: add_or_remove_one · delta: 0.0000005" in charges
+
+
+def test_the_last_step_of_a_curve_has_a_width():
+    """A single charge, made by the very last entry, is seen."""
+    curve = Curve()
+    curve.add(1000, {"a": 1}, 20)
+    drawn = str(spend_chart(curve, first=0, last=1000, exact=[1000], refused=[1000], label="x"))
+    (path,) = re.findall(r'<path d="M([^"]*)Z" fill="#', drawn)
+    places = {float(point.split(",")[0]) for point in path.replace("L", "").split()}
+    assert max(places) - min(places) > 10
+    rows = re.findall(r'<path d="M[0-9.]+,([0-9]+) ', drawn)
+    assert len(set(rows)) == 2  # exact and refused do not lie on each other
+
+
+def test_the_axis_shows_no_rounded_values():
+    curve = Curve()
+    curve.add(1, {"a": 40}, 100)
+    drawn = str(spend_chart(curve, first=0, last=10, exact=[], refused=[], label="x"))
+    assert re.findall(r">([0-9.]+ %)<", drawn) == [
+        "0 %",
+        "12.5 %",
+        "25 %",
+        "37.5 %",
+        "50 %",
+    ]
 
 
 def test_it_tells_what_the_ledger_tells(page, world):

@@ -5,6 +5,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from privacy_accounting import events as ev
 from privacy_accounting.events import Relation
@@ -111,3 +113,46 @@ def test_selecting_among_poisson_many_runs_of_a_pure_mechanism_needs_no_delta_at
     event = ev.RepeatAndSelect(inner=inner, mean=Fraction(100), shape=None)
     without_delta = at_order(inner, Fraction(5), ADD) + math.log(100) / 4
     assert at_order(inner, Fraction(5), ADD) < at_order(event, Fraction(5), ADD) <= without_delta * (1 + 1e-9)
+
+
+# -- laws of domination: any mechanism that keeps a guarantee costs no more than the guarantee --------------------------
+
+
+@st.composite
+def pairs_within(draw, most):
+    """Two distributions over a few outcomes whose losses stay in [-most, most]."""
+    size = draw(st.integers(2, 5))
+    weights = draw(st.lists(st.floats(0.01, 1), min_size=size, max_size=size))
+    tilts = draw(st.lists(st.floats(-most / 2, most / 2), min_size=size, max_size=size))
+    p = np.array(weights) / sum(weights)
+    q = p * np.exp(tilts)
+    return p, q / q.sum()  # normalizing moves every loss by at most most / 2
+
+
+@given(pairs_within(1.5), st.sampled_from(ORDERS))
+def test_law_no_mechanism_of_pure_epsilon_costs_more_than_the_event(pair, order):
+    losses = np.log(pair[0] / pair[1])
+    worst = Fraction(float(np.abs(losses).max()))
+    bound = at_order(ev.Pure(epsilon=max(worst, Fraction(1, 2**40))), Fraction(order), ADD)
+    assert renyi(*pair, float(order)) <= bound * (1 + 1e-9) + 1e-12
+
+
+@given(pairs_within(1.5), st.sampled_from(ORDERS))
+def test_law_no_mechanism_of_bounded_range_costs_more_than_the_exponential_event(pair, order):
+    losses = np.log(pair[0] / pair[1])
+    span = Fraction(float(losses.max() - losses.min()))
+    bound = at_order(ev.Exponential(epsilon=max(span, Fraction(1, 2**40))), Fraction(order), ADD)
+    assert renyi(*pair, float(order)) <= bound * (1 + 1e-9) + 1e-12
+
+
+@given(pairs_within(2), st.sampled_from(["0.01", "0.4", "0.95"]), st.sampled_from(ORDERS))
+def test_law_sampling_any_mechanism_costs_no_more_than_the_sampled_event(pair, rate, order):
+    """Add-or-remove: without the unit p, with it q, mixed by the sample; both directions."""
+    p, q = pair
+    share = float(Fraction(rate))
+    mix = (1 - share) * p + share * q
+    worst = max(Fraction(float(np.abs(np.log(p / q)).max())), Fraction(1, 2**40))
+    event = ev.Poisson(sampling_rate=Fraction(rate), inner=ev.Pure(epsilon=worst))
+    bound = at_order(event, Fraction(order), ADD)
+    assert max(renyi(mix, p, float(order)), renyi(p, mix, float(order))) <= bound * (1 + 1e-9) + 1e-12
+    assert np.abs(np.log(mix / p)).max() <= pure_epsilon(event, ADD) * (1 + 1e-12)

@@ -58,6 +58,9 @@ def test_cli_four_commands_say_what_was_spent_by_whom_on_whom_and_that_nobody_be
     assert 0 < float(spenders[0]["fraction"]) < 1
     page = tmp_path / "report.html"
     assert crossward("audit", "report", files[0], "--out", page).code == 0
+    assert "unit: as the consortium file declares" in page.read_text()
+    assert crossward("audit", "report", "-c", agreement, files[0], "--out", page).code == 0
+    assert "unit: one row" in page.read_text()
 
 
 def test_cli_without_the_consortium_file_the_verdict_says_what_was_not_compared(files):
