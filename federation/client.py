@@ -45,7 +45,7 @@ from federation.secrecy import secrecy_of
 from federation.tables import TableView
 from federation.training_session import Training
 from privacy_accounting.decimals import as_fraction
-from privacy_accounting.errors import InvalidCostError
+from privacy_accounting.errors import InvalidCostError, LedgerRefusedError
 from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.entries import Entry
 from smpc.errors import PartyLostError
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from analytics.result import Result
     from federation.config import Consortium
     from federation.identity import Identity
+    from federation.lines_pool import Question
     from federation.motions import Motion
     from federation.network import Network
     from federation.training.drive import Outcome, Progress
@@ -293,7 +294,10 @@ class Session:
         try:
             return ask()
         except SiteUnavailableError as error:
-            present = self._longest()
+            try:
+                present = self._longest()
+            except SiteUnavailableError:
+                raise error from None
             left_out = set(self.consortium.names).difference(present.members)
             if not left_out.intersection(error.site.split(", ")):
                 raise
@@ -367,9 +371,9 @@ class Session:
             for site, answer in zip(self.consortium.names, accepted, strict=True):
                 if answer.plan != planned.plan.digest():
                     raise RequestRejectedError(site=site, reason="it derives another plan from this request")
-            self._sequencer = who_orders(dict(zip(self.consortium.names, accepted, strict=True)))
+            orders = who_orders(dict(zip(self.consortium.names, accepted, strict=True)))
             marks.append(time.monotonic())
-            charged = lines.ask_one(self._sequencer, Go(), Charged, timeout_s=self._run_s)
+            charged = self._charge(lines, orders)
             marks.append(time.monotonic())
             shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
         marks.append(time.monotonic())
@@ -382,6 +386,18 @@ class Session:
             bytes_sent=max(share.bytes_sent for share in shares),
         )
         return [bytes(share.values) for share in shares], receipt
+
+    def _charge(self, lines: Question, orders: str) -> Charged:
+        """Have the request charged, also where the ledger is handed over in the middle of it: it is charged once."""
+        try:
+            charged = lines.ask_one(orders, Go(), Charged, timeout_s=self._run_s)
+        except LedgerRefusedError:
+            before, orders = orders, self._longest().sequencer
+            if orders == before:
+                raise
+            charged = lines.ask_one(orders, Go(), Charged, timeout_s=self._run_s)
+        self._sequencer = orders
+        return charged
 
     def _cost(self, planned: Planned, plan: Plan) -> Mapping[str, object]:
         cost = plan_cost(plan)

@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import os
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from federation.errors import ConfigError, ConsentMissingError, MotionRefusedError
@@ -31,9 +32,9 @@ from privacy_accounting.ledger.contents import (
     kind_of,
     read_content,
 )
+from privacy_accounting.rdp import ORDERS
 
 if TYPE_CHECKING:
-    from fractions import Fraction
     from pathlib import Path
 
     from privacy_accounting.ledger.contents import Content
@@ -125,11 +126,24 @@ class Motion:
             return f"let {content.sequencer} order the ledger"
         return f"{content.change} {content.name}"
 
+    def now(self, state: ChainState) -> str:
+        """What it would change, as it stands in a site's ledger."""
+        if isinstance(self.content, MembersChange):
+            members = state.members()
+            return f"now: {', '.join(members.names)}; {members.sequencer} orders"
+        if isinstance(self.content, OrderChange):
+            part = state.book.sub_budget(self.content.population, self.content.sub_budget)
+            return f"now: order {format_decimal(part.order)}"
+        return f"now: epsilon {format_decimal(state.book.populations[self.content.population].epsilon)}"
+
     def check_fits(self, state: ChainState) -> None:
-        """Check that the motion still means what it meant, against a site's own ledger.
+        """Check that the motion means what its text says, and still does, against a site's own ledger.
+
+        Whoever agrees reads the text and not the bytes, so what a proposal command would not have written is refused.
 
         Raises:
-            MotionRefusedError: it is another consortium's, or what it would change has changed since.
+            MotionRefusedError: it is another consortium's, what it would change has changed since, or it would change
+                more than its text says.
         """
         if self.chain != state.chain:
             raise MotionRefusedError(reason="it is for another consortium")
@@ -137,6 +151,23 @@ class Motion:
             raise MotionRefusedError(
                 reason="it is out of date: the ledger has changed the same thing since; propose anew"
             )
+        if self != self._written_anew(state):
+            more = "it would change more than its text says; propose anew"
+            spent = "something was charged since it was written, or its figures are wrong; propose anew while nobody asks"
+            raise MotionRefusedError(reason=spent if isinstance(self.content, OrderChange) else more)
+
+    def _written_anew(self, state: ChainState) -> Motion | None:
+        """What the proposal command writes for the same text; None where there is no such command."""
+        content = self.content
+        if isinstance(content, OrderChange):
+            return move_order(state, content.population, content.sub_budget, content.order)
+        if isinstance(content, BudgetChange):
+            return raise_budget(state, content.population, content.budget.epsilon)
+        if content.change == "sequencer":
+            return hand_over(state, content.name)
+        if content.change == "lose":
+            return leave_out(state, content.name, sequencer=content.sequencer)
+        return None
 
 
 class Consents:
@@ -258,6 +289,43 @@ def _at(part: SubBudget, epsilon: Fraction) -> SubBudget:
     mine = part.share * epsilon
     allowance = allowance_units(mine, part.delta - part.reserved_delta, part.order)
     return replace(part, epsilon=mine, allowance=allowance)
+
+
+def move_order(state: ChainState, population: str, sub_budget: str, order: Fraction) -> Motion:
+    """Make the motion that a sub-budget is counted at another order, with all it ever released priced anew there.
+
+    Args:
+        state: a site's ledger.
+        population: whose patients.
+        sub_budget: which filter.
+        order: one of the accountant's orders.
+
+    Raises:
+        MotionRefusedError: no such sub-budget or order, the same order, or more was spent than is allowed there.
+    """
+    try:
+        part = state.book.sub_budget(population, sub_budget)
+    except LedgerRefusedError as error:
+        raise MotionRefusedError(reason=error.reason) from error
+    if order not in set(map(Fraction, ORDERS)) or order == part.order:
+        raise MotionRefusedError(
+            reason=f"{format_decimal(order)} is no other order of the accountant than {format_decimal(part.order)}"
+        )
+    allowance = allowance_units(part.epsilon, part.delta - part.reserved_delta, order)
+    purposes, analysts = state.book.repriced(population, sub_budget, order)
+    if sum(purposes.values()) >= allowance:
+        raise MotionRefusedError(
+            reason=f"what was spent leaves nothing of {sub_budget} at order {format_decimal(order)}"
+        )
+    content = OrderChange(
+        population=population,
+        sub_budget=sub_budget,
+        order=order,
+        allowance=allowance,
+        purposes=purposes,
+        analysts=analysts,
+    )
+    return _motion(state, content)
 
 
 def hand_over(state: ChainState, site: str) -> Motion:

@@ -49,6 +49,21 @@ def raise_budget(
     _write(site, out, lambda state: motion_of(state, population, amount))
 
 
+@propose.command("move-order")
+def move_order(
+    site: SiteFile,
+    out: Out,
+    population: Annotated[str, typer.Option("--population", help="Whose patients.")],
+    sub_budget: Annotated[str, typer.Option("--sub-budget", help="query, mining or training.")],
+    order: Annotated[str, typer.Option("--order", help="The Rényi order to count at from then on.")],
+) -> None:
+    """Count a sub-budget at another order, for other work than was planned; what was spent is priced anew."""
+    from federation.motions import move_order as motion_of
+
+    number = positive_decimal(order, name="order")
+    _write(site, out, lambda state: motion_of(state, population, sub_budget, number))
+
+
 @propose.command("hand-over")
 def hand_over(
     site: SiteFile,
@@ -83,7 +98,8 @@ def _write(site: Path, out: Path, make: Callable[[ChainState], Motion]) -> None:
 
     store = read_ledger(load_site(site))
     try:
-        motion = make(read_state(store))
+        state = read_state(store)
+        motion = make(state)
     finally:
         store.close()
     try:
@@ -91,7 +107,7 @@ def _write(site: Path, out: Path, make: Callable[[ChainState], Motion]) -> None:
             stream.write(motion.to_bytes())
     except OSError as error:
         raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
-    typer.echo(f"motion {motion.digest[:16]}: {motion.text()}")
+    typer.echo(f"motion {motion.digest[:16]}: {motion.text()} ({motion.now(state)})")
     typer.echo(f"Next, at every site: crossward ledger agree SITE.toml {out.name}; then, once: ledger enter")
 
 
@@ -105,11 +121,14 @@ def agree(site: SiteFile, motion: MotionFile) -> None:
     config, wanted = load_site(site), _read(motion)
     store = read_ledger(config)
     try:
-        wanted.check_fits(read_state(store))
+        state = read_state(store)
+        wanted.check_fits(state)
     finally:
         store.close()
     Consents(config.consents).agree(wanted)
-    typer.echo(f"{config.file.site} agrees to motion {wanted.digest[:16]}: {wanted.text()}")
+    typer.echo(
+        f"{config.file.site} agrees to motion {wanted.digest[:16]}: {wanted.text()} ({wanted.now(state)})"
+    )
 
 
 def revoke(site: SiteFile, motion: MotionFile) -> None:

@@ -34,7 +34,7 @@ class Overview:
         place: where it is.
         first: number of the first entry held; older ones are archived.
         head: number of the last entry.
-        head_time: when that was entered (UTC).
+        head_time: when that was entered (UTC); empty for the founding, which has no time.
         snapshot: number of the last snapshot that this site has its state for; -1 without any.
         sequencer: who orders.
         members: all sites, sorted.
@@ -61,7 +61,8 @@ class Overview:
         """For a terminal."""
         lines = [
             f"ledger of {self.site}: {self.place}",
-            f"entries {self.first} to {self.head}, the last of {self.head_time}"
+            f"entries {self.first} to {self.head}"
+            + (f", the last of {self.head_time}" if self.head_time else ": the founding and nothing since")
             + (f"; those before {self.first} are archived" if self.first else ""),
             "no snapshot yet" if self.snapshot < 0 else f"last snapshot: entry {self.snapshot}",
             f"members: {', '.join(self.members)}; {self.sequencer} orders",
@@ -106,7 +107,7 @@ def overview(config: SiteConfig) -> Overview:
             place=describe_ledger(config),
             first=store.first(),
             head=state.head,
-            head_time=f"{datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M}",
+            head_time=f"{datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC" if last else "",
             snapshot=max((note.number for note in notes), default=-1),
             sequencer=state.members().sequencer,
             members=state.members().names,

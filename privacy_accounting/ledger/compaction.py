@@ -100,7 +100,9 @@ def copy_into_file(store: Store, into: Path) -> None:
         LedgerRefusedError: it exists, or cannot be written.
     """
     if into.exists():
-        raise LedgerRefusedError(reason=f"{into.name} exists; an archive is written once")
+        raise LedgerRefusedError(reason=f"{into.name} exists and is not overwritten")
+    if not into.parent.is_dir():
+        raise LedgerRefusedError(reason=f"there is no folder {into.parent}")
     partial = into.with_name(into.name + ".partial")
     for suffix in ("", "-wal", "-shm", "-journal"):
         Path(f"{partial}{suffix}").unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import psycopg
@@ -46,6 +47,7 @@ BEGIN
   RETURN NEW;
 END $$
 """
+_LOCK_S: Final = 2.0
 _TABLES: Final = ("owner", "base", "entries", *UNIQUE)
 
 
@@ -108,12 +110,16 @@ class PostgresStore(Store):
         return sql.SQL(text).format(schema=self._schema, **identifiers)
 
     def _keep_others_out(self, schema: str) -> None:
-        """One writer at a time, until the connection ends: two nodes on one ledger would sign twice."""
-        row = self._connection.execute(
-            "SELECT pg_try_advisory_lock(hashtext(%s))", (f"crossward {schema}",)
-        ).fetchone()
-        if row is None or not row[0]:
-            raise LedgerRefusedError(reason="the ledger is in use by another writer")
+        """One writer at a time, until the connection ends: two nodes on one ledger would sign twice.
+
+        The server notices a moment later than we do that a killed node is gone, hence the second look.
+        """
+        query, name = "SELECT pg_try_advisory_lock(hashtext(%s))", (f"crossward {schema}",)
+        ends_at = time.monotonic() + _LOCK_S
+        while (row := self._connection.execute(query, name).fetchone()) is None or not row[0]:
+            if time.monotonic() > ends_at:
+                raise LedgerRefusedError(reason="the ledger is in use by another writer")
+            time.sleep(_LOCK_S / 20)
 
     def _is_there(self, schema: str) -> bool:
         query = "SELECT 1 FROM pg_namespace WHERE nspname = %s"

@@ -21,7 +21,7 @@ FEATURES = ["age", "trestbps"]
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
+def world(tmp_path_factory):
     """Four sites of which the one that orders is lost; the other three leave it out and are restarted."""
     made = found(
         tmp_path_factory.mktemp("loss") / "here", helpers=("dealer", "aggregator", "keyholder"), deadline_s=5
@@ -44,7 +44,12 @@ def folders(tmp_path_factory):
         for site in LEFT:
             nodes.kill(site, signal.SIGTERM)
             nodes.restart(site)
-        yield made
+        yield made, nodes
+
+
+@pytest.fixture
+def folders(world):
+    return world[0]
 
 
 def test_an_exact_answer_is_that_of_the_sites_that_are_left(folders):
@@ -79,6 +84,22 @@ def test_doctor_does_not_call_for_a_site_that_was_left_out(folders):
     told = crossward("doctor", "-c", folders.consortium)
     assert told.code == 0, told.out
     assert f"node {LOST}: left out of the consortium" in told.out
+
+
+def test_a_site_that_comes_back_all_the_same_is_told_and_disturbs_nobody(world):
+    """It still believes that it orders the ledger, until it has read the others' ledgers."""
+    folders, nodes = world
+    nodes.restart(LOST)
+    try:
+        told = crossward("doctor", "-c", folders.consortium)
+        assert told.code == 1
+        assert f"node {LOST}: not ready: it was left out of the consortium" in told.out
+        ran = crossward("query", "-c", folders.consortium, BY_SEX, "--epsilon", "0.5", "--json")
+        assert ran.code == 0, ran.err
+        assert json.loads(ran.out)["receipt"]["signed_by"] == list(LEFT)
+    finally:
+        nodes.kill(LOST, signal.SIGKILL)
+    whole(*(folders.ledger(name) for name in NAMES))
 
 
 def test_the_ledgers_of_those_that_are_left_are_whole(folders):

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import threading
+import time
 import tomllib
 from dataclasses import replace
 from fractions import Fraction
@@ -139,6 +141,67 @@ def test_the_sequencer_is_handed_over_and_questions_go_on_in_the_same_session(fo
     assert report.behind == {}
 
 
+def test_questions_under_way_while_the_ledger_is_handed_over_are_answered_and_charged_once(folders, tmp_path):
+    answered, errors, stop = [], [], threading.Event()
+
+    def go_on_asking(session):
+        while not stop.is_set():
+            try:
+                answered.append(session.sql(PRIVATE, epsilon=0.01).receipt["number"])
+            except Exception as error:
+                errors.append(error)
+
+    with (
+        running(folders),
+        federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session,
+    ):
+        threads = [threading.Thread(target=go_on_asking, args=(session,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            for number, site in enumerate(("bert", "carl", "anna")):
+                motion = proposed(folders, tmp_path / f"{number}.json", "hand-over", f"--to={site}")
+                agree(folders, motion, *SITES)
+                entered = enter(folders, motion)
+                assert (entered.code, entered.err) == (0, "")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(60)
+    assert errors == []
+    report = whole(*(folders.ledger(site) for site in SITES))
+    assert report.behind == {}
+    found = kinds(folders.ledger("carl"))
+    assert found.count("members") == 3
+    assert found.count("charge") == len(answered) > 6
+
+
+def test_a_sequencer_killed_while_a_motion_is_entered_entered_it_or_did_not(folders, tmp_path):
+    with running(folders) as nodes:
+        for round_number in range(4):
+            motion = proposed(
+                folders,
+                tmp_path / f"{round_number}.json",
+                "raise-budget",
+                "--population=visits",
+                f"--epsilon={5 + round_number}",
+            )
+            agree(folders, motion, *SITES)
+            entering = threading.Thread(target=enter, args=(folders, motion))
+            entering.start()
+            time.sleep(0.03 * round_number)
+            nodes.kill("anna", signal.SIGKILL)
+            entering.join(60)
+            nodes.restart("anna")
+            asked(folders)  # nothing is in the way, and everybody has caught up
+            again = enter(folders, motion)
+            assert again.code == 0 or "out of date" in again.err
+            assert f"epsilon {5 + round_number};" in ledger("show", folders.site("carl")).out
+    report = whole(*(folders.ledger(site) for site in SITES))
+    assert report.behind == {}
+    assert kinds(folders.ledger("bert")).count("budget") == 4
+
+
 def test_a_lost_sequencer_is_voted_out_by_all_others(folders, tmp_path):
     with running(folders) as nodes:
         asked(folders)
@@ -171,6 +234,32 @@ def proposed_by_two(folders, out):
     assert ran.code == 0, ran.err
     agree(folders, out, "bert", "carl")
     return out
+
+
+def test_an_order_is_moved_by_all_while_nobody_asks(folders, tmp_path):
+    with running(folders):
+        assert ask_private(folders, "0.5").code == 0
+        words = ["move-order", "--population=visits", "--sub-budget=query", "--order=32"]
+        late = proposed(folders, tmp_path / "late.json", *words)
+        agree(folders, late, *SITES)
+        assert ask_private(folders, "0.5").code == 0  # its figures are old by now
+        refused = enter(folders, late)
+        assert refused.code == 3
+        assert "something was charged since" in refused.err
+        motion = proposed(folders, tmp_path / "order.json", *words)
+        agree(folders, motion, *SITES)
+        entered = enter(folders, motion)
+        assert (entered.code, entered.err) == (0, "")
+        rows = json.loads(crossward("budget", "-c", folders.consortium, "--json").out)
+        assert rows[0]["order"] == "32"
+        assert float(rows[0]["fraction_spent"]) > 0
+        assert ask_private(folders, "0.5").code == 0
+        for order in ("32", "32.12345"):
+            again = propose(folders, tmp_path / "x.json", *words[:3], f"--order={order}")
+            assert again.code == 3
+            assert "no other order" in again.err
+    whole(*(folders.ledger(site) for site in SITES))
+    assert kinds(folders.ledger("carl")).count("order") == 1
 
 
 def test_a_consent_taken_back_is_none(folders, tmp_path):
@@ -300,6 +389,34 @@ def test_a_raise_keeps_everything_but_epsilon_and_promises_no_more_than_it_allow
             part.order,
         )
         assert mine.allowance == allowance_units(part.share * 7, part.delta, part.order) > part.allowance
+
+
+def test_a_motion_that_does_more_than_its_text_says_is_agreed_to_by_nobody(state):
+    """The attack: a proposal made by hand, whose text is the ordinary one."""
+    fair = raise_budget(state, "cardiology", Fraction(7))
+    fair.check_fits(state)
+    budget = fair.content.budget
+    for bent in (
+        replace(budget, analyst_caps={"ada": Fraction(1)}),
+        replace(budget, purpose_caps={"audit": Fraction(1)}),
+        replace(budget, sub_budgets={}),
+    ):
+        motion = replace(fair, content=BudgetChange(population="cardiology", budget=bent))
+        assert motion.text() == fair.text()
+        assert Motion.from_bytes(motion.to_bytes()) == motion
+        with pytest.raises(MotionRefusedError, match="more than its text says"):
+            motion.check_fits(state)
+    key = "ab" * 32
+    for change in (
+        MembersChange(change="add", name="delhi", key=key, sequencer="ankara"),
+        MembersChange(change="rekey", name="basel", key=key, sequencer="ankara"),
+    ):
+        with pytest.raises(MotionRefusedError, match="more than its text says"):
+            replace(hand_over(state, "basel"), content=change).check_fits(state)
+    with pytest.raises(MotionRefusedError, match="no population"):
+        replace(fair, basis=0, content=BudgetChange(population="neurology", budget=budget)).check_fits(state)
+    with pytest.raises(MotionRefusedError, match="lowered"):
+        raise_budget(state, "cardiology", Fraction(1))
 
 
 def test_motions_are_read_as_they_were_written_and_in_no_other_form(state):
