@@ -10,7 +10,6 @@ Not here: channels (a ``Mesh`` whose ``rank`` is -1 comes in); what a batch hold
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 from typing import TYPE_CHECKING, Final
@@ -74,7 +73,7 @@ class DealerService:
             try:
                 frame = _same_from_all(mesh, FRAME_BYTES)
             except PartyLostError as error:
-                if n_batches == 0 and not _is_awaited(mesh, error.name):
+                if n_batches == 0 and not _is_awaited(mesh, error):
                     return 0
                 raise
             batch = decode_batch(frame)
@@ -103,14 +102,13 @@ class DealerService:
             self._served.add(session_id)
 
 
-def _is_awaited(mesh: Mesh, lost: str) -> bool:
-    """Whether a party has asked although another is lost; parties that end without asking are no trouble."""
-    for name in mesh.names:
-        if name != lost:
-            with contextlib.suppress(PartyLostError, PeerRejectedError):
-                mesh.exchange(Step.MATERIAL, {}, {name: FRAME_BYTES})
-                return True
-    return False
+def _is_awaited(mesh: Mesh, error: PartyLostError) -> bool:
+    """Whether the loss of a party before the first request concerns anybody.
+
+    Parties may end without asking, and may take their time as long as none of them has asked.
+    """
+    is_quiet = mesh.has_ended(error.name) or isinstance(error.__cause__, TimeoutError)
+    return not is_quiet or any(mesh.has_spoken(name) for name in mesh.names if name != error.name)
 
 
 def _same_from_all(mesh: Mesh, n_bytes: int) -> bytes:
