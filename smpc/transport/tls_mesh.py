@@ -182,7 +182,8 @@ class TlsMesh(Mesh):
         deadline = Deadline(patience * self._deadline_s, self._watch)
         for peer, payload in outgoing.items():
             self._links[peer].connection.begin_send(kind, payload)
-        self._received = received = {}
+        received: dict[str, bytes] = {}
+        self._received = received
         for peer, link in self._links.items():
             if peer in expected:
                 link.expect(kind, expected[peer])

@@ -29,9 +29,9 @@ def public_operations():
     paths = [*sorted((ROOT / "smpc" / "operations").glob("*.py")), ROOT / "smpc" / "engine" / "products.py"]
     for path in paths:
         for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                if node.args.args and node.args.args[0].arg == "session":
-                    yield f"{path.stem}.{node.name}"
+            is_public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+            if is_public and node.args.args and node.args.args[0].arg == "session":
+                yield f"{path.stem}.{node.name}"
 
 
 def test_every_public_operation_is_in_the_table():
@@ -155,7 +155,7 @@ def test_a_dealer_that_fails_is_named_by_all(kind, at):
         np.testing.assert_array_equal(outcome.values()[0], right_answer("comparison.is_negative", 3, service))
         return
     # of a dealer that dies while it answers some have the answer; then they miss those who have not
-    lacking = [name for name in outcome.names if DEALER == getattr(outcome.errors[name], "name", "")]
+    lacking = [name for name in outcome.names if getattr(outcome.errors[name], "name", "") == DEALER]
     assert outcome.results == {}
     assert lacking
     for name in outcome.names:
