@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from smpc.dealer.correlations import Material, recipe_of
-from smpc.dealer.frames import answer_bytes
+from smpc.dealer.frames import FRAME_BYTES, answer_bytes
+from smpc.dealer.requests import encode_requests
 from smpc.dealer.supply import Supply
-from smpc.randomness import ZeroShares
+from smpc.randomness import KEY_BYTES, ZeroShares
 from smpc.session import SESSION_ID_BYTES, Session
 from smpc.transport.mesh import Counters, Mesh
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from smpc.dealer.requests import Request
+    from smpc.transport.metering import Memory
 
 _NAMES: Final = "abcdefgh"
 
@@ -41,12 +43,15 @@ class Cost:
         bytes_per_peer: payload bytes that a party sends to each other party.
         dealer_bytes: payload bytes that the dealer sends to all parties when the material is fetched in one
             go.
+        memory_bytes: the most that any party's session holds at once when the material is fetched in one go:
+            material, frames, replies.
     """
 
     requests: tuple[Request, ...]
     rounds: int
     bytes_per_peer: int
     dealer_bytes: int
+    memory_bytes: int
 
 
 def dry_run(joint: Callable[[Session], object], names: Sequence[str] | int) -> Cost:
@@ -69,7 +74,17 @@ def dry_run(joint: Callable[[Session], object], names: Sequence[str] | int) -> C
         rounds=session.counters.rounds,
         bytes_per_peer=max(session.counters.bytes_sent.values(), default=0),
         dealer_bytes=sum(answer_bytes(requests, rank) for rank in range(len(parties))) if requests else 0,
+        memory_bytes=_memory_bytes(requests, session.memory.peak_bytes, len(parties)),
     )
+
+
+def _memory_bytes(requests: Sequence[Request], peak_bytes: int, n_parties: int) -> int:
+    """Most that a session holds: at its start, while the material comes, or afterwards beside all of it."""
+    keys = 2 * KEY_BYTES * (n_parties - 1)
+    if not requests:
+        return max(keys, peak_bytes)
+    asking = max(FRAME_BYTES, len(encode_requests(requests)))
+    return max(keys, answer_bytes(requests, 0) + max(asking, peak_bytes))
 
 
 class _Nobody(Mesh):
@@ -96,8 +111,8 @@ class _Nobody(Mesh):
 class _Recorder(Supply):
     """Hands out zeros and notes what was asked."""
 
-    def __init__(self, mesh: Mesh, session_id: bytes) -> None:
-        super().__init__(mesh, session_id)
+    def __init__(self, mesh: Mesh, session_id: bytes, memory: Memory) -> None:
+        super().__init__(mesh, session_id, memory)
         self.requests: list[Request] = []
 
     def prefetch(self, requests: Sequence[Request], *, is_last: bool = True) -> None:
@@ -106,14 +121,15 @@ class _Recorder(Supply):
     def take(self, request: Request) -> tuple[Material, ...]:
         """Note the request."""
         recipe = recipe_of(request)
+        self._memory.need(recipe.share_bytes)
         self.requests.append(request)
         return tuple(np.zeros(part.shape, dtype=part.dtype) for part in recipe.free + recipe.bound)
 
 
 class _Rehearsal(Session):
     def __init__(self, mesh: Mesh, session_id: bytes) -> None:
-        super().__init__(mesh, session_id)
-        self.recorder = _Recorder(mesh, session_id)
+        super().__init__(mesh, session_id, memory_bytes=None)
+        self.recorder = _Recorder(mesh, session_id, self.memory)
         self.supply = self.recorder
 
     def _open_keystreams(self) -> ZeroShares:

@@ -18,6 +18,7 @@ from smpc.errors import PeerRejectedError
 from smpc.randomness import KEY_BYTES, Keystream, Purpose, Shape, ZeroShares, derive_key, fresh_key
 from smpc.sharing import FEWEST_PARTIES, MOST_PARTIES
 from smpc.transport.mesh import Counters, Mesh, Step
+from smpc.transport.metering import Memory, MeteredMesh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from smpc.ring import ByteArray, RingArray
 
 SESSION_ID_BYTES: Final = 32
+MEMORY_BYTES: Final = 1 << 30
 _ACTIVE: Final[ContextVar[Session | None]] = ContextVar("crossward_session", default=None)
 
 
@@ -41,21 +43,28 @@ class Session:
     Attributes:
         mesh: this party's end of the channels.
         session_id: 32 bytes, the same at all parties.
+        memory: what it may hold, and holds.
         supply: the dealer's material.
         local: keystream of this party alone.
     """
 
-    def __init__(self, mesh: Mesh, session_id: bytes) -> None:
+    def __init__(self, mesh: Mesh, session_id: bytes, *, memory_bytes: int | None = MEMORY_BYTES) -> None:
         """Take over a mesh whose parties all hold the same session id.
+
+        Args:
+            mesh: this party's end.
+            session_id: 32 bytes.
+            memory_bytes: most material, frames and replies that it may hold at once; see ``Cost.memory_bytes``.
 
         Raises:
             PeerRejectedError: not 2 to 8 parties, or the id has not 32 bytes.
         """
         if not FEWEST_PARTIES <= len(mesh.names) <= MOST_PARTIES or len(session_id) != SESSION_ID_BYTES:
             raise PeerRejectedError(reason="a session has 2 to 8 parties and an id of 32 bytes")
-        self.mesh = mesh
+        self.memory = Memory(memory_bytes)
+        self.mesh: Mesh = MeteredMesh(mesh, self.memory)
         self.session_id = session_id
-        self.supply = Supply(mesh, session_id)
+        self.supply = Supply(self.mesh, session_id, self.memory)
         self.local = Keystream(fresh_key())
         self._zero_shares: ZeroShares | None = None
         self._token: Token[Session | None] | None = None

@@ -36,7 +36,8 @@ class DealerService:
         """Begin a life in which nothing has been served.
 
         Args:
-            session_bytes: the most material that one party of one session may hold (bytes).
+            session_bytes: the most material that one party of one session may get in all, and the most that
+                dealing one batch may take here (bytes).
         """
         self._session_bytes = session_bytes
         self._lock = threading.Lock()
@@ -84,7 +85,7 @@ class DealerService:
                 raise PeerRejectedError(reason="request frame of another session or batch")
             requests = _requests(mesh, batch)
             n_bytes += sum(recipe_of(request).share_bytes for request in requests)
-            if n_bytes > self._session_bytes:
+            if max(n_bytes, _dealing_bytes(requests, len(mesh.names))) > self._session_bytes:
                 raise PeerRejectedError(reason="more material than one session may have")
             if requests:
                 mesh.exchange(Step.MATERIAL, _answers(mesh.names, batch.session_id, requests), {})
@@ -121,6 +122,12 @@ def _same_from_all(mesh: Mesh, n_bytes: int) -> bytes:
 def _requests(mesh: Mesh, batch: Batch) -> tuple[Request, ...]:
     rest = _same_from_all(mesh, batch.n_rest) if batch.n_rest else b""
     return decode_requests(batch.inline + rest)
+
+
+def _dealing_bytes(requests: Sequence[Request], n_parties: int) -> int:
+    """What dealing a batch takes: all corrections, and every party's share of the largest piece."""
+    largest = max((recipe_of(request).share_bytes for request in requests), default=0)
+    return answer_bytes(requests, 0) + n_parties * largest
 
 
 def _answers(names: Sequence[str], session_id: bytes, requests: Sequence[Request]) -> dict[str, bytes]:
