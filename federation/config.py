@@ -183,6 +183,13 @@ class Policy(_Model):
     nested_supports: Literal["guard", "allow"] = "guard"
 
 
+class Limits(_Model):
+    """What one site's node takes on at once."""
+
+    sessions: Annotated[int, Field(ge=1, le=256, strict=True)] = 16
+    session_bytes: Annotated[int, Field(ge=1 << 10, strict=True)] = 1 << 30
+
+
 class SiteTable(_Model):
     """Where a site's own rows are, and the view through which the consortium sees them."""
 
@@ -201,6 +208,7 @@ class SiteFile(_Model):
     state: str = "state"
     tables: dict[str, SiteTable] = Field(min_length=1)
     policy: Policy = Field(default_factory=Policy)
+    limits: Limits = Field(default_factory=Limits)
 
 
 M = TypeVar("M", bound=_Model)

@@ -125,7 +125,8 @@ class Runner:
         request_hash = bytes.fromhex(known.planned.digest)
         dealer = self._call_dealer(session_id, request_hash) if needs_help else None
         mesh = self.network.open_mesh(session_id, request_hash, self.consortium.names, dealer)
-        with Session(mesh, session_id) as session:
+        limit = self.desk.limits.session_bytes
+        with Session(mesh, session_id, memory_bytes=limit) as session:
             values = joint(session)
         counters = mesh.counters
         return Share(

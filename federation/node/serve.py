@@ -74,6 +74,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
         network=network,
         store=store,
         sources=sources,
+        limits=config.file.limits,
     )
     try:
         node.start()

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
+from federation.config import Limits
 from federation.errors import FederationError, RequestRejectedError, SiteUnavailableError
 from federation.genesis import genesis_body
 from federation.messages import Health, kind_of
@@ -20,6 +21,7 @@ from federation.node.counter import TRAIN, Counter
 from federation.node.couriers import Couriers
 from federation.node.desk import Desk
 from federation.node.runs import Runner
+from federation.node.slots import Slots
 from federation.node.training_room import TrainingRoom
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Charge, Exact
@@ -58,6 +60,7 @@ class SiteNode:
         network: Network,
         store: Store,
         sources: Mapping[str, Source],
+        limits: Limits | None = None,
         clock: Callable[[], int] = wall_clock,
     ) -> None:
         """Put a site together; ``start`` lets it answer.
@@ -69,6 +72,7 @@ class SiteNode:
             network: its end of the network.
             store: its ledger.
             sources: its tables, by name.
+            limits: what it takes on at once; default: as in a site file that says nothing.
             clock: seconds since 1970.
 
         Raises:
@@ -79,10 +83,16 @@ class SiteNode:
         genesis = genesis_body(consortium)
         self.replica = Replica(store, identity.signing_key, clock, genesis=genesis, refusals=REFUSALS)
         self._store, self._sources, self._clock = store, dict(sources), clock
+        limits = limits or Limits()
         others = [name for name in consortium.names if name != self.name]
         self._couriers = Couriers(network, others, float(consortium.file.deadline_s))
         self._desk = Desk(
-            site=self.name, consortium=consortium, policy=policy, sources=sources, replica=self.replica
+            site=self.name,
+            consortium=consortium,
+            policy=policy,
+            limits=limits,
+            sources=sources,
+            replica=self.replica,
         )
         self._training = TrainingRoom.of(
             site=self.name,
@@ -110,6 +120,7 @@ class SiteNode:
             chain=self.chain,
             runner=runner,
             replica=self.replica,
+            slots=Slots(site=self.name, limit=limits.sessions),
             health=self.health,
         )
 

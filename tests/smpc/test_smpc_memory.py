@@ -41,9 +41,9 @@ def test_a_byte_less_is_refused_by_name_and_nothing_is_opened(name):
     error = run.errors["ada"]  # who gets the corrections holds most
     assert isinstance(error, MemoryLimitError)
     assert (error.needed_bytes, error.limit_bytes) == (needed, needed - 1)
-    for name in ("bob", "cyd"):
-        assert isinstance(run.errors[name], MemoryLimitError | PartyLostError)
-        assert Step.REVEAL not in [sent.step for sent in run.sent[name]]
+    for other in ("bob", "cyd"):
+        assert isinstance(run.errors[other], MemoryLimitError | PartyLostError)
+        assert Step.REVEAL not in [sent.step for sent in run.sent[other]]
 
 
 @pytest.mark.parametrize("count", [1 << 20, 1 << 26, (1 << 32) - 1])
