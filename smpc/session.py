@@ -14,7 +14,7 @@ from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Final, Self
 
 from smpc.dealer.supply import Supply
-from smpc.errors import PeerRejectedError
+from smpc.errors import MaterialError, PeerRejectedError
 from smpc.randomness import KEY_BYTES, Keystream, Purpose, Shape, ZeroShares, derive_key, fresh_key
 from smpc.sharing import FEWEST_PARTIES, MOST_PARTIES
 from smpc.transport.mesh import Counters, Mesh, Step
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
+    from smpc.dealer.pool import Ahead
     from smpc.dealer.requests import Request
     from smpc.ring import ByteArray, RingArray
 
@@ -45,16 +46,25 @@ class Session:
         session_id: 32 bytes, the same at all parties.
         memory: what it may hold, and holds.
         supply: the dealer's material.
+        ahead: what the session has to do with a pool, if anything.
         local: keystream of this party alone.
     """
 
-    def __init__(self, mesh: Mesh, session_id: bytes, *, memory_bytes: int | None = MEMORY_BYTES) -> None:
+    def __init__(
+        self,
+        mesh: Mesh,
+        session_id: bytes,
+        *,
+        memory_bytes: int | None = MEMORY_BYTES,
+        ahead: Ahead | None = None,
+    ) -> None:
         """Take over a mesh whose parties all hold the same session id.
 
         Args:
             mesh: this party's end.
             session_id: 32 bytes.
             memory_bytes: most material, frames and replies that it may hold at once; see ``Cost.memory_bytes``.
+            ahead: what it has to do with a pool of material; every party gives one, or none does.
 
         Raises:
             PeerRejectedError: not 2 to 8 parties, or the id has not 32 bytes.
@@ -65,6 +75,7 @@ class Session:
         self.mesh: Mesh = MeteredMesh(mesh, self.memory)
         self.session_id = session_id
         self.supply = Supply(self.mesh, session_id, self.memory)
+        self.ahead = ahead
         self.local = Keystream(fresh_key())
         self._zero_shares: ZeroShares | None = None
         self._token: Token[Session | None] | None = None
@@ -137,8 +148,27 @@ class Session:
             _ACTIVE.reset(token)
 
     def prefetch(self, requests: Sequence[Request], *, is_last: bool = True) -> None:
-        """Ask the dealer for all material of a plan at once; see ``Supply.prefetch``."""
-        self.supply.prefetch(requests, is_last=is_last)
+        """Ask the dealer for all material of a plan at once, or take a block that was dealt ahead for it.
+
+        See ``Supply.prefetch``; with ``ahead`` this is called once, with its list, or raises ``MaterialError``.
+        """
+        if self.ahead is not None and self.ahead.requests != tuple(requests):
+            raise MaterialError(what="a list that the session did not name at its beginning")
+        if self.ahead is None:
+            self.supply.prefetch(requests, is_last=is_last)
+        elif self.ahead.block is None:
+            self.supply.prefetch(self.ahead.requests, is_last=not self.ahead.is_filling)
+        else:
+            block, self.ahead.block = self.ahead.block, None
+            self.supply.load(self.ahead.requests, block)
+
+    def deal_ahead(self) -> None:
+        """After the last result: have a block dealt for a later session, if all parties want one.
+
+        Cost: nothing, or 2 exchanges. See ``Supply.deal_ahead``.
+        """
+        if self.ahead is not None and self.ahead.is_filling:
+            self.supply.deal_ahead(self.ahead)
 
     def zero_share(self, shape: Shape, bits: int = 64, purpose: Purpose = Purpose.INPUT) -> RingArray:
         """Return a fresh share of zero, mod ``2**bits``.
@@ -180,7 +210,15 @@ class Session:
 
     def _agree_on_keys(self) -> dict[int, bytes]:
         mine = {name: fresh_key() for name in self.peers}
-        theirs = self.mesh.exchange(Step.KEYS, mine, dict.fromkeys(self.peers, KEY_BYTES))
+        offer = b"" if self.ahead is None else self.ahead.offer
+        heard = self.mesh.exchange(
+            Step.KEYS,
+            {name: key + offer for name, key in mine.items()},
+            dict.fromkeys(self.peers, KEY_BYTES + len(offer)),
+        )
+        if self.ahead is not None:
+            self.ahead.settle([heard[name][KEY_BYTES:] for name in self.peers])
+        theirs = {name: said[:KEY_BYTES] for name, said in heard.items()}
         keys = {}
         for name in self.peers:
             peer = self.names.index(name)

@@ -4,7 +4,8 @@ Floor:    federation.node.runs, above chain.
 Promise:  in this order: the entry is complete and was signed by this site in this life; its start is noted, durably and
           once for ever; local scan; noise or guard on shares; this site's summand of the opening. Whatever happens
           after the note, the charge is spent. After the charge data never cause an error of a private run: a scan
-          that fails or takes too long gives zero and noise (P1, P5, P19).
+          that fails or takes too long gives zero and noise (P1, P5, P19). Material is dealt ahead only when this
+          site's share has been told.
 Not here: the charge (``chain``), the analyst's line (``counter``).
 """
 
@@ -25,6 +26,8 @@ from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.entries import Entry
 from privacy_accounting.ledger.messages import Complete
 from privacy_accounting.noise import SystemSource
+from smpc.dealer.frames import answer_bytes
+from smpc.dealer.pool import Ahead
 from smpc.session import Session
 
 if TYPE_CHECKING:
@@ -36,8 +39,11 @@ if TYPE_CHECKING:
     from analytics.plan import Plan
     from federation.config import Consortium
     from federation.network import Network
+    from federation.node.afterwards import Afterwards
     from federation.node.desk import Desk, Known
     from privacy_accounting.ledger.replica import Replica
+    from smpc.dealer.pool import Pool
+    from smpc.transport.mesh import Mesh
 
 LOG: Final = logging.getLogger(__name__)
 DIAL_S: Final = 5.0
@@ -52,6 +58,8 @@ class Runner:
     network: Network
     replica: Replica
     desk: Desk
+    pool: Pool
+    afterwards: Afterwards
 
     def run(self, entry_data: bytes, *, digest: str, source: str) -> Share:
         """Run one complete entry.
@@ -93,7 +101,15 @@ class Runner:
                 session.prefetch(requests)
             return send_answer(session, plan, figures, SystemSource())
 
-        return self._joint(known, session_id, joint, needs_help=requests is not None)
+        if not requests:
+            return self._joint(known, session_id, joint, needs_help=requests is not None)
+        n_bytes = answer_bytes(requests, self.consortium.names.index(self.site))
+        ahead = Ahead(self.pool, requests, n_bytes)
+
+        def work(tell: Callable[[Share], None]) -> None:
+            self._joint(known, session_id, joint, needs_help=True, ahead=ahead, tell=tell)
+
+        return self.afterwards.call(work)
 
     def _mine(self, known: Known, session_id: bytes, plan: MiningPlan) -> Share:
         """Mine: the local bitmaps, then level by level."""
@@ -119,19 +135,35 @@ class Runner:
             return None
 
     def _joint(
-        self, known: Known, session_id: bytes, joint: Callable[[Session], bytes], *, needs_help: bool
+        self,
+        known: Known,
+        session_id: bytes,
+        joint: Callable[[Session], bytes],
+        *,
+        needs_help: bool,
+        ahead: Ahead | None = None,
+        tell: Callable[[Share], None] | None = None,
     ) -> Share:
-        """Open the session with all sites and run this site's part of it."""
+        """Open the session with all sites and run this site's part of it.
+
+        Args:
+            known: the question.
+            session_id: of this run.
+            joint: this site's part.
+            needs_help: whether the dealer takes part.
+            ahead: what the session has to do with the pool.
+            tell: hears this site's share before anything is dealt ahead.
+        """
         request_hash = bytes.fromhex(known.planned.digest)
         dealer = self._call_dealer(session_id, request_hash) if needs_help else None
         mesh = self.network.open_mesh(session_id, request_hash, self.consortium.names, dealer)
         limit = self.desk.limits.session_bytes
-        with Session(mesh, session_id, memory_bytes=limit) as session:
-            values = joint(session)
-        counters = mesh.counters
-        return Share(
-            values=values, rounds=counters.rounds, bytes_sent=max(counters.bytes_sent.values(), default=0)
-        )
+        with Session(mesh, session_id, memory_bytes=limit, ahead=ahead) as session:
+            share = _share(joint(session), mesh)
+            if tell is not None:
+                tell(share)
+                session.deal_ahead()
+        return share
 
     def _call_dealer(self, session_id: bytes, request_hash: bytes) -> str:
         """The dealer's name; the first site asks it to join the session."""
@@ -149,3 +181,11 @@ class Runner:
             finally:
                 line.close()
         return dealer.name
+
+
+def _share(values: bytes, mesh: Mesh) -> Share:
+    """This site's part of the answer, and what it took so far."""
+    counters = mesh.counters
+    return Share(
+        values=values, rounds=counters.rounds, bytes_sent=max(counters.bytes_sent.values(), default=0)
+    )

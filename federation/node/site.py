@@ -16,6 +16,7 @@ from federation.config import Limits
 from federation.errors import FederationError, RequestRejectedError, SiteUnavailableError
 from federation.genesis import genesis_body
 from federation.messages import Health, kind_of
+from federation.node.afterwards import Afterwards
 from federation.node.chain import Chain
 from federation.node.counter import TRAIN, Counter
 from federation.node.couriers import Couriers
@@ -26,6 +27,7 @@ from federation.node.training_room import TrainingRoom
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.replica import Replica
+from smpc.dealer.pool import Pool
 from smpc.errors import PeerRejectedError
 
 if TYPE_CHECKING:
@@ -110,8 +112,15 @@ class SiteNode:
             couriers=self._couriers,
             genesis=genesis,
         )
+        self._afterwards = Afterwards(self.name)
         runner = Runner(
-            site=self.name, consortium=consortium, network=network, replica=self.replica, desk=self._desk
+            site=self.name,
+            consortium=consortium,
+            network=network,
+            replica=self.replica,
+            desk=self._desk,
+            pool=Pool(limits.pool_bytes),
+            afterwards=self._afterwards,
         )
         self._counter = Counter(
             network=network,
@@ -185,6 +194,7 @@ class SiteNode:
     def close(self) -> None:
         """Leave: lines, meshes, threads, tables, ledger."""
         self.network.close()
+        self._afterwards.close()
         self.chain.stop()
         self._couriers.close()
         for source in self._sources.values():

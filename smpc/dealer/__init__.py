@@ -1,6 +1,6 @@
 """Correlated randomness from a dealer that sees no data and holds no key between parties.
 
-Floor:    smpc.dealer: requests < correlations < frames < service | supply.
+Floor:    smpc.dealer: requests < correlations < frames < pool < service | supply.
 Terms:    the dealer is a helper of the mesh; a batch is one request list and its answer.
 Promise:  the dealer answers only lists that all parties sent alike; a session id is served once in a dealer's
           life, every batch under fresh seeds, every piece handed out once.

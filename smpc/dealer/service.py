@@ -88,7 +88,7 @@ class DealerService:
             if max(n_bytes, _dealing_bytes(requests, len(mesh.names))) > self._session_bytes:
                 raise PeerRejectedError(reason="more material than one session may have")
             if requests:
-                mesh.exchange(Step.MATERIAL, _answers(mesh.names, batch.session_id, requests), {})
+                mesh.exchange(Step.MATERIAL, _answers(mesh.names, batch, requests), {})
             n_batches += 1
             if batch.is_last:
                 return n_batches
@@ -130,9 +130,9 @@ def _dealing_bytes(requests: Sequence[Request], n_parties: int) -> int:
     return answer_bytes(requests, 0) + n_parties * largest
 
 
-def _answers(names: Sequence[str], session_id: bytes, requests: Sequence[Request]) -> dict[str, bytes]:
+def _answers(names: Sequence[str], batch: Batch, requests: Sequence[Request]) -> dict[str, bytes]:
     seeds = [fresh_key() for _ in names]
-    streams = [material_stream(seed, session_id, rank) for rank, seed in enumerate(seeds)]
+    streams = [material_stream(seed, batch.session_id, rank, batch.number) for rank, seed in enumerate(seeds)]
     first = seeds[0] + b"".join(deal(request, streams) for request in requests)
     if len(first) != answer_bytes(requests, 0):
         raise PeerRejectedError(reason="correction of an unexpected length")

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING
 
 from smpc.dealer.correlations import Material, expand, recipe_of
 from smpc.dealer.frames import LIST_LIMIT, answer_bytes, encode_batch
+from smpc.dealer.pool import Block, block_name
 from smpc.dealer.requests import Request, encode_requests
 from smpc.dealer.seeds import material_stream
 from smpc.errors import MaterialError
-from smpc.randomness import KEY_BYTES, Keystream
+from smpc.randomness import KEY_BYTES, Keystream, fresh_key
 from smpc.transport.mesh import Mesh, Step
+from smpc.transport.metering import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smpc.transport.metering import Memory
+    from smpc.dealer.pool import Ahead
 
 
 @dataclass(slots=True)
@@ -39,10 +41,10 @@ class _Piece:
 class Supply:
     """One party's stock of material in one session."""
 
-    def __init__(self, mesh: Mesh, session_id: bytes, memory: Memory) -> None:
+    def __init__(self, mesh: Mesh, session_id: bytes, memory: Memory | None = None) -> None:
         """Hold nothing; the dealer is ``mesh.helper``, and ``memory`` is the session's."""
         self._mesh = mesh
-        self._memory = memory
+        self._memory = memory or Memory()
         self._session_id = session_id
         self._n_batches = 0
         self._is_finished = False
@@ -60,22 +62,55 @@ class Supply:
             PartyLostError: the dealer is lost, or refused.
             MemoryLimitError: more than the session may hold; nothing was asked.
         """
-        if not requests:
-            return
+        if requests:
+            batch = self._n_batches
+            answer = self._fetch(requests, is_last=is_last)
+            self._load(requests, answer, self._session_id, batch)
+
+    def load(self, requests: Sequence[Request], block: Block) -> None:
+        """Take a block that all parties hold for this list instead of asking.
+
+        Raises:
+            MemoryLimitError: more than the session may hold.
+        """
+        if len(block.answer) != answer_bytes(requests, self._mesh.rank):
+            raise MaterialError(what="a block of this list")
+        self._load(requests, block.answer, block.session_id, block.batch)
+
+    def deal_ahead(self, ahead: Ahead) -> None:
+        """Have a block dealt for a later session, say that it is here, and keep it when all parties said so.
+
+        Cost: 2 exchanges, the first with the dealer.
+
+        Raises:
+            PartyLostError, PeerRejectedError, MemoryLimitError: it failed; nothing is kept.
+        """
+        batch, rank = self._n_batches, self._mesh.rank
+        answer = self._fetch(ahead.requests, is_last=True)
+        peers = [name for name in self._mesh.names if name != self._mesh.names[rank]]
+        own = fresh_key()
+        nonces = self._mesh.exchange(
+            Step.STOCK, dict.fromkeys(peers, own), dict.fromkeys(peers, KEY_BYTES)
+        ) | {self._mesh.names[rank]: own}
+        name = block_name(self._session_id, batch, ahead.digest, [nonces[name] for name in self._mesh.names])
+        ahead.keep(Block(name=name, session_id=self._session_id, batch=batch, answer=answer))
+
+    def _fetch(self, requests: Sequence[Request], *, is_last: bool) -> bytes:
         encoded = encode_requests(requests)
         if len(encoded) > LIST_LIMIT:
             raise MaterialError(what="a request list this long")
-        n_answer = answer_bytes(requests, self._mesh.rank)
-        answer = self._ask(encoded, n_answer, is_last=is_last)
-        self._memory.hold(n_answer)
-        stream = material_stream(answer[:KEY_BYTES], self._session_id, self._mesh.rank)
+        return self._ask(encoded, answer_bytes(requests, self._mesh.rank), is_last=is_last)
+
+    def _load(self, requests: Sequence[Request], answer: bytes, session_id: bytes, batch: int) -> None:
+        self._memory.hold(len(answer))
+        stream = material_stream(answer[:KEY_BYTES], session_id, self._mesh.rank, batch)
         corrections, position = memoryview(answer), KEY_BYTES
         for request in requests:
             end = position + recipe_of(request).correction_bytes
             own = corrections[position:end] if self._mesh.rank == 0 else None
             self._stock.append(_Piece(request, stream, own))
             position = end
-        self._stock[-1].batch_bytes = n_answer
+        self._stock[-1].batch_bytes = len(answer)
 
     def take(self, request: Request) -> tuple[Material, ...]:
         """Hand out the next piece; without a stock it is asked for on the spot, in an exchange of its own.

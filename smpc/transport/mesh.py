@@ -32,6 +32,7 @@ class Step(IntEnum):
     GATHER = 7
     BROADCAST = 8
     BARRIER = 9
+    STOCK = 11
 
 
 @dataclass(slots=True)
