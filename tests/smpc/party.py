@@ -6,6 +6,7 @@ process that is held says so and waits: to be killed, or to be stopped and conti
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -48,7 +49,8 @@ class Process:
     def end(self):
         self.child.kill()
         self.child.wait(10)
-        self.child.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # what it was told last and never read
+            self.child.stdin.close()
         self.child.stdout.close()
 
 
