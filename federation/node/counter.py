@@ -125,6 +125,7 @@ class Counter:
             visit.slot = self._slots.reserve()
             try:
                 visit.known = self._desk.consider(message, caller=line.peer)
+                self._runner.check_dealer(visit.known)
             except BaseException:
                 visit.leave()
                 raise

@@ -12,6 +12,7 @@ Not here: the charge (``chain``), the analyst's line (``counter``).
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger(__name__)
 DIAL_S: Final = 5.0
+SETTLE_S: Final = 1.0  # a node that has just started hears the others in less
+POLL_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,21 @@ class Runner:
         if isinstance(known.planned.plan, MiningPlan):
             return self._mine(known, session_id, known.planned.plan)
         return self._answer(known, session_id, known.planned.plan)
+
+    def check_dealer(self, known: Known) -> None:
+        """Find out before the charge that the dealer, which a question needs, is not there.
+
+        Raises:
+            SiteUnavailableError: its heartbeat is not heard.
+        """
+        plan, dealer = known.planned.plan, self.consortium.file.dealer
+        if dealer is None or not (isinstance(plan, MiningPlan) or needs_dealer(plan)):
+            return
+        ends_at = time.monotonic() + SETTLE_S
+        while not self.network.is_alive(dealer.name):
+            if time.monotonic() > ends_at:
+                raise SiteUnavailableError(site=dealer.name, reason="the dealer is not heard")
+            time.sleep(POLL_S)
 
     def _answer(self, known: Known, session_id: bytes, plan: Plan) -> Share:
         """Answer a question: the local scan, then noise or guard, then this site's summand."""
