@@ -78,6 +78,9 @@ class Parties:
     def begin(self, operation, n, *, deadline_s, held=None, at=-1):
         """Start an operation everywhere; ``held`` stops at its exchange ``at``."""
         session_id, names = fresh_id().hex(), self.names[:n]
+        for process in self.running.values():  # a process that was stopped has to be heard again
+            process.tell(wait=10)
+        assert all(process.hear() == {"missing": None} for process in self.running.values())
         for name in (*names, self.helper):
             self.running[name].tell(
                 id=session_id,
@@ -177,7 +180,13 @@ def main():
     node.start(addresses, beat_s=silence_s / 4, silence_s=silence_s)
     for line in sys.stdin:
         woken.clear()
-        print(json.dumps(_work(node, service, json.loads(line), woken)), flush=True)
+        task = json.loads(line)
+        if "wait" in task:
+            others = [peer for peer in addresses if peer != name]
+            outcome = {"missing": node.hearts.liveness.wait_alive(others, task["wait"])}
+        else:
+            outcome = _work(node, service, task, woken)
+        print(json.dumps(outcome), flush=True)
     node.stop()
 
 
