@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from analytics.sources import SourceSpec, open_source
 from federation.aggregation.answers import Answers
 from federation.config import load_consortium, load_site
+from federation.distance import distance_s
 from federation.errors import ConfigError, SiteUnavailableError
 from federation.identity import Identity
 from federation.node.dealer import DealerNode
@@ -66,7 +67,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     sources = open_sources(config)
     store = SqliteStore(config.state / LEDGER, owner=identity.name)
-    network = TlsNetwork(consortium=config.consortium, identity=identity)
+    network = TlsNetwork(consortium=config.consortium, identity=identity, delay_s=distance_s())
     node = SiteNode(
         consortium=config.consortium,
         policy=config.file.policy,
@@ -95,7 +96,7 @@ def serve_dealer(
         ConfigError: with every mistake in the files.
     """
     consortium, identity = _helper(consortium_path, identity_path, "dealer")
-    network = TlsNetwork(consortium=consortium, identity=identity)
+    network = TlsNetwork(consortium=consortium, identity=identity, delay_s=distance_s())
     _stay(DealerNode(consortium=consortium, network=network), stop, ready)
 
 
@@ -108,7 +109,7 @@ def serve_aggregator(
         ConfigError: with every mistake in the files.
     """
     consortium, identity = _helper(consortium_path, identity_path, "aggregator")
-    network = TlsNetwork(consortium=consortium, identity=identity)
+    network = TlsNetwork(consortium=consortium, identity=identity, delay_s=distance_s())
     _stay(aggregator_node(consortium, network), stop, ready)
 
 
@@ -124,7 +125,7 @@ def serve_keyholder(
     consortium, identity = _helper(consortium_path, identity_path, "keyholder")
     private = load_private_key(identity_path.parent / PRIVATE_KEY_FILE)
     answers = Answers(identity_path.parent / ANSWERS)
-    network = TlsNetwork(consortium=consortium, identity=identity)
+    network = TlsNetwork(consortium=consortium, identity=identity, delay_s=distance_s())
     try:
         node = keyholder_node(consortium, network, private=private, answers=answers)
     except BaseException:
