@@ -187,6 +187,14 @@ class Policy(_Model):
     nested_supports: Literal["guard", "allow"] = "guard"
 
 
+class Limits(_Model):
+    """What one site's node takes on at once."""
+
+    sessions: Annotated[int, Field(ge=1, le=256, strict=True)] = 16
+    session_bytes: Annotated[int, Field(ge=1 << 10, strict=True)] = 1 << 30
+    pool_bytes: Annotated[int, Field(ge=0, strict=True)] = 1 << 23
+
+
 class SiteTable(_Model):
     """Where a site's own rows are, and the view through which the consortium sees them."""
 
@@ -227,6 +235,7 @@ class SiteFile(_Model):
     tables: dict[str, SiteTable] = Field(min_length=1)
     policy: Policy = Field(default_factory=Policy)
     ledger: LedgerPlace = Field(default_factory=LedgerPlace)
+    limits: Limits = Field(default_factory=Limits)
 
 
 M = TypeVar("M", bound=_Model)

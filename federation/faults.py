@@ -39,6 +39,7 @@ _CROSSING: Final[Mapping[str, tuple[type[Exception], tuple[str, ...]]]] = {
         (smpc_errors.PeerRejectedError, "reason name"),
         (smpc_errors.RingRangeError, "what"),
         (smpc_errors.MaterialError, "what"),
+        (smpc_errors.MemoryLimitError, "needed_bytes limit_bytes"),
         (analytics_errors.PlanRejectedError, "position reason hint"),
         (analytics_errors.InvalidRequestError, "parameter reason"),
         (analytics_errors.OverflowRiskError, "figure bits limit_bits"),
@@ -56,6 +57,7 @@ _CROSSING: Final[Mapping[str, tuple[type[Exception], tuple[str, ...]]]] = {
 }
 _INTEGERS: Final = frozenset(
     {"requested", "spent", "remaining", "number", "first", "first_bad_index", "bits", "limit_bits", "index"}
+    | {"needed_bytes", "limit_bytes"}
 )
 _SECONDS: Final = frozenset({"limit_s"})
 _OPTIONAL: Final = frozenset({"largest_epsilon", "index", "hint"})

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from federation.client import Session
 from federation.config import load_consortium
+from federation.distance import distance_s
 from federation.errors import ConfigError
 from federation.identity import Identity
 from federation.tls_network import TlsNetwork
@@ -34,4 +35,8 @@ def connect(consortium: str | Path, *, identity: str | Path) -> Session:
     who = Identity.load(Path(identity))
     if who.role != ANALYST:
         raise ConfigError(mistakes=[f"{who.name} is a {who.role}; questions are asked by analysts"])
-    return Session(consortium=agreement, identity=who, network=TlsNetwork(consortium=agreement, identity=who))
+    return Session(
+        consortium=agreement,
+        identity=who,
+        network=TlsNetwork(consortium=agreement, identity=who, delay_s=distance_s()),
+    )

@@ -93,6 +93,7 @@ class TlsNetwork(Network):
         identity: Identity,
         listen: Address | None = None,
         beat_s: float = BEAT_S,
+        delay_s: float = 0.0,
     ) -> None:
         """Start listening and beating, where the identity is a node's.
 
@@ -101,6 +102,7 @@ class TlsNetwork(Network):
             identity: own certificate and key, loaded from a file.
             listen: where a node binds, if not at its address in the consortium file.
             beat_s: time between two heartbeats (s).
+            delay_s: time that every message is under way (s), to see what a distance costs.
 
         Raises:
             ConfigError: the identity is not the one in the consortium file, or the address cannot be bound.
@@ -113,6 +115,7 @@ class TlsNetwork(Network):
             trust=self._trust,
             configuration=bytes.fromhex(consortium.digest()),
             user_timeout_s=float(consortium.file.deadline_s),
+            delay_s=delay_s,
         )
         self._addresses = addresses_of(consortium)
         self._changed = threading.Condition()
@@ -209,7 +212,14 @@ class TlsNetwork(Network):
 
         others = {name: address for name, address in self._addresses.items() if name != self.name}
         hearts = Heartbeats(self._endpoint, others, beat_s=beat_s, silence_s=silence_s)
-        plane = DataPlane(self._endpoint, others, hearts.liveness, hold_s=silence_s, settle_s=SETTLE_S)
+        plane = DataPlane(
+            self._endpoint,
+            others,
+            hearts.liveness,
+            hold_s=silence_s,
+            settle_s=SETTLE_S,
+            delay_s=self._endpoint.delay_s,
+        )
         self._hearts, self._plane = hearts, plane
         handlers = dict.fromkeys(CALLERS, self._answer) | {
             "control": self._take_control,

@@ -15,10 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from smpc.dealer.frames import answer_bytes
+from smpc.dealer.correlations import recipe_of
+from smpc.dealer.frames import FRAME_BYTES, answer_bytes
+from smpc.dealer.requests import encode_requests
 from smpc.dealer.site_supply import blank_material, dealt_bytes
 from smpc.dealer.supply import Supply
-from smpc.randomness import ZeroShares
+from smpc.randomness import KEY_BYTES, ZeroShares
 from smpc.session import SESSION_ID_BYTES, Session
 from smpc.three_sites import COMPUTING_SITES, ThreeSites
 from smpc.transport.mesh import Counters, Mesh
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from smpc.dealer.parts import Material
     from smpc.dealer.requests import Request
+    from smpc.transport.metering import Memory
 
 _NAMES: Final = "abcdefgh"
 
@@ -44,6 +47,8 @@ class Cost:
         bytes_sent: payload bytes that the party that sends most sends to all others, material aside.
         dealer_bytes: payload bytes that the dealer, or the dealing site, sends when the material is fetched in one
             go.
+        memory_bytes: the most that any party's session holds at once when the material is fetched in one go:
+            material, frames, replies.
     """
 
     requests: tuple[Request, ...]
@@ -51,6 +56,7 @@ class Cost:
     bytes_per_peer: int
     bytes_sent: int
     dealer_bytes: int
+    memory_bytes: int
 
 
 def dry_run(
@@ -91,7 +97,21 @@ def dry_run(
         bytes_per_peer=per_peer,
         bytes_sent=in_all,
         dealer_bytes=dealt,
+        memory_bytes=_memory_bytes(requests, session.memory.peak_bytes, len(parties), dealt, sites),
     )
+
+
+def _memory_bytes(
+    requests: Sequence[Request], peak_bytes: int, n_parties: int, dealt: int, sites: ThreeSites | None
+) -> int:
+    """Most that a session holds: at its start, while the material comes, or afterwards beside all of it."""
+    keys = 2 * KEY_BYTES * (n_parties - 1)
+    if not requests:
+        return max(keys, peak_bytes)
+    if sites is not None:  # the dealing one sends it all at once; nobody asks
+        return max(keys, dealt, dealt_bytes(requests, 0) + peak_bytes)
+    asking = max(FRAME_BYTES, len(encode_requests(requests)))
+    return max(keys, answer_bytes(requests, 0) + max(asking, peak_bytes))
 
 
 class _Nobody(Mesh):
@@ -121,8 +141,8 @@ class _Nobody(Mesh):
 class _Recorder(Supply):
     """Hands out zeros and notes what was asked."""
 
-    def __init__(self, mesh: Mesh, session_id: bytes) -> None:
-        super().__init__(mesh, session_id)
+    def __init__(self, mesh: Mesh, session_id: bytes, memory: Memory) -> None:
+        super().__init__(mesh, session_id, memory)
         self.requests: list[Request] = []
 
     def prefetch(self, requests: Sequence[Request], *, is_last: bool = True) -> None:
@@ -131,14 +151,15 @@ class _Recorder(Supply):
     def take(self, request: Request) -> tuple[Material, ...]:
         """Note the request."""
         blank = blank_material(request)
+        self._memory.need(recipe_of(request).share_bytes)
         self.requests.append(request)
         return blank
 
 
 class _Rehearsal(Session):
     def __init__(self, mesh: Mesh, session_id: bytes, sites: ThreeSites | None) -> None:
-        super().__init__(mesh, session_id, sites)
-        self.recorder = _Recorder(mesh, session_id)
+        super().__init__(mesh, session_id, sites, memory_bytes=None)
+        self.recorder = _Recorder(mesh, session_id, self.memory)
         self.supply = self.recorder
 
     def _open_keystreams(self) -> tuple[ZeroShares, ZeroShares]:

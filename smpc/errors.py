@@ -47,3 +47,12 @@ class MaterialError(SmpcError):
         """Say which material is missing, by kind and size."""
         self.what = what
         super().__init__(f"dealer material missing: {what}")
+
+
+class MemoryLimitError(SmpcError):
+    """A session would hold more memory than it may."""
+
+    def __init__(self, *, needed_bytes: int, limit_bytes: int) -> None:
+        """Say how much it would take and how much it may; both follow from public sizes."""
+        self.needed_bytes, self.limit_bytes = needed_bytes, limit_bytes
+        super().__init__(f"a session may hold {limit_bytes} bytes, this one needs {needed_bytes}")

@@ -17,21 +17,24 @@ from typing import TYPE_CHECKING, Final, Self
 
 from smpc.dealer.site_supply import SiteSupply
 from smpc.dealer.supply import Supply
-from smpc.errors import PeerRejectedError
+from smpc.errors import MaterialError, PeerRejectedError
 from smpc.kernels import MatrixProduct, matmul
 from smpc.randomness import KEY_BYTES, Keystream, Purpose, Shape, ZeroShares, derive_key, fresh_key
 from smpc.sharing import FEWEST_PARTIES, MOST_PARTIES
 from smpc.transport.mesh import Counters, Mesh, Step
+from smpc.transport.metering import Memory, MeteredMesh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
+    from smpc.dealer.pool import Ahead
     from smpc.dealer.requests import Request
     from smpc.ring import ByteArray, RingArray
     from smpc.three_sites import ThreeSites
 
 SESSION_ID_BYTES: Final = 32
+MEMORY_BYTES: Final = 1 << 30
 _OPENED: Final = frozenset({Purpose.OPENING, Purpose.PLANES})
 _ACTIVE: Final[ContextVar[Session | None]] = ContextVar("crossward_session", default=None)
 
@@ -48,25 +51,48 @@ class Session:
         mesh: this party's end of the channels.
         session_id: 32 bytes, the same at all parties.
         sites: the three computing sites, in a session without a dealer; None where all parties evaluate.
+        memory: what it may hold, and holds.
         supply: the dealer's material, or the dealing site's.
+        ahead: what the session has to do with a pool, if anything.
         local: keystream of this party alone.
         matmul: how this party multiplies matrices; may differ between parties.
     """
 
-    def __init__(self, mesh: Mesh, session_id: bytes, sites: ThreeSites | None = None) -> None:
+    def __init__(
+        self,
+        mesh: Mesh,
+        session_id: bytes,
+        sites: ThreeSites | None = None,
+        *,
+        memory_bytes: int | None = MEMORY_BYTES,
+        ahead: Ahead | None = None,
+    ) -> None:
         """Take over a mesh whose parties all hold the same session id, and name the same sites.
+
+        Args:
+            mesh: this party's end.
+            session_id: 32 bytes.
+            sites: the three computing sites; None where all parties evaluate.
+            memory_bytes: most material, frames and replies that it may hold at once; see ``Cost.memory_bytes``.
+            ahead: what it has to do with a pool of material; every party gives one, or none does.
 
         Raises:
             PeerRejectedError: not 2 to 8 parties, the id has not 32 bytes, or a computing site is none of them.
         """
         if not FEWEST_PARTIES <= len(mesh.names) <= MOST_PARTIES or len(session_id) != SESSION_ID_BYTES:
             raise PeerRejectedError(reason="a session has 2 to 8 parties and an id of 32 bytes")
-        self.mesh = mesh
+        self.memory = Memory(memory_bytes)
+        self.mesh: Mesh = MeteredMesh(mesh, self.memory)
         self.session_id = session_id
         if sites is not None:
             sites.check_within(mesh.names)
         self.sites = sites
-        self.supply = Supply(mesh, session_id) if sites is None else SiteSupply(mesh, session_id, sites)
+        self.supply = (
+            Supply(self.mesh, session_id, self.memory)
+            if sites is None
+            else SiteSupply(self.mesh, session_id, sites, self.memory)
+        )
+        self.ahead = ahead
         self.local = Keystream(fresh_key())
         self.matmul: MatrixProduct = matmul
         self._zero_shares: ZeroShares | None = None  # from keys of all pairs
@@ -158,8 +184,27 @@ class Session:
             _ACTIVE.reset(token)
 
     def prefetch(self, requests: Sequence[Request], *, is_last: bool = True) -> None:
-        """Have all material of a plan dealt at once; see ``Supply.prefetch``."""
-        self.supply.prefetch(requests, is_last=is_last)
+        """Have all material of a plan dealt at once, or take a block that was dealt ahead for it.
+
+        See ``Supply.prefetch``; with ``ahead`` this is called once, with its list, or raises ``MaterialError``.
+        """
+        if self.ahead is not None and self.ahead.requests != tuple(requests):
+            raise MaterialError(what="a list that the session did not name at its beginning")
+        if self.ahead is None:
+            self.supply.prefetch(requests, is_last=is_last)
+        elif self.ahead.block is None:
+            self.supply.prefetch(self.ahead.requests, is_last=not self.ahead.is_filling)
+        else:
+            block, self.ahead.block = self.ahead.block, None
+            self.supply.load(self.ahead.requests, block)
+
+    def deal_ahead(self) -> None:
+        """After the last result: have a block dealt for a later session, if all parties want one.
+
+        Cost: nothing, or 2 exchanges. See ``Supply.deal_ahead``.
+        """
+        if self.ahead is not None and self.ahead.is_filling:
+            self.supply.deal_ahead(self.ahead)
 
     def zero_share(self, shape: Shape, bits: int = 64, purpose: Purpose = Purpose.INPUT) -> RingArray:
         """Return a fresh share of zero, mod ``2**bits``: for openings of those who evaluate, else of all parties.
@@ -229,7 +274,15 @@ class Session:
 
     def _agree_on_keys(self) -> dict[int, bytes]:
         mine = {name: fresh_key() for name in self.peers}
-        theirs = self.mesh.exchange(Step.KEYS, mine, dict.fromkeys(self.peers, KEY_BYTES))
+        offer = b"" if self.ahead is None else self.ahead.offer
+        heard = self.mesh.exchange(
+            Step.KEYS,
+            {name: key + offer for name, key in mine.items()},
+            dict.fromkeys(self.peers, KEY_BYTES + len(offer)),
+        )
+        if self.ahead is not None:
+            self.ahead.settle([heard[name][KEY_BYTES:] for name in self.peers])
+        theirs = {name: said[:KEY_BYTES] for name, said in heard.items()}
         keys = {}
         for name in self.peers:
             peer = self.names.index(name)

@@ -13,6 +13,7 @@ Source:   ours.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -110,6 +111,21 @@ def level_cost(plan: MiningPlan, level: int, n_candidates: int) -> Cost:
         return level_bits(session, plan, counts=counts, floor=floor, parents=[counts] * level)
 
     return dry_run(joint, plan.context.n_sites, has_three_sites=plan.context.has_three_sites)
+
+
+def most_memory(plan: MiningPlan) -> int:
+    """Most memory (bytes) that a site's session holds, however many candidates are frequent.
+
+    From the plan alone, so that nothing which was opened decides whether a run fits.
+    """
+    most = {
+        level: min(plan.max_candidates, math.comb(len(plan.items), level))
+        for level in range(1, min(plan.max_levels, len(plan.items)) + 1)
+    }
+    # candidates are compared once, under the guard once more for each of their items
+    largest = {max(most, key=lambda level: most[level]), max(most, key=lambda level: level * most[level])}
+    levels = [level_cost(plan, level, most[level]) for level in largest]
+    return max(cost.memory_bytes for cost in (floor_cost(plan), *levels))
 
 
 def _parent_supports(supports: Supports, candidates: tuple[Itemset, ...], plan: MiningPlan) -> list[Shared]:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from federation.node.chain import Chain
     from federation.node.desk import Desk, Known
     from federation.node.runs import Runner
+    from federation.node.slots import Slot, Slots
     from federation.node.training_desk import TrainingDesk
     from privacy_accounting.ledger.replica import Replica
 
@@ -69,18 +70,22 @@ class Counter:
         chain: Chain,
         runner: Runner,
         replica: Replica,
+        slots: Slots,
         health: Callable[[], Health],
     ) -> None:
         """Open the counter; nothing is served before the network calls."""
         self._network, self._desk, self._chain, self._runner = network, desk, chain, runner
         self._training = training
-        self._replica, self._health = replica, health
+        self._replica, self._slots, self._health = replica, slots, health
         self.site = replica.name
 
     def requests(self, line: Line) -> None:
         """Serve one line of somebody who asks."""
         visit = _Visit()
-        self._serve(line, lambda message: self._request(message, line, visit))
+        try:
+            self._serve(line, lambda message: self._request(message, line, visit))
+        finally:
+            visit.leave()
 
     def ledger(self, line: Line) -> None:
         """Serve one line of another site's ledger."""
@@ -119,23 +124,33 @@ class Counter:
         if line.role != ANALYST:
             raise RequestRejectedError(site=self.site, reason="only analysts ask")
         if isinstance(message, Ask):
-            reason = self._chain.not_ready
-            if reason:
-                raise SiteUnavailableError(site=self.site, reason=reason)
-            if kind_of(message) == TRAIN:
-                return self._consider_training(message, line)
-            visit.known = self._desk.consider(message, caller=line.peer)
-            cost = {"mode": visit.known.planned.request.mode}
-            digest = visit.known.planned.plan.digest()
-            return Accepted(plan=digest, cost=cost, sequencer=self._replica.sequencer)
+            return self._consider(message, line, visit)
         if isinstance(message, Attempt):
             return self._charge_attempt(message, line)
         if isinstance(message, Enter):
             return Charged(entry=self._chain.enter_motion(Motion.from_bytes(message.motion)).to_bytes())
         if isinstance(message, Withdraw):
-            visit.known = None
+            visit.leave()
             return Done()
         return self._paid(message, line, visit)
+
+    def _consider(self, ask: Ask, line: Line, visit: _Visit) -> Accepted:
+        reason = self._chain.not_ready
+        if reason:
+            raise SiteUnavailableError(site=self.site, reason=reason)
+        if kind_of(ask) == TRAIN:
+            return self._consider_training(ask, line)
+        visit.leave()
+        visit.slot = self._slots.reserve()
+        try:
+            visit.known = self._desk.consider(ask, caller=line.peer)
+            self._runner.check_dealer(visit.known)
+        except BaseException:
+            visit.leave()
+            raise
+        planned = visit.known.planned
+        cost = {"mode": planned.request.mode}
+        return Accepted(plan=planned.plan.digest(), cost=cost, sequencer=self._replica.sequencer)
 
     def _consider_training(self, ask: Ask, line: Line) -> Accepted:
         known = self._trainings().consider(ask, caller=line.peer)
@@ -165,14 +180,19 @@ class Counter:
         return self._training
 
     def _paid(self, message: Message, line: Line, visit: _Visit) -> Message:
-        known = visit.known
-        if known is None:
+        known, slot = visit.known, visit.slot
+        if known is None or slot is None:
             raise RequestRejectedError(site=self.site, reason="nothing was asked on this line")
         if isinstance(message, Go):
+            if not slot.is_reserved:
+                raise SiteUnavailableError(
+                    site=self.site, reason="too much time has passed since it was asked"
+                )
             return Charged(entry=self._chain.charge(known).to_bytes())
         if isinstance(message, Run):
-            visit.known = None
-            return self._runner.run(message.entry, digest=known.planned.digest, source=line.peer)
+            visit.known = visit.slot = None
+            with slot.running():
+                return self._runner.run(message.entry, digest=known.planned.digest, source=line.peer)
         raise RequestRejectedError(site=self.site, reason=f"{type(message).__name__} has no place here")
 
     def _ledger(self, message: Message, line: Line) -> Message:
@@ -189,3 +209,10 @@ class _Visit:
 
     def __init__(self) -> None:
         self.known: Known | None = None
+        self.slot: Slot | None = None
+
+    def leave(self) -> None:
+        """Forget it, and give its place back."""
+        if self.slot is not None:
+            self.slot.release()
+        self.known = self.slot = None

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
+from analytics.release import session_memory
 from federation import policy as policies
-from federation.errors import FederationError, RequestRejectedError
+from federation.errors import FederationError, PolicyRefusedError, RequestRejectedError
 from federation.messages import Ask, request_hash
 from federation.node.exact_cap import ExactCap
 from federation.planning import Planned, check_content, check_signature, content_of, plan_request
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analytics.sources import Source
-    from federation.config import Consortium, Policy
+    from federation.config import Consortium, Limits, Policy
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.replica import Replica
 
@@ -40,6 +41,7 @@ class Known:
 
     planned: Planned
     ask: Ask
+    memory_bytes: int  # most that its session holds here
 
 
 class Desk:
@@ -51,6 +53,7 @@ class Desk:
         site: str,
         consortium: Consortium,
         policy: Policy,
+        limits: Limits,
         sources: Mapping[str, Source],
         replica: Replica,
     ) -> None:
@@ -60,10 +63,11 @@ class Desk:
             site: this site's name.
             consortium: its own copy of the agreement.
             policy: its own rules.
+            limits: what its node takes on.
             sources: its tables.
             replica: its ledger.
         """
-        self.site, self.consortium, self.policy = site, consortium, policy
+        self.site, self.consortium, self.policy, self.limits = site, consortium, policy, limits
         self._sources, self._replica = sources, replica
         self._lock = threading.Lock()
         self._known: OrderedDict[str, Known] = OrderedDict()
@@ -90,7 +94,7 @@ class Desk:
             raise RequestRejectedError(
                 site=self.site, reason="it names another analyst than the one who asks"
             )
-        self._check(known.planned)
+        self._check(known)
         content = content_of(known.planned, ask.signature, self._replica.book)
         if isinstance(content, Charge):
             self._replica.book.check(content.spend)
@@ -128,7 +132,7 @@ class Desk:
         planned = known.planned
         if tuple(body.cohort) != self.consortium.names:
             raise RequestRejectedError(site=self.site, reason="a question is answered by all sites")
-        self._check(planned, number=body.number)
+        self._check(known, number=body.number)
         check_content(content, planned, known.ask.signature, self._replica.book, site=self.site)
         if planned.is_exact:
             self._cap.signed(body.number, planned.request.analyst)
@@ -143,15 +147,20 @@ class Desk:
         if known is not None and known.ask.signature == ask.signature:
             return known
         check_signature(ask.request, ask.signature, self.consortium, site=self.site)
-        known = Known(planned=plan_request(ask.request, self.consortium), ask=ask)
+        planned = plan_request(ask.request, self.consortium)
+        known = Known(planned=planned, ask=ask, memory_bytes=session_memory(planned.plan))
         with self._lock:
             self._known[digest] = known
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         return known
 
-    def _check(self, planned: Planned, *, number: int | None = None) -> None:
-        source = self.source(planned)
+    def _check(self, known: Known, *, number: int | None = None) -> None:
+        planned = known.planned
+        source, limit = self.source(planned), self.limits.session_bytes
+        if known.memory_bytes > limit:
+            rule = f"limits.session_bytes: at most {limit} bytes, this question takes {known.memory_bytes}"
+            raise PolicyRefusedError(site=self.site, rule=rule)
         policies.check(
             planned.request,
             planned.plan,

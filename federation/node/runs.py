@@ -4,13 +4,15 @@ Floor:    federation.node.runs, above chain.
 Promise:  in this order: the entry is complete and was signed by this site in this life; its start is noted, durably and
           once for ever; local scan; noise or guard on shares; this site's summand of the opening. Whatever happens
           after the note, the charge is spent. After the charge data never cause an error of a private run: a scan
-          that fails or takes too long gives zero and noise (P1, P5, P19).
+          that fails or takes too long gives zero and noise (P1, P5, P19). Material is dealt ahead only when this
+          site's share has been told.
 Not here: the charge (``chain``), the analyst's line (``counter``).
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +27,8 @@ from federation.node.arrival import take_over
 from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.entries import Entry, session_id
 from privacy_accounting.noise import SystemSource
+from smpc.dealer.frames import answer_bytes
+from smpc.dealer.pool import Ahead
 from smpc.session import Session
 
 if TYPE_CHECKING:
@@ -36,14 +40,19 @@ if TYPE_CHECKING:
     from analytics.plan import Plan
     from federation.config import Consortium
     from federation.network import Network
+    from federation.node.afterwards import Afterwards
     from federation.node.desk import Desk, Known
     from federation.node.meetings import Meetings
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.replica import Replica
+    from smpc.dealer.pool import Pool
     from smpc.dealer.requests import Request
+    from smpc.transport.mesh import Counters
 
 LOG: Final = logging.getLogger(__name__)
 DIAL_S: Final = 5.0
+SETTLE_S: Final = 1.0  # a node that has just started hears the others in less
+POLL_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +65,8 @@ class Runner:
     replica: Replica
     desk: Desk
     meetings: Meetings
+    pool: Pool
+    afterwards: Afterwards
 
     def expect(self, body: Body) -> None:
         """Begin to open the session of a question that this site has signed: keys and material, no row (P1)."""
@@ -96,12 +107,35 @@ class Runner:
             return self._mine(known, session, known.planned.plan)
         return self._answer(known, session, known.planned.plan)
 
+    def check_dealer(self, known: Known) -> None:
+        """Find out before the charge that the dealer, which a question needs, is not there.
+
+        Raises:
+            SiteUnavailableError: its heartbeat is not heard.
+        """
+        plan, dealer = known.planned.plan, self.consortium.file.dealer
+        if dealer is None or not (isinstance(plan, MiningPlan) or needs_material(plan)):
+            return
+        ends_at = time.monotonic() + SETTLE_S
+        while not self.network.is_alive(dealer.name):
+            if time.monotonic() > ends_at:
+                raise SiteUnavailableError(site=dealer.name, reason="the dealer is not heard")
+            time.sleep(POLL_S)
+
     def _answer(self, known: Known, session: bytes, plan: Plan) -> Share:
         """Answer a question: the local scan, then noise or guard, then this site's summand."""
         figures = self._local(known, plan)
-        return self._joint(
-            known, session, lambda session: send_answer(session, plan, figures, SystemSource())
-        )
+
+        def joint(session: Session) -> bytes:
+            return send_answer(session, plan, figures, SystemSource())
+
+        if not (self.pool.is_on and needs_material(plan)):
+            return self._joint(known, session, joint)
+
+        def work(tell: Callable[[Share], None]) -> None:
+            self._joint(known, session, joint, tell)
+
+        return self.afterwards.call(work)
 
     def _mine(self, known: Known, session: bytes, plan: MiningPlan) -> Share:
         """Mine: the local bitmaps, then level by level."""
@@ -124,14 +158,27 @@ class Runner:
             )
             return None
 
-    def _joint(self, known: Known, session_id: bytes, joint: Callable[[Session], bytes]) -> Share:
-        """Meet all sites, most often in a session that is open already, and run this site's part of it."""
+    def _joint(
+        self,
+        known: Known,
+        session_id: bytes,
+        joint: Callable[[Session], bytes],
+        tell: Callable[[Share], None] | None = None,
+    ) -> Share:
+        """Meet all sites, most often in a session that is open already, and run this site's part of it.
+
+        Args:
+            known: the question.
+            session_id: of this run.
+            joint: this site's part.
+            tell: hears this site's share before anything is dealt ahead.
+        """
         with self.meetings.attend(session_id) or self._opened(known, session_id) as session:
-            values = joint(session)
-        counters = session.counters
-        return Share(
-            values=values, rounds=counters.rounds, bytes_sent=max(counters.bytes_sent.values(), default=0)
-        )
+            share = _share(joint(session), session.counters)
+            if tell is not None:
+                tell(share)
+                session.deal_ahead()
+        return share
 
     def _opened(self, known: Known, session_id: bytes) -> Session:
         """Open a session as far as it goes without data: channels, keys, the material of a question.
@@ -145,7 +192,13 @@ class Runner:
         has_dealer = has_material and sites is None
         dealer = self._call_dealer(session_id, request_hash) if has_dealer else None
         mesh = self.network.open_mesh(session_id, request_hash, self.consortium.names, dealer)
-        session = Session(mesh, session_id, sites)
+        session = Session(
+            mesh,
+            session_id,
+            sites,
+            memory_bytes=self.desk.limits.session_bytes,
+            ahead=self._ahead(requests) if has_dealer and requests else None,
+        )
         try:
             session.open()
             session.prefetch(requests)
@@ -153,6 +206,10 @@ class Runner:
             mesh.close(error)
             raise
         return session
+
+    def _ahead(self, requests: Sequence[Request]) -> Ahead:
+        """What a session with this list has to do with the pool."""
+        return Ahead(self.pool, requests, answer_bytes(requests, self.consortium.names.index(self.site)))
 
     def _call_dealer(self, session_id: bytes, request_hash: bytes) -> str:
         """The dealer's name; the first site asks it to join the session."""
@@ -177,3 +234,10 @@ def _needs(plan: Plan | MiningPlan) -> tuple[bool, Sequence[Request]]:
     if isinstance(plan, MiningPlan):
         return True, ()
     return needs_material(plan), joint_cost(plan).requests if needs_material(plan) else ()
+
+
+def _share(values: bytes, counters: Counters) -> Share:
+    """This site's part of the answer, and what it took so far."""
+    return Share(
+        values=values, rounds=counters.rounds, bytes_sent=max(counters.bytes_sent.values(), default=0)
+    )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from analytics.sources import SourceSpec, open_source
 from federation.aggregation.answers import Answers
 from federation.config import load_consortium, load_site
+from federation.distance import distance_s
 from federation.errors import ConfigError, SiteUnavailableError
 from federation.identity import Identity
 from federation.motions import Consents
@@ -71,7 +72,10 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
     sources = open_sources(config)
     store = open_ledger(config)
     network = TlsNetwork(
-        consortium=config.consortium, identity=identity, listen=bind_address(config.file.listen)
+        consortium=config.consortium,
+        identity=identity,
+        listen=bind_address(config.file.listen),
+        delay_s=distance_s(),
     )
     node = SiteNode(
         consortium=config.consortium,
@@ -84,6 +88,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
             consents=Consents(config.consents),
         ),
         sources=sources,
+        limits=config.file.limits,
     )
     try:
         node.start()
@@ -108,7 +113,9 @@ def serve_dealer(
         ConfigError: with every mistake in the files.
     """
     consortium, identity = _helper(consortium_path, identity_path, "dealer")
-    network = TlsNetwork(consortium=consortium, identity=identity, listen=bind_address(listen))
+    network = TlsNetwork(
+        consortium=consortium, identity=identity, listen=bind_address(listen), delay_s=distance_s()
+    )
     _stay(DealerNode(consortium=consortium, network=network), stop, ready)
 
 
@@ -125,7 +132,9 @@ def serve_aggregator(
         ConfigError: with every mistake in the files.
     """
     consortium, identity = _helper(consortium_path, identity_path, "aggregator")
-    network = TlsNetwork(consortium=consortium, identity=identity, listen=bind_address(listen))
+    network = TlsNetwork(
+        consortium=consortium, identity=identity, listen=bind_address(listen), delay_s=distance_s()
+    )
     _stay(aggregator_node(consortium, network), stop, ready)
 
 
@@ -145,7 +154,9 @@ def serve_keyholder(
     consortium, identity = _helper(consortium_path, identity_path, "keyholder")
     private = load_private_key(identity_path.parent / PRIVATE_KEY_FILE)
     answers = Answers(identity_path.parent / ANSWERS)
-    network = TlsNetwork(consortium=consortium, identity=identity, listen=bind_address(listen))
+    network = TlsNetwork(
+        consortium=consortium, identity=identity, listen=bind_address(listen), delay_s=distance_s()
+    )
     try:
         node = keyholder_node(consortium, network, private=private, answers=answers)
     except BaseException:

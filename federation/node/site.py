@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
+from federation.config import Limits
 from federation.errors import (
     FederationError,
     PolicyRefusedError,
@@ -23,17 +24,20 @@ from federation.genesis import genesis_body
 from federation.membership import among
 from federation.messages import Health, kind_of
 from federation.motions import Change
+from federation.node.afterwards import Afterwards
 from federation.node.chain import Chain
 from federation.node.counter import TRAIN, Counter
 from federation.node.couriers import Couriers
 from federation.node.desk import Desk
 from federation.node.meetings import Meetings
 from federation.node.runs import Runner
+from federation.node.slots import Slots
 from federation.node.training_room import TrainingRoom
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.replica import Replica
 from privacy_accounting.ledger.snapshots import EVERY
+from smpc.dealer.pool import Pool
 from smpc.errors import PeerRejectedError
 
 if TYPE_CHECKING:
@@ -84,6 +88,7 @@ class SiteNode:
         network: Network,
         ledger: SiteLedger,
         sources: Mapping[str, Source],
+        limits: Limits | None = None,
         clock: Callable[[], int] = wall_clock,
     ) -> None:
         """Put a site together; ``start`` lets it answer.
@@ -95,6 +100,7 @@ class SiteNode:
             network: its end of the network.
             ledger: its ledger.
             sources: its tables, by name.
+            limits: what it takes on at once; default: as in a site file that says nothing.
             clock: seconds since 1970.
 
         Raises:
@@ -106,11 +112,17 @@ class SiteNode:
         self.replica = Replica(ledger.store, identity.signing_key, clock, genesis=genesis, refusals=REFUSALS)
         self._store, self._sources, self._clock = ledger.store, dict(sources), clock
         self._consents = ledger.consents
+        limits = limits or Limits()
         self.consortium = _in_force(consortium, self.replica)
         others = [name for name in self.consortium.names if name != self.name]
         self._couriers = Couriers(network, others, float(self.consortium.file.deadline_s))
         self._desk = Desk(
-            site=self.name, consortium=self.consortium, policy=policy, sources=sources, replica=self.replica
+            site=self.name,
+            consortium=self.consortium,
+            policy=policy,
+            limits=limits,
+            sources=sources,
+            replica=self.replica,
         )
         self._training = TrainingRoom.of(
             site=self.name,
@@ -120,6 +132,7 @@ class SiteNode:
             replica=self.replica,
             network=network,
         )
+        self._afterwards = Afterwards(self.name)
         self._meetings = Meetings(patience_s=2 * float(consortium.file.deadline_s))
         runner = Runner(
             site=self.name,
@@ -128,6 +141,8 @@ class SiteNode:
             replica=self.replica,
             desk=self._desk,
             meetings=self._meetings,
+            pool=Pool(limits.pool_bytes),
+            afterwards=self._afterwards,
         )
         self.chain = Chain(
             consortium=self.consortium,
@@ -146,6 +161,7 @@ class SiteNode:
             chain=self.chain,
             runner=runner,
             replica=self.replica,
+            slots=Slots(site=self.name, limit=limits.sessions),
             health=self.health,
         )
 
@@ -216,6 +232,7 @@ class SiteNode:
     def close(self) -> None:
         """Leave: lines, meshes, threads, tables, ledger."""
         self.network.close()
+        self._afterwards.close()
         self.chain.stop()
         self._meetings.close()
         self._couriers.close()

@@ -1,6 +1,6 @@
 """Correlated randomness from a dealer that sees no data and holds no key between parties, or from one of three sites.
 
-Floor:    smpc.dealer: parts | requests < matrices < correlations < frames < service | supply < site_supply.
+Floor:    smpc.dealer: parts | requests < matrices < correlations < frames < pool < service | supply < site_supply.
 Terms:    the dealer is a helper of the mesh; a batch is one request list and its answer.
 Promise:  the dealer answers only lists that all parties sent alike; a session id is served once in a dealer's
           life, every batch under fresh seeds, every piece handed out once. A dealing site (``site_supply``) deals a

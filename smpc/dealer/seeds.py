@@ -1,8 +1,8 @@
 """The keystream that one party and the dealer share for one batch.
 
 Floor:    smpc.dealer.seeds. Pure.
-Promise:  a seed serves one batch of one session at one rank; under any other session id or rank it gives
-          another stream.
+Promise:  a seed serves one batch of one session at one rank; under any other session id, batch or rank it
+          gives another stream, so that even a seed that came twice would not give the same masks twice.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from smpc.randomness import Keystream, derive_key
 
 
-def material_stream(seed: bytes, session_id: bytes, rank: int) -> Keystream:
-    """Return the keystream of a 32-byte seed, bound to the session and the party's rank."""
-    return Keystream(derive_key(seed, b"crossward/dealer/1" + session_id + bytes([rank])))
+def material_stream(seed: bytes, session_id: bytes, rank: int, batch: int = 0) -> Keystream:
+    """Return the keystream of a 32-byte seed, bound to the session, the party's rank and the batch."""
+    place = session_id + bytes([rank]) + batch.to_bytes(4, "little")
+    return Keystream(derive_key(seed, b"crossward/dealer/2" + place))

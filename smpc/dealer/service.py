@@ -10,7 +10,6 @@ Not here: channels (a ``Mesh`` whose ``rank`` is -1 comes in); what a batch hold
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 from typing import TYPE_CHECKING, Final
@@ -37,7 +36,8 @@ class DealerService:
         """Begin a life in which nothing has been served.
 
         Args:
-            session_bytes: the most material that one party of one session may hold (bytes).
+            session_bytes: the most material that one party of one session may get in all, and the most that
+                dealing one batch may take here (bytes).
         """
         self._session_bytes = session_bytes
         self._lock = threading.Lock()
@@ -74,7 +74,7 @@ class DealerService:
             try:
                 frame = _same_from_all(mesh, FRAME_BYTES)
             except PartyLostError as error:
-                if n_batches == 0 and not _is_awaited(mesh, error.name):
+                if n_batches == 0 and not _is_awaited(mesh, error):
                     return 0
                 raise
             batch = decode_batch(frame)
@@ -85,10 +85,10 @@ class DealerService:
                 raise PeerRejectedError(reason="request frame of another session or batch")
             requests = _requests(mesh, batch)
             n_bytes += sum(recipe_of(request).share_bytes for request in requests)
-            if n_bytes > self._session_bytes:
+            if max(n_bytes, _dealing_bytes(requests, len(mesh.names))) > self._session_bytes:
                 raise PeerRejectedError(reason="more material than one session may have")
             if requests:
-                mesh.exchange(Step.MATERIAL, _answers(mesh.names, batch.session_id, requests), {})
+                mesh.exchange(Step.MATERIAL, _answers(mesh.names, batch, requests), {})
             n_batches += 1
             if batch.is_last:
                 return n_batches
@@ -103,14 +103,13 @@ class DealerService:
             self._served.add(session_id)
 
 
-def _is_awaited(mesh: Mesh, lost: str) -> bool:
-    """Whether a party has asked although another is lost; parties that end without asking are no trouble."""
-    for name in mesh.names:
-        if name != lost:
-            with contextlib.suppress(PartyLostError, PeerRejectedError):
-                mesh.exchange(Step.MATERIAL, {}, {name: FRAME_BYTES})
-                return True
-    return False
+def _is_awaited(mesh: Mesh, error: PartyLostError) -> bool:
+    """Whether the loss of a party before the first request concerns anybody.
+
+    Parties may end without asking, and may take their time as long as none of them has asked.
+    """
+    is_quiet = mesh.has_ended(error.name) or isinstance(error.__cause__, TimeoutError)
+    return not is_quiet or any(mesh.has_spoken(name) for name in mesh.names if name != error.name)
 
 
 def _same_from_all(mesh: Mesh, n_bytes: int) -> bytes:
@@ -125,9 +124,15 @@ def _requests(mesh: Mesh, batch: Batch) -> tuple[Request, ...]:
     return decode_requests(batch.inline + rest)
 
 
-def _answers(names: Sequence[str], session_id: bytes, requests: Sequence[Request]) -> dict[str, bytes]:
+def _dealing_bytes(requests: Sequence[Request], n_parties: int) -> int:
+    """What dealing a batch takes: all corrections, and every party's share of the largest piece."""
+    largest = max((recipe_of(request).share_bytes for request in requests), default=0)
+    return answer_bytes(requests, 0) + n_parties * largest
+
+
+def _answers(names: Sequence[str], batch: Batch, requests: Sequence[Request]) -> dict[str, bytes]:
     seeds = [fresh_key() for _ in names]
-    streams = [material_stream(seed, session_id, rank) for rank, seed in enumerate(seeds)]
+    streams = [material_stream(seed, batch.session_id, rank, batch.number) for rank, seed in enumerate(seeds)]
     first = seeds[0] + b"".join(deal(request, streams) for request in requests)
     if len(first) != answer_bytes(requests, 0):
         raise PeerRejectedError(reason="correction of an unexpected length")

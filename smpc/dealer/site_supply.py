@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -33,9 +34,19 @@ if TYPE_CHECKING:
 
     from smpc.dealer.parts import Material
     from smpc.three_sites import ThreeSites
+    from smpc.transport.metering import Memory
 
 DIGEST_BYTES: Final = 32
-_Piece = tuple[Request, Keystream | None, memoryview | None]
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A piece in stock, without a stream where this site does not evaluate; the last one gives back the memory."""
+
+    request: Request
+    stream: Keystream | None = field(default=None, repr=False)
+    correction: memoryview | None = field(default=None, repr=False)
+    batch_bytes: int = 0
 
 
 def blank_material(request: Request) -> tuple[Material, ...]:
@@ -56,7 +67,13 @@ class SiteSupply(Supply):
     """One site's stock of material in one session of three computing sites."""
 
     def __init__(
-        self, mesh: Mesh, session_id: bytes, sites: ThreeSites, *, session_bytes: int = SESSION_BYTES
+        self,
+        mesh: Mesh,
+        session_id: bytes,
+        sites: ThreeSites,
+        memory: Memory | None = None,
+        *,
+        session_bytes: int = SESSION_BYTES,
     ) -> None:
         """Hold nothing.
 
@@ -64,9 +81,10 @@ class SiteSupply(Supply):
             mesh: of all sites; no helper takes part.
             session_id: 32 bytes.
             sites: who evaluates, who deals.
+            memory: the session's.
             session_bytes: the most material that one site of the session may hold (bytes).
         """
-        super().__init__(mesh, session_id)
+        super().__init__(mesh, session_id, memory)
         self._all, self._id, self._sites = mesh, session_id, sites
         self._own = mesh.names[mesh.rank]
         self._allowed = session_bytes
@@ -86,6 +104,7 @@ class SiteSupply(Supply):
             MaterialError: it was said before that nothing more is dealt, or the list is too long.
             PeerRejectedError: more than a session may have, before anything is sent; or the dealing site deals
                 another list, then it is named.
+            MemoryLimitError: more than the session may hold, before anything is sent.
             PartyLostError: a site is lost.
         """
         if not requests:
@@ -99,25 +118,31 @@ class SiteSupply(Supply):
         if self._allowed < 0:
             raise PeerRejectedError(reason="more material than one session may have")
         digest = self._digest(encoded, is_last=is_last)
-        self._number, self._is_over = self._number + 1, is_last
         if self._own == self._sites.dealing:
             self._all.exchange(Step.MATERIAL, self._answers(requests, digest), {})
-            self._pieces.extend((request, None, None) for request in requests)
+            self._pieces.extend(_Piece(request) for request in requests)
         else:
             self._pieces.extend(self._dealt(requests, digest))
+        self._number, self._is_over = self._number + 1, is_last
 
     def take(self, request: Request) -> tuple[Material, ...]:
         """Hand out the next piece, zeros where this site does not evaluate; without a stock it is dealt on the spot.
 
         Raises:
             MaterialError: the next piece is another one, or there is none and nothing more is dealt.
+            MemoryLimitError: it does not fit into the session's memory.
         """
         if not self._pieces:
             self.prefetch([request], is_last=False)
-        if self._pieces[0][0] != request:
+        if self._pieces[0].request != request:
             raise MaterialError(what=f"{request.kind.name.lower()} next in the list")
-        _, stream, correction = self._pieces.popleft()
-        return blank_material(request) if stream is None else expand(request, stream, correction)
+        self._memory.need(recipe_of(request).share_bytes)
+        piece = self._pieces.popleft()
+        if piece.stream is None:
+            return blank_material(request)
+        material = expand(request, piece.stream, piece.correction)
+        self._memory.hold(-piece.batch_bytes)
+        return material
 
     def finish(self) -> None:
         """Do nothing: nobody waits for a last word."""
@@ -130,7 +155,7 @@ class SiteSupply(Supply):
     def _answers(self, requests: Sequence[Request], digest: bytes) -> dict[str, bytes]:
         """Make material for both evaluating sites, under seeds that each of them alone is told."""
         seeds = [fresh_key() for _ in self._sites.evaluators]
-        streams = [material_stream(seed, self._id, rank) for rank, seed in enumerate(seeds)]
+        streams = [material_stream(seed, self._id, rank, self._number) for rank, seed in enumerate(seeds)]
         corrections = b"".join(deal(request, streams) for request in requests)
         dealt = {name: digest for name in self._all.names if name != self._own}
         dealt[self._sites.first] += seeds[0] + corrections
@@ -145,13 +170,15 @@ class SiteSupply(Supply):
         if answer[:DIGEST_BYTES] != digest:
             raise PeerRejectedError(reason="it deals another list of material", name=dealing)
         if rank < 0:
-            return [(request, None, None) for request in requests]
+            return [_Piece(request) for request in requests]
+        self._memory.hold(len(answer))
         position = DIGEST_BYTES + KEY_BYTES
-        stream = material_stream(answer[DIGEST_BYTES:position], self._id, rank)
+        stream = material_stream(answer[DIGEST_BYTES:position], self._id, rank, self._number)
         rest = memoryview(answer)
         pieces: list[_Piece] = []
         for request in requests:
             end = position + recipe_of(request).correction_bytes
-            pieces.append((request, stream, rest[position:end] if rank == 0 else None))
+            pieces.append(_Piece(request, stream, rest[position:end] if rank == 0 else None))
             position = end
+        pieces[-1].batch_bytes = len(answer)
         return pieces

@@ -15,6 +15,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
@@ -40,8 +41,19 @@ class Connection:
         is_handed_over: whether a handler gave it to another owner; a listener then leaves it open.
     """
 
-    def __init__(self, channel: ssl.SSLSocket, peer: PeerName, purpose: str = "") -> None:
-        """Take over a channel whose handshake is done and whose peer was checked."""
+    def __init__(
+        self, channel: ssl.SSLSocket, peer: PeerName, purpose: str = "", *, delay_s: float = 0.0
+    ) -> None:
+        """Take over a channel whose handshake is done and whose peer was checked.
+
+        Args:
+            channel: the socket.
+            peer: who is at the other end.
+            purpose: what for.
+            delay_s: time that a message is under way (s), to see what a distance costs; frames of a session have a
+                delay of their own (``tls_mesh``).
+        """
+        self._delay_s = delay_s
         self.peer = peer
         self.purpose = purpose
         self.is_handed_over = False
@@ -98,6 +110,7 @@ class Connection:
             PartyLostError: the peer is gone or the deadline passed (half a frame may be out: the connection
             is over).
         """
+        time.sleep(self._delay_s)
         self.begin_send(kind, payload)
         try:
             while not self.pump_send():

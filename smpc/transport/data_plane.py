@@ -57,7 +57,7 @@ class DataPlane:
             liveness: what the heartbeats say of every other node.
             hold_s: how long a peer's lease may wait for its session to be opened here (s).
             settle_s: how long a peer may be without heartbeat when a session is opened, as at start-up (s).
-            delay_s: wait before every sending (s), to see what a distance costs.
+            delay_s: time that every frame is under way (s), to see what a distance costs.
             most_per_peer: idle connections kept with one peer, in each direction.
         """
         self._endpoint = endpoint
@@ -158,6 +158,7 @@ class DataPlane:
             lease=lease,
             witness=witness,
             watch=self._watch,
+            delay_s=self._delay_s,
         )
         mesh = TlsMesh(
             seat,

@@ -16,6 +16,7 @@ import os
 import select
 import socket
 import ssl
+import time
 from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
@@ -60,6 +61,7 @@ CALLERS: Final[Mapping[str, frozenset[str]]] = {
     "open": frozenset({"site", "aggregator", "analyst"}),
 }
 _DRAIN_S: Final = 0.5
+_HANDSHAKE_WAYS: Final = 4  # TCP and TLS 1.3: there and back each, before the first message
 
 
 class Endpoint:
@@ -71,6 +73,7 @@ class Endpoint:
         trust: whom this end accepts.
         handshake_s: limit for handshake and hello together (s).
         user_timeout_s: how long sent data may stay unacknowledged before the kernel gives up (s).
+        delay_s: time that every message is under way (s), to see what a distance costs.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Endpoint:
         configuration: bytes,
         handshake_s: float = 5.0,
         user_timeout_s: float = 30.0,
+        delay_s: float = 0.0,
     ) -> None:
         """Load the own certificate and key from one PEM file."""
         self.name = check_name(name)
@@ -89,6 +93,7 @@ class Endpoint:
         self.configuration = configuration
         self.handshake_s = handshake_s
         self.user_timeout_s = user_timeout_s
+        self.delay_s = delay_s
         self._client = client_context(trust, identity_file)
         self._server = server_context(trust, identity_file)
 
@@ -121,6 +126,7 @@ class Endpoint:
         deadline = Deadline(deadline_s, watch)
         try:
             channel = _connect(address, deadline, self.user_timeout_s)
+            time.sleep(_HANDSHAKE_WAYS * self.delay_s)
             try:
                 return self._introduce(
                     self._client.wrap_socket(channel, do_handshake_on_connect=False), peer, purpose, deadline
@@ -224,7 +230,7 @@ class Endpoint:
         except PeerRejectedError:
             Connection(channel, peer).refuse(Refusal.IDENTITY, Deadline(_DRAIN_S))
             raise
-        return Connection(channel, peer, purpose)
+        return Connection(channel, peer, purpose, delay_s=self.delay_s)
 
     def _objection(self, hello: Hello, peer: str) -> Refusal | None:
         if hello.version != PROTOCOL_VERSION:

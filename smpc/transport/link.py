@@ -175,6 +175,10 @@ class Witness:
         self._liveness = liveness
         self._epochs = liveness.epochs(peers)
 
+    def dismiss(self, name: str) -> None:
+        """Forget a peer that has done its part; whether it lives is of no more interest."""
+        self._epochs.pop(name, None)
+
     def check(self) -> None:
         """Raise ``PartyLostError`` when a peer was lost since."""
         self._liveness.check(self._epochs)

@@ -97,6 +97,16 @@ class MemoryMesh(Mesh):
             self._receive(end, missing)
         return {peer: self._take(peer, kind, length) for peer, length in expected.items()}
 
+    def has_ended(self, peer: str) -> bool:
+        """See ``Mesh.has_ended``."""
+        return self._left.get(peer) == ""
+
+    def has_spoken(self, peer: str) -> bool:
+        """See ``Mesh.has_spoken``."""
+        while not self._inboxes[self._name].empty():
+            self._sort(self._inboxes[self._name].get())
+        return bool(self._arrived[peer])
+
     def close(self, error: BaseException | None = None) -> None:
         """See ``Mesh.close``; may be called twice."""
         if self._is_closed:
@@ -125,7 +135,10 @@ class MemoryMesh(Mesh):
         try:
             item = self._inboxes[self._name].get(timeout=max(0.0, end - time.monotonic()))
         except queue.Empty as error:
-            raise PartyLostError(name=missing[0]) from error
+            raise PartyLostError(name=missing[0]) from TimeoutError(error)
+        self._sort(item)
+
+    def _sort(self, item: _Frame | _Farewell) -> None:
         if isinstance(item, _Farewell):
             self._left.setdefault(item.sender, item.culprit)
         else:

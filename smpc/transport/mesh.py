@@ -33,6 +33,7 @@ class Step(IntEnum):
     BROADCAST = 8
     BARRIER = 9
     INPUT = 10
+    STOCK = 11
 
 
 @dataclass(slots=True)
@@ -98,9 +99,20 @@ class Mesh(ABC):
             Payload per peer of ``expected``.
 
         Raises:
-            PartyLostError: a peer is dead, frozen, or left with an error.
+            PartyLostError: a peer is dead, frozen, or left with an error; from a ``TimeoutError`` when all
+                that is known is that it is late.
             PeerRejectedError: a frame of another session, operation, order or length; before memory is taken.
         """
+
+    def has_ended(self, peer: str) -> bool:
+        """Return whether the peer is known to have left cleanly; False where nobody can tell."""
+        del peer
+        return False
+
+    def has_spoken(self, peer: str) -> bool:
+        """Return whether a frame of the peer, or a part of one, is here that no exchange has returned."""
+        del peer
+        return False
 
     @abstractmethod
     def close(self, error: BaseException | None = None) -> None:

@@ -10,6 +10,7 @@ Not here: which connections there are (``reception``), what is sent afterwards (
 from __future__ import annotations
 
 import select
+import time
 from typing import TYPE_CHECKING
 
 from smpc.errors import PeerRejectedError
@@ -39,6 +40,7 @@ class Opening:
         lease: Lease,
         witness: Witness,
         watch: Callable[[], None],
+        delay_s: float = 0.0,
     ) -> None:
         """Begin with no link.
 
@@ -50,6 +52,7 @@ class Opening:
             lease: what all parties must hold alike.
             witness: knows the heartbeats since now.
             watch: raises when this node is stopping.
+            delay_s: time that a lease, and its answer, is under way (s), to see what a distance costs.
         """
         self._endpoint = endpoint
         self._addresses = addresses
@@ -58,6 +61,7 @@ class Opening:
         self._lease = lease
         self._witness = witness
         self._outer_watch = watch
+        self._delay_s = delay_s
         self._links: dict[str, Link] = {}
 
     def run(self, deadline_s: float) -> dict[str, Link]:
@@ -79,6 +83,7 @@ class Opening:
 
     def _lease_all(self, deadline: Deadline) -> None:
         """Send a lease to every peer of higher name."""
+        time.sleep(self._delay_s)
         for peer in self._seat.peers:
             if self._seat.own > peer:
                 continue
@@ -96,6 +101,7 @@ class Opening:
 
     def _claim_all(self, deadline: Deadline) -> None:
         """Take the connections that peers of lower name leased, and say that this party has joined."""
+        delay_s = self._delay_s
         for peer in self._seat.peers:
             if self._seat.own < peer:
                 continue
@@ -106,6 +112,8 @@ class Opening:
             if lease != self._lease:
                 self._reception.part(connection, Kind.REFUSAL, encode_refusal(Refusal.REQUEST))
                 raise PeerRejectedError(reason=REFUSAL_TEXT[Refusal.REQUEST], name=peer)
+            time.sleep(delay_s)
+            delay_s = 0.0  # the others' leases came meanwhile
             connection.begin_send(Kind.LEASED, b"")
             self._add(Link(connection, self._seat.members, is_dialed=False))
 

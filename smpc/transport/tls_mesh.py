@@ -102,8 +102,8 @@ class TlsMesh(Mesh):
             links: every peer's link, leased.
             witness: knows the heartbeats since the session began.
             reception: where the connections go afterwards.
-            deadline_s: longest time of one exchange (s).
-            delay_s: wait before every sending (s), to see what a distance costs.
+            deadline_s: longest time of one exchange (s); twice that where the helper owes a frame.
+            delay_s: time that every frame is under way (s), to see what a distance costs.
             on_left: called once when the connections were given back, with the ABORT payload after an error.
         """
         self.names = seat.names
@@ -117,11 +117,13 @@ class TlsMesh(Mesh):
         self._reception = reception
         self._deadline_s = deadline_s
         self._delay_s = delay_s
+        self._late_s = 0.0
         self._on_left = on_left
         self._busy = threading.Lock()
         self._closing = threading.Lock()
         self._is_closed = False
         self._has_failed = False
+        self._received: dict[str, bytes] = {}
         self._abort: bytes | None = None
 
     def __repr__(self) -> str:
@@ -149,6 +151,16 @@ class TlsMesh(Mesh):
         finally:
             self._leave_if_closed()
 
+    def has_ended(self, peer: str) -> bool:
+        """See ``Mesh.has_ended``."""
+        return peer in self._links and self._links[peer].has_ended
+
+    def has_spoken(self, peer: str) -> bool:
+        """See ``Mesh.has_spoken``."""
+        return peer in self._received or (
+            peer in self._links and self._links[peer].connection.has_begun_frame
+        )
+
     def close(self, error: BaseException | None = None) -> None:
         """See ``Mesh.close``; the thread of a running exchange leaves for us, within 50 ms."""
         with self._closing:
@@ -164,12 +176,14 @@ class TlsMesh(Mesh):
     def _round(
         self, kind: int, outgoing: Mapping[str, bytes | memoryview], expected: Mapping[str, int]
     ) -> dict[str, bytes]:
-        if self._delay_s and outgoing:
-            time.sleep(self._delay_s)
-        deadline = Deadline(self._deadline_s, self._watch)
+        self._travel(is_sending=bool(outgoing), is_waiting=bool(expected))
+        # the helper waits for every party before it answers, and should be the first to say who is late
+        patience = 2 if self.helper in expected else 1
+        deadline = Deadline(patience * self._deadline_s, self._watch)
         for peer, payload in outgoing.items():
             self._links[peer].connection.begin_send(kind, payload)
         received: dict[str, bytes] = {}
+        self._received = received
         for peer, link in self._links.items():
             if peer in expected:
                 link.expect(kind, expected[peer])
@@ -177,7 +191,20 @@ class TlsMesh(Mesh):
                 link.peek()
             self._pump(link, received, can_read=False)
         self._finish(deadline, received)
+        self._received = {}
         return {peer: received[peer] for peer in expected}
+
+    def _travel(self, *, is_sending: bool, is_waiting: bool) -> None:
+        """Let frames arrive ``delay_s`` later than they are sent.
+
+        Sleeping before a frame that nobody answers makes this party late itself, which it is not over a distance; so
+        what it sends after that leaves that much earlier.
+        """
+        if self._delay_s and is_sending:
+            time.sleep(max(0.0, self._delay_s - self._late_s))
+            self._late_s = self._delay_s
+        if is_waiting:
+            self._late_s = 0.0
 
     def _finish(self, deadline: Deadline, received: dict[str, bytes]) -> None:
         """Serve all links until none is busy."""
@@ -205,7 +232,17 @@ class TlsMesh(Mesh):
     def _watch(self) -> None:
         if self._is_closed:
             raise PeerRejectedError(reason=_CLOSED)
+        self._dismiss_helper()
         self._witness.check()
+
+    def _dismiss_helper(self) -> None:
+        """A helper that said that it is done may die: nobody needs it any more."""
+        link = self._links.get(self.helper or "")
+        if link is not None and not link.is_busy:
+            if not link.has_ended:
+                self._witness.pump(link)
+            if link.has_ended:
+                self._witness.dismiss(link.name)
 
     # -- the end -----------------------------------------------------------------------------------
 

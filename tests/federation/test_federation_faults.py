@@ -40,6 +40,7 @@ CROSSING = [
     smpc_errors.PeerRejectedError(reason="no name is known"),
     smpc_errors.RingRangeError(what="an input"),
     smpc_errors.MaterialError(what="triples"),
+    smpc_errors.MemoryLimitError(needed_bytes=LARGE, limit_bytes=1),
     analytics_errors.PlanRejectedError(position="1:8", reason="no such column", hint="did you mean age?"),
     analytics_errors.PlanRejectedError(position="", reason="no such table"),
     analytics_errors.InvalidRequestError(parameter="epsilon", reason="must be above 0"),

@@ -1,12 +1,14 @@
 """The plan: derived alike, refused before a charge, exact in its threshold, bounded in its widths."""
 
 import json
+import math
 from fractions import Fraction
 
 import pytest
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError, ReleaseRefusedError
 from analytics.mining.candidates import Walk, join, parents
+from analytics.mining.driver import level_cost, most_memory
 from analytics.mining.request import MiningRequest
 
 BINNED = {
@@ -218,3 +220,12 @@ def test_a_wide_first_level_stops_without_building_all_pairs() -> None:
     walk.advance([True] * 1_000)
     assert walk.is_capped
     assert walk.is_over
+
+
+def test_the_most_memory_of_a_run_covers_every_level_that_can_come(plan_of) -> None:
+    for guard in ("guard", "allow"):
+        plan = plan_of(nested_supports=guard)
+        most = most_memory(plan)
+        for level in range(1, len(plan.items) + 1):
+            n_candidates = min(plan.max_candidates, math.comb(len(plan.items), level))
+            assert level_cost(plan, level, n_candidates).memory_bytes <= most

@@ -134,14 +134,16 @@ class World:
 class Node:
     """A whole node: listener, heartbeats, data plane. ``start`` needs everybody's address."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, port: int = 0) -> None:
         self.name = endpoint.name
         self.n_data_connections = 0
         self._endpoint = endpoint
         self._is_ready = threading.Event()
         self.hearts: Heartbeats | None = None
         self.plane: DataPlane | None = None
-        self.listener = Listener(endpoint, ("127.0.0.1", 0), {"control": self._control, "data": self._data})
+        self.listener = Listener(
+            endpoint, ("127.0.0.1", port), {"control": self._control, "data": self._data}
+        )
         self.address = self.listener.address
 
     def start(

@@ -1,0 +1,171 @@
+"""A dealer that dies, really, before, in the middle of and after its part, and what it deals ahead saves."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+from hospitals import BY_SEX, NAMES, in_processes, in_threads
+
+from federation.errors import SiteUnavailableError
+from federation.messages import REQUEST_TAG, Accepted, Ask, Charged, Go, Run, Share
+from privacy_accounting.audit.verify import verify
+from smpc.errors import PartyLostError
+
+DEADLINE_S = 3
+NAMED_S = 1.5
+ITEMS = ["sex=M", "age>=60", "cp=asymptomatic", "chol>=240", "fbs", "exang", "oldpeak>=1", "disease"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with in_processes(tmp_path_factory.mktemp("dealer") / "here", deadline_s=DEADLINE_S) as opened:
+        yield opened
+
+
+def n_entries(session):
+    return max(h.ledger_number for h in session.health().values() if getattr(h, "role", "") == "site")
+
+
+def mined(session):
+    return session.table("patients").frequent_itemsets(ITEMS, min_support=0.1, max_len=4, exact=True)
+
+
+def back(session):
+    """A new dealer in the old one's place; the next questions work."""
+    session.nodes_started.restart("dealer")
+    ends_at = time.monotonic() + 10
+    while True:
+        try:
+            assert [row[1] for row in session.sql(BY_SEX, exact=True).rows] == [194, 726]
+            return
+        except SiteUnavailableError:
+            assert time.monotonic() < ends_at
+
+
+def test_without_a_dealer_what_needs_one_is_refused_by_its_name_and_free(world):
+    world.nodes_started.kill("dealer", signal.SIGKILL)
+    before = n_entries(world)
+    for ask in (lambda: world.sql(BY_SEX, exact=True), lambda: mined(world)):
+        with pytest.raises(SiteUnavailableError) as caught:
+            for _ in range(2):
+                ask()
+        assert caught.value.site == "dealer"
+    assert n_entries(world) == before
+    assert len(world.sql(BY_SEX, epsilon=0.01).rows) == 2  # sums and their noise need no dealer
+    back(world)
+
+
+def charged(session, lines):
+    planned, _ = session._planned(BY_SEX, None, exact=True, purpose="test")
+    ask = Ask(request=planned.data, signature=session._identity.sign(REQUEST_TAG + planned.data))
+    lines.ask_all(ask, Accepted, timeout_s=10)
+    return lines.ask_one("cleveland", Go(), Charged, timeout_s=10).entry
+
+
+def test_a_dealer_killed_in_the_middle_is_named_by_all_and_the_charge_is_spent(world):
+    """It has joined the session and waits for a site that is stopped, as the other sites do."""
+    before, victim, killed_at = n_entries(world), world.nodes_started, []
+
+    def kill():
+        killed_at.append(time.monotonic())
+        victim.kill("dealer", signal.SIGKILL)
+
+    with pytest.raises(PartyLostError) as caught, world._pool.question(NAMES) as lines:
+        entry = charged(world, lines)
+        victim.kill("switzerland", signal.SIGSTOP)
+        timer = threading.Timer(0.6, kill)
+        timer.start()
+        try:
+            lines.ask_all(Run(entry=entry), Share, timeout_s=30)
+        finally:
+            seconds = time.monotonic() - killed_at[0] if killed_at else None
+            victim.kill("switzerland", signal.SIGCONT)
+            timer.join()
+    assert caught.value.name == "dealer"
+    assert seconds is not None
+    assert 0 < seconds < DEADLINE_S + NAMED_S  # the client waits for the stopped site's word too
+    ends_at = time.monotonic() + 10
+    while time.monotonic() < ends_at:  # the stopped site is heard again
+        try:
+            back(world)
+            break
+        except PartyLostError:
+            time.sleep(0.2)
+    assert n_entries(world) > before + 1
+
+
+def test_a_dealer_killed_during_a_mining_run_is_named_or_was_not_needed_any_more(world):
+    expected, named = len(mined(world).itemsets), []
+    for delay_s in (0.02, 0.05, 0.1, 0.15):
+        timer = threading.Timer(delay_s, world.nodes_started.kill, ["dealer", signal.SIGKILL])
+        timer.start()
+        try:
+            assert len(mined(world).itemsets) == expected
+        except (PartyLostError, SiteUnavailableError) as error:
+            named.append(getattr(error, "name", getattr(error, "site", "")))
+        timer.join()
+        back(world)
+        assert len(mined(world).itemsets) == expected
+    assert set(named) == {"dealer"}
+
+
+def test_a_dealer_killed_after_its_part_spoils_nothing_and_its_block_dies_unused(world):
+    for _ in range(2):  # the second time a block is dealt ahead
+        world.sql(BY_SEX, exact=True)
+    world.nodes_started.kill("dealer", signal.SIGKILL)
+    with pytest.raises((SiteUnavailableError, PartyLostError)):
+        for _ in range(2):
+            world.sql(BY_SEX, exact=True)
+    back(world)
+    assert world.sql(BY_SEX, exact=True).rows[0][1] == 194
+
+
+def test_every_ledger_is_whole_afterwards(world):
+    report = verify([world.folders.ledger(name) for name in NAMES])
+    assert report.ok, report.to_dict()
+
+
+def rounds_of(session, n_times):
+    found = []
+    for _ in range(n_times):
+        answer = session.sql(BY_SEX, exact=True)
+        assert [row[1] for row in answer.rows] == [194, 726]
+        found.append(answer.receipt["rounds"])
+        time.sleep(0.2)  # until what is dealt ahead has come
+    return found
+
+
+def test_a_question_like_earlier_ones_takes_a_round_less(tmp_path):
+    with in_processes(tmp_path / "here") as session:
+        first, second, third, fourth = rounds_of(session, 4)
+        assert (second, third, fourth) == (first, first - 1, first - 1)
+        # a site that starts anew has no block: this question asks the dealer, as do those until blocks are dealt again
+        session.nodes_started.kill("hungary", signal.SIGKILL)
+        session.nodes_started.restart("hungary")
+        ends_at = time.monotonic() + 15
+        while True:
+            try:
+                again = rounds_of(session, 3)
+                break
+            except (SiteUnavailableError, PartyLostError):
+                assert time.monotonic() < ends_at
+                time.sleep(0.2)
+        assert again == [first, first, first - 1]
+
+
+def test_a_site_that_wants_no_pool_is_respected_by_all():
+    with in_threads() as session:
+        session.nodes["hungary"]._counter._runner.pool._limit_bytes = 0
+        assert len(set(rounds_of(session, 4))) == 1
+        assert {node._counter._runner.pool.n_blocks for node in session.nodes.values()} == {0}
+
+
+def test_nothing_of_a_pool_is_on_disk(tmp_path):
+    with in_processes(tmp_path / "here") as session:
+        rounds_of(session, 3)
+        files = {
+            os.path.relpath(os.path.join(at, f), tmp_path) for at, _, fs in os.walk(tmp_path) for f in fs
+        }
+    assert not [name for name in files if "pool" in name or "block" in name or "material" in name]

@@ -1,0 +1,222 @@
+"""Every public operation with a small input: what the fault tests walk through. A new operation has to be entered here."""
+
+import functools
+
+import numpy as np
+
+from smpc.cost import dry_run
+from smpc.dealer.requests import mask, ring_bits, square
+from smpc.engine import products
+from smpc.operations import (
+    arithmetic,
+    comparison,
+    fixed_point,
+    functions,
+    gram,
+    inputs,
+    lines,
+    logistic,
+    opening,
+    order,
+    planes,
+    reveal,
+    selection,
+    sorting,
+    truncation,
+)
+from smpc.operations.fixed_point import FixedPoint
+from smpc.operations.functions import Function
+from smpc.sharing import Shared
+from tests.smpc.joint import split_input
+
+X = np.array([5, -6, 7, 0])
+BITS = np.array([1, 0, 1, 1])
+COUNTS = np.array([2, 0, 3, 1])
+SCALE = FixedPoint(fraction=6, integer=6)
+HINGE = lines.Lines(thresholds=np.array([0]), slopes=np.array([0, 1]), intercepts=np.array([0, 0]))
+STEPS = logistic.LogisticPlan(n_rows=2, n_columns=2, n_steps=2, step_bits=2)
+
+
+def of(values, operation):
+    """An operation on one shared input."""
+    return lambda session: operation(session, split_input(session, values))
+
+
+def square_of(session, x):
+    return arithmetic.reshape(x, (2, 2))
+
+
+def plane_of(session, bits=BITS):
+    return planes.from_ring(split_input(session, bits))
+
+
+def in_ring(session, plane):
+    return planes.to_ring(session, plane, BITS.size)
+
+
+def differences(session):
+    r, _ = session.supply.take(square(X.shape))
+    (opened,) = opening.open_differences(session, [(split_input(session, X).share, r)])
+    return Shared(share=r + opened if session.is_first else r)
+
+
+def masked(session):
+    r, _ = session.supply.take(mask(X.size, 9))
+    opened = opening.open_masked(session, split_input(session, X).share, r, 9)
+    return Shared(share=((opened if session.is_first else 0) - r) << 55)  # nine bits alone mean something
+
+
+def opened_planes(session):
+    exclusive, _ = session.supply.take(ring_bits(BITS.size))
+    (public,) = opening.open_planes(session, [(plane_of(session), exclusive)])
+    return in_ring(session, exclusive ^ public if session.is_first else exclusive)
+
+
+def below_mask(session):
+    """Which mask comes is luck, so that only the way there is looked at."""
+    _, words = session.supply.take(mask(X.size, 20))
+    plane = comparison.public_below_mask(session, np.arange(X.size) * 9999, words)
+    return arithmetic.multiply_public(in_ring(session, plane), 0)
+
+
+def below_each(session):
+    r, words = session.supply.take(mask(X.size, 9))
+    public = opening.open_masked(session, split_input(session, X).share, r, 9)
+    plane = comparison.below_each(session, public, words, np.array([0, 6]), 9)
+    return planes.to_ring(session, plane, 2 * X.size)
+
+
+def product_of_planes(session):
+    factors = np.stack([plane_of(session), plane_of(session, 1 - BITS), plane_of(session)])
+    (both,) = planes.multiply_planes(session, [planes.Product(targets=(0b101,), factors=factors)])
+    return in_ring(session, both[0])
+
+
+def by_digits(session):
+    own = X[X > 0] if session.is_first else X[X < 0]
+    found = order.quantile_by_digits(
+        session, own, (-8, 8), (1, 2), 40, functools.partial(reveal.reveal_to_all, session)
+    )
+    return Shared(share=np.array([found * session.is_first]))
+
+
+def one(pair):
+    return arithmetic.concatenate(list(pair))
+
+
+def fixed(operation, *more):
+    return of(X * 16, lambda s, x: operation(s, x, *more, SCALE))
+
+
+def function(operation):
+    return of(np.array([70, 100, 128]), lambda s, x: operation(s, x, 1.0, 2.0, SCALE))
+
+
+def doubled(operation):
+    return of(X, lambda s, x: operation(s, square_of(s, x), square_of(s, x)))
+
+
+def with_bit(operation):
+    return lambda s: operation(s, split_input(s, BITS), split_input(s, X))
+
+
+def bits_twice(operation):
+    return lambda s: operation(s, split_input(s, BITS), split_input(s, 1 - BITS), split_input(s, BITS))
+
+
+OPERATIONS = {
+    "arithmetic.add_public": of(X, lambda s, x: arithmetic.add_public(s, x, 3)),
+    "arithmetic.subtract_from_public": of(X, lambda s, x: arithmetic.subtract_from_public(s, 3, x)),
+    "arithmetic.multiply": of(X, lambda s, x: arithmetic.multiply(s, x, x)),
+    "arithmetic.square": of(X, arithmetic.square),
+    "arithmetic.matmul": doubled(arithmetic.matmul),
+    "comparison.is_negative": of(X, lambda s, x: comparison.is_negative(s, x, 24)),
+    "comparison.negative_plane": of(X, lambda s, x: in_ring(s, comparison.negative_plane(s, x, 9))),
+    "comparison.at_least_each": of(X, lambda s, x: comparison.at_least_each(s, x, np.array([0, 6]), 9)),
+    "comparison.is_zero": of(X, lambda s, x: comparison.is_zero(s, x, 24)),
+    "comparison.at_least": of(X, lambda s, x: comparison.at_least(s, x, 3, 9)),
+    "comparison.less_than": of(X, lambda s, x: comparison.less_than(s, x, x, 4)),
+    "comparison.equals": of(X, lambda s, x: comparison.equals(s, x, 7, 9)),
+    "comparison.public_below_mask": below_mask,
+    "comparison.below_each": below_each,
+    "fixed_point.multiply": of(X * 16, lambda s, x: fixed_point.multiply(s, x, x, SCALE)),
+    "fixed_point.square": fixed(fixed_point.square),
+    "fixed_point.matmul": of(
+        X * 16, lambda s, x: fixed_point.matmul(s, square_of(s, x), square_of(s, x), SCALE)
+    ),
+    "fixed_point.gram": of(X * 16, lambda s, x: fixed_point.gram(s, square_of(s, x), SCALE)),
+    "fixed_point.rescale": fixed(fixed_point.rescale),
+    "functions.reciprocal": function(functions.reciprocal),
+    "functions.signed_reciprocal": function(functions.signed_reciprocal),
+    "functions.square_root": function(functions.square_root),
+    "functions.exponential": function(functions.exponential),
+    "functions.logarithm": function(functions.logarithm),
+    "functions.sigmoid": function(functions.sigmoid),
+    "functions.evaluate": of(
+        np.array([70]),
+        lambda s, x: functions.evaluate(s, x, functions.table(Function.RECIPROCAL, 1.0, 2.0, SCALE)),
+    ),
+    "gram.gram": of(X, lambda s, x: gram.gram(s, square_of(s, x))),
+    "gram.gram_of_rows": lambda s: gram.gram_of_rows(s, X.reshape(2, 2) * s.is_first, 10, 10),
+    "inputs.contribute": lambda s: inputs.contribute(s, X * s.is_first),
+    "lines.piecewise_linear": of(X, lambda s, x: lines.piecewise_linear(s, x, HINGE, 9)),
+    "logistic.fit": of(X * 16, lambda s, x: logistic.fit(s, square_of(s, x), split_input(s, [0, 1]), STEPS)),
+    "opening.open_differences": differences,
+    "opening.open_masked": masked,
+    "opening.open_planes": opened_planes,
+    "order.kth_bin": of(COUNTS, lambda s, x: order.kth_bin(s, x, 3, 40)),
+    "order.quantile_bin": of(COUNTS, lambda s, x: order.quantile_bin(s, x, 1, 4, 40)),
+    "order.median_bin": of(COUNTS, lambda s, x: order.median_bin(s, x, 40)),
+    "order.quantile_by_digits": by_digits,
+    "order.top_k": of(X, lambda s, x: one(order.top_k(s, x, 2, 6))),
+    "planes.multiply_planes": product_of_planes,
+    "planes.all_planes": lambda s: in_ring(s, planes.all_planes(s, np.stack([plane_of(s)] * 6))),
+    "planes.to_ring": lambda s: in_ring(s, plane_of(s)),
+    "reveal.blinded_share": of(X, lambda s, x: Shared(share=reveal.blinded_share(s, x))),
+    "reveal.reveal_to_all": of(X, lambda s, x: x),
+    "selection.select": with_bit(lambda s, bit, x: selection.select(s, bit, x, arithmetic.negate(x))),
+    "selection.keep_where": with_bit(selection.keep_where),
+    "selection.all_of": bits_twice(selection.all_of),
+    "selection.any_of": bits_twice(selection.any_of),
+    "selection.negation": of(BITS, selection.negation),
+    "selection.between": of(X, lambda s, x: selection.between(s, x, -2, 5, 9)),
+    "selection.clip": of(X, lambda s, x: selection.clip(s, x, -2, 2, 8)),
+    "selection.relu": of(X, lambda s, x: selection.relu(s, x, 9)),
+    "selection.maximum": of(X, lambda s, x: selection.maximum(s, x, 5)),
+    "selection.minimum": of(X, lambda s, x: selection.minimum(s, x, 5)),
+    "selection.argmax": of(X, lambda s, x: selection.argmax(s, x, 5)),
+    "sorting.shuffle": of(X, lambda s, x: arithmetic.total(sorting.shuffle(s, square_of(s, x)), axis=0)),
+    "sorting.sort": of(X, lambda s, x: one(sorting.sort(s, x, 6))),
+    "sorting.sort_rows": of(X, lambda s, x: sorting.sort_rows(s, square_of(s, x), 0, 6)),
+    "truncation.truncate": of(X * 100, lambda s, x: truncation.truncate(s, x, 5, 12)),
+    "products.multiply": of(X, lambda s, x: products.multiply(s, x, x)),
+    "products.square": of(X, products.square),
+    "products.matmul": doubled(products.matmul),
+}
+
+
+def opened(name):
+    """What every party runs: the operation, then the opening of its result to all."""
+    return lambda session: reveal.reveal_to_all(session, OPERATIONS[name](session))
+
+
+@functools.cache
+def cost_of(name, n_parties):
+    return dry_run(opened(name), n_parties)
+
+
+def fetched(name, n_parties):
+    """The same with its material fetched in one go, without a dry run for every session."""
+    requests = cost_of(name, n_parties).requests
+
+    def joint(session):
+        session.prefetch(requests)
+        return opened(name)(session)
+
+    return joint
+
+
+def n_exchanges(name, n_parties):
+    """A party's exchanges: keys, material if there is any, the operation, the opening."""
+    cost = cost_of(name, n_parties)
+    return 1 + bool(cost.requests) + cost.rounds
