@@ -1,9 +1,9 @@
 """The site's side of the consortium's ledger: start-up, other sites' proposals, and, at the sequencer, charges.
 
 Floor:    federation.node.chain, above couriers and desk.
-Terms:    a *charge errand* is one request on its way into the ledger.
+Terms:    an *errand* is one request, or one motion, on its way into the ledger.
 Promise:  a site signs nothing before it has taken the longest valid chain of all sites that it could reach; proposals
-          go from the sequencer to the sites and never through a client; errands that wait together are proposed together.
+          go from the sequencer to the sites and never through a client; requests that wait together are proposed together.
 Not here: every decision about bytes (``privacy_accounting.ledger``), runs (``runs``).
 Source:   DESIGN 3b.
 """
@@ -53,7 +53,7 @@ LACKING_S: Final = 1.0
 
 @dataclass(slots=True)
 class _Errand:
-    """One request on its way into the ledger."""
+    """One request on its way into the ledger, or one motion, which has none."""
 
     draft: Draft
     ask: Ask | None

@@ -109,6 +109,7 @@ def _compact(store: SqliteStore, fresh: Path, begins: int) -> None:
         compact(store, target, begins)
     finally:
         target.close()
+    Path(f"{fresh}.lock").unlink()  # nobody else writes a ledger of this name
     sync_file(fresh)
 
 

@@ -193,6 +193,7 @@ def test_what_is_archived_verifies_and_what_stays_verifies_and_goes_on(tmp_path)
     begins = archive(tmp_path / "ankara.db", tmp_path / "old.db", older_than=world.now)
     assert begins == 9
     assert (tmp_path / "old.db").stat().st_mode & 0o777 == 0o400
+    assert not list(tmp_path.glob("*.compacting*"))
     paths = [tmp_path / "old.db", *(tmp_path / f"{name}.db" for name in NAMES)]
     report = verify(paths)
     assert report.ok, report

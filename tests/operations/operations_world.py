@@ -1,6 +1,7 @@
 """A consortium of three sites and a dealer as processes, and what its administrators type."""
 
 import json
+import time
 from contextlib import contextmanager
 
 from federation.processes.started import Started
@@ -43,6 +44,23 @@ def kinds(path):
         return [Entry.from_bytes(data).body.kind for data in read_entries(store)]
     finally:
         store.close()
+
+
+def last_snapshot(folders, site):
+    """Number of the last snapshot entry: a charge that waited may have gone before it."""
+    found = kinds(folders.ledger(site))
+    return len(found) - 1 - found[::-1].index("snapshot")
+
+
+def settled(folders, sites, *, limit_s=20):
+    """Wait until these sites hold the same entries and a snapshot: it comes after the answer."""
+    ends_at = time.monotonic() + limit_s
+    while True:
+        held = [kinds(folders.ledger(site)) for site in sites]
+        if "snapshot" in held[0] and all(each == held[0] for each in held):
+            return held[0]
+        assert time.monotonic() < ends_at, held
+        time.sleep(0.05)
 
 
 def whole(*paths):
