@@ -19,8 +19,11 @@ from privacy_accounting.ledger.sqlite import SqliteStore
 from privacy_accounting.ledger.store import Store, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from privacy_accounting.audit.chain import Chain
-    from privacy_accounting.ledger.messages import Message
+    from privacy_accounting.ledger.messages import Answer, Message
+    from privacy_accounting.ledger.store import Note
 
 _CHECKED_SIGNATURES: Final = 16
 """Of the newest messages; the names in all of them are compared."""
@@ -61,9 +64,10 @@ def check_notes(store: Store, chain: Chain) -> NotesReport:
                 f"append-only trigger {name} is missing or changed" for name in store.guards_missing()
             ]
             report.findings += _misfiled(store, chain)
-        report.findings += _check_owner(store, chain)
+        answers = _answers(store)
+        report.findings += _check_owner(store, chain, [answer for _, answer in answers])
         report.findings += _check_runs(store, chain)
-        promises, report.refusals, report.forgotten = check_promises(store, chain)
+        promises, report.refusals, report.forgotten = _promises(store, chain, answers)
         report.findings += promises
         report.withdrawals = len(store.notes(Table.WITHDRAWALS))
         store.notes(Table.FORKS)
@@ -82,14 +86,18 @@ def _misfiled(store: SqliteStore, chain: Chain) -> list[str]:
     ]
 
 
-def _check_owner(store: Store, chain: Chain) -> list[str]:
+def _answers(store: Store) -> list[tuple[Note, Answer]]:
+    return [(note, read_answer(note.payload)) for note in store.notes(Table.ANSWERS)]
+
+
+def _check_owner(store: Store, chain: Chain, answers: Sequence[Answer]) -> list[str]:
     """The messages that a site wrote carry its name and its signature."""
     if not chain.hashes:
         return []
     keys = {name: key for _, members in chain.state.past.members for name, key in members.keys.items()}
     if chain.owner not in keys:
         return [f"{chain.owner} never was a member of this chain"]
-    messages: list[Message] = [read_answer(note.payload) for note in store.notes(Table.ANSWERS)]
+    messages: list[Message] = list(answers)
     messages += [Proposal.from_bytes(note.payload) for note in store.notes(Table.PROPOSALS)]
     for message in messages:
         if message.sender != chain.owner:
@@ -132,12 +140,17 @@ def check_promises(store: Store, chain: Chain) -> tuple[list[str], int, int]:
     Returns:
         Findings; refusals; entries that carry the site's signature without a note of it.
     """
+    return _promises(store, chain, _answers(store))
+
+
+def _promises(
+    store: Store, chain: Chain, answers: Sequence[tuple[Note, Answer]]
+) -> tuple[list[str], int, int]:
     withdrawn = {note.digest for note in store.notes(Table.WITHDRAWALS)}
     signed: dict[int, list[str]] = {}
     covered: set[int] = set()
     refusals = 0
-    for note in store.notes(Table.ANSWERS):
-        answer = read_answer(note.payload)
+    for note, answer in answers:
         if isinstance(answer, Signed):
             signed.setdefault(note.number, []).append(note.digest)
             covered.update(range(note.number, note.number + len(answer.signatures)))

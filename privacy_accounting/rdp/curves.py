@@ -224,16 +224,20 @@ def _nested_formula(event: Event, orders: NDArray[np.float64], relation: Relatio
 
 
 def _poisson(event: ev.Poisson, orders: NDArray[np.float64], relation: Relation) -> NDArray[np.float64]:
-    inner = event.inner
+    rate, inner = event.sampling_rate, event.inner
+    while isinstance(inner, ev.Poisson) and inner.count == 1:  # a sample of a sample is a smaller sample
+        rate, inner = rate * inner.sampling_rate, inner.inner
     if isinstance(inner, ev.Gaussian):  # count uses on one sample are one use with less noise
-        return poisson_gaussian(event.sampling_rate, inner.noise_multiplier**2 / inner.count, orders)
+        return poisson_gaussian(rate, inner.noise_multiplier**2 / inner.count, orders)
+    if isinstance(inner, ev.PoissonGaussian) and inner.count == 1:
+        return poisson_gaussian(rate * inner.sampling_rate, inner.noise_multiplier**2, orders)
 
     def whole(wanted: NDArray[np.float64]) -> NDArray[np.float64]:
         return _priced(inner, wanted, relation) * float(inner.count)
 
     if _absence_shows(inner, relation):
-        return subsampled.mixture(event.sampling_rate, whole(orders), orders)
-    return subsampled.poisson(event.sampling_rate, whole, orders)
+        return subsampled.mixture(rate, whole(orders), orders)
+    return subsampled.poisson(rate, whole, orders)
 
 
 def _absence_shows(event: Event, relation: Relation) -> bool:
