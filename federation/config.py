@@ -188,7 +188,7 @@ class Limits(_Model):
 
     sessions: Annotated[int, Field(ge=1, le=256, strict=True)] = 16
     session_bytes: Annotated[int, Field(ge=1 << 10, strict=True)] = 1 << 30
-    pool_bytes: Annotated[int, Field(ge=0, strict=True)] = 1 << 23
+    pool_bytes: Annotated[int, Field(ge=0, strict=True)] = 0
 
 
 class SiteTable(_Model):

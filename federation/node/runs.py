@@ -123,6 +123,8 @@ class Runner:
             return self._joint(known, session_id, joint, needs_help=requests is not None)
         n_bytes = answer_bytes(requests, self.consortium.names.index(self.site))
         ahead = Ahead(self.pool, requests, n_bytes)
+        if not self.pool.is_on:
+            return self._joint(known, session_id, joint, needs_help=True, ahead=ahead)
 
         def work(tell: Callable[[Share], None]) -> None:
             self._joint(known, session_id, joint, needs_help=True, ahead=ahead, tell=tell)

@@ -113,24 +113,26 @@ class SiteNode:
             genesis=genesis,
         )
         self._afterwards = Afterwards(self.name)
-        runner = Runner(
-            site=self.name,
-            consortium=consortium,
-            network=network,
-            replica=self.replica,
-            desk=self._desk,
-            pool=Pool(limits.pool_bytes),
-            afterwards=self._afterwards,
-        )
         self._counter = Counter(
             network=network,
             desk=self._desk,
             training=None if self._training is None else self._training.desk,
             chain=self.chain,
-            runner=runner,
+            runner=self._runner(limits),
             replica=self.replica,
             slots=Slots(site=self.name, limit=limits.sessions),
             health=self.health,
+        )
+
+    def _runner(self, limits: Limits) -> Runner:
+        return Runner(
+            site=self.name,
+            consortium=self.consortium,
+            network=self.network,
+            replica=self.replica,
+            desk=self._desk,
+            pool=Pool(limits.pool_bytes),
+            afterwards=self._afterwards,
         )
 
     def start(self) -> None:

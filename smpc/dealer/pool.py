@@ -70,6 +70,11 @@ class Pool:
         return f"Pool({self.n_blocks} blocks, {self._n_bytes} of {self._limit_bytes} bytes)"
 
     @property
+    def is_on(self) -> bool:
+        """Whether it can hold anything at all."""
+        return self._limit_bytes > 0
+
+    @property
     def n_blocks(self) -> int:
         """Blocks in stock."""
         with self._lock:
