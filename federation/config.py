@@ -31,6 +31,7 @@ from pydantic import (
 from analytics.errors import SchemaError
 from analytics.schema import Schema
 from federation.errors import ConfigError
+from federation.limits import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,14 +182,6 @@ class Policy(_Model):
     analysts: list[Name] | None = None
     purposes: list[Name] | None = None
     nested_supports: Literal["guard", "allow"] = "guard"
-
-
-class Limits(_Model):
-    """What one site's node takes on at once."""
-
-    sessions: Annotated[int, Field(ge=1, le=256, strict=True)] = 16
-    session_bytes: Annotated[int, Field(ge=1 << 10, strict=True)] = 1 << 30
-    pool_bytes: Annotated[int, Field(ge=0, strict=True)] = 0
 
 
 class SiteTable(_Model):

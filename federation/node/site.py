@@ -12,9 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
-from federation.config import Limits
 from federation.errors import FederationError, RequestRejectedError, SiteUnavailableError
 from federation.genesis import genesis_body
+from federation.limits import Limits
 from federation.messages import Health, kind_of
 from federation.node.afterwards import Afterwards
 from federation.node.chain import Chain
