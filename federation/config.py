@@ -33,6 +33,7 @@ from analytics.errors import SchemaError
 from analytics.schema import Schema
 from federation.computation import Computation, computation_mistakes
 from federation.errors import ConfigError
+from federation.limits import Limits
 from smpc.three_sites import ThreeSites
 
 if TYPE_CHECKING:
@@ -185,14 +186,6 @@ class Policy(_Model):
     analysts: list[Name] | None = None
     purposes: list[Name] | None = None
     nested_supports: Literal["guard", "allow"] = "guard"
-
-
-class Limits(_Model):
-    """What one site's node takes on at once."""
-
-    sessions: Annotated[int, Field(ge=1, le=256, strict=True)] = 16
-    session_bytes: Annotated[int, Field(ge=1 << 10, strict=True)] = 1 << 30
-    pool_bytes: Annotated[int, Field(ge=0, strict=True)] = 1 << 23
 
 
 class SiteTable(_Model):

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analytics.sources import Source
-    from federation.config import Consortium, Limits, Policy
+    from federation.config import Consortium, Policy
+    from federation.limits import Limits
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.replica import Replica
 

@@ -13,7 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
-from federation.config import Limits
 from federation.errors import (
     FederationError,
     PolicyRefusedError,
@@ -21,6 +20,7 @@ from federation.errors import (
     SiteUnavailableError,
 )
 from federation.genesis import genesis_body
+from federation.limits import Limits
 from federation.membership import among
 from federation.messages import Health, kind_of
 from federation.motions import Change
@@ -159,10 +159,21 @@ class SiteNode:
             desk=self._desk,
             training=None if self._training is None else self._training.desk,
             chain=self.chain,
-            runner=runner,
+            runner=self._runner(limits),
             replica=self.replica,
             slots=Slots(site=self.name, limit=limits.sessions),
             health=self.health,
+        )
+
+    def _runner(self, limits: Limits) -> Runner:
+        return Runner(
+            site=self.name,
+            consortium=self.consortium,
+            network=self.network,
+            replica=self.replica,
+            desk=self._desk,
+            pool=Pool(limits.pool_bytes),
+            afterwards=self._afterwards,
         )
 
     def start(self) -> None:

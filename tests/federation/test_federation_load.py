@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hospitals import BY_SEX
 
-from federation.config import Limits
 from federation.errors import PolicyRefusedError, SiteUnavailableError
+from federation.limits import Limits
 from federation.node.slots import UNUSED_S, Slots
 
 QUESTIONS = {

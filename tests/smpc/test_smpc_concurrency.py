@@ -14,7 +14,6 @@ from smpc.engine.tensors import from_crypten, to_arithmetic, to_crypten
 from smpc.operations import comparison, fixed_point, selection, sorting
 from smpc.operations.fixed_point import FixedPoint
 from smpc.operations.reveal import reveal_to_all
-from smpc.randomness import Purpose
 from smpc.session import Session, active_session
 from smpc.sharing import Shared
 from tests.smpc.joint import split_input
@@ -97,10 +96,7 @@ def test_eight_sessions_of_mixed_work_at_once_get_their_own_answers(nodes):
             all_in.wait(30)  # all 24 are in a session now
             answers = turns(session, number)
             assert active_session() is session
-            seen[number, name] = [
-                sorted(session._shares_for(Purpose.INPUT)._pair_keys.values()),
-                session.local,
-            ]
+            seen[number, name] = [sorted(session._zero_shares._pair_keys.values()), session.local]
         assert active_session() is None
         return answers
 

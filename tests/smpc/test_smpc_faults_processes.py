@@ -9,7 +9,7 @@ from smpc.simulator import DEALER, party_names
 from tests.smpc.every_operation import OPERATIONS, n_exchanges
 from tests.smpc.party import Parties
 
-SILENCE_S = 1.5
+SILENCE_S = 2.5
 LONG_S = 20.0
 NAMED_S = 1.0  # a killed process, as soon as its connections close
 TORCH = {

@@ -162,7 +162,7 @@ def test_a_party_that_names_no_block_sends_all_to_the_dealer():
     assert world.counts() == [1, 1, 1]  # the new one; what was named is gone
 
 
-def test_a_party_that_names_one_block_and_uses_another_is_named_and_nothing_is_opened():
+def test_with_a_party_that_names_one_block_and_uses_another_nothing_is_opened():
     world = filled()
 
     def bend(ahead, rank):
@@ -172,7 +172,6 @@ def test_a_party_that_names_one_block_and_uses_another_is_named_and_nothing_is_o
     heard, sent = world.run(bend=bend, timeout_s=0.5)
     for name in (ADA, CYD):
         assert isinstance(heard[name], PartyLostError)
-        assert heard[name].name == BOB
         assert steps(sent, name) == [Step.KEYS, Step.MATERIAL]
     assert world.counts() == [0, 0, 0]
 
