@@ -24,7 +24,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -33,7 +32,6 @@ from analytics.errors import SchemaError
 from analytics.schema import Schema
 from federation.computation import Computation, computation_mistakes
 from federation.errors import ConfigError
-from federation.limits import Limits
 from smpc.three_sites import ThreeSites
 
 if TYPE_CHECKING:
@@ -80,11 +78,13 @@ Positive = Annotated[Number, Field(gt=0)]
 Share = Annotated[Number, Field(gt=0, le=1)]
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """What all parts of the files are: frozen, without unknown keys."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
-class Member(_Model):
+class Member(Model):
     """A node of the consortium: where it listens and how it is known."""
 
     address: Address
@@ -104,7 +104,7 @@ class Keyholder(Helper):
     paillier_modulus: Annotated[str, Field(pattern=r"^[1-9a-f][0-9a-f]{511,4095}$", description="n, hex")]
 
 
-class Analyst(_Model):
+class Analyst(Model):
     """Somebody who may ask."""
 
     fingerprint: Hex32
@@ -114,7 +114,7 @@ class Analyst(_Model):
     )
 
 
-class SubBudget(_Model):
+class SubBudget(Model):
     """A part of a population's budget, a filter of its own."""
 
     share: Share
@@ -123,7 +123,7 @@ class SubBudget(_Model):
     )
 
 
-class Budget(_Model):
+class Budget(Model):
     """What may be learnt of one population, over all analysts and for ever."""
 
     epsilon: Positive
@@ -151,7 +151,7 @@ class Budget(_Model):
         return self
 
 
-class ConsortiumFile(_Model):
+class ConsortiumFile(Model):
     """The agreement that every member holds a copy of."""
 
     version: Literal[1]
@@ -176,62 +176,7 @@ class ConsortiumFile(_Model):
     tables: dict[str, Any] = Field(min_length=1)
 
 
-class Policy(_Model):
-    """What one site allows, on top of what the consortium agreed."""
-
-    exact: bool = False
-    minimum_cell: Annotated[int, Field(ge=0, strict=True)] = 0
-    exact_requests_per_analyst: Annotated[int, Field(ge=0, strict=True)] = 20
-    largest_epsilon: Positive | None = None
-    analysts: list[Name] | None = None
-    purposes: list[Name] | None = None
-    nested_supports: Literal["guard", "allow"] = "guard"
-
-
-class SiteTable(_Model):
-    """Where a site's own rows are, and the view through which the consortium sees them."""
-
-    source: str = Field(min_length=1)
-    table: str | None = None
-    view: str = "SELECT * FROM source"
-
-
-class LedgerPlace(_Model):
-    """Where a site keeps its ledger, and how often it is pinned."""
-
-    postgres: SecretStr | None = Field(
-        default=None,
-        description="how to reach a PostgreSQL server (libpq); left out: a SQLite file in the state folder",
-    )
-    schema_name: str | None = Field(
-        default=None,
-        alias="schema",
-        pattern=r"^[a-z][a-z0-9_]{0,40}$",
-        description="its schema there; default: crossward_ and the site's name",
-    )
-    snapshot_every: Annotated[int, Field(ge=2, strict=True)] = Field(
-        default=1_000, description="entries between two snapshots while this site is the sequencer"
-    )
-
-
-class SiteFile(_Model):
-    """One site's own file; nobody else reads it."""
-
-    version: Literal[1]
-    consortium: str
-    site: Name
-    identity: str
-    state: str = "state"
-    listen: Address | None = Field(
-        default=None, description="where to bind, if not at the agreement's address"
-    )
-    tables: dict[str, SiteTable] = Field(min_length=1)
-    policy: Policy = Field(default_factory=Policy)
-    ledger: LedgerPlace = Field(default_factory=LedgerPlace)
-    limits: Limits = Field(default_factory=Limits)
-
-
-M = TypeVar("M", bound=_Model)
+M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,30 +223,6 @@ class Consortium:
         return self.file.budgets[population].delta or self.file.delta
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SiteConfig:
-    """A site file with its paths resolved."""
-
-    file: SiteFile
-    folder: Path
-    consortium: Consortium
-
-    @property
-    def state(self) -> Path:
-        """Folder of the ledger and of the keys that never leave."""
-        return self.folder / self.file.state
-
-    @property
-    def consents(self) -> Path:
-        """Folder of what the site's administrator agreed to."""
-        return self.state / "consents"
-
-    @property
-    def identity(self) -> Path:
-        """The site's certificate and key."""
-        return self.folder / self.file.identity
-
-
 def load_consortium(path: Path) -> Consortium:
     """Read a consortium file.
 
@@ -314,7 +235,7 @@ def load_consortium(path: Path) -> Consortium:
     Raises:
         ConfigError: with every mistake found.
     """
-    document = _read_toml(path)
+    document = read_toml(path)
     authority = document.get("authority")
     pem = b""
     mistakes: list[str] = []
@@ -353,7 +274,7 @@ def consortium_from_dict(
         schema = Schema.from_dict({"tables": document.get("tables", {})})
     except SchemaError as error:
         found += [f"{place}: {mistake}" for mistake in error.mistakes]
-    file = _validated(ConsortiumFile, document, place, found)
+    file = validated(ConsortiumFile, document, place, found)
     if file is not None:
         found += [f"{place}: {mistake}" for mistake in _disagreements(file, schema)]
     if found or file is None or schema is None:
@@ -361,36 +282,12 @@ def consortium_from_dict(
     return Consortium(file=file, schema=schema, authority_pem=authority_pem)
 
 
-def load_site(path: Path) -> SiteConfig:
-    """Read a site file and the consortium file that it names.
-
-    Args:
-        path: the TOML file.
-
-    Returns:
-        The site's configuration.
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; numbers with a point come as decimals.
 
     Raises:
-        ConfigError: with every mistake found in both files.
+        ConfigError: it cannot be read, or is no TOML.
     """
-    document = _read_toml(path)
-    found: list[str] = []
-    file = _validated(SiteFile, document, path.name, found)
-    consortium: Consortium | None = None
-    named = document.get("consortium")
-    if isinstance(named, str):
-        try:
-            consortium = load_consortium(path.parent / named)
-        except ConfigError as error:
-            found += error.mistakes
-    if file is not None and consortium is not None:
-        found += [f"{path.name}: {mistake}" for mistake in _site_disagreements(file, consortium)]
-    if found or file is None or consortium is None:
-        raise ConfigError(mistakes=found)
-    return SiteConfig(file=file, folder=path.parent, consortium=consortium)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as stream:
             return tomllib.load(stream, parse_float=Decimal)
@@ -400,7 +297,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(mistakes=[f"{path.name} is not TOML: {error}"]) from error
 
 
-def _validated(model: type[M], document: Mapping[str, Any], place: str, mistakes: list[str]) -> M | None:
+def validated(model: type[M], document: Mapping[str, Any], place: str, mistakes: list[str]) -> M | None:
+    """Check a document against a model; every mistake goes to the list, with its place."""
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -438,16 +336,6 @@ def _disagreements(file: ConsortiumFile, schema: Schema | None) -> list[str]:
             f"budgets: no table belongs to population {name}"
             for name in sorted(set(file.budgets) - populations)
         ]
-    return found
-
-
-def _site_disagreements(file: SiteFile, consortium: Consortium) -> list[str]:
-    found = []
-    if file.site not in consortium.file.sites:
-        found.append(f"site: {file.site} is not a site of the consortium {consortium.file.name}")
-    wanted, given = set(consortium.schema.tables), set(file.tables)
-    found += [f"tables: {name} is missing" for name in sorted(wanted - given)]
-    found += [f"tables: {name} is not in the consortium's schema" for name in sorted(given - wanted)]
     return found
 
 

@@ -14,13 +14,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import SchemaMismatchError
-from federation.config import load_consortium, load_site
+from federation.config import load_consortium
 from federation.errors import ConfigError, SiteUnavailableError
 from federation.genesis import genesis_body
 from federation.identity import Identity, trust_of
 from federation.messages import Health
 from federation.node.site import installed_version
 from federation.secrecy import secrecy_of_products
+from federation.site_file import load_site
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.judge import CLOCK_SKEW_S
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from federation.client import Session
-    from federation.config import Consortium, SiteConfig
+    from federation.config import Consortium
+    from federation.site_file import SiteConfig
 
 SOON: Final = timedelta(days=30)
 

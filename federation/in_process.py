@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from analytics.sources import SourceSpec, open_frame, open_source
 from federation.aggregation.answers import Answers
 from federation.client import Session
-from federation.config import Consortium, Policy, consortium_from_dict
+from federation.config import Consortium, consortium_from_dict
 from federation.errors import ConfigError
 from federation.identity import in_memory_identity
 from federation.network import MemoryExchange
@@ -27,6 +27,7 @@ from federation.node.helper import HelperNode, aggregator_node, keyholder_node
 from federation.node.site import SiteLedger, SiteNode
 from federation.paillier.keys import PrivateKey, generate_private_key
 from federation.paillier.validation import FLOOR_BITS
+from federation.site_file import Policy
 from privacy_accounting.ledger.store import MemoryStore
 
 if TYPE_CHECKING:

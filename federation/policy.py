@@ -14,8 +14,8 @@ from federation.errors import PolicyRefusedError
 
 if TYPE_CHECKING:
     from analytics.plan import Plan
-    from federation.config import Policy
     from federation.messages import Request
+    from federation.site_file import Policy
 
 
 def check(

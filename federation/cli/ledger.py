@@ -27,8 +27,8 @@ for command in (motions.agree, motions.revoke, motions.enter):
 @app.command()
 def show(site: SiteFile, as_json: AsJson = False) -> None:
     """Say what the ledger holds: entries, members, budgets, proposals that wait."""
-    from federation.config import load_site
     from federation.node.overview import overview
+    from federation.site_file import load_site
 
     report = overview(load_site(site))
     if as_json:
@@ -46,8 +46,8 @@ def export(
     ],
 ) -> None:
     """Copy the ledger into a file for crossward audit; the node may run."""
-    from federation.config import load_site
     from federation.node.keeping import export_ledger
+    from federation.site_file import load_site
 
     try:
         number = export_ledger(load_site(site), out)
@@ -65,8 +65,8 @@ def archive(
     ],
 ) -> None:
     """Move old entries into a file of their own; stop the node first."""
-    from federation.config import load_site
     from federation.node.keeping import archive_ledger
+    from federation.site_file import load_site
 
     try:
         begins = archive_ledger(load_site(site), into, older_than=int(time.time()) - older_than * DAY_S)
@@ -86,8 +86,8 @@ def catch_up(
     ],
 ) -> None:
     """Take over entries that the other sites have archived; stop the node first."""
-    from federation.config import load_site
     from federation.node.keeping import take_over
+    from federation.site_file import load_site
 
     number = take_over(load_site(site), source)
     typer.echo(f"took over {number} entries" if number else "nothing new in it")

@@ -92,9 +92,9 @@ def leave_out(
 
 
 def _write(site: Path, out: Path, make: Callable[[ChainState], Motion]) -> None:
-    from federation.config import load_site
     from federation.node.ledgers import read_ledger
     from federation.node.overview import read_state
+    from federation.site_file import load_site
 
     store = read_ledger(load_site(site))
     try:
@@ -113,10 +113,10 @@ def _write(site: Path, out: Path, make: Callable[[ChainState], Motion]) -> None:
 
 def agree(site: SiteFile, motion: MotionFile) -> None:
     """Agree to a change at this site: its node may sign exactly this, once."""
-    from federation.config import load_site
     from federation.motions import Consents
     from federation.node.ledgers import read_ledger
     from federation.node.overview import read_state
+    from federation.site_file import load_site
 
     config, wanted = load_site(site), _read(motion)
     store = read_ledger(config)
@@ -133,8 +133,8 @@ def agree(site: SiteFile, motion: MotionFile) -> None:
 
 def revoke(site: SiteFile, motion: MotionFile) -> None:
     """Take an agreement back, as long as the change is not entered."""
-    from federation.config import load_site
     from federation.motions import Consents
+    from federation.site_file import load_site
 
     config, wanted = load_site(site), _read(motion)
     there = Consents(config.consents).revoke(wanted)

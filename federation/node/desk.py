@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analytics.sources import Source
-    from federation.config import Consortium, Policy
+    from federation.config import Consortium
     from federation.limits import Limits
+    from federation.site_file import Policy
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.replica import Replica
 

@@ -25,7 +25,7 @@ from privacy_accounting.ledger.replica import Replica
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from federation.config import SiteConfig
+    from federation.site_file import SiteConfig
 
 JSON_LINES = ".jsonl"
 

@@ -17,7 +17,7 @@ from privacy_accounting.ledger.sqlite import SqliteStore
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from federation.config import SiteConfig
+    from federation.site_file import SiteConfig
     from privacy_accounting.ledger.postgres import PostgresStore
     from privacy_accounting.ledger.store import Store
 

@@ -20,7 +20,7 @@ from privacy_accounting.ledger.entries import Entry
 from privacy_accounting.ledger.store import Table
 
 if TYPE_CHECKING:
-    from federation.config import SiteConfig
+    from federation.site_file import SiteConfig
     from privacy_accounting.ledger.state import ChainState
     from privacy_accounting.ledger.store import Store
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from analytics.sources import SourceSpec, open_source
 from federation.aggregation.answers import Answers
-from federation.config import load_consortium, load_site
+from federation.config import load_consortium
 from federation.distance import distance_s
 from federation.errors import ConfigError, SiteUnavailableError
 from federation.identity import Identity
@@ -26,6 +26,7 @@ from federation.node.helper import HelperNode, aggregator_node, keyholder_node
 from federation.node.ledgers import open_ledger
 from federation.node.site import SiteLedger, SiteNode
 from federation.paillier.ceremony import PRIVATE_KEY_FILE, load_private_key
+from federation.site_file import load_site
 from federation.tls_network import TlsNetwork, bind_address
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from analytics.sources import Source
-    from federation.config import Consortium, SiteConfig
+    from federation.config import Consortium
+    from federation.site_file import SiteConfig
 
 SITE_KEY = "site.key"
 ANSWERS = "answers.sqlite"

@@ -44,11 +44,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from analytics.sources import Source
-    from federation.config import Consortium, Policy
+    from federation.config import Consortium
     from federation.identity import Identity
     from federation.messages import Ask
     from federation.motions import Consents
     from federation.network import Network
+    from federation.site_file import Policy
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.store import Store
 
@@ -134,32 +135,14 @@ class SiteNode:
         )
         self._afterwards = Afterwards(self.name)
         self._meetings = Meetings(patience_s=2 * float(consortium.file.deadline_s))
-        runner = Runner(
-            site=self.name,
-            consortium=self.consortium,
-            network=network,
-            replica=self.replica,
-            desk=self._desk,
-            meetings=self._meetings,
-            pool=Pool(limits.pool_bytes),
-            afterwards=self._afterwards,
-        )
-        self.chain = Chain(
-            consortium=self.consortium,
-            replica=self.replica,
-            remember=self._remember,
-            admit=self._admit,
-            signed=runner.expect,
-            couriers=self._couriers,
-            genesis=genesis,
-            snapshot_every=ledger.snapshot_every,
-        )
+        runner = self._runner(limits)
+        self.chain = self._chain(runner, genesis, ledger.snapshot_every)
         self._counter = Counter(
             network=network,
             desk=self._desk,
             training=None if self._training is None else self._training.desk,
             chain=self.chain,
-            runner=self._runner(limits),
+            runner=runner,
             replica=self.replica,
             slots=Slots(site=self.name, limit=limits.sessions),
             health=self.health,
@@ -172,8 +155,21 @@ class SiteNode:
             network=self.network,
             replica=self.replica,
             desk=self._desk,
+            meetings=self._meetings,
             pool=Pool(limits.pool_bytes),
             afterwards=self._afterwards,
+        )
+
+    def _chain(self, runner: Runner, genesis: Body, snapshot_every: int) -> Chain:
+        return Chain(
+            consortium=self.consortium,
+            replica=self.replica,
+            remember=self._remember,
+            admit=self._admit,
+            signed=runner.expect,
+            couriers=self._couriers,
+            genesis=genesis,
+            snapshot_every=snapshot_every,
         )
 
     def start(self) -> None:

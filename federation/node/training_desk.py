@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analytics.sources import Source
-    from federation.config import Consortium, Policy
+    from federation.config import Consortium
     from federation.messages import Ask, Request
+    from federation.site_file import Policy
     from federation.training.agreement import Agreement
     from federation.training.plan import RoundPlan, RunPlan
     from privacy_accounting.budget import Book

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import tomlkit
 
-from federation.config import load_consortium, load_site
+from federation.config import load_consortium
 from federation.errors import ConfigError
 from federation.identity import AUTHORITY_FILE, Authority, Identity, write_private
 from federation.paillier.ceremony import PRIVATE_KEY_FILE, create_private_key_file
@@ -21,6 +21,7 @@ from federation.setup.agreement import agreement_text
 from federation.setup.folders import Folders
 from federation.setup.helper import TEXT, load_helper
 from federation.setup.ports import LOOPBACK, free_ports
+from federation.site_file import load_site
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -293,7 +293,7 @@ def test_a_consent_outlives_its_node_and_binds_to_every_byte(folders, tmp_path):
 
 
 def state_of(folders, site="anna"):
-    from federation.config import load_site
+    from federation.site_file import load_site
 
     store = read_ledger(load_site(folders.site(site)))
     try:

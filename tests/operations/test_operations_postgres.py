@@ -4,10 +4,10 @@ import signal
 
 import pytest
 
-from federation.config import load_site
 from federation.errors import ConfigError
 from federation.node.ledgers import read_ledger
 from federation.processes.started import Started
+from federation.site_file import load_site
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.store import Table
 from tests.cli.conftest import crossward, make_folder

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from federation.config import load_consortium, load_site
+from federation.config import load_consortium
 from federation.errors import ConfigError
 from federation.genesis import genesis_body
 from federation.identity import Authority, Identity
 from federation.setup.create import create_consortium
 from federation.setup.helper import load_helper
 from federation.setup.ports import LOWEST, free_ports
+from federation.site_file import load_site
 from tests.setup.setup_world import make_sites, make_terms
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
@@ -99,7 +100,8 @@ def test_setup_examples_load_and_price(tmp_path):
 
 
 def test_setup_examples_show_every_key_that_a_person_sets():
-    from federation.config import Budget, ConsortiumFile, Policy, SiteFile
+    from federation.config import Budget, ConsortiumFile
+    from federation.site_file import Policy, SiteFile
 
     documents = {
         name: tomllib.loads((EXAMPLES / f"{name}.toml").read_text()) for name in ("consortium", "site")

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.sources import SourceSpec
-from federation.config import load_consortium, load_site
+from federation.config import load_consortium
 from federation.errors import ConfigError
 from federation.setup.columns import plain_name, round_up
 from federation.setup.guess import guess_table, init_consortium
+from federation.site_file import load_site
 from tests.setup.setup_world import HEART
 
 HOSPITALS = {path.stem: path for path in sorted(HEART.glob("*.csv"))}
