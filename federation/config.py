@@ -24,7 +24,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -32,6 +31,7 @@ from pydantic import (
 from analytics.errors import SchemaError
 from analytics.schema import Schema
 from federation.errors import ConfigError
+from federation.ledger_place import LedgerPlace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,24 +190,6 @@ class SiteTable(_Model):
     source: str = Field(min_length=1)
     table: str | None = None
     view: str = "SELECT * FROM source"
-
-
-class LedgerPlace(_Model):
-    """Where a site keeps its ledger, and how often it is pinned."""
-
-    postgres: SecretStr | None = Field(
-        default=None,
-        description="how to reach a PostgreSQL server (libpq); left out: a SQLite file in the state folder",
-    )
-    schema_name: str | None = Field(
-        default=None,
-        alias="schema",
-        pattern=r"^[a-z][a-z0-9_]{0,40}$",
-        description="its schema there; default: crossward_ and the site's name",
-    )
-    snapshot_every: Annotated[int, Field(ge=2, strict=True)] = Field(
-        default=1_000, description="entries between two snapshots while this site is the sequencer"
-    )
 
 
 class SiteFile(_Model):

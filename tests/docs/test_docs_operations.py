@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.config import LedgerPlace
+from federation.ledger_place import LedgerPlace
 from federation.processes.ended import stop_nodes
 from federation.setup.folders import Folders
 from tests.cli.conftest import crossward, spawned
