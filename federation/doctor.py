@@ -174,8 +174,10 @@ def _examine_ledger(config: SiteConfig) -> Finding:
         return Finding(what=what, is_good=True, text="made at the first start")
     try:
         store = read_ledger(config)
-    except (AccountingError, ConfigError) as error:
+    except AccountingError as error:
         return Finding(what=what, is_good=False, text=str(error))
+    except ConfigError as error:
+        return Finding(what=what, is_good=False, text="; ".join(error.mistakes))
     try:
         missing = store.guards_missing()
         if missing:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from federation.config import (
     Address,
@@ -23,6 +23,7 @@ from federation.config import (
     validated,
 )
 from federation.errors import ConfigError
+from federation.ledger_place import LedgerPlace
 from federation.limits import Limits
 
 if TYPE_CHECKING:
@@ -47,24 +48,6 @@ class SiteTable(Model):
     source: str = Field(min_length=1)
     table: str | None = None
     view: str = "SELECT * FROM source"
-
-
-class LedgerPlace(Model):
-    """Where a site keeps its ledger, and how often it is pinned."""
-
-    postgres: SecretStr | None = Field(
-        default=None,
-        description="how to reach a PostgreSQL server (libpq); left out: a SQLite file in the state folder",
-    )
-    schema_name: str | None = Field(
-        default=None,
-        alias="schema",
-        pattern=r"^[a-z][a-z0-9_]{0,40}$",
-        description="its schema there; default: crossward_ and the site's name",
-    )
-    snapshot_every: Annotated[int, Field(ge=2, strict=True)] = Field(
-        default=1_000, description="entries between two snapshots while this site is the sequencer"
-    )
 
 
 class SiteFile(Model):

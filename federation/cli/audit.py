@@ -66,6 +66,8 @@ def _verify_lines(report: VerifyReport) -> Iterator[str]:
         yield f"FORK at entry {fork.number}: {fork.site} holds another one than the others"
     for site, count in report.behind.items():
         yield f"{site} is {count} entries behind, which does no harm"
+    for site, count in report.repeated.items():
+        yield f"{count} of the files say that they are {site}'s: they count as one site's word"
     for site in report.absent:
         yield f"no file of {site} was given: a fork that it alone holds would not be seen"
     for total in report.totals:

@@ -13,7 +13,7 @@ Source:   DESIGN 3b; PRIVACY P1, P2.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -113,6 +113,7 @@ class VerifyReport:
         forks: every site that differs, at the first number where it does.
         behind: how many entries a site lacks.
         totals: of the longest chain that holds.
+        repeated: sites of which several files were given, and how many: they are one site's word.
         absent: members whose file was not given; a fork that one of them alone holds is not seen.
         against_consortium: whether the first entry was compared with a consortium file.
     """
@@ -122,6 +123,7 @@ class VerifyReport:
     behind: Mapping[str, int]
     totals: tuple[Total, ...]
     absent: tuple[str, ...] = ()
+    repeated: Mapping[str, int] = field(default_factory=dict)
     against_consortium: bool = False
 
     @property
@@ -156,6 +158,7 @@ class VerifyReport:
             "behind": dict(self.behind),
             "totals": totals,
             "absent": list(self.absent),
+            "repeated": dict(self.repeated),
             "against_consortium": self.against_consortium,
         }
 
@@ -192,11 +195,12 @@ def verify(
     noted = [_noted_forks(path) for path, report in zip(paths, reports, strict=True) if report.owner]
     found = {(fork.number, fork.site): fork for fork in [*forks, *(f for forks_ in noted for f in forks_)]}
     return VerifyReport(
-        files=tuple(_repeated(reports)),
+        files=tuple(reports),
         forks=tuple(found.values()),
         behind=behind,
         totals=_totals(chains, forks),
         absent=_absent(chains),
+        repeated=_repeated(reports),
         against_consortium=genesis is not None,
     )
 
@@ -222,18 +226,10 @@ def _one(
     return report, chain
 
 
-def _repeated(reports: Sequence[FileReport]) -> list[FileReport]:
-    """A site has one live file, besides its archives: two files that begin alike are one site's word twice."""
+def _repeated(reports: Sequence[FileReport]) -> dict[str, int]:
+    """Count the live files of sites that have several; archives begin elsewhere."""
     known = Counter((report.owner, report.begins) for report in reports if report.owner)
-    return [
-        replace(
-            report,
-            findings=(*report.findings, f"another of the files given says too that it is {report.owner}'s"),
-        )
-        if known[report.owner, report.begins] > 1
-        else report
-        for report in reports
-    ]
+    return {owner: count for (owner, _), count in sorted(known.items()) if count > 1}
 
 
 def _absent(chains: Sequence[Chain]) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from federation.ledger_place import LedgerPlace
 from federation.processes.ended import stop_nodes
 from federation.setup.folders import Folders
-from federation.site_file import LedgerPlace
 from tests.cli.conftest import crossward, spawned
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -492,6 +492,27 @@ def test_a_site_signs_exactly_what_was_agreed_to_and_nothing_else(state, tmp_pat
             consents.check(body_of(state, other), state, site="basel")
 
 
+def test_p2_an_old_consent_covers_nothing_that_is_proposed_later(tmp_path):
+    """The attack: the sequencer proposes once more what all had agreed to before, to undo what came in between."""
+    world, consents = World().found(), Consents(tmp_path)
+    state = world.head.replica.core.state
+
+    def entered(motion):
+        consents.agree(motion)
+        consents.check(body_of(state, motion.content), state, site="basel")
+        assert world.agree(motion.content).entries
+
+    first = raise_budget(state, "cardiology", Fraction(6))
+    entered(first)
+    entered(raise_budget(state, "cardiology", Fraction(9)))
+    over = hand_over(state, "basel")
+    entered(over)
+    for old in (first, over):
+        with pytest.raises(ConsentMissingError):
+            consents.check(body_of(state, old.content), state, site="basel")
+    assert all(old in consents.all() for old in (first, over))  # they lie there, and say nothing
+
+
 def test_a_file_that_was_bent_or_misnamed_is_no_consent(state, tmp_path):
     consents = Consents(tmp_path)
     one, two = raise_budget(state, "cardiology", Fraction(7)), raise_budget(state, "cardiology", Fraction(70))

@@ -152,6 +152,47 @@ def test_the_password_is_shown_nowhere(folders, tmp_path):
     with pytest.raises(ConfigError) as wrong:
         load_site(folders.site("bert"))
     assert len(wrong.value.mistakes) == 3
+    for settings in ({"postgres": ""}, {"schema": "fine"}, {"postgres": "host=x", "table": "entries"}):
+        set_ledger(folders, "bert", **settings)
+        with pytest.raises(ConfigError) as wrong:
+            load_site(folders.site("bert"))
+        assert len(wrong.value.mistakes) == 1
+
+
+def test_without_the_driver_the_extra_is_named(folders, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    told = crossward("doctor", "-c", folders.consortium, "--site", folders.site("bert"))
+    assert "needs the extra: pip install 'crossward[postgres]'" in told.out
+    assert ledger("show", folders.site("bert")).code == 1
+
+
+def test_a_schema_that_was_lost_is_read_again_from_the_others_or_from_an_archive(folders, tmp_path, postgres):
+    def lose():
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute("DROP SCHEMA crossward_bert CASCADE")
+
+    with running(folders):
+        for _ in range(5):
+            asked(folders)
+        settled(folders, ["carl"])
+    lose()
+    with running(folders):
+        asked(folders)
+    for site in ("anna", "carl"):
+        ran = ledger("archive", folders.site(site), "--into", tmp_path / f"{site}.sqlite", "--older-than", 0)
+        assert ran.code == 0, ran.err
+    lose()
+    took = ledger("catch-up", folders.site("bert"), tmp_path / "anna.sqlite")
+    assert (took.code, took.err) == (0, "")
+    assert "took over" in took.out
+    with running(folders):
+        asked(folders)
+    report = whole(
+        tmp_path / "carl.sqlite", folders.ledger("carl"), exported(folders, tmp_path, "bert", "bert.sqlite")
+    )
+    assert (
+        report.files[1].entries == report.files[2].begins + report.files[2].entries > report.files[0].entries
+    )
 
 
 def test_doctor_looks_at_the_ledger_beside_the_node(folders, postgres):
