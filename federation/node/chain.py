@@ -339,8 +339,8 @@ class Chain:
         """Catch up; at the sequencer also recover, and have the first entry signed once everybody is there."""
         self._guarded_catch_up()
         self._caught_up.set()
-        while self.lacks_archive and not self._stopping.wait(LACKING_S):
-            self._guarded_catch_up()  # a site that has them all may start later
+        while self._lacks_entries and not self._stopping.wait(LACKING_S):
+            self._guarded_catch_up()  # a site that has them may start later
         while not self._stopping.is_set() and self.is_sequencer:
             try:
                 self._recover()
@@ -354,6 +354,11 @@ class Chain:
             except AccountingError as error:
                 LOG.warning("%s: the ledger cannot be opened yet: %s", self._replica.name, error)
             self._stopping.wait(RETRY_S)
+
+    @property
+    def _lacks_entries(self) -> bool:
+        """Whether nobody may come to bring what is missing: the sequencer helps only who signs something new."""
+        return self.lacks_archive or (self._replica.head < 0 and not self.is_sequencer)
 
     def _guarded_catch_up(self) -> None:
         try:
