@@ -201,7 +201,7 @@ def statement_tables(report: Statement) -> list[Table]:
                 line.number,
                 datetime.fromtimestamp(line.time, UTC).strftime("%Y-%m-%d %H:%M:%S") if line.time else "",
                 line.kind,
-                line.population,
+                " · ".join(filter(None, [line.population, line.sub_budget])),
                 line.analyst,
                 line.purpose,
                 line.price,

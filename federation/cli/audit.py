@@ -5,6 +5,7 @@ Floor:    federation.cli.audit.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from privacy_accounting.audit.recompute import Opinion, RecomputeReport
-    from privacy_accounting.audit.verify import FileReport, VerifyReport
+    from privacy_accounting.audit.verify import FileReport, Receipt, VerifyReport
     from privacy_accounting.ledger.pricing import Price
 
 app = typer.Typer(help="Check ledgers and price events; needs files alone.", no_args_is_help=True)
@@ -38,6 +39,10 @@ NOT_COMPARED = (
 def verify(
     ledgers: Annotated[list[Path], typer.Argument(help="Ledger files, one for each site.")],
     consortium: Agreement = None,
+    receipts: Annotated[
+        list[Path] | None,
+        typer.Option("--receipt", help="An answer as query --json gave it, or its receipt; may be repeated."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check chain, signatures, runs and totals, and all files against each other and the consortium file."""
@@ -49,7 +54,7 @@ def verify(
         from federation.genesis import genesis_body
 
         genesis = genesis_body(load_consortium(consortium))
-    report = check(ledgers, genesis=genesis)
+    report = check(ledgers, genesis=genesis, receipts=[_receipt(path) for path in receipts or []])
     if as_json:
         print_json(report.to_dict())
     else:
@@ -59,11 +64,30 @@ def verify(
         raise typer.Exit(FAILED)
 
 
+def _receipt(path: Path) -> Receipt:
+    """Read the receipt out of an answer, or one that stands alone."""
+    from privacy_accounting.audit.verify import Receipt
+
+    try:
+        found = json.loads(path.read_bytes())
+        found = found.get("receipt", found)
+        number, entry_hash = found["number"], found["entry_hash"]
+    except OSError as error:
+        raise UsageError(reason=f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise UsageError(reason=f"{path} holds no receipt with number and entry_hash") from error
+    if type(number) is not int or not isinstance(entry_hash, str):
+        raise UsageError(reason=f"{path} holds no receipt with number and entry_hash")
+    return Receipt(number=number, entry_hash=entry_hash)
+
+
 def _verify_lines(report: VerifyReport) -> Iterator[str]:
     for file in report.files:
         yield from _file_lines(file)
     for fork in report.forks:
         yield f"FORK at entry {fork.number}: {fork.site} holds another one than the others"
+    for number in report.unmet:
+        yield f"RECEIPT not met: no file given holds entry {number} as the receipt names it"
     for site, count in report.behind.items():
         yield f"{site} is {count} entries behind, which does no harm"
     for site, count in report.repeated.items():

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.store import Note
 
 _CHECKED_SIGNATURES: Final = 16
-"""Of the newest messages; the names in all of them are compared."""
+"""Of the newest messages; the names in all answers are compared. A proposal repeats whole entries: the newest do."""
 
 
 @dataclass(slots=True)
@@ -98,7 +98,9 @@ def _check_owner(store: Store, chain: Chain, answers: Sequence[Answer]) -> list[
     if chain.owner not in keys:
         return [f"{chain.owner} never was a member of this chain"]
     messages: list[Message] = list(answers)
-    messages += [Proposal.from_bytes(note.payload) for note in store.notes(Table.PROPOSALS)]
+    messages += [
+        Proposal.from_bytes(note.payload) for note in store.notes(Table.PROPOSALS)[-_CHECKED_SIGNATURES:]
+    ]
     for message in messages:
         if message.sender != chain.owner:
             return [f"its notes about entry {message.number} are those of {message.sender}"]

@@ -81,6 +81,19 @@ class Fork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What an analyst was given for an answer: proof against entries that every site dropped.
+
+    Attributes:
+        number: of the entry.
+        entry_hash: of its body, hexadecimal.
+    """
+
+    number: int
+    entry_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
     """What is spent of one sub-budget, by the longest chain that holds.
 
@@ -116,6 +129,7 @@ class VerifyReport:
         repeated: sites of which several files were given, and how many: they are one site's word.
         absent: members whose file was not given; a fork that one of them alone holds is not seen.
         against_consortium: whether the first entry was compared with a consortium file.
+        unmet: entries that receipts name and the longest chain that holds does not have so.
     """
 
     files: tuple[FileReport, ...]
@@ -125,11 +139,12 @@ class VerifyReport:
     absent: tuple[str, ...] = ()
     repeated: Mapping[str, int] = field(default_factory=dict)
     against_consortium: bool = False
+    unmet: tuple[int, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether every file holds and no site forked; a site that is behind does no harm."""
-        return all(report.ok for report in self.files) and not self.forks
+        """Whether every file holds, no site forked and every receipt is met; a site that is behind does no harm."""
+        return all(report.ok for report in self.files) and not self.forks and not self.unmet
 
     def require(self) -> None:
         """Raise the first thing that is wrong.
@@ -145,6 +160,8 @@ class VerifyReport:
                 reason = report.reason or "; ".join(report.findings)
                 bad = report.entries if report.first_bad is None else report.first_bad
                 raise LedgerTamperedError(first_bad_index=bad, reason=f"{report.path}: {reason}")
+        for number in self.unmet:
+            raise LedgerTamperedError(first_bad_index=number, reason="a receipt names another entry here")
 
     def to_dict(self) -> dict[str, object]:
         """Give everything as JSON values."""
@@ -160,11 +177,16 @@ class VerifyReport:
             "absent": list(self.absent),
             "repeated": dict(self.repeated),
             "against_consortium": self.against_consortium,
+            "unmet": list(self.unmet),
         }
 
 
 def verify(
-    paths: Sequence[Path], *, progress: Progress | None = None, genesis: Body | None = None
+    paths: Sequence[Path],
+    *,
+    progress: Progress | None = None,
+    genesis: Body | None = None,
+    receipts: Sequence[Receipt] = (),
 ) -> VerifyReport:
     """Check the ledger files of one consortium.
 
@@ -173,6 +195,7 @@ def verify(
         progress: told how many entries of the current file were read.
         genesis: the first entry as the consortium file gives it. Without it the files' own first entry is
             believed, and with it the keys that it names: a book invented as a whole would hold.
+        receipts: of analysts; entries that all sites dropped leave no other trace.
 
     Returns:
         Everything that was found; nothing is raised for a bad file.
@@ -202,6 +225,7 @@ def verify(
         absent=_absent(chains),
         repeated=_repeated(reports),
         against_consortium=genesis is not None,
+        unmet=_unmet(chains, forks, receipts),
     )
 
 
@@ -273,12 +297,24 @@ def _compare(chains: Sequence[Chain]) -> tuple[list[Fork], dict[str, int]]:
     return forks, behind
 
 
-def _totals(chains: Sequence[Chain], forks: Sequence[Fork]) -> tuple[Total, ...]:
+def _longest(chains: Sequence[Chain], forks: Sequence[Fork]) -> Chain | None:
+    """Give the longest chain of a site that did not fork, as far as it holds."""
     odd = {fork.site for fork in forks}
     whole = [chain for chain in chains if chain.hashes and chain.owner not in odd]
-    if not whole:
+    return max(whole, key=lambda chain: len(chain.hashes), default=None)
+
+
+def _unmet(chains: Sequence[Chain], forks: Sequence[Fork], receipts: Sequence[Receipt]) -> tuple[int, ...]:
+    chain = _longest(chains, forks)
+    held = {} if chain is None else dict(enumerate(each.hex() for each in chain.hashes))
+    return tuple(sorted({each.number for each in receipts if held.get(each.number) != each.entry_hash}))
+
+
+def _totals(chains: Sequence[Chain], forks: Sequence[Fork]) -> tuple[Total, ...]:
+    chain = _longest(chains, forks)
+    if chain is None:
         return ()
-    book = max(whole, key=lambda chain: len(chain.hashes)).state.book
+    book = chain.state.book
     return tuple(
         Total(
             population=population,

@@ -25,6 +25,8 @@ from privacy_accounting.rdp.subsampled_gaussian import poisson_gaussian
 from privacy_accounting.rdp.without_replacement import without_replacement_gaussian
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 _LEAST_ORDER: Final = 1 + Fraction(1, 2**20)
@@ -235,9 +237,22 @@ def _poisson(event: ev.Poisson, orders: NDArray[np.float64], relation: Relation)
     def whole(wanted: NDArray[np.float64]) -> NDArray[np.float64]:
         return _priced(inner, wanted, relation) * float(inner.count)
 
-    if _absence_shows(inner, relation):
-        return subsampled.mixture(rate, whole(orders), orders)
-    return subsampled.poisson(rate, whole, orders)
+    def priced(grid: NDArray[np.float64]) -> NDArray[np.float64]:
+        if _absence_shows(inner, relation):
+            return subsampled.mixture(rate, whole(grid), grid)
+        return subsampled.poisson(rate, whole, grid)
+
+    return _over_all_orders(priced, orders)
+
+
+def _over_all_orders(
+    priced: Callable[[NDArray[np.float64]], NDArray[np.float64]], orders: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Price at the grid's orders and these, and let a bound at a higher order hold at a lower one too."""
+    grid = np.union1d(order_floats(), orders)
+    rising = np.minimum.accumulate(priced(grid)[::-1])[::-1]
+    wanted: NDArray[np.float64] = rising[np.searchsorted(grid, orders)]
+    return wanted
 
 
 def _absence_shows(event: Event, relation: Relation) -> bool:
@@ -269,15 +284,16 @@ def _selection(
     event: ev.RepeatAndSelect, orders: NDArray[np.float64], relation: Relation
 ) -> NDArray[np.float64]:
     # one order of the selection draws on all orders of one run
-    grid = np.union1d(order_floats(), orders)
-    costs = selection.repeat_and_select(
-        _priced(event.inner, grid, relation) * float(event.inner.count),
-        grid,
-        mean=float_above(event.mean),
-        shape=None if event.shape is None else float_above(event.shape),
-        pure_epsilon=pure_epsilon(event.inner, relation),
+    return _over_all_orders(
+        lambda grid: selection.repeat_and_select(
+            _priced(event.inner, grid, relation) * float(event.inner.count),
+            grid,
+            mean=float_above(event.mean),
+            shape=None if event.shape is None else float_above(event.shape),
+            pure_epsilon=pure_epsilon(event.inner, relation),
+        ),
+        orders,
     )
-    return costs[np.searchsorted(grid, orders)]
 
 
 def _single_pure(event: Event, relation: Relation) -> Fraction | None:  # noqa: C901  (a table)

@@ -51,8 +51,7 @@ def repeat_and_select(
         log_inverse = -math.log(_stopping_probability(mean, shape))
         others = np.min((1 - 1 / orders) * costs + log_inverse / orders)
         extra = np.full_like(orders, (1 + shape) * min(float(others), pure_epsilon))
-    # the divergence grows with the order: what holds at a higher order holds here
-    result: NDArray[np.float64] = np.minimum.accumulate((own + extra)[::-1])[::-1]
+    result: NDArray[np.float64] = own + extra
     return result * ROUND_UP
 
 

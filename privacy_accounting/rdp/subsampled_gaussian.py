@@ -42,6 +42,8 @@ _FLOAT_LOG: Final = 690.0
 _DIRECT: Final = 50.0
 _NEGLIGIBLE: Final = 60.0
 _LOW: Final = 16.0
+_MANY: Final = 2_000
+"""Orders whose grids are longer are summed one by one, each over the nodes that matter to it."""
 _CERTAIN: Final = 1 - Fraction(1, 2**50)
 
 
@@ -86,10 +88,11 @@ def _integer_log_moment(q: float, variance: float, order: int) -> float:
 class _Nodes:
     """Quadrature nodes and what does not depend on the order there, each of shape ``(m,)``.
 
-    ``log_ratio`` is log(1 + x), ``remainder`` log(1 + x) - x, ``bell`` -z**2 / 2.
+    ``log_ratio`` is log(1 + x), ``log_size`` log|x|, ``remainder`` log(1 + x) - x, ``bell`` -z**2 / 2.
     """
 
     log_ratio: NDArray[np.float64]
+    log_size: NDArray[np.float64]
     x: NDArray[np.float64]
     remainder: NDArray[np.float64]
     bell: NDArray[np.float64]
@@ -98,6 +101,7 @@ class _Nodes:
         """Keep some nodes."""
         return _Nodes(
             log_ratio=self.log_ratio[where],
+            log_size=self.log_size[where],
             x=self.x[where],
             remainder=self.remainder[where],
             bell=self.bell[where],
@@ -112,7 +116,9 @@ def _nodes(q: float, sigma: float, step: float, count: int) -> _Nodes:
         u < 1, np.log1p(near), np.logaddexp(math.log1p(-q), math.log(q) + np.maximum(u, 1.0))
     )
     x = np.where(u < 1, near, np.expm1(np.minimum(log_ratio, _FLOAT_LOG)))
-    return _Nodes(log_ratio=log_ratio, x=x, remainder=log1p_minus(x), bell=-z * z / 2)
+    with np.errstate(divide="ignore"):
+        log_size = np.where(log_ratio < _FLOAT_LOG, np.log(np.abs(x)), log_ratio)
+    return _Nodes(log_ratio=log_ratio, log_size=log_size, x=x, remainder=log1p_minus(x), bell=-z * z / 2)
 
 
 def _log_moments(q: float, sigma: float, orders: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -133,21 +139,31 @@ def _log_moments(q: float, sigma: float, orders: NDArray[np.float64]) -> NDArray
     if not possible.any():
         return result
     nodes = _nodes(q, sigma, step, int(counts[possible].max()))
-    low = possible & (orders <= _LOW)
+    low = possible & (orders <= _LOW) & (counts <= _MANY)
     if low.any():
         result[low] = _log_integrals(orders[low][:, None], nodes.at(slice(int(counts[low].max()))))
     for position in np.flatnonzero(possible & ~low):
         order = float(orders[position])
-        kept = _worth_summing(order, q, nodes.at(slice(int(counts[position]))))
+        kept = _worth_summing(order, nodes.at(slice(int(counts[position]))))
         result[position] = _log_integrals(np.array([[order]]), kept)[0]
     return np.logaddexp(0.0, result + math.log(step / math.sqrt(2 * math.pi)))
 
 
-def _worth_summing(order: float, q: float, nodes: _Nodes) -> _Nodes:
-    """Drop nodes whose summands are below ``exp(-60)`` of the largest; each is at most ``(1+x)**a + a q``."""
+def _worth_summing(order: float, nodes: _Nodes) -> _Nodes:
+    """Drop nodes whose summands are below ``exp(-60)`` of the largest.
+
+    By Taylor's theorem a summand is ``a (a - 1) / 2 * x**2 (1 + y)**(a - 2)`` for some y between 0 and x, which
+    bounds it from both sides however small it is; that ``1 + a x`` is also less than ``(1+x)**a`` by a part of
+    it is used where the power is large.
+    """
+    tilt, square = (order - 2) * nodes.log_ratio, 2 * nodes.log_size + nodes.bell
+    bound = np.maximum(tilt, 0.0) + square
+    sure = np.minimum(tilt, 0.0) + square
     power = order * nodes.log_ratio
-    largest = np.max(power + nodes.bell)
-    bound = np.maximum(power, math.log1p(order * q)) + nodes.bell
+    # above exp(50) the power exceeds 1 + a x by at least a fifth of itself for every order from 1.005 on
+    large = np.where(power > _DIRECT, power - math.log(order * order / (order - 1)) - 2 + nodes.bell, -np.inf)
+    scale = math.log(order * (order - 1) / 2)
+    largest = max(float(np.max(sure)), float(np.max(large)) - scale)
     return nodes.at(bound > largest - _NEGLIGIBLE)
 
 

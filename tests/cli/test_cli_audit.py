@@ -21,6 +21,8 @@ def worked(tmp_path_factory):
     with Started(folders):
         for extra in (("--epsilon", "0.25"), ("--epsilon", "0.1"), ("--exact",)):
             assert crossward("query", "-c", folders.consortium, COUNT, *extra).code == 0
+        answered = crossward("query", "-c", folders.consortium, COUNT, "--epsilon", "0.05", "--json")
+        (here / "answer.json").write_text(answered.out)
     for name in NAMES:
         shutil.copy(folders.ledger(name), here / f"{name}.sqlite")
     return here, folders
@@ -40,12 +42,12 @@ def test_cli_four_commands_say_what_was_spent_by_whom_on_whom_and_that_nobody_be
     verified = crossward("audit", "verify", "-c", agreement, *files)
     assert (verified.code, verified.err) == (0, "")
     for name in NAMES:
-        assert f"{name}.sqlite: whole, 4 entries of {name}" in verified.out
+        assert f"{name}.sqlite: whole, 5 entries of {name}" in verified.out
     assert "the first entry is the one that the consortium file gives" in verified.out
-    assert "verdict: whole, 4 entries, the same at anna, bert, carl" in verified.out
+    assert "verdict: whole, 5 entries, the same at anna, bert, carl" in verified.out
     again = crossward("audit", "recompute", files[0])
     assert again.code == 0
-    assert "2 charges computed again, 0 of them priced too low" in again.out
+    assert "3 charges computed again, 0 of them priced too low" in again.out
     told = crossward("audit", "statement", files[0])
     assert told.code == 0
     for word in ("Who spent", "analyst", "visits", "exact disclosure", "add_or_remove_one", "What is left"):
@@ -69,6 +71,26 @@ def test_cli_without_the_consortium_file_the_verdict_says_what_was_not_compared(
     assert "not compared with a consortium file (-c)" in ran.out
     for name in ("bert", "carl"):
         assert f"no file of {name} was given" in ran.out
+
+
+def test_cli_a_receipt_shows_an_entry_that_every_site_dropped(worked, files, tmp_path):
+    answer = worked[0] / "answer.json"
+    assert crossward("audit", "verify", "--receipt", answer, *files).code == 0
+    alone = tmp_path / "receipt.json"
+    alone.write_text(json.dumps(json.loads(answer.read_text())["receipt"]))
+    for path in files:
+        for table in ("entries", "started", "opened"):
+            bend(path, f"DELETE FROM {table} WHERE number = 4")
+    assert crossward("audit", "verify", *files).code == 0
+    for receipt in (answer, alone):
+        ran = crossward("audit", "verify", "--receipt", receipt, *files)
+        assert ran.code == 1
+        assert "RECEIPT not met: no file given holds entry 4 as the receipt names it" in ran.out
+        assert "verdict: NOT WHOLE" in ran.out
+    for content in ("", "[]", "{}", '{"receipt": 3}', '{"number": true, "entry_hash": "aa"}'):
+        alone.write_text(content)
+        assert crossward("audit", "verify", "--receipt", alone, *files).code == 2
+    assert crossward("audit", "verify", "--receipt", tmp_path / "none", *files).code == 2
 
 
 def test_cli_another_consortium_s_book_is_refused(files, tmp_path):

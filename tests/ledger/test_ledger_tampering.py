@@ -10,8 +10,8 @@ import pytest
 from privacy_accounting.audit.chain import OTHER_GENESIS
 from privacy_accounting.audit.recompute import recompute
 from privacy_accounting.audit.statement import statement
-from privacy_accounting.audit.verify import verify
-from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.audit.verify import Receipt, verify
+from privacy_accounting.errors import LedgerRefusedError, LedgerTamperedError
 from privacy_accounting.ledger.archive import archive
 from privacy_accounting.ledger.entries import Entry, body_hash, sign_body
 from privacy_accounting.ledger.snapshots import snapshot_draft
@@ -336,6 +336,25 @@ def test_p2_the_last_entry_dropped_where_nothing_ran_is_behind_and_dropped_by_al
     assert report.ok
     assert dict(report.behind) == {"basel": 1, "cairo": 1}
     assert report.totals[0].spent == 3 * a_charge().cost
+
+
+def test_p2_an_entry_that_every_site_dropped_is_found_by_a_receipt(folder):
+    """All sites together can forget the last entries; whoever was answered has the hash."""
+    receipts = [
+        Receipt(number=number, entry_hash=entry_of(folder / "cairo.db", number).hash.hex())
+        for number in (1, 6)
+    ]
+    assert verify(paths(folder), receipts=receipts).ok
+    for path in paths(folder):
+        sql(*(f"DELETE FROM {table} WHERE number = 6" for table in ("entries", "started", "opened")))(path)
+    assert verify(paths(folder)).ok
+    report = verify(paths(folder), receipts=receipts)
+    assert (report.ok, report.unmet) == (False, (6,))
+    with pytest.raises(LedgerTamperedError) as caught:
+        report.require()
+    assert caught.value.first_bad_index == 6
+    other = Receipt(number=1, entry_hash=receipts[1].entry_hash)
+    assert verify(paths(folder), receipts=[other]).unmet == (1,)
 
 
 def test_p2_a_fork_is_named_with_its_entry_and_site(folder):

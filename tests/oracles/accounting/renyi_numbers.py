@@ -147,6 +147,41 @@ def poisson_gaussian():
             put("exact", "add_or_remove_one", event, order, value)
 
 
+def poisson_gaussian_at_the_edge():
+    """Little noise and tiny rates: the moment is made far from where the likelihood ratio is 1, and may be 1e-50."""
+    for rate in ("0.000000000000000000000000000001", "0.000000000001", "0.001", "0.5"):
+        for z in ("0.05", "0.15", "0.22"):
+            q, s = mp.mpf(rate), mp.mpf(z)
+            for order in ("1.005", "1.5", "1.9", "2.5", "5.3", "10.9"):
+                a = mp.mpf(order)
+
+                def excess(x, a=a, q=q, s=s):
+                    ratio = 1 + q * mp.expm1(x / s - 1 / (2 * s**2))
+                    return (ratio**a - 1 - a * (ratio - 1)) * mp.npdf(x)
+
+                even = s * mp.log(1 / q - 1) + 1 / (2 * s)
+                marks = [
+                    0,
+                    1 / s,
+                    2 / s,
+                    2 / s - 4,
+                    2 / s + 4,
+                    a / s,
+                    a / s - 4,
+                    a / s + 4,
+                    even - 1,
+                    even,
+                    even + 1,
+                ]
+                points = sorted(
+                    {mp.mpf(-20), a / s + 20, *(mp.mpf(each) for each in marks if -20 < each < a / s + 20)}
+                )
+                with mp.workdps(70):
+                    value = mp.log1p(mp.quad(excess, points, maxdegree=9)) / (a - 1)
+                event = {"mechanism": "poisson_gaussian", "sampling_rate": rate, "noise_multiplier": z}
+                put("exact", "add_or_remove_one", event, order, value)
+
+
 def divergence(p, q, a):
     return log_moment_cost(mp.fsum(x**a * y ** (1 - a) for x, y in zip(p, q, strict=True) if x > 0), a)
 
@@ -208,6 +243,7 @@ if __name__ == "__main__":
         randomized_response,
         zcdp,
         poisson_gaussian,
+        poisson_gaussian_at_the_edge,
         discrete_gaussians,
         skellams,
     ):
