@@ -1,7 +1,8 @@
 """The dealer's process: joins a session when its first site calls, deals, forgets.
 
 Floor:    federation.node.dealer. Sees no data and imports no torch.
-Promise:  deals only to sites of the consortium, each session once in this process's life; keeps nothing on disk.
+Promise:  deals only to sites of the consortium, each session once in this process's life, so many at once; keeps nothing
+          on disk.
 Not here: what is dealt (``smpc.dealer``).
 """
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger(__name__)
 JOIN_S: Final = 10.0
+MOST_SESSIONS: Final = 256  # as many as a site's own file can allow
 
 
 class DealerNode:
@@ -72,6 +74,8 @@ class DealerNode:
             target=self._deal, args=(message,), name=f"{self.name}-session", daemon=True
         )
         with self._lock:
+            if len(self._threads) >= MOST_SESSIONS:
+                raise PeerRejectedError(reason=f"{MOST_SESSIONS} sessions are under way here")
             self._threads.add(thread)
         thread.start()
         return Done()

@@ -9,6 +9,7 @@ from hospitals import BY_SEX
 from federation.errors import PolicyRefusedError, SiteUnavailableError
 from federation.limits import Limits
 from federation.node.slots import UNUSED_S, Slots
+from smpc.errors import PeerRejectedError
 
 QUESTIONS = {
     BY_SEX: None,
@@ -71,6 +72,41 @@ def test_what_takes_more_memory_than_a_session_may_is_refused_before_the_charge(
     assert entries(private_world) == before
     desk.limits = limits
     assert len(table.frequent_itemsets(items, min_support=0.2, max_len=2, exact=True).itemsets) == 6
+
+
+def test_a_dealer_takes_part_in_so_many_sessions_at_once(private_world, monkeypatch):
+    """A site that calls it for sessions which nobody joins is refused by name, and those who ask in earnest go on."""
+    from federation.lines import expect, send
+    from federation.messages import Deal, Done
+    from federation.node import dealer as room
+
+    monkeypatch.setattr(room, "MOST_SESSIONS", 3)
+    dealer = next(node for node in private_world.assistants if node.name == "dealer")
+    released = threading.Event()
+
+    def nobody_comes(*_):
+        released.wait(10)
+        raise PeerRejectedError(reason="nobody came")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dealer.network, "open_mesh", nobody_comes)
+        network = private_world.nodes["hungary"].network
+        line = network.dial("dealer", "request", 5)
+        for number in range(4):
+            call = Deal(
+                session_id=bytes([number]) * 32, request_hash=bytes(32), parties=[*private_world.nodes]
+            )
+            send(line, call)
+            if number < 3:
+                assert isinstance(expect(line, network, Done, timeout_s=5), Done)
+            else:
+                with pytest.raises(PeerRejectedError, match="3 sessions are under way"):
+                    expect(line, network, Done, timeout_s=5)
+        line.close()
+        released.set()
+        for thread in set(dealer._threads):
+            thread.join(5)
+    assert private_world.sql(BY_SEX, exact=True).rows[0][1] == 194
 
 
 def test_a_place_that_was_asked_for_and_not_used_goes_to_the_next():

@@ -229,6 +229,45 @@ def test_silence_ends_at_the_deadline(open_meshes):
     assert 0.39 < time.monotonic() - begin < 1.4
 
 
+def test_after_a_wait_that_failed_it_is_known_who_had_spoken(open_meshes):
+    meshes = open_meshes(deadline_s=0.4)
+    meshes["basel"].exchange(STEP, {"ankara": b"x"}, {})
+    with pytest.raises(PartyLostError) as caught:
+        meshes["ankara"].exchange(STEP, {}, {"basel": 1, "cairo": 1})
+    assert caught.value.name == "cairo"
+    assert isinstance(caught.value.__cause__, TimeoutError)  # it is late, no more is known
+    assert [meshes["ankara"].has_spoken(name) for name in ("basel", "cairo")] == [True, False]
+    assert not any(meshes["ankara"].has_ended(name) for name in ("basel", "cairo"))
+
+
+def test_after_a_wait_that_failed_it_is_known_who_had_ended(open_meshes):
+    meshes = open_meshes()
+    meshes["cairo"].close()
+    with pytest.raises(PartyLostError) as caught:
+        meshes["ankara"].exchange(STEP, {}, {"cairo": 1})
+    assert not isinstance(caught.value.__cause__, TimeoutError)
+    assert [meshes["ankara"].has_ended(name) for name in ("basel", "cairo")] == [False, True]
+    assert not any(meshes["ankara"].has_spoken(name) for name in ("basel", "cairo"))
+
+
+def test_who_left_with_an_error_has_not_ended(open_meshes):
+    meshes = open_meshes()
+    meshes["cairo"].close(ValueError())
+    with pytest.raises(PartyLostError):
+        meshes["ankara"].exchange(STEP, {}, {"cairo": 1})
+    assert not meshes["ankara"].has_ended("cairo")
+
+
+def test_a_helper_that_has_ended_may_die(open_meshes):
+    """Its end is heard in the next exchange of the parties, and its connection is missed by nobody."""
+    meshes = open_meshes(helper=HELPER)
+    meshes[HELPER].close()
+    time.sleep(0.1)
+    for _ in range(2):
+        heard = run_all({name: lambda name=name: all_to_all(meshes, name, b"x") for name in PARTIES})
+        assert all(len(replies) == 2 for replies in heard.values())
+
+
 def test_large_payloads_both_ways_do_not_block_each_other(open_meshes):
     meshes = open_meshes()
     payload = os.urandom(20_000_000)
