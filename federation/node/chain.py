@@ -16,7 +16,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from federation.errors import ConsentMissingError, SiteUnavailableError
+from federation.errors import ConsentMissingError, MotionRefusedError, SiteUnavailableError
 from federation.faults import from_refusal
 from federation.node.snapshots import SnapshotClock
 from federation.planning import content_of
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from federation.config import Consortium
     from federation.messages import Ask
-    from federation.motions import Motion
+    from federation.motions import Change, Motion
     from federation.node.couriers import Couriers
     from federation.node.desk import Known
     from privacy_accounting.ledger.entries import Body, Entry
@@ -219,7 +219,7 @@ class Chain:
             The complete entry: it holds from here on.
 
         Raises:
-            MotionRefusedError: it is out of date or another consortium's.
+            MotionRefusedError: it is out of date, another consortium's, or leaves out a site that answers.
             ConsentMissingError: an administrator has not agreed; nothing was changed.
             LedgerRefusedError: another site signs it last, or the ledger's rules forbid it.
             SiteUnavailableError: a site did not answer; nothing was changed.
@@ -229,6 +229,7 @@ class Chain:
             raise SiteUnavailableError(site=self._replica.name, reason=reason)
         state = self._replica.core.state
         motion.check_fits(state)
+        self._check_lost(motion.content)
         members, content = state.members(), motion.content
         last = members.sequencer
         if isinstance(content, MembersChange):
@@ -237,6 +238,15 @@ class Chain:
         if last != self._replica.name:
             raise LedgerRefusedError(reason=f"this motion is entered by {last}")
         return self._wait_for(_Errand(draft=Draft(cohort=members.names, content=content), ask=None))
+
+    def _check_lost(self, content: Change) -> None:
+        """A sequencer that still runs could commit an entry that nobody else holds: a fork, once it shows."""
+        if not isinstance(content, MembersChange) or content.change != "lose":
+            return
+        if self._couriers.all_alive([content.name]):
+            raise MotionRefusedError(
+                reason=f"{content.name} still answers; only a lost site is left out: stop its node first"
+            )
 
     def _wait_for(self, errand: _Errand) -> Entry:
         self._errands.put(errand)
