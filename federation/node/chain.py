@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from federation.config import Consortium
     from federation.messages import Ask
-    from federation.motions import Change, Motion
+    from federation.motions import Motion
     from federation.node.couriers import Couriers
     from federation.node.desk import Known
     from privacy_accounting.ledger.entries import Body, Entry
@@ -229,23 +229,22 @@ class Chain:
             raise SiteUnavailableError(site=self._replica.name, reason=reason)
         state = self._replica.core.state
         motion.check_fits(state)
-        self._check_lost(motion.content)
+        self._check_lost(motion)
         members, content = state.members(), motion.content
         last = members.sequencer
         if isinstance(content, MembersChange):
             members = members.changed(content)
-            last = members.sequencer if content.name == last and content.change == "lose" else last
+            last = members.sequencer if motion.leaves_out == last else last
         if last != self._replica.name:
             raise LedgerRefusedError(reason=f"this motion is entered by {last}")
         return self._wait_for(_Errand(draft=Draft(cohort=members.names, content=content), ask=None))
 
-    def _check_lost(self, content: Change) -> None:
+    def _check_lost(self, motion: Motion) -> None:
         """A sequencer that still runs could commit an entry that nobody else holds: a fork, once it shows."""
-        if not isinstance(content, MembersChange) or content.change != "lose":
-            return
-        if self._couriers.all_alive([content.name]):
+        lost = motion.leaves_out
+        if lost and self._couriers.all_alive([lost]):
             raise MotionRefusedError(
-                reason=f"{content.name} still answers; only a lost site is left out: stop its node first"
+                reason=f"{lost} still answers; only a lost site is left out: stop its node first"
             )
 
     def _wait_for(self, errand: _Errand) -> Entry:

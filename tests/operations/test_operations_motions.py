@@ -226,6 +226,7 @@ def test_a_lost_sequencer_is_voted_out_by_all_others(folders, tmp_path):
         entered = enter(folders, motion)
         assert (entered.code, entered.err) == (0, "")
         assert "signed by bert, carl" in entered.out
+        assert "restart the nodes" in entered.out
         told = json.loads(ledger("show", folders.site("bert"), "--json").out)
         assert (told["members"], told["sequencer"]) == (["bert", "carl"], "carl")
         # and the two can change what only they have to agree to
