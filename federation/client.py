@@ -244,9 +244,8 @@ class Session:
             SiteUnavailableError: a site that must sign cannot be reached; nothing was changed.
         """
         last = self._longest().sequencer
-        content = motion.content
-        if isinstance(content, MembersChange) and content.change == "lose" and content.name == last:
-            last = content.sequencer
+        if isinstance(motion.content, MembersChange) and motion.leaves_out == last:
+            last = motion.content.sequencer
         with self._pool.question([last]) as lines:
             message = Enter(motion=motion.to_bytes())
             entered = lines.ask_one(last, message, Charged, timeout_s=self._run_s)

@@ -108,6 +108,12 @@ class Motion:
         """SHA-256 under the motion's tag, hexadecimal: what people compare."""
         return hashlib.sha256(_TAG + self.to_bytes()).hexdigest()
 
+    @property
+    def leaves_out(self) -> str:
+        """The site that it leaves out; empty where it does something else."""
+        content = self.content
+        return content.name if isinstance(content, MembersChange) and content.change == "lose" else ""
+
     def text(self) -> str:
         """What it would do, for the person who agrees."""
         content = self.content

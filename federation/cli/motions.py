@@ -108,7 +108,8 @@ def _write(site: Path, out: Path, make: Callable[[ChainState], Motion]) -> None:
     except OSError as error:
         raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
     typer.echo(f"motion {motion.digest[:16]}: {motion.text()} ({motion.now(state)})")
-    typer.echo(f"Next, at every site: crossward ledger agree SITE.toml {out.name}; then, once: ledger enter")
+    typer.echo(f"Next, at every site: crossward ledger agree SITE.toml {out.name}")
+    typer.echo(f"then, once: crossward ledger enter {out.name} -c consortium.toml")
 
 
 def agree(site: SiteFile, motion: MotionFile) -> None:
@@ -153,6 +154,8 @@ def enter(
         print_json(entered)
         return
     typer.echo(f"entry {entered['number']}: {wanted.text()}; signed by {', '.join(entered['signed_by'])}")
+    if wanted.leaves_out:
+        typer.echo("Now restart the nodes of all sites that are left; until then they refuse questions")
 
 
 def _read(path: Path) -> Motion:

@@ -16,7 +16,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from federation.errors import ConsentMissingError, SiteUnavailableError
+from federation.errors import ConsentMissingError, MotionRefusedError, SiteUnavailableError
 from federation.faults import from_refusal
 from federation.node.snapshots import SnapshotClock
 from federation.planning import content_of
@@ -225,7 +225,7 @@ class Chain:
             The complete entry: it holds from here on.
 
         Raises:
-            MotionRefusedError: it is out of date or another consortium's.
+            MotionRefusedError: it is out of date, another consortium's, or leaves out a site that answers.
             ConsentMissingError: an administrator has not agreed; nothing was changed.
             LedgerRefusedError: another site signs it last, or the ledger's rules forbid it.
             SiteUnavailableError: a site did not answer; nothing was changed.
@@ -235,14 +235,23 @@ class Chain:
             raise SiteUnavailableError(site=self._replica.name, reason=reason)
         state = self._replica.core.state
         motion.check_fits(state)
+        self._check_lost(motion)
         members, content = state.members(), motion.content
         last = members.sequencer
         if isinstance(content, MembersChange):
             members = members.changed(content)
-            last = members.sequencer if content.name == last and content.change == "lose" else last
+            last = members.sequencer if motion.leaves_out == last else last
         if last != self._replica.name:
             raise LedgerRefusedError(reason=f"this motion is entered by {last}")
         return self._wait_for(_Errand(draft=Draft(cohort=members.names, content=content), ask=None))
+
+    def _check_lost(self, motion: Motion) -> None:
+        """A sequencer that still runs could commit an entry that nobody else holds: a fork, once it shows."""
+        lost = motion.leaves_out
+        if lost and self._couriers.all_alive([lost]):
+            raise MotionRefusedError(
+                reason=f"{lost} still answers; only a lost site is left out: stop its node first"
+            )
 
     def _wait_for(self, errand: _Errand) -> Entry:
         self._errands.put(errand)

@@ -6,6 +6,7 @@ import shutil
 import tomllib
 from pathlib import Path
 
+import psutil
 import pytest
 
 from federation.ledger_place import LedgerPlace
@@ -36,6 +37,13 @@ def a_person_looks(folder):
     site.write_text(site.read_text() + "\n[ledger]\nsnapshot_every = 2\n")
 
 
+def lose(folder, site):
+    """A machine burns down."""
+    node = psutil.Process(int((folder / "run" / f"{site}.pid").read_text()))
+    node.kill()
+    node.wait(10)
+
+
 def ask(epsilon="0.1"):
     ran = crossward("query", "-c", "consortium.toml", COUNT, "--epsilon", epsilon)
     assert ran.code == 0, ran.err
@@ -55,6 +63,8 @@ def test_the_commands_of_the_page_run_in_their_order(tmp_path, monkeypatch):
             if words[0] == "down":
                 for _ in range(3):
                     ask()  # so that there is something to snapshot, and to archive
+            if "leave-out" in words:
+                lose(folder, "carl")
             ran = (spawned if words[0] == "up" else crossward)(*words)
             assert ran.code == 0, (command, ran.out, ran.err)
             if words[0] == "init":
