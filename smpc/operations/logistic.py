@@ -13,7 +13,7 @@ Cost:     rounds: 5 for the first step, 10 for each further one. Bytes a peer: `
 Accuracy: of the coefficients against exact sigmoids: 0.002 for 1,000 x 30 after 10 steps with the default
           tolerance (measured); the fit itself is that of so many steps, not converged.
 Not here: an intercept (a column of ones), stopping rules, noise.
-Source:   gradient descent, textbook; masks and lines as in the modules named; decision record 21.
+Source:   gradient descent, textbook; masks and lines as in the modules named; decision record 19.
 """
 
 from __future__ import annotations
