@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs slow second-opinion bench-queries bench-latency bench-smpc bench-kernels bench-accounting bench-paillier bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs slow second-opinion bench-queries bench-latency bench-smpc bench-kernels bench-three-sites bench-accounting bench-paillier bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -50,10 +50,10 @@ second-opinion: $(READY)
 	$(PY) -m pytest tests/accounting/test_accounting_outside.py -p no:randomly
 
 bench-queries: $(READY)
-	$(PY) -P benchmarks/queries.py
+	$(PY) -m benchmarks.queries
 
 bench-latency: $(READY)
-	$(PY) -P benchmarks/latency.py
+	$(PY) -m benchmarks.latency
 
 bench-smpc: $(READY)
 	$(PY) -m benchmarks.smpc
@@ -61,18 +61,17 @@ bench-smpc: $(READY)
 bench-kernels: $(READY)
 	OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.smpc.local
 
-.PHONY: bench-three-sites
 bench-three-sites: $(READY)
-	$(PY) -P benchmarks/three_sites.py
+	$(PY) -m benchmarks.three_sites
 
 bench-accounting: $(READY)
-	$(PY) -P benchmarks/accounting.py
+	$(PY) -m benchmarks.accounting
 
 bench-paillier: $(READY)
-	$(PY) -P benchmarks/paillier.py
+	$(PY) -m benchmarks.paillier
 
 bench-growth: $(READY)
-	$(PY) -P benchmarks/growth.py
+	$(PY) -m benchmarks.growth
 
 .venv-peers/.crossward-ready: tools/peers.sh
 	@./tools/peers.sh

@@ -5,21 +5,15 @@ ratios to the first contender of the same row alone. Bytes are those that all pa
 Prints a table; with --delay every sending waits so many seconds, to see what a distance costs.
 """
 
-# ruff: noqa: E402  (the search path is put right first)
-
 from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-
-# a file here has the name of a package: its own folder must not be searched first
-sys.path[:] = [place for place in sys.path if Path(place).resolve() != Path(__file__).resolve().parent]
 
 from smpc.cost import dry_run
 from smpc.operations import arithmetic, comparison
