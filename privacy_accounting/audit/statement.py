@@ -213,7 +213,8 @@ def _line(body: Body, state: ChainState, cancelled: Line | None) -> Line:
     if isinstance(content, Cancel) and cancelled is not None:
         return _cancelled(line, content, cancelled, state.book)
     if isinstance(content, BudgetChange):
-        return replace(line, population=content.population, remark=f"epsilon {format_decimal(content.budget.epsilon)} from here on")
+        remark = f"epsilon {format_decimal(content.budget.epsilon)} from here on"
+        return replace(line, population=content.population, remark=remark)
     if isinstance(content, OrderChange):
         remark = f"order {format_decimal(content.order)} from here on"
         return replace(line, population=content.population, sub_budget=content.sub_budget, remark=remark)

@@ -289,7 +289,7 @@ def test_statement_tells_who_asked_what_and_what_is_left(folder):
     assert given_back.left != charge.left
     assert (exact.price, exact.remark) == ("", "exact disclosure to ada")
     assert training.run == "heart round 2 attempt 0"
-    assert (budget.population, budget.remark) == ("oncology", "budget written")
+    assert (budget.population, budget.remark) == ("oncology", "epsilon 1 from here on")
     rows = {row.population: row for row in report.remaining}
     assert rows["cardiology"].remark == GIVEN_EXACT
     assert rows["oncology"].remark == ""
