@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,17 @@ def test_links_and_tests_named_exist(page):
         assert (ROOT / path).exists(), path
         if name:
             assert f"def {name}(" in (ROOT / path).read_text("utf-8"), f"{path}::{name}"
+
+
+def test_every_message_on_a_line_is_listed_with_its_fields():
+    from federation import messages
+    from federation.aggregation import messages as encrypted
+
+    listed = re.findall(
+        r"^\| (\w+) \| [^|]+ \| ([\w, ]*) \|", (ROOT / "docs/wire-format.md").read_text("utf-8"), re.MULTILINE
+    )
+    for known in (messages.Message, encrypted.Message):
+        for message in typing.get_args(known):
+            assert (message.__name__, ", ".join(message.__struct_fields__)) in [
+                (n, f.strip()) for n, f in listed
+            ]
