@@ -13,11 +13,10 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from federation.errors import ConsentMissingError, MotionRefusedError, SiteUnavailableError
-from federation.faults import from_refusal
+from federation.errors import MotionRefusedError, SiteUnavailableError
+from federation.node.errands import Errand, deliver, why_not
 from federation.node.snapshots import SnapshotClock
 from federation.planning import content_of
 from privacy_accounting.errors import (
@@ -26,7 +25,7 @@ from privacy_accounting.errors import (
     LedgerForkedError,
     LedgerRefusedError,
 )
-from privacy_accounting.ledger.agreement import Agreement, agree
+from privacy_accounting.ledger.agreement import agree
 from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.judge import bodies_of
 from privacy_accounting.ledger.messages import MAX_ENTRIES, Proposal, Signed, read_answer
@@ -49,22 +48,6 @@ LOG: Final = logging.getLogger(__name__)
 RETRY_S: Final = 0.1
 JOIN_S: Final = 40.0
 LACKING_S: Final = 1.0
-
-
-@dataclass(slots=True)
-class _Errand:
-    """One request on its way into the ledger, or one motion, which has none."""
-
-    draft: Draft
-    ask: Ask | None
-    done: threading.Event = field(default_factory=threading.Event)
-    entry: Entry | None = None
-    error: Exception | None = None
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether it changes the agreement, and is proposed alone."""
-        return self.ask is None
 
 
 class Chain:
@@ -102,8 +85,8 @@ class Chain:
         self._archived: EntriesArchivedError | None = None
         self._caught_up = threading.Event()
         self._stopping = threading.Event()
-        self._errands: queue.SimpleQueue[_Errand | None] = queue.SimpleQueue()
-        self._held: _Errand | None = None
+        self._errands: queue.SimpleQueue[Errand | None] = queue.SimpleQueue()
+        self._held: Errand | None = None
         self._heard_all = False
         self._thread = threading.Thread(target=self._work, name=f"{replica.name}-ledger", daemon=True)
 
@@ -216,7 +199,7 @@ class Chain:
         """Have a draft entered in the ledger. Only at the sequencer; errors as ``charge``."""
         if not self.is_sequencer:
             raise LedgerRefusedError(reason=f"charges are ordered by {self._replica.sequencer}")
-        return self._wait_for(_Errand(draft=draft, ask=ask))
+        return self._wait_for(Errand(draft=draft, ask=ask))
 
     def enter_motion(self, motion: Motion) -> Entry:
         """Have a motion entered that all administrators agreed to. Only at the site that signs it last.
@@ -243,7 +226,7 @@ class Chain:
             last = members.sequencer if motion.leaves_out == last else last
         if last != self._replica.name:
             raise LedgerRefusedError(reason=f"this motion is entered by {last}")
-        return self._wait_for(_Errand(draft=Draft(cohort=members.names, content=content), ask=None))
+        return self._wait_for(Errand(draft=Draft(cohort=members.names, content=content), ask=None))
 
     def _check_lost(self, motion: Motion) -> None:
         """A sequencer that still runs could commit an entry that nobody else holds: a fork, once it shows."""
@@ -253,7 +236,7 @@ class Chain:
                 reason=f"{lost} still answers; only a lost site is left out: stop its node first"
             )
 
-    def _wait_for(self, errand: _Errand) -> Entry:
+    def _wait_for(self, errand: Errand) -> Entry:
         self._errands.put(errand)
         while not errand.done.wait(RETRY_S):
             if self._stopping.is_set():
@@ -289,14 +272,14 @@ class Chain:
             self._snapshots.failed()
             return
         if not agreement.entries:
-            LOG.warning("%s: no snapshot: %s", self._replica.name, _why_not(agreement, 0))
+            LOG.warning("%s: no snapshot: %s", self._replica.name, why_not(agreement, 0))
             self._snapshots.failed()
 
     def _others(self) -> tuple[str, ...]:
         """The other sites that are members now."""
         return tuple(site for site in self._couriers.sites if site in self._replica.members)
 
-    def _with_waiting(self, first: _Errand) -> list[_Errand]:
+    def _with_waiting(self, first: Errand) -> list[Errand]:
         errands = [first]
         while len(errands) < MAX_ENTRIES and not self._errands.empty():
             errand = self._errands.get()
@@ -309,7 +292,7 @@ class Chain:
             errands.append(errand)
         return errands
 
-    def _agree_on(self, errands: list[_Errand]) -> None:
+    def _agree_on(self, errands: list[Errand]) -> None:
         requests = [errand.ask for errand in errands if errand.ask is not None]
         try:
             if not self._heard_all:
@@ -319,7 +302,7 @@ class Chain:
                 [errand.draft for errand in errands],
                 self._admit,
                 lambda messages: self._carry(messages, requests),
-                lambda entries: _deliver(errands, entries),
+                lambda entries: deliver(errands, entries),
             )
         except AccountingError as error:
             for errand in errands:
@@ -328,7 +311,7 @@ class Chain:
             return
         for place, errand in enumerate(errands):
             if errand.entry is None:
-                errand.error = _why_not(agreement, place)
+                errand.error = why_not(agreement, place)
                 errand.done.set()
 
     def _carry(self, messages: Mapping[str, Sequence[bytes]], requests: Sequence[Ask]) -> dict[str, bytes]:
@@ -389,7 +372,7 @@ class Chain:
         draft = Draft(cohort=self._genesis.cohort, content=self._genesis.content)
         agreement = agree(self._sequencer, [draft], self._admit, self._couriers.carry)
         if not agreement.entries:
-            raise LedgerRefusedError(reason=str(_why_not(agreement, 0)))
+            raise LedgerRefusedError(reason=str(why_not(agreement, 0)))
 
     def _catch_up(self) -> dict[str, int]:
         """Take what others have and this site lacks, and compare the last common entry with each of them.
@@ -424,31 +407,3 @@ class Chain:
                     del archived[site]
         self._archived = next((archived[site] for site in sorted(archived)), None)
         return heads
-
-
-def _deliver(errands: Sequence[_Errand], entries: Mapping[int, Entry]) -> None:
-    """Give each errand its entry: it is spent, and its asker need not wait until all sites have it too."""
-    for place, entry in entries.items():
-        errands[place].entry = entry
-        errands[place].done.set()
-
-
-def _why_not(agreement: Agreement, place: int) -> Exception:
-    refusals = agreement.refusals.get(place, {})
-    errors = {site: from_refusal(refusals[site], site=site) for site in sorted(refusals)}
-    lacking = [site for site, error in errors.items() if isinstance(error, ConsentMissingError)]
-    for error in errors.values():
-        if isinstance(error, ConsentMissingError):
-            return ConsentMissingError(site=", ".join(lacking), motion=error.motion)
-        return error
-    if agreement.silent:
-        site = agreement.silent[0]
-        cause = agreement.causes.get(site)
-        if isinstance(cause, EntriesArchivedError):
-            reason = (
-                f"it lags behind, and {cause}; give it a copy of that archive with crossward ledger catch-up"
-            )
-        else:
-            reason = "it did not answer in time; nothing was charged"
-        return SiteUnavailableError(site=site, reason=reason)
-    return LedgerRefusedError(reason="the sites could not agree on an entry; nothing was charged, ask again")

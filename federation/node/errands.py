@@ -1,0 +1,68 @@
+"""Errands: requests and motions on their way into the ledger, from who brings them to the entry or the reason against it.
+
+Floor:    federation.node.errands, below chain.
+Not here: the thread that runs them (``chain``), how sites agree (``privacy_accounting.ledger.agreement``).
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from federation.errors import ConsentMissingError, SiteUnavailableError
+from federation.faults import from_refusal
+from privacy_accounting.errors import EntriesArchivedError, LedgerRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from federation.messages import Ask
+    from privacy_accounting.ledger.agreement import Agreement
+    from privacy_accounting.ledger.entries import Entry
+    from privacy_accounting.ledger.sequencer import Draft
+
+
+@dataclass(slots=True)
+class Errand:
+    """One request on its way into the ledger, or one motion, which has none."""
+
+    draft: Draft
+    ask: Ask | None
+    done: threading.Event = field(default_factory=threading.Event)
+    entry: Entry | None = None
+    error: Exception | None = None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it changes the agreement, and is proposed alone."""
+        return self.ask is None
+
+
+def deliver(errands: Sequence[Errand], entries: Mapping[int, Entry]) -> None:
+    """Give each errand its entry: it is spent, and its asker need not wait until all sites have it too."""
+    for place, entry in entries.items():
+        errands[place].entry = entry
+        errands[place].done.set()
+
+
+def why_not(agreement: Agreement, place: int) -> Exception:
+    """The reason why a draft was not entered, as its asker is told."""
+    refusals = agreement.refusals.get(place, {})
+    errors = {site: from_refusal(refusals[site], site=site) for site in sorted(refusals)}
+    lacking = [site for site, error in errors.items() if isinstance(error, ConsentMissingError)]
+    for error in errors.values():
+        if isinstance(error, ConsentMissingError):
+            return ConsentMissingError(site=", ".join(lacking), motion=error.motion)
+        return error
+    if agreement.silent:
+        site = agreement.silent[0]
+        cause = agreement.causes.get(site)
+        if isinstance(cause, EntriesArchivedError):
+            reason = (
+                f"it lags behind, and {cause}; give it a copy of that archive with crossward ledger catch-up"
+            )
+        else:
+            reason = "it did not answer in time; nothing was charged"
+        return SiteUnavailableError(site=site, reason=reason)
+    return LedgerRefusedError(reason="the sites could not agree on an entry; nothing was charged, ask again")
