@@ -115,21 +115,13 @@ def site_serve(path: Annotated[Path, typer.Argument(help="The site file.")]) -> 
 @dealer.command("serve")
 def dealer_serve(path: Annotated[Path, typer.Argument(help="The dealer's file.")]) -> None:
     """Run the dealer until Ctrl-C."""
-    from federation.node.serve import serve_dealer
-    from federation.setup.helper import load_helper
-
-    files = load_helper(path)
-    serve_dealer(files.consortium, files.identity, _stop_on_signals(), _say_ready, files.listen)
+    _serve_helper("dealer", path)
 
 
 @aggregator.command("serve")
 def aggregator_serve(path: Annotated[Path, typer.Argument(help="The aggregator's file.")]) -> None:
     """Run the aggregator until Ctrl-C."""
-    from federation.node.serve import serve_aggregator
-    from federation.setup.helper import load_helper
-
-    files = load_helper(path)
-    serve_aggregator(files.consortium, files.identity, _stop_on_signals(), _say_ready, files.listen)
+    _serve_helper("aggregator", path)
 
 
 @keyholder.command("serve")
@@ -139,11 +131,15 @@ def keyholder_serve(
     ],
 ) -> None:
     """Run the key holder until Ctrl-C."""
-    from federation.node.serve import serve_keyholder
+    _serve_helper("keyholder", path)
+
+
+def _serve_helper(role: str, path: Path) -> None:
+    from federation.node.serve import serve_helper
     from federation.setup.helper import load_helper
 
     files = load_helper(path)
-    serve_keyholder(files.consortium, files.identity, _stop_on_signals(), _say_ready, files.listen)
+    serve_helper(role, files.consortium, files.identity, _stop_on_signals(), _say_ready, files.listen)
 
 
 def _say_ready() -> None:

@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from analytics.sources import SourceSpec, open_source
 from federation.aggregation.answers import Answers
@@ -31,7 +31,7 @@ from federation.tls_network import TlsNetwork, bind_address
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from typing import Literal
 
@@ -73,12 +73,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     sources = open_sources(config)
     store = open_ledger(config)
-    network = TlsNetwork(
-        consortium=config.consortium,
-        identity=identity,
-        listen=bind_address(config.file.listen),
-        delay_s=distance_s(),
-    )
+    network = _network(config.consortium, identity, config.file.listen)
     node = SiteNode(
         consortium=config.consortium,
         policy=config.file.policy,
@@ -102,78 +97,62 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
         node.close()
 
 
-def serve_dealer(
+def serve_helper(
+    role: str,
     consortium_path: Path,
     identity_path: Path,
     stop: threading.Event,
     ready: Callable[[], None],
     listen: str | None = None,
 ) -> None:
-    """Run the dealer until it is told to stop.
+    """Run the dealer, the aggregator or the key holder until it is told to stop.
+
+    The key holder's private key lies beside its identity, and nowhere else.
 
     Raises:
-        ConfigError: with every mistake in the files.
-    """
-    consortium, identity = _helper(consortium_path, identity_path, "dealer")
-    network = TlsNetwork(
-        consortium=consortium, identity=identity, listen=bind_address(listen), delay_s=distance_s()
-    )
-    _stay(DealerNode(consortium=consortium, network=network), stop, ready)
-
-
-def serve_aggregator(
-    consortium_path: Path,
-    identity_path: Path,
-    stop: threading.Event,
-    ready: Callable[[], None],
-    listen: str | None = None,
-) -> None:
-    """Run the aggregator until it is told to stop.
-
-    Raises:
-        ConfigError: with every mistake in the files.
-    """
-    consortium, identity = _helper(consortium_path, identity_path, "aggregator")
-    network = TlsNetwork(
-        consortium=consortium, identity=identity, listen=bind_address(listen), delay_s=distance_s()
-    )
-    _stay(aggregator_node(consortium, network), stop, ready)
-
-
-def serve_keyholder(
-    consortium_path: Path,
-    identity_path: Path,
-    stop: threading.Event,
-    ready: Callable[[], None],
-    listen: str | None = None,
-) -> None:
-    """Run the key holder until it is told to stop; its private key lies beside its identity, and nowhere else.
-
-    Raises:
-        ConfigError: with every mistake in the files.
+        ConfigError: with every mistake in the files, or nothing serves the role.
         KeyMismatchError: the private key is not the one that the consortium file pins.
     """
-    consortium, identity = _helper(consortium_path, identity_path, "keyholder")
-    private = load_private_key(identity_path.parent / PRIVATE_KEY_FILE)
-    answers = Answers(identity_path.parent / ANSWERS)
-    network = TlsNetwork(
-        consortium=consortium, identity=identity, listen=bind_address(listen), delay_s=distance_s()
-    )
+    consortium, identity = load_consortium(consortium_path), Identity.load(identity_path)
+    if role not in HELPERS:
+        raise ConfigError(mistakes=[f"nothing serves the role {role}"])
+    if identity.role != role:
+        raise ConfigError(
+            mistakes=[f"{identity_path.name}: the identity is that of {identity.role} {identity.name}"]
+        )
+    network = _network(consortium, identity, listen)
     try:
-        node = keyholder_node(consortium, network, private=private, answers=answers)
+        node = HELPERS[role](consortium, network, identity_path.parent)
     except BaseException:
         network.close()
         raise
     _stay(node, stop, ready)
 
 
-def _helper(consortium_path: Path, identity_path: Path, role: str) -> tuple[Consortium, Identity]:
-    consortium, identity = load_consortium(consortium_path), Identity.load(identity_path)
-    if identity.role != role:
-        raise ConfigError(
-            mistakes=[f"{identity_path.name}: the identity is that of {identity.role} {identity.name}"]
-        )
-    return consortium, identity
+def _network(consortium: Consortium, identity: Identity, listen: str | None) -> TlsNetwork:
+    return TlsNetwork(
+        consortium=consortium, identity=identity, listen=bind_address(listen), delay_s=distance_s()
+    )
+
+
+def _dealer(consortium: Consortium, network: TlsNetwork, _: Path) -> DealerNode:
+    return DealerNode(consortium=consortium, network=network)
+
+
+def _aggregator(consortium: Consortium, network: TlsNetwork, _: Path) -> HelperNode:
+    return aggregator_node(consortium, network)
+
+
+def _keyholder(consortium: Consortium, network: TlsNetwork, folder: Path) -> HelperNode:
+    private = load_private_key(folder / PRIVATE_KEY_FILE)
+    return keyholder_node(consortium, network, private=private, answers=Answers(folder / ANSWERS))
+
+
+HELPERS: Final[Mapping[str, Callable[[Consortium, TlsNetwork, Path], DealerNode | HelperNode]]] = {
+    "dealer": _dealer,
+    "aggregator": _aggregator,
+    "keyholder": _keyholder,
+}
 
 
 def _stay(node: DealerNode | HelperNode, stop: threading.Event, ready: Callable[[], None]) -> None:

@@ -107,15 +107,8 @@ def serve(spec: NodeSpec, folders: Folders, stop: threading.Event, ready: Callab
     if spec.role == "site":
         node.serve_site(folders.site(spec.name), stop, ready)
         return
-    helpers = {
-        "dealer": node.serve_dealer,
-        "aggregator": node.serve_aggregator,
-        "keyholder": node.serve_keyholder,
-    }
-    if spec.role not in helpers:
-        raise ConfigError(mistakes=[f"nothing serves the role {spec.role}"])
     files = load_helper(folders.helper_file(spec.name))
-    helpers[spec.role](files.consortium, files.identity, stop, ready, files.listen)
+    node.serve_helper(spec.role, files.consortium, files.identity, stop, ready, files.listen)
 
 
 def _tell(report: int, line: bytes) -> None:

@@ -6,8 +6,11 @@ import pwd
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
+
+import pytest
 
 
 def binaries():
@@ -76,3 +79,18 @@ def wait_until_it_answers(process, conninfo):
             return
         time.sleep(0.1)
     raise RuntimeError("the PostgreSQL server does not answer")
+
+
+def for_tests(what):
+    """Connection string of a real server; skipped with a loud line where there is none."""
+    reason = available()
+    if reason:
+        print(f"\n*** PostgreSQL {what} NOT TESTED: {reason} ***")
+        pytest.skip(reason)
+    folder = Path(tempfile.mkdtemp(prefix="cw"))  # short: the path of a Unix socket is at most 107 bytes
+    folder.chmod(0o711)
+    try:
+        with server(folder) as conninfo:
+            yield conninfo
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
