@@ -169,7 +169,8 @@ def quantized(gradients: Floats, step: float, clip: float | None) -> Integers:
         return np.trunc(rows / step).astype(np.int64)
     largest: Floats = np.abs(rows).max(axis=1, initial=0.0)
     safe: Floats = np.where(largest > 0, largest, 1.0)
-    norms: Floats = safe * np.linalg.norm(rows / safe[:, None], axis=1)
+    with np.errstate(over="ignore"):  # a norm beyond the floats is clipped to nothing
+        norms: Floats = safe * np.linalg.norm(rows / safe[:, None], axis=1)
     factors = clip / np.maximum(norms, clip)  # never above 1, and no division by next to nothing
     units = np.trunc(rows * factors[:, None] / step).astype(np.int64)
     over = _beyond(units)
