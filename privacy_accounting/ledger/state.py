@@ -385,6 +385,7 @@ class ChainState:
         """Hash members, budgets and totals: what a snapshot pins; hexadecimal."""
         members = self.members()
         state = {
+            "format": 2,  # 1 did not say its number, and of the totals pinned the costs alone
             "number": self.place.number,
             "members": dict(members.keys),
             "sequencer": members.sequencer,
