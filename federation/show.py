@@ -169,26 +169,32 @@ def left_line(result: Result, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def budget_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """What is spent and what is left; one line for each sub-budget, purpose and analyst."""
-    names = ("population", "sub-budget", "purpose", "analyst", "of epsilon", "spent", "epsilon spent")
-    return grid(
-        "Budget",
-        (*names, "still fits", "exact"),
-        [
+    """What is spent and what is left; one line for each sub-budget, under it its purposes and analysts."""
+    shown, population = [], None
+    for row in rows:
+        if row["population"] != population:
+            population = row["population"]
+            shown.append((population, *[""] * 5))
+        shown.append(
             (
-                row["population"],
-                row["sub_budget"],
-                row["purpose"],
-                row["analyst"],
-                row["epsilon"],
+                _whose(row),
+                "" if row["purpose"] or row["analyst"] else row["epsilon"],
                 f"{100 * float(str(row['fraction_spent'])):.1f} %",
                 "" if row["epsilon_spent"] is None else row["epsilon_spent"],
                 row["largest_epsilon_that_fits"] or "nothing",
-                row["exact_disclosures"],
+                "" if row["purpose"] or row["analyst"] else row["exact_disclosures"],
             )
-            for row in rows
-        ],
+        )
+    return grid(
+        "Budget", ("whose", "of epsilon", "spent", "epsilon spent", "still fits", "exact answers"), shown
     )
+
+
+def _whose(row: Mapping[str, Any]) -> str:
+    """The sub-budget, or the part of it that a purpose or an analyst has spent."""
+    if row["purpose"]:
+        return f"    for {row['purpose']}"
+    return f"    by {row['analyst']}" if row["analyst"] else f"  {row['sub_budget']}"
 
 
 def statement_tables(report: Statement) -> list[Table]:
