@@ -25,7 +25,18 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 WIDE = 200
 _LEFT = frozenset(
-    {"population", "sub-budget", "purpose", "analyst", "kind", "time (UTC)", "relation", "remark", ""}
+    {
+        "whose",
+        "population",
+        "sub-budget",
+        "purpose",
+        "analyst",
+        "kind",
+        "time (UTC)",
+        "relation",
+        "remark",
+        "",
+    }
 )
 
 

@@ -15,7 +15,7 @@ from smpc.dealer.service import DealerService
 from smpc.errors import MaterialError, PartyLostError, PeerRejectedError
 from smpc.operations import comparison
 from smpc.operations.reveal import reveal_to_all
-from smpc.randomness import fresh_key
+from smpc.randomness import KEY_BYTES, fresh_key
 from smpc.ring import unpack
 from smpc.scripted import ScriptedMesh
 from smpc.session import Session
@@ -212,7 +212,9 @@ def test_two_sessions_that_race_for_one_block_use_it_once_or_not_at_all():
             right(heard)
             # every party decided alike
             assert len({steps(sent, name)[1] == Step.MATERIAL for name in NAMES}) == 1
-        assert len(with_block) <= 1
+        # one may end, and leave a block, before the other begins: what counts is that no block served twice
+        used = [sent["ada"][0].outgoing["bob"][KEY_BYTES + 1 :] for sent in with_block]
+        assert len(set(used)) == len(used)
         assert masked(runs[0][1]) != masked(runs[1][1])
 
 
