@@ -40,6 +40,11 @@ mpl.rcParams |= {
 }
 
 
+def plain(value):
+    """Three digits, no exponent."""
+    return f"{float(f'{value:.3g}'):,.10g}"
+
+
 def read(name):
     return json.loads((BENCH / name).read_text())
 
@@ -69,19 +74,19 @@ def against_peers():
             value, y = 1000 * found[bar][work], row + (place - 1.5) * height
             label = bar if work == "compare64_1000" else None
             axes.barh(y, value, height * 0.9, color=color, hatch=hatch, edgecolor="white", label=label)
-            axes.text(value * 1.06, y, f"{value:.3g}", va="center", fontsize=7)
+            axes.text(value * 1.06, y, plain(value), va="center", fontsize=7)
     axes.set_yticks(range(len(WORKS)), WORKS.values())
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(PLAIN)
     axes.set_xlabel("milliseconds, slowest party, warm, 10th percentile; logarithmic")
-    axes.set_title("The same work, the same machine, one run", loc="left")
+    figure.suptitle("The same work on the same idle machine, within the hour", x=0.01, ha="left", fontsize=11)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     trust = (
         "Trust differs: Crossward any n-1 parties, and a dealer that colludes with nobody; CrypTen and SEMI2K as configured "
         "by default\nlet the first party know the triples; ABY3 needs an honest majority of exactly three."
     )
-    figure.supxlabel(trust, fontsize=6.5, x=0.01, ha="left")
+    axes.set_title(trust, fontsize=6.5, x=-0.55, ha="left")
     figure.savefig(DOCS / "against-peers.svg", metadata={"Date": None})
 
 
