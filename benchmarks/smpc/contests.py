@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.smpc.rows import Row, contribution, in_turns, row_of, values
 from smpc.engine import kernels
 from smpc.engine.tensors import from_crypten, to_arithmetic, to_crypten
-from smpc.operations import arithmetic, comparison
+from smpc.operations import arithmetic, comparison, selection
 from smpc.operations.gram import gram
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def their_sign(_: Session, x: Shared) -> Shared:
 
 def threshold(session: Session, x: Shared) -> Shared:
     """Keep what is at least 0 and blank the rest."""
-    return arithmetic.multiply(session, comparison.at_least(session, x, 0, 24), x)
+    return selection.keep_at_least(session, x, 0, 24)
 
 
 def their_threshold(_: Session, x: Shared) -> Shared:

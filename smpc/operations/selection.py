@@ -27,6 +27,7 @@ from smpc.operations.arithmetic import (
     subtract_from_public,
 )
 from smpc.operations.comparison import at_least, is_negative
+from smpc.operations.lines import Lines, piecewise_linear
 from smpc.operations.planes import all_planes, from_ring, to_ring
 from smpc.sharing import Shared
 
@@ -106,8 +107,23 @@ def clip(session: Session, x: Shared, low: Public, high: Public, bits: int) -> S
 
 
 def relu(session: Session, x: Shared, bits: int) -> Shared:
-    """Return ``x`` where it is not negative, else 0: one comparison and one product round."""
-    return multiply(session, negation(session, is_negative(session, x, bits)), x)
+    """Return ``x`` where it is not negative, else 0; as ``keep_at_least`` with 0."""
+    return keep_at_least(session, x, 0, bits)
+
+
+def keep_at_least(session: Session, x: Shared, threshold: int, bits: int) -> Shared:
+    """Return ``x`` where it is at least a public threshold, else 0.
+
+    Sees, Cost: as ``lines.piecewise_linear`` with one threshold: no round for the product.
+
+    Args:
+        session: an open session.
+        x: any shape.
+        threshold: public.
+        bits: ``x - threshold`` lies in ``[-2**(bits-1), 2**(bits-1))``.
+    """
+    step = Lines(thresholds=public_array(threshold), slopes=np.array([0, 1]), intercepts=np.array([0, 0]))
+    return piecewise_linear(session, x, step, bits)
 
 
 def maximum(session: Session, x: Shared, bits: int) -> Shared:

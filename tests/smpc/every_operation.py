@@ -181,6 +181,7 @@ OPERATIONS = {
     "selection.negation": of(BITS, selection.negation),
     "selection.between": of(X, lambda s, x: selection.between(s, x, -2, 5, 9)),
     "selection.clip": of(X, lambda s, x: selection.clip(s, x, -2, 2, 8)),
+    "selection.keep_at_least": of(X, lambda s, x: selection.keep_at_least(s, x, 6, 9)),
     "selection.relu": of(X, lambda s, x: selection.relu(s, x, 9)),
     "selection.maximum": of(X, lambda s, x: selection.maximum(s, x, 5)),
     "selection.minimum": of(X, lambda s, x: selection.minimum(s, x, 5)),

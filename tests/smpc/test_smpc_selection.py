@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smpc.cost import dry_run
 from smpc.errors import RingRangeError
 from smpc.operations.selection import (
     all_of,
@@ -10,6 +11,7 @@ from smpc.operations.selection import (
     argmax,
     between,
     clip,
+    keep_at_least,
     keep_where,
     maximum,
     minimum,
@@ -44,6 +46,23 @@ def test_and_and_or_of_up_to_many_bits(data, n_bits, count, n):
     )
     np.testing.assert_array_equal(every, rows.all(axis=0))
     np.testing.assert_array_equal(some, (1 - rows).any(axis=0))
+
+
+@given(data=st.data(), bits=st.integers(3, 64), n=parties(4))
+def test_what_reaches_a_threshold_is_kept(data, bits, n):
+    inside = st.integers(-(1 << (bits - 2)), (1 << (bits - 2)) - 1)
+    x = np.array(data.draw(st.lists(inside, min_size=1, max_size=12)), np.int64)
+    threshold = data.draw(st.one_of(inside, st.sampled_from(x.tolist())))
+    got = compute(lambda s, a: keep_at_least(s, a, threshold, bits), x, n=n)
+    np.testing.assert_array_equal(got, np.where(x >= threshold, x, 0))
+
+
+def test_a_thousand_counters_against_a_threshold_cost_no_product_round():
+    counts = np.zeros(1000, np.int64)
+    for bits, rounds, n_bytes in ((24, 4, 9_500), (64, 4, 12_250)):
+        for n in (2, 3, 5):
+            cost = dry_run(lambda s, bits=bits: keep_at_least(s, split_input(s, counts), 100, bits), n)
+            assert (cost.rounds, cost.bytes_per_peer) == (rounds, n_bytes)
 
 
 @given(data=st.data(), bits=st.integers(3, 64), n=parties(4))
