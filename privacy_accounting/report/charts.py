@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WIDTH: Final = 720
 HEIGHT: Final = 250
+DAY_S: Final = 86_400
+FEW_MINUTES_S: Final = 600
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 168, 40, 34
 _EXACT_ROW, _REFUSED_ROW = 6, 22
 _PAD: Final = 25
@@ -140,7 +142,9 @@ def _frame(top: float, first: int, last: int, end: int) -> Markup:
 
 def _moment(time: float, span: float) -> str:
     moment = datetime.fromtimestamp(time, UTC)
-    return moment.strftime("%Y-%m-%d" if span > 3 * 86_400 else "%Y-%m-%d %H:%M")
+    if span > 3 * DAY_S:
+        return moment.strftime("%Y-%m-%d")
+    return moment.strftime("%Y-%m-%d %H:%M" if span > FEW_MINUTES_S else "%H:%M:%S")
 
 
 def _limit(top: float) -> Markup:
