@@ -35,6 +35,8 @@ from federation.messages import (
     Go,
     Health,
     HealthAsk,
+    QuoteAnswer,
+    QuoteAsk,
     Request,
     Run,
     Share,
@@ -51,7 +53,7 @@ from privacy_accounting.ledger.entries import Entry
 from smpc.errors import PartyLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from fractions import Fraction
 
     import pandas as pd
@@ -227,6 +229,27 @@ class Session:
         import pandas as pd
 
         return pd.DataFrame(self.budget_rows())
+
+    def quote(
+        self, questions: Sequence[tuple[str, object]], *, purpose: str = PURPOSE
+    ) -> list[dict[str, Any]]:
+        """Say what private questions would cost one after the other, and what would be left; free, nothing is kept.
+
+        Args:
+            questions: text and epsilon of each.
+            purpose: whose cap they would count against.
+
+        Raises:
+            PlanRejectedError, InvalidRequestError: as ``sql``.
+        """
+        asked = [
+            self._planned(text, epsilon, exact=False, purpose=purpose)[0].data for text, epsilon in questions
+        ]
+        with self._pool.question([self._sequencer]) as lines:
+            answer = lines.ask_one(
+                self._sequencer, QuoteAsk(requests=asked), QuoteAnswer, timeout_s=self._answer_s
+            )
+        return [{"sql": text, **row} for (text, _), row in zip(questions, answer.rows, strict=True)]
 
     def enter(self, motion: Motion) -> dict[str, Any]:
         """Have a change of the agreement entered that every site's administrator has agreed to.

@@ -112,6 +112,18 @@ class BudgetAnswer(_Message, frozen=True):
     members: list[str]
 
 
+class QuoteAsk(_Message, frozen=True):
+    """Analyst to the sequencer: what would these requests cost, one after the other? Nothing is spent or kept."""
+
+    requests: list[bytes]
+
+
+class QuoteAnswer(_Message, frozen=True):
+    """Sequencer to analyst: of each request its price, what would be left, and why it would be refused, if it would."""
+
+    rows: list[dict[str, str | bool]]
+
+
 class HealthAsk(_Message, frozen=True):
     """What doctor asks a node."""
 
@@ -182,6 +194,8 @@ Message = (
     | Share
     | BudgetAsk
     | BudgetAnswer
+    | QuoteAsk
+    | QuoteAnswer
     | HealthAsk
     | Health
     | LedgerPost

@@ -201,6 +201,25 @@ def budget_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     )
 
 
+def quote_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What each question would cost and leave."""
+    return grid(
+        "Quotes, nothing is spent (cost and left: Rényi, at the order of the sub-budget)",
+        ("question", "sub-budget", "epsilon", "cost", "left", "would be refused"),
+        [
+            (
+                " ".join(row["sql"].split()),
+                f"{row['population']} · {row['sub_budget']}",
+                row["epsilon"],
+                row["cost"],
+                row["left"],
+                row["refusal"],
+            )
+            for row in rows
+        ],
+    )
+
+
 def _whose(row: Mapping[str, Any]) -> str:
     """The sub-budget, or the part of it that a purpose or an analyst has spent."""
     if row["purpose"]:

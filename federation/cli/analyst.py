@@ -71,6 +71,30 @@ def budget(consortium: ConsortiumFile, identity: IdentityFile = None, as_json: A
     console().print(budget_table(rows))
 
 
+def quote(
+    sql: Annotated[
+        list[str], typer.Argument(help="Questions, one SELECT each, in the order in which to ask.")
+    ],
+    consortium: ConsortiumFile,
+    epsilon: Annotated[str, typer.Option("--epsilon", help="What each answer may cost.")],
+    purpose: Annotated[
+        str, typer.Option("--purpose", help="Whose cap they would count against.")
+    ] = "analysis",
+    identity: IdentityFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what private questions would cost, and what would be left; free."""
+    amount = positive_decimal(epsilon, name="epsilon")
+    with open_session(consortium, identity) as session:
+        rows = session.quote([(text, amount) for text in sql], purpose=purpose)
+    if as_json:
+        print_json(rows)
+        return
+    from federation.show import console, quote_table
+
+    console().print(quote_table(rows))
+
+
 def _print_answer(result: Result, session: Session) -> None:
     """The answer is paid for, so it is shown before anything else can fail."""
     from federation.show import answer_table, console, cost_lines, left_line, plain

@@ -23,6 +23,7 @@ app = typer.Typer(
 for command in (
     analyst.query,
     analyst.budget,
+    analyst.quote,
     mine.mine,
     train.train,
     operate.init,

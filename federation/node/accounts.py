@@ -1,23 +1,34 @@
-"""The budget as rows: what is spent and what still fits, per population, sub-budget, purpose and analyst.
+"""The budget as rows: what is spent and what still fits, per population, sub-budget, purpose and analyst; and quotes.
 
-Floor:    federation.node.accounts. Reads the book of one replica.
-Promise:  ``fraction_spent`` is what the filter decides by; ``epsilon_spent`` is a figure for people (P4).
+Floor:    federation.node.accounts. Reads the book of one replica, changes nothing.
+Promise:  ``fraction_spent`` is what the filter decides by; ``epsilon_spent`` is a figure for people (P4). A quote is
+          free, is made of the request's own bytes, and counts the ones before it in its batch as spent.
 Not here: statements over time (``privacy_accounting.audit``).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from federation.errors import RequestRejectedError
+from federation.planning import content_of, plan_request
+from privacy_accounting.budget import quote_batch
 from privacy_accounting.budget.book import readable
 from privacy_accounting.decimals import format_decimal, rounded_up
+from privacy_accounting.ledger.contents import Charge
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from federation.config import Consortium
+    from privacy_accounting.budget import Quote
     from privacy_accounting.budget.book import Book
     from privacy_accounting.ledger.replica import Replica
 
 Row = dict[str, str | int | None]
 ALL = ""
+MOST_QUOTES: Final = 64
+SIGNATURE_BYTES: Final = 64
 
 
 def budget_rows(replica: Replica) -> list[Row]:
@@ -43,6 +54,39 @@ def budget_rows(replica: Replica) -> list[Row]:
                 _row(book, population, name, analyst=a) for a in sorted(book.by_analyst(population, name))
             ]
     return rows
+
+
+def quote_rows(
+    requests: Sequence[bytes], consortium: Consortium, replica: Replica, *, analyst: str
+) -> list[dict[str, str | bool]]:
+    """What private requests would cost one after the other, and what would be left.
+
+    Args:
+        requests: canonical bytes, unsigned.
+        consortium: the agreement among the members.
+        replica: of the site that is asked.
+        analyst: who asks; only the own requests are quoted.
+
+    Raises:
+        RequestRejectedError: another analyst's, an exact one, which costs no epsilon, or too many.
+        AnalyticsError: a question cannot be asked.
+    """
+    if len(requests) > MOST_QUOTES:
+        raise RequestRejectedError(site=replica.name, reason=f"at most {MOST_QUOTES} quotes at once")
+    spends = []
+    for data in requests:
+        planned = plan_request(data, consortium)
+        if planned.request.analyst != analyst:
+            raise RequestRejectedError(site=replica.name, reason="only the own requests are quoted")
+        content = content_of(planned, bytes(SIGNATURE_BYTES), replica.book)
+        if not isinstance(content, Charge):
+            raise RequestRejectedError(site=replica.name, reason="an exact answer costs no epsilon")
+        spends.append(content.spend)
+    return [_quoted(quote) for quote in quote_batch(replica.book, spends)]
+
+
+def _quoted(quote: Quote) -> dict[str, str | bool]:
+    return {name: value if isinstance(value, bool) else str(value) for name, value in quote.to_dict().items()}
 
 
 def _row(book: Book, population: str, name: str, *, purpose: str = ALL, analyst: str = ALL) -> Row:

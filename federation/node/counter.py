@@ -32,12 +32,14 @@ from federation.messages import (
     LedgerReply,
     LedgerSince,
     Message,
+    QuoteAnswer,
+    QuoteAsk,
     Run,
     Withdraw,
     kind_of,
 )
 from federation.motions import Motion
-from federation.node.accounts import budget_rows
+from federation.node.accounts import budget_rows, quote_rows
 from privacy_accounting.ledger.sequencer import Draft
 from smpc.errors import PartyLostError, PeerRejectedError
 
@@ -113,18 +115,13 @@ class Counter:
         if isinstance(message, HealthAsk):
             return self._health()
         if isinstance(message, BudgetAsk):
-            rows = budget_rows(self._replica)
-            return BudgetAnswer(
-                rows=rows,
-                number=self._replica.head,
-                head=self._replica.head_hash.hex(),
-                sequencer=self._replica.sequencer,
-                members=list(self._replica.members),
-            )
+            return self._budget()
         if line.role != ANALYST:
             raise RequestRejectedError(site=self.site, reason="only analysts ask")
         if isinstance(message, Ask):
             return self._consider(message, line, visit)
+        if isinstance(message, QuoteAsk):
+            return self._quotes(message, line)
         if isinstance(message, Attempt):
             return self._charge_attempt(message, line)
         if isinstance(message, Enter):
@@ -133,6 +130,19 @@ class Counter:
             visit.leave()
             return Done()
         return self._paid(message, line, visit)
+
+    def _budget(self) -> BudgetAnswer:
+        return BudgetAnswer(
+            rows=budget_rows(self._replica),
+            number=self._replica.head,
+            head=self._replica.head_hash.hex(),
+            sequencer=self._replica.sequencer,
+            members=list(self._replica.members),
+        )
+
+    def _quotes(self, message: QuoteAsk, line: Line) -> QuoteAnswer:
+        rows = quote_rows(message.requests, self._desk.consortium, self._replica, analyst=line.peer)
+        return QuoteAnswer(rows=rows)
 
     def _consider(self, ask: Ask, line: Line, visit: _Visit) -> Accepted:
         reason = self._chain.not_ready

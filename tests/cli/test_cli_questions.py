@@ -212,3 +212,18 @@ def test_cli_doctor_finds_nothing_at_healthy_nodes_but_the_guessed_column(hospit
 def test_cli_doctor_keeps_other_sites_counts_to_itself(hospital):
     """P19 i: without a site's own file no count of its rows is shown."""
     assert "303" not in crossward("doctor", "-c", hospital.consortium).out
+
+
+def test_cli_quotes_are_free_and_say_what_would_be_left(hospital):
+    def spent():
+        rows = json.loads(crossward("budget", "-c", hospital.consortium, "--json").out)
+        return [row["spent"] for row in rows]
+
+    before = spent()
+    sql = COUNT
+    ran = crossward("quote", "-c", hospital.consortium, sql, sql, "--epsilon", "0.1", "--json")
+    assert ran.code == 0, ran.err
+    first, second = json.loads(ran.out)
+    assert float(second["left"]) < float(first["left"])
+    assert "nothing is spent" in crossward("quote", "-c", hospital.consortium, sql, "--epsilon", "0.1").out
+    assert spent() == before
