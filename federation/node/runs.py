@@ -21,8 +21,7 @@ from analytics.mining.bitmaps import local_bitmaps
 from analytics.mining.plan import MiningPlan
 from analytics.release import joint_cost, needs_material, send_answer, send_mined
 from federation.errors import RequestRejectedError, SiteUnavailableError
-from federation.lines import expect, send
-from federation.messages import Deal, Done, Share
+from federation.messages import Deal, Share
 from federation.node.arrival import take_over
 from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.entries import Entry, session_id
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from federation.config import Consortium
     from federation.network import Network
     from federation.node.afterwards import Afterwards
+    from federation.node.dealer_line import DealerLines
     from federation.node.desk import Desk, Known
     from federation.node.meetings import Meetings
     from privacy_accounting.ledger.entries import Body
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from smpc.transport.mesh import Counters
 
 LOG: Final = logging.getLogger(__name__)
-DIAL_S: Final = 5.0
 SETTLE_S: Final = 1.0  # a node that has just started hears the others in less
 POLL_S: Final = 0.05
 
@@ -65,6 +64,7 @@ class Runner:
     replica: Replica
     desk: Desk
     meetings: Meetings
+    dealer_lines: DealerLines
     pool: Pool
     afterwards: Afterwards
 
@@ -219,13 +219,9 @@ class Runner:
                 site=self.site, reason="the consortium has no dealer for guarded answers"
             )
         if self.site == self.consortium.names[0]:
-            line = self.network.dial(dealer.name, "request", DIAL_S)
-            try:
-                parties = list(self.consortium.names)
-                send(line, Deal(session_id=session_id, request_hash=request_hash, parties=parties))
-                expect(line, self.network, Done, timeout_s=float(self.consortium.file.deadline_s))
-            finally:
-                line.close()
+            parties = list(self.consortium.names)
+            deal = Deal(session_id=session_id, request_hash=request_hash, parties=parties)
+            self.dealer_lines.call(dealer.name, deal)
         return dealer.name
 
 

@@ -28,6 +28,7 @@ from federation.node.afterwards import Afterwards
 from federation.node.chain import Chain
 from federation.node.counter import TRAIN, Counter
 from federation.node.couriers import Couriers
+from federation.node.dealer_line import DealerLines
 from federation.node.desk import Desk
 from federation.node.meetings import Meetings
 from federation.node.runs import Runner
@@ -156,6 +157,7 @@ class SiteNode:
             replica=self.replica,
             desk=self._desk,
             meetings=self._meetings,
+            dealer_lines=DealerLines(self.network, float(self.consortium.file.deadline_s)),
             pool=Pool(limits.pool_bytes),
             afterwards=self._afterwards,
         )
