@@ -167,7 +167,7 @@ def _examine_site(path: Path) -> list[Finding]:
 
 def _examine_ledger(config: SiteConfig) -> Finding:
     """Look at a site's ledger beside its node: reachable, this site's, append-only."""
-    from federation.node.ledgers import describe_ledger, is_in_postgres, ledger_file, read_ledger
+    from federation.node.ledger.ledgers import describe_ledger, is_in_postgres, ledger_file, read_ledger
 
     what = f"ledger in {describe_ledger(config)}"
     if not is_in_postgres(config) and not ledger_file(config).exists():

@@ -2,7 +2,7 @@
 
 Floor:    federation.ledger_place, below config. Pure.
 Promise:  how the server is reached may hold a password, and is shown by no ``repr`` and no message.
-Not here: opening it (``federation.node.ledgers``).
+Not here: opening it (``federation.node.ledger.ledgers``).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Terms:    a *motion* is the content of a budget, order or members entry with the
 Promise:  a site signs such an entry only while it holds the consent to it; an entry that was made, or any other that
           changed the same thing, moves the basis, so that an old consent fits nothing any more. A consent is durable when
           ``agree`` returns, and can be taken back until the entry is signed.
-Not here: entering a motion (``federation.node.chain``), commands (``federation.cli``).
+Not here: entering a motion (``federation.node.ledger.chain``), commands (``federation.cli``).
 """
 
 from __future__ import annotations

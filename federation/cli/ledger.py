@@ -27,7 +27,7 @@ for command in (motions.agree, motions.revoke, motions.enter):
 @app.command()
 def show(site: SiteFile, as_json: AsJson = False) -> None:
     """Say what the ledger holds: entries, members, budgets, proposals that wait."""
-    from federation.node.overview import overview
+    from federation.node.ledger.overview import overview
     from federation.site_file import load_site
 
     report = overview(load_site(site))

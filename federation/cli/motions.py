@@ -92,8 +92,8 @@ def leave_out(
 
 
 def _write(site: Path, out: Path, make: Callable[[ChainState], Motion]) -> None:
-    from federation.node.ledgers import read_ledger
-    from federation.node.overview import read_state
+    from federation.node.ledger.ledgers import read_ledger
+    from federation.node.ledger.overview import read_state
     from federation.site_file import load_site
 
     store = read_ledger(load_site(site))
@@ -115,8 +115,8 @@ def _write(site: Path, out: Path, make: Callable[[ChainState], Motion]) -> None:
 def agree(site: SiteFile, motion: MotionFile) -> None:
     """Agree to a change at this site: its node may sign exactly this, once."""
     from federation.motions import Consents
-    from federation.node.ledgers import read_ledger
-    from federation.node.overview import read_state
+    from federation.node.ledger.ledgers import read_ledger
+    from federation.node.ledger.overview import read_state
     from federation.site_file import load_site
 
     config, wanted = load_site(site), _read(motion)

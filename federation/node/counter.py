@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from federation.network import Line, Network
-    from federation.node.chain import Chain
     from federation.node.desk import Desk, Known
-    from federation.node.runs import Runner
+    from federation.node.ledger.chain import Chain
+    from federation.node.session.runs import Runner
     from federation.node.slots import Slot, Slots
     from federation.node.training_desk import TrainingDesk
     from privacy_accounting.ledger.replica import Replica

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 from federation.genesis import genesis_body
 from federation.identity import Identity
-from federation.node.ledgers import conninfo, is_in_postgres, ledger_file, open_ledger, read_ledger, schema_of
+from federation.node.ledger.ledgers import (
+    conninfo,
+    is_in_postgres,
+    ledger_file,
+    open_ledger,
+    read_ledger,
+    schema_of,
+)
 from federation.node.site import wall_clock
 from privacy_accounting.audit.chain import open_file, read_entries
 from privacy_accounting.errors import LedgerRefusedError

@@ -23,7 +23,7 @@ from federation.identity import Identity
 from federation.motions import Consents
 from federation.node.dealer import DealerNode
 from federation.node.helper import HelperNode, aggregator_node, keyholder_node
-from federation.node.ledgers import open_ledger
+from federation.node.ledger.ledgers import open_ledger
 from federation.node.site import SiteLedger, SiteNode
 from federation.paillier.ceremony import PRIVATE_KEY_FILE, load_private_key
 from federation.site_file import load_site

@@ -24,14 +24,14 @@ from federation.limits import Limits
 from federation.membership import among
 from federation.messages import Health, kind_of
 from federation.motions import Change
-from federation.node.afterwards import Afterwards
-from federation.node.chain import Chain
 from federation.node.counter import TRAIN, Counter
-from federation.node.couriers import Couriers
-from federation.node.dealer_line import DealerLines
 from federation.node.desk import Desk
-from federation.node.meetings import Meetings
-from federation.node.runs import Runner
+from federation.node.ledger.chain import Chain
+from federation.node.ledger.couriers import Couriers
+from federation.node.session.afterwards import Afterwards
+from federation.node.session.dealer_line import DealerLines
+from federation.node.session.meetings import Meetings
+from federation.node.session.runs import Runner
 from federation.node.slots import Slots
 from federation.node.training_room import TrainingRoom
 from privacy_accounting.errors import AccountingError

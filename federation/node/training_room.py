@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from federation.node.arrival import take_over
+from federation.node.ledger.arrival import take_over
 from federation.node.training_desk import TrainingDesk
 from federation.paillier.cipher import Encryptor
 from federation.training.agreement import Agreement

@@ -9,7 +9,7 @@ from test_federation_attacks import COUNT, request_of, signed
 
 from federation.errors import PolicyRefusedError
 from federation.messages import Accepted, Charged, Go, Run, Share
-from federation.node.meetings import Meetings
+from federation.node.session.meetings import Meetings
 from privacy_accounting.errors import BudgetExceededError
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.mesh import Step

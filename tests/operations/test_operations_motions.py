@@ -15,8 +15,8 @@ import pytest
 import federation
 from federation.errors import ConsentMissingError, MotionRefusedError, PolicyRefusedError
 from federation.motions import Consents, Motion, hand_over, leave_out, raise_budget
-from federation.node.ledgers import read_ledger
-from federation.node.overview import read_state
+from federation.node.ledger.ledgers import read_ledger
+from federation.node.ledger.overview import read_state
 from privacy_accounting.budget.allowance import allowance_units
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.contents import BudgetChange, MembersChange

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from federation.errors import ConfigError
-from federation.node.ledgers import read_ledger
+from federation.node.ledger.ledgers import read_ledger
 from federation.processes.started import Started
 from federation.site_file import load_site
 from privacy_accounting.errors import LedgerRefusedError

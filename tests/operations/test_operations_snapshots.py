@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from federation.node.snapshots import RETRY_S, SnapshotClock
+from federation.node.ledger.snapshots import RETRY_S, SnapshotClock
 from privacy_accounting.ledger.sqlite import SqliteStore
 from privacy_accounting.ledger.store import Table
 from tests.cli.conftest import crossward, make_folder

@@ -1,6 +1,6 @@
 """A complete entry that comes with who asked for it, before the sequencer's own copy.
 
-Floor:    federation.node.arrival, beside couriers.
+Floor:    federation.node.ledger.arrival, beside couriers.
 Promise:  an entry proves itself by its signatures, whoever carries it; those before it in its batch are other people's and
           come from the sequencer alone, on whose way they are waited for.
 Not here: what makes an entry complete (``privacy_accounting.ledger``).

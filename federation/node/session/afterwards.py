@@ -1,6 +1,6 @@
 """Work that goes on after its result is known: the result is not kept waiting.
 
-Floor:    federation.node.afterwards.
+Floor:    federation.node.session.afterwards.
 Promise:  whoever calls has the result, or the error, as soon as the work names it; what goes wrong later is logged by
           kind and concerns nobody. ``close`` waits for what is still going on.
 Not here: what the work is (``runs``).

@@ -1,6 +1,6 @@
 """Sessions that are opened while their charge is still being signed, so that a run finds its peers already there.
 
-Floor:    federation.node.meetings, below runs.
+Floor:    federation.node.session.meetings, below runs.
 Terms:    a *meeting* is a session in which keys are agreed and the dealer's material lies ready, and nothing else.
 Promise:  opening says nothing of any row: fresh keys, and a request list that follows from the public plan. Only what this
           site has signed is expected, each session once; what nobody attends in time is closed; too many at once are

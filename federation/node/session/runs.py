@@ -1,6 +1,6 @@
 """One run at one site: from a complete ledger entry to this site's share of the answer.
 
-Floor:    federation.node.runs, above chain.
+Floor:    federation.node.session.runs, above chain.
 Promise:  in this order: the entry is complete and was signed by this site in this life; its start is noted, durably and
           once for ever; local scan; noise or guard on shares; this site's summand of the opening. Whatever happens
           after the note, the charge is spent. After the charge data never cause an error of a private run: a scan
@@ -22,7 +22,7 @@ from analytics.mining.plan import MiningPlan
 from analytics.release import joint_cost, needs_material, send_answer, send_mined
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.messages import Deal, Share
-from federation.node.arrival import take_over
+from federation.node.ledger.arrival import take_over
 from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.entries import Entry, session_id
 from privacy_accounting.noise import SystemSource
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from analytics.plan import Plan
     from federation.config import Consortium
     from federation.network import Network
-    from federation.node.afterwards import Afterwards
-    from federation.node.dealer_line import DealerLines
     from federation.node.desk import Desk, Known
-    from federation.node.meetings import Meetings
+    from federation.node.session.afterwards import Afterwards
+    from federation.node.session.dealer_line import DealerLines
+    from federation.node.session.meetings import Meetings
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.replica import Replica
     from smpc.dealer.pool import Pool

@@ -1,6 +1,6 @@
 """A site's ledger at a glance, for its administrator: entries, members, budgets, what was agreed to and waits.
 
-Floor:    federation.node.overview, above ledgers. Reads beside the running node.
+Floor:    federation.node.ledger.overview, above ledgers. Reads beside the running node.
 Not here: whether the ledger is whole (``privacy_accounting.audit``).
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from federation.errors import MotionRefusedError
 from federation.motions import Consents, Motion
-from federation.node.ledgers import describe_ledger, read_ledger
+from federation.node.ledger.ledgers import describe_ledger, read_ledger
 from privacy_accounting.audit.chain import opening, read_entries
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.errors import LedgerRefusedError

@@ -1,6 +1,6 @@
 """Where a site's file says that its ledger is: opened to write by its node, to read by its administrator.
 
-Floor:    federation.node.ledgers.
+Floor:    federation.node.ledger.ledgers.
 Promise:  how the database server is reached, password and all, appears in no message.
 Not here: what is written (``privacy_accounting.ledger``).
 """

@@ -1,6 +1,6 @@
 """When the sequencer's node has the ledger pinned: often enough for quick starts, never in the way of a charge.
 
-Floor:    federation.node.snapshots. No socket; the clock is passed in.
+Floor:    federation.node.ledger.snapshots. No socket; the clock is passed in.
 Promise:  a snapshot waits while charges do, unless it is long overdue; where the sites did not agree on one, the next try
           waits too, so that a site that is down costs the others nothing.
 Not here: what a snapshot says (``privacy_accounting.ledger.snapshots``), having it signed (``chain``).

@@ -1,6 +1,6 @@
 """The site's side of the consortium's ledger: start-up, other sites' proposals, and, at the sequencer, charges.
 
-Floor:    federation.node.chain, above couriers and desk.
+Floor:    federation.node.ledger.chain, above couriers and desk.
 Terms:    an *errand* is one request, or one motion, on its way into the ledger.
 Promise:  a site signs nothing before it has taken the longest valid chain of all sites that it could reach; proposals
           go from the sequencer to the sites and never through a client; requests that wait together are proposed together.
@@ -16,8 +16,8 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from federation.errors import MotionRefusedError, SiteUnavailableError
-from federation.node.errands import Errand, deliver, why_not
-from federation.node.snapshots import SnapshotClock
+from federation.node.ledger.errands import Errand, deliver, why_not
+from federation.node.ledger.snapshots import SnapshotClock
 from federation.planning import content_of
 from privacy_accounting.errors import (
     AccountingError,
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from federation.config import Consortium
     from federation.messages import Ask
     from federation.motions import Motion
-    from federation.node.couriers import Couriers
     from federation.node.desk import Known
+    from federation.node.ledger.couriers import Couriers
     from privacy_accounting.ledger.entries import Body, Entry
     from privacy_accounting.ledger.judge import Admit
     from privacy_accounting.ledger.replica import Replica

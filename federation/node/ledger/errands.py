@@ -1,6 +1,6 @@
 """Errands: requests and motions on their way into the ledger, from who brings them to the entry or the reason against it.
 
-Floor:    federation.node.errands, below chain.
+Floor:    federation.node.ledger.errands, below chain.
 Not here: the thread that runs them (``chain``), how sites agree (``privacy_accounting.ledger.agreement``).
 """
 

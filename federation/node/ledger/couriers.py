@@ -1,6 +1,6 @@
 """Ledger messages to the other sites: one line each, all sites at once, nobody waited for longer than the deadline.
 
-Floor:    federation.node.couriers.
+Floor:    federation.node.ledger.couriers.
 Promise:  decides nothing and keeps nothing: bytes of ``privacy_accounting.ledger`` are carried and their answers brought.
           A site that was killed is left out as soon as its line closes, a frozen one at the deadline.
 Not here: what the bytes mean (``chain``).

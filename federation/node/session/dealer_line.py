@@ -1,6 +1,6 @@
 """The way to the dealer: lines that stay open between sessions, so that calling it costs no handshake.
 
-Floor:    federation.node.dealer_line, beside couriers.
+Floor:    federation.node.session.dealer_line, beside couriers.
 Promise:  a line that the dealer's restart has closed is replaced once, if the dealer lives; a call that may have been taken
           twice is harmless, since a session is served once.
 Not here: what the dealer then does (``dealer``), the session itself (``runs``).
