@@ -29,7 +29,8 @@ from analytics.sources import source as sources
 from federation.errors import FederationError
 from federation.faults import InternalFaultError
 from federation.network import MemoryLine
-from federation.node import counter, runs
+from federation.node import counter
+from federation.node.session import runs
 from federation.processes.started import Started
 from federation.setup.create import create_consortium
 from federation.setup.terms import SiteSetup, TableSetup, Terms
