@@ -15,16 +15,6 @@ def product_key():
 
 
 @pytest.fixture(scope="session")
-def small_key():
-    return generate_private_key(testing_bits=512)
-
-
-@pytest.fixture(scope="session")
-def foreign_key():
-    return generate_private_key(testing_bits=512)
-
-
-@pytest.fixture(scope="session")
 def encryptor(small_key):
     return Encryptor(small_key.public)
 

@@ -9,19 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from training_world import MADE_TABLES, SITES, World, a_consortium, made_frame
 
-from federation.paillier.keys import generate_private_key
-
 DATA = Path(__file__).parents[2] / "federation" / "demo" / "data"
-
-
-@pytest.fixture(scope="session")
-def small_key():
-    return generate_private_key(testing_bits=512)
-
-
-@pytest.fixture(scope="session")
-def foreign_key():
-    return generate_private_key(testing_bits=512)
 
 
 @pytest.fixture(scope="session")
