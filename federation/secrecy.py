@@ -86,7 +86,7 @@ def secrecy_of_products(consortium: Consortium) -> Secrecy:
         )
     if dealer is not None:
         text = (
-            f"secrecy threshold {n_sites - 1} of {n_sites} sites, with a dealer, {dealer.name}, that colludes with "
+            f"secrecy threshold {n_sites - 1} of {n_sites} sites, as long as the dealer ({dealer.name}) colludes with "
             "nobody: with any one site it could read what is shared"
         )
         return Secrecy(

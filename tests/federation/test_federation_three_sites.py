@@ -99,7 +99,7 @@ def test_a_private_sum_keeps_the_secrecy_of_all_sites_and_needs_no_third(trio):
 def test_with_a_dealer_it_is_named():
     with in_threads(names=NAMES[:3]) as session:
         text = session.explain(BY_SEX, exact=True).text
-        assert "secrecy threshold 2 of 3 sites, with a dealer, dealer, that colludes with nobody" in text
+        assert "secrecy threshold 2 of 3 sites, as long as the dealer (dealer) colludes with nobody" in text
         assert "nobody helps" in session.explain(COUNT, epsilon=0.5).text
 
 
