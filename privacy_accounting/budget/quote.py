@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.budget.tally import Spend, readable
+from privacy_accounting.decimals import rounded_up
 from privacy_accounting.errors import BudgetExceededError, LedgerRefusedError
 from privacy_accounting.rdp import epsilon as epsilon_of
 
@@ -69,7 +70,7 @@ class Quote:
             "remaining": readable(self.remaining),
             "left": readable(self.left),
             "scope": self.scope,
-            "epsilon": f"{self.epsilon:.{_DIGITS}g}",
+            "epsilon": rounded_up(self.epsilon),
             "delta": f"{float(self.delta):.{_DIGITS}g}",
             "fits": self.fits,
             "refusal": self.refusal,
@@ -98,7 +99,10 @@ def quote(book: Book, spend: Spend, *, also: Sequence[Spend] = ()) -> Quote:
     tightest, refusal = min(limits, key=lambda limit: limit.remaining), ""
     try:
         book.check(spend, also=also)
-    except (BudgetExceededError, LedgerRefusedError) as error:
+    except BudgetExceededError as error:  # the quote's own figures say how much
+        fits = error.largest_epsilon
+        refusal = f"more than is left; {'nothing' if fits is None else f'epsilon {fits}'} still fits"
+    except LedgerRefusedError as error:
         refusal = str(error)
     return Quote(
         population=spend.population,
