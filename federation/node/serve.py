@@ -43,6 +43,7 @@ SITE_KEY = "site.key"
 ANSWERS = "answers.sqlite"
 SITE_KEY_BYTES = 32
 POLL_S = 0.05
+HEARD_S = 2.0  # nodes started together find each other in less; one that starts alone says ready all the same
 PEOPLE_S = 10.0  # what another site's start may still mend needs nobody
 LOG = logging.getLogger(__name__)
 KINDS: dict[str, Literal["csv", "parquet", "duckdb"]] = {
@@ -90,6 +91,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
     try:
         node.start()
         _until_ready(node, stop)
+        _until_heard(network, stop)
         if not stop.is_set():
             ready()
         stop.wait()
@@ -126,7 +128,13 @@ def serve_helper(
     except BaseException:
         network.close()
         raise
-    _stay(node, stop, ready)
+    try:
+        node.start()
+        _until_heard(network, stop)
+        ready()
+        stop.wait()
+    finally:
+        node.close()
 
 
 def _network(consortium: Consortium, identity: Identity, listen: str | None) -> TlsNetwork:
@@ -153,15 +161,6 @@ HELPERS: Final[Mapping[str, Callable[[Consortium, TlsNetwork, Path], DealerNode 
     "aggregator": _aggregator,
     "keyholder": _keyholder,
 }
-
-
-def _stay(node: DealerNode | HelperNode, stop: threading.Event, ready: Callable[[], None]) -> None:
-    try:
-        node.start()
-        ready()
-        stop.wait()
-    finally:
-        node.close()
 
 
 def open_sources(config: SiteConfig) -> dict[str, Source]:
@@ -212,3 +211,10 @@ def _until_ready(node: SiteNode, stop: threading.Event) -> None:
                 return
         else:
             return
+
+
+def _until_heard(network: TlsNetwork, stop: threading.Event) -> None:
+    """Wait a moment for the others' heartbeats, so that what is asked of nodes just started finds them all well."""
+    ends_at = time.monotonic() + HEARD_S
+    while not (stop.is_set() or all(network.hears().values()) or time.monotonic() > ends_at):
+        stop.wait(POLL_S)

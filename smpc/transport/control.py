@@ -84,20 +84,21 @@ class Heartbeats:
         The newest wins: a peer that dials again has given up the old connection.
         """
         name = connection.peer.name
-        if name not in self._arrivals or name > self._endpoint.name or self._stopping.is_set():
+        if name not in self._arrivals or name > self._endpoint.name:
             raise PeerRejectedError(reason="this end dials the control connection", name=name)
-        self._arrivals[name].put(connection.hand_over())
         with self._lock:
+            self._watch()  # under the lock: what arrives after ``stop`` has looked would stay open
+            self._arrivals[name].put(connection.hand_over())
             present = self._present.get(name)
             if present is not None:
                 present.interrupt()
 
     def stop(self) -> None:
         """Close every control connection and wait for the threads; may be called twice."""
-        self._stopping.set()
-        for arrivals in self._arrivals.values():
-            arrivals.put(None)
         with self._lock:
+            self._stopping.set()
+            for arrivals in self._arrivals.values():
+                arrivals.put(None)
             for connection in self._present.values():
                 connection.interrupt()
         for thread in self._threads:

@@ -128,7 +128,6 @@ class Endpoint:
             channel = _connect(address, deadline, self.user_timeout_s)
             time.sleep(_HANDSHAKE_WAYS * self.delay_s)
             try:
-                channel.getpeername()  # wrap_socket of Python 3.11 forgets to close one that was reset meanwhile
                 return self._introduce(
                     self._client.wrap_socket(channel, do_handshake_on_connect=False), peer, purpose, deadline
                 )
@@ -180,7 +179,6 @@ class Endpoint:
         deadline = Deadline(self.handshake_s, watch)
         try:
             tune_socket(channel, user_timeout_s=self.user_timeout_s)
-            channel.getpeername()
             wrapped = self._server.wrap_socket(channel, server_side=True, do_handshake_on_connect=False)
             try:
                 return self._greet(wrapped, callers, deadline)

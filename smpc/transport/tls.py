@@ -17,7 +17,7 @@ import re
 import socket
 import ssl
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
 
@@ -103,6 +103,25 @@ def check_peer(peer: PeerName, trust: Trust, *, expected: str | None = None) -> 
         raise PeerRejectedError(reason="certificate is not the one in the roster", name=peer.name)
 
 
+class Channel(ssl.SSLSocket):
+    """A TLS socket that never outlives a failed start.
+
+    Python 3.11 asks a new one for its peer and, where that was reset a moment ago, raises without closing it.
+    """
+
+    def getpeername(self) -> Any:
+        """Return the peer's address.
+
+        Raises:
+            OSError: there is none any more; the socket is closed.
+        """
+        try:
+            return super().getpeername()
+        except OSError:
+            self.close()
+            raise
+
+
 def client_context(trust: Trust, identity_file: Path) -> ssl.SSLContext:
     """Return a TLS 1.3-only context for the dialing end; ``identity_file`` holds certificate and key."""
     return _harden(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust, identity_file)
@@ -118,6 +137,7 @@ def server_context(trust: Trust, identity_file: Path) -> ssl.SSLContext:
 
 
 def _harden(context: ssl.SSLContext, trust: Trust, identity_file: Path) -> ssl.SSLContext:
+    context.sslsocket_class = Channel
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False  # check_peer demands more: name, role and fingerprint, at both ends
     context.verify_mode = ssl.CERT_REQUIRED

@@ -1,11 +1,13 @@
 """A listener over real TLS: whoever does not fit is refused by name and reason, and the listener lives on."""
 
 import logging
+import os
 import socket
 import ssl
 import struct
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from smpc.transport.connection import Connection
 from smpc.transport.endpoint import Endpoint
 from smpc.transport.frames import NO_SESSION, Header, Kind, encode_header
 from smpc.transport.listener import Listener
-from smpc.transport.tls import Trust
+from smpc.transport.tls import Trust, client_context
 
 CONFIGURATION = bytes(range(32))
 HANDSHAKE_S = 0.6
@@ -109,6 +111,22 @@ def test_two_ends_of_the_roster_meet_and_know_each_other(place: Place) -> None:
     assert connection.peer.fingerprint == place.identities["south"].fingerprint
     connection.close()
     place.check_answers()
+
+
+def test_a_socket_reset_before_its_handshake_is_closed(place: Place) -> None:
+    context = client_context(place.trust(), place.identities["north"].path)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        channel = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        accepted.close()  # a reset: the peer's address is gone
+    number = channel.fileno()
+    with pytest.raises(OSError), warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        context.wrap_socket(channel, do_handshake_on_connect=False)
+    assert not said
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)
 
 
 def test_a_certificate_of_another_authority_is_refused_at_both_ends(place: Place) -> None:
