@@ -95,7 +95,7 @@ def test_a_dealer_killed_in_the_middle_is_named_by_all_and_the_charge_is_spent(w
 def test_a_dealer_that_dies_when_its_material_is_there_is_not_missed(world):
     with world._pool.question(NAMES) as lines:
         entry = charged(world, lines)
-        time.sleep(0.5)  # the session opened while the charge was signed
+        time.sleep(1.5)  # the session opened while the charge was signed
         world.nodes_started.kill("dealer", signal.SIGKILL)
         time.sleep(0.2)
         shares = lines.ask_all(Run(entry=entry), Share, timeout_s=30)
@@ -133,9 +133,12 @@ def test_every_ledger_is_whole_afterwards(world):
     assert report.ok, report.to_dict()
 
 
-def rounds_of(session, n_times):
+def rounds_of(session, n_fewer):
+    """The rounds of questions asked one after the other, until so many in a row took fewer than the first."""
     found = []
-    for _ in range(n_times):
+    while len(found) < 20 and (
+        len(set(found)) < 2 or len(set(found[-n_fewer:])) > 1 or found[-1] == found[0]
+    ):
         answer = session.sql(BY_SEX, exact=True)
         assert [row[1] for row in answer.rows] == [194, 726]
         found.append(answer.receipt["rounds"])
@@ -160,20 +163,23 @@ def with_pools(folder):
 
 def test_a_question_like_earlier_ones_takes_a_round_less(tmp_path):
     with with_pools(tmp_path / "here") as session:
-        first, second, third, fourth = rounds_of(session, 4)
-        assert (second, third, fourth) == (first, first - 1, first - 1)
+        first, *others = rounds_of(session, 2)
+        assert others[0] == first  # the kind of question is known now, and its material was not dealt yet
+        assert others[-2:] == [first - 1, first - 1]
+        assert set(others) == {first, first - 1}
         # a site that starts anew has no block: this question asks the dealer, as do those until blocks are dealt again
         session.nodes_started.kill("hungary", signal.SIGKILL)
         session.nodes_started.restart("hungary")
         ends_at = time.monotonic() + 15
         while True:
             try:
-                again = rounds_of(session, 3)
+                again = rounds_of(session, 1)
                 break
             except (SiteUnavailableError, PartyLostError):
                 assert time.monotonic() < ends_at
                 time.sleep(0.2)
-        assert again == [first, first, first - 1]
+        assert again[:2] == [first, first]
+        assert again[-1] == first - 1
 
 
 def test_a_site_that_wants_no_pool_is_respected_by_all():

@@ -302,7 +302,7 @@ FAULTY = {
     "multiply": lambda s, x: arithmetic.multiply(s, x, x),
     "sign": lambda s, x: comparison.is_negative(s, x, 24),
 }
-SECONDS = 0.25
+SECONDS = 0.6
 
 
 def opened(operation):

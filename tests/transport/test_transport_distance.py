@@ -47,15 +47,23 @@ def took(work):
     return run_all({name: lambda function=function: timed(function) for name, function in work.items()})
 
 
+def arrive(low_s, high_s, work, names):
+    """Nobody ever earlier, and in time once: a busy machine is late now and then, and never early."""
+    for _ in range(6):
+        seconds = [took(work)[name] for name in names]
+        assert min(seconds) >= low_s
+        if max(seconds) < high_s:
+            return
+    pytest.fail(f"late every time: {max(seconds):.3f} s, not {high_s:.3f} s")
+
+
 def test_a_message_is_under_way_for_that_time(open_meshes):
     meshes = open_meshes(PAIR)
-    seconds = took(
-        {
-            "ankara": lambda: meshes["ankara"].exchange(STEP, {"basel": b"x"}, {}),
-            "basel": lambda: meshes["basel"].exchange(STEP, {}, {"ankara": 1}),
-        }
-    )
-    assert DELAY_S <= seconds["basel"] < 1.8 * DELAY_S
+    work = {
+        "ankara": lambda: meshes["ankara"].exchange(STEP, {"basel": b"x"}, {}),
+        "basel": lambda: meshes["basel"].exchange(STEP, {}, {"ankara": 1}),
+    }
+    arrive(DELAY_S, 1.8 * DELAY_S, work, ["basel"])
 
 
 def test_a_round_among_all_takes_it_once(open_meshes):
@@ -66,8 +74,7 @@ def test_a_round_among_all_takes_it_once(open_meshes):
         for _ in range(5):
             meshes[name].exchange(STEP, dict.fromkeys(peers, b"12345678"), dict.fromkeys(peers, 8))
 
-    for seconds in took({name: lambda name=name: rounds(name) for name in PARTIES}).values():
-        assert 5 * DELAY_S <= seconds < 6.8 * DELAY_S
+    arrive(5 * DELAY_S, 6.8 * DELAY_S, {name: lambda name=name: rounds(name) for name in PARTIES}, PARTIES)
 
 
 def test_question_and_answer_take_it_twice(open_meshes):
@@ -80,9 +87,8 @@ def test_question_and_answer_take_it_twice(open_meshes):
     def ask(name):
         meshes[name].exchange(STEP, {HELPER: b"??"}, {HELPER: 3})
 
-    seconds = took({name: lambda name=name: ask(name) for name in PARTIES} | {HELPER: serve})
-    for name in PARTIES:
-        assert 2 * DELAY_S <= seconds[name] < 3.5 * DELAY_S
+    work = {name: lambda name=name: ask(name) for name in PARTIES} | {HELPER: serve}
+    arrive(2 * DELAY_S, 3.5 * DELAY_S, work, PARTIES)
 
 
 @pytest.mark.parametrize("n_bytes", [8, 200_000])
@@ -98,7 +104,7 @@ def test_a_row_of_messages_is_under_way_no_longer_than_one(open_meshes, n_bytes)
         for _ in range(20):
             meshes["basel"].exchange(STEP, {}, {"ankara": n_bytes})
 
-    assert DELAY_S <= took({"ankara": say, "basel": hear})["basel"] < 2.5 * DELAY_S
+    arrive(DELAY_S, 2.5 * DELAY_S, {"ankara": say, "basel": hear}, ["basel"])
 
 
 def test_who_says_two_things_and_then_asks_is_not_delayed_twice(open_meshes):
@@ -114,4 +120,4 @@ def test_who_says_two_things_and_then_asks_is_not_delayed_twice(open_meshes):
         meshes["basel"].exchange(STEP, {}, {"ankara": 4})
         meshes["basel"].exchange(STEP, {"ankara": b"answer"}, {})
 
-    assert 2 * DELAY_S <= took({"ankara": ask, "basel": answer})["ankara"] < 3.2 * DELAY_S
+    arrive(2 * DELAY_S, 3.2 * DELAY_S, {"ankara": ask, "basel": answer}, ["ankara"])

@@ -22,14 +22,15 @@ from tests.transport.tls_world import (
 
 
 @pytest.fixture
-def victim(pair, intruder):
+def victim(pair, intruder, request):
     """Basel in a session with the intruder, waiting for 8 bytes of it; the outcome comes with ``join``."""
+    deadline_s = getattr(request, "param", 6.0)
     session_id, result = fresh_id(), {}
 
     def wait():
         mesh = None
         try:
-            mesh = pair.plane("basel").open_mesh(session_id, REQUEST, PAIR, deadline_s=1.0)
+            mesh = pair.plane("basel").open_mesh(session_id, REQUEST, PAIR, deadline_s=deadline_s)
             result["heard"] = mesh.exchange(STEP, {}, {"ankara": 8})
         except (PartyLostError, PeerRejectedError) as error:
             result["error"] = error
@@ -43,12 +44,12 @@ def victim(pair, intruder):
     intruder.tag = session_tag(session_id)
 
     def join():
-        thread.join(5.0)
+        thread.join(10.0)
         assert not thread.is_alive()
         return result
 
     yield join
-    thread.join(5.0)
+    thread.join(10.0)
 
 
 def operation(tag, *, kind=STEP, sequence=1, length=8):
@@ -106,15 +107,17 @@ def test_garbage_is_rejected(intruder, victim):
 
 
 @pytest.mark.parametrize("n_bytes", [0, 5, 32, 36])
+@pytest.mark.parametrize("victim", [1.0], indirect=True)
 def test_a_peer_that_stops_in_a_frame_is_lost_at_the_deadline(intruder, victim, n_bytes):
     if n_bytes:
         intruder.raw((operation(intruder.tag, sequence=0) + b"12345678")[:n_bytes])
     begin = time.monotonic()
     error = victim()["error"]
     assert (type(error), error.name) == (PartyLostError, "ankara")
-    assert time.monotonic() - begin < 2.0
+    assert time.monotonic() - begin < 4.0
 
 
+@pytest.mark.parametrize("victim", [1.0], indirect=True)
 def test_a_peer_that_trickles_bytes_is_lost_at_the_deadline(intruder, victim):
     begin, data = time.monotonic(), operation(intruder.tag, sequence=0) + b"12345678"
     for place in range(len(data)):
@@ -125,7 +128,7 @@ def test_a_peer_that_trickles_bytes_is_lost_at_the_deadline(intruder, victim):
         time.sleep(0.05)
     error = victim()["error"]
     assert (type(error), error.name) == (PartyLostError, "ankara")
-    assert time.monotonic() - begin < 2.5
+    assert time.monotonic() - begin < 5.0
 
 
 def test_a_connection_that_breaks_is_the_peer_lost(intruder, victim):
@@ -133,7 +136,7 @@ def test_a_connection_that_breaks_is_the_peer_lost(intruder, victim):
     intruder.connection.close()
     error = victim()["error"]
     assert (type(error), error.name) == (PartyLostError, "ankara")
-    assert time.monotonic() - begin < 0.9
+    assert time.monotonic() - begin < 4.0
 
 
 def test_an_abort_is_heard_while_it_does_not_read_what_is_sent(pair, intruder):
