@@ -17,8 +17,8 @@ from smpc.operations.sorting import sort
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmarks.smpc.seats import Seat
     from smpc.session import Session
-    from smpc.simulator import Channels
 
 
 class Solo(NamedTuple):
@@ -80,7 +80,7 @@ SOLOS = (
 )
 
 
-def alone(solo: Solo, parties: int, channels: Channels | None) -> Row:
+def alone(solo: Solo, seat: Seat) -> Row:
     """Time a work, check it against numpy, and make the row."""
     numbers = values(solo.count)
 
@@ -89,8 +89,8 @@ def alone(solo: Solo, parties: int, channels: Channels | None) -> Row:
 
     seconds = []
     for _ in range(solo.repeats):
-        took, opened = timed(work, parties, channels)
+        took, opened = timed(work, seat)
         seconds.append(took)
         if not np.array_equal(opened, solo.clear(numbers)):
             raise SystemExit(f"{solo.name}: not what numpy finds")
-    return row_of(solo.name, solo.description, work, parties, [seconds])
+    return row_of(solo.name, solo.description, work, seat.n_parties, [seconds])

@@ -16,9 +16,9 @@ from smpc.operations.gram import gram
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmarks.smpc.seats import Seat
     from smpc.session import Session
     from smpc.sharing import Shared
-    from smpc.simulator import Channels
 
     Work = Callable[[Session, Shared], Shared]
 
@@ -121,16 +121,14 @@ CONTESTS = (
 )
 
 
-def contend(contest: Contest, parties: int, channels: Channels | None) -> Row:
+def contend(contest: Contest, seat: Seat) -> Row:
     """Let both work in turns, check that they agree, and make the row."""
     numbers = values(contest.count)
-    times, (mine, other) = in_turns(
-        [contest.ours, contest.theirs], parties, channels, [numbers], contest.repeats
-    )
+    times, (mine, other) = in_turns([contest.ours, contest.theirs], seat, [numbers], contest.repeats)
     if not np.array_equal(mine, other):
         raise SystemExit(f"{contest.name}: the contenders disagree")
 
     def priced(session: Session) -> Shared:
         return contest.ours(session, contribution(session, numbers))
 
-    return row_of(contest.name, contest.description, priced, parties, times)
+    return row_of(contest.name, contest.description, priced, seat.n_parties, times)

@@ -12,9 +12,9 @@ from smpc.operations import fixed_point
 from smpc.operations.fixed_point import FixedPoint
 
 if TYPE_CHECKING:
+    from benchmarks.smpc.seats import Seat
     from smpc.session import Session
     from smpc.sharing import Shared
-    from smpc.simulator import Channels
 
 SCALE = FixedPoint(fraction=16, integer=30)
 CHUNK = 1_000_000
@@ -42,25 +42,25 @@ def theirs(_: Session, x: Shared, y: Shared) -> Shared:
     )
 
 
-def wrong_among(count: int, parties: int, channels: Channels | None) -> int:
+def wrong_among(count: int, seat: Seat) -> int:
     """Multiply what is beyond the first chunk of so many numbers, each chunk drawn anew, and count the wrong."""
     wrong = 0
     for chunk in range(1, -(-count // CHUNK)):
         left, right = pairs_up_to(min(CHUNK, count - chunk * CHUNK), 30, FIRST_SEED + chunk)
-        _, opened = timed(mine, parties, channels, [left, right])
+        _, opened = timed(mine, seat, [left, right])
         wrong += int(np.sum(opened != (left * right + (1 << 15)) >> 16))
     return wrong
 
 
-def products_exact(parties: int, channels: Channels | None, count: int = CHUNK) -> Row:
+def products_exact(seat: Seat, count: int = CHUNK) -> Row:
     """Count the wrong among products with 16 binary places; time the first million, by both in turns.
 
     Ours is wrong where it is not the exact product rounded; CrypTen's where it is off by more than 1.
     """
     left, right = pairs_up_to(CHUNK, 30)
     exact = (left * right + (1 << 15)) >> 16
-    times, (opened, other) = in_turns([mine, theirs], parties, channels, [left, right])
-    wrong = int(np.sum(opened != exact)) + wrong_among(count, parties, channels)
+    times, (opened, other) = in_turns([mine, theirs], seat, [left, right])
+    wrong = int(np.sum(opened != exact)) + wrong_among(count, seat)
 
     def priced(session: Session) -> Shared:
         return mine(session, contribution(session, left), contribution(session, right))
@@ -69,7 +69,7 @@ def products_exact(parties: int, channels: Channels | None, count: int = CHUNK) 
         "products_exact",
         "1,000,000 fixed-point products up to 2^30, rounded",
         priced,
-        parties,
+        seat.n_parties,
         times,
         products=max(count, CHUNK),
         wrong=wrong,

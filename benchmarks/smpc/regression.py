@@ -12,9 +12,9 @@ from smpc.operations import arithmetic
 from smpc.operations.logistic import LogisticPlan, fit
 
 if TYPE_CHECKING:
+    from benchmarks.smpc.seats import Seat
     from smpc.session import Session
     from smpc.sharing import Shared
-    from smpc.simulator import Channels
 
 PLAN = LogisticPlan(n_rows=1000, n_columns=30, n_steps=10, step_bits=9)
 THEIR_PLACES = 16
@@ -57,12 +57,12 @@ def theirs(session: Session, x: Shared, y: Shared) -> Shared:
     return arithmetic.reshape(from_crypten(fitted, precision_bits=THEIR_PLACES), (-1,))
 
 
-def logistic_secret(parties: int, channels: Channels | None) -> Row:
+def logistic_secret(seat: Seat) -> Row:
     """Fit by both in turns; errors are against the same steps in float64."""
     features, outcomes = logistic_data()
     exact = in_the_clear(features, outcomes)
     inputs = [PLAN.features.encode(features), outcomes.astype(np.int64)]
-    times, (opened, other) = in_turns([mine, theirs], parties, channels, inputs)
+    times, (opened, other) = in_turns([mine, theirs], seat, inputs)
 
     def priced(session: Session) -> Shared:
         return mine(session, *(contribution(session, numbers) for numbers in inputs))
@@ -71,7 +71,7 @@ def logistic_secret(parties: int, channels: Channels | None) -> Row:
         "logistic_secret",
         f"logistic regression on {PLAN.n_rows:,} x {PLAN.n_columns} secret rows, {PLAN.n_steps} steps",
         priced,
-        parties,
+        seat.n_parties,
         times,
         error=float(np.max(np.abs(PLAN.decode(opened) - exact))),
         peer_error=float(np.max(np.abs(np.ldexp(other.astype(float), -THEIR_PLACES) - exact))),

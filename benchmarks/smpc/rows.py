@@ -14,14 +14,13 @@ import numpy as np
 from smpc.cost import dry_run
 from smpc.operations.inputs import contribute
 from smpc.operations.reveal import reveal_to_all
-from smpc.simulator import simulate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from benchmarks.smpc.seats import Seat
     from smpc.session import Session
     from smpc.sharing import Shared
-    from smpc.simulator import Channels
 
     Joint = Callable[[Session], Shared]
 
@@ -103,12 +102,9 @@ def contribution(session: Session, numbers: np.ndarray) -> Shared:
 
 
 def timed(
-    work: Callable[[Session], Shared | np.ndarray],
-    parties: int,
-    channels: Channels | None,
-    inputs: Sequence[np.ndarray] = (),
+    work: Callable[[Session], Shared | np.ndarray], seat: Seat, inputs: Sequence[np.ndarray] = ()
 ) -> tuple[float, np.ndarray]:
-    """Time one joint function at the slowest party and open its outcome where it is shared.
+    """Time one joint function at the slowest party and open its outcome where it is shared; the same at all parties.
 
     The inputs are shared, and the material fetched, before the clock starts.
     """
@@ -116,7 +112,7 @@ def timed(
     def rehearsed(session: Session) -> object:
         return work(session, *(contribution(session, numbers) for numbers in inputs))
 
-    needed = dry_run(rehearsed, parties).requests
+    needed = dry_run(rehearsed, seat.n_parties).requests
 
     def joint(session: Session) -> tuple[float, np.ndarray]:
         session.prefetch(needed)
@@ -124,20 +120,25 @@ def timed(
         reveal_to_all(session, contribution(session, np.zeros(1, np.int64)))  # all parties start together
         start = time.perf_counter()
         outcome = work(session, *shares)
-        seconds = time.perf_counter() - start
+        seconds = slowest(session, time.perf_counter() - start)
         return seconds, outcome if isinstance(outcome, np.ndarray) else reveal_to_all(session, outcome)
 
-    outcomes = simulate(joint, parties, prefetch=False, timeout_s=240, channels=channels).values()
-    return max(seconds for seconds, _ in outcomes), outcomes[0][1]
+    return seat.play(joint)
+
+
+def slowest(session: Session, seconds: float) -> float:
+    """Tell all parties what the slowest took."""
+    nanoseconds = np.zeros(session.n_parties, np.int64)
+    nanoseconds[session.rank] = round(seconds * 1e9)
+    return float(reveal_to_all(session, contribute(session, nanoseconds)).max()) / 1e9
 
 
 def in_turns(
     works: Sequence[Callable[..., Shared | np.ndarray]],
-    parties: int,
-    channels: Channels | None,
+    seat: Seat,
     inputs: Sequence[np.ndarray] = (),
     repeats: int = 3,
 ) -> tuple[list[list[float]], list[np.ndarray]]:
     """Run joint functions in turns; return each one's seconds and each one's last outcome."""
-    runs = [[timed(work, parties, channels, inputs) for work in works] for _ in range(repeats)]
+    runs = [[timed(work, seat, inputs) for work in works] for _ in range(repeats)]
     return [[run[i][0] for run in runs] for i in range(len(works))], [outcome for _, outcome in runs[-1]]
