@@ -5,7 +5,7 @@ Promise:  integers throughout; every site's noise is its own exact discrete Gaus
           from the operating system at every call; nothing is clipped after the noise. A site without figures (it ran
           out of time) gives zero and noise, which nobody can tell from any other contribution.
 Not here: the local scan and its clamp (sources), shares (release).
-Source:   Kairouz, Liu, Steinke 2102.06387 section 4; PRIVACY "noise in shares".
+Source:   Kairouz, Liu, Steinke 2102.06387 section 3; PRIVACY "noise in shares".
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Terms:    the noise multiplier z is the noise's standard deviation over the L2 s
           multiplied by a public weight.
 Promise:  the events' epsilon is at most the requested one, with every rounding against us; sigma_local is at
           least 8 steps, where a sum of discrete Gaussians is a Gaussian to 1e-50.
-Source:   Kairouz, Liu, Steinke 2102.06387 section 4 for the sum; equal split over blocks is ours.
+Source:   Kairouz, Liu, Steinke 2102.06387 section 3 for the sum; equal split over blocks is ours.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ Promise:  a ``SubBudget`` with an allowance above what its (epsilon, delta) perm
           same integer.
 Not here: what was spent (``book``), how the budget is written in the ledger (``ledger.budgets``).
 Source:   conversion: Canonne, Kamath, Steinke, arXiv 2004.00010 v4, Proposition 12, solved for the Rényi
-          cost; one fixed order for adaptively chosen events: Feldman and Zrnic, arXiv 2008.11193.
+          cost; one fixed order for adaptively chosen events: Feldman and Zrnic, arXiv 2008.11193, Theorem 4.3.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Promise:  admission is a handful of integer comparisons whatever the length of t
           admitted only if the sub-budget, the purpose and the analyst all still have room; nothing here
           ever rounds a cost down. The sub-budget spans all analysts, who may collude.
 Not here: how a charge is priced (``rdp``), how it is agreed on (``ledger``).
-Source:   filter at a fixed order: Feldman and Zrnic, arXiv 2008.11193.
+Source:   filter at a fixed order: Feldman and Zrnic, arXiv 2008.11193, Theorem 4.3.
 """
 
 from __future__ import annotations

@@ -165,6 +165,9 @@ class WithoutReplacementGaussian(Event):
 class RepeatAndSelect(Event):
     """A mechanism is run a secret random number of times; only the best run is released.
 
+    Best is by an order on the outputs alone: a score that reads the data is an output of the run, priced in
+    ``inner``. Runs with different settings each draw theirs at random, and ``inner`` prices the dearest.
+
     Attributes:
         inner: one run, priced under the same relation.
         mean: expected number of runs, at least 1.

@@ -7,7 +7,7 @@ Promise:  independent discrete Gaussians, exact, from bytes drawn for this call 
           1 is refused, because then a sum of discrete Gaussians is no longer close to one.
 Not here: which variance pays for what (``calibration``), adding noise to figures (the caller, before it
           shares them).
-Source:   Kairouz, Liu, Steinke 2102.06387, section 4; PRIVACY P7.
+Source:   Kairouz, Liu, Steinke 2102.06387, section 3; PRIVACY P7.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ Shapes:   orders ``(n,)`` -> costs ``(n,)``, float64, never below the true diver
 Accuracy: relative 1e-12, rounded up.
 Source:   Gaussian: Mironov 1702.07476, Prop. 7. Laplace: the same, Prop. 6. Discrete Gaussian: Canonne,
           Kamath, Steinke 2004.00010, Theorem 14. Sum of discrete Gaussians: Kairouz, Liu, Steinke 2102.06387,
-          Theorem 1 and Prop. 14. Skellam: Agarwal, Kairouz, Liu 2110.04995, section 3. Tree: Kairouz et al.
-          2103.00039, appendix D. Discrete Laplace: ours, below.
+          Theorem 1 (Theorem 5 as printed at ICML) and Prop. 14. Skellam: Agarwal, Kairouz, Liu 2110.04995,
+          Corollary 3.6. Tree: Kairouz et al. 2103.00039, appendix D. Discrete Laplace: ours, below.
 """
 
 from __future__ import annotations

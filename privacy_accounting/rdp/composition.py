@@ -6,7 +6,7 @@ Promise:  units are rounded up once per event; composing in any order gives the 
 Not here: whether the sum may be spent (``budget``). The minimum over orders is a figure, not a filter: a
           budget that is spent adaptively is held at one order fixed beforehand.
 Source:   adaptive composition: Mironov 1702.07476, Prop. 1; at a fixed order with adaptive parameters:
-          Feldman and Zrnic 2008.11193.
+          Feldman and Zrnic 2008.11193, Theorems 3.1 and 4.3.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Promise:  an upper bound at every order; never dearer than the mechanism without
 Not here: the Gaussian mechanism, which has an exact curve (``subsampled_gaussian``).
 Source:   Zhu and Wang, Poisson subsampled Rényi differential privacy (ICML 2019), Theorem 5, checked against
           exact enumeration in tests; between integers Wang, Balle, Kasiviswanathan 1808.00087, Corollary 10.
-          ``mixture``: joint convexity of the moment (van Erven and Harremoës 1206.2459, section III.B).
+          ``mixture``: the moment is jointly convex, as ``x**a y**(1 - a)`` is.
 """
 
 from __future__ import annotations

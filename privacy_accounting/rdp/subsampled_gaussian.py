@@ -8,8 +8,8 @@ Promise:  relative error at most 1e-9 against 30 digits, never below the truth; 
           (quasi-convexity of the divergence).
 Not here: sampling of other mechanisms (``subsampled``).
 Source:   Mironov, Talwar, Zhang 1908.10530: the mixture against the plain Gaussian is the worse of both
-          directions (Theorem 5, section 3.1), integer orders (section 3.3). Fractional orders: ours, by
-          quadrature.
+          directions (section 3; integrated both ways in tests), integer orders (section 3.3). Fractional
+          orders: ours, by quadrature.
 """
 
 from __future__ import annotations
