@@ -229,7 +229,7 @@ class Core:
             self.state.check(entry.body, self.state.place, Batch())
             self._checkpoints.append(take_checkpoint(self.state, self.hashes, self.checkpointed))
             self.checkpointed = len(self.hashes)
-        self.state.apply(entry.data, entry.body)
+        self.state.apply(entry)
         self.hashes.append(entry.hash)
 
     def accept(self, entry: Entry, source: str) -> bool:

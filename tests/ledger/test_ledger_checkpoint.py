@@ -79,7 +79,7 @@ def without_checkpoints(store):
 
 def everything(replica):
     state = replica.core.state
-    return (state.digest(), state.place, state._once, state.chain, replica.core.hashes, replica.book.events("cardiology", "query"))  # fmt: skip
+    return (state.digest(), state.place, state.used._all, state.chain, replica.core.hashes, replica.book.events("cardiology", "query"))  # fmt: skip
 
 
 def test_a_start_from_a_checkpoint_is_the_start_from_the_beginning(world):
