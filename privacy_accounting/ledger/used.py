@@ -43,22 +43,22 @@ class UsedRequests:
         fresh, self._fresh = self._fresh, []
         return fresh
 
-    def take_over(self, onces: Sequence[Sequence[object]]) -> None:
+    def take_over(self, several: Sequence[Sequence[object]]) -> None:
         """Add requests that were written down before; they are not fresh.
 
         Whether they are what was written then shows in the hash alone.
         """
-        self._all.update(map(tuple, onces))  # type: ignore[arg-type]
-        self._running.update(_spelled(onces))
+        self._all.update(map(tuple, several))  # type: ignore[arg-type]
+        self._running.update(_spelled(several))
 
     def digest(self) -> str:
         """Give the hash over all, hexadecimal."""
         return self._running.copy().hexdigest()
 
 
-def _spelled(onces: Sequence[Sequence[object]]) -> bytes:
+def _spelled(several: Sequence[Sequence[object]]) -> bytes:
     """Spell requests so that no two lists of requests have one spelling, however they are cut into pieces."""
-    if not onces:
+    if not several:
         return b""
-    text = json.dumps(onces, separators=(",", ":"), ensure_ascii=True)
+    text = json.dumps(several, separators=(",", ":"), ensure_ascii=True)
     return text[1:-1].encode("ascii") + b","

@@ -201,12 +201,18 @@ BENT = {
     "a used request added": (lambda w: w["once"].append(["eve", "00" * 16, "", 0, 0]), PINNED),
     "attempts of a run forgotten": (lambda w: w["state"]["attempts"].clear(), PINNED),
     "a raise that never was": (lambda w: w["state"]["raised"].update(cardiology=3), PINNED),
-    "a moved order that never was": (lambda w: w["state"]["moved"].append(["cardiology", "query", 3]), PINNED),
+    "a moved order that never was": (
+        lambda w: w["state"]["moved"].append(["cardiology", "query", 3]),
+        PINNED,
+    ),
     "a hand-over there and back left out": (lambda w: w["members"].__delitem__(slice(0, 2)), PINNED),
     "a site that came and went left out": (lambda w: w["members"].__delitem__(slice(2, 4)), PINNED),
     "every change of members left out": (lambda w: w["members"].clear(), PINNED),
     "one hand-over left out": (lambda w: w["members"].pop(0), PINNED),
-    "a site that is left out is kept": (lambda w: w["members"].pop(), "a snapshot entry is signed by all members"),
+    "a site that is left out is kept": (
+        lambda w: w["members"].pop(),
+        "a snapshot entry is signed by all members",
+    ),
     "a change with another signature": (
         lambda w: w["members"].append(resigned(w["members"].pop())),
         "the signature of basel is wrong",
@@ -405,17 +411,17 @@ def test_law_a_tree_that_grows_has_the_root_of_the_whole():
 
 
 def test_law_used_requests_have_one_hash_however_they_are_cut_and_no_two_lists_have_the_same():
-    onces = [("ada", f"{n:032x}", "", 0, 0) for n in range(5)] + [('a","b', "\x1f\n", "r", 1, 2)]
+    asked = [("ada", f"{n:032x}", "", 0, 0) for n in range(5)] + [('a","b', "\x1f\n", "r", 1, 2)]
     grown = UsedRequests()
-    for once in onces:
+    for once in asked:
         grown.add(once)
-    for at in range(len(onces) + 1):
+    for at in range(len(asked) + 1):
         cut = UsedRequests()
-        cut.take_over(onces[:at])
-        cut.take_over([list(once) for once in onces[at:]])
+        cut.take_over(asked[:at])
+        cut.take_over([list(once) for once in asked[at:]])
         assert cut.digest() == grown.digest()
-        assert all(once in cut for once in onces)
-    others = [onces[1:], onces[:-1], onces[::-1], [*onces, onces[0]], [("ada,", *onces[0][1:]), *onces[1:]]]
+        assert all(once in cut for once in asked)
+    others = [asked[1:], asked[:-1], asked[::-1], [*asked, asked[0]], [("ada,", *asked[0][1:]), *asked[1:]]]
     digests = {grown.digest()}
     for other in others:
         used = UsedRequests()
