@@ -247,6 +247,10 @@ class Core:
             LedgerForkedError: it is complete, and another complete entry with its number is held.
         """
         number = entry.body.number
+        if self.chain() not in {"", entry.body.chain}:
+            raise refuse(
+                "the entry is of another chain"
+            )  # two consortia of the same keys: a mistake, no fork
         if number > self.state.head + 1:
             raise refuse(f"entries between {self.state.head} and {number} are missing here")
         if number <= self.state.head and self.hashes[number] == entry.hash:

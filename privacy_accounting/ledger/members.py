@@ -173,10 +173,10 @@ class Succession:
         return self._changes[-1].body.number if self._changes else 0
 
     @property
-    def changes_of_sequencer(self) -> frozenset[int]:
-        """Numbers of the entries after which another site ordered."""
+    def lost_sequencers(self) -> frozenset[int]:
+        """Numbers of the entries that voted out who ordered: alone under these a site may have signed twice."""
         pairs = zip(self._spans, self._spans[1:], strict=False)
-        return frozenset(first - 1 for (_, old), (first, new) in pairs if old.sequencer != new.sequencer)
+        return frozenset(first - 1 for (_, old), (first, new) in pairs if old.sequencer not in new.keys)
 
     def to_json(self) -> list[object]:
         """Write all of it, keys included: what a snapshot pins."""

@@ -1,0 +1,70 @@
+"""Words that get lost when the agreement changes: what was agreed on holds, and nobody waits for a restart."""
+
+import time
+import tomllib
+
+import pandas as pd
+import pytest
+
+import federation
+from federation.motions import hand_over
+from tests.operations.operations_world import SITES
+from tests.setup.setup_world import SCHEMA
+
+PRIVATE = "SELECT COUNT(*) AS n FROM visits"
+
+
+@pytest.fixture
+def session():
+    frame = pd.DataFrame({"age": [40, 50, 60], "sex": [0, 1, 1]})
+    with federation.local(dict.fromkeys(SITES, frame), schema=tomllib.loads(SCHEMA)) as opened:
+        for node in opened.nodes.values():
+            node.chain._admit = agreed(node.chain._admit)
+        yield opened
+
+
+def agreed(admit):
+    """Every administrator agreed to every motion."""
+    return lambda body: None if body.kind == "members" else admit(body)
+
+
+def unheard(node, site):
+    """Complete entries that a node sends do not reach a site."""
+    carry, lost = node.chain._couriers.carry, []
+
+    def lose(messages, requests=()):
+        if any(b'"type":"complete"' in data for data in messages.get(site, ())):
+            lost.append(site)
+            messages = {name: datas for name, datas in messages.items() if name != site}
+        return carry(messages, requests)
+
+    node.chain._couriers.carry = lose
+    return lost
+
+
+def handed_over(session, to, *, by, unheard_by=""):
+    """Hand the ledger over; wait until all who hear of it have."""
+    nodes = session.nodes
+    heard = [node for name, node in nodes.items() if name != unheard_by]
+    entry = nodes[by].chain.enter_motion(hand_over(nodes["carl"].replica.core.state, to))
+    ends_at = time.monotonic() + 10
+    while any(node.replica.head < entry.body.number for node in heard):
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)
+
+
+def test_the_next_sequencer_that_did_not_hear_that_it_orders_finds_out_when_it_is_asked(session):
+    session.sql(PRIVATE, epsilon=0.1)
+    lost = unheard(session.nodes["anna"], "bert")
+    handed_over(session, "bert", by="anna", unheard_by="bert")
+    assert lost
+    assert session.nodes["bert"].replica.sequencer == "anna"
+    session.sql(PRIVATE, epsilon=0.1)
+    assert {node.replica.sequencer for node in session.nodes.values()} == {"bert"}
+
+
+def test_a_motion_for_the_next_sequencer_that_did_not_hear_is_entered_all_the_same(session):
+    unheard(session.nodes["anna"], "bert")
+    handed_over(session, "bert", by="anna", unheard_by="bert")
+    handed_over(session, "carl", by="bert")
+    assert {node.replica.sequencer for node in session.nodes.values()} == {"carl"}
