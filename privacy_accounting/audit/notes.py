@@ -158,7 +158,7 @@ def _promises(
             covered.update(range(note.number, note.number + len(answer.signatures)))
         else:
             refusals += 1
-    voted_out = chain.state.succession.lost_sequencers
+    voted_out = chain.state.succession.leave_outs
     findings = [
         f"the site signed two proposals for entry {number} without a withdrawal of the first"
         for number, digests in signed.items()

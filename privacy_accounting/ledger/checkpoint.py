@@ -103,17 +103,7 @@ def restore(store: Store) -> tuple[ChainState, list[bytes], int]:
     if store.first() > 0:
         reason = "entries are archived and no checkpoint of this file stands for them"
         raise refuse(f"{reason}: {why}" if why else reason)
-    return ChainState(_lookup(store)), [], 0
-
-
-def _lookup(store: Store) -> Any:
-    def find(number: int) -> Entry:
-        found = store.entries(number, 1)
-        if number < store.first() or not found:
-            raise refuse(f"entry {number} is archived")
-        return Entry.from_bytes(found[0])
-
-    return find
+    return ChainState(), [], 0
 
 
 def _read(note: Note) -> dict[str, Any]:
@@ -154,7 +144,7 @@ def _restored(store: Store, chosen: Sequence[dict[str, Any]]) -> tuple[ChainStat
         used.take_over(written["once"])
     if len(hashes) < max(1, store.first()):
         raise refuse("the checkpoint is older than the entries held")
-    state, last = ChainState(_lookup(store)), chosen[-1]["state"]
+    state, last = ChainState(), chosen[-1]["state"]
     genesis = Genesis.read(Fields(last["genesis"], "genesis"))
     if _genesis_hash(last["chain"], genesis) != hashes[0]:
         raise refuse("a checkpoint differs from the genesis entry")

@@ -158,7 +158,8 @@ class Core:
         """List the doubts that forbid another signature.
 
         Args:
-            lost: a sequencer that is being voted out and can sign no withdrawal any more; empty otherwise.
+            lost: a site that is being left out and can sign no withdrawal any more, the sequencer or who was to vote
+                it out; empty otherwise.
         """
         return [proposal for proposal in self.doubts.values() if proposal.sender != lost]
 

@@ -173,10 +173,12 @@ class Succession:
         return self._changes[-1].body.number if self._changes else 0
 
     @property
-    def lost_sequencers(self) -> frozenset[int]:
-        """Numbers of the entries that voted out who ordered: alone under these a site may have signed twice."""
-        pairs = zip(self._spans, self._spans[1:], strict=False)
-        return frozenset(first - 1 for (_, old), (first, new) in pairs if old.sequencer not in new.keys)
+    def leave_outs(self) -> frozenset[int]:
+        """Numbers of the entries that left a site out: alone under these a site may have signed twice.
+
+        What the lost one proposed can be withdrawn by nobody else.
+        """
+        return frozenset(entry.body.number for entry in self._changes if entry.body.leaves_out)
 
     def to_json(self) -> list[object]:
         """Write all of it, keys included: what a snapshot pins."""

@@ -35,7 +35,7 @@ from privacy_accounting.ledger.members import Members, Succession
 from privacy_accounting.ledger.used import Once, UsedRequests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from privacy_accounting.budget.allowance import PopulationBudget
     from privacy_accounting.budget.tally import Spend
@@ -63,7 +63,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Open:
-    """A charge or exact disclosure that can still be cancelled."""
+    """A charge or exact disclosure that can still be cancelled: no snapshot stands behind it."""
 
     entry_hash: str
     cohort: tuple[str, ...]
@@ -116,14 +116,8 @@ def refuse(reason: str) -> LedgerRefusedError:
 class ChainState:
     """Everything that follows from the entries so far."""
 
-    def __init__(self, lookup: Callable[[int], Entry] | None = None) -> None:
-        """Begin before the genesis entry.
-
-        Args:
-            lookup: gives an entry by its number; needed only where folding begins at a checkpoint.
-        """
-        self._lookup = lookup
-        self._restored_to = 0
+    def __init__(self) -> None:
+        """Begin before the genesis entry."""
         self._moves: dict[tuple[str, str], int] = {}
         self._raised: dict[str, int] = {}
         self.place = Place(number=0, previous=NO_PREVIOUS, time=0)
@@ -241,25 +235,11 @@ class ChainState:
             self.book.sub_budget(content.asked.population, content.sub_budget)
 
     def _check_cancel(self, cohort: tuple[str, ...], content: Cancel, batch: Batch) -> None:
-        known = self._cancellable(content.entry)
+        known = self._open.get(content.entry)
         if known is None or content.entry in batch.cancelled:
             raise refuse(f"entry {content.entry} is nothing that can be cancelled")
         if known.entry_hash != content.entry_hash or known.cohort != cohort:
             raise refuse(f"the cancellation is not of entry {content.entry} and its cohort")
-
-    def _cancellable(self, number: int) -> _Open | None:
-        """Find a charge or exact disclosure that was not cancelled and is counted at its own order."""
-        if number >= self._restored_to or self._lookup is None or number in self._cancelled:
-            return self._open.get(number)
-        entry = self._lookup(number)
-        content = entry.body.content
-        if not isinstance(content, Charge | Exact):
-            return None
-        if isinstance(content, Charge):
-            paid_by = (content.asked.population, content.sub_budget)
-            if self._moves.get(paid_by, -1) > number:
-                return None
-        return _Open(entry_hash=entry.hash.hex(), cohort=entry.body.cohort, content=content)
 
     @staticmethod
     def _check_genesis(body: Body, content: Genesis) -> None:
@@ -285,11 +265,7 @@ class ChainState:
             self._count(content)
             self._open[number] = _Open(entry_hash=entry.hash.hex(), cohort=body.cohort, content=content)
         elif isinstance(content, Cancel):
-            cancelled = self._cancellable(content.entry)
-            if cancelled is None:
-                raise refuse(f"entry {content.entry} is nothing that can be cancelled")
-            self._open.pop(content.entry, None)
-            self._uncount(cancelled.content)
+            self._uncount(self._open.pop(content.entry).content)
             self._cancelled.add(content.entry)
         elif isinstance(content, BudgetChange):
             self.book.set_budget(content.population, content.budget)
@@ -298,6 +274,9 @@ class ChainState:
             self._move_order(content, number)
         elif isinstance(content, MembersChange):
             self.succession.change(entry)
+        elif isinstance(content, Snapshot):
+            # What stands before it may be archived anywhere; a cancellation that names it could not be followed there.
+            self._open.clear()
         self.place = self.place.after(entry.data, body)
 
     def _begin(self, chain: str, genesis: Genesis) -> None:
@@ -366,10 +345,10 @@ class ChainState:
         succession: Succession,
         used: UsedRequests,
     ) -> None:
-        """Take over a state that was folded before; entries up to it are looked up when they are needed."""
+        """Take over a state that was folded before, up to a snapshot."""
         self.chain, self.genesis, self._book = chain, genesis, book
         self.succession, self.used = succession, used
-        self.place, self._restored_to = past.place, past.place.number
+        self.place = past.place
         self._cancelled, self._moves = set(past.cancelled), dict(past.moved)
         self._raised, self._attempts = dict(past.raised), Counter(past.attempts)
 

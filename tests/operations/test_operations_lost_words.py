@@ -7,7 +7,10 @@ import pandas as pd
 import pytest
 
 import federation
-from federation.motions import hand_over
+from federation.errors import SiteUnavailableError
+from federation.motions import hand_over, leave_out
+from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.sequencer import Sequencer
 from tests.operations.operations_world import SITES
 from tests.setup.setup_world import SCHEMA
 
@@ -68,3 +71,48 @@ def test_a_motion_for_the_next_sequencer_that_did_not_hear_is_entered_all_the_sa
     handed_over(session, "bert", by="anna", unheard_by="bert")
     handed_over(session, "carl", by="bert")
     assert {node.replica.sequencer for node in session.nodes.values()} == {"carl"}
+
+
+def test_a_leave_out_that_came_to_nothing_wedges_nobody_when_the_sequencer_is_back(session):
+    """Who was to commit it died before it did; all others had signed. Then the one thought lost asks for signatures."""
+    session.sql(PRIVATE, epsilon=0.1)
+    nodes = session.nodes
+    bert = nodes["bert"].chain
+    bert._check_lost = lambda _: None
+    commit, bert._sequencer.commit = bert._sequencer.commit, died
+    bert._sequencer.abandon = lambda _: None
+    with pytest.raises(LedgerRefusedError, match="died"):
+        bert.enter_motion(leave_out(nodes["bert"].replica.core.state, "anna", sequencer="bert"))
+    bert._sequencer = Sequencer(nodes["bert"].replica)  # its next life
+    assert all(nodes[name].replica.in_doubt for name in ("bert", "carl"))
+    assert commit
+    for _ in range(2):
+        session.sql(PRIVATE, epsilon=0.1)
+    assert {node.replica.members for node in nodes.values()} == {SITES}
+    assert not any(node.replica.in_doubt for node in nodes.values())
+
+
+def test_a_leave_out_is_entered_though_a_site_missed_the_first_proposal_of_it(session):
+    """It was withdrawn; a site that never saw it takes the withdrawal for what it is, and signs the next."""
+    nodes = session.nodes
+    bert = nodes["bert"].chain
+    bert._check_lost = lambda _: None
+    carry, gone = bert._couriers.carry, []
+
+    def miss(messages, requests=()):
+        reached = dict(messages)
+        if any(b'"type":"proposal"' in data for data in messages.get("carl", ())) and not gone:
+            gone.append(reached.pop("carl"))
+        return carry(reached, requests)
+
+    bert._couriers.carry = miss
+    motion = leave_out(nodes["bert"].replica.core.state, "anna", sequencer="bert")
+    with pytest.raises((SiteUnavailableError, LedgerRefusedError)):
+        bert.enter_motion(motion)
+    bert._heard_all = False  # never true while the lost one is silent: all withdrawals are told again
+    entry = bert.enter_motion(motion)
+    assert sorted(entry.signatures) == ["bert", "carl"]
+
+
+def died():
+    raise LedgerRefusedError(reason="died")

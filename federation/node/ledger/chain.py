@@ -171,10 +171,26 @@ class Chain:
             raise LedgerRefusedError(reason="this site has not read the other sites' ledgers yet")
         for ask in requests:
             self._remember(ask)
+        self._give_way(data, source)
         answer = self._replica.receive(data, self._admit, source=source)
         if answer and isinstance(read_answer(answer), Signed):
             self._tell_signed(Proposal.from_bytes(data))
         return answer
+
+    def _give_way(self, data: bytes, source: str) -> None:
+        """Tell all that a leave-out which this site was to commit came to nothing, once the sequencer proposes again."""
+        number = self._replica.head + 1
+        if self.is_sequencer or not self._sequencer.has_proposed(number):
+            return
+        try:
+            proposal = Proposal.from_bytes(data)
+            withdrawals = self._sequencer.give_way(proposal.number, self._catch_up())
+        except AccountingError as error:
+            LOG.warning("%s: an earlier proposal stays as it is: %s", self._replica.name, error)
+            return
+        if withdrawals and proposal.sender != self._replica.name:
+            others = [site for site in self._others() if site != source]
+            self._couriers.carry(dict.fromkeys(others, withdrawals))
 
     def entries_from(self, number: int) -> list[bytes]:
         """Complete entries for a site that is behind."""
