@@ -132,7 +132,7 @@ def test_p4_attempts_that_are_charged_together_are_no_more_than_the_run_paid_for
         head = session.nodes[session.consortium.file.sequencer]
         drafts = []
         for round_number, attempt in ((0, 0), (0, 1), (1, 0)):
-            known = head._training.desk.learn(training._ask)
+            known = head._training.desk.learn(training._request)
             content = head._training.desk.content_of(
                 known, round_number=round_number, attempt=attempt, cohort=sorted(NAMES)
             )
@@ -141,7 +141,7 @@ def test_p4_attempts_that_are_charged_together_are_no_more_than_the_run_paid_for
             head.chain._sequencer,
             drafts,
             head.chain._admit,
-            lambda messages: head.chain._carry(messages, [training._ask]),
+            lambda messages: head.chain._carry(messages, [training._request]),
         )
         assert len(found.entries) == 2
         assert "attempts of this run are used up" in str(found.refusals)

@@ -9,8 +9,10 @@ import pytest
 import federation
 from federation.errors import SiteUnavailableError
 from federation.motions import hand_over, leave_out
+from federation.training.model import FederatedLogisticRegression
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.sequencer import Sequencer
+from tests.federation.hospitals import in_threads
 from tests.operations.operations_world import SITES
 from tests.setup.setup_world import SCHEMA
 
@@ -116,3 +118,23 @@ def test_a_leave_out_is_entered_though_a_site_missed_the_first_proposal_of_it(se
 
 def died():
     raise LedgerRefusedError(reason="died")
+
+
+def test_a_training_goes_on_while_the_ledger_is_handed_over():
+    told = []
+    with in_threads() as session:
+        for node in session.nodes.values():
+            node.chain._admit = agreed(node.chain._admit)
+        first = session.consortium.file.sequencer
+        other = next(name for name in session.nodes if name != first)
+
+        def hand_it_over(progress):
+            told.append(progress)
+            if len(told) == 1:
+                chain = session.nodes[first].chain
+                chain.enter_motion(hand_over(session.nodes[first].replica.core.state, other))
+
+        model = FederatedLogisticRegression(epsilon=1.0, rounds=3)
+        model.fit(session, table="patients", features=["age"], target="disease", on_progress=hand_it_over)
+        assert [step.round_number for step in told] == [1, 2, 3]
+        assert {node.replica.sequencer for node in session.nodes.values()} == {other}
