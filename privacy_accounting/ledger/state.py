@@ -129,6 +129,7 @@ class ChainState:
         self._open: dict[int, _Open] = {}
         self._cancelled: set[int] = set()
         self._attempts: Counter[str] = Counter()
+        self._pinned = ""  # the digest of the state as it is, once it was asked for
 
     @property
     def head(self) -> int:
@@ -258,6 +259,7 @@ class ChainState:
         """
         body = entry.body
         self.check(body, self.place, Batch())
+        self._pinned = ""
         content, number = body.content, body.number
         if isinstance(content, Genesis):
             self._begin(body.chain, content)
@@ -348,7 +350,7 @@ class ChainState:
         """Take over a state that was folded before, up to a snapshot."""
         self.chain, self.genesis, self._book = chain, genesis, book
         self.succession, self.used = succession, used
-        self.place = past.place
+        self.place, self._pinned = past.place, ""
         self._cancelled, self._moves = set(past.cancelled), dict(past.moved)
         self._raised, self._attempts = dict(past.raised), Counter(past.attempts)
 
@@ -359,6 +361,11 @@ class ChainState:
 
         What is left out here could be changed in a file whose older entries are archived.
         """
+        if self._pinned == "":
+            self._pinned = self._digest()
+        return self._pinned
+
+    def _digest(self) -> str:
         past = self.past
         state = {
             "format": STATE_FORMAT,
