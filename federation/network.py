@@ -15,8 +15,9 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
-from smpc.errors import PartyLostError
+from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.memory import memory_meshes
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ class MemoryExchange:
         self._roles: dict[str, str] = {}
         self._meshes: dict[bytes, dict[str, Mesh]] = {}
         self._lines: dict[str, list[MemoryLine]] = {}
+        self._joined: dict[str, WeakSet[Mesh]] = {}
 
     def network(self, name: str, role: str) -> MemoryNetwork:
         """Add a node."""
@@ -160,14 +162,17 @@ class MemoryExchange:
             self._handlers[name, purpose] = handler
 
     def forget(self, name: str) -> None:
-        """A member has left: it answers no more, and its lines are closed."""
+        """A member has left: it answers no more, and its lines and meshes are closed."""
         with self._lock:
             for key in [key for key in self._handlers if key[0] == name]:
                 del self._handlers[key]
             self._roles.pop(name, None)
             lines = self._lines.pop(name, [])
+            meshes = list(self._joined.pop(name, ()))
         for line in lines:
             line.close()
+        for mesh in meshes:
+            mesh.close(PeerRejectedError(reason="this node is stopping"))
 
     def is_present(self, name: str) -> bool:
         """Whether a member has joined and not left; one that only asks is present too."""
@@ -211,6 +216,7 @@ class MemoryExchange:
             mesh = ends.pop(name)
             if not ends:
                 del self._meshes[session_id]
+            self._joined.setdefault(name, WeakSet()).add(mesh)
         return mesh
 
 
