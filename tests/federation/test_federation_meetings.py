@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hospitals import BY_SEX, NAMES, in_threads
@@ -9,6 +10,7 @@ from test_federation_attacks import COUNT, request_of, signed
 
 from federation.errors import PolicyRefusedError
 from federation.messages import Accepted, Charged, Go, Run, Share
+from federation.node.session import runs
 from federation.node.session.meetings import Meetings
 from privacy_accounting.errors import BudgetExceededError
 from smpc.errors import PartyLostError, PeerRejectedError
@@ -284,3 +286,28 @@ def test_closing_does_not_wait_for_sessions_that_wait_for_a_site():
         until(lambda: waiting(session) == [1, 0, 1, 1])
         begin = time.monotonic()
     assert time.monotonic() - begin < 10
+
+
+def test_a_scan_longer_than_the_deadline_finds_its_session_still_there(monkeypatch):
+    """All sites scan for as long as they may: neither the session that waits nor a dealer that nobody asks is gone by then."""
+    scan_s = 7.0
+    with in_threads(deadline_s=3.0) as session:
+        for node in session.nodes.values():
+            real = node._sources["patients"].local_figures
+            monkeypatch.setattr(
+                node._sources["patients"],
+                "local_figures",
+                lambda *more, real=real: (time.sleep(scan_s), real(*more))[1],
+            )
+        real_bitmaps = runs.local_bitmaps
+        monkeypatch.setattr(runs, "local_bitmaps", lambda *more: (time.sleep(scan_s), real_bitmaps(*more))[1])
+        items = ["sex=M", "disease", "exang"]
+        with ThreadPoolExecutor(2) as pool:
+            rows = pool.submit(lambda: session.sql(BY_SEX, exact=True).rows)
+            mined = pool.submit(
+                lambda: session.table("patients").frequent_itemsets(
+                    items, min_support=0.2, max_len=2, exact=True
+                )
+            )
+            assert rows.result()[0][1] == 194
+            assert len(mined.result().itemsets) == 6

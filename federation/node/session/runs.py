@@ -69,12 +69,17 @@ class Runner:
     afterwards: Afterwards
 
     def expect(self, body: Body) -> None:
-        """Begin to open the session of a question that this site has signed: keys and material, no row (P1)."""
+        """Begin to open the session of a question that this site has signed: keys and material, no row (P1).
+
+        Not of mining with a dealer: that asks for its first material after the local stage, and a dealer whom nobody
+        asks has left by then.
+        """
         content = body.content
         if not isinstance(content, Charge | Exact) or content.asked.run:
             return
         known = self.desk.known(content.asked.request)
-        if known is not None:
+        has_dealer = self.consortium.three_sites is None
+        if known is not None and not (has_dealer and isinstance(known.planned.plan, MiningPlan)):
             session = session_id(body)
             self.meetings.expect(session, lambda: self._opened(known, session), known.memory_bytes)
 
