@@ -196,7 +196,7 @@ class Counter:
         if isinstance(message, Go):
             if not slot.is_reserved:
                 raise SiteUnavailableError(
-                    site=self.site, reason="too much time has passed since it was asked"
+                    site=self.site, reason="its place here was given away meanwhile; ask again"
                 )
             return Charged(entry=self._chain.charge(known).to_bytes())
         if isinstance(message, Run):

@@ -20,7 +20,7 @@ from smpc.dealer.site_supply import SiteSupply
 from smpc.dealer.supply import Supply
 from smpc.errors import RingRangeError
 from smpc.operations import arithmetic, comparison, opening
-from smpc.simulator import DEALER, simulate
+from smpc.simulator import DEALER, party_names, simulate
 from smpc.transport.mesh import Step
 from tests.smpc import every_operation
 from tests.smpc.every_operation import OPERATIONS
@@ -32,6 +32,7 @@ OPENINGS = (Step.OPEN_RING, Step.OPEN_MASKED, Step.OPEN_PLANES)
 ALLOWED = {Step.KEYS, Step.INPUT, Step.MATERIAL, *OPENINGS, Step.REVEAL}
 FALSE_ALARM = 1e-9
 ENOUGH_BYTES = 4000
+ADA, BOB, CYD, DAN = party_names(4)
 KINDS = {"two": (2, False), "three": (3, False), "three of four": (4, True)}
 
 
@@ -123,6 +124,18 @@ def watch(monkeypatch):
     return Watch(monkeypatch)
 
 
+def hearers(run, steps):
+    """Who sent somebody at least a byte in some steps, and to whom."""
+    return {
+        (party, to)
+        for party, sents in run.sent.items()
+        for sent in sents
+        if sent.step in steps
+        for to, payload in sent.outgoing.items()
+        if payload
+    }
+
+
 def cases():
     return [
         (name, kind) for name in OPERATIONS for kind in KINDS if not (name in OF_CRYPTEN and kind != "two")
@@ -141,6 +154,10 @@ def test_every_opening_applies_a_free_part_of_the_material_once(name, kind, watc
         assert watch.used
     for party, sents in run.sent.items():
         assert {sent.step for sent in sents if any(sent.outgoing.values())} <= ALLOWED, party
+    if has_three_sites:
+        assert hearers(run, OPENINGS) <= {(ADA, BOB), (BOB, ADA)}
+        assert hearers(run, (Step.INPUT,)) <= {(CYD, ADA), (DAN, ADA)}
+        assert hearers(run, (Step.MATERIAL,)) <= {(CYD, name) for name in (ADA, BOB, DAN)}
 
 
 @pytest.mark.parametrize(
