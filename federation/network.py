@@ -149,6 +149,7 @@ class MemoryExchange:
         self._meshes: dict[bytes, dict[str, Mesh]] = {}
         self._lines: dict[str, list[MemoryLine]] = {}
         self._joined: dict[str, WeakSet[Mesh]] = {}
+        self._begun: set[tuple[str, bytes]] = set()
 
     def network(self, name: str, role: str) -> MemoryNetwork:
         """Add a node."""
@@ -208,8 +209,15 @@ class MemoryExchange:
         return asking
 
     def mesh(self, name: str, session_id: bytes, parties: Sequence[str], helper: str | None) -> Mesh:
-        """Take one party's end of a session's mesh."""
+        """Take one party's end of a session's mesh; as over TLS, each party opens a session once.
+
+        Raises:
+            PeerRejectedError: this one opened it before.
+        """
         with self._lock:
+            if (name, session_id) in self._begun:
+                raise PeerRejectedError(reason="a session is opened once")
+            self._begun.add((name, session_id))
             ends = self._meshes.setdefault(session_id, {})
             if not ends:
                 ends.update(memory_meshes(parties, helper=helper, timeout_s=self._timeout_s))

@@ -10,6 +10,7 @@ from test_federation_attacks import COUNT, request_of, signed
 
 from federation.errors import PolicyRefusedError
 from federation.messages import Accepted, Charged, Go, Run, Share
+from federation.network import MemoryExchange
 from federation.node.session import runs
 from federation.node.session.meetings import Meetings
 from privacy_accounting.errors import BudgetExceededError
@@ -127,6 +128,18 @@ def test_closing_leaves_no_thread_and_closes_what_waits():
     assert not [thread for thread in threading.enumerate() if thread.name == "meeting"]
     meetings.expect(ID, FakeSession)
     assert meetings.attend(ID) is None
+
+
+def test_a_session_is_opened_once_in_memory_as_over_tls():
+    exchange = MemoryExchange()
+    nodes = {name: exchange.network(name, "site") for name in ("anna", "ben", "carl")}
+    with ThreadPoolExecutor(9) as pool:
+        tries = [
+            pool.submit(node.open_mesh, ID, bytes(32), tuple(nodes), None) for node in nodes.values() for _ in range(3)
+        ]
+    errors = [found.exception() for found in tries]
+    assert sum(error is None for error in errors) == 3
+    assert all(isinstance(error, PeerRejectedError) for error in errors if error is not None)
 
 
 # -- in a consortium ---------------------------------------------------------------------------------------------

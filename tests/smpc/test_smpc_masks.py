@@ -20,6 +20,7 @@ from smpc.dealer.site_supply import SiteSupply
 from smpc.dealer.supply import Supply
 from smpc.errors import RingRangeError
 from smpc.operations import arithmetic, comparison, opening
+from smpc.randomness import Keystream
 from smpc.simulator import DEALER, party_names, simulate
 from smpc.transport.mesh import Step
 from tests.smpc import every_operation
@@ -265,3 +266,40 @@ def test_what_is_opened_and_sent_is_uniform_at_two_very_different_inputs(name, i
         halves = np.concatenate([np.frombuffer(raw, np.uint8) & 15, np.frombuffer(raw, np.uint8) >> 4])
         if halves.size >= 160:
             assert stats.chisquare(np.bincount(halves, minlength=16)).pvalue > FALSE_ALARM, key
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_party_begins_a_keystream_twice(kind, monkeypatch):
+    """One that began again would give out the same masks and shares of zero: every operation one after the other in one session."""
+    n, has_three_sites = KINDS[kind]
+    names = [name for name in OPERATIONS if name not in OF_CRYPTEN]
+    requests = dry_run(in_turn(names), n, has_three_sites=has_three_sites).requests
+    begun, lock, real = defaultdict(list), threading.Lock(), Keystream.__init__
+
+    def noting(stream, key):
+        with lock:
+            begun[threading.get_ident()].append(key)
+        real(stream, key)
+
+    monkeypatch.setattr(Keystream, "__init__", noting)
+
+    def joint(session):
+        half = len(requests) // 2
+        session.prefetch(requests[:half], is_last=False)  # two batches, so that a seed could come twice
+        for request in requests[:half]:
+            session.supply.take(request)
+        session.prefetch(requests[half:])
+
+    simulate(joint, n, has_three_sites=has_three_sites, prefetch=False).values()
+    simulate(in_turn(names), n, has_three_sites=has_three_sites).values()
+    assert sum(map(len, begun.values())) > 4 * n
+    for keys in begun.values():
+        assert len(set(keys)) == len(keys)
+
+
+def in_turn(names):
+    def joint(session):
+        for name in names:
+            OPERATIONS[name](session)
+
+    return joint
