@@ -194,20 +194,18 @@ def test_nothing_of_a_pool_is_on_disk(tmp_path):
     assert not [name for name in files if "pool" in name or "block" in name or "material" in name]
 
 
-@pytest.mark.parametrize(
-    ("parties", "reason"),
-    [
-        (["hungary"], "two parties at least"),
-        (["hungary", "hungary"], "two parties at least"),
-        (["hungary", "nobody"], "no sites"),
-        (["cleveland", "switzerland"], "no sites"),
-    ],
-)
-def test_a_site_alone_or_for_others_calls_the_dealer_for_nothing(parties, reason):
+def test_a_site_alone_or_for_others_calls_the_dealer_for_nothing():
+    alone, others = "two parties at least", "no sites"
     with in_threads() as session:
         network = session.nodes["hungary"].network
         line = network.dial("dealer", "request", 5)
-        send(line, Deal(session_id=bytes(32), request_hash=bytes(32), parties=parties))
-        with pytest.raises(PeerRejectedError, match=reason):
-            expect(line, network, Done, timeout_s=5)
+        for parties, reason in (
+            (["hungary"], alone),
+            (["hungary", "hungary"], alone),
+            (["hungary", "nobody"], others),
+            (["cleveland", "switzerland"], others),
+        ):
+            send(line, Deal(session_id=bytes(32), request_hash=bytes(32), parties=parties))
+            with pytest.raises(PeerRejectedError, match=reason):
+                expect(line, network, Done, timeout_s=5)
         line.close()
