@@ -133,6 +133,8 @@ class Program:
 
     def any(self, condition=lambda array: True):
         places = [place for place, array in enumerate(self.plain) if condition(array) and array.size <= 80]
+        full = [place for place in places if self.plain[place].size]
+        places = full if full and self.rng.integers(12) else places  # nothing is a case, but a rare one
         return None if not places else places[self.rng.integers(len(places))]
 
     def like(self, place):

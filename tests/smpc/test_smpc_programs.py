@@ -15,7 +15,7 @@ from tests.smpc.joint import THREE, THREE_OF_FOUR, Sites
 from tests.smpc.programs import MAKERS, Program
 
 PARTIES = [2, 3, 4, 5, THREE, THREE_OF_FOUR]
-EACH = 20
+EACH = 100
 
 
 def run(seed, n, **options):
