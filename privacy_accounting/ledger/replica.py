@@ -330,6 +330,11 @@ class Replica:
 
     # -- runs ----------------------------------------------------------------------------------------------
 
+    def has_signed(self, entry: Entry) -> bool:
+        """Say whether this site signed an entry in its present life, complete or not."""
+        with self.core.lock:
+            return entry.hash in self.core.signed_in_this_life
+
     def may_start(self, entry: Entry) -> bool:
         """Say whether this site would start the run of an entry now."""
         with self.core.lock:
