@@ -4,27 +4,38 @@ Sessions with a dealer, sessions of three computing sites, and CrypTen's own cal
 """
 
 import ast
+import contextlib
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from smpc.dealer.service import DealerService
+from smpc.engine.seams import crypten
 from smpc.errors import PartyLostError, PeerRejectedError
-from smpc.simulator import DEALER, Fault, FaultKind
+from smpc.randomness import fresh_key
+from smpc.scripted import ScriptedMesh
+from smpc.session import Session, active_session
+from smpc.simulator import DEALER, Fault, FaultKind, party_names
+from smpc.transport.memory import memory_meshes
 from smpc.transport.mesh import Step
-from tests.smpc.every_crypten_call import CALLS, QUICK, communicator_methods
-from tests.smpc.every_operation import OPERATIONS, WITHOUT_DEALER, n_exchanges
+from tests.smpc.every_crypten_call import CALLS, QUICK, communicator_methods, engine_state
+from tests.smpc.every_operation import OPERATIONS, WITHOUT_DEALER, fetched, n_exchanges
 from tests.smpc.joint import THREE, THREE_OF_FOUR
-from tests.smpc.walking import WRONG, bites, check, run, same, stops, struck, undisturbed
+from tests.smpc.walking import LONG_S, WRONG, bites, check, run, same, stops, struck, undisturbed
+from tests.transport.tls_world import run_all
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 1.0  # long, so that a busy machine makes nobody late who is not
+ENGINE_S = 2.0  # of CrypTen's calls: they are longer at work
 SLACK_S = 3.0
 OURS = [(name, n) for name in OPERATIONS for n in (2, 3)]
 SITES = [(name, n) for name in WITHOUT_DEALER for n in (THREE_OF_FOUR, THREE)]
 ENGINE = [(name, n) for name in CALLS for n in (2, 3)]
+BASIC = [(name, n) for name in QUICK for n in (2, 3)]
 
 
 def is_quick(name, n):
@@ -62,7 +73,7 @@ def test_every_call_of_the_communicator_is_in_the_table():
 
 
 def at_once(function, name, cases):
-    """Sessions beside each other: most of them wait. CrypTen's are longer at work, and should be late for no other reason."""
+    """Sessions beside each other: most of them wait, CrypTen's less."""
     with ThreadPoolExecutor(12 if name in CALLS else 48) as pool:
         return list(pool.map(function, cases))
 
@@ -75,7 +86,7 @@ def strike_all(name, n, turns):
 
     def strike(fault):
         outcome = run(name, n, fault, service=service)
-        assert outcome.seconds < SLACK_S, fault
+        assert outcome.seconds < LONG_S / 2, fault  # nobody waited for a deadline
         check(name, outcome, fault, whole)
 
     kinds = (FaultKind.KILL, FaultKind.PARTIAL, *WRONG)
@@ -94,7 +105,7 @@ def test_killed_or_out_of_step_at_each_exchange(name, n):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("name", "n"), [*OURS, *SITES, *ENGINE])
+@pytest.mark.parametrize(("name", "n"), [*OURS, *SITES, *BASIC])
 def test_whoever_is_killed_or_out_of_step_at_each_exchange(name, n):
     strike_all(name, n, range(1, n))
 
@@ -106,10 +117,11 @@ def silent(cases, turn=0):
     def strike(case):
         name, n, at = case
         fault = struck(n, at, FaultKind.FREEZE, turn)
-        outcome = run(name, n, fault, timeout_s=DEADLINE_S, service=service)
+        deadline_s = ENGINE_S if name in CALLS else DEADLINE_S
+        outcome = run(name, n, fault, timeout_s=deadline_s, service=service)
         # the dealer waits for all parties, so who waits for the dealer waits longer
         is_missed = len(stops(fault, wholes[name, n])) > 1
-        assert DEADLINE_S * is_missed <= outcome.seconds < 2 * DEADLINE_S + SLACK_S, case
+        assert deadline_s * is_missed <= outcome.seconds < 2 * deadline_s + SLACK_S, case
         check(name, outcome, fault, wholes[name, n])
 
     at_once(strike, cases[0][0], [(name, n, at) for name, n in cases for at in range(n_exchanges(name, n))])
@@ -138,10 +150,16 @@ def test_silent_at_each_exchange_of_cryptens_calls(n):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("turn", [0, 1, 2])
-@pytest.mark.parametrize(("name", "n"), ENGINE)
-def test_whoever_is_silent_at_each_exchange_of_each_call_of_cryptens(name, n, turn):
-    silent([(name, n)], turn)
+@pytest.mark.parametrize("turn", [1, 2])
+def test_whoever_is_silent_at_each_exchange_of_cryptens_calls(turn):
+    silent([case for case in BASIC if case[1] == 3], turn)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("name", "n"), [case for case in ENGINE if case not in BASIC])
+def test_silent_at_each_exchange_of_each_call_of_cryptens(name, n):
+    silent([(name, n)])
 
 
 @pytest.mark.parametrize(("name", "n"), EVERY)
@@ -205,3 +223,43 @@ def test_a_dealer_that_fails_is_named_by_all(name, kind, at):
         assert outcome.errors[party].name == DEALER
         assert not {Step.REVEAL} & {sent.step for sent in outcome.sent[party]}
     undisturbed(name, 3, service)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.KILL, FaultKind.PARTIAL, FaultKind.EXTEND])
+def test_after_a_loss_the_same_threads_are_in_no_session_and_run_cryptens_and_our_own(kind):
+    names, service, before = party_names(3), DealerService(), engine_state()
+    plan = [("crypten.less", [struck(3, at, kind)]) for at in range(n_exchanges("crypten.less", 3))]
+    plan += [(name, []) for name in ("crypten.less", "comparison.less_than", "crypten.gradient")]
+    meshes = [memory_meshes(names, DEALER) for _ in plan]
+    ids = [fresh_key() for _ in plan]
+
+    def deal():
+        for at in range(len(plan)):
+            with contextlib.suppress(PartyLostError, PeerRejectedError):
+                service.serve(meshes[at][DEALER], ids[at])
+
+    def take_part(party):
+        ends = []
+        for at, (name, faults) in enumerate(plan):
+            own = [fault for fault in faults if fault.party == party]
+            mesh = ScriptedMesh(meshes[at][party], party, own, threading.Event())
+            try:
+                with Session(mesh, ids[at]) as session:
+                    ends.append(fetched(name, 3)(session).tolist())
+            except (PartyLostError, PeerRejectedError) as error:
+                ends.append(error.name)
+            assert active_session() is None
+            assert not crypten().is_initialized()
+            assert engine_state() == before
+        return ends
+
+    results = run_all({name: lambda name=name: take_part(name) for name in names} | {DEALER: deal})
+    for party in names:
+        *lost, less, ours, gradient = results[party]
+        assert (less, ours) == ([1, 0, 0], [0, 0, 0, 0])
+        same("crypten.gradient", np.array(gradient), np.array([1, 2, 4]))
+        struck_by = [
+            fault.party for _, faults in plan[:-4] for fault in faults
+        ]  # the last exchange: see above
+        assert all(victim in (end, party) for victim, end in zip(struck_by, lost, strict=False))
+        assert len(lost) == len(struck_by) + 1

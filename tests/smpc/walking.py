@@ -78,6 +78,15 @@ def stops(fault, whole):
     return stopped
 
 
+def finds_all(fault, whole):
+    """Whether a silent party that wakes when the others are gone finds all their frames there, the last ones included."""
+    ends = stops(fault, whole)
+    later = enumerate(whole.sent[fault.party])
+    return all(
+        ends.get(peer, at) >= at for at, sent in later for peer in sent.expected if at >= fault.at_round
+    )
+
+
 def check(name, outcome, fault, whole):
     """The right error with the right name for everybody else; no number but the whole answer, and that only at the end."""
     ends = stops(fault, whole)
