@@ -30,11 +30,12 @@ from tests.transport.tls_world import run_all
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 1.0  # long, so that a busy machine makes nobody late who is not
-ENGINE_S = 2.0  # of CrypTen's calls: they are longer at work
+ENGINE_S, ENGINE_SLACK_S = 2.0, 12.0  # of CrypTen's calls: they are longer at work
 SLACK_S = 3.0
+LONG = {"crypten.softmax", "crypten.nn"}  # made of the others: a hundred exchanges of three parties
 OURS = [(name, n) for name in OPERATIONS for n in (2, 3)]
 SITES = [(name, n) for name in WITHOUT_DEALER for n in (THREE_OF_FOUR, THREE)]
-ENGINE = [(name, n) for name in CALLS for n in (2, 3)]
+ENGINE = [(name, n) for name in CALLS for n in (2, 3) if n == 2 or name not in LONG]
 BASIC = [(name, n) for name in QUICK for n in (2, 3)]
 
 
@@ -117,11 +118,11 @@ def silent(cases, turn=0):
     def strike(case):
         name, n, at = case
         fault = struck(n, at, FaultKind.FREEZE, turn)
-        deadline_s = ENGINE_S if name in CALLS else DEADLINE_S
+        deadline_s, slack_s = (ENGINE_S, ENGINE_SLACK_S) if name in CALLS else (DEADLINE_S, SLACK_S)
         outcome = run(name, n, fault, timeout_s=deadline_s, service=service)
         # the dealer waits for all parties, so who waits for the dealer waits longer
         is_missed = len(stops(fault, wholes[name, n])) > 1
-        assert deadline_s * is_missed <= outcome.seconds < 2 * deadline_s + SLACK_S, case
+        assert deadline_s * is_missed <= outcome.seconds < 2 * deadline_s + slack_s, case
         check(name, outcome, fault, wholes[name, n])
 
     at_once(strike, cases[0][0], [(name, n, at) for name, n in cases for at in range(n_exchanges(name, n))])
