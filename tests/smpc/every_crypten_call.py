@@ -149,10 +149,10 @@ CALLS = {
     "communicator.reduce": wire(lambda c, rank, last: c.reduce(ROWS, last)),
     "crypten.add": two("add"),
     "crypten.mul": two("mul"),
-    "crypten.matmul": call(lambda s: tensor(s, SQUARE).matmul(tensor(s, SQUARE)).get_plain_text()),
     "crypten.less": two("lt"),
     "crypten.reveal_to_one": call(lambda s: tensor(s, X).get_plain_text(dst=1)),
     "crypten.cryptensor_of_one": call(from_one),
+    "crypten.matmul": call(lambda s: tensor(s, SQUARE).matmul(tensor(s, SQUARE)).get_plain_text()),
     "crypten.gradient": call(gradient),
     "crypten.exp": one("exp"),
     "crypten.mul_public": call(lambda s: (tensor(s, X) * 1.5).get_plain_text()),
@@ -178,7 +178,8 @@ CALLS = {
     "crypten.softmax": call(lambda s: tensor(s, X).softmax(0).get_plain_text()),
     "crypten.nn": call(training_step),
 }
-QUICK = tuple(CALLS)[: tuple(CALLS).index("crypten.exp") + 1]
+BASIC = tuple(CALLS)[: tuple(CALLS).index("crypten.exp") + 1]  # all kinds of messages
+QUICK = tuple(CALLS)[: tuple(CALLS).index("crypten.cryptensor_of_one") + 1]
 
 
 @functools.cache

@@ -7,7 +7,7 @@ import pytest
 
 from smpc.dealer.service import DealerService
 from smpc.simulator import DEALER, FaultKind, party_names, simulate
-from tests.smpc.every_crypten_call import QUICK
+from tests.smpc.every_crypten_call import BASIC
 from tests.smpc.every_operation import OPERATIONS, WITHOUT_DEALER, fetched, n_exchanges
 from tests.smpc.joint import THREE_OF_FOUR, Sites
 from tests.smpc.stumbling import Stumble, Stumbling
@@ -84,9 +84,7 @@ def walk(nodes, names, kind, n, turn=0):
             same(name, value, whole.results[party])
 
 
-@pytest.mark.parametrize(
-    ("names", "n"), [(SOME, 2), (SOME, 3), (SOME, THREE_OF_FOUR), (("crypten.mul", "communicator.reduce"), 3)]
-)
+@pytest.mark.parametrize(("names", "n"), [(SOME, 2), (SOME, 3), (SOME, THREE_OF_FOUR), (("crypten.mul",), 3)])
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_frame_that_is_not_finished_names_its_sender(nodes, kind, names, n):
     walk(nodes, names, kind, n)
@@ -113,7 +111,7 @@ def test_whichever_of_the_sites_stumbles(nodes, kind, turn):
 @pytest.mark.parametrize("n", [2, 3])
 @pytest.mark.parametrize("kind", BROKEN)
 def test_at_every_exchange_of_cryptens_calls(nodes, kind, n):
-    walk(nodes, QUICK, kind, n)
+    walk(nodes, BASIC, kind, n)
 
 
 def slowly(nodes, names, n):
@@ -133,9 +131,7 @@ def slowly(nodes, names, n):
             same(name, value, seen[0])
 
 
-@pytest.mark.parametrize(
-    ("names", "n"), [(SOME, 3), (SOME, THREE_OF_FOUR), (("crypten.mul", "communicator.gather"), 3)]
-)
+@pytest.mark.parametrize(("names", "n"), [(SOME, 3), (SOME, THREE_OF_FOUR), (("crypten.mul",), 3)])
 def test_bytes_that_trickle_in_time_only_delay(nodes, names, n):
     slowly(nodes, names, n)
 
@@ -144,4 +140,4 @@ def test_bytes_that_trickle_in_time_only_delay(nodes, names, n):
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("n", [2, 3, THREE_OF_FOUR])
 def test_bytes_that_trickle_in_time_delay_every_operation(nodes, n):
-    slowly(nodes, WITHOUT_DEALER if n is THREE_OF_FOUR else (*OPERATIONS, *QUICK), n)
+    slowly(nodes, WITHOUT_DEALER if n is THREE_OF_FOUR else (*OPERATIONS, *BASIC), n)
