@@ -116,19 +116,17 @@ def test_at_every_exchange_of_cryptens_calls(nodes, kind, n):
 
 def slowly(nodes, names, n):
     service = DealerService()
+    wholes = {name: undisturbed(name, n) for name in names}
 
     def strike(case):
         name, at = case
         stumbling = Stumbling(struck(n, at, FaultKind.TRICKLE).party, at, Stumble.DRIP, LONG_S)
         outcome, _ = run(nodes, name, service, n, stumbling)
-        return name, outcome.values()
+        for party, value in zip(outcome.names, outcome.values(), strict=True):
+            same(name, value, wholes[name].results[party])
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(strike, [(name, at) for name in names for at in range(n_exchanges(name, n))]))
-    for name in names:
-        seen = [value for key, values in answers if key == name for value in values]
-        for value in seen:
-            same(name, value, seen[0])
+        list(pool.map(strike, [(name, at) for name in names for at in range(n_exchanges(name, n))]))
 
 
 @pytest.mark.parametrize(("names", "n"), [(SOME, 3), (SOME, THREE_OF_FOUR), (("crypten.mul",), 3)])
