@@ -135,7 +135,9 @@ def test_a_session_is_opened_once_in_memory_as_over_tls():
     nodes = {name: exchange.network(name, "site") for name in ("anna", "ben", "carl")}
     with ThreadPoolExecutor(9) as pool:
         tries = [
-            pool.submit(node.open_mesh, ID, bytes(32), tuple(nodes), None) for node in nodes.values() for _ in range(3)
+            pool.submit(node.open_mesh, ID, bytes(32), tuple(nodes), None)
+            for node in nodes.values()
+            for _ in range(3)
         ]
     errors = [found.exception() for found in tries]
     assert sum(error is None for error in errors) == 3
