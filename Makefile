@@ -40,8 +40,10 @@ laws: $(READY)
 docs: $(READY)
 	$(PY) -m pytest tests/docs -p no:randomly
 
+# real processes that are killed and stopped wait more than they work: four at once on two cores
 slow: $(READY)
-	$(PY) -m pytest -m slow -p no:randomly --timeout 1800
+	$(PY) -m pytest -m slow -p no:randomly --timeout 1800 -n 2 --dist loadfile --ignore tests/smpc/test_smpc_faults_processes.py
+	$(PY) -m pytest -m slow -p no:randomly --timeout 1800 -n 4 --dist worksteal tests/smpc/test_smpc_faults_processes.py
 
 # dp-accounting beside this accountant: every event of the table, and the charges of a real ledger
 second-opinion: $(READY)

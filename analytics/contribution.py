@@ -59,7 +59,18 @@ def noisy_contribution(
 def _weighted(plan: Plan, figures: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
     if figures is None:
         return np.zeros(plan.n_figures, dtype=np.int64)
-    clamps, weights = np.array(plan.clamps, dtype=np.int64), np.array(plan.weights, dtype=np.int64)
-    if figures.shape != clamps.shape or figures.dtype != np.int64 or bool(np.any(np.abs(figures) > clamps)):
+    check_bounds(plan, figures)
+    return figures * np.array(plan.weights, dtype=np.int64)
+
+
+def check_bounds(plan: Plan, figures: npt.NDArray[np.int64]) -> None:
+    """Refuse a site's figures that no rows within the plan's bounds can give.
+
+    Raises:
+        ReleaseRefusedError: another shape or type, or one beyond its clamp.
+    """
+    clamps = np.array(plan.clamps, dtype=np.int64)
+    is_figures = figures.shape == clamps.shape and figures.dtype == np.int64
+    # the lowest integer is its own absolute value, so both sides are looked at
+    if not is_figures or bool(np.any((figures > clamps) | (figures < -clamps))):
         raise ReleaseRefusedError(rule="clamp", reason="a site's figures are not within the plan's bounds")
-    return figures * weights

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics.contribution import noisy_contribution
+from analytics.contribution import check_bounds, noisy_contribution
 from analytics.errors import ReleaseRefusedError
 from analytics.guard import open_or_closed
 from analytics.mining.driver import mine_at_site, most_memory
@@ -106,8 +106,10 @@ def send_answer(
     """
     if plan.mode == "private":
         figures = noisy_contribution(plan, figures, source)
-    if figures is None or figures.shape != (plan.n_figures,):
+    elif figures is None:
         raise ReleaseRefusedError(rule="figures", reason="an exact answer needs every site's figures")
+    else:
+        check_bounds(plan, figures)
     share = blinded_share(session, joint_stage(session, figures, plan))
     return share.astype("<i8", copy=False).tobytes()
 

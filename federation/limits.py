@@ -14,7 +14,7 @@ class Limits(BaseModel):
     """Limits of one node.
 
     Attributes:
-        sessions: questions under way.
+        sessions: questions under way; those that wait for their run hold one more session's memory together.
         session_bytes: memory for one question's material, frames and replies (bytes).
         pool_bytes: memory for material dealt ahead (bytes); 0: none.
     """

@@ -15,8 +15,9 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
-from smpc.errors import PartyLostError
+from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.memory import memory_meshes
 
 if TYPE_CHECKING:
@@ -147,6 +148,8 @@ class MemoryExchange:
         self._roles: dict[str, str] = {}
         self._meshes: dict[bytes, dict[str, Mesh]] = {}
         self._lines: dict[str, list[MemoryLine]] = {}
+        self._joined: dict[str, WeakSet[Mesh]] = {}
+        self._begun: set[tuple[str, bytes]] = set()
 
     def network(self, name: str, role: str) -> MemoryNetwork:
         """Add a node."""
@@ -160,14 +163,17 @@ class MemoryExchange:
             self._handlers[name, purpose] = handler
 
     def forget(self, name: str) -> None:
-        """A member has left: it answers no more, and its lines are closed."""
+        """A member has left: it answers no more, and its lines and meshes are closed."""
         with self._lock:
             for key in [key for key in self._handlers if key[0] == name]:
                 del self._handlers[key]
             self._roles.pop(name, None)
             lines = self._lines.pop(name, [])
+            meshes = list(self._joined.pop(name, ()))
         for line in lines:
             line.close()
+        for mesh in meshes:
+            mesh.close(PeerRejectedError(reason="this node is stopping"))
 
     def is_present(self, name: str) -> bool:
         """Whether a member has joined and not left; one that only asks is present too."""
@@ -203,14 +209,22 @@ class MemoryExchange:
         return asking
 
     def mesh(self, name: str, session_id: bytes, parties: Sequence[str], helper: str | None) -> Mesh:
-        """Take one party's end of a session's mesh."""
+        """Take one party's end of a session's mesh; as over TLS, each party opens a session once.
+
+        Raises:
+            PeerRejectedError: this one opened it before.
+        """
         with self._lock:
+            if (name, session_id) in self._begun:
+                raise PeerRejectedError(reason="a session is opened once")
+            self._begun.add((name, session_id))
             ends = self._meshes.setdefault(session_id, {})
             if not ends:
                 ends.update(memory_meshes(parties, helper=helper, timeout_s=self._timeout_s))
             mesh = ends.pop(name)
             if not ends:
                 del self._meshes[session_id]
+            self._joined.setdefault(name, WeakSet()).add(mesh)
         return mesh
 
 

@@ -20,6 +20,7 @@ from federation.training.pinned import helpers_of, pinned_key
 from federation.training.plan import plan_run
 from federation.training.rounds import Run
 from federation.training.task import KIND
+from privacy_accounting.errors import LedgerRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,43 +78,52 @@ class Training:
             configuration=consortium.digest(),
             question=task.question(),
         ).to_bytes()
-        self._ask = Ask(request=request, signature=identity.sign(REQUEST_TAG + request))
+        self._request = Ask(request=request, signature=identity.sign(REQUEST_TAG + request))
         self._run = request_hash(request)
         self._sequencer = consortium.file.sequencer
 
     def go(self, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
         """Ask and run; errors as ``Session.train``."""
-        self._ask_all()
+        self._ask(self._members)
         driver = Driver(
             network=self._network,
             helpers=helpers_of(self._consortium),
             run=Run(self.plan, self._run, self._members),
-            request=self._ask.request,
+            request=self._request.request,
             charge=self._charge,
             start_s=self._run_s,
             on_progress=on_progress,
         )
         return driver.go()
 
-    def _ask_all(self) -> None:
-        names = self._members
+    def _ask(self, names: Sequence[str]) -> None:
+        """Have sites accept the request, and hear from them who orders."""
         first = self.plan.attempt(run=self._run, round_number=0, attempt=0, cohort=self._consortium.names)
         with self._pool.question(names) as lines:
-            accepted = lines.ask_all(self._ask, Accepted, timeout_s=self._answer_s)
+            accepted = lines.ask_all(self._request, Accepted, timeout_s=self._answer_s)
         for site, answer in zip(names, accepted, strict=True):
             if answer.plan != first.manifest.digest():
                 raise RequestRejectedError(site=site, reason="it derives another plan from this request")
         self._sequencer = who_orders(dict(zip(names, accepted, strict=True)))
 
     def _charge(self, planned: RoundPlan) -> bytes:
-        """Have one attempt charged for its cohort."""
+        """Have one attempt charged for its cohort, also where the ledger was handed over since the one before."""
         attempt = planned.manifest.attempt
         message = Attempt(
-            ask=self._ask,
+            ask=self._request,
             round_number=attempt.round_number,
             attempt=attempt.attempt,
             cohort=list(planned.manifest.cohort),
         )
-        sequencer = self._sequencer
-        with self._pool.question([sequencer]) as lines:
-            return lines.ask_one(sequencer, message, Charged, timeout_s=self._run_s).entry
+        try:
+            return self._charged(message)
+        except LedgerRefusedError:
+            before = self._sequencer
+            self._ask(planned.manifest.cohort)
+            if self._sequencer == before:
+                raise
+            return self._charged(message)
+
+    def _charged(self, message: Attempt) -> bytes:
+        with self._pool.question([self._sequencer]) as lines:
+            return lines.ask_one(self._sequencer, message, Charged, timeout_s=self._run_s).entry

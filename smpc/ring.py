@@ -54,8 +54,8 @@ def encode(values: Sequence[int] | npt.NDArray[np.generic], *, what: str = "valu
 
 def _encode_array(values: npt.NDArray[np.generic], what: str) -> RingArray:
     if values.dtype == object:
-        return encode(values.ravel().tolist(), what=what).reshape(values.shape)
-    if not np.issubdtype(values.dtype, np.integer):
+        return np.atleast_1d(encode(values.ravel().tolist(), what=what).reshape(values.shape))
+    if values.dtype.kind not in "iu":  # times are integers to numpy, a missing one the lowest of all
         raise RingRangeError(what=f"{what} is not an integer")
     if values.dtype == np.uint64 and values.size and int(values.max()) > HIGHEST:
         raise RingRangeError(what=what)

@@ -4,7 +4,9 @@ Floor:    analytics.planning above layout.
 Terms:    ``at_least``: a count that must reach the threshold. ``zero_or_at_least``: counts each of which must
           be 0 or reach it.
 Promise:  every opened figure has the units of its non-NULL input counted in its group; with a filter, the
-          units that the filter leaves out; over a column of two values, the units of either value.
+          units that the filter leaves out; the units of every value of a column, where those follow from what
+          is opened: of two values from a sum, of three from a sum and the squares; of more values the units above
+          the lower bound and those below the upper one, since a sum over many at a bound is that of the few others.
 Source:   ours; PRIVACY "exact answers are narrow".
 """
 
@@ -94,22 +96,26 @@ def _extras(query: BoundQuery, block: Figures) -> list[Figures]:
     if query.where is not None:
         extras.append(count_of(query, block.argument, outside=True))
     if block.measure in {Measure.SUM, Measure.SQUARES} and block.argument is not None:
-        extras += [count_of(query, only) for only in _two_values(block.argument)]
+        most = 3 if block.measure is Measure.SQUARES else 2
+        extras += [count_of(query, only) for only in _telling(block.argument, most)]
     return extras
 
 
-def _two_values(argument: Integer) -> list[Integer]:
-    """For a column of two values: an expression that is not NULL on the one, and one on the other."""
+def _telling(argument: Integer, most: int) -> list[Integer]:
+    """For a column of two to so many values: for each of them an expression that is not NULL on it alone; else for each bound."""
     match argument:
         case TruthValue(condition=Flag() as flag):
             return [_only(flag), _only(Not(condition=flag))]
-        case ColumnIndex(lower=lower, upper=upper) if upper - lower == 1:
-            return [
-                _only(Compare(operator="=", left=argument, right=Literal(value=value)))
-                for value in (upper, lower)
-            ]
+        case ColumnIndex(lower=lower, upper=upper) if 1 <= upper - lower < most:
+            return [_only(_is(argument, value)) for value in range(upper, lower - 1, -1)]
+        case ColumnIndex(lower=lower, upper=upper) if lower < upper:
+            return [_only(Not(condition=_is(argument, bound))) for bound in (lower, upper)]
         case _:
             return []
+
+
+def _is(argument: Integer, value: int) -> Condition:
+    return Compare(operator="=", left=argument, right=Literal(value=value))
 
 
 def _only(condition: Condition) -> Choice:

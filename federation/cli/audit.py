@@ -115,8 +115,8 @@ def _file_lines(file: FileReport) -> Iterator[str]:
     yield f"{file.path}: {verdict}{bad}, {file.entries} entries{owner}{': ' if reason else ''}{reason}"
     if file.begins:
         yield (
-            f"  begins at entry {file.begins}: what was before, members included, is taken on the word of its "
-            "snapshot unless the archive is verified beside it"
+            f"  begins at entry {file.begins}: the entries before it are in the archive; totals, used requests and "
+            "members are those that all members signed in its snapshot"
         )
     if file.forgotten:
         yield (

@@ -151,7 +151,7 @@ class Counter:
         if kind_of(ask) == TRAIN:
             return self._consider_training(ask, line)
         visit.leave()
-        visit.slot = self._slots.reserve()
+        visit.slot = self._slots.reserve(line.peer)
         try:
             visit.known = self._desk.consider(ask, caller=line.peer)
             self._runner.check_dealer(visit.known)
@@ -196,13 +196,13 @@ class Counter:
         if isinstance(message, Go):
             if not slot.is_reserved:
                 raise SiteUnavailableError(
-                    site=self.site, reason="too much time has passed since it was asked"
+                    site=self.site, reason="its place here was given away meanwhile; ask again"
                 )
             return Charged(entry=self._chain.charge(known).to_bytes())
         if isinstance(message, Run):
             visit.known = visit.slot = None
             with slot.running():
-                return self._runner.run(message.entry, digest=known.planned.digest, source=line.peer)
+                return self._runner.run(message.entry, known=known, source=line.peer)
         raise RequestRejectedError(site=self.site, reason=f"{type(message).__name__} has no place here")
 
     def _ledger(self, message: Message, line: Line) -> Message:

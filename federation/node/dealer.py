@@ -18,6 +18,7 @@ from federation.messages import Deal, Done, Failed, Health, HealthAsk, Message
 from federation.node.site import installed_version, wall_clock
 from smpc.dealer.service import DealerService
 from smpc.errors import PartyLostError, PeerRejectedError, SmpcError
+from smpc.sharing import FEWEST_PARTIES
 
 if TYPE_CHECKING:
     from federation.config import Consortium
@@ -70,6 +71,10 @@ class DealerNode:
             raise PeerRejectedError(reason="only sites ask the dealer, for a session", name=line.peer)
         if line.peer not in message.parties or not set(message.parties) <= set(self.consortium.names):
             raise PeerRejectedError(reason="the session names parties that are no sites", name=line.peer)
+        if not FEWEST_PARTIES <= len(set(message.parties)) == len(message.parties):
+            raise PeerRejectedError(
+                reason="a session has two parties at least, each named once", name=line.peer
+            )
         thread = threading.Thread(
             target=self._deal, args=(message,), name=f"{self.name}-session", daemon=True
         )

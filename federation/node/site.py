@@ -135,7 +135,9 @@ class SiteNode:
             network=network,
         )
         self._afterwards = Afterwards(self.name)
-        self._meetings = Meetings(patience_s=2 * float(consortium.file.deadline_s))
+        # a session is there until its run has scanned, for as long as that may take, and come to it
+        patience_s = 2 * float(consortium.file.deadline_s) + float(consortium.file.local_limit_s)
+        self._meetings = Meetings(patience_s=patience_s, most_bytes=limits.session_bytes)
         runner = self._runner(limits)
         self.chain = self._chain(runner, genesis, ledger.snapshot_every)
         self._counter = Counter(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from federation import policy as policies
 from federation.errors import ConfigError, RequestRejectedError
 from federation.messages import request_hash
-from federation.node.exact_cap import ExactCap
+from federation.node.exact_cap import ExactCap, Promised
 from federation.planning import check_signature, check_stated
 from privacy_accounting.ledger import contents
 from privacy_accounting.ledger.budgets import event_text
@@ -72,7 +72,7 @@ class TrainingDesk:
         self._sources, self._replica, self._agreement = sources, replica, agreement
         self._lock = threading.Lock()
         self._known: OrderedDict[str, KnownRun] = OrderedDict()
-        self._cap = ExactCap(replica)
+        self._cap, self._attempts = ExactCap(replica), Promised(replica)
 
     def consider(self, ask: Ask, *, caller: str) -> KnownRun:
         """Take a training from an analyst's own line: every check, nothing spent.
@@ -131,7 +131,8 @@ class TrainingDesk:
             raise RequestRejectedError(site=self.site, reason="its text was not shown to this site")
         self._check(known, number=body.number)
         asked = content.asked
-        if self._replica.core.state.attempts_of(known.digest) >= known.plan.task.rounds:
+        pending = self._attempts.before(known.digest, body.number)
+        if self._replica.core.state.attempts_of(known.digest) + pending >= known.plan.task.rounds:
             # the run's epsilon pays for so many attempts, lost ones included
             raise RequestRejectedError(site=self.site, reason="all attempts of this run are used up")
         try:
@@ -141,6 +142,7 @@ class TrainingDesk:
         except ConfigError as error:
             raise RequestRejectedError(site=self.site, reason="; ".join(error.mistakes)) from error
         check_stated(content, attempt_content(known, planned, self._replica.book), site=self.site)
+        self._attempts.signed(body.number, known.digest)
         if isinstance(content, contents.Exact):
             self._cap.signed(body.number, known.request.analyst)
 

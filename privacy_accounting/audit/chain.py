@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.ledger.checkpoint import restore
-from privacy_accounting.ledger.contents import Charge, Exact
+from privacy_accounting.ledger.contents import Charge, Exact, Snapshot
 from privacy_accounting.ledger.entries import Entry, body_hash, session_id
 from privacy_accounting.ledger.export import import_lines
+from privacy_accounting.ledger.merkle import MerkleTree
 from privacy_accounting.ledger.sqlite import SqliteStore
 from privacy_accounting.ledger.state import ChainState
 from privacy_accounting.ledger.store import MemoryStore
@@ -78,6 +79,7 @@ class Chain:
         owner: site whose ledger the file is.
         state: folded over the entries that hold.
         hashes: their body hashes.
+        tree: the Merkle tree over these.
         runs: what they allow, by number.
         begins: number of the first entry held; those before it are in an archive, and their hashes and state
             come from a checkpoint that the snapshot entry's signatures cover.
@@ -90,6 +92,7 @@ class Chain:
     owner: str
     state: ChainState = field(default_factory=ChainState)
     hashes: list[bytes] = field(default_factory=list)
+    tree: MerkleTree = field(default_factory=MerkleTree)
     runs: dict[int, Run] = field(default_factory=dict)
     begins: int = 0
     first_bad: int | None = None
@@ -121,8 +124,11 @@ class Chain:
         members.check_complete(entry)
         if isinstance(body.content, Charge):
             self.state.book.check(body.content.spend)
-        self.state.apply(entry.data, body)
+        if isinstance(body.content, Snapshot) and body.content.root != self.tree.root():
+            raise LedgerRefusedError(reason="the snapshot is not of the entries before it")
+        self.state.apply(entry)
         self.hashes.append(entry.hash)
+        self.tree.add(entry.hash)
         if self.owner in entry.signatures and self.owner != members.committer(body):
             self.countersigned.add(body.number)
         if isinstance(body.content, Charge | Exact):
@@ -145,7 +151,7 @@ def read_chain(store: Store, progress: Progress | None = None, *, genesis: bytes
     chain = Chain(owner=store.owner)
     try:
         chain.state, chain.hashes = opening(store)
-        chain.begins = len(chain.hashes)
+        chain.begins, chain.tree = len(chain.hashes), MerkleTree(chain.hashes)
         if genesis is not None:
             chain.expect(genesis)
     except AccountingError as error:

@@ -94,7 +94,7 @@ def _check_owner(store: Store, chain: Chain, answers: Sequence[Answer]) -> list[
     """The messages that a site wrote carry its name and its signature."""
     if not chain.hashes:
         return []
-    keys = {name: key for _, members in chain.state.past.members for name, key in members.keys.items()}
+    keys = {name: key for _, members in chain.state.succession.spans for name, key in members.keys.items()}
     if chain.owner not in keys:
         return [f"{chain.owner} never was a member of this chain"]
     messages: list[Message] = list(answers)
@@ -104,7 +104,7 @@ def _check_owner(store: Store, chain: Chain, answers: Sequence[Answer]) -> list[
     for message in messages:
         if message.sender != chain.owner:
             return [f"its notes about entry {message.number} are those of {message.sender}"]
-    known = {members.keys.get(chain.owner, "") for _, members in chain.state.past.members} - {""}
+    known = {members.keys.get(chain.owner, "") for _, members in chain.state.succession.spans} - {""}
     for message in sorted(messages, key=lambda each: each.number)[-_CHECKED_SIGNATURES:]:
         if not any(message.holds(key) for key in known):
             return [f"its note about entry {message.number} is not signed by {chain.owner}"]
@@ -158,7 +158,7 @@ def _promises(
             covered.update(range(note.number, note.number + len(answer.signatures)))
         else:
             refusals += 1
-    voted_out = chain.state.changes_of_sequencer
+    voted_out = chain.state.succession.leave_outs
     findings = [
         f"the site signed two proposals for entry {number} without a withdrawal of the first"
         for number, digests in signed.items()

@@ -186,7 +186,7 @@ def _charges(store: Store, state: ChainState, progress: Progress | None) -> Iter
     cache = dict[tuple[object, ...], Price]()
     for data in read_entries(store):
         entry = Entry.from_bytes(data)
-        state.apply(entry.data, entry.body)
+        state.apply(entry)
         if progress is not None:
             progress(entry.body.number)
         content = entry.body.content

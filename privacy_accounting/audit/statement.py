@@ -187,7 +187,7 @@ def statement_of(store: Store, *, population: str | None = None) -> Statement:
     for data in read_entries(store):
         entry = Entry.from_bytes(data)
         cancelled = _charge_of(entry.body, lines, begins)
-        state.apply(entry.data, entry.body)
+        state.apply(entry)
         lines.append(_line(entry.body, state, cancelled))
     if state.genesis is None:
         return Statement(owner=store.owner, lines=(), remaining=())

@@ -2,12 +2,13 @@
 
 Floor:    privacy_accounting.ledger, above ``state``.
 Terms:    a *snapshot* is an entry that all sites signed: a Merkle root over all body hashes and a hash of
-          members, budgets and totals. A *checkpoint* is this site's own note of what these hashes are of,
-          written when the snapshot is complete. It holds the hashes and used requests since the checkpoint
-          before it, and the rest whole.
-Promise:  a checkpoint is used only if its hashes give the snapshot's root and its state the snapshot's hash;
-          one that does not fit is ignored and the entries are folded instead, or refused where they are
-          archived. What no signature covers (used requests) is as trustworthy as the file it lies in.
+          used requests, members, budgets and totals. A *checkpoint* is this site's own note of what these
+          hashes are of, written when the snapshot is complete. It holds the hashes, the used requests and the
+          entries that changed the members since the checkpoint before it, and the rest whole.
+Promise:  a checkpoint is used only if its hashes give the snapshot's root and its state the snapshot's hash,
+          and if the snapshot is signed by those who are members by the genesis entry and the entries that
+          changed them, each of which proves itself. One that does not fit is ignored and the entries are
+          folded instead, or refused where they are archived: nothing is taken on the file's own word.
 Not here: when a snapshot is due (``snapshots``), moving old entries away (``archive``).
 Source:   DESIGN 3b.
 """
@@ -22,22 +23,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from privacy_accounting.budget.book import Book
 from privacy_accounting.budget.tally import Tally
-from privacy_accounting.errors import AccountingError
+from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.events import Relation
 from privacy_accounting.ledger.budgets import budget_from_json, budget_to_json, event_text, read_event
 from privacy_accounting.ledger.canonical import Fields
-from privacy_accounting.ledger.contents import HASH_BYTES, Genesis, Snapshot
+from privacy_accounting.ledger.contents import FORMAT_NAMED, HASH_BYTES, Genesis, Snapshot
 from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, Entry, body_hash
-from privacy_accounting.ledger.members import Members
-from privacy_accounting.ledger.state import ChainState, Past, Place, merkle_root, refuse
+from privacy_accounting.ledger.members import Succession
+from privacy_accounting.ledger.merkle import merkle_root
+from privacy_accounting.ledger.state import ChainState, Past, Place, refuse
 from privacy_accounting.ledger.store import Note, Table
+from privacy_accounting.ledger.used import UsedRequests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from privacy_accounting.ledger.store import Store
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 def take_checkpoint(state: ChainState, hashes: Sequence[bytes], since: int) -> Note:
@@ -51,12 +54,13 @@ def take_checkpoint(state: ChainState, hashes: Sequence[bytes], since: int) -> N
     Returns:
         The note; its number is that of the snapshot entry.
     """
-    once, state.fresh_once = state.fresh_once, []
+    changes = state.succession.changes_since(since)
     written = {
         "version": VERSION,
         "since": since,
         "hashes": b"".join(hashes[since:]).hex(),
-        "once": once,
+        "once": state.used.take_fresh(),
+        "members": [entry.to_bytes().decode("ascii") for entry in changes],
         "state": _state_to_json(state),
     }
     payload = json.dumps(written, separators=(",", ":"), ensure_ascii=True).encode("ascii")
@@ -81,42 +85,45 @@ def restore(store: Store) -> tuple[ChainState, list[bytes], int]:
     Raises:
         LedgerRefusedError: old entries are archived, and no checkpoint stands for them.
     """
-    usable = [each for each in map(_read, store.notes(Table.CHECKPOINTS)) if each is not None]
+    usable, why = list[dict[str, Any]](), ""
+    for note in store.notes(Table.CHECKPOINTS):
+        try:
+            usable.append(_read(note))
+        except LedgerRefusedError as error:
+            why = error.reason
     while usable:
         chosen = _following(usable)
         try:
             return _restored(store, chosen)
-        except (AccountingError, ValueError, TypeError, KeyError, AttributeError, IndexError):
+        except (AccountingError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
             # fold from an earlier one
+            why = error.reason if isinstance(error, LedgerRefusedError) else "a checkpoint was bent"
             last = chosen[-1] if chosen else usable[-1]
             usable = [each for each in usable if each is not last]
     if store.first() > 0:
-        raise refuse("entries are archived and no checkpoint of this file stands for them")
-    return ChainState(_lookup(store)), [], 0
+        reason = "entries are archived and no checkpoint of this file stands for them"
+        raise refuse(f"{reason}: {why}" if why else reason)
+    return ChainState(), [], 0
 
 
-def _lookup(store: Store) -> Any:
-    def find(number: int) -> Entry:
-        found = store.entries(number, 1)
-        if number < store.first() or not found:
-            raise refuse(f"entry {number} is archived")
-        return Entry.from_bytes(found[0])
+def _read(note: Note) -> dict[str, Any]:
+    """Parse a note.
 
-    return find
-
-
-def _read(note: Note) -> dict[str, Any] | None:
-    """Parse a note; None if it is not what was written."""
+    Raises:
+        LedgerRefusedError: it is not what was written, or of another format.
+    """
     if hashlib.sha256(note.payload).hexdigest() != note.digest:
-        return None
+        raise refuse("a checkpoint was bent")
     try:
         written: dict[str, Any] = json.loads(note.payload)
-        known = written["version"] == VERSION and note.number * 2 * HASH_BYTES == len(written["hashes"]) + (
-            written["since"] * 2 * HASH_BYTES
-        )
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return written if known else None
+        if written["version"] != VERSION:
+            raise refuse(f"its checkpoint is not of {FORMAT_NAMED}")
+        covered = note.number * 2 * HASH_BYTES == len(written["hashes"]) + written["since"] * 2 * HASH_BYTES
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise refuse("a checkpoint was bent") from error
+    if not covered:
+        raise refuse("a checkpoint does not cover the entries before its snapshot")
+    return written
 
 
 def _following(usable: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -130,40 +137,59 @@ def _following(usable: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _restored(store: Store, chosen: Sequence[dict[str, Any]]) -> tuple[ChainState, list[bytes], int]:
-    hashes, once = list[bytes](), set[tuple[str, str, str, int, int]]()
+    hashes, used = list[bytes](), UsedRequests()
     for written in chosen:
         joined = bytes.fromhex(written["hashes"])
         hashes += [joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES)]
-        once.update(map(tuple, written["once"]))
+        used.take_over(written["once"])
     if len(hashes) < max(1, store.first()):
         raise refuse("the checkpoint is older than the entries held")
-    state = ChainState(_lookup(store))
-    _state_from_json(state, chosen[-1]["state"], once)
+    state, last = ChainState(), chosen[-1]["state"]
+    genesis = Genesis.read(Fields(last["genesis"], "genesis"))
+    if _genesis_hash(last["chain"], genesis) != hashes[0]:
+        raise refuse("a checkpoint differs from the genesis entry")
+    changes = [text for written in chosen for text in written["members"]]
+    succession = _succession(genesis, changes, hashes)
+    _take_over(state, last, genesis, succession, used)
     _check(store, state, hashes)
     return state, hashes, len(hashes)
 
 
+def _succession(genesis: Genesis, changes: Sequence[str], hashes: Sequence[bytes]) -> Succession:
+    """Find out who the members are, from the genesis entry and the signed entries that changed them."""
+    succession = Succession()
+    succession.begin(genesis)
+    for text in changes:
+        entry = Entry.from_bytes(text.encode("ascii"))
+        number = entry.body.number
+        if not 0 < number < len(hashes) or hashes[number] != entry.hash:
+            raise refuse("a checkpoint holds a change of members that is not of its chain")
+        succession.at(number).check_complete(entry)
+        succession.change(entry)
+    return succession
+
+
 def _check(store: Store, state: ChainState, hashes: Sequence[bytes]) -> None:
     """Compare with the snapshot entry that all sites signed."""
+    if state.place.number != len(hashes) or bytes.fromhex(state.place.previous) != hashes[-1]:
+        raise refuse("a checkpoint differs from its hashes")
     entry = Entry.from_bytes(store.entries(len(hashes), 1)[0])
     content = entry.body.content
     if not isinstance(content, Snapshot) or entry.body.number != len(hashes):
         raise refuse("a checkpoint stands before no snapshot")
-    if (content.entries, content.root, content.state) != (len(hashes), merkle_root(hashes), state.digest()):
-        raise refuse("a checkpoint differs from its snapshot")
-    if _genesis_hash(state) != hashes[0]:
-        raise refuse("a checkpoint differs from the genesis entry")
-    if state.place.number != len(hashes) or bytes.fromhex(state.place.previous) != hashes[-1]:
-        raise refuse("a checkpoint differs from its hashes")
+    state.members().check_complete(entry)
+    if (content.entries, content.root) != (len(hashes), merkle_root(hashes)):
+        raise refuse("a checkpoint differs from its snapshot in the entries")
+    if content.state != state.digest():
+        raise refuse(
+            "a checkpoint differs from its snapshot in used requests, history of members, budgets or totals"
+        )
 
 
-def _genesis_hash(state: ChainState) -> bytes:
+def _genesis_hash(chain: str, genesis: Genesis) -> bytes:
     """Build the first entry again from the genesis that a checkpoint states: relation, delta and t hang on it."""
-    genesis = state.genesis
-    if genesis is None:
-        raise refuse("a checkpoint states no genesis")
     names = tuple(sorted(genesis.members))
-    body = Body(chain=state.chain, number=0, previous=NO_PREVIOUS, time=0, cohort=names, content=genesis)
+    body = Body(chain=chain, number=0, previous=NO_PREVIOUS, time=0, cohort=names, content=genesis)
     return body_hash(body.to_bytes())
 
 
@@ -176,10 +202,10 @@ def _state_to_json(state: ChainState) -> dict[str, object]:
         "chain": state.chain,
         "genesis": genesis.to_json(),
         "place": [place.number, place.previous, place.time],
-        "members": [[first, dict(each.keys), each.sequencer] for first, each in past.members],
         "cancelled": sorted(past.cancelled),
         "moved": [[*key, number] for key, number in past.moved.items()],
         "raised": dict(past.raised),
+        "attempts": dict(past.attempts),
         "budgets": {name: budget_to_json(budget) for name, budget in book.populations.items()},
         "tallies": [[*key, _tally_to_json(tally)] for key, tally in book.tallies.items()],
         "exact": [[*key, number] for key, number in book.exact_counts.items()],
@@ -213,10 +239,13 @@ def _tally_from_json(written: dict[str, Any]) -> Tally:
     )
 
 
-def _state_from_json(
-    state: ChainState, written: dict[str, Any], once: set[tuple[str, str, str, int, int]]
+def _take_over(
+    state: ChainState,
+    written: dict[str, Any],
+    genesis: Genesis,
+    succession: Succession,
+    used: UsedRequests,
 ) -> None:
-    genesis = Genesis.read(Fields(written["genesis"], "genesis"))
     book = Book(relation=Relation(genesis.relation))
     for population, budget in written["budgets"].items():
         book.set_budget(population, budget_from_json(budget))
@@ -225,11 +254,11 @@ def _state_from_json(
     number, previous, time = written["place"]
     past = Past(
         place=Place(number=number, previous=previous, time=time),
-        members=tuple((first, Members(keys=keys, sequencer=who)) for first, keys, who in written["members"]),
         cancelled=frozenset(written["cancelled"]),
         moved={(population, name): at for population, name, at in written["moved"]},
-        raised=dict(
-            written.get("raised", {})
-        ),  # checkpoints from before it was kept are of ledgers without any
+        raised=dict(written["raised"]),
+        attempts=dict(written["attempts"]),
     )
-    state.restore(chain=written["chain"], genesis=genesis, book=book, past=past, once=once)
+    state.restore(
+        chain=written["chain"], genesis=genesis, book=book, past=past, succession=succession, used=used
+    )

@@ -85,7 +85,7 @@ def _folded(store: Store) -> ChainState:
     state, hashes, _ = restore(store)
     for data in store.entries(len(hashes)):
         entry = Entry.from_bytes(data)
-        state.apply(entry.data, entry.body)
+        state.apply(entry)
     return state
 
 

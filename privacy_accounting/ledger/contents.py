@@ -40,6 +40,8 @@ NONCE_BYTES: Final = 16
 KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 MAX_ROUND: Final = 2**31 - 1
+STATE_FORMAT: Final = 3
+FORMAT_NAMED: Final = "state format 3, which pins used requests and the history of members too"
 MEMBER_CHANGES: Final = ("add", "lose", "rekey", "sequencer")
 
 
@@ -387,11 +389,16 @@ class Snapshot:
 
     def to_json(self) -> dict[str, object]:
         """Write the fields."""
-        return {"entries": self.entries, "root": self.root, "state": self.state}
+        pinned = {"entries": self.entries, "root": self.root, "state": self.state}
+        return {"format": STATE_FORMAT, **pinned}
 
     @classmethod
     def read(cls, fields: Fields) -> Snapshot:
-        """Take the fields."""
+        """Take the fields; a snapshot that pins less is refused by name."""
+        try:
+            fields.integer("format", low=STATE_FORMAT, high=STATE_FORMAT)
+        except LedgerRefusedError as error:
+            raise malformed(f"the snapshot is not of {FORMAT_NAMED}") from error
         return cls(
             entries=fields.integer("entries", low=1),
             root=fields.hexadecimal("root", HASH_BYTES),

@@ -158,7 +158,8 @@ class Core:
         """List the doubts that forbid another signature.
 
         Args:
-            lost: a sequencer that is being voted out and can sign no withdrawal any more; empty otherwise.
+            lost: a site that is being left out and can sign no withdrawal any more, the sequencer or who was to vote
+                it out; empty otherwise.
         """
         return [proposal for proposal in self.doubts.values() if proposal.sender != lost]
 
@@ -229,7 +230,7 @@ class Core:
             self.state.check(entry.body, self.state.place, Batch())
             self._checkpoints.append(take_checkpoint(self.state, self.hashes, self.checkpointed))
             self.checkpointed = len(self.hashes)
-        self.state.apply(entry.data, entry.body)
+        self.state.apply(entry)
         self.hashes.append(entry.hash)
 
     def accept(self, entry: Entry, source: str) -> bool:
@@ -247,6 +248,10 @@ class Core:
             LedgerForkedError: it is complete, and another complete entry with its number is held.
         """
         number = entry.body.number
+        if self.chain() not in {"", entry.body.chain}:
+            raise refuse(
+                "the entry is of another chain"
+            )  # two consortia of the same keys: a mistake, no fork
         if number > self.state.head + 1:
             raise refuse(f"entries between {self.state.head} and {number} are missing here")
         if number <= self.state.head and self.hashes[number] == entry.hash:

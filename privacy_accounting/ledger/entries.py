@@ -26,6 +26,7 @@ from privacy_accounting.ledger.contents import (
     Charge,
     Content,
     Exact,
+    MembersChange,
     kind_of,
     read_content,
 )
@@ -67,6 +68,12 @@ class Body:
     def kind(self) -> str:
         """Kind of the content, as the bytes spell it."""
         return kind_of(self.content)
+
+    @property
+    def leaves_out(self) -> str:
+        """The site that it leaves out; empty where it does something else."""
+        change = self.content
+        return change.name if isinstance(change, MembersChange) and change.change == "lose" else ""
 
     def to_bytes(self) -> bytes:
         """Write the canonical bytes.

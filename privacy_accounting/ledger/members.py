@@ -4,7 +4,8 @@ Floor:    privacy_accounting.ledger, above ``entries``. Pure.
 Promise:  an entry is complete only with the signature of the sequencer and of every site of its cohort, all
           valid under the keys that hold at its number, and no signature besides. One entry changes one
           member; what is left has two sites at least. A change of members is signed by all who are members
-          after it.
+          after it. Whoever has the genesis entry and the entries that changed the members knows who signs, and
+          needs nobody's word for it.
 Not here: analysts and other roles (the caller's certificates).
 Source:   DESIGN 3b.
 """
@@ -19,7 +20,7 @@ from privacy_accounting.ledger.contents import Charge, Exact, Genesis, MembersCh
 from privacy_accounting.ledger.entries import Body, Entry, body_signature_holds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 SMALLEST_CONSORTIUM: Final = 2
 
@@ -120,3 +121,65 @@ class Members:
                 raise LedgerRefusedError(
                     reason=f"entry {entry.body.number}: the signature of {name} is wrong"
                 )
+
+
+class Succession:
+    """Who signed from which entry on, and the entries that say so."""
+
+    def __init__(self) -> None:
+        """Begin before the genesis entry."""
+        self._spans: list[tuple[int, Members]] = []
+        self._changes: list[Entry] = []
+
+    @property
+    def spans(self) -> Sequence[tuple[int, Members]]:
+        """The members, each with the number of the first entry that they sign."""
+        return tuple(self._spans)
+
+    def begin(self, genesis: Genesis) -> None:
+        """Take the members that the genesis entry names."""
+        self._spans.append((0, Members.first(genesis)))
+
+    def at(self, number: int) -> Members:
+        """Give the members that an entry's signatures are checked against.
+
+        Raises:
+            LedgerRefusedError: there is no genesis entry yet.
+        """
+        for first, members in reversed(self._spans):
+            if first <= number:
+                return members
+        raise LedgerRefusedError(reason="the ledger has no genesis entry yet")
+
+    def change(self, entry: Entry) -> None:
+        """Fold one entry that changes the members; the caller has checked it.
+
+        Raises:
+            LedgerRefusedError: the change does not fit the members as they are.
+        """
+        if not isinstance(entry.body.content, MembersChange):
+            raise LedgerRefusedError(reason=f"entry {entry.body.number} changes no members")
+        number = entry.body.number
+        self._spans.append((number + 1, self.at(number).changed(entry.body.content)))
+        self._changes.append(entry)
+
+    def changes_since(self, number: int) -> list[Entry]:
+        """Give the entries from a number on that changed the members, in order."""
+        return [entry for entry in self._changes if entry.body.number >= number]
+
+    @property
+    def basis(self) -> int:
+        """Number of the last entry that changed the members; 0 where none did."""
+        return self._changes[-1].body.number if self._changes else 0
+
+    @property
+    def leave_outs(self) -> frozenset[int]:
+        """Numbers of the entries that left a site out: alone under these a site may have signed twice.
+
+        What the lost one proposed can be withdrawn by nobody else.
+        """
+        return frozenset(entry.body.number for entry in self._changes if entry.body.leaves_out)
+
+    def to_json(self) -> list[object]:
+        """Write all of it, keys included: what a snapshot pins."""
+        return [[first, dict(members.keys), members.sequencer] for first, members in self._spans]

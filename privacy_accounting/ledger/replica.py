@@ -184,13 +184,12 @@ class Replica:
         return None
 
     def _check_sender(self, proposal: Proposal, first: Body) -> str:
-        """Check that the proposal is of who signs last; name the sequencer that it votes out, if any."""
+        """Check that the proposal is of who signs last; name the site that it leaves out, if any."""
         members = self.core.members(proposal.number)
         committer = members.committer(first)
         if proposal.sender != committer or not proposal.holds(members.signing_keys(first)[committer]):
             raise refuse("the proposal is not of the sequencer")
-        # Whoever votes the sequencer out cannot wait for a withdrawal that only the lost one could sign.
-        return "" if committer == members.sequencer else members.sequencer
+        return first.leaves_out
 
     def _promises(self, number: int, lost: str) -> tuple[int, tuple[Doubt, ...]]:
         """Give the highest ballot known for a number, and what binds this site there."""
@@ -257,36 +256,35 @@ class Replica:
         """Take a withdrawal: what was signed under it is void.
 
         Raises:
-            LedgerRefusedError: it is malformed, not the sequencer's, or of a proposal that is complete.
+            LedgerRefusedError: it is malformed, not of who proposed, or of a proposal that is complete.
         """
         core = self.core
         with core.lock:
             core.usable()
             message = Withdrawal.from_bytes(data)
-            sender, public_key = self._withdrawer(message)
-            known = message.chain == core.chain() and message.sender == sender
-            if not known or not message.holds(public_key):
-                raise refuse("the withdrawal is not of the sequencer")
             if core.store.notes(Table.WITHDRAWALS, first=message.number, digest=message.proposal):
                 return
+            keys, proposal = core.members(message.number).keys, self._proposed(message)
+            sender = message.sender if proposal is None else proposal.sender
+            known = message.chain == core.chain() and message.sender == sender
+            if not known or not message.holds(keys.get(sender, "")):
+                raise refuse("the withdrawal is not of who proposed")
+            if proposal is None and sender != core.members(message.number).sequencer:
+                return  # who was to commit a leave-out withdraws it; it never came here, and nothing was signed
             if self._is_complete(message):
                 raise refuse("the withdrawal is of a proposal that is complete")
             core.write((), (withdrawal_note(message),))
             core.release(message.proposal)
 
-    def _received(self, message: Withdrawal) -> Proposal | None:
-        for note in self.core.store.notes(Table.RECEIVED, first=message.number, digest=message.proposal):
-            return Proposal.from_bytes(note.payload)
+    def _proposed(self, message: Withdrawal) -> Proposal | None:
+        """Find the proposal that a withdrawal names, if it came here or was made here."""
+        for table in (Table.RECEIVED, Table.PROPOSALS):
+            for note in self.core.store.notes(table, first=message.number, digest=message.proposal):
+                return Proposal.from_bytes(note.payload)
         return None
 
-    def _withdrawer(self, message: Withdrawal) -> tuple[str, str]:
-        """Name who may withdraw, and its key: whoever proposed, or the sequencer for what never came here."""
-        members, received = self.core.members(message.number), self._received(message)
-        sender = members.sequencer if received is None else received.sender
-        return sender, members.keys.get(sender, "")
-
     def _is_complete(self, message: Withdrawal) -> bool:
-        proposal = self._received(message)
+        proposal = self._proposed(message)
         if proposal is None:
             return False
         hashes = [body_hash(data) for data in proposal.bodies]
@@ -331,6 +329,11 @@ class Replica:
             return len(self.core.take(entries, source))
 
     # -- runs ----------------------------------------------------------------------------------------------
+
+    def has_signed(self, entry: Entry) -> bool:
+        """Say whether this site signed an entry in its present life, complete or not."""
+        with self.core.lock:
+            return entry.hash in self.core.signed_in_this_life
 
     def may_start(self, entry: Entry) -> bool:
         """Say whether this site would start the run of an entry now."""

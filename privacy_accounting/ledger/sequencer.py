@@ -107,8 +107,7 @@ class Sequencer:
             withdrawn = {note.digest for note in self._core.store.notes(Table.WITHDRAWALS, first=number)}
             for note in self._core.store.notes(Table.PROPOSALS, first=number):
                 if note.digest not in withdrawn:
-                    doubt = Doubt(number=note.number, ballot=note.ballot, proposal=note.digest)
-                    self._withdraw(doubt, "the sequencer restarted")
+                    self._withdraw(_doubt(note), "the sequencer restarted")
             self._open, self._ready = None, True
             self._heard_all = set(heads) >= set(self.replica.members) - {self.replica.name}
             return tuple(n.payload for n in self._core.store.notes(Table.WITHDRAWALS, first=number))
@@ -179,13 +178,13 @@ class Sequencer:
         return bodies
 
     def _check_office(self, number: int, first: Body) -> str:
-        """Refuse unless this site signs last; name the sequencer that the entry votes out, if any."""
+        """Refuse unless this site signs last; name the site that the entry leaves out, if any."""
         members = self._core.members(number)
         self._core.check_own_key(members.signing_keys(first))
         committer = members.committer(first)
         if committer != self.replica.name:
             raise refuse(f"the sequencer is {committer}")
-        return "" if committer == members.sequencer else members.sequencer
+        return first.leaves_out
 
     def _store(self, number: int, bodies: Sequence[tuple[bytes, Body]]) -> bytes:
         store = self._core.store
@@ -352,6 +351,47 @@ class Sequencer:
         self._core.release(doubt.proposal)
         return message
 
+    def has_proposed(self, number: int) -> bool:
+        """Whether this site proposed something for a number, in whatever life."""
+        return any(note.number == number for note in self._core.store.notes(Table.PROPOSALS, first=number))
+
+    def give_way(self, number: int, heads: Mapping[str, int]) -> tuple[bytes, ...]:
+        """Withdraw what this site was to commit, since another site proposes for the same number.
+
+        A leave-out of the sequencer that came to nothing binds all who signed it, and only who was to commit it can
+        say so.
+
+        Args:
+            number: what the other site proposes for.
+            heads: number of the last entry of every other site that was asked just now; this replica has caught up.
+
+        Returns:
+            Withdrawals of all its proposals for the number, but for one that still waits for signatures; for all sites
+            but the one that proposes now.
+
+        Raises:
+            LedgerRefusedError: not every site was heard, or one is ahead: an older life may have committed.
+        """
+        with self._core.lock:
+            self._core.usable()
+            if number != self.replica.head + 1:
+                return ()
+            store, waits = self._core.store, self.open
+            withdrawn = {note.digest for note in store.notes(Table.WITHDRAWALS, first=number)}
+            mine = [note for note in store.notes(Table.PROPOSALS, first=number) if note.number == number]
+            for note in mine:
+                if note.digest in withdrawn or (waits is not None and note.digest == waits.digest):
+                    continue
+                if not set(heads) >= set(self.replica.members) - {self.replica.name}:
+                    raise refuse("a proposal of an older life is withdrawn only after every site was heard")
+                if max(heads.values()) > self.replica.head:
+                    raise refuse("this site is behind and must catch up first")
+                self._withdraw(_doubt(note), "another site proposes")
+            digests = {note.digest for note in mine}
+            return tuple(
+                n.payload for n in store.notes(Table.WITHDRAWALS, first=number) if n.digest in digests
+            )
+
     # -- sites that wait -----------------------------------------------------------------------------------
 
     def assist(self, answer: Waiting) -> tuple[bytes, ...]:
@@ -388,3 +428,8 @@ class Sequencer:
             # Only if no site holds the entry complete did an older life certainly not commit it.
             raise refuse("a proposal of an older life is withdrawn only after every site was heard")
         return self._withdraw(doubt, "unknown to the sequencer's ledger").to_bytes()
+
+
+def _doubt(note: Note) -> Doubt:
+    """Name the proposal of a note."""
+    return Doubt(number=note.number, ballot=note.ballot, proposal=note.digest)

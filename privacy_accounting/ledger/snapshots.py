@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.ledger.contents import Snapshot
+from privacy_accounting.ledger.merkle import merkle_root
 from privacy_accounting.ledger.sequencer import Draft
-from privacy_accounting.ledger.state import merkle_root
 
 if TYPE_CHECKING:
     from privacy_accounting.ledger.replica import Replica

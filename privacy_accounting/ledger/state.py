@@ -20,6 +20,7 @@ from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.budgets import budget_to_json
 from privacy_accounting.ledger.canonical import encode
 from privacy_accounting.ledger.contents import (
+    STATE_FORMAT,
     BudgetChange,
     Cancel,
     Charge,
@@ -27,12 +28,14 @@ from privacy_accounting.ledger.contents import (
     Genesis,
     MembersChange,
     OrderChange,
+    Snapshot,
 )
 from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, body_hash
-from privacy_accounting.ledger.members import Members
+from privacy_accounting.ledger.members import Members, Succession
+from privacy_accounting.ledger.used import Once, UsedRequests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from privacy_accounting.budget.allowance import PopulationBudget
     from privacy_accounting.budget.tally import Spend
@@ -60,7 +63,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Open:
-    """A charge or exact disclosure that can still be cancelled."""
+    """A charge or exact disclosure that can still be cancelled: no snapshot stands behind it."""
 
     entry_hash: str
     cohort: tuple[str, ...]
@@ -73,24 +76,24 @@ class Past:
 
     Attributes:
         place: where the next entry stands.
-        members: who signs, each from an entry's number on.
         cancelled: numbers of charges given back.
         moved: number of the last change of order, by population and sub-budget.
         raised: number of the last budget entry, by population.
+        attempts: of each training run, those charged and not cancelled.
     """
 
     place: Place
-    members: tuple[tuple[int, Members], ...]
     cancelled: frozenset[int]
     moved: Mapping[tuple[str, str], int]
     raised: Mapping[str, int]
+    attempts: Mapping[str, int]
 
 
 @dataclass(slots=True)
 class Batch:
     """What the earlier bodies of the same proposal already use."""
 
-    once: set[tuple[str, str, str, int, int]] = field(default_factory=set)
+    once: set[Once] = field(default_factory=set)
     cancelled: set[int] = field(default_factory=set)
     spends: list[Spend] = field(default_factory=list)
 
@@ -113,26 +116,20 @@ def refuse(reason: str) -> LedgerRefusedError:
 class ChainState:
     """Everything that follows from the entries so far."""
 
-    def __init__(self, lookup: Callable[[int], Entry] | None = None) -> None:
-        """Begin before the genesis entry.
-
-        Args:
-            lookup: gives an entry by its number; needed only where folding begins at a checkpoint.
-        """
-        self._lookup = lookup
-        self._restored_to = 0
+    def __init__(self) -> None:
+        """Begin before the genesis entry."""
         self._moves: dict[tuple[str, str], int] = {}
         self._raised: dict[str, int] = {}
-        self.fresh_once: list[tuple[str, str, str, int, int]] = []
         self.place = Place(number=0, previous=NO_PREVIOUS, time=0)
         self.genesis: Genesis | None = None
         self.chain = ""
         self._book: Book | None = None
-        self._members: list[tuple[int, Members]] = []
-        self._once: set[tuple[str, str, str, int, int]] = set()
+        self.succession = Succession()
+        self.used = UsedRequests()
         self._open: dict[int, _Open] = {}
         self._cancelled: set[int] = set()
         self._attempts: Counter[str] = Counter()
+        self._pinned = ""  # the digest of the state as it is, once it was asked for
 
     @property
     def head(self) -> int:
@@ -159,11 +156,7 @@ class ChainState:
         Raises:
             LedgerRefusedError: there is no genesis entry yet.
         """
-        at = self.place.number if number is None else number
-        for first, members in reversed(self._members):
-            if first <= at:
-                return members
-        raise refuse("the ledger has no genesis entry yet")
+        return self.succession.at(self.place.number if number is None else number)
 
     def members_for(self, body: Body) -> Members:
         """Give the members for a body: a genesis entry brings its own."""
@@ -179,12 +172,6 @@ class ChainState:
         """Say whether a charge was cancelled by all its sites."""
         return number in self._cancelled
 
-    @property
-    def changes_of_sequencer(self) -> frozenset[int]:
-        """Numbers of the entries after which another site ordered."""
-        pairs = zip(self._members, self._members[1:], strict=False)
-        return frozenset(first - 1 for (_, old), (first, new) in pairs if old.sequencer != new.sequencer)
-
     def basis_of(self, content: BudgetChange | OrderChange | MembersChange) -> int:
         """Give the number of the entry that last changed what a content changes; 0 where none did.
 
@@ -192,7 +179,7 @@ class ChainState:
         basis is another one and the agreement holds for nothing any more.
         """
         if isinstance(content, MembersChange):
-            return max(0, self._members[-1][0] - 1) if self._members else 0
+            return self.succession.basis
         moved = [at for (population, _), at in self._moves.items() if population == content.population]
         return max([0, self._raised.get(content.population, 0), *moved])
 
@@ -234,9 +221,14 @@ class ChainState:
                 raise refuse("units by purpose and by analyst differ")
         elif isinstance(content, BudgetChange):
             self.book.check_budget(content.population, content.budget)
+        elif isinstance(content, Snapshot) and (content.entries, content.state) != (
+            self.place.number,
+            self.digest(),
+        ):
+            raise refuse("the snapshot is not the state that the entries before it give")
 
     def _check_asked(self, content: Charge | Exact, batch: Batch) -> None:
-        if content.asked.once in self._once or content.asked.once in batch.once:
+        if content.asked.once in self.used or content.asked.once in batch.once:
             raise refuse("this request was entered before")
         if content.asked.population not in self.book.populations:
             raise refuse(f"the ledger has no population {content.asked.population}")
@@ -244,25 +236,11 @@ class ChainState:
             self.book.sub_budget(content.asked.population, content.sub_budget)
 
     def _check_cancel(self, cohort: tuple[str, ...], content: Cancel, batch: Batch) -> None:
-        known = self._cancellable(content.entry)
+        known = self._open.get(content.entry)
         if known is None or content.entry in batch.cancelled:
             raise refuse(f"entry {content.entry} is nothing that can be cancelled")
         if known.entry_hash != content.entry_hash or known.cohort != cohort:
             raise refuse(f"the cancellation is not of entry {content.entry} and its cohort")
-
-    def _cancellable(self, number: int) -> _Open | None:
-        """Find a charge or exact disclosure that was not cancelled and is counted at its own order."""
-        if number >= self._restored_to or self._lookup is None or number in self._cancelled:
-            return self._open.get(number)
-        entry = self._lookup(number)
-        content = entry.body.content
-        if not isinstance(content, Charge | Exact):
-            return None
-        if isinstance(content, Charge):
-            paid_by = (content.asked.population, content.sub_budget)
-            if self._moves.get(paid_by, -1) > number:
-                return None
-        return _Open(entry_hash=entry.hash.hex(), cohort=entry.body.cohort, content=content)
 
     @staticmethod
     def _check_genesis(body: Body, content: Genesis) -> None:
@@ -273,29 +251,23 @@ class ChainState:
 
     # -- folding -------------------------------------------------------------------------------------------
 
-    def apply(self, data: bytes, body: Body) -> None:
-        """Fold one complete entry that ``check`` let pass.
-
-        Args:
-            data: its canonical bytes.
-            body: the same, read.
+    def apply(self, entry: Entry) -> None:
+        """Fold one complete entry.
 
         Raises:
             LedgerRefusedError: it does not fit; nothing was changed.
         """
+        body = entry.body
         self.check(body, self.place, Batch())
+        self._pinned = ""
         content, number = body.content, body.number
         if isinstance(content, Genesis):
             self._begin(body.chain, content)
         elif isinstance(content, Charge | Exact):
             self._count(content)
-            self._open[number] = _Open(entry_hash=body_hash(data).hex(), cohort=body.cohort, content=content)
+            self._open[number] = _Open(entry_hash=entry.hash.hex(), cohort=body.cohort, content=content)
         elif isinstance(content, Cancel):
-            cancelled = self._cancellable(content.entry)
-            if cancelled is None:
-                raise refuse(f"entry {content.entry} is nothing that can be cancelled")
-            self._open.pop(content.entry, None)
-            self._uncount(cancelled.content)
+            self._uncount(self._open.pop(content.entry).content)
             self._cancelled.add(content.entry)
         elif isinstance(content, BudgetChange):
             self.book.set_budget(content.population, content.budget)
@@ -303,20 +275,22 @@ class ChainState:
         elif isinstance(content, OrderChange):
             self._move_order(content, number)
         elif isinstance(content, MembersChange):
-            self._members.append((number + 1, self.members().changed(content)))
-        self.place = self.place.after(data, body)
+            self.succession.change(entry)
+        elif isinstance(content, Snapshot):
+            # What stands before it may be archived anywhere; a cancellation that names it could not be followed there.
+            self._open.clear()
+        self.place = self.place.after(entry.data, body)
 
     def _begin(self, chain: str, genesis: Genesis) -> None:
         self.genesis, self.chain = genesis, chain
         self._book = Book(relation=genesis.relation)
         for population, budget in genesis.populations.items():
             self._book.set_budget(population, budget)
-        self._members.append((0, Members.first(genesis)))
+        self.succession.begin(genesis)
 
     def _count(self, content: Charge | Exact) -> None:
-        self._once.add(content.asked.once)
+        self.used.add(content.asked.once)
         self._attempts[content.asked.run] += 1
-        self.fresh_once.append(content.asked.once)
         if isinstance(content, Charge):
             self.book.add(content.spend)
         else:
@@ -354,13 +328,13 @@ class ChainState:
 
     @property
     def past(self) -> Past:
-        """What a checkpoint keeps besides the book and the used requests."""
+        """What a checkpoint keeps besides the book, the members and the used requests."""
         return Past(
             place=self.place,
-            members=tuple(self._members),
             cancelled=frozenset(self._cancelled),
             moved=dict(self._moves),
             raised=dict(self._raised),
+            attempts={run: number for run, number in self._attempts.items() if run and number},
         )
 
     def restore(
@@ -370,44 +344,39 @@ class ChainState:
         genesis: Genesis,
         book: Book,
         past: Past,
-        once: set[tuple[str, str, str, int, int]],
+        succession: Succession,
+        used: UsedRequests,
     ) -> None:
-        """Take over a state that was folded before; entries up to it are looked up when they are needed."""
-        self.chain, self.genesis, self._book, self._once = chain, genesis, book, once
-        self.place, self._members = past.place, list(past.members)
+        """Take over a state that was folded before, up to a snapshot."""
+        self.chain, self.genesis, self._book = chain, genesis, book
+        self.succession, self.used = succession, used
+        self.place, self._pinned = past.place, ""
         self._cancelled, self._moves = set(past.cancelled), dict(past.moved)
-        self._raised = dict(past.raised)
-        self._restored_to = past.place.number
+        self._raised, self._attempts = dict(past.raised), Counter(past.attempts)
 
     # -- snapshots -----------------------------------------------------------------------------------------
 
     def digest(self) -> str:
-        """Hash members, budgets and totals: what a snapshot pins; hexadecimal."""
-        members = self.members()
+        """Hash all that follows from the entries: what a snapshot pins; hexadecimal.
+
+        What is left out here could be changed in a file whose older entries are archived.
+        """
+        if self._pinned == "":
+            self._pinned = self._digest()
+        return self._pinned
+
+    def _digest(self) -> str:
+        past = self.past
         state = {
-            "format": 2,  # 1 did not say its number, and of the totals pinned the costs alone
-            "number": self.place.number,
-            "members": dict(members.keys),
-            "sequencer": members.sequencer,
+            "format": STATE_FORMAT,
+            "number": past.place.number,
+            "members": self.succession.to_json(),
+            "used": self.used.digest(),
             "budgets": {name: budget_to_json(budget) for name, budget in self.book.populations.items()},
             "totals": self.book.totals(),
-            "cancelled": sorted(self._cancelled),
+            "cancelled": sorted(past.cancelled),
+            "moved": sorted([*key, number] for key, number in past.moved.items()),
+            "raised": dict(past.raised),
+            "attempts": dict(past.attempts),
         }
         return hashlib.sha256(encode(state)).hexdigest()
-
-
-def merkle_root(hashes: Sequence[bytes]) -> str:
-    """Give the Merkle root over body hashes, hexadecimal.
-
-    Source: RFC 6962, section 2.1 (leaf prefix 0, node prefix 1).
-    """
-    if len(hashes) == 0:
-        return hashlib.sha256(b"").hexdigest()
-    level = [hashlib.sha256(b"\x00" + leaf).digest() for leaf in hashes]
-    # Pairing neighbors level by level, an odd last node moving up, gives the recursive definition's tree.
-    while len(level) > 1:
-        paired = [
-            hashlib.sha256(b"\x01" + a + b).digest() for a, b in zip(level[::2], level[1::2], strict=False)
-        ]
-        level = paired + level[len(level) - len(level) % 2 :]
-    return level[0].hex()

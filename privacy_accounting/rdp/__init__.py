@@ -25,7 +25,7 @@ from privacy_accounting.rdp.composition import (
     with_colluding,
 )
 from privacy_accounting.rdp.conversion import epsilons, log_deltas, rdp_allowance
-from privacy_accounting.rdp.curves import at_order, curve, own_delta, pure_epsilon
+from privacy_accounting.rdp.curves import at_order, curve, exact_pure_epsilon, own_delta, pure_epsilon
 from privacy_accounting.rdp.orders import ORDERS, order_floats
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "curve",
     "epsilon",
     "epsilons",
+    "exact_pure_epsilon",
     "log_deltas",
     "order_floats",
     "own_delta",

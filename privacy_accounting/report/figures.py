@@ -25,11 +25,10 @@ from privacy_accounting.ledger.messages import Proposal, Refused, read_answer
 from privacy_accounting.ledger.store import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from privacy_accounting.budget.book import Book
     from privacy_accounting.budget.tally import Left
-    from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.state import ChainState
     from privacy_accounting.ledger.store import Store
 
@@ -210,20 +209,16 @@ def figures_of(store: Store, units: Mapping[str, str] | None = None) -> Figures:
     )
 
 
-def _bodies(store: Store) -> Iterator[tuple[bytes, Body]]:
-    for data in read_entries(store):
-        entry = Entry.from_bytes(data)
-        yield entry.data, entry.body
-
-
 def _curves(store: Store) -> tuple[ChainState, dict[tuple[str, str], tuple[Curve, Curve]]]:
     """Fold all entries; after each that moves a total, note it."""
     state, _ = opening(store)
     curves: dict[tuple[str, str], tuple[Curve, Curve]] = {}
     charged: dict[int, tuple[str, str]] = {}
-    for data, body in _bodies(store):
-        state.apply(data, body)
-        content, touched = body.content, list[tuple[str, str]]()
+    for data in read_entries(store):
+        entry = Entry.from_bytes(data)
+        state.apply(entry)
+        body, touched = entry.body, list[tuple[str, str]]()
+        content = body.content
         if isinstance(content, Charge):
             charged[body.number] = (content.asked.population, content.sub_budget)
             touched = [charged[body.number]]

@@ -44,6 +44,11 @@ class Part:
         """Length of one share (bytes)."""
         return np.dtype(self.dtype).itemsize * math.prod(self.shape)
 
+    @property
+    def walked_bytes(self) -> int:
+        """The same as if no axis were empty: an array of many empty matrices has no bytes, and is walked through all the same."""
+        return np.dtype(self.dtype).itemsize * math.prod(max(1, length) for length in self.shape)
+
     def draw(self, stream: Keystream) -> Material:
         """Take a uniform share from a keystream."""
         return stream.draw_bytes(self.n_bytes).view(self.dtype).reshape(self.shape)
@@ -84,6 +89,11 @@ class Recipe:
     def share_bytes(self) -> int:
         """What one party holds (bytes)."""
         return sum(part.n_bytes for part in self.free + self.bound)
+
+    @property
+    def walked_bytes(self) -> int:
+        """What dealing one party's share walks through (bytes); as much as ``share_bytes`` where no axis is empty."""
+        return sum(part.walked_bytes for part in self.free + self.bound)
 
 
 def ring_part(shape: tuple[int, ...], *, is_exclusive: bool = False) -> Part:

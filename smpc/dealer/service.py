@@ -84,7 +84,7 @@ class DealerService:
             if batch.session_id != session_id or batch.number != n_batches:
                 raise PeerRejectedError(reason="request frame of another session or batch")
             requests = _requests(mesh, batch)
-            n_bytes += sum(recipe_of(request).share_bytes for request in requests)
+            n_bytes += sum(recipe_of(request).walked_bytes for request in requests)
             if max(n_bytes, _dealing_bytes(requests, len(mesh.names))) > self._session_bytes:
                 raise PeerRejectedError(reason="more material than one session may have")
             if requests:

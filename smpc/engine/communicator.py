@@ -4,7 +4,8 @@ Floor:    smpc.engine.communicator.
 Terms:    a reduction is the sum or XOR of one tensor of every party.
 Promise:  every reduction carries a fresh share of zero from keys of all pairs; a list of tensors is one
           frame and one round; only int64 tensors and shapes travel, as plain bytes; a lost peer raises our
-          errors, which are no ``RuntimeError``.
+          errors, which are no ``RuntimeError``. All who wait at a message wait for the same senders, so all name
+          the one that is lost.
 Sees:     the parties see what CrypTen opens: values under a uniform mask, or a result when the caller
           reveals one. ``gather`` is CrypTen's count of wraps: the first party sees every share plus its own
           uniform mask.
@@ -13,6 +14,7 @@ Not here: point-to-point messages, scatter, pickled objects: refused by name.
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +24,7 @@ from torch.distributed import ReduceOp
 
 from smpc.engine.current import current_session
 from smpc.engine.refusal import EngineRefusedError
-from smpc.errors import PeerRejectedError
+from smpc.errors import MemoryLimitError, PeerRejectedError
 from smpc.randomness import Purpose
 from smpc.session import active_session
 from smpc.transport.mesh import Step
@@ -119,16 +121,28 @@ class SessionCommunicator:
         return _like(flat, tensors) if batched else _like(flat, tensors)[0]
 
     def broadcast_obj(self, obj: Any, src: int) -> torch.Size:
-        """Send one party's shape to all, which is the one kind of object that CrypTen's arithmetic sends."""
+        """Send one party's shape to all, which is the one kind of object that CrypTen's arithmetic sends.
+
+        Raises:
+            EngineRefusedError: it is no shape.
+            MemoryLimitError: such a tensor would not fit into the session's memory; nothing is sent.
+            PeerRejectedError: what came is no shape, or one that does not fit.
+        """
         payload = bytes(_SHAPE.size)
         if src == self._session.rank:
             axes = tuple(obj) if isinstance(obj, tuple) and len(obj) <= _MOST_AXES else None
             if axes is None or not all(isinstance(axis, int) for axis in axes):
                 raise EngineRefusedError(what="broadcast of anything but a shape")
+            self._session.memory.need(_bytes_of(axes))
             payload = _SHAPE.pack(len(axes), *axes, *(0,) * (_MOST_AXES - len(axes)))
         count, *axes_sent = _SHAPE.unpack(self._from_one(payload, src))
         if not 0 <= count <= _MOST_AXES or min(axes_sent) < 0:
             raise PeerRejectedError(reason="malformed shape", name=self._session.names[src])
+        try:  # CrypTen goes on to allocate what the shape says
+            self._session.memory.need(_bytes_of(axes_sent[:count]))
+        except MemoryLimitError as error:
+            reason = "shape beyond this session's memory"
+            raise PeerRejectedError(reason=reason, name=self._session.names[src]) from error
         return torch.Size(axes_sent[:count])
 
     def barrier(self) -> None:
@@ -144,9 +158,16 @@ class SessionCommunicator:
         raise EngineRefusedError(what="a reduction that is neither sum nor XOR")
 
     def _to_one(self, step: Step, flat: RingArray, dst: int) -> list[RingArray]:
+        """Send an array to one party and empty frames to all others, which wait for them.
+
+        Who sends and goes on would wait for the one that gets, and take that for lost, when it is a third that is silent.
+        """
         session, receiver = self._session, self._session.names[dst]
         if dst != session.rank:
-            session.mesh.exchange(step, {receiver: flat.tobytes()}, {})
+            others = [name for name in session.peers if name != receiver]
+            session.mesh.exchange(
+                step, {receiver: flat.tobytes()} | dict.fromkeys(others, b""), dict.fromkeys(others, 0)
+            )
             return []
         replies = session.mesh.exchange(step, {}, dict.fromkeys(session.peers, flat.nbytes))
         return [np.frombuffer(replies[name], dtype=np.int64) for name in session.peers]
@@ -157,6 +178,11 @@ class SessionCommunicator:
             session.mesh.exchange(Step.BROADCAST, dict.fromkeys(session.peers, payload), {})
             return payload
         return session.mesh.exchange(Step.BROADCAST, {}, {sender: len(payload)})[sender]
+
+
+def _bytes_of(axes: Sequence[int]) -> int:
+    """Return what a tensor of that shape takes; an empty axis hides no long one, whose strides could overflow."""
+    return SessionCommunicator.BYTES_PER_ELEMENT * math.prod(max(axis, 1) for axis in axes)
 
 
 def _flatten(tensors: Sequence[Any]) -> RingArray:

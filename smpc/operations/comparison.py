@@ -33,7 +33,7 @@ from smpc.operations.arithmetic import (
 )
 from smpc.operations.opening import open_masked
 from smpc.operations.planes import Product, all_planes, chunks, multiply_planes, to_ring
-from smpc.ring import ByteArray, RingArray, check_bits, reduce_bits
+from smpc.ring import ByteArray, RingArray, check_bits, encode, reduce_bits
 from smpc.sharing import Shared
 
 if TYPE_CHECKING:
@@ -93,11 +93,12 @@ def at_least_each(session: Session, x: Shared, thresholds: RingArray, bits: int)
         Shape ``(n, *S)``.
 
     Raises:
-        RingRangeError: no such width, or thresholds not in a row; before anything is sent.
+        RingRangeError: no such width, or thresholds that are no integers in a row; before anything is sent.
     """
     check_bits(bits)
     if thresholds.ndim != 1:
         raise RingRangeError(what="shape of thresholds")
+    thresholds = encode(thresholds, what="threshold")
     shape = (thresholds.size, *x.shape)
     if 0 in shape:
         return Shared(share=np.zeros(shape, dtype=np.int64))

@@ -14,6 +14,7 @@ Source:   eprint 2011/535 (products); delayed truncation: ours to the extent tha
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,9 +65,13 @@ class FixedPoint:
         given: object = values
         if not isinstance(given, np.ndarray) or not np.issubdtype(values.dtype, np.floating):
             raise RingRangeError(what="fixed-point numbers are floats")
-        if not np.all(np.abs(values) <= (1 << self.integer) - 1):  # false for what is not a number
+        with np.errstate(over="ignore"):
+            floats = values.astype(np.float64)  # first: a bound that a narrower type rounds up lets more pass
+        # the largest double that is no more than 2**integer - 1
+        largest = min(2.0**self.integer - 1, math.nextafter(2.0**self.integer, 0.0))
+        if not np.all(np.abs(floats) <= largest):  # false for what is not a number
             raise RingRangeError(what="fixed-point number")
-        return np.atleast_1d(np.rint(np.ldexp(values.astype(np.float64), self.fraction)).astype(np.int64))
+        return np.atleast_1d(np.rint(np.ldexp(floats, self.fraction)).astype(np.int64))
 
     def decode(self, units: RingArray) -> npt.NDArray[np.float64]:
         """Return opened units as floats; exact below ``2**53`` units."""

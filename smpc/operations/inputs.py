@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smpc.randomness import Purpose
-from smpc.ring import RING_BITS, pack, unpack
+from smpc.ring import RING_BITS, encode, pack, unpack
 from smpc.sharing import Shared
 from smpc.transport.mesh import Step
 
@@ -40,7 +40,12 @@ def contribute(session: Session, values: RingArray) -> Shared:
     Returns:
         A share of the elementwise sum of all parties' values, mod ``2**64``; zeros where this party does not
         evaluate.
+
+    Raises:
+        RingRangeError: not an array of integers of the ring, before anything is sent: of a float that is no number,
+            or a large one, no mask would be left.
     """
+    values = encode(values, what="contribution")
     summand = values + session.zero_share(values.shape, purpose=Purpose.INPUT)
     return Shared(share=summand if session.sites is None else _hand_over(session, session.sites, summand))
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from smpc.errors import RingRangeError
 from smpc.randomness import Purpose
 from smpc.ring import RING_BITS, ByteArray, RingArray, pack, reduce_bits, unpack
 from smpc.transport.mesh import Step
@@ -34,7 +35,12 @@ def open_differences(session: Session, pairs: Sequence[tuple[RingArray, RingArra
 
     Sees: every party the differences, uniform.
     Cost: 1 round; 8 bytes an element and peer.
+
+    Raises:
+        RingRangeError: a mask of another shape than its value; before anything is sent. So in all three functions.
     """
+    for value, mask in pairs:
+        _check_mask(value, mask)
     flat = np.empty(sum(value.size for value, _ in pairs), dtype=np.int64)
     ends = np.cumsum([value.size for value, _ in pairs])[:-1]
     for part, (value, mask) in zip(np.split(flat, ends), pairs, strict=True):
@@ -53,6 +59,7 @@ def open_masked(session: Session, value: RingArray, mask: RingArray, bits: int) 
     Returns:
         Values in ``[0, 2**bits)``, shape ``(value.size,)``.
     """
+    _check_mask(value.reshape(-1), mask.reshape(-1))
     return _open_sum(session, Step.OPEN_MASKED, value.reshape(-1) + mask.reshape(-1), bits)
 
 
@@ -62,6 +69,8 @@ def open_planes(session: Session, pairs: Sequence[tuple[ByteArray, ByteArray]]) 
     Sees: every party the masked bits, uniform.
     Cost: 1 round; one byte for each byte of the planes and peer.
     """
+    for planes, mask in pairs:
+        _check_mask(planes, mask)
     flat = np.concatenate([(planes ^ mask).reshape(-1) for planes, mask in pairs])
     flat ^= session.zero_planes(flat.size)
     for reply in session.exchange_evaluating(Step.OPEN_PLANES, flat.tobytes()):
@@ -71,6 +80,12 @@ def open_planes(session: Session, pairs: Sequence[tuple[ByteArray, ByteArray]]) 
         arrays.append(flat[position : position + planes.size].reshape(planes.shape))
         position += planes.size
     return arrays
+
+
+def _check_mask(value: RingArray | ByteArray, mask: RingArray | ByteArray) -> None:
+    """Refuse what numpy would do gladly: repeat a short mask, so that differences of what it covers were open."""
+    if value.shape != mask.shape:
+        raise RingRangeError(what="a mask of another shape than its value")
 
 
 def _open_sum(session: Session, step: Step, summand: RingArray, bits: int) -> RingArray:

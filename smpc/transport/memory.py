@@ -5,7 +5,8 @@ Terms:    an inbox is the one queue on which a party hears all others; a farewel
           by whose fault.
 Promise:  a party that closes with an error, or is silent until the deadline, makes every exchange that waits
           for it raise ``PartyLostError`` with the name of who failed first; frames are checked for kind,
-          sequence and exact length.
+          sequence and exact length. After an exchange that failed there is no other: what lies there of it would
+          be taken for the next one's.
 Not here: certificates and heartbeats (``tls``, ``liveness``); a thread cannot be cut off without a word.
 """
 
@@ -72,6 +73,7 @@ class MemoryMesh(Mesh):
         self._arrived: dict[str, deque[_Frame]] = {peer: deque() for peer in inboxes}
         self._left: dict[str, str] = {}
         self._is_closed = False
+        self._has_failed = False
 
     def __repr__(self) -> str:
         """Name the party only."""
@@ -80,12 +82,13 @@ class MemoryMesh(Mesh):
     def exchange(
         self, kind: int, outgoing: Mapping[str, bytes | memoryview], expected: Mapping[str, int]
     ) -> dict[str, bytes]:
-        """See ``Mesh.exchange``."""
-        if self._is_closed:
+        """See ``Mesh.exchange``; after one that failed there is no other."""
+        if self._is_closed or self._has_failed:
             raise PeerRejectedError(reason="the session is closed here")
         for peer in (*outgoing, *expected):
             if peer == self._name or peer not in self._inboxes:
                 raise PeerRejectedError(reason="not a peer of this session", name=peer)
+        self._has_failed = True
         self.counters.count(outgoing)
         for peer, payload in outgoing.items():
             self._send(peer, kind, payload)
@@ -95,7 +98,9 @@ class MemoryMesh(Mesh):
         while missing := [peer for peer in expected if not self._arrived[peer]]:
             self._check_left(missing)
             self._receive(end, missing)
-        return {peer: self._take(peer, kind, length) for peer, length in expected.items()}
+        received = {peer: self._take(peer, kind, length) for peer, length in expected.items()}
+        self._has_failed = False
+        return received
 
     def has_ended(self, peer: str) -> bool:
         """See ``Mesh.has_ended``."""

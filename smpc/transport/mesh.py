@@ -90,6 +90,8 @@ class Mesh(ABC):
     ) -> dict[str, bytes]:
         """Send a frame to each peer of ``outgoing`` and receive one from each of ``expected``: one round.
 
+        After one that failed there is no other: it is refused as on a closed mesh.
+
         Args:
             kind: small integer tag of the operation; both ends must name the same.
             outgoing: payload per peer; may name the helper.

@@ -97,6 +97,7 @@ def test_a_batch_counts_what_comes_before_but_not_what_would_be_refused():
 
 # -- parallel composition ------------------------------------------------------------------------------------------------
 
+ORDER = Fraction(16)
 REGIONS = Partition(attribute="birth_year", cells=("a", "b", "c", "d", "e"), cells_per_unit=1)
 
 
@@ -106,19 +107,22 @@ def cells(**events):
 
 def test_equal_releases_over_disjoint_patients_cost_one():
     same = Gaussian(noise_multiplier=4)
-    assert parallel_events(REGIONS, dict.fromkeys("abcde", (same,)), ADD) == (same,)
+    assert parallel_events(REGIONS, dict.fromkeys("abcde", (same,)), ADD, order=ORDER) == (same,)
 
 
 def test_the_dearest_cell_is_paid_for():
     found = parallel_events(
-        REGIONS, cells(a=Gaussian(noise_multiplier=4), b=Gaussian(noise_multiplier=2)), ADD
+        REGIONS, cells(a=Gaussian(noise_multiplier=4), b=Gaussian(noise_multiplier=2)), ADD, order=ORDER
     )
     assert found == (Gaussian(noise_multiplier=2),)
 
 
 def test_cells_that_cross_are_all_paid_for():
     laplace, gaussian = Laplace(scale_over_l1_sensitivity=1), Gaussian(noise_multiplier=Fraction(3, 2))
-    assert set(parallel_events(REGIONS, cells(a=laplace, b=gaussian), ADD)) == {laplace, gaussian}
+    assert set(parallel_events(REGIONS, cells(a=laplace, b=gaussian), ADD, order=ORDER)) == {
+        laplace,
+        gaussian,
+    }
 
 
 def test_cells_are_compared_at_all_but_one_colluding_too():
@@ -132,25 +136,25 @@ def test_cells_are_compared_at_all_but_one_colluding_too():
         share(6, 0, 20),
     )  # second is cheaper at its t, dearer with one honest party
     assert np.all(total_curve([first], ADD) >= total_curve([second], ADD))
-    assert set(parallel_events(REGIONS, cells(a=first, b=second), ADD)) == {first, second}
+    assert set(parallel_events(REGIONS, cells(a=first, b=second), ADD, order=ORDER)) == {first, second}
 
 
 def test_p6_a_patient_in_several_cells_and_a_replaced_one_pay_for_each():
     same = Gaussian(noise_multiplier=4)
     everywhere = dict.fromkeys("abcde", (same,))
     twice = Partition(attribute="birth_year", cells=REGIONS.cells, cells_per_unit=2)
-    assert parallel_events(twice, everywhere, ADD) == (same,) * 2
-    assert parallel_events(REGIONS, everywhere, REPLACE) == (same,) * 2
-    assert parallel_events(twice, everywhere, REPLACE) == (same,) * 4
+    assert parallel_events(twice, everywhere, ADD, order=ORDER) == (same,) * 2
+    assert parallel_events(REGIONS, everywhere, REPLACE, order=ORDER) == (same,) * 2
+    assert parallel_events(twice, everywhere, REPLACE, order=ORDER) == (same,) * 4
     by_site = Partition(attribute="site", cells=REGIONS.cells, cells_per_unit=5)
-    assert parallel_events(by_site, everywhere, ADD) == (same,) * 5
+    assert parallel_events(by_site, everywhere, ADD, order=ORDER) == (same,) * 5
 
 
 def test_law_parallel_never_costs_less_than_any_cell_nor_more_than_the_sum():
     one = cells(
         a=Gaussian(noise_multiplier=3), b=Pure(epsilon=Fraction(1, 2)), c=Laplace(scale_over_l1_sensitivity=3)
     )
-    paid = total_curve(parallel_events(REGIONS, one, ADD), ADD)
+    paid = total_curve(parallel_events(REGIONS, one, ADD, order=ORDER), ADD)
     assert np.all(paid <= total_curve([e for es in one.values() for e in es], ADD) * (1 + 1e-12))
     for events in one.values():
         assert np.all(paid >= total_curve(events, ADD) * (1 - 1e-12))
@@ -173,7 +177,7 @@ def test_partitions_that_say_nothing_are_refused(wrong):
 
 def test_a_cell_nobody_declared_is_refused():
     with pytest.raises(InvalidCostError):
-        parallel_events(REGIONS, cells(z=Gaussian(noise_multiplier=4)), ADD)
+        parallel_events(REGIONS, cells(z=Gaussian(noise_multiplier=4)), ADD, order=ORDER)
 
 
 # -- a threshold's own delta ---------------------------------------------------------------------------------------------

@@ -253,7 +253,13 @@ def test_guards_name_units_complement_and_both_values() -> None:
 
 def test_columns_of_two_values_are_guarded_as_booleans() -> None:
     assert len(exact("SELECT SUM(two) FROM visits").guards[0].zero_or_at_least) == 2
-    assert exact("SELECT SUM(age) FROM visits").guards[0].zero_or_at_least == ()
+
+
+def test_a_sum_has_enough_units_above_the_lower_bound_and_below_the_upper_one() -> None:
+    plan = exact("SELECT SUM(age) FROM visits")
+    above, below = plan.guards[0].zero_or_at_least
+    assert "120" not in plan.blocks[above].meaning
+    assert "120" in plan.blocks[below].meaning
 
 
 def test_guards_count_distinct_units_where_a_unit_has_rows() -> None:

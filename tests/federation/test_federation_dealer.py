@@ -11,10 +11,11 @@ from hospitals import BY_SEX, NAMES, found, in_processes, in_threads
 
 import federation
 from federation.errors import SiteUnavailableError
-from federation.messages import REQUEST_TAG, Accepted, Ask, Charged, Go, Run, Share
+from federation.lines import expect, send
+from federation.messages import REQUEST_TAG, Accepted, Ask, Charged, Deal, Done, Go, Run, Share
 from federation.processes.started import Started
 from privacy_accounting.audit.verify import verify
-from smpc.errors import PartyLostError
+from smpc.errors import PartyLostError, PeerRejectedError
 
 DEADLINE_S = 3
 NAMED_S = 1.5
@@ -197,3 +198,20 @@ def test_nothing_of_a_pool_is_on_disk(tmp_path):
             os.path.relpath(os.path.join(at, f), tmp_path) for at, _, fs in os.walk(tmp_path) for f in fs
         }
     assert not [name for name in files if "pool" in name or "block" in name or "material" in name]
+
+
+def test_a_site_alone_or_for_others_calls_the_dealer_for_nothing():
+    alone, others = "two parties at least", "no sites"
+    with in_threads() as session:
+        network = session.nodes["hungary"].network
+        line = network.dial("dealer", "request", 5)
+        for parties, reason in (
+            (["hungary"], alone),
+            (["hungary", "hungary"], alone),
+            (["hungary", "nobody"], others),
+            (["cleveland", "switzerland"], others),
+        ):
+            send(line, Deal(session_id=bytes(32), request_hash=bytes(32), parties=parties))
+            with pytest.raises(PeerRejectedError, match=reason):
+                expect(line, network, Done, timeout_s=5)
+        line.close()

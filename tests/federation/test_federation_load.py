@@ -44,7 +44,7 @@ def test_eight_questions_at_once_get_the_answers_that_they_get_alone(session):
 
 def test_with_every_place_in_use_a_question_is_refused_by_name_and_free(private_world):
     slots = private_world.nodes["hungary"]._counter._slots
-    taken = [slots.reserve() for _ in range(Limits().sessions)]
+    taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
     before = entries(private_world)
     with pytest.raises(SiteUnavailableError) as caught:
         private_world.sql(BY_SEX, exact=True)
@@ -56,7 +56,7 @@ def test_with_every_place_in_use_a_question_is_refused_by_name_and_free(private_
     assert private_world.sql(BY_SEX, exact=True).rows[0][1] == 194
     # and whoever asked and was served has left every place at every site
     assert {len(node._counter._slots._reserved) for node in private_world.nodes.values()} <= {0, 1}
-    assert {node._counter._slots._n_running for node in private_world.nodes.values()} == {0}
+    assert {node._counter._slots._running.total() for node in private_world.nodes.values()} == {0}
 
 
 def test_what_takes_more_memory_than_a_session_may_is_refused_before_the_charge(private_world):
@@ -112,20 +112,20 @@ def test_a_dealer_takes_part_in_so_many_sessions_at_once(private_world, monkeypa
 def test_a_place_that_was_asked_for_and_not_used_goes_to_the_next():
     now = [0.0]
     slots = Slots(site="anna", limit=2, clock=lambda: now[0])
-    first, second = slots.reserve(), slots.reserve()
+    first, second = slots.reserve("analyst"), slots.reserve("analyst")
     with pytest.raises(SiteUnavailableError):
-        slots.reserve()
+        slots.reserve("analyst")
     now[0] = UNUSED_S
-    third = slots.reserve()
+    third = slots.reserve("analyst")
     assert not first.is_reserved
     assert second.is_reserved
     with second.running(), third.running():  # who runs keeps the place, however long
         now[0] = 100 * UNUSED_S
         with pytest.raises(SiteUnavailableError):
-            slots.reserve()
+            slots.reserve("analyst")
         with first.running():  # charged before its place was given away: runs all the same
-            assert slots._n_running == 3
-    assert slots.reserve().is_reserved
+            assert slots._running.total() == 3
+    assert slots.reserve("analyst").is_reserved
 
 
 def test_places_are_never_lost_whatever_many_threads_do():
@@ -136,15 +136,15 @@ def test_places_are_never_lost_whatever_many_threads_do():
         gate.wait(10)
         for turn in range(200):
             try:
-                slot = slots.reserve()
+                slot = slots.reserve("analyst")
             except SiteUnavailableError:
                 continue
             if (number + turn) % 3:
                 with slot.running():
-                    seen.append(slots._n_running)
+                    seen.append(slots._running.total())
             slot.release()
 
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(work, range(12)))
     assert max(seen) <= 4
-    assert (slots._n_running, len(slots._reserved)) == (0, 0)
+    assert (slots._running.total(), len(slots._reserved)) == (0, 0)

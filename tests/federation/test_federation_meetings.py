@@ -2,13 +2,16 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hospitals import BY_SEX, NAMES
+from hospitals import BY_SEX, NAMES, in_threads
 from test_federation_attacks import COUNT, request_of, signed
 
 from federation.errors import PolicyRefusedError
 from federation.messages import Accepted, Charged, Go, Run, Share
+from federation.network import MemoryExchange
+from federation.node.session import runs
 from federation.node.session.meetings import Meetings
 from privacy_accounting.errors import BudgetExceededError
 from smpc.errors import PartyLostError, PeerRejectedError
@@ -127,6 +130,20 @@ def test_closing_leaves_no_thread_and_closes_what_waits():
     assert meetings.attend(ID) is None
 
 
+def test_a_session_is_opened_once_in_memory_as_over_tls():
+    exchange = MemoryExchange()
+    nodes = {name: exchange.network(name, "site") for name in ("anna", "ben", "carl")}
+    with ThreadPoolExecutor(9) as pool:
+        tries = [
+            pool.submit(node.open_mesh, ID, bytes(32), tuple(nodes), None)
+            for node in nodes.values()
+            for _ in range(3)
+        ]
+    errors = [found.exception() for found in tries]
+    assert sum(error is None for error in errors) == 3
+    assert all(isinstance(error, PeerRejectedError) for error in errors if error is not None)
+
+
 # -- in a consortium ---------------------------------------------------------------------------------------------
 
 
@@ -193,3 +210,119 @@ def test_a_refused_request_is_expected_nowhere(private_world):
         for _ in range(100):
             session.sql(COUNT, epsilon=29)
     assert waiting(session) == [0] * len(NAMES)
+
+
+def test_a_session_opened_for_a_charge_that_was_replaced_serves_no_other(private_world):
+    """Two questions in one proposal, of which one site refuses the first: the second is entered anew, in a session of its own."""
+    session, used, sent = private_world, {}, {}
+    session.sql(COUNT, epsilon=0.01)  # the sequencer has read the others' ledgers, and waits for work
+    hungary, cleveland = session.nodes["hungary"], session.nodes["cleveland"]
+    judge = hungary.chain._admit
+
+    def strict(body):
+        if body.content.asked.purpose == "unwanted":
+            raise PolicyRefusedError(site="hungary", rule="policy.purposes: unwanted")
+        judge(body)
+
+    hungary.chain._admit = strict
+    for name in NAMES:
+        network, real = session.nodes[name].network, session.nodes[name].network.open_mesh
+
+        def watched(session_id, *more, real=real, name=name):
+            mesh = real(session_id, *more)
+            exchange = mesh.exchange
+
+            def noted(step, outgoing, expected):
+                sent.setdefault((name, session_id), []).append(Step(step))
+                return exchange(step, outgoing, expected)
+
+            mesh.exchange = noted
+            return mesh
+
+        network.open_mesh = watched
+        meetings, attend = session.nodes[name]._meetings, session.nodes[name]._meetings.attend
+
+        def attended(session_id, attend=attend, name=name):
+            used[name] = session_id
+            return attend(session_id)
+
+        meetings.attend = attended
+
+    exact = {"mode": "exact", "question": {"sql": BY_SEX}}
+    asks = [
+        signed(session, request_of(session, purpose=purpose, **exact).to_bytes())
+        for purpose in ("unwanted", "wanted")
+    ]
+    held_up, agree_on = threading.Event(), cleveland.chain._agree_on
+    cleveland.chain._agree_on = lambda errands: (held_up.set(), agree_on(errands))
+    outcomes, waiting = {}, cleveland.chain._errands
+    with cleveland.chain._sequencer.turn, session._pool.question(NAMES) as first:
+        # the sequencer is held up by a question before these two, which therefore wait together
+        first.ask_all(signed(session, request_of(session).to_bytes()), Accepted, timeout_s=10)
+        going = threading.Thread(target=lambda: first.ask_one("cleveland", Go(), Charged, timeout_s=20))
+        going.start()
+        assert held_up.wait(10)
+
+        def ask_for(place):
+            with session._pool.question(NAMES) as lines:
+                lines.ask_all(asks[place], Accepted, timeout_s=10)
+                try:
+                    entry = lines.ask_one("cleveland", Go(), Charged, timeout_s=30).entry
+                    outcomes[place] = lines.ask_all(Run(entry=entry), Share, timeout_s=30)
+                except PolicyRefusedError as error:
+                    outcomes[place] = error
+
+        threads = [threading.Thread(target=ask_for, args=(place,)) for place in (0, 1)]
+        for place, thread in enumerate(threads):
+            thread.start()
+            until(lambda place=place: waiting.qsize() == place + 1)
+    going.join(20)
+    for thread in threads:
+        thread.join(40)
+    assert isinstance(outcomes[0], PolicyRefusedError)
+    assert len(outcomes[1]) == len(NAMES)
+    (ran_in,) = set(used.values())
+    opened = {session_id for _, session_id in sent}
+    stale = opened - {ran_in}
+    assert len(stale) >= 3  # the question before, and both charges of the first proposal
+    for (name, session_id), steps in sent.items():
+        if session_id in stale:
+            assert set(steps) <= {Step.KEYS, Step.MATERIAL}, name
+        else:
+            assert {Step.OPEN_MASKED, Step.OPEN_RING} <= set(steps)
+
+
+def test_closing_does_not_wait_for_sessions_that_wait_for_a_site():
+    """What was refused at one site leaves the others waiting for it; between processes their sockets are closed, here not less."""
+    with in_threads() as session:
+        session.nodes["hungary"]._meetings.close()  # it opens nothing ahead: the others wait for it
+        with session._pool.question(session.consortium.names) as lines:
+            charged(session, lines, signed(session, request_of(session).to_bytes()))
+        until(lambda: waiting(session) == [1, 0, 1, 1])
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 10
+
+
+def test_a_scan_longer_than_the_deadline_finds_its_session_still_there(monkeypatch):
+    """All sites scan for as long as they may: neither the session that waits nor a dealer that nobody asks is gone by then."""
+    scan_s = 9.0  # more than twice the deadline
+    with in_threads(deadline_s=4.0) as session:
+        for node in session.nodes.values():
+            real = node._sources["patients"].local_figures
+            monkeypatch.setattr(
+                node._sources["patients"],
+                "local_figures",
+                lambda *more, real=real: (time.sleep(scan_s), real(*more))[1],
+            )
+        real_bitmaps = runs.local_bitmaps
+        monkeypatch.setattr(runs, "local_bitmaps", lambda *more: (time.sleep(scan_s), real_bitmaps(*more))[1])
+        items = ["sex=M", "disease", "exang"]
+        with ThreadPoolExecutor(2) as pool:
+            rows = pool.submit(lambda: session.sql(BY_SEX, exact=True).rows)
+            mined = pool.submit(
+                lambda: session.table("patients").frequent_itemsets(
+                    items, min_support=0.2, max_len=2, exact=True
+                )
+            )
+            assert rows.result()[0][1] == 194
+            assert len(mined.result().itemsets) == 6

@@ -12,6 +12,8 @@ from federation.errors import ConfigError, PolicyRefusedError
 from federation.training.model import FederatedLogisticRegression
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import BudgetExceededError
+from privacy_accounting.ledger.agreement import agree
+from privacy_accounting.ledger.sequencer import Draft
 
 FEATURES = ["age", "sex", "cp", "trestbps", "fbs", "ecg_abnormal", "thalach", "exang", "oldpeak"]
 VICTIM = "switzerland"
@@ -120,3 +122,27 @@ def test_only_the_key_holders_folder_has_the_private_key(tmp_path):
         found = [p for p in root.rglob("*") if p.is_file() and b"paillier-private" in p.read_bytes()]
         assert [p.relative_to(root).parts[:2] for p in found] == [("helpers", "keyholder")]
         assert found[0].stat().st_mode & 0o077 == 0
+
+
+def test_p4_attempts_that_are_charged_together_are_no_more_than_the_run_paid_for():
+    """The attack: three attempts of a run of two, asked for at once, so that they stand in one proposal."""
+    with in_threads() as session:
+        model = FederatedLogisticRegression(epsilon=1.0, rounds=2)
+        training = session._training(model.task(table="patients", features=FEATURES, target="disease"))
+        head = session.nodes[session.consortium.file.sequencer]
+        drafts = []
+        for round_number, attempt in ((0, 0), (0, 1), (1, 0)):
+            known = head._training.desk.learn(training._request)
+            content = head._training.desk.content_of(
+                known, round_number=round_number, attempt=attempt, cohort=sorted(NAMES)
+            )
+            drafts.append(Draft(cohort=tuple(sorted(NAMES)), content=content))
+        found = agree(
+            head.chain._sequencer,
+            drafts,
+            head.chain._admit,
+            lambda messages: head.chain._carry(messages, [training._request]),
+        )
+        assert len(found.entries) == 2
+        assert "attempts of this run are used up" in str(found.refusals)
+        assert head.replica.core.state.attempts_of(training._run) == 2

@@ -45,6 +45,9 @@ class CrashStore(Store):
     def height(self):
         return self.inner.height()
 
+    def first(self):
+        return self.inner.first()
+
     def entries(self, first=0, limit=None):
         return self.inner.entries(first, limit)
 

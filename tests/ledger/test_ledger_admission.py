@@ -11,6 +11,7 @@ from privacy_accounting.events import DistributedDiscreteGaussian, RepeatAndSele
 from privacy_accounting.ledger.agreement import agree
 from privacy_accounting.ledger.contents import BudgetChange, MembersChange, OrderChange, Snapshot
 from privacy_accounting.ledger.entries import public_hex
+from privacy_accounting.ledger.merkle import merkle_root
 from privacy_accounting.ledger.messages import (
     Proposal,
     Refused,
@@ -19,7 +20,6 @@ from privacy_accounting.ledger.messages import (
 from privacy_accounting.ledger.pricing import own_price, stated_price
 from privacy_accounting.ledger.replica import Replica
 from privacy_accounting.ledger.sequencer import Draft, DraftsRefusedError, Sequencer
-from privacy_accounting.ledger.state import merkle_root
 from privacy_accounting.ledger.store import MemoryStore, Table
 from privacy_accounting.rdp import cost_units
 from tests.ledger.ledger_world import (

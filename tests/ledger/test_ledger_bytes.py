@@ -144,7 +144,7 @@ GOLDEN_HASHES = {
     "budget": "2dc91863673ff5e9569d9a00f0a6a7508d9ec7fb37b12ebd6f1d885303e4dc8c",
     "order": "54a66db3a6dc352c669545b253623211d478d59b6d8fa8ab97cd1bf47885cc2d",
     "members": "3316308c85ce4a6a7e44c09f4cf7570a97bdcc81e1d372598be52c639c9aaefe",
-    "snapshot": "7776366279df960273f9535272b49aec9fa9cf7c006e6bc1368763c8cdff9412",
+    "snapshot": "0a9b8860e1f72f0159296d4c0ed3964ea73bb012ce8ca141d9f1e089c5379fb1",
 }
 GOLDEN_SESSIONS = {
     "charge": "b67c74257f00c5620d010cc50497b9fe90e0b9ed31ce79ba49a0bea181104d07",

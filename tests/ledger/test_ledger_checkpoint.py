@@ -4,6 +4,7 @@ import hashlib
 import json
 import sqlite3
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from privacy_accounting.audit.statement import statement
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.budget import plan_sub_budget
 from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger import archive as archiving
 from privacy_accounting.ledger import sqlite
 from privacy_accounting.ledger.archive import archive
 from privacy_accounting.ledger.checkpoint import restore
@@ -24,6 +26,7 @@ from privacy_accounting.ledger.store import MemoryStore, Note, Table
 from tests.ledger.ledger_world import (
     NAMES,
     RELATION,
+    Crash,
     World,
     a_charge,
     an_exact,
@@ -79,7 +82,7 @@ def without_checkpoints(store):
 
 def everything(replica):
     state = replica.core.state
-    return (state.digest(), state.place, state._once, state.chain, replica.core.hashes, replica.book.events("cardiology", "query"))  # fmt: skip
+    return (state.digest(), state.place, state.used._all, state.chain, replica.core.hashes, replica.book.events("cardiology", "query"))  # fmt: skip
 
 
 def test_a_start_from_a_checkpoint_is_the_start_from_the_beginning(world):
@@ -108,14 +111,16 @@ def test_after_a_restart_used_requests_and_cancelled_charges_stay_so(world):
     assert again.entries
 
 
-def test_a_charge_from_before_the_checkpoint_can_be_cancelled_by_sites_that_live_on(world):
+def test_a_charge_from_before_a_snapshot_stays_spent(world):
+    """Whoever has archived it could not follow its cancellation."""
     entry = world.agree(a_charge(world.budget)).entries[0]
     spent = world.head.replica.book.spent("cardiology", "query")
     snapshot(world)
-    cohort_lives = world.agree(cancel_of(entry))
-    assert cohort_lives.entries
+    assert not world.agree(cancel_of(entry)).entries
+    later = world.agree(a_charge(world.budget)).entries[0]
+    assert world.agree(cancel_of(later)).entries
     witness = Replica(copy_of(world.sites["cairo"].store), key_of("cairo"), world.clock)
-    assert witness.book.spent("cardiology", "query") == 0 < spent
+    assert witness.book.spent("cardiology", "query") == spent > 0
 
 
 @pytest.mark.parametrize("what", ["payload", "digest", "state", "hashes"])
@@ -360,3 +365,38 @@ def test_p19_a_row_of_another_type_is_reported_not_a_crash(tmp_path, table):
     connection.close()
     report = verify([tmp_path / "ankara.db"])
     assert not report.ok
+
+
+@pytest.mark.parametrize("step", ["_settle_log", "_copy", "_compact", "_compare", "replace", "sync_folder"])
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+def test_a_crash_at_any_step_of_an_archive_leaves_a_whole_ledger_that_is_archived_the_next_time(
+    tmp_path, monkeypatch, step, is_done
+):
+    world = files(tmp_path)
+    a_history(world)
+    digest = world.head.replica.core.state.digest()
+    close(world)
+    path = tmp_path / "ankara.db"
+    where = (Path, "replace") if step == "replace" else (archiving, step)
+    work = getattr(*where)
+
+    def dies(*arguments, **named):
+        if step == "replace" and arguments[0].suffix != ".compacting":
+            return work(*arguments, **named)
+        if is_done:
+            work(*arguments, **named)
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*where, dies)
+        with pytest.raises(Crash):
+            archive(path, tmp_path / "old.db", older_than=world.now)
+    assert verify([path, *sorted(tmp_path.glob("old.db"))]).ok
+    store = SqliteStore(path, owner="ankara")
+    replica = Replica(store, key_of("ankara"), world.clock, genesis=world.genesis)
+    assert replica.core.state.digest() == digest
+    begins = store.first()
+    store.close()
+    if begins == 0:
+        assert archive(path, tmp_path / "again.db", older_than=world.now) == 9
+    assert verify([path, *sorted(tmp_path.glob("old.db")), *sorted(tmp_path.glob("again.db"))]).ok

@@ -128,7 +128,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if quick.head >= 0:
             assert quick.core.state.digest() == whole.core.state.digest()
             assert quick.core.hashes == whole.core.hashes
-            assert quick.core.state._once == whole.core.state._once
+            assert quick.core.state.used._all == whole.core.state.used._all
             assert {d: p.number for d, p in quick.core.doubts.items()} == {
                 d: p.number for d, p in whole.core.doubts.items()
             }

@@ -18,10 +18,12 @@ from pathlib import Path
 from smpc.dealer.service import DealerService
 from smpc.errors import SmpcError
 from smpc.session import Session
+from smpc.three_sites import ThreeSites
 from smpc.transport.endpoint import Endpoint
 from smpc.transport.mesh import Mesh
 from smpc.transport.tls import Trust
 from tests.smpc.every_operation import fetched
+from tests.smpc.joint import Sites
 from tests.transport.party import ROSTER, write_roster
 from tests.transport.tls_world import CONFIGURATION, REQUEST, Node, World, fresh_id
 
@@ -77,20 +79,26 @@ class Parties:
 
     def begin(self, operation, n, *, deadline_s, held=None, at=-1):
         """Start an operation everywhere; ``held`` stops at its exchange ``at``."""
-        session_id, names = fresh_id().hex(), self.names[:n]
+        session_id, has_sites = fresh_id().hex(), isinstance(n, Sites)
+        what = {"operation": operation, "n": int(n), "has_sites": has_sites}
         for process in self.running.values():  # a process that was stopped has to be heard again
-            process.tell(wait=10)
+            process.tell(wait=10, **what)
         assert all(process.hear() == {"missing": None} for process in self.running.values())
-        for name in (*names, self.helper):
+        names, helper = self.names[:n], None if has_sites else self.helper
+        for name in self.members(n):
             self.running[name].tell(
                 id=session_id,
                 names=names,
-                helper=self.helper,
-                operation=operation,
+                helper=helper,
                 deadline_s=deadline_s,
                 at=at if name == held else -1,
+                **what,
             )
         return names
+
+    def members(self, n):
+        """Who takes part in a session of so many, the dealer last if there is one."""
+        return self.names[:n] if isinstance(n, Sites) else (*self.names[:n], self.helper)
 
     def held(self, name, number):
         """Wait until a process is held, then send it a signal; returns when."""
@@ -110,9 +118,9 @@ class Parties:
     def run(self, operation, n, *, deadline_s=20.0):
         """Run an operation undisturbed; what every site has."""
         names = self.begin(operation, n, deadline_s=deadline_s)
-        heard = [self.running[name].hear() for name in (*names, self.helper)]
+        heard = [self.running[name].hear() for name in self.members(n)]
         assert not [outcome for outcome in heard if "error" in outcome], heard
-        return [outcome["result"] for outcome in heard[:-1]]
+        return [outcome["result"] for outcome in heard[: len(names)]]
 
 
 class _Held(Mesh):
@@ -145,6 +153,11 @@ class _Held(Mesh):
         self._inner.close(error)
 
 
+def _joint(task):
+    """What the sites run; the first time this may load CrypTen, which takes seconds."""
+    return fetched(task["operation"], Sites(task["n"]) if task["has_sites"] else task["n"])
+
+
 def _work(node, service, task, woken):
     session_id, mesh = bytes.fromhex(task["id"]), None
     try:
@@ -154,8 +167,9 @@ def _work(node, service, task, woken):
         mesh = _Held(mesh, task["at"], woken)
         if node.name == task["helper"]:
             return {"batches": service.serve(mesh, session_id)}
-        with Session(mesh, session_id) as session:
-            return {"result": fetched(task["operation"], len(task["names"]))(session).tolist()}
+        sites = ThreeSites.of(task["names"][:3]) if task["has_sites"] else None
+        with Session(mesh, session_id, sites) as session:
+            return {"result": _joint(task)(session).tolist()}
     except SmpcError as error:
         return {
             "error": type(error).__name__,
@@ -182,6 +196,7 @@ def main():
         woken.clear()
         task = json.loads(line)
         if "wait" in task:
+            _joint(task)
             others = [peer for peer in addresses if peer != name]
             outcome = {"missing": node.hearts.liveness.wait_alive(others, task["wait"])}
         else:

@@ -98,10 +98,19 @@ def test_several_thresholds_keep_the_shape_and_open_the_value_once():
     assert four.bytes_per_peer - opening == 4 * (one.bytes_per_peer - opening)
 
 
-@pytest.mark.parametrize("thresholds", [np.int64(3), np.zeros((2, 2), np.int64)])
-def test_thresholds_not_in_a_row_are_refused(thresholds):
+@pytest.mark.parametrize(
+    "thresholds", [np.int64(3), np.zeros((2, 2), np.int64), np.array([1.5]), np.array([1 << 63], np.uint64)]
+)
+def test_thresholds_that_are_no_integers_in_a_row_are_refused(thresholds):
     with pytest.raises(RingRangeError):
         dry_run(lambda s: at_least_each(s, Shared(share=np.zeros(3, np.int64)), thresholds, 8), 2)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int32, np.uint64])
+def test_thresholds_of_any_type_of_integer(kind):
+    x = np.array([-1, 0, 5, 99])
+    got = compute(lambda s, a: at_least_each(s, a, np.array([0, 6], kind), 9), x)
+    np.testing.assert_array_equal(got, x >= np.array([[0], [6]]))
 
 
 def test_zero_is_told_from_every_power_of_two_on_both_sides():

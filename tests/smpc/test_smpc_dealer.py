@@ -1,5 +1,7 @@
 """Material: right, used once, bound to its session and order; a dealer that is lost or lied to gives nothing."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -231,6 +233,31 @@ def test_the_dealer_refuses_the_session_that_was_not_agreed_on_and_too_much_mate
     greedy = simulate(square_once, 2, dealer=DealerService(session_bytes=15))
     assert isinstance(greedy.errors[DEALER], PeerRejectedError)
     assert not greedy.results
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        requests.gram((64, (1 << 32) - 1, 1, 0)),
+        requests.product(requests.ProductKind.MATMUL, (1 << 20, 1 << 20, 2, 0), (1 << 20, 1 << 20, 0, 0)),
+        requests.wraps((1 << 31, 0, 1 << 31)),
+    ],
+    ids=["gram", "matmul", "wraps"],
+)
+def test_many_empty_matrices_are_refused_although_they_have_no_byte(request_):
+    """The attack: a request of nothing that keeps the dealer busy for ever, walking through it."""
+    begin = time.monotonic()
+    run = simulate(lambda s: s.supply.take(request_), 2, prefetch=False, timeout_s=20)
+    assert isinstance(run.errors[DEALER], PeerRejectedError)
+    assert run.errors[DEALER].reason == "more material than one session may have"
+    assert time.monotonic() - begin < 10
+
+
+def test_nothing_is_dealt_as_nothing():
+    empty = simulate(
+        lambda s: arithmetic.matmul(s, split_input(s, np.zeros((2, 0))), split_input(s, np.zeros((0, 3)))), 2
+    )
+    assert not np.any(sum(part.share for part in empty.values()))
 
 
 @pytest.mark.parametrize("kind", [FaultKind.KILL, FaultKind.TRUNCATE, FaultKind.FREEZE])

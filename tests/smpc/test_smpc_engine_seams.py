@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from smpc.engine.randomness import bit_words, ring_elements
 from smpc.engine.refusal import EngineRefusedError
 from smpc.engine.seams import crypten
 from smpc.engine.tensors import from_crypten, to_crypten
-from smpc.errors import PartyLostError, PeerRejectedError, SmpcError
+from smpc.errors import MemoryLimitError, PartyLostError, PeerRejectedError, SmpcError
 from smpc.operations.reveal import reveal_to_all
 from smpc.randomness import Purpose, ZeroShares
 from smpc.simulator import DEALER, Fault, FaultKind, party_names, simulate
@@ -193,7 +194,10 @@ def test_what_a_reduction_sends_is_blinded_anew_each_time(op, step):
         assert not second.any()
         assert (to_one is None) == (rank != 1)
     payloads = [
-        payload for sent in run.sent["ada"] if sent.step == step for payload in set(sent.outgoing.values())
+        payload
+        for sent in run.sent["ada"]
+        if sent.step == step
+        for payload in set(sent.outgoing.values()) - {b""}  # who does not get a reduction is kept in step
     ]
     assert len(payloads) == len(set(payloads)) == 3
     for payload in payloads:
@@ -280,17 +284,34 @@ def test_outside_a_session_nothing_can_be_drawn_or_sent():
         assert caught.value.what == "a call outside a session"
 
 
-def test_a_shape_that_is_none_is_a_rejection_with_the_senders_name():
+@pytest.mark.parametrize(
+    "words", [(99,), (-1,), (1, -4), (1, 1 << 40), (2, 1 << 40, 1 << 40), (8, *[1 << 62] * 7, 0)]
+)
+def test_a_shape_that_is_none_or_beyond_memory_is_a_rejection_with_the_senders_name(words):
     def joint(session):
         if session.rank == 0:
-            payload = (99).to_bytes(8, "little") + bytes(64)
+            payload = b"".join(word.to_bytes(8, "little", signed=True) for word in words).ljust(72, b"\0")
             session.mesh.exchange(Step.BROADCAST, dict.fromkeys(session.peers, payload), {})
             return None
-        return SessionCommunicator.get().broadcast_obj(None, 0)
+        return crypten().cryptensor(torch.zeros(0), src=0, broadcast_size=True)
 
-    run = simulate(joint, 2, prefetch=False)
-    assert isinstance(run.errors["bob"], PeerRejectedError)
-    assert (run.errors["bob"].reason, run.errors["bob"].name) == ("malformed shape", "ada")
+    run = simulate(joint, 3, prefetch=False)
+    for name in ("bob", "cyd"):
+        assert isinstance(run.errors[name], PeerRejectedError | PartyLostError)
+        assert run.errors[name].name == "ada"
+    reasons = {getattr(run.errors[name], "reason", None) for name in ("bob", "cyd")} - {None}
+    assert reasons <= {"malformed shape", "shape beyond this session's memory"}
+    assert reasons
+
+
+def test_a_shape_beyond_ones_own_memory_is_refused_before_it_is_sent():
+    def joint(session):
+        before = session.counters.messages
+        with pytest.raises(MemoryLimitError):
+            SessionCommunicator.get().broadcast_obj(torch.Size((1 << 40,)), session.rank)
+        return session.counters.messages - before
+
+    assert simulate(joint, 2, prefetch=False).values() == [0, 0]
 
 
 def test_cryptens_own_generators_are_gone_from_every_module():
@@ -317,3 +338,21 @@ def test_draws_reach_the_largest_element_and_keep_to_their_width():
     assert (largest.shape, largest[0, 0].item()) == ((2, 2), 2**63 - 1)
     assert set(words.tolist()) == set(range(32))  # misses one with probability below 1e-12
     assert len(set(wide.tolist())) == 1000
+
+
+@pytest.mark.parametrize("call", ["gather", "reduce"])
+def test_a_silent_party_is_named_also_by_who_waits_for_nothing_of_it(call):
+    """The one who gets is busy at first: the others' patience ends before its own."""
+
+    def joint(session):
+        wire, own = SessionCommunicator.get(), torch.arange(3)
+        if session.rank == 0:
+            time.sleep(0.5)
+        getattr(wire, call)(own, 0)
+        wire.all_reduce(own)
+
+    ada, bob, cyd, dan = party_names(4)
+    fault = Fault(party=cyd, at_round=1, kind=FaultKind.FREEZE)
+    run = simulate(joint, 4, faults=[fault], prefetch=False, timeout_s=1)
+    assert run.results == {}
+    assert [run.errors[name].name for name in (ada, bob, dan)] == [cyd] * 3

@@ -1,6 +1,11 @@
-"""A fault at each exchange of each operation: the others raise the right name in time, nobody learns, the next run works."""
+"""A fault at each exchange of each operation: the others raise the right name in time, nobody learns, the next run works.
+
+Sessions with a dealer, sessions of three computing sites, and CrypTen's own calls.
+"""
 
 import ast
+import contextlib
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,19 +14,42 @@ import numpy as np
 import pytest
 
 from smpc.dealer.service import DealerService
+from smpc.engine.seams import crypten
 from smpc.errors import PartyLostError, PeerRejectedError
-from smpc.simulator import DEALER, Fault, FaultKind, party_names, simulate
+from smpc.randomness import fresh_key
+from smpc.scripted import ScriptedMesh
+from smpc.session import Session, active_session
+from smpc.simulator import DEALER, Fault, FaultKind, party_names
+from smpc.transport.memory import memory_meshes
 from smpc.transport.mesh import Step
-from tests.smpc.every_operation import OPERATIONS, fetched, n_exchanges
+from tests.smpc.every_crypten_call import BASIC, CALLS, QUICK, communicator_methods, engine_state
+from tests.smpc.every_operation import OPERATIONS, WITHOUT_DEALER, fetched, n_exchanges
+from tests.smpc.joint import THREE, THREE_OF_FOUR
+from tests.smpc.walking import LONG_S, WRONG, bites, check, run, same, stops, struck, undisturbed
+from tests.transport.tls_world import run_all
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 1.0  # long, so that a busy machine makes nobody late who is not
-LONG_S = 30.0
+ENGINE_S, ENGINE_SLACK_S = 2.0, 12.0  # of CrypTen's calls: they are longer at work
 SLACK_S = 3.0
-AT_ONCE = 48
-GONE = (FaultKind.KILL, FaultKind.PARTIAL, FaultKind.FREEZE)
-WRONG = (FaultKind.TRUNCATE, FaultKind.EXTEND, FaultKind.EXTRA)
-BOTH = [(name, n) for name in OPERATIONS for n in (2, 3)]
+LONG = {"crypten.softmax", "crypten.nn"}  # made of the others: a hundred exchanges of three parties
+OURS = [(name, n) for name in OPERATIONS for n in (2, 3)]
+SITES = [(name, n) for name in WITHOUT_DEALER for n in (THREE_OF_FOUR, THREE)]
+ENGINE = [(name, n) for name in CALLS for n in (2, 3) if n == 2 or name not in LONG]
+
+
+def is_quick(name, n):
+    return n is not THREE if name in OPERATIONS else name in QUICK and (name, n) != ("crypten.less", 3)
+
+
+def walked(cases, *, is_slow=False):
+    slow = (pytest.mark.slow, pytest.mark.timeout(600))
+    return [
+        pytest.param(name, n, marks=() if is_quick(name, n) and not is_slow else slow) for name, n in cases
+    ]
+
+
+EVERY = walked([*OURS, *SITES, *ENGINE])
 
 
 def public_operations():
@@ -38,128 +66,201 @@ def test_every_public_operation_is_in_the_table():
     assert set(public_operations()) == set(OPERATIONS)
 
 
-def run(name, n, *faults, timeout_s, service):
-    return simulate(fetched(name, n), n, faults=faults, prefetch=False, dealer=service, timeout_s=timeout_s)
+def test_every_call_of_the_communicator_is_in_the_table():
+    assert {f"communicator.{method}" for method in communicator_methods()} == {
+        name for name in CALLS if name.startswith("communicator.")
+    }
 
 
-def right_answer(name, n, service):
-    first, *others = run(name, n, timeout_s=LONG_S, service=service).values()
-    for other in others:
-        np.testing.assert_array_equal(first, other)
-    return first
-
-
-def check(outcome, fault, n_all, answer):
-    """The right error with the right name for everybody else; no number but the whole answer, and that only at the end."""
-    is_last = fault.at_round == n_all - 1
-    for name in outcome.names:
-        if name in outcome.results:
-            # who bends its own last frame still gets the others'; of two peers of a party that dies while it
-            # sends its last frames, one has them all
-            assert is_last
-            assert (name == fault.party) == (fault.kind in WRONG)
-            assert fault.kind in (*WRONG, FaultKind.PARTIAL)
-            np.testing.assert_array_equal(outcome.results[name], answer)
-        elif name != fault.party:
-            error = outcome.errors[name]
-            assert isinstance(
-                error, PartyLostError if fault.kind in GONE else (PartyLostError, PeerRejectedError)
-            )
-            assert error.name == fault.party
-            # whoever has not got a frame goes no further: nothing more is opened
-            assert len(outcome.sent[name]) <= fault.at_round + (2 if fault.kind is FaultKind.PARTIAL else 1)
-    assert sum(name in outcome.results for name in outcome.names) <= 1
-
-
-def struck(n, at, kind, **more):
-    return Fault(party=party_names(n)[at % n], at_round=at, kind=kind, **more)
-
-
-def at_once(function, cases):
-    """Sessions beside each other: most of them wait."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+def at_once(function, name, cases):
+    """Sessions beside each other: most of them wait, CrypTen's less."""
+    with ThreadPoolExecutor(12 if name in CALLS else 48) as pool:
         return list(pool.map(function, cases))
 
 
-@pytest.mark.parametrize(("name", "n"), BOTH)
-def test_killed_or_out_of_step_at_each_exchange(name, n):
-    service, n_all = DealerService(), n_exchanges(name, n)
-    answer = right_answer(name, n, service)
+def strike_all(name, n, turns):
+    """Everybody whose turn it is fails in every way that ends a session, at every exchange."""
+    service = DealerService()
+    whole = undisturbed(name, n, service)
+    assert len(whole.sent[whole.names[0]]) == n_exchanges(name, n)
 
     def strike(fault):
-        outcome = run(name, n, fault, timeout_s=LONG_S, service=service)
-        assert outcome.seconds < SLACK_S, fault
-        check(outcome, fault, n_all, answer)
+        outcome = run(name, n, fault, service=service)
+        assert outcome.seconds < LONG_S / 2, fault  # nobody waited for the deadline
+        check(name, outcome, fault, whole)
 
     kinds = (FaultKind.KILL, FaultKind.PARTIAL, *WRONG)
-    at_once(strike, [struck(n, at, kind) for kind in kinds for at in range(n_all)])
-    np.testing.assert_array_equal(right_answer(name, n, service), answer)
+    faults = [
+        struck(n, at, kind, turn) for turn in turns for kind in kinds for at in range(n_exchanges(name, n))
+    ]
+    at_once(strike, name, [fault for fault in faults if bites(fault, whole)])
+    same(name, undisturbed(name, n, service).results[whole.names[1]], whole.results[whole.names[1]])
 
 
-@pytest.mark.parametrize("n", [2, 3])
-def test_silent_at_each_exchange_of_each_operation(n):
+@pytest.mark.parametrize(("name", "n"), EVERY)
+def test_killed_or_out_of_step_at_each_exchange(name, n):
+    # what only some of the parties wait for is short, so that everybody has a turn
+    strike_all(name, n, range(n) if name.startswith("communicator.") else [0])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("name", "n"),
+    [case for case in [*OURS, *SITES, *ENGINE] if case[0] not in CALLS or case[0] in BASIC],
+)
+def test_whoever_is_killed_or_out_of_step_at_each_exchange(name, n):
+    strike_all(name, n, range(1, n))
+
+
+def silent(cases, turn=0):
     service = DealerService()
-    answers = {name: right_answer(name, n, service) for name in OPERATIONS}
+    wholes = {case: undisturbed(*case, service) for case in cases}
 
     def strike(case):
-        name, at = case
-        fault = struck(n, at, FaultKind.FREEZE)
-        outcome = run(name, n, fault, timeout_s=DEADLINE_S, service=service)
+        name, n, at = case
+        fault = struck(n, at, FaultKind.FREEZE, turn)
+        deadline_s, slack_s = (ENGINE_S, ENGINE_SLACK_S) if name in CALLS else (DEADLINE_S, SLACK_S)
+        outcome = run(name, n, fault, timeout_s=deadline_s, service=service)
         # the dealer waits for all parties, so who waits for the dealer waits longer
-        assert DEADLINE_S <= outcome.seconds < 2 * DEADLINE_S + SLACK_S, case
-        check(outcome, fault, n_exchanges(name, n), answers[name])
+        is_missed = len(stops(fault, wholes[name, n])) > 1
+        assert deadline_s * is_missed <= outcome.seconds < 2 * deadline_s + slack_s, case
+        check(name, outcome, fault, wholes[name, n])
 
-    at_once(strike, [(name, at) for name in OPERATIONS for at in range(n_exchanges(name, n))])
-    for name, answer in answers.items():
-        np.testing.assert_array_equal(right_answer(name, n, service), answer)
+    at_once(strike, cases[0][0], [(name, n, at) for name, n in cases for at in range(n_exchanges(name, n))])
+    for (name, n), whole in wholes.items():
+        again = undisturbed(name, n, service)
+        same(name, again.results[again.names[1]], whole.results[again.names[1]])
 
 
-@pytest.mark.parametrize(("name", "n"), BOTH)
+@pytest.mark.parametrize("n", [2, 3, THREE_OF_FOUR, pytest.param(THREE, marks=pytest.mark.slow)])
+def test_silent_at_each_exchange_of_each_operation(n):
+    silent([case for case in [*OURS, *SITES] if case[1] is n])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("n", "turn"), [(n, turn) for n in (THREE, THREE_OF_FOUR) for turn in range(1, n)])
+def test_whichever_site_is_silent_at_each_exchange_of_each_operation(n, turn):
+    silent([case for case in SITES if case[1] is n], turn)
+
+
+def test_silent_at_each_exchange_of_cryptens_calls():
+    silent([(name, 3) for name in QUICK if is_quick(name, 3)])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("turn", [1, 2])
+def test_whoever_is_silent_at_each_exchange_of_cryptens_calls(turn):
+    silent([(name, 3) for name in BASIC], turn)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("name", "n"), ENGINE)
+def test_silent_at_each_exchange_of_each_call_of_cryptens(name, n):
+    silent([(name, n)])
+
+
+@pytest.mark.parametrize(("name", "n"), [*walked([*OURS, *ENGINE]), *walked(SITES, is_slow=True)])
 def test_a_slow_party_only_delays(name, n):
-    service, n_all = DealerService(), n_exchanges(name, n)
-    answer = right_answer(name, n, service)
+    service = DealerService()
+    whole = undisturbed(name, n, service)
 
     def strike(at):
         fault = struck(n, at, FaultKind.TRICKLE, pause_s=0.01)
-        for outcome in run(name, n, fault, timeout_s=LONG_S, service=service).values():
-            np.testing.assert_array_equal(outcome, answer)
+        outcome = run(name, n, fault, service=service)
+        outcome.values()
+        for party in outcome.names:
+            same(name, outcome.results[party], whole.results[party])
 
-    at_once(strike, range(n_all))
+    at_once(strike, name, range(n_exchanges(name, n)))
 
 
-def test_a_party_that_is_slower_than_the_deadline_is_lost():
+SLOWEST = ["arithmetic.multiply", "comparison.is_negative", "sorting.sort"]
+
+
+@pytest.mark.parametrize(
+    ("names", "n"), [(SLOWEST, 3), (SLOWEST, THREE_OF_FOUR), (["crypten.mul", "communicator.gather"], 3)]
+)
+def test_a_party_that_is_slower_than_the_deadline_is_lost(names, n):
     service = DealerService()
-    names = ["arithmetic.multiply", "comparison.is_negative", "sorting.sort"]
+    wholes = {name: undisturbed(name, n, service) for name in names}
 
     def strike(case):
         name, at = case
-        fault = struck(3, at, FaultKind.TRICKLE, pause_s=2.5 * DEADLINE_S)
-        outcome = run(name, 3, fault, timeout_s=DEADLINE_S, service=service)
+        fault = struck(n, at, FaultKind.TRICKLE, pause_s=2.5 * DEADLINE_S)
+        outcome = run(name, n, fault, timeout_s=DEADLINE_S, service=service)
         others = [other for other in outcome.names if other != fault.party]
+        if not wholes[name].sent[fault.party][at].outgoing:  # nothing of it was late
+            assert not outcome.errors
+            return
         assert not set(others) & set(outcome.results)
         assert {outcome.errors[other].name for other in others} == {fault.party}
 
-    at_once(strike, [(name, at) for name in names for at in range(n_exchanges(name, 3))])
+    at_once(strike, names[0], [(name, at) for name in names for at in range(n_exchanges(name, n))])
 
 
+@pytest.mark.parametrize("name", ["comparison.is_negative", "crypten.mul"])
 @pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind is not FaultKind.TRICKLE])
 @pytest.mark.parametrize("at", [0, 1])
-def test_a_dealer_that_fails_is_named_by_all(kind, at):
+def test_a_dealer_that_fails_is_named_by_all(name, kind, at):
     """Before it heard the list (0: it sends nothing there, so that only its end is felt) and when it should answer (1)."""
     service = DealerService()
     fault = Fault(party=DEALER, at_round=at, kind=kind)
     begin = time.monotonic()
-    outcome = run("comparison.is_negative", 3, fault, timeout_s=DEADLINE_S, service=service)
+    outcome = run(name, 3, fault, timeout_s=DEADLINE_S, service=service)
     assert time.monotonic() - begin < 2 * DEADLINE_S + SLACK_S
     if at == 0 and kind in WRONG:
-        np.testing.assert_array_equal(outcome.values()[0], right_answer("comparison.is_negative", 3, service))
+        same(name, outcome.values()[0], undisturbed(name, 3, service).values()[0])
         return
     # of a dealer that dies while it answers some have the answer; then they miss those who have not
-    lacking = [name for name in outcome.names if getattr(outcome.errors[name], "name", "") == DEALER]
+    lacking = [party for party in outcome.names if getattr(outcome.errors[party], "name", "") == DEALER]
     assert outcome.results == {}
     assert lacking
-    for name in outcome.names:
-        assert isinstance(outcome.errors[name], PartyLostError | PeerRejectedError)
-        assert outcome.errors[name].name == DEALER
-        assert not {Step.REVEAL} & {sent.step for sent in outcome.sent[name]}
-    right_answer("comparison.is_negative", 3, service)
+    for party in outcome.names:
+        assert isinstance(outcome.errors[party], PartyLostError | PeerRejectedError)
+        assert outcome.errors[party].name == DEALER
+        assert not {Step.REVEAL} & {sent.step for sent in outcome.sent[party]}
+    undisturbed(name, 3, service)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.KILL, FaultKind.PARTIAL, FaultKind.EXTEND])
+def test_after_a_loss_the_same_threads_are_in_no_session_and_run_cryptens_and_our_own(kind):
+    names, service, before = party_names(3), DealerService(), engine_state()
+    plan = [("crypten.less", [struck(3, at, kind)]) for at in range(n_exchanges("crypten.less", 3))]
+    plan += [(name, []) for name in ("crypten.less", "comparison.less_than", "crypten.gradient")]
+    meshes = [memory_meshes(names, DEALER) for _ in plan]
+    ids = [fresh_key() for _ in plan]
+
+    def deal():
+        for at in range(len(plan)):
+            with contextlib.suppress(PartyLostError, PeerRejectedError):
+                service.serve(meshes[at][DEALER], ids[at])
+
+    def take_part(party):
+        ends = []
+        for at, (name, faults) in enumerate(plan):
+            own = [fault for fault in faults if fault.party == party]
+            mesh = ScriptedMesh(meshes[at][party], party, own, threading.Event())
+            try:
+                with Session(mesh, ids[at]) as session:
+                    ends.append(fetched(name, 3)(session).tolist())
+            except (PartyLostError, PeerRejectedError) as error:
+                ends.append(error.name)
+            assert active_session() is None
+            assert not crypten().is_initialized()
+            assert engine_state() == before
+        return ends
+
+    results = run_all({name: lambda name=name: take_part(name) for name in names} | {DEALER: deal})
+    for party in names:
+        *lost, less, ours, gradient = results[party]
+        assert (less, ours) == ([1, 0, 0], [0, 0, 0, 0])
+        same("crypten.gradient", np.array(gradient), np.array([1, 2, 4]))
+        struck_by = [
+            fault.party for _, faults in plan[:-4] for fault in faults
+        ]  # the last exchange: see above
+        assert all(victim in (end, party) for victim, end in zip(struck_by, lost, strict=False))
+        assert len(lost) == len(struck_by) + 1

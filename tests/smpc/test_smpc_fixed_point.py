@@ -143,6 +143,29 @@ def test_what_is_no_number_of_the_range_is_refused_without_its_value(bad):
     assert str(caught.value) == "out of range: fixed-point number"
 
 
+@pytest.mark.parametrize(
+    ("bad", "integer"),
+    [
+        (np.array([np.inf], np.float16), 20),  # the bound itself is infinite in so narrow a type
+        (np.array([np.nan], np.float16), 20),
+        (np.array([2.0**40], np.float32), 40),  # 2**40 - 1 is 2**40 in 24 bits
+        (np.array([-(2.0**60)]), 60),  # and 2**60 - 1 is 2**60 in 53
+        (np.array([1e300], np.longdouble) ** 2, 40),
+    ],
+)
+def test_a_bound_that_a_floats_type_rounds_up_lets_nothing_pass(bad, integer):
+    scale = FixedPoint(fraction=1, integer=integer)
+    with pytest.raises(RingRangeError):
+        scale.encode(bad)
+
+
+@pytest.mark.parametrize(("kind", "integer"), [(np.float16, 3), (np.float32, 20), (np.float64, 60)])
+def test_the_largest_number_that_fits_is_encoded_from_every_type(kind, integer):
+    scale = FixedPoint(fraction=1, integer=integer)
+    largest = kind(2.0**integer - 1) if integer < 53 else np.nextafter(2.0**integer, 0)
+    assert scale.encode(np.array([largest, -largest], kind)).tolist() == [2 * int(largest), -2 * int(largest)]
+
+
 @pytest.mark.parametrize("bad", [np.array([1]), [1.0], np.array(["1"]), np.array([True])])
 def test_what_is_no_float_is_refused(bad):
     with pytest.raises(RingRangeError):

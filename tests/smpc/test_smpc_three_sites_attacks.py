@@ -10,7 +10,7 @@ from smpc.dealer.correlations import expand
 from smpc.dealer.requests import ProductKind, product
 from smpc.dealer.seeds import material_stream
 from smpc.dealer.site_supply import DIGEST_BYTES
-from smpc.errors import PeerRejectedError
+from smpc.errors import PeerRejectedError, RingRangeError
 from smpc.operations import arithmetic, comparison, opening, reveal, sorting
 from smpc.operations.inputs import contribute
 from smpc.randomness import Purpose, ZeroShares, fresh_key
@@ -140,6 +140,44 @@ def test_the_first_site_with_any_inputting_ones_finds_uniform_numbers_under_what
     for one, other in itertools.combinations(left.values(), 2):
         assert is_uniform((one + other).tobytes())
         assert is_uniform((one - other).tobytes())
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.array([np.nan, 1e30]),  # no mask is left of a large float, nor of one that is no number
+        np.array([1, 2], np.uint64),  # numpy makes floats of these and a mask
+        np.array([2**63, 1], np.uint64),
+        np.array([True, False]),
+        np.array([None, 1], object),
+        np.array([1, "NaT"], "m8[s]"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("has_three_sites", [False, True], ids=["all evaluate", "three sites"])
+def test_an_input_that_is_no_integer_is_refused_before_a_byte_of_it_is_handed_over(bad, has_three_sites):
+    def joint(session):
+        own = bad if session.names[session.rank] == CYD else np.zeros(2, np.int64)
+        return contribute(session, own).share
+
+    run = simulate(joint, 3, has_three_sites=has_three_sites, prefetch=False, timeout_s=5)
+    if bad.dtype == np.uint64 and bad[0] == 1:
+        assert not run.errors
+        assert sum(share[0] for share in run.results.values()) == 1
+        return
+    assert isinstance(run.errors[CYD], RingRangeError)
+    assert [sent.step for sent in run.sent[CYD]] == [Step.KEYS]
+
+
+def test_what_is_handed_over_of_any_width_of_integer_is_uniform():
+    run = simulate(
+        lambda s: contribute(s, np.full(4000, 7, (np.int8, np.uint16, np.int32)[s.rank])),
+        3,
+        has_three_sites=True,
+    )
+    assert (sum(part.share for part in run.values()) == 21).all()
+    ((_, _, payload),) = received(run, ADA, (Step.INPUT,))
+    assert is_uniform(payload)
 
 
 def test_without_the_second_sites_keys_the_first_would_read_what_it_is_handed():

@@ -56,8 +56,9 @@ def test_what_is_no_integer_of_the_ring_is_refused(bad):
         np.array([True]),
         np.array([1 << 70], object),
         np.array(["a"]),
+        np.array([1, "NaT"], "m8[s]"),  # a time is an integer to numpy, a missing one the lowest of all
     ],
-    ids=["float", "uint64", "bool", "object", "text"],
+    ids=["float", "uint64", "bool", "object", "text", "time"],
 )
 def test_arrays_that_do_not_fit_are_refused(bad):
     with pytest.raises(RingRangeError):
@@ -70,6 +71,7 @@ def test_encoding_makes_a_copy_with_an_axis():
     encoded[0] = 9
     assert original[0] == 0
     assert ring.encode(np.array(5, np.int16)).shape == (1,)
+    assert ring.encode(np.array(5, object)).shape == (1,)
 
 
 @pytest.mark.parametrize("length", [0, 5, 7])

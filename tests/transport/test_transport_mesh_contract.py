@@ -229,6 +229,19 @@ def test_silence_ends_at_the_deadline(open_meshes):
     assert 0.39 < time.monotonic() - begin < 5.0
 
 
+def test_after_an_exchange_that_failed_there_is_no_other(open_meshes):
+    """Frames of the one that failed may lie there still, and would be taken for the next one's."""
+    meshes = open_meshes(deadline_s=0.5)
+    meshes["ankara"].exchange(STEP, {"basel": b"first"}, {})
+    with pytest.raises(PartyLostError) as caught:
+        all_to_all(meshes, "basel", b"first")
+    assert caught.value.name == "cairo"
+    for name in ("ankara", "cairo"):
+        meshes[name].exchange(STEP, {"basel": b"later"}, {})
+    with pytest.raises(PeerRejectedError, match="closed here"):
+        all_to_all(meshes, "basel", b"later")
+
+
 def test_after_a_wait_that_failed_it_is_known_who_had_spoken(open_meshes):
     meshes = open_meshes(deadline_s=0.4)
     meshes["basel"].exchange(STEP, {"ankara": b"x"}, {})

@@ -2,7 +2,8 @@
 
 Floor:    federation.node.ledger.arrival, beside couriers.
 Promise:  an entry proves itself by its signatures, whoever carries it; those before it in its batch are other people's and
-          come from the sequencer alone, on whose way they are waited for.
+          come from the sequencer alone, on whose way they are waited for: only where this site has signed the entry,
+          so that nobody can make it wait for an invented one.
 Not here: what makes an entry complete (``privacy_accounting.ledger``).
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.messages import Complete
 
 if TYPE_CHECKING:
@@ -30,9 +32,13 @@ def take_over(replica: Replica, entry: Entry, *, source: str, deadline_s: float)
         deadline_s: how long entries before it are waited for (s).
 
     Raises:
-        LedgerRefusedError: it is not complete, does not fit, or those before it did not come.
+        LedgerRefusedError: it is not complete, does not fit, is not this site's to run, or those before it did not come.
         LedgerForkedError: another complete entry has its number.
     """
+    if entry.body.number > replica.head + 1 and not replica.has_signed(entry):
+        raise LedgerRefusedError(
+            reason="entries before it are missing, and this site did not sign it in its present life"
+        )
     ends_at = time.monotonic() + deadline_s
     while entry.body.number > replica.head + 1 and time.monotonic() < ends_at:
         time.sleep(PAUSE_S)

@@ -171,10 +171,26 @@ class Chain:
             raise LedgerRefusedError(reason="this site has not read the other sites' ledgers yet")
         for ask in requests:
             self._remember(ask)
+        self._give_way(data, source)
         answer = self._replica.receive(data, self._admit, source=source)
         if answer and isinstance(read_answer(answer), Signed):
             self._tell_signed(Proposal.from_bytes(data))
         return answer
+
+    def _give_way(self, data: bytes, source: str) -> None:
+        """Tell all that a leave-out which this site was to commit came to nothing, once the sequencer proposes again."""
+        number = self._replica.head + 1
+        if self.is_sequencer or not self._sequencer.has_proposed(number):
+            return
+        try:
+            proposal = Proposal.from_bytes(data)
+            withdrawals = self._sequencer.give_way(proposal.number, self._catch_up())
+        except AccountingError as error:
+            LOG.warning("%s: an earlier proposal stays as it is: %s", self._replica.name, error)
+            return
+        if withdrawals and proposal.sender != self._replica.name:
+            others = [site for site in self._others() if site != source]
+            self._couriers.carry(dict.fromkeys(others, withdrawals))
 
     def entries_from(self, number: int) -> list[bytes]:
         """Complete entries for a site that is behind."""
@@ -197,6 +213,7 @@ class Chain:
 
     def enter(self, draft: Draft, ask: Ask) -> Entry:
         """Have a draft entered in the ledger. Only at the sequencer; errors as ``charge``."""
+        self._hear_the_end()
         if not self.is_sequencer:
             raise LedgerRefusedError(reason=f"charges are ordered by {self._replica.sequencer}")
         return self._wait_for(Errand(draft=draft, ask=ask))
@@ -216,6 +233,7 @@ class Chain:
         reason = self.not_ready
         if reason and reason != self._left():  # what the members agree on does not wait for a restart
             raise SiteUnavailableError(site=self._replica.name, reason=reason)
+        self._hear_the_end()
         state = self._replica.core.state
         motion.check_fits(state)
         self._check_lost(motion)
@@ -227,6 +245,14 @@ class Chain:
         if last != self._replica.name:
             raise LedgerRefusedError(reason=f"this motion is entered by {last}")
         return self._wait_for(Errand(draft=Draft(cohort=members.names, content=content), ask=None))
+
+    def _hear_the_end(self) -> None:
+        """Ask what became of a proposal of which this site heard no end: it may have been handed the ledger by it.
+
+        Nobody else will say so: who ordered before does so no more, and who orders now is this site.
+        """
+        if not self.is_sequencer and self._replica.in_doubt:
+            self._guarded_catch_up()
 
     def _check_lost(self, motion: Motion) -> None:
         """A sequencer that still runs could commit an entry that nobody else holds: a fork, once it shows."""

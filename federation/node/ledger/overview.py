@@ -85,7 +85,7 @@ def read_state(store: Store) -> ChainState:
     state, _ = opening(store)
     for data in read_entries(store):
         entry = Entry.from_bytes(data)
-        state.apply(entry.data, entry.body)
+        state.apply(entry)
     if state.head < 0:
         raise LedgerRefusedError(reason="the ledger has no entry yet; start all nodes once")
     return state

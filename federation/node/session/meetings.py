@@ -3,8 +3,8 @@
 Floor:    federation.node.session.meetings, below runs.
 Terms:    a *meeting* is a session in which keys are agreed and the dealer's material lies ready, and nothing else.
 Promise:  opening says nothing of any row: fresh keys, and a request list that follows from the public plan. Only what this
-          site has signed is expected, each session once; what nobody attends in time is closed; too many at once are
-          opened by their run instead, which the other sites cannot tell apart.
+          site has signed is expected, each session once; what nobody attends in time is closed; too many at once, or
+          too large together, are opened by their run instead, which the other sites cannot tell apart.
 Not here: the run, which alone touches data and comes after the charge and its note (``runs``, P1).
 """
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from smpc.session import Session
 
 MOST: Final = 32
+MOST_BYTES: Final = 1 << 30
 JOIN_S: Final = 40.0
 
 
@@ -33,19 +34,21 @@ class _Meeting:
     is_over: threading.Event = field(default_factory=threading.Event)
     session: Session | None = None
     error: Exception | None = None
+    n_bytes: int = 0
 
 
 class Meetings:
     """A site's expected sessions. Safe for several threads."""
 
-    def __init__(self, *, patience_s: float, most: int = MOST) -> None:
+    def __init__(self, *, patience_s: float, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         """Expect nothing.
 
         Args:
             patience_s: how long an open session waits for its run (s).
             most: sessions expected at once.
+            most_bytes: what they may hold together (bytes): they have no place among the node's questions.
         """
-        self._patience_s, self._most = patience_s, most
+        self._patience_s, self._most, self._most_bytes = patience_s, most, most_bytes
         self._lock = threading.Lock()
         self._meetings: dict[bytes, _Meeting] = {}
         self._threads: set[threading.Thread] = set()
@@ -56,19 +59,22 @@ class Meetings:
         with self._lock:
             return len(self._meetings)
 
-    def expect(self, session_id: bytes, open_session: Callable[[], Session]) -> None:
-        """Begin to open a session, in a thread of its own; nothing happens where too many are expected.
+    def expect(self, session_id: bytes, open_session: Callable[[], Session], n_bytes: int = 0) -> None:
+        """Begin to open a session, in a thread of its own; nothing happens where too many or too large ones are expected.
 
         Args:
             session_id: 32 bytes.
             open_session: opens it as far as it goes without data.
+            n_bytes: the most that it holds.
         """
-        meeting = _Meeting()
+        meeting = _Meeting(n_bytes=n_bytes)
         thread = threading.Thread(
             target=self._hold, args=(session_id, meeting, open_session), name="meeting", daemon=True
         )
         with self._lock:
-            if self._is_closed or session_id in self._meetings or len(self._meetings) >= self._most:
+            held = sum(other.n_bytes for other in self._meetings.values())
+            is_full = len(self._meetings) >= self._most or held + n_bytes > self._most_bytes
+            if self._is_closed or session_id in self._meetings or is_full:
                 return
             self._meetings[session_id] = meeting
             self._threads.add(thread)

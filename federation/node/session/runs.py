@@ -69,21 +69,26 @@ class Runner:
     afterwards: Afterwards
 
     def expect(self, body: Body) -> None:
-        """Begin to open the session of a question that this site has signed: keys and material, no row (P1)."""
+        """Begin to open the session of a question that this site has signed: keys and material, no row (P1).
+
+        Not of mining with a dealer: that asks for its first material after the local stage, and a dealer whom nobody
+        asks has left by then.
+        """
         content = body.content
         if not isinstance(content, Charge | Exact) or content.asked.run:
             return
         known = self.desk.known(content.asked.request)
-        if known is not None:
+        has_dealer = self.consortium.three_sites is None
+        if known is not None and not (has_dealer and isinstance(known.planned.plan, MiningPlan)):
             session = session_id(body)
-            self.meetings.expect(session, lambda: self._opened(known, session))
+            self.meetings.expect(session, lambda: self._opened(known, session), known.memory_bytes)
 
-    def run(self, entry_data: bytes, *, digest: str, source: str) -> Share:
+    def run(self, entry_data: bytes, *, known: Known, source: str) -> Share:
         """Run one complete entry.
 
         Args:
             entry_data: the entry's bytes, with all signatures; whoever carries them.
-            digest: hash of the request that the caller's line is about.
+            known: the request that the caller's line is about; kept by the line, whatever else is asked meanwhile.
             source: who carried the entry.
 
         Returns:
@@ -96,11 +101,8 @@ class Runner:
         """
         entry = Entry.from_bytes(entry_data)
         content = entry.body.content
-        if not isinstance(content, Charge | Exact) or content.asked.request != digest:
+        if not isinstance(content, Charge | Exact) or content.asked.request != known.planned.digest:
             raise RequestRejectedError(site=self.site, reason="the entry is about another request")
-        known = self.desk.known(digest)
-        if known is None:
-            raise RequestRejectedError(site=self.site, reason="it was not asked here")
         take_over(self.replica, entry, source=source, deadline_s=float(self.consortium.file.deadline_s))
         session = self.replica.start(entry)
         if isinstance(known.planned.plan, MiningPlan):
