@@ -248,16 +248,15 @@ class Core:
             LedgerForkedError: it is complete, and another complete entry with its number is held.
         """
         number = entry.body.number
-        if self.chain() not in {"", entry.body.chain}:
-            raise refuse(
-                "the entry is of another chain"
-            )  # two consortia of the same keys: a mistake, no fork
         if number > self.state.head + 1:
             raise refuse(f"entries between {self.state.head} and {number} are missing here")
         if number <= self.state.head and self.hashes[number] == entry.hash:
             return False
         if number == 0 and entry.data != self.genesis:
             raise refuse("the genesis entry is not what this site's own consortium file gives")
+        if self.chain() not in {"", entry.body.chain}:
+            # another consortium of the same keys: somebody's mistake, and no fork of this chain
+            raise refuse("the entry is of another chain")
         self.members(number).check_complete(entry)
         if number <= self.state.head or entry.body.previous != self.state.place.previous:
             raise self.forked(entry, source)
