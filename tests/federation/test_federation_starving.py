@@ -128,10 +128,10 @@ def test_places_in_use_are_counted_by_who_uses_them():
             slots.reserve("carol")  # mallory holds one, and that one runs
 
 
-def test_an_analyst_who_holds_every_place_at_a_site_does_not_keep_another_from_asking(world):
-    slots = world.nodes["hungary"]._counter._slots
+def test_an_analyst_who_holds_every_place_at_a_site_does_not_keep_another_from_asking(private_world):
+    slots = private_world.nodes["hungary"]._counter._slots
     taken = [slots.reserve("mallory") for _ in range(Limits().sessions)]
-    assert world.sql(COUNT, epsilon=0.01).rows
+    assert private_world.sql(COUNT, epsilon=0.01).rows
     for slot in taken:
         slot.release()
 
