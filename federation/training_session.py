@@ -84,7 +84,7 @@ class Training:
 
     def go(self, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
         """Ask and run; errors as ``Session.train``."""
-        self._ask(self._members)
+        self._sequencer = who_orders(self._ask(self._members))
         driver = Driver(
             network=self._network,
             helpers=helpers_of(self._consortium),
@@ -96,15 +96,16 @@ class Training:
         )
         return driver.go()
 
-    def _ask(self, names: Sequence[str]) -> None:
-        """Have sites accept the request, and hear from them who orders."""
+    def _ask(self, names: Sequence[str]) -> dict[str, Accepted]:
+        """Have sites accept the request."""
         first = self.plan.attempt(run=self._run, round_number=0, attempt=0, cohort=self._consortium.names)
         with self._pool.question(names) as lines:
-            accepted = lines.ask_all(self._request, Accepted, timeout_s=self._answer_s)
-        for site, answer in zip(names, accepted, strict=True):
+            answers = lines.ask_all(self._request, Accepted, timeout_s=self._answer_s)
+        accepted = dict(zip(names, answers, strict=True))
+        for site, answer in accepted.items():
             if answer.plan != first.manifest.digest():
                 raise RequestRejectedError(site=site, reason="it derives another plan from this request")
-        self._sequencer = who_orders(dict(zip(names, accepted, strict=True)))
+        return accepted
 
     def _charge(self, planned: RoundPlan) -> bytes:
         """Have one attempt charged for its cohort, also where the ledger was handed over since the one before."""
@@ -119,7 +120,8 @@ class Training:
             return self._charged(message)
         except LedgerRefusedError:
             before = self._sequencer
-            self._ask(planned.manifest.cohort)
+            # who ordered is the first to know that it does so no more, and who does
+            self._sequencer = self._ask([before])[before].sequencer
             if self._sequencer == before:
                 raise
             return self._charged(message)
