@@ -39,6 +39,7 @@ from tests.ledger.ledger_world import CONSORTIUM, World, a_budget, a_charge, com
 ADD = Relation.ADD_OR_REMOVE_ONE
 DELTA = Fraction(1, 10**6)
 ORACLES = ROOT / "tests" / "oracles" / "accounting"
+DIFFERENT = 10_000  # events; each comes from several analysts and for several purposes
 ENTRIES = 100_000
 PEER = """
 import time, dp_accounting.dp_event as de
@@ -176,9 +177,10 @@ def admission():
 def chain_of(count, world):
     """Entries 1 .. count, signed by all sites, without asking them one by one."""
     place, made = world.head.replica.core.state.place, []
-    template = a_charge(world.budget, noise=50_000)
+    templates = [a_charge(world.budget, noise=50_000 + each) for each in range(DIFFERENT)]
     number, previous, moment = place.number, place.previous, place.time + 1
     for i in range(count):
+        template = templates[i % DIFFERENT]
         asked = dataclasses.replace(
             template.asked, nonce=f"{i + 10**9:032x}", analyst=f"a{i % 50}", purpose=f"p{i % 7}"
         )

@@ -243,9 +243,9 @@ class Book:
         """List what complete charges released, equal events merged by their count."""
         merged: Counter[Event] = Counter()
         with self._lock:
-            for (_, _, event), number in self._tallies.get((population, sub_budget), Tally()).events.items():
+            for _, _, event, number in self._tallies.get((population, sub_budget), Tally()).released():
                 merged[event] += number
-        return [_times(event, number) for event, number in merged.items() if number > 0]
+        return [_times(event, number) for event, number in merged.items()]
 
     def epsilon_spent(self, population: str, sub_budget: str) -> float:
         """Give the epsilon of all complete charges, minimum over orders, at the sub-budget's delta.
@@ -293,12 +293,11 @@ class Book:
         purposes: Counter[str] = Counter()
         analysts: Counter[str] = Counter()
         with self._lock:
-            items = list(self._tallies.get((population, sub_budget), Tally()).events.items())
-        for (purpose, analyst, event), number in items:
-            if number > 0:
-                units = number * cost_units([event], order, self.relation)
-                purposes[purpose] += units
-                analysts[analyst] += units
+            released = list(self._tallies.get((population, sub_budget), Tally()).released())
+        for purpose, analyst, event, number in released:
+            units = number * cost_units([event], order, self.relation)
+            purposes[purpose] += units
+            analysts[analyst] += units
         return dict(purposes), dict(analysts)
 
     def moved_budget(

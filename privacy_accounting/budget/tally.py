@@ -1,7 +1,8 @@
 """Running totals of charges, and what is left of a limit.
 
 Floor:    privacy_accounting.budget, below ``book``. Pure: integers and fractions.
-Promise:  adding and taking back are each other's inverse; nothing is rounded but what is shown to people.
+Promise:  adding and taking back are each other's inverse; nothing is rounded but what is shown to people. Events are
+          kept as text, so that a start reads a hundred thousand different ones without making any of them.
 Not here: whether a charge fits (``book``).
 """
 
@@ -17,10 +18,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.budget.allowance import UNIT_BITS
-from privacy_accounting.events import event_to_dict
+from privacy_accounting.events import event_from_dict, event_to_dict
 from privacy_accounting.rdp import INFINITE_UNITS, own_delta
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from privacy_accounting.events import Event
 
 _SHOWN_DIGITS: Final = 6
@@ -57,14 +60,23 @@ class Spend:
 
 @dataclass(slots=True)
 class Tally:
-    """Running totals of one sub-budget."""
+    """Running totals of one sub-budget.
+
+    Attributes:
+        units: Rényi cost at the sub-budget's order, in units of ``2**-40``.
+        pure_units: pure-epsilon cost in the same unit.
+        own_delta: what thresholds spent of delta.
+        purposes: units by purpose.
+        analysts: units by analyst.
+        events: how often each analyst released an event for a purpose; the event as text.
+    """
 
     units: int = 0
     pure_units: int = 0
     own_delta: Fraction = Fraction(0)
     purposes: Counter[str] = field(default_factory=Counter)
     analysts: Counter[str] = field(default_factory=Counter)
-    events: Counter[tuple[str, str, Event]] = field(default_factory=Counter)
+    events: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def add(self, spend: Spend, sign: int) -> None:
         """Count a charge, or with sign -1 take it back."""
@@ -74,7 +86,13 @@ class Tally:
         self.purposes[spend.purpose] += sign * spend.units
         self.analysts[spend.analyst] += sign * spend.units
         for event in spend.events:
-            self.events[spend.purpose, spend.analyst, event] += sign
+            self.events[spend.purpose, spend.analyst, _spelled(event)] += sign
+
+    def released(self) -> Iterator[tuple[str, str, Event, int]]:
+        """Give purpose, analyst and event of what was released and not taken back, and how often."""
+        for (purpose, analyst, text), number in self.events.items():
+            if number > 0:
+                yield purpose, analyst, _read(text), number
 
     def pinned(self) -> dict[str, object]:
         """Give everything that decides or is told, in a form that has one spelling: what a snapshot pins.
@@ -82,8 +100,8 @@ class Tally:
         A total that is left out here could be lowered in a file whose older entries are archived.
         """
         lines = [
-            json.dumps([purpose, analyst, _spelled(event), number])
-            for (purpose, analyst, event), number in self.events.items()
+            json.dumps([purpose, analyst, text, number])
+            for (purpose, analyst, text), number in self.events.items()
             if number
         ]
         return {
@@ -98,7 +116,13 @@ class Tally:
 
 @functools.lru_cache(maxsize=_CACHED_EVENTS)
 def _spelled(event: Event) -> str:
-    return json.dumps(event_to_dict(event), sort_keys=True)
+    return json.dumps(event_to_dict(event), sort_keys=True, separators=(",", ":"))
+
+
+@functools.lru_cache(maxsize=_CACHED_EVENTS)
+def _read(text: str) -> Event:
+    event: Event = event_from_dict(json.loads(text))
+    return event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

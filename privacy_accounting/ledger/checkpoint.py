@@ -25,7 +25,7 @@ from privacy_accounting.budget.book import Book
 from privacy_accounting.budget.tally import Tally
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.events import Relation
-from privacy_accounting.ledger.budgets import budget_from_json, budget_to_json, event_text, read_event
+from privacy_accounting.ledger.budgets import budget_from_json, budget_to_json
 from privacy_accounting.ledger.canonical import Fields
 from privacy_accounting.ledger.contents import FORMAT_NAMED, HASH_BYTES, Genesis, Snapshot
 from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, Entry, body_hash
@@ -220,15 +220,17 @@ def _tally_to_json(tally: Tally) -> dict[str, object]:
         "purposes": dict(tally.purposes),
         "analysts": dict(tally.analysts),
         "events": [
-            [purpose, analyst, event_text(event), number]
-            for (purpose, analyst, event), number in tally.events.items()
+            [purpose, analyst, text, number]
+            for (purpose, analyst, text), number in tally.events.items()
             if number
         ],
     }
 
 
 def _tally_from_json(written: dict[str, Any]) -> Tally:
-    events = {(p, a, read_event(text)): number for p, a, text, number in written["events"]}
+    events = {
+        (p, a, text): number for p, a, text, number in written["events"]
+    }  # pinned, so not read before they are asked for
     return Tally(
         units=written["units"],
         pure_units=written["pure_units"],
