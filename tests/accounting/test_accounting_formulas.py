@@ -162,3 +162,42 @@ def test_a_cost_becomes_the_epsilon_that_the_proposition_says_and_back(cost, del
         if implied > 0:
             back = rdp_allowance(Fraction(str(implied)), Fraction(delta), Fraction(str(a)))
             assert float(r) - TIGHT * (1 + abs(float(implied))) <= back <= float(r) + 1e-14
+
+
+def central_moment(power, variance):
+    """``E[(exp(z/s - 1/(2 s**2)) - 1)**power]`` by its binomial expansion."""
+    return sum(
+        math.comb(power, k) * (-1) ** (power - k) * (k * (k - 1) / (2 * variance)).exp()
+        for k in range(power + 1)
+    )
+
+
+def of_fixed_size(q, variance, order):
+    """Wang, Balle and Kasiviswanathan, Theorem 27, for Gaussian noise."""
+    total = Decimal(1)
+    for j in range(2, order + 1):
+        moment = (
+            central_moment(2 * (j // 2), variance) * central_moment(2 * ((j + 1) // 2), variance)
+        ).sqrt()
+        if j == 2:
+            moment = (1 / variance).exp() - 1
+        other = 2 * (j * (j - 1) / (2 * variance)).exp()
+        total += q**j * math.comb(order, j) * min(4 * moment, other)
+    return min(total.ln() / (order - 1), order / (2 * variance))
+
+
+@pytest.mark.parametrize("order", [2, 3, 4, 9, 20])
+@pytest.mark.parametrize("multiplier", ["0.5", "1", "2", "10"])
+@pytest.mark.parametrize("sample", [1, 30, 200])
+def test_a_sample_of_fixed_size_costs_what_the_theorem_says(sample, multiplier, order):
+    event = ev.WithoutReplacementGaussian(
+        population=1000, sample=sample, noise_multiplier=Fraction(multiplier)
+    )
+    expected = of_fixed_size(Decimal(sample) / 1000, Decimal(multiplier) ** 2, order)
+    agrees(at_order(event, Fraction(order), Relation.REPLACE_ONE), expected)
+
+
+def test_keys_that_nobody_declared_cost_the_probability_that_one_passes():
+    inner = ev.Gaussian(noise_multiplier=Fraction(100))
+    event = ev.Threshold(inner=inner, delta=Fraction(1, 1000))
+    agrees(at_order(event, Fraction(3), ADD), Decimal(3) / 20000 - (1 - Decimal(1) / 1000).ln())
