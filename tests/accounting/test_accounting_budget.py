@@ -1,5 +1,6 @@
 """Quotes cost nothing; parallel composition is paid for only where it is proven; thresholds keep to their delta."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -24,17 +25,21 @@ from privacy_accounting.events import (
     Relation,
     Threshold,
 )
-from privacy_accounting.rdp import cost_units, total_curve
+from privacy_accounting.rdp import cost_units, epsilon, total_curve
 
 ADD, REPLACE = Relation.ADD_OR_REMOVE_ONE, Relation.REPLACE_ONE
 DELTA = Fraction(1, 10**6)
 
 
-def a_book(plan=(), analyst_caps=None):
+def a_book(plan=(), analyst_caps=None, purpose_caps=None):
     part = plan_sub_budget(epsilon=Fraction(4), delta=DELTA, share=Fraction(1), plan=plan, relation=ADD)
     book = Book(relation=ADD)
     budget = PopulationBudget(
-        epsilon=Fraction(4), delta=DELTA, sub_budgets={"query": part}, analyst_caps=analyst_caps or {}
+        epsilon=Fraction(4),
+        delta=DELTA,
+        sub_budgets={"query": part},
+        analyst_caps=analyst_caps or {},
+        purpose_caps=purpose_caps or {},
     )
     book.set_budget("cardiology", budget)
     return book, part
@@ -93,6 +98,38 @@ def test_a_batch_counts_what_comes_before_but_not_what_would_be_refused():
     assert quotes[2].left == part.allowance - 2 * units
     assert book.spent("cardiology", "query") == 0
     assert quotes[1].to_dict()["fits"] is False
+
+
+@pytest.mark.parametrize("kind", ["purpose", "analyst"])
+@pytest.mark.parametrize("where", ["complete", "in doubt", "earlier in the proposal"])
+def test_p4_a_cap_counts_what_is_complete_in_doubt_and_proposed(kind, where):
+    caps = {"audit" if kind == "purpose" else "ada": Fraction(1, 10)}
+    book, part = a_book(**{f"{kind}_caps": caps})
+    cap = part.allowance // 10
+    first = Spend(population="cardiology", sub_budget="query", purpose="audit", analyst="ada", units=cap - 5)
+    other = replace(first, units=1, **{kind: "another"})
+    book.add(other)  # of somebody else, for something else: it does not count
+    also = ()
+    if where == "complete":
+        book.add(first)
+    elif where == "in doubt":
+        book.hold("entry", [first])
+    else:
+        also = (first,)
+    book.check(replace(first, units=5), also=also)
+    with pytest.raises(BudgetExceededError) as caught:
+        book.check(replace(first, units=6), also=also)
+    assert caught.value.remaining == 5
+    assert f"{kind} {caps.popitem()[0]}" in caught.value.sub_budget
+    book.check(replace(other, units=cap), also=also)
+
+
+def test_epsilon_is_at_the_delta_that_thresholds_leave():
+    inner = Gaussian(noise_multiplier=4)
+    half = Threshold(inner=inner, delta=DELTA / 2)
+    assert epsilon([half], DELTA, ADD).epsilon > epsilon([inner], DELTA / 2, ADD).epsilon
+    assert epsilon([half], DELTA, ADD).epsilon < epsilon([inner], DELTA / 2, ADD).epsilon + 1e-4
+    assert epsilon([half, half], DELTA, ADD).epsilon == float("inf")
 
 
 # -- parallel composition ------------------------------------------------------------------------------------------------
