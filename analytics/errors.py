@@ -9,7 +9,7 @@ Source:   ours.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,6 +57,8 @@ class SchemaMismatchError(AnalyticsError):
 class PlanRejectedError(AnalyticsError):
     """A question that cannot be asked here, with the place in its text (``line:column``, both from 1)."""
 
+    wire_name: ClassVar[str] = "PlanRejectedError"
+
     def __init__(self, *, position: str, reason: str, hint: str = "") -> None:
         self.position, self.reason, self.hint = position, reason, hint
         place = f"at {position}: " if position else ""
@@ -66,6 +68,8 @@ class PlanRejectedError(AnalyticsError):
 class InvalidRequestError(AnalyticsError):
     """A parameter of a request, such as epsilon, is outside what it may be."""
 
+    wire_name: ClassVar[str] = "InvalidRequestError"
+
     def __init__(self, *, parameter: str, reason: str) -> None:
         self.parameter, self.reason = parameter, reason
         super().__init__(f"{parameter} {reason}")
@@ -73,6 +77,8 @@ class InvalidRequestError(AnalyticsError):
 
 class OverflowRiskError(AnalyticsError):
     """A sum could leave the 64-bit ring; from public bounds alone."""
+
+    wire_name: ClassVar[str] = "OverflowRiskError"
 
     def __init__(self, *, figure: str, bits: int, limit_bits: int) -> None:
         self.figure, self.bits, self.limit_bits = figure, bits, limit_bits
@@ -85,6 +91,8 @@ class OverflowRiskError(AnalyticsError):
 class ReleaseRefusedError(AnalyticsError):
     """A rule on what may be opened forbids this plan."""
 
+    wire_name: ClassVar[str] = "ReleaseRefusedError"
+
     def __init__(self, *, rule: str, reason: str) -> None:
         self.rule, self.reason = rule, reason
         super().__init__(f"{reason} (rule: {rule})")
@@ -92,6 +100,8 @@ class ReleaseRefusedError(AnalyticsError):
 
 class LocalTimeoutError(AnalyticsError):
     """A site's local stage did not end within the plan's public time limit."""
+
+    wire_name: ClassVar[str] = "LocalTimeoutError"
 
     def __init__(self, *, limit_s: float) -> None:
         self.limit_s = limit_s

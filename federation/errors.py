@@ -8,7 +8,7 @@ Not here: errors of accounting, secret sharing and analytics (each package has i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,8 @@ class ConfigError(FederationError):
 class PolicyRefusedError(FederationError):
     """A site's own policy says no; nothing was charged."""
 
+    wire_name: ClassVar[str] = "PolicyRefusedError"
+
     def __init__(self, *, site: str, rule: str) -> None:
         """Name the site whose rule it is, and the rule with its limit."""
         self.site, self.rule = site, rule
@@ -39,6 +41,8 @@ class PolicyRefusedError(FederationError):
 
 class SiteUnavailableError(FederationError):
     """A site cannot be reached or is not ready; nothing was charged."""
+
+    wire_name: ClassVar[str] = "SiteUnavailableError"
 
     def __init__(self, *, site: str, reason: str = "it cannot be reached") -> None:
         """Name the site and what is known without asking it."""
@@ -49,6 +53,8 @@ class SiteUnavailableError(FederationError):
 class RequestRejectedError(FederationError):
     """A request is not what a site will act on: forged, stale, repeated, or not as the configuration says."""
 
+    wire_name: ClassVar[str] = "RequestRejectedError"
+
     def __init__(self, *, site: str, reason: str) -> None:
         """Name the site that rejected it and why."""
         self.site, self.reason = site, reason
@@ -57,6 +63,8 @@ class RequestRejectedError(FederationError):
 
 class ConsentMissingError(FederationError):
     """The administrator of a site has not agreed to a change of the agreement; nothing was changed."""
+
+    wire_name: ClassVar[str] = "ConsentMissingError"
 
     def __init__(self, *, site: str, motion: str) -> None:
         """Name the site, or all such sites, and the motion's digest (hexadecimal)."""
@@ -67,6 +75,8 @@ class ConsentMissingError(FederationError):
 class MotionRefusedError(FederationError):
     """A change of the agreement cannot be proposed, or means something else by now; nothing was changed."""
 
+    wire_name: ClassVar[str] = "MotionRefusedError"
+
     def __init__(self, *, reason: str) -> None:
         """Say what stands against it."""
         self.reason = reason
@@ -75,6 +85,8 @@ class MotionRefusedError(FederationError):
 
 class KeyMismatchError(FederationError):
     """A Paillier key is not the one that the plan names, or is not a key to trust."""
+
+    wire_name: ClassVar[str] = "KeyMismatchError"
 
     def __init__(self, *, reason: str) -> None:
         """Say what does not fit."""
@@ -85,6 +97,8 @@ class KeyMismatchError(FederationError):
 class CiphertextInvalidError(FederationError):
     """A ciphertext fails a check; it is neither added nor opened."""
 
+    wire_name: ClassVar[str] = "CiphertextInvalidError"
+
     def __init__(self, *, reason: str, index: int | None = None) -> None:
         """Say which check failed, and at which place of the vector where there is one."""
         self.reason, self.index = reason, index
@@ -94,6 +108,8 @@ class CiphertextInvalidError(FederationError):
 
 class UpdateRejectedError(FederationError):
     """A site's model update is not what the round's plan asks for."""
+
+    wire_name: ClassVar[str] = "UpdateRejectedError"
 
     def __init__(self, *, site: str, reason: str) -> None:
         """Name the site and what does not fit."""

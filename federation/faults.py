@@ -9,7 +9,7 @@ Not here: what the errors mean (each package's ``errors``).
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from analytics import errors as analytics_errors
 from federation import errors as federation_errors
@@ -23,37 +23,37 @@ if TYPE_CHECKING:
 
 FieldValue = str | int | float | list[str] | None
 
+_KINDS: Final[tuple[tuple[type[Any], str], ...]] = (
+    (
+        accounting_errors.BudgetExceededError,
+        "requested spent remaining population sub_budget largest_epsilon",
+    ),
+    (accounting_errors.InvalidCostError, "what reason"),
+    (accounting_errors.LedgerForkedError, "site number"),
+    (accounting_errors.LedgerRefusedError, "reason"),
+    (accounting_errors.EntriesArchivedError, "site number first"),
+    (accounting_errors.LedgerTamperedError, "first_bad_index reason"),
+    (smpc_errors.PartyLostError, "name"),
+    (smpc_errors.PeerRejectedError, "reason name"),
+    (smpc_errors.RingRangeError, "what"),
+    (smpc_errors.MaterialError, "what"),
+    (smpc_errors.MemoryLimitError, "needed_bytes limit_bytes"),
+    (analytics_errors.PlanRejectedError, "position reason hint"),
+    (analytics_errors.InvalidRequestError, "parameter reason"),
+    (analytics_errors.OverflowRiskError, "figure bits limit_bits"),
+    (analytics_errors.ReleaseRefusedError, "rule reason"),
+    (analytics_errors.LocalTimeoutError, "limit_s"),
+    (federation_errors.PolicyRefusedError, "site rule"),
+    (federation_errors.SiteUnavailableError, "site reason"),
+    (federation_errors.RequestRejectedError, "site reason"),
+    (federation_errors.ConsentMissingError, "site motion"),
+    (federation_errors.MotionRefusedError, "reason"),
+    (federation_errors.KeyMismatchError, "reason"),
+    (federation_errors.CiphertextInvalidError, "reason index"),
+    (federation_errors.UpdateRejectedError, "site reason"),
+)
 _CROSSING: Final[Mapping[str, tuple[type[Exception], tuple[str, ...]]]] = {
-    kind.__name__: (kind, tuple(fields.split()))
-    for kind, fields in (
-        (
-            accounting_errors.BudgetExceededError,
-            "requested spent remaining population sub_budget largest_epsilon",
-        ),
-        (accounting_errors.InvalidCostError, "what reason"),
-        (accounting_errors.LedgerForkedError, "site number"),
-        (accounting_errors.LedgerRefusedError, "reason"),
-        (accounting_errors.EntriesArchivedError, "site number first"),
-        (accounting_errors.LedgerTamperedError, "first_bad_index reason"),
-        (smpc_errors.PartyLostError, "name"),
-        (smpc_errors.PeerRejectedError, "reason name"),
-        (smpc_errors.RingRangeError, "what"),
-        (smpc_errors.MaterialError, "what"),
-        (smpc_errors.MemoryLimitError, "needed_bytes limit_bytes"),
-        (analytics_errors.PlanRejectedError, "position reason hint"),
-        (analytics_errors.InvalidRequestError, "parameter reason"),
-        (analytics_errors.OverflowRiskError, "figure bits limit_bits"),
-        (analytics_errors.ReleaseRefusedError, "rule reason"),
-        (analytics_errors.LocalTimeoutError, "limit_s"),
-        (federation_errors.PolicyRefusedError, "site rule"),
-        (federation_errors.SiteUnavailableError, "site reason"),
-        (federation_errors.RequestRejectedError, "site reason"),
-        (federation_errors.ConsentMissingError, "site motion"),
-        (federation_errors.MotionRefusedError, "reason"),
-        (federation_errors.KeyMismatchError, "reason"),
-        (federation_errors.CiphertextInvalidError, "reason index"),
-        (federation_errors.UpdateRejectedError, "site reason"),
-    )
+    kind.wire_name: (kind, tuple(fields.split())) for kind, fields in _KINDS
 }
 _INTEGERS: Final = frozenset(
     {"requested", "spent", "remaining", "number", "first", "first_bad_index", "bits", "limit_bits", "index"}
@@ -67,6 +67,8 @@ _LONGEST_S: Final = 10**9
 
 class InternalFaultError(federation_errors.FederationError):
     """Something broke inside a node; its own log knows what."""
+
+    wire_name: ClassVar[str] = "InternalFaultError"
 
     def __init__(self, *, site: str) -> None:
         """Name the node."""
@@ -82,17 +84,24 @@ def to_wire(error: BaseException, *, site: str) -> tuple[str, dict[str, FieldVal
         site: this node, named when the error is not one that crosses.
 
     Returns:
-        The class name and the public fields.
+        The error's wire name and the public fields.
     """
-    if not is_ours(error):
-        return "InternalFaultError", {"site": site}
-    return type(error).__name__, {name: getattr(error, name) for name in _CROSSING[type(error).__name__][1]}
+    code = _wire_name(error)
+    if code is None:
+        return InternalFaultError.wire_name, {"site": site}
+    return code, {name: getattr(error, name) for name in _CROSSING[code][1]}
 
 
 def is_ours(error: BaseException) -> bool:
     """Whether an error crosses by name."""
-    known = _CROSSING.get(type(error).__name__)
-    return known is not None and isinstance(error, known[0])
+    return _wire_name(error) is not None
+
+
+def _wire_name(error: BaseException) -> str | None:
+    """The code under which an error crosses; None where its class states none of its own."""
+    code = vars(type(error)).get("wire_name")
+    known = _CROSSING.get(code) if isinstance(code, str) else None
+    return code if known is not None and type(error) is known[0] else None
 
 
 def traced(error: BaseException) -> str:
@@ -111,7 +120,7 @@ def from_wire(code: str, fields: Mapping[str, FieldValue], *, site: str) -> Exce
     """The error again, on the other side.
 
     Args:
-        code: the class name.
+        code: the error's wire name.
         fields: as sent; unknown ones are dropped, one that is missing or of another type makes it an
             ``InternalFaultError``.
         site: who sent it.

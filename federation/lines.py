@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from federation.faults import from_wire
-from federation.messages import Failed, Message, decode, encode
+from federation.messages import Failed, Message, decode, encode, name_on_wire
 from smpc.errors import PartyLostError, PeerRejectedError
 
 if TYPE_CHECKING:
@@ -65,6 +65,6 @@ def expect(line: Line, network: Network, kind: type[M], *, timeout_s: float | No
         raise from_wire(message.code, message.fields, site=line.peer)
     if not isinstance(message, kind):
         raise PeerRejectedError(
-            reason=f"{type(message).__name__} where {kind.__name__} was due", name=line.peer
+            reason=f"{name_on_wire(type(message))} where {name_on_wire(kind)} was due", name=line.peer
         )
     return message

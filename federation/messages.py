@@ -26,18 +26,18 @@ REQUEST_TAG = b"crossward/request/1\n"
 MESSAGE_BYTES = 1 << 22
 
 
-class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True, kw_only=True):
-    """Base of every message: tagged with its name, strict."""
+class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every message: strict. Each message states its name on the wire (``tag``) itself."""
 
 
-class Ask(_Message, frozen=True):
+class Ask(_Message, frozen=True, tag="Ask"):
     """Analyst to site: a signed request. Nothing is spent by asking."""
 
     request: bytes
     signature: bytes
 
 
-class Accepted(_Message, frozen=True):
+class Accepted(_Message, frozen=True, tag="Accepted"):
     """Site to analyst: this site would take part; what it would cost by its own reckoning, and who orders the ledger."""
 
     plan: str
@@ -45,22 +45,22 @@ class Accepted(_Message, frozen=True):
     sequencer: str
 
 
-class Failed(_Message, frozen=True):
+class Failed(_Message, frozen=True, tag="Failed"):
     """Either way: an error by its code and public fields."""
 
     code: str
     fields: dict[str, str | int | float | list[str] | None]
 
 
-class Go(_Message, frozen=True):
+class Go(_Message, frozen=True, tag="Go"):
     """Analyst to the sequencer: every site accepted, have it charged."""
 
 
-class Withdraw(_Message, frozen=True):
+class Withdraw(_Message, frozen=True, tag="Withdraw"):
     """Analyst to site: forget the request just asked."""
 
 
-class Attempt(_Message, frozen=True):
+class Attempt(_Message, frozen=True, tag="Attempt"):
     """Analyst to the sequencer: have one attempt of a training charged, for this cohort."""
 
     ask: Ask
@@ -69,19 +69,19 @@ class Attempt(_Message, frozen=True):
     cohort: list[str]
 
 
-class Enter(_Message, frozen=True):
+class Enter(_Message, frozen=True, tag="Enter"):
     """Analyst to the site that signs last: have this motion entered; every site signs it if its administrator agreed."""
 
     motion: bytes
 
 
-class Charged(_Message, frozen=True):
+class Charged(_Message, frozen=True, tag="Charged"):
     """Sequencer to analyst: the complete ledger entry; what it charges is spent from here on."""
 
     entry: bytes
 
 
-class Run(_Message, frozen=True):
+class Run(_Message, frozen=True, tag="Run"):
     """Analyst to site: run what was asked, under this complete entry.
 
     An entry proves itself by its signatures, so it does not matter who carries it; proposals never pass through here.
@@ -90,7 +90,7 @@ class Run(_Message, frozen=True):
     entry: bytes
 
 
-class Share(_Message, frozen=True):
+class Share(_Message, frozen=True, tag="Share"):
     """Site to analyst: this site's blinded share of the answer, little end first int64."""
 
     values: bytes
@@ -98,11 +98,11 @@ class Share(_Message, frozen=True):
     bytes_sent: int
 
 
-class BudgetAsk(_Message, frozen=True):
+class BudgetAsk(_Message, frozen=True, tag="BudgetAsk"):
     """Anybody of the consortium to a site: what is spent and what remains, per sub-budget."""
 
 
-class BudgetAnswer(_Message, frozen=True):
+class BudgetAnswer(_Message, frozen=True, tag="BudgetAnswer"):
     """The rows of the budget, from this site's replica; who orders the ledger and which sites are members, by it."""
 
     rows: list[dict[str, str | int | None]]
@@ -112,23 +112,23 @@ class BudgetAnswer(_Message, frozen=True):
     members: list[str]
 
 
-class QuoteAsk(_Message, frozen=True):
+class QuoteAsk(_Message, frozen=True, tag="QuoteAsk"):
     """Analyst to the sequencer: what would these requests cost, one after the other? Nothing is spent or kept."""
 
     requests: list[bytes]
 
 
-class QuoteAnswer(_Message, frozen=True):
+class QuoteAnswer(_Message, frozen=True, tag="QuoteAnswer"):
     """Sequencer to analyst: of each request its price, what would be left, and why it would be refused, if it would."""
 
     rows: list[dict[str, str | bool]]
 
 
-class HealthAsk(_Message, frozen=True):
+class HealthAsk(_Message, frozen=True, tag="HealthAsk"):
     """What doctor asks a node."""
 
 
-class Health(_Message, frozen=True):
+class Health(_Message, frozen=True, tag="Health"):
     """What a node tells doctor: versions, clock, readiness, whom it hears."""
 
     name: str
@@ -143,37 +143,37 @@ class Health(_Message, frozen=True):
     hears: dict[str, bool]
 
 
-class LedgerPost(_Message, frozen=True):
+class LedgerPost(_Message, frozen=True, tag="LedgerPost"):
     """Site to site: a message of the ledger, with the signed requests that a proposal's entries charge."""
 
     data: bytes
     requests: list[Ask]
 
 
-class LedgerReply(_Message, frozen=True):
+class LedgerReply(_Message, frozen=True, tag="LedgerReply"):
     """Site to site: the answer to a proposal, empty for everything else."""
 
     reply: bytes
 
 
-class LedgerSince(_Message, frozen=True):
+class LedgerSince(_Message, frozen=True, tag="LedgerSince"):
     """Site to site: the entries from this number on, please."""
 
     number: int
 
 
-class LedgerEntries(_Message, frozen=True):
+class LedgerEntries(_Message, frozen=True, tag="LedgerEntries"):
     """Some of the entries asked for, empty when there are no more, and the number of the sender's last one."""
 
     entries: list[bytes]
     head: int
 
 
-class Done(_Message, frozen=True):
+class Done(_Message, frozen=True, tag="Done"):
     """The last message was taken."""
 
 
-class Deal(_Message, frozen=True):
+class Deal(_Message, frozen=True, tag="Deal"):
     """First party to the dealer: join this session."""
 
     session_id: bytes
@@ -205,6 +205,11 @@ Message = (
     | Done
     | Deal
 )
+
+
+def name_on_wire(kind: type[object]) -> str:
+    """The name that a class of messages states for the wire."""
+    return str(kind.__struct_config__.tag) if issubclass(kind, msgspec.Struct) else "no message"
 
 
 def encode(message: Message) -> bytes:

@@ -8,6 +8,8 @@ Not here: what a refusal looks like on the wire (``federation.messages``) or on 
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class AccountingError(Exception):
     """Root of everything that this package raises on purpose."""
@@ -20,6 +22,8 @@ class InvalidCostError(AccountingError):
         what: the parameter or event that is wrong, for example ``gaussian.noise_multiplier``.
         reason: what it should have been.
     """
+
+    wire_name: ClassVar[str] = "InvalidCostError"
 
     def __init__(self, *, what: str, reason: str) -> None:
         self.what, self.reason = what, reason
@@ -38,6 +42,8 @@ class BudgetExceededError(AccountingError):
         largest_epsilon: largest stand-alone epsilon that still fits, as a decimal string; None when nothing
             does.
     """
+
+    wire_name: ClassVar[str] = "BudgetExceededError"
 
     def __init__(
         self,
@@ -66,6 +72,8 @@ class LedgerTamperedError(AccountingError):
         reason: which check failed.
     """
 
+    wire_name: ClassVar[str] = "LedgerTamperedError"
+
     def __init__(self, *, first_bad_index: int, reason: str) -> None:
         self.first_bad_index, self.reason = first_bad_index, reason
         super().__init__(f"ledger entry {first_bad_index} does not verify: {reason}")
@@ -79,6 +87,8 @@ class LedgerForkedError(AccountingError):
         number: the entry's number.
     """
 
+    wire_name: ClassVar[str] = "LedgerForkedError"
+
     def __init__(self, *, site: str, number: int) -> None:
         self.site, self.number = site, number
         super().__init__(f"the ledger of site '{site}' holds a different complete entry {number}")
@@ -90,6 +100,8 @@ class LedgerRefusedError(AccountingError):
     Attributes:
         reason: the rule.
     """
+
+    wire_name: ClassVar[str] = "LedgerRefusedError"
 
     def __init__(self, *, reason: str) -> None:
         self.reason = reason
@@ -104,6 +116,8 @@ class EntriesArchivedError(LedgerRefusedError):
         number: the first entry wanted.
         first: the first entry that it still holds.
     """
+
+    wire_name: ClassVar[str] = "EntriesArchivedError"
 
     def __init__(self, *, site: str, number: int, first: int) -> None:
         self.site, self.number, self.first = site, number, first

@@ -8,6 +8,8 @@ Promise:  a message is made from public fields only: names and fixed reasons, ne
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class SmpcError(Exception):
     """Root of the errors of this package."""
@@ -15,6 +17,8 @@ class SmpcError(Exception):
 
 class PartyLostError(SmpcError, ConnectionError):
     """A party was killed, froze, or left before the end."""
+
+    wire_name: ClassVar[str] = "PartyLostError"
 
     def __init__(self, *, name: str) -> None:
         """Name the party."""
@@ -25,6 +29,8 @@ class PartyLostError(SmpcError, ConnectionError):
 class PeerRejectedError(SmpcError, ConnectionError):
     """A peer is not who it should be, or sent what the protocol does not allow."""
 
+    wire_name: ClassVar[str] = "PeerRejectedError"
+
     def __init__(self, *, reason: str, name: str = "") -> None:
         """Say what does not fit, and whose it is where that is known."""
         self.reason, self.name = reason, name
@@ -33,6 +39,8 @@ class PeerRejectedError(SmpcError, ConnectionError):
 
 class RingRangeError(SmpcError):
     """A number does not fit where it should go in the ring."""
+
+    wire_name: ClassVar[str] = "RingRangeError"
 
     def __init__(self, *, what: str) -> None:
         """Say what does not fit, without its value."""
@@ -43,6 +51,8 @@ class RingRangeError(SmpcError):
 class MaterialError(SmpcError):
     """An operation needs material from the dealer that this session does not have."""
 
+    wire_name: ClassVar[str] = "MaterialError"
+
     def __init__(self, *, what: str) -> None:
         """Say which material is missing, by kind and size."""
         self.what = what
@@ -51,6 +61,8 @@ class MaterialError(SmpcError):
 
 class MemoryLimitError(SmpcError):
     """A session would hold more memory than it may."""
+
+    wire_name: ClassVar[str] = "MemoryLimitError"
 
     def __init__(self, *, needed_bytes: int, limit_bytes: int) -> None:
         """Say how much it would take and how much it may; both follow from public sizes."""

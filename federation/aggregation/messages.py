@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from federation.faults import from_wire, to_wire
-from federation.messages import MESSAGE_BYTES, Done, Failed
+from federation.messages import MESSAGE_BYTES, Done, Failed, name_on_wire
 from smpc.errors import PartyLostError, PeerRejectedError
 
 if TYPE_CHECKING:
@@ -26,21 +26,21 @@ POLL_S: Final = 0.25
 M = TypeVar("M")
 
 
-class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True, kw_only=True):
-    """Base of every message: tagged with its name, strict."""
+class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every message: strict. Each message states its name on the wire (``tag``) itself."""
 
 
-class KeyAsk(_Message, frozen=True):
+class KeyAsk(_Message, frozen=True, tag="KeyAsk"):
     """Anybody to the key holder: the public key, please."""
 
 
-class KeyAnswer(_Message, frozen=True):
+class KeyAnswer(_Message, frozen=True, tag="KeyAnswer"):
     """The modulus, big end first; accepted only under the fingerprint that the consortium file pins."""
 
     modulus: bytes
 
 
-class Start(_Message, frozen=True):
+class Start(_Message, frozen=True, tag="Start"):
     """Analyst to a site: take part in the attempt that this complete entry charges.
 
     ``used_attempts`` says, for each round before it, which attempt was opened: the site fetches those sums.
@@ -51,13 +51,13 @@ class Start(_Message, frozen=True):
     used_attempts: list[int]
 
 
-class Sent(_Message, frozen=True):
+class Sent(_Message, frozen=True, tag="Sent"):
     """Site to analyst: the aggregator has this site's update."""
 
     bytes_sent: int
 
 
-class Update(_Message, frozen=True):
+class Update(_Message, frozen=True, tag="Update"):
     """Site to aggregator: one encrypted update, with the entry that makes its manifest."""
 
     request: bytes
@@ -67,13 +67,13 @@ class Update(_Message, frozen=True):
     ciphertexts: bytes
 
 
-class Taken(_Message, frozen=True):
+class Taken(_Message, frozen=True, tag="Taken"):
     """Aggregator to site: the update is in; these sites are missing."""
 
     missing: list[str]
 
 
-class Total(_Message, frozen=True):
+class Total(_Message, frozen=True, tag="Total"):
     """Aggregator to key holder: the encrypted sum of an attempt, to be opened once."""
 
     request: bytes
@@ -83,7 +83,7 @@ class Total(_Message, frozen=True):
     ciphertexts: bytes
 
 
-class SumAsk(_Message, frozen=True):
+class SumAsk(_Message, frozen=True, tag="SumAsk"):
     """Analyst or site to key holder: the opened sum of an attempt; waits for it this long."""
 
     run: str
@@ -92,7 +92,7 @@ class SumAsk(_Message, frozen=True):
     wait_ms: int
 
 
-class Opened(_Message, frozen=True):
+class Opened(_Message, frozen=True, tag="Opened"):
     """Key holder to a receiver: the opened sum, little end first int64."""
 
     manifest: str
@@ -147,8 +147,8 @@ def expect(line: Line, network: Network, kind: type[M], *, timeout_s: float) -> 
     if isinstance(message, Failed):
         raise from_wire(message.code, message.fields, site=line.peer)
     if not isinstance(message, kind):
-        found = type(message).__name__
-        raise PeerRejectedError(reason=f"{found} where {kind.__name__} was due", name=line.peer)
+        found = name_on_wire(type(message))
+        raise PeerRejectedError(reason=f"{found} where {name_on_wire(kind)} was due", name=line.peer)
     return message
 
 

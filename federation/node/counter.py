@@ -37,6 +37,7 @@ from federation.messages import (
     Run,
     Withdraw,
     kind_of,
+    name_on_wire,
 )
 from federation.motions import Motion
 from federation.node.accounts import budget_rows, quote_rows
@@ -203,14 +204,16 @@ class Counter:
             visit.known = visit.slot = None
             with slot.running():
                 return self._runner.run(message.entry, known=known, source=line.peer)
-        raise RequestRejectedError(site=self.site, reason=f"{type(message).__name__} has no place here")
+        raise RequestRejectedError(site=self.site, reason=f"{name_on_wire(type(message))} has no place here")
 
     def _ledger(self, message: Message, line: Line) -> Message:
         if isinstance(message, LedgerSince):
             entries = self._chain.entries_from(max(0, message.number))
             return LedgerEntries(entries=entries, head=self._replica.head)
         if not isinstance(message, LedgerPost) or line.role != SITE:
-            raise RequestRejectedError(site=self.site, reason=f"{type(message).__name__} has no place here")
+            raise RequestRejectedError(
+                site=self.site, reason=f"{name_on_wire(type(message))} has no place here"
+            )
         return LedgerReply(reply=self._chain.take(message.data, message.requests, source=line.peer))
 
 

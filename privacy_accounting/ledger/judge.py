@@ -31,6 +31,7 @@ from privacy_accounting.ledger.state import Batch, ChainState, refuse
 
 CLOCK_SKEW_S: Final = 300
 MAX_FIELD: Final = 1_000
+UNNAMED: Final = "UnnamedRefusal"  # an error that states no name on the wire
 
 Admit = Callable[[Body], None]
 """The caller's own decision on one body: returns, or raises one of the errors that count as refusals."""
@@ -58,13 +59,13 @@ class Bench:
 
 
 def describe(error: Exception, entry: int) -> Refusal:
-    """Turn an error into a refusal: its class's name and its public fields as text."""
+    """Turn an error into a refusal: its wire name and its public fields as text."""
     fields = {
         name: _printable(value)
         for name, value in sorted(vars(error).items())
         if not name.startswith("_") and value is not None
     }
-    return Refusal(entry=entry, code=type(error).__name__, fields=fields)
+    return Refusal(entry=entry, code=getattr(error, "wire_name", UNNAMED), fields=fields)
 
 
 def _printable(value: object) -> str:
