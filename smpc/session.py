@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from smpc.dealer.site_supply import SiteSupply
 from smpc.dealer.supply import Supply
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from smpc.dealer.pool import Ahead
     from smpc.dealer.requests import Request
     from smpc.ring import ByteArray, RingArray
+    from smpc.sharing import Shared
     from smpc.three_sites import ThreeSites
 
 SESSION_ID_BYTES: Final = 32
@@ -42,6 +43,39 @@ _ACTIVE: Final[ContextVar[Session | None]] = ContextVar("crossward_session", def
 def active_session() -> Session | None:
     """Return the session that this thread is in, if any."""
     return _ACTIVE.get()
+
+
+class ShareArithmetic(Protocol):
+    """The port through which shares are added and multiplied; parties of one session may differ in it.
+
+    Implementations take the same material in the same order and send the same frames, and give the same ring elements.
+    """
+
+    name: str
+
+    def add(self, a: RingArray, b: RingArray) -> RingArray:
+        """Return ``a + b``, both summands of this party."""
+
+    def subtract(self, a: RingArray, b: RingArray) -> RingArray:
+        """Return ``a - b``."""
+
+    def negate(self, a: RingArray) -> RingArray:
+        """Return ``-a``."""
+
+    def scale(self, a: RingArray, constant: RingArray) -> RingArray:
+        """Return ``a * constant`` for a public constant."""
+
+    def total(self, a: RingArray, axis: int | None) -> RingArray:
+        """Return the sum along an axis, or over everything as shape ``(1,)``."""
+
+    def multiply(self, session: Session, a: Shared, b: Shared) -> Shared:
+        """Return shares of the elementwise product, with numpy's broadcasting; one round."""
+
+    def square(self, session: Session, a: Shared) -> Shared:
+        """Return shares of ``a * a``; one round."""
+
+    def matmul(self, session: Session, a: Shared, b: Shared) -> Shared:
+        """Return shares of the matrix product; one round."""
 
 
 class Session:
@@ -56,6 +90,7 @@ class Session:
         ahead: what the session has to do with a pool, if anything.
         local: keystream of this party alone.
         matmul: how this party multiplies matrices; may differ between parties.
+        arithmetic: how this party adds and multiplies shares; None: numpy (``operations.numpy_arithmetic``).
     """
 
     def __init__(
@@ -95,6 +130,7 @@ class Session:
         self.ahead = ahead
         self.local = Keystream(fresh_key())
         self.matmul: MatrixProduct = matmul
+        self.arithmetic: ShareArithmetic | None = None
         self._zero_shares: ZeroShares | None = None  # from keys of all pairs
         self._opening_shares: ZeroShares | None = None  # from keys of those who evaluate
         self._token: Token[Session | None] | None = None

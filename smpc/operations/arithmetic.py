@@ -6,7 +6,7 @@ Terms:    what is public is the same at all parties; the first party adds it, si
 Promise:  linear operations send nothing; a product is one round and never truncates, so the result is the
           integer as long as that fits the ring (the caller's plan checks).
 Sees:     the parties see operands minus uniform masks.
-Not here: CrypTen's tensors over the same session and material (``engine``).
+Not here: who computes: a session's port, numpy (``numpy_arithmetic``) or CrypTen (``engine.arithmetic``).
 Source:   eprint 2011/535 (Beaver triples).
 """
 
@@ -16,18 +16,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smpc.dealer.requests import ProductKind, product
-from smpc.dealer.requests import square as square_request
 from smpc.errors import RingRangeError
-from smpc.operations.opening import open_differences
+from smpc.operations.numpy_arithmetic import NUMPY
 from smpc.ring import RingArray, encode
+from smpc.session import active_session
 from smpc.sharing import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from smpc.kernels import MatrixProduct
-    from smpc.session import Session
+    from smpc.session import Session, ShareArithmetic
 
 Public = int | RingArray
 
@@ -43,23 +41,23 @@ def public_array(value: Public) -> RingArray:
 
 def add(a: Shared, b: Shared) -> Shared:
     """Return shares of ``a + b``; 0 rounds."""
-    return Shared(share=a.share + b.share)
+    return Shared(share=_port().add(a.share, b.share))
 
 
 def subtract(a: Shared, b: Shared) -> Shared:
     """Return shares of ``a - b``; 0 rounds."""
-    return Shared(share=a.share - b.share)
+    return Shared(share=_port().subtract(a.share, b.share))
 
 
 def negate(a: Shared) -> Shared:
     """Return shares of ``-a``; 0 rounds."""
-    return Shared(share=-a.share)
+    return Shared(share=_port().negate(a.share))
 
 
 def add_public(session: Session, a: Shared, constant: Public) -> Shared:
     """Return shares of ``a + constant``; the first party adds it; 0 rounds."""
     array = public_array(constant)
-    return Shared(share=a.share + (array if session.is_first else np.zeros_like(array)))
+    return Shared(share=_port(session).add(a.share, array if session.is_first else np.zeros_like(array)))
 
 
 def subtract_from_public(session: Session, constant: Public, a: Shared) -> Shared:
@@ -69,7 +67,7 @@ def subtract_from_public(session: Session, constant: Public, a: Shared) -> Share
 
 def multiply_public(a: Shared, constant: Public) -> Shared:
     """Return shares of ``a * constant``; 0 rounds."""
-    return Shared(share=a.share * public_array(constant))
+    return Shared(share=_port().scale(a.share, public_array(constant)))
 
 
 def matmul_public(constant: RingArray, a: Shared) -> Shared:
@@ -79,7 +77,7 @@ def matmul_public(constant: RingArray, a: Shared) -> Shared:
 
 def total(a: Shared, axis: int | None = None) -> Shared:
     """Return shares of the sum along an axis, or over everything as shape ``(1,)``; 0 rounds."""
-    return Shared(share=np.atleast_1d(a.share.sum(axis=axis, dtype=np.int64)))
+    return Shared(share=np.atleast_1d(_port().total(a.share, axis)))
 
 
 def concatenate(parts: Sequence[Shared], axis: int = 0) -> Shared:
@@ -121,7 +119,7 @@ def multiply(session: Session, a: Shared, b: Shared) -> Shared:
     Cost: 1 round; ``8 * (a.size + b.size)`` bytes a peer; one product triple.
     """
     _check_shapes(np.broadcast_shapes, a.shape, b.shape)
-    return _bilinear(session, ProductKind.MUL, a, b)
+    return _port(session).multiply(session, a, b)
 
 
 def matmul(session: Session, a: Shared, b: Shared) -> Shared:
@@ -136,7 +134,7 @@ def matmul(session: Session, a: Shared, b: Shared) -> Shared:
     if min(len(a.shape), len(b.shape)) < 2 or a.shape[-1] != b.shape[-2]:  # noqa: PLR2004  a matrix has two axes
         raise RingRangeError(what="shapes of a matrix product")
     _check_shapes(np.broadcast_shapes, a.shape[:-2], b.shape[:-2])
-    return _bilinear(session, ProductKind.MATMUL, a, b)
+    return _port(session).matmul(session, a, b)
 
 
 def square(session: Session, a: Shared) -> Shared:
@@ -145,14 +143,7 @@ def square(session: Session, a: Shared) -> Shared:
     Sees: all parties ``a - mask``, uniform.
     Cost: 1 round; ``8 * a.size`` bytes a peer; one square pair.
     """
-    r, r_squared = session.supply.take(square_request(a.shape))
-    (epsilon,) = open_differences(session, [(a.share, r)])
-    r += r
-    if session.is_first:
-        r += epsilon
-    r *= epsilon
-    r += r_squared
-    return Shared(share=r)
+    return _port(session).square(session, a)
 
 
 def _check_shapes(
@@ -164,17 +155,7 @@ def _check_shapes(
         raise RingRangeError(what="shapes of a product") from error
 
 
-def _bilinear(session: Session, kind: ProductKind, a: Shared, b: Shared) -> Shared:
-    """Multiply by Beaver's trick: ``xy = c + (x - a) b + a (y - b) + (x - a)(y - b)``."""
-    mask_a, mask_b, mask_ab = session.supply.take(product(kind, a.shape, b.shape))
-    epsilon, delta = open_differences(session, [(a.share, mask_a), (b.share, mask_b)])
-    if session.is_first:
-        mask_b += delta
-    if kind is ProductKind.MUL and a.shape == b.shape:  # in place: new memory costs more than the arithmetic
-        mask_b *= epsilon
-        delta *= mask_a
-        mask_b += delta
-        mask_b += mask_ab
-        return Shared(share=mask_b)
-    apply: MatrixProduct = np.multiply if kind is ProductKind.MUL else session.matmul
-    return Shared(share=mask_ab + apply(epsilon, mask_b) + apply(mask_a, delta))
+def _port(session: Session | None = None) -> ShareArithmetic:
+    """The port of a session, or of the one that this thread is in."""
+    found = active_session() if session is None else session
+    return NUMPY if found is None or found.arithmetic is None else found.arithmetic

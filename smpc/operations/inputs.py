@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from smpc.errors import RingRangeError
+from smpc.operations.arithmetic import add
 from smpc.randomness import Purpose
 from smpc.ring import RING_BITS, encode, pack, unpack
 from smpc.sharing import Shared
@@ -46,7 +48,10 @@ def contribute(session: Session, values: RingArray) -> Shared:
             or a large one, no mask would be left.
     """
     values = encode(values, what="contribution")
-    summand = values + session.zero_share(values.shape, purpose=Purpose.INPUT)
+    zero = session.zero_share(values.shape, purpose=Purpose.INPUT)
+    if values.ndim == 0:
+        raise RingRangeError(what="a contribution has at least one axis")
+    summand = add(Shared(share=values), Shared(share=zero)).share
     return Shared(share=summand if session.sites is None else _hand_over(session, session.sites, summand))
 
 
