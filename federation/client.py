@@ -406,6 +406,7 @@ class Session:
             seconds=dict(zip(("ask", "charge", "run"), map(sub, marks[1:], marks), strict=True)),
             rounds=max(share.rounds for share in shares),
             bytes_sent=max(share.bytes_sent for share in shares),
+            engines={site: share.engine for site, share in zip(self.consortium.names, shares, strict=True)},
         )
         return [bytes(share.values) for share in shares], receipt
 

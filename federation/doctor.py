@@ -248,7 +248,8 @@ def _node(health: Health, configuration: str) -> Finding:
         return Finding(
             what=what, is_good=False, text=f"it runs version {health.version}, you {installed_version()}"
         )
-    return Finding(what=what, is_good=True, text=f"{health.role}, version {health.version}")
+    engine = f", computes with {health.engine}" if health.engine else ""
+    return Finding(what=what, is_good=True, text=f"{health.role}, version {health.version}{engine}")
 
 
 def _clock(health: Health) -> Finding:

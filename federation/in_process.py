@@ -99,6 +99,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
     deadline_s: float = 30.0,
     three_sites: Sequence[str] | None = None,
     stores: Mapping[str, Store] | None = None,
+    engine: str = "crypten",
 ) -> LocalSession:
     """Start a consortium in this process.
 
@@ -116,6 +117,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         deadline_s: when a silent party counts as lost (s).
         three_sites: these compute without a dealer: the first two evaluate, the third deals; default: a dealer.
         stores: where each site keeps its ledger; default: memory.
+        engine: what adds and multiplies shares at every site: crypten or numpy.
 
     Returns:
         An open session; close it, or use it in a ``with`` statement.
@@ -154,6 +156,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
             network=exchange.network(name, "site"),
             ledger=SiteLedger(store=(stores or {}).get(name) or MemoryStore(owner=name)),
             sources=_sources(consortium, name, given, view),
+            engine=engine,
         )
         for name, given in tables.items()
     }

@@ -91,11 +91,12 @@ class Run(_Message, frozen=True, tag="Run"):
 
 
 class Share(_Message, frozen=True, tag="Share"):
-    """Site to analyst: this site's blinded share of the answer, little end first int64."""
+    """Site to analyst: this site's blinded share of the answer, little end first int64, and what computed it."""
 
     values: bytes
     rounds: int
     bytes_sent: int
+    engine: str
 
 
 class BudgetAsk(_Message, frozen=True, tag="BudgetAsk"):
@@ -129,7 +130,7 @@ class HealthAsk(_Message, frozen=True, tag="HealthAsk"):
 
 
 class Health(_Message, frozen=True, tag="Health"):
-    """What a node tells doctor: versions, clock, readiness, whom it hears."""
+    """What a node tells doctor: versions, clock, readiness, whom it hears, what computes on shares."""
 
     name: str
     role: str
@@ -141,6 +142,7 @@ class Health(_Message, frozen=True, tag="Health"):
     ledger_number: int
     ledger_head: str
     hears: dict[str, bool]
+    engine: str
 
 
 class LedgerPost(_Message, frozen=True, tag="LedgerPost"):

@@ -34,6 +34,7 @@ def make_receipt(
     secrecy: Secrecy,
     rounds: int,
     bytes_sent: int,
+    engines: Mapping[str, str],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
     """Write a receipt.
@@ -44,6 +45,7 @@ def make_receipt(
         secrecy: see ``secrecy_of``.
         rounds: exchanges among the sites.
         bytes_sent: payload that one site sent to another (bytes).
+        engines: what computed on shares at each site, as the sites say.
         seconds: how long asking, charging and running took, as the analyst saw it.
 
     Returns:
@@ -61,6 +63,7 @@ def make_receipt(
         "secrecy": secrecy.to_dict(),
         "rounds": rounds,
         "bytes_sent_per_site": bytes_sent,
+        "engines": dict(engines),
         "seconds": {name: round(value, 4) for name, value in seconds.items()},
     }
     if isinstance(content, Charge):

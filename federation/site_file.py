@@ -50,6 +50,12 @@ class SiteTable(Model):
     view: str = "SELECT * FROM source"
 
 
+class SiteComputation(Model):
+    """What adds and multiplies shares at this site: CrypTen's tensors, or numpy, which needs no torch in memory."""
+
+    engine: Literal["crypten", "numpy"] = "crypten"
+
+
 class SiteFile(Model):
     """One site's own file; nobody else reads it."""
 
@@ -65,6 +71,7 @@ class SiteFile(Model):
     policy: Policy = Field(default_factory=Policy)
     ledger: LedgerPlace = Field(default_factory=LedgerPlace)
     limits: Limits = Field(default_factory=Limits)
+    computation: SiteComputation = Field(default_factory=SiteComputation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,6 +99,7 @@ class DealerNode:
 
     def _health(self) -> Health:
         return Health(
+            engine="",
             name=self.name,
             role="dealer",
             version=installed_version(),

@@ -69,6 +69,7 @@ class HelperNode:
 
     def _health(self) -> Health:
         return Health(
+            engine="",
             name=self.name,
             role=self.role,
             version=installed_version(),

@@ -87,6 +87,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
         ),
         sources=sources,
         limits=config.file.limits,
+        engine=config.file.computation.engine,
     )
     try:
         node.start()

@@ -39,6 +39,7 @@ from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.replica import Replica
 from privacy_accounting.ledger.snapshots import EVERY
 from smpc.dealer.pool import Pool
+from smpc.engine.arithmetic import CRYPTEN, prepare_engine
 from smpc.errors import PeerRejectedError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class SiteLedger:
 class SiteNode:
     """A running site."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - every one a setting of its own, by keyword
         self,
         *,
         consortium: Consortium,
@@ -92,6 +93,7 @@ class SiteNode:
         sources: Mapping[str, Source],
         limits: Limits | None = None,
         clock: Callable[[], int] = wall_clock,
+        engine: str = CRYPTEN.name,
     ) -> None:
         """Put a site together; ``start`` lets it answer.
 
@@ -104,12 +106,15 @@ class SiteNode:
             sources: its tables, by name.
             limits: what it takes on at once; default: as in a site file that says nothing.
             clock: seconds since 1970.
+            engine: what adds and multiplies shares: crypten or numpy.
 
         Raises:
             LedgerRefusedError: the stored ledger is broken or another consortium's.
             ConfigError: a budget cannot be priced.
         """
         self.name, self._founded, self.network = identity.name, consortium, network
+        self._engine = engine
+        prepare_engine(engine)
         genesis = genesis_body(consortium)
         self.replica = Replica(ledger.store, identity.signing_key, clock, genesis=genesis, refusals=REFUSALS)
         self._store, self._sources, self._clock = ledger.store, dict(sources), clock
@@ -162,6 +167,7 @@ class SiteNode:
             dealer_lines=DealerLines(self.network, float(self.consortium.file.deadline_s)),
             pool=Pool(limits.pool_bytes),
             afterwards=self._afterwards,
+            engine=self._engine,
         )
 
     def _chain(self, runner: Runner, genesis: Body, snapshot_every: int) -> Chain:
@@ -228,6 +234,7 @@ class SiteNode:
         reason = self.chain.not_ready
         left_out = set(self._founded.names).difference(self.replica.members)
         return Health(
+            engine=self._engine,
             name=self.name,
             role="site",
             version=installed_version(),

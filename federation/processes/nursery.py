@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from federation.errors import ConfigError
 from federation.processes.child import READY, NodeSpec, live, nodes_of
 from federation.setup.folders import Folders
+from smpc.engine.arithmetic import CRYPTEN, prepare_engine
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -78,6 +79,7 @@ class Nursery:
         """
         for name in PRELOADED:
             import_module(name)
+        prepare_engine(CRYPTEN.name)  # once, and shared by all: torch takes more memory than a site
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._write_pid(UP, os.getpid())

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from smpc.engine.kernels import matmul
+from smpc.engine.refusal import EngineRefusedError
 from smpc.operations.numpy_arithmetic import NUMPY
 from smpc.sharing import Shared
 
@@ -78,6 +79,25 @@ class CrypTenArithmetic:
 
 
 CRYPTEN: Final = CrypTenArithmetic()
+
+
+def prepare_engine(name: str) -> None:
+    """Load what an engine needs, before its first session; a parent does it before it forks.
+
+    One thread a process: sites on one machine share its cores, and a forked process cannot use threads of its parent.
+
+    Raises:
+        EngineRefusedError: there is no such engine.
+    """
+    if name not in ENGINES:
+        raise EngineRefusedError(what=f"an engine other than {' and '.join(ENGINES)}")
+    if name == CRYPTEN.name:
+        import torch
+
+        from smpc.engine.seams import crypten
+
+        crypten()
+        torch.set_num_threads(1)
 
 
 def use_engine(session: Session, name: str) -> None:

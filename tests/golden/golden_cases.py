@@ -198,7 +198,7 @@ def control_messages():
         messages.Failed(code=code, fields=fields),
         messages.Go(),
         messages.Withdraw(),
-        messages.Share(values=b"12345678", rounds=2, bytes_sent=96),
+        messages.Share(values=b"12345678", rounds=2, bytes_sent=96, engine="crypten"),
         messages.Done(),
         messages.LedgerSince(number=4),
         messages.Deal(session_id=b"s" * 32, request_hash=b"r" * 32, parties=list(SITES)),

@@ -28,6 +28,7 @@ from privacy_accounting.ledger.entries import Entry, session_id
 from privacy_accounting.noise import SystemSource
 from smpc.dealer.frames import answer_bytes
 from smpc.dealer.pool import Ahead
+from smpc.engine.arithmetic import use_engine
 from smpc.session import Session
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Runner:
     dealer_lines: DealerLines
     pool: Pool
     afterwards: Afterwards
+    engine: str
 
     def expect(self, body: Body) -> None:
         """Begin to open the session of a question that this site has signed: keys and material, no row (P1).
@@ -176,11 +178,16 @@ class Runner:
             tell: hears this site's share before anything is dealt ahead.
         """
         with self.meetings.attend(session_id) or self._opened(known, session_id) as session:
-            share = _share(joint(session), session.counters)
+            share = self._share(joint(session), session.counters)
             if tell is not None:
                 tell(share)
                 session.deal_ahead()
         return share
+
+    def _share(self, values: bytes, counters: Counters) -> Share:
+        """This site's part of the answer, and what it took so far."""
+        bytes_sent = max(counters.bytes_sent.values(), default=0)
+        return Share(values=values, rounds=counters.rounds, bytes_sent=bytes_sent, engine=self.engine)
 
     def _opened(self, known: Known, session_id: bytes) -> Session:
         """Open a session as far as it goes without data: channels, keys, the material of a question.
@@ -201,6 +208,7 @@ class Runner:
             memory_bytes=self.desk.limits.session_bytes,
             ahead=self._ahead(requests) if has_dealer and requests else None,
         )
+        use_engine(session, self.engine)
         try:
             session.open()
             session.prefetch(requests)
@@ -232,10 +240,3 @@ def _needs(plan: Plan | MiningPlan) -> tuple[bool, Sequence[Request]]:
     if isinstance(plan, MiningPlan):
         return True, ()
     return needs_material(plan), joint_cost(plan).requests if needs_material(plan) else ()
-
-
-def _share(values: bytes, counters: Counters) -> Share:
-    """This site's part of the answer, and what it took so far."""
-    return Share(
-        values=values, rounds=counters.rounds, bytes_sent=max(counters.bytes_sent.values(), default=0)
-    )
