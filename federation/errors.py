@@ -46,6 +46,10 @@ class SiteUnavailableError(FederationError):
         super().__init__(f"{site} is not available: {reason}")
 
 
+class SiteBusyError(SiteUnavailableError):
+    """A site has no place for one more question now; nothing was charged, and it can be asked again."""
+
+
 class RequestRejectedError(FederationError):
     """A request is not what a site will act on: forged, stale, repeated, or not as the configuration says."""
 

@@ -47,6 +47,7 @@ _CROSSING: Final[Mapping[str, tuple[type[Exception], tuple[str, ...]]]] = {
         (analytics_errors.LocalTimeoutError, "limit_s"),
         (federation_errors.PolicyRefusedError, "site rule"),
         (federation_errors.SiteUnavailableError, "site reason"),
+        (federation_errors.SiteBusyError, "site reason"),
         (federation_errors.RequestRejectedError, "site reason"),
         (federation_errors.ConsentMissingError, "site motion"),
         (federation_errors.MotionRefusedError, "reason"),

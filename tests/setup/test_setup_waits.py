@@ -11,6 +11,7 @@ from federation.config import load_consortium
 from federation.errors import SiteUnavailableError
 from federation.identity import Identity
 from federation.tls_network import TlsNetwork
+from smpc.transport.liveness import Liveness
 
 NEVER = SumAsk(run="ab" * 32, round_number=0, attempt=0, wait_ms=600_000)  # no such run was ever charged
 SOON_S = 5.0  # of 600 s that were asked for
@@ -90,3 +91,12 @@ def test_setup_waits_do_not_hold_a_node_up_that_is_told_to_stop(analyst, holder)
     closing.start()
     closing.join(SOON_S)
     assert not closing.is_alive(), time.monotonic() - begun
+
+
+def test_setup_waits_for_a_node_that_is_not_there_end_when_this_one_stops():
+    liveness, found = Liveness(["bert"]), []
+    waiting = threading.Thread(target=lambda: found.append(liveness.wait_alive(["bert"], 600.0)))
+    waiting.start()
+    liveness.stop()
+    waiting.join(SOON_S)
+    assert found == ["bert"]
