@@ -20,7 +20,7 @@ from analytics.finish import finish, plan_cost
 from analytics.mining.plan import MiningPlan
 from analytics.plan import Plan
 from analytics.release import recombine_answer, recombine_mined
-from federation.errors import RequestRejectedError, SiteUnavailableError
+from federation.errors import SiteUnavailableError
 from federation.explanation import Explanation, explain_miner, explain_query
 from federation.lines_pool import LinePool, who_orders
 from federation.membership import among
@@ -46,6 +46,7 @@ from federation.receipt import make_receipt, private_terms
 from federation.secrecy import secrecy_of
 from federation.tables import TableView
 from federation.training_session import Training
+from federation.turns import Turns
 from privacy_accounting.decimals import as_fraction
 from privacy_accounting.errors import InvalidCostError, LedgerRefusedError
 from privacy_accounting.ledger.contents import MembersChange
@@ -94,6 +95,7 @@ class Session:
         self._pool = LinePool(network, consortium.names)
         self._sequencer = consortium.file.sequencer
         self._answer_s = deadline_s + EXTRA_S
+        self._turns = Turns(answer_s=self._answer_s)
         self._run_s = 2 * deadline_s + float(consortium.file.local_limit_s) + EXTRA_S
 
     def __enter__(self) -> Self:
@@ -388,14 +390,13 @@ class Session:
         """Ask, charge, run: every site's share, and the receipt."""
         ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
         marks = [time.monotonic()]
-        with self._pool.question(self.consortium.names) as lines:
-            accepted = lines.ask_all(ask, Accepted, timeout_s=self._answer_s)
-            for site, answer in zip(self.consortium.names, accepted, strict=True):
-                if answer.plan != planned.plan.digest():
-                    raise RequestRejectedError(site=site, reason="it derives another plan from this request")
-            orders = who_orders(dict(zip(self.consortium.names, accepted, strict=True)))
-            marks.append(time.monotonic())
-            charged = self._charge(lines, orders)
+        with self._turns.own(), self._pool.question(self.consortium.names) as lines:
+
+            def go(accepted: Mapping[str, Accepted]) -> Charged:
+                marks[1:] = [time.monotonic()]
+                return self._charge(lines, who_orders(accepted))
+
+            charged = self._turns.charged(lines, ask, planned.plan.digest(), go)
             marks.append(time.monotonic())
             shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
         marks.append(time.monotonic())

@@ -50,6 +50,12 @@ class SiteUnavailableError(FederationError):
         super().__init__(f"{site} is not available: {reason}")
 
 
+class SiteBusyError(SiteUnavailableError):
+    """A site has no place for one more question now; nothing was charged, and it can be asked again."""
+
+    wire_name: ClassVar[str] = "SiteBusyError"
+
+
 class RequestRejectedError(FederationError):
     """A request is not what a site will act on: forged, stale, repeated, or not as the configuration says."""
 

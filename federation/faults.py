@@ -45,6 +45,7 @@ _KINDS: Final[tuple[tuple[type[Any], str], ...]] = (
     (analytics_errors.LocalTimeoutError, "limit_s"),
     (federation_errors.PolicyRefusedError, "site rule"),
     (federation_errors.SiteUnavailableError, "site reason"),
+    (federation_errors.SiteBusyError, "site reason"),
     (federation_errors.RequestRejectedError, "site reason"),
     (federation_errors.ConsentMissingError, "site motion"),
     (federation_errors.MotionRefusedError, "reason"),

@@ -34,6 +34,10 @@ class Question:
         """Hold the lines."""
         self._network, self.lines = network, lines
 
+    def without(self, name: str) -> Question:
+        """The same lines but one."""
+        return Question(self._network, {each: line for each, line in self.lines.items() if each != name})
+
     def ask_one(self, name: str, message: Message, kind: type[M], *, timeout_s: float) -> M:
         """Ask one node and wait."""
         send(self.lines[name], message)

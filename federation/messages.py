@@ -31,10 +31,14 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Ask(_Message, frozen=True, tag="Ask"):
-    """Analyst to site: a signed request. Nothing is spent by asking."""
+    """Analyst to site: a signed request. Nothing is spent by asking.
+
+    ``patience_ms`` says how long it waits for a place there when all are in use.
+    """
 
     request: bytes
     signature: bytes
+    patience_ms: int = 0
 
 
 class Accepted(_Message, frozen=True, tag="Accepted"):

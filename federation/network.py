@@ -47,6 +47,11 @@ class Line(ABC):
             TimeoutError: nothing came in time; the line is as it was.
         """
 
+    @property
+    @abstractmethod
+    def has_left(self) -> bool:
+        """Whether the peer, or this end, has closed; never waits. For the thread that serves the line meanwhile."""
+
     @abstractmethod
     def close(self) -> None:
         """Close; the peer's next use raises ``PartyLostError``. May be called twice."""
@@ -129,6 +134,11 @@ class MemoryLine(Line):
             self.is_closed = True
             raise PartyLostError(name=self.peer)
         return message
+
+    @property
+    def has_left(self) -> bool:
+        """Whether either end has closed."""
+        return self.is_closed or None in tuple(self._incoming.queue.queue)
 
     def close(self) -> None:
         """Tell both ends."""

@@ -3,7 +3,8 @@
 Floor:    federation.pulse, beside network.
 Terms:    a pulse is one control connection that the client dials to one node; both ends beat on it.
 Promise:  a killed end is noticed at once, a frozen one after ``silence_s``; a pulse that is lost stays lost
-          until the client dials the node again.
+          until the client dials the node again. A client's program that froze costs its own lines, never those of
+          another program of the same name.
 Not here: heartbeats between nodes (``smpc.transport.control``); what is done about a loss (``lines``).
 """
 
@@ -11,18 +12,28 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.deadline import Deadline
 from smpc.transport.frames import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from federation.network import Line
     from smpc.transport.connection import Connection
     from smpc.transport.deadline import Watch
     from smpc.transport.endpoint import Address, Endpoint
+
+
+class Program(NamedTuple):
+    """One running program of a client: its name, and the bytes of its hello."""
+
+    name: str
+    number: bytes
+
 
 _BEAT: Final = frozenset({int(Kind.HEARTBEAT)})
 _JOIN_S: Final = 10.0
@@ -127,37 +138,62 @@ class Pulses:
 
 
 class Callers:
-    """A node's side: which clients have gone silent without closing anything."""
+    """A node's side: which programs of clients have gone silent without closing anything.
+
+    One analyst may run several; they share a name and nothing else.
+    """
 
     def __init__(self, *, beat_s: float, silence_s: float) -> None:
         """Start with nobody.
 
         Args:
             beat_s: time between two heartbeats sent (s).
-            silence_s: a client not heard for so long is lost (s).
+            silence_s: a program not heard for so long is lost (s).
         """
         self._beat_s, self._silence_s = beat_s, silence_s
         self._lock = threading.Lock()
+        self._present: dict[Program, list[Line | None]] = {}  # None: a control connection
         self._silent: set[str] = set()
 
     def answer(self, connection: Connection) -> None:
-        """Beat with a client until it is gone: the listener's handler for its control connections.
+        """Beat with a program until it is gone: the listener's handler for its control connections.
+
+        When it has been silent for too long, its lines are closed, and those of no other program.
 
         Raises:
             PartyLostError: it closed.
             PeerRejectedError: it sent something else than a heartbeat.
         """
-        self.greet(connection.peer.name)
-        beat(connection, beat_s=self._beat_s, silence_s=self._silence_s)
-        with self._lock:
-            self._silent.add(connection.peer.name)
+        program = program_of(connection)
+        with self.present(program, None):
+            beat(connection, beat_s=self._beat_s, silence_s=self._silence_s)
+            with self._lock:
+                lines = [line for line in self._present[program] if line is not None]
+                if not any(name == program.name for name, _ in self._present.keys() - {program}):
+                    self._silent.add(program.name)
+        for line in lines:
+            line.close()
 
-    def greet(self, name: str) -> None:
-        """Forget an older silence: the client has just shown itself."""
+    @contextmanager
+    def present(self, program: Program, line: Line | None) -> Iterator[None]:
+        """Know a line, or a control connection, while a handler has it; its client has just shown itself."""
         with self._lock:
-            self._silent.discard(name)
+            self._silent.discard(program.name)
+            self._present.setdefault(program, []).append(line)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._present[program].remove(line)
+                if not self._present[program]:
+                    del self._present[program]
 
     def is_alive(self, name: str) -> bool:
-        """Whether the client is not silent; one that closed is noticed on its own line."""
+        """Whether not all programs of a client are silent; one that closed is noticed on its own line."""
         with self._lock:
             return name not in self._silent
+
+
+def program_of(connection: Connection) -> Program:
+    """Whose program a connection belongs to."""
+    return Program(connection.peer.name, connection.program)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from federation.errors import ConfigError
 from federation.identity import Identity, trust_of
 from federation.network import MESSAGE_BYTES, Handler, Line, Network
-from federation.pulse import Callers, Pulses
+from federation.pulse import Callers, Pulses, program_of
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.control import Heartbeats
 from smpc.transport.endpoint import CALLERS, Address, Endpoint
@@ -65,6 +65,11 @@ class TlsLine(Line):
         with self._using:
             self._check_open()
             return self._connection.receive_message(MESSAGE_BYTES, timeout_s)
+
+    @property
+    def has_left(self) -> bool:
+        """See ``Line``."""
+        return self.is_closed or self._connection.has_left
 
     def close(self) -> None:
         """Close; whoever waits on it is woken first. For any thread."""
@@ -251,9 +256,11 @@ class TlsNetwork(Network):
         if peer.role in NODE_ROLES and self._hearts is not None:
             if self._hearts.liveness.wait_alive([peer.name], WELCOME_S) is not None:
                 raise PartyLostError(name=peer.name)
-        else:
-            self._callers.greet(peer.name)
-        handler(TlsLine(connection))
+            handler(TlsLine(connection))
+            return
+        line = TlsLine(connection)
+        with self._callers.present(program_of(connection), line):
+            handler(line)
 
     def _keep(self, line: TlsLine) -> bool:
         with self._changed:

@@ -7,9 +7,12 @@ Promise:  the aggregator never sees a plaintext, the key holder never a single s
           part only in an attempt whose entry is complete, and derive its manifest from that entry alone. The
           aggregator takes one update of each site of the cohort, over that site's own channel; bytes that it
           took before it takes again as the same. When all are in, the sum goes to the key holder, and the
-          ciphertexts are dropped at the next attempt. The key holder takes sums from the aggregator alone,
+          ciphertexts are dropped; those of an attempt that nobody goes on with are dropped after
+          ``ABANDONED_S``. The key holder takes sums from the aggregator alone,
           opens each attempt once (its claim is on the disk before), and tells the sum to its receivers
-          alone; a repeated question gets the same numbers. What is refused is refused by name.
+          alone; a repeated question gets the same numbers. Who asks for a sum that is not there waits no longer
+          than the deadline, nor than its own line stands, and one party waits at most ``MOST_WAITS`` times at
+          once. What is refused is refused by name.
 Not here: the checks of sums and ciphertexts (``secure_sum``, ``open_sum``).
 Source:   PRIVACY P13 to P15.
 """
@@ -19,7 +22,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections import OrderedDict
+import time
+from collections import Counter, OrderedDict
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -44,7 +49,7 @@ from privacy_accounting.errors import AccountingError
 from smpc.errors import PartyLostError, PeerRejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from federation.aggregation.manifest import Manifest
     from federation.aggregation.messages import Message
@@ -55,7 +60,9 @@ if TYPE_CHECKING:
 LOG: Final = logging.getLogger(__name__)
 AGGREGATE: Final = "aggregate"
 OPEN: Final = "open"
-LARGEST_WAIT_S: Final = 600.0
+ABANDONED_S: Final = 3600.0
+MOST_WAITS: Final = 16
+WAIT_POLL_S: Final = 0.25
 _KEPT_ATTEMPTS: Final = 10_000
 _REFUSALS: Final = (AccountingError, AnalyticsError, FederationError, PeerRejectedError, PartyLostError)
 
@@ -85,6 +92,7 @@ class AggregatorService:
         secure_sum: SecureSum,
         keyholder: str,
         deadline_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Join the sums and the network; nothing is answered before ``serve``."""
         self.name, self._network = name, network
@@ -92,6 +100,11 @@ class AggregatorService:
         self._keyholder, self._deadline_s = keyholder, deadline_s
         self._begun: dict[str, Manifest] = {}
         self._taken: dict[tuple[str, str], bytes] = {}
+        self._forwarded: set[str] = set()  # runs whose attempt under way is over: the key holder has its sum
+        self._clock = clock
+        self._last_s: OrderedDict[str, float] = (
+            OrderedDict()
+        )  # runs whose ciphertexts are here, the oldest first
         self._lock = threading.Lock()
 
     def serve(self) -> None:
@@ -108,25 +121,50 @@ class AggregatorService:
         manifest = self._agree(message.request, message.entry).manifest
         vector = _vector(message, manifest)
         missing = self._take(manifest, vector, line.peer)
-        if not missing:
+        if not missing and not self._is_over(manifest):
             self._forward(manifest, message)
+            self._finish(manifest)
         return Taken(missing=list(missing))
 
     def _take(self, manifest: Manifest, vector: EncryptedVector, sender: str) -> tuple[str, ...]:
         fingerprint = hashlib.sha256(vector.manifest_digest.encode() + vector.ciphertexts).digest()
         with self._lock:
+            self._forget_abandoned()
             begun = self._begun.get(manifest.attempt.run)
             if begun is None or manifest.attempt.number > begun.attempt.number:
                 self._sums.begin(manifest)
                 self._begun[manifest.attempt.run] = manifest
                 self._taken = {key: at for key, at in self._taken.items() if key[0] != manifest.attempt.run}
+                self._forwarded.discard(manifest.attempt.run)
             known = self._taken.get((manifest.attempt.run, sender))
             if known == fingerprint and begun is not None and begun.digest() == manifest.digest():
                 arrived = {site for run, site in self._taken if run == manifest.attempt.run}
                 return tuple(site for site in manifest.cohort if site not in arrived)
             missing = self._sums.accept(vector, sender=sender)
             self._taken[manifest.attempt.run, sender] = fingerprint
+            self._last_s[manifest.attempt.run] = self._clock()
+            self._last_s.move_to_end(manifest.attempt.run)
             return missing
+
+    def _is_over(self, manifest: Manifest) -> bool:
+        with self._lock:
+            run = manifest.attempt.run
+            return run in self._forwarded and self._begun[run].digest() == manifest.digest()
+
+    def _finish(self, manifest: Manifest) -> None:
+        """Drop what the key holder has; what was taken is remembered by its hash."""
+        with self._lock:
+            run = manifest.attempt.run
+            if self._begun[run].digest() == manifest.digest():
+                self._forwarded.add(run)
+                self._last_s.pop(run, None)
+                self._sums.forget(run)
+
+    def _forget_abandoned(self) -> None:
+        due = self._clock() - ABANDONED_S
+        while self._last_s and next(iter(self._last_s.values())) < due:
+            run, _ = self._last_s.popitem(last=False)
+            self._sums.forget(run)
 
     def _forward(self, manifest: Manifest, update: Update) -> None:
         total = self._sums.total(manifest)
@@ -167,11 +205,14 @@ class KeyHolderService:
         agree: Callable[[bytes, bytes], Agreed],
         holder: KeyHolder,
         aggregator: str,
+        deadline_s: float,
     ) -> None:
         """Join the key and the network; nothing is answered before ``serve``."""
         self.name, self._network = name, network
         self._agree, self._holder, self._aggregator = agree, holder, aggregator
         self._answers: OrderedDict[tuple[str, int, int], _Answer] = OrderedDict()
+        self._deadline_s = deadline_s
+        self._waiting: Counter[str] = Counter()  # by party
         self._changed = threading.Condition()
 
     def serve(self) -> None:
@@ -186,7 +227,7 @@ class KeyHolderService:
         if isinstance(message, KeyAsk):
             return KeyAnswer(modulus=self._holder.public.to_bytes())
         if isinstance(message, SumAsk):
-            return self._tell(message, line.peer)
+            return self._tell(message, line)
         if isinstance(message, Total):
             return self._open(message, line.peer)
         raise PeerRejectedError(reason="the key holder opens sums only", name=line.peer)
@@ -220,11 +261,15 @@ class KeyHolderService:
             self._answers.popitem(last=False)
         self._changed.notify_all()
 
-    def _tell(self, ask: SumAsk, receiver: str) -> Opened:
-        key = (ask.run, ask.round_number, ask.attempt)
-        wait_s = min(max(ask.wait_ms, 0) / 1000, LARGEST_WAIT_S)
-        with self._changed:
-            self._changed.wait_for(lambda: key in self._answers, wait_s)
+    def _tell(self, ask: SumAsk, line: Line) -> Opened:
+        receiver, key = line.peer, (ask.run, ask.round_number, ask.attempt)
+        ends_at = time.monotonic() + min(max(ask.wait_ms, 0) / 1000, self._deadline_s)
+        with self._changed, self._waits(receiver):
+            while key not in self._answers and not line.has_left:
+                left_s = ends_at - time.monotonic()
+                if left_s <= 0:
+                    break
+                self._changed.wait(min(left_s, WAIT_POLL_S))
             answer = self._answers.get(key)
         if answer is None:
             reason = f"no sum of round {ask.round_number}, attempt {ask.attempt} was opened"
@@ -234,6 +279,23 @@ class KeyHolderService:
         if answer.opened is None:
             raise answer.error or SiteUnavailableError(site=self.name)
         return answer.opened
+
+    @contextmanager
+    def _waits(self, party: str) -> Iterator[None]:
+        """Count a wait; under the lock.
+
+        Raises:
+            SiteUnavailableError: the party waits here too often already.
+        """
+        if self._waiting[party] >= MOST_WAITS:
+            reason = f"{party} waits for {MOST_WAITS} sums here already, the most that one party may"
+            raise SiteUnavailableError(site=self.name, reason=reason)
+        self._waiting[party] += 1
+        try:
+            yield
+        finally:
+            self._waiting[party] -= 1
+            self._waiting += Counter()  # forget who waits no more
 
 
 def _vector(message: Update | Total, manifest: Manifest) -> EncryptedVector:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from federation.errors import RequestRejectedError, SiteUnavailableError
+from federation.errors import RequestRejectedError, SiteBusyError, SiteUnavailableError
 from federation.faults import is_ours, to_wire, traced
 from federation.lines import receive, send
 from federation.messages import (
@@ -152,7 +152,9 @@ class Counter:
         if kind_of(ask) == TRAIN:
             return self._consider_training(ask, line)
         visit.leave()
-        visit.slot = self._slots.reserve(line.peer)
+        visit.slot = self._slots.reserve(
+            line.peer, patience_s=ask.patience_ms / 1000, has_left=lambda: line.has_left
+        )
         try:
             visit.known = self._desk.consider(ask, caller=line.peer)
             self._runner.check_dealer(visit.known)
@@ -196,7 +198,7 @@ class Counter:
             raise RequestRejectedError(site=self.site, reason="nothing was asked on this line")
         if isinstance(message, Go):
             if not slot.is_reserved:
-                raise SiteUnavailableError(
+                raise SiteBusyError(
                     site=self.site, reason="its place here was given away meanwhile; ask again"
                 )
             return Charged(entry=self._chain.charge(known).to_bytes())

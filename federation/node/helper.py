@@ -118,12 +118,14 @@ def keyholder_node(
     """
     if private.public.fingerprint != pinned_key(consortium).fingerprint:
         raise KeyMismatchError(reason="the private key is not the one that the consortium file pins")
+    helpers = helpers_of(consortium)
     service = KeyHolderService(
         name=network.name,
         network=network,
         agree=_agreement(network.name, consortium),
         holder=KeyHolder(private, answers),
-        aggregator=helpers_of(consortium).aggregator,
+        aggregator=helpers.aggregator,
+        deadline_s=helpers.deadline_s,
     )
     return HelperNode(
         role="keyholder", consortium=consortium, network=network, service=service, answers=answers

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SEND_S: Final = 30.0
 _ONE_WRITE_BYTES: Final = 1 << 14  # header and payload together in one TLS record up to here
 _SLICE_BYTES: Final = 1 << 16
+_LEFT: Final = getattr(select, "POLLRDHUP", 0)  # with it come errors and ends of both directions
 _MESSAGE_KINDS: Final = frozenset({int(Kind.MESSAGE)})
 
 
@@ -38,6 +39,7 @@ class Connection:
     Attributes:
         peer: name, role and fingerprint of the other end, checked against the roster.
         purpose: what both ends agreed to use it for.
+        program: which of the peer's programs this is, by its hello; all its connections have the same.
         is_handed_over: whether a handler gave it to another owner; a listener then leaves it open.
     """
 
@@ -56,12 +58,14 @@ class Connection:
         self._delay_s = delay_s
         self.peer = peer
         self.purpose = purpose
+        self.program = b""
         self.is_handed_over = False
         self._channel = channel
         self._tag = NO_SESSION
         self._n_sent = 0
         self._n_received = 0
-        self._outgoing: list[memoryview] = []
+        self._outgoing: list[tuple[memoryview, bool]] = []  # piece, and whether it ends its frame
+        self._is_in_frame = False  # a part of the first frame is out
         self._reader: FrameReader | None = None
         self._send_event = select.POLLOUT
         self._receive_event = select.POLLIN
@@ -155,9 +159,9 @@ class Connection:
         self._n_sent += 1
         body = memoryview(payload).cast("B")
         if len(body) <= _ONE_WRITE_BYTES:
-            self._outgoing.append(memoryview(header + bytes(body)))
+            self._outgoing.append((memoryview(header + bytes(body)), True))
         else:
-            self._outgoing += [memoryview(header), body]
+            self._outgoing += [(memoryview(header), False), (body, True)]
 
     def pump_send(self) -> bool:
         """Write what the kernel takes now; True when nothing is queued any more.
@@ -167,7 +171,7 @@ class Connection:
             PeerRejectedError: TLS itself failed.
         """
         while self._outgoing:
-            piece = self._outgoing[0]
+            piece, is_last = self._outgoing[0]
             try:
                 n_sent = self._channel.send(piece[:_SLICE_BYTES])
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as wanted:
@@ -175,7 +179,9 @@ class Connection:
                 return False
             except OSError as error:
                 raise self._failure(error) from error
-            self._outgoing[:1] = [piece[n_sent:]] if n_sent < len(piece) else []
+            is_whole = n_sent == len(piece)
+            self._outgoing[:1] = [] if is_whole else [(piece[n_sent:], is_last)]
+            self._is_in_frame = not (is_whole and is_last)
         return True
 
     def begin_receive(self, kinds: frozenset[int], *, length: int | None = None, limit: int = 0) -> None:
@@ -283,6 +289,16 @@ class Connection:
         """Whether a frame could be sent now without cutting another in two."""
         return not self._is_closed and not self._outgoing
 
+    @property
+    def has_left(self) -> bool:
+        """Whether the peer has closed, or this end was interrupted; never waits."""
+        poller = select.poll()
+        try:
+            poller.register(self._channel, _LEFT)
+        except ValueError:
+            return True
+        return bool(poller.poll(0))
+
     def hand_over(self) -> Connection:
         """Mark that a new owner will close it, and return it."""
         self.is_handed_over = True
@@ -295,8 +311,12 @@ class Connection:
         self.close()
 
     def say_last(self, kind: int, payload: bytes) -> None:
-        """Try to send one last frame and end our direction; never waits, nor raises for a peer gone."""
-        if self.is_between_frames:
+        """Try to send one last frame and end our direction; never waits, nor raises for a peer gone.
+
+        Frames of which nothing is out yet are dropped for it: a peer that hears no last words blames this end.
+        """
+        if not (self._is_closed or self._is_in_frame):
+            self._outgoing.clear()
             with contextlib.suppress(PartyLostError, PeerRejectedError):
                 self.begin_send(kind, payload)
                 self.pump_send()

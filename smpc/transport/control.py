@@ -101,6 +101,7 @@ class Heartbeats:
                 arrivals.put(None)
             for connection in self._present.values():
                 connection.interrupt()
+        self.liveness.stop()
         for thread in self._threads:
             thread.join(_JOIN_S)
         for arrivals in self._arrivals.values():

@@ -31,6 +31,10 @@ class Deadline:
         """Seconds left, at least 0, infinite without a limit."""
         return max(0.0, self._end - time.monotonic())
 
+    def within(self, limit_s: float) -> Deadline:
+        """A point in time ``limit_s`` from now, with the same watch."""
+        return Deadline(limit_s, self._watch)
+
     def poll_ms(self) -> int | None:
         """Return the longest time that one ``poll`` may take, after asking the watch.
 
@@ -45,3 +49,40 @@ class Deadline:
         if self._watch is not None:
             remaining = min(remaining, SLICE_S)
         return None if remaining == math.inf else math.ceil(remaining * 1000)
+
+
+class Patience:
+    """A deadline before somebody is blamed for being late.
+
+    Several late peers are waited for a little longer than one: who is late only because it waits for another says so
+    meanwhile. And whoever waits may be late itself, so what has come by then is looked at once more.
+    """
+
+    __slots__ = ("_deadline", "_doubt_s", "_has_looked")
+
+    def __init__(self, limit_s: float, doubt_s: float, watch: Watch) -> None:
+        """Start the clock.
+
+        Args:
+            limit_s: how long one peer is waited for (s).
+            doubt_s: how much longer several are (s).
+            watch: see ``Deadline``.
+        """
+        self._deadline, self._doubt_s, self._has_looked = Deadline(limit_s, watch), doubt_s, False
+
+    def poll_ms(self, n_late: int) -> int | None:
+        """Return the longest time that one ``poll`` may take; 0 for the last one.
+
+        Raises:
+            TimeoutError: the time is over, and the last look is taken.
+        """
+        try:
+            return self._deadline.poll_ms()
+        except TimeoutError:
+            if n_late > 1 and self._doubt_s:
+                self._deadline, self._doubt_s = self._deadline.within(self._doubt_s), 0.0
+            elif self._has_looked:
+                raise
+            else:
+                self._has_looked = True
+            return 0

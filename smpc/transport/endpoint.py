@@ -25,6 +25,7 @@ from smpc.transport.deadline import Deadline, Watch
 from smpc.transport.frames import Kind
 from smpc.transport.hello import (
     HELLO_LIMIT,
+    PROGRAM_BYTES,
     PROTOCOL_VERSION,
     REFUSAL_TEXT,
     Hello,
@@ -45,7 +46,7 @@ from smpc.transport.tls import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 Address = tuple[str, int]
@@ -61,7 +62,12 @@ CALLERS: Final[Mapping[str, frozenset[str]]] = {
     "open": frozenset({"site", "aggregator", "analyst"}),
 }
 _DRAIN_S: Final = 0.5
+_TRIES: Final = 3
 _HANDSHAKE_WAYS: Final = 4  # TCP and TLS 1.3: there and back each, before the first message
+
+
+class _BrokenOffError(Exception):
+    """The other end closed in the middle of the greeting: it is gone, or gave the place to another caller."""
 
 
 class Endpoint:
@@ -74,6 +80,7 @@ class Endpoint:
         handshake_s: limit for handshake and hello together (s).
         user_timeout_s: how long sent data may stay unacknowledged before the kernel gives up (s).
         delay_s: time that every message is under way (s), to see what a distance costs.
+        program: 8 random bytes, in every hello: the peer tells this program from others of the same party by them.
     """
 
     def __init__(
@@ -94,6 +101,7 @@ class Endpoint:
         self.handshake_s = handshake_s
         self.user_timeout_s = user_timeout_s
         self.delay_s = delay_s
+        self.program = os.urandom(PROGRAM_BYTES)
         self._client = client_context(trust, identity_file)
         self._server = server_context(trust, identity_file)
 
@@ -120,50 +128,71 @@ class Endpoint:
             watch: asked at least every 50 ms; may raise to end the attempt.
 
         Raises:
-            PartyLostError: nobody answers there, or not in time.
+            PartyLostError: nobody answers there, or not in time, or it breaks off again and again.
             PeerRejectedError: whoever answers is not this party, or either end refuses the other.
         """
         deadline = Deadline(deadline_s, watch)
+        for _ in range(_TRIES):
+            with contextlib.suppress(_BrokenOffError):
+                return self._dial(address, peer, purpose, deadline)
+        raise PartyLostError(name=peer)
+
+    def _dial(self, address: Address, peer: str, purpose: str, deadline: Deadline) -> Connection:
         try:
             channel = _connect(address, deadline, self.user_timeout_s)
-            time.sleep(_HANDSHAKE_WAYS * self.delay_s)
-            try:
-                return self._introduce(
-                    self._client.wrap_socket(channel, do_handshake_on_connect=False), peer, purpose, deadline
-                )
-            finally:
-                channel.close()  # wrap_socket detached it; this closes it only where that failed
+        except OSError as error:  # TimeoutError too
+            raise PartyLostError(name=peer) from error
+        try:
+            time.sleep(ways_s(self.delay_s))
+            return self._introduce(
+                self._client.wrap_socket(channel, do_handshake_on_connect=False), peer, purpose, deadline
+            )
         except TimeoutError as error:
             raise PartyLostError(name=peer) from error
         except PeerRejectedError as error:
             raise PeerRejectedError(reason=error.reason, name=peer) from error
-        except PartyLostError:
-            raise
-        except OSError as error:
-            raise PartyLostError(name=peer) from error
+        except (PartyLostError, OSError) as error:
+            raise _BrokenOffError from error
+        finally:
+            channel.close()  # wrap_socket detached it; this closes it only where that failed
 
     def _introduce(self, channel: ssl.SSLSocket, peer: str, purpose: str, deadline: Deadline) -> Connection:
         try:
             connection = self._identify(channel, deadline, expected=peer, purpose=purpose)
-            mine = Hello(sender=self.name, recipient=peer, purpose=purpose, configuration=self.configuration)
+            mine = self._hello(peer, purpose)
             connection.send_frame(Kind.HELLO, encode_hello(mine), deadline)
             kinds = frozenset({int(Kind.WELCOME), int(Kind.REFUSAL)})
             header, payload = connection.receive_frame(kinds, deadline, limit=HELLO_LIMIT)
-            self._check_answer(header.kind, payload, peer)
+            connection.program = self._check_answer(header.kind, payload, peer)
         except BaseException:
             channel.close()
             raise
         return connection
 
-    def _check_answer(self, kind: int, payload: bytes, peer: str) -> None:
+    def _hello(self, recipient: str, purpose: str) -> Hello:
+        return Hello(
+            sender=self.name,
+            recipient=recipient,
+            purpose=purpose,
+            configuration=self.configuration,
+            program=self.program,
+        )
+
+    def _check_answer(self, kind: int, payload: bytes, peer: str) -> bytes:
         if kind == Kind.REFUSAL:
             raise PeerRejectedError(reason=f"it refuses: {REFUSAL_TEXT[decode_refusal(payload)]}")
-        refusal = self._objection(decode_hello(payload), peer)
+        hello = decode_hello(payload)
+        refusal = self._objection(hello, peer)
         if refusal is not None:
             raise PeerRejectedError(reason=REFUSAL_TEXT[refusal])
+        return hello.program
 
     def accept(
-        self, channel: socket.socket, callers: Mapping[str, frozenset[str]], watch: Watch | None = None
+        self,
+        channel: socket.socket,
+        callers: Mapping[str, frozenset[str]],
+        watch: Watch | None = None,
+        admit: Callable[[str], bool] = lambda _: True,
     ) -> Connection:
         """Greet a caller on a socket just accepted; closes the socket when it raises.
 
@@ -171,6 +200,7 @@ class Endpoint:
             channel: the plain socket.
             callers: purpose -> roles that it is served to; purposes not named are refused.
             watch: asked at least every 50 ms; may raise to end the attempt.
+            admit: whether a member, by its name, may have one connection more; asked last.
 
         Raises:
             PeerRejectedError: anything but a caller of the roster with a fitting hello, within
@@ -181,7 +211,7 @@ class Endpoint:
             tune_socket(channel, user_timeout_s=self.user_timeout_s)
             wrapped = self._server.wrap_socket(channel, server_side=True, do_handshake_on_connect=False)
             try:
-                return self._greet(wrapped, callers, deadline)
+                return self._greet(wrapped, callers, deadline, admit)
             except BaseException:
                 wrapped.close()
                 raise
@@ -195,25 +225,29 @@ class Endpoint:
             channel.close()
 
     def _greet(
-        self, channel: ssl.SSLSocket, callers: Mapping[str, frozenset[str]], deadline: Deadline
+        self,
+        channel: ssl.SSLSocket,
+        callers: Mapping[str, frozenset[str]],
+        deadline: Deadline,
+        admit: Callable[[str], bool],
     ) -> Connection:
         connection = self._identify(channel, deadline, expected=None, purpose="")
         try:
             _, payload = connection.receive_frame(frozenset({int(Kind.HELLO)}), deadline, limit=HELLO_LIMIT)
             hello = decode_hello(payload)
         except PeerRejectedError:
-            connection.refuse(Refusal.MALFORMED, Deadline(_DRAIN_S))
+            connection.refuse(Refusal.MALFORMED, deadline.within(_DRAIN_S))
             raise
         refusal = self._objection(hello, connection.peer.name)
         if refusal is None and connection.peer.role not in callers.get(hello.purpose, frozenset()):
             refusal = Refusal.PURPOSE
+        if refusal is None and not admit(connection.peer.name):
+            refusal = Refusal.CONNECTIONS
         if refusal is not None:
-            connection.refuse(refusal, Deadline(_DRAIN_S))
+            connection.refuse(refusal, deadline.within(_DRAIN_S))
             raise PeerRejectedError(reason=REFUSAL_TEXT[refusal], name=connection.peer.name)
-        connection.purpose = hello.purpose
-        mine = Hello(
-            sender=self.name, recipient=hello.sender, purpose=hello.purpose, configuration=self.configuration
-        )
+        connection.purpose, connection.program = hello.purpose, hello.program
+        mine = self._hello(hello.sender, hello.purpose)
         connection.send_frame(Kind.WELCOME, encode_hello(mine), deadline)
         return connection
 
@@ -228,7 +262,7 @@ class Endpoint:
         try:
             check_peer(peer, self.trust, expected=expected)
         except PeerRejectedError:
-            Connection(channel, peer).refuse(Refusal.IDENTITY, Deadline(_DRAIN_S))
+            Connection(channel, peer).refuse(Refusal.IDENTITY, deadline.within(_DRAIN_S))
             raise
         return Connection(channel, peer, purpose, delay_s=self.delay_s)
 
@@ -242,6 +276,11 @@ class Endpoint:
         return None
 
 
+def ways_s(delay_s: float) -> float:
+    """How long after its connection a caller's first byte comes over a distance (s)."""
+    return _HANDSHAKE_WAYS * delay_s
+
+
 def _handshake(channel: ssl.SSLSocket, deadline: Deadline) -> None:
     while True:
         try:
@@ -251,22 +290,22 @@ def _handshake(channel: ssl.SSLSocket, deadline: Deadline) -> None:
         except ssl.SSLWantWriteError:
             event = select.POLLOUT
         except ssl.SSLCertVerificationError as error:
-            _part(channel)
+            _part(channel, deadline)
             raise PeerRejectedError(reason=f"certificate refused: {error.verify_message}") from error
         except ssl.SSLEOFError:
             raise
         except ssl.SSLError as error:
-            _part(channel)
+            _part(channel, deadline)
             raise PeerRejectedError(reason=f"TLS failed: {error.reason or 'unknown'}") from error
         else:
             return
         _poll(channel, event, deadline)
 
 
-def _part(channel: ssl.SSLSocket) -> None:
+def _part(channel: ssl.SSLSocket, deadline: Deadline) -> None:
     """Let the peer read OpenSSL's alert: closing with unread bytes would reset the connection over it."""
     with contextlib.suppress(OSError):  # TimeoutError too
-        deadline = Deadline(_DRAIN_S)
+        deadline = deadline.within(_DRAIN_S)
         socket.socket.shutdown(channel, socket.SHUT_WR)
         while True:
             _poll(channel, select.POLLIN, deadline)

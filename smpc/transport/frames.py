@@ -6,7 +6,7 @@ Terms:    a frame is one header and its payload; the tag is the first 8 bytes of
           and starts again with each lease.
 Promise:  whatever the bytes are, the reader accepts a frame that it was told to expect or raises
           ``PeerRejectedError``, before memory is taken for the payload; cut into pieces or whole, the bytes
-          give the same outcome.
+          give the same outcome. Memory follows what has arrived, never the length announced.
 Not here: what the payloads of greetings mean (``hello``), sockets (``connection``). All bytes:
           docs/wire-format.md.
 """
@@ -30,6 +30,7 @@ NO_SESSION: Final = bytes(TAG_BYTES)
 LARGEST_OPERATION: Final = 0x7FFF
 LARGEST_LENGTH: Final = 1 << 40
 ABORT_BYTES: Final = 64
+FIRST_BYTES: Final = 1 << 14  # for a payload of which nothing has come: one TLS record
 
 
 class Kind(IntEnum):
@@ -154,11 +155,12 @@ class FrameReader:
     """Collects the bytes of one frame, however they are cut.
 
     Use ``space`` and ``advance`` with ``recv_into``, or ``feed`` with bytes at hand. Never takes more bytes
-    than the frame has, and takes no memory for a payload before its header was checked. A reader that was
-    made without an expectation reads a header and holds it until ``expect`` says what it should be.
+    than the frame has, and takes no memory for a payload before its header was checked, then ``FIRST_BYTES``, and
+    twice what has come whenever that is full. A reader that was made without an expectation reads a header and
+    holds it until ``expect`` says what it should be.
     """
 
-    __slots__ = ("_buffer", "_expectation", "_filled", "_view", "header", "held")
+    __slots__ = ("_buffer", "_expectation", "_filled", "_length", "_view", "header", "held")
 
     def __init__(self, expectation: Expectation | None) -> None:
         """Expect one frame, or with None just a header."""
@@ -168,16 +170,22 @@ class FrameReader:
         self._buffer = bytearray(HEADER_BYTES)
         self._view = memoryview(self._buffer)
         self._filled = 0
+        self._length = HEADER_BYTES  # of what is being read, header or payload
+
+    @property
+    def n_held(self) -> int:
+        """Memory taken (bytes)."""
+        return len(self._buffer)
 
     @property
     def is_complete(self) -> bool:
         """Whether the whole frame is here."""
-        return self.header is not None and self._filled == len(self._buffer)
+        return self.header is not None and self._filled == self._length
 
     @property
     def is_waiting(self) -> bool:
         """Whether more bytes are wanted now."""
-        return self._filled < len(self._buffer)
+        return self._filled < self._length
 
     @property
     def has_begun(self) -> bool:
@@ -224,13 +232,20 @@ class FrameReader:
                 self.held = header
             else:
                 self._admit(header, self._expectation)
+        elif self._filled == len(self._buffer) < self._length:
+            self._take_room(2 * len(self._buffer))
 
     def _admit(self, header: Header, expectation: Expectation) -> None:
         expectation.check(header)
         self.header = header
-        self._buffer = bytearray(header.length)
-        self._view = memoryview(self._buffer)
-        self._filled = 0
+        self._length, self._filled = header.length, 0
+        self._take_room(FIRST_BYTES)
+
+    def _take_room(self, n_bytes: int) -> None:
+        """Go on in a buffer of this size, or of the payload's where that is smaller."""
+        buffer = bytearray(min(n_bytes, self._length))
+        buffer[: self._filled] = self._view[: self._filled]
+        self._buffer, self._view = buffer, memoryview(buffer)
 
     def feed(self, data: bytes | memoryview) -> int:
         """Take bytes at hand; returns how many of them belong to this frame.

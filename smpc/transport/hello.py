@@ -15,13 +15,14 @@ from typing import Final
 
 from smpc.errors import PeerRejectedError
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 DIGEST_BYTES: Final = 32
+PROGRAM_BYTES: Final = 8
 HELLO_LIMIT: Final = 256
 LEASE_BYTES: Final = 96
 PURPOSES: Final = ("control", "request", "ledger", "data", "train", "aggregate", "open")
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)
-_HELLO: Final = struct.Struct("<HB32s")
+_HELLO: Final = struct.Struct("<HB32s8s")
 
 
 class Refusal(IntEnum):
@@ -35,6 +36,7 @@ class Refusal(IntEnum):
     REQUEST = 6
     SESSION = 7
     MALFORMED = 8
+    CONNECTIONS = 9
 
 
 REFUSAL_TEXT: Final = {
@@ -46,6 +48,7 @@ REFUSAL_TEXT: Final = {
     Refusal.REQUEST: "request differs",
     Refusal.SESSION: "session is over or not known",
     Refusal.MALFORMED: "greeting malformed",
+    Refusal.CONNECTIONS: "too many connections of this member",
 }
 
 
@@ -77,6 +80,7 @@ class Hello:
         recipient: name of the end spoken to.
         purpose: one of ``PURPOSES``.
         configuration: SHA-256 of the consortium's configuration, 32 bytes.
+        program: 8 bytes that all connections of one program of the sender share, and no other program has.
         version: protocol version, 16 bits.
     """
 
@@ -84,6 +88,7 @@ class Hello:
     recipient: str
     purpose: str
     configuration: bytes
+    program: bytes
     version: int = PROTOCOL_VERSION
 
     def __post_init__(self) -> None:
@@ -94,13 +99,15 @@ class Hello:
             raise PeerRejectedError(reason="unknown purpose")
         if len(self.configuration) != DIGEST_BYTES:
             raise PeerRejectedError(reason="configuration hash has the wrong size")
+        if len(self.program) != PROGRAM_BYTES:
+            raise PeerRejectedError(reason="program has the wrong size")
         if not 0 <= self.version < 1 << 16:
             raise PeerRejectedError(reason="protocol version out of range")
 
 
 def encode_hello(hello: Hello) -> bytes:
-    """Write a hello: version, purpose, configuration, then both names with a length byte each."""
-    head = _HELLO.pack(hello.version, PURPOSES.index(hello.purpose) + 1, hello.configuration)
+    """Write a hello: version, purpose, configuration, program, then both names with a length byte each."""
+    head = _HELLO.pack(hello.version, PURPOSES.index(hello.purpose) + 1, hello.configuration, hello.program)
     return head + _prefixed(hello.sender) + _prefixed(hello.recipient)
 
 
@@ -112,7 +119,7 @@ def decode_hello(data: bytes) -> Hello:
     """
     if len(data) < _HELLO.size:
         raise PeerRejectedError(reason="hello too short")
-    version, purpose, configuration = _HELLO.unpack_from(data)
+    version, purpose, configuration, program = _HELLO.unpack_from(data)
     if not 1 <= purpose <= len(PURPOSES):
         raise PeerRejectedError(reason="unknown purpose")
     sender, rest = _take_name(data[_HELLO.size :])
@@ -124,6 +131,7 @@ def decode_hello(data: bytes) -> Hello:
         recipient=recipient,
         purpose=PURPOSES[purpose - 1],
         configuration=configuration,
+        program=program,
         version=version,
     )
 

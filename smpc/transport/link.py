@@ -16,7 +16,7 @@ from smpc.transport.frames import Kind
 from smpc.transport.hello import REFUSAL_TEXT, decode_abort, decode_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from smpc.transport.connection import Connection
     from smpc.transport.liveness import Liveness
@@ -187,8 +187,13 @@ class Witness:
         """Return the error for a peer that was too slow, unless the heartbeats know a better reason."""
         return PartyLostError(name=self._liveness.lost_since(self._epochs) or name)
 
-    def pump(self, link: Link, *, can_read: bool = True) -> bytes | None:
+    def pump(self, link: Link, *, can_read: bool = True, links: Iterable[Link] = ()) -> bytes | None:
         """See ``Link.pump``.
+
+        Args:
+            link: the peer's.
+            can_read: whether something is there to be read.
+            links: of the same session; where a connection breaks without a word, theirs are heard first.
 
         Raises:
             PartyLostError: it names the party at fault.
@@ -201,7 +206,7 @@ class Witness:
         except PeerRejectedError as error:
             raise PeerRejectedError(reason=error.reason, name=link.name) from error
         except PartyLostError as error:
-            culprit = link.last_words()
-            if culprit is not None:
-                raise PartyLostError(name=culprit) from error
+            for heard in (link, *(each for each in links if each is not link)):
+                if (culprit := heard.last_words()) is not None:
+                    raise PartyLostError(name=culprit) from error
             raise self._liveness.blame(self._epochs, link.name, GRACE_S) from error

@@ -2,26 +2,30 @@
 
 Floor:    smpc.transport.listener.
 Promise:  whatever a caller does (wrong certificate, name, role or configuration, garbage, silence, oversized
-          frames), the listener lives on and answers others; ``stop`` leaves no thread and no socket.
-Not here: what a caller must show (``endpoint``), what handlers do.
+          frames), the listener lives on and answers others; one member holds at most ``most_per_peer`` connections
+          in handlers; ``stop`` leaves no thread and no socket.
+Not here: what a caller must show (``endpoint``), who waits before that (``strangers``), what handlers do.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final, Self
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.connection import Connection
-from smpc.transport.endpoint import CALLERS, Address, Endpoint
+from smpc.transport.endpoint import CALLERS, Address, Endpoint, ways_s
+from smpc.transport.strangers import FIRST_BYTE_S, MOST_STRANGERS, Stranger, Strangers
 
 LOG: Final = logging.getLogger(__name__)
 Handler = Callable[[Connection], None]
+MOST_PER_PEER: Final = 128
+_BACKLOG: Final = 1024
 _SLICE_MS: Final = 100
 _JOIN_S: Final = 10.0
 
@@ -40,7 +44,8 @@ class Listener:
         handlers: Mapping[str, Handler],
         *,
         callers: Mapping[str, frozenset[str]] = CALLERS,
-        max_strangers: int = 32,
+        max_strangers: int = MOST_STRANGERS,
+        most_per_peer: int = MOST_PER_PEER,
     ) -> None:
         """Bind and start accepting.
 
@@ -50,18 +55,26 @@ class Listener:
             handlers: purpose -> function that owns the connection while it runs. The connection is closed
                 when it returns, unless it called ``connection.hand_over()``.
             callers: purpose -> roles that may call for it.
-            max_strangers: greetings under way at once; more callers wait in the kernel's queue.
+            max_strangers: callers not yet known at once; beyond, the oldest gives way.
+            most_per_peer: connections that one member may have in handlers at once.
         """
         self._endpoint = endpoint
         self._handlers = dict(handlers)
         self._callers = {purpose: roles for purpose, roles in callers.items() if purpose in self._handlers}
-        self._strangers = threading.BoundedSemaphore(max_strangers)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._served: set[Connection] = set()
-        self._socket = socket.create_server(address, backlog=128)
+        self._most_per_peer = most_per_peer
+        self._n_of: Counter[str] = Counter()  # by member
+        self._socket = socket.create_server(address, backlog=_BACKLOG)
         self._socket.settimeout(0)
+        self._strangers = Strangers(
+            self._socket,
+            name=endpoint.name,
+            most=max_strangers,
+            first_byte_s=FIRST_BYTE_S + ways_s(endpoint.delay_s),
+        )
         self.address: Address = self._socket.getsockname()[:2]
         self._acceptor = threading.Thread(
             target=self._accept_all, name=f"{endpoint.name}-listener", daemon=True
@@ -81,37 +94,44 @@ class Listener:
         self._socket.close()
 
     def _accept_all(self) -> None:
-        poller = select.poll()
-        poller.register(self._socket, select.POLLIN)
         while not self._stopping.is_set():
-            if not poller.poll(_SLICE_MS) or not self._strangers.acquire(timeout=_SLICE_MS / 1000):
-                continue
-            try:
-                channel, _ = self._socket.accept()
-            except OSError as error:  # the caller left again, or this process has too many files open
-                self._strangers.release()
-                LOG.warning("%s: could not accept a caller: %s", self._endpoint.name, error.strerror)
-                self._stopping.wait(_SLICE_MS / 1000)
-                continue
-            thread = threading.Thread(
-                target=self._serve, args=(channel,), name=f"{self._endpoint.name}-caller", daemon=True
-            )
-            with self._lock:
-                self._threads.add(thread)
-            thread.start()
+            for stranger in self._strangers.spoken(_SLICE_MS):
+                thread = threading.Thread(
+                    target=self._serve, args=(stranger,), name=f"{self._endpoint.name}-caller", daemon=True
+                )
+                with self._lock:
+                    self._threads.add(thread)
+                thread.start()
+        self._strangers.close()
 
-    def _serve(self, channel: socket.socket) -> None:
+    def _serve(self, stranger: Stranger) -> None:
+        admitted: list[str] = []
+
+        def watch() -> None:
+            self._watch()
+            stranger.check_place()
+
+        def admit(name: str) -> bool:
+            with self._lock:
+                if self._n_of[name] >= self._most_per_peer:
+                    return False
+                self._n_of[name] += 1
+            admitted.append(name)
+            return True
+
         try:
             try:
-                connection = self._endpoint.accept(channel, self._callers, self._watch)
+                connection = self._endpoint.accept(stranger.channel, self._callers, watch, admit)
             finally:
-                self._strangers.release()
+                self._strangers.leave(stranger)
             self._handle(connection)
         except (PartyLostError, PeerRejectedError) as error:
-            if not self._stopping.is_set():
+            if not (self._stopping.is_set() or stranger.has_given_way):
                 LOG.warning("%s: caller refused: %s", self._endpoint.name, error)
         finally:
             with self._lock:
+                self._n_of.subtract(admitted)
+                self._n_of += Counter()  # forget who has none
                 self._threads.discard(threading.current_thread())
 
     def _handle(self, connection: Connection) -> None:

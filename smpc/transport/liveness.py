@@ -29,6 +29,7 @@ class Liveness:
         self._changed = threading.Condition()
         self._reasons: dict[str, str | None] = dict.fromkeys(names, NEVER_SEEN)
         self._epochs: dict[str, int] = dict.fromkeys(self._reasons, 0)
+        self._is_over = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -73,7 +74,7 @@ class Liveness:
             raise PartyLostError(name=name)
 
     def wait_alive(self, names: Iterable[str], timeout_s: float) -> str | None:
-        """Wait until all of these are alive; returns one that is not when the time is over, else None."""
+        """Wait until all of these are alive; returns one that is not when the time, or this node, is over, else None."""
         wanted = list(names)
         end = time.monotonic() + timeout_s
         with self._changed:
@@ -82,7 +83,7 @@ class Liveness:
                     (name for name in wanted if self._reasons.get(name, NEVER_SEEN) is not None), None
                 )
                 remaining = end - time.monotonic()
-                if missing is None or remaining <= 0:
+                if missing is None or remaining <= 0 or self._is_over:
                     return missing
                 self._changed.wait(remaining)
 
@@ -93,6 +94,12 @@ class Liveness:
             while (lost := self.lost_since(epochs)) is None and (remaining := end - time.monotonic()) > 0:
                 self._changed.wait(remaining)
             return lost
+
+    def stop(self) -> None:
+        """End every wait for a party to become alive."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
 
     def blame(self, epochs: dict[str, int], name: str, grace_s: float) -> PartyLostError:
         """Return the error for a broken connection to ``name``, naming the party at fault.

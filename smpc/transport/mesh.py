@@ -12,12 +12,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+
+DOUBT: Final = 0.25  # of the deadline: how much longer several late peers are waited for than one
 
 
 class Step(IntEnum):

@@ -123,7 +123,12 @@ class Opening:
             try:
                 timeout_ms = deadline.poll_ms()
             except TimeoutError as error:
-                raise self._witness.late(waiting[0].name if waiting else self._seat.peers[0]) from error
+                late = next(
+                    (link.name for link in waiting if link.is_busy), None
+                )  # the watch has just looked
+                if late is None:
+                    return
+                raise self._witness.late(late) from error
             waiting = [link for link in waiting if link.is_busy]
             if not waiting:
                 return
@@ -135,14 +140,14 @@ class Opening:
     def _add(self, link: Link) -> None:
         self._links[link.name] = link
         link.peek()
-        self._witness.pump(link)
+        self._witness.pump(link, links=self._links.values())
 
     def _watch(self) -> None:
         self._outer_watch()
         self._witness.check()
         for link in self._links.values():
             link.peek()
-            self._witness.pump(link)
+            self._witness.pump(link, links=self._links.values())
 
     def _give_up(self, error: BaseException) -> None:
         abort = abort_of(error, self._seat.members, self._seat.own)

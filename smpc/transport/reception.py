@@ -134,7 +134,6 @@ class Reception:
             TimeoutError: none came in time.
         """
         while True:
-            deadline.poll_ms()
             with self._changed:
                 if self._held(session_id, peer) is None:
                     self._changed.wait(min(SLICE_S, deadline.remaining_s))
@@ -145,6 +144,7 @@ class Reception:
                     self._release(guest)
                     claimed.add(peer)
                     return guest.connection, guest.lease
+            deadline.poll_ms()
 
     # -- sessions ----------------------------------------------------------------------------------
 

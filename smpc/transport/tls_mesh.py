@@ -4,8 +4,8 @@ Floor:    smpc.transport.tls_mesh.
 Terms:    a link is busy while its peer owes a frame or has not taken all of ours.
 Promise:  sending and receiving are interleaved over all links, so that no size of payload blocks two parties
           on each other. A killed peer is named as soon as its connection or heartbeat ends, a frozen, slow or
-          trickling one at the deadline of the exchange; a party that leaves because of another names that
-          one.
+          trickling one at the deadline of the exchange, a quarter of it later where several are late; nobody is
+          blamed whose frame is here by then. A party that leaves because of another names that one.
 Not here: how links come about (``opening``), what becomes of their connections (``reception``).
 """
 
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
-from smpc.transport.deadline import Deadline
+from smpc.transport.deadline import Patience
 from smpc.transport.frames import LARGEST_OPERATION, Kind
 from smpc.transport.hello import AbortCause, encode_abort
-from smpc.transport.mesh import Counters, Mesh, culprit_of
+from smpc.transport.mesh import DOUBT, Counters, Mesh, culprit_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -102,7 +102,8 @@ class TlsMesh(Mesh):
             links: every peer's link, leased.
             witness: knows the heartbeats since the session began.
             reception: where the connections go afterwards.
-            deadline_s: longest time of one exchange (s); twice that where the helper owes a frame.
+            deadline_s: longest time of one exchange (s); twice that where the helper owes a frame, ``DOUBT`` of it
+                more where several peers are late.
             delay_s: time that every frame is under way (s), to see what a distance costs.
             on_left: called once when the connections were given back, with the ABORT payload after an error.
         """
@@ -179,7 +180,7 @@ class TlsMesh(Mesh):
         self._travel(is_sending=bool(outgoing), is_waiting=bool(expected))
         # the helper waits for every party before it answers, and should be the first to say who is late
         patience = 2 if self.helper in expected else 1
-        deadline = Deadline(patience * self._deadline_s, self._watch)
+        waits = Patience(patience * self._deadline_s, DOUBT * self._deadline_s, self._watch)
         for peer, payload in outgoing.items():
             self._links[peer].connection.begin_send(kind, payload)
         received: dict[str, bytes] = {}
@@ -190,7 +191,7 @@ class TlsMesh(Mesh):
             else:
                 link.peek()
             self._pump(link, received, can_read=False)
-        self._finish(deadline, received)
+        self._finish(waits, received)
         self._received = {}
         return {peer: received[peer] for peer in expected}
 
@@ -206,7 +207,7 @@ class TlsMesh(Mesh):
         if is_waiting:
             self._late_s = 0.0
 
-    def _finish(self, deadline: Deadline, received: dict[str, bytes]) -> None:
+    def _finish(self, waits: Patience, received: dict[str, bytes]) -> None:
         """Serve all links until none is busy."""
         poller, events = select.poll(), dict.fromkeys(self._by_number, 0)
         while busy := [link.name for link in self._links.values() if link.is_busy]:
@@ -218,14 +219,14 @@ class TlsMesh(Mesh):
                     poller.unregister(number)
                 events[number] = wanted
             try:
-                timeout_ms = deadline.poll_ms()
+                timeout_ms = waits.poll_ms(len(busy))
             except TimeoutError as error:
                 raise self._witness.late(busy[0]) from error
             for number, _ in poller.poll(timeout_ms):
                 self._pump(self._by_number[number], received)
 
     def _pump(self, link: Link, received: dict[str, bytes], *, can_read: bool = True) -> None:
-        payload = self._witness.pump(link, can_read=can_read)
+        payload = self._witness.pump(link, can_read=can_read, links=self._links.values())
         if payload is not None:
             received[link.name] = payload
 

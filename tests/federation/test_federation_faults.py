@@ -50,6 +50,7 @@ CROSSING = [
     analytics_errors.LocalTimeoutError(limit_s=0.5),
     federation_errors.PolicyRefusedError(site="anna", rule="largest_epsilon: at most 1"),
     federation_errors.SiteUnavailableError(site="bert", reason="it is starting"),
+    federation_errors.SiteBusyError(site="bert", reason="all places are in use"),
     federation_errors.RequestRejectedError(site="cora", reason="it is not signed"),
     federation_errors.ConsentMissingError(site="bert, cora", motion="ab" * 32),
     federation_errors.MotionRefusedError(reason="it is out of date"),

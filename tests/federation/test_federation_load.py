@@ -42,14 +42,16 @@ def test_eight_questions_at_once_get_the_answers_that_they_get_alone(session):
     assert entries(session) == begin + 2 * len(texts)
 
 
-def test_with_every_place_in_use_a_question_is_refused_by_name_and_free(private_world):
+def test_with_every_place_in_use_a_question_is_refused_by_name_and_free(private_world, monkeypatch):
+    monkeypatch.setattr(private_world._turns, "patience_s", 0.5)
     slots = private_world.nodes["hungary"]._counter._slots
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
     before = entries(private_world)
     with pytest.raises(SiteUnavailableError) as caught:
         private_world.sql(BY_SEX, exact=True)
     assert caught.value.site == "hungary"
-    assert "16 questions are under way" in caught.value.reason
+    assert "16 questions are under way here, the most by limits.sessions" in caught.value.reason
+    assert "no place came free within 0.5 s" in caught.value.reason
     assert entries(private_world) == before
     for slot in taken:
         slot.release()

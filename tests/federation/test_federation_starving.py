@@ -18,6 +18,7 @@ from federation.node.slots import Slots
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.entries import Entry
 
+N_QUESTIONS = 10
 SOON_S = 20.0  # below the deadline of 30 s, which every site would have waited
 
 
@@ -134,6 +135,62 @@ def test_an_analyst_who_holds_every_place_at_a_site_does_not_keep_another_from_a
     assert private_world.sql(COUNT, epsilon=0.01).rows
     for slot in taken:
         slot.release()
+
+
+def places(world):
+    return [node._counter._slots for node in world.nodes.values()]
+
+
+def wait_for(condition):
+    ends_at = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)
+
+
+def test_of_many_more_questions_than_places_every_one_is_answered(world, caplog):
+    """The fault: of 2,113 questions 878 were refused, because all places were in use."""
+    for slots in places(world):
+        slots._limit = 2
+    try:
+        with ThreadPoolExecutor(N_QUESTIONS) as pool:
+            answers = list(pool.map(lambda _: world.sql(BY_SEX, exact=True).rows[0][1], range(N_QUESTIONS)))
+    finally:
+        for slots in places(world):
+            slots._limit = Limits().sessions
+    assert answers == [194] * N_QUESTIONS
+    assert "2 questions are under way here" in caplog.text
+    assert "waiting for a place, 60 s at most" in caplog.text
+    assert not any(slots._waiting for slots in places(world))
+
+
+def test_a_question_that_waits_holds_no_place_elsewhere(world):
+    """Two clients that wait for each other's places would wait for ever."""
+    first, *others = places(world)
+    taken = [first.reserve("other") for _ in range(Limits().sessions)]
+    runs = [slot.running() for slot in taken]
+    for run in runs:
+        run.__enter__()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(lambda: world.sql(BY_SEX, exact=True).rows[0][1])
+        wait_for(lambda: first._waiting)
+        wait_for(lambda: not any(slots._reserved for slots in others))
+        for run in runs:
+            run.__exit__(None, None, None)
+        assert answer.result(30) == 194
+
+
+def test_a_question_that_never_gets_a_place_is_refused_by_name_and_limit(world, monkeypatch):
+    monkeypatch.setattr(world._turns, "patience_s", 0.4)
+    slots = world.nodes["hungary"]._counter._slots
+    taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
+    with pytest.raises(
+        SiteUnavailableError, match=r"hungary.*limits.sessions; no place came free within 0.4 s"
+    ):
+        world.sql(BY_SEX, exact=True)
+    for slot in taken:
+        slot.release()
+    assert not any(each._reserved for each in places(world))
 
 
 # -- sessions that wait for their run ----------------------------------------------------------------------------

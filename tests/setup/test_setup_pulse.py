@@ -1,5 +1,6 @@
 """A frozen end is noticed at the deadline, on both sides, though nothing is closed."""
 
+import contextlib
 import threading
 import time
 
@@ -7,7 +8,8 @@ import pytest
 
 from federation.config import load_consortium
 from federation.identity import Identity, trust_of
-from federation.lines import receive
+from federation.lines import receive, send
+from federation.messages import HealthAsk, encode
 from federation.tls_network import TlsNetwork, addresses_of
 from smpc.errors import PartyLostError
 from smpc.transport.endpoint import Endpoint
@@ -96,3 +98,41 @@ def test_setup_pulse_frozen_node_is_lost_after_the_deadline(consortium, consorti
         released.set()
         client.close()
         frozen.stop()
+
+
+def test_setup_pulse_a_frozen_program_costs_its_own_lines_and_those_of_no_other(
+    consortium, consortium_folder
+):
+    """The fault: one frozen program of an analyst closed the lines of all her programs."""
+    node = TlsNetwork(
+        consortium=consortium, identity=Identity.load(consortium_folder.site_identity("anna")), beat_s=0.1
+    )
+
+    def echo(line):
+        with contextlib.suppress(PartyLostError):
+            while True:
+                line.send(encode(receive(line, node, timeout_s=None)))
+
+    def answers(line):
+        send(line, HealthAsk())
+        return isinstance(receive(line, running, timeout_s=20), HealthAsk)
+
+    node.serve("request", echo)
+    running = TlsNetwork(
+        consortium=consortium, identity=Identity.load(consortium_folder.analyst("analyst")), beat_s=0.1
+    )
+    frozen = endpoint(consortium, consortium_folder.analyst("analyst"))
+    opened = []
+    try:
+        line = running.dial("anna", "request", 5)
+        assert answers(line)
+        opened = [frozen.dial(node.address, "anna", purpose) for purpose in ("request", "control")]
+        with pytest.raises(PartyLostError):
+            opened[0].receive_message(100, DEADLINE_S + 20)
+        assert node.is_alive("analyst")
+        assert answers(line)
+    finally:
+        for connection in opened:
+            connection.close()
+        running.close()
+        node.close()

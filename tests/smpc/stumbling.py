@@ -78,7 +78,7 @@ class _Mesh(Mesh):
         """The bytes of the frame, as the connection itself would write them, taken out of its hands."""
         connection = self._inner._links[peer].connection
         connection.begin_send(kind, payload)
-        frame = b"".join(connection._outgoing)
+        frame = b"".join(piece for piece, _ in connection._outgoing)
         connection._outgoing.clear()
         return frame
 

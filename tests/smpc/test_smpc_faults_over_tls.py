@@ -10,13 +10,14 @@ from smpc.simulator import DEALER, FaultKind, party_names, simulate
 from tests.smpc.every_crypten_call import BASIC
 from tests.smpc.every_operation import OPERATIONS, WITHOUT_DEALER, fetched, n_exchanges
 from tests.smpc.joint import THREE_OF_FOUR, Sites
+from tests.smpc.pace import deadline_s, patiently
 from tests.smpc.stumbling import Stumble, Stumbling
 from tests.smpc.walking import check, same, struck, undisturbed
 from tests.transport.tls_world import Nodes, World
 
-DEADLINE_S = 1.2
+DEADLINE_S = 1.2  # at least
 LONG_S = 20.0
-SLACK_S = 3.0
+SLACK = 3.0  # deadlines that everything but waiting may take
 AT_ONCE = 12
 LATE = (Stumble.HALF, Stumble.CRAWL)
 BROKEN = [kind for kind in Stumble if kind is not Stumble.DRIP]
@@ -43,10 +44,10 @@ def run(nodes, name, service, n, stumbling=None):
         finally:
             done[session.names[session.rank]] = time.monotonic()
 
-    deadline_s = stumbling.deadline_s if stumbling else LONG_S
+    limit_s = stumbling.deadline_s if stumbling else LONG_S
 
     def channels(names, helper):
-        meshes = nodes.meshes(names, helper, deadline_s=deadline_s)
+        meshes = nodes.meshes(names, helper, deadline_s=limit_s)
         return stumbling.over(meshes) if stumbling else meshes
 
     begin = time.monotonic()
@@ -66,18 +67,20 @@ def walk(nodes, names, kind, n, turn=0):
     service = DealerService()
     wholes = {name: undisturbed(name, n) for name in names}
 
-    def strike(case):
+    def strike(case, wait_s):
         name, at = case
         fault = struck(n, at, FaultKind.KILL, turn)  # nobody has a whole frame of it
-        deadline_s = DEADLINE_S if kind in LATE else LONG_S
-        outcome, done = run(nodes, name, service, n, Stumbling(fault.party, at, kind, deadline_s))
+        stumbling = Stumbling(fault.party, at, kind, wait_s if kind in LATE else LONG_S)
+        outcome, done = run(nodes, name, service, n, stumbling)
         check(name, outcome, fault, wholes[name])
         for other in set(outcome.names) - {fault.party}:
             # during the agreement on keys the session has not begun for the function that is timed
-            assert done.get(other, 0) < (2 * DEADLINE_S if kind in LATE else 0) + SLACK_S, case
+            assert done.get(other, 0) < ((2 if kind in LATE else 0) + SLACK) * wait_s, case
 
+    wait_s = deadline_s(DEADLINE_S, at_once=AT_ONCE, channels=nodes.meshes)
+    cases = [(name, at) for name in names for at in range(n_exchanges(name, n))]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(strike, [(name, at) for name in names for at in range(n_exchanges(name, n))]))
+        list(pool.map(lambda case: patiently(strike, case, wait_s), cases))
     for name, whole in wholes.items():
         outcome, _ = run(nodes, name, service, n)
         for party, value in zip(outcome.names, outcome.values(), strict=True):

@@ -9,12 +9,13 @@ import pytest
 from smpc.simulator import DEALER, FaultKind, party_names
 from tests.smpc.every_operation import OPERATIONS, n_exchanges
 from tests.smpc.joint import THREE_OF_FOUR
+from tests.smpc.pace import deadline_s
 from tests.smpc.party import Parties
 from tests.smpc.walking import finds_all, same, stops, struck, undisturbed
 
 SILENCE_S = 2.5
 LONG_S = 20.0
-NAMED_S = 1.0  # a killed process, as soon as its connections close
+NAMED_S = 1.0  # at least: a killed process, as soon as its connections close
 TORCH = {
     name for name in OPERATIONS if name.startswith("products.")
 }  # the same exchanges, seconds of loading
@@ -40,12 +41,13 @@ def in_memory(operation, n):
 
 
 def named(parties, others, victim, since, limit_s, ends):
-    """Everybody else names the victim in time, and has begun no exchange after the one that failed."""
+    """Everybody else names the victim in so many seconds and little more, and begins no exchange after the failed one."""
     for other in others:
         outcome = parties.running[other].hear()
         assert outcome.get("name") == victim, (other, outcome)
         assert outcome["error"] == "PartyLostError"
-        assert outcome["at"] - since < limit_s
+        took_s = outcome["at"] - since
+        assert took_s < limit_s + NAMED_S or took_s < limit_s + deadline_s(NAMED_S, at_once=4)
         if other != DEALER:
             assert outcome["exchanges"] <= ends[other] + 1
 
@@ -62,13 +64,13 @@ def strike_at(parties, operation, fault, n, number, limit_s):
 
 def kill(parties, operation, n, at, turn=0):
     fault = struck(n, at, FaultKind.KILL, turn)
-    strike_at(parties, operation, fault, n, signal.SIGKILL, NAMED_S)
+    strike_at(parties, operation, fault, n, signal.SIGKILL, 0)
     parties.restart(fault.party)
 
 
 def stop(parties, operation, n, at, turn=0):
     fault = struck(n, at, FaultKind.FREEZE, turn)
-    strike_at(parties, operation, fault, n, signal.SIGSTOP, SILENCE_S + NAMED_S)
+    strike_at(parties, operation, fault, n, signal.SIGSTOP, SILENCE_S)
     parties.running[fault.party].child.send_signal(signal.SIGCONT)
     outcome = parties.running[fault.party].hear()
     # who is late at the opening finds the others' summands there: they were sent before anybody could know
@@ -122,7 +124,7 @@ def test_a_dealer_killed_before_or_in_the_middle_of_its_part_is_named(parties):
     for at in (0, 1):
         parties.begin("comparison.equals", 3, deadline_s=LONG_S, held=DEALER, at=at)
         killed_at = parties.held(DEALER, signal.SIGKILL)
-        named(parties, party_names(3), DEALER, killed_at, NAMED_S, WAITING)
+        named(parties, party_names(3), DEALER, killed_at, 0, WAITING)
         parties.restart(DEALER)
         assert parties.run("comparison.equals", 3) == [[0, 0, 1, 0]] * 3
 
@@ -130,7 +132,7 @@ def test_a_dealer_killed_before_or_in_the_middle_of_its_part_is_named(parties):
 def test_a_stopped_dealer_is_named_when_its_heartbeat_is_missed(parties):
     parties.begin("comparison.equals", 3, deadline_s=LONG_S, held=DEALER, at=1)
     stopped_at = parties.held(DEALER, signal.SIGSTOP)
-    named(parties, party_names(3), DEALER, stopped_at, SILENCE_S + NAMED_S, WAITING)
+    named(parties, party_names(3), DEALER, stopped_at, SILENCE_S, WAITING)
     parties.running[DEALER].child.send_signal(signal.SIGCONT)
     parties.running[DEALER].hear()  # it may not notice that its answer goes nowhere
     assert parties.run("comparison.equals", 3) == [[0, 0, 1, 0]] * 3

@@ -107,6 +107,7 @@ class World:
             agree=self.agreement("keyholder"),
             holder=KeyHolder(key, self.answers),
             aggregator="aggregator",
+            deadline_s=deadline_s,
         )
         self.holder.serve()
         self.noted = {site: [] for site in self.sites}

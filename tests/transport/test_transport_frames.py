@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from smpc.errors import PeerRejectedError
 from smpc.transport.frames import (
     ABORT_BYTES,
+    FIRST_BYTES,
     HEADER_BYTES,
     LARGEST_LENGTH,
     LARGEST_OPERATION,
@@ -188,3 +189,20 @@ def test_a_held_header_is_checked_when_something_is_expected() -> None:
     other.feed(frame(b"1234", kind=4))
     with pytest.raises(PeerRejectedError):
         other.expect(expecting(4))
+
+
+@given(st.integers(1, 1 << 40), st.integers(0, 100_000))
+def test_memory_follows_what_has_arrived_whatever_length_is_announced(length: int, n_arrived: int) -> None:
+    reader = FrameReader(expecting(length))
+    header = encode_header(Header(kind=3, tag=NO_SESSION, sequence=0, length=length))
+    reader.feed(header + bytes(min(length, n_arrived)))
+    assert reader.n_held <= max(FIRST_BYTES, 2 * min(length, n_arrived))
+
+
+@pytest.mark.parametrize("length", [0, 1, FIRST_BYTES, FIRST_BYTES + 1, 5 * FIRST_BYTES + 3])
+def test_a_payload_of_any_size_comes_out_as_it_went_in(length: int) -> None:
+    payload = bytes(at % 251 for at in range(length))
+    reader = FrameReader(expecting(length))
+    assert reader.feed(frame(payload) + b"next") == HEADER_BYTES + length
+    assert reader.payload == payload
+    assert reader.n_held == length

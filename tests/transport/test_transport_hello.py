@@ -32,6 +32,7 @@ HELLOS = st.builds(
     recipient=NAMES,
     purpose=st.sampled_from(PURPOSES),
     configuration=DIGESTS,
+    program=st.binary(min_size=8, max_size=8),
     version=st.integers(0, 2**16 - 1),
 )
 LEASES = st.builds(Lease, session_id=DIGESTS, request_hash=DIGESTS, configuration=DIGESTS)
@@ -42,7 +43,7 @@ def test_hello_has_the_documented_bytes_and_comes_back(hello: Hello) -> None:
     data = encode_hello(hello)
     head = hello.version.to_bytes(2, "little") + bytes([1 + PURPOSES.index(hello.purpose)])
     names = b"".join(bytes([len(name)]) + name.encode() for name in (hello.sender, hello.recipient))
-    assert data == head + hello.configuration + names
+    assert data == head + hello.configuration + hello.program + names
     assert len(data) <= HELLO_LIMIT
     assert decode_hello(data) == hello
 
@@ -129,6 +130,7 @@ def test_what_is_no_name_is_refused(name: str) -> None:
     [
         {"purpose": "other"},
         {"configuration": b"short"},
+        {"program": b"short"},
         {"version": 1 << 16},
         {"version": -1},
         {"sender": "X"},
@@ -136,6 +138,7 @@ def test_what_is_no_name_is_refused(name: str) -> None:
 )
 def test_a_hello_that_the_wire_cannot_say_is_refused(change: dict[str, object]) -> None:
     good = {"sender": "a", "recipient": "b", "purpose": "data", "configuration": bytes(32)}
+    good["program"] = bytes(8)
     with pytest.raises(PeerRejectedError):
         Hello(**(good | change))  # type: ignore[arg-type]
     with pytest.raises(PeerRejectedError):

@@ -55,16 +55,19 @@ def test_header_layout():
 
 
 def test_hello_layout():
-    data = encode_hello(Hello(sender="ab", recipient="xyz", purpose="ledger", configuration=b"c" * 32))
+    data = encode_hello(
+        Hello(sender="ab", recipient="xyz", purpose="ledger", configuration=b"c" * 32, program=b"p" * 8)
+    )
     rows = {name: (offset, size) for offset, size, name, _ in layouts()[1]}
     assert rows == {
         "version": ("0", "2"),
         "purpose": ("2", "1"),
         "configuration": ("3", "32"),
-        "sender": ("35", "1 + n"),
-        "recipient": ("36 + n", "1 + m"),
+        "program": ("35", "8"),
+        "sender": ("43", "1 + n"),
+        "recipient": ("44 + n", "1 + m"),
     }
-    assert data == b"\1\0" + b"\3" + b"c" * 32 + b"\2ab" + b"\3xyz"
+    assert data == b"\2\0" + b"\3" + b"c" * 32 + b"p" * 8 + b"\2ab" + b"\3xyz"
     assert f"at most {hello.HELLO_LIMIT} bytes" in PAGE
 
 

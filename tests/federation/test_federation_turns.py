@@ -1,0 +1,79 @@
+"""With every place in use a question waits its turn: it is answered when one comes free, and refused by name when none does."""
+
+import threading
+import time
+
+import pytest
+
+from federation.errors import FederationError, SiteBusyError
+from federation.node.slots import Slots
+from federation.turns import Turns
+
+PATIENT_S = 60.0
+
+
+def wait_for(condition):
+    ends_at = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)
+
+
+class Queue:
+    """Questions that wait for a place, each in a thread; the order in which they are served."""
+
+    def __init__(self, slots):
+        self.slots, self.served, self.held, self.threads = slots, [], {}, []
+
+    def ask(self, analyst, name):
+        n_waiting = len(self.slots._waiting)
+
+        def wait():
+            self.held[name] = self.slots.reserve(analyst, patience_s=PATIENT_S)
+            self.served.append(name)
+
+        self.threads.append(threading.Thread(target=wait))
+        self.threads[-1].start()
+        wait_for(lambda: len(self.slots._waiting) == n_waiting + 1)
+
+    def all_served(self, number):
+        wait_for(lambda: len(self.served) == number)
+
+
+def test_the_next_place_goes_to_who_has_the_fewest_and_then_to_who_came_first():
+    slots = Slots(site="anna", limit=3)
+    running = [slots.reserve(analyst) for analyst in ("mallory", "mallory", "alice")]
+    queue = Queue(slots)
+    with running[2].running():
+        with running[1].running():
+            with running[0].running():
+                for analyst, name in (("mallory", "m1"), ("alice", "a1"), ("bob", "b1"), ("bob", "b2")):
+                    queue.ask(analyst, name)
+                with pytest.raises(SiteBusyError):
+                    slots.reserve("alice")  # who does not wait overtakes nobody
+            queue.all_served(1)
+        queue.all_served(2)
+    queue.all_served(3)
+    assert queue.served == ["b1", "m1", "a1"]
+    for name in ("b1", "m1", "a1"):
+        queue.held[name].release()
+    queue.all_served(4)
+    for thread in queue.threads:
+        thread.join()
+    assert not slots._waiting
+
+
+def test_who_waits_and_leaves_is_forgotten():
+    slots = Slots(site="anna", limit=1)
+    with slots.reserve("alice").running(), pytest.raises(SiteBusyError):
+        slots.reserve("alice", patience_s=PATIENT_S, has_left=lambda: True)
+    assert not slots._waiting
+    assert slots.reserve("bob").is_reserved
+
+
+def test_a_session_has_so_many_questions_under_way_and_says_so():
+    turns = Turns(answer_s=1.0, patience_s=0.05, most=1)
+    with turns.own(), pytest.raises(FederationError, match="1 questions of this session"), turns.own():
+        pytest.fail("two under way")
+    with turns.own():
+        pass
