@@ -44,6 +44,7 @@ from federation.messages import (
 from federation.planning import MINE, QUERY, Planned, plan_request
 from federation.receipt import make_receipt, private_terms
 from federation.secrecy import secrecy_of
+from federation.spending import is_spent, telling_what_is_spent
 from federation.tables import TableView
 from federation.training_session import Training
 from privacy_accounting.decimals import as_fraction
@@ -321,7 +322,7 @@ class Session:
             except SiteUnavailableError:
                 raise error from None
             left_out = set(self.consortium.names).difference(present.members)
-            if not left_out.intersection(error.site.split(", ")):
+            if is_spent(error) or not left_out.intersection(error.site.split(", ")):
                 raise
             self.consortium = among(self._founded, present.members, sequencer=present.sequencer)
         return ask()
@@ -395,9 +396,11 @@ class Session:
                     raise RequestRejectedError(site=site, reason="it derives another plan from this request")
             orders = who_orders(dict(zip(self.consortium.names, accepted, strict=True)))
             marks.append(time.monotonic())
-            charged = self._charge(lines, orders)
-            marks.append(time.monotonic())
-            shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
+            with telling_what_is_spent() as spending:
+                charged = self._charge(lines, orders)
+                spending.charged(Entry.from_bytes(charged.entry))
+                marks.append(time.monotonic())
+                shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
         marks.append(time.monotonic())
         receipt = make_receipt(
             planned,

@@ -94,6 +94,7 @@ def judge(
             _check_alone(body, len(bodies))
             _check_time(body, bench.now)
             _check_content(data, body, state, bench)
+            _check_words(body)
             if isinstance(body.content, Charge):
                 _check_charge(body.content, state, batch)
             if bench.name in body.cohort:
@@ -115,6 +116,17 @@ def _check_alone(body: Body, count: int) -> None:
 def _check_time(body: Body, now: int) -> None:
     if not isinstance(body.content, Genesis) and abs(body.time - now) > CLOCK_SKEW_S:
         raise refuse(f"the entry's time differs from this site's clock by more than {CLOCK_SKEW_S} s")
+
+
+def _check_words(body: Body) -> None:
+    """Refuse to sign a name or purpose that does not print as it is: it would stand in every report for ever."""
+    content = body.content
+    if isinstance(content, Charge | Exact):
+        asked = content.asked
+        receivers = content.receivers if isinstance(content, Exact) else ()
+        for word in (asked.population, asked.analyst, asked.purpose, asked.run, *receivers):
+            if not word.isprintable():
+                raise refuse("a name or purpose holds a character that does not print")
 
 
 def _check_content(data: bytes, body: Body, state: ChainState, bench: Bench) -> None:

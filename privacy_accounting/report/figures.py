@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.audit.chain import Holding, opening, read_chain, read_entries
+from privacy_accounting.audit.notes import check_notes
 from privacy_accounting.audit.statement import Line, Remaining, statement_of
 from privacy_accounting.budget.tally import readable
 from privacy_accounting.errors import AccountingError
@@ -152,6 +153,7 @@ class Figures:
     begins: int
     first_bad: int | None
     reason: str
+    findings: tuple[str, ...]
     first_time: int
     last_time: int
     members: tuple[str, ...]
@@ -176,6 +178,7 @@ def figures_of(store: Store, units: Mapping[str, str] | None = None) -> Figures:
         LedgerRefusedError: it holds no entry that holds.
     """
     chain = read_chain(store)
+    findings = tuple(check_notes(store, chain).findings)
     good = Holding(store, chain)
     told = statement_of(good)
     refusals = _refusals(store)
@@ -195,6 +198,7 @@ def figures_of(store: Store, units: Mapping[str, str] | None = None) -> Figures:
         begins=chain.begins,
         first_bad=chain.first_bad,
         reason=chain.reason,
+        findings=findings,
         first_time=min(times, default=0),
         last_time=max(times, default=0),
         members=state.members().names,

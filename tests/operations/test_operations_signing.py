@@ -1,5 +1,6 @@
 """What a site checks again before it signs: the analyst's program may leave a site out when it asks."""
 
+import json
 import secrets
 import tomllib
 from fractions import Fraction
@@ -8,11 +9,13 @@ import pandas as pd
 import pytest
 
 import federation
+from analytics.errors import InvalidRequestError
 from federation.errors import PolicyRefusedError
 from federation.messages import REQUEST_TAG, Accepted, Ask, Charged, Go, Request
 from federation.node.exact_cap import ExactCap
 from federation.planning import content_of, plan_request
 from privacy_accounting.ledger.entries import Body
+from smpc.errors import PeerRejectedError
 from tests.operations.operations_world import COUNT, SITES
 from tests.setup.setup_world import SCHEMA
 
@@ -129,3 +132,20 @@ def test_p8_the_last_exact_request_is_allowed_and_the_next_is_not(session):
     with pytest.raises(PolicyRefusedError, match=f"exact_requests_per_analyst: {CAP} are used up"):
         desk.admit(body_of(session, content))
     session.sql(COUNT, epsilon=0.1)  # private ones have a budget instead
+
+
+def test_p19_a_question_of_null_is_refused_by_every_site_and_by_name(session):
+    """The attack: ``question: null`` and fields of other types met a fault inside the node."""
+    right = json.loads(signed(session, epsilon=Fraction(1, 10))[0].request)
+    for changes in ({"question": None}, {"question": []}, {"nonce": 7}, {"purpose": "a\u202eb"}):
+        data = json.dumps(right | changes, sort_keys=True, separators=(",", ":")).encode()
+        ask = Ask(request=data, signature=session._identity.sign(REQUEST_TAG + data))
+        for name in SITES:
+            with (
+                pytest.raises((PeerRejectedError, InvalidRequestError)),
+                session._pool.question([name]) as lines,
+            ):
+                lines.ask_one(name, ask, Accepted, timeout_s=30)
+    with pytest.raises(InvalidRequestError, match="purpose"):
+        session.sql(COUNT, epsilon=0.1, purpose="a\u202eb")
+    assert session.sql(COUNT, epsilon=0.1, purpose="Qualität").rows
