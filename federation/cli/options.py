@@ -81,20 +81,17 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
 
 
-def check_writable(path: Path, *, is_new: bool = False) -> None:
+def check_writable(path: Path) -> None:
     """Open an output before anything is charged, or done that takes long; a file that was not there is not left there.
 
     Args:
         path: of the file that will be written.
-        is_new: whether it must not exist.
 
     Raises:
         UsageError: it could not be written.
     """
     try:
         was_there = path.exists()
-        if was_there and is_new:
-            raise UsageError(reason=f"cannot write {path}: File exists")
         with path.open("ab"):
             pass
         if not was_there:

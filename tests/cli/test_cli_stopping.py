@@ -148,8 +148,6 @@ def test_cli_an_output_is_opened_and_nothing_is_left_of_it(tmp_path):
     for wrong in (tmp_path / "none" / "x", tmp_path):
         with pytest.raises(UsageError, match="cannot write"):
             check_writable(wrong)
-    with pytest.raises(UsageError, match="File exists"):
-        check_writable(tmp_path / "old", is_new=True)
 
 
 def test_cli_the_demo_opens_its_page_before_it_asks_anything(tmp_path, monkeypatch):
