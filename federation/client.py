@@ -44,6 +44,7 @@ from federation.messages import (
 from federation.planning import MINE, QUERY, Planned, plan_request
 from federation.receipt import make_receipt, private_terms
 from federation.secrecy import secrecy_of
+from federation.spending import is_spent, telling_what_is_spent
 from federation.tables import TableView
 from federation.training_session import Training
 from federation.turns import Turns
@@ -323,7 +324,7 @@ class Session:
             except SiteUnavailableError:
                 raise error from None
             left_out = set(self.consortium.names).difference(present.members)
-            if not left_out.intersection(error.site.split(", ")):
+            if is_spent(error) or not left_out.intersection(error.site.split(", ")):
                 raise
             self.consortium = among(self._founded, present.members, sequencer=present.sequencer)
         return ask()
@@ -394,11 +395,14 @@ class Session:
 
             def go(accepted: Mapping[str, Accepted]) -> Charged:
                 marks[1:] = [time.monotonic()]
-                return self._charge(lines, who_orders(accepted))
+                with telling_what_is_spent():
+                    return self._charge(lines, who_orders(accepted))
 
             charged = self._turns.charged(lines, ask, planned.plan.digest(), go)
             marks.append(time.monotonic())
-            shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
+            with telling_what_is_spent() as spending:
+                spending.charged(Entry.from_bytes(charged.entry))
+                shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
         marks.append(time.monotonic())
         receipt = make_receipt(
             planned,

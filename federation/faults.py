@@ -32,6 +32,8 @@ _KINDS: Final[tuple[tuple[type[Any], str], ...]] = (
     (accounting_errors.LedgerForkedError, "site number"),
     (accounting_errors.LedgerRefusedError, "reason"),
     (accounting_errors.EntriesArchivedError, "site number first"),
+    (accounting_errors.ClockDiffersError, "site seconds"),
+    (accounting_errors.LedgerAheadError, "site number seconds"),
     (accounting_errors.LedgerTamperedError, "first_bad_index reason"),
     (smpc_errors.PartyLostError, "name"),
     (smpc_errors.PeerRejectedError, "reason name"),
@@ -58,7 +60,7 @@ _CROSSING: Final[Mapping[str, tuple[type[Exception], tuple[str, ...]]]] = {
 }
 _INTEGERS: Final = frozenset(
     {"requested", "spent", "remaining", "number", "first", "first_bad_index", "bits", "limit_bits", "index"}
-    | {"needed_bytes", "limit_bytes"}
+    | {"needed_bytes", "limit_bytes", "seconds"}
 )
 _SECONDS: Final = frozenset({"limit_s"})
 _OPTIONAL: Final = frozenset({"largest_epsilon", "index", "hint"})

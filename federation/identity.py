@@ -4,13 +4,15 @@ Floor:    federation.identity. Reads and writes files, opens no connection.
 Terms:    an identity file is one PEM with a certificate and its Ed25519 key (PKCS8); the same key answers on
           TLS and signs requests and ledger entries.
 Promise:  an identity that loads has exactly one name and role, said twice in its certificate, and the key
-          that belongs to it; a key file that others may read is refused. No message or ``repr`` holds a key.
+          that belongs to it; a key file that others may read is refused, one that is not whole is named. No
+          message or ``repr`` holds a key.
 Not here: the check of a peer's certificate (``smpc.transport.tls``), who is a member (``federation.config``).
 Source:   RFC 8410 (Ed25519 in certificates), RFC 5280 sections 4.2.1.1 to 4.2.1.9 (the extensions).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -38,6 +40,9 @@ AUTHORITY_DAYS = 3650
 CERTIFICATE_DAYS = 730
 BACKDATED = timedelta(hours=1)
 PRIVATE_MODE = 0o600
+CUT_SHORT = (
+    "its writing was cut short, or it was damaged; put a copy back, or have a new one issued and pinned"
+)
 OTHERS = 0o077
 _KEY_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?-----END \1PRIVATE KEY-----", re.DOTALL)
 
@@ -259,7 +264,7 @@ def read_private(path: Path) -> bytes:
     """Read a key file.
 
     Raises:
-        ConfigError: it cannot be read, is no plain file, or others may read or write it.
+        ConfigError: it cannot be read, is no plain file, is empty, or others may read or write it.
     """
     try:
         with path.open("rb") as stream:
@@ -272,23 +277,46 @@ def read_private(path: Path) -> bytes:
                         f"others may read this key (mode {stat.S_IMODE(mode):04o}); run chmod 600 {path}"
                     ]
                 )
-            return stream.read()
+            content = stream.read()
     except OSError as error:
         raise ConfigError(mistakes=[f"cannot be read: {error.strerror}"]) from error
+    if not content:
+        raise ConfigError(mistakes=[f"is empty: {CUT_SHORT}"])
+    return content
 
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a new key file that only its owner may read, from its first byte on.
 
+    It is whole and on the disk when it gets its name, so that a write that is interrupted leaves no file of that name; what
+    it left is cleared away by the next one.
+
     Raises:
         ConfigError: the file exists already or cannot be written.
     """
+    partial = path.with_name(f".{path.name}.partial")
     try:
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE)
+        partial.unlink(missing_ok=True)
+        number = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE)
         with os.fdopen(number, "wb") as stream:
             stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.link(partial, path)  # unlike a rename it never replaces a key that is there
+        partial.unlink()
+        _sync_folder(path.parent)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise ConfigError(mistakes=[f"{path}: cannot be written: {error.strerror}"]) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _check_name(name: str) -> None:
@@ -302,7 +330,7 @@ def _only_certificate(pem: bytes) -> x509.Certificate:
     try:
         certificates = x509.load_pem_x509_certificates(pem)
     except ValueError as error:
-        raise ConfigError(mistakes=["holds no readable certificate"]) from error
+        raise ConfigError(mistakes=[f"holds no readable certificate: {CUT_SHORT}"]) from error
     if len(certificates) != 1:
         raise ConfigError(mistakes=[f"holds {len(certificates)} certificates instead of one"])
     return certificates[0]
@@ -310,6 +338,8 @@ def _only_certificate(pem: bytes) -> x509.Certificate:
 
 def _ed25519_key(pem: bytes) -> Ed25519PrivateKey:
     blocks = [match[0] for match in _KEY_BLOCK.finditer(pem)]
+    if not blocks:
+        raise ConfigError(mistakes=[f"holds 0 private keys instead of one: {CUT_SHORT}"])
     if len(blocks) != 1:
         raise ConfigError(mistakes=[f"holds {len(blocks)} private keys instead of one"])
     try:

@@ -3,7 +3,8 @@
 Floor:    federation.messages. Pure: no socket, no clock.
 Promise:  any bytes become one of these messages or raise ``PeerRejectedError``; unknown fields, wrong types and
           oversized messages are refused. A request's bytes are canonical: what is hashed and signed is what was sent.
-Not here: the ledger's own bytes (``privacy_accounting.ledger``), frames of shares (``smpc.transport``).
+Not here: the form of a request's fields (``request_form``), the ledger's own bytes (``privacy_accounting.ledger``), frames
+          of shares (``smpc.transport``).
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
+from federation.request_form import MAX_REQUEST_BYTES, check_fields
 from privacy_accounting.decimals import format_decimal, parse_decimal
 from privacy_accounting.errors import InvalidCostError
 from smpc.errors import PeerRejectedError
@@ -24,6 +27,12 @@ if TYPE_CHECKING:
 
 REQUEST_TAG = b"crossward/request/1\n"
 MESSAGE_BYTES = 1 << 22
+MAX_ROUND = 2**31 - 1
+MAX_NUMBER = 2**62
+MAX_SITES = 64
+MAX_HASH = 64
+MAX_REQUESTS = 1_000
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,62}\Z")]
 
 
 class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -68,9 +77,9 @@ class Attempt(_Message, frozen=True, tag="Attempt"):
     """Analyst to the sequencer: have one attempt of a training charged, for this cohort."""
 
     ask: Ask
-    round_number: int
-    attempt: int
-    cohort: list[str]
+    round_number: Annotated[int, Meta(ge=0, le=MAX_ROUND)]
+    attempt: Annotated[int, Meta(ge=0, le=MAX_ROUND)]
+    cohort: Annotated[list[Name], Meta(min_length=1, max_length=MAX_SITES)]
 
 
 class Enter(_Message, frozen=True, tag="Enter"):
@@ -120,7 +129,7 @@ class BudgetAnswer(_Message, frozen=True, tag="BudgetAnswer"):
 class QuoteAsk(_Message, frozen=True, tag="QuoteAsk"):
     """Analyst to the sequencer: what would these requests cost, one after the other? Nothing is spent or kept."""
 
-    requests: list[bytes]
+    requests: Annotated[list[bytes], Meta(max_length=MAX_REQUESTS)]
 
 
 class QuoteAnswer(_Message, frozen=True, tag="QuoteAnswer"):
@@ -165,7 +174,7 @@ class LedgerReply(_Message, frozen=True, tag="LedgerReply"):
 class LedgerSince(_Message, frozen=True, tag="LedgerSince"):
     """Site to site: the entries from this number on, please."""
 
-    number: int
+    number: Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 
 
 class LedgerEntries(_Message, frozen=True, tag="LedgerEntries"):
@@ -182,9 +191,9 @@ class Done(_Message, frozen=True, tag="Done"):
 class Deal(_Message, frozen=True, tag="Deal"):
     """First party to the dealer: join this session."""
 
-    session_id: bytes
-    request_hash: bytes
-    parties: list[str]
+    session_id: Annotated[bytes, Meta(max_length=MAX_HASH)]
+    request_hash: Annotated[bytes, Meta(max_length=MAX_HASH)]
+    parties: Annotated[list[Name], Meta(min_length=1, max_length=MAX_SITES)]
 
 
 Message = (
@@ -285,20 +294,22 @@ class Request:
         """Read canonical bytes back; anything that would not encode to the same bytes is refused.
 
         Raises:
-            PeerRejectedError: not a request of version 1.
+            PeerRejectedError: not a request of version 1, or a field is not in the form of one.
+            InvalidRequestError: the purpose or the question holds characters that it may not.
         """
+        if len(data) > MAX_REQUEST_BYTES:
+            raise PeerRejectedError(reason="a request that is too long")
         try:
             body = json.loads(data)
             if not isinstance(body, dict) or body.pop("version", None) != 1:
                 raise PeerRejectedError(reason="a request of another version")
             epsilon = body.pop("epsilon")
             request = Request(epsilon=None if epsilon is None else parse_decimal(epsilon), **body)
+            check_fields(body)
             is_same = request.to_bytes() == data
         except (ValueError, TypeError, KeyError, RecursionError, InvalidCostError) as error:
             raise PeerRejectedError(reason="not a request") from error
-        if not is_same or not all(
-            isinstance(v, str) for v in (request.kind, request.mode, request.analyst, request.purpose)
-        ):
+        if not is_same:
             raise PeerRejectedError(reason="a request that is not in canonical form")
         return request
 

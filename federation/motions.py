@@ -1,7 +1,7 @@
 """Motions: changes of the agreement that the administrator of every site agrees to before any site signs them.
 
 Floor:    federation.motions. Reads and writes files of the site's state folder; opens no connection.
-Terms:    a *motion* is the content of a budget, order or members entry with the chain it is for and its *basis*, the
+Terms:    a *motion* is the content of a budget, order, members or clock entry with the chain it is for and its *basis*, the
           number of the entry that last changed the same thing; a *consent* is one administrator's yes to exactly these
           bytes, kept at that site alone.
 Promise:  a site signs such an entry only while it holds the consent to it; an entry that was made, or any other that
@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import os
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
@@ -24,14 +25,17 @@ from privacy_accounting.budget.allowance import SubBudget, allowance_units
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.ledger.canonical import Fields, decode, encode
+from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import (
     HASH_BYTES,
     BudgetChange,
+    Change,
     MembersChange,
     OrderChange,
     kind_of,
     read_content,
 )
+from privacy_accounting.ledger.judge import CLOCK_SKEW_S
 from privacy_accounting.rdp import ORDERS
 
 if TYPE_CHECKING:
@@ -44,8 +48,6 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 MAX_BYTES: Final = 64 * 1024
 _TAG: Final = b"crossward/motion/1\n"
-
-Change = BudgetChange | OrderChange | MembersChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,8 @@ class Motion:
             return (
                 f"count {content.sub_budget} of {content.population} at order {format_decimal(content.order)}"
             )
+        if isinstance(content, ClockCorrection):
+            return f"date the entries from here on by the sites' clocks, and give up the date {_date(content.given_up)}"
         if content.change == "lose":
             then = f"; {content.sequencer} orders the ledger from then on"
             return f"leave out {content.name}, lost for good{then}"
@@ -137,6 +141,8 @@ class Motion:
         if isinstance(self.content, MembersChange):
             members = state.members()
             return f"now: {', '.join(members.names)}; {members.sequencer} orders"
+        if isinstance(self.content, ClockCorrection):
+            return f"now: entry {state.head} is dated {_date(state.place.time)}"
         if isinstance(self.content, OrderChange):
             part = state.book.sub_budget(self.content.population, self.content.sub_budget)
             return f"now: order {format_decimal(part.order)}"
@@ -169,6 +175,8 @@ class Motion:
             return move_order(state, content.population, content.sub_budget, content.order)
         if isinstance(content, BudgetChange):
             return raise_budget(state, content.population, content.budget.epsilon)
+        if isinstance(content, ClockCorrection):
+            return correct_clock(state)
         if content.change == "sequencer":
             return hand_over(state, content.name)
         if content.change == "lose":
@@ -362,6 +370,29 @@ def leave_out(state: ChainState, site: str, *, sequencer: str = "") -> Motion:
     if len(state.members().names) - 1 <= colluding:
         raise MotionRefusedError(reason=f"no more sites would be left than may collude ({colluding})")
     return _members(state, change)
+
+
+def correct_clock(state: ChainState, *, now: int | None = None) -> Motion:
+    """Make the motion to give up the last entry's date, which is ahead of the true time.
+
+    Args:
+        state: a site's ledger.
+        now: seconds since 1970 by the site's clock, where whoever proposes has one.
+
+    Raises:
+        MotionRefusedError: the last entry is not dated so far ahead that it keeps others out.
+    """
+    if now is not None and state.place.time - now <= CLOCK_SKEW_S:
+        raise MotionRefusedError(
+            reason=f"entry {state.head} is dated {_date(state.place.time)}, which is not ahead of this site's clock"
+        )
+    if state.place.time == 0:
+        raise MotionRefusedError(reason="the ledger's founding has no date")
+    return _motion(state, ClockCorrection(given_up=state.place.time))
+
+
+def _date(time: int) -> str:
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _members(state: ChainState, change: MembersChange) -> Motion:

@@ -108,6 +108,44 @@ class LedgerRefusedError(AccountingError):
         super().__init__(reason)
 
 
+class ClockDiffersError(LedgerRefusedError):
+    """A site does not sign an entry whose time its own clock does not confirm.
+
+    Attributes:
+        site: whose clock it is.
+        seconds: how far that clock is ahead of the entry's time; below 0 where it is behind.
+    """
+
+    wire_name: ClassVar[str] = "ClockDiffersError"
+
+    def __init__(self, *, site: str, seconds: int) -> None:
+        self.site, self.seconds = site, seconds
+        way = "ahead of" if seconds > 0 else "behind"
+        super().__init__(
+            reason=f"the clock of {site} is {abs(seconds)} s {way} that of the site that orders the ledger; "
+            "set the wrong one right"
+        )
+
+
+class LedgerAheadError(LedgerRefusedError):
+    """The last entry is dated so far ahead of a site's clock that nothing can follow it before that time comes.
+
+    Attributes:
+        site: whose clock it is.
+        number: the last entry.
+        seconds: how far ahead it is dated.
+    """
+
+    wire_name: ClassVar[str] = "LedgerAheadError"
+
+    def __init__(self, *, site: str, number: int, seconds: int) -> None:
+        self.site, self.number, self.seconds = site, number, seconds
+        super().__init__(
+            reason=f"entry {number} of the ledger is dated {seconds} s ahead of the clock of {site}: set that clock right if it "
+            "is behind; if it is right, all administrators agree to crossward ledger propose correct-clock"
+        )
+
+
 class EntriesArchivedError(LedgerRefusedError):
     """A site was asked for entries that left its ledger for an archive.
 

@@ -13,6 +13,7 @@ from federation.cli.options import (
     AsJson,
     ConsortiumFile,
     IdentityFile,
+    never_lost,
     open_session,
     positive_decimal,
     print_json,
@@ -53,10 +54,11 @@ def query(
                 typer.echo(explanation.text)
             return
         result = session.sql(sql, epsilon=amount, exact=exact, purpose=purpose)
-        if as_json:
-            print_json(result.to_dict())
-            return
-        _print_answer(result, session)
+        with never_lost(result):
+            if as_json:
+                print_json(result.to_dict())
+            else:
+                _print_answer(result, session)
 
 
 def budget(consortium: ConsortiumFile, identity: IdentityFile = None, as_json: AsJson = False) -> None:

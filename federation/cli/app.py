@@ -5,13 +5,15 @@ Floor:    federation.cli.app, the top of the room.
 
 from __future__ import annotations
 
-import logging
+import importlib.util
 import sys
+import traceback
+from typing import Annotated
 
 import typer
 
 from federation.cli import analyst, audit, demo, ledger, mine, operate, train
-from federation.cli.outcome import FAILED, OURS, exit_code, sentence
+from federation.cli.outcome import FAILED, OURS, STOPPED, exit_code, sentence, stopped, without_permission
 
 app = typer.Typer(
     name="crossward",
@@ -41,21 +43,61 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(ledger.app, name="ledger")
 
 
+class _Switches:
+    """What was switched on for this run."""
+
+    is_debugging = False
+
+
+@app.callback()
+def main(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Where crossward itself is at fault, print where; for a report.")
+    ] = False,
+) -> None:
+    """Joint analysis over many hospitals without any of them showing a row to another."""
+    _Switches.is_debugging = debug
+
+
 def run(arguments: list[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
+    if importlib.util.find_spec("fcntl") is None:
+        sys.stderr.write("crossward: this system is not supported; Crossward runs on Linux\n")
+        sys.exit(FAILED)
     try:
         app(arguments)
     except OURS as error:
         _end(error)
-    except KeyboardInterrupt:
-        sys.stderr.write("crossward: stopped\n")
+    except SystemExit as end:
+        interrupt = _interrupt(end)
+        if interrupt is None:
+            raise
+        sys.stderr.write(f"crossward: {stopped(interrupt)}\n")
+        sys.exit(STOPPED)
+    except OSError as error:
+        _trace(error)
+        sys.stderr.write(f"crossward: {without_permission(error)}\n")
         sys.exit(FAILED)
-    except Exception as error:
-        logging.getLogger(__name__).debug("a fault of our own", exc_info=error)
+    except Exception as error:  # noqa: BLE001 - the last place
+        _trace(error)
+        how = "" if _Switches.is_debugging else "; crossward --debug shows where"
         sys.stderr.write(
-            f"crossward: a fault of its own: {type(error).__name__}. Please report how to make it happen\n"
+            f"crossward: a fault of its own: {type(error).__name__}. Please report how to make it happen{how}\n"
         )
         sys.exit(FAILED)
+
+
+def _interrupt(end: BaseException) -> KeyboardInterrupt | None:
+    """The Ctrl-C behind an end; typer makes an exit code of it without a word."""
+    error: BaseException | None = end
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _trace(error: Exception) -> None:
+    if _Switches.is_debugging:
+        sys.stderr.writelines(traceback.format_exception(error))
 
 
 def _end(error: Exception) -> None:

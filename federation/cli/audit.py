@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.options import AsJson, print_json
+from federation.cli.options import AsJson, check_writable, print_json
 from federation.cli.outcome import FAILED, UsageError
 from federation.show import console, plain, statement_tables
 from privacy_accounting.decimals import rounded_up
@@ -54,7 +54,11 @@ def verify(
         from federation.genesis import genesis_body
 
         genesis = genesis_body(load_consortium(consortium))
-    report = check(ledgers, genesis=genesis, receipts=[_receipt(path) for path in receipts or []])
+    report = check(
+        [_given(path) for path in ledgers],
+        genesis=genesis,
+        receipts=[_receipt(path) for path in receipts or []],
+    )
     if as_json:
         print_json(report.to_dict())
     else:
@@ -62,6 +66,19 @@ def verify(
             typer.echo(plain(line))
     if not report.ok:
         raise typer.Exit(FAILED)
+
+
+def _given(path: Path) -> Path:
+    """A ledger file that was named.
+
+    Raises:
+        UsageError: there is none of that name, or it cannot be read: nothing is said about any ledger.
+    """
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise UsageError(reason=f"cannot read {path}: {error.strerror}") from error
 
 
 def _receipt(path: Path) -> Receipt:
@@ -127,7 +144,7 @@ def _file_lines(file: FileReport) -> Iterator[str]:
 
 def _verdict(report: VerifyReport) -> str:
     if not report.ok:
-        return "verdict: NOT WHOLE; trust no figure until it is known who bent what"
+        return "verdict: NOT WHOLE; trust no figure until it is known who changed what"
     entries = max((file.entries for file in report.files), default=0)
     sites = sorted({file.owner for file in report.files})
     return f"verdict: whole, {entries} entries, the same at {', '.join(sites)}; prices: crossward audit recompute"
@@ -139,7 +156,7 @@ def recompute(ledger: Ledger, as_json: AsJson = False) -> None:
     from privacy_accounting.audit.outside import is_installed
     from privacy_accounting.audit.recompute import recompute as again
 
-    report = again(ledger)
+    report = again(_given(ledger))
     if as_json:
         print_json(report.to_dict())
     else:
@@ -187,7 +204,7 @@ def statement(
     """Tell who asked what, when, for which purpose, at what price, and what is left."""
     from privacy_accounting.audit.statement import statement as tell
 
-    report = tell(ledger, population=population)
+    report = tell(_given(ledger), population=population)
     if as_json:
         print_json(report.to_dict())
     else:
@@ -217,11 +234,15 @@ def report(
     from privacy_accounting.report import write_report
 
     units = {} if consortium is None else _units(consortium)
+    check_writable(out)
     try:
-        write_report(ledger, out, units)
+        broken = write_report(_given(ledger), out, units)
     except OSError as error:
         raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
     typer.echo(f"wrote {out}")
+    if broken:
+        typer.echo(plain(f"NOT WHOLE: {broken}"))
+        raise typer.Exit(FAILED)
 
 
 def _units(consortium: Path) -> dict[str, str]:

@@ -10,6 +10,9 @@ from typing import Annotated
 
 import typer
 
+from federation.cli.options import check_writable
+from federation.cli.outcome import UsageError
+
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for page, data and ledgers.")] = Path("demo-out"),
@@ -17,4 +20,10 @@ def demo(
     """Let four real hospitals on this machine answer joint questions."""
     from federation.demo.run import main
 
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
+    for name in ("report.html", "demo.json"):
+        check_writable(out / name)
     raise typer.Exit(main(out))

@@ -5,7 +5,7 @@ Floor:    federation.cli.mine.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -13,11 +13,15 @@ from federation.cli.options import (
     AsJson,
     ConsortiumFile,
     IdentityFile,
+    never_lost,
     open_session,
     positive_decimal,
     print_json,
 )
 from federation.cli.outcome import UsageError
+
+if TYPE_CHECKING:
+    from analytics.mining.result import MiningResult
 
 
 def mine(  # noqa: PLR0913, PLR0917
@@ -60,9 +64,14 @@ def mine(  # noqa: PLR0913, PLR0917
                 typer.echo(explanation.text)
             return
         result = session.mine(request, purpose=purpose)
-    if as_json:
-        print_json(result.to_dict())
-        return
+    with never_lost(result):
+        if as_json:
+            print_json(result.to_dict())
+        else:
+            _print_rules(result)
+
+
+def _print_rules(result: MiningResult) -> None:
     from rich.console import Console
 
     from federation.show import rule_tables

@@ -6,6 +6,7 @@ Floor:    federation.cli.motions, below ledger.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,6 +90,14 @@ def leave_out(
     from federation.motions import leave_out as motion_of
 
     _write(site, out, lambda state: motion_of(state, lost, sequencer=sequencer))
+
+
+@propose.command("correct-clock")
+def correct_clock(site: SiteFile, out: Out) -> None:
+    """Go on after all clocks were ahead: give up the last entry's date; set the clocks right first."""
+    from federation.motions import correct_clock as motion_of
+
+    _write(site, out, lambda state: motion_of(state, now=int(time.time())))
 
 
 def _write(site: Path, out: Path, make: Callable[[ChainState], Motion]) -> None:

@@ -21,6 +21,7 @@ from federation.cli.options import (
     print_json,
 )
 from federation.cli.outcome import FAILED, UsageError
+from federation.errors import ConfigError, SiteUnavailableError
 
 if TYPE_CHECKING:
     from federation.setup.folders import Folders
@@ -82,6 +83,8 @@ def up(
             pass
     finally:
         nodes.stop()
+    if not stop.is_set():
+        raise SiteUnavailableError(site="up", reason=f"the nodes were ended from outside; see {folders.logs}")
 
 
 def _warn_of_guesses(folders: Folders) -> None:
@@ -100,7 +103,10 @@ def down(folder: Annotated[Path, typer.Argument(help="The consortium's folder.")
     from federation.processes.ended import stop_nodes
     from federation.setup.folders import Folders
 
-    ran = stop_nodes(Folders(root=folder.resolve()))
+    folders = Folders(root=folder.resolve())
+    if not folders.consortium.is_file() and not folders.pids.is_dir():
+        raise ConfigError(mistakes=[f"{folders.root} holds no consortium, so nothing of one runs there"])
+    ran = stop_nodes(folders)
     typer.echo("stopped" if ran else "nothing runs there")
 
 

@@ -5,19 +5,22 @@ Floor:    federation.cli.options.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from federation.cli.outcome import UsageError
+from federation.cli.outcome import FAILED, UsageError
 from federation.errors import ConfigError
 from privacy_accounting.decimals import parse_decimal
 from privacy_accounting.errors import InvalidCostError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from fractions import Fraction
 
     from federation.client import Session
@@ -76,3 +79,41 @@ def positive_decimal(text: str, *, name: str) -> Fraction:
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
+
+
+def check_writable(path: Path) -> None:
+    """Open an output before anything is charged, or done that takes long; a file that was not there is not left there.
+
+    Args:
+        path: of the file that will be written.
+
+    Raises:
+        UsageError: it could not be written.
+    """
+    try:
+        was_there = path.exists()
+        with path.open("ab"):
+            pass
+        if not was_there:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(reason=f"cannot write {path}: {error.strerror}") from error
+
+
+@contextmanager
+def never_lost(answer: Any) -> Iterator[None]:
+    """Show an answer that is paid for; where standard output takes no more, show it on standard error.
+
+    Args:
+        answer: has ``to_dict``.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stderr.write(
+            f"crossward: standard output: {error.strerror}; the answer is paid for, so here it is\n"
+        )
+        sys.stderr.write(json.dumps(answer.to_dict(), sort_keys=True, default=str) + "\n")
+        sys.stdout = io.StringIO()  # nothing more is tried at the end of the process
+        raise typer.Exit(FAILED) from error

@@ -1,7 +1,8 @@
 """From an error to one clear sentence and an exit code, in one place.
 
 Floor:    federation.cli.outcome.
-Promise:  0 done, 1 failed, 2 wrong usage, 3 refused by policy or budget; what, whose rule, what to do, on standard error.
+Promise:  0 done, 1 failed, 2 wrong usage, 3 refused by policy or budget, 130 stopped by Ctrl-C; what, whose rule, what to
+          do, on standard error.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ DONE: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 REFUSED: Final = 3
+STOPPED: Final = 130
 OURS: Final = (AnalyticsError, FederationError, AccountingError, SmpcError)
 UNIT: Final = 2**40
 
@@ -68,7 +70,23 @@ def sentence(error: BaseException) -> str:
         return _printable(budget_sentence(error))
     if isinstance(error, ConfigError):
         return "\n".join(map(_printable, error.mistakes))
-    return _printable(f"{error}{_hint(error)}")
+    return _printable(f"{error}{_spent(error) or _hint(error)}")
+
+
+def _spent(error: BaseException) -> str:
+    """What was charged before it went wrong, where the session knows it."""
+    return "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+
+
+def stopped(error: BaseException) -> str:
+    """What to tell whoever interrupted a command."""
+    return _printable(f"stopped{_spent(error)}")
+
+
+def without_permission(error: OSError) -> str:
+    """A file, a folder or a process that this user may not use, or that is not as it should be, in one sentence."""
+    reason = error.strerror or type(error).__name__
+    return _printable(f"{error.filename}: {reason}" if error.filename else reason)
 
 
 def _printable(text: str) -> str:

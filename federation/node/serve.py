@@ -9,8 +9,6 @@ Not here: signals, forks and logs (``federation.processes``).
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -23,8 +21,9 @@ from federation.identity import Identity
 from federation.motions import Consents
 from federation.node.dealer import DealerNode
 from federation.node.helper import HelperNode, aggregator_node, keyholder_node
-from federation.node.ledger.ledgers import open_ledger
+from federation.node.ledger.ledgers import is_in_postgres, ledger_file, open_ledger
 from federation.node.site import SiteLedger, SiteNode
+from federation.node.site_key import site_key
 from federation.paillier.ceremony import PRIVATE_KEY_FILE, load_private_key
 from federation.site_file import load_site
 from federation.tls_network import TlsNetwork, bind_address
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 
 SITE_KEY = "site.key"
 ANSWERS = "answers.sqlite"
-SITE_KEY_BYTES = 32
 POLL_S = 0.05
 HEARD_S = 2.0  # nodes started together find each other in less; one that starts alone says ready all the same
 PEOPLE_S = 10.0  # what another site's start may still mend needs nobody
@@ -171,7 +169,8 @@ def open_sources(config: SiteConfig) -> dict[str, Source]:
         SchemaMismatchError: a table is not as the schema says.
         ConfigError: a source is of no known kind.
     """
-    key = _site_key(config.state / SITE_KEY)
+    is_first_start = not is_in_postgres(config) and not ledger_file(config).exists()
+    key = site_key(config.state / SITE_KEY, is_first_start=is_first_start)
     found: dict[str, Source] = {}
     for name, table in config.file.tables.items():
         path = config.folder / table.source
@@ -181,19 +180,6 @@ def open_sources(config: SiteConfig) -> dict[str, Source]:
         spec = SourceSpec(kind=kind, path=path, view=table.view, relation=table.table or "")
         found[name] = open_source(spec, config.consortium.schema.tables[name], site_key=key, threads=1)
     return found
-
-
-def _site_key(path: Path) -> bytes:
-    """The site's secret, which chooses the rows of a unit that stay; made at the first start."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(number, "wb") as stream:
-            stream.write(secrets.token_bytes(SITE_KEY_BYTES))
-    key = path.read_bytes()
-    if len(key) != SITE_KEY_BYTES:
-        raise ConfigError(mistakes=[f"{path.name} is not the site's key; put the old file back"])
-    return key
 
 
 def _until_ready(node: SiteNode, stop: threading.Event) -> None:

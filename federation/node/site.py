@@ -23,7 +23,6 @@ from federation.genesis import genesis_body
 from federation.limits import Limits
 from federation.membership import among
 from federation.messages import Health, kind_of
-from federation.motions import Change
 from federation.node.counter import TRAIN, Counter
 from federation.node.desk import Desk
 from federation.node.ledger.chain import Chain
@@ -35,7 +34,7 @@ from federation.node.session.runs import Runner
 from federation.node.slots import Slots
 from federation.node.training_room import TrainingRoom
 from privacy_accounting.errors import AccountingError
-from privacy_accounting.ledger.contents import Charge, Exact
+from privacy_accounting.ledger.contents import Change, Charge, Exact
 from privacy_accounting.ledger.replica import Replica
 from privacy_accounting.ledger.snapshots import EVERY
 from smpc.dealer.pool import Pool

@@ -3,7 +3,7 @@
 Floor:    federation.processes.child.
 Promise:  SIGTERM, SIGINT and the parent's death end the node cleanly; what goes wrong at the start is told to
           the parent in one line; the log holds where a fault happened, never the fault's own text: it could
-          quote data (P19).
+          quote data (P19). A log that has grown to ``LOG_BYTES`` is put aside, and the oldest of ``LOGS_KEPT`` is dropped.
 Not here: who starts it (``nursery``), what the node does (``federation.node.serve``).
 """
 
@@ -14,6 +14,7 @@ import os
 import signal
 import threading
 from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 READY: Final = b"ready\n"
 OURS: Final = (AnalyticsError, FederationError, AccountingError)
+LOG_BYTES: Final = 10_000_000
+LOGS_KEPT: Final = 5
 FORMAT: Final = "%(asctime)s %(levelname)s %(threadName)s %(message)s"
 
 
@@ -88,6 +91,10 @@ def live(spec: NodeSpec, folders: Folders, report: int, lifeline: int) -> int:
         logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - a refusal needs no stack
         _tell(report, " ".join(str(error).split()).encode() + b"\n")
         return 1
+    except OSError as error:
+        logging.getLogger(__name__).error("%s: a fault: %s", spec.name, traced(error))  # noqa: TRY400
+        _tell(report, f"{error.strerror or type(error).__name__}: {error.filename or 'its files'}\n".encode())
+        return 1
     except Exception as error:  # noqa: BLE001 - the process's last place
         logging.getLogger(__name__).error("a fault: %s", traced(error))  # noqa: TRY400
         _tell(report, f"{type(error).__name__}; its log says more\n".encode())
@@ -131,4 +138,5 @@ def _follow(lifeline: int, stop: threading.Event) -> None:
 
 def _log_to(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(filename=path, level=logging.INFO, format=FORMAT, force=True)
+    handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, encoding="utf-8")
+    logging.basicConfig(handlers=[handler], level=logging.INFO, format=FORMAT, force=True)

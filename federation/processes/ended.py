@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from federation.errors import SiteUnavailableError
+from federation.errors import ConfigError, SiteUnavailableError
 from federation.processes.nursery import STOP_S, UP
 
 if TYPE_CHECKING:
@@ -36,10 +36,13 @@ def running(folders: Folders) -> dict[str, int]:
 
     Returns:
         Those that run; stale files are left out.
+
+    Raises:
+        PermissionError: another user's, whose files may not be read.
     """
     found = {}
-    for path in sorted(folders.pids.glob("*.pid")):
-        with contextlib.suppress(OSError, ValueError):
+    for path in _pid_files(folders):
+        with contextlib.suppress(FileNotFoundError, ValueError):
             pid = int(path.read_text("ascii"))
             if _belongs(pid, folders):
                 found[path.stem] = pid
@@ -58,13 +61,20 @@ def stop_nodes(folders: Folders, *, limit_s: float = LIMIT_S) -> list[str]:
 
     Raises:
         SiteUnavailableError: one did not end in time.
+        ConfigError: they are another user's.
     """
     ran = running(folders)
     # the nursery ends its nodes in order; where it was killed, they are ended one by one
     for pid in [ran[UP]] if UP in ran else ran.values():
-        with contextlib.suppress(ProcessLookupError):
+        try:
             os.kill(pid, signal.SIGTERM)
             os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            continue
+        except PermissionError as error:
+            raise ConfigError(
+                mistakes=[f"process {pid} of {folders.root} is another user's: {error.strerror}"]
+            ) from error
     ends_at = time.monotonic() + limit_s
     for name, pid in ran.items():
         while _belongs(pid, folders) or _is_leaving(pid):
@@ -73,9 +83,17 @@ def stop_nodes(folders: Folders, *, limit_s: float = LIMIT_S) -> list[str]:
                     site=name, reason=f"process {pid} did not end within {limit_s:g} s"
                 )
             time.sleep(POLL_S)
-    for path in folders.pids.glob("*.pid"):
+    for path in _pid_files(folders):
         path.unlink(missing_ok=True)
     return sorted(ran)
+
+
+def _pid_files(folders: Folders) -> list[Path]:
+    """The pid files; unlike a glob it does not take a folder that may not be read for an empty one."""
+    try:
+        return sorted(path for path in folders.pids.iterdir() if path.suffix == ".pid")
+    except FileNotFoundError:
+        return []
 
 
 def _belongs(pid: int, folders: Folders) -> bool:

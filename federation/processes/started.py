@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from federation.errors import ConfigError, SiteUnavailableError
+from federation.processes.child import LOG_BYTES
 
 if TYPE_CHECKING:
     from federation.setup.folders import Folders
@@ -149,7 +150,10 @@ class Started:
 
 def _open_log(folders: Folders) -> Any:
     folders.logs.mkdir(parents=True, exist_ok=True)
-    return (folders.logs / "up.log").open("ab")
+    path = folders.logs / "up.log"
+    if path.exists() and path.stat().st_size > LOG_BYTES:
+        path.replace(path.with_name("up.log.1"))
+    return path.open("ab")
 
 
 def _exists(pid: int) -> bool:

@@ -2,7 +2,8 @@
 
 Floor:    privacy_accounting.audit, above ``chain``.
 Promise:  a run without its complete charge, two signatures under one number without a withdrawal, notes that
-          another site signed, and entries filed under another number or hash are named with entry and site.
+          another site signed, proposals that are not what their notes name, and entries filed under another number
+          or hash are named with entry and site.
 Not here: entries (``chain``), comparing files (``verify``). What a site took out of its notes about itself
           alone cannot be seen, except that its signatures stand in the entries: ``forgotten`` counts those.
 Source:   DESIGN 3b; PRIVACY P1, P2.
@@ -10,6 +11,8 @@ Source:   DESIGN 3b; PRIVACY P1, P2.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.messages import Answer, Message
     from privacy_accounting.ledger.store import Note
 
+_SIGNATURE: Final = re.compile(rb'"signature":"[0-9a-f]{128}",')
+"""As a proposal's canonical bytes have it, once: quotes inside its bodies are escaped."""
 _CHECKED_SIGNATURES: Final = 16
 """Of the newest messages; the names in all answers are compared. A proposal repeats whole entries: the newest do."""
 
@@ -64,6 +69,7 @@ def check_notes(store: Store, chain: Chain) -> NotesReport:
                 f"append-only trigger {name} is missing or changed" for name in store.guards_missing()
             ]
             report.findings += _misfiled(store, chain)
+        report.findings += _misnamed(store)
         answers = _answers(store)
         report.findings += _check_owner(store, chain, [answer for _, answer in answers])
         report.findings += _check_runs(store, chain)
@@ -83,6 +89,16 @@ def _misfiled(store: SqliteStore, chain: Chain) -> list[str]:
         f"entry {number} is filed under another hash"
         for number in range(chain.begins, len(chain.hashes))
         if filed.get(number) != chain.hashes[number].hex()
+    ]
+
+
+def _misnamed(store: Store) -> list[str]:
+    """A proposal's note is named by the hash of what it says, which answers and withdrawals name too."""
+    return [
+        f"a proposal for entry {note.number} is not the one that its note names"
+        for table in (Table.PROPOSALS, Table.RECEIVED)
+        for note in store.notes(table)
+        if hashlib.sha256(_SIGNATURE.sub(b"", note.payload, count=1)).hexdigest() != note.digest
     ]
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from privacy_accounting.audit.chain import Holding, open_file, opening, read_chain, read_entries
 from privacy_accounting.budget.tally import readable
 from privacy_accounting.decimals import format_decimal, rounded_up
+from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact, MembersChange, OrderChange
 from privacy_accounting.ledger.entries import Body, Entry
 
@@ -220,6 +221,8 @@ def _line(body: Body, state: ChainState, cancelled: Line | None) -> Line:
         return replace(line, population=content.population, sub_budget=content.sub_budget, remark=remark)
     if isinstance(content, MembersChange):
         return replace(line, remark=f"{content.change} {content.name}; sequencer {content.sequencer}")
+    if isinstance(content, ClockCorrection):
+        return replace(line, remark=f"the entry before was dated {content.given_up - body.time} s ahead")
     return line
 
 

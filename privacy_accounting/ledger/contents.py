@@ -4,7 +4,7 @@ Floor:    privacy_accounting.ledger, above ``budgets``. Pure.
 Terms:    *charge* spends epsilon; *exact* is a disclosure that has none; *cancel* gives a charge back
           because nothing of it left any site; *budget* writes or raises a population's budget; *order*
           moves a sub-budget to another order, with what was spent priced anew; *members* changes who signs;
-          *snapshot* pins the folded state.
+          *snapshot* pins the folded state; *clock* gives up a date that was ahead (``clock``).
 Promise:  reading refuses a missing, unknown or mistyped field; the field names are those in the bytes.
 Not here: whether an entry may be signed (``judge``), how its header is written (``entries``).
 """
@@ -27,6 +27,7 @@ from privacy_accounting.ledger.budgets import (
     read_event,
 )
 from privacy_accounting.ledger.canonical import Fields, decode, malformed
+from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.rdp import INFINITE_UNITS
 
 if TYPE_CHECKING:
@@ -406,7 +407,8 @@ class Snapshot:
         )
 
 
-Content: TypeAlias = Genesis | Charge | Exact | Cancel | BudgetChange | OrderChange | MembersChange | Snapshot
+Change: TypeAlias = BudgetChange | OrderChange | MembersChange | ClockCorrection
+Content: TypeAlias = Genesis | Charge | Exact | Cancel | Change | Snapshot
 
 KINDS: Final[Mapping[str, type[Content]]] = {
     "genesis": Genesis,
@@ -417,6 +419,7 @@ KINDS: Final[Mapping[str, type[Content]]] = {
     "order": OrderChange,
     "members": MembersChange,
     "snapshot": Snapshot,
+    "clock": ClockCorrection,
 }
 
 

@@ -12,10 +12,11 @@ Source:   DESIGN 3b.
 
 from __future__ import annotations
 
+import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from privacy_accounting.errors import AccountingError, LedgerForkedError
+from privacy_accounting.errors import AccountingError, LedgerForkedError, LedgerRefusedError
 from privacy_accounting.ledger.checkpoint import restore, take_checkpoint
 from privacy_accounting.ledger.contents import Cancel, Charge, Genesis, Snapshot
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex
@@ -23,7 +24,7 @@ from privacy_accounting.ledger.judge import Admit, Bench, bodies_of, judge
 from privacy_accounting.ledger.members import Members
 from privacy_accounting.ledger.messages import MAX_ENTRIES, Proposal, Signed, read_answer
 from privacy_accounting.ledger.state import Batch, refuse
-from privacy_accounting.ledger.store import Note, Store, Table
+from privacy_accounting.ledger.store import MEND, Note, Store, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from privacy_accounting.budget.tally import Spend
+
+LOG: Final = logging.getLogger(__name__)
 
 
 class Core:
@@ -71,8 +74,12 @@ class Core:
         self._load()
 
     def _load(self) -> None:
-        for data in self.store.entries(len(self.hashes)):
-            self._fold(Entry.from_bytes(data))
+        try:
+            for data in self.store.entries(len(self.hashes)):
+                self._fold(Entry.from_bytes(data))
+        except LedgerRefusedError as error:
+            told = f"the ledger of {self.name} is damaged from entry {len(self.hashes)} on ({error.reason}): {MEND}"
+            raise refuse(told) from error
         self._write_checkpoints()
         if self.hashes and self.genesis is not None and self.hashes[0] != body_hash(self.genesis):
             raise refuse("the ledger begins with another genesis entry than the consortium file gives")
@@ -108,12 +115,24 @@ class Core:
         if self._fork is not None:
             raise self._fork
         if self._stopped or not self.store.is_open:
-            raise refuse("a write to this ledger failed, or its server went away; it must be opened anew")
+            raise refuse(
+                f"a write to the ledger of {self.name} failed, or its server went away; it must be opened anew"
+            )
 
     def write(self, entries: Sequence[Entry], notes: Sequence[Note]) -> None:
-        """Make entries and notes durable, or stop."""
+        """Make entries and notes durable, or stop.
+
+        Raises:
+            LedgerRefusedError: the store did not take them; names the site, and the site's log has a line of it.
+        """
         self._stopped = True
-        self.store.append(entries, notes)
+        try:
+            self.store.append(entries, notes)
+        except (OSError, LedgerRefusedError) as error:
+            reason = error.reason if isinstance(error, LedgerRefusedError) else error.strerror
+            told = f"the ledger of {self.name} could not be written ({reason}): mend that there, then restart its node"
+            LOG.critical("%s", told)
+            raise refuse(told) from error
         self._stopped = False
 
     def forked(self, entry: Entry, source: str) -> LedgerForkedError:

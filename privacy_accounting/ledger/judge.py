@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from privacy_accounting.errors import ClockDiffersError, LedgerAheadError
+from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import (
     Cancel,
     Charge,
@@ -27,7 +29,7 @@ from privacy_accounting.ledger.entries import Body, body_hash
 from privacy_accounting.ledger.merkle import merkle_root
 from privacy_accounting.ledger.messages import Refusal
 from privacy_accounting.ledger.pricing import own_price, price_of
-from privacy_accounting.ledger.state import Batch, ChainState, refuse
+from privacy_accounting.ledger.state import Batch, ChainState, Place, refuse
 
 CLOCK_SKEW_S: Final = 300
 MAX_FIELD: Final = 1_000
@@ -93,8 +95,9 @@ def judge(
         try:
             state.check(body, place, batch)
             _check_alone(body, len(bodies))
-            _check_time(body, bench.now)
+            _check_time(body, place, bench)
             _check_content(data, body, state, bench)
+            _check_words(body)
             if isinstance(body.content, Charge):
                 _check_charge(body.content, state, batch)
             if bench.name in body.cohort:
@@ -113,9 +116,25 @@ def _check_alone(body: Body, count: int) -> None:
         raise refuse(f"a {body.kind} entry is proposed alone")
 
 
-def _check_time(body: Body, now: int) -> None:
-    if not isinstance(body.content, Genesis) and abs(body.time - now) > CLOCK_SKEW_S:
-        raise refuse(f"the entry's time differs from this site's clock by more than {CLOCK_SKEW_S} s")
+def _check_time(body: Body, place: Place, bench: Bench) -> None:
+    """Dates follow the sites' own clocks; where they do not, who is wrong is told apart by the entry before."""
+    ahead = body.time - bench.now
+    if isinstance(body.content, Genesis) or abs(ahead) <= CLOCK_SKEW_S:
+        return
+    if body.time == place.time and ahead > 0 and not isinstance(body.content, ClockCorrection):
+        raise LedgerAheadError(site=bench.name, number=place.number - 1, seconds=ahead)
+    raise ClockDiffersError(site=bench.name, seconds=-ahead)
+
+
+def _check_words(body: Body) -> None:
+    """Refuse to sign a name or purpose that does not print as it is: it would stand in every report for ever."""
+    content = body.content
+    if isinstance(content, Charge | Exact):
+        asked = content.asked
+        receivers = content.receivers if isinstance(content, Exact) else ()
+        for word in (asked.population, asked.analyst, asked.purpose, asked.run, *receivers):
+            if not word.isprintable():
+                raise refuse("a name or purpose holds a character that does not print")
 
 
 def _check_content(data: bytes, body: Body, state: ChainState, bench: Bench) -> None:

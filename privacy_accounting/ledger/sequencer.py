@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
+from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, body_signature_holds, sign_body
 from privacy_accounting.ledger.judge import Admit, bodies_of
 from privacy_accounting.ledger.messages import (
@@ -156,13 +157,14 @@ class Sequencer:
 
     def _place(self, drafts: Sequence[Draft]) -> list[tuple[bytes, Body]]:
         place, bodies = self._core.state.place, []
-        now, malformed = max(self._core.clock(), place.time), dict[int, Exception]()
+        now, malformed = self._core.clock(), dict[int, Exception]()
         for index, draft in enumerate(drafts):
+            earliest = 0 if isinstance(draft.content, ClockCorrection) else place.time
             body = Body(
                 chain=self._core.chain(),
                 number=place.number,
                 previous=place.previous,
-                time=0 if place.number == 0 else now,
+                time=0 if place.number == 0 else max(now, earliest),
                 cohort=draft.cohort,
                 content=draft.content,
             )

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.store import UNIQUE, Note, Store, Table, already_recorded, check_numbers
+from privacy_accounting.ledger.store import MEND, UNIQUE, Note, Store, Table, already_recorded, check_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -121,6 +121,7 @@ class SqliteStore(Store):
         """
         self._lock = threading.Lock()
         self._owner, self._base, self._format = owner, base, FORMAT
+        self._mend = f": {MEND}" if writable else ""
         self._let_go = _release(self, exclusively(path)) if writable else _nothing
         try:
             self._connection = _connect_to_write(path) if writable else _connect_read_only(path)
@@ -137,7 +138,11 @@ class SqliteStore(Store):
             self._check_owner()
         except sqlite3.Error as error:
             self.close()
-            raise LedgerRefusedError(reason="the file is not a ledger, or cannot be opened") from error
+            mend = (
+                self._mend if type(error) is sqlite3.DatabaseError else ""
+            )  # not where it is locked, or full
+            reason = f"{path.name} is not a ledger, is damaged, or cannot be opened ({error}){mend}"
+            raise LedgerRefusedError(reason=reason) from error
         except LedgerRefusedError:
             self.close()
             raise
@@ -226,7 +231,7 @@ class SqliteStore(Store):
             except sqlite3.IntegrityError as error:
                 raise already_recorded() from error
             except sqlite3.Error as error:
-                raise LedgerRefusedError(reason="the ledger file cannot be written") from error
+                raise LedgerRefusedError(reason=f"the ledger file cannot be written: {error}") from error
 
     def _write(self, entries: Sequence[Entry], notes: Sequence[Note]) -> None:
         run = self._connection.execute
@@ -275,7 +280,9 @@ class SqliteStore(Store):
             try:
                 return self._connection.execute(query, values).fetchall()
             except sqlite3.Error as error:
-                raise LedgerRefusedError(reason=f"the ledger file cannot be read: {error}") from error
+                raise LedgerRefusedError(
+                    reason=f"the ledger file cannot be read: {error}{self._mend}"
+                ) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -19,6 +19,7 @@ from privacy_accounting.budget.book import Book
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.budgets import budget_to_json
 from privacy_accounting.ledger.canonical import encode
+from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import (
     STATE_FORMAT,
     BudgetChange,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from privacy_accounting.budget.allowance import PopulationBudget
     from privacy_accounting.budget.tally import Spend
+    from privacy_accounting.ledger.contents import Change
     from privacy_accounting.ledger.entries import Entry
 
 
@@ -172,12 +174,15 @@ class ChainState:
         """Say whether a charge was cancelled by all its sites."""
         return number in self._cancelled
 
-    def basis_of(self, content: BudgetChange | OrderChange | MembersChange) -> int:
+    def basis_of(self, content: Change) -> int:
         """Give the number of the entry that last changed what a content changes; 0 where none did.
 
         Whoever agrees to a change agrees to it on this basis: once the entry is there, or any other like it, the
-        basis is another one and the agreement holds for nothing any more.
+        basis is another one and the agreement holds for nothing any more. A correction of the clock stands on the last
+        entry of all.
         """
+        if isinstance(content, ClockCorrection):
+            return self.head
         if isinstance(content, MembersChange):
             return self.succession.basis
         moved = [at for (population, _), at in self._moves.items() if population == content.population]
@@ -198,7 +203,10 @@ class ChainState:
         """
         if body.number != place.number or body.previous != place.previous:
             raise refuse(f"entry {body.number} does not follow entry {place.number - 1}")
-        if body.time < place.time:
+        if isinstance(body.content, ClockCorrection):
+            if not (body.content.given_up == place.time > body.time):
+                raise refuse("the correction of the clock is not one of the entry before it")
+        elif body.time < place.time:
             raise refuse(f"entry {body.number} is dated before the one before it")
         if isinstance(body.content, Genesis) != (body.number == 0):
             raise refuse("the genesis entry is the first, and only the first")

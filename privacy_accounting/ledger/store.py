@@ -70,6 +70,9 @@ class Note:
     payload: bytes
 
 
+MEND: Final = "put a whole copy back, or move the file away and restart the node: it takes the entries over from the other sites"
+
+
 class Store(ABC):
     """The port: what a replica needs of a place to keep its ledger. Safe to call from several threads."""
 

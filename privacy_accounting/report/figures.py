@@ -15,9 +15,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.audit.chain import Holding, opening, read_chain, read_entries
+from privacy_accounting.audit.notes import check_notes
 from privacy_accounting.audit.statement import Line, Remaining, statement_of
 from privacy_accounting.budget.tally import readable
 from privacy_accounting.errors import AccountingError
+from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import Cancel, Charge, Exact, OrderChange
 from privacy_accounting.ledger.entries import Entry
 from privacy_accounting.ledger.judge import bodies_of
@@ -152,6 +154,7 @@ class Figures:
     begins: int
     first_bad: int | None
     reason: str
+    findings: tuple[str, ...]
     first_time: int
     last_time: int
     members: tuple[str, ...]
@@ -176,6 +179,7 @@ def figures_of(store: Store, units: Mapping[str, str] | None = None) -> Figures:
         LedgerRefusedError: it holds no entry that holds.
     """
     chain = read_chain(store)
+    findings = tuple(check_notes(store, chain).findings)
     good = Holding(store, chain)
     told = statement_of(good)
     refusals = _refusals(store)
@@ -195,15 +199,16 @@ def figures_of(store: Store, units: Mapping[str, str] | None = None) -> Figures:
         begins=chain.begins,
         first_bad=chain.first_bad,
         reason=chain.reason,
+        findings=findings,
         first_time=min(times, default=0),
-        last_time=max(times, default=0),
+        last_time=times[-1] if times else 0,
         members=state.members().names,
         sequencer=state.members().sequencer,
         parts=parts,
         exact=exact,
         refusals=refusals[-MAX_ROWS:],
         refusals_left_out=max(0, len(refusals) - MAX_ROWS),
-        changes=tuple(line for line in told.lines if line.kind in {"budget", "order", "members"}),
+        changes=tuple(line for line in told.lines if line.kind in {"budget", "order", "members", "clock"}),
         charges=tuple(charges[-MAX_ROWS:]),
         charges_left_out=max(0, len(charges) - MAX_ROWS),
     )
@@ -226,6 +231,9 @@ def _curves(store: Store) -> tuple[ChainState, dict[tuple[str, str], tuple[Curve
             touched = [charged[content.entry]] if content.entry in charged else []
         elif isinstance(content, OrderChange):
             touched = [(content.population, content.sub_budget)]
+        elif isinstance(content, ClockCorrection):
+            for curve in (curve for pair in curves.values() for curve in pair):
+                curve.times = [min(time, body.time) for time in curve.times]
         for key in touched:
             _note(curves.setdefault(key, (Curve(), Curve())), key, body.time, state.book)
     return state, curves

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from privacy_accounting.ledger.store import Store
+    from privacy_accounting.report.figures import Figures
 
 _TEMPLATE: Final = "page.html.j2"
 
@@ -41,6 +42,10 @@ def report_html(store: Store, units: Mapping[str, str] | None = None) -> str:
     Raises:
         LedgerRefusedError: no entry of the ledger holds.
     """
+    return _render(figures_of(store, units))
+
+
+def _render(figures: Figures) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -51,12 +56,10 @@ def report_html(store: Store, units: Mapping[str, str] | None = None) -> str:
     environment.filters["day"] = _day
     environment.filters["percent"] = _percent
     template = environment.get_template(_TEMPLATE)
-    return template.render(
-        f=figures_of(store, units), spend_chart=spend_chart, left_bar=left_bar, given_exact=GIVEN_EXACT
-    )
+    return template.render(f=figures, spend_chart=spend_chart, left_bar=left_bar, given_exact=GIVEN_EXACT)
 
 
-def write_report(ledger: Path, out: Path, units: Mapping[str, str] | None = None) -> None:
+def write_report(ledger: Path, out: Path, units: Mapping[str, str] | None = None) -> str:
     """Write the report of a ledger file; an older one is replaced at once, never half.
 
     Args:
@@ -64,21 +67,27 @@ def write_report(ledger: Path, out: Path, units: Mapping[str, str] | None = None
         out: the HTML file.
         units: as for ``report_html``.
 
+    Returns:
+        Why the ledger does not hold; empty where it does. The page says so too.
+
     Raises:
         LedgerRefusedError: the file is no ledger, or none of its entries holds.
         OSError: the page cannot be written.
     """
     store = open_file(ledger)
     try:
-        page = report_html(store, units)
+        figures = figures_of(store, units)
     finally:
         store.close()
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(page, encoding="utf-8")
+        partial.write_text(_render(figures), encoding="utf-8")
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
+    if figures.first_bad is not None:
+        return f"from entry {figures.first_bad} on, which is left out: {figures.reason}"
+    return "; ".join(figures.findings)
 
 
 def _day(time: int) -> str:

@@ -132,3 +132,37 @@ def test_cli_text_in_a_file_cannot_steer_the_terminal(files):
     for command in ("verify", "statement", "recompute"):
         ran = crossward("audit", command, files[1])
         assert "\x1b" not in ran.out + ran.err
+
+
+def test_cli_the_report_of_a_ledger_that_does_not_hold_exits_1_and_says_so(files, tmp_path):
+    page = tmp_path / "report.html"
+    assert crossward("audit", "report", files[0], "--out", page).code == 0
+    bend(files[1], "UPDATE entries SET data = (SELECT data FROM entries WHERE number = 1) WHERE number = 2")
+    ran = crossward("audit", "report", files[1], "--out", page)
+    assert ran.code == 1
+    assert "NOT WHOLE: from entry 2 on" in ran.out
+    assert "does not hold from entry 2 on" in page.read_text()
+    bend(files[2], "DELETE FROM started WHERE number = 1")  # the chain holds, the site's own notes do not
+    ran = crossward("audit", "report", files[2], "--out", page)
+    assert ran.code == 1
+    assert "opened sessions and started runs differ at entry 1" in ran.out
+    assert "own notes do not hold" in page.read_text()
+
+
+@pytest.mark.parametrize("command", ["verify", "recompute", "statement", "report"])
+def test_cli_a_mistyped_name_is_a_usage_error_and_says_nothing_about_a_ledger(files, tmp_path, command):
+    for wrong, said in ((tmp_path / "ana.sqlite", "No such file"), (tmp_path, "Is a directory")):
+        given = [files[0], wrong] if command == "verify" else [wrong]
+        ran = crossward(
+            "audit", command, *given, *(["--out", tmp_path / "x.html"] if command == "report" else [])
+        )
+        assert (ran.code, ran.out) == (2, "")
+        assert f"cannot read {wrong}: {said}" in ran.err
+        assert "WHOLE" not in ran.err
+    assert not (tmp_path / "x.html").exists()
+
+
+def test_cli_a_report_that_cannot_be_written_is_a_usage_error(files, tmp_path):
+    ran = crossward("audit", "report", files[0], "--out", tmp_path / "none" / "x.html")
+    assert (ran.code, ran.out) == (2, "")
+    assert "x.html: No such file or directory" in ran.err

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from federation.motions import Motion
     from federation.node.desk import Known
     from federation.node.ledger.couriers import Couriers
+    from privacy_accounting.ledger.agreement import Agreement
     from privacy_accounting.ledger.entries import Body, Entry
     from privacy_accounting.ledger.judge import Admit
     from privacy_accounting.ledger.replica import Replica
@@ -298,8 +299,11 @@ class Chain:
             self._snapshots.failed()
             return
         if not agreement.entries:
-            LOG.warning("%s: no snapshot: %s", self._replica.name, why_not(agreement, 0))
+            LOG.warning("%s: no snapshot: %s", self._replica.name, self._why_not(agreement, 0))
             self._snapshots.failed()
+
+    def _why_not(self, agreement: Agreement, place: int) -> Exception:
+        return why_not(agreement, place, orders=self._replica.name, others=len(self._others()))
 
     def _others(self) -> tuple[str, ...]:
         """The other sites that are members now."""
@@ -337,7 +341,7 @@ class Chain:
             return
         for place, errand in enumerate(errands):
             if errand.entry is None:
-                errand.error = why_not(agreement, place)
+                errand.error = self._why_not(agreement, place)
                 errand.done.set()
 
     def _carry(self, messages: Mapping[str, Sequence[bytes]], requests: Sequence[Ask]) -> dict[str, bytes]:
@@ -398,7 +402,7 @@ class Chain:
         draft = Draft(cohort=self._genesis.cohort, content=self._genesis.content)
         agreement = agree(self._sequencer, [draft], self._admit, self._couriers.carry)
         if not agreement.entries:
-            raise LedgerRefusedError(reason=str(why_not(agreement, 0)))
+            raise LedgerRefusedError(reason=str(self._why_not(agreement, 0)))
 
     def _catch_up(self) -> dict[str, int]:
         """Take what others have and this site lacks, and compare the last common entry with each of them.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from federation.lines import expect, send
 from federation.messages import Ask, LedgerEntries, LedgerPost, LedgerReply, LedgerSince
-from privacy_accounting.errors import EntriesArchivedError
+from privacy_accounting.errors import EntriesArchivedError, LedgerRefusedError
 from smpc.errors import SmpcError
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ class Courier:
                 LOG.warning("ledger: no answer from %s: %s", self.site, type(error).__name__)
                 self._drop()
                 return None
+            except LedgerRefusedError as error:
+                LOG.warning("ledger: %s refuses: %s", self.site, error.reason)
+                if self.site in error.reason:
+                    raise
+                raise LedgerRefusedError(reason=f"{self.site}: {error.reason}") from error
             return reply
 
     def entries_since(self, number: int) -> LedgerEntries | EntriesArchivedError | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from federation.errors import ConsentMissingError, SiteUnavailableError
 from federation.faults import from_refusal
-from privacy_accounting.errors import EntriesArchivedError, LedgerRefusedError
+from privacy_accounting.errors import ClockDiffersError, EntriesArchivedError, LedgerRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,11 +46,21 @@ def deliver(errands: Sequence[Errand], entries: Mapping[int, Entry]) -> None:
         errands[place].done.set()
 
 
-def why_not(agreement: Agreement, place: int) -> Exception:
-    """The reason why a draft was not entered, as its asker is told."""
+def why_not(agreement: Agreement, place: int, *, orders: str = "", others: int = 0) -> Exception:
+    """The reason why a draft was not entered, as its asker is told.
+
+    Args:
+        agreement: what became of the drafts.
+        place: of the draft.
+        orders: the site that orders the ledger.
+        others: how many sites it asked.
+    """
     refusals = agreement.refusals.get(place, {})
     errors = {site: from_refusal(refusals[site], site=site) for site in sorted(refusals)}
     lacking = [site for site, error in errors.items() if isinstance(error, ConsentMissingError)]
+    clocks = [error for error in errors.values() if isinstance(error, ClockDiffersError)]
+    if clocks and len(clocks) == len(errors):
+        return _clock_of(clocks, orders, others)
     for error in errors.values():
         if isinstance(error, ConsentMissingError):
             return ConsentMissingError(site=", ".join(lacking), motion=error.motion)
@@ -66,3 +76,15 @@ def why_not(agreement: Agreement, place: int) -> Exception:
             reason = "it did not answer in time; nothing was charged"
         return SiteUnavailableError(site=site, reason=reason)
     return LedgerRefusedError(reason="the sites could not agree on an entry; nothing was charged, ask again")
+
+
+def _clock_of(clocks: Sequence[ClockDiffersError], orders: str, others: int) -> Exception:
+    """Name the site whose clock differs from most: that of the site that orders, where all others say so."""
+    if orders and others > 1 and len(clocks) == others:
+        seconds = sorted(-error.seconds for error in clocks)[len(clocks) // 2]
+        way = "ahead of" if seconds > 0 else "behind"
+        reason = (
+            f"its clock is {abs(seconds)} s {way} those of all other sites; set it right. Nothing was charged"
+        )
+        return SiteUnavailableError(site=orders, reason=reason)
+    return clocks[0]
