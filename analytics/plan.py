@@ -27,7 +27,7 @@ from analytics.planning.figures import Figures, Measure
 from analytics.planning.guards import Guard, add_guards
 from analytics.planning.layout import PlanColumn, lay_out
 from analytics.planning.noise import BlockNoise, Calibration, calibrate
-from analytics.planning.rules import check_exact, check_private
+from analytics.planning.rules import check_exact, check_private, check_table
 from analytics.planning.statement import local_statement
 from analytics.sql.render import render_integer
 from privacy_accounting.decimals import format_decimal
@@ -230,11 +230,12 @@ def make_plan(query: BoundQuery, *, mode: Mode, epsilon: Fraction | None, contex
         The plan, equal at every site.
 
     Raises:
-        PlanRejectedError: the mode does not allow this question.
+        PlanRejectedError: the mode does not allow this question, or the table waits for a person.
         InvalidRequestError: epsilon is out of range.
         OverflowRiskError: a sum could leave the ring.
         ReleaseRefusedError: too few sites for exact answers.
     """
+    check_table(query.table)
     if mode == "private":
         plan = _private(query, _checked(epsilon), context)
     else:

@@ -27,8 +27,10 @@ from privacy_accounting.ledger.judge import CLOCK_SKEW_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from fractions import Fraction
     from pathlib import Path
 
+    from analytics.sources import IngestReport
     from federation.client import Session
     from federation.config import Consortium
     from federation.site_file import SiteConfig
@@ -126,7 +128,7 @@ def examine_identity(path: Path, agreement: Consortium, *, now: datetime | None 
 
 
 def guessed_columns(agreement: Consortium) -> list[Finding]:
-    """One finding for each table with columns that nobody has looked at yet.
+    """One finding for each table with columns or keys that no person has looked at yet.
 
     Args:
         agreement: whose schema.
@@ -139,6 +141,9 @@ def guessed_columns(agreement: Consortium) -> list[Finding]:
         columns = [column.name for column in table.columns.values() if column.guessed]
         if columns:
             text = f"guessed: {', '.join(columns)}; correct them, then remove guessed = true: else nothing private"
+            found.append(Finding(what=f"schema of {name}", is_good=False, text=text))
+        if table.open_guess:
+            text = f"{table.open_guess}: until then nothing is answered"
             found.append(Finding(what=f"schema of {name}", is_good=False, text=text))
     return found
 
@@ -157,11 +162,21 @@ def _examine_site(path: Path) -> list[Finding]:
         return [*found, Finding(what="data", is_good=False, text=str(error))]
     found.append(_examine_ledger(config))
     for name, source in sources.items():
-        lines = list(source.report.lines())
-        found.append(
-            Finding(what=f"table {name}", is_good=source.report.exact_allowed, text="; ".join(lines))
-        )
+        found += _examine_table(name, source.report, config.file.tables[name].most_misfits)
         source.close()
+    return found
+
+
+def _examine_table(name: str, report: IngestReport, most: Fraction) -> list[Finding]:
+    """One finding for the rows, one for each column of which anything can be said; for the site's administrator."""
+    faults = list(report.row_faults(most))
+    text = "; ".join([*report.row_lines(), *faults])
+    found = [Finding(what=f"table {name}", is_good=report.exact_allowed and not faults, text=text)]
+    for column in report.columns:
+        texts = list(filter(None, (column.line(), column.fault(most))))
+        if texts:
+            is_good = not column.fault(most)
+            found.append(Finding(what=f"table {name}", is_good=is_good, text="; ".join(texts)))
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from federation.identity import in_memory_identity
 from federation.network import MemoryExchange
 from federation.node.dealer import DealerNode
 from federation.node.helper import HelperNode, aggregator_node, keyholder_node
+from federation.node.serve import KINDS
 from federation.node.site import SiteLedger, SiteNode
 from federation.paillier.keys import PrivateKey, generate_private_key
 from federation.paillier.validation import FLOOR_BITS
@@ -49,7 +51,7 @@ DEFAULT_BUDGET: Mapping[str, Any] = {
     "training": {"share": "0.25"},
 }
 DEFAULT_POLICY: Mapping[str, Any] = {"exact": True, "minimum_cell": 10, "nested_supports": "guard"}
-Rows = Any  # a pandas frame, or a SourceSpec
+Rows = Any  # a pandas frame, a path, or a SourceSpec
 
 
 class LocalSession(Session):
@@ -104,8 +106,9 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
     """Start a consortium in this process.
 
     Args:
-        tables: for each site a pandas frame or ``SourceSpec``, or a mapping of table names to them where the schema has
-            several tables.
+        tables: for each site a pandas frame, a path (text or ``Path``; its ending says whether it is CSV, Parquet or
+            DuckDB, ``FILE.duckdb#TABLE`` for the last), or a ``SourceSpec``; or a mapping of table names to them where
+            the schema has several tables.
         schema: the shape of DESIGN section 8, ``{"tables": {...}}``.
         budget: a population's budget, or a mapping of populations to budgets; default epsilon 4 at delta 1e-6, half of it
             for queries, a quarter each for mining and training.
@@ -125,6 +128,10 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
     Raises:
         ConfigError: with every mistake.
         SchemaMismatchError: a site's rows are not as the schema says.
+
+    Warns:
+        UserWarning: most values of a column lie outside its domain or bounds, most rows belong to no privacy unit, or
+            some identifiers differ by spelling alone.
     """
     rules = {**DEFAULT_POLICY, **(policy or {})}
     identities = {name: in_memory_identity(name, "site") for name in tables}
@@ -145,6 +152,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         },
         budget=budget or DEFAULT_BUDGET,
     )
+    sources = _sources_of_all(consortium, tables, view)
     exchange = MemoryExchange(timeout_s=deadline_s)
     folder = tempfile.TemporaryDirectory(prefix="crossward-")
     assistants = _assistants(consortium, exchange, Path(folder.name))
@@ -155,10 +163,10 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
             identity=identities[name],
             network=exchange.network(name, "site"),
             ledger=SiteLedger(store=(stores or {}).get(name) or MemoryStore(owner=name)),
-            sources=_sources(consortium, name, given, view),
+            sources=sources[name],
             engine=engine,
         )
-        for name, given in tables.items()
+        for name in tables
     }
     return _started(
         LocalSession(
@@ -263,6 +271,22 @@ def _member(identity: Identity, place: int) -> dict[str, str]:
     }
 
 
+def _sources_of_all(
+    consortium: Consortium, tables: Mapping[str, Rows], view: str
+) -> dict[str, dict[str, Source]]:
+    """Open every site's tables before anything runs; closes them again when one is refused."""
+    opened: dict[str, dict[str, Source]] = {}
+    try:
+        for site, given in tables.items():
+            opened[site] = _sources(consortium, site, given, view)
+    except BaseException:
+        for sources in opened.values():
+            for source in sources.values():
+                source.close()
+        raise
+    return opened
+
+
 def _sources(consortium: Consortium, site: str, given: Rows, view: str) -> dict[str, Source]:
     """Open a site's tables; its secret key lives as long as they do."""
     tables = consortium.schema.tables
@@ -272,11 +296,25 @@ def _sources(consortium: Consortium, site: str, given: Rows, view: str) -> dict[
     key = secrets.token_bytes(SITE_KEY_BYTES)
     opened: dict[str, Source] = {}
     for name, rows in by_table.items():
-        if isinstance(rows, SourceSpec | Path):
-            spec = rows if isinstance(rows, SourceSpec) else SourceSpec(kind="csv", path=rows, view=view)
+        if isinstance(rows, SourceSpec | Path | str):
+            spec = rows if isinstance(rows, SourceSpec) else _spec_of(site, rows, view)
             opened[name] = open_source(spec, tables[name], site_key=key)
         else:
             opened[name] = open_frame(
                 cast("pd.DataFrame", rows), tables[name], site_key=key, view=view, name=site
             )
+        for fault in opened[name].report.faults():
+            warnings.warn(f"site {site}, table {name}: {fault}", stacklevel=4)
     return opened
+
+
+def _spec_of(site: str, path: Path | str, view: str) -> SourceSpec:
+    """Where a file's rows are, by its ending, as the command line has it."""
+    file, relation = Path(path), ""
+    if file.suffix.lower() not in KINDS:
+        text, _, relation = str(path).partition("#")
+        file = Path(text)
+    kind = KINDS.get(file.suffix.lower())
+    if kind is None:
+        raise ConfigError(mistakes=[f"{site}: {file.name} is none of {', '.join(KINDS)}"])
+    return SourceSpec(kind=kind, path=file, view=view, relation=relation)

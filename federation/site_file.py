@@ -8,6 +8,7 @@ Not here: the agreement of all members (``config``).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -18,6 +19,7 @@ from federation.config import (
     Model,
     Name,
     Positive,
+    Share,
     load_consortium,
     read_toml,
     validated,
@@ -48,6 +50,10 @@ class SiteTable(Model):
     source: str = Field(min_length=1)
     table: str | None = None
     view: str = "SELECT * FROM source"
+    most_misfits: Share = Field(
+        default=Fraction(1, 2),
+        description="largest share of a column's values outside its domain or bounds; beyond it doctor says MEND",
+    )
 
 
 class SiteComputation(Model):

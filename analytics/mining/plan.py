@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.mining.candidates import Walk
 from analytics.mining.items import Item, parse_items
-from analytics.planning.rules import check_exact_sites
+from analytics.planning.rules import check_exact_sites, check_table
 from analytics.sql.render import quoted
 from privacy_accounting.decimals import format_decimal
 
@@ -171,7 +171,7 @@ def make_mining_plan(request: MiningRequest, schema: Schema, context: PlanContex
 
     Raises:
         InvalidRequestError: there is no such table, or the items do not fit under the candidates' cap.
-        PlanRejectedError: an item cannot be used, or two may not stand together under the guard.
+        PlanRejectedError: the table waits for a person, an item cannot be used, or two may not stand together under the guard.
         ReleaseRefusedError: too few sites for exact answers.
         OverflowRiskError: a comparison could leave the ring.
     """
@@ -179,6 +179,7 @@ def make_mining_plan(request: MiningRequest, schema: Schema, context: PlanContex
     table = schema.table(request.table)
     if table is None:
         raise InvalidRequestError(parameter="table", reason="is not one of this consortium")
+    check_table(table)
     items = parse_items(request.items, table)
     if len(items) > request.max_candidates:
         reason = f"must be at least the number of items, {len(items)}"

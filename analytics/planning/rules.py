@@ -2,7 +2,8 @@
 
 Floor:    analytics.planning above context.
 Promise:  exact answers aggregate one declared column, and filter and group by the declared exact dimensions
-          only; private answers never touch a guessed column.
+          only; private answers never touch a guessed column; no answer is planned over a table whose privacy
+          unit, its form, its rows or the table's size were guessed and no person has checked them.
 Source:   ours; PRIVACY "exact answers are narrow", "guessed bounds are not public".
 """
 
@@ -15,9 +16,23 @@ from analytics.sql.query import BoundQuery, Clause
 
 if TYPE_CHECKING:
     from analytics.planning.context import PlanContext
+    from analytics.schema import Table
 
 _MIN_SITES = 3
 _MIN_HONEST = 2
+
+
+def check_table(table: Table) -> None:
+    """Refuse any answer from a table with guessed keys: noise and the minimum cell both count its units.
+
+    Args:
+        table: the table that a request names.
+
+    Raises:
+        PlanRejectedError: with the line of the schema that a person must delete after a look at it.
+    """
+    if table.open_guess:
+        raise PlanRejectedError(position="", reason=table.open_guess)
 
 
 def check_private(query: BoundQuery) -> None:

@@ -32,8 +32,10 @@ _MAX_TABLES = 100
 
 _TABLE_KEYS = frozenset(
     {"population", "privacy_unit", "max_rows_per_unit", "max_sites_per_unit", "rows_max"}
-    | {"exact_dimensions", "columns"}
+    | {"exact_dimensions", "columns", "unit_form", "guessed"}
 )
+_UNIT_FORMS = ("text", "integer")
+_GUESSABLE = ("privacy_unit", "unit_form", "max_rows_per_unit", "rows_max")
 _FLAGS = frozenset({"type", "nullable", "guessed"})
 _COLUMN_KEYS = {
     "numeric": _FLAGS | {"lower", "upper", "resolution", "unit", "bins"},
@@ -114,6 +116,18 @@ def _name(value: object) -> str:
     return value
 
 
+def _unit_form(value: object) -> str:
+    if value not in _UNIT_FORMS:
+        raise _refuse("must be text or integer")
+    return str(value)
+
+
+def _guesses(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or any(name not in _GUESSABLE for name in value):
+        raise _refuse(f"must be a list of keys that wait for a person, of {', '.join(_GUESSABLE)}")
+    return tuple(name for name in _GUESSABLE if name in value)
+
+
 def _list(value: object) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         raise _refuse("must be a list")
@@ -171,6 +185,8 @@ def _read_table(name: str, section: _Section) -> dict[str, Any]:
         "rows_max": section.require("rows_max", _integer, 1),
         "exact_dimensions": section.read("exact_dimensions", _names, ()),
         "columns": columns,
+        "unit_form": section.read("unit_form", _unit_form, "text"),
+        "guessed": section.read("guessed", _guesses, ()),
     }
     return fields if unit else fields | {"max_rows_per_unit": 1}
 

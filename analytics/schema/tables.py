@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from analytics.errors import Mistake, SchemaError
 from analytics.schema.columns import Column, IdentifierColumn
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ROW = "row"
 MAX_ROWS = 2**40
 MAX_ROWS_PER_UNIT = 1_000_000
+UnitForm = Literal["text", "integer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,8 @@ class Table:
         rows_max: public bound on the rows of one site.
         exact_dimensions: columns that exact WHERE, GROUP BY and items may use.
         columns: by name, in declared order, the privacy unit's column among them unless it is ``row``.
+        unit_form: how identifiers are compared: as texts or as integers; ``sources.units`` says exactly how.
+        guessed: names of the keys above that came from data and wait for a person; nothing is answered until then.
     """
 
     name: str
@@ -47,6 +50,8 @@ class Table:
     rows_max: int
     exact_dimensions: tuple[str, ...]
     columns: Mapping[str, Column]
+    unit_form: UnitForm = "text"
+    guessed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
@@ -79,6 +84,10 @@ class Table:
                 yield Mistake(path=path, problem=f"must be between 1 and {largest}")
         if self.privacy_unit == ROW and self.max_rows_per_unit != 1:
             yield Mistake(path="max_rows_per_unit", problem="must be 1 when the privacy unit is the row")
+        if self.privacy_unit == ROW and self.unit_form != "text":
+            yield Mistake(
+                path="unit_form", problem="says nothing when the privacy unit is the row: leave it out"
+            )
 
     def _name_mistakes(self) -> Iterator[Mistake]:
         folded = [name.lower() for name in self.columns]
@@ -97,6 +106,15 @@ class Table:
         """Whether counting rows counts units: one row a unit, enforced at ingest."""
         return self.max_rows_per_unit == 1
 
+    @property
+    def open_guess(self) -> str:
+        """What a person must still check before anything is answered from this table; empty when nothing."""
+        if not self.guessed:
+            return ""
+        names = ", ".join(self.guessed)
+        line = "guessed = [" + ", ".join(f'"{name}"' for name in self.guessed) + "]"
+        return f"{names} of {self.name}: guessed from data; check, then delete the line {line} under [tables.{self.name}]"
+
     def sites_per_unit(self, n_sites: int) -> int:
         """Sites at which one unit may have rows, of ``n_sites``."""
         return n_sites if self.max_sites_per_unit is None else min(self.max_sites_per_unit, n_sites)
@@ -107,7 +125,7 @@ class Table:
         return next((column for key, column in self.columns.items() if key.lower() == folded), None)
 
     def to_dict(self) -> dict[str, object]:
-        """Canonical form; a default of max_sites_per_unit stays left out."""
+        """Canonical form; defaults of max_sites_per_unit, unit_form and guessed stay left out."""
         shape: dict[str, object] = {
             "population": self.population,
             "privacy_unit": self.privacy_unit,
@@ -118,6 +136,10 @@ class Table:
         }
         if self.max_sites_per_unit is not None:
             shape["max_sites_per_unit"] = self.max_sites_per_unit
+        if self.unit_form != "text":
+            shape["unit_form"] = self.unit_form
+        if self.guessed:
+            shape["guessed"] = list(self.guessed)
         return shape
 
 

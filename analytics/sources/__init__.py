@@ -1,8 +1,9 @@
 """A site's own table: read once, cleaned once, then one scan a question.
 
-Rooms: spec (what the site's file says), database (DuckDB, shut off from the outside), cleaning (typed columns
-       on their
-grids), capping (rows of one unit), report (for the site's administrator alone), source (the port).
+Rooms: spec (what the site's file says), database (DuckDB, shut off from the outside), csv_faults, frames and views
+       (what is wrong with a file, a frame, a view, without its data), cleaning (typed columns on their grids), units
+       (the privacy unit's normal form), ingest (rows of one unit), report (for the site's administrator alone),
+       source (the port).
 """
 
 from analytics.sources.report import ColumnReport, IngestReport

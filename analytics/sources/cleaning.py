@@ -21,13 +21,14 @@ from analytics.sql.render import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_INTEGERS = frozenset(
+INTEGERS = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
     | {"UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"}
 )
-_FLOATS = frozenset({"FLOAT", "DOUBLE"})
+FLOATS = frozenset({"FLOAT", "DOUBLE"})
 _TRUE = "('true', 't', '1', '1.0')"
 _FALSE = "('false', 'f', '0', '0.0')"
+_TIMES = ("DATE", "TIME", "INTERVAL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,33 +74,26 @@ def clean_columns(table: Table, types: Mapping[str, str], source: str) -> list[C
         SchemaMismatchError: a column is missing or of a type that cannot be what the schema says.
     """
     return [
-        _clean(column, *_find(name, types, source), source)
+        _clean(column, *find_column(name, types, source), source)
         for name, column in table.columns.items()
         if name != table.privacy_unit
     ]
 
 
-def unit_text(table: Table, types: Mapping[str, str], source: str) -> str:
-    """SQL text of the privacy unit, NULL where a row says nobody's.
+def find_column(name: str, types: Mapping[str, str], source: str) -> tuple[str, str]:
+    """The view's column of a name, upper and lower case alike, and its type.
 
     Args:
-        table: the table; its privacy unit is a column.
-        types: as for ``clean_columns``.
+        name: in the schema.
+        types: DuckDB's type of each column of the view.
         source: the file's name, for messages.
 
     Returns:
-        SQL of type VARCHAR.
+        Its name in the view, and its type.
 
     Raises:
-        SchemaMismatchError: the column is missing, or nested.
+        SchemaMismatchError: there is none.
     """
-    found, kind = _find(table.privacy_unit, types, source)
-    if _base(kind) not in _INTEGERS | {"VARCHAR", "UUID", "DECIMAL", "DOUBLE"}:
-        _refuse(source, table.privacy_unit, "cannot tell units apart: its type is neither text nor number")
-    return f"NULLIF(trim(CAST({quoted(found)} AS VARCHAR)), '')"
-
-
-def _find(name: str, types: Mapping[str, str], source: str) -> tuple[str, str]:
     for found, kind in types.items():
         if found.lower() == name.lower():
             return found, kind
@@ -110,7 +104,7 @@ def _refuse(source: str, column: str, reason: str) -> None:
     raise SchemaMismatchError(source=source, column=column, reason=reason)
 
 
-def _base(kind: str) -> str:
+def base_type(kind: str) -> str:
     """DuckDB's type without parameters; nested types keep their brackets and match nothing."""
     if kind.endswith("]"):
         return "LIST"
@@ -120,15 +114,20 @@ def _base(kind: str) -> str:
 
 
 def _clean(column: Column, found: str, kind: str, source: str) -> CleanColumn:
-    base = _base(kind)
+    base = base_type(kind)
     raw = quoted(found)
     text = f"NULLIF(trim(CAST({raw} AS VARCHAR)), '')"
     known = f"({text if base == 'VARCHAR' else raw} IS NOT NULL)"
+    if base.startswith(_TIMES):
+        cast = f"CAST({found} AS VARCHAR) AS {column.name}"
+        _refuse(
+            source, column.name, f"was read as a date or time: write {cast} in the site's view, or a number"
+        )
     if isinstance(column, NumericColumn):
-        if base not in _INTEGERS | _FLOATS | {"DECIMAL", "VARCHAR"}:
+        if base not in INTEGERS | FLOATS | {"DECIMAL", "VARCHAR"}:
             _refuse(source, column.name, "is not a number as the schema says")
         return _numeric(column, text if base == "VARCHAR" else raw, known)
-    if base not in _INTEGERS | _FLOATS | {"DECIMAL", "VARCHAR", "BOOLEAN"}:
+    if base not in INTEGERS | FLOATS | {"DECIMAL", "VARCHAR", "BOOLEAN"}:
         _refuse(source, column.name, "is neither text, number nor boolean")
     if isinstance(column, BooleanColumn):
         return _boolean(column, raw, text, known, base)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from analytics.errors import SchemaMismatchError
+from analytics.sources.csv_faults import is_empty, read_strictly
 from analytics.sql.render import quoted
 
 if TYPE_CHECKING:
@@ -56,12 +57,7 @@ def load(connection: duckdb.DuckDBPyConnection, spec: SourceSpec) -> None:
     path = str(spec.path)
     try:
         if spec.kind == "csv":
-            connection.execute(
-                f"CREATE TEMP TABLE {RAW} AS SELECT * FROM read_csv(?, delim = ?, header = true, "  # noqa: S608  a constant
-                "quote = '\"', escape = '\"', sample_size = -1, null_padding = false, "
-                "ignore_errors = false, strict_mode = true)",
-                [path, spec.delimiter],
-            )
+            _load_csv(connection, spec)
         elif spec.kind == "parquet":
             connection.execute(f"CREATE TEMP TABLE {RAW} AS SELECT * FROM read_parquet(?)", [path])  # noqa: S608
         else:
@@ -70,6 +66,35 @@ def load(connection: duckdb.DuckDBPyConnection, spec: SourceSpec) -> None:
         kind = type(error).__name__
         reason = f"this cannot be read as {spec.kind} ({kind})"
         raise SchemaMismatchError(source=spec.name, reason=reason) from None
+
+
+def _load_csv(connection: duckdb.DuckDBPyConnection, spec: SourceSpec) -> None:
+    """Load a CSV file; what the strict reader refuses for its mixed line ends alone is read all the same."""
+    if is_empty(spec.path):
+        raise SchemaMismatchError(source=spec.name, reason="the file is empty")
+    try:
+        _read_csv(connection, spec, is_strict=True)
+    except (duckdb.Error, UnicodeError):
+        found = read_strictly(spec.path, spec.delimiter)
+        if found.fault or not found.has_mixed_ends:
+            raise SchemaMismatchError(
+                source=spec.name, reason=f"this cannot be read as csv{found.fault and ': '}{found.fault}"
+            ) from None
+        _read_csv(connection, spec, is_strict=False)
+        row = connection.execute(f"SELECT count(*) FROM {RAW}").fetchone()  # noqa: S608
+        if row != (found.n_rows,):
+            reason = "its lines end in two ways (CR LF and LF): write it anew with one of them"
+            raise SchemaMismatchError(source=spec.name, reason=reason) from None
+
+
+def _read_csv(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, *, is_strict: bool) -> None:
+    strict = "true" if is_strict else "false"
+    connection.execute(
+        f"CREATE TEMP TABLE {RAW} AS SELECT * FROM read_csv(?, delim = ?, header = true, "  # noqa: S608  constants
+        "quote = '\"', escape = '\"', skip = 0, comment = '', sample_size = -1, null_padding = false, "
+        f"ignore_errors = false, strict_mode = {strict})",
+        [str(spec.path), spec.delimiter],
+    )
 
 
 def shut(connection: duckdb.DuckDBPyConnection) -> None:

@@ -16,14 +16,18 @@ import duckdb
 from analytics.errors import SchemaMismatchError
 from analytics.planning.statement import UNIT_COLUMN
 from analytics.schema.tables import ROW
-from analytics.sources.cleaning import CleanColumn, clean_columns, unit_text
+from analytics.sources.cleaning import CleanColumn, clean_columns
 from analytics.sources.report import ColumnReport, IngestReport
+from analytics.sources.units import UnitColumn, near_duplicates, unit_column
+from analytics.sources.views import bare_view, view_fault, view_types
 from analytics.sql.render import quoted
 
 if TYPE_CHECKING:
     from analytics.schema import Table
 
 _STAGED = "staged"
+_REFUSED = "#refused"
+_ROW_TEXT = f"'{ROW}'"
 _BLOCK_BYTES = 64
 MIN_KEY_BYTES = 16
 
@@ -53,21 +57,19 @@ def ingest(
             source=source, reason=f"the site key must have {MIN_KEY_BYTES} to {_BLOCK_BYTES} bytes"
         )
     try:
-        types = _view_types(connection, view, source)
+        types = view_types(connection, view, source)
         columns = clean_columns(table, types, source)
-        unit = None if table.privacy_unit == ROW else unit_text(table, types, source)
+        unit = None if table.privacy_unit == ROW else unit_column(table, types, source)
         _stage(connection, columns, unit, view)
-        found = _count_flags(connection, columns, source)
-        nobody = f"SELECT count(*) FROM {_STAGED} WHERE {quoted(UNIT_COLUMN)} IS NULL"  # noqa: S608
-        without_unit = _count(connection, nobody)
+        read = _count(connection, f"SELECT count(*) FROM {_STAGED}")  # noqa: S608
+        without_unit = 0 if unit is None else _check_unit(connection, unit, source, read)
+        found = _count_flags(connection, columns, source, read)
+        near = near_duplicates(connection, _STAGED) if unit and unit.is_text else 0
         _keep(connection, table, [column.name for column in columns], site_key)
         kept = _count(connection, f"SELECT count(*) FROM {quoted(table.name)}")  # noqa: S608
-        read = _count(connection, f"SELECT count(*) FROM {_STAGED}")  # noqa: S608
         connection.execute(f"DROP TABLE {_STAGED}")
     except duckdb.Error as error:
-        kind = type(error).__name__
-        reason = f"the site's view cannot be computed over this source ({kind})"
-        raise SchemaMismatchError(source=source, reason=reason) from None
+        raise SchemaMismatchError(source=source, reason=view_fault(view, error)) from None
     return IngestReport(
         source=source,
         table=table.name,
@@ -75,37 +77,37 @@ def ingest(
         rows_without_unit=without_unit,
         rows_over_cap=read - without_unit - kept,
         rows_kept=kept,
+        near_duplicates=near,
         exact_allowed=kept <= table.rows_max,
         columns=found,
     )
 
 
-def _view_types(connection: duckdb.DuckDBPyConnection, view: str, source: str) -> dict[str, str]:
-    statements = connection.extract_statements(view)
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise SchemaMismatchError(source=source, reason="the site's view must be one SELECT")
-    described = connection.execute(f"DESCRIBE SELECT * FROM ({_bare(view)}) AS viewed").fetchall()  # noqa: S608
-    return {str(row[0]): str(row[1]) for row in described}
-
-
-def _bare(view: str) -> str:
-    return view.strip().rstrip(";") + "\n"  # a line end, in case the view ends in a comment
-
-
 def _stage(
-    connection: duckdb.DuckDBPyConnection, columns: list[CleanColumn], unit: str | None, view: str
+    connection: duckdb.DuckDBPyConnection, columns: list[CleanColumn], unit: UnitColumn | None, view: str
 ) -> None:
     """One pass over the view: clean values and flags side by side."""
     chosen = [f"{column.clean} AS {quoted(column.name)}" for column in columns]
     chosen += [f"{text} AS {quoted(name)}" for column in columns for name, text in column.flags()]
-    chosen.append(f"{unit or chr(39) + ROW + chr(39)} AS {quoted(UNIT_COLUMN)}")
+    chosen.append(f"{unit.normal if unit else _ROW_TEXT} AS {quoted(UNIT_COLUMN)}")
+    chosen.append(f"{unit.refused if unit else 'FALSE'} AS {quoted(_REFUSED)}")
     connection.execute(
-        f"CREATE TEMP TABLE {_STAGED} AS SELECT {', '.join(chosen)} FROM ({_bare(view)}) AS viewed"  # noqa: S608
+        f"CREATE TEMP TABLE {_STAGED} AS SELECT {', '.join(chosen)} FROM ({bare_view(view)}) AS viewed"  # noqa: S608
     )
 
 
+def _check_unit(connection: duckdb.DuckDBPyConnection, unit: UnitColumn, source: str, read: int) -> int:
+    """Refuse identifiers that can have become one, or none at all; the rows that belong to no unit."""
+    if _count(connection, f"SELECT count(*) FROM {_STAGED} WHERE {quoted(_REFUSED)}"):  # noqa: S608
+        raise SchemaMismatchError(source=source, column=unit.name, reason=unit.reason)
+    without = _count(connection, f"SELECT count(*) FROM {_STAGED} WHERE {quoted(UNIT_COLUMN)} IS NULL")  # noqa: S608
+    if read and without == read:
+        raise SchemaMismatchError(source=source, column=unit.name, reason="no row says whose it is")
+    return without
+
+
 def _count_flags(
-    connection: duckdb.DuckDBPyConnection, columns: list[CleanColumn], source: str
+    connection: duckdb.DuckDBPyConnection, columns: list[CleanColumn], source: str, read: int
 ) -> tuple[ColumnReport, ...]:
     names = [name for column in columns for name, _ in column.flags()]
     counted = ", ".join(f"count(*) FILTER (WHERE {quoted(name)})" for name in names)
@@ -115,9 +117,14 @@ def _count_flags(
         if counts[f"{column.name}#unreadable"]:
             reason = "holds text where the schema says numbers"
             raise SchemaMismatchError(source=source, column=column.name, reason=reason)
+        outside = counts[f"{column.name}#outside_domain"]
+        if outside and outside == read - counts[f"{column.name}#missing"]:
+            reason = "none of its values is understood: correct the domain in the schema, or the site's view"
+            raise SchemaMismatchError(source=source, column=column.name, reason=reason)
     return tuple(
         ColumnReport(
             name=column.name,
+            rows=read,
             missing=counts[f"{column.name}#missing"],
             not_finite=counts[f"{column.name}#not_finite"],
             clipped=counts[f"{column.name}#clipped"],

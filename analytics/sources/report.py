@@ -2,17 +2,20 @@
 
 Floor:    analytics.sources beside spec.
 Promise:  holds counts, so it never leaves the site; its ``repr`` holds none, so that a log line cannot leak
-          one.
+          one, and neither does a fault's text.
 Source:   ours; PRIVACY "errors in three classes", the first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+MOST_MISFITS: Final = Fraction(1, 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -21,6 +24,7 @@ class ColumnReport:
 
     Attributes:
         name: its name.
+        rows: rows of the view.
         missing: rows without a value in the source.
         not_finite: NaN and infinities, now NULL.
         clipped: values outside the bounds, now at a bound.
@@ -28,6 +32,7 @@ class ColumnReport:
     """
 
     name: str
+    rows: int
     missing: int
     not_finite: int = 0
     clipped: int = 0
@@ -35,6 +40,35 @@ class ColumnReport:
 
     def __repr__(self) -> str:
         return f"ColumnReport(name={self.name!r}, counts withheld)"
+
+    def line(self) -> str:
+        """What was found in one sentence, for the administrator's own screen; empty when nothing was."""
+        found = [
+            f"{count} {what}"
+            for count, what in (
+                (self.missing, "missing"),
+                (self.not_finite, "not finite, now missing"),
+                (self.clipped, "outside the bounds, clipped"),
+                (self.outside_domain, "outside the domain, now missing"),
+            )
+            if count
+        ]
+        return f"column {self.name}: {', '.join(found)}" if found else ""
+
+    def fault(self, most: Fraction = MOST_MISFITS) -> str:
+        """What is wrong with the column as a whole, without a count; empty when nothing is.
+
+        Args:
+            most: the largest share of its values that may lie outside its domain or bounds, or be no numbers.
+        """
+        misfits = self.not_finite + self.clipped + self.outside_domain
+        if misfits <= most * (self.rows - self.missing):
+            return ""
+        share = "half" if most == MOST_MISFITS else f"{float(most):g}"
+        return (
+            f"column {self.name}: more than {share} of its values are outside its domain or bounds, or no numbers; "
+            "correct the site's view, or the schema"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -45,9 +79,10 @@ class IngestReport:
         source: the file's name.
         table: the table's name.
         rows_read: rows of the view.
-        rows_without_unit: rows that say nobody's name and are left out.
+        rows_without_unit: rows that belong to no unit and are left out: their identifier is missing, NaN or a word for it.
         rows_over_cap: rows left out because their unit has more than max_rows_per_unit.
         rows_kept: rows of the clean table.
+        near_duplicates: units whose identifiers differ from another's by case, zeros, blanks or kinds of letters alone.
         exact_allowed: whether rows_kept is within rows_max; if not, this site refuses exact questions.
         columns: per column.
     """
@@ -58,14 +93,15 @@ class IngestReport:
     rows_without_unit: int
     rows_over_cap: int
     rows_kept: int
+    near_duplicates: int
     exact_allowed: bool
     columns: tuple[ColumnReport, ...]
 
     def __repr__(self) -> str:
         return f"IngestReport(source={self.source!r}, table={self.table!r}, counts withheld)"
 
-    def lines(self) -> Iterator[str]:
-        """The report in sentences; for the administrator's own screen."""
+    def row_lines(self) -> Iterator[str]:
+        """What became of the rows, in sentences; for the administrator's own screen."""
         yield f"{self.source}: {self.rows_read} rows read, {self.rows_kept} kept in table {self.table}"
         if self.rows_without_unit:
             yield f"{self.rows_without_unit} rows without a privacy unit left out"
@@ -73,16 +109,29 @@ class IngestReport:
             yield f"{self.rows_over_cap} rows beyond max_rows_per_unit left out"
         if not self.exact_allowed:
             yield "more rows than rows_max: this site refuses exact questions"
-        for column in self.columns:
-            found = [
-                f"{count} {what}"
-                for count, what in (
-                    (column.missing, "missing"),
-                    (column.not_finite, "not finite, now missing"),
-                    (column.clipped, "outside the bounds, clipped"),
-                    (column.outside_domain, "outside the domain, now missing"),
-                )
-                if count
-            ]
-            if found:
-                yield f"column {column.name}: {', '.join(found)}"
+        if self.near_duplicates:
+            yield f"{self.near_duplicates} identifiers are near another one"
+
+    def lines(self) -> Iterator[str]:
+        """The report in sentences; for the administrator's own screen."""
+        yield from self.row_lines()
+        yield from filter(None, (column.line() for column in self.columns))
+
+    def row_faults(self, most: Fraction = MOST_MISFITS) -> Iterator[str]:
+        """What is wrong with the rows' units, without a count.
+
+        Args:
+            most: the largest share of the rows that may belong to no unit.
+        """
+        if self.rows_without_unit > most * self.rows_read:
+            yield "most rows belong to no privacy unit and are left out; correct the site's view"
+        if self.near_duplicates:
+            yield (
+                "some identifiers differ by case, zeros, blanks or kinds of letters alone: where they are one person's, "
+                "make them equal in the site's view, or this person counts more than once"
+            )
+
+    def faults(self, most: Fraction = MOST_MISFITS) -> Iterator[str]:
+        """What is wrong with the rows' units and with whole columns, without a count."""
+        yield from self.row_faults(most)
+        yield from filter(None, (column.fault(most) for column in self.columns))

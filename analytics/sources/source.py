@@ -23,6 +23,7 @@ from analytics.errors import LocalTimeoutError, ReleaseRefusedError, SchemaMisma
 from analytics.planning.statement import UNIT_COLUMN
 from analytics.schema.tables import ROW
 from analytics.sources.database import RAW, connect, load, shut
+from analytics.sources.frames import register
 from analytics.sources.ingest import ingest
 from analytics.sources.spec import DEFAULT_VIEW, SourceSpec
 from analytics.sql.render import quoted
@@ -217,7 +218,7 @@ def open_frame(
     """
     connection = connect(None)
     try:
-        connection.register(RAW, frame)
+        register(connection, frame, name)
         source = _finished(connection, table, view, name, site_key)
         connection.unregister(RAW)
     except SchemaMismatchError:

@@ -52,9 +52,10 @@ def init(
         if not name or not path or name in files:
             raise UsageError(reason=f"--site takes NAME=FILE with different names, not {text!r}")
         files[name] = Path(path)
-    places = init_consortium(folder, sites=files, table=table, has_dealer=not without_dealer)
+    places = init_consortium(folder, sites=files, table=table, has_dealer=not without_dealer, tell=typer.echo)
     typer.echo(f"made {places.consortium}")
-    typer.echo("Next: read it, correct the guessed columns and remove their guessed = true;")
+    typer.echo("Next: read it, correct the guessed columns and remove their guessed = true,")
+    typer.echo("correct the keys that the line guessed = [...] names and delete that line;")
     typer.echo(f"then crossward up {folder}")
 
 

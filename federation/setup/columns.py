@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import tomlkit
 
 from analytics.schema.columns import MAX_GRID, MAX_TEXT
+from analytics.sources.units import normal_text, unit_form_of
 from analytics.sql.render import quoted
 from privacy_accounting.decimals import format_decimal
 
@@ -68,6 +69,7 @@ class Guess:
         remark: for the person who reads the file.
         is_unit: whether it says whose row it is.
         rows_per_unit: for the privacy unit, rows of one unit that count.
+        unit_form: for the privacy unit, how its identifiers are compared.
     """
 
     source: str
@@ -76,6 +78,7 @@ class Guess:
     remark: str = ""
     is_unit: bool = False
     rows_per_unit: int = 1
+    unit_form: str = "text"
 
     @property
     def is_kept(self) -> bool:
@@ -111,7 +114,7 @@ def guess_columns(connection: Connection) -> tuple[int, list[Guess]]:
     n_rows = int(_row(connection, "count(*)")[0])
     unit = next((name for name in types if plain_name(name) in UNIT_NAMES), None)
     return n_rows, [
-        _guess_unit(connection, name) if name == unit else _guess(connection, name, kind)
+        _guess_unit(connection, name, kind) if name == unit else _guess(connection, name, kind)
         for name, kind in types.items()
     ]
 
@@ -157,13 +160,19 @@ def _guess(connection: Connection, source: str, kind: str) -> Guess:
     )
 
 
-def _guess_unit(connection: Connection, source: str) -> Guess:
-    column = quoted(source)
-    inner = f"(SELECT count(*) AS n FROM source WHERE {column} IS NOT NULL GROUP BY {column})"  # noqa: S608
+def _guess_unit(connection: Connection, source: str, kind: str) -> Guess:
+    unit = normal_text(quoted(source))
+    inner = f"(SELECT count(*) AS n FROM source WHERE {unit} IS NOT NULL GROUP BY {unit})"  # noqa: S608
     row = connection.execute(f"SELECT coalesce(max(n), 1) FROM {inner}").fetchone()  # noqa: S608
     most = int(row[0]) if row else 1
     per_unit = 1 if most == 1 else int(round_up(most))
-    return Guess(source=source, name=plain_name(source), is_unit=True, rows_per_unit=per_unit)
+    return Guess(
+        source=source,
+        name=plain_name(source),
+        is_unit=True,
+        rows_per_unit=per_unit,
+        unit_form=unit_form_of(kind),
+    )
 
 
 def _guess_text(connection: Connection, source: str, name: str) -> Guess:

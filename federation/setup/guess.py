@@ -2,8 +2,9 @@
 
 Floor:    federation.setup.guess, above columns and create.
 Promise:  every guessed column says ``guessed = true``, so that nothing private is answered from it before a
-          person has looked (P20); no bound is a value of the data, all are widened to round numbers.
-          Every site's file is read once against the guess, and all that does not fit is told at once.
+          person has looked (P20); guessed keys of the table stand in its line ``guessed = [...]``, and nothing at
+          all is answered before a person deletes it. No bound is a value of the data, all are widened to round
+          numbers. Every site's file is read once against the guess, and all that does not fit is told at once.
 Not here: guessing one column (``columns``), writing files (``create``).
 """
 
@@ -30,7 +31,7 @@ from federation.setup.terms import SiteSetup, TableSetup, Terms
 from smpc.three_sites import COMPUTING_SITES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from federation.setup.folders import Folders
@@ -41,12 +42,14 @@ POLICY: Mapping[str, Any] = {"exact": False, "minimum_cell": 10, "exact_requests
 FEWEST_ROWS_MAX = 1_000
 ROOM = 10
 KEY_BYTES = 32
+_OTHER_FORM = {"text": "integer", "integer": "text"}
 _SCHEMA_HEAD = """\
 # What is public about the data, and nothing else. Everything below was guessed from one file: correct it,
 # then remove guessed = true from each column that you have looked at; until then private questions on it
-# are refused. Bounds come from medical knowledge, never from the data; a domain lists every value that may
-# occur. To group by a column it needs a domain or bins = [...]; for exact answers it must stand in
-# exact_dimensions. The first start of the nodes fixes all of this file.
+# are refused. The line guessed = [...] names keys of the table itself: correct these too, then delete the
+# line; until then nothing at all is answered. Bounds come from medical knowledge, never from the data; a
+# domain lists every value that may occur. To group by a column it needs a domain or bins = [...]; for exact
+# answers it must stand in exact_dimensions. The first start of the nodes fixes all of this file.
 """
 
 
@@ -66,7 +69,12 @@ class GuessedTable:
 
 
 def init_consortium(
-    folder: Path, *, sites: Mapping[str, Path], table: str = "patients", has_dealer: bool = True
+    folder: Path,
+    *,
+    sites: Mapping[str, Path],
+    table: str = "patients",
+    has_dealer: bool = True,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Folders:
     """Make a consortium on this machine with a schema guessed from the first site's file.
 
@@ -77,6 +85,7 @@ def init_consortium(
         sites: each site's CSV, Parquet or DuckDB file; ``FILE.duckdb#TABLE`` names the table in a database.
         table: the table's name in SQL.
         has_dealer: otherwise the first three sites compute without one.
+        tell: called with each remark on a site's values that lie outside the guess, counts and all.
 
     Returns:
         Where everything lies.
@@ -87,7 +96,8 @@ def init_consortium(
     _check_names(sites, table, fewest=2 if has_dealer else COMPUTING_SITES)
     specs = _specs(sites)
     guess = guess_table(next(iter(specs.values())), table)
-    _check_fit(specs, guess, table)
+    for remark in _check_fit(specs, guess, table):
+        tell(remark)
     terms = Terms(
         name=plain_name(folder.resolve().name) or "consortium",
         budgets={table: {"epsilon": EPSILON, **{name: {"share": share} for name, share in SHARES.items()}}},
@@ -189,13 +199,14 @@ def _specs(sites: Mapping[str, Path]) -> dict[str, SourceSpec]:
     return specs
 
 
-def _check_fit(specs: Mapping[str, SourceSpec], guess: GuessedTable, table: str) -> None:
-    """Read every file against the guess, as its node will."""
+def _check_fit(specs: Mapping[str, SourceSpec], guess: GuessedTable, table: str) -> list[str]:
+    """Read every file against the guess, as its node will; remarks on what lies outside it."""
     try:
         schema = Schema.from_dict(tomlkit.parse(guess.schema).unwrap())
     except SchemaError as error:
         raise ConfigError(mistakes=[f"guessed schema: {mistake}" for mistake in error.mistakes]) from error
     mistakes: list[str] = []
+    remarks: list[str] = []
     for name, spec in specs.items():
         with _loaded(spec) as connection:
             lacking = [column for column in guess.columns if column not in column_types(connection)]
@@ -206,13 +217,20 @@ def _check_fit(specs: Mapping[str, SourceSpec], guess: GuessedTable, table: str)
             continue
         viewed = SourceSpec(kind=spec.kind, path=spec.path, relation=spec.relation, view=guess.view)
         try:
-            open_source(
+            source = open_source(
                 viewed, schema.tables[table], site_key=secrets.token_bytes(KEY_BYTES), threads=1
-            ).close()
+            )
+            remarks += [
+                f"column {column.name}: {column.clipped + column.outside_domain} values of site {name} are outside"
+                for column in source.report.columns
+                if column.clipped + column.outside_domain
+            ]
+            source.close()
         except SchemaMismatchError as error:
             mistakes.append(f"{name}: {error}")
     if mistakes:
         raise ConfigError(mistakes=mistakes)
+    return remarks
 
 
 def _view(guesses: Sequence[Guess]) -> str:
@@ -236,14 +254,20 @@ def _schema_text(table: str, guesses: Sequence[Guess], n_rows: int) -> str:
             'privacy_unit = "row"            # CHECK: right only if no person has two rows; else name the id',
             "max_rows_per_unit = 1",
         ]
+        guessed = ["privacy_unit", "rows_max"]
     else:
         lines += [
             f'privacy_unit = "{unit.name}"    # rows of one value are one person\'s',
+            f'unit_form = "{unit.unit_form}"           # or "{_OTHER_FORM[unit.unit_form]}"; as integers 007 and 7 are one',
             f"max_rows_per_unit = {unit.rows_per_unit}           # further rows of one person do not count",
         ]
+        guessed = ["privacy_unit", "unit_form", "max_rows_per_unit", "rows_max"]
     lines += [
         f"rows_max = {rows_max}                # per site; leave room to grow",
         "exact_dimensions = []           # columns that exact WHERE and GROUP BY may use",
+        "guessed = ["
+        + ", ".join(f'"{key}"' for key in guessed)
+        + "]  # CHECK these keys, then delete this line",
         "",
         f"[tables.{table}.columns]",
     ]

@@ -152,7 +152,7 @@ def encode_table(table: Table, features: Sequence[str], target: str) -> tuple[En
     Returns:
         The encoding, or None, and every mistake.
     """
-    found: list[str] = []
+    found = [f"table: {table.open_guess}"] if table.open_guess else []
     encoded = [_feature(table, name, found) for name in features]
     classes = _classes(table, target, found)
     if found or classes is None:

@@ -6,10 +6,13 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from federation.doctor import examine_nodes
+from federation.doctor import examine_files, examine_nodes
 from federation.messages import Health
 from federation.node.site import installed_version
+from federation.setup.create import create_consortium
+from federation.setup.terms import SiteSetup, TableSetup
 from smpc.errors import PartyLostError
+from tests.setup.setup_world import make_terms
 
 DIGEST = "ab" * 32
 
@@ -76,3 +79,65 @@ def test_cli_doctor_calls_a_fork_a_fork_and_behind_behind():
     assert "bert lacks entries" in ledgers.text
     gone = {name: PartyLostError(name=name) for name in ("anna", "bert", "carl")}
     assert "no site answers" in mends(**gone)["ledgers"]
+
+
+MARKED = """
+[tables.visits]
+privacy_unit = "row"
+rows_max = 1000
+guessed = ["rows_max"]
+
+[tables.visits.columns]
+age = { type = "numeric", lower = 0, upper = 120, resolution = 1 }
+sex = { type = "categorical", domain = ["F", "M"] }
+"""
+
+
+@pytest.fixture(scope="module")
+def site_file(tmp_path_factory):
+    """A site whose file has codes at two of three places where the schema has letters."""
+    folder = tmp_path_factory.mktemp("doctor")
+    rows = "".join(f"{40 + n},{'F' if n % 3 == 0 else n % 2}\n" for n in range(30))
+    (folder / "here.csv").write_text("age,sex\n" + rows)
+    setup = SiteSetup(tables={"visits": TableSetup(source=folder / "here.csv")})
+    made = create_consortium(
+        folder / "made",
+        terms=make_terms(schema=MARKED, helpers=()),
+        sites={"anna": setup, "bert": setup, "carl": setup},
+    )
+    return made.site("bert")
+
+
+def examined_files(site_file):
+    return {
+        (finding.is_good, finding.what, finding.text)
+        for finding in examine_files(site_file.parents[2] / "consortium.toml", site_file)
+    }
+
+
+def test_cli_doctor_names_the_line_of_the_schema_that_waits_for_a_person(site_file):
+    [text] = [
+        text
+        for is_good, what, text in examined_files(site_file)
+        if what == "schema of visits" and not is_good
+    ]
+    assert 'delete the line guessed = ["rows_max"] under [tables.visits]' in text
+
+
+def test_cli_doctor_does_not_call_a_column_good_that_most_values_do_not_fit(site_file):
+    found = {(is_good, text) for is_good, what, text in examined_files(site_file) if what == "table visits"}
+    assert (True, "here.csv: 30 rows read, 30 kept in table visits") in found
+    [(is_good, text)] = [(is_good, text) for is_good, text in found if "column sex" in text]
+    assert not is_good
+    assert "20 outside the domain, now missing" in text
+    assert "more than half of its values" in text
+
+
+def test_cli_doctor_keeps_to_the_share_that_the_site_declares(site_file):
+    text = site_file.read_text()
+    site_file.write_text(text.replace("source = ", 'most_misfits = "0.7"\nsource = '))
+    try:
+        found = {is_good for is_good, _, text in examined_files(site_file) if "column sex" in text}
+    finally:
+        site_file.write_text(text)
+    assert found == {True}

@@ -13,6 +13,7 @@ from federation.ledger_place import LedgerPlace
 from federation.processes.ended import stop_nodes
 from federation.setup.folders import Folders
 from tests.cli.conftest import crossward, spawned
+from tests.setup.setup_world import without_marks
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "operations.md"
@@ -32,7 +33,7 @@ def test_the_settings_of_the_page_are_read():
 def a_person_looks(folder):
     """What the page asks of a person, and what a year does: guesses corrected, and entries that are old."""
     agreement = folder / "consortium.toml"
-    agreement.write_text(agreement.read_text().replace(", guessed = true", ""))
+    agreement.write_text(without_marks(agreement.read_text()))
     site = folder / "sites" / "anna" / "site.toml"
     site.write_text(site.read_text() + "\n[ledger]\nsnapshot_every = 2\n")
 

@@ -12,7 +12,7 @@ from federation.errors import ConfigError
 from federation.setup.columns import plain_name, round_up
 from federation.setup.guess import guess_table, init_consortium
 from federation.site_file import load_site
-from tests.setup.setup_world import HEART
+from tests.setup.setup_world import HEART, without_marks
 
 HOSPITALS = {path.stem: path for path in sorted(HEART.glob("*.csv"))}
 
@@ -44,6 +44,7 @@ def test_setup_guess_on_four_real_hospitals(tmp_path):
     assert table.columns["cp"].domain == (1, 2, 3, 4)
     assert table.columns["oldpeak"].resolution == Fraction(1, 10)
     assert table.privacy_unit == "row"
+    assert table.guessed == ("privacy_unit", "rows_max")
     assert not load_site(places.site("hungary")).file.policy.exact
 
 
@@ -84,8 +85,43 @@ def test_setup_identifier_becomes_the_privacy_unit(tmp_path):
     table, places = guessed(tmp_path, ["Patient ID", "age"], rows)
     assert table.privacy_unit == "patient_id"
     assert table.max_rows_per_unit == 5
+    assert table.unit_form == "text"
+    assert table.guessed == ("privacy_unit", "unit_form", "max_rows_per_unit", "rows_max")
     assert "p17" not in places.consortium.read_text()
+    places.consortium.write_text(without_marks(places.consortium.read_text()))
+    table = load_consortium(places.consortium).schema.tables["people"]
+    assert not table.open_guess
+    assert not table.columns["age"].guessed
     assert '"Patient ID" AS patient_id' in places.site("a").read_text()
+
+
+def test_setup_rows_without_an_identifier_are_no_unit_of_many_rows(tmp_path):
+    """What reads as NaN is many people's; it must not widen how many rows of one person count."""
+    rows = [[n, 20 + n % 60] for n in range(200)] + [["NaN", 30]] * 50
+    path = table_of(tmp_path, [["mrn", "age"], *rows])
+    text = guess_table(SourceSpec(kind="csv", path=path), "people").schema
+    assert "max_rows_per_unit = 1 " in text
+    assert 'unit_form = "integer"' in text
+
+
+def test_setup_values_of_one_site_alone_are_told_with_the_site(tmp_path):
+    header = ["stage", "age"]
+    first = table_of(
+        tmp_path, [header, *[[["I", "II", "III"][n % 3], 40 + n % 20] for n in range(90)]], "a.csv"
+    )
+    second = table_of(
+        tmp_path, [header, *[[["I", "II", "III", "IV"][n % 4], 40 + n % 20] for n in range(80)]], "b.csv"
+    )
+    told = []
+    init_consortium(tmp_path / "made", sites={"a": first, "b": second}, tell=told.append)
+    assert told == ["column stage: 20 values of site b are outside"]
+
+
+def test_setup_a_site_whose_column_is_not_understood_is_named(tmp_path):
+    first = table_of(tmp_path, [["flag", "age"], *[[n % 2, 40] for n in range(60)]], "a.csv")
+    second = table_of(tmp_path, [["flag", "age"], *[["YN"[n % 2], 40] for n in range(60)]], "b.csv")
+    with pytest.raises(ConfigError, match=r"b: b.csv, column flag: none of its values is understood"):
+        init_consortium(tmp_path / "made", sites={"a": first, "b": second})
 
 
 def test_setup_odd_columns(tmp_path):

@@ -1,0 +1,86 @@
+"""The site administrator's view: one SELECT, and what is wrong with one in the administrator's own words.
+
+Floor:    analytics.sources above database.
+Promise:  a fault names a word of the view and its place, and nothing else: DuckDB's texts can hold values of the data,
+          and the names of other columns, which a file without a header row takes from its first row.
+Source:   ours; PRIVACY "errors in three classes", the first.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import duckdb
+
+from analytics.errors import SchemaMismatchError
+
+_WORD = r'"?([^"\n]{1,200}?)"?'
+_FAULTS: Final = (
+    (rf"Binder Error: Referenced column {_WORD} not found", "there is no column {}"),
+    (rf"Binder Error: Column {_WORD} in \w+ list not found", "there is no column {}"),
+    (r'Binder Error: Table "[^"\n]*" does not have a column named ' + _WORD + r"\n", "there is no column {}"),
+    (rf"Binder Error: Referenced table {_WORD} not found", "there is no table {}, only source"),
+    (rf"Catalog Error: Table with name {_WORD} does not exist", "there is no table {}, only source"),
+    (rf"Catalog Error: \w+ Function with name {_WORD} does not exist", "there is no function {}"),
+    (rf"Catalog Error: Type with name {_WORD} does not exist", "there is no type {}"),
+    (rf"Parser Error: syntax error at or near {_WORD}\n", "it is no SQL near {}"),
+)
+_PLANNING = (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException)
+
+
+def view_types(connection: duckdb.DuckDBPyConnection, view: str, source: str) -> dict[str, str]:
+    """The columns of a view and their types.
+
+    Args:
+        connection: a database with the table or view ``source``.
+        view: the administrator's SELECT.
+        source: the file's name, for messages.
+
+    Returns:
+        DuckDB's type by column, in the view's order.
+
+    Raises:
+        SchemaMismatchError: it is not one SELECT, or cannot be computed.
+    """
+    try:
+        statements = connection.extract_statements(view)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise SchemaMismatchError(source=source, reason="the site's view must be one SELECT")
+        described = connection.execute(f"DESCRIBE SELECT * FROM ({bare_view(view)}) AS viewed").fetchall()  # noqa: S608
+    except duckdb.Error as error:
+        raise SchemaMismatchError(source=source, reason=view_fault(view, error)) from None
+    return {str(row[0]): str(row[1]) for row in described}
+
+
+def bare_view(view: str) -> str:
+    """The view's text for use in brackets."""
+    return view.strip().rstrip(";") + "\n"  # a line end, in case the view ends in a comment
+
+
+def view_fault(view: str, error: duckdb.Error) -> str:
+    """What is wrong with a view, as far as a word of the view itself says it.
+
+    Args:
+        view: its text.
+        error: what the database said.
+
+    Returns:
+        A reason without any text but the view's own.
+    """
+    said = str(error) if isinstance(error, _PLANNING) else ""
+    for pattern, meaning in _FAULTS:
+        match = re.match(pattern, said)
+        place = _place(view, match[1]) if match else ""
+        if match and place:
+            return f"the site's view cannot be computed: {meaning.format(match[1])} (first at {place})"
+    return f"the site's view cannot be computed over this source ({type(error).__name__})"
+
+
+def _place(view: str, word: str) -> str:
+    """Line and column, both from 1, of a word's first use; empty where the view does not hold it."""
+    found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", view, re.IGNORECASE)
+    if found is None:
+        return ""
+    before = view[: found.start()]
+    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
