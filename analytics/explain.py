@@ -133,8 +133,9 @@ def _guard_lines(plan: Plan) -> list[str]:
     if not plan.guards:
         return ["no minimum cell is set: nothing is guarded"]
     return [
-        f"guard, on shares: at least {plan.threshold} privacy units behind each figure;",
-        f"    outside the filter, and on each side of a yes-or-no column, 0 or at least {plan.threshold}",
+        f"guard, on shares: at least {plan.threshold} privacy units behind each figure, outside a filter in each group,",
+        "    on each side of a yes-or-no column, at the few values a sum could tell, and wherever two figures of the",
+        "    answer differ in whom they count; zero is too few",
     ]
 
 

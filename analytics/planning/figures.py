@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from analytics.sql.expressions import Integer, bounds
+from analytics.schema import IdentifierColumn
+from analytics.sql.expressions import ColumnIndex, Flag, Integer, TruthValue, bounds
 
 if TYPE_CHECKING:
     from analytics.schema import Table
@@ -95,3 +96,34 @@ class Figures:
             return self.l1(table, n_groups=n_groups, n_sites=n_sites)
         squared = table.sites_per_unit(n_sites) ** 2 * min(table.max_rows_per_unit, n_groups)
         return math.isqrt(squared - 1) + 1
+
+
+def column_name(argument: Integer) -> str | None:
+    """The declared column that an argument is, and nothing more.
+
+    Args:
+        argument: an integer expression.
+
+    Returns:
+        The column's name; None for an expression of columns.
+    """
+    match argument:
+        case ColumnIndex(name=name) | TruthValue(condition=Flag(name=name)):
+            return name
+        case _:
+            return None
+
+
+def is_always_known(table: Table, argument: Integer) -> bool:
+    """Whether an argument is a column that the schema declares as not nullable.
+
+    Args:
+        table: the table.
+        argument: an integer expression.
+
+    Returns:
+        False for nullable columns and for expressions of columns.
+    """
+    name = column_name(argument)
+    column = None if name is None else table.column(name)
+    return column is not None and not isinstance(column, IdentifierColumn) and not column.nullable

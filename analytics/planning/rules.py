@@ -1,9 +1,10 @@
 """What each mode refuses, with the place in the text.
 
 Floor:    analytics.planning above context.
-Promise:  exact answers aggregate one declared column, and filter and group by the declared exact dimensions
-          only; private answers never touch a guessed column; no answer is planned over a table whose privacy
-          unit, its form, its rows or the table's size were guessed and no person has checked them.
+Promise:  exact answers aggregate one declared column that their own filter and groups do not narrow; they filter and
+          group by categories and declared bins of the exact dimensions only, and do not open units beside rows;
+          private answers never touch a guessed column; no answer is planned over a table whose privacy unit, its
+          form, its rows or the table's size were guessed and no person has checked them.
 Source:   ours; PRIVACY "exact answers are narrow", "guessed bounds are not public".
 """
 
@@ -12,7 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analytics.errors import PlanRejectedError, ReleaseRefusedError
-from analytics.sql.query import BoundQuery, Clause
+from analytics.planning.figures import column_name
+from analytics.schema import NumericColumn
+from analytics.sql.query import Aggregate, AggregateOutput, BoundQuery, Clause, KeyOutput, Use
 
 if TYPE_CHECKING:
     from analytics.planning.context import PlanContext
@@ -67,15 +70,52 @@ def check_exact(query: BoundQuery, context: PlanContext) -> None:
     check_exact_sites(context)
     for objection in query.exact_objections:
         reason = f"an exact answer holds no {objection.reason.removeprefix('a ').removeprefix('an ')}"
-        raise PlanRejectedError(position=objection.position, reason=reason, hint="ask with epsilon")
+        raise PlanRejectedError(position=objection.position, reason=reason, hint=objection.hint)
     for use in query.uses:
-        if use.clause is not Clause.AGGREGATE and use.column not in query.table.exact_dimensions:
-            allowed = ", ".join(query.table.exact_dimensions) or "none"
+        _check_dimension(query, use)
+    _check_narrowed(query)
+    _check_rows_beside_units(query)
+
+
+def _check_dimension(query: BoundQuery, use: Use) -> None:
+    """Refuse a filter or group by anything but the public cells of the exact dimensions."""
+    if use.clause is Clause.AGGREGATE:
+        return
+    reason = f"{use.column} may not stand in {use.clause.value} of an exact answer"
+    if use.column not in query.table.exact_dimensions:
+        allowed = ", ".join(query.table.exact_dimensions) or "none"
+        raise PlanRejectedError(position=use.position, reason=reason, hint=f"exact dimensions: {allowed}")
+    column = query.table.columns[use.column]
+    if isinstance(column, NumericColumn) and not column.bins:
+        hint = "declare its bins in the schema, or ask with epsilon"
+        raise PlanRejectedError(position=use.position, reason=f"{reason} without declared bins", hint=hint)
+
+
+def _check_narrowed(query: BoundQuery) -> None:
+    """Refuse sums and moments of a column of which the question itself says which values are left."""
+    narrowed = {use.column for use in query.uses if use.clause is not Clause.AGGREGATE}
+    for output in query.outputs:
+        if isinstance(output, KeyOutput) or output.argument is None or output.aggregate is Aggregate.COUNT:
+            continue
+        name = column_name(output.argument.expression)
+        if name in narrowed:
             raise PlanRejectedError(
-                position=use.position,
-                reason=f"{use.column} may not stand in {use.clause.value} of an exact answer",
-                hint=f"exact dimensions: {allowed}",
+                position=output.position,
+                reason=f"an exact answer sums no column that its own WHERE or GROUP BY narrows: {name}",
+                hint=f"leave {name} out of one of them, count instead, or ask with epsilon",
             )
+
+
+def _check_rows_beside_units(query: BoundQuery) -> None:
+    """Refuse to open units and rows together: their difference says who has several rows."""
+    outputs = [output for output in query.outputs if isinstance(output, AggregateOutput)]
+    units = [output for output in outputs if output.aggregate is Aggregate.COUNT_UNITS]
+    if units and not query.table.units_are_rows and len(units) < len(outputs):
+        raise PlanRejectedError(
+            position=units[0].position,
+            reason="an exact answer counts privacy units beside nothing else, since a unit may have several rows",
+            hint="ask for COUNT(DISTINCT ...) alone, or leave it out",
+        )
 
 
 def check_exact_sites(context: PlanContext) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analytics.planning.figures import Figures, Measure
+from analytics.planning.figures import Figures, Measure, column_name, is_always_known
 from analytics.schema import BooleanColumn, CategoricalColumn
 from analytics.sql.expressions import Condition, Integer, TruthValue
 from analytics.sql.render import quoted, render_condition, render_integer
@@ -30,8 +30,9 @@ def local_statement(query: BoundQuery, figures: Sequence[Figures], *, filtered: 
     Args:
         query: the bound question.
         figures: the blocks, in order.
-        filtered: whether WHERE may drop rows before aggregation; exact plans need the rows outside the filter
-            too, so there each block filters for itself.
+        filtered: whether WHERE may drop rows before aggregation. Exact plans need the rows outside the filter
+            too, so there each block filters for itself; rows that lack a value which the schema declares as
+            always known are left out of them, so that all such columns are counted over the same rows.
 
     Returns:
         One SELECT; its first column is the group's index, then one integer a block.
@@ -40,7 +41,9 @@ def local_statement(query: BoundQuery, figures: Sequence[Figures], *, filtered: 
     columns = [f"{_group(query.groups)} AS {quoted(GROUP_COLUMN)}"]
     for number, block in enumerate(figures):
         columns.append(f"{_block(block, None if filtered else condition)} AS {quoted(f'f{number}')}")
-    kept = [f"{quoted(key.column.name)} IS NOT NULL" for key in query.groups if not key.column.nullable]
+    known = [key.column.name for key in query.groups if not key.column.nullable]
+    known += [] if filtered else _always_known(query, figures)
+    kept = [f"{quoted(name)} IS NOT NULL" for name in dict.fromkeys(known)]
     if filtered and condition is not None:
         kept.append(render_condition(condition))
     lines = ["SELECT", "  " + ",\n  ".join(columns), f"FROM {quoted(query.table.name)}"]
@@ -49,6 +52,16 @@ def local_statement(query: BoundQuery, figures: Sequence[Figures], *, filtered: 
     if query.groups:
         lines.append("GROUP BY 1")
     return "\n".join(lines)
+
+
+def _always_known(query: BoundQuery, figures: Sequence[Figures]) -> list[str]:
+    """Columns of the figures that the schema declares as not nullable."""
+    known = [
+        column_name(block.argument)
+        for block in figures
+        if block.argument is not None and is_always_known(query.table, block.argument)
+    ]
+    return [name for name in known if name is not None]
 
 
 def _group(keys: Sequence[GroupKey]) -> str:

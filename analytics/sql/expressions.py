@@ -206,6 +206,31 @@ def widest_in(condition: Condition) -> int:
             return 1
 
 
+def columns_in(part: Integer | Condition) -> frozenset[str]:
+    """Names of all columns in an expression or condition.
+
+    Args:
+        part: an integer expression or a condition.
+
+    Returns:
+        The names.
+    """
+    match part:
+        case ColumnIndex(name=name) | Flag(name=name):
+            return frozenset({name})
+        case Literal() | Known():
+            return frozenset()
+        case Choice(branches=branches):
+            inner = [*(condition for condition, _ in branches), *_values(part)]
+            return frozenset().union(*map(columns_in, inner))
+        case Member(argument=argument) | Missing(argument=argument):
+            return columns_in(argument)
+        case Is(condition=inner) | Not(condition=inner) | TruthValue(condition=inner):
+            return columns_in(inner)
+        case _:
+            return columns_in(part.left) | columns_in(part.right)
+
+
 def _values(choice: Choice) -> list[Integer]:
     return [
         value for value in (*(value for _, value in choice.branches), choice.default) if value is not None

@@ -122,10 +122,12 @@ class Objection:
     Attributes:
         position: its place in the text.
         reason: what it is.
+        hint: what to ask instead.
     """
 
     position: str
     reason: str
+    hint: str = "ask with epsilon"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from sqlglot import exp
 
 from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn
 from analytics.sql.categories import Category, Text, category_compared, category_like
+from analytics.sql.edges import object_to_cuts
 from analytics.sql.expressions import (
     Both,
     ColumnIndex,
@@ -332,7 +333,9 @@ def _compared(scope: Scope, node: exp.Expr, operator: str, sides: tuple[exp.Expr
     first, second = (_numeric(scope, side, value) for side, value in zip(sides, (left, right), strict=True))
     if first.constant is None and second.constant is None:
         scope.object_in_exact(node, "a comparison of two columns")
-    return compare(operator, first, second)
+    condition = compare(operator, first, second)
+    object_to_cuts(scope, node, condition)
+    return condition
 
 
 def _between(scope: Scope, node: exp.Expr) -> Value:

@@ -55,9 +55,10 @@ class Scope:
         finally:
             self._depth -= 1
 
-    def object_in_exact(self, node: exp.Expr, reason: str) -> None:
+    def object_in_exact(self, node: exp.Expr, reason: str, hint: str = "ask with epsilon") -> None:
         """Note that the node's form is not for exact answers."""
-        self.objections.append(Objection(position=self.question.position(node), reason=reason))
+        position = self.question.position(node)
+        self.objections.append(Objection(position=position, reason=reason, hint=hint))
 
     def resolve(self, node: exp.Column) -> Column:
         """The schema's column of a name; does not record a use.

@@ -1,7 +1,9 @@
 """Small worlds for the tests of analytics: schemas, sites as frames, questions answered in the clear."""
 
+import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from analytics.result import Result
 from analytics.schema import Schema
 from analytics.sources import Source, open_frame
 from analytics.sql import bind
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 KEY = b"k" * 32
 

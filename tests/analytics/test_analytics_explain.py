@@ -24,7 +24,7 @@ def test_private_explanation_names_everything(world) -> None:
 
 
 def test_exact_explanation_tells_guard_and_what_stays_in_shares(world) -> None:
-    plan = world.plan("SELECT AVG(b) FROM visits WHERE x > 1", minimum_cell=10)
+    plan = world.plan("SELECT AVG(b) FROM visits WHERE x >= 0", minimum_cell=10)
     text, shape = explain_text(plan), explain(plan)
     assert "at least 10 privacy units" in text
     assert "stays in shares" in text

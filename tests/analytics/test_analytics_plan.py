@@ -238,26 +238,26 @@ def test_blocks_are_shared_and_centered_only_where_it_helps() -> None:
 
 
 def test_guards_name_units_complement_and_both_values() -> None:
-    plan = exact("SELECT AVG(b) AS share FROM visits WHERE age > 40")
+    plan = exact("SELECT AVG(b) AS share FROM visits WHERE age >= 40")
     meanings = [block.meaning for block in plan.blocks]
     count, total, outside, yes, no = range(5)
     assert [block.opened for block in plan.blocks] == [True, True, False, False, False]
     assert "outside" in meanings[outside]
     assert plan.guards == (
-        Guard(figure=count, at_least=count, zero_or_at_least=(outside,)),
-        Guard(figure=total, at_least=count, zero_or_at_least=(outside, yes, no)),
+        Guard(figure=count, at_least=(count, outside)),
+        Guard(figure=total, at_least=(count, outside, yes, no)),
     )
     assert plan.opened == (0, 1)
     assert plan.cost == ()
 
 
 def test_columns_of_two_values_are_guarded_as_booleans() -> None:
-    assert len(exact("SELECT SUM(two) FROM visits").guards[0].zero_or_at_least) == 2
+    assert len(exact("SELECT SUM(two) FROM visits").guards[0].at_least) == 3
 
 
 def test_a_sum_has_enough_units_above_the_lower_bound_and_below_the_upper_one() -> None:
     plan = exact("SELECT SUM(age) FROM visits")
-    above, below = plan.guards[0].zero_or_at_least
+    _, above, below = plan.guards[0].at_least
     assert "120" not in plan.blocks[above].meaning
     assert "120" in plan.blocks[below].meaning
 
@@ -266,9 +266,9 @@ def test_guards_count_distinct_units_where_a_unit_has_rows() -> None:
     plan = exact("SELECT k, COUNT(*), AVG(age) FROM visits WHERE b GROUP BY k", UNITS)
     assert plan.threshold == 20
     for guard in plan.guards:
-        block = plan.blocks[guard.at_least // plan.n_groups]
-        assert block.measure is Measure.UNITS
-        assert guard.at_least % plan.n_groups == guard.figure % plan.n_groups
+        for count in guard.at_least:
+            assert plan.blocks[count // plan.n_groups].measure is Measure.UNITS
+            assert count % plan.n_groups == guard.figure % plan.n_groups
     assert len(plan.guards) == len(plan.opened) == 3 * plan.n_groups
     assert plan.opened == tuple(range(9))
 
@@ -289,21 +289,20 @@ def test_guard_counts_are_true(world_of) -> None:
         }
     )
     world = world_of(UNITS, [frame])
-    plan = exact("SELECT AVG(temp) AS m, SUM(b) AS s FROM visits WHERE age < 30", UNITS)
+    plan = exact("SELECT AVG(temp) AS m, SUM(b) AS s FROM visits WHERE age < 40", UNITS)
     values = world.total(plan)
-    inside, known = frame.age < 30, frame.temp.notna()
+    inside, known = frame.age < 40, frame.temp.notna()
     mean, total = plan.guards[0], plan.guards[-1]
-    assert values[mean.at_least] == frame[inside & known].pid.nunique()
-    assert [values[i] for i in mean.zero_or_at_least] == [frame[~inside & known].pid.nunique()]
-    assert [values[i] for i in total.zero_or_at_least] == [
-        frame[~inside].pid.nunique(),
-        frame[inside & frame.b].pid.nunique(),
-        frame[inside & ~frame.b].pid.nunique(),
+    assert [values[i] for i in mean.at_least] == [
+        frame[rows].pid.nunique() for rows in (inside & known, ~inside & known, inside & ~known)
+    ]
+    assert [values[i] for i in total.at_least] == [
+        frame[rows].pid.nunique() for rows in (inside, ~inside, inside & frame.b, inside & ~frame.b)
     ]
 
 
 def test_no_guard_without_a_minimum_cell() -> None:
-    plan = exact("SELECT AVG(b) FROM visits WHERE age > 40", minimum_cell=0)
+    plan = exact("SELECT AVG(b) FROM visits WHERE age >= 40", minimum_cell=0)
     assert (plan.guards, all(block.opened for block in plan.blocks)) == ((), True)
 
 
@@ -330,12 +329,41 @@ def test_guard_width_holds_counts_and_thresholds() -> None:
         ("SELECT COUNT(*) FROM visits WHERE age * age > 5", "1:35", "arithmetic"),
         ("SELECT COUNT(*) FROM visits WHERE CASE WHEN b THEN age END > 5", "1:45", "CASE"),
         ("SELECT COUNT(*) FROM visits GROUP BY g", "1:38", "no bins"),
+        ("SELECT COUNT(*) FROM visits WHERE age = 57", "1:35", "edges of age: 0, 40, 60, 120"),
+        ("SELECT COUNT(*) FROM visits WHERE b AND age IN (28, 58)", "1:49", "edge"),
+        ("SELECT COUNT(*) FROM visits WHERE age BETWEEN 40 AND 58", "1:35", "edge"),
+        ("SELECT COUNT(*) FROM visits WHERE age > 40", "1:35", "edge"),
+        ("SELECT COUNT(*) FROM visits WHERE (age <= 40) = b", "1:36", "edge"),
+        ("SELECT COUNT(*) FROM visits WHERE age < 39 OR TRUE", "1:35", "edge"),
+        ("SELECT COUNT(*) FROM visits WHERE two = 1", "1:35", "without declared bins"),
+        ("SELECT COUNT(*) FROM visits WHERE two IS NULL", "1:35", "without declared bins"),
+        ("SELECT SUM(age) FROM visits WHERE age >= 40", "1:8", "narrows: age"),
+        ("SELECT COUNT(*), VAR_POP(age) FROM visits GROUP BY age", "1:18", "narrows: age"),
+        ("SELECT AVG(b) FROM visits WHERE k = 'red' OR b", "1:8", "narrows: b"),
     ],
 )
 def test_exact_is_narrow(sql: str, position: str, words: str) -> None:
     with pytest.raises(PlanRejectedError) as caught:
         exact(sql)
     assert (caught.value.position, words in str(caught.value)) == (position, True), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "age >= 40",
+        "age < 40",
+        "age <= 39",
+        "age > 59",
+        "age BETWEEN 40 AND 59",
+        "40 > age",
+        "age < 39.9 + 0.1",
+        "age <= 120",
+        "age >= 0",
+    ],
+)
+def test_exact_filters_take_the_edges_of_declared_bins(kept: str) -> None:
+    assert exact(f"SELECT COUNT(*), AVG(temp) FROM visits WHERE {kept}").mode == "exact"
 
 
 def test_exact_dimensions_rule_group_by() -> None:
