@@ -22,6 +22,7 @@ from analytics.plan import Plan
 from analytics.release import recombine_answer, recombine_mined
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.explanation import Explanation, explain_miner, explain_query
+from federation.given import epsilon_of, questions_of
 from federation.lines_pool import LinePool, who_orders
 from federation.membership import among
 from federation.messages import (
@@ -42,12 +43,11 @@ from federation.messages import (
     Share,
 )
 from federation.planning import MINE, QUERY, Planned, plan_request
-from federation.receipt import make_receipt, private_terms
+from federation.receipt import exact_requests, make_receipt, private_terms
 from federation.secrecy import secrecy_of
 from federation.tables import TableView
 from federation.training_session import Training
-from privacy_accounting.decimals import as_fraction
-from privacy_accounting.errors import InvalidCostError, LedgerRefusedError
+from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.entries import Entry
 from smpc.errors import PartyLostError
@@ -105,7 +105,9 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Close every line; nothing of a run goes on afterwards."""
+        """Close every line; nothing of a run goes on afterwards. In a forked process it leaves the parent's lines alone."""
+        if not self._pool.is_of_this_process:
+            return
         self._pool.close()
         self._network.close()
 
@@ -240,16 +242,17 @@ class Session:
             purpose: whose cap they would count against.
 
         Raises:
-            PlanRejectedError, InvalidRequestError: as ``sql``.
+            InvalidRequestError: not pairs; further errors as ``sql``.
         """
+        pairs = questions_of(questions)
         asked = [
-            self._planned(text, epsilon, exact=False, purpose=purpose)[0].data for text, epsilon in questions
+            self._planned(text, epsilon, exact=False, purpose=purpose)[0].data for text, epsilon in pairs
         ]
         with self._pool.question([self._sequencer]) as lines:
             answer = lines.ask_one(
                 self._sequencer, QuoteAsk(requests=asked), QuoteAnswer, timeout_s=self._answer_s
             )
-        return [{"sql": text, **row} for (text, _), row in zip(questions, answer.rows, strict=True)]
+        return [{"sql": text, **row} for (text, _), row in zip(pairs, answer.rows, strict=True)]
 
     def enter(self, motion: Motion) -> dict[str, Any]:
         """Have a change of the agreement entered that every site's administrator has agreed to.
@@ -313,6 +316,7 @@ class Session:
 
     def _among_members(self, ask: Callable[[], T]) -> T:
         """Ask; where a site is gone that the others have left out, plan anew without it. Nothing was spent by then."""
+        self._pool.check_process()
         try:
             return ask()
         except SiteUnavailableError as error:
@@ -349,7 +353,7 @@ class Session:
         planned = plan_request(
             self._request(
                 kind=QUERY,
-                epsilon=None if exact else _epsilon(epsilon),
+                epsilon=None if exact else epsilon_of(epsilon),
                 purpose=purpose,
                 question={"sql": text},
             ),
@@ -406,7 +410,7 @@ class Session:
             seconds=dict(zip(("ask", "charge", "run"), map(sub, marks[1:], marks), strict=True)),
             rounds=max(share.rounds for share in shares),
             bytes_sent=max(share.bytes_sent for share in shares),
-        )
+        ) | exact_requests(dict(zip(self.consortium.names, accepted, strict=True)))
         return [bytes(share.values) for share in shares], receipt
 
     def _charge(self, lines: Question, orders: str) -> Charged:
@@ -429,18 +433,3 @@ class Session:
         return cost | private_terms(
             planned.events, delta=context.delta, relation=context.relation, n_sites=context.n_sites
         )
-
-
-def _epsilon(value: object) -> Fraction:
-    """The requested epsilon as an exact number.
-
-    Raises:
-        InvalidRequestError: not a finite number above 0 whose decimal expansion ends.
-    """
-    try:
-        number = as_fraction(value, what="epsilon")
-    except InvalidCostError as error:
-        raise InvalidRequestError(parameter="epsilon", reason=error.reason) from error
-    if number <= 0:
-        raise InvalidRequestError(parameter="epsilon", reason="must be above 0")
-    return number
