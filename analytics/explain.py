@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analytics.finish import plan_cost
+from analytics.finish import plan_cost, suppressed_where
 from analytics.planning.figures import Measure
 from analytics.schema import CategoricalColumn
 
@@ -123,7 +123,7 @@ def _guard(plan: Plan) -> dict[str, object] | None:
     return {
         "threshold": plan.threshold,
         "figures": len(plan.guards),
-        "rule": "a figure opens only with at least this many privacy units behind it",
+        "rule": suppressed_where(plan),
     }
 
 
@@ -133,9 +133,9 @@ def _guard_lines(plan: Plan) -> list[str]:
     if not plan.guards:
         return ["no minimum cell is set: nothing is guarded"]
     return [
-        f"guard, on shares: at least {plan.threshold} privacy units behind each figure, outside a filter in each group,",
-        "    on each side of a yes-or-no column, at the few values a sum could tell, and wherever two figures of the",
-        "    answer differ in whom they count; zero is too few",
+        f"guard, on shares: {suppressed_where(plan)};",
+        "    counted behind each figure, outside a filter in each group, on each side of a yes-or-no column, at the few values",
+        "    a sum could tell, and wherever two figures of the answer differ in whom they count; zero is too few",
     ]
 
 

@@ -13,10 +13,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from analytics.errors import ReleaseRefusedError
-from analytics.result import Cell, Kind, Result
+from analytics.result import Cell, Interval, Kind, Result
 from analytics.schema import CategoricalColumn, NumericColumn
-from analytics.sql.query import Aggregate, GroupKey
+from analytics.sql.expressions import bounds
+from analytics.sql.query import Aggregate, AggregateOutput, GroupKey
+from analytics.statistics.bounded import bounded
 from analytics.statistics.moments import Estimate, Opened, estimate
+from analytics.statistics.ranges import Span
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import event_to_dict
 
@@ -26,16 +29,19 @@ if TYPE_CHECKING:
     from analytics.plan import Plan
     from analytics.planning.layout import PlanColumn
 
+_KEY = Estimate(value=None, standard_error=None)
 _WHOLE = frozenset({Aggregate.COUNT_ROWS, Aggregate.COUNT, Aggregate.COUNT_UNITS, Aggregate.SUM})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """One group's cells, their errors, what is closed, and what the row is sorted by."""
+    """One group's cells, their errors and intervals, what is closed or flagged, and what the row is sorted by."""
 
     cells: tuple[Cell, ...]
     errors: tuple[float | None, ...]
+    intervals: tuple[Interval | None, ...]
     closed: tuple[bool, ...]
+    few: tuple[bool, ...]
     sort_keys: tuple[Cell, ...]
 
 
@@ -58,7 +64,7 @@ def finish(
         receipt: the ledger's receipt.
 
     Returns:
-        The answer, with NA in cells that need a closed figure.
+        The answer; exact with NA in cells that need a closed figure or divide by nothing, private without NA.
 
     Raises:
         ReleaseRefusedError: not one integer, or None, for each opened figure.
@@ -78,12 +84,10 @@ def finish(
         kinds=tuple(_kind(plan, column) for column in plan.columns),
         rows=tuple(row.cells for row in rows),
         errors=tuple(row.errors for row in rows),
-        suppressed=tuple(
-            (number, names[place])
-            for number, row in enumerate(rows)
-            for place, closed in enumerate(row.closed)
-            if closed
-        ),
+        intervals=tuple(row.intervals for row in rows),
+        keys=tuple(place for place, column in enumerate(plan.columns) if column.key is not None),
+        suppressed=_places(names, [row.closed for row in rows]),
+        too_few=_places(names, [row.few for row in rows]),
         cost=dict(plan_cost(plan) if cost is None else cost),
         receipt=dict(receipt or {}),
     )
@@ -106,7 +110,11 @@ def plan_cost(plan: Plan) -> dict[str, object]:
         "max_sites_per_unit": table.sites_per_unit(context.n_sites),
     }
     if plan.epsilon is None:
-        return shape | {"minimum_cell": context.minimum_cell}
+        return shape | {
+            "minimum_cell": context.minimum_cell,
+            "threshold": plan.threshold,
+            "suppressed_where": suppressed_where(plan),
+        }
     return shape | {
         "epsilon": format_decimal(plan.epsilon),
         "delta": format_decimal(context.delta),
@@ -116,28 +124,57 @@ def plan_cost(plan: Plan) -> dict[str, object]:
     }
 
 
+def suppressed_where(plan: Plan) -> str:
+    """Which cells of an exact answer stay closed, and why at this number, in one sentence.
+
+    Args:
+        plan: an exact plan.
+
+    Returns:
+        The sentence, without a full stop.
+    """
+    cell, sites = plan.context.minimum_cell, plan.query.table.sites_per_unit(plan.context.n_sites)
+    if not cell:
+        return "no minimum cell is set, so no cell is suppressed"
+    return (
+        f"a cell is suppressed unless at least {plan.threshold} privacy units stand behind it and behind every count "
+        f"that it would tell: the minimum cell of {cell} times the {sites} site(s) at which one unit may be"
+    )
+
+
+def _places(names: Sequence[str], marks: Sequence[Sequence[bool]]) -> tuple[tuple[int, str], ...]:
+    """(row, column) of each mark."""
+    return tuple(
+        (number, names[place]) for number, row in enumerate(marks) for place, mark in enumerate(row) if mark
+    )
+
+
 def _row(plan: Plan, group: int, values: Mapping[int, int | None]) -> _Row:
     labels = group_labels(plan.groups, group)
     cells: list[Cell] = []
-    errors: list[float | None] = []
-    closed: list[bool] = []
+    found: list[Estimate | None] = []
     keys: list[Cell] = []
-    for column in plan.columns:
+    for number, column in enumerate(plan.columns):
         if column.key is not None:
             place, label = labels[column.key]
             binned = isinstance(plan.groups[column.key].column, NumericColumn)
             cells.append(label)
-            errors.append(None)
-            closed.append(False)
+            found.append(_KEY)
             keys.append(place if binned and label is not None else label)
             continue
-        found = _estimate(plan, column, group, values)
-        cell = None if found is None or found.value is None else _cell(plan, column, found.value)
+        made = _estimate(plan, number, group, values)
+        cell = None if made is None or made.value is None else _cell(plan, column, made.value)
         cells.append(cell)
-        errors.append(None if found is None or cell is None else found.standard_error)
-        closed.append(found is None)
+        found.append(made)
         keys.append(cell)
-    return _Row(cells=tuple(cells), errors=tuple(errors), closed=tuple(closed), sort_keys=tuple(keys))
+    return _Row(
+        cells=tuple(cells),
+        errors=tuple(None if each is None else each.standard_error for each in found),
+        intervals=tuple(None if each is None else each.interval for each in found),
+        closed=tuple(each is None for each in found),
+        few=tuple(each is not None and each.is_too_few for each in found),
+        sort_keys=tuple(keys),
+    )
 
 
 def group_labels(keys: Sequence[GroupKey], group: int) -> list[tuple[int, str | int | bool | None]]:
@@ -157,11 +194,9 @@ def group_labels(keys: Sequence[GroupKey], group: int) -> list[tuple[int, str | 
     return found[::-1]
 
 
-def _estimate(
-    plan: Plan, column: PlanColumn, group: int, values: Mapping[int, int | None]
-) -> Estimate | None:
+def _estimate(plan: Plan, place: int, group: int, values: Mapping[int, int | None]) -> Estimate | None:
     """The cell's estimate; None where a figure it needs is closed."""
-    parts = {}
+    column, parts = plan.columns[place], {}
     for measure, number in column.blocks:
         integer = values[number * plan.n_groups + group]
         if integer is None:
@@ -169,7 +204,17 @@ def _estimate(
         parts[measure] = Opened(
             value=Fraction(integer, plan.blocks[number].weight), noise_sd=plan.noise_sd(number)
         )
-    return estimate(column, parts)
+    if plan.mode == "exact":
+        return estimate(column, parts)
+    return bounded(column, parts, _span(plan, place))
+
+
+def _span(plan: Plan, place: int) -> Span:
+    """What is public of a column's argument."""
+    output = plan.query.outputs[place]
+    argument = output.argument if isinstance(output, AggregateOutput) else None
+    lower, upper = (0, 0) if argument is None else bounds(argument.expression)
+    return Span(lower=lower, upper=upper, n_rows=plan.context.n_sites * plan.query.table.rows_max)
 
 
 def _kind(plan: Plan, column: PlanColumn) -> Kind:

@@ -23,6 +23,11 @@ __all__ = ["Session", "connect", "local"]
 _PLACES = {"Session": "federation.client", "connect": "federation.remote", "local": "federation.in_process"}
 
 
+def __dir__() -> list[str]:
+    """What there is to use, also before it is loaded."""
+    return sorted({*globals(), *__all__} - {"Any", "TYPE_CHECKING"})
+
+
 def __getattr__(name: str) -> Any:
     """Load what is asked for, once it is asked for (PEP 562)."""
     place = _PLACES.get(name)

@@ -22,6 +22,7 @@ from analytics.plan import Plan
 from analytics.release import recombine_answer, recombine_mined
 from federation.errors import SiteUnavailableError
 from federation.explanation import Explanation, explain_miner, explain_query
+from federation.given import epsilon_of, questions_of
 from federation.lines_pool import LinePool, who_orders
 from federation.membership import among
 from federation.messages import (
@@ -42,14 +43,13 @@ from federation.messages import (
     Share,
 )
 from federation.planning import MINE, QUERY, Planned, plan_request
-from federation.receipt import make_receipt, private_terms
+from federation.receipt import exact_requests, make_receipt, private_terms
 from federation.secrecy import secrecy_of
 from federation.spending import is_spent, telling_what_is_spent
 from federation.tables import TableView
 from federation.training_session import Training
 from federation.turns import Turns
-from privacy_accounting.decimals import as_fraction
-from privacy_accounting.errors import InvalidCostError, LedgerRefusedError
+from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.entries import Entry
 from smpc.errors import PartyLostError
@@ -108,7 +108,9 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Close every line; nothing of a run goes on afterwards."""
+        """Close every line; nothing of a run goes on afterwards. In a forked process it leaves the parent's lines alone."""
+        if not self._pool.is_of_this_process:
+            return
         self._pool.close()
         self._network.close()
 
@@ -243,16 +245,17 @@ class Session:
             purpose: whose cap they would count against.
 
         Raises:
-            PlanRejectedError, InvalidRequestError: as ``sql``.
+            InvalidRequestError: not pairs; further errors as ``sql``.
         """
+        pairs = questions_of(questions)
         asked = [
-            self._planned(text, epsilon, exact=False, purpose=purpose)[0].data for text, epsilon in questions
+            self._planned(text, epsilon, exact=False, purpose=purpose)[0].data for text, epsilon in pairs
         ]
         with self._pool.question([self._sequencer]) as lines:
             answer = lines.ask_one(
                 self._sequencer, QuoteAsk(requests=asked), QuoteAnswer, timeout_s=self._answer_s
             )
-        return [{"sql": text, **row} for (text, _), row in zip(questions, answer.rows, strict=True)]
+        return [{"sql": text, **row} for (text, _), row in zip(pairs, answer.rows, strict=True)]
 
     def enter(self, motion: Motion) -> dict[str, Any]:
         """Have a change of the agreement entered that every site's administrator has agreed to.
@@ -316,6 +319,7 @@ class Session:
 
     def _among_members(self, ask: Callable[[], T]) -> T:
         """Ask; where a site is gone that the others have left out, plan anew without it. Nothing was spent by then."""
+        self._pool.check_process()
         try:
             return ask()
         except SiteUnavailableError as error:
@@ -352,7 +356,7 @@ class Session:
         planned = plan_request(
             self._request(
                 kind=QUERY,
-                epsilon=None if exact else _epsilon(epsilon),
+                epsilon=None if exact else epsilon_of(epsilon),
                 purpose=purpose,
                 question={"sql": text},
             ),
@@ -390,11 +394,12 @@ class Session:
     def _ask(self, planned: Planned) -> tuple[list[bytes], dict[str, Any]]:
         """Ask, charge, run: every site's share, and the receipt."""
         ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
-        marks = [time.monotonic()]
+        marks, answers = [time.monotonic()], dict[str, Accepted]()
         with self._turns.own(), self._pool.question(self.consortium.names) as lines:
 
             def go(accepted: Mapping[str, Accepted]) -> Charged:
                 marks[1:] = [time.monotonic()]
+                answers.update(accepted)
                 with telling_what_is_spent():
                     return self._charge(lines, who_orders(accepted))
 
@@ -412,7 +417,7 @@ class Session:
             rounds=max(share.rounds for share in shares),
             bytes_sent=max(share.bytes_sent for share in shares),
             engines={site: share.engine for site, share in zip(self.consortium.names, shares, strict=True)},
-        )
+        ) | exact_requests(answers)
         return [bytes(share.values) for share in shares], receipt
 
     def _charge(self, lines: Question, orders: str) -> Charged:
@@ -435,18 +440,3 @@ class Session:
         return cost | private_terms(
             planned.events, delta=context.delta, relation=context.relation, n_sites=context.n_sites
         )
-
-
-def _epsilon(value: object) -> Fraction:
-    """The requested epsilon as an exact number.
-
-    Raises:
-        InvalidRequestError: not a finite number above 0 whose decimal expansion ends.
-    """
-    try:
-        number = as_fraction(value, what="epsilon")
-    except InvalidCostError as error:
-        raise InvalidRequestError(parameter="epsilon", reason=error.reason) from error
-    if number <= 0:
-        raise InvalidRequestError(parameter="epsilon", reason="must be above 0")
-    return number

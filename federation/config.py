@@ -37,7 +37,9 @@ from smpc.three_sites import ThreeSites
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+MAX_NAME = 63
+NAME = re.compile(rf"[a-z][a-z0-9_-]{{0,{MAX_NAME - 1}}}")
+MIN_SITES, MAX_SITES = 2, 8
 SUB_BUDGETS = ("query", "mining", "training")
 
 
@@ -55,10 +57,19 @@ def _number(value: object) -> Fraction:
         raise ValueError(msg) from error
 
 
-def _name(value: str) -> str:
+def name_mistake(value: str) -> str | None:
+    """What a member's name breaks of the rule, if anything."""
+    if len(value) > MAX_NAME:
+        return f"must be at most {MAX_NAME} characters long, not {len(value)}"
     if not NAME.fullmatch(value):
-        msg = "must start with a letter and hold only a-z, 0-9, _ and -"
-        raise ValueError(msg)
+        return "must start with a letter and hold only a-z, 0-9, _ and -"
+    return None
+
+
+def _name(value: str) -> str:
+    mistake = name_mistake(value)
+    if mistake is not None:
+        raise ValueError(mistake)
     return value
 
 
@@ -68,6 +79,16 @@ def _address(value: str) -> str:
         msg = "must be HOST:PORT"
         raise ValueError(msg)
     return value
+
+
+def _joint(sites: dict[str, Member]) -> dict[str, Member]:
+    if not MIN_SITES <= len(sites) <= MAX_SITES:
+        msg = (
+            f"a consortium has {MIN_SITES} to {MAX_SITES} sites, not {len(sites)}; "
+            "exact answers and training need at least 3"
+        )
+        raise ValueError(msg)
+    return sites
 
 
 Number = Annotated[Fraction, BeforeValidator(_number)]
@@ -166,7 +187,7 @@ class ConsortiumFile(Model):
     sequencer: Name
     deadline_s: Positive = Fraction(30)
     local_limit_s: Positive = Fraction(20)
-    sites: dict[Name, Member] = Field(min_length=2, max_length=8)
+    sites: Annotated[dict[Name, Member], AfterValidator(_joint)]
     computation: Computation | None = None
     dealer: Helper | None = None
     aggregator: Helper | None = None

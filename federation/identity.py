@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from federation.config import NAME, Consortium
+from federation.config import Consortium, name_mistake
 from federation.errors import ConfigError
 from smpc.errors import PeerRejectedError
 from smpc.transport.tls import ROLES, Trust, peer_name
@@ -320,10 +320,9 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name):
-        raise ConfigError(
-            mistakes=[f"name {name!r} must start with a letter and hold only a-z, 0-9, _ and -"]
-        )
+    mistake = name_mistake(name)
+    if mistake is not None:
+        raise ConfigError(mistakes=[f"name {name!r} {mistake}"])
 
 
 def _only_certificate(pem: bytes) -> x509.Certificate:

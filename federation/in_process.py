@@ -79,8 +79,10 @@ class LocalSession(Session):
         self.nodes, self.assistants, self._folder = nodes, assistants, folder
 
     def close(self) -> None:
-        """Close the session and stop every node."""
+        """Close the session and stop every node; in a forked process, which has none of them, nothing."""
         super().close()
+        if not self._pool.is_of_this_process:
+            return
         for node in self.nodes.values():
             node.close()
         for assistant in self.assistants:

@@ -9,6 +9,7 @@ Not here: what is asked (``client``).
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -112,14 +113,33 @@ class LinePool:
         self._lock = threading.Lock()
         self._idle: dict[str, list[Line]] = {}
         self._is_closed = False
+        self._process = os.getpid()
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether this is the process that opened it: a forked child shares the sockets and has none of the threads."""
+        return os.getpid() == self._process
+
+    def check_process(self) -> None:
+        """Refuse at once what would wait for threads that are not there.
+
+        Raises:
+            FederationError: the session was opened in another process.
+        """
+        if not self.is_of_this_process:
+            raise FederationError(
+                "the session was opened in another process, and a fork cannot use it: open a session in this process"
+            )
 
     @contextmanager
     def question(self, names: Sequence[str]) -> Iterator[Question]:
         """Lend one line to each of some nodes.
 
         Raises:
+            FederationError: the session is closed, or was opened in another process.
             SiteUnavailableError: a node cannot be reached.
         """
+        self.check_process()
         lines: dict[str, Line] = {}
         try:
             for name in names:

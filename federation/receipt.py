@@ -19,6 +19,7 @@ from privacy_accounting.rdp import epsilon as epsilon_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from federation.messages import Accepted
     from federation.planning import Planned
     from federation.secrecy import Secrecy
     from privacy_accounting.events import Event
@@ -74,6 +75,26 @@ def make_receipt(
             "charged_if_all_but_one_collude": readable(content.cost_all_but_one),
         }
     return receipt
+
+
+def exact_requests(accepted: Mapping[str, Accepted]) -> dict[str, Any]:
+    """How many exact requests the analyst has used with this one, where fewest are left; nothing for a private answer.
+
+    Args:
+        accepted: what every site answered when it was asked.
+
+    Returns:
+        ``{"exact_requests": {"used": ..., "of": ..., "site": ...}}``, or an empty dictionary.
+    """
+    found = []
+    for site, answer in accepted.items():
+        before, limit = answer.cost.get("exact_before", ""), answer.cost.get("exact_limit", "")
+        if before.isdecimal() and limit.isdecimal():
+            found.append((int(limit) - int(before), site, int(before) + 1, int(limit)))
+    if not found:
+        return {}
+    _, site, used, allowed = min(found)
+    return {"exact_requests": {"used": used, "of": allowed, "site": site}}
 
 
 def private_terms(events: Sequence[Event], *, delta: Any, relation: str, n_sites: int) -> dict[str, str]:

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from analytics.result import SUPPRESSED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,6 +25,15 @@ if TYPE_CHECKING:
     from privacy_accounting.audit.statement import Statement
 
 LEVEL = 0.95
+FEW_MARK = "*"
+FEW_NOTE = (
+    "* too few for this epsilon: the noise is as large as the figure, which stands in its public range all the same; "
+    "read the interval, or ask with a larger epsilon or for fewer groups"
+)
+COMBINED = (
+    "exact answers can be combined, also with earlier ones: what is suppressed in one may follow from the differences of "
+    "others; each request counts, the same question asked again too"
+)
 WIDE = 200
 _LEFT = frozenset(
     {
@@ -118,14 +129,15 @@ def answer_cells(result: Result) -> list[list[str]]:
     """The rows of ``answer_table`` as text."""
     is_private = result.cost.get("mode") == "private"
     intervals = result.interval_rows(LEVEL)
-    closed = set(result.suppressed)
+    closed, few = set(result.suppressed), set(result.too_few)
     figures = [any(row[place] is not None for row in result.errors) for place in range(len(result.columns))]
     rows = []
     for number, row in enumerate(result.rows):
         cells: list[str] = []
         for place, value in enumerate(row):
-            is_closed = (number, result.columns[place]) in closed
-            cells.append("suppressed" if is_closed else _text(value))
+            cell = (number, result.columns[place])
+            mark = f" {FEW_MARK}" if cell in few else ""
+            cells.append(SUPPRESSED if cell in closed else f"{_text(value)}{mark}")
             if figures[place] and is_private:
                 error, interval = result.errors[number][place], intervals[number][place]
                 cells.append("" if error is None else f"{error:.3g}")
@@ -141,13 +153,28 @@ def cost_lines(result: Result) -> list[str]:
     place = f"ledger entry {receipt['number']}, signed by {', '.join(signers)}" if receipt else ""
     if cost.get("mode") != "private":
         unit = f"privacy unit {cost.get('privacy_unit')}, at up to {cost.get('max_sites_per_unit')} site(s)"
-        cell = cost.get("minimum_cell")
-        cost_line = f"cost: an exact disclosure, without epsilon; minimum cell {cell} ({unit})"
-        return [cost_line, secrecy_line(receipt), place]
+        cost_line = f"cost: an exact disclosure, without epsilon; threshold {cost.get('threshold')} ({unit})"
+        return [
+            cost_line,
+            plain(cost.get("suppressed_where", "")),
+            *exact_lines(receipt),
+            secrecy_line(receipt),
+            place,
+        ]
     charged = (
         f"charged: {receipt.get('charged')} of {receipt.get('sub_budget')} at order {receipt.get('order')}"
     )
-    return [terms_line(cost), secrecy_line(receipt), f"{charged}; {place}"]
+    note = FEW_NOTE if result.too_few else ""
+    return [note, terms_line(cost), secrecy_line(receipt), f"{charged}; {place}"]
+
+
+def exact_lines(receipt: Mapping[str, Any]) -> list[str]:
+    """What exact answers can tell together, and how many of them this analyst has used."""
+    used = receipt.get("exact_requests")
+    if not isinstance(used, dict):
+        return [COMBINED]
+    counted = f"exact requests of this analyst: {used['used']} of {used['of']} that {used['site']} allows"
+    return [plain(counted), COMBINED]
 
 
 def secrecy_line(receipt: Mapping[str, Any]) -> str:
@@ -193,12 +220,24 @@ def budget_table(rows: Sequence[Mapping[str, Any]]) -> Table:
                 f"{100 * float(str(row['fraction_spent'])):.1f} %",
                 "" if row["epsilon_spent"] is None else row["epsilon_spent"],
                 row["largest_epsilon_that_fits"] or "nothing",
-                "" if row["purpose"] or row["analyst"] else row["exact_disclosures"],
+                _exact_answers(row),
             )
         )
     return grid(
-        "Budget", ("whose", "of epsilon", "spent", "epsilon spent", "still fits", "exact answers"), shown
+        "Budget; exact answers: yours, of as many as the site that was asked allows an analyst",
+        ("whose", "of epsilon", "spent", "epsilon spent", "still fits", "exact answers"),
+        shown,
     )
+
+
+def _exact_answers(row: Mapping[str, Any]) -> str:
+    """How many the asker has had, of how many; how many all analysts together have had."""
+    if row["purpose"] or row["analyst"]:
+        return ""
+    in_all, own, limit = row["exact_disclosures"], row.get("exact_by_asker"), row.get("exact_limit")
+    if own is None or limit is None:
+        return f"{in_all}"
+    return f"{own} of {limit}" + (f", {in_all} by all" if in_all != own else "")
 
 
 def quote_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -302,10 +341,11 @@ def rule_tables(result: MiningResult, most: int = 20) -> list[Table | str]:
         lines.append(f"and {rest} more (--json has all)")
     n_rows = "nobody" if result.n_rows is None else f"{result.n_rows} rows"
     lines.append(
-        f"{len(result.found)} frequent itemsets of {n_rows}; cost: one exact disclosure, minimum cell "
-        f"{result.cost.get('minimum_cell')}, nested supports: {result.cost.get('nested_supports')}"
+        f"{len(result.found)} frequent itemsets of {n_rows}; cost: one exact disclosure, at least "
+        f"{result.cost.get('threshold')} rows behind a support (minimum cell {result.cost.get('minimum_cell')}, "
+        f"{result.cost.get('max_sites_per_unit')} site(s) a unit), nested supports: {result.cost.get('nested_supports')}"
     )
-    lines += filter(None, [secrecy_line(result.receipt)])
+    lines += filter(None, [*exact_lines(result.receipt), secrecy_line(result.receipt)])
     return lines
 
 

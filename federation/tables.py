@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from analytics.errors import InvalidRequestError
 from analytics.mining.request import DEFAULT_CANDIDATES, MiningRequest, NestedSupports
-from privacy_accounting.decimals import as_fraction
-from privacy_accounting.errors import InvalidCostError
+from federation.given import exact_number, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from fractions import Fraction
 
     from analytics.mining.result import MiningResult
     from federation.config import Consortium
@@ -82,9 +80,9 @@ class TableView:
             )
         request = MiningRequest(
             table=self.name,
-            items=tuple(items),
-            min_support=_share("min_support", min_support),
-            min_confidence=_share("min_confidence", min_confidence),
+            items=names_of("items", items),
+            min_support=exact_number("min_support", min_support),
+            min_confidence=exact_number("min_confidence", min_confidence),
             max_len=max_len,
             max_candidates=DEFAULT_CANDIDATES,
             nested_supports=nested_supports,
@@ -111,10 +109,3 @@ class TableView:
             exact=exact,
             purpose=purpose,
         )
-
-
-def _share(name: str, value: object) -> Fraction:
-    try:
-        return as_fraction(value, what=name)
-    except InvalidCostError as error:
-        raise InvalidRequestError(parameter=name, reason=error.reason) from error

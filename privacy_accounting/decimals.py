@@ -11,12 +11,14 @@ import math
 import re
 from decimal import ROUND_CEILING, Context, Decimal
 from fractions import Fraction
+from numbers import Integral, Real
 from typing import Final
 
 from privacy_accounting.errors import InvalidCostError
 
 _DECIMAL: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
 _MAX_CHARACTERS: Final = 1_000  # a binary64 number needs at most 767 significant digits
+_FINITE: Final = "must be a finite int, Fraction, Decimal or float"
 _MAX_EXPONENT: Final = 1_000  # of a Decimal: 1E+999999 must not become a million digits
 
 
@@ -69,10 +71,10 @@ def as_fraction(value: object, *, what: str = "number") -> Fraction:
     """Let a Python number in.
 
     A float counts as the shortest decimal that denotes it (0.1 is one tenth), so that what a ledger shows is
-    what a person typed.
+    what a person typed. A number of another library and width (numpy's float32) counts as exactly what it holds.
 
     Args:
-        value: int, Fraction, Decimal or finite float.
+        value: int, Fraction, Decimal, finite float, or what another library registers as an integer or a real number.
         what: name for the error message.
 
     Returns:
@@ -83,13 +85,27 @@ def as_fraction(value: object, *, what: str = "number") -> Fraction:
     """
     if isinstance(value, Fraction):
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        raise InvalidCostError(what=what, reason=_FINITE)
+    if isinstance(value, int):
         return Fraction(value)
     if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= _MAX_EXPONENT:
         return Fraction(value)
     if isinstance(value, float) and math.isfinite(value):
         return Fraction(repr(float(value)))
-    raise InvalidCostError(what=what, reason="must be a finite int, Fraction, Decimal or float")
+    if isinstance(value, Integral):
+        return Fraction(int(value))
+    if isinstance(value, Real) and math.isfinite(value):
+        return _exactly(value, what)
+    raise InvalidCostError(what=what, reason=_FINITE)
+
+
+def _exactly(value: Real, what: str) -> Fraction:
+    ratio = getattr(value, "as_integer_ratio", None)
+    if ratio is None:
+        raise InvalidCostError(what=what, reason=_FINITE)
+    numerator, denominator = ratio()
+    return Fraction(int(numerator), int(denominator))
 
 
 def rounded_up(value: float, digits: int = 6) -> str:

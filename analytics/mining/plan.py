@@ -152,6 +152,7 @@ class MiningPlan:
             "privacy_unit": self.table.privacy_unit,
             "max_sites_per_unit": self.table.sites_per_unit(self.context.n_sites),
             "minimum_cell": self.context.minimum_cell,
+            "threshold": self.minimum_count,
             "nested_supports": self.nested_supports,
         }
 

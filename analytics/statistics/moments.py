@@ -1,11 +1,12 @@
 """Counts, sums, means and variances from sums of shifted powers.
 
-Floor:    analytics.statistics; pure, public arithmetic after the door.
+Floor:    analytics.statistics; pure, public arithmetic after the opening.
 Terms:    ``count`` n, ``total`` S = sum of d, ``squares`` Q = sum of (d^2 - q), where d is the argument's
           grid integer less the center c and q the offset; values are ``unit`` times grid integers.
 Promise:  exact figures give exact rationals, rounded to a float once at the very end; standard errors are of
           the noise alone, by the delta method (first order), from the public standard deviations of
           independent blocks.
+Not here: what a private answer may be (bounded).
 Source:   textbook moments; delta method.
 """
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from analytics.planning.layout import PlanColumn
+    from analytics.statistics.intervals import Interval
 
 Cell = int | float | None
 
@@ -42,10 +44,19 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """One cell: its value and its noise's standard error; None is NA."""
+    """One cell.
+
+    Attributes:
+        value: None is NA.
+        standard_error: of the noise; None for NA.
+        is_too_few: the noise is as large as the figure; see ``bounded``.
+        interval: of a private cell; None for an exact one, which has no noise.
+    """
 
     value: Fraction | float | None
     standard_error: float | None
+    is_too_few: bool = False
+    interval: Interval | None = None
 
 
 _NA = Estimate(value=None, standard_error=None)

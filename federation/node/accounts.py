@@ -31,11 +31,13 @@ MOST_QUOTES: Final = 64
 SIGNATURE_BYTES: Final = 64
 
 
-def budget_rows(replica: Replica) -> list[Row]:
+def budget_rows(replica: Replica, *, asker: str, exact_limit: int) -> list[Row]:
     """The rows of a site's replica; empty before the first entry.
 
     Args:
         replica: of the site that is asked.
+        asker: the analyst who asks; empty for others.
+        exact_limit: exact requests that this site allows an analyst.
 
     Returns:
         For every sub-budget a row over everything, then one for each purpose and each analyst that has spent.
@@ -46,7 +48,12 @@ def budget_rows(replica: Replica) -> list[Row]:
     rows: list[Row] = []
     for population, budget in sorted(book.populations.items()):
         for name in sorted(budget.sub_budgets):
-            rows.append(_row(book, population, name))
+            exact = {
+                "exact_by_asker": book.exact_disclosures(population, asker) if asker else None,
+                "exact_limit": exact_limit,
+                "exact_limit_at": replica.name,
+            }
+            rows.append(_row(book, population, name) | exact)
             rows += [
                 _row(book, population, name, purpose=p) for p in sorted(book.by_purpose(population, name))
             ]

@@ -116,7 +116,7 @@ class Counter:
         if isinstance(message, HealthAsk):
             return self._health()
         if isinstance(message, BudgetAsk):
-            return self._budget()
+            return self._budget(line)
         if line.role != ANALYST:
             raise RequestRejectedError(site=self.site, reason="only analysts ask")
         if isinstance(message, Ask):
@@ -132,9 +132,11 @@ class Counter:
             return Done()
         return self._paid(message, line, visit)
 
-    def _budget(self) -> BudgetAnswer:
+    def _budget(self, line: Line) -> BudgetAnswer:
+        limit = self._desk.policy.exact_requests_per_analyst
+        asker = line.peer if line.role == ANALYST else ""
         return BudgetAnswer(
-            rows=budget_rows(self._replica),
+            rows=budget_rows(self._replica, asker=asker, exact_limit=limit),
             number=self._replica.head,
             head=self._replica.head_hash.hex(),
             sequencer=self._replica.sequencer,
@@ -162,7 +164,7 @@ class Counter:
             visit.leave()
             raise
         planned = visit.known.planned
-        cost = {"mode": planned.request.mode}
+        cost = {"mode": planned.request.mode, **self._desk.exact_use(planned)}
         return Accepted(plan=planned.plan.digest(), cost=cost, sequencer=self._replica.sequencer)
 
     def _consider_training(self, ask: Ask, line: Line) -> Accepted:

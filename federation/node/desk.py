@@ -139,6 +139,13 @@ class Desk:
         if planned.is_exact:
             self._cap.signed(body.number, planned.request.analyst)
 
+    def exact_use(self, planned: Planned) -> dict[str, str]:
+        """Of an exact request: how many of its analyst's came before it, and how many this site allows."""
+        if not planned.is_exact:
+            return {}
+        before = self._cap.before(planned.population, planned.request.analyst)
+        return {"exact_before": str(before), "exact_limit": str(self.policy.exact_requests_per_analyst)}
+
     def source(self, planned: Planned) -> Source:
         """This site's own table that a request is about."""
         return self._sources[planned.table.name]

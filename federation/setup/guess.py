@@ -22,7 +22,7 @@ from analytics.errors import SchemaError, SchemaMismatchError
 from analytics.schema import Schema
 from analytics.sources import SourceSpec, open_source
 from analytics.sources.database import connect, load, shut
-from federation.config import NAME
+from federation.config import name_mistake
 from federation.errors import ConfigError
 from federation.node.serve import KINDS
 from federation.setup.columns import Connection, Guess, column_types, guess_columns, plain_name, round_up
@@ -162,11 +162,7 @@ def _loaded(spec: SourceSpec) -> Iterator[Connection]:
 
 
 def _check_names(sites: Mapping[str, Path], table: str, *, fewest: int) -> None:
-    mistakes = [
-        f"site name {name!r} must start with a letter and hold only a-z, 0-9, _ and -"
-        for name in sites
-        if not NAME.fullmatch(name)
-    ]
+    mistakes = [f"site name {name!r} {mistake}" for name in sites if (mistake := name_mistake(name))]
     if plain_name(table) != table:
         mistakes.append(f"table name {table!r} must start with a letter and hold only a-z, 0-9 and _")
     if len(sites) < fewest:

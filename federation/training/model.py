@@ -14,7 +14,8 @@ import inspect
 import json
 from dataclasses import asdict
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,6 @@ from federation.training.task import TrainingTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     import pandas as pd
 
@@ -99,13 +99,19 @@ class FederatedLogisticRegression:
     def __repr__(self) -> str:
         return f"FederatedLogisticRegression({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and other processes: all but ``outcome_``, which holds the plan of the run."""
+        return {name: value for name, value in self.__dict__.items() if name != "outcome_"}
+
     def task(self, *, table: str, features: Sequence[str], target: str) -> TrainingTask:
         """The task that ``fit`` would have trained.
 
         Raises:
             ConfigError: with every mistake found.
         """
-        return TrainingTask(table=table, features=tuple(features), target=target, **self.get_params())
+        return TrainingTask(
+            table=table, features=cast("tuple[str, ...]", features), target=target, **self.get_params()
+        )
 
     def fit(
         self,
@@ -171,10 +177,31 @@ class FederatedLogisticRegression:
         return self.classes_[is_positive.astype(np.int64)]
 
     def score(self, frame: pd.DataFrame, target: Sequence[Any]) -> float:
-        """Accuracy on a frame of one's own."""
-        return float(np.mean(self.predict(frame) == np.asarray(target)))
+        """Accuracy on a frame of one's own.
 
-    def save(self, path: Path) -> None:
+        Args:
+            frame: as for ``predict``.
+            target: the true class of each row, of ``classes_``.
+
+        Raises:
+            InvalidRequestError: as ``predict``, or a label is missing or none of ``classes_``.
+        """
+        predicted, labels = self.predict(frame), list(target)
+        if len(labels) != len(predicted):
+            reason = f"has {len(labels)} labels where the frame has {len(predicted)} rows"
+            raise InvalidRequestError(parameter="target", reason=reason)
+        if not labels:
+            raise InvalidRequestError(parameter="frame", reason="has no rows")
+        known = self.classes_.tolist()
+        if not all(_is_one_of(label, known) for label in labels):
+            classes = ", ".join(map(str, known))
+            raise InvalidRequestError(
+                parameter="target", reason=f"has labels that are none of the classes {classes}"
+            )
+        pairs = zip(predicted.tolist(), labels, strict=True)
+        return float(np.mean([bool(found == true) for found, true in pairs]))
+
+    def save(self, path: str | Path) -> None:
         """Write the model as JSON."""
         encoding = self._fitted()
         params = self.get_params()
@@ -188,15 +215,16 @@ class FederatedLogisticRegression:
             "history": self.history_,
             "epsilon": self.epsilon_,
         }
-        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        Path(path).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: str | Path) -> Self:
         """Read a model that ``save`` wrote.
 
         Raises:
             ConfigError: the file is not one.
         """
+        path = Path(path)
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -250,3 +278,11 @@ class FederatedLogisticRegression:
         if not all(hasattr(self, name) for name in _FITTED):
             raise InvalidRequestError(parameter="model", reason="is not fitted yet")
         return self._encoding
+
+
+def _is_one_of(label: object, classes: Sequence[object]) -> bool:
+    """Whether a label is a class; missing ones (None, NaN, NA) are equal to nothing, or cannot say."""
+    try:
+        return any(bool(label == each) for each in classes)
+    except (TypeError, ValueError):
+        return False

@@ -11,6 +11,7 @@ Source:   PRIVACY P13, P16.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
@@ -53,6 +54,14 @@ def _bounded(value: Fraction) -> Fraction:
     return value
 
 
+def _listed(value: object) -> object:
+    # one text alone is no list of its letters
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        msg = "must be a list of column names"
+        raise ValueError(msg)  # noqa: TRY004  (pydantic collects ValueError alone)
+    return tuple(value)
+
+
 def _plain_number(value: object) -> object:
     # a number of another library (numpy) counts as what it denotes
     return value.item() if hasattr(value, "item") and not isinstance(value, int | float) else value
@@ -86,7 +95,9 @@ class TrainingTask(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     table: str = Field(min_length=1, max_length=200)
-    features: tuple[str, ...] = Field(min_length=1, max_length=MAX_FEATURES)
+    features: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        min_length=1, max_length=MAX_FEATURES
+    )
     target: str = Field(min_length=1, max_length=200)
     epsilon: Amount | None = None
     exact: Annotated[bool, Field(strict=True)] = False

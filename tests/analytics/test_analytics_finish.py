@@ -99,8 +99,9 @@ def test_frame_has_exactly_the_selects_columns(world) -> None:
     assert [str(t) for t in result.frame.dtypes][1:3] == ["boolean", "Float64"]
     for frame in (result.standard_errors, result.interval(0.9)):
         assert (list(frame.columns), frame.shape) == (list(result.columns), result.frame.shape)
-    assert result.standard_errors["b"].isna().all()
-    assert result.interval()["b"].tolist() == [None] * 3
+        assert frame["b"].tolist() == result.frame["b"].tolist()  # a figure without its group says nothing
+    assert list(result.flags.columns) == list(result.columns)
+    assert result.flags["b"].tolist() == result.frame["b"].tolist()
 
 
 def test_types_never_depend_on_the_data(world) -> None:
@@ -113,11 +114,16 @@ def test_types_never_depend_on_the_data(world) -> None:
 def test_to_dict_is_what_json_shows(world) -> None:
     result = finish(world.plan(SQL), [1] * 12, receipt={"entry": 7})
     shape = result.to_dict()
-    assert set(shape) == {"columns", "rows", "standard_errors", "suppressed", "cost", "receipt"}
+    assert set(shape) == {
+        "columns", "rows", "standard_errors", "intervals", "suppressed", "too_few", "cost", "receipt",
+    }  # fmt: skip
+    assert shape["intervals"]["level"] == 0.95
+    assert shape["intervals"]["rows"][0] == [None, (1.0, 1.0), (0.5, 0.5)]
     assert (shape["columns"], shape["rows"][0]) == (["k", "n", "m"], ["red", 1, 0.5])
     assert shape["receipt"] == {"entry": 7}
     assert shape["cost"] == {
         "mode": "exact", "population": "visits", "privacy_unit": "row", "max_sites_per_unit": 1, "minimum_cell": 0,
+        "threshold": 0, "suppressed_where": "no minimum cell is set, so no cell is suppressed",
     }  # fmt: skip
     private = world.answer("SELECT COUNT(*) FROM visits", "private").cost
     assert (private["epsilon"], private["delta"], private["colluding"]) == ("1", "0.000001", 1)
@@ -138,7 +144,7 @@ def test_intervals(world) -> None:
     assert high - low == pytest.approx(2 * NormalDist().inv_cdf(0.95) * error)
 
 
-@pytest.mark.parametrize("level", [0, 1, -1, 2, math.nan, True])
+@pytest.mark.parametrize("level", [0, 1, -1, 2, math.nan, True, "0.95", None])
 def test_levels_of_intervals(world, level: float) -> None:
     with pytest.raises(InvalidRequestError):
         world.answer("SELECT COUNT(*) FROM visits").interval_rows(level)

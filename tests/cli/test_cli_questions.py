@@ -46,7 +46,8 @@ def test_cli_private_answer_shows_noise_interval_terms_and_what_is_left(hospital
 def test_cli_json_is_the_whole_answer(hospital):
     ran = ask(hospital, COUNT, "--epsilon", "0.25", "--json")
     answer = json.loads(ran.out)
-    assert set(answer) == {"columns", "rows", "standard_errors", "suppressed", "cost", "receipt"}
+    expected = {"columns", "rows", "standard_errors", "intervals", "suppressed", "too_few", "cost", "receipt"}
+    assert set(answer) == expected
     assert answer["columns"] == ["sex", "n"]
     assert answer["standard_errors"][0][1] > 0
     assert answer["receipt"]["signed_by"] == ["anna", "bert", "carl"]
@@ -59,6 +60,12 @@ def test_cli_exact_answer_equals_the_pooled_truth(hospital):
     ran = ask(hospital, COUNT, "--exact")
     assert "exact disclosure, without epsilon" in ran.out
     assert "± sd" not in ran.out
+    assert "exact requests of this analyst: " in ran.out
+    assert " of 50 that " in ran.out
+    assert "can be combined" in ran.out
+    assert "the same question asked again too" in ran.out
+    budget = crossward("budget", "-c", hospital.consortium)
+    assert " of 50" in budget.out
 
 
 @pytest.mark.parametrize(

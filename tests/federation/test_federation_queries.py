@@ -205,5 +205,6 @@ def test_the_answer_as_a_frame_and_as_json(session):
     assert list(result.frame.columns) == ["sex", "a"]
     assert list(result.standard_errors.columns) == ["sex", "a"]
     shape = result.to_dict()
-    assert set(shape) == {"columns", "rows", "standard_errors", "suppressed", "cost", "receipt"}
+    expected = {"columns", "rows", "standard_errors", "intervals", "suppressed", "too_few", "cost", "receipt"}
+    assert set(shape) == expected
     assert pd.read_json(io.StringIO(result.frame.to_json())).shape == (2, 2)

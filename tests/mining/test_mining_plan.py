@@ -100,7 +100,7 @@ def test_who_sees_what_stands_in_the_plan(plan_of) -> None:
     assert set(opened) == {"all_sites", "analyst"}
     assert "bit" in opened["all_sites"]
     assert plan_of(nested_supports="guard", context={"minimum_cell": 7}).cost() == {
-        "mode": "exact", "population": "baskets", "privacy_unit": "row", "max_sites_per_unit": 1, "minimum_cell": 7,
+        "mode": "exact", "population": "baskets", "privacy_unit": "row", "max_sites_per_unit": 1, "minimum_cell": 7, "threshold": 7,
         "nested_supports": "guard",
     }  # fmt: skip
 

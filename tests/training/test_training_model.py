@@ -1,6 +1,8 @@
 """The fitted model on frames: what it takes, what it refuses, that its file holds nothing else."""
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 
@@ -44,6 +46,53 @@ def test_a_frame_that_does_not_fit_is_refused_without_its_values(model, name):
     assert caught.value.parameter == "frame"
     assert "zzz" not in str(caught.value)
     assert "tall" not in str(caught.value)
+
+
+def test_a_model_is_saved_and_read_under_a_text_or_a_path(model, tmp_path):
+    frame = made_frame(5, 1)
+    for place in (tmp_path / "m.json", str(tmp_path / "n.json")):
+        model.save(place)
+        again = FederatedLogisticRegression.load(place)
+        np.testing.assert_array_equal(again.predict_proba(frame), model.predict_proba(frame))
+
+
+def test_a_model_goes_to_another_process_and_back(model):
+    frame = made_frame(5, 1)
+    for again in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):  # noqa: S301
+        assert again.get_params() == model.get_params()
+        assert again.history_ == model.history_
+        np.testing.assert_array_equal(again.predict_proba(frame), model.predict_proba(frame))
+    assert pickle.loads(pickle.dumps(FederatedLogisticRegression())).rounds == 40  # noqa: S301
+
+
+@pytest.mark.parametrize(
+    "labels", [["yes"] * 5, [2] * 5, [None] * 5, [True] * 4, [True] * 4 + [float("nan")], []], ids=str
+)
+def test_labels_that_are_none_of_the_classes_are_refused_without_being_named(model, labels):
+    with pytest.raises(InvalidRequestError) as caught:
+        model.score(made_frame(5, 1), labels)
+    assert caught.value.parameter == "target"
+    assert "yes" not in str(caught.value)
+
+
+def test_labels_of_any_type_that_equal_the_classes_are_scored(model):
+    frame = made_frame(5, 1)
+    predicted = model.predict(frame)
+    for labels in (
+        predicted,
+        predicted.tolist(),
+        pd.Series(predicted).astype("boolean"),
+        predicted.astype(int),
+    ):
+        assert model.score(frame, labels) == 1.0
+    assert model.score(frame, ~predicted) == 0.0
+
+
+@pytest.mark.parametrize("features", ["age", b"bytes", 5, None])
+def test_one_text_is_no_list_of_features(features):
+    with pytest.raises(ConfigError) as caught:
+        FederatedLogisticRegression().task(table="t", features=features, target="y")
+    assert list(caught.value.mistakes) == ["features: must be a list of column names"]
 
 
 def test_values_beyond_the_bounds_are_clipped(model):
