@@ -4,9 +4,9 @@ Rooms, bottom first: errors · computation, limits, ledger_place, config (the ag
 secrecy (on whose honesty an answer rests) · identity (who is who) · messages · faults (errors on the wire) · network
 and lines (between nodes) · tls_network, pulse (the same over mutual TLS) · genesis · planning (what a request becomes) ·
 motions (changes that all agree to), membership (who is left) · policy · paillier and aggregation (encrypted sums) ·
-training · node (a site's process, and the dealer's) · receipt · lines_pool · tables, explanation · client (the
-analyst's session) · remote, in_process (how one begins) · setup, processes, doctor (running a consortium) · show ·
-demo · cli.
+training · node (a site's process, and the dealer's) · receipt · lines_pool · given (what an analyst hands
+in) · tables, explanation · client (the analyst's session) · remote, in_process (how one begins) · setup, processes,
+doctor (running a consortium) · show · demo · cli.
 
 Nothing heavier than the standard library is loaded by importing this package.
 """

@@ -131,7 +131,8 @@ class Session:
             purpose: written to the ledger.
 
         Returns:
-            The answer with its cost and receipt.
+            The answer with its cost and receipt. Private values lie in their public range; cells over too few rows for
+            this epsilon are flagged (``too_few``, ``flags``).
 
         Raises:
             PlanRejectedError: the question cannot be asked.

@@ -185,6 +185,4 @@ def test_intervals_cover_small_groups_as_often_as_they_say() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("count_sd", [1.0, 10.0, 100.0])
 def test_intervals_cover_groups_of_every_size_as_often_as_they_say(count_sd) -> None:
-    check_coverage(
-        [max(2, round(size * count_sd)) for size in (0.02, 0.5, 1, 2, 3, 4, 5, 8, 20, 100)], count_sd, 1500
-    )
+    check_coverage([max(2, round(size * count_sd)) for size in (0.02, 1, 2, 4, 6, 20)], count_sd, 200)
