@@ -108,8 +108,16 @@ class LocalTimeoutError(AnalyticsError):
         super().__init__(f"the local stage did not end within {limit_s:g} s")
 
 
+class SourceLostError(AnalyticsError):
+    """The site's database is gone: its connection is closed. No row can bring that about."""
+
+    def __init__(self, *, source: str) -> None:
+        self.source = source
+        super().__init__(f"{source}: the local database is gone")
+
+
 class SourceFailedError(AnalyticsError):
-    """The site's database failed at a statement; the kind of failure is named, its text is withheld."""
+    """The site's database failed at a statement, or did so before; the kind is named, its text is withheld."""
 
     def __init__(self, *, source: str, kind: str) -> None:
         self.source, self.kind = source, kind

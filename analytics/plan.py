@@ -4,7 +4,8 @@ Floor:    analytics above planning and sql.
 Terms:    figure ``block * n_groups + group`` is one integer; a site's vector has all figures in that order.
 Shapes:   figures ``(n_figures,)`` int64 at every site, whatever its data.
 Promise:  every site derives the equal plan from the request, the schema and the context; no floats in its
-          digest.
+          digest. What is planned runs: every limit that public numbers decide (ring, sampler, figures, the local
+          statement) is checked here, so before any charge.
           Private: every figure is opened, clamped, weighted and blurred. Exact: the opened blocks come first,
               the
           others serve guards and never leave shares.
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
-from analytics.errors import InvalidRequestError, OverflowRiskError
+from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.planning.context import PlanContext, check_decimal
 from analytics.planning.figures import Figures, Measure
 from analytics.planning.guards import Guard, add_guards
@@ -29,9 +30,11 @@ from analytics.planning.layout import PlanColumn, lay_out
 from analytics.planning.noise import BlockNoise, Calibration, calibrate
 from analytics.planning.rules import check_exact, check_private, check_table
 from analytics.planning.statement import local_statement
-from analytics.sql.render import render_integer
+from analytics.sql.extent import ExpressionLimitError
+from analytics.sql.render import describe_integer
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import Event, event_to_dict
+from privacy_accounting.noise.gaussian import LARGEST_SIGMA2, SLOW_SIGMA2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +47,8 @@ Mode = Literal["private", "exact"]
 RING_BITS = 62
 SAFETY_DEVIATIONS = 12
 MAX_FIGURES = 100_000
+MAX_BLOCKS = 200  # pricing takes time by the block
+MAX_SLOW_FIGURES = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,18 +236,22 @@ def make_plan(query: BoundQuery, *, mode: Mode, epsilon: Fraction | None, contex
 
     Raises:
         PlanRejectedError: the mode does not allow this question, or the table waits for a person.
-        InvalidRequestError: epsilon is out of range.
-        OverflowRiskError: a sum could leave the ring.
+        InvalidRequestError: epsilon is out of range, or this is too much for one question.
+        OverflowRiskError: a sum could leave the ring, or its noise the sampler.
         ReleaseRefusedError: too few sites for exact answers.
     """
     check_table(query.table)
-    if mode == "private":
-        plan = _private(query, _checked(epsilon), context)
-    else:
-        if epsilon is not None:
-            raise InvalidRequestError(parameter="epsilon", reason="has no meaning for an exact answer")
-        plan = _exact(query, context)
+    try:
+        if mode == "private":
+            plan = _private(query, _checked(epsilon), context)
+        else:
+            if epsilon is not None:
+                raise InvalidRequestError(parameter="epsilon", reason="has no meaning for an exact answer")
+            plan = _exact(query, context)
+    except ExpressionLimitError as error:
+        raise PlanRejectedError(position="1:1", reason=error.reason) from error
     _check_ring(plan)
+    _check_noise(plan)
     return plan
 
 
@@ -258,7 +267,9 @@ def _checked(epsilon: Fraction | None) -> Fraction:
 def _private(query: BoundQuery, epsilon: Fraction, context: PlanContext) -> Plan:
     check_private(query)
     layout = lay_out(query, centered=True)
+    _check_blocks(layout.figures)
     _check_size(query, layout.figures)
+    _check_clamps(query, layout.figures, context)
     noise = calibrate(
         layout.figures, table=query.table, n_groups=query.n_groups, epsilon=epsilon, context=context
     )
@@ -279,11 +290,13 @@ def _private(query: BoundQuery, epsilon: Fraction, context: PlanContext) -> Plan
 def _exact(query: BoundQuery, context: PlanContext) -> Plan:
     check_exact(query, context)
     layout = lay_out(query, centered=False)
+    _check_blocks(layout.figures)
     figures: tuple[Figures, ...] = layout.figures
     guards: tuple[Guard, ...] = ()
     if context.minimum_cell > 0:
         figures, guards = add_guards(query, layout.figures)
     _check_size(query, figures)
+    _check_clamps(query, figures, context)
     return Plan(
         mode="exact",
         query=query,
@@ -319,7 +332,7 @@ def _block(query: BoundQuery, figures: Figures, noise: BlockNoise | None, *, ope
 
 
 def _meaning(figures: Figures) -> str:
-    argument = "" if figures.argument is None else render_integer(figures.argument)
+    argument = "" if figures.argument is None else describe_integer(figures.argument)
     shift = f" - {figures.center}" if figures.center else ""
     words = {
         Measure.ROWS: "rows",
@@ -332,6 +345,14 @@ def _meaning(figures: Figures) -> str:
     return words[figures.measure] + (" outside the filter" if figures.outside else "")
 
 
+def _check_blocks(figures: Sequence[Figures]) -> None:
+    if len(figures) > MAX_BLOCKS:
+        reason = (
+            f"needs {len(figures)} different sums and counts of at most {MAX_BLOCKS}: ask for fewer columns"
+        )
+        raise InvalidRequestError(parameter="question", reason=reason)
+
+
 def _check_size(query: BoundQuery, figures: Sequence[Figures]) -> None:
     count = len(figures) * query.n_groups
     if count > MAX_FIGURES:
@@ -339,14 +360,42 @@ def _check_size(query: BoundQuery, figures: Sequence[Figures]) -> None:
         raise InvalidRequestError(parameter="question", reason=reason)
 
 
+def _check_clamps(query: BoundQuery, figures: Sequence[Figures], context: PlanContext) -> None:
+    """Refuse sums that the ring cannot hold even without noise, before anything is priced or written."""
+    for block in figures:
+        largest = context.n_sites * query.table.rows_max * block.bound
+        if largest >= 2**RING_BITS:
+            raise _risk(_meaning(block), largest, RING_BITS)
+
+
 def _check_ring(plan: Plan) -> None:
-    """Refuse a plan whose opened sum could need more than 62 bits, from public bounds alone."""
+    """Refuse a plan whose opened sum, or a count of its guards, could need more than 62 bits."""
     n_sites = plan.context.n_sites
     for block in plan.blocks:
         noise = SAFETY_DEVIATIONS * (math.isqrt(n_sites * block.sigma2_local) + 1)
         largest = n_sites * block.clamp * block.weight + (noise if block.sigma2_local else 0)
         if largest >= 2**RING_BITS:
-            raise OverflowRiskError(figure=block.meaning, bits=largest.bit_length(), limit_bits=RING_BITS)
+            raise _risk(block.meaning, largest, RING_BITS)
+    if plan.guards and plan.guard_bits > RING_BITS:
+        raise OverflowRiskError(figure="the minimum cell", bits=plan.guard_bits, limit_bits=RING_BITS)
+
+
+def _check_noise(plan: Plan) -> None:
+    """Refuse noise that the sampler cannot draw, or could not draw in the time of an answer."""
+    for block in plan.blocks:
+        if block.sigma2_local > LARGEST_SIGMA2:
+            raise _risk(f"the noise on {block.meaning}", block.sigma2_local, LARGEST_SIGMA2.bit_length() - 1)
+    count = sum(plan.n_groups for block in plan.blocks if block.sigma2_local >= SLOW_SIGMA2)
+    if count > MAX_SLOW_FIGURES:
+        reason = (
+            f"makes {count} figures with noise of more than 2^31 steps, of at most {MAX_SLOW_FIGURES}: "
+            "ask for fewer groups, coarsen the resolution or give more epsilon"
+        )
+        raise InvalidRequestError(parameter="question", reason=reason)
+
+
+def _risk(figure: str, largest: int, limit_bits: int) -> OverflowRiskError:
+    return OverflowRiskError(figure=figure, bits=largest.bit_length(), limit_bits=limit_bits)
 
 
 def _text(value: Fraction) -> str:

@@ -4,7 +4,9 @@ Floor:    analytics.sources, the highest.
 Shapes:   ``local_figures`` gives ``(n_figures,)`` int64, clamped, neither weighted nor noisy;
           ``complete_cases`` gives rows, for the site's own training stage.
 Promise:  one scan a plan; questions run side by side, each on its own cursor; a time limit ends one without
-          touching the others. No error carries a value: DuckDB's texts stay here.
+          touching the others. No error carries a value: DuckDB's texts stay here. A statement that fails for any
+          reason but time and a closed connection should not exist, whatever the rows; if one does, the table is out of
+          service until the site's program starts anew, so that what made it fail can be asked about once at most.
 Not here: weight, noise and shares (release).
 Source:   ours.
 """
@@ -19,7 +21,13 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from analytics.errors import LocalTimeoutError, ReleaseRefusedError, SchemaMismatchError, SourceFailedError
+from analytics.errors import (
+    LocalTimeoutError,
+    ReleaseRefusedError,
+    SchemaMismatchError,
+    SourceFailedError,
+    SourceLostError,
+)
 from analytics.planning.statement import UNIT_COLUMN
 from analytics.schema.tables import ROW
 from analytics.sources.database import RAW, connect, load, shut
@@ -47,6 +55,7 @@ class Source:
         self.table, self.report = table, report
         self._connection = connection
         self._lock = threading.Lock()
+        self._out_of_service = threading.Event()
 
     def __repr__(self) -> str:
         return f"Source(table={self.table.name!r})"
@@ -56,6 +65,11 @@ class Source:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def is_in_service(self) -> bool:
+        """Whether questions are answered: no statement has failed so far."""
+        return not self._out_of_service.is_set()
 
     def local_figures(self, plan: Plan, limit_s: float | None = None) -> npt.NDArray[np.int64]:
         """Run a plan's local statement over this site's rows.
@@ -73,12 +87,15 @@ class Source:
         Raises:
             LocalTimeoutError: not done in time.
             ReleaseRefusedError: an exact plan at a site with more rows than rows_max.
-            SourceFailedError: the database failed.
+            SourceLostError: the database is gone.
+            SourceFailedError: the database failed, now or before.
         """
         if plan.mode == "exact" and not self.report.exact_allowed:
             raise ReleaseRefusedError(rule="rows_max", reason="this site's table is beyond its declared size")
         figures = [0] * plan.n_figures
         for group, *values in self._rows(plan.local_sql, limit_s):
+            if group is None:
+                continue  # rows of no group
             for block, value in enumerate(values):
                 figures[block * plan.n_groups + group] = value
         clamped = [max(-limit, min(limit, value)) for value, limit in zip(figures, plan.clamps, strict=True)]
@@ -99,7 +116,8 @@ class Source:
         Raises:
             LocalTimeoutError: not done in time.
             ReleaseRefusedError: this site has more rows than rows_max.
-            SourceFailedError: the database failed.
+            SourceLostError: the database is gone.
+            SourceFailedError: the database failed, now or before.
         """
         if not self.report.exact_allowed:
             raise ReleaseRefusedError(rule="rows_max", reason="this site's table is beyond its declared size")
@@ -121,7 +139,8 @@ class Source:
 
         Raises:
             LocalTimeoutError: not done in time.
-            SourceFailedError: the database failed.
+            SourceLostError: the database is gone.
+            SourceFailedError: the database failed, now or before.
         """
         names = [quoted(name) for name in columns]
         unit = "row_number() OVER ()" if self.table.privacy_unit == ROW else quoted(UNIT_COLUMN)
@@ -137,12 +156,14 @@ class Source:
         with self._lock:
             self._connection.close()
 
-    def _rows(self, statement: str, limit_s: float | None) -> list[tuple[int, ...]]:
+    def _rows(self, statement: str, limit_s: float | None) -> list[tuple[int | None, *tuple[int, ...]]]:
         return self._query(statement, limit_s, lambda cursor: cursor.fetchall())
 
     def _query(
         self, statement: str, limit_s: float | None, fetch: Callable[[duckdb.DuckDBPyConnection], T]
     ) -> T:
+        if not self.is_in_service:
+            raise SourceFailedError(source=self.report.source, kind="out of service")
         try:
             with self._lock:
                 cursor = self._connection.cursor()
@@ -150,7 +171,10 @@ class Source:
                 return fetch(cursor.execute(statement))
         except duckdb.InterruptException:
             raise LocalTimeoutError(limit_s=limit_s or 0.0) from None
-        except Exception as error:  # noqa: BLE001  after the charge no row decides whether or how it fails
+        except duckdb.ConnectionException:
+            raise SourceLostError(source=self.report.source) from None
+        except Exception as error:  # noqa: BLE001  whatever it is, its text stays here
+            self._out_of_service.set()
             raise SourceFailedError(source=self.report.source, kind=type(error).__name__) from None
 
 

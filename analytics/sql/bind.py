@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 MAX_GROUPS = 10_000
 MAX_OUTPUTS = 200
 _MAX_LIMIT = 1_000_000
+_MAX_LIMIT_DIGITS = 40
 
 
 def bind(text: str, schema: Schema) -> BoundQuery:
@@ -109,6 +110,9 @@ def _items(scope: Scope, tree: exp.Select) -> list[Item]:
     if len(tree.expressions) > MAX_OUTPUTS:
         raise scope.refusal(tree.expressions[MAX_OUTPUTS], f"at most {MAX_OUTPUTS} columns can be asked")
     texts = scope.question.select_items()
+    if len(texts) != len(tree.expressions):
+        hint = "aggregates and group keys, with commas between them"
+        raise scope.refusal(tree.expressions[0], "the columns of this SELECT cannot be told apart", hint)
     items = []
     for node, text in zip(tree.expressions, texts, strict=True):
         bare = node.this if isinstance(node, exp.Alias) else node
@@ -250,6 +254,7 @@ def _limit(scope: Scope, tree: exp.Select) -> int | None:
         return None
     value = limit.expression
     plain = isinstance(limit, exp.Limit) and not limit.args.get("limit_options")
-    if not plain or not isinstance(value, exp.Literal) or not str(value.this).isdecimal():
-        raise scope.refusal(limit, "LIMIT takes a whole number")
-    return min(int(value.this), _MAX_LIMIT)
+    text = str(value.this) if isinstance(value, exp.Literal) and not value.is_string else ""
+    if not plain or not text.isdecimal() or len(text) > _MAX_LIMIT_DIGITS:
+        raise scope.refusal(limit, f"LIMIT takes a whole number of at most {_MAX_LIMIT_DIGITS} digits")
+    return min(int(text), _MAX_LIMIT)

@@ -2,18 +2,19 @@
 
 Floor:    analytics.sql above scope, below scalars.
 Terms:    a category is a column with a declared domain, stored as positions in it.
+Promise:  a question looks at so many values and characters of its domains at most.
 Source:   ours; LIKE as in SQL, texts ordered by code points.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar
 
 from analytics.sql.expressions import ColumnIndex, Member
 from analytics.sql.numeric import Numeric
+from analytics.sql.wildcards import Wildcards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,8 +67,10 @@ def category_compared(
         The positions of the domain that compare so.
 
     Raises:
-        PlanRejectedError: not a constant of that kind, or equal to no value of the domain.
+        PlanRejectedError: not a constant of that kind, or equal to no value of the domain; or the question looks at
+            too many values of its domains.
     """
+    scope.work(node, len(category.column.domain))
     if category.holds_texts and isinstance(other, Text):
         places = _matching(operator, [str(value) for value in category.column.domain], other.value)
     elif not category.holds_texts and isinstance(other, Numeric) and other.constant is not None:
@@ -94,16 +97,17 @@ def category_like(scope: Scope, node: exp.Expr, value: object, pattern: object) 
         The positions of the domain that match.
 
     Raises:
-        PlanRejectedError: not a category of texts, or not a text.
+        PlanRejectedError: not a category of texts, or not a text; or the question looks at too many characters of
+            its domains.
     """
     if not isinstance(value, Category) or not value.holds_texts:
         raise scope.refusal(node, "LIKE needs a categorical column of texts")
     if not isinstance(pattern, Text):
         raise scope.refusal(node, "LIKE needs a text as its pattern")
-    signs = [{"%": ".*", "_": "."}.get(sign, re.escape(sign)) for sign in pattern.value]
-    matcher = re.compile("".join(signs), re.DOTALL)
+    matcher = Wildcards.of(pattern.value)
     domain = [str(text) for text in value.column.domain]
-    places = tuple(place for place, text in enumerate(domain) if matcher.fullmatch(text))
+    scope.work(node, sum(map(len, domain)) + len(domain))
+    places = tuple(place for place, text in enumerate(domain) if matcher.match(text))
     return Member(argument=value.code, codes=places)
 
 

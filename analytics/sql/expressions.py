@@ -1,209 +1,250 @@
 """Integer expressions and conditions over the columns of one clean table.
 
-Floor:    analytics.sql beside text; pure data, knows neither sqlglot nor the schema.
+Floor:    analytics.sql above extent; pure data, knows neither sqlglot nor the schema.
 Terms:    an integer expression has, per row, an integer between public bounds, or NULL; a condition is true,
           false or NULL, as in SQL.
-Promise:  ``bounds`` holds for every row that the schema allows; ``widest`` bounds every value on the way.
+Promise:  ``bounds`` holds for every row that the schema allows; ``widest`` bounds every value on the way, inside
+          conditions too. An expression that could need more than 100 bits anywhere, that is nested too deeply or
+          has too many parts cannot be made. Every expression knows its extent from the moment it is made, so no
+          question is looked at twice.
 Source:   ours; interval arithmetic.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from analytics.sql.extent import TRUTH, Extent, extent_of, hull, list_of, product_of, sum_of
+
+if TYPE_CHECKING:
+    from analytics.sql.extent import Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnIndex:
+class Node:
+    """What integer expressions and conditions have in common.
+
+    Attributes:
+        extent: bounds, width, depth and size; follows from the other fields.
+    """
+
+    extent: Extent = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        computes = isinstance(self, Sum | Product)
+        object.__setattr__(self, "extent", extent_of(self._span(), self._parts(), computes=computes))
+
+    def _parts(self) -> tuple[Extent, ...]:
+        """The extents of what this one is made of."""
+        return ()
+
+    def _span(self) -> Span:
+        """Smallest and largest value; of a condition those of its 0 or 1."""
+        return TRUTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnIndex(Node):
     """A column's grid index or category code, between public bounds."""
 
     name: str
     lower: int
     upper: int
 
+    def _span(self) -> Span:
+        return self.lower, self.upper
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Literal:
+class Literal(Node):
     """An integer of the question."""
 
     value: int
 
+    def _span(self) -> Span:
+        return self.value, self.value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sum:
+class Sum(Node):
     """``left + right``."""
 
     left: Integer
     right: Integer
 
+    def _parts(self) -> tuple[Extent, ...]:
+        return self.left.extent, self.right.extent
+
+    def _span(self) -> Span:
+        return sum_of(self.left.extent, self.right.extent)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class Product(Node):
     """``left * right``."""
 
     left: Integer
     right: Integer
 
+    def _parts(self) -> tuple[Extent, ...]:
+        return self.left.extent, self.right.extent
+
+    def _span(self) -> Span:
+        return product_of(self.left.extent, self.right.extent)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(Node):
     """CASE: the value of the first true condition, else the default; None is NULL."""
 
     branches: tuple[tuple[Condition, Integer | None], ...]
     default: Integer | None
 
+    @property
+    def values(self) -> tuple[Integer, ...]:
+        """The values that are not NULL."""
+        every = (*(value for _, value in self.branches), self.default)
+        return tuple(value for value in every if value is not None)
+
+    def _parts(self) -> tuple[Extent, ...]:
+        return (
+            *(condition.extent for condition, _ in self.branches),
+            *(value.extent for value in self.values),
+        )
+
+    def _span(self) -> Span:
+        return hull(value.extent for value in self.values)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TruthValue:
+class TruthValue(Node):
     """1 where a condition is true, 0 where false, NULL where NULL."""
 
     condition: Condition
+
+    def _parts(self) -> tuple[Extent, ...]:
+        return (self.condition.extent,)
 
 
 Integer = ColumnIndex | Literal | Sum | Product | Choice | TruthValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compare:
+class Compare(Node):
     """``left operator right`` with one of ``< <= > >= = <>``."""
 
     operator: str
     left: Integer
     right: Integer
 
+    def _parts(self) -> tuple[Extent, ...]:
+        return self.left.extent, self.right.extent
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(Node):
     """``argument IN (codes)``: a category at some positions of its domain, or an integer among some."""
 
     argument: Integer
     codes: tuple[int, ...]
 
+    def _parts(self) -> tuple[Extent, ...]:
+        return self.argument.extent, list_of(self.codes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
+class Flag(Node):
     """A boolean column itself."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
+class Missing(Node):
     """``argument IS NULL``."""
 
     argument: Integer
 
+    def _parts(self) -> tuple[Extent, ...]:
+        return (self.argument.extent,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Node):
     """TRUE or FALSE, whatever the row."""
 
     value: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Is:
+class Is(Node):
     """``condition IS TRUE`` or ``IS FALSE``: never NULL."""
 
     condition: Condition
     value: bool
 
+    def _parts(self) -> tuple[Extent, ...]:
+        return (self.condition.extent,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Not:
+class Not(Node):
     """Negation."""
 
     condition: Condition
 
+    def _parts(self) -> tuple[Extent, ...]:
+        return (self.condition.extent,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Both:
+class Both(Node):
     """AND of two conditions."""
 
     left: Condition
     right: Condition
 
+    def _parts(self) -> tuple[Extent, ...]:
+        return self.left.extent, self.right.extent
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Either:
+class Either(Node):
     """OR of two conditions."""
 
     left: Condition
     right: Condition
 
+    def _parts(self) -> tuple[Extent, ...]:
+        return self.left.extent, self.right.extent
+
 
 Condition = Compare | Member | Flag | Missing | Known | Is | Not | Both | Either
 
 
-def bounds(expression: Integer) -> tuple[int, int]:
+def bounds(expression: Integer) -> Span:
     """Smallest and largest value over all rows that the schema allows.
-
-    Args:
-        expression: an integer expression; a CASE has at least one value that is not NULL.
-
-    Returns:
-        Lower and upper bound, both reachable as far as interval arithmetic can tell.
-    """
-    match expression:
-        case ColumnIndex(lower=lower, upper=upper):
-            return lower, upper
-        case Literal(value=value):
-            return value, value
-        case TruthValue():
-            return 0, 1
-        case Sum(left=left, right=right):
-            (a, b), (c, d) = bounds(left), bounds(right)
-            return a + c, b + d
-        case Product(left=left, right=right):
-            (a, b), (c, d) = bounds(left), bounds(right)
-            corners = (a * c, a * d, b * c, b * d)
-            return min(corners), max(corners)
-        case Choice():
-            pairs = [bounds(value) for value in _values(expression)]
-            return min(a for a, _ in pairs), max(b for _, b in pairs)
-
-
-def widest(expression: Integer) -> int:
-    """Largest absolute value of the expression or of any part of it, conditions included.
 
     Args:
         expression: an integer expression.
 
     Returns:
-        A bound that every machine integer on the way must hold.
+        Lower and upper bound, both reachable as far as interval arithmetic can tell.
     """
-    own = max(map(abs, bounds(expression)))
-    match expression:
-        case Sum(left=left, right=right) | Product(left=left, right=right):
-            return max(own, widest(left), widest(right))
-        case Choice(branches=branches):
-            inner = [widest(value) for value in _values(expression)]
-            return max(own, *inner, *(widest_in(condition) for condition, _ in branches))
-        case TruthValue(condition=condition):
-            return max(own, widest_in(condition))
-        case _:
-            return own
+    return expression.extent.lower, expression.extent.upper
 
 
-def widest_in(condition: Condition) -> int:
-    """Largest absolute value of any integer inside a condition.
+def widest(expression: Integer | Condition) -> int:
+    """Largest absolute value of an expression or of any part of it, conditions included.
 
     Args:
-        condition: a condition.
+        expression: an integer expression or a condition.
 
     Returns:
-        The bound; 1 where there is no integer.
+        A bound that every machine integer on the way must hold.
     """
-    match condition:
-        case Compare(left=left, right=right):
-            return max(widest(left), widest(right))
-        case Missing(argument=argument) | Member(argument=argument):
-            return widest(argument)
-        case Is(condition=inner) | Not(condition=inner):
-            return widest_in(inner)
-        case Both(left=first, right=second) | Either(left=first, right=second):
-            return max(widest_in(first), widest_in(second))
-        case _:
-            return 1
+    return expression.extent.widest
 
 
 def columns_in(part: Integer | Condition) -> frozenset[str]:
@@ -221,7 +262,7 @@ def columns_in(part: Integer | Condition) -> frozenset[str]:
         case Literal() | Known():
             return frozenset()
         case Choice(branches=branches):
-            inner = [*(condition for condition, _ in branches), *_values(part)]
+            inner = [*(condition for condition, _ in branches), *part.values]
             return frozenset().union(*map(columns_in, inner))
         case Member(argument=argument) | Missing(argument=argument):
             return columns_in(argument)
@@ -229,9 +270,3 @@ def columns_in(part: Integer | Condition) -> frozenset[str]:
             return columns_in(inner)
         case _:
             return columns_in(part.left) | columns_in(part.right)
-
-
-def _values(choice: Choice) -> list[Integer]:
-    return [
-        value for value in (*(value for _, value in choice.branches), choice.default) if value is not None
-    ]

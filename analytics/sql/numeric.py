@@ -3,8 +3,8 @@
 Floor:    analytics.sql above expressions; knows neither sqlglot nor the schema.
 Terms:    a Numeric is an integer expression times a positive rational ``unit``; sums take the common unit,
           products multiply units, so nothing is ever rounded.
-Promise:  no machine integer of the local statement exceeds ``2**100``; a comparison with any rational
-          constant is exact.
+Promise:  no machine integer of the local statement exceeds ``2**100``, in conditions and on the way to a common
+          unit too (``expressions`` refuses it); a comparison with any rational constant is exact.
 Source:   ours.
 """
 
@@ -26,18 +26,14 @@ from analytics.sql.expressions import (
     Sum,
     TruthValue,
     bounds,
-    widest,
 )
+from analytics.sql.extent import TooWideError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAX_BITS = 100
+MAX_UNIT = 10**60
 MIRROR = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
-
-
-class TooWideError(Exception):
-    """An integer on the way could need more than 100 bits; the binder adds the place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +49,7 @@ class Numeric:
     unit: Fraction
 
     def __post_init__(self) -> None:
-        if (
-            widest(self.expression) >= 2**MAX_BITS
-            or max(self.unit.numerator, self.unit.denominator) >= 10**60
-        ):
+        if max(self.unit.numerator, self.unit.denominator) >= MAX_UNIT:
             raise TooWideError
 
     @property

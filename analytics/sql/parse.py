@@ -1,17 +1,19 @@
 """One SELECT over one table, with the clauses that are allowed; all else is refused by name and place.
 
 Floor:    analytics.sql above text.
-Promise:  what comes out has only the arguments listed here; an argument that a later sqlglot adds is refused.
+Promise:  what comes out has only the arguments listed here; an argument that a later sqlglot adds is refused. The
+          parser, which goes back and tries again where a text can be read in two ways, takes so many steps at most;
+          whatever it raises is a refusal.
 Not here: what columns and functions mean (scalars, bind).
 Source:   ours.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
-from sqlglot import parse as sqlglot_parse
+from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError
 
 from analytics.errors import PlanRejectedError
@@ -19,6 +21,7 @@ from analytics.errors import PlanRejectedError
 if TYPE_CHECKING:
     from analytics.sql.text import QuestionText
 
+MAX_STEPS: Final = 20_000  # a question of the largest size that needs no second try takes a twentieth
 _SELECT = frozenset({"expressions", "from_", "where", "group", "order", "limit"})
 _CLAUSES = {
     "with_": ("WITH", "WITH"),
@@ -49,15 +52,7 @@ def parse(question: QuestionText) -> exp.Select:
         PlanRejectedError: at the first thing that is not allowed.
     """
     _refuse_other_statements(question)
-    try:
-        tree = sqlglot_parse(question.text, read="duckdb")[0]
-    except ParseError as error:
-        place = error.errors[0] if error.errors else {}
-        column = place.get("col", 1) - len(place.get("highlight") or " ") + 1  # col is the token's last
-        position = f"{place.get('line', 1)}:{max(1, column)}"
-        raise PlanRejectedError(position=position, reason="this is not SQL that can be read") from error
-    except RecursionError as error:
-        raise PlanRejectedError(position="1:1", reason="nested too deeply") from error
+    tree = _tree(question)
     if not isinstance(tree, exp.Select):
         raise _not_one_select(question)
     _check_clauses(question, tree)
@@ -65,9 +60,43 @@ def parse(question: QuestionText) -> exp.Select:
     return tree
 
 
+class _TooManyStepsError(Exception):
+    """The parser went back and forth too often; no ParseError, which the parser itself would catch."""
+
+
+class _BoundedParser(DuckDB.Parser):  # type: ignore[misc, valid-type]  # an attribute
+    """DuckDB's grammar in a bounded number of steps."""
+
+    steps = 0
+
+    def _advance(self, times: int = 1) -> None:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise _TooManyStepsError
+        super()._advance(times)
+
+
+def _tree(question: QuestionText) -> exp.Expr | None:
+    """What sqlglot makes of the text."""
+    try:
+        trees = _BoundedParser(dialect="duckdb").parse(list(question.tokens), question.text)
+    except ParseError as error:
+        place = error.errors[0] if error.errors else {}
+        column = place.get("col", 1) - len(place.get("highlight") or " ") + 1  # col is the token's last
+        position = f"{place.get('line', 1)}:{max(1, column)}"
+        raise PlanRejectedError(position=position, reason="this is not SQL that can be read") from error
+    except RecursionError as error:
+        raise PlanRejectedError(position="1:1", reason="nested too deeply") from error
+    except _TooManyStepsError as error:
+        raise PlanRejectedError(position="1:1", reason="this takes too long to read") from error
+    except Exception as error:
+        raise PlanRejectedError(position="1:1", reason="this is not SQL that can be read") from error
+    return trees[0] if trees else None
+
+
 def _refuse_other_statements(question: QuestionText) -> None:
-    words = [question.text[token.start : token.end + 1] for token in question.tokens]
-    first = words[0].upper()
+    words = question.words()
+    first = words[0]
     if first != "SELECT":
         reason = f"only SELECT can be asked, not {first[:20]}"
         raise PlanRejectedError(position=question.place(question.tokens[0].start), reason=reason)
@@ -97,6 +126,9 @@ def _check_clauses(question: QuestionText, tree: exp.Select) -> None:
         raise PlanRejectedError(
             position=question.keyword(word) or question.position(tree), reason=f"{name} is not supported"
         )
+    if not tree.expressions:
+        place = question.place(question.tokens[0].start)
+        raise PlanRejectedError(position=place, reason="nothing is asked", hint="SELECT COUNT(*) FROM ...")
     if tree.args.get("from_") is None:
         raise question.refusal(tree, "FROM is missing")
 

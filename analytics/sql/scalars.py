@@ -33,10 +33,10 @@ from analytics.sql.expressions import (
     Missing,
     Not,
 )
+from analytics.sql.extent import ExpressionLimitError
 from analytics.sql.numeric import (
     MIRROR,
     Numeric,
-    TooWideError,
     add,
     choose,
     compare,
@@ -104,6 +104,7 @@ _NAMES: Final[dict[type[exp.Expr], str]] = {
 
 
 Value = Numeric | Category | Text | Condition
+Side = tuple[exp.Expr, Value]
 
 
 def is_condition(value: Value) -> TypeGuard[Condition]:
@@ -175,8 +176,8 @@ def bind_value(scope: Scope, node: exp.Expr) -> Value:
     try:
         with scope.deeper(node):
             return handler(scope, node)
-    except TooWideError as error:
-        raise scope.refusal(node, "this needs integers of more than 100 bits") from error
+    except ExpressionLimitError as error:
+        raise scope.refusal(node, error.reason) from error
 
 
 def countable(scope: Scope, node: exp.Expr) -> Numeric:
@@ -297,13 +298,13 @@ def _subtract(left: Numeric, right: Numeric) -> Numeric:
 
 def _case(scope: Scope, node: exp.Expr) -> Value:
     scope.object_in_exact(node, "CASE")
-    operand = node.args.get("this")
+    operand = None if node.args.get("this") is None else _side(scope, node.this)
     branches = []
     for branch in node.args["ifs"]:
         if operand is None:
             condition = bind_condition(scope, branch.this)
         else:
-            condition = _compared(scope, branch, "=", (operand, branch.this))
+            condition = _compared(scope, branch, "=", operand, _side(scope, branch.this))
         branches.append((condition, _case_value(scope, branch.args["true"])))
     default = node.args.get("default")
     try:
@@ -317,51 +318,61 @@ def _case_value(scope: Scope, node: exp.Expr) -> Numeric | None:
 
 
 def _comparison(scope: Scope, node: exp.Expr) -> Value:
-    return _compared(scope, node, _OPERATORS[type(node)], (node.this, node.expression))
+    sides = _side(scope, node.this), _side(scope, node.expression)
+    return _compared(scope, node, _OPERATORS[type(node)], *sides)
 
 
-def _compared(scope: Scope, node: exp.Expr, operator: str, sides: tuple[exp.Expr, exp.Expr]) -> Condition:
-    if any(isinstance(side, exp.Null) for side in sides):
-        raise scope.refusal(node, "a comparison with NULL is never true", "use IS NULL")
-    left, right = (bind_value(scope, side) for side in sides)
+def _side(scope: Scope, node: exp.Expr) -> Side:
+    """One side of a comparison, bound once however many comparisons it stands in."""
+    if isinstance(node, exp.Null):
+        raise scope.refusal(node.parent or node, "a comparison with NULL is never true", "use IS NULL")
+    return node, bind_value(scope, node)
+
+
+def _compared(scope: Scope, node: exp.Expr, operator: str, first: Side, second: Side) -> Condition:
+    left, right = first[1], second[1]
     if isinstance(left, Category):
         return category_compared(scope, node, operator, left, right)
     if isinstance(right, Category):
         return category_compared(scope, node, MIRROR[operator], right, left)
     if isinstance(left, Text) and isinstance(right, Text):
         raise scope.refusal(node, "two texts of the question cannot be compared")
-    first, second = (_numeric(scope, side, value) for side, value in zip(sides, (left, right), strict=True))
-    if first.constant is None and second.constant is None:
+    one, other = _numeric(scope, *first), _numeric(scope, *second)
+    if one.constant is None and other.constant is None:
         scope.object_in_exact(node, "a comparison of two columns")
-    condition = compare(operator, first, second)
+    condition = compare(operator, one, other)
     object_to_cuts(scope, node, condition)
     return condition
 
 
 def _between(scope: Scope, node: exp.Expr) -> Value:
-    low = _compared(scope, node, ">=", (node.this, node.args["low"]))
-    return Both(left=low, right=_compared(scope, node, "<=", (node.this, node.args["high"])))
+    middle, low, high = (_side(scope, side) for side in (node.this, node.args["low"], node.args["high"]))
+    first = _compared(scope, node, ">=", middle, low)
+    return Both(left=first, right=_compared(scope, node, "<=", middle, high))
 
 
 def _in(scope: Scope, node: exp.Expr) -> Value:
-    if not node.expressions:
+    left = _side(scope, node.this)
+    if not node.expressions or _is_constant(left[1]):
         raise scope.refusal(node, _CONSTANTS_ONLY)
-    members = [_equal_member(scope, item, (node.this, item)) for item in node.expressions]
-    if any(member.argument != members[0].argument for member in members):
-        raise scope.refusal(node, _CONSTANTS_ONLY)
+    members = [_equal_member(scope, item, left) for item in node.expressions]
     codes = sorted({code for member in members for code in member.codes})
     return Member(argument=members[0].argument, codes=tuple(codes))
 
 
-def _equal_member(scope: Scope, node: exp.Expr, sides: tuple[exp.Expr, exp.Expr]) -> Member:
-    """One item of an IN list as a membership; its left side is the same in all."""
-    match _compared(scope, node, "=", sides):
+def _equal_member(scope: Scope, node: exp.Expr, left: Side) -> Member:
+    """One item of an IN list as a membership of the list's left side."""
+    match _compared(scope, node, "=", left, _side(scope, node)):
         case Member() as member:
             return member
-        case Compare(left=left, right=Literal(value=value)):
-            return Member(argument=left, codes=(value,))
+        case Compare(left=argument, right=Literal(value=value)):
+            return Member(argument=argument, codes=(value,))
         case _:
             raise scope.refusal(node, _CONSTANTS_ONLY)
+
+
+def _is_constant(value: Value) -> bool:
+    return isinstance(value, Text | Known) or (isinstance(value, Numeric) and value.constant is not None)
 
 
 def _like(scope: Scope, node: exp.Expr) -> Value:

@@ -2,7 +2,8 @@
 
 Floor:    analytics.sql above query.
 Promise:  every mention of a column is recorded with its clause and place, so that the rules of both modes can
-          be checked later without the text.
+          be checked later without the text. How deep a question goes, and how much of its domains it looks at,
+          is bounded.
 Source:   ours.
 """
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from analytics.sql.text import QuestionText
 
 _MAX_DEPTH = 100
+MAX_WORK = 5_000_000  # a LIKE over the longest domain of the longest texts takes two fifths of it
 
 
 class Scope:
@@ -35,6 +37,7 @@ class Scope:
         self.uses: list[Use] = []
         self.objections: list[Objection] = []
         self._depth = 0
+        self._work = 0
 
     def refusal(self, node: exp.Expr, reason: str, hint: str = "") -> PlanRejectedError:
         """The error that refuses a node by name and place; for the caller to raise."""
@@ -54,6 +57,17 @@ class Scope:
             yield
         finally:
             self._depth -= 1
+
+    def work(self, node: exp.Expr, amount: int) -> None:
+        """Count values or characters of a domain before they are looked at.
+
+        Raises:
+            PlanRejectedError: more than ``MAX_WORK`` in one question.
+        """
+        self._work += amount
+        if self._work > MAX_WORK:
+            hint = "compare columns of long domains less often in one question"
+            raise self.refusal(node, f"this looks at more than {MAX_WORK} values of its domains", hint)
 
     def object_in_exact(self, node: exp.Expr, reason: str, hint: str = "ask with epsilon") -> None:
         """Note that the node's form is not for exact answers."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 10_000
 MAX_TOKENS = 1_000
+_OPENING = frozenset("([{")
+_CLOSING = frozenset(")]}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ class QuestionText:
         """
         if len(text) > MAX_CHARACTERS:
             raise PlanRejectedError(position="1:1", reason=f"longer than {MAX_CHARACTERS} characters")
+        if not _is_unicode(text):
+            raise PlanRejectedError(position="1:1", reason="this is no Unicode text")
         try:
             tokens = tuple(DuckDB().tokenize(text))
         except TokenError as error:
@@ -62,6 +66,10 @@ class QuestionText:
             place = _place(text, tokens[MAX_TOKENS].start)
             raise PlanRejectedError(position=place, reason=f"longer than {MAX_TOKENS} words and signs")
         return cls(text=text, tokens=tokens)
+
+    def words(self) -> list[str]:
+        """The text of each token, in capitals."""
+        return [self.text[token.start : token.end + 1].upper() for token in self.tokens]
 
     def place(self, offset: int) -> str:
         """Position of a character offset."""
@@ -99,8 +107,7 @@ class QuestionText:
     def select_items(self) -> list[str]:
         """The text of each item between SELECT and FROM, white space collapsed."""
         depth, pieces, first = 0, [], 1
-        words = [self.text[token.start : token.end + 1].upper() for token in self.tokens]
-        for number, word in enumerate(words):
+        for number, word in enumerate(self.words()):
             if depth == 0 and word in {",", "FROM"}:
                 if number > first:
                     start, end = self.tokens[first].start, self.tokens[number - 1].end + 1
@@ -108,8 +115,13 @@ class QuestionText:
                 if word == "FROM":
                     break
                 first = number + 1
-            depth += (word == "(") - (word == ")")
+            depth += (word in _OPENING) - (word in _CLOSING)
         return pieces
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it has no half of a surrogate pair, which no file and no wire can hold."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def _place(text: str, offset: int) -> str:

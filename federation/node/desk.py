@@ -19,6 +19,7 @@ from federation import policy as policies
 from federation.errors import FederationError, PolicyRefusedError, RequestRejectedError
 from federation.messages import Ask, request_hash
 from federation.node.exact_cap import ExactCap
+from federation.node.in_service import check_in_service
 from federation.planning import Planned, check_content, check_signature, content_of, plan_request
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Charge, Exact
@@ -88,6 +89,7 @@ class Desk:
         Raises:
             RequestRejectedError: somebody else's, or not signed.
             PolicyRefusedError: against this site's rules.
+            SiteUnavailableError: this site's table is out of service.
             BudgetExceededError: more than is left.
             AnalyticsError: the question cannot be asked.
         """
@@ -167,6 +169,7 @@ class Desk:
     def _check(self, known: Known, *, number: int | None = None) -> None:
         planned = known.planned
         source, limit = self.source(planned), self.limits.session_bytes
+        check_in_service(source, site=self.site)
         if known.memory_bytes > limit:
             rule = f"limits.session_bytes: at most {limit} bytes, this question takes {known.memory_bytes}"
             raise PolicyRefusedError(site=self.site, rule=rule)

@@ -18,6 +18,7 @@ from federation import policy as policies
 from federation.errors import ConfigError, RequestRejectedError
 from federation.messages import request_hash
 from federation.node.exact_cap import ExactCap, Promised
+from federation.node.in_service import check_in_service
 from federation.planning import check_signature, check_stated
 from privacy_accounting.ledger import contents
 from privacy_accounting.ledger.budgets import event_text
@@ -163,6 +164,8 @@ class TrainingDesk:
         return attempt_content(known, planned, self._replica.book)
 
     def _check(self, known: KnownRun, *, number: int | None = None) -> None:
+        source = self._sources[known.plan.table.name]
+        check_in_service(source, site=self.site)
         is_exact = known.request.mode == "exact"
         population, analyst = known.plan.table.population, known.request.analyst
         policies.check_training(
@@ -170,7 +173,7 @@ class TrainingDesk:
             self.policy,
             site=self.site,
             n_exact_before=self._cap.before(population, analyst, number) if is_exact else 0,
-            is_exact_ready=self._sources[known.plan.table.name].report.exact_allowed,
+            is_exact_ready=source.report.exact_allowed,
         )
 
 

@@ -6,8 +6,9 @@ Shapes:   cases int64 ``(n, 1 + n_features + 1)`` with the unit first and the ta
 Promise:  in this order: a unit's gradients are summed, clipped to C, truncated toward zero on the grid, and
           checked against C again in integers; then the integer sum, the clamp, the noise. So the L2
           sensitivity of the sum is an integer that holds whatever floats did before. After the charge data
-          never cause an error: no complete case, one class, a database that fails or is late give zero and
-          noise (an exact run fails by name when its database does).
+          never cause an error: no complete case, one class, a database that is late or gone give zero and
+          noise (an exact run fails by name then). No row can make the scan fail otherwise; if it does, every run
+          fails by name.
 Not here: packing and encryption (``federation.paillier``), the note that must stand before this (``site``).
 Source:   PRIVACY P1, P7, P13, P19. The gradient of the logistic loss is ``(sigmoid(x theta) - y) x``.
 """
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from analytics.errors import LocalTimeoutError, ReleaseRefusedError, SourceFailedError
+from analytics.errors import LocalTimeoutError, ReleaseRefusedError, SourceLostError
 from federation.training.plan import GRID, LOSS_CLIP
 from privacy_accounting.noise import discrete_gaussian
 
@@ -62,7 +63,8 @@ def load_cases(plan: RunPlan, source: Source, limit_s: float | None) -> Cases:
 
     Raises:
         LocalTimeoutError: not read in time, in an exact run.
-        SourceFailedError: the database failed, in an exact run.
+        SourceLostError: the database is gone, in an exact run.
+        SourceFailedError: the database failed; no row can bring that about.
         ReleaseRefusedError: more rows than rows_max, in an exact run.
     """
     if plan.task.exact and not source.report.exact_allowed:
@@ -71,7 +73,7 @@ def load_cases(plan: RunPlan, source: Source, limit_s: float | None) -> Cases:
     names = [*(feature.name for feature in encoding.features), encoding.target]
     try:
         rows = source.complete_cases(names, limit_s)
-    except (LocalTimeoutError, SourceFailedError) as error:
+    except (LocalTimeoutError, SourceLostError) as error:
         if plan.task.exact:
             raise
         LOG.warning("the local stage gave nothing (%s); zero and noise go in its place", type(error).__name__)

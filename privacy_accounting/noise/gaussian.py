@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from privacy_accounting.noise.source import ByteSource
 
 LARGEST_SIGMA2: Final = 2**80
+SLOW_SIGMA2: Final = LARGEST_STEP**2  # from here on each value is drawn alone, some 100 times slower
 _LARGEST_TURNS: Final = 44  # beyond, with probability exp(-45), a candidate is decided alone
 _LARGEST_EXPONENT: Final = 64  # beyond, with probability about exp(-13), likewise
 _SURPLUS: Final = 32

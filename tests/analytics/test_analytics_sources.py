@@ -15,7 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.errors import LocalTimeoutError, ReleaseRefusedError, SchemaMismatchError, SourceFailedError
+from analytics.errors import (
+    LocalTimeoutError,
+    ReleaseRefusedError,
+    SchemaMismatchError,
+    SourceFailedError,
+    SourceLostError,
+)
 from analytics.schema import Schema, Table
 from analytics.sources import Source, SourceSpec, open_frame, open_source
 from analytics.sql.render import quoted
@@ -368,20 +374,20 @@ def test_time_limit_ends_one_question_only(world) -> None:
     assert source.local_figures(Endless("SELECT 0, 1"), 5).tolist() == [1]
 
 
-def test_failures_name_their_kind_and_no_value(world) -> None:
+def test_failures_name_their_kind_and_no_value(frame_of, schema, world_of) -> None:
     with pytest.raises(SourceFailedError) as caught:
-        world.sources[0].local_figures(Endless(f"SELECT error('{CANARY}')"), 5)
+        world_of(schema, [frame_of([])]).sources[0].local_figures(Endless(f"SELECT error('{CANARY}')"), 5)
     assert CANARY not in str(caught.value)
     assert caught.value.__suppress_context__
 
 
 @pytest.mark.parametrize("error", [MemoryError, OverflowError, UnicodeDecodeError])
-def test_whatever_fails_while_rows_are_fetched_is_one_failure(world, error) -> None:
+def test_whatever_fails_while_rows_are_fetched_is_one_failure(frame_of, schema, world_of, error) -> None:
     def fetch(_):
         raise error("utf-8", CANARY.encode(), 0, 1, CANARY) if error is UnicodeDecodeError else error(CANARY)
 
     with pytest.raises(SourceFailedError) as caught:
-        world.sources[0]._query("SELECT 1", 5, fetch)
+        world_of(schema, [frame_of([])]).sources[0]._query("SELECT 1", 5, fetch)
     assert CANARY not in f"{caught.value} {caught.value!r}"
     assert caught.value.__suppress_context__
 
@@ -389,7 +395,7 @@ def test_whatever_fails_while_rows_are_fetched_is_one_failure(world, error) -> N
 def test_closed_sources_fail_by_name(frame_of, schema, world_of) -> None:
     other = world_of(schema, [frame_of([])])
     other.sources[0].close()
-    with pytest.raises(SourceFailedError):
+    with pytest.raises(SourceLostError):
         other.total(other.plan("SELECT COUNT(*) FROM visits"))
 
 

@@ -26,8 +26,7 @@ import federation
 from analytics import release
 from analytics.errors import AnalyticsError
 from analytics.sources import source as sources
-from federation.errors import FederationError
-from federation.faults import InternalFaultError
+from federation.errors import FederationError, SiteUnavailableError
 from federation.network import MemoryLine
 from federation.node import counter
 from federation.node.session import runs
@@ -321,7 +320,7 @@ def test_no_planted_value_leaves_a_site_by_any_way(monkeypatch):
 
 
 def error_of_a_failing_scan(session, monkeypatch):
-    """A database that quotes a row when it fails, in an exact question: what the analyst is told of it."""
+    """A database that quotes a row when it fails, which no row can bring about: what the analyst is told of it."""
 
     def quoting(*_):
         text = f"Conversion Error: could not read '{WORDS[0]}' of {PEOPLE[0]}: {PLANTED[0]}"
@@ -332,8 +331,11 @@ def error_of_a_failing_scan(session, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(sources.Source, "_rows", rows_of)
-        session.sql(SUM, epsilon=0.1)  # after the charge data never cause an error
-        return raised(InternalFaultError, lambda: session.sql(SUM, exact=True))
+        error = raised(FederationError, lambda: session.sql(SUM, epsilon=0.1))
+    # whatever made it fail, it cannot be asked about a second time
+    told = str(raised(SiteUnavailableError, lambda: session.sql(SUM, exact=True)))
+    assert "out of service" in told
+    return error
 
 
 def test_the_search_finds_what_a_site_that_forgets_its_mask_sends(monkeypatch):

@@ -65,6 +65,7 @@ STAYING = [
     analytics_errors.SchemaError(mistakes=[]),
     analytics_errors.SchemaMismatchError(source="data.csv", column="age", reason="12 rows are text"),
     analytics_errors.SourceFailedError(source="data.csv", kind="ConversionException"),
+    analytics_errors.SourceLostError(source="data.csv"),
     federation_errors.ConfigError(mistakes=[SECRET]),
 ]
 

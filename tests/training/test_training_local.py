@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from training_world import MADE_TABLES, made_frame, task_of
 
-from analytics.errors import LocalTimeoutError, ReleaseRefusedError, SourceFailedError
+from analytics.errors import LocalTimeoutError, ReleaseRefusedError, SourceFailedError, SourceLostError
 from federation.training.descent import Descent, Rule
 from federation.training.local import (
     Cases,
@@ -255,9 +255,11 @@ class FailingSource:
 
 
 @pytest.mark.parametrize(
-    "error", [LocalTimeoutError(limit_s=1.0), SourceFailedError(source="s", kind="k")], ids=["late", "failed"]
+    "error", [LocalTimeoutError(limit_s=1.0), SourceLostError(source="s")], ids=["late", "gone"]
 )
-def test_a_database_that_fails_gives_zero_and_noise_and_an_exact_run_fails_by_name(made, error, caplog):
+def test_a_database_that_is_late_or_gone_gives_zero_and_noise_and_an_exact_run_fails_by_name(
+    made, error, caplog
+):
     plan = made.plan(task_of(**MADE))
     with caplog.at_level(logging.WARNING):
         cases = load_cases(plan, FailingSource(error), 1.0)
@@ -268,6 +270,13 @@ def test_a_database_that_fails_gives_zero_and_noise_and_an_exact_run_fails_by_na
         load_cases(exact, FailingSource(error), 1.0)
     with pytest.raises(ReleaseRefusedError):
         load_cases(exact, FailingSource(error, exact_allowed=False), 1.0)
+
+
+def test_a_scan_that_fails_ends_a_private_run_too(made):
+    """Whatever stood in its place could be a row's own doing."""
+    failing = FailingSource(SourceFailedError(source="s", kind="k"))
+    with pytest.raises(SourceFailedError):
+        load_cases(made.plan(task_of(**MADE)), failing, 1.0)
 
 
 def test_no_repr_shows_rows(made):

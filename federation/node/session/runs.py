@@ -4,8 +4,10 @@ Floor:    federation.node.session.runs, above chain.
 Promise:  in this order: the entry is complete and was signed by this site in this life; its start is noted, durably and
           once for ever; local scan; noise or guard on shares; this site's summand of the opening. Whatever happens
           after the note, the charge is spent. After the charge data never cause an error of a private run: a scan
-          that fails or takes too long gives zero and noise (P1, P5, P19). Material is dealt ahead only when this
-          site's share has been told.
+          that takes too long, or whose database is gone, gives zero and noise (P1, P5, P19). No row can make a scan
+          fail otherwise; one that does all the same ends the run by name and takes the table out of service, since
+          whatever stood in its place could be a row's own doing. Material is dealt ahead only when this site's
+          share has been told.
 Not here: the charge (``chain``), the analyst's line (``counter``).
 """
 
@@ -16,7 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from analytics.errors import LocalTimeoutError, SourceFailedError
+from analytics.errors import LocalTimeoutError, SourceLostError
 from analytics.mining.bitmaps import local_bitmaps
 from analytics.mining.plan import MiningPlan
 from analytics.release import joint_cost, needs_material, send_answer, send_mined
@@ -148,11 +150,11 @@ class Runner:
         return self._joint(known, session, lambda session: send_mined(session, plan, bitmaps))
 
     def _local(self, known: Known, plan: Plan) -> npt.NDArray[np.int64] | None:
-        """The site's own scan; None where a private one did not give its figures."""
+        """The site's own scan; None where a private one was late or its database is gone."""
         limit_s = float(self.consortium.file.local_limit_s)
         try:
             return self.desk.source(known.planned).local_figures(plan, limit_s)
-        except (LocalTimeoutError, SourceFailedError) as error:
+        except (LocalTimeoutError, SourceLostError) as error:
             if plan.mode == "exact":
                 raise
             LOG.error(  # noqa: TRY400 - the kind of the failure alone: a trace could quote data

@@ -2,6 +2,6 @@
 SELECT SUM(CASE WHEN temp > 38 OR age < 1 THEN 2 * temp - 0.05 END) FROM visits
 -- becomes
 SELECT
-  0 AS "group",
-  COALESCE(SUM(CASE WHEN (("temp" > 380) OR ("age" < 1)) THEN ((4 * "temp") - 1) ELSE NULL END), 0) AS "f0"
+  CAST(0 AS BIGINT) AS "group",
+  COALESCE(SUM(TRY(CASE WHEN ((CAST("temp" AS BIGINT) > CAST(380 AS BIGINT)) OR (CAST("age" AS BIGINT) < CAST(1 AS BIGINT))) THEN ((CAST(4 AS BIGINT) * CAST("temp" AS BIGINT)) - CAST(1 AS BIGINT)) ELSE NULL END)), 0) AS "f0"
 FROM "visits"

@@ -2,6 +2,6 @@
 SELECT COUNT(*) FROM visits
 -- becomes
 SELECT
-  0 AS "group",
+  CAST(0 AS BIGINT) AS "group",
   COUNT(*) AS "f0"
 FROM "visits"

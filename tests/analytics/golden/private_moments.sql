@@ -2,9 +2,9 @@
 SELECT COUNT(*), AVG(temp), VAR_SAMP(temp) FROM visits
 -- becomes
 SELECT
-  0 AS "group",
+  CAST(0 AS BIGINT) AS "group",
   COUNT(*) AS "f0",
-  COUNT("temp") AS "f1",
-  COALESCE(SUM("temp" - 375), 0) AS "f2",
-  COALESCE(SUM(("temp" - 375) * ("temp" - 375) - 2812), 0) AS "f3"
+  COUNT(CAST("temp" AS BIGINT)) AS "f1",
+  COALESCE(SUM(TRY((CAST("temp" AS BIGINT) - CAST(375 AS BIGINT)))), 0) AS "f2",
+  COALESCE(SUM(TRY((((CAST("temp" AS BIGINT) - CAST(375 AS BIGINT)) * (CAST("temp" AS BIGINT) - CAST(375 AS BIGINT))) - CAST(2812 AS BIGINT)))), 0) AS "f3"
 FROM "visits"

@@ -2,7 +2,7 @@
 SELECT k, COUNT(DISTINCT pid) AS patients FROM visits GROUP BY k
 -- becomes
 SELECT
-  COALESCE("k", 2) AS "group",
+  CASE WHEN (CAST("k" AS BIGINT) IS NULL) THEN CAST(2 AS BIGINT) ELSE CAST("k" AS BIGINT) END AS "group",
   COUNT(DISTINCT "#unit") AS "f0"
 FROM "visits"
 GROUP BY 1

@@ -1,0 +1,70 @@
+"""What a site gives whose local scan is late, whose database is gone, or whose scan fails in a way that should not exist."""
+
+import pytest
+from hospitals import NAMES
+
+from analytics.errors import LocalTimeoutError, SourceFailedError, SourceLostError
+from analytics.sources import Source
+from federation.errors import FederationError, SiteUnavailableError
+from federation.training.model import FederatedLogisticRegression
+from smpc.errors import SmpcError
+
+COUNT = "SELECT COUNT(*) AS n FROM patients"
+CLEVELAND = 303
+
+
+@pytest.fixture
+def cleveland(private_world):
+    return private_world.nodes[NAMES[0]]._sources["patients"]
+
+
+def failing_at(monkeypatch, table, ask):
+    """Every scan of one table goes another way; hears how many there were."""
+    honest, scans = Source._query, []
+
+    def query(self, statement, limit_s, fetch):
+        if self is not table:
+            return honest(self, statement, limit_s, fetch)
+        scans.append(1)
+        return ask(lambda failing: honest(self, failing, limit_s, fetch))
+
+    monkeypatch.setattr(Source, "_query", query)
+    return scans
+
+
+def raising(error):
+    def ask(_):
+        raise error
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    "error", [LocalTimeoutError(limit_s=1.0), SourceLostError(source="s")], ids=["late", "gone"]
+)
+def test_a_site_that_is_late_or_has_no_database_gives_zero_and_noise(
+    private_world, cleveland, monkeypatch, error
+):
+    ((whole,),) = private_world.sql(COUNT, epsilon=5).rows
+    failing_at(monkeypatch, cleveland, raising(error))
+    ((rest,),) = private_world.sql(COUNT, epsilon=5).rows
+    assert abs(whole - rest - CLEVELAND) < CLEVELAND / 3
+    assert cleveland.is_in_service
+
+
+def test_a_scan_that_fails_otherwise_ends_the_run_and_tells_its_bit_once(
+    private_world, cleveland, monkeypatch
+):
+    """The attack behind it: a row that makes its site's scan fail is there or not, once a question, whatever stands in its place."""
+    scans = failing_at(monkeypatch, cleveland, lambda honest: honest("SELECT error('a row')"))
+    with pytest.raises((FederationError, SmpcError)) as caught:
+        private_world.sql(COUNT, epsilon=1)
+    assert not isinstance(caught.value, SourceFailedError)  # its text stays at the site
+    before = private_world.budget_rows()
+    for ask in ({"epsilon": 1}, {"exact": True}):
+        with pytest.raises(SiteUnavailableError, match="out of service"):
+            private_world.sql(COUNT, **ask)
+    model = FederatedLogisticRegression(epsilon=2.0, rounds=1)
+    with pytest.raises(SiteUnavailableError, match="out of service"):
+        model.fit(private_world, table="patients", features=["age"], target="disease")
+    assert (private_world.budget_rows(), len(scans)) == (before, 1)
