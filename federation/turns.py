@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger(__name__)
 PATIENCE_S: Final = 60.0
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.02, 1.0
 MOST_AT_ONCE: Final = 48  # questions of one client: a node takes only so many connections of one member
 
 
@@ -77,7 +78,7 @@ class Turns:
             RequestRejectedError: a site derives another plan.
             SiteUnavailableError: a site had no place for so long; nothing was spent.
         """
-        ends_at, first = time.monotonic() + self.patience_s, None
+        ends_at, first, pause_s = time.monotonic() + self.patience_s, None, FIRST_PAUSE_S
         while True:
             try:
                 accepted = self._accepted(lines, ask, first, ends_at)
@@ -96,6 +97,10 @@ class Turns:
                         "%s: %s; waiting for a place, %g s at most", error.site, error.reason, self.patience_s
                     )
                 first = error.site if error.site in lines.lines else None
+                time.sleep(
+                    pause_s
+                )  # a site that says so again and again, without letting it wait, is asked ever more rarely
+                pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
     def _accepted(self, lines: Question, ask: Ask, first: str | None, ends_at: float) -> dict[str, Accepted]:
         if first is None:

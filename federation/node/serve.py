@@ -9,6 +9,8 @@ Not here: signals, forks and logs (``federation.processes``).
 from __future__ import annotations
 
 import logging
+import os
+import resource
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 SITE_KEY = "site.key"
 ANSWERS = "answers.sqlite"
+MOST_FILES = 1 << 14
 POLL_S = 0.05
 HEARD_S = 2.0  # nodes started together find each other in less; one that starts alone says ready all the same
 PEOPLE_S = 10.0  # what another site's start may still mend needs nobody
@@ -137,9 +140,18 @@ def serve_helper(
 
 
 def _network(consortium: Consortium, identity: Identity, listen: str | None) -> TlsNetwork:
+    _take_files()
     return TlsNetwork(
         consortium=consortium, identity=identity, listen=bind_address(listen), delay_s=distance_s()
     )
+
+
+def _take_files() -> None:
+    """Let this process have as many sockets as the machine allows it, for all members' connections at once."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _dealer(consortium: Consortium, network: TlsNetwork, _: Path) -> DealerNode:

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from federation.errors import FederationError, SiteBusyError
+from federation.errors import FederationError, SiteBusyError, SiteUnavailableError
+from federation.messages import Ask
 from federation.node.slots import Slots
 from federation.turns import Turns
 
@@ -77,3 +78,27 @@ def test_a_session_has_so_many_questions_under_way_and_says_so():
         pytest.fail("two under way")
     with turns.own():
         pass
+
+
+class Busy:
+    """Lines to two sites of which one never has a place, and never lets anybody wait."""
+
+    def __init__(self, said):
+        self.lines, self.said, self.n_asked = {"anna": None, "bert": None}, said, 0
+
+    def ask_all(self, message, kind, *, timeout_s):
+        if isinstance(message, Ask):
+            self.n_asked += 1
+            raise SiteBusyError(site=self.said, reason="all places are in use")
+
+    def ask_one(self, name, message, kind, *, timeout_s):
+        self.ask_all(message, kind, timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize("said", ["anna", "nobody"])
+def test_a_site_that_is_always_busy_is_asked_ever_more_rarely_and_then_no_more(said):
+    lines, turns = Busy(said), Turns(answer_s=1.0, patience_s=0.5)
+    ask = Ask(request=b"r", signature=b"s")
+    with pytest.raises(SiteUnavailableError, match=f"{said}.*no place came free within 0.5 s"):
+        turns.charged(lines, ask, "plan", lambda _: pytest.fail("charged"))
+    assert 2 <= lines.n_asked <= 7
