@@ -62,7 +62,11 @@ def load(connection: duckdb.DuckDBPyConnection, spec: SourceSpec) -> None:
             connection.execute(f"CREATE TEMP TABLE {RAW} AS SELECT * FROM read_parquet(?)", [path])  # noqa: S608
         else:
             _load_database(connection, spec)
-    except (duckdb.Error, UnicodeError) as error:
+    except OSError as error:
+        raise SchemaMismatchError(
+            source=spec.name, reason=f"the file cannot be read: {error.strerror}"
+        ) from None
+    except (duckdb.Error, ValueError) as error:
         kind = type(error).__name__
         reason = f"this cannot be read as {spec.kind} ({kind})"
         raise SchemaMismatchError(source=spec.name, reason=reason) from None

@@ -196,6 +196,15 @@ def test_an_empty_file_is_called_empty(tmp_path: Path, content: bytes) -> None:
     assert refusal(opened, csv(tmp_path, content)).reason == "the file is empty"
 
 
+def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", CANARY)
+
+    path = csv(tmp_path, "x\na\n")
+    monkeypatch.setattr(Path, "open", closed)
+    assert refusal(opened, path).reason == "the file cannot be read: Permission denied"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -245,7 +254,7 @@ def test_mixed_line_ends_hide_no_other_fault(tmp_path: Path) -> None:
         ("SELECT y,\n  s.agee AS x FROM source s", "there is no column agee (first at 2:5)"),
         ('SELECT "my age" AS x FROM source', "there is no column my age (first at 1:9)"),
         ("SELECT * EXCLUDE (agee) FROM source", "there is no column agee (first at 1:19)"),
-        ("SELECT y AS x FROM sorce", "there is no table sorce, only source (first at 1:20)"),
+        ("SELECT y AS x FROM patient", "there is no table patient, only source (first at 1:20)"),
         ("SELECT t.y AS x FROM source", "there is no table t, only source (first at 1:8)"),
         ("SELECT foo(y) AS x FROM source", "there is no function foo (first at 1:8)"),
         ("SELECT y::foo AS x FROM source", "there is no type foo (first at 1:11)"),
