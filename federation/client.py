@@ -389,18 +389,18 @@ class Session:
         """Ask, charge, run: every site's share, and the receipt."""
         ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
         marks = [time.monotonic()]
-        with self._pool.question(self.consortium.names) as lines:
+        with self._pool.question(self.consortium.names) as lines, telling_what_is_spent() as spending:
             accepted = lines.ask_all(ask, Accepted, timeout_s=self._answer_s)
             for site, answer in zip(self.consortium.names, accepted, strict=True):
                 if answer.plan != planned.plan.digest():
                     raise RequestRejectedError(site=site, reason="it derives another plan from this request")
             orders = who_orders(dict(zip(self.consortium.names, accepted, strict=True)))
             marks.append(time.monotonic())
-            with telling_what_is_spent() as spending:
-                charged = self._charge(lines, orders)
-                spending.charged(Entry.from_bytes(charged.entry))
-                marks.append(time.monotonic())
-                shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
+            spending.asked()
+            charged = self._charge(lines, orders)
+            spending.charged(Entry.from_bytes(charged.entry))
+            marks.append(time.monotonic())
+            shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
         marks.append(time.monotonic())
         receipt = make_receipt(
             planned,
