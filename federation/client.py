@@ -396,19 +396,19 @@ class Session:
         """Ask, charge, run: every site's share, and the receipt."""
         ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
         marks, answers = [time.monotonic()], dict[str, Accepted]()
-        with self._turns.own(), self._pool.question(self.consortium.names) as lines:
+        names = self.consortium.names
+        with telling_what_is_spent() as spending, self._turns.own(), self._pool.question(names) as lines:
 
             def go(accepted: Mapping[str, Accepted]) -> Charged:
                 marks[1:] = [time.monotonic()]
                 answers.update(accepted)
-                with telling_what_is_spent():
-                    return self._charge(lines, who_orders(accepted))
+                spending.asked()
+                return self._charge(lines, who_orders(accepted))
 
             charged = self._turns.charged(lines, ask, planned.plan.digest(), go)
+            spending.charged(Entry.from_bytes(charged.entry))
             marks.append(time.monotonic())
-            with telling_what_is_spent() as spending:
-                spending.charged(Entry.from_bytes(charged.entry))
-                shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
+            shares = lines.ask_all(Run(entry=charged.entry), Share, timeout_s=self._run_s)
         marks.append(time.monotonic())
         receipt = make_receipt(
             planned,

@@ -2,7 +2,8 @@
 
 Floor:    federation.spending, beside receipt.
 Promise:  from the moment at which a charge is asked for, whatever ends the question carries a note: that it is charged, under
-          which entry and for how much, or that this is not known here. A refusal, which spends nothing, carries none.
+          which entry and for how much, or that this is not known here. A refusal, which spends nothing, carries none; a
+          Ctrl-C before that moment says that nothing was charged.
 Not here: what is said at a terminal (``federation.cli.outcome``).
 """
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 UNIT: Final = 2**40
 UNKNOWN: Final = "whether it was charged is not known here: crossward budget says what is spent"
+NOTHING: Final = "nothing was charged"
 REFUSALS: Final = (AccountingError, AnalyticsError, FederationError)
 
 
@@ -32,8 +34,13 @@ class Spending:
     """What is known of one charge."""
 
     def __init__(self) -> None:
-        """Begin before the answer to the request for a charge."""
+        """Begin before a charge is asked for."""
         self._entry: Entry | None = None
+        self._is_asked = False
+
+    def asked(self) -> None:
+        """From here on the charge is asked for."""
+        self._is_asked = True
 
     def charged(self, entry: Entry) -> None:
         """Take the complete entry: it is spent."""
@@ -41,6 +48,8 @@ class Spending:
 
     def note(self, error: BaseException) -> str:
         """What to say of a question that ends with this error; empty where nothing was spent."""
+        if not self._is_asked:
+            return NOTHING if isinstance(error, KeyboardInterrupt) else ""
         if self._entry is not None:
             return spent_text(self._entry)
         is_refused = isinstance(error, REFUSALS) and not isinstance(error, InternalFaultError)

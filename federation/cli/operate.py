@@ -21,7 +21,7 @@ from federation.cli.options import (
     print_json,
 )
 from federation.cli.outcome import FAILED, UsageError
-from federation.errors import ConfigError, SiteUnavailableError
+from federation.errors import ConfigError
 
 if TYPE_CHECKING:
     from federation.setup.folders import Folders
@@ -82,10 +82,10 @@ def up(
     try:
         while not stop.wait(0.5) and nodes.is_running:
             pass
+        if nodes.failed:
+            raise ConfigError(mistakes=[f"the nodes ended by themselves; {folders.logs} says why"])
     finally:
         nodes.stop()
-    if not stop.is_set():
-        raise SiteUnavailableError(site="up", reason=f"the nodes were ended from outside; see {folders.logs}")
 
 
 def _warn_of_guesses(folders: Folders) -> None:

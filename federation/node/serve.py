@@ -9,7 +9,6 @@ Not here: signals, forks and logs (``federation.processes``).
 from __future__ import annotations
 
 import logging
-import os
 import resource
 import time
 from typing import TYPE_CHECKING, Final

@@ -86,6 +86,11 @@ class Started:
         """Whether the nursery runs."""
         return self._process.poll() is None
 
+    @property
+    def failed(self) -> bool:
+        """Whether the nursery has ended otherwise than because it was told to."""
+        return self._process.poll() not in {None, 0}
+
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a signal to one node."""
         os.kill(self.pids[name], number)

@@ -297,7 +297,7 @@ def test_cli_audit_finds_what_is_wrong(folders, tmp_path):
     ran = crossward("audit", "verify", *ledgers)
     assert ran.code == 1
     assert "NOT WHOLE from entry" in ran.out
-    assert crossward("audit", "verify", tmp_path / "none").code == 1
+    assert crossward("audit", "verify", tmp_path / "none").code == 2  # a name that is mistyped
     (tmp_path / "text").write_text("no ledger")
     for command in ("recompute", "statement", "report"):
         ran = crossward("audit", command, tmp_path / "text")

@@ -15,7 +15,7 @@ from federation.cli.options import check_writable
 from federation.cli.outcome import UsageError
 from federation.errors import SiteUnavailableError
 from federation.lines_pool import Question
-from federation.messages import Go, Run
+from federation.messages import Ask, Go, Run
 from federation.processes import ended
 from federation.setup.folders import Folders
 from federation.spending import UNKNOWN
@@ -96,6 +96,14 @@ def test_cli_ctrl_c_while_the_charge_is_asked_for_says_that_it_is_not_known(sess
     stop_at(monkeypatch, Go, sent=False)
     ran = crossward(*words)
     assert (ran.code, ran.err) == (130, f"crossward: stopped; {UNKNOWN}\n")
+
+
+def test_cli_ctrl_c_before_the_charge_is_asked_for_says_that_nothing_was_charged(session, monkeypatch):
+    before = head(session)
+    stop_at(monkeypatch, Ask, sent=True)
+    ran = crossward(*PRIVATE)
+    assert (ran.code, ran.err) == (130, "crossward: stopped; nothing was charged\n")
+    assert head(session) == before
 
 
 @pytest.mark.parametrize("error", [PartyLostError(name="bert"), SiteUnavailableError(site="bert")])
@@ -224,10 +232,13 @@ def test_cli_down_of_a_folder_without_a_consortium_is_an_error(tmp_path):
     assert crossward("down", folders.root).out == "nothing runs there\n"
 
 
-def test_cli_up_ends_with_an_error_when_its_nodes_were_ended_from_outside(tmp_path, monkeypatch):
+@pytest.mark.parametrize("failed", [True, False])
+def test_cli_up_ends_with_an_error_when_its_nodes_ended_by_themselves(tmp_path, monkeypatch, failed):
+    """And not where another terminal stopped them."""
+
     class Gone:
         def __init__(self, *_, **__):
-            self.pids, self.is_running = {}, False
+            self.pids, self.is_running, self.failed = {}, False, failed
 
         def stop(self):
             """Nothing is left."""
@@ -239,8 +250,8 @@ def test_cli_up_ends_with_an_error_when_its_nodes_were_ended_from_outside(tmp_pa
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    assert ran.code == 1
-    assert "ended from outside" in ran.err
+    assert ran.code == failed
+    assert ("ended by themselves" in ran.err) == failed
 
 
 # -- faults of its own -----------------------------------------------------------------------------------------------------
