@@ -29,6 +29,7 @@ from federation.training.task import KIND, TrainingTask, task_of
 from privacy_accounting.calibration import smallest_scale
 from privacy_accounting.errors import InvalidCostError
 from privacy_accounting.events import DistributedDiscreteGaussian, Event, Relation
+from privacy_accounting.noise.gaussian import LARGEST_SIGMA2
 from privacy_accounting.rdp import epsilon as epsilon_of
 
 if TYPE_CHECKING:
@@ -185,6 +186,9 @@ class RunPlan:
             raise ConfigError(mistakes=mistakes)
         event = self.event(len(cohort))
         sigma2_local = 0 if event is None else int(event.sigma2_local)
+        if sigma2_local > LARGEST_SIGMA2:
+            reason = "needs noise of more than 2^40 grid units a site: give more, or plan fewer rounds"
+            raise InvalidRequestError(parameter="epsilon", reason=reason)
         layout = Layout(
             key_bits=self.terms.key_bits,
             length=self.length,

@@ -99,6 +99,18 @@ def test_a_width_inside_a_condition_is_checked_like_any_other(place: str) -> Non
         planned(f"SELECT COUNT(*) FROM t {place}", schema_of(grammar.COLUMNS))
 
 
+@pytest.mark.parametrize(
+    "counted",
+    ["w * w", "CASE WHEN w * w > 1 THEN 1 END", "CASE WHEN w * w * f = 7 THEN 1 ELSE 0 END + 0 * w"],
+)
+def test_a_wide_part_makes_the_whole_expression_wide(counted: str) -> None:
+    """TRY would turn what does not fit into NULL, and the rows would silently be missing."""
+    schema, found = schema_of(grammar.COLUMNS), grammar.rows()
+    known = sum(row["w"] is not None for row in found)
+    with open_frame(grammar.frame(found), schema.tables["t"], site_key=KEY) as source:
+        assert source.local_figures(planned(f"SELECT COUNT({counted}) FROM t", schema)).tolist() == [known]
+
+
 def test_no_expression_wider_than_planning_allows_can_be_made() -> None:
     big = ColumnIndex(name="x", lower=0, upper=2**60)
     with pytest.raises(ExpressionLimitError):

@@ -10,7 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from training_world import MADE_TABLES, made_frame, task_of
 
-from analytics.errors import LocalTimeoutError, ReleaseRefusedError, SourceFailedError, SourceLostError
+from analytics.errors import (
+    InvalidRequestError,
+    LocalTimeoutError,
+    ReleaseRefusedError,
+    SourceFailedError,
+    SourceLostError,
+)
 from federation.training.descent import Descent, Rule
 from federation.training.local import (
     Cases,
@@ -24,7 +30,7 @@ from federation.training.local import (
 )
 from federation.training.plan import GRID
 from federation.training.readiness import findings
-from privacy_accounting.noise import SystemSource
+from privacy_accounting.noise import SystemSource, discrete_gaussian
 
 MADE = {"features": ("x", "k", "b"), "target": "y", "epsilon": 2, "rounds": 5, "expected_units": 200}
 LAW = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -355,3 +361,17 @@ def test_the_norm_is_checked_again_in_integers_after_the_floats():
         found = quantized(np.array([row]), 1.0 / (GRID * (1 + 1e-6)), 1.0)[0].tolist()
         assert sum(value * value for value in found) <= GRID * GRID
         assert sum(value * value for value in found) > 0.99999 * GRID * GRID
+
+
+def test_noise_beyond_the_sampler_is_refused_before_the_charge(made):
+    """What is planned runs: a tiny epsilon over many rounds is refused by name, and the next larger one is drawn."""
+    planned, refused = [], []
+    for power in (-1, 3, 9):
+        task = task_of(**(MADE | {"epsilon": Fraction(1, 10) ** power, "rounds": 1000}))
+        try:
+            plan = made.plan(task)
+            planned.append(plan.attempt(run="r", round_number=0, attempt=0, cohort=made.sites))
+        except InvalidRequestError as error:
+            refused.append(error.parameter)
+    assert (set(refused), bool(planned)) == ({"epsilon"}, True)
+    assert len(discrete_gaussian(planned[-1].sigma2_local, 3, SystemSource())) == 3
