@@ -27,6 +27,7 @@ from federation.node.helper import HelperNode, aggregator_node, keyholder_node
 from federation.node.site import SiteLedger, SiteNode
 from federation.paillier.keys import PrivateKey, generate_private_key
 from federation.paillier.validation import FLOOR_BITS
+from federation.policy import check_tables
 from federation.site_file import Policy
 from privacy_accounting.ledger.store import MemoryStore
 
@@ -121,7 +122,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         An open session; close it, or use it in a ``with`` statement.
 
     Raises:
-        ConfigError: with every mistake.
+        ConfigError: with every mistake; a site's table is beyond rows_max where exact answers are allowed.
         SchemaMismatchError: a site's rows are not as the schema says.
     """
     rules = {**DEFAULT_POLICY, **(policy or {})}
@@ -143,19 +144,21 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         },
         budget=budget or DEFAULT_BUDGET,
     )
+    own = Policy.model_validate(rules)
+    sources = {name: _sources(consortium, name, given, view, own) for name, given in tables.items()}
     exchange = MemoryExchange(timeout_s=deadline_s)
     folder = tempfile.TemporaryDirectory(prefix="crossward-")
     assistants = _assistants(consortium, exchange, Path(folder.name))
     nodes = {
         name: SiteNode(
             consortium=consortium,
-            policy=Policy.model_validate(rules),
+            policy=own,
             identity=identities[name],
             network=exchange.network(name, "site"),
             ledger=SiteLedger(store=(stores or {}).get(name) or MemoryStore(owner=name)),
-            sources=_sources(consortium, name, given, view),
+            sources=opened,
         )
-        for name, given in tables.items()
+        for name, opened in sources.items()
     }
     return _started(
         LocalSession(
@@ -260,7 +263,7 @@ def _member(identity: Identity, place: int) -> dict[str, str]:
     }
 
 
-def _sources(consortium: Consortium, site: str, given: Rows, view: str) -> dict[str, Source]:
+def _sources(consortium: Consortium, site: str, given: Rows, view: str, policy: Policy) -> dict[str, Source]:
     """Open a site's tables; its secret key lives as long as they do."""
     tables = consortium.schema.tables
     by_table = given if isinstance(given, Mapping) else dict.fromkeys(tables, given)
@@ -276,4 +279,5 @@ def _sources(consortium: Consortium, site: str, given: Rows, view: str) -> dict[
             opened[name] = open_frame(
                 cast("pd.DataFrame", rows), tables[name], site_key=key, view=view, name=site
             )
+    check_tables(policy, opened, site=site)
     return opened

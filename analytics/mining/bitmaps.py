@@ -81,7 +81,6 @@ def local_bitmaps(plan: MiningPlan, source: Source, limit_s: float | None = None
 
     Raises:
         LocalTimeoutError: not done in time.
-        ReleaseRefusedError: the site has more rows than rows_max.
         SourceFailedError: the database failed.
     """
     codes = source.local_words(plan.local_sql, limit_s)

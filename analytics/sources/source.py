@@ -19,7 +19,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from analytics.errors import LocalTimeoutError, ReleaseRefusedError, SchemaMismatchError, SourceFailedError
+from analytics.errors import LocalTimeoutError, SchemaMismatchError, SourceFailedError
 from analytics.planning.statement import UNIT_COLUMN
 from analytics.schema.tables import ROW
 from analytics.sources.database import RAW, connect, load, shut
@@ -71,11 +71,8 @@ class Source:
 
         Raises:
             LocalTimeoutError: not done in time.
-            ReleaseRefusedError: an exact plan at a site with more rows than rows_max.
             SourceFailedError: the database failed.
         """
-        if plan.mode == "exact" and not self.report.exact_allowed:
-            raise ReleaseRefusedError(rule="rows_max", reason="this site's table is beyond its declared size")
         figures = [0] * plan.n_figures
         for group, *values in self._rows(plan.local_sql, limit_s):
             for block, value in enumerate(values):
@@ -97,11 +94,8 @@ class Source:
 
         Raises:
             LocalTimeoutError: not done in time.
-            ReleaseRefusedError: this site has more rows than rows_max.
             SourceFailedError: the database failed.
         """
-        if not self.report.exact_allowed:
-            raise ReleaseRefusedError(rule="rows_max", reason="this site's table is beyond its declared size")
         columns = self._query(statement, limit_s, lambda cursor: cursor.fetchnumpy())
         return np.stack([np.asarray(column, dtype=np.int64) for column in columns.values()])
 

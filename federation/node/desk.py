@@ -136,8 +136,8 @@ class Desk:
             raise RequestRejectedError(site=self.site, reason="a question is answered by all sites")
         self._check(known, number=body.number)
         check_content(content, planned, known.ask.signature, self._replica.book, site=self.site)
-        if planned.is_exact:
-            self._cap.signed(body.number, planned.request.analyst)
+        if isinstance(content, Exact):
+            self._cap.signed(body.number, content)
 
     def source(self, planned: Planned) -> Source:
         """This site's own table that a request is about."""
@@ -159,7 +159,7 @@ class Desk:
 
     def _check(self, known: Known, *, number: int | None = None) -> None:
         planned = known.planned
-        source, limit = self.source(planned), self.limits.session_bytes
+        limit = self.limits.session_bytes
         if known.memory_bytes > limit:
             rule = f"limits.session_bytes: at most {limit} bytes, this question takes {known.memory_bytes}"
             raise PolicyRefusedError(site=self.site, rule=rule)
@@ -168,8 +168,7 @@ class Desk:
             planned.plan,
             self.policy,
             site=self.site,
-            n_exact_before=self._cap.before(planned.population, planned.request.analyst, number)
+            exact=self._cap.before(planned.population, planned.request.analyst, number)
             if planned.is_exact
-            else 0,
-            is_exact_ready=source.report.exact_allowed,
+            else policies.NOTHING_EXACT,
         )

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from training_world import MADE_TABLES, made_frame, task_of
 
-from analytics.errors import LocalTimeoutError, ReleaseRefusedError, SourceFailedError
+from analytics.errors import LocalTimeoutError, SourceFailedError
 from federation.training.descent import Descent, Rule
 from federation.training.local import (
     Cases,
@@ -246,9 +246,8 @@ def test_findings_say_nothing_of_a_good_site(made):
 
 
 class FailingSource:
-    def __init__(self, error, *, exact_allowed=True):
+    def __init__(self, error):
         self.error = error
-        self.report = type("Report", (), {"exact_allowed": exact_allowed})()
 
     def complete_cases(self, columns, limit_s):
         raise self.error
@@ -266,8 +265,6 @@ def test_a_database_that_fails_gives_zero_and_noise_and_an_exact_run_fails_by_na
     exact = made.plan(task_of(**(MADE | {"epsilon": None, "exact": True})))
     with pytest.raises(type(error)):
         load_cases(exact, FailingSource(error), 1.0)
-    with pytest.raises(ReleaseRefusedError):
-        load_cases(exact, FailingSource(error, exact_allowed=False), 1.0)
 
 
 def test_no_repr_shows_rows(made):
