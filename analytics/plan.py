@@ -151,6 +151,11 @@ class Plan:
         )
 
     @property
+    def most_opened(self) -> int:
+        """How many numbers are opened at most."""
+        return len(self.opened)
+
+    @property
     def clamps(self) -> tuple[int, ...]:
         """Per figure: the site's integer is clamped to plus or minus this."""
         return self._per_figure([block.clamp for block in self.blocks])

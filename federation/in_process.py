@@ -29,6 +29,7 @@ from federation.node.serve import KINDS
 from federation.node.site import SiteLedger, SiteNode
 from federation.paillier.keys import PrivateKey, generate_private_key
 from federation.paillier.validation import FLOOR_BITS
+from federation.policy import check_tables
 from federation.site_file import Policy
 from privacy_accounting.ledger.store import MemoryStore
 
@@ -128,7 +129,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         An open session; close it, or use it in a ``with`` statement.
 
     Raises:
-        ConfigError: with every mistake.
+        ConfigError: with every mistake; a site's table is beyond rows_max where exact answers are allowed.
         SchemaMismatchError: a site's rows are not as the schema says.
 
     Warns:
@@ -154,14 +155,15 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         },
         budget=budget or DEFAULT_BUDGET,
     )
-    sources = _sources_of_all(consortium, tables, view)
+    own = Policy.model_validate(rules)
+    sources = _sources_of_all(consortium, tables, view, own)
     exchange = MemoryExchange(timeout_s=deadline_s)
     folder = tempfile.TemporaryDirectory(prefix="crossward-")
     assistants = _assistants(consortium, exchange, Path(folder.name))
     nodes = {
         name: SiteNode(
             consortium=consortium,
-            policy=Policy.model_validate(rules),
+            policy=own,
             identity=identities[name],
             network=exchange.network(name, "site"),
             ledger=SiteLedger(store=(stores or {}).get(name) or MemoryStore(owner=name)),
@@ -274,13 +276,14 @@ def _member(identity: Identity, place: int) -> dict[str, str]:
 
 
 def _sources_of_all(
-    consortium: Consortium, tables: Mapping[str, Rows], view: str
+    consortium: Consortium, tables: Mapping[str, Rows], view: str, policy: Policy
 ) -> dict[str, dict[str, Source]]:
     """Open every site's tables before anything runs; closes them again when one is refused."""
     opened: dict[str, dict[str, Source]] = {}
     try:
         for site, given in tables.items():
             opened[site] = _sources(consortium, site, given, view)
+            check_tables(policy, opened[site], site=site)
     except BaseException:
         for sources in opened.values():
             for source in sources.values():

@@ -262,7 +262,8 @@ def content_of(planned: Planned, signature: bytes, book: Book) -> contents.Charg
     """
     asked = asked_of(planned, signature)
     if planned.is_exact:
-        return contents.Exact(asked=asked, receivers=(planned.request.analyst,))
+        receivers = (planned.request.analyst,)
+        return contents.Exact(asked=asked, receivers=receivers, numbers=planned.plan.most_opened)
     price, order = price_of(planned, book)
     return contents.Charge(
         asked=asked,

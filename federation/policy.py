@@ -7,15 +7,35 @@ Not here: the budget (``privacy_accounting.budget``), the guard on shares (``ana
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from analytics.mining.plan import MiningPlan
-from federation.errors import PolicyRefusedError
+from federation.errors import ConfigError, PolicyRefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analytics.plan import Plan
+    from analytics.sources import Source
     from federation.messages import Request
     from federation.site_file import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExactSoFar:
+    """What counts against the caps on exact answers, from the ledger and from what is signed and not complete.
+
+    Attributes:
+        requests: of one analyst about the population.
+        numbers: opened about the population, of all analysts.
+    """
+
+    requests: int
+    numbers: int
+
+
+NOTHING_EXACT: Final = ExactSoFar(requests=0, numbers=0)
 
 
 def check(
@@ -24,8 +44,7 @@ def check(
     policy: Policy,
     *,
     site: str,
-    n_exact_before: int,
-    is_exact_ready: bool,
+    exact: ExactSoFar,
 ) -> None:
     """Refuse what this site's policy does not allow.
 
@@ -34,8 +53,7 @@ def check(
         plan: what this site derived from it.
         policy: this site's rules.
         site: this site's name.
-        n_exact_before: exact disclosures of this analyst in the ledger so far.
-        is_exact_ready: False when the table holds more rows than ``rows_max`` (P5): exact answers would be wrong.
+        exact: exact disclosures so far, complete or not.
 
     Raises:
         PolicyRefusedError: with the rule and its limit.
@@ -43,25 +61,43 @@ def check(
     rule = _people(request, policy)
     if rule is None:
         rule = _nested(plan, policy) or (
-            _exact(plan, policy, n_exact_before, is_exact_ready)
-            if request.mode == "exact"
-            else _private(request, policy)
+            _exact(plan, policy, exact) if request.mode == "exact" else _private(request, policy)
         )
     if rule is not None:
         raise PolicyRefusedError(site=site, rule=rule)
 
 
-def check_training(
-    request: Request, policy: Policy, *, site: str, n_exact_before: int, is_exact_ready: bool
-) -> None:
+def check_training(request: Request, policy: Policy, *, site: str, exact: ExactSoFar, numbers: int) -> None:
     """Refuse a training that this site's policy does not allow; arguments and errors as ``check``."""
     rule = _people(request, policy)
     if rule is None and request.mode != "exact":
         rule = _private(request, policy)
     elif rule is None:
-        rule = _exact_use(policy, n_exact_before, is_exact_ready)
+        rule = _exact_use(policy, exact, numbers)
     if rule is not None:
         raise PolicyRefusedError(site=site, rule=rule)
+
+
+def check_tables(policy: Policy, sources: Mapping[str, Source], *, site: str) -> None:
+    """Refuse at the start, to the site's administrator, what no request may find out: a table beyond ``rows_max``.
+
+    Args:
+        policy: this site's rules.
+        sources: its tables, by name.
+        site: its name.
+
+    Raises:
+        ConfigError: exact answers are allowed over a table that holds more rows than was agreed.
+    """
+    large = [name for name, source in sources.items() if not source.report.exact_allowed]
+    if policy.exact and large:
+        hint = "raise rows_max in the consortium file, or set policy.exact = false"
+        raise ConfigError(
+            mistakes=[
+                f"{site}: table {name} holds more rows than its rows_max, so no answer could be exact: {hint}"
+                for name in large
+            ]
+        )
 
 
 def _people(request: Request, policy: Policy) -> str | None:
@@ -85,17 +121,21 @@ def _private(request: Request, policy: Policy) -> str | None:
     return None
 
 
-def _exact(plan: Plan | MiningPlan, policy: Policy, n_exact_before: int, is_exact_ready: bool) -> str | None:
+def _exact(plan: Plan | MiningPlan, policy: Policy, exact: ExactSoFar) -> str | None:
     if policy.exact and plan.context.minimum_cell < policy.minimum_cell:
         return f"policy.minimum_cell: at least {policy.minimum_cell}, the consortium's is {plan.context.minimum_cell}"
-    return _exact_use(policy, n_exact_before, is_exact_ready)
+    return _exact_use(policy, exact, plan.most_opened)
 
 
-def _exact_use(policy: Policy, n_exact_before: int, is_exact_ready: bool) -> str | None:
+def _exact_use(policy: Policy, exact: ExactSoFar, numbers: int) -> str | None:
     if not policy.exact:
         return "policy.exact: this site gives private answers only; ask with an epsilon"
-    if n_exact_before >= policy.exact_requests_per_analyst:
+    if exact.requests >= policy.exact_requests_per_analyst:
         return f"policy.exact_requests_per_analyst: {policy.exact_requests_per_analyst} are used up"
-    if not is_exact_ready:
-        return "rows_max: the table holds more rows than agreed, so an exact answer would not be exact"
+    most = policy.exact_numbers_per_population
+    if exact.numbers + numbers > most:
+        return (
+            f"policy.exact_numbers_per_population: at most {most} over all analysts, {exact.numbers} are opened or "
+            f"promised, and this asks for up to {numbers} more"
+        )
     return None

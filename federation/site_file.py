@@ -38,6 +38,7 @@ class Policy(Model):
     exact: bool = False
     minimum_cell: Annotated[int, Field(ge=0, strict=True)] = 0
     exact_requests_per_analyst: Annotated[int, Field(ge=0, strict=True)] = 20
+    exact_numbers_per_population: Annotated[int, Field(ge=0, strict=True)] = 50_000
     largest_epsilon: Positive | None = None
     analysts: list[Name] | None = None
     purposes: list[Name] | None = None

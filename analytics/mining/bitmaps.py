@@ -81,7 +81,6 @@ def local_bitmaps(plan: MiningPlan, source: Source, limit_s: float | None = None
 
     Raises:
         LocalTimeoutError: not done in time.
-        ReleaseRefusedError: the site has more rows than rows_max.
         SourceLostError: the database is gone.
         SourceFailedError: the database failed.
     """

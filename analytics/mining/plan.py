@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
@@ -85,6 +86,16 @@ class MiningPlan:
     def minimum_difference(self) -> int:
         """Least difference of nested supports that both open; 0 where the policy allows any."""
         return self.minimum_count if self.nested_supports == "guard" else 0
+
+    @property
+    def most_opened(self) -> int:
+        """How many numbers are opened at most: a support for each candidate that there can be, and the number of rows."""
+        count, possible = len(self.items), 0
+        for level in range(1, self.max_levels + 1):
+            possible += math.comb(count, level)
+            if possible >= self.max_candidates:
+                return self.max_candidates + 1
+        return possible + 1
 
     @property
     def comparison_bits(self) -> int:

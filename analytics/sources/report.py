@@ -83,7 +83,7 @@ class IngestReport:
         rows_over_cap: rows left out because their unit has more than max_rows_per_unit.
         rows_kept: rows of the clean table.
         near_duplicates: units whose identifiers differ from another's by case, zeros, blanks or kinds of letters alone.
-        exact_allowed: whether rows_kept is within rows_max; if not, this site refuses exact questions.
+        exact_allowed: whether rows_kept is within rows_max; if not, no site that allows exact answers starts with it.
         columns: per column.
     """
 
@@ -108,7 +108,7 @@ class IngestReport:
         if self.rows_over_cap:
             yield f"{self.rows_over_cap} rows beyond max_rows_per_unit left out"
         if not self.exact_allowed:
-            yield "more rows than rows_max: this site refuses exact questions"
+            yield "more rows than rows_max: sums are clamped, and a site that allows exact answers does not start"
         if self.near_duplicates:
             yield f"{self.near_duplicates} identifiers are near another one"
 

@@ -21,13 +21,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from analytics.errors import (
-    LocalTimeoutError,
-    ReleaseRefusedError,
-    SchemaMismatchError,
-    SourceFailedError,
-    SourceLostError,
-)
+from analytics.errors import LocalTimeoutError, SchemaMismatchError, SourceFailedError, SourceLostError
 from analytics.planning.statement import UNIT_COLUMN
 from analytics.schema.tables import ROW
 from analytics.sources.database import RAW, connect, load, shut
@@ -86,12 +80,9 @@ class Source:
 
         Raises:
             LocalTimeoutError: not done in time.
-            ReleaseRefusedError: an exact plan at a site with more rows than rows_max.
             SourceLostError: the database is gone.
             SourceFailedError: the database failed, now or before.
         """
-        if plan.mode == "exact" and not self.report.exact_allowed:
-            raise ReleaseRefusedError(rule="rows_max", reason="this site's table is beyond its declared size")
         figures = [0] * plan.n_figures
         for group, *values in self._rows(plan.local_sql, limit_s):
             if group is None:
@@ -115,12 +106,9 @@ class Source:
 
         Raises:
             LocalTimeoutError: not done in time.
-            ReleaseRefusedError: this site has more rows than rows_max.
             SourceLostError: the database is gone.
             SourceFailedError: the database failed, now or before.
         """
-        if not self.report.exact_allowed:
-            raise ReleaseRefusedError(rule="rows_max", reason="this site's table is beyond its declared size")
         columns = self._query(statement, limit_s, lambda cursor: cursor.fetchnumpy())
         return np.stack([np.asarray(column, dtype=np.int64) for column in columns.values()])
 

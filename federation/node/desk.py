@@ -138,8 +138,8 @@ class Desk:
             raise RequestRejectedError(site=self.site, reason="a question is answered by all sites")
         self._check(known, number=body.number)
         check_content(content, planned, known.ask.signature, self._replica.book, site=self.site)
-        if planned.is_exact:
-            self._cap.signed(body.number, planned.request.analyst)
+        if isinstance(content, Exact):
+            self._cap.signed(body.number, content)
 
     def exact_use(self, planned: Planned) -> dict[str, str]:
         """Of an exact request: how many of its analyst's came before it, and how many this site allows."""
@@ -168,8 +168,8 @@ class Desk:
 
     def _check(self, known: Known, *, number: int | None = None) -> None:
         planned = known.planned
-        source, limit = self.source(planned), self.limits.session_bytes
-        check_in_service(source, site=self.site)
+        limit = self.limits.session_bytes
+        check_in_service(self.source(planned), site=self.site)
         if known.memory_bytes > limit:
             rule = f"limits.session_bytes: at most {limit} bytes, this question takes {known.memory_bytes}"
             raise PolicyRefusedError(site=self.site, rule=rule)
@@ -178,8 +178,7 @@ class Desk:
             planned.plan,
             self.policy,
             site=self.site,
-            n_exact_before=self._cap.before(planned.population, planned.request.analyst, number)
+            exact=self._cap.before(planned.population, planned.request.analyst, number)
             if planned.is_exact
-            else 0,
-            is_exact_ready=source.report.exact_allowed,
+            else policies.NOTHING_EXACT,
         )

@@ -1,4 +1,4 @@
-"""What may happen so many times: exact disclosures of an analyst, attempts of a training, those without an end included.
+"""What may happen so many times: exact disclosures, the numbers they open, attempts of a training; those without an end too.
 
 Floor:    federation.node.exact_cap. Safe for several threads.
 Promise:  what this site signed for a number that is not complete yet counts, so that two requests at once cannot both be the
@@ -10,7 +10,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from federation.policy import ExactSoFar
+
 if TYPE_CHECKING:
+    from privacy_accounting.ledger.contents import Exact
     from privacy_accounting.ledger.replica import Replica
 
 
@@ -21,35 +24,46 @@ class Promised:
         """Count beside the site's own ledger."""
         self._replica = replica
         self._lock = threading.Lock()
-        self._signed: dict[int, str] = {}
+        self._signed: dict[int, tuple[str, int]] = {}
 
     def before(self, name: str, number: int | None = None) -> int:
         """How many were signed and are not complete; ``number`` is an entry being judged, which only those before it bind."""
         head = self._replica.head
         with self._lock:
-            self._signed = {place: who for place, who in self._signed.items() if place > head}
+            self._signed = {place: what for place, what in self._signed.items() if place > head}
             return sum(
-                who == name and (number is None or place < number) for place, who in self._signed.items()
+                many
+                for place, (who, many) in self._signed.items()
+                if who == name and (number is None or place < number)
             )
 
-    def signed(self, number: int, name: str) -> None:
-        """Remember that one is about to be signed under a number."""
+    def signed(self, number: int, name: str, many: int = 1) -> None:
+        """Remember that one, or so many at once, is about to be signed under a number."""
         with self._lock:
-            self._signed[number] = name
+            self._signed[number] = (name, many)
 
 
 class ExactCap:
-    """Counts exact disclosures at one site."""
+    """Counts exact disclosures at one site, and the numbers that they open."""
 
     def __init__(self, replica: Replica) -> None:
         """Count from the site's own ledger."""
-        self._replica, self._promised = replica, Promised(replica)
+        self._replica = replica
+        self._requests, self._numbers = Promised(replica), Promised(replica)
 
-    def before(self, population: str, analyst: str, number: int | None = None) -> int:
-        """Disclosures of an analyst so far; ``number`` is an entry that does not count, being judged itself."""
-        pending = self._promised.before(analyst, number)
-        return self._replica.book.exact_disclosures(population, analyst) + pending
+    def before(self, population: str, analyst: str, number: int | None = None) -> ExactSoFar:
+        """Disclosures so far; ``number`` is an entry that does not count, being judged itself."""
+        # what is promised first: an entry that becomes complete in between then counts twice, never not at all
+        requests = self._requests.before(f"{population}\n{analyst}", number)
+        numbers = self._numbers.before(population, number)
+        book = self._replica.book
+        return ExactSoFar(
+            requests=requests + book.exact_disclosures(population, analyst),
+            numbers=numbers + book.exact_numbers.get(population, 0),
+        )
 
-    def signed(self, number: int, analyst: str) -> None:
+    def signed(self, number: int, content: Exact) -> None:
         """Remember that an exact disclosure is about to be signed under a number."""
-        self._promised.signed(number, analyst)
+        asked = content.asked
+        self._requests.signed(number, f"{asked.population}\n{asked.analyst}")
+        self._numbers.signed(number, asked.population, content.numbers)

@@ -26,6 +26,7 @@ from federation.node.ledger.ledgers import is_in_postgres, ledger_file, open_led
 from federation.node.site import SiteLedger, SiteNode
 from federation.node.site_key import site_key
 from federation.paillier.ceremony import PRIVATE_KEY_FILE, load_private_key
+from federation.policy import check_tables
 from federation.site_file import load_site
 from federation.tls_network import TlsNetwork, bind_address
 
@@ -73,6 +74,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
         raise ConfigError(mistakes=[f"{path.name}: the identity is that of {identity.role} {identity.name}"])
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     sources = open_sources(config)
+    check_tables(config.file.policy, sources, site=config.file.site)
     store = open_ledger(config)
     network = _network(config.consortium, identity, config.file.listen)
     node = SiteNode(

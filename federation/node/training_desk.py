@@ -20,6 +20,7 @@ from federation.messages import request_hash
 from federation.node.exact_cap import ExactCap, Promised
 from federation.node.in_service import check_in_service
 from federation.planning import check_signature, check_stated
+from federation.policy import NOTHING_EXACT
 from privacy_accounting.ledger import contents
 from privacy_accounting.ledger.budgets import event_text
 from privacy_accounting.ledger.pricing import stated_price
@@ -145,7 +146,7 @@ class TrainingDesk:
         check_stated(content, attempt_content(known, planned, self._replica.book), site=self.site)
         self._attempts.signed(body.number, known.digest)
         if isinstance(content, contents.Exact):
-            self._cap.signed(body.number, known.request.analyst)
+            self._cap.signed(body.number, content)
 
     def content_of(
         self, known: KnownRun, *, round_number: int, attempt: int, cohort: Sequence[str]
@@ -172,8 +173,8 @@ class TrainingDesk:
             known.request,
             self.policy,
             site=self.site,
-            n_exact_before=self._cap.before(population, analyst, number) if is_exact else 0,
-            is_exact_ready=source.report.exact_allowed,
+            exact=self._cap.before(population, analyst, number) if is_exact else NOTHING_EXACT,
+            numbers=known.plan.length,
         )
 
 
@@ -197,7 +198,8 @@ def attempt_content(known: KnownRun, planned: RoundPlan, book: Book) -> contents
         attempt=attempt.attempt,
     )
     if planned.event is None:
-        return contents.Exact(asked=asked, receivers=known.plan.receivers(request.analyst))
+        receivers = known.plan.receivers(request.analyst)
+        return contents.Exact(asked=asked, receivers=receivers, numbers=known.plan.length)
     order = book.sub_budget(asked.population, SUB_BUDGET).order
     price = stated_price([planned.event], order, book.relation)
     return contents.Charge(

@@ -38,7 +38,12 @@ if TYPE_CHECKING:
 
 EPSILON = "4"
 SHARES = {"query": "0.5", "mining": "0.25", "training": "0.25"}
-POLICY: Mapping[str, Any] = {"exact": False, "minimum_cell": 10, "exact_requests_per_analyst": 20}
+POLICY: Mapping[str, Any] = {
+    "exact": False,
+    "minimum_cell": 10,
+    "exact_requests_per_analyst": 20,
+    "exact_numbers_per_population": 50_000,
+}
 FEWEST_ROWS_MAX = 1_000
 ROOM = 10
 KEY_BYTES = 32

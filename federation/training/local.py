@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from analytics.errors import LocalTimeoutError, ReleaseRefusedError, SourceLostError
+from analytics.errors import LocalTimeoutError, SourceLostError
 from federation.training.plan import GRID, LOSS_CLIP
 from privacy_accounting.noise import discrete_gaussian
 
@@ -65,10 +65,7 @@ def load_cases(plan: RunPlan, source: Source, limit_s: float | None) -> Cases:
         LocalTimeoutError: not read in time, in an exact run.
         SourceLostError: the database is gone, in an exact run.
         SourceFailedError: the database failed; no row can bring that about.
-        ReleaseRefusedError: more rows than rows_max, in an exact run.
     """
-    if plan.task.exact and not source.report.exact_allowed:
-        raise ReleaseRefusedError(rule="rows_max", reason="this site's table is beyond its declared size")
     encoding = plan.encoding
     names = [*(feature.name for feature in encoding.features), encoding.target]
     try:

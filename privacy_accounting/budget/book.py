@@ -49,6 +49,7 @@ class Book:
         self._held: dict[Hashable, tuple[Spend, ...]] = {}
         self._held_tallies: dict[tuple[str, str], Tally] = {}
         self._exact: Counter[tuple[str, str]] = Counter()
+        self._exact_numbers: Counter[str] = Counter()
 
     # -- what is allowed -----------------------------------------------------------------------------------
 
@@ -345,7 +346,10 @@ class Book:
                 result.setdefault(population, {})[name] = tally.pinned()
             for population in {where for (where, _), number in self._exact.items() if number}:
                 exact = {who: n for (where, who), n in self._exact.items() if where == population and n}
-                result.setdefault(population, {})[""] = {"exact": exact}
+                numbers = self._exact_numbers[population]
+                result.setdefault(population, {})[""] = {"exact": exact} | (
+                    {"numbers": numbers} if numbers else {}
+                )
             return result
 
     # -- checkpoints ---------------------------------------------------------------------------------------
@@ -360,17 +364,29 @@ class Book:
         """Exact disclosures by population and analyst."""
         return {key: number for key, number in self._exact.items() if number}
 
-    def restore(self, tallies: Mapping[tuple[str, str], Tally], exact: Mapping[tuple[str, str], int]) -> None:
+    @property
+    def exact_numbers(self) -> Mapping[str, int]:
+        """Numbers that exact disclosures opened, by population."""
+        return {population: numbers for population, numbers in self._exact_numbers.items() if numbers}
+
+    def restore(
+        self,
+        tallies: Mapping[tuple[str, str], Tally],
+        exact: Mapping[tuple[str, str], int],
+        exact_numbers: Mapping[str, int],
+    ) -> None:
         """Take over totals that were folded before."""
         with self._lock:
             self._tallies, self._exact = dict(tallies), Counter(exact)
+            self._exact_numbers = Counter(exact_numbers)
 
     # -- exact disclosures ---------------------------------------------------------------------------------
 
-    def add_exact(self, population: str, analyst: str, number: int = 1) -> None:
-        """Count a disclosure without epsilon (``number`` is -1 when it was cancelled)."""
+    def add_exact(self, population: str, analyst: str, number: int = 1, *, numbers: int = 0) -> None:
+        """Count a disclosure without epsilon and the numbers that it opens, both negative when it was cancelled."""
         with self._lock:
             self._exact[population, analyst] += number
+            self._exact_numbers[population] += numbers
 
     def exact_disclosures(self, population: str, analyst: str | None = None) -> int:
         """Count exact disclosures about a population, of one analyst or of all."""

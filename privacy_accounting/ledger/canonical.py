@@ -145,6 +145,10 @@ class Fields:
             raise malformed(f"{self._where}.{name} is not an integer from {low} to {high}")
         return value
 
+    def integer_or_zero(self, name: str) -> int:
+        """Take an integer from 1; 0, which is never written, where the field is missing."""
+        return self.integer(name, low=1) if name in self._left else 0
+
     def hexadecimal(self, name: str, n_bytes: int) -> str:
         """Take ``n_bytes`` bytes written as lower-case hexadecimal digits."""
         value = self._take(name)

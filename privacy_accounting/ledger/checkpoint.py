@@ -209,6 +209,7 @@ def _state_to_json(state: ChainState) -> dict[str, object]:
         "budgets": {name: budget_to_json(budget) for name, budget in book.populations.items()},
         "tallies": [[*key, _tally_to_json(tally)] for key, tally in book.tallies.items()],
         "exact": [[*key, number] for key, number in book.exact_counts.items()],
+        "exact_numbers": dict(book.exact_numbers),
     }
 
 
@@ -252,7 +253,8 @@ def _take_over(
     for population, budget in written["budgets"].items():
         book.set_budget(population, budget_from_json(budget))
     tallies = {(population, name): _tally_from_json(each) for population, name, each in written["tallies"]}
-    book.restore(tallies, {(where, who): number for where, who, number in written["exact"]})
+    exact = {(where, who): number for where, who, number in written["exact"]}
+    book.restore(tallies, exact, written.get("exact_numbers", {}))  # older checkpoints have none
     number, previous, time = written["place"]
     past = Past(
         place=Place(number=number, previous=previous, time=time),

@@ -1,10 +1,10 @@
 """What an entry says: one frozen class per kind, each with its exact set of fields.
 
 Floor:    privacy_accounting.ledger, above ``budgets``. Pure.
-Terms:    *charge* spends epsilon; *exact* is a disclosure that has none; *cancel* gives a charge back
-          because nothing of it left any site; *budget* writes or raises a population's budget; *order*
-          moves a sub-budget to another order, with what was spent priced anew; *members* changes who signs;
-          *snapshot* pins the folded state; *clock* gives up a date that was ahead (``clock``).
+Terms:    *charge* spends epsilon; *exact* is a disclosure that has none; *cancel* gives a charge back because nothing of it
+          left any site; *budget* writes or raises a population's budget; *order* moves a sub-budget to another order, with
+          what was spent priced anew; *members* changes who signs; *snapshot* pins the folded state; *clock* gives up a
+          date that was ahead (``clock``).
 Promise:  reading refuses a missing, unknown or mistyped field; the field names are those in the bytes.
 Not here: whether an entry may be signed (``judge``), how its header is written (``entries``).
 """
@@ -229,19 +229,23 @@ class Exact:
     Attributes:
         asked: who asked for what.
         receivers: names of those who see the answer, sorted.
+        numbers: most that its plan opens; 0, which is not written, in older entries.
     """
 
     asked: Request
     receivers: tuple[str, ...]
+    numbers: int = 0
 
     def to_json(self) -> dict[str, object]:
         """Write the fields."""
-        return {**self.asked.to_json(), "receivers": list(self.receivers)}
+        numbers = {"numbers": self.numbers} if self.numbers else {}
+        return {**self.asked.to_json(), "receivers": list(self.receivers), **numbers}
 
     @classmethod
     def read(cls, fields: Fields) -> Exact:
         """Take the fields."""
-        return cls(asked=Request.read(fields), receivers=fields.names("receivers"))
+        numbers = fields.integer_or_zero("numbers")
+        return cls(asked=Request.read(fields), receivers=fields.names("receivers"), numbers=numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -302,14 +302,14 @@ class ChainState:
         if isinstance(content, Charge):
             self.book.add(content.spend)
         else:
-            self.book.add_exact(content.asked.population, content.asked.analyst)
+            self.book.add_exact(content.asked.population, content.asked.analyst, numbers=content.numbers)
 
     def _uncount(self, content: Charge | Exact) -> None:
         self._attempts[content.asked.run] -= 1
         if isinstance(content, Charge):
             self.book.give_back(content.spend)
         else:
-            self.book.add_exact(content.asked.population, content.asked.analyst, -1)
+            self.book.add_exact(content.asked.population, content.asked.analyst, -1, numbers=-content.numbers)
 
     def _moved(self, change: OrderChange) -> PopulationBudget:
         return self.book.moved_budget(change.population, change.sub_budget, change.order, change.allowance)

@@ -25,7 +25,13 @@ BUDGET = {
     "mining": {"share": "0.25"},
     "training": {"share": "0.25"},
 }
-POLICY = {"exact": True, "minimum_cell": 10, "exact_requests_per_analyst": 1000, "largest_epsilon": "30"}
+POLICY = {
+    "exact": True,
+    "minimum_cell": 10,
+    "exact_requests_per_analyst": 1000,
+    "exact_numbers_per_population": 1_000_000,
+    "largest_epsilon": "30",
+}
 BY_SEX = (
     "SELECT sex, COUNT(*) AS patients, AVG(age) AS mean_age, AVG(disease) AS share FROM patients GROUP BY sex"
 )

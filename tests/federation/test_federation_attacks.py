@@ -3,19 +3,25 @@
 import copy
 import dataclasses
 import secrets
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hospitals import BY_SEX, NAMES, SCHEMA, files, in_threads
 
 import federation
 from analytics.contribution import noisy_contribution
 from analytics.errors import InvalidRequestError, PlanRejectedError, ReleaseRefusedError
-from federation.errors import PolicyRefusedError, RequestRejectedError
+from federation.errors import ConfigError, PolicyRefusedError, RequestRejectedError
 from federation.identity import in_memory_identity
 from federation.messages import REQUEST_TAG, Accepted, Ask, Charged, Done, Go, Request, Run, Share, Withdraw
+from federation.node.exact_cap import ExactCap
 from federation.planning import content_of, plan_request
+from federation.policy import ExactSoFar
+from privacy_accounting.budget import Book
 from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.events import Relation
 from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.entries import Body, Entry
 from privacy_accounting.noise import SystemSource
@@ -263,6 +269,52 @@ def test_exact_requests_have_a_cap_per_analyst():
         with pytest.raises(PolicyRefusedError, match="exact_requests_per_analyst: 2 are used up"):
             session.sql(BY_SEX, exact=True)
         session.sql(BY_SEX, epsilon=0.1)
+
+
+def test_numbers_opened_about_a_population_have_a_cap_over_all_analysts():
+    """The attack: many analysts, each below the cap of requests, open enough numbers to solve for the rows."""
+    policy = {"exact": True, "minimum_cell": 10, "exact_numbers_per_population": 11}
+    with in_threads(policy=policy) as session:
+        session.sql(BY_SEX, exact=True)  # two groups of five figures
+        with pytest.raises(
+            PolicyRefusedError, match="exact_numbers_per_population: at most 11 over all analysts, 10 are"
+        ):
+            session.sql(BY_SEX, exact=True)
+        with pytest.raises(PolicyRefusedError, match="asks for up to 4 more"):
+            session.table("patients").frequent_itemsets(["sex=M", "disease"], min_support=0.2, exact=True)
+        session.sql(COUNT, exact=True)
+        session.sql(BY_SEX, epsilon=0.1)
+
+
+def test_what_is_signed_and_not_complete_counts_against_both_caps():
+    book, head = Book(relation=Relation.ADD_OR_REMOVE_ONE), 6
+    book.add_exact("cardiology", "ada", numbers=10)
+    cap = ExactCap(SimpleNamespace(book=book, head=head))
+    asked = SimpleNamespace(population="cardiology", analyst="bob")
+    cap.signed(7, SimpleNamespace(asked=asked, numbers=30))
+    cap.signed(8, SimpleNamespace(asked=asked, numbers=2))
+    assert cap.before("cardiology", "ada") == ExactSoFar(requests=1, numbers=42)
+    assert cap.before("cardiology", "bob", 8) == ExactSoFar(requests=1, numbers=40)
+    assert cap.before("cardiology", "bob") == ExactSoFar(requests=2, numbers=42)
+    assert cap.before("oncology", "bob") == ExactSoFar(requests=0, numbers=0)
+
+
+@pytest.mark.parametrize("n_rows", [3, 4])
+def test_no_request_finds_out_that_a_table_is_beyond_its_declared_size(n_rows):
+    """The attack: the refusal of an exact question, which no entry records, said whether a site has more than rows_max rows."""
+    columns = {"x": {"type": "boolean"}}
+    schema = {"tables": {"t": {"privacy_unit": "row", "rows_max": 3, "columns": columns}}}
+    frames = {name: pd.DataFrame({"x": [True] * n_rows}) for name in "abc"}
+    question = "SELECT COUNT(*) AS n FROM t"
+    with federation.local(frames, schema=schema, policy={"exact": False}) as session:
+        with pytest.raises(PolicyRefusedError, match=r"policy\.exact: this site gives private answers only"):
+            session.sql(question, exact=True)
+    if n_rows == 3:
+        with federation.local(frames, schema=schema) as session:
+            assert session.sql(question, exact=True).rows == ((None,),)
+        return
+    with pytest.raises(ConfigError, match="table t holds more rows than its rows_max"):
+        federation.local(frames, schema=schema)
 
 
 def test_a_policy_for_more_than_the_agreed_minimum_cell_is_a_refusal():

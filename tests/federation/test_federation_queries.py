@@ -52,9 +52,9 @@ def test_a_small_complement_is_closed_too(session, pooled):
     assert outside >= 10
     result = session.sql("SELECT COUNT(*) AS n FROM patients WHERE cp <> 'typical'", exact=True)
     assert result.rows == ((outside,),)
-    youngest = int((pooled.age < 30).sum())
-    assert 0 < youngest < 10
-    for where in ("age < 30", "age >= 30"):
+    young = "(cp = 'typical' AND age < 40)"
+    assert 0 < int(((pooled.cp == 1) & (pooled.age < 40)).sum()) < 10
+    for where in (young, f"NOT {young}"):
         closed = session.sql(f"SELECT COUNT(*) AS n FROM patients WHERE {where}", exact=True)
         assert closed.rows == ((None,),)
 

@@ -141,7 +141,7 @@ def a_charge(budget=None, *, noise=NOISE, count=1, sub_budget="query", cost=None
 
 
 def an_exact(**request):
-    return Exact(asked=a_request(**request), receivers=("ada",))
+    return Exact(asked=a_request(**request), receivers=("ada",), numbers=10)
 
 
 def cancel_of(entry):

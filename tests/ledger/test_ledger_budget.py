@@ -261,6 +261,11 @@ def test_exact_disclosures_are_counted_per_analyst():
     book.add_exact("cardiology", "bob")
     book.add_exact("cardiology", "bob")
     book.add_exact("cardiology", "bob", -1)
+    book.add_exact("cardiology", "bob", numbers=7)
+    assert book.exact_numbers == {"cardiology": 7}
+    assert book.totals()["cardiology"][""]["numbers"] == 7
+    book.add_exact("cardiology", "bob", -1, numbers=-7)
+    assert book.exact_numbers == {}
     assert book.exact_disclosures("cardiology") == 2
     assert book.exact_disclosures("cardiology", "bob") == 1
     assert book.exact_disclosures("oncology") == 0

@@ -190,6 +190,18 @@ def test_every_kind_reads_back_the_same(kind):
     assert again.kind == {"training": "charge"}.get(kind, kind)
 
 
+def test_numbers_of_an_exact_disclosure_are_written_where_there_are_any():
+    """Entries from before they were counted keep their bytes; 0 has one spelling."""
+    body = dataclasses.replace(body_of("exact"), content=dataclasses.replace(CONTENTS["exact"], numbers=12))
+    assert Body.from_bytes(body.to_bytes()) == body
+    fields = json.loads(body.to_bytes())
+    assert fields.pop("numbers") == 12
+    assert encode(fields) == body_of("exact").to_bytes()
+    for wrong in (0, -1, "12", True, None):
+        with pytest.raises(LedgerRefusedError):
+            Body.from_bytes(encode(fields | {"numbers": wrong}))
+
+
 @pytest.mark.parametrize("kind", sorted(CONTENTS))
 def test_a_missing_or_unknown_or_mistyped_field_is_refused(kind):
     fields = json.loads(body_of(kind).to_bytes())

@@ -428,6 +428,7 @@ RESEALED = {
     "event": (b'noise_multiplier\\":\\"8', b'noise_multiplier\\":\\"80'),
     "number of an event": (b'\\"}",1]', b'\\"}",2]'),
     "exact disclosures": (b'"exact":[["cardiology","ada",1]]', b'"exact":[]'),
+    "numbers opened": (b'"exact_numbers":{"cardiology":10}', b'"exact_numbers":{"cardiology":1}'),
     "budget": (b'"budgets":{"cardiology":{"epsilon":"4"', b'"budgets":{"cardiology":{"epsilon":"9"'),
     "relation": (b'"relation":"add_or_remove_one"', b'"relation":"replace_one"'),
     "t": (b'"colluding":1', b'"colluding":0'),

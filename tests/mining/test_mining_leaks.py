@@ -153,7 +153,7 @@ def test_the_difference_of_nested_supports_singles_out_unless_guarded(miner) -> 
     assert guarded == {frozenset("a"): 100, frozenset("b"): 100}
 
 
-@pytest.mark.parametrize(("both", "opens"), [(90, True), (91, False)])
+@pytest.mark.parametrize(("both", "opens"), [(90, True), (91, False), (100, False)])
 def test_the_guard_is_exact(miner, both, opens) -> None:
     options = {"items": ("a", "b"), "min_support": Fraction(1, 10), "context": {"minimum_cell": 10}}
     guarded = miner(near_world(both, 100 - both), nested_supports="guard", **options).supports
@@ -179,12 +179,22 @@ def test_a_closed_candidate_does_not_say_why(miner) -> None:
         assert shapes[0] == shapes[1]
 
 
-def test_an_item_that_nearly_all_have_is_closed_under_the_guard(miner) -> None:
+def test_an_item_that_nobody_has_looks_like_one_that_few_have(miner) -> None:
+    options = {"items": ("a", "b"), "min_support": Fraction(1, 1000), "context": {"minimum_cell": 10}}
+    runs = [
+        miner([["a"] * few, ["b"] * 50, [""] * 350], nested_supports="guard", **options) for few in (0, 1, 9)
+    ]
+    assert [run.supports for run in runs] == [{frozenset("b"): 50}] * 3
+    assert runs[0].openings == runs[1].openings == runs[2].openings
+
+
+@pytest.mark.parametrize("with_none", [[95, 5], [100, 0]], ids=["few without", "nobody without"])
+def test_an_item_that_nearly_all_have_is_closed_under_the_guard(miner, with_none) -> None:
     """N is the support of the empty itemset: N minus an item's support counts those without it."""
-    sites = [["a"] * 100, ["a"] * 100, ["a"] * 95 + [""] * 5]
+    sites = [["a"] * 100, ["a"] * 100, ["a"] * with_none[0] + [""] * with_none[1]]
     options = {"items": ("a",), "context": {"minimum_cell": 10}}
     assert miner(sites, nested_supports="guard", **options).result.found == ()
-    assert miner(sites, nested_supports="allow", **options).supports == {frozenset("a"): 295}
+    assert miner(sites, nested_supports="allow", **options).supports == {frozenset("a"): 200 + with_none[0]}
 
 
 def test_a_site_that_reports_other_bits_is_found(ran) -> None:
@@ -229,17 +239,6 @@ def test_reprs_show_no_share_and_no_count(ran) -> None:
     answer = SiteAnswer.from_bytes(ran.answers[0], ran.plan)
     assert str(answer.summand[1]) not in repr(answer)
     assert "summand" not in repr(answer)
-
-
-def test_a_table_beyond_its_declared_size_is_refused_at_the_site(plan_of) -> None:
-    import pandas as pd
-
-    plan = plan_of(items=("a",), table={"rows_max": 3})
-    frame = pd.DataFrame({letter: [True] * 4 for letter in "abcdefgh"})
-    with open_frame(frame, plan.table, site_key=b"k" * 32) as source:
-        with pytest.raises(ReleaseRefusedError) as caught:
-            local_bitmaps(plan, source)
-        assert caught.value.rule == "rows_max"
 
 
 @pytest.mark.parametrize("at_round", [0, 2, 6, 9])

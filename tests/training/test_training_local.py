@@ -10,13 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from training_world import MADE_TABLES, made_frame, task_of
 
-from analytics.errors import (
-    InvalidRequestError,
-    LocalTimeoutError,
-    ReleaseRefusedError,
-    SourceFailedError,
-    SourceLostError,
-)
+from analytics.errors import InvalidRequestError, LocalTimeoutError, SourceFailedError, SourceLostError
 from federation.training.descent import Descent, Rule
 from federation.training.local import (
     Cases,
@@ -252,9 +246,8 @@ def test_findings_say_nothing_of_a_good_site(made):
 
 
 class FailingSource:
-    def __init__(self, error, *, exact_allowed=True):
+    def __init__(self, error):
         self.error = error
-        self.report = type("Report", (), {"exact_allowed": exact_allowed})()
 
     def complete_cases(self, columns, limit_s):
         raise self.error
@@ -274,8 +267,6 @@ def test_a_database_that_is_late_or_gone_gives_zero_and_noise_and_an_exact_run_f
     exact = made.plan(task_of(**(MADE | {"epsilon": None, "exact": True})))
     with pytest.raises(type(error)):
         load_cases(exact, FailingSource(error), 1.0)
-    with pytest.raises(ReleaseRefusedError):
-        load_cases(exact, FailingSource(error, exact_allowed=False), 1.0)
 
 
 def test_a_scan_that_fails_ends_a_private_run_too(made):
