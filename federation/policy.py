@@ -13,6 +13,8 @@ from analytics.mining.plan import MiningPlan
 from federation.errors import PolicyRefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analytics.plan import Plan
     from federation.messages import Request
     from federation.site_file import Policy
@@ -52,14 +54,35 @@ def check(
 
 
 def check_training(
-    request: Request, policy: Policy, *, site: str, n_exact_before: int, is_exact_ready: bool
+    request: Request,
+    policy: Policy,
+    *,
+    site: str,
+    n_exact_before: int,
+    is_exact_ready: bool,
+    n_rounds: int,
+    members: Sequence[str],
 ) -> None:
-    """Refuse a training that this site's policy does not allow; arguments and errors as ``check``."""
+    """Refuse a training that this site's policy does not allow; arguments and errors as ``check``.
+
+    Args:
+        request: what is asked.
+        policy: this site's rules.
+        site: this site's name.
+        n_exact_before: as ``check``.
+        is_exact_ready: as ``check``.
+        n_rounds: rounds that are about to be charged: each without noise is an exact disclosure.
+        members: the sites that are members now.
+    """
     rule = _people(request, policy)
     if rule is None and request.mode != "exact":
         rule = _private(request, policy)
     elif rule is None:
-        rule = _exact_use(policy, n_exact_before, is_exact_ready)
+        rule = (
+            _exact_use(policy, n_exact_before, is_exact_ready)
+            or _exact_training(policy, members)
+            or _exact_rounds(policy, n_exact_before, n_rounds)
+        )
     if rule is not None:
         raise PolicyRefusedError(site=site, rule=rule)
 
@@ -89,6 +112,26 @@ def _exact(plan: Plan | MiningPlan, policy: Policy, n_exact_before: int, is_exac
     if policy.exact and plan.context.minimum_cell < policy.minimum_cell:
         return f"policy.minimum_cell: at least {policy.minimum_cell}, the consortium's is {plan.context.minimum_cell}"
     return _exact_use(policy, n_exact_before, is_exact_ready)
+
+
+def _exact_training(policy: Policy, members: Sequence[str]) -> str | None:
+    if policy.exact_training == "guarded":
+        return 'policy.exact_training: "guarded" waits for guards of fits, which are not built yet; ask with an epsilon'
+    if policy.exact_training != "unguarded":
+        return "policy.exact_training: this site trains with noise only, also where it gives exact answers; ask with an epsilon"
+    if sorted(policy.exact_training_members or ()) != sorted(members):
+        return (
+            f"policy.exact_training_members: must name exactly the members, which are {', '.join(sorted(members))}: "
+            "training without noise is opened for these sites together"
+        )
+    return None
+
+
+def _exact_rounds(policy: Policy, n_exact_before: int, n_rounds: int) -> str | None:
+    left = policy.exact_requests_per_analyst - n_exact_before
+    if n_rounds > left:
+        return f"policy.exact_requests_per_analyst: {left} are left, and each of {n_rounds} rounds without noise is one"
+    return None
 
 
 def _exact_use(policy: Policy, n_exact_before: int, is_exact_ready: bool) -> str | None:

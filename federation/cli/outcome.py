@@ -64,19 +64,23 @@ def exit_code(error: BaseException) -> int:
 
 def sentence(error: BaseException) -> str:
     """What to tell the person at the terminal."""
-    if isinstance(error, BudgetExceededError):
-        return _printable(budget_sentence(error))
     if isinstance(error, ConfigError):
-        return "\n".join(map(_printable, error.mistakes))
-    return _printable(f"{error}{_hint(error)}")
+        return "\n".join(map(printable, error.mistakes))
+    text = budget_sentence(error) if isinstance(error, BudgetExceededError) else str(error)
+    return printable(f"{text}{_hint(error)}")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text of another member cannot steer this terminal."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _hint(error: BaseException) -> str:
+    """What to do, or what was charged before the error: only what has no such note cost nothing."""
+    if notes := getattr(error, "__notes__", None):
+        return "; " + "; ".join(map(str, notes))
+    if isinstance(error, BudgetExceededError):
+        return "; nothing was spent"
     if isinstance(error, SiteUnavailableError):
         return "; nothing was spent. Ask its administrator, or run crossward doctor"
     if isinstance(error, PartyLostError):
@@ -96,5 +100,5 @@ def budget_sentence(error: BudgetExceededError) -> str:
     return (
         f"the {error.sub_budget} budget of {error.population} refuses: requested {error.requested / UNIT:.4f}, "
         f"spent {error.spent / UNIT:.4f}, remaining {error.remaining / UNIT:.4f} (Rényi cost at its order); "
-        f"{fits}; nothing was spent"
+        f"{fits}"
     )

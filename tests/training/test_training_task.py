@@ -41,6 +41,21 @@ BAD = {
     "target among features": ({"target": "age"}, "target"),
     "empty target": ({"target": ""}, "target"),
     "unknown field": ({"seed": 1}, "seed"),
+    "a penalty on a mean over nobody knows how many": ({"l2": "0.1", "expected_units": None}, "l2"),
+    "a chosen starting point": ({"start": [1, 2]}, "start"),
+    **{
+        f"{name} without noise": (
+            {"epsilon": None, "exact": True, "expected_units": None} | {name: value},
+            name,
+        )
+        for name, value in (
+            ("learning_rate", 1),
+            ("momentum", "0.5"),
+            ("l2", "0.1"),
+            ("expected_units", 1),
+            ("rounds", 101),
+        )
+    },
 }
 
 
@@ -155,7 +170,7 @@ def test_too_few_sites_for_a_round_are_told_before_anything_is_asked(world_of):
     three = world_of({n: made_frame(9, 1) for n in "abc"}, colluding=2)
     three.plan(task_of(features=("x",), target="y"))
     with pytest.raises(ConfigError) as caught:
-        three.plan(task_of(features=("x",), target="y", epsilon=None, exact=True))
+        three.plan(task_of(features=("x",), target="y", epsilon=None, exact=True, expected_units=None))
     assert "colluding" in str(caught.value)
 
 
@@ -243,7 +258,7 @@ def test_a_dry_run_says_what_it_would_cost(heart):
     assert said["parameters"][-1] == "intercept"
     assert len(said["parameters"]) == 13
     assert said["bytes_per_site"] == 40 * said["bytes_per_update"]
-    assert heart.plan(task_of(epsilon=None, exact=True)).to_dict()["epsilon"] is None
+    assert heart.plan(task_of(epsilon=None, exact=True, expected_units=None)).to_dict()["epsilon"] is None
 
 
 def test_replacing_a_unit_is_dearer_than_adding_one(small_key, heart_tables):
