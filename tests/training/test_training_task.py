@@ -281,3 +281,19 @@ def test_keyword_and_default_tasks_agree():
         rounds=40,
         expected_units=800,
     )
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "two_shares", "one_share"),
+    [("0.5", 0.620, 0.898), ("1", 1.243, 1.807), ("2", 2.493, 3.653)],
+)
+def test_limit_what_epsilon_is_to_who_reads_sums_of_fewer_sites(heart, epsilon, two_shares, one_share):
+    """Four sites, one colluding: SECURITY names each coalition with these. One share of noise is all that protects a
+    site's update from the aggregator with any receiver of sums, until there are masks under the encryption."""
+    from dataclasses import replace
+
+    plan = heart.plan(task_of(epsilon=epsilon))
+    event = plan.event(4)
+    for shares, expected in ((3, float(epsilon)), (2, two_shares), (1, one_share)):
+        left = replace(event, parties=shares, colluding=0)
+        assert plan.epsilon_spent([left] * 40) == pytest.approx(expected, abs=2e-3)
