@@ -196,19 +196,23 @@ class Session:
             on_progress: told after each attempt.
 
         Returns:
-            The model and how it came about.
+            The model and how it came about; of a run that failed or was stopped, after the rounds so far (``ending``).
 
         Raises:
             ConfigError, InvalidRequestError: the task cannot be planned.
             PolicyRefusedError: a site's rule forbids it; nothing was spent.
-            BudgetExceededError: the budget pays for less than one round.
-            SiteUnavailableError: too few sites, or a helper is gone.
+            BudgetExceededError: the budget does not pay for all rounds; nothing was spent.
+            SiteUnavailableError: too few sites, or a helper is gone; a note says what was charged.
         """
-        return self._among_members(lambda: self._training(task).go(on_progress))
+        return self._among_members(lambda: self._training(task).asked()).go(on_progress)
 
     def plan_training(self, task: TrainingTask) -> RunPlan:
         """Plan a training and price it; nothing is asked of anybody, nothing is spent; errors as ``train``."""
         return self._training(task).plan
+
+    def quote_training(self, task: TrainingTask) -> dict[str, str | bool] | None:
+        """Say whether the budget pays for a whole training; free; None without noise; errors as ``train``."""
+        return self._training(task).fits()
 
     def table(self, name: str) -> TableView:
         """One table of the schema, for statistics and mining by name.

@@ -14,7 +14,7 @@ from analytics.mining.plan import MiningPlan
 from federation.errors import ConfigError, PolicyRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from analytics.plan import Plan
     from analytics.sources import Source
@@ -67,13 +67,36 @@ def check(
         raise PolicyRefusedError(site=site, rule=rule)
 
 
-def check_training(request: Request, policy: Policy, *, site: str, exact: ExactSoFar, numbers: int) -> None:
-    """Refuse a training that this site's policy does not allow; arguments and errors as ``check``."""
+def check_training(
+    request: Request,
+    policy: Policy,
+    *,
+    site: str,
+    exact: ExactSoFar,
+    numbers: int,
+    n_rounds: int,
+    members: Sequence[str],
+) -> None:
+    """Refuse a training that this site's policy does not allow; arguments and errors as ``check``.
+
+    Args:
+        request: what is asked.
+        policy: this site's rules.
+        site: this site's name.
+        exact: as ``check``.
+        numbers: numbers that the rounds open.
+        n_rounds: rounds that are about to be charged: each without noise is an exact disclosure.
+        members: the sites that are members now.
+    """
     rule = _people(request, policy)
     if rule is None and request.mode != "exact":
         rule = _private(request, policy)
     elif rule is None:
-        rule = _exact_use(policy, exact, numbers)
+        rule = (
+            _exact_use(policy, exact, numbers)
+            or _exact_training(policy, members)
+            or _exact_rounds(policy, exact.requests, n_rounds)
+        )
     if rule is not None:
         raise PolicyRefusedError(site=site, rule=rule)
 
@@ -125,6 +148,26 @@ def _exact(plan: Plan | MiningPlan, policy: Policy, exact: ExactSoFar) -> str | 
     if policy.exact and plan.context.minimum_cell < policy.minimum_cell:
         return f"policy.minimum_cell: at least {policy.minimum_cell}, the consortium's is {plan.context.minimum_cell}"
     return _exact_use(policy, exact, plan.most_opened)
+
+
+def _exact_training(policy: Policy, members: Sequence[str]) -> str | None:
+    if policy.exact_training == "guarded":
+        return 'policy.exact_training: "guarded" waits for guards of fits, which are not built yet; ask with an epsilon'
+    if policy.exact_training != "unguarded":
+        return "policy.exact_training: this site trains with noise only, also where it gives exact answers; ask with an epsilon"
+    if sorted(policy.exact_training_members or ()) != sorted(members):
+        return (
+            f"policy.exact_training_members: must name exactly the members, which are {', '.join(sorted(members))}: "
+            "training without noise is opened for these sites together"
+        )
+    return None
+
+
+def _exact_rounds(policy: Policy, n_exact_before: int, n_rounds: int) -> str | None:
+    left = policy.exact_requests_per_analyst - n_exact_before
+    if n_rounds > left:
+        return f"policy.exact_requests_per_analyst: {left} are left, and each of {n_rounds} rounds without noise is one"
+    return None
 
 
 def _exact_use(policy: Policy, exact: ExactSoFar, numbers: int) -> str | None:

@@ -33,9 +33,16 @@ if TYPE_CHECKING:
 
 
 class Policy(Model):
-    """What one site allows, on top of what the consortium agreed."""
+    """What one site allows, on top of what the consortium agreed.
+
+    Training without noise has a key of its own and needs ``exact`` as well: ``"unguarded"`` lets sums of any model be
+    opened, from which training rows may be reconstructed; ``"guarded"`` is refused until fits have guards. It holds for
+    exactly the sites that ``exact_training_members`` names: where the members change, each site has to open it again.
+    """
 
     exact: bool = False
+    exact_training: Literal[False, "guarded", "unguarded"] = False
+    exact_training_members: list[Name] | None = None
     minimum_cell: Annotated[int, Field(ge=0, strict=True)] = 0
     exact_requests_per_analyst: Annotated[int, Field(ge=0, strict=True)] = 20
     exact_numbers_per_population: Annotated[int, Field(ge=0, strict=True)] = 50_000

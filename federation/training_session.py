@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING
 
 from federation.errors import RequestRejectedError
 from federation.lines_pool import who_orders
-from federation.messages import REQUEST_TAG, Accepted, Ask, Attempt, Charged, Request, request_hash
+from federation.messages import (
+    REQUEST_TAG,
+    Accepted,
+    Ask,
+    Attempt,
+    Charged,
+    QuoteAnswer,
+    QuoteAsk,
+    Request,
+    request_hash,
+)
 from federation.training.agreement import terms_of
 from federation.training.drive import Driver
 from federation.training.pinned import helpers_of, pinned_key
@@ -82,9 +92,21 @@ class Training:
         self._run = request_hash(request)
         self._sequencer = consortium.file.sequencer
 
-    def go(self, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
-        """Ask and run; errors as ``Session.train``."""
+    def asked(self) -> Training:
+        """Have every site accept the request; nothing is charged. Errors as ``Session.train``."""
         self._sequencer = who_orders(self._ask(self._members))
+        return self
+
+    def fits(self) -> dict[str, str | bool] | None:
+        """Whether the budget pays for the whole run, as the sequencer says; None without noise, which costs no epsilon."""
+        if self.plan.task.exact:
+            return None
+        message = QuoteAsk(requests=[self._request.request])
+        with self._pool.question([self._sequencer]) as lines:
+            return lines.ask_one(self._sequencer, message, QuoteAnswer, timeout_s=self._answer_s).rows[0]
+
+    def go(self, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
+        """Run what every site accepted; errors as ``Session.train``."""
         driver = Driver(
             network=self._network,
             helpers=helpers_of(self._consortium),

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from federation.errors import ConfigError
+from federation.paillier.keys import KEY_TYPE
 
 if TYPE_CHECKING:
     from federation.paillier.packing import Layout
 
-_DIGEST_TAG: Final = b"crossward/paillier/manifest/1\n"
+_DIGEST_TAG: Final = b"crossward/paillier/manifest/2\n"
 _MAX_NUMBER: Final = 1 << 31
 
 
@@ -68,7 +69,8 @@ class Manifest:
         attempt: its name.
         cohort: the sites, sorted; each encrypts exactly once.
         layout: where each number stands; ``layout.contributors`` is the cohort's size.
-        key_fingerprint: of the key under which everybody encrypts.
+        key_fingerprint: of the key under which everybody encrypts; its type is the only one that there is, and it
+            stands in the canonical form, so that a party that knew another could not take one for the other.
     """
 
     attempt: Attempt
@@ -91,6 +93,7 @@ class Manifest:
             "attempt": self.attempt.attempt,
             "cohort": list(self.cohort),
             "key_fingerprint": self.key_fingerprint,
+            "key_type": KEY_TYPE,
             "layout": self.layout.to_dict(),
             "round": self.attempt.round_number,
             "run": self.attempt.run,

@@ -2,10 +2,12 @@
 
 Floor:    federation.aggregation.open_sum, the only importer of ``paillier.decrypt``.
 Promise:  in this order: the manifest names our key and at least three contributors; the sum is bound to it;
-          exact length, range and gcd of every ciphertext; the attempt is claimed durably; decryption;
-          counter of every ciphertext equal to the number of contributors; every slot in range; only then an
-          answer. What failed a check is not answered, and an attempt that got as far as its claim is spent,
-          so that nobody can ask the same question twice with small changes.
+          exact length, range and gcd of every ciphertext; the attempt is claimed durably; decryption, where
+          each power is 1 mod p and 1 mod q; counter of every ciphertext equal to the number of contributors;
+          every slot in range; only then an answer. What failed a check is not answered, and an attempt that
+          got as far as its claim is spent, so that nobody can ask the same question twice with small
+          changes. What fails after the claim fails with one reason for all causes and names no place: which
+          check it was would say something of a plaintext that is not answered.
 Not here: the signatures on the manifest (the caller's, before), who receives the sum (the caller's, after),
           masks.
 Source:   rules P14, P15. The attack that the checks before decryption stop is a test of this room.
@@ -16,8 +18,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from federation.aggregation.secure_sum import check_key
-from federation.errors import KeyMismatchError, UpdateRejectedError
-from federation.paillier.decrypt import Decryptor
+from federation.errors import CiphertextInvalidError, KeyMismatchError, UpdateRejectedError
+from federation.paillier.decrypt import REFUSED_SUM, Decryptor
 from federation.paillier.packing import unpack_sum
 from federation.paillier.validation import parse_ciphertexts
 
@@ -59,7 +61,7 @@ class KeyHolder:
         Raises:
             KeyMismatchError: manifest or sum name another key.
             UpdateRejectedError: made for another manifest, or the attempt or a later one was answered before.
-            CiphertextInvalidError: length, range, common factor; counter or slots after decryption.
+            CiphertextInvalidError: length, range, common factor; after the claim one reason for every cause.
         """
         layout = manifest.layout
         check_key(manifest, self.public)
@@ -71,4 +73,7 @@ class KeyHolder:
         # these checks need no secret, so that what fails them does not cost the attempt
         parse_ciphertexts(total.ciphertexts, n=self.public.n, count=layout.count)
         self._answers.claim(manifest.attempt, manifest_digest=digest, sender=sender)
-        return unpack_sum(self._decryptor.decrypt(total.ciphertexts, count=layout.count), layout)
+        try:
+            return unpack_sum(self._decryptor.decrypt(total.ciphertexts, count=layout.count), layout)
+        except CiphertextInvalidError:
+            raise CiphertextInvalidError(reason=REFUSED_SUM) from None

@@ -66,11 +66,10 @@ def exit_code(error: BaseException) -> int:
 
 def sentence(error: BaseException) -> str:
     """What to tell the person at the terminal."""
-    if isinstance(error, BudgetExceededError):
-        return _printable(budget_sentence(error))
     if isinstance(error, ConfigError):
-        return "\n".join(map(_printable, error.mistakes))
-    return _printable(f"{error}{_spent(error) or _hint(error)}")
+        return "\n".join(map(printable, error.mistakes))
+    text = budget_sentence(error) if isinstance(error, BudgetExceededError) else str(error)
+    return printable(f"{text}{_spent(error) or _hint(error)}")
 
 
 def _spent(error: BaseException) -> str:
@@ -80,21 +79,26 @@ def _spent(error: BaseException) -> str:
 
 def stopped(error: BaseException) -> str:
     """What to tell whoever interrupted a command."""
-    return _printable(f"stopped{_spent(error)}")
+    return printable(f"stopped{_spent(error)}")
 
 
 def without_permission(error: OSError) -> str:
     """A file, a folder or a process that this user may not use, or that is not as it should be, in one sentence."""
     reason = error.strerror or type(error).__name__
-    return _printable(f"{error.filename}: {reason}" if error.filename else reason)
+    return printable(f"{error.filename}: {reason}" if error.filename else reason)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text of another member cannot steer this terminal."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _hint(error: BaseException) -> str:
+    """What to do, or what was charged before the error: only what has no such note cost nothing."""
+    if notes := getattr(error, "__notes__", None):
+        return "; " + "; ".join(map(str, notes))
+    if isinstance(error, BudgetExceededError):
+        return "; nothing was spent"
     if isinstance(error, SiteUnavailableError):
         return "; nothing was spent. Ask its administrator, or run crossward doctor"
     if isinstance(error, PartyLostError):
@@ -114,5 +118,5 @@ def budget_sentence(error: BudgetExceededError) -> str:
     return (
         f"the {error.sub_budget} budget of {error.population} refuses: requested {error.requested / UNIT:.4f}, "
         f"spent {error.spent / UNIT:.4f}, remaining {error.remaining / UNIT:.4f} (Rényi cost at its order); "
-        f"{fits}; nothing was spent"
+        f"{fits}"
     )

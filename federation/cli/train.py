@@ -1,60 +1,111 @@
 """``crossward train``.
 
 Floor:    federation.cli.train.
+Promise:  the file of ``--out`` is opened before the first charge; a run that is cut short, by a failure or by Ctrl-C, still
+          writes and prints the model that was paid for, and ends with the exit code of a refusal.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path  # noqa: TC003 - read at run time by typer
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from federation.cli.options import AsJson, ConsortiumFile, IdentityFile, open_session, print_json
+from federation.cli.outcome import FAILED, OURS, REFUSED, printable, sentence
+from federation.cli.output_file import output_file
 
 if TYPE_CHECKING:
-    from federation.training.drive import Progress
+    from federation.client import Session
+    from federation.training.drive import Outcome, Progress
+    from federation.training.task import TrainingTask
 
 
 def train(
     task: Annotated[Path, typer.Argument(help="A task file: table, features, target, epsilon, rounds ...")],
     consortium: ConsortiumFile,
     identity: IdentityFile = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show plan and cost, spend nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show plan, cost and whether it fits; spend nothing.")
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Write the model here, as JSON.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a model over all sites, charged round by round."""
-    from federation.training.model import FederatedLogisticRegression
     from federation.training.task import load_task
 
     loaded = load_task(task)
     with open_session(consortium, identity) as session:
         if dry_run:
-            plan = session.plan_training(loaded).to_dict()
-            if as_json:
-                print_json(plan)
-            else:
-                for name, value in plan.items():
-                    typer.echo(f"{name}: {value}")
+            _show(_forecast(session, loaded), as_json=as_json)
             return
-        outcome = session.train(loaded, on_progress=None if as_json else _tell)
-    model = FederatedLogisticRegression.from_outcome(outcome)
-    if out is not None:
-        model.save(out)
-    summary = {
+        _run(session, loaded, out, as_json=as_json)
+
+
+def _forecast(session: Session, task: TrainingTask) -> dict[str, Any]:
+    """Plan, cost and whether the budget pays for all rounds; that last part needs a site that answers."""
+    plan = session.plan_training(task).to_dict()
+    try:
+        quoted = session.quote_training(task)
+    except OURS as error:
+        return plan | {"fits": f"could not be asked: {sentence(error)}"}
+    if quoted is None:
+        return plan | {"fits": "no epsilon is spent; each round is an exact disclosure"}
+    if quoted["fits"]:
+        return plan | {"fits": "yes: the budget pays for all rounds"}
+    largest = quoted["largest_epsilon"] or "nothing"
+    said = f"no: of {task.rounds} rounds {quoted['rounds_that_fit']} are paid for; largest epsilon that fits: {largest}"
+    return plan | {"fits": said}
+
+
+def _run(session: Session, task: TrainingTask, out: Path | None, *, as_json: bool) -> None:
+    from federation.training.model import FederatedLogisticRegression
+
+    with nullcontext() if out is None else output_file(out) as place:
+        try:
+            outcome = session.train(task, on_progress=None if as_json else _tell)
+        except KeyboardInterrupt as stopped:
+            said = "; ".join(getattr(stopped, "__notes__", ["nothing was charged"]))
+            typer.echo(f"crossward: stopped; {said}", err=True)
+            raise typer.Exit(FAILED) from None
+        model = FederatedLogisticRegression.from_outcome(outcome)
+        # the model is paid for, so it is shown before anything else can fail
+        coefficients = dict(zip(model.feature_names_out_, model.coef_[0].tolist(), strict=True))
+        fitted = {"coef": coefficients, "intercept": float(model.intercept_[0])}
+        _show(_summary(outcome) | fitted, as_json=as_json)
+        if place is not None:
+            place.write(model.save)
+    if not outcome.is_whole:
+        typer.echo(f"crossward: the training was cut short: {_why(outcome)}", err=True)
+        raise typer.Exit(REFUSED)
+
+
+def _summary(outcome: Outcome) -> dict[str, Any]:
+    said = {
         "ending": str(outcome.ending),
         "rounds": len(outcome.history),
         "charged_attempts": outcome.n_charged,
         "epsilon": outcome.epsilon,
         "bytes_sent": outcome.bytes_sent,
-        "coef": dict(zip(model.feature_names_out_, model.coef_[0].tolist(), strict=True)),
-        "intercept": float(model.intercept_[0]),
     }
+    more = {"failure": printable(outcome.failure), "notice": outcome.notice}
+    return said | {name: text for name, text in more.items() if text}
+
+
+def _why(outcome: Outcome) -> str:
+    spent = "" if outcome.epsilon is None else f", epsilon {outcome.epsilon:.4g} is spent"
+    failure = f" ({printable(outcome.failure)})" if outcome.failure else ""
+    rounds = f"{len(outcome.history)} of {outcome.plan.task.rounds} rounds are in the model"
+    return f"{outcome.ending}{failure}; {rounds}{spent}"
+
+
+def _show(values: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print_json(summary)
+        print_json(values)
         return
-    for name, value in summary.items():
+    for name, value in values.items():
         typer.echo(f"{name}: {value}")
 
 

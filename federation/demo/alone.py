@@ -81,7 +81,6 @@ def compare(
             y,
             rounds=model.rounds,
             rate=model.learning_rate,
-            rows_max=table.rows_max,
             target=(epsilon, delta),
         )
         alone[str(name)] = (len(places), score(_clear(x, y)), score(private))
@@ -114,10 +113,9 @@ def _private(
     *,
     rounds: int,
     rate: float,
-    rows_max: int,
     target: tuple[Fraction, Fraction],
 ) -> npt.NDArray[np.float64]:
-    """One hospital's own private descent: the same clip, rounds and public divisor, and all of the noise."""
+    """One hospital's own private descent: the same clip, rounds and step rule, and all of the noise."""
     epsilon, delta = target
     multiplier = smallest_scale(
         lambda scale: [Gaussian(noise_multiplier=scale, count=rounds)],
@@ -126,11 +124,13 @@ def _private(
         Relation.ADD_OR_REMOVE_ONE,
     )
     variance = (multiplier * GRID) ** 2
-    parameters = np.zeros(x.shape[1])
+    parameters, squares = np.zeros(x.shape[1]), 0.0
     for _ in range(rounds):
         gradients = _gradients(x, y, parameters)
         norms = np.linalg.norm(gradients, axis=1, keepdims=True)
         total = (gradients / np.maximum(1.0, norms)).sum(axis=0)
         noise = discrete_gaussian(variance, x.shape[1], SystemSource()).astype(float) / GRID
-        parameters = parameters + rate * (total + noise) / rows_max
+        opened = total + noise
+        squares += float(opened @ opened)
+        parameters = parameters + rate * opened / np.sqrt(squares)
     return parameters

@@ -86,7 +86,7 @@ MIN_SUPPORT: Final = "0.2"
 MIN_CONFIDENCE: Final = "0.6"
 MODEL_EPSILON: Final = "2"
 MODEL_ROUNDS: Final = 40
-MODEL_RATE: Final = 8.0
+MODEL_RATE: Final = 4.0
 MODELED: Final = (
     f"Trained: disease from nine findings, epsilon {MODEL_EPSILON}, {MODEL_ROUNDS} rounds, encrypted sums"
 )

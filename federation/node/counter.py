@@ -34,6 +34,7 @@ from federation.messages import (
     Message,
     QuoteAnswer,
     QuoteAsk,
+    Request,
     Run,
     Withdraw,
     kind_of,
@@ -144,6 +145,9 @@ class Counter:
         )
 
     def _quotes(self, message: QuoteAsk, line: Line) -> QuoteAnswer:
+        if len(message.requests) == 1 and Request.from_bytes(message.requests[0]).kind == TRAIN:
+            quoted = self._trainings().quote(message.requests[0], caller=line.peer)
+            return QuoteAnswer(rows=[quoted.to_dict()])
         rows = quote_rows(message.requests, self._desk.consortium, self._replica, analyst=line.peer)
         return QuoteAnswer(rows=rows)
 

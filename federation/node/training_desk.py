@@ -2,7 +2,9 @@
 
 Floor:    federation.node.training_desk, beside desk.
 Promise:  as ``desk``: the run is planned anew from the signed request's bytes, an attempt's entry must say exactly what this
-          site derives for its round, attempt and cohort, and policy is asked before anything is signed.
+          site derives for its round, attempt and cohort, and policy is asked before anything is signed. A run that the
+          budget does not pay for as a whole is refused before its first round. Without noise every site of the
+          agreement has to be a member still, and the plan refuses any other cohort than all of them.
 Not here: the attempt itself (``federation.training.site``).
 Source:   PRIVACY P3, P13, P14, P16.
 """
@@ -16,11 +18,13 @@ from typing import TYPE_CHECKING, Final
 
 from federation import policy as policies
 from federation.errors import ConfigError, RequestRejectedError
-from federation.messages import request_hash
+from federation.messages import Ask, request_hash
 from federation.node.exact_cap import ExactCap, Promised
 from federation.node.in_service import check_in_service
+from federation.node.run_quote import RunQuote, run_quote
 from federation.planning import check_signature, check_stated
 from federation.policy import NOTHING_EXACT
+from privacy_accounting.errors import BudgetExceededError
 from privacy_accounting.ledger import contents
 from privacy_accounting.ledger.budgets import event_text
 from privacy_accounting.ledger.pricing import stated_price
@@ -30,16 +34,18 @@ if TYPE_CHECKING:
 
     from analytics.sources import Source
     from federation.config import Consortium
-    from federation.messages import Ask, Request
+    from federation.messages import Request
     from federation.site_file import Policy
     from federation.training.agreement import Agreement
     from federation.training.plan import RoundPlan, RunPlan
     from privacy_accounting.budget import Book
+    from privacy_accounting.budget.tally import Spend
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.replica import Replica
 
 SUB_BUDGET: Final = "training"
 REMEMBERED: Final = 256
+SIGNATURE_BYTES: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,19 +88,59 @@ class TrainingDesk:
         Raises:
             RequestRejectedError: somebody else's, not signed, or not to be planned.
             PolicyRefusedError: against this site's rules.
-            BudgetExceededError: the budget pays for less than one round.
+            BudgetExceededError: the budget does not pay for all rounds.
         """
         known = self.learn(ask)
         if known.request.analyst != caller:
             raise RequestRejectedError(
                 site=self.site, reason="it names another analyst than the one who asks"
             )
-        self._check(known)
+        self._check(known, n_rounds=known.plan.task.rounds)
+        self._check_budget(known)
+        return known
+
+    def quote(self, data: bytes, *, caller: str) -> RunQuote:
+        """Say whether the budget pays for a whole training; free, nothing is kept.
+
+        Args:
+            data: the request's bytes, unsigned.
+            caller: who asks; only the own trainings are quoted.
+
+        Raises:
+            RequestRejectedError: another analyst's, one without noise, which costs no epsilon, or not to be planned.
+        """
+        request, plan = self._agreement.plan_of(data)
+        if request.analyst != caller:
+            raise RequestRejectedError(site=self.site, reason="only the own requests are quoted")
+        known = KnownRun(request=request, ask=Ask(request=data, signature=bytes(SIGNATURE_BYTES)), plan=plan)
+        spend = self._attempt_spend(known)
+        if spend is None:
+            raise RequestRejectedError(site=self.site, reason="a training without noise costs no epsilon")
+        return run_quote(self._replica.book, spend, rounds=plan.task.rounds)
+
+    def _attempt_spend(self, known: KnownRun) -> Spend | None:
+        """What one attempt of all sites costs; None without noise."""
         first = known.plan.attempt(run=known.digest, round_number=0, attempt=0, cohort=self.consortium.names)
         content = attempt_content(known, first, self._replica.book)
-        if isinstance(content, contents.Charge):
-            self._replica.book.check(content.spend)
-        return known
+        return content.spend if isinstance(content, contents.Charge) else None
+
+    def _check_budget(self, known: KnownRun) -> None:
+        """Refuse a run of which the budget does not pay all rounds: half a run spends and teaches little."""
+        spend = self._attempt_spend(known)
+        if spend is None:
+            return
+        book, rounds = self._replica.book, known.plan.task.rounds
+        quoted = run_quote(book, spend, rounds=rounds)
+        if not quoted.fits:
+            raise BudgetExceededError(
+                requested=quoted.units,
+                spent=quoted.spent,
+                remaining=quoted.remaining,
+                population=spend.population,
+                sub_budget=f"{quoted.scope} (all {rounds} rounds of this run, of which {quoted.rounds_that_fit} fit)",
+                largest_epsilon=quoted.largest_epsilon,
+            )
+        book.check(spend)
 
     def learn(self, ask: Ask) -> KnownRun:
         """Plan a signed training.
@@ -131,7 +177,7 @@ class TrainingDesk:
             known = self._known.get(content.asked.request)
         if known is None:
             raise RequestRejectedError(site=self.site, reason="its text was not shown to this site")
-        self._check(known, number=body.number)
+        self._check(known, n_rounds=1, number=body.number)
         asked = content.asked
         pending = self._attempts.before(known.digest, body.number)
         if self._replica.core.state.attempts_of(known.digest) + pending >= known.plan.task.rounds:
@@ -164,17 +210,22 @@ class TrainingDesk:
             raise RequestRejectedError(site=self.site, reason="; ".join(error.mistakes)) from error
         return attempt_content(known, planned, self._replica.book)
 
-    def _check(self, known: KnownRun, *, number: int | None = None) -> None:
-        source = self._sources[known.plan.table.name]
-        check_in_service(source, site=self.site)
+    def _check(self, known: KnownRun, *, n_rounds: int, number: int | None = None) -> None:
+        check_in_service(self._sources[known.plan.table.name], site=self.site)
         is_exact = known.request.mode == "exact"
         population, analyst = known.plan.table.population, known.request.analyst
+        members = self._replica.members
+        if is_exact and members != self.consortium.names:
+            reason = "a site has left: without noise all sites of the agreement take part, so this waits for a new agreement"
+            raise RequestRejectedError(site=self.site, reason=reason)
         policies.check_training(
             known.request,
             self.policy,
             site=self.site,
             exact=self._cap.before(population, analyst, number) if is_exact else NOTHING_EXACT,
-            numbers=known.plan.length,
+            numbers=known.plan.length * n_rounds,
+            n_rounds=n_rounds,
+            members=members,
         )
 
 

@@ -4,22 +4,32 @@ Floor:    federation.paillier.decrypt, the top of the room. ``federation.aggrega
           importer.
 Promise:  the whole vector is checked (exact length, range, common factor with n) before the first
           decryption, whoever calls and whatever was checked before: one decryption of something that is 0
-          mod n gives the private key away.
+          mod n gives the private key away. Before a logarithm is taken the powered ciphertext must be 1 mod p and 1
+          mod q: with the exponents p - 1 and q - 1 it always is, and with shorter ones -1 mod n^2, which passes
+          length, range and gcd, would give the key away. All that fails here fails with one reason and no place.
 Not here: who may have what opened, and how often (``aggregation.open_sum``). Nothing here is constant time:
           run it on a machine that nobody else shares.
-Source:   Paillier, Eurocrypt 1999, section 7 (decryption by Chinese remaindering).
+Source:   Paillier, Eurocrypt 1999, section 7 (decryption by Chinese remaindering); rule P15.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import gmpy2
 
+from federation.errors import CiphertextInvalidError
 from federation.paillier.validation import parse_ciphertexts
 
 if TYPE_CHECKING:
     from federation.paillier.keys import PrivateKey
+
+
+# one text for every cause that takes the private key to see: which check failed would say something of the plaintext
+REFUSED_SUM: Final = (
+    "a check of the decrypted sum failed (form, counter of contributors, or a slot out of range): "
+    "the attempt is spent"
+)
 
 
 class Decryptor:
@@ -30,6 +40,7 @@ class Decryptor:
         self.public = key.public
         p, q, n = gmpy2.mpz(key.p), gmpy2.mpz(key.q), gmpy2.mpz(key.public.n)
         self._p, self._q, self._p_squared, self._q_squared = p, q, p * p, q * q
+        self._exponent_p, self._exponent_q = p - 1, q - 1
         # L_p(g^(p-1) mod p^2)^-1 mod p with g = n + 1
         self._h_p = gmpy2.invert((gmpy2.powmod(n + 1, p - 1, self._p_squared) - 1) // p, p)
         self._h_q = gmpy2.invert((gmpy2.powmod(n + 1, q - 1, self._q_squared) - 1) // q, q)
@@ -52,13 +63,18 @@ class Decryptor:
             The plaintexts, ``0 <= m < n``.
 
         Raises:
-            CiphertextInvalidError: any ciphertext fails a check; then none is decrypted.
+            CiphertextInvalidError: any ciphertext fails a check before decryption, and then none is decrypted; or
+                one is no ciphertext of this key, and then none is returned.
         """
         values = parse_ciphertexts(data, n=self.public.n, count=count)
         return [self._decrypt_one(value) for value in values]
 
     def _decrypt_one(self, value: int) -> int:
         p, q = self._p, self._q
-        m_p = (gmpy2.powmod(value, p - 1, self._p_squared) - 1) // p * self._h_p % p
-        m_q = (gmpy2.powmod(value, q - 1, self._q_squared) - 1) // q * self._h_q % q
+        powered_p = gmpy2.powmod(value, self._exponent_p, self._p_squared)
+        powered_q = gmpy2.powmod(value, self._exponent_q, self._q_squared)
+        if powered_p % p != 1 or powered_q % q != 1:
+            raise CiphertextInvalidError(reason=REFUSED_SUM)
+        m_p = (powered_p - 1) // p * self._h_p % p
+        m_q = (powered_q - 1) // q * self._h_q % q
         return int(m_p + (m_q - m_p) * self._p_inverse % q * p)

@@ -6,7 +6,11 @@ Terms:    ``n = p q``; the generator is n + 1 by definition and is never read fr
           is the SHA-256 of n, which plans and configuration name.
 Promise:  every ``PublicKey`` in the house passed ``modulus_mistake`` when it was made, and every
           ``PrivateKey`` has p = q = 3 (mod 4), gcd(p - 1, q - 1) = 2, no odd factor of p - 1 or q - 1 below
-          2^16, p and q far apart, and gcd(n, phi) = 1. Keys below 2048 bits exist only for who writes
+          2^16, p and q different, of one size and far apart, and gcd(n, phi) = 1. There is one type of key, with
+          full exponents: it stands in every manifest, a key of short exponents has no form here and is refused
+          wherever it comes from (they would need pairwise masks under the encryption, which there are not yet),
+          and decryption never takes another exponent than p - 1 and q - 1, also with a key out of another
+          library. Keys below 2048 bits, whose primes have fewer than 1024, exist only for who writes
           ``testing_bits``, which no configuration, file or message reaches. A private key's ``repr`` says
           its size and fingerprint.
 Not here: key files (``ceremony``), encryption (``cipher``), decryption (``decrypt``). Python cannot wipe an
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from phe import PaillierPrivateKey, PaillierPublicKey
 
 DEFAULT_BITS: Final = 3_072
+KEY_TYPE: Final = "full-exponent"
 TESTING_FLOOR_BITS: Final = 256
 _FINGERPRINT_TAG: Final = b"crossward/paillier/key/1\n"
 # FIPS 186-5 asks |p - q| > 2^(bits/2 - 100): closer primes fall to Fermat's method
@@ -180,4 +185,6 @@ def _pair_mistake(p: int, q: int) -> str | None:
         return "p - 1 and q - 1 share more than the factor 2"
     if math.gcd(n, phi) != 1:
         return "n and phi(n) share a factor"
+    if p.bit_length() != q.bit_length():
+        return "p and q are not of one size"
     return None

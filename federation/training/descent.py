@@ -1,18 +1,22 @@
 """The model and its step, in exact integers.
 
 Floor:    federation.training.descent. Pure; no float.
-Terms:    a parameter is an integer in units of ``2**-32``; so is the velocity of momentum.
+Terms:    a parameter is an integer in units of ``2**-32``; so is the velocity of momentum. The *scale* of a sum is
+          what it is divided by.
 Promise:  the model after some rounds is a function of the task and of the opened sums alone, to the last bit
-          and on every machine: ``v = momentum v + sum step / divisor + l2 theta``, ``theta -= rate v``, each
-          rounded once to the grid (ties to even), theta kept within ``+-2**20``. So every site computes the
-          model for itself from what the key holder opened, and nobody has to send it. All of it acts on sums
-          that are paid for, so it costs nothing.
+          and on every machine: ``v = momentum v + sum / scale + l2 theta``, ``theta -= rate v``, each
+          rounded once to the grid (ties to even), theta kept within ``+-2**20``. With a divisor the scale is
+          that public number (in grid units); without one it is the root of the squared norms of all sums so
+          far, so that a step does not depend on how many units there are. Both are made of public numbers
+          and of opened sums alone. So every site computes the model for itself from what the key holder
+          opened, and nobody has to send it. All of it acts on sums that are paid for, so it costs nothing.
 Not here: gradients (``local``), how a sum comes about (``aggregation``).
-Source:   ours; rule P13 (the divisor is public).
+Source:   the divisor is public (rule P13); without one: Ward, Wu, Bottou, AdaGrad stepsizes, JMLR 21, 2020.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
@@ -38,7 +42,7 @@ class Rule:
     Attributes:
         width: number of parameters, the intercept last.
         step: what one grid unit of the sum is worth.
-        divisor: public number of units.
+        divisor: public number of units; None divides by the root of the squared norms of all sums so far.
         learning_rate: of the task.
         l2: of the task.
         momentum: of the task.
@@ -46,7 +50,7 @@ class Rule:
 
     width: int
     step: Fraction
-    divisor: int
+    divisor: int | None
     learning_rate: Fraction
     l2: Fraction
     momentum: Fraction
@@ -60,12 +64,14 @@ class Descent:
         rule: how it moves.
         parameters: integers in units of ``2**-32``.
         velocity: the same unit.
+        squares: squared norms of the opened sums so far, added up, squared grid units.
         n_steps: rounds taken.
     """
 
     rule: Rule
     parameters: tuple[int, ...]
     velocity: tuple[int, ...]
+    squares: int = 0
     n_steps: int = 0
 
     @staticmethod
@@ -88,7 +94,8 @@ class Descent:
             raise UpdateRejectedError(
                 site="keyholder", reason="the opened sum is not a vector of integers of this model"
             )
-        scale = rule.step / rule.divisor * _ONE
+        squares = self.squares + sum(value * value for value in total[: rule.width])
+        scale = self._scale(squares)
         moved = []
         for place, (theta, speed) in enumerate(zip(self.parameters, self.velocity, strict=True)):
             penalty = rule.l2 * theta if place < rule.width - 1 else Fraction(0)
@@ -98,8 +105,16 @@ class Descent:
             rule=rule,
             parameters=tuple(theta for theta, _ in moved),
             velocity=tuple(velocity for _, velocity in moved),
+            squares=squares,
             n_steps=self.n_steps + 1,
         )
+
+    def _scale(self, squares: int) -> Fraction:
+        """By what the opened sum is multiplied, in parameter units a grid unit."""
+        if self.rule.divisor is not None:
+            return self.rule.step / self.rule.divisor * _ONE
+        root = math.isqrt(squares << 2 * MODEL_BITS)  # in units of 2**-32
+        return Fraction(_ONE * _ONE, root) if root else Fraction(0)
 
     def values(self) -> npt.NDArray[np.float64]:
         """The parameters as floats: exact, since each has at most 53 bits."""

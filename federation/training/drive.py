@@ -2,8 +2,10 @@
 
 Floor:    federation.training.drive, above site and rounds. The analyst's thread.
 Promise:  an attempt is charged before anything of it starts. A site that is lost costs its attempt and no
-          more: the next one is charged for the survivors. A helper that is lost, or anything refused by name,
-          ends the run with that error. Nothing hangs: every wait has a deadline.
+          more: the next one is charged for the survivors; without noise it ends the run. A helper that is
+          lost, anything refused by name, and Ctrl-C end the run with the model of the rounds that were opened
+          and with what was spent; where none was opened the error itself is raised, and a note on it says
+          what was charged. Nothing hangs: every wait has a deadline.
 Not here: how an attempt is charged (the session hands it in), what a step does (``descent``).
 Source:   PRIVACY P13, P14.
 """
@@ -12,14 +14,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from analytics.errors import AnalyticsError
 from federation.aggregation.messages import Sent, Start, SumAsk, expect, send
-from federation.errors import SiteUnavailableError
+from federation.errors import (
+    FederationError,
+    PolicyRefusedError,
+    RequestRejectedError,
+    SiteUnavailableError,
+)
+from federation.training.plan import NOTICE_EXACT
 from federation.training.rounds import Ending, Phase, Run, Step
 from federation.training.site import TRAIN, Helpers, fetch_sum
-from privacy_accounting.errors import BudgetExceededError
-from smpc.errors import PartyLostError
+from privacy_accounting.errors import AccountingError, BudgetExceededError, LedgerRefusedError
+from smpc.errors import PartyLostError, SmpcError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +38,15 @@ if TYPE_CHECKING:
     from federation.training.plan import RoundPlan, RunPlan
 
 DIAL_S = 5.0
+_FAILURES: Final = (AnalyticsError, FederationError, AccountingError, SmpcError, OSError)
+_NOT_CHARGED: Final = (
+    BudgetExceededError,
+    LedgerRefusedError,
+    PolicyRefusedError,
+    RequestRejectedError,
+    SiteUnavailableError,
+)
+_IN_DOUBT: Final = "whether the attempt under way was charged stands in the ledger"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +85,7 @@ class Outcome:
         model: after the last opened round.
         history: opened rounds.
         ending: why it ended.
+        failure: what failed, in a sentence; empty where nothing did.
         n_charged: attempts charged, lost ones included.
         epsilon: spent, at the sub-budget's delta; None in exact mode.
         entries: the ledger entries charged, as bytes, in order.
@@ -83,6 +102,17 @@ class Outcome:
     entries: tuple[bytes, ...]
     bytes_sent: int
     seconds: float
+    failure: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all its rounds were run; else it was cut short."""
+        return self.ending is Ending.ROUNDS
+
+    @property
+    def notice(self) -> str:
+        """What everybody who has the model should know; empty for a run with noise."""
+        return NOTICE_EXACT if self.plan.task.exact else ""
 
 
 class Driver:
@@ -118,26 +148,69 @@ class Driver:
         self._entries: list[bytes] = []
         self._bytes_sent = 0
         self._began_s = 0.0
+        self._failure, self._is_charging = "", False
 
     def go(self) -> Outcome:
-        """Run to the end.
+        """Run to the end, or until something fails after a round was opened.
 
         Returns:
             The model and how it came about.
 
         Raises:
             BudgetExceededError: the budget pays for less than one round.
-            SiteUnavailableError: too few sites for one round, or a helper is gone.
-            CiphertextInvalidError: what the key holder was to open failed its checks.
+            SiteUnavailableError: too few sites for one round, or a helper is gone before one was opened.
+            CiphertextInvalidError: what the key holder was to open in the first round failed its checks.
+            KeyboardInterrupt: stopped before a round was opened.
         """
         self._began_s = time.monotonic()
+        self._check_sites()
         try:
             while self._run.phase is Phase.READY:
                 self._one_attempt()
+        except (*_FAILURES, KeyboardInterrupt) as error:
+            self._break_off(error)
+        except Exception as error:
+            self._note(error)
+            raise
         finally:
             for line in self._lines.values():
                 line.close()
         return self._outcome()
+
+    def _check_sites(self) -> None:
+        """Nothing was charged yet, and nothing will be, where the sites that are left are not enough."""
+        run = self._run
+        if run.phase is Phase.OVER:
+            gone = sorted(set(run.plan.terms.sites).difference(run.cohort))
+            raise SiteUnavailableError(site=", ".join(gone or run.cohort), reason=str(run.ending))
+
+    def _break_off(self, error: BaseException) -> None:
+        """End with the model of the rounds that were opened; where there is none, the error is all there is to tell.
+
+        Raises:
+            BaseException: the error itself.
+        """
+        if not self._run.history:
+            self._note(error)
+            raise error
+        is_stopped = isinstance(error, KeyboardInterrupt)
+        said = "Ctrl-C" if is_stopped else str(error)
+        self._failure = f"{said}; {_IN_DOUBT}" if self._is_in_doubt(error) else said
+        self._run.broken_off(Ending.STOPPED if is_stopped else Ending.FAILED)
+
+    def _note(self, error: BaseException) -> None:
+        """Say on an error what was charged before it; nothing where nothing was."""
+        run, is_in_doubt = self._run, self._is_in_doubt(error)
+        if run.n_charged == 0 and not is_in_doubt:
+            return
+        epsilon = self._epsilon()
+        spent = "" if epsilon is None else f", epsilon {epsilon:.4g} of this run is spent"
+        said = [f"{run.n_charged} attempts were charged{spent}; {len(run.history)} rounds were opened"]
+        error.add_note("; ".join([*said, *([_IN_DOUBT] if is_in_doubt else [])]))
+
+    def _is_in_doubt(self, error: BaseException) -> bool:
+        """Whether an attempt may have been charged though its entry did not come."""
+        return self._is_charging and not isinstance(error, _NOT_CHARGED)
 
     def _one_attempt(self) -> None:
         planned = self._run.next_attempt()
@@ -151,6 +224,7 @@ class Driver:
         if lost:
             self._run.lost(lost)
             self._tell(lost, None)
+            self._failure = f"lost: {', '.join(lost)}" if self._run.ending is Ending.SITES else ""
             if self._run.ending is Ending.SITES and not self._run.history:
                 raise SiteUnavailableError(site=lost[0], reason=str(Ending.SITES))
             return
@@ -161,13 +235,16 @@ class Driver:
             attempt=attempt.attempt,
             wait_ms=int(self._helpers.deadline_s * 1000),
         )
-        step = self._run.opened(fetch_sum(self._network, self._helpers, ask, self._run.plan))
+        manifest = planned.manifest.digest()
+        opened = fetch_sum(self._network, self._helpers, ask, self._run.plan, manifest=manifest)
+        step = self._run.opened(opened)
         self._tell((), step.loss)
 
     def _charged(self, planned: RoundPlan) -> bytes | None:
         """The complete entry, or None where the run goes on or ends without it."""
+        self._is_charging, entry = True, None
         try:
-            return self._charge(planned)
+            entry = self._charge(planned)
         except BudgetExceededError:
             if not self._run.history:
                 raise
@@ -177,9 +254,12 @@ class Driver:
             if gone not in self._run.cohort:
                 raise
             self._run.absent([gone])
-            if self._run.phase is Phase.OVER and not self._run.history:
-                raise
-        return None
+            if self._run.phase is Phase.OVER:
+                self._failure = f"lost: {gone}"
+                if not self._run.history:
+                    raise
+        self._is_charging = False
+        return entry
 
     def _gather(self, start: Start, planned: RoundPlan) -> tuple[str, ...]:
         """Start the attempt at every site of the cohort; name those that were lost."""
@@ -246,4 +326,5 @@ class Driver:
             entries=tuple(self._entries),
             bytes_sent=self._bytes_sent,
             seconds=time.monotonic() - self._began_s,
+            failure=self._failure,
         )

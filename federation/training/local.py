@@ -4,11 +4,13 @@ Floor:    federation.training.local. Sees rows; no key, no line.
 Shapes:   cases int64 ``(n, 1 + n_features + 1)`` with the unit first and the target last; gradients float64
           and int64 ``(n_units, width)``; an update int64 ``(length,)``.
 Promise:  in this order: a unit's gradients are summed, clipped to C, truncated toward zero on the grid, and
-          checked against C again in integers; then the integer sum, the clamp, the noise. So the L2
-          sensitivity of the sum is an integer that holds whatever floats did before. After the charge data
-          never cause an error: no complete case, one class, a database that is late or gone give zero and
-          noise (an exact run fails by name then). No row can make the scan fail otherwise; if it does, every run
-          fails by name.
+          checked against C again in integers; then the integer sum, the clamp, the noise. What one unit adds
+          is a function of its own rows alone, to the last bit: scores are added up column by column, every
+          function works on one number at a time, and rows are added up as integers, so that neither other
+          units' rows nor the order of rows has a part in it. So the L2 sensitivity of the sum is an integer
+          that holds whatever floats did before. After the charge data never cause an error: no complete case, one
+          class, a database that is late or gone give zero and noise (an exact run fails by name then). No row can
+          make the scan fail otherwise; if it does, every run fails by name.
 Not here: packing and encryption (``federation.paillier``), the note that must stand before this (``site``).
 Source:   PRIVACY P1, P7, P13, P19. The gradient of the logistic loss is ``(sigmoid(x theta) - y) x``.
 """
@@ -16,6 +18,7 @@ Source:   PRIVACY P1, P7, P13, P19. The gradient of the logistic loss is ``(sigm
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -28,6 +31,8 @@ from federation.training.plan import GRID, LOSS_CLIP
 from privacy_accounting.noise import discrete_gaussian
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from analytics.sources import Source
     from federation.training.plan import RoundPlan, RunPlan
     from privacy_accounting.noise import ByteSource
@@ -36,6 +41,8 @@ LOG: Final = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 _BLOCK_ROWS: Final = 1 << 16
+# each number that a row brings is rounded to 2**-40; a unit has at most 2**20 rows, so that its sum is an exact int64
+ROW_BITS: Final = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,13 +149,43 @@ def unit_vectors(plan: RunPlan, cases: Cases, model: Floats) -> Integers:
 def unit_gradients(cases: Cases, model: Floats) -> tuple[Floats, Floats]:
     """Gradient and loss of each unit at a model: sums over its rows.
 
-    Accuracy: a few units in the last place of float64; nothing that privacy rests on.
+    Accuracy: ``2**-41`` for each row and coordinate, and a few units in the last place of float64; nothing that
+    privacy rests on. That a unit's numbers do not depend on the rows of others is what privacy rests on: a matrix
+    product adds up in another order for the last rows of a block, and vector code may compute an exponential
+    otherwise at the end of an array.
     """
-    score = cases.matrix @ model
-    positive = np.where(score >= 0, 1.0, np.exp(-np.abs(score))) / (1.0 + np.exp(-np.abs(score)))
-    rows = (positive - cases.target)[:, None] * cases.matrix
-    losses = np.logaddexp(0.0, score) - cases.target * score
-    return np.add.reduceat(rows, cases.starts, axis=0), np.add.reduceat(losses, cases.starts)
+    score = _scores(cases.matrix, model)
+    small = _each(_small_power, score)
+    positive = np.where(score >= 0, 1.0, small) / (1.0 + small)
+    rows = np.rint((positive - cases.target)[:, None] * cases.matrix * (1 << ROW_BITS)).astype(np.int64)
+    sums = np.add.reduceat(rows, cases.starts, axis=0).astype(np.float64) / (1 << ROW_BITS)
+    losses = np.maximum(score, 0.0) + _each(math.log1p, small) - cases.target * score
+    return sums, _unit_losses(losses, cases.starts)
+
+
+def _scores(matrix: Floats, model: Floats) -> Floats:
+    """Each row's score, added up column by column."""
+    score: Floats = np.zeros(len(matrix))
+    for column, weight in zip(matrix.T, model, strict=True):
+        score += column * weight
+    return score
+
+
+def _small_power(score: float) -> float:
+    return math.exp(-abs(score))
+
+
+def _each(function: Callable[[float], float], values: Floats) -> Floats:
+    """A function of one number, applied to each on its own."""
+    return np.fromiter(map(function, values.tolist()), np.float64, len(values))
+
+
+def _unit_losses(losses: Floats, starts: npt.NDArray[np.intp]) -> Floats:
+    """Each unit's loss, its rows added up exactly and rounded once, so in no order."""
+    edges = [*starts.tolist(), len(losses)]
+    numbers = losses.tolist()
+    sums = (math.fsum(numbers[begin:end]) for begin, end in pairwise(edges))
+    return np.fromiter(sums, np.float64, len(starts))
 
 
 def quantized(gradients: Floats, step: float, clip: float | None) -> Integers:
@@ -168,8 +205,11 @@ def quantized(gradients: Floats, step: float, clip: float | None) -> Integers:
         return np.trunc(rows / step).astype(np.int64)
     largest: Floats = np.abs(rows).max(axis=1, initial=0.0)
     safe: Floats = np.where(largest > 0, largest, 1.0)
+    squares: Floats = np.zeros(len(rows))
+    for column in rows.T:  # in one order for every row
+        squares += (column / safe) ** 2
     with np.errstate(over="ignore"):  # a norm beyond the floats is clipped to nothing
-        norms: Floats = safe * np.linalg.norm(rows / safe[:, None], axis=1)
+        norms: Floats = safe * np.sqrt(squares)
     factors = clip / np.maximum(norms, clip)  # never above 1, and no division by next to nothing
     units = np.trunc(rows * factors[:, None] / step).astype(np.int64)
     over = _beyond(units)

@@ -5,8 +5,10 @@ Terms:    a *grid unit* is ``clip_norm / 2**20`` of a gradient (``2**-20`` witho
           sites at which one unit may have rows, K the cohort's size, t the number of colluding sites.
 Promise:  one unit moves the integer sum of a site by at most ``l2_unit`` in L2 norm, exactly, and that of the
           cohort by s times as much. The noise of the K - t honest sites pays for ``rounds`` such sums at the
-          run's epsilon and the sub-budget's delta. Two parties with equal configuration derive equal plans
-          from equal requests; nothing of a plan is a float.
+          run's epsilon and the sub-budget's delta. Without noise the cohort of every attempt is all sites of
+          the agreement: sums over two cohorts at one model, in one run or two, subtract to single sites' own
+          sums. Two parties with equal configuration derive equal plans from equal requests; nothing of a
+          plan is a float.
 Not here: the work itself (``local``), the charge (the ledger).
 Source:   PRIVACY P3, P4, P6, P7, P13 to P16; DESIGN section 4 (truncation toward zero on the grid).
 """
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 GRID: Final = 1 << 20
 LOSS_CLIP: Final = 1
 FEWEST_HONEST_EXACT: Final = 2
+NOTICE_EXACT: Final = "no noise is added: training rows may be reconstructed from the sums that are opened"
 _CACHED: Final = 256
 
 
@@ -126,7 +129,7 @@ class RunPlan:
 
     @property
     def divisor(self) -> int:
-        """The public number by which sums are divided."""
+        """The public number by which a loss is divided, and a sum where the task names it."""
         return self.task.expected_units or self.table.rows_max * len(self.terms.sites)
 
     @property
@@ -136,7 +139,7 @@ class RunPlan:
         return Rule(
             width=self.encoding.width,
             step=self.step,
-            divisor=self.divisor,
+            divisor=task.expected_units,
             learning_rate=task.learning_rate,
             l2=task.l2,
             momentum=task.momentum,
@@ -176,10 +179,13 @@ class RunPlan:
             cohort: the sites that take part.
 
         Raises:
-            ConfigError: too few sites, strangers, more attempts than the run may have, or no room in a slot.
+            ConfigError: too few sites, strangers, without noise any other cohort than all sites, more attempts than
+                the run may have, or no room in a slot.
             InvalidRequestError: no noise pays for this epsilon.
         """
         mistakes = self._cohort_mistakes(cohort)
+        if self.task.exact and attempt != 0:
+            mistakes.append("attempt: without noise a round has one attempt")
         if round_number + attempt >= self.task.rounds:
             mistakes.append(f"attempt: the run has {self.task.rounds} attempts in all")
         if mistakes:
@@ -218,7 +224,7 @@ class RunPlan:
             "ciphertexts_per_update": layout.count,
             "bytes_per_update": layout.count * bytes_per_ciphertext,
             "bytes_per_site": layout.count * bytes_per_ciphertext * self.task.rounds,
-            "divisor": self.divisor,
+            "step": self._step_sentence(),
             "receivers": [*self.terms.sites, "the analyst"],
             "mode": self.task.mode,
             "epsilon": None if event is None else self.epsilon_spent([event] * self.task.rounds),
@@ -226,7 +232,28 @@ class RunPlan:
             "noise_standard_deviation_per_site": math.sqrt(first.sigma2_local) * float(self.step),
             "colluding": self.terms.colluding,
             "relation": str(self.terms.relation),
+            **self._warnings(),
         }
+
+    def _step_sentence(self) -> str:
+        """By what sums are divided, in words."""
+        if self.task.expected_units is not None:
+            return f"each opened sum is divided by {self.divisor}, the task's expected_units, a public number"
+        return (
+            "each opened sum is divided by the root of the squared norms of all sums so far; "
+            "no number of units is needed"
+        )
+
+    def _warnings(self) -> dict[str, str]:
+        found = {}
+        if self.task.exact:
+            found["notice"] = NOTICE_EXACT
+        if self.task.report_loss and self.task.expected_units is None:
+            found["warning"] = (
+                f"losses are divided by {self.divisor}, rows_max times the sites, an upper bound: over fewer "
+                "units they come out too small; expected_units names a nearer public number"
+            )
+        return found
 
     def _cohort_mistakes(self, cohort: Sequence[str]) -> list[str]:
         found = []
@@ -237,6 +264,8 @@ class RunPlan:
         fewest = FEWEST_HONEST_EXACT if self.task.exact else 1
         if len(cohort) - self.terms.colluding < fewest:
             found.append(f"cohort: at least {fewest} more sites than colluding ones are needed")
+        if self.task.exact and tuple(cohort) != self.terms.sites:
+            found.append("cohort: without noise every site of the consortium takes part in every attempt")
         return found
 
 

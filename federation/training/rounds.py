@@ -5,7 +5,8 @@ Terms:    an *attempt* is what is charged; a *step* is an attempt whose sum was 
           spent.
 Promise:  a run never charges more attempts than its task has rounds, so it never costs more than its epsilon,
           whatever is lost. It ends by itself: attempts used up, budget refused, or too few sites. After each
-          loss the cohort is what is left, and the next attempt of the same round has a new number.
+          loss the cohort is what is left, and the next attempt of the same round has a new number; without
+          noise the first loss ends the run. A failure ends it as well, with the model of the rounds so far.
 Not here: who was lost and why (``drive``), what a step does (``descent``).
 Source:   PRIVACY P13, P14.
 """
@@ -42,6 +43,8 @@ class Ending(StrEnum):
     ROUNDS = "all rounds are done"
     BUDGET = "the budget is used up"
     SITES = "fewer sites are left than a round needs"
+    FAILED = "it failed on the way"
+    STOPPED = "it was stopped on the way"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,10 @@ class Run:
         self._expect(Phase.READY)
         self._end(Ending.BUDGET)
 
+    def broken_off(self, ending: Ending) -> None:
+        """Something failed, or somebody stopped it: the run ends with the model of the rounds that were opened."""
+        self._end(ending)
+
     def _leave(self, sites: Iterable[str]) -> None:
         gone = set(sites)
         self.cohort = tuple(site for site in self.cohort if site not in gone)
@@ -151,7 +158,8 @@ class Run:
     def _check_sites(self) -> None:
         honest = len(self.cohort) - self.plan.terms.colluding
         fewest = FEWEST_HONEST_EXACT if self.plan.task.exact else 1
-        if len(self.cohort) < MINIMUM_CONTRIBUTORS or honest < fewest:
+        is_short = self.plan.task.exact and self.cohort != self.plan.terms.sites
+        if len(self.cohort) < MINIMUM_CONTRIBUTORS or honest < fewest or is_short:
             self._end(Ending.SITES)
 
     def _check_rounds(self) -> None:

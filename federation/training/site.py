@@ -178,11 +178,20 @@ class SiteTrainer:
     def _follow(self, attempted: Attempted, state: _Following, used: tuple[int, ...]) -> None:
         """Derive the model of this round from the opened sums of those before."""
         plan, run = attempted.run_plan, attempted.round_plan.manifest.attempt.run
+        if plan.task.exact and any(used):
+            raise RequestRejectedError(site=self.site, reason="without noise a round has one attempt")
         if used[: len(state.used)] != state.used:
             state.model, state.used = Descent.start(plan.rule), ()
         for round_number in range(len(state.used), len(used)):
             ask = SumAsk(run=run, round_number=round_number, attempt=used[round_number], wait_ms=0)
-            state.model = state.model.stepped(fetch_sum(self._network, self._helpers, ask, plan))
+            manifest = None
+            if (
+                plan.task.exact
+            ):  # the one attempt that may have opened a sum without noise, by this site's own plan
+                before = plan.attempt(run=run, round_number=round_number, attempt=0, cohort=plan.terms.sites)
+                manifest = before.manifest.digest()
+            opened = fetch_sum(self._network, self._helpers, ask, plan, manifest=manifest)
+            state.model = state.model.stepped(opened)
             state.used = used[: round_number + 1]
 
     def _deliver(self, start: Start, update: EncryptedVector) -> None:
@@ -200,7 +209,9 @@ class SiteTrainer:
             raise SiteUnavailableError(site=aggregator) from error
 
 
-def fetch_sum(network: Network, helpers: Helpers, ask: SumAsk, plan: RunPlan) -> Sequence[int]:
+def fetch_sum(
+    network: Network, helpers: Helpers, ask: SumAsk, plan: RunPlan, *, manifest: str | None = None
+) -> Sequence[int]:
     """Fetch an opened sum from the key holder.
 
     Sees: the receivers that the plan names.
@@ -210,19 +221,22 @@ def fetch_sum(network: Network, helpers: Helpers, ask: SumAsk, plan: RunPlan) ->
         helpers: where the key holder is.
         ask: which sum, and how long to wait for it.
         plan: of the run, for the length.
+        manifest: digest of the attempt that was opened, where the receiver derives it.
 
     Returns:
         Integers, shape ``(length,)``.
 
     Raises:
         SiteUnavailableError: no such sum, or the key holder cannot be reached.
-        UpdateRejectedError: this party is no receiver, or the sum has another length.
+        UpdateRejectedError: this party is no receiver, or the sum has another length or is another attempt's.
     """
     timeout_s = ask.wait_ms / 1000 + helpers.deadline_s
     try:
         opened = call(network, helpers.keyholder, OPEN, ask, Opened, timeout_s=timeout_s)
     except PartyLostError as error:
         raise SiteUnavailableError(site=helpers.keyholder) from error
+    if manifest is not None and opened.manifest != manifest:
+        raise UpdateRejectedError(site=helpers.keyholder, reason="the opened sum is of another attempt")
     if len(opened.values) != _WORD_BYTES * plan.length:
         raise UpdateRejectedError(
             site=helpers.keyholder, reason="the opened sum has another length than the plan"

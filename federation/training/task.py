@@ -3,7 +3,9 @@
 Floor:    federation.training.task. Pure but for ``load_task``, which reads one file.
 Terms:    a round is one pass over all rows of all sites: full batch. ``epsilon`` is for the whole run.
 Promise:  a task that exists is well-formed: every mistake is told at once, NaN and infinity are refused by
-          the parameter's name, and its ``question`` has no float: numbers are decimal strings.
+          the parameter's name, and its ``question`` has no float: numbers are decimal strings. Without noise
+          the step rule is fixed and the rounds are capped: an analyst who could choose learning rate, momentum,
+          penalty or divisor would choose the points at which exact sums are opened, and so count any half-space.
 Not here: whether table, features and target exist (``plan``), the budget (the ledger).
 Source:   PRIVACY P13, P16.
 """
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 KIND: Final = "train"
 MAX_ROUNDS: Final = 10_000
 MAX_FEATURES: Final = 1_000
+MAX_EXACT_ROUNDS: Final = 100
+DEFAULT_RATE: Final = Fraction(4)
 _LARGEST: Final = 10**9
 _SMALLEST: Final = Fraction(1, 10**12)
 
@@ -81,13 +85,16 @@ class TrainingTask(BaseModel):
         features: its columns, in the order of the model.
         target: a boolean column, or a categorical one with two values (the second is the positive class).
         epsilon: price of the whole run, lost attempts included; None only with ``exact``.
-        exact: no noise, no clip: an exact disclosure of every round, where the sites' policies allow it.
-        rounds: most attempts that are charged; without losses each is one step.
-        learning_rate: of a step along the mean gradient.
+        exact: no noise, no clip: an exact disclosure of every round, where the sites' policies allow it. The step
+            rule is fixed then: ``learning_rate``, ``l2``, ``momentum`` and ``expected_units`` keep their defaults.
+        rounds: most attempts that are charged; without losses each is one step. At most 100 with ``exact``.
+        learning_rate: of a step; see ``descent`` for its two rules.
         clip_norm: L2 bound on what one privacy unit adds to a site's gradient; not used with ``exact``.
-        l2: strength of the penalty ``l2 / 2 |coef|^2`` on the mean loss; the intercept is free.
+        l2: strength of the penalty ``l2 / 2 |coef|^2`` on the mean loss; the intercept is free. Needs
+            ``expected_units``, over which the mean is taken.
         momentum: part of the last step that is kept, from 0 up to but not 1.
-        expected_units: public number by which the sum is divided; default: ``rows_max`` times the sites.
+        expected_units: public number by which each sum is divided. By default a sum is divided by the root of
+            the squared norms of all sums so far, which needs no number of units.
         report_loss: one more number a round, the loss, paid out of the same epsilon.
         purpose: as written to the ledger.
     """
@@ -102,7 +109,7 @@ class TrainingTask(BaseModel):
     epsilon: Amount | None = None
     exact: Annotated[bool, Field(strict=True)] = False
     rounds: Annotated[Count, Field(le=MAX_ROUNDS)] = 40
-    learning_rate: Amount = Fraction(4)
+    learning_rate: Amount = DEFAULT_RATE
     clip_norm: Amount = Fraction(1)
     l2: Size = Fraction(0)
     momentum: Annotated[Size, Field(lt=1)] = Fraction(0)
@@ -130,9 +137,32 @@ class TrainingTask(BaseModel):
             mistakes.append(f"target: {self.target} is one of the features")
         if self.exact == (self.epsilon is not None):
             mistakes.append("epsilon: give either an epsilon or exact = true")
+        if self.exact:
+            mistakes += self._exact_mistakes()
+        elif self.l2 > 0 and self.expected_units is None:
+            mistakes.append(
+                "l2: needs expected_units, the public number of units over which the mean is taken"
+            )
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
+
+    def _exact_mistakes(self) -> list[str]:
+        """What would let an analyst choose the points at which sums are opened without noise."""
+        fixed = {
+            "learning_rate": self.learning_rate == DEFAULT_RATE,
+            "l2": self.l2 == 0,
+            "momentum": self.momentum == 0,
+            "expected_units": self.expected_units is None,
+        }
+        found = [
+            f"{name}: is fixed without noise and has to be left out"
+            for name, kept in fixed.items()
+            if not kept
+        ]
+        if self.rounds > MAX_EXACT_ROUNDS:
+            found.append(f"rounds: at most {MAX_EXACT_ROUNDS} without noise")
+        return found
 
     @property
     def mode(self) -> str:

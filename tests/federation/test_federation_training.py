@@ -52,7 +52,7 @@ def training_row(session):
 
 def test_a_model_is_learned_and_every_round_is_charged(session, pooled):
     before, told = training_row(session), []
-    model = FederatedLogisticRegression(epsilon=2.0, rounds=12, learning_rate=12.0)
+    model = FederatedLogisticRegression(epsilon=2.0, rounds=12)
     model.fit(session, table="patients", features=FEATURES, target="disease", on_progress=told.append)
     assert auc(model.predict_proba(pooled)[:, 1], pooled["disease"]) > 0.75  # 0.87 when it learns for longer
     assert [step.round_number for step in told] == list(range(1, 13))
@@ -91,6 +91,7 @@ def test_bad_tasks_are_named_before_anybody_is_asked(session, changes, fields):
 
 
 def test_training_without_noise_is_a_policys_business():
+    """Where a site gives no exact answers at all; ``test_federation_exact_training`` has the policy of its own."""
     with in_threads(policy={**POLICY, "exact": False}) as session, pytest.raises(PolicyRefusedError):
         FederatedLogisticRegression(epsilon=None, exact=True, rounds=2).fit(
             session, table="patients", features=FEATURES, target="disease"

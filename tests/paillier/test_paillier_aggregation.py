@@ -20,7 +20,7 @@ from federation.errors import (
     UpdateRejectedError,
 )
 from federation.paillier.cipher import Encryptor, add_vectors
-from federation.paillier.decrypt import Decryptor
+from federation.paillier.decrypt import REFUSED_SUM, Decryptor
 from federation.paillier.packing import Layout, pack
 from federation.paillier.validation import parse_ciphertexts, serialise_ciphertexts
 
@@ -278,7 +278,7 @@ def test_one_update_alone_and_any_wrong_number_of_updates_is_not_answered(stage,
     update = stage.update(manifest, 1).ciphertexts
     total = add_vectors(stage.key.public, [update] * copies, count=manifest.layout.count)
     error = _refused(stage, manifest, vector_for(manifest, total), CiphertextInvalidError, "counter")
-    assert error.index == 0
+    assert error.index is None
     # the question was asked and is spent: the honest sum comes too late
     _refused(stage, manifest, _total(stage, manifest), UpdateRejectedError, "answered before")
 
@@ -514,3 +514,55 @@ def test_every_field_is_in_the_digest(stage, manifest, foreign_key):
     ]
     assert len({m.digest() for m in [manifest, *changed]}) == len(changed) + 1
     assert manifest.digest() == stage.manifest(round_number=4, attempt=1).digest()
+
+
+# ---- what fails after the claim fails alike
+
+
+@pytest.mark.parametrize("minus", ["-1 mod n^2", "-c"])
+def test_a_power_that_is_not_one_modulo_both_primes_is_refused_before_the_logarithm(
+    stage, manifest, minus, answers
+):
+    """The attack on keys of short exponents: -1 mod n^2 passes length, range and gcd, and its logarithm is the key's."""
+    key = stage.key
+    holder = KeyHolder(key, answers)
+    decryptor = holder._decryptor
+    decryptor._exponent_p, decryptor._exponent_q = (key.p - 1) // 2, (key.q - 1) // 2  # odd: p = q = 3 mod 4
+    total = _total(stage, manifest)
+    values = parse_ciphertexts(total.ciphertexts, n=key.public.n, count=manifest.layout.count)
+    n_squared = key.public.n_squared
+    bent = [n_squared - 1 if minus == "-1 mod n^2" else n_squared - values[0], *values[1:]]
+    vector = vector_for(manifest, serialise_ciphertexts(bent, n=key.public.n))
+    with pytest.raises(CiphertextInvalidError) as caught:
+        holder.open_sum(manifest, vector, sender="aggregator")
+    assert (caught.value.reason, caught.value.index) == (REFUSED_SUM, None)
+    with pytest.raises(UpdateRejectedError, match="answered before"):  # the attempt is burnt
+        holder.open_sum(manifest, total, sender="aggregator")
+
+
+def test_every_failure_after_the_claim_says_the_same_and_burns_the_attempt(stage):
+    """Which check failed, and where, would say something of a plaintext that is not answered."""
+    n, n_squared = stage.key.public.n, stage.key.public.n_squared
+    told = []
+    for attempt, kind in enumerate(("counter", "slot", "above", "minus one", "unused")):
+        manifest = stage.manifest(round_number=4, attempt=attempt)
+        width = 8 * manifest.layout.slot_bytes
+        values = parse_ciphertexts(_total(stage, manifest).ciphertexts, n=n, count=manifest.layout.count)
+        added = {
+            "counter": 1,
+            "slot": 6001 << width,
+            "above": 1 << (width * manifest.layout.slots),
+            "unused": 1 << (width * (manifest.layout.slots - 1)),
+        }
+        place = -1 if kind == "unused" else 0
+        values[place] = (
+            n_squared - 1 if kind == "minus one" else values[place] * (1 + added[kind] * n) % n_squared
+        )
+        vector = vector_for(manifest, serialise_ciphertexts(values, n=n))
+        told.append(str(_refused(stage, manifest, vector, CiphertextInvalidError)))
+        _refused(stage, manifest, _total(stage, manifest), UpdateRejectedError, "answered before")
+    assert len(set(told)) == 1
+
+
+def test_the_type_of_the_key_stands_in_the_manifest(manifest):
+    assert manifest.to_dict()["key_type"] == "full-exponent"

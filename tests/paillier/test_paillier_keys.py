@@ -10,7 +10,12 @@ import pytest
 
 from federation.errors import KeyMismatchError
 from federation.paillier import keys as keys_module
-from federation.paillier.ceremony import accept_public_key, create_private_key_file, load_private_key
+from federation.paillier.ceremony import (
+    PRIVATE_FORMAT,
+    accept_public_key,
+    create_private_key_file,
+    load_private_key,
+)
 from federation.paillier.keys import DEFAULT_BITS, PrivateKey, PublicKey, generate_private_key
 from federation.paillier.validation import small_primes_product
 
@@ -217,3 +222,25 @@ def test_the_fingerprint_is_of_n_alone(product_key):
     assert re.fullmatch("[0-9a-f]{64}", product_key.public.fingerprint)
     assert PublicKey(product_key.public.n).fingerprint == product_key.public.fingerprint
     assert hash(PublicKey(product_key.public.n)) == hash(product_key.public)
+
+
+def test_primes_of_different_sizes_are_refused_though_everything_else_fits():
+    """A modulus of 2048 bits with a factor of 256 would be found by factoring, whatever its length says."""
+    p, q = keys_module._prime(256), keys_module._prime(2048 - 256)
+    while math.gcd(p - 1, q - 1) != 2:
+        p = keys_module._prime(256)
+    with pytest.raises(KeyMismatchError, match="not of one size"):
+        PrivateKey(p, q)
+
+
+@pytest.mark.parametrize(
+    "extra", [{"alpha": "ab"}, {"h": "3"}, {"format": "crossward/paillier-short/1"}], ids=str
+)
+def test_a_key_file_of_another_type_is_no_key(tmp_path, product_key, extra):
+    """Keys of short exponents are off: without masks under the encryption, what they refuse would say something."""
+    fields = {"format": PRIVATE_FORMAT, "p": f"{product_key.p:x}", "q": f"{product_key.q:x}"} | extra
+    path = tmp_path / "paillier.key"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(fields))
+    with pytest.raises(KeyMismatchError, match="not a key file"):
+        load_private_key(path)

@@ -177,7 +177,6 @@ def test_features_are_scaled_by_public_bounds_alone(heart):
 # ---- noise
 
 
-@pytest.mark.slow
 def test_without_the_colluders_noise_the_honest_noise_is_still_enough(made):
     """P7: the opened sum minus what t sites know has at least the calibrated variance. False alarm below 1e-6."""
     plan = made.plan(task_of(**MADE))
@@ -203,7 +202,7 @@ def test_every_update_has_fresh_noise_and_exact_runs_have_none(made):
     one, two = (site_update(plan, planned, cases, theta, SystemSource()) for _ in range(2))
     assert (one != two).any()
     assert one.dtype == np.int64
-    exact = made.plan(task_of(**(MADE | {"epsilon": None, "exact": True})))
+    exact = made.plan(task_of(**(MADE | {"epsilon": None, "exact": True, "expected_units": None})))
     planned = exact.attempt(run="r", round_number=0, attempt=0, cohort=made.sites)
     assert (
         site_update(exact, planned, cases, theta, None).tolist() == clamped_sum(exact, cases, theta).tolist()
@@ -264,7 +263,7 @@ def test_a_database_that_is_late_or_gone_gives_zero_and_noise_and_an_exact_run_f
         cases = load_cases(plan, FailingSource(error), 1.0)
     assert len(cases.target) == 0
     assert "zero and noise" in caplog.text
-    exact = made.plan(task_of(**(MADE | {"epsilon": None, "exact": True})))
+    exact = made.plan(task_of(**(MADE | {"epsilon": None, "exact": True, "expected_units": None})))
     with pytest.raises(type(error)):
         load_cases(exact, FailingSource(error), 1.0)
 
@@ -300,6 +299,32 @@ def test_the_descent_is_the_textbooks_in_exact_integers():
         theta = theta - 0.5 * speed
     np.testing.assert_allclose(model.values(), theta, atol=1e-9)
     assert all(type(value) is int for value in model.parameters)
+
+
+def test_without_a_divisor_steps_are_divided_by_the_root_of_all_squared_norms_so_far():
+    def rule(step):
+        return Rule(
+            width=3,
+            step=step,
+            divisor=None,
+            learning_rate=Fraction(4),
+            l2=Fraction(0),
+            momentum=Fraction(0),
+        )
+
+    sums = ([3 * GRID, -7 * GRID, 1], [GRID, GRID, 0], [-5 * GRID, 0, 2])
+    model, theta, squares = Descent.start(rule(Fraction(1, GRID))), np.zeros(3), 0.0
+    assert model.stepped([0, 0, 0]).parameters == (0, 0, 0)  # nothing to divide by
+    for total in sums:
+        model = model.stepped(total)
+        squares += float(np.dot(np.array(total, float), np.array(total, float)))
+        theta = theta - 4 * np.array(total) / np.sqrt(squares)
+    np.testing.assert_allclose(model.values(), theta, atol=1e-8)
+    # twice as many units with the same mean, and another unit of the grid: the same bits
+    again = Descent.start(rule(Fraction(7, GRID)))
+    for total in sums:
+        again = again.stepped([2 * value for value in total])
+    np.testing.assert_allclose(again.values(), model.values(), atol=1e-9)
 
 
 def test_the_model_stays_finite_whatever_is_opened():

@@ -24,29 +24,29 @@ from smpc.errors import PartyLostError
 MADE = {"features": ("x", "k", "b"), "target": "y", "epsilon": 2, "rounds": 6, "expected_units": 200}
 
 
-def plain_descent(parts, rounds, rate, divisor, *, clip=None, l2=0.0, momentum=0.0):
-    """Full-batch gradient descent as a textbook writes it."""
+def plain_descent(parts, rounds, rate):
+    """Full-batch gradient descent whose steps are divided by the root of all squared norms so far."""
     matrix, target = np.vstack([p.matrix for p in parts]), np.concatenate([p.target for p in parts])
-    theta, speed = np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1])
+    theta, squares = np.zeros(matrix.shape[1]), 0.0
     for _ in range(rounds):
-        rows = (1 / (1 + np.exp(-matrix @ theta)) - target)[:, None] * matrix
-        if clip is not None:
-            rows = rows / np.maximum(1, np.linalg.norm(rows, axis=1) / clip)[:, None]
-        speed = momentum * speed + rows.sum(axis=0) / divisor + l2 * np.append(theta[:-1], 0)
-        theta = theta - rate * speed
+        total = (1 / (1 + np.exp(-matrix @ theta)) - target) @ matrix
+        squares += total @ total
+        theta = theta - rate * total / np.sqrt(squares)
     return theta
 
 
-@pytest.mark.parametrize("changes", [{}, {"l2": "0.01", "momentum": "0.9", "learning_rate": "0.5"}], ids=str)
-def test_without_privacy_it_is_plain_gradient_descent_to_the_grid(heart, changes):
-    task = task_of(epsilon=None, exact=True, rounds=50, **changes)
+def test_without_privacy_it_is_plain_gradient_descent_to_the_grid(heart):
+    """And the defaults learn: within 2 % of the accuracy of a descent that goes on for a long time."""
+    task = task_of(epsilon=None, exact=True, expected_units=None)
     outcome = heart.train(task)
-    _, _, parts = heart.pooled(outcome.plan)
-    numbers = {name: float(value) for name, value in changes.items() if name != "learning_rate"}
-    theta = plain_descent(parts, 50, float(task.learning_rate), 800, **numbers)
-    # each of 740 rows is truncated by less than a grid unit in each round
-    rate = float(task.learning_rate) / (1 - float(task.momentum))
-    assert abs(outcome.model.values() - theta).max() < 50 * rate * 740 / 800 / GRID
+    matrix, target, parts = heart.pooled(outcome.plan)
+    theta = plain_descent(parts, 40, float(task.learning_rate))
+    # each of 740 rows is truncated by less than a grid unit in each round; the first sum's norm is above 100
+    assert abs(outcome.model.values() - theta).max() < 40 * float(task.learning_rate) * 740 / 100 / GRID
+    pooled = plain_descent(parts, 3_000, 4.0)
+    found, wanted = (np.mean((matrix @ model > 0) == target) for model in (outcome.model.values(), pooled))
+    assert found > wanted - 0.02
+    assert "reconstructed" in outcome.notice
     assert outcome.epsilon is None
     assert outcome.ending is Ending.ROUNDS
     assert all(isinstance(Entry.from_bytes(entry).body.content, Exact) for entry in outcome.entries)
@@ -95,9 +95,11 @@ def test_progress_tells_round_epsilon_bytes_and_time(made):
 
 
 def test_an_exact_loss_is_the_mean_loss_at_the_model_before_the_step(made):
-    outcome = made.train(task_of(**(MADE | {"epsilon": None, "exact": True, "report_loss": True})))
+    outcome = made.train(
+        task_of(**(MADE | {"epsilon": None, "exact": True, "expected_units": None, "report_loss": True}))
+    )
     _, target, _ = made.pooled(outcome.plan)
-    losses = [step.loss * 200 / len(target) for step in outcome.history]
+    losses = [step.loss * outcome.plan.divisor / len(target) for step in outcome.history]
     assert losses[0] == pytest.approx(np.log(2), abs=1e-5)
     assert losses[-1] < losses[0]
 
@@ -172,17 +174,15 @@ def test_a_site_that_dies_costs_its_attempt_and_the_survivors_go_on_with_fresh_n
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_after_a_death_the_model_is_exactly_that_of_who_was_in_each_round(heart):
+def test_p16_without_noise_a_lost_site_ends_the_run_with_the_model_so_far(heart):
+    """The attack: the next attempt's sum over three sites, taken from that over four, is the fourth site's own."""
     kill_at(heart, "va_long_beach", 3)
-    outcome = heart.train(task_of(epsilon=None, exact=True, rounds=9))
+    outcome = heart.train(task_of(epsilon=None, exact=True, expected_units=None, rounds=9))
     _, _, parts = heart.pooled(outcome.plan)
-    theta = np.zeros(outcome.plan.encoding.width)
-    for step in outcome.history:
-        there = [part for site, part in zip(SITES, parts, strict=True) if site in step.cohort]
-        matrix, target = np.vstack([p.matrix for p in there]), np.concatenate([p.target for p in there])
-        theta = theta - 4 * ((1 / (1 + np.exp(-matrix @ theta)) - target) @ matrix) / 800
-    assert [len(step.cohort) for step in outcome.history] == [4] * 3 + [3] * 5
-    np.testing.assert_allclose(outcome.model.values(), theta, atol=9 * 4 / GRID)
+    assert [step.cohort for step in outcome.history] == [SITES] * 3
+    assert (outcome.ending, outcome.failure, outcome.n_charged) == (Ending.SITES, "lost: va_long_beach", 4)
+    assert not outcome.is_whole
+    np.testing.assert_allclose(outcome.model.values(), plain_descent(parts, 3, 4.0), atol=1e-4)
 
 
 def test_the_lost_attempts_update_and_the_next_have_different_noise(made):
@@ -310,9 +310,9 @@ def test_a_site_with_no_complete_case_contributes_zero_and_noise(world_of):
     outcome = world.train(task_of(**MADE))
     assert outcome.ending is Ending.ROUNDS
     assert {len(step.cohort) for step in outcome.history} == {4}
-    exact = world.train(task_of(**(MADE | {"epsilon": None, "exact": True})))
+    exact = world.train(task_of(**(MADE | {"epsilon": None, "exact": True, "expected_units": None})))
     _, _, parts = world.pooled(exact.plan)
-    theta = plain_descent(parts, 6, 4.0, 200)
+    theta = plain_descent(parts, 6, 4.0)
     np.testing.assert_allclose(exact.model.values(), theta, atol=1e-4)
 
 

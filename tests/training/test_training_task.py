@@ -41,6 +41,21 @@ BAD = {
     "target among features": ({"target": "age"}, "target"),
     "empty target": ({"target": ""}, "target"),
     "unknown field": ({"seed": 1}, "seed"),
+    "a penalty on a mean over nobody knows how many": ({"l2": "0.1", "expected_units": None}, "l2"),
+    "a chosen starting point": ({"start": [1, 2]}, "start"),
+    **{
+        f"{name} without noise": (
+            {"epsilon": None, "exact": True, "expected_units": None} | {name: value},
+            name,
+        )
+        for name, value in (
+            ("learning_rate", 1),
+            ("momentum", "0.5"),
+            ("l2", "0.1"),
+            ("expected_units", 1),
+            ("rounds", 101),
+        )
+    },
 }
 
 
@@ -155,7 +170,7 @@ def test_too_few_sites_for_a_round_are_told_before_anything_is_asked(world_of):
     three = world_of({n: made_frame(9, 1) for n in "abc"}, colluding=2)
     three.plan(task_of(features=("x",), target="y"))
     with pytest.raises(ConfigError) as caught:
-        three.plan(task_of(features=("x",), target="y", epsilon=None, exact=True))
+        three.plan(task_of(features=("x",), target="y", epsilon=None, exact=True, expected_units=None))
     assert "colluding" in str(caught.value)
 
 
@@ -243,7 +258,7 @@ def test_a_dry_run_says_what_it_would_cost(heart):
     assert said["parameters"][-1] == "intercept"
     assert len(said["parameters"]) == 13
     assert said["bytes_per_site"] == 40 * said["bytes_per_update"]
-    assert heart.plan(task_of(epsilon=None, exact=True)).to_dict()["epsilon"] is None
+    assert heart.plan(task_of(epsilon=None, exact=True, expected_units=None)).to_dict()["epsilon"] is None
 
 
 def test_replacing_a_unit_is_dearer_than_adding_one(small_key, heart_tables):
@@ -266,3 +281,19 @@ def test_keyword_and_default_tasks_agree():
         rounds=40,
         expected_units=800,
     )
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "two_shares", "one_share"),
+    [("0.5", 0.620, 0.898), ("1", 1.243, 1.807), ("2", 2.493, 3.653)],
+)
+def test_limit_what_epsilon_is_to_who_reads_sums_of_fewer_sites(heart, epsilon, two_shares, one_share):
+    """Four sites, one colluding: SECURITY names each coalition with these. One share of noise is all that protects a
+    site's update from the aggregator with any receiver of sums, until there are masks under the encryption."""
+    from dataclasses import replace
+
+    plan = heart.plan(task_of(epsilon=epsilon))
+    event = plan.event(4)
+    for shares, expected in ((3, float(epsilon)), (2, two_shares), (1, one_share)):
+        left = replace(event, parties=shares, colluding=0)
+        assert plan.epsilon_spent([left] * 40) == pytest.approx(expected, abs=2e-3)

@@ -388,3 +388,53 @@ def test_no_repr_shows_a_ciphertext_or_a_sum(made, hand):
     hand.all_in([1, 2, 3, 4])
     answer = next(iter(made.holder._answers.values()))
     assert repr(answer) == "_Answer()"
+
+
+# ---- without noise (P16)
+
+
+EXACT = MADE | {"epsilon": None, "exact": True, "expected_units": None}
+
+
+@pytest.mark.parametrize("to", ["aggregator", "keyholder", "site"])
+def test_p16_an_exact_entry_for_fewer_sites_moves_nobody_though_all_of_them_signed(made, to):
+    """The attack: its sum, taken from that over all sites, is the missing site's own."""
+    task = task_of(**EXACT)
+    hand = made.attempt(task)
+    hand.entry = made.sign(made.body(task, hand.request, hand.planned, cohort=("east", "north", "south")))
+    with pytest.raises(RequestRejectedError, match="every site"):
+        knock(made, hand, to)
+    assert made.noted["east"] == []
+    assert made.answers.claimed() == []
+
+
+def test_p16_a_second_attempt_of_an_exact_round_moves_nobody(made):
+    task = task_of(**EXACT)
+    hand = made.attempt(task)
+    hand.entry = made.sign(made.body(task, hand.request, hand.planned, asked={"attempt": 1}))
+    for to in ("aggregator", "keyholder", "site"):
+        with pytest.raises(RequestRejectedError, match="one attempt"):
+            knock(made, hand, to)
+
+
+def test_p16_the_model_of_an_exact_round_follows_from_the_sums_of_this_run_alone(made):
+    """The attack: a starting point of the analyst's choice, by naming other attempts or by another run's sums."""
+    task = task_of(**EXACT)
+    first, other, second = (
+        made.attempt(task),
+        made.attempt(task, nonce=2),
+        made.attempt(task, round_number=1),
+    )
+    other.all_in([1000] * 4)
+    start = Start(request=second.request, entry=second.entry, used_attempts=[1])
+    with pytest.raises(RequestRejectedError, match="one attempt"):
+        call(made.network, "east", TRAIN, start, Sent, timeout_s=5)
+    start = Start(request=second.request, entry=second.entry, used_attempts=[0])
+    with pytest.raises(SiteUnavailableError):  # round 0 of this run was not opened
+        call(made.network, "east", TRAIN, start, Sent, timeout_s=5)
+    # a key holder that passes off another run's sum as this one's
+    theirs = next(iter(made.holder._answers.values()))
+    made.holder._answers[(first.manifest.attempt.run, 0, 0)] = theirs
+    with pytest.raises(UpdateRejectedError, match="another attempt"):
+        call(made.network, "east", TRAIN, start, Sent, timeout_s=5)
+    assert made.noted["east"] == []

@@ -1,0 +1,161 @@
+"""``crossward train``: where the model goes, and what is said of a run that is cut short."""
+
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from federation.cli import train as command
+from federation.errors import SiteUnavailableError
+from privacy_accounting.errors import BudgetExceededError
+from tests.cli.conftest import crossward
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "federation"))
+from hospitals import BUDGET, in_threads
+
+TASK = 'table = "patients"\nfeatures = ["age", "sex"]\ntarget = "disease"\n'
+
+
+@pytest.fixture(scope="module")
+def session():
+    with in_threads(budget={**BUDGET, "epsilon": "4"}) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ran(session, monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "open_session", lambda *_: nullcontext(session))
+    (tmp_path / "consortium.toml").touch()
+
+    def run(text, *arguments):
+        task = tmp_path / "task.toml"
+        task.write_text(TASK + text)
+        return crossward("train", task, "-c", tmp_path / "consortium.toml", *arguments)
+
+    return run
+
+
+def spent(session):
+    return [row["spent"] for row in session.budget_rows()]
+
+
+def test_cli_train_into_a_missing_folder_is_refused_before_anything_is_charged(ran, session, tmp_path):
+    """The fault: the whole run was charged, and its model was written nowhere."""
+    before = spent(session)
+    for out in (tmp_path / "none" / "model.json", tmp_path):
+        told = ran("epsilon = 0.1\nrounds = 2\n", "--out", out)
+        assert told.code == 2
+        assert str(out) in told.err
+    assert spent(session) == before
+
+
+def test_cli_train_writes_what_it_learned_and_leaves_nothing_else(ran, tmp_path):
+    out = tmp_path / "model.json"
+    out.write_text("an earlier one")
+    told = ran("epsilon = 0.1\nrounds = 2\n", "--out", out, "--json")
+    assert told.code == 0, told.err
+    assert json.loads(out.read_text())["classes"] == [False, True]
+    assert json.loads(told.out)["rounds"] == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"consortium.toml", "task.toml", "model.json"}
+
+
+def test_cli_a_training_that_does_not_fit_is_refused_before_its_first_round(ran, session):
+    """The fault: ten of twenty rounds were run, the budget was gone, and the exit code was 0."""
+    before, text = spent(session), "epsilon = 30\nrounds = 20\n"
+    told = ran(text)
+    assert told.code == 3
+    assert "all 20 rounds of this run, of which " in told.err
+    assert "still fits; nothing was spent" in told.err
+    dry = ran(text, "--dry-run")
+    assert dry.code == 0
+    assert "fits: no: of 20 rounds " in dry.out
+    assert spent(session) == before
+    largest = dry.out.split("largest epsilon that fits: ")[1].splitlines()[0]
+    again = ran(f"epsilon = {largest}\nrounds = 20\n", "--dry-run")
+    assert "fits: yes: the budget pays for all rounds" in again.out
+    assert spent(session) == before
+
+
+def test_cli_a_dry_run_says_in_a_sentence_by_what_sums_are_divided(ran):
+    plain = ran("epsilon = 0.1\n", "--dry-run")
+    assert "step: each opened sum is divided by the root of the squared norms of all sums so far" in plain.out
+    named = ran("epsilon = 0.1\nexpected_units = 700\n", "--dry-run")
+    assert "step: each opened sum is divided by 700, the task's expected_units" in named.out
+    lossy = ran("epsilon = 0.1\nreport_loss = true\n", "--dry-run")
+    assert "warning: losses are divided by 4000, rows_max times the sites" in lossy.out
+    exact = ran("exact = true\n", "--dry-run")
+    assert "notice: no noise is added: training rows may be reconstructed" in exact.out
+    assert "fits: no epsilon is spent" in exact.out
+
+
+def test_cli_a_training_that_is_cut_short_saves_its_model_and_exits_as_refused(
+    ran, session, monkeypatch, tmp_path
+):
+    training = type(session._training(command_task(tmp_path)))
+    charge, n_charged = training._charge, []
+
+    def short(self, planned):
+        n_charged.append(planned)
+        if len(n_charged) > 2:
+            raise BudgetExceededError(
+                requested=1, spent=1, remaining=0, population="p", sub_budget="training"
+            )
+        return charge(self, planned)
+
+    monkeypatch.setattr(training, "_charge", short)
+    told = ran("epsilon = 0.1\nrounds = 4\n", "--out", tmp_path / "m.json")
+    assert told.code == 3
+    assert "cut short: the budget is used up; 2 of 4 rounds are in the model, epsilon 0.0" in told.err
+    assert len(json.loads((tmp_path / "m.json").read_text())["history"]) == 2
+
+
+def command_task(folder):
+    from federation.training.task import load_task
+
+    path = folder / "one.toml"
+    path.write_text(TASK + "epsilon = 0.1\n")
+    return load_task(path)
+
+
+@pytest.mark.parametrize("n_before", [0, 2])
+def test_cli_ctrl_c_says_what_was_charged_and_saves_what_there_is(
+    ran, session, monkeypatch, tmp_path, n_before
+):
+    training = type(session._training(command_task(tmp_path)))
+    charge, n_charged = training._charge, []
+
+    def stopped(self, planned):
+        n_charged.append(planned)
+        if len(n_charged) > n_before:
+            raise KeyboardInterrupt
+        return charge(self, planned)
+
+    monkeypatch.setattr(training, "_charge", stopped)
+    told = ran("epsilon = 0.1\nrounds = 4\n", "--out", tmp_path / "m.json")
+    assert "stands in the ledger" in told.err
+    if n_before:
+        assert told.code == 3
+        assert "it was stopped on the way (Ctrl-C" in told.err
+        assert (tmp_path / "m.json").is_file()
+    else:
+        assert told.code == 1
+        assert "stopped; 0 attempts were charged" in told.err
+        assert not (tmp_path / "m.json").exists()
+
+
+def test_cli_nothing_was_spent_is_said_only_where_nothing_was_charged(ran, session, monkeypatch):
+    monkeypatch.setattr(type(session), "train", lambda *_, **__: failing("1 attempts were charged"))
+    told = ran("epsilon = 0.1\n")
+    assert "1 attempts were charged" in told.err
+    assert "nothing was spent" not in told.err
+    monkeypatch.setattr(type(session), "train", lambda *_, **__: failing(None))
+    assert "nothing was spent" in ran("epsilon = 0.1\n").err
+
+
+def failing(note):
+    error = SiteUnavailableError(site="keyholder")
+    if note:
+        error.add_note(note)
+    raise error
