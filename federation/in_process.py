@@ -162,8 +162,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         },
         budget=budget or DEFAULT_BUDGET,
     )
-    own = Policy.model_validate(rules)
-    sources = _sources_of_all(consortium, tables, view, own)
+    sources = _sources_of_all(consortium, tables, view, own := Policy.model_validate(rules))
     exchange = MemoryExchange(timeout_s=deadline_s)
     folder = tempfile.TemporaryDirectory(prefix="crossward-")
     assistants = _assistants(consortium, exchange, Path(folder.name))

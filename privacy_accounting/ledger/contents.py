@@ -1,10 +1,8 @@
 """What an entry says: one frozen class per kind, each with its exact set of fields.
 
 Floor:    privacy_accounting.ledger, above ``budgets``. Pure.
-Terms:    *charge* spends epsilon; *exact* is a disclosure that has none; *cancel* gives a charge back because nothing of it
-          left any site; *budget* writes or raises a population's budget; *order* moves a sub-budget to another order, with
-          what was spent priced anew; *members* changes who signs; *snapshot* pins the folded state; *clock* gives up a
-          date that was ahead (``clock``).
+Terms:    *charge* spends epsilon; *exact* is a disclosure without it; *cancel* gives back a charge of which nothing left a site;
+          *budget*, *order*, *members* and *clock* change the agreement; *snapshot* pins the folded state.
 Promise:  reading refuses a missing, unknown or mistyped field; the field names are those in the bytes.
 Not here: whether an entry may be signed (``judge``), how its header is written (``entries``).
 """
@@ -215,10 +213,8 @@ class Charge:
             cost_all_but_one=fields.integer("cost_all_but_one", low=1, high=INFINITE_UNITS),
             pure_epsilon=fields.integer("pure_epsilon", high=INFINITE_UNITS),
         )
-        if not charge.events:
+        if not [read_event(text) for text in charge.events]:
             raise malformed("a charge without events")
-        for text in charge.events:
-            read_event(text)
         return charge
 
 
