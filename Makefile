@@ -24,6 +24,7 @@ lint: $(READY)
 	$(PY) -m ruff format --check .
 	.venv/bin/codespell README.md SECURITY.md CHANGELOG.md docs privacy_accounting smpc analytics federation tests examples
 	.venv/bin/lint-imports
+	$(PY) tools/plain_words.py
 
 layers: $(READY)
 	.venv/bin/lint-imports

@@ -1,9 +1,9 @@
 """Everything that analytics refuses or reports, one class per kind of fault.
 
-Floor:    analytics, the lowest.
-Promise:  messages are made from the fields; no field ever holds a value of the data, a share or a count that
-          was not released. Positions and reasons are about the question and the schema, which are public.
-Source:   ours.
+Layer:       analytics, the lowest.
+Guarantees:  messages are made from the fields; no field ever holds a value of the data, a share or a count that was
+             not released. Positions and reasons are about the question and the schema, which are public.
+Source:      ours.
 """
 
 from __future__ import annotations

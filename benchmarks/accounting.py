@@ -24,12 +24,12 @@ import numpy as np
 
 from privacy_accounting import events as ev
 from privacy_accounting.audit.verify import verify
-from privacy_accounting.budget import Book, PopulationBudget, Spend, plan_sub_budget
+from privacy_accounting.budget import PopulationBudget, PrivacyFilter, Spend, plan_sub_budget
 from privacy_accounting.events import Relation, event_from_dict
 from privacy_accounting.ledger.entries import Body
-from privacy_accounting.ledger.replica import Replica
-from privacy_accounting.ledger.snapshots import snapshot_draft
-from privacy_accounting.ledger.sqlite import SqliteStore
+from privacy_accounting.ledger.replication.replica import Replica
+from privacy_accounting.ledger.replication.snapshots import snapshot_draft
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
 from privacy_accounting.noise import SystemSource, discrete_gaussian, discrete_laplace
 from privacy_accounting.rdp import at_order, cost_units, curve
 from privacy_accounting.rdp import curves as curves_room
@@ -139,7 +139,7 @@ def samplers():
 
 def admission():
     part = plan_sub_budget(epsilon=Fraction(4), delta=DELTA, share=Fraction(1), relation=ADD)
-    book = Book(relation=ADD)
+    book = PrivacyFilter(relation=ADD)
     book.set_budget("p", PopulationBudget(epsilon=Fraction(4), delta=DELTA, sub_budgets={"query": part}))
     made = [ev.Gaussian(noise_multiplier=Fraction(5000 + i)) for i in range(200)]
     priced = [(event, cost_units([event], part.order, ADD)) for event in made]

@@ -11,8 +11,8 @@ import json
 from fractions import Fraction
 from pathlib import Path
 
-from analytics.plan import PlanContext, make_plan
-from analytics.release import joint_cost
+from analytics.disclosure.release import joint_cost
+from analytics.plans.plan import PlanContext, make_plan
 from analytics.schema import Schema
 from analytics.sql import bind
 

@@ -25,14 +25,14 @@ import federation
 from analytics.mining.request import MiningRequest
 from federation.demo.hospitals import TABLE, found_consortium
 from federation.demo.questions import ANSWERED, ITEMS, MIN_CONFIDENCE, MIN_SUPPORT
-from federation.processes.started import Started
-from federation.setup.ports import free_ports
+from federation.processes.launcher import Launcher
+from federation.setup.free_ports import free_ports
 from privacy_accounting.decimals import parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from federation.setup.folders import Folders
+    from federation.consortium.folders import Folders
 
 PIECE = 1 << 16
 PURPOSE = "demo"
@@ -150,7 +150,7 @@ def measure(round_trip_s: float, runs: int) -> dict[str, dict]:
         folders = found_consortium(Path(folder) / "consortium")
         with (
             Distance(folders, round_trip_s),
-            Started(folders),
+            Launcher(folders),
             federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session,
         ):
             found = {}

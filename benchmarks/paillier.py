@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import phe
 
-from federation.aggregation.answers import Answers
+from federation.aggregation.claims import Claims
 from federation.aggregation.manifest import Attempt, Manifest, vector_for
 from federation.aggregation.open_sum import KeyHolder
 from federation.aggregation.secure_sum import SecureSum
@@ -56,7 +56,7 @@ class Contest:
         self.names = tuple(f"site{i:02}" for i in range(sites))
         self.values, self.sample = updates(length, sites), sample
         self.theirs_public, self.theirs = self.key.public.to_phe(), self.key.to_phe()
-        self.holder = KeyHolder(self.key, Answers(directory / "answers.sqlite"))
+        self.holder = KeyHolder(self.key, Claims(directory / "answers.sqlite"))
         self.round_number = 0
 
     def encrypt(self) -> list[float]:

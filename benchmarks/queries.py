@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 
 import federation
-from federation.processes.started import Started
+from federation.processes.launcher import Launcher
 from federation.setup.create import create_consortium
-from federation.setup.terms import SiteSetup, TableSetup, Terms
+from federation.setup.settings import ConsortiumSettings, SiteSetup, TableSetup
 
 SITES = ("a", "b", "c")
 SQL = "SELECT COUNT(*) AS n, AVG(x) AS m, VAR_SAMP(x) AS v FROM t"
@@ -87,7 +87,9 @@ def rows_of(folder: Path, n_rows: int, runs: int) -> list[dict]:
     }
     budgets = {"t": {"epsilon": "1000", "query": {"share": "1"}}}
     folders = create_consortium(
-        folder / "consortium", terms=Terms(name="bench", budgets=budgets, schema=SCHEMA), sites=sites
+        folder / "consortium",
+        terms=ConsortiumSettings(name="bench", budgets=budgets, schema=SCHEMA),
+        sites=sites,
     )
     alone = [
         subprocess.Popen(
@@ -100,7 +102,7 @@ def rows_of(folder: Path, n_rows: int, runs: int) -> list[dict]:
     rows = []
     try:
         with (
-            Started(folders),
+            Launcher(folders),
             federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session,
         ):
             for work, sql, kind in (

@@ -1,26 +1,28 @@
-"""Sites, identities, roles, encrypted model training, and the commands: the roof of the house.
+"""Top layer: consortium, site nodes, identities, federated training, client and command line.
 
-Rooms, bottom first: errors · computation, limits, ledger_place, config (the agreement), site_file (a site's own) ·
-secrecy (on whose honesty an answer rests) · identity (who is who) · messages · faults (errors on the wire) · network
-and lines (between nodes) · tls_network, pulse (the same over mutual TLS) · genesis · planning (what a request becomes) ·
-motions (changes that all agree to), membership (who is left) · policy · paillier and aggregation (encrypted sums) ·
-training · node (a site's process, and the dealer's) · receipt · lines_pool · given (what an analyst hands
-in) · tables, explanation · client (the analyst's session) · remote, in_process (how one begins) · setup, processes,
-doctor (running a consortium) · show · demo · cli.
+Packages, lowest first: errors · consortium (the agreement, a site's own file) · identity (certificates, keys) · network
+(channels, heartbeats) · protocol (messages, requests, errors on the wire) · paillier (keys, packing, encryption) ·
+aggregation (encrypted sums) · requests (plan, ledger content, policy, trust, receipt) · training (models, rounds) ·
+display (terminal text) · node (a site's process, and the helpers') · client (the analyst's session) · diagnostics
+(doctor), processes (start and stop nodes), setup (found a consortium) · demo · cli.
 
-Nothing heavier than the standard library is loaded by importing this package.
+Importing this package loads nothing heavier than the standard library.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from federation.client import Session
-    from federation.in_process import local
-    from federation.remote import connect
+    from federation.client.connect import connect
+    from federation.client.local import local
+    from federation.client.session import Session
 
 __all__ = ["Session", "connect", "local"]
 
-_PLACES = {"Session": "federation.client", "connect": "federation.remote", "local": "federation.in_process"}
+_PLACES = {
+    "Session": "federation.client.session",
+    "connect": "federation.client.connect",
+    "local": "federation.client.local",
+}
 
 
 def __dir__() -> list[str]:

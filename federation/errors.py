@@ -1,9 +1,10 @@
 """What can go wrong between sites, each error by whose fault it is.
 
-Floor:    federation.errors. Imports nothing of the house.
-Promise:  a message is made from public fields only: names, rules, limits; never a row, share, key or unreleased count.
-Not here: errors of accounting, secret sharing and analytics (each package has its own root); their form on the wire is
-          ``federation.faults``.
+Layer:       federation.errors. Imports nothing of the house.
+Guarantees:  a message is made from public fields only: names, rules, limits; never a row, share, key or unreleased
+             count.
+See instead: errors of accounting, secret sharing and analytics (each package has its own root); their form on the
+             wire is ``federation.protocol.error_codes``.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class RequestRejectedError(FederationError):
         super().__init__(f"{site} rejects the request: {reason}")
 
 
-class ConsentMissingError(FederationError):
+class ApprovalMissingError(FederationError):
     """The administrator of a site has not agreed to a change of the agreement; nothing was changed."""
 
     wire_name: ClassVar[str] = "ConsentMissingError"
@@ -78,7 +79,7 @@ class ConsentMissingError(FederationError):
         super().__init__(f"not agreed to at {site}: motion {motion[:16]}")
 
 
-class MotionRefusedError(FederationError):
+class AmendmentRejectedError(FederationError):
     """A change of the agreement cannot be proposed, or means something else by now; nothing was changed."""
 
     wire_name: ClassVar[str] = "MotionRefusedError"

@@ -1,6 +1,6 @@
-"""What a release costs, the noise that pays for it, and the book in which it is written.
+"""What a release costs, the noise that pays for it, and the ledger in which it is entered.
 
-Bottom floor first:
+Lowest layer first:
 
     errors        what can go wrong, by whose fault
     decimals      exact numbers: decimal strings in files, rationals in memory
@@ -8,10 +8,10 @@ Bottom floor first:
     rdp           the Rényi curve of each mechanism, conversion to (epsilon, delta), integer composition
     noise         exact integer samplers from system entropy
     calibration   the smallest noise that meets a target
-    budget        allowances, filters and sub-budgets
-    ledger        entries, chain, stores
+    budget        allowances, privacy filters and sub-budgets
+    ledger        entries, replication, stores
     audit         price (the calculator), verify, recompute, statement, empirical
     report        the ledger as a page for people
 
-Importing this package loads numpy alone. Rooms are imported by name.
+Importing this package loads numpy alone. Modules are imported by name.
 """

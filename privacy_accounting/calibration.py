@@ -1,9 +1,9 @@
 """The smallest noise that meets a target.
 
-Promise:  the scale returned meets the target as this accountant prices it, is the smallest of its grid that
-          does, and has at most 20 significant bits, so that two mathematics libraries that differ in the last
-          bit of a logarithm agree on it.
-Not here: how a scale becomes noise (the caller builds the events).
+Guarantees:  the scale returned meets the target as this accountant prices it, is the smallest of its grid that does,
+             and has at most 20 significant bits, so that two mathematics libraries that differ in the last bit of a
+             logarithm agree on it.
+See instead: how a scale becomes noise (the caller builds the events).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Exact numbers: decimal strings in files, rational numbers in memory.
 
-Promise:  parsing and formatting are exact and inverse to each other; NaN, infinity, booleans and strings
-          given as numbers in Python are refused; text is bounded before it is parsed.
-Not here: which parameter may have which value (``events``).
+Guarantees:  parsing and formatting are exact and inverse to each other; NaN, infinity, booleans and strings given as
+             numbers in Python are refused; text is bounded before it is parsed.
+See instead: which parameter may have which value (``events``).
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Errors of the accountant, the budget and the ledger.
 
-Promise:  every message is made from fields given by keyword; fields are public parameters and ledger figures
-          only.
-Not here: what a refusal looks like on the wire (``federation.messages``) or on a terminal
-          (``federation.cli``).
+Guarantees:  every message is made from fields given by keyword; fields are public parameters and ledger figures only.
+See instead: what a refusal looks like on the wire (``federation.protocol.messages``) or on a terminal
+             (``federation.cli``).
 """
 
 from __future__ import annotations

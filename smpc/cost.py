@@ -1,13 +1,12 @@
 """What a joint computation will cost, by running it against nobody.
 
-Floor:    smpc.cost. Over ``operations`` and whatever calls them; no threads, no sockets, no torch.
-Terms:    a rehearsal is a session whose peers answer zeros, whose material is zeros and whose list of
-          requests is kept. With three computing sites it is the first one's, which sends and receives most in
-          the middle of a computation.
-Promise:  the very function that the parties will run is run here, so requests, rounds and bytes are exact,
-          not modeled; a rehearsal holds no key and no data. Meaningless for a function that branches on
-          opened values.
-Not here: time.
+Layer:       smpc.cost. Over ``operations`` and whatever calls them; no threads, no sockets, no torch.
+Terms:       a rehearsal is a session whose peers answer zeros, whose material is zeros and whose list of requests is
+             kept. With three computing sites it is the first one's, which sends and receives most in the middle of a
+             computation.
+Guarantees:  the very function that the parties will run is run here, so requests, rounds and bytes are exact, not
+             modeled; a rehearsal holds no key and no data. Meaningless for a function that branches on opened values.
+See instead: time.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from smpc.computing_sites import COMPUTING_SITES, ThreeSites
 from smpc.dealer.correlations import recipe_of
 from smpc.dealer.frames import FRAME_BYTES, answer_bytes
 from smpc.dealer.requests import encode_requests
@@ -22,15 +22,14 @@ from smpc.dealer.site_supply import blank_material, dealt_bytes
 from smpc.dealer.supply import Supply
 from smpc.randomness import KEY_BYTES, ZeroShares
 from smpc.session import SESSION_ID_BYTES, Session
-from smpc.three_sites import COMPUTING_SITES, ThreeSites
 from smpc.transport.mesh import Counters, Mesh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from smpc.dealer.parts import Material
+    from smpc.dealer.correlation_parts import Material
     from smpc.dealer.requests import Request
-    from smpc.transport.metering import Memory
+    from smpc.transport.memory_limit import Memory
 
 _NAMES: Final = "abcdefgh"
 

@@ -1,9 +1,9 @@
 """What can go wrong between parties, each error by whose fault it is.
 
-Floor:    smpc.errors. Imports nothing of the house.
-Promise:  a message is made from public fields only: names and fixed reasons, never a share, key or value.
-          What comes from a peer is also a ``ConnectionError``, not a ``RuntimeError``, which CrypTen catches
-          and retries.
+Layer:       smpc.errors. Imports nothing of the house.
+Guarantees:  a message is made from public fields only: names and fixed reasons, never a share, key or value. What
+             comes from a peer is also a ``ConnectionError``, not a ``RuntimeError``, which CrypTen catches and
+             retries.
 """
 
 from __future__ import annotations

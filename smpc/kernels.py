@@ -1,9 +1,9 @@
 """Matrix products of ring elements: numpy's loops, chosen by shape.
 
-Floor:    smpc.kernels. Pure.
-Shapes:   ``(*S, m, k)`` and ``(*S, k, n)`` -> ``(*S, m, n)`` int64, leading axes broadcast.
-Promise:  exact mod ``2**64`` for all ring elements, whatever the choice; the choice depends on shapes alone.
-          Milliseconds on one thread (AVX-512), the chosen way in brackets; the last two columns are not ours:
+Layer:       smpc.kernels. Pure.
+Shapes:      ``(*S, m, k)`` and ``(*S, k, n)`` -> ``(*S, m, n)`` int64, leading axes broadcast.
+Guarantees:  exact mod ``2**64`` for all ring elements, whatever the choice; the choice depends on shapes alone.
+             Milliseconds on one thread (AVX-512), the chosen way in brackets; the last two columns are not ours:
 
           ====================  =======  =======  =======  =======  =======
           shape                 direct   rows     dots     float64  torch
@@ -22,8 +22,8 @@ Promise:  exact mod ``2**64`` for all ring elements, whatever the choice; the ch
           ``make bench-kernels`` prints the present ones. Three limbs of 22 bits for float64 BLAS gain
           nothing on one thread, and stall where parties share cores. A party that has torch may use its kernel
           (``engine.kernels``).
-Not here: sharing and masks (``operations``).
-Source:   ours; decision record 12.
+See instead: sharing and masks (``operations``).
+Source:      ours; decision record 12.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Keystreams and the shares of zero that are made from them without a word between the parties.
 
-Floor:    smpc.randomness.
-Terms:    a keystream is AES-256 in counter mode from counter 0 under a key used for nothing else; a zero
-          share is one party's summand of 0, from one keystream with each other party.
-Promise:  each pair of parties holds its own key, so that any colluding parties but two leave those two's zero
-          shares uniform; each purpose has its own keystream; no byte of a keystream is given out twice.
-Not here: how a pair agrees on its key (``session``).
-Source:   NIST SP 800-38A (counter mode), RFC 5869 (HKDF); zero shares as in eprint 2016/768 section 2.2,
-          there between neighbors only, here between all pairs.
+Layer:       smpc.randomness.
+Terms:       a keystream is AES-256 in counter mode from counter 0 under a key used for nothing else; a zero share is
+             one party's summand of 0, from one keystream with each other party.
+Guarantees:  each pair of parties holds its own key, so that any colluding parties but two leave those two's zero
+             shares uniform; each purpose has its own keystream; no byte of a keystream is given out twice.
+See instead: how a pair agrees on its key (``session``).
+Source:      NIST SP 800-38A (counter mode), RFC 5869 (HKDF); zero shares as in eprint 2016/768 section 2.2, there
+             between neighbors only, here between all pairs.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Integers mod ``2**64`` as int64 arrays: checked encoding, reduction to k bits, packing for the wire.
 
-Floor:    smpc.ring. Pure.
-Terms:    a ring element is an integer mod ``2**64`` in two's complement; k-bit values are held in ``[0,
-          2**k)``, which for k = 64 is the same int64 bit pattern.
-Shapes:   any shape with at least one axis; ``pack`` flattens.
-Promise:  ``pack`` writes the lowest k bits of each element and nothing else, in ``packed_bytes(count, k)``
-          bytes; what does not fit the ring is refused, never wrapped.
-Not here: fixed point; bounds of columns (the caller's plan knows them).
+Layer:       smpc.ring. Pure.
+Terms:       a ring element is an integer mod ``2**64`` in two's complement; k-bit values are held in ``[0, 2**k)``,
+             which for k = 64 is the same int64 bit pattern.
+Shapes:      any shape with at least one axis; ``pack`` flattens.
+Guarantees:  ``pack`` writes the lowest k bits of each element and nothing else, in ``packed_bytes(count, k)`` bytes;
+             what does not fit the ring is refused, never wrapped.
+See instead: fixed point; bounds of columns (the caller's plan knows them).
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """A session of 2 to 8 parties: who takes part, their pair keys, and the shares of zero made from them.
 
-Floor:    smpc.session. Knows no torch; belongs to one thread.
-Terms:    the active session is the one that CrypTen's own calls in this thread belong to. Who *evaluates* holds
-          shares and opens masked values: all parties, or two of three computing sites (``three_sites``).
-Promise:  each pair's key is made from fresh bytes of both in one exchange and bound to the session id; the
-          dealer is no party and holds none. Sessions in other threads are not touched. What is opened in the middle
-          of a computation reaches those who evaluate and nobody else.
-Not here: channels (``transport``), operations on shares (``operations``).
+Layer:       smpc.session. Knows no torch; belongs to one thread.
+Terms:       the active session is the one that CrypTen's own calls in this thread belong to. Who *evaluates* holds
+             shares and opens masked values: all parties, or two of three computing sites (``three_sites``).
+Guarantees:  each pair's key is made from fresh bytes of both in one exchange and bound to the session id; the dealer
+             is no party and holds none. Sessions in other threads are not touched. What is opened in the middle of a
+             computation reaches those who evaluate and nobody else.
+See instead: channels (``transport``), operations on shares (``operations``).
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from smpc.errors import MaterialError, PeerRejectedError
 from smpc.kernels import MatrixProduct, matmul
 from smpc.randomness import KEY_BYTES, Keystream, Purpose, Shape, ZeroShares, derive_key, fresh_key
 from smpc.sharing import FEWEST_PARTIES, MOST_PARTIES
+from smpc.transport.memory_limit import Memory, MeteredMesh
 from smpc.transport.mesh import Counters, Mesh, Step
-from smpc.transport.metering import Memory, MeteredMesh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
-    from smpc.dealer.pool import Ahead
+    from smpc.computing_sites import ThreeSites
+    from smpc.dealer.pool import Prefetch
     from smpc.dealer.requests import Request
     from smpc.ring import ByteArray, RingArray
     from smpc.sharing import Shared
-    from smpc.three_sites import ThreeSites
 
 SESSION_ID_BYTES: Final = 32
 MEMORY_BYTES: Final = 1 << 30
@@ -100,7 +100,7 @@ class Session:
         sites: ThreeSites | None = None,
         *,
         memory_bytes: int | None = MEMORY_BYTES,
-        ahead: Ahead | None = None,
+        ahead: Prefetch | None = None,
     ) -> None:
         """Take over a mesh whose parties all hold the same session id, and name the same sites.
 
@@ -245,7 +245,7 @@ class Session:
     def zero_share(self, shape: Shape, bits: int = 64, purpose: Purpose = Purpose.INPUT) -> RingArray:
         """Return a fresh share of zero, mod ``2**bits``: for openings of those who evaluate, else of all parties.
 
-        Sees: nobody. Cost: 0 rounds; ``8 * (n_parties - 1)`` keystream bytes per element.
+        Visible to: no party. Cost: 0 rounds; ``8 * (n_parties - 1)`` keystream bytes per element.
 
         Args:
             shape: size or shape of the result.

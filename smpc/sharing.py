@@ -1,11 +1,11 @@
 """Additive secret sharing over the integers mod ``2**64``.
 
-Floor:    smpc.sharing. Pure: no peers, no sockets, no clock.
-Terms:    a share is one party's summand; the secret is the sum of all shares.
-Shapes:   secret ``S`` -> one share of shape ``S`` per party; int64 throughout, at least one axis.
-Promise:  any n_parties - 1 shares are uniform, whatever the secret; no ``repr`` shows a share.
-Not here: putting shares together again (``operations.reveal``, the door).
-Source:   eprint 2011/535, online phase (there over a field, here over a ring).
+Layer:       smpc.sharing. Pure: no peers, no sockets, no clock.
+Terms:       a share is one party's summand; the secret is the sum of all shares.
+Shapes:      secret ``S`` -> one share of shape ``S`` per party; int64 throughout, at least one axis.
+Guarantees:  any n_parties - 1 shares are uniform, whatever the secret; no ``repr`` shows a share.
+See instead: putting shares together again (``operations.reveal``, the door).
+Source:      eprint 2011/535, online phase (there over a field, here over a ring).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Shared:
 def share(secret: RingArray, n_parties: int, keystream: Keystream) -> tuple[Shared, ...]:
     """Split a secret into additive shares.
 
-    Sees: nobody; runs in the owner's process.
+    Visible to: no party; runs in the owner's process.
     Cost: 0 rounds; ``8 * (n_parties - 1) * secret.size`` bytes of the keystream.
 
     Args:

@@ -1,10 +1,10 @@
 """A whole session in one process: a thread a party and one for the dealer, with faults on demand.
 
-Floor:    smpc.simulator. Over ``session``, ``cost``, ``scripted`` and memory meshes; no sockets, no torch.
-Terms:    with three computing sites the first two of the names evaluate, the third deals, and there is no dealer.
-Promise:  the parties run the code that they run over TLS; every thread has ended when ``simulate`` returns,
-          whatever happened.
-Not here: what a dead socket looks like (``transport``, tested over TLS).
+Layer:       smpc.simulator. Over ``session``, ``cost``, ``scripted`` and memory meshes; no sockets, no torch.
+Terms:       with three computing sites the first two of the names evaluate, the third deals, and there is no dealer.
+Guarantees:  the parties run the code that they run over TLS; every thread has ended when ``simulate`` returns,
+             whatever happened.
+See instead: what a dead socket looks like (``transport``, tested over TLS).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from smpc.computing_sites import COMPUTING_SITES, ThreeSites
 from smpc.cost import dry_run
 from smpc.dealer.service import DealerService
+from smpc.fault_injection import Fault, FaultInjectingMesh, FaultKind, Sent
 from smpc.randomness import fresh_key
-from smpc.scripted import Fault, FaultKind, ScriptedMesh, Sent
 from smpc.session import Session
-from smpc.three_sites import COMPUTING_SITES, ThreeSites
 from smpc.transport.memory import memory_meshes
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Channels = Callable[[tuple[str, ...], str | None], Mapping[str, Mesh]]
 
-__all__ = ["DEALER", "Fault", "FaultKind", "Run", "Sent", "party_names", "simulate"]
+__all__ = ["DEALER", "Fault", "FaultKind", "Sent", "SimulatedRun", "party_names", "simulate"]
 
 DEALER: Final = "dealer"
 _NAMES: Final = ("ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal")
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run(Generic[T]):
+class SimulatedRun(Generic[T]):
     """What became of a session.
 
     Attributes:
@@ -82,7 +82,7 @@ def simulate(  # noqa: PLR0913 - every one a setting of its own, by keyword, wit
     dealer: DealerService | None = None,
     timeout_s: float = 30.0,
     channels: Channels | None = None,
-) -> Run[T]:
+) -> SimulatedRun[T]:
     """Run a joint function at all parties of a session.
 
     Args:
@@ -104,7 +104,7 @@ def simulate(  # noqa: PLR0913 - every one a setting of its own, by keyword, wit
     thaw = threading.Event()
     meshes_of: Channels = channels or functools.partial(memory_meshes, timeout_s=timeout_s)
     meshes = {
-        name: ScriptedMesh(mesh, name, [fault for fault in faults if fault.party == name], thaw)
+        name: FaultInjectingMesh(mesh, name, [fault for fault in faults if fault.party == name], thaw)
         for name, mesh in meshes_of(names, DEALER if sites is None else None).items()
     }
     service = DealerService() if dealer is None else dealer
@@ -130,9 +130,9 @@ def _report(
     names: tuple[str, ...],
     parties: Mapping[str, Future[T]],
     helper: Future[int] | None,
-    meshes: Mapping[str, ScriptedMesh],
+    meshes: Mapping[str, FaultInjectingMesh],
     seconds: float,
-) -> Run[T]:
+) -> SimulatedRun[T]:
     errors: dict[str, BaseException] = {}
     results: dict[str, T] = {}
     for name, future in parties.items():
@@ -144,7 +144,7 @@ def _report(
     trouble = None if helper is None else helper.exception()
     if trouble is not None:
         errors[DEALER] = trouble
-    return Run(
+    return SimulatedRun(
         names=names,
         results=results,
         errors=errors,

@@ -1,12 +1,12 @@
 """What one site sends to the analyst: the bits that were opened to it, and its summand of the supports.
 
-Floor:    analytics.mining above plan. Pure: bytes and integers.
-Terms:    a *trail* is the opened bits of every level, in order; whoever has it can walk the levels again.
-Promise:  ``SiteAnswer.from_bytes`` reads what ``to_bytes`` wrote; other bytes are refused before they are
-          used, since the trail says how long the rest must be.
-Sees:     the bits are known to every site and go in the clear, so that the analyst can compare what the
-          sites saw; the summand is uniform to anybody who lacks another site's.
-Source:   ours.
+Layer:       analytics.mining above plan. Pure: bytes and integers.
+Terms:       a *trail* is the opened bits of every level, in order; whoever has it can walk the levels again.
+Guarantees:  ``SiteAnswer.from_bytes`` reads what ``to_bytes`` wrote; other bytes are refused before they are used,
+             since the trail says how long the rest must be.
+Visible to:  the bits are known to every site and go in the clear, so that the analyst can compare what the sites saw;
+             the summand is uniform to anybody who lacks another site's.
+Source:      ours.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from analytics.errors import ReleaseRefusedError
 
 if TYPE_CHECKING:
-    from analytics.mining.candidates import Walk
+    from analytics.mining.candidates import LevelIterator
     from analytics.mining.plan import MiningPlan
 
 Trail = tuple[tuple[bool, ...], ...]
@@ -77,7 +77,7 @@ class SiteAnswer:
         return cls(trail=tuple(trail), summand=np.frombuffer(rest, dtype="<i8").astype(np.int64))
 
 
-def n_opened(walk: Walk) -> int:
+def n_opened(walk: LevelIterator) -> int:
     """Integers that a finished walk opens to the analyst: the number of rows and each support, or nothing."""
     return 1 + len(walk.frequent) if walk.frequent else 0
 

@@ -1,12 +1,12 @@
 """The local stage: one scan into vertical bitmaps, then popcounts of candidates.
 
-Floor:    analytics.mining above plan and sources; runs inside a site.
-Shapes:   one bitmap an item, ``(n_items, ceil(n_rows / 64))`` uint64, bit ``r`` of an item says whether it
-          holds in row ``r``; counts ``(n_candidates,)`` int64.
-Promise:  the table is read once a run, whatever the levels; a comparison with NULL is false; counts lie
-          between 0 and rows_max. No ``repr`` shows a bit or a count.
-Not here: shares (joint).
-Source:   M. J. Zaki, "Scalable Algorithms for Association Mining", IEEE TKDE 12(3), 2000 (vertical layout).
+Layer:       analytics.mining above plan and sources; runs inside a site.
+Shapes:      one bitmap an item, ``(n_items, ceil(n_rows / 64))`` uint64, bit ``r`` of an item says whether it holds
+             in row ``r``; counts ``(n_candidates,)`` int64.
+Guarantees:  the table is read once a run, whatever the levels; a comparison with NULL is false; counts lie between 0
+             and rows_max. No ``repr`` shows a bit or a count.
+See instead: shares (joint).
+Source:      M. J. Zaki, "Scalable Algorithms for Association Mining", IEEE TKDE 12(3), 2000 (vertical layout).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from analytics.mining.candidates import Itemset
     from analytics.mining.plan import MiningPlan
-    from analytics.sources import Source
+    from analytics.sources import LocalTable
 
 Words = npt.NDArray[np.uint64]
 _WORD_BITS = 64
@@ -47,7 +47,7 @@ class Bitmaps:
     def counts(self, candidates: Sequence[Itemset]) -> npt.NDArray[np.int64]:
         """Count the rows in which each candidate holds.
 
-        Sees: the site alone.
+        Visible to: the site alone.
 
         Args:
             candidates: itemsets in increasing order, so that those of one prefix stand together.
@@ -66,10 +66,10 @@ class Bitmaps:
         return found
 
 
-def local_bitmaps(plan: MiningPlan, source: Source, limit_s: float | None = None) -> Bitmaps:
+def local_bitmaps(plan: MiningPlan, source: LocalTable, limit_s: float | None = None) -> Bitmaps:
     """Scan a site's table into bitmaps.
 
-    Sees: the site alone.
+    Visible to: the site alone.
 
     Args:
         plan: the plan, derived by this site itself.

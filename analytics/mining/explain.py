@@ -1,16 +1,16 @@
 """A mining plan for people: what runs where, who sees what, what it takes at most.
 
-Floor:    analytics.mining, the highest beside finish.
-Promise:  from public facts alone; asks no site. The first level is exact; how far a run goes depends on the
-          bits that it opens, so later levels are given as the cap.
-Source:   ours.
+Layer:       analytics.mining, the highest beside finish.
+Guarantees:  from public facts alone; asks no site. The first level is exact; how far a run goes depends on the bits
+             that it opens, so later levels are given as the cap.
+Source:      ours.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analytics.mining.driver import floor_cost, level_cost
+from analytics.mining.site_run import floor_cost, level_cost
 from privacy_accounting.decimals import format_decimal
 
 if TYPE_CHECKING:

@@ -1,12 +1,12 @@
 """The analyst's end: compare what the sites saw, follow the bits, make itemsets and rules.
 
-Floor:    analytics.mining, the highest beside explain.
-Promise:  an answer is made only where every site reports the same bits, the shares fit together, and the
-          supports obey what the bits say: at least the floor, no larger than a subset's. Data never cause
-          an error: nothing frequent is an empty answer.
-Sees:     the analyst alone: bits, open supports, the number of rows.
-Not here: adding up the summands (``recombine`` is handed in by ``analytics.release``).
-Source:   ours.
+Layer:       analytics.mining, the highest beside explain.
+Guarantees:  an answer is made only where every site reports the same bits, the shares fit together, and the supports
+             obey what the bits say: at least the floor, no larger than a subset's. Data never cause an error: nothing
+             frequent is an empty answer.
+Visible to:  the analyst alone: bits, open supports, the number of rows.
+See instead: adding up the summands (``recombine`` is handed in by ``analytics.disclosure.release``).
+Source:      ours.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from analytics.mining.rules import MEASURES, find_rules
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from analytics.mining.candidates import Itemset, Walk
+    from analytics.mining.candidates import Itemset, LevelIterator
     from analytics.mining.plan import MiningPlan
     from smpc.ring import RingArray
 
@@ -67,7 +67,9 @@ def finish_mining(
     return _result(plan, walk, supports, n_rows, cost=cost, receipt=receipt)
 
 
-def _supports(plan: MiningPlan, walk: Walk, values: Sequence[int]) -> tuple[dict[Itemset, int], int | None]:
+def _supports(
+    plan: MiningPlan, walk: LevelIterator, values: Sequence[int]
+) -> tuple[dict[Itemset, int], int | None]:
     """Name the opened integers, and refuse those that contradict the bits."""
     if len(values) != n_opened(walk):
         raise refused_answer()
@@ -89,7 +91,7 @@ def _supports(plan: MiningPlan, walk: Walk, values: Sequence[int]) -> tuple[dict
 
 def _result(
     plan: MiningPlan,
-    walk: Walk,
+    walk: LevelIterator,
     supports: Mapping[Itemset, int],
     n_rows: int | None,
     *,

@@ -1,13 +1,11 @@
 """Items: what an analyst may write, bound to a column and a range of its public codes.
 
-Floor:    analytics.mining, the lowest.
-Terms:    an item holds in a row where its column's code lies between ``low`` and ``high``: a grid index, a
-          category's position in its domain, 0 or 1 of a boolean. NULL lies nowhere, so the item does not
-          hold.
-Promise:  items come from booleans, categories and declared bins over the exact dimensions alone, so that no
-          constant of a request can cut a person out of a bin; equal items have one name however they are
-          written.
-Source:   ours; PRIVACY "openings name their recipients".
+Layer:       analytics.mining, the lowest.
+Terms:       an item holds in a row where its column's code lies between ``low`` and ``high``: a grid index, a
+             category's position in its domain, 0 or 1 of a boolean. NULL lies nowhere, so the item does not hold.
+Guarantees:  items come from booleans, categories and declared bins over the exact dimensions alone, so that no
+             constant of a request can cut a person out of a bin; equal items have one name however they are written.
+Source:      ours; PRIVACY "openings name their recipients".
 """
 
 from __future__ import annotations

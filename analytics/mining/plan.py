@@ -1,13 +1,13 @@
 """What a mining request becomes: one scan, a threshold on shares, what is opened to whom, and the caps.
 
-Floor:    analytics.mining above items, request and candidates.
-Terms:    ``b`` and ``a``: the smallest support is ``a / b``. ``floor_count``: fewest rows behind an opened
-          support, minimum cell times sites per unit times rows per unit, so that as many privacy units
-          stand behind it.
-Promise:  every site derives the equal plan from the request, the schema and the context; no floats in its
-          digest. Every comparison fits its declared width, from public bounds alone.
-Not here: running it (driver), the site's policy on ``nested_supports`` (federation).
-Source:   ours; PRIVACY "exact answers are narrow", "openings name their recipients".
+Layer:       analytics.mining above items, request and candidates.
+Terms:       ``b`` and ``a``: the smallest support is ``a / b``. ``floor_count``: fewest rows behind an opened
+             support, minimum cell times sites per unit times rows per unit, so that as many privacy units stand
+             behind it.
+Guarantees:  every site derives the equal plan from the request, the schema and the context; no floats in its digest.
+             Every comparison fits its declared width, from public bounds alone.
+See instead: running it (driver), the site's policy on ``nested_supports`` (federation).
+Source:      ours; PRIVACY "exact answers are narrow", "openings name their recipients".
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
-from analytics.mining.candidates import Walk
+from analytics.mining.candidates import LevelIterator
 from analytics.mining.items import Item, parse_items
-from analytics.planning.rules import check_exact_sites, check_table
+from analytics.plans.mode_rules import check_exact_sites, check_table
 from analytics.sql.render import quoted
 from privacy_accounting.decimals import format_decimal
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from analytics.mining.request import MiningRequest, NestedSupports
-    from analytics.planning.context import PlanContext
+    from analytics.plans.context import PlanContext
     from analytics.schema import Schema, Table
 
 RING_BITS = 62
@@ -110,9 +110,9 @@ class MiningPlan:
         columns = [f"{_word(items)} AS {quoted(f'w{number}')}" for number, items in enumerate(words)]
         return "SELECT\n  " + ",\n  ".join(columns) + f"\nFROM {quoted(self.table.name)}"
 
-    def walk(self) -> Walk:
+    def walk(self) -> LevelIterator:
         """A walk over the levels, at its beginning."""
-        return Walk(
+        return LevelIterator(
             len(self.items),
             max_levels=self.max_levels,
             max_candidates=self.max_candidates,
@@ -171,7 +171,7 @@ class MiningPlan:
 def make_mining_plan(request: MiningRequest, schema: Schema, context: PlanContext) -> MiningPlan:
     """Plan a mining request.
 
-    Sees: nobody's data. Cost: none is spent here; everything that is refused is refused before a charge.
+    Visible to: no party's data. Cost: none is spent here; everything that is refused is refused before a charge.
 
     Args:
         request: what is asked.

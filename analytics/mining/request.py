@@ -1,9 +1,9 @@
 """What an analyst asks of the miner.
 
-Floor:    analytics.mining beside items.
-Promise:  a request that exists is within its public limits; ``MiningRequest.from_dict(r.to_dict()) == r``,
-          with numbers as strict decimal strings.
-Source:   ours.
+Layer:       analytics.mining beside items.
+Guarantees:  a request that exists is within its public limits; ``MiningRequest.from_dict(r.to_dict()) == r``, with
+             numbers as strict decimal strings.
+Source:      ours.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, get_args
 
 from analytics.errors import InvalidRequestError
-from analytics.planning.context import check_decimal
+from analytics.plans.context import check_decimal
 from privacy_accounting.decimals import format_decimal, parse_decimal
 from privacy_accounting.errors import AccountingError
 

@@ -1,8 +1,8 @@
 """The miner's answer.
 
-Floor:    analytics.mining above rules; pandas is loaded only where a frame is asked for.
-Promise:  ``itemsets`` and ``rules`` have mlxtend's column names; what is closed is simply not there.
-Source:   ours.
+Layer:       analytics.mining above rules; pandas is loaded only where a frame is asked for.
+Guarantees:  ``itemsets`` and ``rules`` have mlxtend's column names; what is closed is simply not there.
+Source:      ours.
 """
 
 from __future__ import annotations

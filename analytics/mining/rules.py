@@ -1,12 +1,12 @@
 """Rules and their measures, from opened supports.
 
-Floor:    analytics.mining, pure: public arithmetic at the analyst's end.
-Terms:    for a rule A -> C over N rows: confidence ``n(AC) / n(A)``, lift ``n(AC) N / (n(A) n(C))``, leverage
-          ``s(AC) - s(A) s(C)``, conviction ``(1 - s(C)) / (1 - confidence)``, infinite at confidence 1.
+Layer:       analytics.mining, pure: public arithmetic at the analyst's end.
+Terms:       for a rule A -> C over N rows: confidence ``n(AC) / n(A)``, lift ``n(AC) N / (n(A) n(C))``, leverage
+             ``s(AC) - s(A) s(C)``, conviction ``(1 - s(C)) / (1 - confidence)``, infinite at confidence 1.
 Accuracy: exact fractions, rounded to binary64 once at the end; a rule is kept by an exact comparison.
-Promise:  every subset of an open itemset is open, so that every rule has its supports.
-Source:   R. Agrawal, T. Imielinski, A. Swami, SIGMOD 1993 (confidence); dynamic itemset counting, SIGMOD 1997 (lift,
-          conviction); G. Piatetsky-Shapiro 1991 (leverage). Column names as in mlxtend.
+Guarantees:  every subset of an open itemset is open, so that every rule has its supports.
+Source:      R. Agrawal, T. Imielinski, A. Swami, SIGMOD 1993 (confidence); dynamic itemset counting, SIGMOD 1997
+             (lift, conviction); G. Piatetsky-Shapiro 1991 (leverage). Column names as in mlxtend.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MEASURES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class AssociationRule:
     """One rule over item numbers.
 
     Attributes:
@@ -48,7 +48,9 @@ class Rule:
     measures: tuple[float, ...]
 
 
-def find_rules(supports: Mapping[Itemset, int], n_rows: int, min_confidence: Fraction) -> tuple[Rule, ...]:
+def find_rules(
+    supports: Mapping[Itemset, int], n_rows: int, min_confidence: Fraction
+) -> tuple[AssociationRule, ...]:
     """Find the rules that reach a confidence.
 
     Args:
@@ -70,7 +72,7 @@ def find_rules(supports: Mapping[Itemset, int], n_rows: int, min_confidence: Fra
 
 def _rules(
     supports: Mapping[Itemset, int], n_rows: int, min_confidence: Fraction
-) -> Iterator[tuple[Rule, int]]:
+) -> Iterator[tuple[AssociationRule, int]]:
     for itemset, together in supports.items():
         for size in range(1, len(itemset)):
             for antecedent in combinations(itemset, size):
@@ -78,7 +80,10 @@ def _rules(
                     continue
                 consequent = tuple(item for item in itemset if item not in antecedent)
                 measures = measures_of(together, supports[antecedent], supports[consequent], n_rows)
-                yield Rule(antecedent=antecedent, consequent=consequent, measures=measures), together
+                yield (
+                    AssociationRule(antecedent=antecedent, consequent=consequent, measures=measures),
+                    together,
+                )
 
 
 def measures_of(together: int, antecedent: int, consequent: int, n_rows: int) -> tuple[float, ...]:

@@ -1,7 +1,6 @@
 """What is public about the data, and nowhere else: tables, columns, bounds, domains, bins, privacy units.
 
-Rooms: numbers (exact decimals), columns (the kinds), tables (Table and Schema), reading (all mistakes at
-       once).
+Modules:     numbers (exact decimals), columns (the kinds), tables (Table and Schema), reading (all mistakes at once).
 """
 
 from analytics.schema.columns import (

@@ -1,10 +1,10 @@
 """The kinds of columns and what each declares in public.
 
-Floor:    analytics.schema above numbers.
-Terms:    a numeric column lives on a grid: value = grid index x resolution, lower <= value <= upper.
-          A category is stored as its position in the declared domain.
-Promise:  a column that exists is valid; what is wrong with one is told all at once.
-Source:   ours; the grid is DESIGN "Numbers that must be right".
+Layer:       analytics.schema above numbers.
+Terms:       a numeric column lives on a grid: value = grid index x resolution, lower <= value <= upper. A category is
+             stored as its position in the declared domain.
+Guarantees:  a column that exists is valid; what is wrong with one is told all at once.
+Source:      ours; the grid is DESIGN "Numbers that must be right".
 """
 
 from __future__ import annotations

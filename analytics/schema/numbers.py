@@ -1,9 +1,8 @@
 """Exact numbers at the schema's door.
 
-Floor:    analytics.schema, the lowest.
-Promise:  a number is the decimal that a person wrote: ``0.1`` is one tenth, never the nearest binary
-          fraction.
-Source:   ours.
+Layer:       analytics.schema, the lowest.
+Guarantees:  a number is the decimal that a person wrote: ``0.1`` is one tenth, never the nearest binary fraction.
+Source:      ours.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reading a schema's dictionary, collecting every mistake instead of stopping at the first.
 
-Floor:    analytics.schema between columns and tables.
-Promise:  unknown keys, wrong types and missing keys are all told with their path; nothing is guessed.
-Source:   ours.
+Layer:       analytics.schema between columns and tables.
+Guarantees:  unknown keys, wrong types and missing keys are all told with their path; nothing is guessed.
+Source:      ours.
 """
 
 from __future__ import annotations

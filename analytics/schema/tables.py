@@ -1,9 +1,9 @@
 """Tables and the schema that holds them.
 
-Floor:    analytics.schema above columns and reading.
-Promise:  frozen; two sites with equal schemas have equal canonical dictionaries.
-Not here: what a privacy budget is (privacy_accounting); which site holds which file (federation).
-Source:   ours.
+Layer:       analytics.schema above columns and reading.
+Guarantees:  frozen; two sites with equal schemas have equal canonical dictionaries.
+See instead: what a privacy budget is (privacy_accounting); which site holds which file (federation).
+Source:      ours.
 """
 
 from __future__ import annotations

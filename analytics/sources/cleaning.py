@@ -1,11 +1,10 @@
 """From the view's columns to typed columns on their public grids.
 
-Floor:    analytics.sources above database.
-Terms:    a clean numeric column holds grid indices between its bounds, a category its position in the domain.
-Promise:  a value on the grid keeps its index exactly (the error of two double operations is below 1e-3 steps
-          for indices up to 2^40); one off the grid goes to a nearest one. NULL stays NULL and never becomes a
-          bound.
-Source:   ours; DuckDB's LEAST and GREATEST skip NULL, so clipping stands behind a test for it.
+Layer:       analytics.sources above database.
+Terms:       a clean numeric column holds grid indices between its bounds, a category its position in the domain.
+Guarantees:  a value on the grid keeps its index exactly (the error of two double operations is below 1e-3 steps for
+             indices up to 2^40); one off the grid goes to a nearest one. NULL stays NULL and never becomes a bound.
+Source:      ours; DuckDB's LEAST and GREATEST skip NULL, so clipping stands behind a test for it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Where a CSV file that the database refused is at fault: the line's number, never its text.
 
-Floor:    analytics.sources beside database.
-Promise:  the file is read only after the database refused it, or where it seems empty; no message holds a part of it.
-Not here: reading rows (``database``).
-Source:   ours; RFC 4180.
+Layer:       analytics.sources beside database.
+Guarantees:  the file is read only after the database refused it, or where it seems empty; no message holds a part of
+             it.
+See instead: reading rows (``database``).
+Source:      ours; RFC 4180.
 """
 
 from __future__ import annotations

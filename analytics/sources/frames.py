@@ -1,8 +1,8 @@
 """A pandas frame as the table ``source`` of a site that is a thread of this process.
 
-Floor:    analytics.sources beside database.
-Promise:  what cannot be read is named by site and column, with what to do; no value stands in the message.
-Source:   ours.
+Layer:       analytics.sources beside database.
+Guarantees:  what cannot be read is named by site and column, with what to do; no value stands in the message.
+Source:      ours.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analytics.errors import SchemaMismatchError
-from analytics.sources.database import RAW
+from analytics.sources.loading import RAW
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -1,10 +1,9 @@
 """Building the clean table, once.
 
-Floor:    analytics.sources above cleaning.
-Promise:  one pass over the view; rows of one unit are capped by a keyed hash of their content, so that
-          neither their order nor another unit's rows decide which stay; what was wrong is counted for the
-          administrator.
-Source:   ours; PRIVACY "private answers have no guard on true values". HMAC: RFC 2104 over SHA-256.
+Layer:       analytics.sources above cleaning.
+Guarantees:  one pass over the view; rows of one unit are capped by a keyed hash of their content, so that neither
+             their order nor another unit's rows decide which stay; what was wrong is counted for the administrator.
+Source:      ours; PRIVACY "private answers have no guard on true values". HMAC: RFC 2104 over SHA-256.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from analytics.errors import SchemaMismatchError
-from analytics.planning.statement import UNIT_COLUMN
+from analytics.plans.local_query import UNIT_COLUMN
 from analytics.schema.tables import ROW
 from analytics.sources.cleaning import CleanColumn, clean_columns
 from analytics.sources.report import ColumnReport, IngestReport
@@ -37,7 +36,7 @@ def ingest(
 ) -> IngestReport:
     """Build the clean table of a site.
 
-    Sees: the site alone.
+    Visible to: the site alone.
 
     Args:
         connection: a shut database with the temporary table or view ``source``.

@@ -1,9 +1,9 @@
 """What ingest found, for the site's administrator alone.
 
-Floor:    analytics.sources beside spec.
-Promise:  holds counts, so it never leaves the site; its ``repr`` holds none, so that a log line cannot leak
-          one, and neither does a fault's text.
-Source:   ours; PRIVACY "errors in three classes", the first.
+Layer:       analytics.sources beside spec.
+Guarantees:  holds counts, so it never leaves the site; its ``repr`` holds none, so that a log line cannot leak one,
+             and neither does a fault's text.
+Source:      ours; PRIVACY "errors in three classes", the first.
 """
 
 from __future__ import annotations

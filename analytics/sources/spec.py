@@ -1,7 +1,7 @@
 """What a site's own file says about its source.
 
-Floor:    analytics.sources, the lowest.
-Source:   ours.
+Layer:       analytics.sources, the lowest.
+Source:      ours.
 """
 
 from __future__ import annotations

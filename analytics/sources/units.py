@@ -1,14 +1,15 @@
 """The privacy unit's normal form, so that one person's spellings are one unit.
 
-Floor:    analytics.sources above cleaning.
-Terms:    *text*: Unicode NFC, without blanks and invisible characters at both ends. *integer*: the number that the
-          text writes, so that ``007``, ``7``, ``+7`` and ``7.0`` are one unit.
-Promise:  a row whose identifier is missing, blank, not a number (NaN) or a word for "missing" belongs to no unit and
-          is left out: such rows are many people's, and a row that is left out says nothing of anybody. An identifier
-          that the source can have merged with another one (single precision, a fraction, a float of 2^53 or more) or
-          that is no integer where the schema says so refuses the source. The normal form is its own normal form.
-Not here: which rows of a unit stay (``ingest``).
-Source:   ours; PRIVACY "guessed bounds are not public". Unicode: UAX 15 (NFC is closed under substrings).
+Layer:       analytics.sources above cleaning.
+Terms:       *text*: Unicode NFC, without blanks and invisible characters at both ends. *integer*: the number that the
+             text writes, so that ``007``, ``7``, ``+7`` and ``7.0`` are one unit.
+Guarantees:  a row whose identifier is missing, blank, not a number (NaN) or a word for "missing" belongs to no unit
+             and is left out: such rows are many people's, and a row that is left out says nothing of anybody. An
+             identifier that the source can have merged with another one (single precision, a fraction, a float of
+             2^53 or more) or that is no integer where the schema says so refuses the source. The normal form is its
+             own normal form.
+See instead: which rows of a unit stay (``ingest``).
+Source:      ours; PRIVACY "guessed bounds are not public". Unicode: UAX 15 (NFC is closed under substrings).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analytics.errors import SchemaMismatchError
-from analytics.planning.statement import UNIT_COLUMN
+from analytics.plans.local_query import UNIT_COLUMN
 from analytics.sources.cleaning import FLOATS, INTEGERS, base_type, find_column
 from analytics.sql.render import quoted
 
@@ -128,7 +129,7 @@ def near_duplicates(connection: duckdb.DuckDBPyConnection, staged: str) -> int:
 
     Case, leading zeros, blanks anywhere, compatibility characters (NFKC) and a ``.0`` at the end are looked over.
 
-    Sees: the site alone.
+    Visible to: the site alone.
 
     Args:
         connection: the site's database.

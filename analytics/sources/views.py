@@ -1,9 +1,9 @@
 """The site administrator's view: one SELECT, and what is wrong with one in the administrator's own words.
 
-Floor:    analytics.sources above database.
-Promise:  a fault names a word of the view and its place, and nothing else: DuckDB's texts can hold values of the data,
-          and the names of other columns, which a file without a header row takes from its first row.
-Source:   ours; PRIVACY "errors in three classes", the first.
+Layer:       analytics.sources above database.
+Guarantees:  a fault names a word of the view and its place, and nothing else: DuckDB's texts can hold values of the
+             data, and the names of other columns, which a file without a header row takes from its first row.
+Source:      ours; PRIVACY "errors in three classes", the first.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From the text of a question to a bound tree that holds none of the text.
 
-Rooms: text (tokens and positions), parse (one SELECT, allowed clauses), expressions (integer trees), numeric
-       (grid
+Modules:     text (tokens and positions), parse (one SELECT, allowed clauses), expressions (integer trees), numeric
+             (grid
 arithmetic), scalars (columns, arithmetic, CASE, conditions), query (what binding yields), bind (the whole
 SELECT), render (integer trees to the local dialect).
 """

@@ -1,10 +1,10 @@
 """The whole SELECT: names to columns, aggregates to arguments, GROUP BY to public groups.
 
-Floor:    analytics.sql above scalars and parse.
-Promise:  a bound question needs nothing of its text; its groups come from the schema alone, so that no row
-          can show itself by inventing a group.
-Not here: the rules of private and exact mode (planning).
-Source:   ours.
+Layer:       analytics.sql above scalars and parse.
+Guarantees:  a bound question needs nothing of its text; its groups come from the schema alone, so that no row can
+             show itself by inventing a group.
+See instead: the rules of private and exact mode (planning).
+Source:      ours.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _MAX_LIMIT_DIGITS = 40
 def bind(text: str, schema: Schema) -> BoundQuery:
     """Bind a question to a schema.
 
-    Sees: nobody's data; runs at the analyst and, from the same text, at every site.
+    Visible to: no party's data; runs at the analyst and, from the same text, at every site.
 
     Args:
         text: one SELECT over one table.

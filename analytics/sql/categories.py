@@ -1,9 +1,9 @@
 """Categories: whatever is asked of one is decided over its public domain, before any data is seen.
 
-Floor:    analytics.sql above scope, below scalars.
-Terms:    a category is a column with a declared domain, stored as positions in it.
-Promise:  a question looks at so many values and characters of its domains at most.
-Source:   ours; LIKE as in SQL, texts ordered by code points.
+Layer:       analytics.sql above scope, below scalars.
+Terms:       a category is a column with a declared domain, stored as positions in it.
+Guarantees:  a question looks at so many values and characters of its domains at most.
+Source:      ours; LIKE as in SQL, texts ordered by code points.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Declared bins: whether a comparison with a constant cuts through one.
 
-Floor:    analytics.sql above scope, below scalars.
-Terms:    a comparison *cuts* at a grid index where its truth changes between the index below and it.
-Promise:  what passes holds for all values of a bin or for none of them, so that no constant of a question can part the
-          people of one bin.
-Source:   ours; PRIVACY "exact answers are narrow".
+Layer:       analytics.sql above scope, below scalars.
+Terms:       a comparison *cuts* at a grid index where its truth changes between the index below and it.
+Guarantees:  what passes holds for all values of a bin or for none of them, so that no constant of a question can part
+             the people of one bin.
+Source:      ours; PRIVACY "exact answers are narrow".
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Integer expressions and conditions over the columns of one clean table.
 
-Floor:    analytics.sql above extent; pure data, knows neither sqlglot nor the schema.
-Terms:    an integer expression has, per row, an integer between public bounds, or NULL; a condition is true,
-          false or NULL, as in SQL.
-Promise:  ``bounds`` holds for every row that the schema allows; ``widest`` bounds every value on the way, inside
-          conditions too. An expression that could need more than 100 bits anywhere, that is nested too deeply or
-          has too many parts cannot be made. Every expression knows its extent from the moment it is made, so no
-          question is looked at twice.
-Source:   ours; interval arithmetic.
+Layer:       analytics.sql above extent; pure data, knows neither sqlglot nor the schema.
+Terms:       an integer expression has, per row, an integer between public bounds, or NULL; a condition is true, false
+             or NULL, as in SQL.
+Guarantees:  ``bounds`` holds for every row that the schema allows; ``widest`` bounds every value on the way, inside
+             conditions too. An expression that could need more than 100 bits anywhere, that is nested too deeply or
+             has too many parts cannot be made. Every expression knows its extent from the moment it is made, so no
+             question is looked at twice.
+Source:      ours; interval arithmetic.
 """
 
 from __future__ import annotations

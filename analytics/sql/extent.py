@@ -1,12 +1,12 @@
 """What planning knows of an expression without any row: its bounds, its width, how deep and how large it is.
 
-Floor:    analytics.sql beside text, below expressions; pure arithmetic.
-Terms:    the *width* of an expression is the largest absolute value of it or of any part, conditions included; its
-          *depth* how many parts lie inside one another; its *size* how many parts it has.
-Promise:  an expression beyond one of the three limits is refused when it is made, so before any charge: no machine
-          integer needs more than 100 bits, and neither a later walk over the expression nor the local database's
-          parser can run out of depth.
-Source:   ours; interval arithmetic.
+Layer:       analytics.sql beside text, below expressions; pure arithmetic.
+Terms:       the *width* of an expression is the largest absolute value of it or of any part, conditions included; its
+             *depth* how many parts lie inside one another; its *size* how many parts it has.
+Guarantees:  an expression beyond one of the three limits is refused when it is made, so before any charge: no machine
+             integer needs more than 100 bits, and neither a later walk over the expression nor the local database's
+             parser can run out of depth.
+Source:      ours; interval arithmetic.
 """
 
 from __future__ import annotations

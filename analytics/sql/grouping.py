@@ -1,9 +1,9 @@
 """GROUP BY: a column's public groups.
 
-Floor:    analytics.sql above scope, below bind.
-Promise:  groups are the declared domain, the two truth values or the declared bins, and for nullable columns
-          one more for NULL; never what the data happen to hold.
-Source:   ours.
+Layer:       analytics.sql above scope, below bind.
+Guarantees:  groups are the declared domain, the two truth values or the declared bins, and for nullable columns one
+             more for NULL; never what the data happen to hold.
+Source:      ours.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Arithmetic on public grids, exact in integers.
 
-Floor:    analytics.sql above expressions; knows neither sqlglot nor the schema.
-Terms:    a Numeric is an integer expression times a positive rational ``unit``; sums take the common unit,
-          products multiply units, so nothing is ever rounded.
-Promise:  no machine integer of the local statement exceeds ``2**100``, in conditions and on the way to a common
-          unit too (``expressions`` refuses it); a comparison with any rational constant is exact.
-Source:   ours.
+Layer:       analytics.sql above expressions; knows neither sqlglot nor the schema.
+Terms:       a Numeric is an integer expression times a positive rational ``unit``; sums take the common unit,
+             products multiply units, so nothing is ever rounded.
+Guarantees:  no machine integer of the local statement exceeds ``2**100``, in conditions and on the way to a common
+             unit too (``expressions`` refuses it); a comparison with any rational constant is exact.
+Source:      ours.
 """
 
 from __future__ import annotations

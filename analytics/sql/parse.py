@@ -1,11 +1,11 @@
 """One SELECT over one table, with the clauses that are allowed; all else is refused by name and place.
 
-Floor:    analytics.sql above text.
-Promise:  what comes out has only the arguments listed here; an argument that a later sqlglot adds is refused. The
-          parser, which goes back and tries again where a text can be read in two ways, takes so many steps at most;
-          whatever it raises is a refusal.
-Not here: what columns and functions mean (scalars, bind).
-Source:   ours.
+Layer:       analytics.sql above text.
+Guarantees:  what comes out has only the arguments listed here; an argument that a later sqlglot adds is refused. The
+             parser, which goes back and tries again where a text can be read in two ways, takes so many steps at
+             most; whatever it raises is a refusal.
+See instead: what columns and functions mean (scalars, bind).
+Source:      ours.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What binding yields: a question in the schema's terms, with nothing of its text but names and places.
 
-Floor:    analytics.sql beside numeric; pure data.
-Promise:  frozen; equal questions over equal schemas bind to equal values.
-Source:   ours.
+Layer:       analytics.sql beside numeric; pure data.
+Guarantees:  frozen; equal questions over equal schemas bind to equal values.
+Source:      ours.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Integer trees to the local statement's text.
 
-Floor:    analytics.sql above expressions; knows no sqlglot, so the text does not depend on its version.
-Promise:  the text is made of quoted names of the schema, integers and fixed words; data cannot make it raise.
-          Every column read and every constant is cast to one type, of 64 bits where no part of the expression needs
-          more than 62, and of 128 otherwise: no engine chooses a type. What adds or multiplies stands in TRY, so
-          that even a row beyond the bounds would be NULL and no error. The codes of a list are compared and never
-          computed with.
-Source:   ours; DuckDB's SQL.
+Layer:       analytics.sql above expressions; knows no sqlglot, so the text does not depend on its version.
+Guarantees:  the text is made of quoted names of the schema, integers and fixed words; data cannot make it raise.
+             Every column read and every constant is cast to one type, of 64 bits where no part of the expression
+             needs more than 62, and of 128 otherwise: no engine chooses a type. What adds or multiplies stands in
+             TRY, so that even a row beyond the bounds would be NULL and no error. The codes of a list are compared
+             and never computed with.
+Source:      ours; DuckDB's SQL.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """Columns, constants, arithmetic, CASE and conditions of a question, typed and put on their grids.
 
-Floor:    analytics.sql above scope and numeric.
-Terms:    a value is a Numeric, a condition, a category (a column with a public domain) or a text of the
-          question.
-Promise:  only the node types listed here are understood; every other one is refused by name and place.
-          Whatever is asked of a category is decided over its public domain, before any data is seen.
-Source:   ours; NULL as in SQL.
+Layer:       analytics.sql above scope and numeric.
+Terms:       a value is a Numeric, a condition, a category (a column with a public domain) or a text of the question.
+Guarantees:  only the node types listed here are understood; every other one is refused by name and place. Whatever is
+             asked of a category is decided over its public domain, before any data is seen.
+Source:      ours; NULL as in SQL.
 """
 
 from __future__ import annotations

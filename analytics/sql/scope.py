@@ -1,10 +1,10 @@
 """What one question can see: its table, its text, and a record of what it touched.
 
-Floor:    analytics.sql above query.
-Promise:  every mention of a column is recorded with its clause and place, so that the rules of both modes can
-          be checked later without the text. How deep a question goes, and how much of its domains it looks at,
-          is bounded.
-Source:   ours.
+Layer:       analytics.sql above query.
+Guarantees:  every mention of a column is recorded with its clause and place, so that the rules of both modes can be
+             checked later without the text. How deep a question goes, and how much of its domains it looks at, is
+             bounded.
+Source:      ours.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The user's text: bounded, cut into tokens, every node's place in it.
 
-Floor:    analytics.sql, the lowest that knows sqlglot.
-Promise:  a position is ``line:column``, both from 1, of the first character of what is meant.
-Source:   ours; token offsets are sqlglot's.
+Layer:       analytics.sql, the lowest that knows sqlglot.
+Guarantees:  a position is ``line:column``, both from 1, of the first character of what is meant.
+Source:      ours; token offsets are sqlglot's.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """LIKE, in time that grows with the text alone.
 
-Floor:    analytics.sql beside text.
-Terms:    ``%`` stands for any characters, also none, ``_`` for exactly one, every other sign for itself.
-Promise:  each character of a text is looked at once, whatever the pattern: no backtracking.
-Source:   Baeza-Yates, Gonnet, "A new approach to text searching", CACM 35(10), 1992 (states as bits); that a ``%``
-          keeps its state is ours.
+Layer:       analytics.sql beside text.
+Terms:       ``%`` stands for any characters, also none, ``_`` for exactly one, every other sign for itself.
+Guarantees:  each character of a text is looked at once, whatever the pattern: no backtracking.
+Source:      Baeza-Yates, Gonnet, "A new approach to text searching", CACM 35(10), 1992 (states as bits); that a ``%``
+             keeps its state is ours.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Formulas from opened figures to the answer's columns, with the noise's standard errors.
 
-Rooms: moments (counts, sums, means, variances), ranges (what is possible at all), intervals (what the noise leaves open),
-       bounded (private answers in their range).
+Modules:     moments (counts, sums, means, variances), ranges (what is possible at all), intervals (what the noise
+             leaves open), bounded (private answers in their range).
 """

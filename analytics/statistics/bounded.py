@@ -1,13 +1,14 @@
 """Private answers stay in their public range, and say where the noise is as large as the figure.
 
-Floor:    analytics.statistics above moments, ranges and intervals; pure, public arithmetic after the opening.
-Promise:  one rule for means, variances and standard deviations. The noisy count that divides counts as at least 1, as 2
-          over n - 1. A value beyond its public range is moved to the nearer end. A cell that was moved, or that divides by
-          a count below ``FEW`` standard deviations of its noise, is flagged. Counts and sums are moved and flagged alike.
-          No private value is NA. Noisy answers and public numbers alone are used, so nothing is charged for it.
-Not here: exact answers, whose undefined cells are NA (moments).
-Source:   ours; ``intervals`` for what they cover. At a count of FEW deviations the interval of a mean, at 95 %, spans
-          half of its public range.
+Layer:       analytics.statistics above moments, ranges and intervals; pure, public arithmetic after the opening.
+Guarantees:  one rule for means, variances and standard deviations. The noisy count that divides counts as at least 1,
+             as 2 over n - 1. A value beyond its public range is moved to the nearer end. A cell that was moved, or
+             that divides by a count below ``FEW`` standard deviations of its noise, is flagged. Counts and sums are
+             moved and flagged alike. No private value is NA. Noisy answers and public numbers alone are used, so
+             nothing is charged for it.
+See instead: exact answers, whose undefined cells are NA (moments).
+Source:      ours; ``intervals`` for what they cover. At a count of FEW deviations the interval of a mean, at 95 %,
+             spans half of its public range.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from analytics.planning.figures import Measure
 from analytics.sql.query import Aggregate
+from analytics.statistics.blocks import Measure
 from analytics.statistics.intervals import Ends, MeanInterval, NoisyMean, SumInterval, VarianceInterval
 from analytics.statistics.moments import Estimate, Opened, estimate
 from analytics.statistics.ranges import ROOTS, SAMPLE, SQUARED, Span, public_range
 
 if TYPE_CHECKING:
-    from analytics.planning.layout import PlanColumn
     from analytics.statistics.moments import Parts
+    from analytics.statistics.output_column import PlanColumn
 
 FEW: Final = 4
 _VARIANCE_OF: Final = {

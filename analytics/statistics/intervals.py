@@ -1,14 +1,14 @@
 """Intervals of private cells, which cover the answer without noise at every group size.
 
-Floor:    analytics.statistics; pure, public arithmetic after the opening.
-Terms:    ``d``, ``n``, ``S``, ``Q``, ``q`` as in moments; ``m`` is the mean of d, ``v`` the variance, in steps. A *width* is
-          a number of standard deviations on each side.
-Promise:  an interval lies in the public range and holds the cell's value. It covers the answer without noise as often as
-          its width says, from one row on (two where the divisor is n - 1): each standard deviation is taken where it is
-          largest among the means and variances that the noise leaves open.
-Source:   ours. ``S - m n`` is noise of variance ``sS^2 + m^2 sn^2`` at the true m (Fieller), and ``Q + (q + m^2 - v) n - 2 m S``
-          is noise at the true m and v. The noisy mean's own error takes its square off the noisy variance, so the upper
-          end of a variance is raised by it.
+Layer:       analytics.statistics; pure, public arithmetic after the opening.
+Terms:       ``d``, ``n``, ``S``, ``Q``, ``q`` as in moments; ``m`` is the mean of d, ``v`` the variance, in steps. A
+             *width* is a number of standard deviations on each side.
+Guarantees:  an interval lies in the public range and holds the cell's value. It covers the answer without noise as
+             often as its width says, from one row on (two where the divisor is n - 1): each standard deviation is
+             taken where it is largest among the means and variances that the noise leaves open.
+Source:      ours. ``S - m n`` is noise of variance ``sS^2 + m^2 sn^2`` at the true m (Fieller), and ``Q + (q + m^2 -
+             v) n - 2 m S`` is noise at the true m and v. The noisy mean's own error takes its square off the noisy
+             variance, so the upper end of a variance is raised by it.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Counts, sums, means and variances from sums of shifted powers.
 
-Floor:    analytics.statistics; pure, public arithmetic after the opening.
-Terms:    ``count`` n, ``total`` S = sum of d, ``squares`` Q = sum of (d^2 - q), where d is the argument's
-          grid integer less the center c and q the offset; values are ``unit`` times grid integers.
-Promise:  exact figures give exact rationals, rounded to a float once at the very end; standard errors are of
-          the noise alone, by the delta method (first order), from the public standard deviations of
-          independent blocks.
-Not here: what a private answer may be (bounded).
-Source:   textbook moments; delta method.
+Layer:       analytics.statistics; pure, public arithmetic after the opening.
+Terms:       ``count`` n, ``total`` S = sum of d, ``squares`` Q = sum of (d^2 - q), where d is the argument's grid
+             integer less the center c and q the offset; values are ``unit`` times grid integers.
+Guarantees:  exact figures give exact rationals, rounded to a float once at the very end; standard errors are of the
+             noise alone, by the delta method (first order), from the public standard deviations of independent
+             blocks.
+See instead: what a private answer may be (bounded).
+Source:      textbook moments; delta method.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analytics.planning.figures import Measure
 from analytics.sql.query import Aggregate
+from analytics.statistics.blocks import Measure
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from analytics.planning.layout import PlanColumn
     from analytics.statistics.intervals import Interval
+    from analytics.statistics.output_column import PlanColumn
 
 Cell = int | float | None
 

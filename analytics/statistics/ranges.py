@@ -1,10 +1,10 @@
 """The values that a figure can have at all, from public numbers.
 
-Floor:    analytics.statistics; pure.
-Terms:    a *public range* follows from the bounds of the argument and from the most rows that the sites may hold.
-Promise:  the answer without noise lies in it, whatever the rows are.
-Source:   a variance is largest where half of the rows lie at each bound (Popoviciu); over ``n - 1`` it is ``n / (n - 1)``
-          times that, at most twice, at two rows.
+Layer:       analytics.statistics; pure.
+Terms:       a *public range* follows from the bounds of the argument and from the most rows that the sites may hold.
+Guarantees:  the answer without noise lies in it, whatever the rows are.
+Source:      a variance is largest where half of the rows lie at each bound (Popoviciu); over ``n - 1`` it is ``n / (n
+             - 1)`` times that, at most twice, at two rows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from analytics.sql.query import Aggregate
 
 if TYPE_CHECKING:
-    from analytics.planning.layout import PlanColumn
+    from analytics.statistics.output_column import PlanColumn
 
 SAMPLE = frozenset({Aggregate.VARIANCE_SAMPLE, Aggregate.DEVIATION_SAMPLE})
 ROOTS = frozenset({Aggregate.DEVIATION_SAMPLE, Aggregate.DEVIATION_POPULATION})

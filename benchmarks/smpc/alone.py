@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.smpc.contests import GRAM_COLUMNS
 from benchmarks.smpc.rows import LOCAL_MAGNITUDE, Row, contribution, row_of, timed, values
-from smpc.operations.gram import gram_of_rows
-from smpc.operations.order import quantile_by_digits
+from smpc.operations.numeric.gram import gram_of_rows
+from smpc.operations.quantiles import quantile_by_digits
 from smpc.operations.reveal import reveal_to_all
 from smpc.operations.sorting import sort
 

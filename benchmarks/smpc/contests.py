@@ -11,7 +11,7 @@ from benchmarks.smpc.rows import Row, contribution, in_turns, row_of, values
 from smpc.engine import kernels
 from smpc.engine.tensors import from_crypten, to_arithmetic, to_crypten
 from smpc.operations import arithmetic, comparison, selection
-from smpc.operations.gram import gram
+from smpc.operations.numeric.gram import gram
 
 if TYPE_CHECKING:
     from collections.abc import Callable

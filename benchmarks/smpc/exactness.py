@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.smpc.rows import Row, contribution, in_turns, row_of, timed
 from smpc.engine.tensors import from_crypten, to_crypten
-from smpc.operations import fixed_point
-from smpc.operations.fixed_point import FixedPoint
+from smpc.operations.numeric import fixed_point
+from smpc.operations.numeric.fixed_point import FixedPoint
 
 if TYPE_CHECKING:
     from benchmarks.smpc.seats import Seat

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.smpc.rows import Row, contribution, in_turns, row_of
 from smpc.engine.tensors import from_crypten, to_crypten
 from smpc.operations import arithmetic
-from smpc.operations.logistic import LogisticPlan, fit
+from smpc.operations.numeric.logistic import LogisticPlan, fit
 
 if TYPE_CHECKING:
     from benchmarks.smpc.seats import Seat

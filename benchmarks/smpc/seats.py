@@ -1,7 +1,7 @@
 """Where the parties of a benchmark sit: a process each over mutual TLS on loopback, or threads over queues.
 
-Terms:    a *program* is the whole benchmark; with processes every party runs the same one from its own seat, so that
-          the sessions follow each other everywhere in one order, and the dealer serves them in that order.
+Terms:       a *program* is the whole benchmark; with processes every party runs the same one from its own seat, so
+             that the sessions follow each other everywhere in one order, and the dealer serves them in that order.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, TypeVar
 from smpc.dealer.service import DealerService
 from smpc.session import Session
 from smpc.simulator import DEALER, party_names, simulate
-from smpc.transport.endpoint import Endpoint
+from smpc.transport.connecting.endpoint import Endpoint
 from tests.transport.tls_world import CONFIGURATION, REQUEST, Node, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
-    from smpc.transport.endpoint import Address
+    from smpc.transport.connecting.endpoint import Address
     from smpc.transport.mesh import Mesh
-    from smpc.transport.tls import Trust
+    from smpc.transport.wire.tls import Trust
 
     Program = Callable[["Seat"], object]
 

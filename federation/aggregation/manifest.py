@@ -1,13 +1,12 @@
 """What the parties of one attempt agreed on before anything was encrypted.
 
-Floor:    federation.aggregation.manifest. Pure.
-Terms:    an attempt of a round has its own cohort, charge and noise: (run, round, attempt) names it
-          everywhere.
-Promise:  two manifests with one digest say the same; a cohort has at least three different sites, and the
-          layout's number of contributors is its size.
-Not here: who signed it. Whoever hands a manifest to the rooms above has checked the signatures of the whole
-          cohort, and derived the layout from the plan.
-Source:   rules P13 to P15.
+Layer:       federation.aggregation.manifest. Pure.
+Terms:       an attempt of a round has its own cohort, charge and noise: (run, round, attempt) names it everywhere.
+Guarantees:  two manifests with one digest say the same; a cohort has at least three different sites, and the layout's
+             number of contributors is its size.
+See instead: who signed it. Whoever hands a manifest to the rooms above has checked the signatures of the whole
+             cohort, and derived the layout from the plan.
+Source:      rules P13 to P15.
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
 """The door for ciphertexts: the key holder opens one checked sum for each attempt.
 
-Floor:    federation.aggregation.open_sum, the only importer of ``paillier.decrypt``.
-Promise:  in this order: the manifest names our key and at least three contributors; the sum is bound to it;
-          exact length, range and gcd of every ciphertext; the attempt is claimed durably; decryption, where
-          each power is 1 mod p and 1 mod q; counter of every ciphertext equal to the number of contributors;
-          every slot in range; only then an answer. What failed a check is not answered, and an attempt that
-          got as far as its claim is spent, so that nobody can ask the same question twice with small
-          changes. What fails after the claim fails with one reason for all causes and names no place: which
-          check it was would say something of a plaintext that is not answered.
-Not here: the signatures on the manifest (the caller's, before), who receives the sum (the caller's, after),
-          masks.
-Source:   rules P14, P15. The attack that the checks before decryption stop is a test of this room.
+Layer:       federation.aggregation.open_sum, the only importer of ``paillier.decrypt``.
+Guarantees:  in this order: the manifest names our key and at least three contributors; the sum is bound to it; exact
+             length, range and gcd of every ciphertext; the attempt is claimed durably; decryption, where each power
+             is 1 mod p and 1 mod q; counter of every ciphertext equal to the number of contributors; every slot in
+             range; only then an answer. What failed a check is not answered, and an attempt that got as far as its
+             claim is spent, so that nobody can ask the same question twice with small changes. What fails after the
+             claim fails with one reason for all causes and names no place: which check it was would say something of
+             a plaintext that is not answered.
+See instead: the signatures on the manifest (the caller's, before), who receives the sum (the caller's, after), masks.
+Source:      rules P14, P15. The attack that the checks before decryption stop is a test of this room.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from federation.aggregation.answers import Answers
+    from federation.aggregation.claims import Claims
     from federation.aggregation.manifest import EncryptedVector, Manifest
     from federation.paillier.keys import PrivateKey
 
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 class KeyHolder:
     """The private key and the memory of what was answered; ``repr`` says the key's size and fingerprint."""
 
-    def __init__(self, key: PrivateKey, answers: Answers) -> None:
+    def __init__(self, key: PrivateKey, answers: Claims) -> None:
         """Join the key and its memory; both live in the key holder's directory only."""
         self.public = key.public
         self._decryptor = Decryptor(key)
@@ -47,7 +46,7 @@ class KeyHolder:
     def open_sum(self, manifest: Manifest, total: EncryptedVector, *, sender: str) -> npt.NDArray[np.int64]:
         """Open the sum of one attempt, once.
 
-        Sees: the key holder, then the recipients that the plan names.
+        Visible to: the key holder, then the recipients that the plan names.
         Cost: about 14 ms a ciphertext at 3072 bits.
 
         Args:

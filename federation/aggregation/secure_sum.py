@@ -1,13 +1,13 @@
 """The aggregator: adds up exactly one encrypted update of every site of a cohort, and never sees a plaintext.
 
-Floor:    federation.aggregation.secure_sum. No file, no socket; holds ciphertexts only.
-Promise:  a sum leaves only when every site of the cohort is in it once. Updates for another attempt, key or
-          manifest, from a stranger, or a second one of the same site are refused by name; what failed a
-          check is never added. Attempts of a run only rise.
-Not here: opening (``open_sum``, another process), who the sender is (the channel authenticates it), masks:
-          until sites put pairwise masks under the encryption, an aggregator that breaks these rules
-          *together with* the key holder reads single updates (docs/adr/0010).
-Source:   rules P13, P14.
+Layer:       federation.aggregation.secure_sum. No file, no socket; holds ciphertexts only.
+Guarantees:  a sum leaves only when every site of the cohort is in it once. Updates for another attempt, key or
+             manifest, from a stranger, or a second one of the same site are refused by name; what failed a check is
+             never added. Attempts of a run only rise.
+See instead: opening (``open_sum``, another process), who the sender is (the channel authenticates it), masks: until
+             sites put pairwise masks under the encryption, an aggregator that breaks these rules *together with* the
+             key holder reads single updates (docs/adr/0010).
+Source:      rules P13, P14.
 """
 
 from __future__ import annotations

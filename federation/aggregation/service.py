@@ -1,20 +1,19 @@
 """The two helper roles on the network.
 
-Floor:    federation.aggregation.service, the top of the room. Two processes; neither imports torch.
-Terms:    to *agree* is to go from a request and a complete ledger entry to the manifest of its attempt and
-          the receivers of its sum; who runs a helper hands in how (``federation.training.agreement``).
-Promise:  the aggregator never sees a plaintext, the key holder never a single site's ciphertext. Both take
-          part only in an attempt whose entry is complete, and derive its manifest from that entry alone. The
-          aggregator takes one update of each site of the cohort, over that site's own channel; bytes that it
-          took before it takes again as the same. When all are in, the sum goes to the key holder, and the
-          ciphertexts are dropped; those of an attempt that nobody goes on with are dropped after
-          ``ABANDONED_S``. The key holder takes sums from the aggregator alone,
-          opens each attempt once (its claim is on the disk before), and tells the sum to its receivers
-          alone; a repeated question gets the same numbers. Who asks for a sum that is not there waits no longer
-          than the deadline, nor than its own line stands, and one party waits at most ``MOST_WAITS`` times at
-          once. What is refused is refused by name.
-Not here: the checks of sums and ciphertexts (``secure_sum``, ``open_sum``).
-Source:   PRIVACY P13 to P15.
+Layer:       federation.aggregation.service, the top of the room. Two processes; neither imports torch.
+Terms:       to *agree* is to go from a request and a complete ledger entry to the manifest of its attempt and the
+             receivers of its sum; who runs a helper hands in how (``federation.training.entry_check``).
+Guarantees:  the aggregator never sees a plaintext, the key holder never a single site's ciphertext. Both take part
+             only in an attempt whose entry is complete, and derive its manifest from that entry alone. The aggregator
+             takes one update of each site of the cohort, over that site's own channel; bytes that it took before it
+             takes again as the same. When all are in, the sum goes to the key holder, and the ciphertexts are
+             dropped; those of an attempt that nobody goes on with are dropped after ``ABANDONED_S``. The key holder
+             takes sums from the aggregator alone, opens each attempt once (its claim is on the disk before), and
+             tells the sum to its receivers alone; a repeated question gets the same numbers. Who asks for a sum that
+             is not there waits no longer than the deadline, nor than its own line stands, and one party waits at most
+             ``MOST_WAITS`` times at once. What is refused is refused by name.
+See instead: the checks of sums and ciphertexts (``secure_sum``, ``open_sum``).
+Source:      PRIVACY P13 to P15.
 """
 
 from __future__ import annotations
@@ -30,21 +29,21 @@ from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
 from federation.aggregation.manifest import EncryptedVector
-from federation.aggregation.messages import (
+from federation.errors import FederationError, SiteUnavailableError, UpdateRejectedError
+from federation.protocol.messages import Ack
+from federation.protocol.training_messages import (
+    DecryptedSum,
+    EncryptedSum,
     KeyAnswer,
     KeyAsk,
-    Opened,
     SumAsk,
-    Taken,
-    Total,
     Update,
+    UpdateReceipt,
     call,
     decode,
     send,
     send_failure,
 )
-from federation.errors import FederationError, SiteUnavailableError, UpdateRejectedError
-from federation.messages import Done
 from privacy_accounting.errors import AccountingError
 from smpc.errors import PartyLostError, PeerRejectedError
 
@@ -52,10 +51,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from federation.aggregation.manifest import Manifest
-    from federation.aggregation.messages import Message
     from federation.aggregation.open_sum import KeyHolder
     from federation.aggregation.secure_sum import SecureSum
-    from federation.network import Line, Network
+    from federation.network.channel import Channel, Network
+    from federation.protocol.training_messages import Message
 
 LOG: Final = logging.getLogger(__name__)
 AGGREGATE: Final = "aggregate"
@@ -111,11 +110,11 @@ class AggregatorService:
         """Answer from here on."""
         self._network.serve(AGGREGATE, self.handle)
 
-    def handle(self, line: Line) -> None:
+    def handle(self, line: Channel) -> None:
         """Answer one line until it closes."""
         answer_line(line, self.name, self._reply)
 
-    def _reply(self, line: Line, message: Message) -> Message:
+    def _reply(self, line: Channel, message: Message) -> Message:
         if not isinstance(message, Update):
             raise PeerRejectedError(reason="the aggregator takes updates only", name=line.peer)
         manifest = self._agree(message.request, message.entry).manifest
@@ -124,7 +123,7 @@ class AggregatorService:
         if not missing and not self._is_over(manifest):
             self._forward(manifest, message)
             self._finish(manifest)
-        return Taken(missing=list(missing))
+        return UpdateReceipt(missing=list(missing))
 
     def _take(self, manifest: Manifest, vector: EncryptedVector, sender: str) -> tuple[str, ...]:
         fingerprint = hashlib.sha256(vector.manifest_digest.encode() + vector.ciphertexts).digest()
@@ -168,7 +167,7 @@ class AggregatorService:
 
     def _forward(self, manifest: Manifest, update: Update) -> None:
         total = self._sums.total(manifest)
-        message = Total(
+        message = EncryptedSum(
             request=update.request,
             entry=update.entry,
             manifest=total.manifest_digest,
@@ -176,7 +175,7 @@ class AggregatorService:
             ciphertexts=total.ciphertexts,
         )
         try:
-            call(self._network, self._keyholder, OPEN, message, Done, timeout_s=self._deadline_s)
+            call(self._network, self._keyholder, OPEN, message, Ack, timeout_s=self._deadline_s)
         except PartyLostError as error:
             raise SiteUnavailableError(site=self._keyholder) from error
 
@@ -187,7 +186,7 @@ class _Answer:
 
     sent: bytes
     receivers: frozenset[str]
-    opened: Opened | None = None
+    opened: DecryptedSum | None = None
     error: Exception | None = None
 
     def __repr__(self) -> str:
@@ -219,20 +218,20 @@ class KeyHolderService:
         """Answer from here on."""
         self._network.serve(OPEN, self.handle)
 
-    def handle(self, line: Line) -> None:
+    def handle(self, line: Channel) -> None:
         """Answer one line until it closes."""
         answer_line(line, self.name, self._reply)
 
-    def _reply(self, line: Line, message: Message) -> Message:
+    def _reply(self, line: Channel, message: Message) -> Message:
         if isinstance(message, KeyAsk):
             return KeyAnswer(modulus=self._holder.public.to_bytes())
         if isinstance(message, SumAsk):
             return self._tell(message, line)
-        if isinstance(message, Total):
+        if isinstance(message, EncryptedSum):
             return self._open(message, line.peer)
         raise PeerRejectedError(reason="the key holder opens sums only", name=line.peer)
 
-    def _open(self, message: Total, sender: str) -> Done:
+    def _open(self, message: EncryptedSum, sender: str) -> Ack:
         if sender != self._aggregator:
             raise PeerRejectedError(reason="sums come from the aggregator alone", name=sender)
         agreed = self._agree(message.request, message.entry)
@@ -242,7 +241,7 @@ class KeyHolderService:
         with self._changed:
             known = self._answers.get(key)
             if known is not None and known.opened is not None and known.sent == sent:
-                return Done()
+                return Ack()
             try:
                 values = self._holder.open_sum(
                     agreed.manifest, _vector(message, agreed.manifest), sender=sender
@@ -251,9 +250,9 @@ class KeyHolderService:
                 if known is None:
                     self._keep(key, _Answer(sent=sent, receivers=agreed.receivers, error=error))
                 raise
-            opened = Opened(manifest=agreed.manifest.digest(), values=values.astype("<i8").tobytes())
+            opened = DecryptedSum(manifest=agreed.manifest.digest(), values=values.astype("<i8").tobytes())
             self._keep(key, _Answer(sent=sent, receivers=agreed.receivers, opened=opened))
-        return Done()
+        return Ack()
 
     def _keep(self, key: tuple[str, int, int], answer: _Answer) -> None:
         self._answers[key] = answer
@@ -261,7 +260,7 @@ class KeyHolderService:
             self._answers.popitem(last=False)
         self._changed.notify_all()
 
-    def _tell(self, ask: SumAsk, line: Line) -> Opened:
+    def _tell(self, ask: SumAsk, line: Channel) -> DecryptedSum:
         receiver, key = line.peer, (ask.run, ask.round_number, ask.attempt)
         ends_at = time.monotonic() + min(max(ask.wait_ms, 0) / 1000, self._deadline_s)
         with self._changed, self._waits(receiver):
@@ -298,7 +297,7 @@ class KeyHolderService:
             self._waiting += Counter()  # forget who waits no more
 
 
-def _vector(message: Update | Total, manifest: Manifest) -> EncryptedVector:
+def _vector(message: Update | EncryptedSum, manifest: Manifest) -> EncryptedVector:
     return EncryptedVector(
         manifest_digest=message.manifest,
         attempt=manifest.attempt,
@@ -307,7 +306,7 @@ def _vector(message: Update | Total, manifest: Manifest) -> EncryptedVector:
     )
 
 
-def answer_line(line: Line, name: str, reply: Callable[[Line, Message], Message]) -> None:
+def answer_line(line: Channel, name: str, reply: Callable[[Channel, Message], Message]) -> None:
     """Answer message by message; a refusal is told by name, a fault of our own without its text."""
     try:
         while True:

@@ -1,6 +1,6 @@
 """What an analyst types: query and budget.
 
-Floor:    federation.cli.analyst.
+Layer:       federation.cli.analyst.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from federation.cli.options import (
 from federation.cli.outcome import OURS, UsageError, sentence
 
 if TYPE_CHECKING:
-    from analytics.result import Result
-    from federation.client import Session
+    from analytics.results.result import Result
+    from federation.client.session import Session
 
 
 def query(
@@ -68,7 +68,7 @@ def budget(consortium: ConsortiumFile, identity: IdentityFile = None, as_json: A
     if as_json:
         print_json(rows)
         return
-    from federation.show import budget_table, console
+    from federation.display.terminal import budget_table, console
 
     console().print(budget_table(rows))
 
@@ -92,14 +92,14 @@ def quote(
     if as_json:
         print_json(rows)
         return
-    from federation.show import console, quote_table
+    from federation.display.terminal import console, quote_table
 
     console().print(quote_table(rows))
 
 
 def _print_answer(result: Result, session: Session) -> None:
     """The answer is paid for, so it is shown before anything else can fail."""
-    from federation.show import answer_table, console, cost_lines, left_line, plain
+    from federation.display.terminal import answer_table, console, cost_lines, left_line, plain
 
     screen = console()
     screen.print(answer_table(result))

@@ -1,6 +1,6 @@
 """All commands, and the one place where errors become exit codes.
 
-Floor:    federation.cli.app, the top of the room.
+Layer:       federation.cli.app, the top of the room.
 """
 
 from __future__ import annotations

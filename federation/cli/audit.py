@@ -1,6 +1,6 @@
 """What an auditor types: verify, recompute, statement, report, price. Needs files alone, no site and no key.
 
-Floor:    federation.cli.audit.
+Layer:       federation.cli.audit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import typer
 
 from federation.cli.options import AsJson, check_writable, print_json
 from federation.cli.outcome import FAILED, UsageError
-from federation.show import console, plain, statement_tables
+from federation.display.terminal import console, plain, statement_tables
 from privacy_accounting.decimals import rounded_up
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def verify(
 
     genesis = None
     if consortium is not None:
-        from federation.config import load_consortium
-        from federation.genesis import genesis_body
+        from federation.consortium.consortium_file import load_consortium
+        from federation.consortium.genesis import genesis_body
 
         genesis = genesis_body(load_consortium(consortium))
     report = check(
@@ -153,7 +153,7 @@ def _verdict(report: VerifyReport) -> str:
 @app.command()
 def recompute(ledger: Ledger, as_json: AsJson = False) -> None:
     """Price every charge again from its events, and ask dp-accounting too where it is installed."""
-    from privacy_accounting.audit.outside import is_installed
+    from privacy_accounting.audit.external_accountants import is_installed
     from privacy_accounting.audit.recompute import recompute as again
 
     report = again(_given(ledger))
@@ -247,7 +247,7 @@ def report(
 
 def _units(consortium: Path) -> dict[str, str]:
     """Whose presence is hidden, by population, in words."""
-    from federation.config import load_consortium
+    from federation.consortium.consortium_file import load_consortium
 
     units: dict[str, set[str]] = {}
     for table in load_consortium(consortium).schema.tables.values():

@@ -1,6 +1,6 @@
 """``crossward demo``.
 
-Floor:    federation.cli.demo.
+Layer:       federation.cli.demo.
 """
 
 from __future__ import annotations

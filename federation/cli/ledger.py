@@ -1,6 +1,6 @@
 """What a site's administrator types about the site's ledger: show, export, archive, catch-up, and changes by all.
 
-Floor:    federation.cli.ledger.
+Layer:       federation.cli.ledger.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from federation.cli import motions
+from federation.cli import amendments
 from federation.cli.options import AsJson, print_json
 from federation.cli.outcome import UsageError
 
@@ -19,18 +19,18 @@ app = typer.Typer(help="Look after a site's ledger; needs the site's own file.",
 SiteFile = Annotated[Path, typer.Argument(help="The site file.")]
 DAY_S = 86_400
 
-app.add_typer(motions.propose, name="propose")
-for command in (motions.agree, motions.revoke, motions.enter):
+app.add_typer(amendments.propose, name="propose")
+for command in (amendments.agree, amendments.revoke, amendments.enter):
     app.command()(command)
 
 
 @app.command()
 def show(site: SiteFile, as_json: AsJson = False) -> None:
     """Say what the ledger holds: entries, members, budgets, proposals that wait."""
-    from federation.node.ledger.overview import overview
-    from federation.site_file import load_site
+    from federation.consortium.site_file import load_site
+    from federation.node.ledger.summary import summarise
 
-    report = overview(load_site(site))
+    report = summarise(load_site(site))
     if as_json:
         print_json(report.to_dict())
     else:
@@ -46,8 +46,8 @@ def export(
     ],
 ) -> None:
     """Copy the ledger into a file for crossward audit; the node may run."""
-    from federation.node.keeping import export_ledger
-    from federation.site_file import load_site
+    from federation.consortium.site_file import load_site
+    from federation.node.ledger.maintenance import export_ledger
 
     try:
         number = export_ledger(load_site(site), out)
@@ -65,8 +65,8 @@ def archive(
     ],
 ) -> None:
     """Move old entries into a file of their own; stop the node first."""
-    from federation.node.keeping import archive_ledger
-    from federation.site_file import load_site
+    from federation.consortium.site_file import load_site
+    from federation.node.ledger.maintenance import archive_ledger
 
     try:
         begins = archive_ledger(load_site(site), into, older_than=int(time.time()) - older_than * DAY_S)
@@ -86,8 +86,8 @@ def catch_up(
     ],
 ) -> None:
     """Take over entries that the other sites have archived; stop the node first."""
-    from federation.node.keeping import take_over
-    from federation.site_file import load_site
+    from federation.consortium.site_file import load_site
+    from federation.node.ledger.maintenance import take_over
 
     number = take_over(load_site(site), source)
     typer.echo(f"took over {number} entries" if number else "nothing new in it")

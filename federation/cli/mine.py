@@ -1,6 +1,6 @@
 """``crossward mine``.
 
-Floor:    federation.cli.mine.
+Layer:       federation.cli.mine.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def mine(  # noqa: PLR0913, PLR0917
 def _print_rules(result: MiningResult) -> None:
     from rich.console import Console
 
-    from federation.show import rule_tables
+    from federation.display.terminal import rule_tables
 
     console = Console()
     for part in rule_tables(result):

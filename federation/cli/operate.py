@@ -1,6 +1,6 @@
 """What an administrator types: init, up, down, serve, doctor.
 
-Floor:    federation.cli.operate.
+Layer:       federation.cli.operate.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from federation.cli.outcome import FAILED, UsageError
 from federation.errors import ConfigError
 
 if TYPE_CHECKING:
-    from federation.setup.folders import Folders
+    from federation.consortium.folders import Folders
 
 site = typer.Typer(help="Run a site's node.", no_args_is_help=True)
 dealer = typer.Typer(help="Run the dealer.", no_args_is_help=True)
@@ -44,7 +44,7 @@ def init(
     ] = False,
 ) -> None:
     """Make a consortium on this machine: keys, certificates, schema to edit, policies."""
-    from federation.setup.guess import init_consortium
+    from federation.setup.infer_schema import init_consortium
 
     files: dict[str, Path] = {}
     for text in sites:
@@ -64,12 +64,12 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", help="Leave the nodes running.")] = False,
 ) -> None:
     """Start every node of a folder."""
-    from federation.processes.started import Started
-    from federation.setup.folders import Folders
+    from federation.consortium.folders import Folders
+    from federation.processes.launcher import Launcher
 
     folders = Folders(root=folder.resolve())
     _warn_of_guesses(folders)
-    nodes = Started(folders, detach=detach)
+    nodes = Launcher(folders, detach=detach)
     for name, pid in sorted(nodes.pids.items()):
         typer.echo(f"{name} runs as process {pid}")
     if detach:
@@ -90,8 +90,8 @@ def up(
 
 def _warn_of_guesses(folders: Folders) -> None:
     """The last moment to say it: with the first start the schema stands in the ledger."""
-    from federation.config import load_consortium
-    from federation.doctor import guessed_columns
+    from federation.consortium.consortium_file import load_consortium
+    from federation.diagnostics.checks import guessed_columns
 
     if not folders.consortium.is_file():
         return
@@ -101,8 +101,8 @@ def _warn_of_guesses(folders: Folders) -> None:
 
 def down(folder: Annotated[Path, typer.Argument(help="The consortium's folder.")]) -> None:
     """Stop every node of a folder."""
-    from federation.processes.ended import stop_nodes
-    from federation.setup.folders import Folders
+    from federation.consortium.folders import Folders
+    from federation.processes.stop import stop_nodes
 
     folders = Folders(root=folder.resolve())
     if not folders.consortium.is_file() and not folders.pids.is_dir():
@@ -114,7 +114,7 @@ def down(folder: Annotated[Path, typer.Argument(help="The consortium's folder.")
 @site.command("serve")
 def site_serve(path: Annotated[Path, typer.Argument(help="The site file.")]) -> None:
     """Run one site until Ctrl-C."""
-    from federation.node.serve import serve_site
+    from federation.node.site_process import serve_site
 
     serve_site(path, _stop_on_signals(), _say_ready)
 
@@ -142,8 +142,8 @@ def keyholder_serve(
 
 
 def _serve_helper(role: str, path: Path) -> None:
-    from federation.node.serve import serve_helper
-    from federation.setup.helper import load_helper
+    from federation.consortium.helper_file import load_helper
+    from federation.node.site_process import serve_helper
 
     files = load_helper(path)
     serve_helper(role, files.consortium, files.identity, _stop_on_signals(), _say_ready, files.listen)
@@ -169,7 +169,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Check files, keys, clocks, versions, ledgers and connections, and say what to mend."""
-    from federation.doctor import Finding, examine_files, examine_nodes
+    from federation.diagnostics.checks import Finding, examine_files, examine_nodes
 
     who = identity or only_identity(consortium)
     findings: list[Finding] = examine_files(consortium, site_file, who)

@@ -1,6 +1,6 @@
 """What several commands share: where the agreement is, who asks, how numbers are read.
 
-Floor:    federation.cli.options.
+Layer:       federation.cli.options.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from fractions import Fraction
 
-    from federation.client import Session
+    from federation.client.session import Session
 
 ConsortiumFile = Annotated[
     Path, typer.Option("-c", "--consortium", help="The consortium file.", envvar="CROSSWARD_CONSORTIUM")
@@ -39,7 +39,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 def open_session(consortium: Path, identity: Path | None) -> Session:
     """A session as the analyst whose identity is named or found."""
-    from federation.remote import connect
+    from federation.client.connect import connect
 
     return connect(consortium, identity=identity or only_identity(consortium))
 

@@ -1,8 +1,8 @@
 """From an error to one clear sentence and an exit code, in one place.
 
-Floor:    federation.cli.outcome.
-Promise:  0 done, 1 failed, 2 wrong usage, 3 refused by policy or budget, 130 stopped by Ctrl-C; what, whose rule, what to
-          do, on standard error.
+Layer:       federation.cli.outcome.
+Guarantees:  0 done, 1 failed, 2 wrong usage, 3 refused by policy or budget, 130 stopped by Ctrl-C; what, whose rule,
+             what to do, on standard error.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from analytics.errors import (
     ReleaseRefusedError,
 )
 from federation.errors import (
+    AmendmentRejectedError,
+    ApprovalMissingError,
     ConfigError,
-    ConsentMissingError,
     FederationError,
-    MotionRefusedError,
     PolicyRefusedError,
     RequestRejectedError,
     SiteUnavailableError,
@@ -53,8 +53,8 @@ def exit_code(error: BaseException) -> int:
         PolicyRefusedError
         | BudgetExceededError
         | ReleaseRefusedError
-        | ConsentMissingError
-        | MotionRefusedError,
+        | ApprovalMissingError
+        | AmendmentRejectedError,
     ):
         return REFUSED
     if isinstance(
@@ -105,7 +105,7 @@ def _hint(error: BaseException) -> str:
         return "; if the ledger shows the charge it is spent. Run crossward doctor, then ask again"
     if isinstance(error, RequestRejectedError):
         return "; nothing was spent. Compare your consortium file with that site's"
-    if isinstance(error, ConsentMissingError):
+    if isinstance(error, ApprovalMissingError):
         return "; nothing was changed. Its administrator runs crossward ledger agree, or does not"
     if isinstance(error, PolicyRefusedError):
         return "; nothing was spent. The rule stands in that site's own file"

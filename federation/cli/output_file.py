@@ -1,9 +1,9 @@
 """A file that a command will write at its end, opened before it begins.
 
-Floor:    federation.cli.output_file.
-Promise:  a path that cannot be written is refused before anything is asked or charged. The target changes only when
-          everything that belongs into it is there; an earlier file of that name stays until then.
-Not here: what is written.
+Layer:       federation.cli.output_file.
+Guarantees:  a path that cannot be written is refused before anything is asked or charged. The target changes only
+             when everything that belongs into it is there; an earlier file of that name stays until then.
+See instead: what is written.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """``crossward train``.
 
-Floor:    federation.cli.train.
-Promise:  the file of ``--out`` is opened before the first charge; a run that is cut short, by a failure or by Ctrl-C, still
-          writes and prints the model that was paid for, and ends with the exit code of a refusal.
+Layer:       federation.cli.train.
+Guarantees:  the file of ``--out`` is opened before the first charge; a run that is cut short, by a failure or by
+             Ctrl-C, still writes and prints the model that was paid for, and ends with the exit code of a refusal.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from federation.cli.outcome import FAILED, OURS, REFUSED, printable, sentence
 from federation.cli.output_file import output_file
 
 if TYPE_CHECKING:
-    from federation.client import Session
-    from federation.training.drive import Outcome, Progress
+    from federation.client.session import Session
+    from federation.training.coordinator import Outcome, Progress
     from federation.training.task import TrainingTask
 
 
@@ -61,7 +61,7 @@ def _forecast(session: Session, task: TrainingTask) -> dict[str, Any]:
 
 
 def _run(session: Session, task: TrainingTask, out: Path | None, *, as_json: bool) -> None:
-    from federation.training.model import FederatedLogisticRegression
+    from federation.training.models.logistic_regression import FederatedLogisticRegression
 
     with nullcontext() if out is None else output_file(out) as place:
         try:

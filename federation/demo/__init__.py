@@ -2,5 +2,5 @@
 
 Rooms, bottom first: pictures (inline SVG) · page (the HTML report) · hospitals (the consortium on the spot) · questions ·
 pooled, alone (references in the clear) · record (what happened) · story (the page) · run.
-Not here: anything a real deployment needs; ``crossward demo`` only calls what the other commands call.
+See instead: anything a real deployment needs; ``crossward demo`` only calls what the other commands call.
 """

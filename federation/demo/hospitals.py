@@ -1,7 +1,7 @@
 """The four hospitals of the demo as a consortium on this machine.
 
-Floor:    federation.demo.hospitals.
-Promise:  each site gets its own copy of one hospital's file; keys and certificates are made on the spot.
+Layer:       federation.demo.hospitals.
+Guarantees:  each site gets its own copy of one hospital's file; keys and certificates are made on the spot.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from federation.setup.create import create_consortium
-from federation.setup.terms import SiteSetup, TableSetup, Terms
+from federation.setup.settings import ConsortiumSettings, SiteSetup, TableSetup
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from federation.setup.folders import Folders
+    from federation.consortium.folders import Folders
 
 HOSPITALS: Final = ("cleveland", "hungary", "switzerland", "va_long_beach")
 TABLE: Final = "patients"
@@ -52,7 +52,7 @@ def found_consortium(folder: Path) -> Folders:
         if name == "hungary":
             policy["largest_epsilon"] = LARGEST_EPSILON
         sites[name] = SiteSetup(tables={TABLE: TableSetup(source=copy, view=view)}, policy=policy)
-    terms = Terms(
+    terms = ConsortiumSettings(
         name="four_hospitals", budgets={POPULATION: BUDGET}, schema=demo_text("schema.toml"), colluding=1
     )
     return create_consortium(folder, terms=terms, sites=sites)

@@ -1,7 +1,7 @@
 """The demo's HTML page: one self-contained file, readable on paper.
 
-Floor:    federation.demo.page.
-Promise:  every value is escaped; the file loads nothing from anywhere.
+Layer:       federation.demo.page.
+Guarantees:  every value is escaped; the file loads nothing from anywhere.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The demo page's pictures: bars with intervals and a budget gauge, as inline SVG that prints well.
 
-Floor:    federation.demo.pictures. Pure: numbers in, text out.
-Not here: the page around them (``federation.demo.page``).
+Layer:       federation.demo.pictures. Pure: numbers in, text out.
+See instead: the page around them (``federation.demo.page``).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the demo's analyst asks, and why.
 
-Floor:    federation.demo.questions. Pure.
+Layer:       federation.demo.questions. Pure.
 """
 
 from __future__ import annotations

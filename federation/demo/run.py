@@ -1,8 +1,9 @@
 """The demo from start to end: four processes, real TLS, one analyst, an audit, a page.
 
-Floor:    federation.demo.run, the top of the room.
-Promise:  what it prints was answered by the processes that it started; it leaves none behind.
-Sees:     as the demo it owns all four files and compares with them in the clear, and says so; the analyst's session does not.
+Layer:       federation.demo.run, the top of the room.
+Guarantees:  what it prints was answered by the processes that it started; it leaves none behind.
+Visible to:  as the demo it owns all four files and compares with them in the clear, and says so; the analyst's
+             session does not.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.table import Table
 
-from federation.demo.alone import Comparison, compare
+from federation.client.connect import connect
 from federation.demo.hospitals import HOSPITALS, TABLE, found_consortium
-from federation.demo.pooled import FEATURES, TARGET, TOLERANCE, largest_difference
+from federation.demo.pooled_reference import FEATURES, TARGET, TOLERANCE, largest_difference
 from federation.demo.questions import (
     ANSWERED,
     EXACT,
@@ -35,13 +36,13 @@ from federation.demo.questions import (
     WHOLE,
     DemoQuestion,
 )
-from federation.demo.record import Story
-from federation.demo.story import comparison_rows, write_page
+from federation.demo.report_sections import comparison_rows, write_page
+from federation.demo.results import DemoResults
+from federation.demo.single_site_reference import Comparison, compare
+from federation.display.terminal import answer_table, budget_table, cost_lines, rule_tables
 from federation.errors import FederationError, PolicyRefusedError
-from federation.processes.started import Started
-from federation.remote import connect
-from federation.show import answer_table, budget_table, cost_lines, rule_tables
-from federation.training.model import FederatedLogisticRegression
+from federation.processes.launcher import Launcher
+from federation.training.models.logistic_regression import FederatedLogisticRegression
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.decimals import parse_decimal
 from privacy_accounting.errors import BudgetExceededError
@@ -50,9 +51,9 @@ if TYPE_CHECKING:
     from fractions import Fraction
     from pathlib import Path
 
-    from analytics.result import Result
-    from federation.client import Session
-    from federation.setup.folders import Folders
+    from analytics.results.result import Result
+    from federation.client.session import Session
+    from federation.consortium.folders import Folders
 
 PURPOSE: Final = "demo"
 MOST_RULES: Final = 8
@@ -72,11 +73,11 @@ def main(out: Path) -> int:
     Returns:
         The exit code: 1 if the joint answers differ from the pooled ones or a ledger does not hold.
     """
-    console, story, began = Console(), Story(), time.monotonic()
+    console, story, began = Console(), DemoResults(), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     folders = found_consortium(out / "consortium")
     console.print(f"[bold]Four hospitals, one question.[/] Keys and certificates are in {folders.root}")
-    with Started(folders) as nodes:
+    with Launcher(folders) as nodes:
         story.pids = dict(nodes.pids)
         story.seconds["start"] = time.monotonic() - began
         processes = ", ".join(f"{name} ({pid})" for name, pid in sorted(nodes.pids.items()))
@@ -93,7 +94,7 @@ def main(out: Path) -> int:
     return 0 if is_right else 1
 
 
-def _converse(session: Session, console: Console, story: Story) -> None:
+def _converse(session: Session, console: Console, story: DemoResults) -> None:
     for question in ANSWERED:
         began = time.monotonic()
         result = _ask(session, question)
@@ -125,7 +126,7 @@ def _converse(session: Session, console: Console, story: Story) -> None:
     console.print(budget_table(story.budget))
 
 
-def _mine(session: Session, console: Console, story: Story) -> None:
+def _mine(session: Session, console: Console, story: DemoResults) -> None:
     began = time.monotonic()
     story.mined = session.table(TABLE).association_rules(
         ITEMS,
@@ -153,7 +154,7 @@ def comparison_table(comparison: Comparison) -> Table:
     return table
 
 
-def _train(session: Session, console: Console, story: Story) -> None:
+def _train(session: Session, console: Console, story: DemoResults) -> None:
     began = time.monotonic()
     console.print(f"[bold]{MODELED}[/]")
     model = FederatedLogisticRegression(
@@ -199,7 +200,7 @@ def refusal_text(error: BudgetExceededError) -> str:
     )
 
 
-def _audit(folders: Folders, out: Path, console: Console, story: Story) -> None:
+def _audit(folders: Folders, out: Path, console: Console, story: DemoResults) -> None:
     ledgers = out / "ledgers"
     if ledgers.exists():
         shutil.rmtree(ledgers)
@@ -224,7 +225,7 @@ def _audit(folders: Folders, out: Path, console: Console, story: Story) -> None:
         )
 
 
-def _write(out: Path, story: Story) -> None:
+def _write(out: Path, story: DemoResults) -> None:
     document = {
         "answers": {key: result.to_dict() for key, result in story.answers.items()},
         "mined": None if story.mined is None else story.mined.to_dict(),

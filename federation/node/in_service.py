@@ -1,10 +1,10 @@
 """A table whose database failed answers no more questions, and says so before the charge.
 
-Floor:    federation.node.in_service, below the desks.
-Promise:  no row can make a scan fail; should a fault of ours or of the database let one, what it tells can be had
-          once, not once a question: the site refuses every further question about that table until its
-          administrator has looked and started the node again.
-Source:   ours.
+Layer:       federation.node.in_service, below the desks.
+Guarantees:  no row can make a scan fail; should a fault of ours or of the database let one, what it tells can be had
+             once, not once a question: the site refuses every further question about that table until its
+             administrator has looked and started the node again.
+Source:      ours.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from federation.errors import SiteUnavailableError
 
 if TYPE_CHECKING:
-    from analytics.sources import Source
+    from analytics.sources import LocalTable
 
 
-def check_in_service(source: Source, *, site: str) -> None:
+def check_in_service(source: LocalTable, *, site: str) -> None:
     """Refuse a question about a table that is out of service.
 
     Args:

@@ -1,9 +1,9 @@
 """What a whole training would cost, and whether the budget pays for it.
 
-Floor:    federation.node.run_quote, beside accounts. Reads a book, changes nothing.
-Promise:  made of the price of one attempt and the number of rounds alone: all attempts of a run cost the same, and a
-          run never charges more attempts than it has rounds.
-Not here: the refusal (``training_desk``), quotes of single questions (``accounts``).
+Layer:       federation.node.run_quote, beside accounts. Reads a book, changes nothing.
+Guarantees:  made of the price of one attempt and the number of rounds alone: all attempts of a run cost the same, and
+             a run never charges more attempts than it has rounds.
+See instead: the refusal (``training_desk``), quotes of single questions (``accounts``).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from privacy_accounting.budget.book import readable
+from privacy_accounting.budget.privacy_filter import readable
 
 if TYPE_CHECKING:
-    from privacy_accounting.budget.book import Book
-    from privacy_accounting.budget.tally import Spend
+    from privacy_accounting.budget.privacy_filter import PrivacyFilter
+    from privacy_accounting.budget.totals import Spend
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class RunQuote:
         }
 
 
-def run_quote(book: Book, spend: Spend, *, rounds: int) -> RunQuote:
+def run_quote(book: PrivacyFilter, spend: Spend, *, rounds: int) -> RunQuote:
     """Price a run.
 
     Args:

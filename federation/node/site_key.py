@@ -1,9 +1,9 @@
 """The site's secret, which chooses the rows of a unit that stay; made at the first start.
 
-Floor:    federation.node.site_key, below serve.
-Promise:  only its owner may read it, else nothing starts; a first write that was cut short is made good, and a key under which
-          something may have been answered is never replaced.
-Not here: what the key chooses (``analytics.sources``).
+Layer:       federation.node.site_key, below serve.
+Guarantees:  only its owner may read it, else nothing starts; a first write that was cut short is made good, and a key
+             under which something may have been answered is never replaced.
+See instead: what the key chooses (``analytics.sources``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from federation.errors import ConfigError
-from federation.identity import read_private, write_private
+from federation.identity.certificates import read_private, write_private
 
 if TYPE_CHECKING:
     from pathlib import Path

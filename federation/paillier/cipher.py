@@ -1,15 +1,14 @@
 """Encryption of plaintext vectors and their addition: everything that needs no secret.
 
-Floor:    federation.paillier.cipher, above ``keys`` and ``validation``. Randomness from ``secrets`` alone:
-          there is no way to hand in a seed.
-Terms:    ``c = (1 + m n) u mod n^2``; u is the *obfuscator*, a random n-th power, used once.
-Shapes:   a vector on the wire is ``count * key.ciphertext_bytes`` bytes, each ciphertext big end first.
-          There is no exponent, no header and no count in it: all of that comes from the round's plan.
-Promise:  the sum of vectors decrypts to the sum of the plaintexts mod n; what is added was checked first.
-Not here: what the plaintexts mean (``packing``), decryption. Nothing here is constant time: encrypt on the
-          site's own machine.
-Source:   Paillier, Eurocrypt 1999; Damgard, Jurik, Nielsen, IJIS 9(6):371-385, 2010, section 4.1;
-          docs/adr/0011.
+Layer:       federation.paillier.cipher, above ``keys`` and ``validation``. Randomness from ``secrets`` alone: there
+             is no way to hand in a seed.
+Terms:       ``c = (1 + m n) u mod n^2``; u is the *obfuscator*, a random n-th power, used once.
+Shapes:      a vector on the wire is ``count * key.ciphertext_bytes`` bytes, each ciphertext big end first. There is
+             no exponent, no header and no count in it: all of that comes from the round's plan.
+Guarantees:  the sum of vectors decrypts to the sum of the plaintexts mod n; what is added was checked first.
+See instead: what the plaintexts mean (``packing``), decryption. Nothing here is constant time: encrypt on the site's
+             own machine.
+Source:      Paillier, Eurocrypt 1999; Damgard, Jurik, Nielsen, IJIS 9(6):371-385, 2010, section 4.1; docs/adr/0011.
 
 Two kinds of obfuscators, ``Randomness``:
 
@@ -89,7 +88,7 @@ class Encryptor:
     def encrypt(self, plaintexts: Sequence[int]) -> bytes:
         """Encrypt a vector, each plaintext with an obfuscator of its own.
 
-        Sees: the site that owns the plaintexts.
+        Visible to: the site that owns the plaintexts.
         Cost: at 3072 bits about 3 ms a plaintext (``HALF_LENGTH`` with its table) or 40 ms (``FULL``).
 
         Args:
@@ -146,7 +145,7 @@ class Encryptor:
 def add_vectors(key: PublicKey, vectors: Sequence[bytes], *, count: int) -> bytes:
     """Add encrypted vectors: the result decrypts to the sums mod n.
 
-    Sees: ciphertexts only; run by the aggregator.
+    Visible to: ciphertexts only; run by the aggregator.
     Cost: about 10 us a ciphertext for the checks and 13 us for the product, at 3072 bits.
 
     Args:

@@ -1,15 +1,15 @@
 """The private key at work.
 
-Floor:    federation.paillier.decrypt, the top of the room. ``federation.aggregation.open_sum`` is its only
-          importer.
-Promise:  the whole vector is checked (exact length, range, common factor with n) before the first
-          decryption, whoever calls and whatever was checked before: one decryption of something that is 0
-          mod n gives the private key away. Before a logarithm is taken the powered ciphertext must be 1 mod p and 1
-          mod q: with the exponents p - 1 and q - 1 it always is, and with shorter ones -1 mod n^2, which passes
-          length, range and gcd, would give the key away. All that fails here fails with one reason and no place.
-Not here: who may have what opened, and how often (``aggregation.open_sum``). Nothing here is constant time:
-          run it on a machine that nobody else shares.
-Source:   Paillier, Eurocrypt 1999, section 7 (decryption by Chinese remaindering); rule P15.
+Layer:       federation.paillier.decrypt, the top of the room. ``federation.aggregation.open_sum`` is its only
+             importer.
+Guarantees:  the whole vector is checked (exact length, range, common factor with n) before the first decryption,
+             whoever calls and whatever was checked before: one decryption of something that is 0 mod n gives the
+             private key away. Before a logarithm is taken the powered ciphertext must be 1 mod p and 1 mod q: with
+             the exponents p - 1 and q - 1 it always is, and with shorter ones -1 mod n^2, which passes length, range
+             and gcd, would give the key away. All that fails here fails with one reason and no place.
+See instead: who may have what opened, and how often (``aggregation.open_sum``). Nothing here is constant time: run it
+             on a machine that nobody else shares.
+Source:      Paillier, Eurocrypt 1999, section 7 (decryption by Chinese remaindering); rule P15.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Decryptor:
     def decrypt(self, data: bytes, *, count: int) -> list[int]:
         """Decrypt a vector.
 
-        Sees: the key holder.
+        Visible to: the key holder.
         Cost: about 14 ms a ciphertext at 3072 bits.
 
         Args:

@@ -1,22 +1,20 @@
 """Paillier keys: what they are, and how a new one is made.
 
-Floor:    federation.paillier.keys, above ``validation``. No file, no socket; randomness from ``secrets``
-          alone.
-Terms:    ``n = p q``; the generator is n + 1 by definition and is never read from anywhere; the fingerprint
-          is the SHA-256 of n, which plans and configuration name.
-Promise:  every ``PublicKey`` in the house passed ``modulus_mistake`` when it was made, and every
-          ``PrivateKey`` has p = q = 3 (mod 4), gcd(p - 1, q - 1) = 2, no odd factor of p - 1 or q - 1 below
-          2^16, p and q different, of one size and far apart, and gcd(n, phi) = 1. There is one type of key, with
-          full exponents: it stands in every manifest, a key of short exponents has no form here and is refused
-          wherever it comes from (they would need pairwise masks under the encryption, which there are not yet),
-          and decryption never takes another exponent than p - 1 and q - 1, also with a key out of another
-          library. Keys below 2048 bits, whose primes have fewer than 1024, exist only for who writes
-          ``testing_bits``, which no configuration, file or message reaches. A private key's ``repr`` says
-          its size and fingerprint.
-Not here: key files (``ceremony``), encryption (``cipher``), decryption (``decrypt``). Python cannot wipe an
-          integer from memory: protect the key holder's machine.
-Source:   Paillier, Eurocrypt 1999; conditions on p and q from Damgard, Jurik, Nielsen, IJIS 9(6), 2010,
-          section 4.1 (see docs/adr/0011); |p - q| from FIPS 186-5, A.1.3.
+Layer:       federation.paillier.keys, above ``validation``. No file, no socket; randomness from ``secrets`` alone.
+Terms:       ``n = p q``; the generator is n + 1 by definition and is never read from anywhere; the fingerprint is the
+             SHA-256 of n, which plans and configuration name.
+Guarantees:  every ``PublicKey`` in the house passed ``modulus_mistake`` when it was made, and every ``PrivateKey``
+             has p = q = 3 (mod 4), gcd(p - 1, q - 1) = 2, no odd factor of p - 1 or q - 1 below 2^16, p and q
+             different, of one size and far apart, and gcd(n, phi) = 1. There is one type of key, with full exponents:
+             it stands in every manifest, a key of short exponents has no form here and is refused wherever it comes
+             from (they would need pairwise masks under the encryption, which there are not yet), and decryption never
+             takes another exponent than p - 1 and q - 1, also with a key out of another library. Keys below 2048
+             bits, whose primes have fewer than 1024, exist only for who writes ``testing_bits``, which no
+             configuration, file or message reaches. A private key's ``repr`` says its size and fingerprint.
+See instead: key files (``ceremony``), encryption (``cipher``), decryption (``decrypt``). Python cannot wipe an
+             integer from memory: protect the key holder's machine.
+Source:      Paillier, Eurocrypt 1999; conditions on p and q from Damgard, Jurik, Nielsen, IJIS 9(6), 2010, section
+             4.1 (see docs/adr/0011); |p - q| from FIPS 186-5, A.1.3.
 """
 
 from __future__ import annotations
@@ -131,7 +129,7 @@ class PrivateKey:
 def generate_private_key(*, bits: int = DEFAULT_BITS, testing_bits: int | None = None) -> PrivateKey:
     """Make a new key. Takes about a second at 3072 bits.
 
-    Sees: runs in the key holder's process, and nowhere else.
+    Visible to: runs in the key holder's process, and nowhere else.
 
     Args:
         bits: size of n; even, 2048 or more.

@@ -1,17 +1,17 @@
 """Integers into the slots of a plaintext, and the sum of all sites back out of them.
 
-Floor:    federation.paillier.packing. Pure numpy: no key, no randomness.
-Terms:    a slot is a fixed number of whole bytes; slot 0 of every plaintext is the *counter*, where each
-          site writes 1, so that the sum says how many sites are in it. U is the clamp, K the number of
-          contributors, H the half range.
-Shapes:   values int64 ``(length,)``; plaintexts one Python integer each, ``layout.count`` of them.
-Promise:  a site writes ``x + H`` with ``|x| <= H``, so that a slot's sum over K sites lies in ``[0, K
-          2H]``, which is less than the slot holds: no carry, no borrow, for any values. ``unpack_sum``
-          answers only when every counter equals K, every slot is in that range, and nothing stands in an
-          unused slot or above the last one.
-Not here: clipping, clamping and noise (the training room: they come before), floats (they never come here),
-          encryption.
-Source:   rule P13; layout after docs/adr/0010.
+Layer:       federation.paillier.packing. Pure numpy: no key, no randomness.
+Terms:       a slot is a fixed number of whole bytes; slot 0 of every plaintext is the *counter*, where each site
+             writes 1, so that the sum says how many sites are in it. U is the clamp, K the number of contributors, H
+             the half range.
+Shapes:      values int64 ``(length,)``; plaintexts one Python integer each, ``layout.count`` of them.
+Guarantees:  a site writes ``x + H`` with ``|x| <= H``, so that a slot's sum over K sites lies in ``[0, K 2H]``, which
+             is less than the slot holds: no carry, no borrow, for any values. ``unpack_sum`` answers only when every
+             counter equals K, every slot is in that range, and nothing stands in an unused slot or above the last
+             one.
+See instead: clipping, clamping and noise (the training room: they come before), floats (they never come here),
+             encryption.
+Source:      rule P13; layout after docs/adr/0010.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Layout:
 def pack(values: npt.NDArray[np.int64], layout: Layout, *, site: str) -> list[int]:
     """Pack one site's update into plaintexts, with a 1 in every counter slot.
 
-    Sees: the site alone; the plaintexts are as secret as the update.
+    Visible to: the site alone; the plaintexts are as secret as the update.
 
     Args:
         values: clamped and noised integers, int64, shape ``(layout.length,)``, each within ``+-half_range``.
@@ -161,7 +161,7 @@ def pack(values: npt.NDArray[np.int64], layout: Layout, *, site: str) -> list[in
 def unpack_sum(plaintexts: Sequence[int], layout: Layout) -> npt.NDArray[np.int64]:
     """Read the sum of all contributors' values, or refuse.
 
-    Sees: the key holder.
+    Visible to: the key holder.
 
     Args:
         plaintexts: decrypted, ``layout.count`` of them.

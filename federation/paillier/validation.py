@@ -1,15 +1,14 @@
 """What a modulus and a vector of ciphertexts must pass at every boundary, before anything is done with them.
 
-Floor:    federation.paillier.validation, the lowest of the room. Pure.
-Terms:    a boundary is any place where a number was made by somebody else: the wire, a file, another
-          process.
-Promise:  a ciphertext vector that comes back from ``parse_ciphertexts`` has the planned count, and every
-          entry ``c`` has ``0 < c < n^2`` and ``gcd(c, n) = 1``. A range check alone is not enough: ``n``
-          itself is in range, and one decryption of anything that is 0 mod n gives the private key away.
-Not here: a proof that n has exactly two prime factors. A modulus with more of them hurts the
-          confidentiality that its owner promises, and the owner is the one who reads the sums anyway.
-Source:   Paillier, Eurocrypt 1999; rule P15 for the order of checks; GMP's test (Baillie-PSW and
-          Miller-Rabin) for primes.
+Layer:       federation.paillier.validation, the lowest of the room. Pure.
+Terms:       a boundary is any place where a number was made by somebody else: the wire, a file, another process.
+Guarantees:  a ciphertext vector that comes back from ``parse_ciphertexts`` has the planned count, and every entry
+             ``c`` has ``0 < c < n^2`` and ``gcd(c, n) = 1``. A range check alone is not enough: ``n`` itself is in
+             range, and one decryption of anything that is 0 mod n gives the private key away.
+See instead: a proof that n has exactly two prime factors. A modulus with more of them hurts the confidentiality that
+             its owner promises, and the owner is the one who reads the sums anyway.
+Source:      Paillier, Eurocrypt 1999; rule P15 for the order of checks; GMP's test (Baillie-PSW and Miller-Rabin) for
+             primes.
 """
 
 from __future__ import annotations

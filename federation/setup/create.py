@@ -1,9 +1,9 @@
 """A consortium on one machine: authority, certificates, the agreement, a file for each site.
 
-Floor:    federation.setup.create, above identity and config.
-Promise:  what is written loads again without a mistake, or nothing is kept; key files are their owner's alone
-          from their first byte on; an existing consortium is never overwritten.
-Not here: starting nodes (``federation.processes``), guessing a schema (``guess``).
+Layer:       federation.setup.create, above identity and config.
+Guarantees:  what is written loads again without a mistake, or nothing is kept; key files are their owner's alone from
+             their first byte on; an existing consortium is never overwritten.
+See instead: starting nodes (``federation.processes``), guessing a schema (``guess``).
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ from typing import TYPE_CHECKING
 
 import tomlkit
 
-from federation.config import load_consortium
+from federation.consortium.consortium_file import load_consortium
+from federation.consortium.folders import Folders
+from federation.consortium.helper_file import TEXT, load_helper
+from federation.consortium.site_file import load_site
 from federation.errors import ConfigError
-from federation.identity import AUTHORITY_FILE, Authority, Identity, write_private
-from federation.paillier.ceremony import PRIVATE_KEY_FILE, create_private_key_file
-from federation.setup.agreement import agreement_text
-from federation.setup.folders import Folders
-from federation.setup.helper import TEXT, load_helper
-from federation.setup.ports import LOOPBACK, free_ports
-from federation.site_file import load_site
+from federation.identity.authority import Authority
+from federation.identity.certificates import AUTHORITY_FILE, Identity, write_private
+from federation.paillier.key_files import PRIVATE_KEY_FILE, create_private_key_file
+from federation.setup.consortium_toml import consortium_toml
+from federation.setup.free_ports import LOOPBACK, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from federation.setup.terms import SiteSetup, Terms
+    from federation.setup.settings import ConsortiumSettings, SiteSetup
 
 
 KEYHOLDER = "keyholder"
 
 
-def create_consortium(folder: Path, *, terms: Terms, sites: Mapping[str, SiteSetup]) -> Folders:
+def create_consortium(folder: Path, *, terms: ConsortiumSettings, sites: Mapping[str, SiteSetup]) -> Folders:
     """Write everything that a consortium on this machine needs.
 
     Args:
@@ -66,7 +67,7 @@ def create_consortium(folder: Path, *, terms: Terms, sites: Mapping[str, SiteSet
     return places
 
 
-def _write(places: Folders, terms: Terms, sites: Mapping[str, SiteSetup]) -> None:
+def _write(places: Folders, terms: ConsortiumSettings, sites: Mapping[str, SiteSetup]) -> None:
     places.root.mkdir(parents=True, exist_ok=True)
     authority = Authority.create(terms.name)
     authority.save(places.authority)
@@ -88,7 +89,7 @@ def _write(places: Folders, terms: Terms, sites: Mapping[str, SiteSetup]) -> Non
         identity = _issue(authority, places.analyst(name), name, "analyst")
         analysts[name] = {"fingerprint": identity.fingerprint, "public_key": identity.public_hex}
     places.consortium.write_text(
-        agreement_text(
+        consortium_toml(
             terms,
             authority=f"{places.authority.name}/{AUTHORITY_FILE}",
             sites=members,

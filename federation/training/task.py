@@ -1,13 +1,13 @@
 """What an analyst asks to be trained.
 
-Floor:    federation.training.task. Pure but for ``load_task``, which reads one file.
-Terms:    a round is one pass over all rows of all sites: full batch. ``epsilon`` is for the whole run.
-Promise:  a task that exists is well-formed: every mistake is told at once, NaN and infinity are refused by
-          the parameter's name, and its ``question`` has no float: numbers are decimal strings. Without noise
-          the step rule is fixed and the rounds are capped: an analyst who could choose learning rate, momentum,
-          penalty or divisor would choose the points at which exact sums are opened, and so count any half-space.
-Not here: whether table, features and target exist (``plan``), the budget (the ledger).
-Source:   PRIVACY P13, P16.
+Layer:       federation.training.task. Pure but for ``load_task``, which reads one file.
+Terms:       a round is one pass over all rows of all sites: full batch. ``epsilon`` is for the whole run.
+Guarantees:  a task that exists is well-formed: every mistake is told at once, NaN and infinity are refused by the
+             parameter's name, and its ``question`` has no float: numbers are decimal strings. Without noise the step
+             rule is fixed and the rounds are capped: an analyst who could choose learning rate, momentum, penalty or
+             divisor would choose the points at which exact sums are opened, and so count any half-space.
+See instead: whether table, features and target exist (``plan``), the budget (the ledger).
+Source:      PRIVACY P13, P16.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pydantic import (
     model_validator,
 )
 
-from federation.config import Number
+from federation.consortium.consortium_file import Number
 from federation.errors import ConfigError
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.errors import InvalidCostError

@@ -1,16 +1,16 @@
 """Does the mechanism do what it is priced for: exact enumeration, chi-square, and the two-neighbour threshold test.
 
-Floor:    privacy_accounting.audit, beside ``price``. Pure, but for the mechanism that the caller passes.
-Terms:    a *mass* is an array of probabilities over ``-reach .. reach``; two *neighbours* are the two
-          datasets of the claim; a lower bound on epsilon is a number that, but for the stated chance of a
-          false alarm, no mechanism of that epsilon would have shown.
-Promise:  a failed test means the mechanism breaks its claim, up to ``alpha``. The threshold test sees gross
-          faults only (measured: halved noise passes it at epsilon 1); smaller ones are for enumeration and
-          chi-square. A green audit says nothing until ``power`` showed that broken mechanisms turn it red.
-Not here: running a consortium (the caller's callable), the claims (``rdp``).
-Source:   Clopper and Pearson, Biometrika 26 (1934); Jagielski, Ullman, Oprea 2006.07709, section 3; hockey-stick
-          divergence: Balle, Barthe, Gaboardi 1807.01647, section 2. Chi-square by its cube root: Wilson and
-          Hilferty, PNAS 17 (1931).
+Layer:       privacy_accounting.audit, beside ``price``. Pure, but for the mechanism that the caller passes.
+Terms:       a *mass* is an array of probabilities over ``-reach .. reach``; two *neighbours* are the two datasets of
+             the claim; a lower bound on epsilon is a number that, but for the stated chance of a false alarm, no
+             mechanism of that epsilon would have shown.
+Guarantees:  a failed test means the mechanism breaks its claim, up to ``alpha``. The threshold test sees gross faults
+             only (measured: halved noise passes it at epsilon 1); smaller ones are for enumeration and chi-square. A
+             green audit says nothing until ``power`` showed that broken mechanisms turn it red.
+See instead: running a consortium (the caller's callable), the claims (``rdp``).
+Source:      Clopper and Pearson, Biometrika 26 (1934); Jagielski, Ullman, Oprea 2006.07709, section 3; hockey-stick
+             divergence: Balle, Barthe, Gaboardi 1807.01647, section 2. Chi-square by its cube root: Wilson and
+             Hilferty, PNAS 17 (1931).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The calculator: a document of events in, epsilon out; nothing is spent.
 
-Floor:    privacy_accounting.audit, beside ``statement``. Pure.
-Promise:  the vocabulary is the ledger's; numbers are decimal strings (here an exponent is let in, as in
-          ``"1e-6"``) or JSON integers, never JSON floats; everything that is wrong is named with its place,
-          all at once; no epsilon is lower than the events cost, and one that cannot be computed is infinite.
-Not here: reading files and printing (the caller).
+Layer:       privacy_accounting.audit, beside ``statement``. Pure.
+Guarantees:  the vocabulary is the ledger's; numbers are decimal strings (here an exponent is let in, as in
+             ``"1e-6"``) or JSON integers, never JSON floats; everything that is wrong is named with its place, all at
+             once; no epsilon is lower than the events cost, and one that cannot be computed is infinite.
+See instead: reading files and printing (the caller).
 """
 
 from __future__ import annotations

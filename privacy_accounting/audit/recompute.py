@@ -1,13 +1,11 @@
 """Every cost again, from its event.
 
-Floor:    privacy_accounting.audit, above ``chain``.
-Promise:  only entries that hold count, and the first that does not is named. A charge is right if none of
-          its three figures is lower than this machine computes from the events, less 1e-9 of it and one unit;
-          the largest difference upward is told too, and what dp-accounting says of the totals where it is
-          installed.
-Not here: whether the events are those of the plan (only the sites saw the request), signatures
-          (``verify``).
-Source:   PRIVACY P4; the accountant's own curves (``rdp``).
+Layer:       privacy_accounting.audit, above ``chain``.
+Guarantees:  only entries that hold count, and the first that does not is named. A charge is right if none of its
+             three figures is lower than this machine computes from the events, less 1e-9 of it and one unit; the
+             largest difference upward is told too, and what dp-accounting says of the totals where it is installed.
+See instead: whether the events are those of the plan (only the sites saw the request), signatures (``verify``).
+Source:      PRIVACY P4; the accountant's own curves (``rdp``).
 """
 
 from __future__ import annotations
@@ -15,8 +13,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from privacy_accounting.audit.chain import Holding, Progress, open_file, opening, read_chain, read_entries
-from privacy_accounting.audit.outside import is_installed, second_opinion
+from privacy_accounting.audit.chain_reader import (
+    Progress,
+    ValidPrefix,
+    open_file,
+    opening,
+    read_chain,
+    read_entries,
+)
+from privacy_accounting.audit.external_accountants import external_price, is_installed
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.ledger.contents import Charge
 from privacy_accounting.ledger.entries import Entry
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from privacy_accounting.ledger.state import ChainState
-    from privacy_accounting.ledger.store import Store
+    from privacy_accounting.ledger.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +147,7 @@ def recompute_store(
     """Price every charge of any store again; arguments and errors as ``recompute``."""
     wrong, charges, largest = [], 0, 0.0
     chain = read_chain(store)
-    holding = Holding(store, chain)
+    holding = ValidPrefix(store, chain)
     state, _ = opening(holding)
     for result in _charges(holding, state, progress):
         charges += 1
@@ -168,7 +173,7 @@ def _opinions(state: ChainState) -> Iterator[Opinion]:
             events = book.events(population, name)
             if not events:
                 continue
-            found = second_opinion(events, part.delta, book.relation)
+            found = external_price(events, part.delta, book.relation)
             yield Opinion(
                 population=population,
                 sub_budget=name,

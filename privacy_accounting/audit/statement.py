@@ -1,11 +1,11 @@
 """Who asked what, when, for which purpose, at what price, and what is left, per population of patients.
 
-Floor:    privacy_accounting.audit, above ``chain``.
-Promise:  one line per entry that holds, in order, with figures that follow from those entries alone; the
-          first that does not hold ends the statement and is named; a population with an exact disclosure
-          says so, because its epsilon then holds only given that disclosure.
-Not here: the site's own notes, other sites' files (``verify``), pictures (``report``).
-Source:   PRIVACY P4, P8.
+Layer:       privacy_accounting.audit, above ``chain``.
+Guarantees:  one line per entry that holds, in order, with figures that follow from those entries alone; the first
+             that does not hold ends the statement and is named; a population with an exact disclosure says so,
+             because its epsilon then holds only given that disclosure.
+See instead: the site's own notes, other sites' files (``verify``), pictures (``report``).
+Source:      PRIVACY P4, P8.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from privacy_accounting.audit.chain import Holding, open_file, opening, read_chain, read_entries
-from privacy_accounting.budget.tally import readable
+from privacy_accounting.audit.chain_reader import ValidPrefix, open_file, opening, read_chain, read_entries
+from privacy_accounting.budget.totals import readable
 from privacy_accounting.decimals import format_decimal, rounded_up
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact, MembersChange, OrderChange
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from privacy_accounting.budget.book import Book
+    from privacy_accounting.budget.privacy_filter import PrivacyFilter
     from privacy_accounting.ledger.state import ChainState
-    from privacy_accounting.ledger.store import Store
+    from privacy_accounting.ledger.storage.store import Store
 
 GIVEN_EXACT: Final = "epsilon holds given the listed exact disclosures"
 
@@ -174,7 +174,7 @@ def statement(path: Path, *, population: str | None = None) -> Statement:
         chain = read_chain(store)
         if not chain.hashes and chain.first_bad is None:
             return Statement(owner=store.owner, lines=(), remaining=())
-        told = statement_of(Holding(store, chain), population=population)
+        told = statement_of(ValidPrefix(store, chain), population=population)
         return replace(told, first_bad=chain.first_bad, reason=chain.reason)
     finally:
         store.close()
@@ -226,7 +226,7 @@ def _line(body: Body, state: ChainState, cancelled: Line | None) -> Line:
     return line
 
 
-def _asked(line: Line, content: Charge | Exact, book: Book) -> Line:
+def _asked(line: Line, content: Charge | Exact, book: PrivacyFilter) -> Line:
     asked = content.asked
     run = f"{asked.run} round {asked.round} attempt {asked.attempt}" if asked.run else ""
     line = replace(line, population=asked.population, analyst=asked.analyst, purpose=asked.purpose, run=run)
@@ -241,7 +241,7 @@ def _asked(line: Line, content: Charge | Exact, book: Book) -> Line:
     )
 
 
-def _cancelled(line: Line, content: Cancel, charge: Line, book: Book) -> Line:
+def _cancelled(line: Line, content: Cancel, charge: Line, book: PrivacyFilter) -> Line:
     left = _left(book, charge.population, charge.sub_budget) if charge.sub_budget else ""
     return replace(
         line,
@@ -254,7 +254,7 @@ def _cancelled(line: Line, content: Cancel, charge: Line, book: Book) -> Line:
     )
 
 
-def _left(book: Book, population: str, sub_budget: str) -> str:
+def _left(book: PrivacyFilter, population: str, sub_budget: str) -> str:
     return readable(book.remaining(population, sub_budget), decimal.ROUND_DOWN)
 
 
@@ -268,7 +268,7 @@ def _remaining(state: ChainState, population: str | None) -> tuple[Remaining, ..
     return tuple(rows)
 
 
-def _spenders(book: Book, population: str | None) -> tuple[Spender, ...]:
+def _spenders(book: PrivacyFilter, population: str | None) -> tuple[Spender, ...]:
     """List every analyst's share of every sub-budget, then the exact disclosures, population by population."""
     rows = []
     for name, budget in sorted(book.populations.items()):

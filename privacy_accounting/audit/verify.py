@@ -1,13 +1,13 @@
 """Is the book whole: ledger files of several sites, each by itself and all against each other.
 
-Floor:    privacy_accounting.audit, above ``chain`` and ``notes``.
-Terms:    a site is *behind* if its entries are the beginning of another site's; it *forked* if one of its
-          complete entries differs from the others' with the same number.
-Promise:  names the first bad entry of each file and the forking site; behind is not forked; a book of another
-          consortium, a file under another site's name, notes that were bent, a started note without its
-          complete charge and a file whose append-only triggers were removed are found. Needs no key.
-Not here: prices (``recompute``), printing (the caller).
-Source:   DESIGN 3b; PRIVACY P1, P2.
+Layer:       privacy_accounting.audit, above ``chain`` and ``notes``.
+Terms:       a site is *behind* if its entries are the beginning of another site's; it *forked* if one of its complete
+             entries differs from the others' with the same number.
+Guarantees:  names the first bad entry of each file and the forking site; behind is not forked; a book of another
+             consortium, a file under another site's name, notes that were bent, a started note without its complete
+             charge and a file whose append-only triggers were removed are found. Needs no key.
+See instead: prices (``recompute``), printing (the caller).
+Source:      DESIGN 3b; PRIVACY P1, P2.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from privacy_accounting.audit.chain import Chain, Progress, open_file, read_chain
-from privacy_accounting.audit.notes import check_notes
+from privacy_accounting.audit.chain_reader import ChainReader, Progress, open_file, read_chain
+from privacy_accounting.audit.local_journal import check_notes
 from privacy_accounting.errors import AccountingError, LedgerForkedError, LedgerTamperedError
-from privacy_accounting.ledger.store import Table
+from privacy_accounting.ledger.storage.store import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from privacy_accounting.ledger.entries import Body
-    from privacy_accounting.ledger.store import Store
+    from privacy_accounting.ledger.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +201,7 @@ def verify(
         Everything that was found; nothing is raised for a bad file.
     """
     reports: list[FileReport] = []
-    chains: list[Chain] = []
+    chains: list[ChainReader] = []
     for path in paths:
         try:
             store = open_file(path)
@@ -231,7 +231,7 @@ def verify(
 
 def _one(
     path: Path, store: Store, progress: Progress | None, genesis: bytes | None
-) -> tuple[FileReport, Chain]:
+) -> tuple[FileReport, ChainReader]:
     chain = read_chain(store, progress, genesis=genesis)
     notes = check_notes(store, chain)
     report = FileReport(
@@ -256,7 +256,7 @@ def _repeated(reports: Sequence[FileReport]) -> dict[str, int]:
     return {owner: count for (owner, _), count in sorted(known.items()) if count > 1}
 
 
-def _absent(chains: Sequence[Chain]) -> tuple[str, ...]:
+def _absent(chains: Sequence[ChainReader]) -> tuple[str, ...]:
     """Members by the longest chain whose file was not given."""
     whole = [chain for chain in chains if chain.hashes]
     if not whole:
@@ -277,7 +277,7 @@ def _noted_forks(path: Path) -> list[Fork]:
         store.close()
 
 
-def _compare(chains: Sequence[Chain]) -> tuple[list[Fork], dict[str, int]]:
+def _compare(chains: Sequence[ChainReader]) -> tuple[list[Fork], dict[str, int]]:
     """Compare what holds of each file, number by number."""
     longest = max((len(chain.hashes) for chain in chains), default=0)
     agreeing, forks = list(chains), []
@@ -297,20 +297,22 @@ def _compare(chains: Sequence[Chain]) -> tuple[list[Fork], dict[str, int]]:
     return forks, behind
 
 
-def _longest(chains: Sequence[Chain], forks: Sequence[Fork]) -> Chain | None:
+def _longest(chains: Sequence[ChainReader], forks: Sequence[Fork]) -> ChainReader | None:
     """Give the longest chain of a site that did not fork, as far as it holds."""
     odd = {fork.site for fork in forks}
     whole = [chain for chain in chains if chain.hashes and chain.owner not in odd]
     return max(whole, key=lambda chain: len(chain.hashes), default=None)
 
 
-def _unmet(chains: Sequence[Chain], forks: Sequence[Fork], receipts: Sequence[Receipt]) -> tuple[int, ...]:
+def _unmet(
+    chains: Sequence[ChainReader], forks: Sequence[Fork], receipts: Sequence[Receipt]
+) -> tuple[int, ...]:
     chain = _longest(chains, forks)
     held = {} if chain is None else dict(enumerate(each.hex() for each in chain.hashes))
     return tuple(sorted({each.number for each in receipts if held.get(each.number) != each.entry_hash}))
 
 
-def _totals(chains: Sequence[Chain], forks: Sequence[Fork]) -> tuple[Total, ...]:
+def _totals(chains: Sequence[ChainReader], forks: Sequence[Fork]) -> tuple[Total, ...]:
     chain = _longest(chains, forks)
     if chain is None:
         return ()

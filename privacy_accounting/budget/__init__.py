@@ -1,21 +1,20 @@
 """Budgets: what a population allows, and the book of what was spent of it.
 
-Floor:    privacy_accounting.budget, above ``rdp``, below ``ledger``. Pure: integers, no clock, no file.
-Modules:  ``allowance`` (sub-budgets, their order and allowance) · ``tally`` (totals) ·
-          ``book`` (spent, held, left; admission) ·
-          ``quote`` (what requests would cost) · ``parallel`` (disjoint groups of patients).
+Layer:       privacy_accounting.budget, above ``rdp``, below ``ledger``. Pure: integers, no clock, no file.
+Modules:     ``allowance`` (sub-budgets, their order and allowance) · ``tally`` (totals) · ``book`` (spent, held,
+             left; admission) · ``quote`` (what requests would cost) · ``parallel`` (disjoint groups of patients).
 """
 
 from privacy_accounting.budget.allowance import PopulationBudget, SubBudget, allowance_units, plan_sub_budget
-from privacy_accounting.budget.book import Book
 from privacy_accounting.budget.parallel import Partition, parallel_events
+from privacy_accounting.budget.privacy_filter import PrivacyFilter
 from privacy_accounting.budget.quote import Quote, quote, quote_batch
-from privacy_accounting.budget.tally import Spend
+from privacy_accounting.budget.totals import Spend
 
 __all__ = [
-    "Book",
     "Partition",
     "PopulationBudget",
+    "PrivacyFilter",
     "Quote",
     "Spend",
     "SubBudget",

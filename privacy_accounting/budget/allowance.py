@@ -1,16 +1,15 @@
 """What may be spent: a population's (epsilon, delta), split into sub-budgets that each have one fixed order.
 
-Floor:    privacy_accounting.budget. Pure.
-Terms:    a sub-budget gets the share ``s`` of its population's (epsilon, delta) (basic composition); its
-          *order* is fixed when the budget is written down, from the events that are *planned*; its
-          *allowance* ``B`` is the Rényi cost at that order which implies ``(s epsilon, s delta)``, in units
-          of ``2**-40``, rounded down.
-Promise:  a ``SubBudget`` with an allowance above what its (epsilon, delta) permits at its order cannot be
-          built. The arithmetic is decimal with correctly rounded logarithms, so every machine derives the
-          same integer.
-Not here: what was spent (``book``), how the budget is written in the ledger (``ledger.budgets``).
-Source:   conversion: Canonne, Kamath, Steinke, arXiv 2004.00010 v4, Proposition 12, solved for the Rényi
-          cost; one fixed order for adaptively chosen events: Feldman and Zrnic, arXiv 2008.11193, Theorem 4.3.
+Layer:       privacy_accounting.budget. Pure.
+Terms:       a sub-budget gets the share ``s`` of its population's (epsilon, delta) (basic composition); its *order*
+             is fixed when the budget is written down, from the events that are *planned*; its *allowance* ``B`` is
+             the Rényi cost at that order which implies ``(s epsilon, s delta)``, in units of ``2**-40``, rounded
+             down.
+Guarantees:  a ``SubBudget`` with an allowance above what its (epsilon, delta) permits at its order cannot be built.
+             The arithmetic is decimal with correctly rounded logarithms, so every machine derives the same integer.
+See instead: what was spent (``book``), how the budget is written in the ledger (``ledger.budgets``).
+Source:      conversion: Canonne, Kamath, Steinke, arXiv 2004.00010 v4, Proposition 12, solved for the Rényi cost; one
+             fixed order for adaptively chosen events: Feldman and Zrnic, arXiv 2008.11193, Theorem 4.3.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Parallel composition: releases over disjoint groups of patients cost what the dearest of them costs.
 
-Floor:    privacy_accounting.budget, beside ``book``. Pure.
-Terms:    a *partition* divides patients by one attribute of the person that is fixed at ingest; its *cells*
-          are its values; ``cells_per_unit`` is the most cells in which the records of one patient can lie
-          (1 only if records are linked or a patient is at one site; else the number of sites).
-Promise:  the events returned cost no less than the joint release at the filter's order and at every order of
-          the grid, at every number of colluders, and in pure epsilon. Where no cell is dearest in all of these,
-          or the partition is not declared, all cells are paid for.
+Layer:       privacy_accounting.budget, beside ``book``. Pure.
+Terms:       a *partition* divides patients by one attribute of the person that is fixed at ingest; its *cells* are
+             its values; ``cells_per_unit`` is the most cells in which the records of one patient can lie (1 only if
+             records are linked or a patient is at one site; else the number of sites).
+Guarantees:  the events returned cost no less than the joint release at the filter's order and at every order of the
+             grid, at every number of colluders, and in pure epsilon. Where no cell is dearest in all of these, or the
+             partition is not declared, all cells are paid for.
 Why:      nothing is put together from maxima of several cells: what is charged is what one real cell cost, several
           times over. At an order the joint divergence is at most that of the cells touched, hence at most the
           charge. Filters count at one order: it is among those compared, of the grid or not. Epsilon is the
@@ -14,11 +14,10 @@ Why:      nothing is put together from maxima of several cells: what is charged 
           the exact sum of pure epsilons and the events' own delta, which are compared too. Between
           orders that were compared nothing follows: two curves can cross there twice. So a charge made
           by these events holds for a sub-budget that moves to another order of the grid, and to no other.
-Not here: declaring partitions (the schema), checking that a cell's release reads only its own cell (the
-          plan).
-Source:   McSherry, Privacy integrated queries (SIGMOD 2009), Theorem 4, which holds order by order for Rényi
-          divergence because the other cells' outputs do not change; PRIVACY P6. Adaptive choices within one
-          cell are that cell's own composition.
+See instead: declaring partitions (the schema), checking that a cell's release reads only its own cell (the plan).
+Source:      McSherry, Privacy integrated queries (SIGMOD 2009), Theorem 4, which holds order by order for Rényi
+             divergence because the other cells' outputs do not change; PRIVACY P6. Adaptive choices within one cell
+             are that cell's own composition.
 """
 
 from __future__ import annotations

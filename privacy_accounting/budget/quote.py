@@ -1,11 +1,11 @@
 """What requests would cost and what would be left: asked for free, for one or for a batch.
 
-Floor:    privacy_accounting.budget, above ``book``. Pure; changes nothing.
-Promise:  a quote holds for the book as it stands and says itself whether the request would be admitted now,
-          the earlier requests of the same batch counted as spent; a request that would be refused does not
-          use up what the ones behind it need.
-Not here: building events from a question (the caller), refusing (``book.check``).
-Source:   PRIVACY P4.
+Layer:       privacy_accounting.budget, above ``book``. Pure; changes nothing.
+Guarantees:  a quote holds for the book as it stands and says itself whether the request would be admitted now, the
+             earlier requests of the same batch counted as spent; a request that would be refused does not use up what
+             the ones behind it need.
+See instead: building events from a question (the caller), refusing (``book.check``).
+Source:      PRIVACY P4.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from privacy_accounting.budget.tally import Spend, readable
+from privacy_accounting.budget.totals import Spend, readable
 from privacy_accounting.decimals import rounded_up
 from privacy_accounting.errors import BudgetExceededError, LedgerRefusedError
 from privacy_accounting.rdp import epsilon as epsilon_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from fractions import Fraction
 
-    from privacy_accounting.budget.book import Book
+    from privacy_accounting.budget.privacy_filter import PrivacyFilter
 
 _DIGITS: Final = 6
 
@@ -77,7 +77,7 @@ class Quote:
         }
 
 
-def quote(book: Book, spend: Spend, *, also: Sequence[Spend] = ()) -> Quote:
+def quote(book: PrivacyFilter, spend: Spend, *, also: Sequence[Spend] = ()) -> Quote:
     """Say what one request would cost and leave; nothing is spent.
 
     Args:
@@ -118,7 +118,7 @@ def quote(book: Book, spend: Spend, *, also: Sequence[Spend] = ()) -> Quote:
     )
 
 
-def quote_batch(book: Book, spends: Sequence[Spend]) -> tuple[Quote, ...]:
+def quote_batch(book: PrivacyFilter, spends: Sequence[Spend]) -> tuple[Quote, ...]:
     """Say what requests would cost one after the other; arguments and errors as ``quote``."""
     quotes, counted = list[Quote](), list[Spend]()
     for spend in spends:

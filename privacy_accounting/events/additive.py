@@ -1,11 +1,10 @@
 """Events of mechanisms that add noise to a sum.
 
-Promise:  noise multipliers and sensitivities are those of ``ADD_OR_REMOVE_ONE``: the norm of one unit's
-          contribution. Under ``REPLACE_ONE`` a unit's contribution is replaced by another of the same norm,
-          so the distance doubles and the price is that of doubled sensitivities (dp-accounting 0.6.0 omits
-          this in its Rényi accountant and does it in its privacy loss distributions); under
-          ``REPLACE_SPECIAL`` it stays.
-Not here: the prices (``rdp``), the samplers (``noise``).
+Guarantees:  noise multipliers and sensitivities are those of ``ADD_OR_REMOVE_ONE``: the norm of one unit's
+             contribution. Under ``REPLACE_ONE`` a unit's contribution is replaced by another of the same norm, so the
+             distance doubles and the price is that of doubled sensitivities (dp-accounting 0.6.0 omits this in its
+             Rényi accountant and does it in its privacy loss distributions); under ``REPLACE_SPECIAL`` it stays.
+See instead: the prices (``rdp``), the samplers (``noise``).
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """What every event is: a frozen, validated record of one use of one mechanism.
 
-Promise:  an event that exists is valid; NaN, infinity, booleans, strings and zero noise cannot get in; equal
-          events are equal values, so that prices can be cached by event.
-Not here: the mechanisms (``additive``, ``guarantees``), their dictionaries (``codec``), their prices
-          (``rdp``).
+Guarantees:  an event that exists is valid; NaN, infinity, booleans, strings and zero noise cannot get in; equal
+             events are equal values, so that prices can be cached by event.
+See instead: the mechanisms (``additive``, ``guarantees``), their dictionaries (``codec``), their prices (``rdp``).
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Events as dictionaries: the ledger's and the calculator's vocabulary.
 
-Promise:  ``event_from_dict(event_to_dict(e)) == e``; one event has one dictionary; unknown mechanisms,
-          unknown and missing keys and JSON floats are refused, naming the place. No name found in data is
-          imported.
-Not here: byte encoding (``ledger``), the calculator (``audit.price``).
+Guarantees:  ``event_from_dict(event_to_dict(e)) == e``; one event has one dictionary; unknown mechanisms, unknown and
+             missing keys and JSON floats are refused, naming the place. No name found in data is imported.
+See instead: byte encoding (``ledger``), the calculator (``audit.price``).
 """
 
 from __future__ import annotations

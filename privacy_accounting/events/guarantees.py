@@ -1,7 +1,7 @@
 """Events of stated guarantees, of local randomisation, of sampling and of selection.
 
-Promise:  each class says what its parameters mean and under which relation it has a price.
-Not here: the prices (``rdp``).
+Guarantees:  each class says what its parameters mean and under which relation it has a price.
+See instead: the prices (``rdp``).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """How events and budgets are written inside an entry.
 
-Floor:    privacy_accounting.ledger, above ``canonical``. Pure.
-Promise:  writing and reading are each other's inverse; an event is kept as its canonical text, so that an
-          old entry stays byte for byte what it was; a budget that promises more than its (epsilon, delta)
-          permits cannot be read.
-Not here: choosing an order (``budget.allowance``).
+Layer:       privacy_accounting.ledger, above ``canonical``. Pure.
+Guarantees:  writing and reading are each other's inverse; an event is kept as its canonical text, so that an old
+             entry stays byte for byte what it was; a budget that promises more than its (epsilon, delta) permits
+             cannot be read.
+See instead: choosing an order (``budget.allowance``).
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Canonical JSON: one value, one byte string, and a strict reader for its fields.
 
-Floor:    privacy_accounting.ledger, lowest. Pure.
-Promise:  ``decode(data)`` accepts exactly the bytes that ``encode`` writes: keys sorted, no whitespace,
-          ASCII, only objects, lists, strings and integers below ``2**63`` in size. Floats, booleans, null,
-          duplicate keys, control characters and any other spelling of the same value are refused, so that
-          equal hashes mean equal meaning.
-Not here: what the fields of an entry are (``contents``).
-Source:   ours; RFC 8785 sorts by UTF-16 and allows floats, the ledger has none.
+Layer:       privacy_accounting.ledger, lowest. Pure.
+Guarantees:  ``decode(data)`` accepts exactly the bytes that ``encode`` writes: keys sorted, no whitespace, ASCII,
+             only objects, lists, strings and integers below ``2**63`` in size. Floats, booleans, null, duplicate
+             keys, control characters and any other spelling of the same value are refused, so that equal hashes mean
+             equal meaning.
+See instead: what the fields of an entry are (``contents``).
+Source:      ours; RFC 8785 sorts by UTF-16 and allows floats, the ledger has none.
 """
 
 from __future__ import annotations

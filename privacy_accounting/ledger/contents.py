@@ -1,10 +1,10 @@
 """What an entry says: one frozen class per kind, each with its exact set of fields.
 
-Floor:    privacy_accounting.ledger, above ``budgets``. Pure.
-Terms:    *charge* spends epsilon; *exact* is a disclosure without it; *cancel* gives back a charge of which nothing left a site;
-          *budget*, *order*, *members* and *clock* change the agreement; *snapshot* pins the folded state.
-Promise:  reading refuses a missing, unknown or mistyped field; the field names are those in the bytes.
-Not here: whether an entry may be signed (``judge``), how its header is written (``entries``).
+Layer:       privacy_accounting.ledger, above ``budgets``. Pure.
+Terms:       *charge* spends epsilon; *exact* is a disclosure without it; *cancel* gives back a charge of which
+             nothing left; *budget*, *order*, *members*, *clock* change the agreement; *snapshot* pins the state.
+Guarantees:  reading refuses a missing, unknown or mistyped field; the field names are those in the bytes.
+See instead: whether an entry may be signed (``entry_validation``), how it is written (``entries``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from privacy_accounting.budget.tally import Spend
+from privacy_accounting.budget.totals import Spend
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.events import Event, Relation

@@ -1,13 +1,13 @@
 """Who signs: the sites of the chain at one point, and who must sign an entry.
 
-Floor:    privacy_accounting.ledger, above ``entries``. Pure.
-Promise:  an entry is complete only with the signature of the sequencer and of every site of its cohort, all
-          valid under the keys that hold at its number, and no signature besides. One entry changes one
-          member; what is left has two sites at least. A change of members is signed by all who are members
-          after it. Whoever has the genesis entry and the entries that changed the members knows who signs, and
-          needs nobody's word for it.
-Not here: analysts and other roles (the caller's certificates).
-Source:   DESIGN 3b.
+Layer:       privacy_accounting.ledger, above ``entries``. Pure.
+Guarantees:  an entry is complete only with the signature of the sequencer and of every site of its cohort, all valid
+             under the keys that hold at its number, and no signature besides. One entry changes one member; what is
+             left has two sites at least. A change of members is signed by all who are members after it. Whoever has
+             the genesis entry and the entries that changed the members knows who signs, and needs nobody's word for
+             it.
+See instead: analysts and other roles (the caller's certificates).
+Source:      DESIGN 3b.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The Merkle root over body hashes, grown one by one.
 
-Floor:    privacy_accounting.ledger, beside ``members``. Pure.
-Promise:  adding a leaf and asking for the root take time that grows with the logarithm of the number of leaves.
-Not here: what the root is signed for (``state``, ``judge``).
-Source:   RFC 6962, section 2.1 (leaf prefix 0, node prefix 1).
+Layer:       privacy_accounting.ledger, beside ``members``. Pure.
+Guarantees:  adding a leaf and asking for the root take time that grows with the logarithm of the number of leaves.
+See instead: what the root is signed for (``state``, ``judge``).
+Source:      RFC 6962, section 2.1 (leaf prefix 0, node prefix 1).
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
 """What nodes of one ledger send each other: bytes in, frozen classes out.
 
-Floor:    privacy_accounting.ledger, above ``entries``. Pure.
-Terms:    a *proposal* asks for signatures under one entries' range and one *ballot*; its answer is
-          *signed*, *refused*, or *waiting* (the site lacks entries, or holds an earlier signature for that
-          number); a *withdrawal* says that a proposal will never be complete; *complete* carries entries
-          with all signatures.
-Promise:  every message but ``Complete`` is signed by its sender over a tag of its own; reading accepts
-          exactly what writing writes, and is bounded in size before it parses.
-Not here: who sends them over which connection (the caller moves bytes).
-Source:   DESIGN 3b.
+Layer:       privacy_accounting.ledger, above ``entries``. Pure.
+Terms:       a *proposal* asks for signatures under one entries' range and one *ballot*; its answer is *signed*,
+             *refused*, or *waiting* (the site lacks entries, or holds an earlier signature for that number); a
+             *withdrawal* says that a proposal will never be complete; *complete* carries entries with all signatures.
+Guarantees:  every message but ``Complete`` is signed by its sender over a tag of its own; reading accepts exactly
+             what writing writes, and is bounded in size before it parses.
+See instead: who sends them over which connection (the caller moves bytes).
+Source:      DESIGN 3b.
 """
 
 from __future__ import annotations
@@ -292,7 +291,7 @@ class Refused(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
+class PendingProposal:
     """A proposal that a site signed and of which it knows no end.
 
     Attributes:
@@ -320,7 +319,7 @@ class Waiting(Answer):
 
     head: int
     highest_ballot: int
-    doubts: tuple[Doubt, ...] = ()
+    doubts: tuple[PendingProposal, ...] = ()
 
     def own_fields(self) -> dict[str, object]:
         """Write what the site has and what it lacks."""
@@ -349,9 +348,9 @@ class Waiting(Answer):
         )
 
 
-def _doubt(value: object) -> Doubt:
+def _doubt(value: object) -> PendingProposal:
     fields = Fields(value, "doubt")
-    doubt = Doubt(
+    doubt = PendingProposal(
         number=fields.integer("number"),
         ballot=fields.integer("ballot", high=MAX_BALLOT),
         proposal=fields.hexadecimal("proposal", HASH_BYTES),

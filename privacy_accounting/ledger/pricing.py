@@ -1,10 +1,10 @@
 """The price of a charge: what a proposer writes down, and what a site accepts.
 
-Floor:    privacy_accounting.ledger, above ``contents``. Pure.
-Promise:  a proposer rounds up by the slack between two mathematics libraries (1e-9 of the cost and one
-          unit); a site signs only what is not lower than its own figure minus that slack. So an honest
-          price is always accepted, and a lower one never.
-Not here: the curves (``rdp``), which events a plan has (the caller).
+Layer:       privacy_accounting.ledger, above ``contents``. Pure.
+Guarantees:  a proposer rounds up by the slack between two mathematics libraries (1e-9 of the cost and one unit); a
+             site signs only what is not lower than its own figure minus that slack. So an honest price is always
+             accepted, and a lower one never.
+See instead: the curves (``rdp``), which events a plan has (the caller).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The folded chain: what all complete entries together say.
 
-Floor:    privacy_accounting.ledger, above ``members``. Pure; the caller holds the lock.
-Terms:    a *place* is where the next body stands: its number, the hash before it, the earliest time.
-Promise:  folding is the same at every site and in the audit: members, budgets, totals, used nonces and
-          cancellations follow from the entries alone. A body that does not fit its place is refused before
-          anything changes.
-Not here: whether a site *wants* to sign (``judge``); signatures (``members``).
+Layer:       privacy_accounting.ledger, above ``members``. Pure; the caller holds the lock.
+Terms:       a *place* is where the next body stands: its number, the hash before it, the earliest time.
+Guarantees:  folding is the same at every site and in the audit: members, budgets, totals, used nonces and
+             cancellations follow from the entries alone. A body that does not fit its place is refused before
+             anything changes.
+See instead: whether a site *wants* to sign (``judge``); signatures (``members``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from privacy_accounting.budget.book import Book
+from privacy_accounting.budget.privacy_filter import PrivacyFilter
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.budgets import budget_to_json
 from privacy_accounting.ledger.canonical import encode
@@ -33,19 +33,19 @@ from privacy_accounting.ledger.contents import (
 )
 from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, body_hash
 from privacy_accounting.ledger.members import Members, Succession
-from privacy_accounting.ledger.used import Once, UsedRequests
+from privacy_accounting.ledger.used_requests import Once, UsedRequests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from privacy_accounting.budget.allowance import PopulationBudget
-    from privacy_accounting.budget.tally import Spend
+    from privacy_accounting.budget.totals import Spend
     from privacy_accounting.ledger.contents import Change
     from privacy_accounting.ledger.entries import Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ChainPosition:
     """Where the next body stands.
 
     Attributes:
@@ -58,9 +58,9 @@ class Place:
     previous: str
     time: int
 
-    def after(self, data: bytes, body: Body) -> Place:
+    def after(self, data: bytes, body: Body) -> ChainPosition:
         """Give the place behind a body."""
-        return Place(number=body.number + 1, previous=body_hash(data).hex(), time=body.time)
+        return ChainPosition(number=body.number + 1, previous=body_hash(data).hex(), time=body.time)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class _Open:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
+class FoldedState:
     """What the entries before a checkpoint left behind.
 
     Attributes:
@@ -84,7 +84,7 @@ class Past:
         attempts: of each training run, those charged and not cancelled.
     """
 
-    place: Place
+    place: ChainPosition
     cancelled: frozenset[int]
     moved: Mapping[tuple[str, str], int]
     raised: Mapping[str, int]
@@ -122,10 +122,10 @@ class ChainState:
         """Begin before the genesis entry."""
         self._moves: dict[tuple[str, str], int] = {}
         self._raised: dict[str, int] = {}
-        self.place = Place(number=0, previous=NO_PREVIOUS, time=0)
+        self.place = ChainPosition(number=0, previous=NO_PREVIOUS, time=0)
         self.genesis: Genesis | None = None
         self.chain = ""
-        self._book: Book | None = None
+        self._book: PrivacyFilter | None = None
         self.succession = Succession()
         self.used = UsedRequests()
         self._open: dict[int, _Open] = {}
@@ -139,7 +139,7 @@ class ChainState:
         return self.place.number - 1
 
     @property
-    def book(self) -> Book:
+    def book(self) -> PrivacyFilter:
         """The book of what is spent.
 
         Raises:
@@ -190,7 +190,7 @@ class ChainState:
 
     # -- checking ------------------------------------------------------------------------------------------
 
-    def check(self, body: Body, place: Place, batch: Batch) -> None:
+    def check(self, body: Body, place: ChainPosition, batch: Batch) -> None:
         """Check that a body fits its place in the chain.
 
         Args:
@@ -291,7 +291,7 @@ class ChainState:
 
     def _begin(self, chain: str, genesis: Genesis) -> None:
         self.genesis, self.chain = genesis, chain
-        self._book = Book(relation=genesis.relation)
+        self._book = PrivacyFilter(relation=genesis.relation)
         for population, budget in genesis.populations.items():
             self._book.set_budget(population, budget)
         self.succession.begin(genesis)
@@ -335,9 +335,9 @@ class ChainState:
     # -- checkpoints ---------------------------------------------------------------------------------------
 
     @property
-    def past(self) -> Past:
+    def past(self) -> FoldedState:
         """What a checkpoint keeps besides the book, the members and the used requests."""
-        return Past(
+        return FoldedState(
             place=self.place,
             cancelled=frozenset(self._cancelled),
             moved=dict(self._moves),
@@ -350,8 +350,8 @@ class ChainState:
         *,
         chain: str,
         genesis: Genesis,
-        book: Book,
-        past: Past,
+        book: PrivacyFilter,
+        past: FoldedState,
         succession: Succession,
         used: UsedRequests,
     ) -> None:

@@ -1,12 +1,12 @@
 """Exact discrete Gaussian noise.
 
-Terms:    mass proportional to ``exp(-x**2 / (2 sigma2))`` at each integer x, sigma2 = n / d rational; t =
-          floor(sigma) + 1; a discrete Laplace candidate y of scale t is kept with probability ``exp(-g)``, g
-          = (|y| - sigma2/t)**2 / (2 sigma2).
-Promise:  exact distribution from integers alone; no floating point, no seed, no table cut off.
-Not here: how large sigma2 must be (``calibration``), shares of noise (each party simply draws its own).
-Source:   Canonne, Kamath, Steinke 2004.00010, Algorithm 3. The 64-bit bounds on g are ours: where they do not
-          decide, the candidate is decided with unbounded integers.
+Terms:       mass proportional to ``exp(-x**2 / (2 sigma2))`` at each integer x, sigma2 = n / d rational; t =
+             floor(sigma) + 1; a discrete Laplace candidate y of scale t is kept with probability ``exp(-g)``, g =
+             (|y| - sigma2/t)**2 / (2 sigma2).
+Guarantees:  exact distribution from integers alone; no floating point, no seed, no table cut off.
+See instead: how large sigma2 must be (``calibration``), shares of noise (each party simply draws its own).
+Source:      Canonne, Kamath, Steinke 2004.00010, Algorithm 3. The 64-bit bounds on g are ours: where they do not
+             decide, the candidate is decided with unbounded integers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from privacy_accounting.decimals import as_fraction
 from privacy_accounting.errors import InvalidCostError
-from privacy_accounting.noise.coins import WORD_BITS, bernoulli, bernoulli_exp, bernoulli_exps, geometrics
+from privacy_accounting.noise.bernoulli import WORD_BITS, bernoulli, bernoulli_exp, bernoulli_exps, geometrics
 from privacy_accounting.noise.laplace import LARGEST_STEP, Draws, candidates, checked_size
 
 if TYPE_CHECKING:

@@ -1,10 +1,10 @@
 """Exact discrete Laplace noise.
 
-Terms:    scale b = t / s: mass ``tanh(1/(2 b)) exp(-|x| / b)`` at each integer x; in the vocabulary of
-          events, a = 1/b.
-Promise:  exact distribution from integers; no floating point, no seed.
-Not here: which scale pays for what (``calibration``).
-Source:   Canonne, Kamath, Steinke 2004.00010, Algorithm 2.
+Terms:       scale b = t / s: mass ``tanh(1/(2 b)) exp(-|x| / b)`` at each integer x; in the vocabulary of events, a =
+             1/b.
+Guarantees:  exact distribution from integers; no floating point, no seed.
+See instead: which scale pays for what (``calibration``).
+Source:      Canonne, Kamath, Steinke 2004.00010, Algorithm 2.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from privacy_accounting.decimals import as_fraction
 from privacy_accounting.errors import InvalidCostError
-from privacy_accounting.noise.coins import WORD_BITS, bernoulli_exps, geometrics, words
+from privacy_accounting.noise.bernoulli import WORD_BITS, bernoulli_exps, geometrics, words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

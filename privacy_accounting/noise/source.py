@@ -1,7 +1,7 @@
 """Where uniform bytes come from.
 
-Promise:  the only source of this package is the operating system; there is no seed, no state and no way to
-          set one. A test that needs known bytes passes its own ``ByteSource``.
+Guarantees:  the only source of this package is the operating system; there is no seed, no state and no way to set
+             one. A test that needs known bytes passes its own ``ByteSource``.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """One site's integer noise: a vector of variances in, a vector of fresh noise out.
 
-Floor:    privacy_accounting.noise, above ``gaussian``.
-Terms:    ``sigma2`` is the variance that must be left when ``colluding`` of ``parties`` tell their noise;
-          ``sigma2_local`` what each party draws: ``sigma2 / (parties - colluding)``, rounded up.
-Promise:  independent discrete Gaussians, exact, from bytes drawn for this call alone; a local variance below
-          1 is refused, because then a sum of discrete Gaussians is no longer close to one.
-Not here: which variance pays for what (``calibration``), adding noise to figures (the caller, before it
-          shares them).
-Source:   Kairouz, Liu, Steinke 2102.06387, section 3; PRIVACY P7.
+Layer:       privacy_accounting.noise, above ``gaussian``.
+Terms:       ``sigma2`` is the variance that must be left when ``colluding`` of ``parties`` tell their noise;
+             ``sigma2_local`` what each party draws: ``sigma2 / (parties - colluding)``, rounded up.
+Guarantees:  independent discrete Gaussians, exact, from bytes drawn for this call alone; a local variance below 1 is
+             refused, because then a sum of discrete Gaussians is no longer close to one.
+See instead: which variance pays for what (``calibration``), adding noise to figures (the caller, before it shares
+             them).
+Source:      Kairouz, Liu, Steinke 2102.06387, section 3; PRIVACY P7.
 """
 
 from __future__ import annotations

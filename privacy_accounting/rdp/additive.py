@@ -1,13 +1,13 @@
 """Curves of noise added to sums.
 
-Terms:    ``orders`` are float64 above 1, ascending; ``stretch`` multiplies sensitivities (1, or 2 under
-          replace-one).
-Shapes:   orders ``(n,)`` -> costs ``(n,)``, float64, never below the true divergence.
+Terms:       ``orders`` are float64 above 1, ascending; ``stretch`` multiplies sensitivities (1, or 2 under
+             replace-one).
+Shapes:      orders ``(n,)`` -> costs ``(n,)``, float64, never below the true divergence.
 Accuracy: relative 1e-12, rounded up.
-Source:   Gaussian: Mironov 1702.07476, Prop. 7. Laplace: the same, Prop. 6. Discrete Gaussian: Canonne,
-          Kamath, Steinke 2004.00010, Theorem 14. Sum of discrete Gaussians: Kairouz, Liu, Steinke 2102.06387,
-          Theorem 1 (Theorem 5 as printed at ICML) and Prop. 14. Skellam: Agarwal, Kairouz, Liu 2110.04995,
-          Corollary 3.6. Tree: Kairouz et al. 2103.00039, appendix D. Discrete Laplace: ours, below.
+Source:      Gaussian: Mironov 1702.07476, Prop. 7. Laplace: the same, Prop. 6. Discrete Gaussian: Canonne, Kamath,
+             Steinke 2004.00010, Theorem 14. Sum of discrete Gaussians: Kairouz, Liu, Steinke 2102.06387, Theorem 1
+             (Theorem 5 as printed at ICML) and Prop. 14. Skellam: Agarwal, Kairouz, Liu 2110.04995, Corollary 3.6.
+             Tree: Kairouz et al. 2103.00039, appendix D. Discrete Laplace: ours, below.
 """
 
 from __future__ import annotations

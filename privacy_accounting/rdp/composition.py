@@ -1,12 +1,12 @@
 """Sums over events: integer cost units at one order, and epsilon over all orders.
 
-Terms:    a unit is ``2**-40``; ``INFINITE_UNITS`` stands for infinite, sums stop there.
-Promise:  units are rounded up once per event; composing in any order gives the same integer; more events
-          never cost less. ``epsilon`` is the least over all orders and the sum of pure epsilons.
-Not here: whether the sum may be spent (``budget``). The minimum over orders is a figure, not a filter: a
-          budget that is spent adaptively is held at one order fixed beforehand.
-Source:   adaptive composition: Mironov 1702.07476, Prop. 1; at a fixed order with adaptive parameters:
-          Feldman and Zrnic 2008.11193, Theorems 3.1 and 4.3.
+Terms:       a unit is ``2**-40``; ``INFINITE_UNITS`` stands for infinite, sums stop there.
+Guarantees:  units are rounded up once per event; composing in any order gives the same integer; more events never
+             cost less. ``epsilon`` is the least over all orders and the sum of pure epsilons.
+See instead: whether the sum may be spent (``budget``). The minimum over orders is a figure, not a filter: a budget
+             that is spent adaptively is held at one order fixed beforehand.
+Source:      adaptive composition: Mironov 1702.07476, Prop. 1; at a fixed order with adaptive parameters: Feldman and
+             Zrnic 2008.11193, Theorems 3.1 and 4.3.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The curve of every event of the vocabulary under every relation, and its pure epsilon.
 
-Promise:  an event that has no proven price under a relation is refused; a price is never below the true
-          divergence; the same event always has the same price (curves are cached, read-only).
-Not here: the formulas (one file a family beside this one), sums over events (``composition``).
+Guarantees:  an event that has no proven price under a relation is refused; a price is never below the true
+             divergence; the same event always has the same price (curves are cached, read-only).
+See instead: the formulas (one file a family beside this one), sums over events (``composition``).
 """
 
 from __future__ import annotations

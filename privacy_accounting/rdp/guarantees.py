@@ -1,12 +1,12 @@
 """Curves of stated guarantees, randomized response and private selection.
 
-Shapes:   orders ``(n,)``, float64 above 1 -> costs ``(n,)``, never below the true divergence.
+Shapes:      orders ``(n,)``, float64 above 1 -> costs ``(n,)``, never below the true divergence.
 Accuracy: relative 1e-12, rounded up.
-Source:   pure epsilon: randomized response with two values dominates every epsilon-DP mechanism (Kairouz, Oh,
-          Viswanath 1311.0776). Exponential: bounded range, ``order * epsilon**2 / 8``, Cesar and Rogers
-          2004.07223, Lemmas 3.2 and 3.4; top-k in one shot equals k exponential mechanisms, Durfee and Rogers
-          1905.04273, Lemma 4.2 and Corollary 4.1. Randomized response: the divergence of its two output
-          distributions; for two values Mironov 1702.07476, Prop. 5.
+Source:      pure epsilon: randomized response with two values dominates every epsilon-DP mechanism (Kairouz, Oh,
+             Viswanath 1311.0776). Exponential: bounded range, ``order * epsilon**2 / 8``, Cesar and Rogers
+             2004.07223, Lemmas 3.2 and 3.4; top-k in one shot equals k exponential mechanisms, Durfee and Rogers
+             1905.04273, Lemma 4.2 and Corollary 4.1. Randomized response: the divergence of its two output
+             distributions; for two values Mironov 1702.07476, Prop. 5.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The grid of Rényi orders.
 
-Promise:  contains dp-accounting 0.6.0's 156 default orders, so that no minimum over this grid is above a
-          minimum over theirs; orders near 1 serve large epsilon, orders up to ``2**20`` small queries, which
-          would otherwise look 13 to 50 times dearer. The grid may grow; an order that a budget was fixed at
-          stays priceable anyway.
+Guarantees:  contains dp-accounting 0.6.0's 156 default orders, so that no minimum over this grid is above a minimum
+             over theirs; orders near 1 serve large epsilon, orders up to ``2**20`` small queries, which would
+             otherwise look 13 to 50 times dearer. The grid may grow; an order that a budget was fixed at stays
+             priceable anyway.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Curve of running a mechanism a secret random number of times and releasing the best run.
 
-Terms:    a order, r(a) cost of one run, ``mean`` expected number of runs, ``shape`` of its distribution.
-Promise:  an upper bound at every order.
-Source:   Papernot and Steinke 2110.03620 v2: truncated negative binomial, Definition 1 and Theorem 2;
-          Poisson, Theorem 6.
+Terms:       a order, r(a) cost of one run, ``mean`` expected number of runs, ``shape`` of its distribution.
+Guarantees:  an upper bound at every order.
+Source:      Papernot and Steinke 2110.03620 v2: truncated negative binomial, Definition 1 and Theorem 2; Poisson,
+             Theorem 6.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Functions that keep their relative accuracy where the textbook form cancels.
 
-Promise:  relative error below 1e-14 on the stated ranges; every series states where it is cut and what that
-          drops.
-Not here: mechanisms.
+Guarantees:  relative error below 1e-14 on the stated ranges; every series states where it is cut and what that drops.
+See instead: mechanisms.
 """
 
 from __future__ import annotations

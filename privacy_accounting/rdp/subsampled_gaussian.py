@@ -1,15 +1,15 @@
 """Curve of the Gaussian mechanism on a Poisson sample.
 
-Terms:    q sampling rate, s noise multiplier, a order; ``1 + x(z) = 1 - q + q exp(z/s - 1/(2 s**2))`` is the
-          likelihood ratio at a standard normal z; the moment is ``E[(1 + x)**a]`` and the cost ``log(moment)
-          / (a - 1)``.
-Promise:  relative error at most 1e-9 against 30 digits, never below the truth; an order that cannot be
-          computed within the work limit gets the cost without sampling, which is an upper bound
-          (quasi-convexity of the divergence).
-Not here: sampling of other mechanisms (``subsampled``).
-Source:   Mironov, Talwar, Zhang 1908.10530: the mixture against the plain Gaussian is the worse of both
-          directions (section 3; integrated both ways in tests), integer orders (section 3.3). Fractional
-          orders: ours, by quadrature.
+Terms:       q sampling rate, s noise multiplier, a order; ``1 + x(z) = 1 - q + q exp(z/s - 1/(2 s**2))`` is the
+             likelihood ratio at a standard normal z; the moment is ``E[(1 + x)**a]`` and the cost ``log(moment) / (a
+             - 1)``.
+Guarantees:  relative error at most 1e-9 against 30 digits, never below the truth; an order that cannot be computed
+             within the work limit gets the cost without sampling, which is an upper bound (quasi-convexity of the
+             divergence).
+See instead: sampling of other mechanisms (``subsampled``).
+Source:      Mironov, Talwar, Zhang 1908.10530: the mixture against the plain Gaussian is the worse of both directions
+             (section 3; integrated both ways in tests), integer orders (section 3.3). Fractional orders: ours, by
+             quadrature.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Pictures as inline SVG: spend over time in stacked steps, and what is left as a bar.
 
-Floor:    privacy_accounting.report, beside ``figures``. Pure.
-Promise:  names are escaped; nothing is fetched, nothing runs; each series differs in lightness and in its
-          label, so that the page can be printed in black and white; the picture has a text alternative.
-Not here: which figures (``figures``), the page (``page``).
+Layer:       privacy_accounting.report, beside ``figures``. Pure.
+Guarantees:  names are escaped; nothing is fetched, nothing runs; each series differs in lightness and in its label,
+             so that the page can be printed in black and white; the picture has a text alternative.
+See instead: which figures (``figures``), the page (``page``).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """What the report says: spend over time, what is left, refusals, exact disclosures; from one ledger file.
 
-Floor:    privacy_accounting.report, lowest.
-Promise:  every figure follows from entries that hold (the first that does not ends the report and is named)
-          and from the site's own notes; a figure is never shown without unit, relation, delta and t, which
-          ``Claim`` carries; at most 400 points a curve, each the exact total at its time.
-Not here: pictures (``charts``), words around them (the template).
-Source:   PRIVACY P4, P8.
+Layer:       privacy_accounting.report, lowest.
+Guarantees:  every figure follows from entries that hold (the first that does not ends the report and is named) and
+             from the site's own notes; a figure is never shown without unit, relation, delta and t, which ``Claim``
+             carries; at most 400 points a curve, each the exact total at its time.
+See instead: pictures (``charts``), words around them (the template).
+Source:      PRIVACY P4, P8.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from privacy_accounting.audit.chain import Holding, opening, read_chain, read_entries
-from privacy_accounting.audit.notes import check_notes
+from privacy_accounting.audit.chain_reader import ValidPrefix, opening, read_chain, read_entries
+from privacy_accounting.audit.local_journal import check_notes
 from privacy_accounting.audit.statement import Line, Remaining, statement_of
-from privacy_accounting.budget.tally import readable
+from privacy_accounting.budget.totals import readable
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import Cancel, Charge, Exact, OrderChange
 from privacy_accounting.ledger.entries import Entry
-from privacy_accounting.ledger.judge import bodies_of
 from privacy_accounting.ledger.messages import Proposal, Refused, read_answer
-from privacy_accounting.ledger.store import Table
+from privacy_accounting.ledger.replication.entry_validation import bodies_of
+from privacy_accounting.ledger.storage.store import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from privacy_accounting.budget.book import Book
-    from privacy_accounting.budget.tally import Left
+    from privacy_accounting.budget.privacy_filter import PrivacyFilter
+    from privacy_accounting.budget.totals import RemainingAllowance
     from privacy_accounting.ledger.state import ChainState
-    from privacy_accounting.ledger.store import Store
+    from privacy_accounting.ledger.storage.store import Store
 
 MAX_POINTS: Final = 400
 MAX_ROWS: Final = 200
@@ -144,7 +144,7 @@ class RefusalRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class ReportFigures:
     """Everything on the page."""
 
     owner: str
@@ -168,7 +168,7 @@ class Figures:
     charges_left_out: int
 
 
-def figures_of(store: Store, units: Mapping[str, str] | None = None) -> Figures:
+def report_figures(store: Store, units: Mapping[str, str] | None = None) -> ReportFigures:
     """Read a store.
 
     Args:
@@ -180,7 +180,7 @@ def figures_of(store: Store, units: Mapping[str, str] | None = None) -> Figures:
     """
     chain = read_chain(store)
     findings = tuple(check_notes(store, chain).findings)
-    good = Holding(store, chain)
+    good = ValidPrefix(store, chain)
     told = statement_of(good)
     refusals = _refusals(store)
     state, curves = _curves(good)
@@ -191,7 +191,7 @@ def figures_of(store: Store, units: Mapping[str, str] | None = None) -> Figures:
     )
     charges = [line for line in told.lines if line.kind in {"charge", "cancel"}]
     times = [line.time for line in told.lines if line.time]
-    return Figures(
+    return ReportFigures(
         owner=store.owner,
         chain=state.chain,
         head=chain.hashes[-1].hex(),
@@ -239,7 +239,7 @@ def _curves(store: Store) -> tuple[ChainState, dict[tuple[str, str], tuple[Curve
     return state, curves
 
 
-def _note(pair: tuple[Curve, Curve], key: tuple[str, str], time: int, book: Book) -> None:
+def _note(pair: tuple[Curve, Curve], key: tuple[str, str], time: int, book: PrivacyFilter) -> None:
     allowance = book.sub_budget(*key).allowance
     pair[0].add(time, book.by_purpose(*key), allowance)
     pair[1].add(time, book.by_analyst(*key), allowance)
@@ -272,7 +272,10 @@ def _part(
 
 
 def _caps(
-    spent: Mapping[str, int], caps: Mapping[str, Fraction], cap_of: Callable[[str, int], int], limit: Left
+    spent: Mapping[str, int],
+    caps: Mapping[str, Fraction],
+    cap_of: Callable[[str, int], int],
+    limit: RemainingAllowance,
 ) -> tuple[CapRow, ...]:
     """List names with a spend or a cap of their own; what is left of the sub-budget bounds what is left of a cap."""
     whole, rows = float(Fraction(1, limit.allowance)), list[CapRow]()

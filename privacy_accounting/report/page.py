@@ -1,9 +1,9 @@
 """The report: one HTML page without scripts, links or fetched parts, readable on paper.
 
-Floor:    privacy_accounting.report, above ``figures`` and ``charts``.
-Promise:  what comes from the ledger is escaped; the page forbids itself to load anything (content security
-          policy); a ledger that does not hold is reported up to its first bad entry, and says so on top.
-Not here: comparing several sites' files (``audit.verify``).
+Layer:       privacy_accounting.report, above ``figures`` and ``charts``.
+Guarantees:  what comes from the ledger is escaped; the page forbids itself to load anything (content security
+             policy); a ledger that does not hold is reported up to its first bad entry, and says so on top.
+See instead: comparing several sites' files (``audit.verify``).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Final
 
 import jinja2
 
-from privacy_accounting.audit.chain import open_file
+from privacy_accounting.audit.chain_reader import open_file
 from privacy_accounting.audit.statement import GIVEN_EXACT
 from privacy_accounting.report.charts import left_bar, spend_chart
-from privacy_accounting.report.figures import figures_of
+from privacy_accounting.report.figures import report_figures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from privacy_accounting.ledger.store import Store
-    from privacy_accounting.report.figures import Figures
+    from privacy_accounting.ledger.storage.store import Store
+    from privacy_accounting.report.figures import ReportFigures
 
 _TEMPLATE: Final = "page.html.j2"
 
@@ -42,10 +42,10 @@ def report_html(store: Store, units: Mapping[str, str] | None = None) -> str:
     Raises:
         LedgerRefusedError: no entry of the ledger holds.
     """
-    return _render(figures_of(store, units))
+    return _render(report_figures(store, units))
 
 
-def _render(figures: Figures) -> str:
+def _render(figures: ReportFigures) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -76,7 +76,7 @@ def write_report(ledger: Path, out: Path, units: Mapping[str, str] | None = None
     """
     store = open_file(ledger)
     try:
-        figures = figures_of(store, units)
+        figures = report_figures(store, units)
     finally:
         store.close()
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")

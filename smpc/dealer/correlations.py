@@ -1,11 +1,11 @@
 """What material is made of, how a party expands its share, how the dealer corrects the first party's.
 
-Floor:    smpc.dealer.correlations. Over ``parts`` and ``matrices``. Pure: keystreams come in as arguments.
-Promise:  material of any n - 1 parties is uniform; the dealer sends corrections to the first party and
-          nothing to the others.
-Not here: who asks when (``supply``), who answers (``service``).
-Source:   eprint 2011/535 (triples); eprint 2020/338 (bits and masks shared in two ways); products of a mask's
-          bits within groups of four: ours, the first level of the comparison tree then costs no message.
+Layer:       smpc.dealer.correlations. Over ``parts`` and ``matrices``. Pure: keystreams come in as arguments.
+Guarantees:  material of any n - 1 parties is uniform; the dealer sends corrections to the first party and nothing to
+             the others.
+See instead: who asks when (``supply``), who answers (``service``).
+Source:      eprint 2011/535 (triples); eprint 2020/338 (bits and masks shared in two ways); products of a mask's bits
+             within groups of four: ours, the first level of the comparison tree then costs no message.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from smpc.dealer.correlation_parts import Material, Part, Recipe, ring_part, totals
 from smpc.dealer.matrices import fixed_matrix_recipe, gram_recipe, product_recipe, square_recipe
-from smpc.dealer.parts import Material, Part, Recipe, ring_part, totals
 from smpc.dealer.requests import Correlation, Request
 from smpc.errors import PeerRejectedError
 from smpc.ring import RING_BITS, RingArray, plane_bits, plane_bytes, reduce_bits

@@ -1,11 +1,10 @@
 """The one frame a party sends to the dealer, of a fixed size so that the dealer knows it beforehand.
 
-Floor:    smpc.dealer.frames. Pure.
-Shapes:   1024 bytes: session id (32), number of the batch (4), whether it is the last (1), three zeros,
-          length of the list (4), the list's first 980 bytes, zeros. A longer list's rest follows in a frame
-          of its own.
-Promise:  ``decode_batch(encode_batch(x)) == x``; other bytes raise ``PeerRejectedError``. The answer is a
-          32-byte seed, and for the first party the corrections after it.
+Layer:       smpc.dealer.frames. Pure.
+Shapes:      1024 bytes: session id (32), number of the batch (4), whether it is the last (1), three zeros, length of
+             the list (4), the list's first 980 bytes, zeros. A longer list's rest follows in a frame of its own.
+Guarantees:  ``decode_batch(encode_batch(x)) == x``; other bytes raise ``PeerRejectedError``. The answer is a 32-byte
+             seed, and for the first party the corrections after it.
 """
 
 from __future__ import annotations

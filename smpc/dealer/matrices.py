@@ -1,9 +1,9 @@
 """Material for products: of arrays, of matrices, of one matrix with many others.
 
-Floor:    smpc.dealer.matrices. Pure.
-Promise:  bound parts are the exact products of the free ones mod ``2**64``.
-Not here: bits (``correlations``).
-Source:   eprint 2011/535 (triples); a matrix masked once for many products: ours, after the same paper.
+Layer:       smpc.dealer.matrices. Pure.
+Guarantees:  bound parts are the exact products of the free ones mod ``2**64``.
+See instead: bits (``correlations``).
+Source:      eprint 2011/535 (triples); a matrix masked once for many products: ours, after the same paper.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smpc.dealer.parts import Recipe, ring_part, totals
+from smpc.dealer.correlation_parts import Recipe, ring_part, totals
 from smpc.dealer.requests import ProductKind
 from smpc.kernels import matmul
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from smpc.dealer.parts import Material
+    from smpc.dealer.correlation_parts import Material
     from smpc.ring import RingArray
 
 

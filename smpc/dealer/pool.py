@@ -1,14 +1,14 @@
 """Blocks of material dealt ahead, so that a session whose list was asked before need not wait for the dealer.
 
-Floor:    smpc.dealer.pool. A party's own; memory only, nothing of it is ever written to disk.
-Terms:    a block is the answer to one request list, dealt at the end of an earlier session to all parties. Its
-          name is a hash of that session's id, the batch, the list and fresh bytes of every party. An offer is
-          what a party says of its blocks when a session begins.
-Promise:  a block leaves the pool before its name is said to anybody, and never comes back: it serves the session
-          in which all parties named it, or none. So a crash, a restart, two sessions that race for one block, or
-          a party that names it twice can make material unused, but not used twice. A party that lost its pool
-          names nothing, and the others' blocks are dropped as they name them.
-Not here: which exchange carries the offers (``session``), how a block is dealt (``supply``).
+Layer:       smpc.dealer.pool. A party's own; memory only, nothing of it is ever written to disk.
+Terms:       a block is the answer to one request list, dealt at the end of an earlier session to all parties. Its
+             name is a hash of that session's id, the batch, the list and fresh bytes of every party. An offer is what
+             a party says of its blocks when a session begins.
+Guarantees:  a block leaves the pool before its name is said to anybody, and never comes back: it serves the session
+             in which all parties named it, or none. So a crash, a restart, two sessions that race for one block, or a
+             party that names it twice can make material unused, but not used twice. A party that lost its pool names
+             nothing, and the others' blocks are dropped as they name them.
+See instead: which exchange carries the offers (``session``), how a block is dealt (``supply``).
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Pool:
         return block
 
 
-class Ahead:
+class Prefetch:
     """What one session has to do with the pool; belongs to the session's thread.
 
     Attributes:

@@ -1,10 +1,10 @@
 """What the parties ask of the dealer: a list of correlations by kind and size, and its one byte form.
 
-Floor:    smpc.dealer.requests. Pure.
-Terms:    a correlation is random material whose parts obey a public relation, such as ``c = a * b``.
-Promise:  ``decode_requests(encode_requests(x)) == x``; other bytes raise ``PeerRejectedError``; a list says
-          nothing about data.
-Not here: what the material is (``correlations``).
+Layer:       smpc.dealer.requests. Pure.
+Terms:       a correlation is random material whose parts obey a public relation, such as ``c = a * b``.
+Guarantees:  ``decode_requests(encode_requests(x)) == x``; other bytes raise ``PeerRejectedError``; a list says
+             nothing about data.
+See instead: what the material is (``correlations``).
 """
 
 from __future__ import annotations

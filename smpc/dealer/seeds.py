@@ -1,8 +1,8 @@
 """The keystream that one party and the dealer share for one batch.
 
-Floor:    smpc.dealer.seeds. Pure.
-Promise:  a seed serves one batch of one session at one rank; under any other session id, batch or rank it
-          gives another stream, so that even a seed that came twice would not give the same masks twice.
+Layer:       smpc.dealer.seeds. Pure.
+Guarantees:  a seed serves one batch of one session at one rank; under any other session id, batch or rank it gives
+             another stream, so that even a seed that came twice would not give the same masks twice.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """The dealer's side: answer the sessions' requests, each session once.
 
-Floor:    smpc.dealer.service. Runs in the dealer's process, one thread per session.
-Promise:  no answer unless every party sent the same bytes; no second answer for a session id in this
-          process's life, whatever became of the first; seeds come fresh from the operating system for every
-          batch, so a dealer that was restarted cannot repeat itself. Refusals are logged by reason, never
-          with material.
-Not here: channels (a ``Mesh`` whose ``rank`` is -1 comes in); what a batch holds (``correlations``).
+Layer:       smpc.dealer.service. Runs in the dealer's process, one thread per session.
+Guarantees:  no answer unless every party sent the same bytes; no second answer for a session id in this process's
+             life, whatever became of the first; seeds come fresh from the operating system for every batch, so a
+             dealer that was restarted cannot repeat itself. Refusals are logged by reason, never with material.
+See instead: channels (a ``Mesh`` whose ``rank`` is -1 comes in); what a batch holds (``correlations``).
 """
 
 from __future__ import annotations

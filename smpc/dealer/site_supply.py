@@ -1,13 +1,14 @@
 """Material without a dealer: one of three computing sites deals to the two that evaluate, on the session's own mesh.
 
-Floor:    smpc.dealer.site_supply. Belongs to one session and its thread; one class for all sites, as all run the same
-          program.
-Terms:    see ``smpc.three_sites``.
-Promise:  nobody asks: every site derives the list itself, the dealing site deals its own list and tells every site
-          which one it was, and no site goes on with another. Every batch has fresh seeds from the operating system, and a
-          session is dealt to once, since its id is opened once. A session has no more material than a dealer would
-          give it. Who does not evaluate holds zeros in the place of material, and what is linear in zeros stays zero.
-Not here: what the pieces are for (``operations``), a dealer outside (``supply``, ``service``).
+Layer:       smpc.dealer.site_supply. Belongs to one session and its thread; one class for all sites, as all run the
+             same program.
+Terms:       see ``smpc.computing_sites``.
+Guarantees:  nobody asks: every site derives the list itself, the dealing site deals its own list and tells every site
+             which one it was, and no site goes on with another. Every batch has fresh seeds from the operating
+             system, and a session is dealt to once, since its id is opened once. A session has no more material than
+             a dealer would give it. Who does not evaluate holds zeros in the place of material, and what is linear in
+             zeros stays zero.
+See instead: what the pieces are for (``operations``), a dealer outside (``supply``, ``service``).
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from smpc.transport.mesh import Mesh, Step
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smpc.dealer.parts import Material
-    from smpc.three_sites import ThreeSites
-    from smpc.transport.metering import Memory
+    from smpc.computing_sites import ThreeSites
+    from smpc.dealer.correlation_parts import Material
+    from smpc.transport.memory_limit import Memory
 
 DIGEST_BYTES: Final = 32
 

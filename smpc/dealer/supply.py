@@ -1,9 +1,9 @@
 """A party's side of the dealer: ask for a batch, then hand out each piece once, in the order asked.
 
-Floor:    smpc.dealer.supply. Belongs to one session and its thread.
-Promise:  the dealer is not contacted before something is asked; a piece taken is gone; taking another piece
-          than the next of the list raises ``MaterialError`` before anything was sent.
-Not here: what the pieces are for (``operations``).
+Layer:       smpc.dealer.supply. Belongs to one session and its thread.
+Guarantees:  the dealer is not contacted before something is asked; a piece taken is gone; taking another piece than
+             the next of the list raises ``MaterialError`` before anything was sent.
+See instead: what the pieces are for (``operations``).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from smpc.dealer.requests import Request, encode_requests
 from smpc.dealer.seeds import material_stream
 from smpc.errors import MaterialError
 from smpc.randomness import KEY_BYTES, Keystream, fresh_key
+from smpc.transport.memory_limit import Memory
 from smpc.transport.mesh import Mesh, Step
-from smpc.transport.metering import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smpc.dealer.parts import Material
-    from smpc.dealer.pool import Ahead
+    from smpc.dealer.correlation_parts import Material
+    from smpc.dealer.pool import Prefetch
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ class Supply:
             raise MaterialError(what="a block of this list")
         self._load(requests, block.answer, block.session_id, block.batch)
 
-    def deal_ahead(self, ahead: Ahead) -> None:
+    def deal_ahead(self, ahead: Prefetch) -> None:
         """Have a block dealt for a later session, say that it is here, and keep it when all parties said so.
 
         Cost: 2 exchanges, the first with the dealer.

@@ -1,13 +1,13 @@
 """CrypTen as the port for arithmetic on shares: its integer tensors over our session, material and frames.
 
-Floor:    smpc.engine.arithmetic, above tensors. Imports torch when first used.
-Terms:    a tensor here is CrypTen's ``ArithmeticSharedTensor`` of precision 0: integers mod ``2**64``, exact.
-Promise:  sums, products, squares and matrix products are CrypTen's; they take the material and send the frames that
-          ``operations.numpy_arithmetic`` does, so that parties of one session may differ, and a dry run in numpy prices
-          both. Of three computing sites, CrypTen adds and numpy multiplies, since CrypTen knows no party that holds
-          no share. CrypTen's fixed point, comparisons and powers are never reached.
-Sees:     the parties see operands minus uniform masks.
-Source:   decision record 21.
+Layer:       smpc.engine.arithmetic, above tensors. Imports torch when first used.
+Terms:       a tensor here is CrypTen's ``ArithmeticSharedTensor`` of precision 0: integers mod ``2**64``, exact.
+Guarantees:  sums, products, squares and matrix products are CrypTen's; they take the material and send the frames
+             that ``operations.numpy_arithmetic`` does, so that parties of one session may differ, and a dry run in
+             numpy prices both. Of three computing sites, CrypTen adds and numpy multiplies, since CrypTen knows no
+             party that holds no share. CrypTen's fixed point, comparisons and powers are never reached.
+Visible to:  the parties see operands minus uniform masks.
+Source:      decision record 21.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def prepare_engine(name: str) -> None:
     if name == CRYPTEN.name:
         import torch
 
-        from smpc.engine.seams import crypten
+        from smpc.engine.crypten_patches import crypten
 
         crypten()
         torch.set_num_threads(1)
@@ -112,7 +112,7 @@ def _tensor(share: RingArray) -> Any:
     """CrypTen's tensor over an array; CrypTen copies before it changes one."""
     import torch
 
-    from smpc.engine.seams import crypten
+    from smpc.engine.crypten_patches import crypten
 
     array = np.require(share, requirements=["C", "W"])
     if min(array.strides) < 0:  # of one element, which numpy calls contiguous and torch does not take

@@ -1,15 +1,14 @@
 """CrypTen's communicator over a session's mesh.
 
-Floor:    smpc.engine.communicator.
-Terms:    a reduction is the sum or XOR of one tensor of every party.
-Promise:  every reduction carries a fresh share of zero from keys of all pairs; a list of tensors is one
-          frame and one round; only int64 tensors and shapes travel, as plain bytes; a lost peer raises our
-          errors, which are no ``RuntimeError``. All who wait at a message wait for the same senders, so all name
-          the one that is lost.
-Sees:     the parties see what CrypTen opens: values under a uniform mask, or a result when the caller
-          reveals one. ``gather`` is CrypTen's count of wraps: the first party sees every share plus its own
-          uniform mask.
-Not here: point-to-point messages, scatter, pickled objects: refused by name.
+Layer:       smpc.engine.communicator.
+Terms:       a reduction is the sum or XOR of one tensor of every party.
+Guarantees:  every reduction carries a fresh share of zero from keys of all pairs; a list of tensors is one frame and
+             one round; only int64 tensors and shapes travel, as plain bytes; a lost peer raises our errors, which are
+             no ``RuntimeError``. All who wait at a message wait for the same senders, so all name the one that is
+             lost.
+Visible to:  the parties see what CrypTen opens: values under a uniform mask, or a result when the caller reveals one.
+             ``gather`` is CrypTen's count of wraps: the first party sees every share plus its own uniform mask.
+See instead: point-to-point messages, scatter, pickled objects: refused by name.
 """
 
 from __future__ import annotations

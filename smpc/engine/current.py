@@ -1,6 +1,6 @@
 """The session that a call of CrypTen belongs to.
 
-Floor:    smpc.engine.current. Imports no torch.
+Layer:       smpc.engine.current. Imports no torch.
 """
 
 from __future__ import annotations

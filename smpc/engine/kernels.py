@@ -1,10 +1,10 @@
 """torch's kernel for integer matrix products, where it is faster than numpy's loops.
 
-Floor:    smpc.engine.kernels. Imports torch when first called.
-Shapes:   as ``smpc.kernels``.
-Promise:  exact mod ``2**64``, the very array that ``smpc.kernels.matmul`` returns; a party may use either
-          (``session.matmul = kernels.matmul``), whatever the others use.
-Source:   decision record 12, with what was measured.
+Layer:       smpc.engine.kernels. Imports torch when first called.
+Shapes:      as ``smpc.kernels``.
+Guarantees:  exact mod ``2**64``, the very array that ``smpc.kernels.matmul`` returns; a party may use either
+             (``session.matmul = kernels.matmul``), whatever the others use.
+Source:      decision record 12, with what was measured.
 """
 
 from __future__ import annotations

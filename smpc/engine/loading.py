@@ -1,8 +1,8 @@
 """The import of CrypTen under today's torch.
 
-Floor:    smpc.engine.loading.
-Promise:  CrypTen is imported once, with one module name lent to it for the time of the import and taken
-          back after; torch's own modules stay as they are.
+Layer:       smpc.engine.loading.
+Guarantees:  CrypTen is imported once, with one module name lent to it for the time of the import and taken back
+             after; torch's own modules stay as they are.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Products of shares computed by CrypTen, with the signatures of ``operations.arithmetic``.
 
-Floor:    smpc.engine.products.
-Terms:    interchangeable: same material, same frames, so a dry run of the one prices the other, and parties of one
-          session may even differ in which they use.
-Promise:  exact mod ``2**64``. For small arrays CrypTen's calls cost more than they save; torch's kernel for
-          large matrices can be had without them (``engine.kernels``; decision record 12).
-Sees:     the parties see operands minus uniform masks.
+Layer:       smpc.engine.products.
+Terms:       interchangeable: same material, same frames, so a dry run of the one prices the other, and parties of one
+             session may even differ in which they use.
+Guarantees:  exact mod ``2**64``. For small arrays CrypTen's calls cost more than they save; torch's kernel for large
+             matrices can be had without them (``engine.kernels``; decision record 12).
+Visible to:  the parties see operands minus uniform masks.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """CrypTen's tuple provider, from the session's dealer.
 
-Floor:    smpc.engine.provider.
-Promise:  the same requests as ``operations`` makes, in the order of CrypTen's calls, so a dry run lists
-          them and one fetch brings them; each piece once.
-Not here: convolutions (no request for them), CrypTen's cache on disk.
+Layer:       smpc.engine.provider.
+Guarantees:  the same requests as ``operations`` makes, in the order of CrypTen's calls, so a dry run lists them and
+             one fetch brings them; each piece once.
+See instead: convolutions (no request for them), CrypTen's cache on disk.
 """
 
 from __future__ import annotations

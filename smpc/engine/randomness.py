@@ -1,10 +1,9 @@
 """CrypTen's random numbers, from the session's keystreams.
 
-Floor:    smpc.engine.randomness.
-Promise:  every element of the ring can come; shares of zero are made from keys of all pairs of parties,
-          where CrypTen makes them between neighbors only, so that two colluders around a party could take
-          its mask off.
-Not here: generators that all parties share; they would be used by dropout alone, and are refused.
+Layer:       smpc.engine.randomness.
+Guarantees:  every element of the ring can come; shares of zero are made from keys of all pairs of parties, where
+             CrypTen makes them between neighbors only, so that two colluders around a party could take its mask off.
+See instead: generators that all parties share; they would be used by dropout alone, and are refused.
 """
 
 from __future__ import annotations

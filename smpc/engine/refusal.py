@@ -1,6 +1,6 @@
 """What the engine refuses.
 
-Floor:    smpc.engine.refusal. Imports no torch.
+Layer:       smpc.engine.refusal. Imports no torch.
 """
 
 from __future__ import annotations

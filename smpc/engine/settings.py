@@ -1,11 +1,11 @@
 """CrypTen's settings and its autograd switch, one for each thread instead of one for the process.
 
-Floor:    smpc.engine.settings.
-Terms:    CrypTen overrides settings for the time of a call (``cfg.temp_override``) and switches gradients
-          off and on; with sessions in several threads, one's override would change another's arithmetic,
-          and with it the order in which material is taken.
-Promise:  what a thread sets, no other sees; a new thread starts from what CrypTen's file says; settings
-          that would bring in CrypTen's own dealer, protocol or checks are not consulted or are refused.
+Layer:       smpc.engine.settings.
+Terms:       CrypTen overrides settings for the time of a call (``cfg.temp_override``) and switches gradients off and
+             on; with sessions in several threads, one's override would change another's arithmetic, and with it the
+             order in which material is taken.
+Guarantees:  what a thread sets, no other sees; a new thread starts from what CrypTen's file says; settings that would
+             bring in CrypTen's own dealer, protocol or checks are not consulted or are refused.
 """
 
 from __future__ import annotations

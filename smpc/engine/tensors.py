@@ -1,10 +1,9 @@
 """Between our shares and CrypTen's tensors, without a message and without an encoding.
 
-Floor:    smpc.engine.tensors.
-Terms:    precision is CrypTen's number of fractional bits; 0 means integers, which are exact.
-Promise:  a share goes over bit by bit, in int64, and is copied, since CrypTen changes tensors in place.
-          Products of tensors with precision 0 are exact and take the same material and rounds as
-          ``operations.arithmetic``.
+Layer:       smpc.engine.tensors.
+Terms:       precision is CrypTen's number of fractional bits; 0 means integers, which are exact.
+Guarantees:  a share goes over bit by bit, in int64, and is copied, since CrypTen changes tensors in place. Products
+             of tensors with precision 0 are exact and take the same material and rounds as ``operations.arithmetic``.
 Accuracy: with precision above 0 CrypTen truncates after each product and is then wrong by ``2**(64 - 2 *
           precision)`` with probability about ``abs(x * y) * 2**(2 * precision) / 2**64`` an element.
           Approximations (reciprocal, exp, log, sqrt, sigmoid) are for small values, and never for released
@@ -18,15 +17,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from smpc.engine.crypten_patches import crypten
 from smpc.engine.refusal import EngineRefusedError
-from smpc.engine.seams import crypten
 from smpc.sharing import Shared
 
 
 def to_crypten(shared: Shared, *, precision_bits: int = 0) -> Any:
     """Return CrypTen's ``MPCTensor`` of a share; 0 rounds.
 
-    Sees: nobody.
+    Visible to: no party.
 
     Args:
         shared: ring elements, already scaled by ``2**precision_bits``.

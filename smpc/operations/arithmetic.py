@@ -1,13 +1,13 @@
 """Sums and products of shared integers, exact mod ``2**64``.
 
-Floor:    smpc.operations.arithmetic.
-Terms:    what is public is the same at all parties; the first party adds it, since the shares' sum must
-          change once.
-Promise:  linear operations send nothing; a product is one round and never truncates, so the result is the
-          integer as long as that fits the ring (the caller's plan checks).
-Sees:     the parties see operands minus uniform masks.
-Not here: who computes: a session's port, numpy (``numpy_arithmetic``) or CrypTen (``engine.arithmetic``).
-Source:   eprint 2011/535 (Beaver triples).
+Layer:       smpc.operations.arithmetic.
+Terms:       what is public is the same at all parties; the first party adds it, since the shares' sum must change
+             once.
+Guarantees:  linear operations send nothing; a product is one round and never truncates, so the result is the integer
+             as long as that fits the ring (the caller's plan checks).
+Visible to:  the parties see operands minus uniform masks.
+See instead: who computes: a session's port, numpy (``numpy_arithmetic``) or CrypTen (``engine.arithmetic``).
+Source:      eprint 2011/535 (Beaver triples).
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def broadcast(a: Shared, shape: tuple[int, ...]) -> Shared:
 def multiply(session: Session, a: Shared, b: Shared) -> Shared:
     """Return shares of the elementwise product, with numpy's broadcasting.
 
-    Sees: all parties ``a - mask`` and ``b - mask``, uniform.
+    Visible to: all parties ``a - mask`` and ``b - mask``, uniform.
     Cost: 1 round; ``8 * (a.size + b.size)`` bytes a peer; one product triple.
     """
     _check_shapes(np.broadcast_shapes, a.shape, b.shape)
@@ -125,7 +125,7 @@ def multiply(session: Session, a: Shared, b: Shared) -> Shared:
 def matmul(session: Session, a: Shared, b: Shared) -> Shared:
     """Return shares of the matrix product of arrays with two axes or more.
 
-    Sees: all parties ``a - mask`` and ``b - mask``, uniform.
+    Visible to: all parties ``a - mask`` and ``b - mask``, uniform.
     Cost: 1 round; ``8 * (a.size + b.size)`` bytes a peer; one product triple.
 
     Raises:
@@ -140,7 +140,7 @@ def matmul(session: Session, a: Shared, b: Shared) -> Shared:
 def square(session: Session, a: Shared) -> Shared:
     """Return shares of ``a * a``.
 
-    Sees: all parties ``a - mask``, uniform.
+    Visible to: all parties ``a - mask``, uniform.
     Cost: 1 round; ``8 * a.size`` bytes a peer; one square pair.
     """
     return _port(session).square(session, a)

@@ -1,15 +1,15 @@
 """Comparison of shared integers of a declared width, exact for 2 to 8 parties.
 
-Floor:    smpc.operations.comparison.
-Terms:    the width k says where the compared difference lies: in ``[-2**(k-1), 2**(k-1))``; a leaf is a group
-          of four bits.
-Promise:  the answer is exact inside the width; only k masked bits of the difference are opened. Outside the
-          width the answer is wrong without a sign of it: bounds are enforced where the data come from.
-Sees:     the parties see ``(x + r) mod 2**k`` and bits XOR uniform ones.
-Cost:     rounds for signs: 2 up to 5 bits, 3 up to 21, 4 up to 64; 12.25 bytes an element and peer at 64
-          bits, 4.5 at 24. One ``MASK``, one ``BIT_PRODUCTS`` per shape of node and level, one ``BIT``.
-Source:   masked opening and public-against-shared comparison: eprint 2020/338; leaves whose products the
-          dealer shares: ours.
+Layer:       smpc.operations.comparison.
+Terms:       the width k says where the compared difference lies: in ``[-2**(k-1), 2**(k-1))``; a leaf is a group of
+             four bits.
+Guarantees:  the answer is exact inside the width; only k masked bits of the difference are opened. Outside the width
+             the answer is wrong without a sign of it: bounds are enforced where the data come from.
+Visible to:  the parties see ``(x + r) mod 2**k`` and bits XOR uniform ones.
+Cost:        rounds for signs: 2 up to 5 bits, 3 up to 21, 4 up to 64; 12.25 bytes an element and peer at 64 bits, 4.5
+             at 24. One ``MASK``, one ``BIT_PRODUCTS`` per shape of node and level, one ``BIT``.
+Source:      masked opening and public-against-shared comparison: eprint 2020/338; leaves whose products the dealer
+             shares: ours.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from smpc.operations.arithmetic import (
     subtract,
     subtract_from_public,
 )
-from smpc.operations.opening import open_masked
-from smpc.operations.planes import Product, all_planes, chunks, multiply_planes, to_ring
+from smpc.operations.bit_planes import Product, all_planes, chunks, multiply_planes, to_ring
+from smpc.operations.open_masked import open_masked
 from smpc.ring import ByteArray, RingArray, check_bits, encode, reduce_bits
 from smpc.sharing import Shared
 
@@ -48,7 +48,7 @@ Words = npt.NDArray[np.uint16]
 def is_negative(session: Session, x: Shared, bits: int) -> Shared:
     """Return shares of 1 where ``x < 0``, else 0.
 
-    Sees: every party ``x`` plus a uniform mask, mod ``2**bits``, and masked bits.
+    Visible to: every party ``x`` plus a uniform mask, mod ``2**bits``, and masked bits.
     Cost: see the module.
 
     Args:
@@ -79,7 +79,7 @@ def negative_plane(session: Session, x: Shared, bits: int) -> ByteArray:
 def at_least_each(session: Session, x: Shared, thresholds: RingArray, bits: int) -> Shared:
     """Return shares of 1 where ``x >= threshold``, else 0, for each of several public thresholds.
 
-    Sees: every party ``x`` plus one uniform mask, mod ``2**bits``, however many thresholds, and masked bits.
+    Visible to: every party ``x`` plus one uniform mask, mod ``2**bits``, however many thresholds, and masked bits.
     Cost: rounds as ``is_negative``; ``packed_bytes(x.size, bits)`` bytes a peer once, the tree's bits for each
         threshold; one ``MASK`` of ``x.size``.
 
@@ -114,7 +114,7 @@ def below_each(
 ) -> ByteArray:
     """Return XOR summands of the plane of ``x < threshold``, for each threshold all ``x``.
 
-    Sees: every party masked bits.
+    Visible to: every party masked bits.
     Cost: rounds as ``is_negative`` without the first and the last.
 
     Args:
@@ -147,7 +147,7 @@ def _signs(session: Session, opened: ByteArray, products: Words, bits: int) -> B
 def is_zero(session: Session, x: Shared, bits: int) -> Shared:
     """Return shares of 1 where ``x == 0``, else 0.
 
-    Sees: every party ``x`` plus a uniform mask, mod ``2**bits``, and masked bits.
+    Visible to: every party ``x`` plus a uniform mask, mod ``2**bits``, and masked bits.
     Cost: 2 rounds up to 4 bits, 3 up to 20, 4 up to 64.
 
     Args:
@@ -195,7 +195,7 @@ def equals(session: Session, x: Shared, y: Public | Shared, bits: int) -> Shared
 def public_below_mask(session: Session, opened: RingArray, products: Words) -> ByteArray:
     """Return the plane of "a public number is less than the mask's bits", both of ``4 * len(products)`` bits.
 
-    Sees: every party masked bits.
+    Visible to: every party masked bits.
     Cost: no round for one group of four bits, 1 up to five groups, 2 up to 16.
 
     Args:

@@ -1,13 +1,12 @@
 """How a party's own integers become its summand of the joint sum.
 
-Floor:    smpc.operations.inputs.
-Promise:  the summand is uniform to everybody else, and to any coalition that leaves two parties out; nothing
-          is sent where all parties evaluate.
-          Of three computing sites the first takes over the summands of all but the second, and each is uniform to it
-          and independent of the others: into every one goes a keystream that its site shares with the second one
-          alone. Whoever pools with the first, the second left out, lacks these keystreams too. The second and the
-          dealing site are sent empty frames, which keep them in step.
-Not here: noise and clamping (done before, by the caller), encoding (``ring.encode``).
+Layer:       smpc.operations.inputs.
+Guarantees:  the summand is uniform to everybody else, and to any coalition that leaves two parties out; nothing is
+             sent where all parties evaluate. Of three computing sites the first takes over the summands of all but
+             the second, and each is uniform to it and independent of the others: into every one goes a keystream that
+             its site shares with the second one alone. Whoever pools with the first, the second left out, lacks these
+             keystreams too. The second and the dealing site are sent empty frames, which keep them in step.
+See instead: noise and clamping (done before, by the caller), encoding (``ring.encode``).
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ from smpc.sharing import Shared
 from smpc.transport.mesh import Step
 
 if TYPE_CHECKING:
+    from smpc.computing_sites import ThreeSites
     from smpc.ring import RingArray
     from smpc.session import Session
-    from smpc.three_sites import ThreeSites
 
 
 def contribute(session: Session, values: RingArray) -> Shared:
     """Share the sum over all parties of what each of them holds.
 
-    Sees: nobody.
+    Visible to: no party.
     Cost: 0 rounds; with three computing sites 1, in which all others send ``8 * values.size`` bytes to the first.
 
     Args:

@@ -1,9 +1,9 @@
 """Sums and products of shares in numpy: what prices plans, serves clients, and sites that choose it.
 
-Floor:    smpc.operations.numpy_arithmetic, below arithmetic.
-Promise:  exact mod ``2**64``; the same material and frames as CrypTen's tensors take (``engine.arithmetic``).
-Sees:     the parties see operands minus uniform masks.
-Source:   eprint 2011/535 (Beaver triples).
+Layer:       smpc.operations.numpy_arithmetic, below arithmetic.
+Guarantees:  exact mod ``2**64``; the same material and frames as CrypTen's tensors take (``engine.arithmetic``).
+Visible to:  the parties see operands minus uniform masks.
+Source:      eprint 2011/535 (Beaver triples).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from smpc.dealer.requests import ProductKind, product
 from smpc.dealer.requests import square as square_request
-from smpc.operations.opening import open_differences
+from smpc.operations.open_masked import open_differences
 from smpc.sharing import Shared
 
 if TYPE_CHECKING:

@@ -1,13 +1,13 @@
 """The door for shares: the only functions after which somebody knows a result.
 
-Floor:    smpc.operations.reveal. Importable without torch; ``recombine`` also without a session.
-Terms:    a blinded share is a party's summand plus a fresh share of zero, which makes it uniform but for the
-          sum of all.
-Promise:  a recipient learns the sum and nothing of any summand, even together with the dealer, which knows
-          the masks of every product but no key between two parties.
-Not here: whether something may be opened, and to whom (``analytics.release``, which alone imports this
-          module).
-Source:   ours; zero shares from all pairs as in ``randomness``.
+Layer:       smpc.operations.reveal. Importable without torch; ``recombine`` also without a session.
+Terms:       a blinded share is a party's summand plus a fresh share of zero, which makes it uniform but for the sum
+             of all.
+Guarantees:  a recipient learns the sum and nothing of any summand, even together with the dealer, which knows the
+             masks of every product but no key between two parties.
+See instead: whether something may be opened, and to whom (``analytics.disclosure.release``, which alone imports this
+             module).
+Source:      ours; zero shares from all pairs as in ``randomness``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def blinded_share(session: Session, x: Shared) -> RingArray:
     """Return this party's summand of an opening, for a recipient outside the session.
 
-    Sees: who gets every party's blinded share sees the secret; who gets all but one sees uniform numbers.
+    Visible to: who gets every party's blinded share sees the secret; who gets all but one sees uniform numbers.
     Cost: 0 rounds.
     """
     return x.share + session.zero_share(x.shape, purpose=Purpose.REVEAL)
@@ -55,7 +55,7 @@ def recombine(summands: Iterable[RingArray]) -> RingArray:
 def reveal_to_all(session: Session, x: Shared) -> RingArray:
     """Open a secret to every party.
 
-    Sees: every party the secret.
+    Visible to: every party the secret.
     Cost: 1 round; ``8 * x.size`` bytes a peer.
     """
     mine = blinded_share(session, x)

@@ -1,10 +1,10 @@
 """Choosing between shared values by shared bits, and what is built of comparison and choice.
 
-Floor:    smpc.operations.selection.
-Terms:    a bit is a shared 0 or 1 of the ring; width is as in ``comparison``.
-Promise:  nobody learns which value was chosen; exact as long as the differences lie in the declared width.
-Sees:     the parties see masked values and masked bits.
-Not here: order statistics (``order``); sorting.
+Layer:       smpc.operations.selection.
+Terms:       a bit is a shared 0 or 1 of the ring; width is as in ``comparison``.
+Guarantees:  nobody learns which value was chosen; exact as long as the differences lie in the declared width.
+Visible to:  the parties see masked values and masked bits.
+See instead: order statistics (``order``); sorting.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from smpc.operations.arithmetic import (
     subtract,
     subtract_from_public,
 )
+from smpc.operations.bit_planes import all_planes, from_ring, to_ring
 from smpc.operations.comparison import at_least, is_negative
-from smpc.operations.lines import Lines, piecewise_linear
-from smpc.operations.planes import all_planes, from_ring, to_ring
+from smpc.operations.numeric.piecewise_linear import PiecewiseLinear, piecewise_linear
 from smpc.sharing import Shared
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def select(session: Session, bit: Shared, a: Shared, b: Shared) -> Shared:
     """Return ``a`` where the bit is 1, ``b`` where it is 0.
 
-    Sees: every party the bit and ``a - b``, each minus a uniform mask.
+    Visible to: every party the bit and ``a - b``, each minus a uniform mask.
     Cost: 1 round; ``8 * (bit.size + (a - b).size)`` bytes a peer; one product triple.
     """
     return add(b, multiply(session, bit, subtract(a, b)))
@@ -52,7 +52,7 @@ def keep_where(session: Session, bit: Shared, a: Shared) -> Shared:
 def all_of(session: Session, *bits: Shared) -> Shared:
     """Return the AND of bits of one shape.
 
-    Sees: every party the bits XOR uniform ones.
+    Visible to: every party the bits XOR uniform ones.
     Cost: 2 rounds for two to five, 3 for up to twenty; ``(len(bits) + 1) / 8`` bytes an element and peer for
         up to five; nothing for one.
 
@@ -122,14 +122,16 @@ def keep_at_least(session: Session, x: Shared, threshold: int, bits: int) -> Sha
         threshold: public.
         bits: ``x - threshold`` lies in ``[-2**(bits-1), 2**(bits-1))``.
     """
-    step = Lines(thresholds=public_array(threshold), slopes=np.array([0, 1]), intercepts=np.array([0, 0]))
+    step = PiecewiseLinear(
+        thresholds=public_array(threshold), slopes=np.array([0, 1]), intercepts=np.array([0, 0])
+    )
     return piecewise_linear(session, x, step, bits)
 
 
 def maximum(session: Session, x: Shared, bits: int) -> Shared:
     """Return the largest along the first axis.
 
-    Sees: nobody learns which.
+    Visible to: no party learns which.
     Cost: per halving one comparison and one product round; ``ceil(log2(n))`` halvings.
 
     Args:

@@ -1,19 +1,19 @@
 """Shuffling and sorting of shared rows: first nobody knows which row is where, then comparisons may be opened.
 
-Floor:    smpc.operations.sorting. Over ``buckets``, ``comparison`` and ``opening``.
-Terms:    to shuffle is to bring rows into a uniformly random order; every party in turn draws one order, and the
-          rows follow all of them.
-Promise:  exact and stable. Rounds and bytes depend on the number of rows and widths only. What is opened in the
-          clear are outcomes of comparisons of distinct keys in a shuffled order: they tell that order, which is
-          uniform as long as one party keeps its own to itself, whatever the data. Equal values are told apart
-          by where they stood, so that it does not show how many are equal.
-Sees:     the parties see masked values, masked bits, and a uniformly random order.
-Cost:     one round for the shuffle of each party that evaluates, then 4 for up to 256 rows, else 20 (16 up to 1,160), for
-          keys of 22 to 64 bits, the bits that tell equal ones apart included; of 10,000 rows some 747,000
-          comparisons are made, of 24 + 14 bits 5.8 MB a peer.
-Not here: opening what was sorted (``reveal``); the largest few (``order.top_k``, where no order is opened).
-Source:   permutations held by one party at a time with material for each: eprint 2019/1340, the material here
-          from the dealer; sorting by opened comparisons after a shuffle: Hamada et al., ICISC 2012.
+Layer:       smpc.operations.sorting. Over ``buckets``, ``comparison`` and ``opening``.
+Terms:       to shuffle is to bring rows into a uniformly random order; every party in turn draws one order, and the
+             rows follow all of them.
+Guarantees:  exact and stable. Rounds and bytes depend on the number of rows and widths only. What is opened in the
+             clear are outcomes of comparisons of distinct keys in a shuffled order: they tell that order, which is
+             uniform as long as one party keeps its own to itself, whatever the data. Equal values are told apart by
+             where they stood, so that it does not show how many are equal.
+Visible to:  the parties see masked values, masked bits, and a uniformly random order.
+Cost:        one round for the shuffle of each party that evaluates, then 4 for up to 256 rows, else 20 (16 up to
+             1,160), for keys of 22 to 64 bits, the bits that tell equal ones apart included; of 10,000 rows some
+             747,000 comparisons are made, of 24 + 14 bits 5.8 MB a peer.
+See instead: opening what was sorted (``reveal``); the largest few (``order.top_k``, where no order is opened).
+Source:      permutations held by one party at a time with material for each: eprint 2019/1340, the material here from
+             the dealer; sorting by opened comparisons after a shuffle: Hamada et al., ICISC 2012.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ import numpy.typing as npt
 from smpc.dealer.correlations import permutation_of
 from smpc.dealer.requests import shuffle as shuffle_request
 from smpc.errors import MaterialError, RingRangeError
-from smpc.operations.buckets import FANOUT, schedule
 from smpc.operations.comparison import negative_plane
-from smpc.operations.opening import open_differences, open_planes
+from smpc.operations.open_masked import open_differences, open_planes
+from smpc.operations.sort_schedule import FANOUT, schedule
 from smpc.ring import RING_BITS, check_bits, plane_bits
 from smpc.sharing import Shared
 
@@ -46,7 +46,7 @@ def shuffle(session: Session, rows: Shared) -> Shared:
 
     All parties that evaluate but one together know nothing of it.
 
-    Sees: every party ``rows - mask`` once for each party, uniform.
+    Visible to: every party ``rows - mask`` once for each party, uniform.
     Cost: a round, ``8 * rows.size`` bytes a peer and one ``SHUFFLE`` for each party that evaluates.
 
     Args:
@@ -82,7 +82,7 @@ def sort(session: Session, values: Shared, bits: int) -> tuple[Shared, Shared]:
 def sort_rows(session: Session, rows: Shared, column: int, bits: int) -> Shared:
     """Return rows in ascending order of one column; rows that are equal in it keep their order.
 
-    Sees: every party a uniformly random order, besides masked values and bits.
+    Visible to: every party a uniformly random order, besides masked values and bits.
     Cost: see the module; a comparison is of ``bits + ceil(log2(n))`` bits.
 
     Args:
@@ -113,10 +113,10 @@ def _sorted(session: Session, rows: Shared, column: int, bits: int) -> Shared:
         return placed
     mixed = shuffle(session, placed).share
     keys = Shared(share=(mixed[:, column] << np.int64(tie_bits)) + mixed[:, -1])
-    return Shared(share=mixed[_Referee(session, keys, bits + tie_bits).order()])
+    return Shared(share=mixed[_Comparer(session, keys, bits + tie_bits).order()])
 
 
-class _Referee:
+class _Comparer:
     """Opens comparisons of keys that are distinct and shuffled."""
 
     def __init__(self, session: Session, keys: Shared, bits: int) -> None:

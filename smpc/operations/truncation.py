@@ -1,21 +1,21 @@
 """Exact division of shared integers by a public power of two, for 2 to 8 parties.
 
-Floor:    smpc.operations.truncation. Over ``comparison`` (its tree) and ``planes``.
-Terms:    the width k says where the number lies: in ``[-2**(k-1), 2**(k-1))``; the carry is 1 where the
-          mask's low part is larger than the opened one's; the wrap likewise of the whole word.
-Promise:  the quotient is exact inside the width: no error in the last place and none by a wrap, unlike
-          truncation of every share by itself. Outside the width it is wrong without a sign of it: bounds are
-          enforced where the data come from.
-Sees:     the parties see ``(x + 2**(k-1) + r) mod 2**(k+1)``, uniform, and bits XOR uniform ones. The one bit
-          above the width is what makes the wrap of the whole a linear function of the mask's highest bit. For
-          k = 64 there is no such bit: the wrap is compared too, in the same rounds as the carry.
-Cost:     rounds: 2 for shifts up to 4 bits, 3 up to 20, 4 up to 62; bytes an element and peer: ``(k + 1) / 8``
-          for the opening and, with g groups of four bits in the shift, ``(2 * g - 1) / 8`` up to g = 5; 7 for
-          k = 48 and 16 bits. One ``TRUNCATION``, ``BIT_PRODUCTS`` per level, one ``BIT``. For k = 64 always 4
-          rounds and 16.5 bytes; one ``WORD_TRUNCATION`` in place of the other.
-Not here: fixed point (``fixed_point``); division by other numbers (``functions``).
-Source:   masked opening and comparison with shared bits: eprint 2020/338; the wrap from the highest bits alone:
-          the same paper's truncation, on a wider opening in place of the full ring.
+Layer:       smpc.operations.truncation. Over ``comparison`` (its tree) and ``planes``.
+Terms:       the width k says where the number lies: in ``[-2**(k-1), 2**(k-1))``; the carry is 1 where the mask's low
+             part is larger than the opened one's; the wrap likewise of the whole word.
+Guarantees:  the quotient is exact inside the width: no error in the last place and none by a wrap, unlike truncation
+             of every share by itself. Outside the width it is wrong without a sign of it: bounds are enforced where
+             the data come from.
+Visible to:  the parties see ``(x + 2**(k-1) + r) mod 2**(k+1)``, uniform, and bits XOR uniform ones. The one bit
+             above the width is what makes the wrap of the whole a linear function of the mask's highest bit. For k =
+             64 there is no such bit: the wrap is compared too, in the same rounds as the carry.
+Cost:        rounds: 2 for shifts up to 4 bits, 3 up to 20, 4 up to 62; bytes an element and peer: ``(k + 1) / 8`` for
+             the opening and, with g groups of four bits in the shift, ``(2 * g - 1) / 8`` up to g = 5; 7 for k = 48
+             and 16 bits. One ``TRUNCATION``, ``BIT_PRODUCTS`` per level, one ``BIT``. For k = 64 always 4 rounds and
+             16.5 bytes; one ``WORD_TRUNCATION`` in place of the other.
+See instead: fixed point (``fixed_point``); division by other numbers (``functions``).
+Source:      masked opening and comparison with shared bits: eprint 2020/338; the wrap from the highest bits alone:
+             the same paper's truncation, on a wider opening in place of the full ring.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ import numpy as np
 from smpc.dealer.correlations import GROUP_BITS
 from smpc.dealer.requests import truncation, word_truncation
 from smpc.errors import RingRangeError
+from smpc.operations.bit_planes import to_ring
 from smpc.operations.comparison import Words, public_below_mask
-from smpc.operations.opening import open_masked
-from smpc.operations.planes import to_ring
+from smpc.operations.open_masked import open_masked
 from smpc.ring import LOWEST, RING_BITS, check_bits, reduce_bits
 from smpc.sharing import Shared
 
@@ -43,7 +43,7 @@ WIDEST: Final = RING_BITS
 def truncate(session: Session, x: Shared, shift: int, bits: int, *, is_rounded: bool = False) -> Shared:
     """Return shares of ``x`` divided by ``2**shift``, rounded down; on request to nearest, halves upwards.
 
-    Sees: every party ``x`` plus a uniform mask, mod ``2**(bits + 1)``, and masked bits.
+    Visible to: every party ``x`` plus a uniform mask, mod ``2**(bits + 1)``, and masked bits.
     Cost: see the module; nothing for a shift of 0.
 
     Args:

@@ -1,11 +1,10 @@
 """One TLS connection to one known peer, owned by one thread, never blocking inside OpenSSL.
 
-Floor:    smpc.transport.connection.
-Terms:    a message is a payload of any length up to a limit; a frame of a session has a length known
-          beforehand.
-Promise:  a closed or broken connection raises ``PartyLostError(name)``, bytes that do not fit
-          ``PeerRejectedError``. Only ``interrupt`` may be called by another thread than the owner.
-Not here: how the peer became known (``endpoint``), several peers at once (``tls_mesh``).
+Layer:       smpc.transport.connection.
+Terms:       a message is a payload of any length up to a limit; a frame of a session has a length known beforehand.
+Guarantees:  a closed or broken connection raises ``PartyLostError(name)``, bytes that do not fit
+             ``PeerRejectedError``. Only ``interrupt`` may be called by another thread than the owner.
+See instead: how the peer became known (``endpoint``), several peers at once (``tls_mesh``).
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.deadline import Deadline, Watch
-from smpc.transport.frames import NO_SESSION, Expectation, FrameReader, Header, Kind, encode_header
-from smpc.transport.hello import Refusal, encode_refusal
+from smpc.transport.wire.frames import NO_SESSION, Expectation, FrameReader, Header, Kind, encode_header
+from smpc.transport.wire.handshake import Refusal, encode_refusal
 
 if TYPE_CHECKING:
-    from smpc.transport.tls import PeerName
+    from smpc.transport.wire.tls import PeerName
 
 SEND_S: Final = 30.0
 _ONE_WRITE_BYTES: Final = 1 << 14  # header and payload together in one TLS record up to here

@@ -1,11 +1,10 @@
 """The data plane of a node: sessions over leased TLS connections.
 
-Floor:    smpc.transport.data_plane.
-Terms:    the helper (the dealer) takes part with rank -1: it has a link to every party, and every party one
-          to it.
-Promise:  one connection per pair and session, dialed by the lower name, used again after a clean end and
-          closed after any other; a session id is opened once here, whatever became of it.
-Not here: the control connections whose heartbeats are read here (``control``).
+Layer:       smpc.transport.data_plane.
+Terms:       the helper (the dealer) takes part with rank -1: it has a link to every party, and every party one to it.
+Guarantees:  one connection per pair and session, dialed by the lower name, used again after a clean end and closed
+             after any other; a session id is opened once here, whatever became of it.
+See instead: the control connections whose heartbeats are read here (``control``).
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
-from smpc.transport.hello import Lease
-from smpc.transport.link import Witness
-from smpc.transport.opening import Opening
-from smpc.transport.reception import MOST_PER_PEER, Reception
+from smpc.transport.connection_pool import MOST_PER_PEER, ConnectionPool
+from smpc.transport.link import FaultAttribution
+from smpc.transport.session_setup import SessionSetup
 from smpc.transport.tls_mesh import Seat, TlsMesh, abort_of
+from smpc.transport.wire.handshake import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from smpc.transport.connecting.endpoint import Address, Endpoint
     from smpc.transport.connection import Connection
-    from smpc.transport.endpoint import Address, Endpoint
     from smpc.transport.liveness import Liveness
     from smpc.transport.mesh import Mesh
 
@@ -65,7 +64,7 @@ class DataPlane:
         self._liveness = liveness
         self._settle_s = settle_s
         self._delay_s = delay_s
-        self._reception = Reception(
+        self._reception = ConnectionPool(
             endpoint.name, endpoint.configuration, hold_s, most_per_peer=most_per_peer
         )
         self._changed = threading.Condition()
@@ -149,8 +148,8 @@ class DataPlane:
             lost = PartyLostError(name=missing)
             self._reception.over(lease.session_id, abort_of(lost, seat.members, seat.own))
             raise lost
-        witness = Witness(self._liveness, seat.peers)
-        opening = Opening(
+        witness = FaultAttribution(self._liveness, seat.peers)
+        opening = SessionSetup(
             self._endpoint,
             self._addresses,
             self._reception,

@@ -1,8 +1,7 @@
 """How long a thread is ready to wait, and what may call it away before.
 
-Floor:    smpc.transport.deadline. Knows the monotonic clock, nothing else.
-Promise:  nobody in this package waits on a socket without one of these; a watch is asked at least every
-          50 ms.
+Layer:       smpc.transport.deadline. Knows the monotonic clock, nothing else.
+Guarantees:  nobody in this package waits on a socket without one of these; a watch is asked at least every 50 ms.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """One peer of a session at the end of its connection: what it owes us, and its last words.
 
-Floor:    smpc.transport.link.
-Terms:    the first word of a link is the answer to our lease; its last word is an END or an ABORT.
-Promise:  an ABORT is heard even when no frame of that peer is waited for; only a member of the session can be
-          blamed.
-Not here: waiting for several links at once (``tls_mesh``).
+Layer:       smpc.transport.link.
+Terms:       the first word of a link is the answer to our lease; its last word is an END or an ABORT.
+Guarantees:  an ABORT is heard even when no frame of that peer is waited for; only a member of the session can be
+             blamed.
+See instead: waiting for several links at once (``tls_mesh``).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError, SmpcError
-from smpc.transport.frames import Kind
-from smpc.transport.hello import REFUSAL_TEXT, decode_abort, decode_refusal
+from smpc.transport.wire.frames import Kind
+from smpc.transport.wire.handshake import REFUSAL_TEXT, decode_abort, decode_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -29,7 +29,7 @@ GRACE_S: Final = 0.3
 
 
 class PeerLeftError(SmpcError):
-    """A peer said who is at fault, or that it is done; ``Witness`` makes a ``PartyLostError`` of it."""
+    """A peer said who is at fault, or that it is done; ``FaultAttribution`` makes a ``PartyLostError`` of it."""
 
     def __init__(self, *, name: str) -> None:
         """Name who is at fault."""
@@ -167,7 +167,7 @@ class Link:
             raise PeerLeftError(name=culprit)
 
 
-class Witness:
+class FaultAttribution:
     """Says who is at fault when a link breaks, as the peers' last words and the heartbeats tell."""
 
     def __init__(self, liveness: Liveness, peers: Collection[str]) -> None:

@@ -1,13 +1,13 @@
 """Meshes between threads of one process: the same frames and checks as over TLS, with queues for sockets.
 
-Floor:    smpc.transport.memory.
-Terms:    an inbox is the one queue on which a party hears all others; a farewell says that a party left, and
-          by whose fault.
-Promise:  a party that closes with an error, or is silent until the deadline, makes every exchange that waits
-          for it raise ``PartyLostError`` with the name of who failed first; frames are checked for kind,
-          sequence and exact length. After an exchange that failed there is no other: what lies there of it would
-          be taken for the next one's.
-Not here: certificates and heartbeats (``tls``, ``liveness``); a thread cannot be cut off without a word.
+Layer:       smpc.transport.memory.
+Terms:       an inbox is the one queue on which a party hears all others; a farewell says that a party left, and by
+             whose fault.
+Guarantees:  a party that closes with an error, or is silent until the deadline, makes every exchange that waits for
+             it raise ``PartyLostError`` with the name of who failed first; frames are checked for kind, sequence and
+             exact length. After an exchange that failed there is no other: what lies there of it would be taken for
+             the next one's.
+See instead: certificates and heartbeats (``tls``, ``liveness``); a thread cannot be cut off without a word.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
-from smpc.transport.frames import NO_SESSION, Expectation, Header
-from smpc.transport.hello import check_name
 from smpc.transport.mesh import DOUBT, Counters, Mesh, culprit_of
+from smpc.transport.wire.frames import NO_SESSION, Expectation, Header
+from smpc.transport.wire.handshake import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,10 +1,10 @@
 """The one primitive of a session: every party exchanges one frame with each named peer.
 
-Floor:    smpc.transport.mesh.
-Terms:    a mesh is one party's end of all channels of a session; ranks are the order of ``names``, the same
-          everywhere.
-Promise:  rounds, messages and payload bytes are counted here and nowhere else, whatever the channel.
-Not here: channels (``memory``, ``tls_mesh``).
+Layer:       smpc.transport.mesh.
+Terms:       a mesh is one party's end of all channels of a session; ranks are the order of ``names``, the same
+             everywhere.
+Guarantees:  rounds, messages and payload bytes are counted here and nowhere else, whatever the channel.
+See instead: channels (``memory``, ``tls_mesh``).
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """A session's mesh over TLS connections, all of them served by the thread that calls.
 
-Floor:    smpc.transport.tls_mesh.
-Terms:    a link is busy while its peer owes a frame or has not taken all of ours.
-Promise:  sending and receiving are interleaved over all links, so that no size of payload blocks two parties
-          on each other. A killed peer is named as soon as its connection or heartbeat ends, a frozen, slow or
-          trickling one at the deadline of the exchange, a quarter of it later where several are late; nobody is
-          blamed whose frame is here by then. A party that leaves because of another names that one.
-Not here: how links come about (``opening``), what becomes of their connections (``reception``).
+Layer:       smpc.transport.tls_mesh.
+Terms:       a link is busy while its peer owes a frame or has not taken all of ours.
+Guarantees:  sending and receiving are interleaved over all links, so that no size of payload blocks two parties on
+             each other. A killed peer is named as soon as its connection or heartbeat ends, a frozen, slow or
+             trickling one at the deadline of the exchange, a quarter of it later where several are late; nobody is
+             blamed whose frame is here by then. A party that leaves because of another names that one.
+See instead: how links come about (``opening``), what becomes of their connections (``reception``).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Final
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.deadline import Patience
-from smpc.transport.frames import LARGEST_OPERATION, Kind
-from smpc.transport.hello import AbortCause, encode_abort
 from smpc.transport.mesh import DOUBT, Counters, Mesh, culprit_of
+from smpc.transport.wire.frames import LARGEST_OPERATION, Kind
+from smpc.transport.wire.handshake import AbortCause, encode_abort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from smpc.transport.link import Link, Witness
-    from smpc.transport.reception import Reception
+    from smpc.transport.connection_pool import ConnectionPool
+    from smpc.transport.link import FaultAttribution, Link
 
 _CLOSED: Final = "the session is closed here"
 
@@ -88,8 +88,8 @@ class TlsMesh(Mesh):
         self,
         seat: Seat,
         links: Mapping[str, Link],
-        witness: Witness,
-        reception: Reception,
+        witness: FaultAttribution,
+        reception: ConnectionPool,
         *,
         deadline_s: float,
         delay_s: float,

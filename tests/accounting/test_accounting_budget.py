@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from privacy_accounting.budget import (
-    Book,
     Partition,
     PopulationBudget,
+    PrivacyFilter,
     Spend,
     parallel_events,
     plan_sub_budget,
@@ -33,7 +33,7 @@ DELTA = Fraction(1, 10**6)
 
 def a_book(plan=(), analyst_caps=None, purpose_caps=None):
     part = plan_sub_budget(epsilon=Fraction(4), delta=DELTA, share=Fraction(1), plan=plan, relation=ADD)
-    book = Book(relation=ADD)
+    book = PrivacyFilter(relation=ADD)
     budget = PopulationBudget(
         epsilon=Fraction(4),
         delta=DELTA,

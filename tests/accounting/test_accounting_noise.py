@@ -18,7 +18,13 @@ from privacy_accounting.noise import (
     local_sigma2,
     noise_share,
 )
-from privacy_accounting.noise.coins import bernoulli, bernoulli_exp, bernoulli_exps, geometrics, integer_part
+from privacy_accounting.noise.bernoulli import (
+    bernoulli,
+    bernoulli_exp,
+    bernoulli_exps,
+    geometrics,
+    integer_part,
+)
 from privacy_accounting.noise.gaussian import one_discrete_gaussian
 from privacy_accounting.rdp import epsilon
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from privacy_accounting import events as ev
-from privacy_accounting.audit import outside
+from privacy_accounting.audit import external_accountants
 from privacy_accounting.audit.price import price_document
 from privacy_accounting.errors import InvalidCostError
 from privacy_accounting.events import Relation
-from privacy_accounting.ledger.sqlite import SqliteStore
-from privacy_accounting.ledger.store import MemoryStore
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
+from privacy_accounting.ledger.storage.store import MemoryStore
 from tests.ledger.ledger_world import World, a_budget, a_charge
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ ORACLES = ROOT / ".venv-oracles" / "bin" / "python"
 PROGRAM = """
 import json, sys
 from fractions import Fraction
-from privacy_accounting.audit.outside import second_opinion
+from privacy_accounting.audit.external_accountants import second_opinion
 from privacy_accounting.events import Relation, event_from_dict
 found = []
 for row in json.load(sys.stdin):
@@ -69,32 +69,43 @@ def stand_in(monkeypatch):
 
 def test_sensitivities_are_doubled_by_hand_under_replace_one(stand_in):
     event = ev.Gaussian(noise_multiplier=2, count=3)
-    assert outside.to_dp_event(event, Relation.ADD_OR_REMOVE_ONE) == ("SelfComposed", ("Gaussian", 2.0), 3)
-    assert outside.to_dp_event(event, Relation.REPLACE_ONE) == ("SelfComposed", ("Gaussian", 1.0), 3)
-    both = outside.to_dp_events([event, ev.Pure(epsilon=0)], Relation.REPLACE_ONE)
+    assert external_accountants.to_dp_event(event, Relation.ADD_OR_REMOVE_ONE) == (
+        "SelfComposed",
+        ("Gaussian", 2.0),
+        3,
+    )
+    assert external_accountants.to_dp_event(event, Relation.REPLACE_ONE) == (
+        "SelfComposed",
+        ("Gaussian", 1.0),
+        3,
+    )
+    both = external_accountants.to_dp_events([event, ev.Pure(epsilon=0)], Relation.REPLACE_ONE)
     assert both == ("Composed", [("SelfComposed", ("Gaussian", 1.0), 3), ("NoOp",)])
 
 
 def test_what_it_has_no_event_for_goes_out_as_a_bound(stand_in):
     add = Relation.ADD_OR_REMOVE_ONE
-    assert outside.to_dp_event(ev.Exponential(epsilon=2), add) == ("ZC", 0.5, 0.0)
-    assert outside.to_dp_event(ev.TopK(epsilon=2, k=4), add) == ("ZC", 2.0, 0.0)
-    assert outside.to_dp_event(ev.DiscreteGaussian(sigma2=16, l2_sensitivity=2), add) == ("Gaussian", 2.0)
+    assert external_accountants.to_dp_event(ev.Exponential(epsilon=2), add) == ("ZC", 0.5, 0.0)
+    assert external_accountants.to_dp_event(ev.TopK(epsilon=2, k=4), add) == ("ZC", 2.0, 0.0)
+    assert external_accountants.to_dp_event(ev.DiscreteGaussian(sigma2=16, l2_sensitivity=2), add) == (
+        "Gaussian",
+        2.0,
+    )
     share = ev.DistributedDiscreteGaussian(
         parties=3, colluding=1, sigma2_local=16, l1=1, l2=1, dim=1, count=7
     )
-    kind, (name, rho, xi), count = outside.to_dp_event(share, add)
+    kind, (name, rho, xi), count = external_accountants.to_dp_event(share, add)
     assert (kind, name, xi, count) == ("SelfComposed", "ZC", 0.0, 7)
     assert 1 / 64 <= rho < 1 / 64 * (1 + 1e-9)
     with pytest.raises(InvalidCostError):
-        outside.to_dp_event(ev.Threshold(inner=ev.Pure(epsilon=1), delta=0.1), add)
+        external_accountants.to_dp_event(ev.Threshold(inner=ev.Pure(epsilon=1), delta=0.1), add)
 
 
 def test_without_the_library_nothing_is_asked():
-    if outside.is_installed():
+    if external_accountants.is_installed():
         pytest.skip("dp-accounting is installed here")
     with pytest.raises(ModuleNotFoundError):
-        outside.to_dp_event(ev.Pure(epsilon=1), Relation.REPLACE_ONE)
+        external_accountants.to_dp_event(ev.Pure(epsilon=1), Relation.REPLACE_ONE)
 
 
 def ask_outside(program, *arguments, given=""):

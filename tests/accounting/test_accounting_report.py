@@ -8,10 +8,10 @@ import pytest
 
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.contents import BudgetChange
-from privacy_accounting.ledger.sqlite import SqliteStore
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
 from privacy_accounting.report import report_html, write_report
 from privacy_accounting.report.charts import OTHERS, fills, spend_chart
-from privacy_accounting.report.figures import MAX_POINTS, Curve, figures_of
+from privacy_accounting.report.figures import MAX_POINTS, Curve, report_figures
 from tests.ledger.ledger_world import World, a_budget, a_charge, an_exact, cancel_of, refuse_all
 
 HOSTILE = "<script>alert(1)</script>\"'&"
@@ -133,7 +133,7 @@ def test_the_axis_shows_no_rounded_values():
 
 
 def test_it_tells_what_the_ledger_tells(page, world):
-    figures = figures_of(world.sites["cairo"].store.inner)
+    figures = report_figures(world.sites["cairo"].store.inner)
     query = next(part for part in figures.parts if part.remaining.sub_budget == "query")
     book = world.head.replica.book
     allowance = book.sub_budget("cardiology", "query").allowance
@@ -162,7 +162,7 @@ def test_a_ledger_that_does_not_hold_is_reported_up_to_there_and_says_so(world):
     )
     page = report_html(bent)
     assert "does not hold from entry 8 on" in page
-    assert figures_of(bent).entries == 8
+    assert report_figures(bent).entries == 8
 
 
 def test_an_empty_ledger_has_no_report(tmp_path):

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analytics.finish import finish
-from analytics.plan import Mode, Plan, PlanContext, make_plan
-from analytics.result import Result
+from analytics.plans.plan import Mode, Plan, PlanContext, make_plan
+from analytics.results.assemble import finish
+from analytics.results.result import Result
 from analytics.schema import Schema
-from analytics.sources import Source, open_frame
+from analytics.sources import LocalTable, open_frame
 from analytics.sql import bind
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -30,7 +30,7 @@ class World:
     ) -> None:
         self.schema = schema
         self.table = next(iter(schema.tables.values()))
-        self.sources: list[Source] = [open_frame(f, self.table, site_key=KEY, view=view) for f in frames]
+        self.sources: list[LocalTable] = [open_frame(f, self.table, site_key=KEY, view=view) for f in frames]
 
     def context(self, **changes: Any) -> PlanContext:
         fields: dict[str, Any] = {

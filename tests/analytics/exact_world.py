@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import pandas as pd
 
-from analytics.finish import finish
-from analytics.plan import Plan, PlanContext, make_plan
-from analytics.release import recombine_answer, send_answer
+from analytics.disclosure.release import recombine_answer, send_answer
+from analytics.plans.plan import Plan, PlanContext, make_plan
+from analytics.results.assemble import finish
 from analytics.schema import Schema
 from analytics.sources import open_frame
 from analytics.sql import bind

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
-from analytics.plan import PlanContext, make_plan
-from analytics.planning import statement
+from analytics.plans import local_query
+from analytics.plans.plan import PlanContext, make_plan
 from analytics.schema import Schema
 from analytics.sql import bind, parse, scope
 from analytics.sql.extent import MAX_SIZE
@@ -121,7 +121,7 @@ def test_what_a_question_makes_of_its_domains_is_bounded() -> None:
     many = ", ".join(
         f"SUM(CASE WHEN long >= '0' THEN {number + 2} ELSE 1 END) c{number}" for number in range(60)
     )
-    with pytest.raises(InvalidRequestError, match=str(statement.MAX_CHARACTERS)):
+    with pytest.raises(InvalidRequestError, match=str(local_query.MAX_CHARACTERS)):
         private(f"SELECT {many} FROM t")
 
 

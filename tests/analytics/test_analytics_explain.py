@@ -5,7 +5,7 @@ import subprocess
 import sys
 from fractions import Fraction
 
-from analytics.explain import explain, explain_text
+from analytics.results.explain import explain, explain_text
 
 SQL = "SELECT k, COUNT(*) AS n, AVG(x) AS m FROM visits WHERE c = 6 GROUP BY k"
 
@@ -43,7 +43,7 @@ def test_dictionary_is_json(world) -> None:
 
 def test_asking_needs_neither_torch_nor_pandas() -> None:
     code = (
-        "import sys, analytics.sql, analytics.plan, analytics.finish, analytics.explain;"
+        "import sys, analytics.sql, analytics.plans.plan, analytics.results.assemble, analytics.results.explain;"
         "sys.exit(bool({'torch', 'crypten', 'pandas', 'duckdb'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

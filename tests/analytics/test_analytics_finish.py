@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.errors import InvalidRequestError, ReleaseRefusedError
-from analytics.finish import finish
-from analytics.planning.figures import Measure
-from analytics.planning.layout import PlanColumn
-from analytics.result import Result
+from analytics.results.assemble import finish
+from analytics.results.result import Result
 from analytics.sql.query import Aggregate
+from analytics.statistics.blocks import Measure
 from analytics.statistics.moments import Opened, estimate
+from analytics.statistics.output_column import PlanColumn
 
 if TYPE_CHECKING:
-    from analytics.plan import Plan
+    from analytics.plans.plan import Plan
 
 SQL = "SELECT k, COUNT(*) AS n, AVG(x) AS m FROM visits GROUP BY k"
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analytics.finish import finish
-from analytics.plan import PlanContext, make_plan
+from analytics.plans.plan import PlanContext, make_plan
+from analytics.results.assemble import finish
 from analytics.schema import Schema
-from analytics.sources import Source, SourceSpec, open_source
+from analytics.sources import LocalTable, SourceSpec, open_table
 from analytics.sql import bind
 
 DATA = Path(__file__).resolve().parents[2] / "federation" / "demo" / "data" / "heart_disease"
@@ -55,10 +55,10 @@ CONTEXT = PlanContext(
 
 
 @pytest.fixture(scope="module")
-def hospitals() -> Iterator[list[Source]]:
+def hospitals() -> Iterator[list[LocalTable]]:
     table = SCHEMA.tables["patients"]
     specs = [SourceSpec(kind="csv", path=DATA / f"{name}.csv", view=VIEW) for name in HOSPITALS]
-    sources = [open_source(spec, table, site_key=bytes(32), threads=1) for spec in specs]
+    sources = [open_table(spec, table, site_key=bytes(32), threads=1) for spec in specs]
     yield sources
     for source in sources:
         source.close()
@@ -72,7 +72,7 @@ def pooled() -> pd.DataFrame:
     return frame
 
 
-def ask(hospitals: list[Source], sql: str, mode: str = "exact") -> dict:
+def ask(hospitals: list[LocalTable], sql: str, mode: str = "exact") -> dict:
     epsilon = Fraction(1, 2) if mode == "private" else None
     plan = make_plan(bind(sql, SCHEMA), mode=mode, epsilon=epsilon, context=CONTEXT)
     total = np.sum([site.local_figures(plan, 10) for site in hospitals], axis=0)
@@ -80,7 +80,7 @@ def ask(hospitals: list[Source], sql: str, mode: str = "exact") -> dict:
     return {row[0]: row[1:] for row in result.rows}
 
 
-def test_by_sex(hospitals: list[Source], pooled: pd.DataFrame) -> None:
+def test_by_sex(hospitals: list[LocalTable], pooled: pd.DataFrame) -> None:
     sql = "SELECT sex, COUNT(*) AS n, AVG(age) AS age, AVG(disease) AS share FROM patients GROUP BY sex"
     found = ask(hospitals, sql)
     assert found["F"] == pytest.approx((194, pooled[pooled.sex == 0].age.mean(), 50 / 194), rel=1e-12)
@@ -101,7 +101,7 @@ def test_published_statistics(hospitals, pooled, mode, column, n, mean, sd) -> N
     assert (average, deviation, variance) == pytest.approx(exact, rel=1e-9)
 
 
-def test_disease_by_band(hospitals: list[Source], pooled: pd.DataFrame) -> None:
+def test_disease_by_band(hospitals: list[LocalTable], pooled: pd.DataFrame) -> None:
     found = ask(
         hospitals, "SELECT age, SUM(disease) AS s, COUNT(*) AS n FROM patients WHERE cp = 4 GROUP BY age"
     )
@@ -112,17 +112,17 @@ def test_disease_by_band(hospitals: list[Source], pooled: pd.DataFrame) -> None:
     assert list(found.values()) == list(zip(grouped.sum(), grouped.count(), strict=True))
 
 
-def test_missing_cholesterol_is_not_zero(hospitals: list[Source], pooled: pd.DataFrame) -> None:
+def test_missing_cholesterol_is_not_zero(hospitals: list[LocalTable], pooled: pd.DataFrame) -> None:
     [(count, (mean,))] = ask(hospitals, "SELECT COUNT(chol), AVG(chol) FROM patients").items()
     assert (count, mean) == (int(pooled.chol.count()), pytest.approx(pooled.chol.mean(), rel=1e-12))
 
 
-def test_case_over_columns(hospitals: list[Source], pooled: pd.DataFrame) -> None:
+def test_case_over_columns(hospitals: list[LocalTable], pooled: pd.DataFrame) -> None:
     sql = "SELECT SUM(CASE WHEN oldpeak >= 1 THEN 1 ELSE 0 END) FROM patients"
     assert list(ask(hospitals, sql, "private")) == [381]
 
 
-def test_the_administrator_hears_what_is_missing(hospitals: list[Source]) -> None:
+def test_the_administrator_hears_what_is_missing(hospitals: list[LocalTable]) -> None:
     lines = list(hospitals[3].report.lines())
     assert lines[0] == "va_long_beach.csv: 200 rows read, 200 kept in table patients"
     assert "column trestbps: 56 missing" in lines

@@ -7,7 +7,7 @@ import pytest
 from analytics.errors import PlanRejectedError, SchemaError
 from analytics.mining.plan import make_mining_plan
 from analytics.mining.request import MiningRequest
-from analytics.plan import PlanContext, make_plan
+from analytics.plans.plan import PlanContext, make_plan
 from analytics.schema import Schema
 from analytics.sql.bind import bind
 

@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from analytics.contribution import noisy_contribution
-from analytics.plan import PlanContext, make_plan
+from analytics.disclosure.site_noise import noisy_contribution
+from analytics.plans.plan import PlanContext, make_plan
 from analytics.schema import Schema
 from analytics.sql import bind
 from privacy_accounting.noise import SystemSource

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError, ReleaseRefusedError
-from analytics.plan import Plan, PlanContext, make_plan
-from analytics.planning.figures import Figures, Measure
-from analytics.planning.guards import Guard
+from analytics.plans.cell_guards import Guard
+from analytics.plans.plan import Plan, PlanContext, make_plan
 from analytics.schema import Schema
 from analytics.sql import bind
 from analytics.sql.expressions import ColumnIndex
+from analytics.statistics.blocks import BlockSpec, Measure
 from privacy_accounting.events import Relation
 from privacy_accounting.rdp import epsilon
 
@@ -130,8 +130,8 @@ def test_bounds_of_centered_blocks_hold_for_every_value() -> None:
     column = ColumnIndex(name="x", lower=-7, upper=20)
     for center in (0, 6, 7, -9, 30):
         for offset in (0, 5, 98, 500):
-            total = Figures(measure=Measure.SUM, argument=column, center=center)
-            squares = Figures(measure=Measure.SQUARES, argument=column, center=center, offset=offset)
+            total = BlockSpec(measure=Measure.SUM, argument=column, center=center)
+            squares = BlockSpec(measure=Measure.SQUARES, argument=column, center=center, offset=offset)
             values = [x - center for x in range(-7, 21)]
             assert total.bound == max(1, *(abs(d) for d in values))
             reached = max(abs(d * d - offset) for d in values)
@@ -140,9 +140,9 @@ def test_bounds_of_centered_blocks_hold_for_every_value() -> None:
 
 def test_sensitivities_of_units() -> None:
     table = UNITS.tables["visits"]
-    rows = Figures(measure=Measure.ROWS)
+    rows = BlockSpec(measure=Measure.ROWS)
     assert (rows.l1(table, n_groups=9, n_sites=4), rows.l2(table, n_groups=9, n_sites=4)) == (6, 6)
-    units = Figures(measure=Measure.UNITS)
+    units = BlockSpec(measure=Measure.UNITS)
     assert (units.l1(table, n_groups=9, n_sites=4), units.l2(table, n_groups=9, n_sites=4)) == (6, 4)
     assert (units.l1(table, n_groups=1, n_sites=4), units.l2(table, n_groups=1, n_sites=4)) == (2, 2)
     assert rows.l1(table, n_groups=1, n_sites=1) == 3

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from analytics.contribution import noisy_contribution
+from analytics.disclosure.release import answer_bytes, recombine_answer, send_answer, session_memory
+from analytics.disclosure.site_noise import noisy_contribution
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
-from analytics.finish import finish
-from analytics.plan import MAX_SLOW_FIGURES, Plan, PlanContext, make_plan
-from analytics.release import answer_bytes, recombine_answer, send_answer, session_memory
+from analytics.plans.plan import MAX_SLOW_FIGURES, Plan, PlanContext, make_plan
+from analytics.results.assemble import finish
 from analytics.schema import Schema
 from analytics.sql import bind
-from federation.limits import Limits
+from federation.consortium.limits import Limits
 from privacy_accounting.noise import SystemSource
 from privacy_accounting.noise.gaussian import LARGEST_SIGMA2, SLOW_SIGMA2
 from smpc.simulator import simulate

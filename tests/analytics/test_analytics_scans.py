@@ -20,17 +20,17 @@ from analytics.errors import (
     SourceFailedError,
     SourceLostError,
 )
-from analytics.plan import MAX_BLOCKS, Plan, PlanContext, make_plan
-from analytics.planning.figures import Measure
+from analytics.plans.plan import MAX_BLOCKS, Plan, PlanContext, make_plan
 from analytics.schema import Schema
-from analytics.sources import Source, open_frame
+from analytics.sources import LocalTable, open_frame
 from analytics.sql import bind
 from analytics.sql.expressions import ColumnIndex, Compare, Literal, Not, Product
 from analytics.sql.extent import MAX_BITS, MAX_DEPTH, ExpressionLimitError
+from analytics.statistics.blocks import Measure
 from tests.analytics import sql_grammar as grammar
 
 KEY = b"k" * 32
-ENGINES: dict[str, Callable[..., Source]] = {"duckdb": open_frame}
+ENGINES: dict[str, Callable[..., LocalTable]] = {"duckdb": open_frame}
 CONTEXT = PlanContext(
     n_sites=3, colluding=1, relation="add_or_remove_one", delta=Fraction(1, 10**6), minimum_cell=0
 )
@@ -269,7 +269,7 @@ def test_every_column_and_constant_of_a_statement_is_cast() -> None:
 # what a failure means
 
 
-def hospital() -> Source:
+def hospital() -> LocalTable:
     return open_frame(HOSPITAL, PATIENTS.tables["t"], site_key=KEY)
 
 

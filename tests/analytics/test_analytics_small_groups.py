@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.finish import finish
-from analytics.planning.figures import Measure
-from analytics.planning.layout import PlanColumn
-from analytics.result import TOO_FEW
+from analytics.results.assemble import finish
+from analytics.results.result import TOO_FEW
 from analytics.sql.query import Aggregate
+from analytics.statistics.blocks import Measure
 from analytics.statistics.bounded import bounded
 from analytics.statistics.moments import Opened
+from analytics.statistics.output_column import PlanColumn
 from analytics.statistics.ranges import SAMPLE, Span, public_range
 
 EVERY = (

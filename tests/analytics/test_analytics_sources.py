@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from analytics.errors import LocalTimeoutError, SchemaMismatchError, SourceFailedError, SourceLostError
 from analytics.schema import Schema, Table
-from analytics.sources import Source, SourceSpec, open_frame, open_source
+from analytics.sources import LocalTable, SourceSpec, open_frame, open_table
 from analytics.sql.render import quoted
 
 KEY = bytes(range(32))
@@ -39,13 +39,13 @@ def csv(tmp_path: Path, text: str, name: str = "site.csv") -> Path:
     return path
 
 
-def rows(source: Source, columns: str = "*") -> list[tuple]:
+def rows(source: LocalTable, columns: str = "*") -> list[tuple]:
     return source._connection.execute(f"SELECT {columns} FROM t").fetchall()
 
 
-def opened(path: Path, table: Table = PLAIN, **changes: object) -> Source:
+def opened(path: Path, table: Table = PLAIN, **changes: object) -> LocalTable:
     fields = {"kind": "csv", "path": path} | changes
-    return open_source(SourceSpec(**fields), table, site_key=KEY, threads=1)
+    return open_table(SourceSpec(**fields), table, site_key=KEY, threads=1)
 
 
 def refused(path: Path, table: Table = PLAIN, **changes: object) -> SchemaMismatchError:
@@ -261,7 +261,7 @@ def test_views_that_fail_say_so_without_a_value(tmp_path: Path, view: str) -> No
 
 def test_short_site_keys_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SchemaMismatchError, match="site key"):
-        open_source(SourceSpec(kind="csv", path=csv(tmp_path, "x\n1\n")), PLAIN, site_key=b"short")
+        open_table(SourceSpec(kind="csv", path=csv(tmp_path, "x\n1\n")), PLAIN, site_key=b"short")
 
 
 # the shut database

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analytics.errors import SchemaMismatchError
 from analytics.schema import Schema, Table
-from analytics.sources import Source, SourceSpec, open_frame, open_source
+from analytics.sources import LocalTable, SourceSpec, open_frame, open_table
 from analytics.sources.units import MISSING_WORDS, normal_text
 
 KEY = bytes(range(32))
@@ -32,7 +32,7 @@ def table_of(form: str = "text", cap: int = 1) -> Table:
     return Schema.from_dict({"tables": {"t": body}}).tables["t"]
 
 
-def opened(ids: object, form: str = "text", cap: int = 1) -> Source:
+def opened(ids: object, form: str = "text", cap: int = 1) -> LocalTable:
     frame = pd.DataFrame({"pid": ids})
     return open_frame(frame.assign(b=True), table_of(form, cap), site_key=KEY)
 
@@ -99,7 +99,7 @@ def test_rows_without_an_identifier_belong_to_no_unit(form: str) -> None:
 def test_identifiers_that_a_file_reads_as_nan_belong_to_no_unit(tmp_path: Path) -> None:
     path = tmp_path / "ids.csv"
     path.write_text("pid,b\n1,1\nNaN,1\nnan,1\n2,1\n", encoding="utf-8")
-    with open_source(SourceSpec(kind="csv", path=path), table_of(), site_key=KEY, threads=1) as source:
+    with open_table(SourceSpec(kind="csv", path=path), table_of(), site_key=KEY, threads=1) as source:
         assert (source.report.rows_kept, source.report.rows_without_unit) == (2, 2)
 
 

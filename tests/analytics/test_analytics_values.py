@@ -9,7 +9,7 @@ import pytest
 
 from analytics.errors import SchemaMismatchError
 from analytics.schema import Schema, Table
-from analytics.sources import Source, SourceSpec, open_frame, open_source
+from analytics.sources import LocalTable, SourceSpec, open_frame, open_table
 
 KEY = bytes(range(32))
 CANARY = "CANARY73519"
@@ -27,17 +27,17 @@ def table_of(columns: dict) -> Table:
     ).tables["t"]
 
 
-def framed(values: object, column: dict) -> Source:
+def framed(values: object, column: dict) -> LocalTable:
     return open_frame(pd.DataFrame({"x": values}), table_of({"x": column}), site_key=KEY, name="lakeside")
 
 
-def values(source: Source) -> list:
+def values(source: LocalTable) -> list:
     with source:
         return [row[0] for row in source._connection.execute("SELECT x FROM t").fetchall()]
 
 
-def opened(path: Path, column: dict = CATEGORY, **changes: object) -> Source:
-    return open_source(
+def opened(path: Path, column: dict = CATEGORY, **changes: object) -> LocalTable:
+    return open_table(
         SourceSpec(kind="csv", path=path, **changes), table_of({"x": column}), site_key=KEY, threads=1
     )
 

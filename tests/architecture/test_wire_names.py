@@ -9,11 +9,10 @@ import pytest
 
 from analytics import errors as analytics_errors
 from federation import errors as federation_errors
-from federation import faults, messages
-from federation.aggregation import messages as training_messages
+from federation.protocol import error_codes, messages, training_messages
 from privacy_accounting import errors as accounting_errors
-from privacy_accounting.ledger import judge
 from privacy_accounting.ledger import messages as ledger_messages
+from privacy_accounting.ledger.replication import entry_validation
 from smpc import errors as smpc_errors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,7 +105,7 @@ def test_each_message_writes_its_name_as_a_literal(module):
 
 def test_each_error_that_crosses_writes_its_name_as_a_literal():
     found = {}
-    for module in (analytics_errors, federation_errors, accounting_errors, smpc_errors, faults):
+    for module in (analytics_errors, federation_errors, accounting_errors, smpc_errors, error_codes):
         for node in ast.parse(Path(module.__file__).read_text("utf-8")).body:
             for line in node.body if isinstance(node, ast.ClassDef) else []:
                 if isinstance(line, ast.AnnAssign) and getattr(line.target, "id", "") == "wire_name":
@@ -127,12 +126,12 @@ def renamed(kind):
 
 def test_a_renamed_error_keeps_its_code():
     error = federation_errors.PolicyRefusedError(site="anna", rule="largest epsilon")
-    before = faults.to_wire(error, site="anna"), judge.describe(error, 3)
+    before = error_codes.to_wire(error, site="anna"), entry_validation.describe(error, 3)
     with renamed(federation_errors.PolicyRefusedError):
-        assert (faults.to_wire(error, site="anna"), judge.describe(error, 3)) == before
+        assert (error_codes.to_wire(error, site="anna"), entry_validation.describe(error, 3)) == before
     assert before[0][0] == "PolicyRefusedError"
 
 
 def test_a_renamed_message_keeps_its_bytes():
-    with renamed(messages.Done):
-        assert messages.encode(messages.Done()) == b"\x81\xa4type\xa4Done"
+    with renamed(messages.Ack):
+        assert messages.encode(messages.Ack()) == b"\x81\xa4type\xa4Done"

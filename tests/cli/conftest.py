@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from federation.cli.app import run
-from federation.processes.started import Started
+from federation.processes.launcher import Launcher
 from federation.setup.create import create_consortium
 from tests.setup.setup_world import make_sites, make_terms
 
@@ -57,7 +57,7 @@ def spawned(*arguments, **changes):
 
 
 def make_folder(path, **changes):
-    from federation.setup.terms import SiteSetup, TableSetup
+    from federation.setup.settings import SiteSetup, TableSetup
 
     base = make_sites("anna", "bert", "carl")
     sites = {
@@ -74,5 +74,5 @@ def make_folder(path, **changes):
 def hospital(tmp_path_factory):
     """Three sites and a dealer as processes; shared by the tests of a module."""
     folders = make_folder(tmp_path_factory.mktemp("cli") / "here")
-    with Started(folders):
+    with Launcher(folders):
         yield folders

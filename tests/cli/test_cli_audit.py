@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from federation.processes.started import Started
+from federation.processes.launcher import Launcher
 from tests.cli.conftest import crossward, make_folder
 
 COUNT = "SELECT sex, COUNT(*) AS n FROM visits GROUP BY sex"
@@ -18,7 +18,7 @@ def worked(tmp_path_factory):
     """A consortium that answered and stopped; the files lie as a site would send them."""
     here = tmp_path_factory.mktemp("officer")
     folders = make_folder(here / "there")
-    with Started(folders):
+    with Launcher(folders):
         for extra in (("--epsilon", "0.25"), ("--epsilon", "0.1"), ("--exact",)):
             assert crossward("query", "-c", folders.consortium, COUNT, *extra).code == 0
         answered = crossward("query", "-c", folders.consortium, COUNT, "--epsilon", "0.05", "--json")

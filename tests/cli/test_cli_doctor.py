@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from federation.doctor import examine_files, examine_nodes
-from federation.messages import Health
-from federation.node.site import installed_version
+from federation.diagnostics.checks import examine_files, examine_nodes
+from federation.node.clock import installed_version
+from federation.protocol.messages import Health
 from federation.setup.create import create_consortium
-from federation.setup.terms import SiteSetup, TableSetup
+from federation.setup.settings import SiteSetup, TableSetup
 from smpc.errors import PartyLostError
 from tests.setup.setup_world import make_terms
 

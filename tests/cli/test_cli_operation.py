@@ -11,11 +11,11 @@ import time
 import psutil
 import pytest
 
-from federation.config import load_consortium
-from federation.identity import Authority
-from federation.processes.ended import running, stop_nodes
-from federation.processes.started import Started
-from federation.tls_network import addresses_of
+from federation.consortium.consortium_file import load_consortium
+from federation.identity.authority import Authority
+from federation.network.tls import addresses_of
+from federation.processes.launcher import Launcher
+from federation.processes.stop import running, stop_nodes
 from tests.cli.conftest import crossward, make_folder, spawned
 from tests.setup.setup_world import HEART, without_marks
 
@@ -167,7 +167,7 @@ def test_cli_node_that_cannot_start_is_named_and_all_others_end(folders):
 
 
 def test_cli_killed_site_is_named_at_once_and_frozen_one_at_the_deadline(folders):
-    with Started(folders) as nodes:
+    with Launcher(folders) as nodes:
         assert ask(folders, COUNT, "--exact").code == 0
         nodes.kill("bert", signal.SIGSTOP)
         begun = time.monotonic()
@@ -215,7 +215,7 @@ def test_cli_serve_runs_single_nodes_until_a_signal(folders):
 
 
 def test_cli_refusal_by_budget_names_numbers_in_epsilon(folders):
-    with Started(folders):
+    with Launcher(folders):
         spent = 0
         for _ in range(12):
             ran = ask(folders, COUNT, "--epsilon", "2")
@@ -266,8 +266,8 @@ def test_cli_doctor_names_everything_that_is_wrong_with_files(folders):
 def test_cli_doctor_sees_certificates_that_end(folders):
     from datetime import timedelta
 
-    from federation.doctor import examine_identity
-    from federation.identity import Identity
+    from federation.diagnostics.checks import examine_identity
+    from federation.identity.certificates import Identity
 
     agreement = load_consortium(folders.consortium)
     path = folders.analyst("analyst")
@@ -282,7 +282,7 @@ def test_cli_doctor_sees_certificates_that_end(folders):
 
 
 def test_cli_audit_finds_what_is_wrong(folders, tmp_path):
-    with Started(folders):
+    with Launcher(folders):
         assert ask(folders, COUNT, "--exact").code == 0
     ledgers = [folders.ledger(name) for name in ("anna", "bert", "carl")]
     page = tmp_path / "report.html"
@@ -337,7 +337,7 @@ def test_cli_no_value_of_the_data_reaches_log_ledger_or_terminal(folders):
     site.write_text(site.read_text().replace(str(HEART / "cleveland.csv"), str(table)))
     table.write_text("\n".join([header, *rows, "31337.25,1,31337.25,0"]) + "\n")
     said = []
-    with Started(folders):
+    with Launcher(folders):
         for question in (COUNT, "SELECT AVG(age) AS a FROM visits", "SELECT MAX(age) AS a FROM visits"):
             for mode in (["--exact"], ["--epsilon", "0.1"]):
                 said.append(ask(folders, question, *mode))
@@ -357,7 +357,7 @@ def test_cli_fault_of_a_node_leaves_its_place_in_the_log_and_not_its_text(folder
         "import os, sys\n"
         "from pathlib import Path\n"
         "from federation.processes import child\n"
-        "from federation.setup.folders import Folders\n"
+        "from federation.consortium.folders import Folders\n"
         "def broken(*_):\n"
         "    raise RuntimeError('row of patient 31337')\n"
         "child.serve = broken\n"

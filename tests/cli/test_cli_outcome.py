@@ -5,7 +5,7 @@ import pytest
 from analytics import errors as analytics
 from federation import errors as federation
 from federation.cli.outcome import FAILED, REFUSED, USAGE, UsageError, exit_code, sentence
-from federation.show import grid, plain
+from federation.display.terminal import grid, plain
 from privacy_accounting import errors as accounting
 from smpc import errors as smpc
 

@@ -137,7 +137,8 @@ def test_cli_hostile_purpose_neither_formats_nor_steers_the_auditors_terminal(ho
 
 
 def test_cli_only_an_analyst_of_this_consortium_asks(hospital, tmp_path):
-    from federation.identity import Authority, write_private
+    from federation.identity.authority import Authority
+    from federation.identity.certificates import write_private
 
     site = ask(hospital, COUNT, "--epsilon", "0.1", "--identity", hospital.site_identity("anna"))
     assert site.code == 1

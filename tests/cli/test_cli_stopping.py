@@ -13,12 +13,12 @@ import federation
 from federation.cli import analyst, mine, operate, outcome
 from federation.cli.options import check_writable
 from federation.cli.outcome import UsageError
+from federation.client.spending import UNKNOWN
+from federation.consortium.folders import Folders
 from federation.errors import SiteUnavailableError
-from federation.lines_pool import Question
-from federation.messages import Ask, Go, Run
-from federation.processes import ended
-from federation.setup.folders import Folders
-from federation.spending import UNKNOWN
+from federation.processes import stop
+from federation.protocol.channel_pool import Exchange
+from federation.protocol.messages import Ask, ChargeRequest, RunRequest
 from smpc.errors import PartyLostError
 from tests.cli.conftest import crossward, make_folder
 from tests.setup.setup_world import SCHEMA
@@ -52,7 +52,7 @@ def session(opened, monkeypatch):
 def stop_at(monkeypatch, kind, error=KeyboardInterrupt, *, sent):
     """End the command where it sends a message of this kind, or waits for its answer."""
     for name in ("ask_all", "ask_one"):
-        real = getattr(Question, name)
+        real = getattr(Exchange, name)
 
         def ask(self, *arguments, _real=real, **settings):
             if not any(isinstance(argument, kind) for argument in arguments):
@@ -61,7 +61,7 @@ def stop_at(monkeypatch, kind, error=KeyboardInterrupt, *, sent):
                 _real(self, *arguments, **settings)
             raise error
 
-        monkeypatch.setattr(Question, name, ask)
+        monkeypatch.setattr(Exchange, name, ask)
 
 
 def head(session):
@@ -74,7 +74,7 @@ def head(session):
 @pytest.mark.parametrize("sent", [False, True])
 def test_cli_ctrl_c_after_the_charge_says_what_was_charged(session, monkeypatch, words, cost, sent):
     before = head(session)
-    stop_at(monkeypatch, Run, sent=sent)
+    stop_at(monkeypatch, RunRequest, sent=sent)
     ran = crossward(*words)
     assert ran.code == 130
     assert f"stopped; the answer is lost, and ledger entry {before + 1} has charged" in ran.err
@@ -85,7 +85,7 @@ def test_cli_ctrl_c_after_the_charge_says_what_was_charged(session, monkeypatch,
 
 def test_cli_ctrl_c_in_mining_says_what_was_charged(session, monkeypatch):
     before = head(session)
-    stop_at(monkeypatch, Run, sent=False)
+    stop_at(monkeypatch, RunRequest, sent=False)
     ran = crossward(*MINE)
     assert ran.code == 130
     assert f"ledger entry {before + 1} has charged one exact disclosure" in ran.err
@@ -93,7 +93,7 @@ def test_cli_ctrl_c_in_mining_says_what_was_charged(session, monkeypatch):
 
 @pytest.mark.parametrize("words", [PRIVATE, EXACT, MINE])
 def test_cli_ctrl_c_while_the_charge_is_asked_for_says_that_it_is_not_known(session, monkeypatch, words):
-    stop_at(monkeypatch, Go, sent=False)
+    stop_at(monkeypatch, ChargeRequest, sent=False)
     ran = crossward(*words)
     assert (ran.code, ran.err) == (130, f"crossward: stopped; {UNKNOWN}\n")
 
@@ -111,7 +111,7 @@ def test_cli_no_error_after_the_charge_says_that_nothing_was_spent_and_none_is_c
     session, monkeypatch, error
 ):
     before = head(session)
-    stop_at(monkeypatch, Run, error, sent=False)
+    stop_at(monkeypatch, RunRequest, error, sent=False)
     ran = crossward(*PRIVATE)
     assert ran.code == 1
     assert "nothing was spent" not in ran.err
@@ -205,7 +205,7 @@ def test_cli_down_of_another_users_consortium_says_whose_it_is(tmp_path, monkeyp
     folders.pids.mkdir()
     (folders.pids / "up.pid").write_text(f"{os.getpid()}\n")
     with monkeypatch.context() as patch:
-        patch.setattr(ended, "_belongs", lambda *_: True)
+        patch.setattr(stop, "_belongs", lambda *_: True)
         patch.setattr(os, "kill", denied(number=1))
         ran = crossward("down", folders.root)
     assert ran.code == 1
@@ -243,7 +243,7 @@ def test_cli_up_ends_with_an_error_when_its_nodes_ended_by_themselves(tmp_path, 
         def stop(self):
             """Nothing is left."""
 
-    monkeypatch.setattr("federation.processes.started.Started", Gone)
+    monkeypatch.setattr("federation.processes.launcher.Started", Gone)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         ran = crossward("up", tmp_path)

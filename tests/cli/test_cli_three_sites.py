@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from federation.config import load_consortium
-from federation.processes.ended import stop_nodes
+from federation.consortium.consortium_file import load_consortium
+from federation.processes.stop import stop_nodes
 from tests.cli.conftest import crossward, make_folder, spawned
 from tests.setup.setup_world import HEART
 

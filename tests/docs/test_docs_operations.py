@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from federation.ledger_place import LedgerPlace
-from federation.processes.ended import stop_nodes
-from federation.setup.folders import Folders
+from federation.consortium.folders import Folders
+from federation.consortium.ledger_location import LedgerLocation
+from federation.processes.stop import stop_nodes
 from tests.cli.conftest import crossward, spawned
 from tests.setup.setup_world import without_marks
 
@@ -25,9 +25,9 @@ COUNT = "SELECT COUNT(*) AS n FROM patients"
 
 def test_the_settings_of_the_page_are_read():
     (text,) = TOML.findall(PAGE.read_text("utf-8"))
-    place = LedgerPlace.model_validate(tomllib.loads(text)["ledger"])
+    place = LedgerLocation.model_validate(tomllib.loads(text)["ledger"])
     assert place.schema_name == "crossward_anna"
-    assert place.snapshot_every == LedgerPlace().snapshot_every == 1000
+    assert place.snapshot_every == LedgerLocation().snapshot_every == 1000
 
 
 def a_person_looks(folder):

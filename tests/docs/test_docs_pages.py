@@ -43,8 +43,8 @@ def test_links_and_tests_named_exist(page):
 
 
 def test_every_message_on_a_line_is_listed_with_its_fields():
-    from federation import messages
-    from federation.aggregation import messages as encrypted
+    from federation.protocol import messages
+    from federation.protocol import training_messages as encrypted
 
     listed = re.findall(
         r"^\| (\w+) \| [^|]+ \| ([\w, ]*) \|", (ROOT / "docs/wire-format.md").read_text("utf-8"), re.MULTILINE

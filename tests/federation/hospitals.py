@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import federation
-from federation.processes.started import Started
+from federation.processes.launcher import Launcher
 from federation.setup.create import create_consortium
-from federation.setup.terms import SiteSetup, TableSetup, Terms
+from federation.setup.settings import ConsortiumSettings, SiteSetup, TableSetup
 
 DATA = Path(__file__).resolve().parents[2] / "federation" / "demo" / "data"
 NAMES = ("cleveland", "hungary", "switzerland", "va_long_beach")
@@ -71,7 +71,7 @@ def found(
     }
     if helpers is None:
         helpers = () if three_sites else ("dealer",)
-    terms = Terms(
+    terms = ConsortiumSettings(
         name="hospitals",
         budgets={"cardiology": budget},
         schema=SCHEMA_TEXT,
@@ -87,7 +87,7 @@ def found(
 def in_processes(folder, **settings):
     folders = found(folder, **settings)
     with (
-        Started(folders) as nodes,
+        Launcher(folders) as nodes,
         federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session,
     ):
         session.nodes_started, session.folders = nodes, folders

@@ -11,15 +11,26 @@ import pytest
 from hospitals import BY_SEX, NAMES, SCHEMA, files, in_threads
 
 import federation
-from analytics.contribution import noisy_contribution
+from analytics.disclosure.site_noise import noisy_contribution
 from analytics.errors import InvalidRequestError, PlanRejectedError, ReleaseRefusedError
 from federation.errors import ConfigError, PolicyRefusedError, RequestRejectedError
-from federation.identity import in_memory_identity
-from federation.messages import REQUEST_TAG, Accepted, Ask, Charged, Done, Go, Request, Run, Share, Withdraw
-from federation.node.exact_cap import ExactCap
-from federation.planning import content_of, plan_request
-from federation.policy import ExactSoFar
-from privacy_accounting.budget import Book
+from federation.identity.authority import in_memory_identity
+from federation.node.admission.exact_limits import ExactLimit
+from federation.protocol.messages import (
+    Accepted,
+    Ack,
+    Ask,
+    Charged,
+    ChargeRequest,
+    RunRequest,
+    Share,
+    Withdraw,
+)
+from federation.protocol.request import REQUEST_TAG, Request
+from federation.requests.ledger_content import content_of
+from federation.requests.planning import plan_request
+from federation.requests.site_policy import ExactSoFar
+from privacy_accounting.budget import PrivacyFilter
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.events import Relation
 from privacy_accounting.ledger.contents import Charge, Exact
@@ -108,16 +119,16 @@ def test_what_is_no_question_is_refused(world, changes):
 
 def test_charging_or_running_without_asking_is_refused(world):
     with pytest.raises(RequestRejectedError), world._pool.question(["cleveland"]) as lines:
-        lines.ask_one("cleveland", Go(), Charged, timeout_s=5)
+        lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=5)
     with pytest.raises(RequestRejectedError), world._pool.question(["hungary"]) as lines:
-        lines.ask_one("hungary", Run(entry=b"{}"), Share, timeout_s=5)
+        lines.ask_one("hungary", RunRequest(entry=b"{}"), Share, timeout_s=5)
 
 
 def test_a_withdrawn_question_cannot_be_charged(world):
     with pytest.raises(RequestRejectedError), world._pool.question(["cleveland"]) as lines:
         lines.ask_one("cleveland", signed(world, request_of(world).to_bytes()), Accepted, timeout_s=5)
-        lines.ask_one("cleveland", Withdraw(), Done, timeout_s=5)
-        lines.ask_one("cleveland", Go(), Charged, timeout_s=5)
+        lines.ask_one("cleveland", Withdraw(), Ack, timeout_s=5)
+        lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=5)
 
 
 # -- charge before anything leaves (P1) ----------------------------------------------------------------------
@@ -128,8 +139,8 @@ def ran(session, **changes):
     ask = signed(session, request_of(session, **changes).to_bytes())
     with session._pool.question(NAMES) as lines:
         lines.ask_all(ask, Accepted, timeout_s=5)
-        entry = lines.ask_one("cleveland", Go(), Charged, timeout_s=5).entry
-        shares = lines.ask_all(Run(entry=entry), Share, timeout_s=10)
+        entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=5).entry
+        shares = lines.ask_all(RunRequest(entry=entry), Share, timeout_s=10)
     return ask, entry, shares
 
 
@@ -140,7 +151,7 @@ def test_one_charge_runs_once_at_every_site(world, changes):
     for name in NAMES:
         with pytest.raises(LedgerRefusedError, match="started before"), world._pool.question([name]) as lines:
             lines.ask_one(name, ask, Accepted, timeout_s=5)
-            lines.ask_one(name, Run(entry=entry), Share, timeout_s=5)
+            lines.ask_one(name, RunRequest(entry=entry), Share, timeout_s=5)
     assert head(world) == before
 
 
@@ -148,7 +159,7 @@ def test_one_request_is_charged_once(world):
     ask, _, _ = ran(world)
     with pytest.raises(LedgerRefusedError, match="entered before"), world._pool.question(NAMES) as lines:
         lines.ask_all(ask, Accepted, timeout_s=5)
-        lines.ask_one("cleveland", Go(), Charged, timeout_s=5)
+        lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=5)
 
 
 @pytest.mark.parametrize("missing", NAMES)
@@ -166,7 +177,7 @@ def test_a_charge_without_every_countersignature_runs_nowhere(world, missing):
     for name in NAMES:
         with pytest.raises(LedgerRefusedError), world._pool.question([name]) as lines:
             lines.ask_one(name, ask, Accepted, timeout_s=5)
-            lines.ask_one(name, Run(entry=stripped.to_bytes()), Share, timeout_s=5)
+            lines.ask_one(name, RunRequest(entry=stripped.to_bytes()), Share, timeout_s=5)
 
 
 def test_an_entry_about_another_request_is_not_run(world):
@@ -176,7 +187,7 @@ def test_an_entry_about_another_request_is_not_run(world):
     )
     with pytest.raises(RequestRejectedError), world._pool.question(["hungary"]) as lines:
         lines.ask_one("hungary", other, Accepted, timeout_s=5)
-        lines.ask_one("hungary", Run(entry=entry), Share, timeout_s=5)
+        lines.ask_one("hungary", RunRequest(entry=entry), Share, timeout_s=5)
 
 
 # -- a hostile sequencer (P3) --------------------------------------------------------------------------------
@@ -287,9 +298,9 @@ def test_numbers_opened_about_a_population_have_a_cap_over_all_analysts():
 
 
 def test_what_is_signed_and_not_complete_counts_against_both_caps():
-    book, head = Book(relation=Relation.ADD_OR_REMOVE_ONE), 6
+    book, head = PrivacyFilter(relation=Relation.ADD_OR_REMOVE_ONE), 6
     book.add_exact("cardiology", "ada", numbers=10)
-    cap = ExactCap(SimpleNamespace(book=book, head=head))
+    cap = ExactLimit(SimpleNamespace(book=book, head=head))
     asked = SimpleNamespace(population="cardiology", analyst="bob")
     cap.signed(7, SimpleNamespace(asked=asked, numbers=30))
     cap.signed(8, SimpleNamespace(asked=asked, numbers=2))

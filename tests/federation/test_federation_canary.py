@@ -23,20 +23,20 @@ import pandas as pd
 import pytest
 
 import federation
-from analytics import release
+from analytics.disclosure import release
 from analytics.errors import AnalyticsError
-from analytics.sources import source as sources
+from analytics.sources import local_table as sources
 from federation.errors import FederationError, SiteUnavailableError
-from federation.network import MemoryLine
-from federation.node import counter
-from federation.node.session import runs
-from federation.processes.started import Started
+from federation.network.in_memory import MemoryChannel
+from federation.node import request_handler
+from federation.node.execution import query_run
+from federation.processes.launcher import Launcher
 from federation.setup.create import create_consortium
-from federation.setup.terms import SiteSetup, TableSetup, Terms
-from federation.training import site
-from federation.training.model import FederatedLogisticRegression
+from federation.setup.settings import ConsortiumSettings, SiteSetup, TableSetup
+from federation.training import site_worker
+from federation.training.models.logistic_regression import FederatedLogisticRegression
 from privacy_accounting.errors import BudgetExceededError
-from privacy_accounting.ledger.store import MemoryStore, Table
+from privacy_accounting.ledger.storage.store import MemoryStore, Table
 from smpc.transport.memory import MemoryMesh
 
 SITES = ("anna", "bert", "cora")
@@ -180,8 +180,12 @@ class Tap:
 def tapped(monkeypatch):
     """Listen on every channel of this process, and at the two places where a site holds its own figures."""
     tap = Tap()
-    send, exchange = MemoryLine.send, MemoryMesh.exchange
-    figures_of, noisy, update = sources.Source.local_figures, release.noisy_contribution, site.site_update
+    send, exchange = MemoryChannel.send, MemoryMesh.exchange
+    figures_of, noisy, update = (
+        sources.LocalTable.local_figures,
+        release.noisy_contribution,
+        site_worker.site_update,
+    )
 
     def on_line(self, message):
         tap.keep(message, is_frame=False)
@@ -208,11 +212,11 @@ def tapped(monkeypatch):
         return total
 
     with monkeypatch.context() as patch:
-        patch.setattr(MemoryLine, "send", on_line)
+        patch.setattr(MemoryChannel, "send", on_line)
         patch.setattr(MemoryMesh, "exchange", on_mesh)
-        patch.setattr(sources.Source, "local_figures", at_site)
+        patch.setattr(sources.LocalTable, "local_figures", at_site)
         patch.setattr(release, "noisy_contribution", with_noise)
-        patch.setattr(site, "site_update", trained)
+        patch.setattr(site_worker, "site_update", trained)
         yield tap
 
 
@@ -330,7 +334,7 @@ def error_of_a_failing_scan(session, monkeypatch):
         return self._query(statement, limit_s, quoting)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sources.Source, "_rows", rows_of)
+        patch.setattr(sources.LocalTable, "_rows", rows_of)
         error = raised(FederationError, lambda: session.sql(SUM, epsilon=0.1))
     # whatever made it fail, it cannot be asked about a second time
     told = str(raised(SiteUnavailableError, lambda: session.sql(SUM, exact=True)))
@@ -346,11 +350,11 @@ def test_the_search_finds_what_a_site_that_forgets_its_mask_sends(monkeypatch):
         plain = figures.astype("<i8").tobytes()
         return plain + share[len(plain) :]
 
-    honest = runs.send_answer
+    honest = query_run.send_answer
     with tapped(monkeypatch) as tap, consortium() as session:
         session.sql("SELECT SUM(amount) AS s FROM stays", epsilon=0.5)
         assert not hits(tap.data(), tap.local_patterns())
-        monkeypatch.setattr(runs, "send_answer", unmasked)
+        monkeypatch.setattr(query_run, "send_answer", unmasked)
         session.sql("SELECT SUM(amount) AS s FROM stays", epsilon=0.5)
         assert len(hits(tap.data(), tap.local_patterns("figures"))) == len(SITES)
 
@@ -363,13 +367,13 @@ def test_a_fault_that_quotes_a_row_is_told_without_its_text(monkeypatch, is_care
         text = f"row of {PEOPLE[0]}: {PLANTED[0]}, {WORDS[0]}"
         raise RuntimeError(text)
 
-    monkeypatch.setattr(sources.Source, "_rows", quoting)
+    monkeypatch.setattr(sources.LocalTable, "_rows", quoting)
     if is_careless:
-        monkeypatch.setattr(counter, "traced", repr)
+        monkeypatch.setattr(request_handler, "traced", repr)
         monkeypatch.setattr(
-            counter,
+            request_handler,
             "to_wire",
-            lambda error, site: ("SiteUnavailableError", {"site": site, "reason": str(error)}),
+            lambda error, site_worker: ("SiteUnavailableError", {"site": site_worker, "reason": str(error)}),
         )
     with logged() as records, tapped(monkeypatch) as tap, consortium() as session:
         error = raised(FederationError, lambda: session.sql(SUM, exact=True))
@@ -423,10 +427,10 @@ def test_no_planted_value_stays_on_disk_outside_the_data(tmp_path):
         rows(place).to_csv(path, index=False)
         sites[name] = SiteSetup(tables={"stays": TableSetup(source=path, view=VIEW)}, policy=POLICY)
         assert hits(path.read_bytes(), planted_patterns())  # the search finds them where they belong
-    terms = Terms(name="canary", budgets={"patients": BUDGET}, schema=SCHEMA_TEXT, deadline_s=10)
+    terms = ConsortiumSettings(name="canary", budgets={"patients": BUDGET}, schema=SCHEMA_TEXT, deadline_s=10)
     folders = create_consortium(tmp_path / "here", terms=terms, sites=sites)
     with (
-        Started(folders),
+        Launcher(folders),
         federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session,
     ):
         errors = ask_everything(session)

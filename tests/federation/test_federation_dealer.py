@@ -11,9 +11,10 @@ from hospitals import BY_SEX, NAMES, found, in_processes, in_threads
 
 import federation
 from federation.errors import SiteUnavailableError
-from federation.lines import expect, send
-from federation.messages import REQUEST_TAG, Accepted, Ask, Charged, Deal, Done, Go, Run, Share
-from federation.processes.started import Started
+from federation.processes.launcher import Launcher
+from federation.protocol.exchange import expect, send
+from federation.protocol.messages import Accepted, Ack, Ask, Charged, ChargeRequest, Deal, RunRequest, Share
+from federation.protocol.request import REQUEST_TAG
 from privacy_accounting.audit.verify import verify
 from smpc.errors import PartyLostError, PeerRejectedError
 
@@ -65,7 +66,7 @@ def charged(session, lines):
     planned, _ = session._planned(BY_SEX, None, exact=True, purpose="test")
     ask = Ask(request=planned.data, signature=session._identity.sign(REQUEST_TAG + planned.data))
     lines.ask_all(ask, Accepted, timeout_s=10)
-    return lines.ask_one("cleveland", Go(), Charged, timeout_s=10).entry
+    return lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry
 
 
 def test_a_dealer_killed_in_the_middle_is_named_by_all_and_the_charge_is_spent(world):
@@ -82,7 +83,7 @@ def test_a_dealer_killed_in_the_middle_is_named_by_all_and_the_charge_is_spent(w
         timer = threading.Timer(0.6, kill)
         timer.start()
         try:
-            lines.ask_all(Run(entry=entry), Share, timeout_s=30)
+            lines.ask_all(RunRequest(entry=entry), Share, timeout_s=30)
         finally:
             seconds = time.monotonic() - killed_at[0] if killed_at else None
             timer.join()
@@ -99,7 +100,7 @@ def test_a_dealer_that_dies_when_its_material_is_there_is_not_missed(world):
         time.sleep(1.5)  # the session opened while the charge was signed
         world.nodes_started.kill("dealer", signal.SIGKILL)
         time.sleep(0.2)
-        shares = lines.ask_all(Run(entry=entry), Share, timeout_s=30)
+        shares = lines.ask_all(RunRequest(entry=entry), Share, timeout_s=30)
     assert len(shares) == len(NAMES)
     back(world)
 
@@ -155,7 +156,7 @@ def with_pools(folder):
         path = folders.site(name)
         path.write_text(path.read_text() + "\n[limits]\npool_bytes = 1_000_000\n")
     with (
-        Started(folders) as nodes,
+        Launcher(folders) as nodes,
         federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session,
     ):
         session.nodes_started = nodes
@@ -213,5 +214,5 @@ def test_a_site_alone_or_for_others_calls_the_dealer_for_nothing():
         ):
             send(line, Deal(session_id=bytes(32), request_hash=bytes(32), parties=parties))
             with pytest.raises(PeerRejectedError, match=reason):
-                expect(line, network, Done, timeout_s=5)
+                expect(line, network, Ack, timeout_s=5)
         line.close()

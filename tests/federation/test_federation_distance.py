@@ -5,8 +5,8 @@ import time
 import pytest
 from hospitals import BY_SEX, in_processes
 
-from federation.distance import VARIABLE, distance_s
 from federation.errors import ConfigError
+from federation.network.delay import VARIABLE, distance_s
 
 DELAY_S = 0.05
 

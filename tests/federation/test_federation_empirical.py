@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import federation
-from analytics import contribution
+from analytics.disclosure import site_noise
 from privacy_accounting.audit.empirical import attack, chi_square_excess, repeats, sum_of_shares_mass
 from privacy_accounting.noise import discrete_gaussian
 
@@ -174,7 +174,7 @@ def test_whole_answers_keep_their_epsilon_and_their_noise(pair, sql):
 @pytest.mark.parametrize("name", BROKEN)
 def test_every_broken_mechanism_is_caught_in_whole_answers(pair, monkeypatch, name):
     bend, caught_by = BROKEN[name]
-    monkeypatch.setattr(contribution, "discrete_gaussian", Draws(bend))
+    monkeypatch.setattr(site_noise, "discrete_gaussian", Draws(bend))
     assert caught_by in red_tests(pair, 2.0, times=3 if name == "a quarter" else 1)
 
 
@@ -225,13 +225,13 @@ def colluders_find(pair, epsilon, draws, times=1):
 
 def test_no_colluding_site_can_subtract_the_noise_that_was_priced(pair, monkeypatch):
     draws = Draws()
-    monkeypatch.setattr(contribution, "discrete_gaussian", draws)
+    monkeypatch.setattr(site_noise, "discrete_gaussian", draws)
     assert colluders_find(pair, 4.0, draws) == set()
 
 
 def test_a_missing_share_leaves_colluding_sites_less_than_was_priced(pair, monkeypatch):
     draws = Draws(one_share_missing)
-    monkeypatch.setattr(contribution, "discrete_gaussian", draws)
+    monkeypatch.setattr(site_noise, "discrete_gaussian", draws)
     assert {"chi-square", "variance"} <= colluders_find(pair, 4.0, draws)
 
 
@@ -263,7 +263,7 @@ def test_hundreds_of_thousands_of_answers_keep_their_epsilon(pair, epsilon, sql)
 @pytest.mark.parametrize("name", BROKEN)
 def test_every_broken_mechanism_is_caught_in_many_answers(pair, monkeypatch, name):
     bend, caught_by = BROKEN[name]
-    monkeypatch.setattr(contribution, "discrete_gaussian", Draws(bend))
+    monkeypatch.setattr(site_noise, "discrete_gaussian", Draws(bend))
     assert caught_by in red_tests(pair, 1.0, times=9)
 
 
@@ -272,7 +272,7 @@ def test_every_broken_mechanism_is_caught_in_many_answers(pair, monkeypatch, nam
 @pytest.mark.parametrize(("n_sites", "colluding"), [(2, 1), (4, 1), (4, 2), (4, 3)])
 def test_no_subset_of_colluding_sites_can_subtract_the_noise_that_was_priced(monkeypatch, n_sites, colluding):
     draws = Draws()
-    monkeypatch.setattr(contribution, "discrete_gaussian", draws)
+    monkeypatch.setattr(site_noise, "discrete_gaussian", draws)
     with worlds(100, sites=("anna", "bert", "cora", "dora")[:n_sites], colluding=colluding) as opened:
         for epsilon in (1.0, 4.0):
             assert colluders_find(opened, epsilon, draws, times=8) == set()

@@ -5,13 +5,13 @@ from contextlib import ExitStack
 import pytest
 from hospitals import NAMES, POLICY, in_threads
 
+from federation.consortium.site_file import Policy
 from federation.errors import ConfigError, PolicyRefusedError, RequestRejectedError
-from federation.messages import Attempt
-from federation.site_file import Policy
-from federation.training.model import FederatedLogisticRegression
+from federation.protocol.messages import AttemptRequest
+from federation.training.models.logistic_regression import FederatedLogisticRegression
 from federation.training.task import TrainingTask
-from privacy_accounting.ledger.agreement import agree
-from privacy_accounting.ledger.sequencer import Draft
+from privacy_accounting.ledger.replication.agreement import agree
+from privacy_accounting.ledger.replication.sequencer import Draft
 
 FEATURES = ("age", "sex", "cp")
 FOUR, THREE = tuple(sorted(NAMES)), tuple(sorted(NAMES))[:3]
@@ -37,7 +37,7 @@ def test_p16_a_second_run_with_one_site_less_is_refused_before_its_charge(sessio
     assert session.train(task()).history[0].cohort == FOUR
     before, heads = disclosures(session), {node.replica.head for node in session.nodes.values()}
     second = session._training(task()).asked()
-    message = Attempt(ask=second._request, round_number=0, attempt=0, cohort=list(THREE))
+    message = AttemptRequest(ask=second._request, round_number=0, attempt=0, cohort=list(THREE))
     with pytest.raises(RequestRejectedError, match="every site"):
         second._charged(message)
     assert disclosures(session) == before

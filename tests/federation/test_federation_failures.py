@@ -8,8 +8,9 @@ from hospitals import BY_SEX, NAMES, found, in_processes
 
 import federation
 from federation.errors import ConfigError, SiteUnavailableError
-from federation.messages import REQUEST_TAG, Accepted, Ask, Charged, Go, Run, Share
-from federation.processes.started import Started
+from federation.processes.launcher import Launcher
+from federation.protocol.messages import Accepted, Ask, Charged, ChargeRequest, RunRequest, Share
+from federation.protocol.request import REQUEST_TAG
 from privacy_accounting.audit.verify import verify
 from smpc.errors import PartyLostError
 
@@ -28,7 +29,7 @@ def charged(session, lines, *, epsilon=0.01, exact=False):
     planned, _ = session._planned(BY_SEX, None if exact else epsilon, exact=exact, purpose="test")
     ask = Ask(request=planned.data, signature=session._identity.sign(REQUEST_TAG + planned.data))
     lines.ask_all(ask, Accepted, timeout_s=10)
-    return lines.ask_one("cleveland", Go(), Charged, timeout_s=10).entry
+    return lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry
 
 
 def run_without(session, *, number, exact):
@@ -38,7 +39,7 @@ def run_without(session, *, number, exact):
         entry = charged(session, lines, exact=exact)
         session.nodes_started.kill(VICTIM, number)
         began = time.monotonic()
-        lines.ask_all(Run(entry=entry), Share, timeout_s=30)
+        lines.ask_all(RunRequest(entry=entry), Share, timeout_s=30)
     return time.monotonic() - began, caught.value.name
 
 
@@ -114,21 +115,21 @@ def test_a_restarted_site_does_not_run_what_an_earlier_life_signed(tmp_path):
         assert planned_again.rows
         with pytest.raises(Exception, match=r"nothing was asked on this line|present life|was not asked"):
             with session._pool.question([VICTIM]) as lines:
-                lines.ask_one(VICTIM, Run(entry=entry), Share, timeout_s=10)
+                lines.ask_one(VICTIM, RunRequest(entry=entry), Share, timeout_s=10)
 
 
 def test_nothing_is_left_of_the_nodes(tmp_path):
     with in_processes(tmp_path / "here") as session:
         pids = [*session.nodes_started.pids.values(), session.nodes_started.supervisor]
         with pytest.raises(ConfigError, match="is up already"):
-            Started(session.folders)
+            Launcher(session.folders)
     assert not [pid for pid in pids if alive(pid)]
     assert not list(session.folders.pids.glob("*.pid"))
 
 
 def test_nodes_end_with_their_parent(tmp_path):
     folders = found(tmp_path / "here")
-    nodes = Started(folders)
+    nodes = Launcher(folders)
     try:
         nodes._process.kill()
         nodes._process.wait()
@@ -144,7 +145,7 @@ def test_a_node_that_cannot_start_is_named_with_its_reason(tmp_path):
     folders = found(tmp_path / "here")
     folders.site(VICTIM).write_text(folders.site(VICTIM).read_text().replace("num > 0", "nothing_here > 0"))
     with pytest.raises(ConfigError) as caught:
-        Started(folders)
+        Launcher(folders)
     assert VICTIM in str(caught.value)
     with (
         pytest.raises(SiteUnavailableError),

@@ -8,12 +8,19 @@ from hypothesis import strategies as st
 
 from analytics import errors as analytics_errors
 from federation import errors as federation_errors
-from federation.faults import InternalFaultError, from_refusal, from_wire, is_ours, to_wire, traced
-from federation.messages import Failed, decode, encode
+from federation.protocol.error_codes import (
+    InternalFaultError,
+    from_refusal,
+    from_wire,
+    is_ours,
+    to_wire,
+    traced,
+)
+from federation.protocol.messages import Failed, decode, encode
 from privacy_accounting import errors as accounting_errors
 from privacy_accounting.errors import BudgetExceededError, LedgerRefusedError
-from privacy_accounting.ledger.judge import describe
 from privacy_accounting.ledger.messages import Refusal
+from privacy_accounting.ledger.replication.entry_validation import describe
 from smpc import errors as smpc_errors
 
 SECRET = "patient 31337 of ward 9"
@@ -52,8 +59,8 @@ CROSSING = [
     federation_errors.SiteUnavailableError(site="bert", reason="it is starting"),
     federation_errors.SiteBusyError(site="bert", reason="all places are in use"),
     federation_errors.RequestRejectedError(site="cora", reason="it is not signed"),
-    federation_errors.ConsentMissingError(site="bert, cora", motion="ab" * 32),
-    federation_errors.MotionRefusedError(reason="it is out of date"),
+    federation_errors.ApprovalMissingError(site="bert, cora", motion="ab" * 32),
+    federation_errors.AmendmentRejectedError(reason="it is out of date"),
     federation_errors.KeyMismatchError(reason="another modulus"),
     federation_errors.CiphertextInvalidError(reason="not invertible", index=0),
     federation_errors.CiphertextInvalidError(reason="of another length"),

@@ -14,8 +14,8 @@ import pytest
 import federation
 from analytics.errors import InvalidRequestError
 from analytics.mining.request import MiningRequest
+from federation.display.terminal import FEW_NOTE, answer_cells, budget_table, cost_lines, rule_tables
 from federation.errors import ConfigError, FederationError
-from federation.show import FEW_NOTE, answer_cells, budget_table, cost_lines, rule_tables
 
 SCHEMA = {
     "tables": {
@@ -208,7 +208,7 @@ def test_a_session_is_refused_at_once_in_a_forked_child_and_goes_on_in_its_paren
 
 
 def test_the_package_shows_what_there_is_before_it_is_loaded():
-    code = "import federation, sys; print(dir(federation)); print('federation.client' in sys.modules)"
+    code = "import federation, sys; print(dir(federation)); print('federation.client.session' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert all(f"'{name}'" in shown for name in ("Session", "connect", "local"))
     assert "TYPE_CHECKING" not in shown

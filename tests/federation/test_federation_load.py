@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hospitals import BY_SEX
 
+from federation.consortium.limits import Limits
 from federation.errors import PolicyRefusedError, SiteUnavailableError
-from federation.limits import Limits
-from federation.node.slots import UNUSED_S, Slots
+from federation.node.admission.concurrency import UNUSED_S, ConcurrencyLimit
 from smpc.errors import PeerRejectedError
 
 QUESTIONS = {
@@ -78,9 +78,9 @@ def test_what_takes_more_memory_than_a_session_may_is_refused_before_the_charge(
 
 def test_a_dealer_takes_part_in_so_many_sessions_at_once(private_world, monkeypatch):
     """A site that calls it for sessions which nobody joins is refused by name, and those who ask in earnest go on."""
-    from federation.lines import expect, send
-    from federation.messages import Deal, Done
-    from federation.node import dealer as room
+    from federation.node.helpers import dealer as room
+    from federation.protocol.exchange import expect, send
+    from federation.protocol.messages import Ack, Deal
 
     monkeypatch.setattr(room, "MOST_SESSIONS", 3)
     dealer = next(node for node in private_world.assistants if node.name == "dealer")
@@ -100,10 +100,10 @@ def test_a_dealer_takes_part_in_so_many_sessions_at_once(private_world, monkeypa
             )
             send(line, call)
             if number < 3:
-                assert isinstance(expect(line, network, Done, timeout_s=5), Done)
+                assert isinstance(expect(line, network, Ack, timeout_s=5), Ack)
             else:
                 with pytest.raises(PeerRejectedError, match="3 sessions are under way"):
-                    expect(line, network, Done, timeout_s=5)
+                    expect(line, network, Ack, timeout_s=5)
         line.close()
         released.set()
         for thread in set(dealer._threads):
@@ -113,7 +113,7 @@ def test_a_dealer_takes_part_in_so_many_sessions_at_once(private_world, monkeypa
 
 def test_a_place_that_was_asked_for_and_not_used_goes_to_the_next():
     now = [0.0]
-    slots = Slots(site="anna", limit=2, clock=lambda: now[0])
+    slots = ConcurrencyLimit(site="anna", limit=2, clock=lambda: now[0])
     first, second = slots.reserve("analyst"), slots.reserve("analyst")
     with pytest.raises(SiteUnavailableError):
         slots.reserve("analyst")
@@ -131,7 +131,7 @@ def test_a_place_that_was_asked_for_and_not_used_goes_to_the_next():
 
 
 def test_places_are_never_lost_whatever_many_threads_do():
-    slots, seen = Slots(site="anna", limit=4), []
+    slots, seen = ConcurrencyLimit(site="anna", limit=4), []
     gate = threading.Barrier(12)
 
     def work(number):

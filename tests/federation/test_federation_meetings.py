@@ -9,10 +9,10 @@ from hospitals import BY_SEX, NAMES, in_threads
 from test_federation_attacks import COUNT, request_of, signed
 
 from federation.errors import PolicyRefusedError
-from federation.messages import Accepted, Charged, Go, Run, Share
-from federation.network import MemoryExchange
-from federation.node.session import runs
-from federation.node.session.meetings import Meetings
+from federation.network.in_memory import MemoryExchange
+from federation.node.execution import query_run
+from federation.node.execution.prepared_sessions import PreparedSessions
+from federation.protocol.messages import Accepted, Charged, ChargeRequest, RunRequest, Share
 from privacy_accounting.errors import BudgetExceededError
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.mesh import Step
@@ -35,7 +35,7 @@ class FakeSession:
 
 @pytest.fixture
 def meetings():
-    found = Meetings(patience_s=30)
+    found = PreparedSessions(patience_s=30)
     yield found
     found.close()
 
@@ -95,7 +95,7 @@ def test_what_went_wrong_is_raised_where_the_run_attends(meetings):
 
 
 def test_a_session_that_nobody_runs_is_closed_by_name():
-    meetings = Meetings(patience_s=0.05)
+    meetings = PreparedSessions(patience_s=0.05)
     opened = FakeSession()
     meetings.expect(ID, lambda: opened)
     until(lambda: opened.mesh.errors)
@@ -105,7 +105,7 @@ def test_a_session_that_nobody_runs_is_closed_by_name():
 
 
 def test_too_many_at_once_are_left_to_their_runs():
-    meetings = Meetings(patience_s=30, most=2)
+    meetings = PreparedSessions(patience_s=30, most=2)
     for number in range(5):
         meetings.expect(bytes([number]) * 32, FakeSession)
     assert [meetings.attend(bytes([number]) * 32) is None for number in range(5)] == [
@@ -119,7 +119,7 @@ def test_too_many_at_once_are_left_to_their_runs():
 
 
 def test_closing_leaves_no_thread_and_closes_what_waits():
-    meetings = Meetings(patience_s=60)
+    meetings = PreparedSessions(patience_s=60)
     opened = FakeSession()
     meetings.expect(ID, lambda: opened)
     until(lambda: len(meetings) == 1)
@@ -153,7 +153,7 @@ def waiting(session):
 
 def charged(session, lines, ask):
     lines.ask_all(ask, Accepted, timeout_s=10)
-    return lines.ask_one(session.consortium.file.sequencer, Go(), Charged, timeout_s=20)
+    return lines.ask_one(session.consortium.file.sequencer, ChargeRequest(), Charged, timeout_s=20)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_before_the_run_only_keys_and_request_lists_are_sent(private_world, kind
         time.sleep(0.2)
         assert set(sent) <= {Step.KEYS, Step.MATERIAL}
         before = len(sent)
-        lines.ask_all(Run(entry=answer.entry), Share, timeout_s=30)
+        lines.ask_all(RunRequest(entry=answer.entry), Share, timeout_s=30)
     assert waiting(session) == [0] * len(NAMES)
     if kind:
         assert set(sent[before:]) - {Step.KEYS, Step.MATERIAL}
@@ -259,7 +259,9 @@ def test_a_session_opened_for_a_charge_that_was_replaced_serves_no_other(private
     with cleveland.chain._sequencer.turn, session._pool.question(NAMES) as first:
         # the sequencer is held up by a question before these two, which therefore wait together
         first.ask_all(signed(session, request_of(session).to_bytes()), Accepted, timeout_s=10)
-        going = threading.Thread(target=lambda: first.ask_one("cleveland", Go(), Charged, timeout_s=20))
+        going = threading.Thread(
+            target=lambda: first.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=20)
+        )
         going.start()
         assert held_up.wait(10)
 
@@ -267,8 +269,8 @@ def test_a_session_opened_for_a_charge_that_was_replaced_serves_no_other(private
             with session._pool.question(NAMES) as lines:
                 lines.ask_all(asks[place], Accepted, timeout_s=10)
                 try:
-                    entry = lines.ask_one("cleveland", Go(), Charged, timeout_s=30).entry
-                    outcomes[place] = lines.ask_all(Run(entry=entry), Share, timeout_s=30)
+                    entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=30).entry
+                    outcomes[place] = lines.ask_all(RunRequest(entry=entry), Share, timeout_s=30)
                 except PolicyRefusedError as error:
                     outcomes[place] = error
 
@@ -314,8 +316,10 @@ def test_a_scan_longer_than_the_deadline_finds_its_session_still_there(monkeypat
                 "local_figures",
                 lambda *more, real=real: (time.sleep(scan_s), real(*more))[1],
             )
-        real_bitmaps = runs.local_bitmaps
-        monkeypatch.setattr(runs, "local_bitmaps", lambda *more: (time.sleep(scan_s), real_bitmaps(*more))[1])
+        real_bitmaps = query_run.local_bitmaps
+        monkeypatch.setattr(
+            query_run, "local_bitmaps", lambda *more: (time.sleep(scan_s), real_bitmaps(*more))[1]
+        )
         items = ["sex=M", "disease", "exang"]
         with ThreadPoolExecutor(2) as pool:
             rows = pool.submit(lambda: session.sql(BY_SEX, exact=True).rows)

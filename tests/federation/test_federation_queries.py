@@ -11,7 +11,7 @@ from hospitals import BY_SEX, NAMES, files
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from federation.errors import PolicyRefusedError
-from federation.messages import Health
+from federation.protocol.messages import Health
 from privacy_accounting.errors import BudgetExceededError
 
 

@@ -7,7 +7,7 @@ from test_federation_attacks import COUNT, head, request_of
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from federation.errors import RequestRejectedError
-from federation.messages import QuoteAnswer, QuoteAsk
+from federation.protocol.messages import QuoteAnswer, QuoteAsk
 from privacy_accounting.errors import BudgetExceededError
 
 MEAN = "SELECT AVG(age) AS a FROM patients"

@@ -4,9 +4,9 @@ import pytest
 from hospitals import NAMES
 
 from analytics.errors import LocalTimeoutError, SourceFailedError, SourceLostError
-from analytics.sources import Source
+from analytics.sources import LocalTable
 from federation.errors import FederationError, SiteUnavailableError
-from federation.training.model import FederatedLogisticRegression
+from federation.training.models.logistic_regression import FederatedLogisticRegression
 from smpc.errors import SmpcError
 
 COUNT = "SELECT COUNT(*) AS n FROM patients"
@@ -20,7 +20,7 @@ def cleveland(private_world):
 
 def failing_at(monkeypatch, table, ask):
     """Every scan of one table goes another way; hears how many there were."""
-    honest, scans = Source._query, []
+    honest, scans = LocalTable._query, []
 
     def query(self, statement, limit_s, fetch):
         if self is not table:
@@ -28,7 +28,7 @@ def failing_at(monkeypatch, table, ask):
         scans.append(1)
         return ask(lambda failing: honest(self, failing, limit_s, fetch))
 
-    monkeypatch.setattr(Source, "_query", query)
+    monkeypatch.setattr(LocalTable, "_query", query)
     return scans
 
 

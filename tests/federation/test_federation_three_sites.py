@@ -9,7 +9,8 @@ from hospitals import BY_SEX, NAMES, THREE, in_processes, in_threads
 
 from analytics.errors import InvalidRequestError
 from analytics.mining.request import MiningRequest
-from federation.messages import REQUEST_TAG, Accepted, Ask, Charged, Go, Run, Share
+from federation.protocol.messages import Accepted, Ask, Charged, ChargeRequest, RunRequest, Share
+from federation.protocol.request import REQUEST_TAG
 from smpc.errors import PartyLostError
 from smpc.transport.mesh import Step
 
@@ -166,10 +167,10 @@ def hit(session, victim, number):
         planned, _ = session._planned(BY_SEX, None, exact=True, purpose="test")
         ask = Ask(request=planned.data, signature=session._identity.sign(REQUEST_TAG + planned.data))
         lines.ask_all(ask, Accepted, timeout_s=10)
-        entry = lines.ask_one("cleveland", Go(), Charged, timeout_s=10).entry
+        entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry
         session.nodes_started.kill(victim, number)
         began = time.monotonic()
-        lines.ask_all(Run(entry=entry), Share, timeout_s=30)
+        lines.ask_all(RunRequest(entry=entry), Share, timeout_s=30)
     return time.monotonic() - began, caught.value.name
 
 

@@ -9,11 +9,11 @@ import pytest
 from hospitals import NAMES, POLICY, VIEW, files, in_processes, in_threads
 
 from federation.errors import ConfigError, PolicyRefusedError
-from federation.training.model import FederatedLogisticRegression
+from federation.training.models.logistic_regression import FederatedLogisticRegression
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import BudgetExceededError
-from privacy_accounting.ledger.agreement import agree
-from privacy_accounting.ledger.sequencer import Draft
+from privacy_accounting.ledger.replication.agreement import agree
+from privacy_accounting.ledger.replication.sequencer import Draft
 
 FEATURES = ["age", "sex", "cp", "trestbps", "fbs", "ecg_abnormal", "thalach", "exang", "oldpeak"]
 VICTIM = "switzerland"

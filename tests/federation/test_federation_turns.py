@@ -5,10 +5,10 @@ import time
 
 import pytest
 
+from federation.client.queueing import Turns
 from federation.errors import FederationError, SiteBusyError, SiteUnavailableError
-from federation.messages import Ask
-from federation.node.slots import Slots
-from federation.turns import Turns
+from federation.node.admission.concurrency import ConcurrencyLimit
+from federation.protocol.messages import Ask
 
 PATIENT_S = 60.0
 
@@ -42,7 +42,7 @@ class Queue:
 
 
 def test_the_next_place_goes_to_who_has_the_fewest_and_then_to_who_came_first():
-    slots = Slots(site="anna", limit=3)
+    slots = ConcurrencyLimit(site="anna", limit=3)
     running = [slots.reserve(analyst) for analyst in ("mallory", "mallory", "alice")]
     queue = Queue(slots)
     with running[2].running():
@@ -65,7 +65,7 @@ def test_the_next_place_goes_to_who_has_the_fewest_and_then_to_who_came_first():
 
 
 def test_who_waits_and_leaves_is_forgotten():
-    slots = Slots(site="anna", limit=1)
+    slots = ConcurrencyLimit(site="anna", limit=1)
     with slots.reserve("alice").running(), pytest.raises(SiteBusyError):
         slots.reserve("alice", patience_s=PATIENT_S, has_left=lambda: True)
     assert not slots._waiting

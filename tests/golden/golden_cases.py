@@ -10,19 +10,19 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from federation import messages
-from federation.aggregation import messages as training_messages
-from federation.config import consortium_from_dict
+from federation.consortium.consortium_file import consortium_from_dict
+from federation.consortium.genesis import genesis_body
 from federation.errors import PolicyRefusedError
-from federation.faults import to_wire
-from federation.genesis import genesis_body
-from federation.messages import REQUEST_TAG, Request
-from federation.planning import content_of, plan_request
-from federation.training.plan import Terms, plan_run
+from federation.protocol import messages, training_messages
+from federation.protocol.error_codes import to_wire
+from federation.protocol.request import REQUEST_TAG, Request
+from federation.requests.ledger_content import content_of
+from federation.requests.planning import plan_request
+from federation.training.round_plan import Terms, plan_run
 from federation.training.task import TrainingTask
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex, session_id, sign_body
-from privacy_accounting.ledger.judge import describe
 from privacy_accounting.ledger.messages import Complete, Proposal, Refused, Signed, Waiting, Withdrawal
+from privacy_accounting.ledger.replication.entry_validation import describe
 from privacy_accounting.ledger.state import ChainState
 
 SITES = ("anna", "bert", "cora", "dora")
@@ -166,7 +166,7 @@ def golden():
             f"{name}: session id": session_id(body),
             f"{name}: ask": messages.encode(messages.Ask(request=data, signature=signature)),
             f"{name}: charged": messages.encode(messages.Charged(entry=entry.to_bytes())),
-            f"{name}: run": messages.encode(messages.Run(entry=entry.to_bytes())),
+            f"{name}: run": messages.encode(messages.RunRequest(entry=entry.to_bytes())),
         }
         previous, number = entry, number + 1
     found |= ledger_messages(consortium, previous)
@@ -196,16 +196,16 @@ def control_messages():
     all_of = [
         messages.Accepted(plan="ab" * 32, cost={"epsilon": "0.5"}, sequencer="anna"),
         messages.Failed(code=code, fields=fields),
-        messages.Go(),
+        messages.ChargeRequest(),
         messages.Withdraw(),
         messages.Share(values=b"12345678", rounds=2, bytes_sent=96, engine="crypten"),
-        messages.Done(),
+        messages.Ack(),
         messages.LedgerSince(number=4),
         messages.Deal(session_id=b"s" * 32, request_hash=b"r" * 32, parties=list(SITES)),
         training_messages.Update(
             request=b"r", entry=b"e", manifest="ab" * 32, key="cd" * 32, ciphertexts=b"c"
         ),
-        training_messages.Opened(manifest="ab" * 32, values=b"12345678"),
+        training_messages.DecryptedSum(manifest="ab" * 32, values=b"12345678"),
         training_messages.SumAsk(run="ab" * 32, round_number=1, attempt=0, wait_ms=50),
     ]
     return {

@@ -2,8 +2,8 @@ import itertools
 
 import pytest
 
-from privacy_accounting.ledger.sqlite import SqliteStore
-from privacy_accounting.ledger.store import MemoryStore
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
+from privacy_accounting.ledger.storage.store import MemoryStore
 from tests.ledger import postgres_server
 from tests.ledger.ledger_world import World
 
@@ -36,7 +36,7 @@ def make_store(request, tmp_path, new_schema):
         elif request.param == "sqlite":
             store = SqliteStore(tmp_path / f"{owner}{len(made)}.db", owner=owner)
         else:
-            from privacy_accounting.ledger.postgres import PostgresStore
+            from privacy_accounting.ledger.storage.postgres import PostgresStore
 
             store = PostgresStore(request.getfixturevalue("postgres"), owner=owner, schema=new_schema())
         made.append(store)

@@ -12,15 +12,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from privacy_accounting.budget import PopulationBudget, plan_sub_budget
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.events import Gaussian, Relation
-from privacy_accounting.ledger.agreement import agree
 from privacy_accounting.ledger.budgets import event_text
 from privacy_accounting.ledger.contents import Cancel, Charge, Exact, Genesis, Request
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex, sign_body
 from privacy_accounting.ledger.messages import Proposal, read_answer
 from privacy_accounting.ledger.pricing import stated_price
-from privacy_accounting.ledger.replica import Replica
-from privacy_accounting.ledger.sequencer import Draft, Sequencer
-from privacy_accounting.ledger.store import MemoryStore, Store
+from privacy_accounting.ledger.replication.agreement import agree
+from privacy_accounting.ledger.replication.replica import Replica
+from privacy_accounting.ledger.replication.sequencer import Draft, Sequencer
+from privacy_accounting.ledger.storage.store import MemoryStore, Store
 
 RELATION = Relation.ADD_OR_REMOVE_ONE
 CONSORTIUM = "c0" * 32
@@ -302,8 +302,8 @@ def check_quickly(world):
 
 def check_invariants(world):
     """What holds after any history: no fork, no torn chain, nothing ran unpaid or twice, nothing over the allowance."""
-    from privacy_accounting.audit.chain import read_chain
-    from privacy_accounting.audit.notes import check_promises
+    from privacy_accounting.audit.chain_reader import read_chain
+    from privacy_accounting.audit.local_journal import check_promises
 
     chains = {}
     for name, site in world.sites.items():

@@ -8,7 +8,6 @@ import pytest
 
 from privacy_accounting.errors import BudgetExceededError, LedgerRefusedError
 from privacy_accounting.events import DistributedDiscreteGaussian, RepeatAndSelect
-from privacy_accounting.ledger.agreement import agree
 from privacy_accounting.ledger.contents import BudgetChange, MembersChange, OrderChange, Snapshot
 from privacy_accounting.ledger.entries import public_hex
 from privacy_accounting.ledger.merkle import merkle_root
@@ -18,9 +17,10 @@ from privacy_accounting.ledger.messages import (
     Signed,
 )
 from privacy_accounting.ledger.pricing import own_price, stated_price
-from privacy_accounting.ledger.replica import Replica
-from privacy_accounting.ledger.sequencer import Draft, DraftsRefusedError, Sequencer
-from privacy_accounting.ledger.store import MemoryStore, Table
+from privacy_accounting.ledger.replication.agreement import agree
+from privacy_accounting.ledger.replication.replica import Replica
+from privacy_accounting.ledger.replication.sequencer import Draft, DraftsRefusedError, Sequencer
+from privacy_accounting.ledger.storage.store import MemoryStore, Table
 from privacy_accounting.rdp import cost_units
 from tests.ledger.ledger_world import (
     NAMES,

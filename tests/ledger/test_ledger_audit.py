@@ -14,8 +14,8 @@ from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import LedgerForkedError, LedgerRefusedError, LedgerTamperedError
 from privacy_accounting.ledger.contents import BudgetChange
 from privacy_accounting.ledger.entries import Entry, body_hash, sign_body
-from privacy_accounting.ledger.sqlite import SqliteStore
-from privacy_accounting.ledger.store import Note, Table
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
+from privacy_accounting.ledger.storage.store import Note, Table
 from tests.ledger.ledger_world import NAMES, World, a_budget, a_charge, an_exact, cancel_of, key_of
 
 

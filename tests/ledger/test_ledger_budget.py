@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy_accounting.budget import (
-    Book,
     PopulationBudget,
+    PrivacyFilter,
     Spend,
     SubBudget,
     allowance_units,
     plan_sub_budget,
 )
-from privacy_accounting.budget.book import readable
+from privacy_accounting.budget.privacy_filter import readable
 from privacy_accounting.errors import BudgetExceededError, InvalidCostError, LedgerRefusedError
 from privacy_accounting.events import Gaussian
 from privacy_accounting.rdp import ORDERS, cost_units, epsilon
@@ -36,7 +36,7 @@ def spend(units, *, analyst="ada", purpose="audit", sub_budget="query", populati
 
 
 def a_book(**caps):
-    book = Book(relation=RELATION)
+    book = PrivacyFilter(relation=RELATION)
     book.set_budget("cardiology", a_budget(**caps))
     return book
 

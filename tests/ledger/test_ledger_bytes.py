@@ -35,7 +35,7 @@ from privacy_accounting.ledger.entries import (
 )
 from privacy_accounting.ledger.messages import (
     Complete,
-    Doubt,
+    PendingProposal,
     Proposal,
     Refusal,
     Refused,
@@ -344,7 +344,7 @@ MESSAGES = [
         proposal="aa" * 32,
         head=-1,
         highest_ballot=-1,
-        doubts=(Doubt(number=7, ballot=1, proposal="bb" * 32),),
+        doubts=(PendingProposal(number=7, ballot=1, proposal="bb" * 32),),
     ),
     Withdrawal(**COMMON, proposal="aa" * 32, reason="no answer from cairo"),
 ]

@@ -6,12 +6,12 @@ import pytest
 
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.archive import archive
 from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.messages import Proposal, Signed, Withdrawal, read_answer
-from privacy_accounting.ledger.sequencer import Draft, Sequencer
-from privacy_accounting.ledger.sqlite import SqliteStore
-from privacy_accounting.ledger.store import Table
+from privacy_accounting.ledger.replication.sequencer import Draft, Sequencer
+from privacy_accounting.ledger.storage.archive import archive
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
+from privacy_accounting.ledger.storage.store import Table
 from tests.ledger.ledger_world import (
     NAMES,
     World,
@@ -25,8 +25,8 @@ from tests.ledger.ledger_world import (
     propose,
 )
 from tests.ledger.test_ledger_checkpoint import snapshot
-from tests.ledger.test_ledger_pins import hand_over
 from tests.ledger.test_ledger_tampering import sql
+from tests.ledger.test_snapshot_contents import hand_over
 
 
 def of_another_consortium():

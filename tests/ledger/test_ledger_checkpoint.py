@@ -13,16 +13,16 @@ from privacy_accounting.audit.statement import statement
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.budget import plan_sub_budget
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger import archive as archiving
-from privacy_accounting.ledger import sqlite
-from privacy_accounting.ledger.archive import archive
-from privacy_accounting.ledger.checkpoint import restore
 from privacy_accounting.ledger.contents import MembersChange, OrderChange
-from privacy_accounting.ledger.export import export_lines, import_lines
-from privacy_accounting.ledger.replica import Replica
-from privacy_accounting.ledger.snapshots import snapshot_draft, snapshot_due
-from privacy_accounting.ledger.sqlite import SqliteStore
-from privacy_accounting.ledger.store import MemoryStore, Note, Table
+from privacy_accounting.ledger.replication.replica import Replica
+from privacy_accounting.ledger.replication.snapshots import snapshot_draft, snapshot_due
+from privacy_accounting.ledger.storage import archive as archiving
+from privacy_accounting.ledger.storage import sqlite
+from privacy_accounting.ledger.storage.archive import archive
+from privacy_accounting.ledger.storage.checkpoint import restore
+from privacy_accounting.ledger.storage.export import export_lines, import_lines
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
+from privacy_accounting.ledger.storage.store import MemoryStore, Note, Table
 from tests.ledger.ledger_world import (
     NAMES,
     RELATION,

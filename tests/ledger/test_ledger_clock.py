@@ -4,19 +4,19 @@ import dataclasses
 
 import pytest
 
-from privacy_accounting.audit.chain import read_chain
+from privacy_accounting.audit.chain_reader import read_chain
 from privacy_accounting.audit.statement import statement
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import KINDS
 from privacy_accounting.ledger.entries import Body, Entry
-from privacy_accounting.ledger.judge import CLOCK_SKEW_S
-from privacy_accounting.ledger.replica import Replica
-from privacy_accounting.ledger.sequencer import Draft
-from privacy_accounting.ledger.snapshots import snapshot_draft
-from privacy_accounting.ledger.sqlite import SqliteStore
-from privacy_accounting.ledger.store import MemoryStore
+from privacy_accounting.ledger.replication.entry_validation import CLOCK_SKEW_S
+from privacy_accounting.ledger.replication.replica import Replica
+from privacy_accounting.ledger.replication.sequencer import Draft
+from privacy_accounting.ledger.replication.snapshots import snapshot_draft
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
+from privacy_accounting.ledger.storage.store import MemoryStore
 from privacy_accounting.report import report_html
 from tests.ledger.ledger_world import (
     NAMES,

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.export import export_lines, import_lines
-from privacy_accounting.ledger.store import Table
+from privacy_accounting.ledger.storage.export import export_lines, import_lines
+from privacy_accounting.ledger.storage.store import Table
 from tests.ledger.ledger_world import World, copy_of
 from tests.ledger.test_ledger_checkpoint import a_history
 
@@ -101,8 +101,8 @@ def test_a_note_that_names_another_proposal_than_it_holds_is_a_finding(table):
     note = copy._notes[table][-2]
     other = copy._notes[table][-1].payload
     copy._notes[table][-2] = dataclasses.replace(note, payload=other)
-    from privacy_accounting.audit.chain import read_chain
-    from privacy_accounting.audit.notes import check_notes
+    from privacy_accounting.audit.chain_reader import read_chain
+    from privacy_accounting.audit.local_journal import check_notes
 
     assert check_notes(site.store.inner, read_chain(site.store.inner)).findings == []
     findings = check_notes(copy, read_chain(copy)).findings

@@ -14,11 +14,11 @@ from privacy_accounting.budget import PopulationBudget, plan_sub_budget
 from privacy_accounting.errors import LedgerForkedError, LedgerRefusedError
 from privacy_accounting.ledger.contents import BudgetChange, Charge, Exact
 from privacy_accounting.ledger.entries import Entry, sign_body
-from privacy_accounting.ledger.replica import Replica
-from privacy_accounting.ledger.sequencer import Draft
-from privacy_accounting.ledger.snapshots import snapshot_draft
-from privacy_accounting.ledger.sqlite import SqliteStore
-from privacy_accounting.ledger.store import Table
+from privacy_accounting.ledger.replication.replica import Replica
+from privacy_accounting.ledger.replication.sequencer import Draft
+from privacy_accounting.ledger.replication.snapshots import snapshot_draft
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
+from privacy_accounting.ledger.storage.store import Table
 from tests.ledger.ledger_world import (
     NAMES,
     RELATION,

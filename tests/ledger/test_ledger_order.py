@@ -6,7 +6,6 @@ import threading
 import pytest
 
 from privacy_accounting.errors import LedgerForkedError, LedgerRefusedError
-from privacy_accounting.ledger.agreement import agree
 from privacy_accounting.ledger.messages import (
     Complete,
     Proposal,
@@ -14,8 +13,9 @@ from privacy_accounting.ledger.messages import (
     Waiting,
     Withdrawal,
 )
-from privacy_accounting.ledger.sequencer import Draft, Sequencer
-from privacy_accounting.ledger.store import Table
+from privacy_accounting.ledger.replication.agreement import agree
+from privacy_accounting.ledger.replication.sequencer import Draft, Sequencer
+from privacy_accounting.ledger.storage.store import Table
 from tests.ledger.ledger_world import (
     NAMES,
     Crash,

@@ -4,17 +4,17 @@ import pytest
 
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import EntriesArchivedError, LedgerRefusedError
-from privacy_accounting.ledger.export import export_lines
-from privacy_accounting.ledger.replica import Replica
-from privacy_accounting.ledger.store import Table
+from privacy_accounting.ledger.replication.replica import Replica
+from privacy_accounting.ledger.storage.export import export_lines
+from privacy_accounting.ledger.storage.store import Table
 from tests.ledger.ledger_world import NAMES, World, an_exact, key_of
 from tests.ledger.test_ledger_checkpoint import a_history, close, snapshot
 
 psycopg = pytest.importorskip("psycopg")
 
-from privacy_accounting.ledger.compaction import copy_into_file  # noqa: E402
-from privacy_accounting.ledger.postgres import PostgresStore  # noqa: E402
-from privacy_accounting.ledger.postgres_archive import archive_schema  # noqa: E402
+from privacy_accounting.ledger.storage.compaction import copy_into_file  # noqa: E402
+from privacy_accounting.ledger.storage.postgres import PostgresStore  # noqa: E402
+from privacy_accounting.ledger.storage.postgres_archive import archive_schema  # noqa: E402
 
 
 class Servers:

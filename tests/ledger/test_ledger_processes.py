@@ -13,9 +13,9 @@ from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Charge
 from privacy_accounting.ledger.entries import Entry
-from privacy_accounting.ledger.sequencer import Sequencer
-from privacy_accounting.ledger.snapshots import snapshot_draft, snapshot_due
-from privacy_accounting.ledger.sqlite import SqliteStore
+from privacy_accounting.ledger.replication.sequencer import Sequencer
+from privacy_accounting.ledger.replication.snapshots import snapshot_draft, snapshot_due
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
 from tests.ledger.ledger_world import NAMES, World, a_budget, a_charge, an_exact, check_invariants
 
 HEAD = NAMES[0]

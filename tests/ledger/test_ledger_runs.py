@@ -12,8 +12,8 @@ from privacy_accounting.ledger.messages import (
     Refused,
     Signed,
 )
-from privacy_accounting.ledger.replica import Replica
-from privacy_accounting.ledger.store import MemoryStore, Table
+from privacy_accounting.ledger.replication.replica import Replica
+from privacy_accounting.ledger.storage.store import MemoryStore, Table
 from tests.ledger.ledger_world import (
     NAMES,
     Crash,

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.sqlite import SqliteStore
-from privacy_accounting.ledger.store import Note, Table
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
+from privacy_accounting.ledger.storage.store import Note, Table
 from tests.ledger.ledger_world import World, a_charge
 
 
@@ -208,7 +208,7 @@ class TestFile:
 class TestServer:
     @pytest.fixture
     def opened(self, postgres, new_schema):
-        from privacy_accounting.ledger.postgres import PostgresStore
+        from privacy_accounting.ledger.storage.postgres import PostgresStore
 
         schema = new_schema()
         return lambda owner="ankara": PostgresStore(postgres, owner=owner, schema=schema), schema
@@ -280,7 +280,7 @@ class TestServer:
         store.close()
 
     def test_what_is_no_ledger_is_refused_and_no_password_is_shown(self, postgres):
-        from privacy_accounting.ledger.postgres import PostgresStore
+        from privacy_accounting.ledger.storage.postgres import PostgresStore
 
         for schema in ("public", "Robert'); DROP TABLE entries", "", "a" * 99):
             with pytest.raises(LedgerRefusedError):

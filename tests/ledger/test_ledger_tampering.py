@@ -7,17 +7,17 @@ import sqlite3
 
 import pytest
 
-from privacy_accounting.audit.chain import OTHER_GENESIS
+from privacy_accounting.audit.chain_reader import OTHER_GENESIS
 from privacy_accounting.audit.recompute import recompute
 from privacy_accounting.audit.statement import statement
 from privacy_accounting.audit.verify import Receipt, verify
 from privacy_accounting.errors import LedgerRefusedError, LedgerTamperedError
-from privacy_accounting.ledger.archive import archive
 from privacy_accounting.ledger.entries import Entry, body_hash, sign_body
-from privacy_accounting.ledger.snapshots import snapshot_draft
-from privacy_accounting.ledger.sqlite import SqliteStore
+from privacy_accounting.ledger.replication.snapshots import snapshot_draft
+from privacy_accounting.ledger.storage.archive import archive
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
 from privacy_accounting.report import report_html
-from privacy_accounting.report.figures import figures_of
+from privacy_accounting.report.figures import report_figures
 from tests.ledger.ledger_world import NAMES, World, a_charge, an_exact, cancel_of, key_of
 
 BENT = "cairo"
@@ -187,7 +187,7 @@ def test_p2_no_other_audit_tells_what_a_bent_file_says(folder, name):
     assert (told.first_bad, again.first_bad, again.ok) == (number, number, False)
     assert len(told.lines) == number
     store = SqliteStore.read_only(path)
-    assert figures_of(store).first_bad == number
+    assert report_figures(store).first_bad == number
     assert f"does not hold from entry {number} on" in report_html(store)
     store.close()
 

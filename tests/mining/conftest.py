@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 
 from analytics.mining.bitmaps import local_bitmaps
-from analytics.mining.driver import mine_at_site
 from analytics.mining.finish import finish_mining
 from analytics.mining.plan import MiningPlan, make_mining_plan
 from analytics.mining.request import MiningRequest
 from analytics.mining.result import MiningResult
-from analytics.planning.context import PlanContext
+from analytics.mining.site_run import mine_at_site
+from analytics.plans.context import PlanContext
 from analytics.schema import Schema
-from analytics.sources import Source, open_frame
+from analytics.sources import LocalTable, open_frame
 from smpc.operations.reveal import blinded_share, recombine, reveal_to_all
-from smpc.simulator import Run, party_names, simulate
+from smpc.simulator import SimulatedRun, party_names, simulate
 
 LETTERS = "abcdefgh"
 
@@ -71,7 +71,7 @@ class Ran:
     """What became of a whole run."""
 
     plan: MiningPlan
-    run: Run[bytes]
+    run: SimulatedRun[bytes]
     openings: dict[str, list[list[int]]]
     blinded: dict[str, list[int]]
 
@@ -88,7 +88,7 @@ class Ran:
         return {frozenset(entry.items): entry.count for entry in self.result.found}
 
 
-def run_plan(plan: MiningPlan, sources: Sequence[Source], **options: Any) -> Ran:
+def run_plan(plan: MiningPlan, sources: Sequence[LocalTable], **options: Any) -> Ran:
     names = party_names(len(sources))
     bitmaps = dict(zip(names, [local_bitmaps(plan, source) for source in sources], strict=True))
     openings: dict[str, list[list[int]]] = {name: [] for name in names}

@@ -255,7 +255,7 @@ def test_a_site_that_dies_is_named_and_nothing_hangs(miner, at_round) -> None:
 
 def test_a_wrong_bit_stops_a_site() -> None:
     """An opening that is neither 0 nor 1 means that somebody's shares were not what they should be."""
-    from analytics.mining.driver import _checked
+    from analytics.mining.site_run import _checked
 
     for bits in ([0, 2], [-1, 1], [1], [[0, 1]]):
         with pytest.raises(ReleaseRefusedError) as caught:

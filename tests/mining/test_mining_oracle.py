@@ -11,9 +11,9 @@ import pytest
 from analytics.mining.explain import explain_mining, explain_mining_text, run_cost
 from analytics.mining.plan import make_mining_plan
 from analytics.mining.request import MiningRequest
-from analytics.planning.context import PlanContext
+from analytics.plans.context import PlanContext
 from analytics.schema import Schema
-from analytics.sources import SourceSpec, open_source
+from analytics.sources import SourceSpec, open_table
 from smpc.transport.mesh import Step
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +66,7 @@ THYROID_ITEMS = [*FLAGS, *LABS, "sex=F", "age>=60"]
 
 def opened(schema, paths, view):
     return [
-        open_source(
+        open_table(
             SourceSpec(kind="csv", path=path, view=view),
             schema.tables["patients"],
             site_key=bytes(32),

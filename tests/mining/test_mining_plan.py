@@ -7,9 +7,9 @@ from fractions import Fraction
 import pytest
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError, ReleaseRefusedError
-from analytics.mining.candidates import Walk, join, parents
-from analytics.mining.driver import level_cost, most_memory
+from analytics.mining.candidates import LevelIterator, join, parents
 from analytics.mining.request import MiningRequest
+from analytics.mining.site_run import level_cost, most_memory
 
 BINNED = {
     "exact_dimensions": ["age", "a"],
@@ -188,7 +188,7 @@ def test_join_and_prune() -> None:
 
 
 def walk_of(n_items, **changes):
-    return Walk(
+    return LevelIterator(
         n_items, **({"max_levels": n_items, "max_candidates": 100, "excludes": lambda a, b: False} | changes)
     )
 

@@ -4,8 +4,8 @@ import json
 import time
 from contextlib import contextmanager
 
-from federation.processes.started import Started
-from privacy_accounting.audit.chain import open_file, read_entries
+from federation.processes.launcher import Launcher
+from privacy_accounting.audit.chain_reader import open_file, read_entries
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.ledger.entries import Entry
 from tests.cli.conftest import crossward
@@ -71,5 +71,5 @@ def whole(*paths):
 
 @contextmanager
 def running(folders):
-    with Started(folders) as nodes:
+    with Launcher(folders) as nodes:
         yield nodes

@@ -11,17 +11,10 @@ from hypothesis import strategies as st
 from analytics.errors import InvalidRequestError, SchemaError
 from analytics.schema import Schema
 from federation.errors import ConfigError
-from federation.identity import Authority
-from federation.messages import (
-    Ask,
-    Attempt,
-    Deal,
-    LedgerSince,
-    Request,
-    decode,
-    encode,
-)
-from federation.request_form import MAX_REQUEST_BYTES
+from federation.identity.authority import Authority
+from federation.protocol.messages import Ask, AttemptRequest, Deal, LedgerSince, decode, encode
+from federation.protocol.request import Request
+from federation.protocol.request_form import MAX_REQUEST_BYTES
 from privacy_accounting.ledger.entries import Body
 from smpc.errors import PeerRejectedError
 from tests.ledger.ledger_world import World, a_charge, admit_all, an_exact
@@ -113,11 +106,11 @@ def test_any_value_in_any_field_is_read_or_refused_by_name(changes):
 def test_messages_with_numbers_and_names_out_of_range_are_none():
     ask = Ask(request=b"{}", signature=bytes(64))
     for message in (
-        Attempt(ask=ask, round_number=-1, attempt=0, cohort=["a"]),
-        Attempt(ask=ask, round_number=0, attempt=2**31, cohort=["a"]),
-        Attempt(ask=ask, round_number=0, attempt=0, cohort=[]),
-        Attempt(ask=ask, round_number=0, attempt=0, cohort=["a\u202e"]),
-        Attempt(ask=ask, round_number=0, attempt=0, cohort=["a"] * 65),
+        AttemptRequest(ask=ask, round_number=-1, attempt=0, cohort=["a"]),
+        AttemptRequest(ask=ask, round_number=0, attempt=2**31, cohort=["a"]),
+        AttemptRequest(ask=ask, round_number=0, attempt=0, cohort=[]),
+        AttemptRequest(ask=ask, round_number=0, attempt=0, cohort=["a\u202e"]),
+        AttemptRequest(ask=ask, round_number=0, attempt=0, cohort=["a"] * 65),
         LedgerSince(number=-1),
         LedgerSince(number=2**63),
         Deal(session_id=bytes(65), request_hash=bytes(32), parties=["a"]),
@@ -125,7 +118,7 @@ def test_messages_with_numbers_and_names_out_of_range_are_none():
     ):
         with pytest.raises(PeerRejectedError):
             decode(encode(message))
-    assert decode(encode(Attempt(ask=ask, round_number=0, attempt=0, cohort=["a"])))
+    assert decode(encode(AttemptRequest(ask=ask, round_number=0, attempt=0, cohort=["a"])))
 
 
 def test_no_site_signs_an_entry_with_a_hidden_character():

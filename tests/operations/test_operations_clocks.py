@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import federation
-from federation.errors import ConsentMissingError, MotionRefusedError, SiteUnavailableError
-from federation.motions import Consents, Motion, correct_clock
+from federation.consortium.amendments import Amendment, Approvals, correct_clock
+from federation.errors import AmendmentRejectedError, ApprovalMissingError, SiteUnavailableError
 from privacy_accounting.errors import ClockDiffersError, LedgerAheadError
-from privacy_accounting.ledger.judge import CLOCK_SKEW_S
+from privacy_accounting.ledger.replication.entry_validation import CLOCK_SKEW_S
 from tests.operations.operations_world import COUNT, SITES
 from tests.setup.setup_world import SCHEMA
 
@@ -65,21 +65,21 @@ def test_a_ledger_dated_ahead_by_all_is_repaired_by_all_administrators(session, 
     with pytest.raises(LedgerAheadError, match=f"entry {spent} of the ledger is dated 86.* correct-clock"):
         ask(session)
     for node in session.nodes.values():
-        node._consents = Consents(tmp_path / node.name)
+        node._consents = Approvals(tmp_path / node.name)
     state = session.nodes["anna"].replica.core.state
     motion = correct_clock(state, now=int(time.time()))
-    assert Motion.from_bytes(motion.to_bytes()) == motion
+    assert Amendment.from_bytes(motion.to_bytes()) == motion
     assert "give up the date" in motion.text()
     assert f"entry {spent} is dated" in motion.now(state)
     for name in SITES[:-1]:
         session.nodes[name]._consents.agree(motion)
-    with pytest.raises(ConsentMissingError, match="carl"):
+    with pytest.raises(ApprovalMissingError, match="carl"):
         session.enter(motion)
     session.nodes["carl"]._consents.agree(motion)
     assert session.enter(motion)["signed_by"] == list(SITES)
-    with pytest.raises(MotionRefusedError, match="out of date"):
+    with pytest.raises(AmendmentRejectedError, match="out of date"):
         session.enter(motion)
-    with pytest.raises(MotionRefusedError, match="not ahead"):
+    with pytest.raises(AmendmentRejectedError, match="not ahead"):
         correct_clock(state, now=int(time.time()))
     assert ask(session).rows
     assert session.nodes["bert"].replica.core.state.place.time <= int(time.time()) + CLOCK_SKEW_S

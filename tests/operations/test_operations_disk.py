@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 import federation
-from federation.processes import child, started
-from federation.setup.folders import Folders
+from federation.consortium.folders import Folders
+from federation.processes import launcher, worker
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
-from privacy_accounting.ledger.replica import Replica
-from privacy_accounting.ledger.sqlite import SqliteStore
-from privacy_accounting.ledger.store import MemoryStore
+from privacy_accounting.ledger.replication.replica import Replica
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
+from privacy_accounting.ledger.storage.store import MemoryStore
 from tests.ledger.ledger_world import World, a_genesis, an_exact, key_of
 from tests.operations.operations_world import COUNT, SITES
 from tests.setup.setup_world import SCHEMA
@@ -114,12 +114,12 @@ def test_a_damaged_ledger_file_says_the_next_step(tmp_path, damage):
 
 
 def test_a_log_is_put_aside_when_it_has_grown_and_old_ones_are_dropped(tmp_path, monkeypatch):
-    monkeypatch.setattr(child, "LOG_BYTES", 1_000)
+    monkeypatch.setattr(worker, "LOG_BYTES", 1_000)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.handlers = []
     try:
-        child._log_to(tmp_path / "logs" / "anna.log")
+        worker._log_to(tmp_path / "logs" / "anna.log")
         for _ in range(200):
             logging.getLogger("x").warning("%s", "a" * 50)
     finally:
@@ -132,10 +132,10 @@ def test_a_log_is_put_aside_when_it_has_grown_and_old_ones_are_dropped(tmp_path,
 
 
 def test_the_log_of_all_nodes_is_put_aside_at_a_start(tmp_path, monkeypatch):
-    monkeypatch.setattr(started, "LOG_BYTES", 100)
+    monkeypatch.setattr(launcher, "LOG_BYTES", 100)
     folders = Folders(root=tmp_path)
     for text in (b"a" * 101, b"b" * 101, b""):
-        with started._open_log(folders) as log:
+        with launcher._open_log(folders) as log:
             log.write(text)
     assert sorted((path.name, path.stat().st_size) for path in folders.logs.iterdir()) == [
         ("up.log", 0),

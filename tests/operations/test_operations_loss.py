@@ -6,11 +6,11 @@ import signal
 import pytest
 
 import federation
-from federation.config import load_consortium
+from federation.consortium.consortium_file import load_consortium
+from federation.consortium.membership import restrict_to_members
 from federation.errors import ConfigError
-from federation.membership import among
-from federation.processes.started import Started
-from federation.training.model import FederatedLogisticRegression
+from federation.processes.launcher import Launcher
+from federation.training.models.logistic_regression import FederatedLogisticRegression
 from tests.cli.conftest import crossward
 from tests.federation.hospitals import BY_SEX, NAMES, found
 from tests.operations.operations_world import ledger, whole
@@ -26,7 +26,7 @@ def world(tmp_path_factory):
     made = found(
         tmp_path_factory.mktemp("loss") / "here", helpers=("dealer", "aggregator", "keyholder"), deadline_s=5
     )
-    with Started(made) as nodes:
+    with Launcher(made) as nodes:
         assert crossward("query", "-c", made.consortium, BY_SEX, "--epsilon", "0.5").code == 0
         nodes.kill(LOST, signal.SIGKILL)
         motion = made.root / "lost.json"
@@ -110,20 +110,20 @@ def test_the_ledgers_of_those_that_are_left_are_whole(folders):
 
 def test_the_agreement_among_fewer_keeps_its_digest_and_no_fewer_than_may_collude(folders):
     founded = load_consortium(folders.consortium)
-    fewer = among(founded, LEFT, sequencer="hungary")
+    fewer = restrict_to_members(founded, LEFT, sequencer="hungary")
     assert fewer.digest() == founded.digest()
     assert fewer.names == LEFT
     assert fewer.file.sequencer == "hungary"
     assert founded.names == NAMES
     with pytest.raises(ConfigError, match="colluding"):
-        among(founded, ["hungary"], sequencer="hungary")
+        restrict_to_members(founded, ["hungary"], sequencer="hungary")
 
 
 def test_two_of_three_computing_sites_do_not_go_on_alone(tmp_path):
     founded = load_consortium(found(tmp_path / "here", helpers=(), three_sites=(LOST, *LEFT[:2])).consortium)
-    fewer = among(founded, LEFT, sequencer="hungary")
+    fewer = restrict_to_members(founded, LEFT, sequencer="hungary")
     assert fewer.three_sites is None
     assert fewer.digest() == founded.digest()
     others = [name for name in NAMES if name not in founded.three_sites.names]
-    kept = among(founded, [name for name in NAMES if name not in others], sequencer=LOST)
+    kept = restrict_to_members(founded, [name for name in NAMES if name not in others], sequencer=LOST)
     assert kept.three_sites == founded.three_sites

@@ -11,14 +11,22 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from federation.errors import ConsentMissingError, MotionRefusedError
-from federation.motions import Change, Consents, Motion, hand_over, leave_out, move_order, raise_budget
+from federation.consortium.amendments import (
+    Amendment,
+    Approvals,
+    Change,
+    change_order,
+    raise_budget,
+    remove_site,
+    transfer_sequencer,
+)
+from federation.errors import AmendmentRejectedError, ApprovalMissingError
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.entries import Entry
-from privacy_accounting.ledger.snapshots import snapshot_draft
+from privacy_accounting.ledger.replication.snapshots import snapshot_draft
 from privacy_accounting.ledger.state import ChainState
 from tests.ledger.ledger_world import a_charge, an_exact, cancel_of
-from tests.operations.town import FOUR, Town, copied
+from tests.operations.consortium_fixture import FOUR, Town, copied
 
 NAMES = st.sampled_from(FOUR)
 WHAT = st.sampled_from(["raise", "over", "over", "lose", "order"])
@@ -30,7 +38,7 @@ class TownMachine(RuleBasedStateMachine):
         super().__init__()
         self.town = Town()
         self.folder = tempfile.TemporaryDirectory()
-        self.consents = {name: Consents(Path(self.folder.name) / name) for name in FOUR}
+        self.consents = {name: Approvals(Path(self.folder.name) / name) for name in FOUR}
         self.agreed, self.checked = set(), 0
         self.motions, self.backups, self.entries, self.entered = [], {}, [], []
         for name in FOUR:
@@ -40,7 +48,7 @@ class TownMachine(RuleBasedStateMachine):
         def check(body):
             try:
                 self.consents[name].check(body, self.town.sites[name].replica.core.state, site=name)
-            except ConsentMissingError as error:
+            except ApprovalMissingError as error:
                 raise LedgerRefusedError(reason="no consent") from error
 
         return check
@@ -97,21 +105,21 @@ class TownMachine(RuleBasedStateMachine):
     def propose_at(self, name, about, to, what):
         state = self.state(name)
         now = state.book.populations["cardiology"]
-        with contextlib.suppress(MotionRefusedError):
+        with contextlib.suppress(AmendmentRejectedError):
             if what == "raise":
                 self.motions.append(raise_budget(state, "cardiology", now.epsilon + Fraction(1, 2)))
             elif what == "over":
-                self.motions.append(hand_over(state, to))
+                self.motions.append(transfer_sequencer(state, to))
             elif what == "lose":
                 self.motions.append(
-                    leave_out(state, about, sequencer=to if about == state.members().sequencer else "")
+                    remove_site(state, about, sequencer=to if about == state.members().sequencer else "")
                 )
             else:
                 order = Fraction(16 if now.sub_budgets["query"].order != 16 else 32)
-                self.motions.append(move_order(state, "cardiology", "query", order))
+                self.motions.append(change_order(state, "cardiology", "query", order))
 
     def say_yes(self, name, motion):
-        with contextlib.suppress(MotionRefusedError):
+        with contextlib.suppress(AmendmentRejectedError):
             motion.check_fits(self.state(name))
             self.consents[name].agree(motion)
             self.agreed.add((name, motion.digest))
@@ -160,7 +168,7 @@ class TownMachine(RuleBasedStateMachine):
             if name is None or self.is_up(motion.leaves_out) or not self.town.usable(name):
                 return
             site = self.town.sites[name]
-            with contextlib.suppress(MotionRefusedError):
+            with contextlib.suppress(AmendmentRejectedError):
                 motion.check_fits(site.replica.core.state)
                 self.town.enter(name, motion.content, cohort=set(site.replica.members) - {motion.leaves_out})
 
@@ -270,7 +278,7 @@ class TownMachine(RuleBasedStateMachine):
             entry = Entry.from_bytes(data)
             content = entry.body.content
             if number >= before and isinstance(content, Change):
-                motion = Motion(chain=entry.body.chain, basis=state.basis_of(content), content=content)
+                motion = Amendment(chain=entry.body.chain, basis=state.basis_of(content), content=content)
                 assert all((name, motion.digest) in self.agreed for name in entry.signatures), motion.text()
                 assert motion.digest not in {digest for digest, _ in self.entered}, "entered twice"
                 self.entered.append((motion.digest, number))

@@ -13,10 +13,16 @@ import pandas as pd
 import pytest
 
 import federation
-from federation.errors import ConsentMissingError, MotionRefusedError, PolicyRefusedError
-from federation.motions import Consents, Motion, hand_over, leave_out, raise_budget
-from federation.node.ledger.ledgers import read_ledger
-from federation.node.ledger.overview import read_state
+from federation.consortium.amendments import (
+    Amendment,
+    Approvals,
+    raise_budget,
+    remove_site,
+    transfer_sequencer,
+)
+from federation.errors import AmendmentRejectedError, ApprovalMissingError, PolicyRefusedError
+from federation.node.ledger.storage import read_ledger
+from federation.node.ledger.summary import read_state
 from privacy_accounting.budget.allowance import allowance_units
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.contents import BudgetChange, MembersChange
@@ -91,7 +97,9 @@ def test_a_budget_is_raised_by_all_and_the_refused_question_passes(folders, tmp_
 
         agree(folders, motion, "bert")
         told = json.loads(ledger("show", folders.site("bert"), "--json").out)
-        assert [each["motion"] for each in told["agreed"]] == [Motion.from_bytes(motion.read_bytes()).digest]
+        assert [each["motion"] for each in told["agreed"]] == [
+            Amendment.from_bytes(motion.read_bytes()).digest
+        ]
         entered = enter(folders, motion)
         assert (entered.code, entered.err) == (0, "")
         assert "epsilon 8; signed by anna, bert, carl" in entered.out
@@ -290,7 +298,7 @@ def test_a_consent_outlives_its_node_and_binds_to_every_byte(folders, tmp_path):
             nodes.kill(site, signal.SIGKILL)
     with running(folders):
         other = tmp_path / "other.json"
-        data = Motion.from_bytes(motion.read_bytes())
+        data = Amendment.from_bytes(motion.read_bytes())
         richer = raise_budget(state_of(folders), "visits", Fraction(6))
         other.write_bytes(richer.to_bytes())
         assert richer.basis == data.basis
@@ -300,7 +308,7 @@ def test_a_consent_outlives_its_node_and_binds_to_every_byte(folders, tmp_path):
 
 
 def state_of(folders, site="anna"):
-    from federation.site_file import load_site
+    from federation.consortium.site_file import load_site
 
     store = read_ledger(load_site(folders.site(site)))
     try:
@@ -345,14 +353,14 @@ def test_p2_a_sequencer_that_proposes_on_its_own_is_refused_by_every_other_site(
         head.chain._admit = head.chain._check_lost = lambda _: None
         for motion in (
             raise_budget(head.replica.core.state, "visits", Fraction(100)),
-            hand_over(head.replica.core.state, "bert"),
-            leave_out(head.replica.core.state, "carl"),
+            transfer_sequencer(head.replica.core.state, "bert"),
+            remove_site(head.replica.core.state, "carl"),
         ):
             with pytest.raises(PolicyRefusedError) as caught:
                 head.chain.enter_motion(motion)
             assert caught.value.site == "bert"
         with pytest.raises(LedgerRefusedError, match="entered by carl"):
-            head.chain.enter_motion(leave_out(head.replica.core.state, "anna", sequencer="carl"))
+            head.chain.enter_motion(remove_site(head.replica.core.state, "anna", sequencer="carl"))
         assert [node.replica.head_hash for node in session.nodes.values()] == before
         assert session.sql("SELECT COUNT(*) AS n FROM visits", epsilon=0.1).rows  # and the chain goes on
 
@@ -410,31 +418,31 @@ def test_a_motion_that_does_more_than_its_text_says_is_agreed_to_by_nobody(state
     ):
         motion = replace(fair, content=BudgetChange(population="cardiology", budget=bent))
         assert motion.text() == fair.text()
-        assert Motion.from_bytes(motion.to_bytes()) == motion
-        with pytest.raises(MotionRefusedError, match="more than its text says"):
+        assert Amendment.from_bytes(motion.to_bytes()) == motion
+        with pytest.raises(AmendmentRejectedError, match="more than its text says"):
             motion.check_fits(state)
     key = "ab" * 32
     for change in (
         MembersChange(change="add", name="delhi", key=key, sequencer="ankara"),
         MembersChange(change="rekey", name="basel", key=key, sequencer="ankara"),
     ):
-        with pytest.raises(MotionRefusedError, match="more than its text says"):
-            replace(hand_over(state, "basel"), content=change).check_fits(state)
-    with pytest.raises(MotionRefusedError, match="no population"):
+        with pytest.raises(AmendmentRejectedError, match="more than its text says"):
+            replace(transfer_sequencer(state, "basel"), content=change).check_fits(state)
+    with pytest.raises(AmendmentRejectedError, match="no population"):
         replace(fair, basis=0, content=BudgetChange(population="neurology", budget=budget)).check_fits(state)
-    with pytest.raises(MotionRefusedError, match="lowered"):
+    with pytest.raises(AmendmentRejectedError, match="lowered"):
         raise_budget(state, "cardiology", Fraction(1))
 
 
 def test_motions_are_read_as_they_were_written_and_in_no_other_form(state):
     for motion in (
         raise_budget(state, "cardiology", Fraction(7)),
-        hand_over(state, "basel"),
-        leave_out(state, "cairo"),
-        leave_out(state, "ankara", sequencer="cairo"),
+        transfer_sequencer(state, "basel"),
+        remove_site(state, "cairo"),
+        remove_site(state, "ankara", sequencer="cairo"),
     ):
         data = motion.to_bytes()
-        assert Motion.from_bytes(data) == motion
+        assert Amendment.from_bytes(data) == motion
         assert motion.text()
         for bent in (
             data + b"\n",
@@ -442,15 +450,15 @@ def test_motions_are_read_as_they_were_written_and_in_no_other_form(state):
             data[:-1],
             data.replace(b'"format":1', b'"format":2'),
         ):
-            with pytest.raises(MotionRefusedError):
-                Motion.from_bytes(bent)
-    charge = Motion(chain=CONSORTIUM, basis=0, content=an_exact())
-    with pytest.raises(MotionRefusedError):
-        Motion.from_bytes(charge.to_bytes())
+            with pytest.raises(AmendmentRejectedError):
+                Amendment.from_bytes(bent)
+    charge = Amendment(chain=CONSORTIUM, basis=0, content=an_exact())
+    with pytest.raises(AmendmentRejectedError):
+        Amendment.from_bytes(charge.to_bytes())
 
 
 def test_the_basis_moves_with_every_change_of_the_same_thing_and_survives_a_checkpoint(tmp_path):
-    from privacy_accounting.ledger.replica import Replica
+    from privacy_accounting.ledger.replication.replica import Replica
     from tests.ledger.ledger_world import key_of
     from tests.ledger.test_ledger_checkpoint import snapshot
 
@@ -459,9 +467,9 @@ def test_the_basis_moves_with_every_change_of_the_same_thing_and_survives_a_chec
     first = raise_budget(core.state, "cardiology", Fraction(5))
     assert world.agree(first.content).entries
     second = raise_budget(core.state, "cardiology", Fraction(6))
-    with pytest.raises(MotionRefusedError, match="out of date"):
+    with pytest.raises(AmendmentRejectedError, match="out of date"):
         first.check_fits(core.state)
-    over = hand_over(core.state, "basel")
+    over = transfer_sequencer(core.state, "basel")
     assert (first.basis, second.basis, over.basis) == (0, 1, 0)  # another thing
     assert world.agree(an_exact()).entries
     second.check_fits(core.state)  # a charge changes nothing of it
@@ -469,21 +477,21 @@ def test_the_basis_moves_with_every_change_of_the_same_thing_and_survives_a_chec
     again = Replica(world.head.store.inner, key_of("ankara"), world.clock).core.state
     assert again.basis_of(second.content) == 1
     assert again.basis_of(over.content) == 0
-    with pytest.raises(MotionRefusedError, match="another consortium"):
+    with pytest.raises(AmendmentRejectedError, match="another consortium"):
         replace(second, chain="ab" * 32).check_fits(core.state)
 
 
 def test_a_site_signs_exactly_what_was_agreed_to_and_nothing_else(state, tmp_path):
-    consents = Consents(tmp_path / "consents")
+    consents = Approvals(tmp_path / "consents")
     raised = raise_budget(state, "cardiology", Fraction(7))
     assert not consents.holds(raised)
     assert consents.all() == []
-    with pytest.raises(ConsentMissingError) as caught:
+    with pytest.raises(ApprovalMissingError) as caught:
         consents.check(body_of(state, raised.content), state, site="basel")
     assert (caught.value.site, caught.value.motion) == ("basel", raised.digest)
     consents.agree(raised)
     consents.agree(raised)
-    assert Consents(tmp_path / "consents").all() == [raised]
+    assert Approvals(tmp_path / "consents").all() == [raised]
     consents.check(body_of(state, raised.content), state, site="basel")
     consents.check(body_of(state, an_exact()), state, site="basel")  # no change of the agreement
     budget = raised.content.budget
@@ -495,13 +503,13 @@ def test_a_site_signs_exactly_what_was_agreed_to_and_nothing_else(state, tmp_pat
         BudgetChange(population="cardiology", budget=replace(budget, analyst_caps={"ada": Fraction(1)})),
         MembersChange(change="sequencer", name="basel", key="", sequencer="basel"),
     ):
-        with pytest.raises(ConsentMissingError):
+        with pytest.raises(ApprovalMissingError):
             consents.check(body_of(state, other), state, site="basel")
 
 
 def test_p2_an_old_consent_covers_nothing_that_is_proposed_later(tmp_path):
     """The attack: the sequencer proposes once more what all had agreed to before, to undo what came in between."""
-    world, consents = World().found(), Consents(tmp_path)
+    world, consents = World().found(), Approvals(tmp_path)
     state = world.head.replica.core.state
 
     def entered(motion):
@@ -512,16 +520,16 @@ def test_p2_an_old_consent_covers_nothing_that_is_proposed_later(tmp_path):
     first = raise_budget(state, "cardiology", Fraction(6))
     entered(first)
     entered(raise_budget(state, "cardiology", Fraction(9)))
-    over = hand_over(state, "basel")
+    over = transfer_sequencer(state, "basel")
     entered(over)
     for old in (first, over):
-        with pytest.raises(ConsentMissingError):
+        with pytest.raises(ApprovalMissingError):
             consents.check(body_of(state, old.content), state, site="basel")
     assert all(old in consents.all() for old in (first, over))  # they lie there, and say nothing
 
 
 def test_a_file_that_was_bent_or_misnamed_is_no_consent(state, tmp_path):
-    consents = Consents(tmp_path)
+    consents = Approvals(tmp_path)
     one, two = raise_budget(state, "cardiology", Fraction(7)), raise_budget(state, "cardiology", Fraction(70))
     consents.agree(one)
     (tmp_path / f"{one.digest}.json").rename(tmp_path / f"{two.digest}.json")

@@ -4,12 +4,12 @@ import signal
 
 import pytest
 
+from federation.consortium.site_file import load_site
 from federation.errors import ConfigError
-from federation.node.ledger.ledgers import read_ledger
-from federation.processes.started import Started
-from federation.site_file import load_site
+from federation.node.ledger.storage import read_ledger
+from federation.processes.launcher import Launcher
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.store import Table
+from privacy_accounting.ledger.storage.store import Table
 from tests.cli.conftest import crossward, make_folder
 from tests.operations.operations_world import (
     ask,
@@ -138,7 +138,7 @@ def test_the_password_is_shown_nowhere(folders, tmp_path):
     with pytest.raises(
         ConfigError, match="bert could not start: the ledger's server cannot be reached"
     ) as failed:
-        Started(folders)
+        Launcher(folders)
     assert SECRET not in str(failed.value)
     told = crossward("doctor", "-c", folders.consortium, "--site", folders.site("bert"))
     assert (
@@ -215,4 +215,4 @@ def test_doctor_looks_at_the_ledger_beside_the_node(folders, postgres):
 def test_two_nodes_on_one_schema_are_one_too_many(folders, postgres):
     set_ledger(folders, "bert", postgres=postgres, schema="anna_of_this_test")
     with pytest.raises(ConfigError, match=r"could not start: the (ledger is in use|schema is the ledger of)"):
-        Started(folders)
+        Launcher(folders)

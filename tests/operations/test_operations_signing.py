@@ -11,9 +11,11 @@ import pytest
 import federation
 from analytics.errors import InvalidRequestError
 from federation.errors import PolicyRefusedError
-from federation.messages import REQUEST_TAG, Accepted, Ask, Charged, Go, Request
-from federation.node.exact_cap import ExactCap
-from federation.planning import content_of, plan_request
+from federation.node.admission.exact_limits import ExactLimit
+from federation.protocol.messages import Accepted, Ask, Charged, ChargeRequest
+from federation.protocol.request import REQUEST_TAG, Request
+from federation.requests.ledger_content import content_of
+from federation.requests.planning import plan_request
 from privacy_accounting.ledger.entries import Body
 from smpc.errors import PeerRejectedError
 from tests.operations.operations_world import COUNT, SITES
@@ -72,7 +74,7 @@ def test_p3_an_analyst_who_leaves_out_the_site_that_refuses_is_refused_by_it_bef
         with session._pool.question(["anna"]) as lines:
             lines.ask_one("anna", ask, Accepted, timeout_s=30)
             with pytest.raises(PolicyRefusedError, match="largest_epsilon") as caught:
-                lines.ask_one("anna", Go(), Charged, timeout_s=60)
+                lines.ask_one("anna", ChargeRequest(), Charged, timeout_s=60)
     finally:
         desk.policy = agreed
     assert caught.value.site == "bert"
@@ -105,7 +107,7 @@ def test_p3_every_rule_of_a_site_is_checked_again_before_it_signs(session, chang
 
 def test_p8_exact_requests_of_one_proposal_count_each_other_and_no_more(session):
     desk = session.nodes["bert"]._desk
-    desk._cap = ExactCap(session.nodes["bert"].replica)
+    desk._cap = ExactLimit(session.nodes["bert"].replica)
     bodies = []
     for behind in range(CAP + 1):
         ask, content = signed(session)
@@ -121,7 +123,7 @@ def test_p8_exact_requests_of_one_proposal_count_each_other_and_no_more(session)
 def test_p8_the_last_exact_request_is_allowed_and_the_next_is_not(session):
     desk = session.nodes["bert"]._desk
     for node in session.nodes.values():
-        node._desk._cap = ExactCap(node.replica)
+        node._desk._cap = ExactLimit(node.replica)
     for used in range(CAP):
         assert desk._cap.before("visits", session.analyst) == used
         session.sql(COUNT, exact=True)

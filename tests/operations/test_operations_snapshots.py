@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from federation.node.ledger.snapshots import RETRY_S, SnapshotClock
-from privacy_accounting.ledger.sqlite import SqliteStore
-from privacy_accounting.ledger.store import Table
+from federation.node.ledger.snapshot_timer import RETRY_S, SnapshotTimer
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
+from privacy_accounting.ledger.storage.store import Table
 from tests.cli.conftest import crossward, make_folder
 from tests.ledger.ledger_world import World, an_exact
 from tests.ledger.test_ledger_checkpoint import snapshot
@@ -78,7 +78,7 @@ def test_a_sequencer_killed_at_any_moment_pins_on(folders):
 def test_a_frozen_site_delays_no_charge_for_a_snapshot_and_the_next_try_waits():
     world = World().found()
     now = [0.0]
-    clock = SnapshotClock(world.head.replica, every=3, clock=lambda: now[0])
+    clock = SnapshotTimer(world.head.replica, every=3, clock=lambda: now[0])
     assert not clock.is_due(charges_wait=False)
     for _ in range(2):
         world.agree(an_exact())

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from federation.aggregation.answers import Answers
+from federation.aggregation.claims import Claims
 from federation.aggregation.manifest import Attempt, Manifest, vector_for
 from federation.aggregation.open_sum import KeyHolder
 from federation.paillier.cipher import Encryptor
@@ -54,7 +54,7 @@ class Round:
 
 @pytest.fixture
 def answers(tmp_path):
-    store = Answers(tmp_path / "answers.sqlite")
+    store = Claims(tmp_path / "answers.sqlite")
     yield store
     store.close()
 

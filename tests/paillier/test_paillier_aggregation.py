@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.aggregation import secure_sum
-from federation.aggregation.answers import Answers
+from federation.aggregation.claims import Claims
 from federation.aggregation.manifest import Attempt, EncryptedVector, Manifest, vector_for
 from federation.aggregation.open_sum import KeyHolder
 from federation.aggregation.secure_sum import SecureSum
@@ -49,7 +49,7 @@ def test_law_the_encrypted_sum_is_the_integer_sum_always(small_key, encryptor, t
         aggregator.accept(
             vector_for(manifest, encryptor.encrypt(pack(updates[i], layout, site=sites[i]))), sender=sites[i]
         )
-    answers = Answers(tmp_path_factory.mktemp("law") / "answers.sqlite")
+    answers = Claims(tmp_path_factory.mktemp("law") / "answers.sqlite")
     try:
         opened = KeyHolder(small_key, answers).open_sum(
             manifest, aggregator.total(manifest), sender="aggregator"
@@ -89,7 +89,7 @@ def test_a_whole_round_at_a_product_size(product_key, tmp_path):
         aggregator.accept(
             vector_for(manifest, encryptor.encrypt(pack(update, layout, site=site))), sender=site
         )
-    answers = Answers(tmp_path / "a")
+    answers = Claims(tmp_path / "a")
     opened = KeyHolder(product_key, answers).open_sum(
         manifest, aggregator.total(manifest), sender="aggregator"
     )
@@ -348,7 +348,7 @@ def test_one_answer_for_an_attempt_and_lower_ones_never_again_even_after_a_resta
 ):
     now = stage.manifest(round_number=4, attempt=1)
     assert stage.holder.open_sum(now, _total(stage, now), sender="aggregator")[0] == 6
-    restarted = Answers(tmp_path / "answers.sqlite")
+    restarted = Claims(tmp_path / "answers.sqlite")
     holders = [stage.holder, KeyHolder(small_key, restarted)]
     for holder in holders:
         for round_number, attempt in [(4, 1), (4, 0), (3, 5), (0, 0)]:

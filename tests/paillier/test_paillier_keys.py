@@ -10,7 +10,7 @@ import pytest
 
 from federation.errors import KeyMismatchError
 from federation.paillier import keys as keys_module
-from federation.paillier.ceremony import (
+from federation.paillier.key_files import (
     PRIVATE_FORMAT,
     accept_public_key,
     create_private_key_file,

@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 import federation.demo
-from federation.setup.terms import SiteSetup, TableSetup, Terms
+from federation.setup.settings import ConsortiumSettings, SiteSetup, TableSetup
 
 HEART = Path(federation.demo.__file__).parent / "data" / "heart_disease"
 SCHEMA = """
@@ -26,7 +26,7 @@ def make_terms(**changes):
         "schema": SCHEMA,
         "deadline_s": "2",
     } | changes
-    return Terms(**given)
+    return ConsortiumSettings(**given)
 
 
 def make_sites(*names, **policy):

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from federation.config import load_consortium
+from federation.consortium.consortium_file import load_consortium
+from federation.consortium.genesis import genesis_body
+from federation.consortium.helper_file import load_helper
+from federation.consortium.site_file import load_site
 from federation.errors import ConfigError
-from federation.genesis import genesis_body
-from federation.identity import Authority, Identity
+from federation.identity.authority import Authority
+from federation.identity.certificates import Identity
 from federation.setup.create import create_consortium
-from federation.setup.helper import load_helper
-from federation.setup.ports import LOWEST, free_ports
-from federation.site_file import load_site
+from federation.setup.free_ports import LOWEST, free_ports
 from tests.setup.setup_world import make_sites, make_terms
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
@@ -100,8 +101,8 @@ def test_setup_examples_load_and_price(tmp_path):
 
 
 def test_setup_examples_show_every_key_that_a_person_sets():
-    from federation.config import Budget, ConsortiumFile
-    from federation.site_file import Policy, SiteFile
+    from federation.consortium.consortium_file import Budget, ConsortiumFile
+    from federation.consortium.site_file import Policy, SiteFile
 
     documents = {
         name: tomllib.loads((EXAMPLES / f"{name}.toml").read_text()) for name in ("consortium", "site")

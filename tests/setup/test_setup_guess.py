@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.sources import SourceSpec
-from federation.config import load_consortium
+from federation.consortium.consortium_file import load_consortium
+from federation.consortium.site_file import load_site
 from federation.errors import ConfigError
-from federation.setup.columns import plain_name, round_up
-from federation.setup.guess import guess_table, init_consortium
-from federation.site_file import load_site
+from federation.setup.infer_column import plain_name, round_up
+from federation.setup.infer_schema import guess_table, init_consortium
 from tests.setup.setup_world import HEART, without_marks
 
 HOSPITALS = {path.stem: path for path in sorted(HEART.glob("*.csv"))}
@@ -207,7 +207,7 @@ def test_setup_round_up_is_the_next_of_one_two_five(value):
 
 @given(st.text(max_size=80))
 def test_setup_plain_names_are_names_or_empty(text):
-    from federation.config import NAME
+    from federation.consortium.consortium_file import NAME
 
     name = plain_name(text)
     assert name == "" or NAME.fullmatch(name)

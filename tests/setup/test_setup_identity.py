@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.x509.oid import NameOID
 
 from federation.errors import ConfigError
-from federation.identity import Authority, Identity, in_memory_identity, read_private, write_private
-from smpc.transport.tls import ROLES, Trust, client_context, peer_name, server_context
+from federation.identity.authority import Authority, in_memory_identity
+from federation.identity.certificates import Identity, read_private, write_private
+from smpc.transport.wire.tls import ROLES, Trust, client_context, peer_name, server_context
 
 NOW = datetime(2030, 5, 1, tzinfo=UTC)
 

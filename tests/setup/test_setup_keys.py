@@ -5,13 +5,14 @@ import stat
 
 import pytest
 
+from federation.consortium.site_file import load_site
 from federation.errors import ConfigError
-from federation.identity import Authority, Identity, read_private, write_private
-from federation.node.serve import open_sources
+from federation.identity.authority import Authority
+from federation.identity.certificates import Identity, read_private, write_private
 from federation.node.site_key import SITE_KEY_BYTES, site_key
+from federation.node.site_process import open_sources
 from federation.setup.create import create_consortium
-from federation.site_file import load_site
-from privacy_accounting.ledger.sqlite import SqliteStore
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
 from tests.setup.setup_world import make_sites, make_terms
 
 

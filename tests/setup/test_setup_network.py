@@ -5,13 +5,15 @@ import time
 
 import pytest
 
-from federation.config import load_consortium
+from federation.consortium.consortium_file import load_consortium
 from federation.errors import ConfigError
-from federation.identity import Authority, Identity, in_memory_identity, trust_of
-from federation.lines import expect, receive, send
-from federation.messages import Done, Failed, HealthAsk
-from federation.network import MESSAGE_BYTES, MemoryExchange
-from federation.tls_network import TlsNetwork, addresses_of
+from federation.identity.authority import Authority, in_memory_identity
+from federation.identity.certificates import Identity, trust_of
+from federation.network.channel import MESSAGE_BYTES
+from federation.network.in_memory import MemoryExchange
+from federation.network.tls import TlsNetwork, addresses_of
+from federation.protocol.exchange import expect, receive, send
+from federation.protocol.messages import Ack, Failed, HealthAsk
 from smpc.errors import PartyLostError, PeerRejectedError
 
 ROLES = {"anna": "site", "bert": "site", "carl": "site", "dealer": "dealer", "analyst": "analyst"}
@@ -124,7 +126,7 @@ def test_setup_network_idle_line_stays_open(world):
         try:
             while True:
                 receive(line, node, timeout_s=None)
-                send(line, Done())
+                send(line, Ack())
         except PartyLostError:
             return
 
@@ -133,7 +135,7 @@ def test_setup_network_idle_line_stays_open(world):
     line = client.dial("anna", "request", DIAL_S)
     for _ in range(2):
         send(line, HealthAsk())
-        assert isinstance(expect(line, client, Done, timeout_s=5), Done)
+        assert isinstance(expect(line, client, Ack, timeout_s=5), Ack)
         time.sleep(0.8)
 
 
@@ -217,7 +219,7 @@ def test_setup_network_failure_crosses_with_its_name(world):
     )
     client = world.open("analyst")
     with pytest.raises(PartyLostError) as caught:
-        expect(client.dial("anna", "request", DIAL_S), client, Done, timeout_s=5)
+        expect(client.dial("anna", "request", DIAL_S), client, Ack, timeout_s=5)
     assert caught.value.name == "bert"
 
 

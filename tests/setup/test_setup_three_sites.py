@@ -5,13 +5,13 @@ import tomllib
 
 import pytest
 
-from federation.config import consortium_from_dict, load_consortium
-from federation.doctor import examine_files
+from federation.consortium.consortium_file import consortium_from_dict, load_consortium
+from federation.diagnostics.checks import examine_files
 from federation.errors import ConfigError
-from federation.processes.child import nodes_of
+from federation.processes.worker import nodes_of
 from federation.setup.create import create_consortium
-from federation.setup.guess import init_consortium
-from smpc.three_sites import ThreeSites
+from federation.setup.infer_schema import init_consortium
+from smpc.computing_sites import ThreeSites
 from tests.setup.setup_world import BUDGET, HEART, SCHEMA, make_sites, make_terms
 
 SITES = ["anna", "bert", "carl"]

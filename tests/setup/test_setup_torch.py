@@ -30,8 +30,8 @@ def test_no_cuda_build_where_a_cpu_wheel_was_offered():
 
 def test_asking_and_dealing_need_no_torch():
     code = (
-        "import sys, federation, federation.client, federation.remote, federation.node.dealer, federation.node.helper;"
-        "import federation.training_session, federation.cli.app;"
+        "import sys, federation, federation.client.session, federation.client.connect, federation.node.helpers.dealer, federation.node.helpers.aggregation;"
+        "import federation.training.training_session, federation.cli.app;"
         "sys.exit(bool({'torch', 'crypten'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from federation.aggregation.messages import Opened, SumAsk, call, send
 from federation.aggregation.service import MOST_WAITS, OPEN, KeyHolderService
-from federation.config import load_consortium
+from federation.consortium.consortium_file import load_consortium
 from federation.errors import SiteUnavailableError
-from federation.identity import Identity
-from federation.tls_network import TlsNetwork
+from federation.identity.certificates import Identity
+from federation.network.tls import TlsNetwork
+from federation.protocol.training_messages import DecryptedSum, SumAsk, call, send
 from smpc.transport.liveness import Liveness
 
 NEVER = SumAsk(run="ab" * 32, round_number=0, attempt=0, wait_ms=600_000)  # no such run was ever charged
@@ -73,13 +73,13 @@ def test_setup_waits_end_with_their_caller(analyst, holder):
 def test_setup_waits_are_no_longer_than_the_deadline(analyst, holder):
     holder._deadline_s = 0.3
     with pytest.raises(SiteUnavailableError, match="no sum of round 0"):
-        call(analyst, "anna", OPEN, NEVER, Opened, timeout_s=60)
+        call(analyst, "anna", OPEN, NEVER, DecryptedSum, timeout_s=60)
 
 
 def test_setup_waits_of_one_party_are_limited(analyst, holder):
     lines = begin(analyst, holder, MOST_WAITS)
     with pytest.raises(SiteUnavailableError, match=f"waits for {MOST_WAITS} sums here already"):
-        call(analyst, "anna", OPEN, NEVER, Opened, timeout_s=60)
+        call(analyst, "anna", OPEN, NEVER, DecryptedSum, timeout_s=60)
     for line in lines:
         line.close()
 

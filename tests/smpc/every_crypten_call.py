@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from smpc.engine.communicator import SessionCommunicator
-from smpc.engine.seams import crypten
+from smpc.engine.crypten_patches import crypten
 from smpc.engine.tensors import to_crypten
 from tests.smpc.joint import split_input
 

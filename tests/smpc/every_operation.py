@@ -10,23 +10,19 @@ from smpc.dealer.requests import encode_requests, mask, ring_bits, square
 from smpc.engine import products
 from smpc.operations import (
     arithmetic,
+    bit_planes,
     comparison,
-    fixed_point,
-    functions,
-    gram,
     inputs,
-    lines,
-    logistic,
-    opening,
-    order,
-    planes,
+    open_masked,
+    quantiles,
     reveal,
     selection,
     sorting,
     truncation,
 )
-from smpc.operations.fixed_point import FixedPoint
-from smpc.operations.functions import Function
+from smpc.operations.numeric import fixed_point, functions, gram, logistic, piecewise_linear
+from smpc.operations.numeric.fixed_point import FixedPoint
+from smpc.operations.numeric.functions import Function
 from smpc.sharing import Shared
 from tests.smpc.every_crypten_call import CALLS
 from tests.smpc.joint import Sites, split_input
@@ -35,7 +31,9 @@ X = np.array([5, -6, 7, 0])
 BITS = np.array([1, 0, 1, 1])
 COUNTS = np.array([2, 0, 3, 1])
 SCALE = FixedPoint(fraction=6, integer=6)
-HINGE = lines.Lines(thresholds=np.array([0]), slopes=np.array([0, 1]), intercepts=np.array([0, 0]))
+HINGE = piecewise_linear.PiecewiseLinear(
+    thresholds=np.array([0]), slopes=np.array([0, 1]), intercepts=np.array([0, 0])
+)
 STEPS = logistic.LogisticPlan(n_rows=2, n_columns=2, n_steps=2, step_bits=2)
 
 
@@ -49,28 +47,28 @@ def square_of(session, x):
 
 
 def plane_of(session, bits=BITS):
-    return planes.from_ring(split_input(session, bits))
+    return bit_planes.from_ring(split_input(session, bits))
 
 
 def in_ring(session, plane):
-    return planes.to_ring(session, plane, BITS.size)
+    return bit_planes.to_ring(session, plane, BITS.size)
 
 
 def differences(session):
     r, _ = session.supply.take(square(X.shape))
-    (opened,) = opening.open_differences(session, [(split_input(session, X).share, r)])
+    (opened,) = open_masked.open_differences(session, [(split_input(session, X).share, r)])
     return Shared(share=r + opened if session.is_first else r)
 
 
 def masked(session):
     r, _ = session.supply.take(mask(X.size, 9))
-    opened = opening.open_masked(session, split_input(session, X).share, r, 9)
+    opened = open_masked.open_masked(session, split_input(session, X).share, r, 9)
     return Shared(share=((opened if session.is_first else 0) - r) << 55)  # nine bits alone mean something
 
 
 def opened_planes(session):
     exclusive, _ = session.supply.take(ring_bits(BITS.size))
-    (public,) = opening.open_planes(session, [(plane_of(session), exclusive)])
+    (public,) = open_masked.open_planes(session, [(plane_of(session), exclusive)])
     return in_ring(session, exclusive ^ public if session.is_first else exclusive)
 
 
@@ -83,20 +81,20 @@ def below_mask(session):
 
 def below_each(session):
     r, words = session.supply.take(mask(X.size, 9))
-    public = opening.open_masked(session, split_input(session, X).share, r, 9)
+    public = open_masked.open_masked(session, split_input(session, X).share, r, 9)
     plane = comparison.below_each(session, public, words, np.array([0, 6]), 9)
-    return planes.to_ring(session, plane, 2 * X.size)
+    return bit_planes.to_ring(session, plane, 2 * X.size)
 
 
 def product_of_planes(session):
     factors = np.stack([plane_of(session), plane_of(session, 1 - BITS), plane_of(session)])
-    (both,) = planes.multiply_planes(session, [planes.Product(targets=(0b101,), factors=factors)])
+    (both,) = bit_planes.multiply_planes(session, [bit_planes.Product(targets=(0b101,), factors=factors)])
     return in_ring(session, both[0])
 
 
 def by_digits(session):
     own = X[X > 0] if session.is_first else X[X < 0]
-    found = order.quantile_by_digits(
+    found = quantiles.quantile_by_digits(
         session, own, (-8, 8), (1, 2), 40, functools.partial(reveal.reveal_to_all, session)
     )
     return Shared(share=np.array([found * session.is_first]))
@@ -161,18 +159,18 @@ OPERATIONS = {
     "gram.gram": of(X, lambda s, x: gram.gram(s, square_of(s, x))),
     "gram.gram_of_rows": lambda s: gram.gram_of_rows(s, X.reshape(2, 2) * s.is_first, 10, 10),
     "inputs.contribute": lambda s: inputs.contribute(s, X * s.is_first),
-    "lines.piecewise_linear": of(X, lambda s, x: lines.piecewise_linear(s, x, HINGE, 9)),
+    "lines.piecewise_linear": of(X, lambda s, x: piecewise_linear.piecewise_linear(s, x, HINGE, 9)),
     "logistic.fit": of(X * 16, lambda s, x: logistic.fit(s, square_of(s, x), split_input(s, [0, 1]), STEPS)),
     "opening.open_differences": differences,
     "opening.open_masked": masked,
     "opening.open_planes": opened_planes,
-    "order.kth_bin": of(COUNTS, lambda s, x: order.kth_bin(s, x, 3, 40)),
-    "order.quantile_bin": of(COUNTS, lambda s, x: order.quantile_bin(s, x, 1, 4, 40)),
-    "order.median_bin": of(COUNTS, lambda s, x: order.median_bin(s, x, 40)),
+    "order.kth_bin": of(COUNTS, lambda s, x: quantiles.kth_bin(s, x, 3, 40)),
+    "order.quantile_bin": of(COUNTS, lambda s, x: quantiles.quantile_bin(s, x, 1, 4, 40)),
+    "order.median_bin": of(COUNTS, lambda s, x: quantiles.median_bin(s, x, 40)),
     "order.quantile_by_digits": by_digits,
-    "order.top_k": of(X, lambda s, x: one(order.top_k(s, x, 2, 6))),
+    "order.top_k": of(X, lambda s, x: one(quantiles.top_k(s, x, 2, 6))),
     "planes.multiply_planes": product_of_planes,
-    "planes.all_planes": lambda s: in_ring(s, planes.all_planes(s, np.stack([plane_of(s)] * 6))),
+    "planes.all_planes": lambda s: in_ring(s, bit_planes.all_planes(s, np.stack([plane_of(s)] * 6))),
     "planes.to_ring": lambda s: in_ring(s, plane_of(s)),
     "reveal.blinded_share": of(X, lambda s, x: Shared(share=reveal.blinded_share(s, x))),
     "reveal.reveal_to_all": of(X, lambda s, x: x),

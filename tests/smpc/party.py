@@ -15,13 +15,13 @@ import threading
 import time
 from pathlib import Path
 
+from smpc.computing_sites import ThreeSites
 from smpc.dealer.service import DealerService
 from smpc.errors import SmpcError
 from smpc.session import Session
-from smpc.three_sites import ThreeSites
-from smpc.transport.endpoint import Endpoint
+from smpc.transport.connecting.endpoint import Endpoint
 from smpc.transport.mesh import Mesh
-from smpc.transport.tls import Trust
+from smpc.transport.wire.tls import Trust
 from tests.smpc.every_operation import fetched
 from tests.smpc.joint import Sites
 from tests.transport.party import ROSTER, write_roster

@@ -5,16 +5,13 @@ import numpy as np
 from smpc.operations import (
     arithmetic,
     comparison,
-    fixed_matrix,
-    fixed_point,
-    gram,
-    lines,
-    order,
+    quantiles,
     reveal,
     selection,
     sorting,
     truncation,
 )
+from smpc.operations.numeric import fixed_matrix, fixed_point, gram, piecewise_linear
 from smpc.ring import HIGHEST, LOWEST
 from smpc.sharing import Shared
 from tests.smpc.joint import split_input
@@ -391,7 +388,7 @@ class Program:
         if bits is None:
             return
         slopes, at_0 = (self.numbers((len(marks) + 1,)) for _ in range(2))
-        function = lines.Lines(
+        function = piecewise_linear.PiecewiseLinear(
             thresholds=np.array(marks, dtype=np.int64),
             slopes=slopes.astype(np.int64),
             intercepts=at_0.astype(np.int64),
@@ -401,7 +398,9 @@ class Program:
             int(slopes[(piece := sum(value >= mark for mark in marks))]) * value + int(at_0[piece])
             for value in self.plain[a].reshape(-1)
         ]
-        self.add("piecewise_linear", out, lambda s, v: lines.piecewise_linear(s, v[a], function, bits))
+        self.add(
+            "piecewise_linear", out, lambda s, v: piecewise_linear.piecewise_linear(s, v[a], function, bits)
+        )
 
     def extremes(self):
         a = self.any(lambda array: 0 < array.shape[0] <= 9)
@@ -427,7 +426,7 @@ class Program:
 
     # -- order -----------------------------------------------------------------------------------------------------
 
-    def order(self):
+    def quantiles(self):
         a = self.any(lambda array: array.ndim == 1 and 1 <= array.size <= 17)
         if a is None:
             return
@@ -443,7 +442,7 @@ class Program:
             self.add(
                 "top_k",
                 out,
-                lambda s, v: arithmetic.concatenate(list(order.top_k(s, v[a], k, bits))),
+                lambda s, v: arithmetic.concatenate(list(quantiles.top_k(s, v[a], k, bits))),
             )
             return
         room = LARGEST - max(len(x) - 1, 0).bit_length()
@@ -475,12 +474,12 @@ class Program:
             self.add(
                 "quantile_bin",
                 [found],
-                lambda s, v: order.quantile_bin(s, shared(s, v), part, whole, most),
+                lambda s, v: quantiles.quantile_bin(s, shared(s, v), part, whole, most),
             )
         else:
             k = int(self.rng.integers(1, most + 1))
             found = next((i for i, reached in enumerate(running) if reached >= k), counts.size)
-            self.add("kth_bin", [found], lambda s, v: order.kth_bin(s, shared(s, v), k, most))
+            self.add("kth_bin", [found], lambda s, v: quantiles.kth_bin(s, shared(s, v), k, most))
 
     # -- fixed point -----------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from smpc.dealer.requests import ProductKind, bit_products, product, square
 from smpc.dealer.seeds import material_stream
 from smpc.dealer.service import DealerService
 from smpc.errors import PeerRejectedError
-from smpc.operations import arithmetic, comparison, opening, reveal
+from smpc.operations import arithmetic, comparison, open_masked, reveal
 from smpc.operations.inputs import contribute
 from smpc.randomness import Purpose, ZeroShares, fresh_key
 from smpc.ring import packed_bytes, unpack
@@ -138,9 +138,9 @@ def stripped(*, is_plane, covered):
         if not covered:  # the flaw: the dealer's mask alone
             session.exchange(Step.OPEN_PLANES, (value ^ mask if is_plane else value - mask).tobytes())
         elif is_plane:
-            opening.open_planes(session, [(value, mask)])
+            open_masked.open_planes(session, [(value, mask)])
         else:
-            opening.open_differences(session, [(value, mask)])
+            open_masked.open_differences(session, [(value, mask)])
         return value, mask
 
     run = simulate(joint, 3, prefetch=False)
@@ -169,7 +169,7 @@ def test_dealer_and_a_party_find_uniform_numbers_under_masked_words_too():
     def joint(session):
         value = split_input(session, np.arange(3000)).share
         summand, _ = session.supply.take(comparison.mask(3000, 24))
-        opening.open_masked(session, value, summand, 24)
+        open_masked.open_masked(session, value, summand, 24)
         return value + summand
 
     run = simulate(joint, 3, prefetch=False)
@@ -214,7 +214,7 @@ def test_a_whole_word_would_leak_the_sign_and_ours_does_not():
         mask = session.supply.take(comparison.mask(count, bits))[0]
         # the flaw: the mask covers k bits, but the whole word is opened
         small = mask & np.int64((1 << (bits - 1)) - 1)
-        return opening.open_masked(session, shared.share, small, 64)
+        return open_masked.open_masked(session, shared.share, small, 64)
 
     (opened, *_) = simulate(naive, 2).values()
     np.testing.assert_array_equal(opened < 1 << (bits - 1), x < 0)
@@ -263,9 +263,9 @@ def test_what_the_parties_see_together_is_uniform_whatever_the_data(data):
         x = split_input(session, DATA[data])
         request = product(ProductKind.MUL, x.shape, x.shape)
         a, b, _ = session.supply.take(request)
-        pair = opening.open_differences(session, [(x.share, a), (x.share, b)])
+        pair = open_masked.open_differences(session, [(x.share, a), (x.share, b)])
         planes = session.supply.take(comparison.mask(x.size, 24))[0]
-        return [*pair, opening.open_masked(session, x.share, planes, 24)]
+        return [*pair, open_masked.open_masked(session, x.share, planes, 24)]
 
     first, second, masked = simulate(joint, 2).values()[0]
     assert is_uniform(first.tobytes())

@@ -7,12 +7,13 @@ import pytest
 
 from smpc.cost import dry_run
 from smpc.dealer.service import DealerService
+from smpc.engine.crypten_patches import crypten
 from smpc.engine.randomness import OwnStreams
 from smpc.engine.refusal import EngineRefusedError
-from smpc.engine.seams import crypten
 from smpc.engine.tensors import from_crypten, to_arithmetic, to_crypten
-from smpc.operations import comparison, fixed_point, selection, sorting
-from smpc.operations.fixed_point import FixedPoint
+from smpc.operations import comparison, selection, sorting
+from smpc.operations.numeric import fixed_point
+from smpc.operations.numeric.fixed_point import FixedPoint
 from smpc.operations.reveal import reveal_to_all
 from smpc.session import Session, active_session
 from smpc.sharing import Shared

@@ -12,10 +12,10 @@ from torch.distributed import ReduceOp
 
 from smpc.cost import dry_run
 from smpc.engine.communicator import SessionCommunicator
+from smpc.engine.crypten_patches import crypten
 from smpc.engine.provider import SessionProvider
 from smpc.engine.randomness import bit_words, ring_elements
 from smpc.engine.refusal import EngineRefusedError
-from smpc.engine.seams import crypten
 from smpc.engine.tensors import from_crypten, to_crypten
 from smpc.errors import MemoryLimitError, PartyLostError, PeerRejectedError, SmpcError
 from smpc.operations.reveal import reveal_to_all
@@ -54,7 +54,7 @@ def test_every_room_but_the_engine_works_without_torch():
 def test_crypten_loads_without_a_warning_and_the_lent_name_is_taken_back():
     outcome = run_python(
         "import sys\n"
-        "from smpc.engine.seams import crypten\n"
+        "from smpc.engine.crypten_patches import crypten\n"
         "package = crypten()\n"
         "assert crypten() is package\n"
         "print('torch.onnx._internal.registration' in sys.modules, package.__version__)\n"

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from smpc.cost import dry_run
 from smpc.engine import products
+from smpc.engine.crypten_patches import crypten
 from smpc.engine.refusal import EngineRefusedError
-from smpc.engine.seams import crypten
 from smpc.engine.tensors import from_crypten, to_arithmetic, to_crypten
 from smpc.operations import arithmetic, comparison
 from smpc.operations.reveal import reveal_to_all

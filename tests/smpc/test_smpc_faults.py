@@ -14,19 +14,19 @@ import numpy as np
 import pytest
 
 from smpc.dealer.service import DealerService
-from smpc.engine.seams import crypten
+from smpc.engine.crypten_patches import crypten
 from smpc.errors import PartyLostError, PeerRejectedError
+from smpc.fault_injection import FaultInjectingMesh
 from smpc.randomness import fresh_key
-from smpc.scripted import ScriptedMesh
 from smpc.session import Session, active_session
 from smpc.simulator import DEALER, Fault, FaultKind, party_names
 from smpc.transport.memory import memory_meshes
 from smpc.transport.mesh import Step
 from tests.smpc.every_crypten_call import BASIC, CALLS, QUICK, communicator_methods, engine_state
 from tests.smpc.every_operation import OPERATIONS, WITHOUT_DEALER, fetched, n_exchanges
+from tests.smpc.fault_walk import LONG_S, WRONG, bites, check, run, same, stops, struck, undisturbed
 from tests.smpc.joint import THREE, THREE_OF_FOUR
 from tests.smpc.pace import deadline_s, patiently
-from tests.smpc.walking import LONG_S, WRONG, bites, check, run, same, stops, struck, undisturbed
 from tests.transport.tls_world import run_all
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -260,7 +260,7 @@ def test_after_a_loss_the_same_threads_are_in_no_session_and_run_cryptens_and_ou
         ends = []
         for at, (name, faults) in enumerate(plan):
             own = [fault for fault in faults if fault.party == party]
-            mesh = ScriptedMesh(meshes[at][party], party, own, threading.Event())
+            mesh = FaultInjectingMesh(meshes[at][party], party, own, threading.Event())
             try:
                 with Session(mesh, ids[at]) as session:
                     ends.append(fetched(name, 3)(session).tolist())

@@ -9,10 +9,10 @@ from smpc.dealer.service import DealerService
 from smpc.simulator import DEALER, FaultKind, party_names, simulate
 from tests.smpc.every_crypten_call import BASIC
 from tests.smpc.every_operation import OPERATIONS, WITHOUT_DEALER, fetched, n_exchanges
+from tests.smpc.failing_party import Stumble, Stumbling
+from tests.smpc.fault_walk import check, same, struck, undisturbed
 from tests.smpc.joint import THREE_OF_FOUR, Sites
 from tests.smpc.pace import deadline_s, patiently
-from tests.smpc.stumbling import Stumble, Stumbling
-from tests.smpc.walking import check, same, struck, undisturbed
 from tests.transport.tls_world import Nodes, World
 
 DEADLINE_S = 1.2  # at least

@@ -8,10 +8,10 @@ import pytest
 
 from smpc.simulator import DEALER, FaultKind, party_names
 from tests.smpc.every_operation import OPERATIONS, n_exchanges
+from tests.smpc.fault_walk import finds_all, same, stops, struck, undisturbed
 from tests.smpc.joint import THREE_OF_FOUR
 from tests.smpc.pace import deadline_s
 from tests.smpc.party import Parties
-from tests.smpc.walking import finds_all, same, stops, struck, undisturbed
 
 SILENCE_S = 2.5
 LONG_S = 20.0

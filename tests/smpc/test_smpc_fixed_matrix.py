@@ -11,8 +11,8 @@ from smpc.cost import dry_run
 from smpc.dealer import requests
 from smpc.dealer.correlations import recipe_of
 from smpc.errors import MaterialError, PartyLostError, PeerRejectedError, RingRangeError
-from smpc.operations.fixed_matrix import FixedMatrix
-from smpc.operations.opening import open_differences
+from smpc.operations.numeric.fixed_matrix import FixedMatrix
+from smpc.operations.open_masked import open_differences
 from smpc.operations.reveal import reveal_to_all
 from smpc.sharing import Shared
 from smpc.simulator import DEALER, Fault, FaultKind, simulate

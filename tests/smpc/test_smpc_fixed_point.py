@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from smpc.cost import dry_run
 from smpc.errors import PartyLostError, RingRangeError
-from smpc.operations import fixed_point
-from smpc.operations.fixed_point import FixedPoint
+from smpc.operations.numeric import fixed_point
+from smpc.operations.numeric.fixed_point import FixedPoint
 from smpc.simulator import DEALER, Fault, FaultKind, simulate
 from tests.smpc.joint import THREE, THREE_OF_FOUR, compute, parties, split_input
 

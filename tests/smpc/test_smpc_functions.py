@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from smpc.cost import dry_run
 from smpc.engine.tensors import from_crypten, to_crypten
 from smpc.errors import PartyLostError, RingRangeError
-from smpc.operations import functions
-from smpc.operations.approximation import MOST_PIECES, fit, odd
-from smpc.operations.fixed_point import FixedPoint
-from smpc.operations.functions import Function, evaluate, table
+from smpc.operations.numeric import functions
+from smpc.operations.numeric.approximation import MOST_PIECES, fit, odd
+from smpc.operations.numeric.fixed_point import FixedPoint
+from smpc.operations.numeric.functions import Function, evaluate, table
 from smpc.simulator import DEALER, Fault, FaultKind, simulate
 from smpc.transport.mesh import Step
 from tests.smpc.joint import THREE, THREE_OF_FOUR, compute, parties, split_input

@@ -10,7 +10,7 @@ from scipy import stats
 from smpc.cost import dry_run
 from smpc.errors import RingRangeError
 from smpc.operations import arithmetic
-from smpc.operations.gram import from_triangle, gram, gram_of_rows, triangle
+from smpc.operations.numeric.gram import from_triangle, gram, gram_of_rows, triangle
 from smpc.operations.reveal import reveal_to_all
 from smpc.sharing import Shared
 from smpc.simulator import DEALER, simulate

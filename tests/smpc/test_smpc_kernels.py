@@ -10,7 +10,7 @@ from smpc.engine.kernels import is_torch_faster
 from smpc.engine.kernels import matmul as torch_matmul
 from smpc.kernels import Kernel, chosen, matmul, multiply_by
 from smpc.operations import arithmetic
-from smpc.operations.gram import gram
+from smpc.operations.numeric.gram import gram
 from smpc.operations.reveal import reveal_to_all
 from smpc.simulator import simulate
 from tests.smpc.joint import split_input

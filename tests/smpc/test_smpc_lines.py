@@ -10,8 +10,8 @@ from smpc.cost import dry_run
 from smpc.dealer import requests
 from smpc.dealer.correlations import recipe_of
 from smpc.errors import PartyLostError, PeerRejectedError, RingRangeError
-from smpc.operations.lines import Lines, piecewise_linear, value_range
-from smpc.operations.sigmoid_lines import sigmoid_lines
+from smpc.operations.numeric.piecewise_linear import PiecewiseLinear, piecewise_linear, value_range
+from smpc.operations.numeric.sigmoid_approximation import sigmoid_lines
 from smpc.ring import unpack
 from smpc.simulator import DEALER, Fault, FaultKind, simulate
 from smpc.transport.mesh import Step
@@ -19,7 +19,7 @@ from tests.smpc.joint import compute, parties, split_input
 
 
 def lines_of(thresholds, slopes, intercepts):
-    return Lines(
+    return PiecewiseLinear(
         thresholds=np.array(thresholds, np.int64),
         slopes=np.array(slopes, np.int64),
         intercepts=np.array(intercepts, np.int64),

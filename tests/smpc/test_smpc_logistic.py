@@ -8,8 +8,8 @@ from scipy import stats
 
 from smpc.cost import dry_run
 from smpc.errors import PartyLostError, RingRangeError
-from smpc.operations.fixed_point import FixedPoint
-from smpc.operations.logistic import LogisticPlan, fit
+from smpc.operations.numeric.fixed_point import FixedPoint
+from smpc.operations.numeric.logistic import LogisticPlan, fit
 from smpc.operations.reveal import reveal_to_all
 from smpc.ring import unpack
 from smpc.simulator import DEALER, Fault, FaultKind, simulate

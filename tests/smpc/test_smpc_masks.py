@@ -20,7 +20,7 @@ from smpc.dealer.correlations import recipe_of
 from smpc.dealer.site_supply import SiteSupply
 from smpc.dealer.supply import Supply
 from smpc.errors import RingRangeError
-from smpc.operations import arithmetic, comparison, opening
+from smpc.operations import arithmetic, comparison, open_masked
 from smpc.randomness import Keystream
 from smpc.simulator import DEALER, party_names, simulate
 from smpc.transport.mesh import Step
@@ -68,7 +68,7 @@ class Watch:
         for supply in (Supply, SiteSupply):
             monkeypatch.setattr(supply, "take", self._noting(supply.take))
         for name in ("open_differences", "open_masked", "open_planes"):
-            real = getattr(opening, name)
+            real = getattr(open_masked, name)
             for module in [m for key, m in sys.modules.items() if key.startswith("smpc.")]:
                 if getattr(module, name, None) is real:
                     monkeypatch.setattr(module, name, getattr(self, name)(real))
@@ -177,7 +177,7 @@ def test_every_opening_applies_a_free_part_of_the_material_once(name, kind, watc
 )
 def test_a_flawed_operation_is_noticed(flaw, watch, monkeypatch):
     """The power of the test above."""
-    monkeypatch.setattr(opening, "_check_mask", lambda *_: None, raising=False)
+    monkeypatch.setattr(open_masked, "_check_mask", lambda *_: None, raising=False)
 
     def flawed(session):
         x = split_input(session, np.arange(6)).share
@@ -190,7 +190,7 @@ def test_a_flawed_operation_is_noticed(flaw, watch, monkeypatch):
             "a sum of masks": [r + other],
         }[flaw]
         for mask in masks:
-            opening.open_differences(session, [(x, mask)])
+            open_masked.open_differences(session, [(x, mask)])
 
     simulate(flawed, 2).values()
     assert watch.faults
@@ -205,9 +205,9 @@ def test_one_mask_for_several_values_is_refused_before_anything_is_sent(size):
         r, _ = session.supply.take(arithmetic.square_request((size,)))
         words, _ = session.supply.take(comparison.mask(size, 9))
         for call in (
-            lambda: opening.open_differences(session, [(x.share, r)]),
-            lambda: opening.open_masked(session, x.share, words, 9),
-            lambda: opening.open_planes(session, [(np.zeros(6, np.uint8), np.ones(size, np.uint8))]),
+            lambda: open_masked.open_differences(session, [(x.share, r)]),
+            lambda: open_masked.open_masked(session, x.share, words, 9),
+            lambda: open_masked.open_planes(session, [(np.zeros(6, np.uint8), np.ones(size, np.uint8))]),
         ):
             with pytest.raises(RingRangeError):
                 call()

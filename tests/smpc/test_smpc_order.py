@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from smpc.cost import dry_run
 from smpc.errors import RingRangeError
 from smpc.operations.inputs import contribute
-from smpc.operations.order import kth_bin, median_bin, quantile_bin, quantile_by_digits, top_k
+from smpc.operations.quantiles import kth_bin, median_bin, quantile_bin, quantile_by_digits, top_k
 from smpc.operations.reveal import reveal_to_all
 from smpc.sharing import Shared
 from smpc.simulator import DEALER, simulate

@@ -8,8 +8,8 @@ import pytest
 from smpc.cost import dry_run
 from smpc.dealer.service import DealerService
 from smpc.operations import arithmetic, comparison, selection
-from smpc.operations.logistic import LogisticPlan, fit
-from smpc.operations.order import median_bin
+from smpc.operations.numeric.logistic import LogisticPlan, fit
+from smpc.operations.quantiles import median_bin
 from smpc.operations.reveal import reveal_to_all
 from smpc.randomness import fresh_key
 from smpc.session import Session

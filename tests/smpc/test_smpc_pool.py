@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smpc.dealer.frames import answer_bytes
-from smpc.dealer.pool import NOBODY, OFFER_BYTES, Ahead, Block, Pool, block_name
+from smpc.dealer.pool import NOBODY, OFFER_BYTES, Block, Pool, Prefetch, block_name
 from smpc.dealer.requests import square
 from smpc.dealer.seeds import material_stream
 from smpc.dealer.service import DealerService
 from smpc.errors import MaterialError, PartyLostError, PeerRejectedError
+from smpc.fault_injection import FaultInjectingMesh
 from smpc.operations import comparison
 from smpc.operations.reveal import reveal_to_all
 from smpc.randomness import KEY_BYTES, fresh_key
 from smpc.ring import unpack
-from smpc.scripted import ScriptedMesh
 from smpc.session import Session
 from smpc.simulator import DEALER, party_names
 from smpc.transport.memory import memory_meshes
@@ -51,13 +51,13 @@ class World:
         identity = session_id or fresh_key()
         thaw = threading.Event()
         meshes = {
-            name: ScriptedMesh(mesh, name, [], thaw)
+            name: FaultInjectingMesh(mesh, name, [], thaw)
             for name, mesh in memory_meshes(NAMES, DEALER, timeout_s=timeout_s).items()
         }
 
         def take_part(name):
             rank = NAMES.index(name)
-            ahead = Ahead(self.sites[name].pool, REQUESTS, answer_bytes(REQUESTS, rank))
+            ahead = Prefetch(self.sites[name].pool, REQUESTS, answer_bytes(REQUESTS, rank))
             bend(ahead, rank)
             with Session(meshes[name], identity, ahead=ahead) as session:
                 session.prefetch(REQUESTS)
@@ -267,7 +267,7 @@ def test_a_dealer_that_dies_after_a_block_was_dealt_is_not_needed_for_the_answer
     meshes = memory_meshes(names, DEALER, timeout_s=5)
 
     def take_part(name):
-        ahead = Ahead(world.sites[name].pool, REQUESTS, answer_bytes(REQUESTS, names.index(name)))
+        ahead = Prefetch(world.sites[name].pool, REQUESTS, answer_bytes(REQUESTS, names.index(name)))
         with Session(meshes[name], identity, ahead=ahead) as session:
             session.prefetch(REQUESTS)
             opened = reveal_to_all(session, comparison.is_negative(session, split_input(session, X), 24))
@@ -283,7 +283,7 @@ def test_a_dealer_that_dies_after_a_block_was_dealt_is_not_needed_for_the_answer
 
 
 def test_a_list_that_was_not_named_at_the_beginning_is_refused():
-    ahead = Ahead(Pool(MEBIBYTE), REQUESTS, 100)
+    ahead = Prefetch(Pool(MEBIBYTE), REQUESTS, 100)
     session = Session(memory_meshes([ADA, BOB], DEALER)[ADA], fresh_key(), ahead=ahead)
     with pytest.raises(MaterialError):
         session.prefetch([square((4,))])
@@ -292,7 +292,7 @@ def test_a_list_that_was_not_named_at_the_beginning_is_refused():
 @pytest.mark.parametrize("offer", [b"", bytes(OFFER_BYTES - 1), b"\2" + bytes(32), bytes(OFFER_BYTES + 1)])
 def test_what_is_no_offer_is_refused(offer):
     with pytest.raises(PeerRejectedError):
-        Ahead(Pool(MEBIBYTE), REQUESTS, 100).settle([offer])
+        Prefetch(Pool(MEBIBYTE), REQUESTS, 100).settle([offer])
 
 
 def test_a_pool_of_no_bytes_never_holds_a_block():

@@ -14,7 +14,7 @@ from smpc.dealer import requests
 from smpc.dealer.correlations import deal, expand, permutation_of, recipe_of
 from smpc.dealer.seeds import material_stream
 from smpc.errors import MaterialError, PeerRejectedError, RingRangeError
-from smpc.operations import buckets, sorting
+from smpc.operations import sort_schedule, sorting
 from smpc.operations.reveal import reveal_to_all
 from smpc.randomness import fresh_key
 from smpc.session import active_session
@@ -159,7 +159,7 @@ def test_a_dry_run_tells_rounds_and_bytes_exactly_whatever_the_data(count, n):
 def test_a_rehearsal_meets_an_order_with_few_pairs(count):
     zeros = Shared(share=np.zeros(count, np.int64))
     cost = dry_run(lambda s: sorting.sort(s, zeros, 24), 2)
-    assert cost.rounds == 2 + 4 * (2 + buckets.schedule(count).n_levels)
+    assert cost.rounds == 2 + 4 * (2 + sort_schedule.schedule(count).n_levels)
 
 
 def test_ten_thousand_rows_keep_to_the_target():
@@ -264,7 +264,7 @@ def test_the_bound_is_above_the_exact_tail(n_others, n_pivots, security_bits):
                 state = (used + size, pairs + pairs_of([size]))
                 following[state] = following.get(state, 0) + count
         ways = following
-    limit = buckets.most_pairs(n_others, n_pivots, security_bits)
+    limit = sort_schedule.most_pairs(n_others, n_pivots, security_bits)
     above = sum(count for (used, pairs), count in ways.items() if used == n_others and pairs > limit)
     assert above * 2**security_bits <= math.comb(n_others + n_pivots, n_pivots)
 
@@ -275,19 +275,19 @@ def test_random_orders_stay_far_below_the_bound_and_it_is_not_lavish(n_others, n
     for _ in range(300):
         marks = np.sort(rng.choice(n_others + n_pivots, n_pivots, replace=False))
         most = max(most, pairs_of(np.diff([-1, *marks, n_others + n_pivots]) - 1))
-    assert most < buckets.most_pairs(n_others, n_pivots) < n_others * (n_others - 1) // 2 // 4
+    assert most < sort_schedule.most_pairs(n_others, n_pivots) < n_others * (n_others - 1) // 2 // 4
 
 
 @given(count=st.integers(0, 1 << 14))
 def test_a_schedule_fits_its_rows_and_never_costs_more_than_all_pairs(count):
-    plan = buckets.schedule(count)
+    plan = sort_schedule.schedule(count)
     assert plan.n_pivots <= count
-    assert plan.n_pivots == count or plan.n_pivots == buckets.FANOUT**plan.n_levels - 1
+    assert plan.n_pivots == count or plan.n_pivots == sort_schedule.FANOUT**plan.n_levels - 1
     assert plan.comparisons(count) <= max(0, count * (count - 1) // 2)
 
 
 def test_a_shuffle_that_needs_more_pairs_than_planned_ends_without_a_result(monkeypatch):
-    short = buckets.Schedule(n_pivots=7, n_levels=1, n_pairs=0)
+    short = sort_schedule.Schedule(n_pivots=7, n_levels=1, n_pairs=0)
     monkeypatch.setattr(sorting, "schedule", lambda count: short)
 
     def joint(session):

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smpc.computing_sites import ThreeSites
 from smpc.cost import dry_run
 from smpc.dealer import requests
 from smpc.dealer.site_supply import DIGEST_BYTES, SiteSupply, dealt_bytes
 from smpc.errors import MaterialError, PartyLostError, PeerRejectedError
-from smpc.operations import arithmetic, comparison, order, reveal, selection, sorting
+from smpc.operations import arithmetic, comparison, quantiles, reveal, selection, sorting
 from smpc.operations.inputs import contribute
 from smpc.randomness import fresh_key
 from smpc.session import Session
 from smpc.simulator import DEALER, Fault, FaultKind, party_names, simulate
-from smpc.three_sites import ThreeSites
 from smpc.transport.memory import memory_meshes
 from smpc.transport.mesh import Step
 from tests.smpc.joint import split_input
@@ -104,7 +104,7 @@ def test_any_three_of_the_parties_may_compute_in_any_order():
         with Session(meshes[name], identity, sites) as session:
             shared = contribute(session, values + session.rank)
             negative = comparison.is_negative(session, arithmetic.add_public(session, shared, -10), 16)
-            bins = order.median_bin(session, arithmetic.square(session, shared), 100_000)
+            bins = quantiles.median_bin(session, arithmetic.square(session, shared), 100_000)
             ordered, _ = sorting.sort(session, shared, 16)
             return [reveal.reveal_to_all(session, part) for part in (negative, bins, ordered)]
 

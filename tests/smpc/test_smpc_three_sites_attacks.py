@@ -11,7 +11,7 @@ from smpc.dealer.requests import ProductKind, product
 from smpc.dealer.seeds import material_stream
 from smpc.dealer.site_supply import DIGEST_BYTES
 from smpc.errors import PeerRejectedError, RingRangeError
-from smpc.operations import arithmetic, comparison, opening, reveal, sorting
+from smpc.operations import arithmetic, comparison, open_masked, reveal, sorting
 from smpc.operations.inputs import contribute
 from smpc.randomness import Purpose, ZeroShares, fresh_key
 from smpc.ring import unpack
@@ -343,7 +343,7 @@ def test_the_dealing_site_holds_no_key_of_what_covers_an_opening():
     def joint(session):
         value = contribute(session, np.arange(3000)).share
         mask = session.supply.take(product(ProductKind.MUL, (3000,), (1,)))[0]
-        opening.open_differences(session, [(value, mask)])
+        open_masked.open_differences(session, [(value, mask)])
         return value - mask, session._opening_shares._pair_keys
 
     run = simulate(joint, 4, prefetch=False, has_three_sites=True)

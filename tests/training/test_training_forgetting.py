@@ -5,9 +5,9 @@ import itertools
 import pytest
 from training_world import task_of
 
-from federation.aggregation.messages import Taken
 from federation.aggregation.service import ABANDONED_S
 from federation.errors import UpdateRejectedError
+from federation.protocol.training_messages import UpdateReceipt
 
 MADE = {"features": ("x", "k", "b"), "target": "y", "epsilon": 2, "rounds": 5, "expected_units": 200}
 FRESH = itertools.count(1)
@@ -33,7 +33,7 @@ def test_what_is_over_is_answered_again_for_the_same_bytes_and_refused_for_other
         hand.post(site, update)
     monkeypatch.setattr(made.aggregator, "_forward", lambda *_: pytest.fail("sent twice"))
     for site, update in updates.items():
-        assert hand.post(site, update) == Taken(missing=[])
+        assert hand.post(site, update) == UpdateReceipt(missing=[])
         with pytest.raises(UpdateRejectedError):
             hand.send(site, 2)
     assert kept(made) == 0

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from training_world import MADE_TABLES, made_frame, task_of
 
 from analytics.errors import InvalidRequestError, LocalTimeoutError, SourceFailedError, SourceLostError
-from federation.training.descent import Descent, Rule
-from federation.training.local import (
+from federation.diagnostics.training_readiness import findings
+from federation.training.local_update import (
     Cases,
     cases_of,
     clamped_sum,
@@ -22,8 +22,8 @@ from federation.training.local import (
     unit_gradients,
     unit_vectors,
 )
-from federation.training.plan import GRID
-from federation.training.readiness import findings
+from federation.training.optimizer import Descent, UpdateRule
+from federation.training.round_plan import GRID
 from privacy_accounting.noise import SystemSource, discrete_gaussian
 
 MADE = {"features": ("x", "k", "b"), "target": "y", "epsilon": 2, "rounds": 5, "expected_units": 200}
@@ -284,7 +284,7 @@ def test_no_repr_shows_rows(made):
 
 
 def test_the_descent_is_the_textbooks_in_exact_integers():
-    rule = Rule(
+    rule = UpdateRule(
         width=2,
         step=Fraction(1, GRID),
         divisor=10,
@@ -303,7 +303,7 @@ def test_the_descent_is_the_textbooks_in_exact_integers():
 
 def test_without_a_divisor_steps_are_divided_by_the_root_of_all_squared_norms_so_far():
     def rule(step):
-        return Rule(
+        return UpdateRule(
             width=3,
             step=step,
             divisor=None,
@@ -328,7 +328,7 @@ def test_without_a_divisor_steps_are_divided_by_the_root_of_all_squared_norms_so
 
 
 def test_the_model_stays_finite_whatever_is_opened():
-    rule = Rule(
+    rule = UpdateRule(
         width=2,
         step=Fraction(10**9, GRID),
         divisor=1,
@@ -344,7 +344,7 @@ def test_the_model_stays_finite_whatever_is_opened():
 def test_what_is_no_vector_of_integers_is_no_sum(total):
     from federation.errors import UpdateRejectedError
 
-    rule = Rule(
+    rule = UpdateRule(
         width=2, step=Fraction(1), divisor=1, learning_rate=Fraction(1), l2=Fraction(0), momentum=Fraction(0)
     )
     with pytest.raises(UpdateRejectedError):

@@ -13,7 +13,7 @@ from training_world import made_frame
 
 from analytics.errors import InvalidRequestError
 from federation.errors import ConfigError
-from federation.training.model import FederatedLogisticRegression
+from federation.training.models.logistic_regression import FederatedLogisticRegression
 
 
 @pytest.fixture
@@ -144,7 +144,12 @@ def test_an_outcome_becomes_a_model_without_fit(model):
 
 
 @pytest.mark.parametrize(
-    "room", ["federation.aggregation.service", "federation.training.drive", "federation.training.model"]
+    "room",
+    [
+        "federation.aggregation.service",
+        "federation.training.coordinator",
+        "federation.training.models.logistic_regression",
+    ],
 )
 def test_helpers_and_analyst_never_load_torch(room):
     code = f"import sys, {room}; sys.exit(any(m.split('.')[0] in ('torch', 'crypten') for m in sys.modules))"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from training_world import task_of
 
-from federation.training.local import Cases, clamped_sum, unit_gradients, unit_vectors
+from federation.training.local_update import Cases, clamped_sum, unit_gradients, unit_vectors
 
 
 def cases_of_rows(rows, target, starts):

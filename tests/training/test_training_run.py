@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from training_world import ANALYST, SITES, auc, made_frame, task_of
 
-from federation.aggregation.messages import Sent, Start, call
 from federation.errors import CiphertextInvalidError, SiteUnavailableError, UpdateRejectedError
-from federation.training.drive import Progress
-from federation.training.model import FederatedLogisticRegression
-from federation.training.plan import GRID
-from federation.training.rounds import Ending
-from federation.training.site import TRAIN
+from federation.protocol.training_messages import Start, UpdateSent, call
+from federation.training.coordinator import Progress
+from federation.training.models.logistic_regression import FederatedLogisticRegression
+from federation.training.round_plan import GRID
+from federation.training.run_state import Ending
+from federation.training.site_worker import TRAIN
 from privacy_accounting.errors import BudgetExceededError
 from privacy_accounting.ledger.contents import Exact
 from privacy_accounting.ledger.entries import Entry
@@ -54,7 +54,7 @@ def test_without_privacy_it_is_plain_gradient_descent_to_the_grid(heart):
 
 def test_the_clip_alone_is_the_textbooks_too(heart):
     plan = heart.plan(task_of(clip_norm="0.7"))
-    from federation.training.local import clamped_sum
+    from federation.training.local_update import clamped_sum
 
     _, _, parts = heart.pooled(plan)
     model = np.linspace(-1, 1, plan.encoding.width)
@@ -204,7 +204,7 @@ def test_the_lost_attempts_update_and_the_next_have_different_noise(made):
     try:
         for hand in (first, second):
             start = Start(request=hand.request, entry=hand.entry, used_attempts=[])
-            call(made.network, "east", TRAIN, start, Sent, timeout_s=5)
+            call(made.network, "east", TRAIN, start, UpdateSent, timeout_s=5)
     finally:
         room.site_update = original
     assert trainer.site == "east"
@@ -317,9 +317,9 @@ def test_a_site_with_no_complete_case_contributes_zero_and_noise(world_of):
 
 
 def test_the_state_machine_refuses_what_does_not_fit_its_phase(made):
-    from federation.training.rounds import Run
+    from federation.training.run_state import RunState
 
-    run = Run(made.plan(task_of(**MADE)), "r", made.sites)
+    run = RunState(made.plan(task_of(**MADE)), "r", made.sites)
     for step in (lambda: run.opened([0] * 5), lambda: run.lost(["east"])):
         with pytest.raises(UpdateRejectedError):
             step()

@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from training_world import made_frame, task_of
 
-from federation.aggregation.messages import KeyAnswer, KeyAsk, Sent, Start, Taken, call, decode, encode
 from federation.aggregation.service import AGGREGATE, OPEN
 from federation.errors import (
     CiphertextInvalidError,
@@ -17,11 +16,21 @@ from federation.errors import (
     SiteUnavailableError,
     UpdateRejectedError,
 )
-from federation.messages import Done
-from federation.paillier.ceremony import accept_public_key
 from federation.paillier.cipher import Encryptor, add_vectors
+from federation.paillier.key_files import accept_public_key
 from federation.paillier.packing import pack
-from federation.training.site import TRAIN
+from federation.protocol.messages import Ack
+from federation.protocol.training_messages import (
+    KeyAnswer,
+    KeyAsk,
+    Start,
+    UpdateReceipt,
+    UpdateSent,
+    call,
+    decode,
+    encode,
+)
+from federation.training.site_worker import TRAIN
 from privacy_accounting.errors import LedgerRefusedError
 from smpc.errors import PeerRejectedError
 
@@ -189,7 +198,7 @@ def test_a_site_outside_the_cohort_and_a_stranger_are_refused(made):
         hand.send("west", 1)
     eve = made.exchange.network("eve", "analyst")
     with pytest.raises(UpdateRejectedError):
-        call(eve, "aggregator", AGGREGATE, hand.update(1), Taken, timeout_s=5)
+        call(eve, "aggregator", AGGREGATE, hand.update(1), UpdateReceipt, timeout_s=5)
 
 
 def test_only_the_aggregator_brings_sums_and_only_receivers_hear_them(made, hand):
@@ -226,7 +235,7 @@ def knock(made, hand, to):
     if to == "keyholder":
         return hand.total()
     start = Start(request=hand.request, entry=hand.entry, used_attempts=[])
-    return call(made.network, "east", TRAIN, start, Sent, timeout_s=5)
+    return call(made.network, "east", TRAIN, start, UpdateSent, timeout_s=5)
 
 
 @pytest.mark.parametrize(
@@ -291,12 +300,12 @@ def test_a_start_is_for_its_analyst_its_cohort_and_its_rounds(made):
     hand = made.attempt(task, cohort=("east", "north", "south"))
     start = Start(request=hand.request, entry=hand.entry, used_attempts=[])
     with pytest.raises(RequestRejectedError):
-        call(made.network, "west", TRAIN, start, Sent, timeout_s=5)
+        call(made.network, "west", TRAIN, start, UpdateSent, timeout_s=5)
     with pytest.raises(RequestRejectedError):
-        call(made.networks["south"], "east", TRAIN, start, Sent, timeout_s=5)
+        call(made.networks["south"], "east", TRAIN, start, UpdateSent, timeout_s=5)
     with pytest.raises(RequestRejectedError):
         wrong = Start(request=hand.request, entry=hand.entry, used_attempts=[0])
-        call(made.network, "east", TRAIN, wrong, Sent, timeout_s=5)
+        call(made.network, "east", TRAIN, wrong, UpdateSent, timeout_s=5)
     assert all(notes == [] for notes in made.noted.values())
 
 
@@ -315,7 +324,7 @@ def test_one_attempt_has_one_noise(made):
 
     made.aggregator._take = spy
     for _ in range(3):
-        call(made.network, "east", TRAIN, start, Sent, timeout_s=5)
+        call(made.network, "east", TRAIN, start, UpdateSent, timeout_s=5)
     assert len(taken) == 3
     assert len(set(taken)) == 1
     assert len(made.noted["east"]) == 1
@@ -323,7 +332,7 @@ def test_one_attempt_has_one_noise(made):
     made.trainers["east"] = made.trainer("east")
     made.trainers["east"].serve()
     with pytest.raises(LedgerRefusedError):
-        call(made.network, "east", TRAIN, start, Sent, timeout_s=5)
+        call(made.network, "east", TRAIN, start, UpdateSent, timeout_s=5)
     assert len(taken) == 3
 
 
@@ -339,7 +348,7 @@ def test_the_note_stands_before_the_rows_are_read_and_before_anything_leaves(mad
     trainer._note = refuse
     trainer._source_of = lambda table: order.append("rows")
     with pytest.raises(LedgerRefusedError):
-        call(made.network, "east", TRAIN, start, Sent, timeout_s=5)
+        call(made.network, "east", TRAIN, start, UpdateSent, timeout_s=5)
     assert order == ["note"]
     with pytest.raises(SiteUnavailableError):
         hand.ask()
@@ -381,7 +390,7 @@ def test_law_any_bytes_are_a_message_or_refused(data):
 def test_other_messages_are_refused_by_name(made, hand):
     for peer, purpose in (("aggregator", AGGREGATE), ("keyholder", OPEN), ("east", TRAIN)):
         with pytest.raises(PeerRejectedError):
-            call(made.network, peer, purpose, Sent(bytes_sent=1), Done, timeout_s=5)
+            call(made.network, peer, purpose, UpdateSent(bytes_sent=1), Ack, timeout_s=5)
 
 
 def test_no_repr_shows_a_ciphertext_or_a_sum(made, hand):
@@ -428,13 +437,13 @@ def test_p16_the_model_of_an_exact_round_follows_from_the_sums_of_this_run_alone
     other.all_in([1000] * 4)
     start = Start(request=second.request, entry=second.entry, used_attempts=[1])
     with pytest.raises(RequestRejectedError, match="one attempt"):
-        call(made.network, "east", TRAIN, start, Sent, timeout_s=5)
+        call(made.network, "east", TRAIN, start, UpdateSent, timeout_s=5)
     start = Start(request=second.request, entry=second.entry, used_attempts=[0])
     with pytest.raises(SiteUnavailableError):  # round 0 of this run was not opened
-        call(made.network, "east", TRAIN, start, Sent, timeout_s=5)
+        call(made.network, "east", TRAIN, start, UpdateSent, timeout_s=5)
     # a key holder that passes off another run's sum as this one's
     theirs = next(iter(made.holder._answers.values()))
     made.holder._answers[(first.manifest.attempt.run, 0, 0)] = theirs
     with pytest.raises(UpdateRejectedError, match="another attempt"):
-        call(made.network, "east", TRAIN, start, Sent, timeout_s=5)
+        call(made.network, "east", TRAIN, start, UpdateSent, timeout_s=5)
     assert made.noted["east"] == []

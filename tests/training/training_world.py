@@ -12,22 +12,29 @@ import pandas as pd
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from analytics.sources import open_frame
-from federation.aggregation.answers import Answers
-from federation.aggregation.messages import Opened, SumAsk, Taken, Total, Update, call
+from federation.aggregation.claims import Claims
 from federation.aggregation.open_sum import KeyHolder
 from federation.aggregation.secure_sum import SecureSum
 from federation.aggregation.service import AGGREGATE, OPEN, AggregatorService, KeyHolderService
-from federation.config import consortium_from_dict
-from federation.messages import Done
-from federation.messages import Request as Asked
-from federation.network import MemoryExchange
+from federation.consortium.consortium_file import consortium_from_dict
+from federation.network.in_memory import MemoryExchange
 from federation.paillier.cipher import Encryptor
 from federation.paillier.packing import pack
-from federation.training.agreement import Agreement, members_of, terms_of
-from federation.training.drive import Driver
-from federation.training.plan import plan_run
-from federation.training.rounds import Run
-from federation.training.site import Helpers, SiteTrainer
+from federation.protocol.messages import Ack
+from federation.protocol.request import Request as Asked
+from federation.protocol.training_messages import (
+    DecryptedSum,
+    EncryptedSum,
+    SumAsk,
+    Update,
+    UpdateReceipt,
+    call,
+)
+from federation.training.coordinator import Coordinator
+from federation.training.entry_check import EntryCheck, members_of, terms_of
+from federation.training.round_plan import plan_run
+from federation.training.run_state import RunState
+from federation.training.site_worker import Helpers, SiteTrainer
 from federation.training.task import TrainingTask
 from privacy_accounting.errors import BudgetExceededError, LedgerRefusedError
 from privacy_accounting.ledger.budgets import event_text
@@ -82,7 +89,7 @@ class World:
         self.consortium = consortium
         self.helpers = Helpers(aggregator="aggregator", keyholder="keyholder", deadline_s=deadline_s)
         self.encryptor = Encryptor(key.public)
-        self.answers = Answers(folder / "answers.sqlite")
+        self.answers = Claims(folder / "answers.sqlite")
         self.sources = {
             site: {
                 name: open_frame(frames[site], table, site_key=b"k" * 32)
@@ -122,7 +129,7 @@ class World:
         self.lock = threading.Lock()
 
     def agreement(self, party):
-        return Agreement(
+        return EntryCheck(
             party=party,
             consortium=self.consortium,
             key=self.public,
@@ -229,9 +236,9 @@ class World:
     def driver(self, task, *, nonce=1, charge=None, on_progress=None, cohort=None, start_s=5.0):
         request = self.request(task, nonce)
         plan = self.plan(task)
-        run = Run(plan, Asked.from_bytes(request).digest(), cohort or self.sites)
+        run = RunState(plan, Asked.from_bytes(request).digest(), cohort or self.sites)
         charge = charge or (lambda planned: self.charge(task, request, planned))
-        return Driver(
+        return Coordinator(
             network=self.network,
             helpers=self.helpers,
             run=run,
@@ -257,7 +264,7 @@ class World:
         return Hand(self, request, self.sign(self.body(task, request, planned, **changes)), planned)
 
     def pooled(self, plan):
-        from federation.training.local import cases_of
+        from federation.training.local_update import cases_of
 
         names = [*(feature.name for feature in plan.encoding.features), plan.encoding.target]
         parts = [cases_of(plan, self.sources[s][plan.table.name].complete_cases(names)) for s in self.sites]
@@ -295,26 +302,26 @@ class Hand:
         return self.post(site, self.update(value, **changes))
 
     def post(self, site, update):
-        return call(self.world.networks[site], "aggregator", AGGREGATE, update, Taken, timeout_s=5)
+        return call(self.world.networks[site], "aggregator", AGGREGATE, update, UpdateReceipt, timeout_s=5)
 
     def total(self, sender=None, **changes):
         """A sum straight to the key holder, as a malicious aggregator would send it."""
         update = self.update(**changes)
-        total = Total(
+        total = EncryptedSum(
             request=update.request,
             entry=update.entry,
             manifest=update.manifest,
             key=update.key,
             ciphertexts=update.ciphertexts,
         )
-        return call(sender or self.world.sum_network, "keyholder", OPEN, total, Done, timeout_s=5)
+        return call(sender or self.world.sum_network, "keyholder", OPEN, total, Ack, timeout_s=5)
 
     def ask(self, network=None, wait_ms=0):
         attempt = self.manifest.attempt
         ask = SumAsk(
             run=attempt.run, round_number=attempt.round_number, attempt=attempt.attempt, wait_ms=wait_ms
         )
-        opened = call(network or self.world.network, "keyholder", OPEN, ask, Opened, timeout_s=5)
+        opened = call(network or self.world.network, "keyholder", OPEN, ask, DecryptedSum, timeout_s=5)
         return np.frombuffer(opened.values, "<i8").tolist()
 
     def all_in(self, values):

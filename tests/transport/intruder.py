@@ -4,12 +4,9 @@ import time
 
 from smpc.errors import PartyLostError
 from smpc.transport.deadline import Deadline
-from smpc.transport.frames import NO_SESSION, Kind, session_tag
-from smpc.transport.hello import (
-    Lease,
-    encode_lease,
-)
 from smpc.transport.mesh import Step
+from smpc.transport.wire.frames import NO_SESSION, Kind, session_tag
+from smpc.transport.wire.handshake import Lease, encode_lease
 from tests.transport.tls_world import (
     CONFIGURATION,
     REQUEST,

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 from smpc.errors import SmpcError
-from smpc.transport.endpoint import Endpoint
+from smpc.transport.connecting.endpoint import Endpoint
 from smpc.transport.mesh import Mesh, Step
-from smpc.transport.tls import Trust
+from smpc.transport.wire.tls import Trust
 from tests.transport.tls_world import CONFIGURATION, REQUEST, Node, World
 
 ROSTER = "roster.json"

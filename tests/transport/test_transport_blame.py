@@ -7,12 +7,12 @@ import pytest
 
 from smpc.errors import PartyLostError
 from smpc.transport.deadline import Patience
-from smpc.transport.frames import FIRST_BYTES, Kind
-from smpc.transport.hello import AbortCause, encode_abort
-from smpc.transport.link import Witness
+from smpc.transport.link import FaultAttribution
 from smpc.transport.liveness import Liveness
 from smpc.transport.memory import memory_meshes
 from smpc.transport.mesh import DOUBT
+from smpc.transport.wire.frames import FIRST_BYTES, Kind
+from smpc.transport.wire.handshake import AbortCause, encode_abort
 from tests.transport.intruder import PAIR, STEP
 from tests.transport.tls_world import outcomes
 
@@ -106,7 +106,7 @@ def test_where_a_connection_breaks_without_a_word_the_words_of_the_others_count(
     liveness = Liveness(NAMES)
     for name in NAMES:
         liveness.mark_alive(name)
-    witness = Witness(liveness, NAMES)
+    witness = FaultAttribution(liveness, NAMES)
     links = [Broken("ada"), Broken("bob", "cyd"), Broken("cyd")]
     with pytest.raises(PartyLostError) as caught:
         witness.pump(links[0], links=links)

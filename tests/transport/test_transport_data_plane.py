@@ -7,14 +7,9 @@ import time
 import pytest
 
 from smpc.errors import PartyLostError, PeerRejectedError
-from smpc.transport.frames import NO_SESSION, Header, Kind, encode_header, session_tag
-from smpc.transport.hello import (
-    Lease,
-    Refusal,
-    decode_refusal,
-    encode_lease,
-)
-from smpc.transport.reception import Stage
+from smpc.transport.connection_pool import Stage
+from smpc.transport.wire.frames import NO_SESSION, Header, Kind, encode_header, session_tag
+from smpc.transport.wire.handshake import Lease, Refusal, decode_refusal, encode_lease
 from tests.transport.intruder import PAIR, STEP, Intruder, close_all, stages, swap, wait_for
 from tests.transport.tls_world import (
     HELPER,
@@ -91,7 +86,7 @@ def test_no_more_idle_connections_are_kept_than_allowed(world):
 
 
 def test_connections_do_not_stay_idle_for_ever(pair, monkeypatch):
-    monkeypatch.setattr("smpc.transport.reception.IDLE_S", 0.2)
+    monkeypatch.setattr("smpc.transport.connection_pool.IDLE_S", 0.2)
     close_all(pair.meshes(PAIR))
     wait_for(lambda: stages(pair, "ankara") == ["IDLE"])
     wait_for(lambda: not stages(pair, "ankara") and not stages(pair, "basel"))

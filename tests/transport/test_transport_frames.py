@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smpc.errors import PeerRejectedError
-from smpc.transport.frames import (
+from smpc.transport.wire.frames import (
     ABORT_BYTES,
     FIRST_BYTES,
     HEADER_BYTES,

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from federation.identity import Authority, Identity, write_private
+from federation.identity.authority import Authority
+from federation.identity.certificates import Identity, write_private
 from smpc.errors import PartyLostError, PeerRejectedError
+from smpc.transport.connecting.endpoint import Endpoint
+from smpc.transport.connecting.listener import Listener
 from smpc.transport.connection import Connection
-from smpc.transport.endpoint import Endpoint
-from smpc.transport.frames import NO_SESSION, Header, Kind, encode_header
-from smpc.transport.listener import Listener
-from smpc.transport.tls import Trust, client_context
+from smpc.transport.wire.frames import NO_SESSION, Header, Kind, encode_header
+from smpc.transport.wire.tls import Trust, client_context
 
 CONFIGURATION = bytes(range(32))
 HANDSHAKE_S = 0.6

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from federation.identity import Authority, Identity, write_private
+from federation.identity.authority import Authority
+from federation.identity.certificates import Identity, write_private
+from smpc.transport.connecting.endpoint import Endpoint
+from smpc.transport.connecting.listener import Listener
 from smpc.transport.data_plane import DataPlane
-from smpc.transport.endpoint import Endpoint
-from smpc.transport.listener import Listener
 from smpc.transport.liveness import Liveness
-from smpc.transport.tls import Trust
+from smpc.transport.wire.tls import Trust
 
 NAMES = ("ann", "ben", "cid")
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smpc.errors import PeerRejectedError
-from smpc.transport.frames import ABORT_BYTES
-from smpc.transport.hello import (
+from smpc.transport.wire.frames import ABORT_BYTES
+from smpc.transport.wire.handshake import (
     HELLO_LIMIT,
     PURPOSES,
     AbortCause,

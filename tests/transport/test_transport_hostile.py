@@ -7,13 +7,9 @@ import pytest
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.deadline import Deadline
-from smpc.transport.frames import NO_SESSION, Header, Kind, encode_header, session_tag
-from smpc.transport.hello import (
-    AbortCause,
-    decode_abort,
-    encode_abort,
-)
 from smpc.transport.mesh import Step
+from smpc.transport.wire.frames import NO_SESSION, Header, Kind, encode_header, session_tag
+from smpc.transport.wire.handshake import AbortCause, decode_abort, encode_abort
 from tests.transport.intruder import PAIR, STEP
 from tests.transport.tls_world import (
     REQUEST,

@@ -11,16 +11,10 @@ import time
 import pytest
 
 from smpc.errors import PeerRejectedError
-from smpc.transport.endpoint import Endpoint
-from smpc.transport.frames import (
-    FIRST_BYTES,
-    NO_SESSION,
-    Header,
-    Kind,
-    encode_header,
-)
-from smpc.transport.listener import Listener
-from smpc.transport.strangers import FIRST_BYTE_S, Strangers
+from smpc.transport.connecting.endpoint import Endpoint
+from smpc.transport.connecting.listener import Listener
+from smpc.transport.connecting.unidentified import FIRST_BYTE_S, Strangers
+from smpc.transport.wire.frames import FIRST_BYTES, NO_SESSION, Header, Kind, encode_header
 from tests.transport.intruder import wait_for
 
 LIMIT = 1000

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from smpc.transport import endpoint, frames, hello, tls
-from smpc.transport.frames import Header, Kind, encode_header, session_tag
-from smpc.transport.hello import (
+from smpc.transport.connecting import endpoint
+from smpc.transport.mesh import Step
+from smpc.transport.wire import frames, handshake, tls
+from smpc.transport.wire.frames import Header, Kind, encode_header, session_tag
+from smpc.transport.wire.handshake import (
     PURPOSES,
     REFUSAL_TEXT,
     AbortCause,
@@ -20,7 +22,6 @@ from smpc.transport.hello import (
     encode_lease,
     encode_refusal,
 )
-from smpc.transport.mesh import Step
 
 PAGE = (Path(__file__).parents[2] / "docs" / "wire-format.md").read_text(encoding="utf-8")
 
@@ -68,7 +69,7 @@ def test_hello_layout():
         "recipient": ("44 + n", "1 + m"),
     }
     assert data == b"\2\0" + b"\3" + b"c" * 32 + b"p" * 8 + b"\2ab" + b"\3xyz"
-    assert f"at most {hello.HELLO_LIMIT} bytes" in PAGE
+    assert f"at most {handshake.HELLO_LIMIT} bytes" in PAGE
 
 
 def test_lease_layout():

@@ -15,13 +15,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from smpc.transport.connecting.endpoint import Address, Endpoint
+from smpc.transport.connecting.listener import Listener
 from smpc.transport.connection import Connection
-from smpc.transport.control import Heartbeats
 from smpc.transport.data_plane import DataPlane
-from smpc.transport.endpoint import Address, Endpoint
-from smpc.transport.listener import Listener
+from smpc.transport.heartbeat import Heartbeats
 from smpc.transport.mesh import Mesh
-from smpc.transport.tls import Trust
+from smpc.transport.wire.tls import Trust
 
 CONFIGURATION = bytes(range(32))
 REQUEST = b"r" * 32

@@ -1,0 +1,182 @@
+"""The door for shares: the only file that opens them, with its two halves.
+
+Layer:       analytics, above contribution and guard; the only importer of ``smpc.operations.reveal``.
+Terms:       an *answer share* is one site's summand of the answer, after a fresh share of zero.
+Guarantees:  what leaves a site is exactly what the plan opens, to the recipient that it names, the analyst alone:
+             clamped integers with noise (private), or guarded sums (exact). Order: the caller has charged and noted
+             the start; here clamp and noise or guard, then share, then open.
+See instead: charging (federation.node), turning integers into an answer (finish).
+Source:      PRIVACY "charge before anything leaves", "openings name their recipients", "zero shares from all pairs".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analytics.disclosure.minimum_cell import open_or_closed
+from analytics.disclosure.site_noise import check_bounds, noisy_contribution
+from analytics.errors import ReleaseRefusedError
+from analytics.mining.finish import finish_mining
+from analytics.mining.plan import MiningPlan
+from analytics.mining.site_run import mine_at_site, most_memory
+from smpc.cost import Cost, dry_run
+from smpc.operations.arithmetic import concatenate, take
+from smpc.operations.inputs import contribute
+from smpc.operations.reveal import blinded_share, recombine, reveal_to_all
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from analytics.mining.bitmaps import Bitmaps
+    from analytics.mining.result import MiningResult
+    from analytics.plans.plan import Plan
+    from privacy_accounting.noise import ByteSource
+    from smpc.session import Session
+    from smpc.sharing import Shared
+
+ELEMENT_BYTES = 8
+
+
+def needs_material(plan: Plan) -> bool:
+    """Whether the joint stage has comparisons and products. Private answers and unguarded ones have none."""
+    return bool(plan.guards)
+
+
+def answer_bytes(plan: Plan) -> int:
+    """Length of one site's answer share (bytes)."""
+    return ELEMENT_BYTES * len(plan.opened) * (2 if plan.guards else 1)
+
+
+def joint_stage(session: Session, figures: npt.NDArray[np.int64], plan: Plan) -> Shared:
+    """Everything between the sites' own integers and the opening.
+
+    Visible to: no party.
+
+    Args:
+        session: of all sites.
+        figures: this site's integers, shape ``(n_figures,)``; with noise in a private plan.
+        plan: what runs.
+
+    Returns:
+        What will be opened: the figures, then with a guard their flags.
+    """
+    total = contribute(session, figures)
+    if not plan.guards:
+        return take(total, plan.opened)
+    return concatenate(open_or_closed(session, total, plan))
+
+
+def joint_cost(plan: Plan) -> Cost:
+    """What the joint stage of a plan takes: material, rounds, bytes. The same at every member."""
+    nothing = np.zeros(plan.n_figures, dtype=np.int64)
+    return dry_run(
+        lambda session: joint_stage(session, nothing, plan),
+        plan.context.n_sites,
+        has_three_sites=plan.context.has_three_sites and needs_material(plan),
+    )
+
+
+def session_memory(plan: Plan | MiningPlan) -> int:
+    """Most memory (bytes) that a site's session of this plan holds: material, frames, replies."""
+    return most_memory(plan) if isinstance(plan, MiningPlan) else joint_cost(plan).memory_bytes
+
+
+def send_answer(
+    session: Session, plan: Plan, figures: npt.NDArray[np.int64] | None, source: ByteSource
+) -> bytes:
+    """A site's half: noise or guard, shares, and this site's summand of the opening.
+
+    Visible to: the returned bytes are uniform to anybody who lacks another site's summand.
+
+    Args:
+        session: of all sites; its material is fetched, its charge complete, its start noted.
+        plan: what this site derived itself.
+        figures: this site's clamped integers; None where a private scan did not end in time.
+        source: uniform bytes for the noise.
+
+    Returns:
+        The answer share for the analyst, little end first, ``answer_bytes(plan)`` bytes.
+
+    Raises:
+        ReleaseRefusedError: an exact plan without figures, or figures beyond the plan's bounds.
+    """
+    if plan.mode == "private":
+        figures = noisy_contribution(plan, figures, source)
+    elif figures is None:
+        raise ReleaseRefusedError(rule="figures", reason="an exact answer needs every site's figures")
+    else:
+        check_bounds(plan, figures)
+    share = blinded_share(session, joint_stage(session, figures, plan))
+    return share.astype("<i8", copy=False).tobytes()
+
+
+def recombine_answer(plan: Plan, shares: Sequence[bytes]) -> list[int | None]:
+    """The recipient's half: put the sites' summands together.
+
+    Visible to: the analyst.
+
+    Args:
+        plan: what ran.
+        shares: every site's answer share.
+
+    Returns:
+        The opened integers in the order of ``plan.opened``; None where the guard kept a figure closed.
+
+    Raises:
+        ReleaseRefusedError: a share is missing, of another length, or a flag is neither 0 nor 1.
+    """
+    if len(shares) != plan.context.n_sites or any(len(share) != answer_bytes(plan) for share in shares):
+        raise ReleaseRefusedError(
+            rule="shares", reason="the answer needs one share of the planned length from each site"
+        )
+    total = recombine([np.frombuffer(share, dtype="<i8").astype(np.int64) for share in shares])
+    n_opened = len(plan.opened)
+    values = [int(value) for value in total[:n_opened]]
+    if not plan.guards:
+        return list(values)
+    flags = [int(flag) for flag in total[n_opened:]]
+    if any(flag not in {0, 1} for flag in flags):
+        raise ReleaseRefusedError(rule="shares", reason="the sites' shares do not fit together")
+    return [value if flag else None for value, flag in zip(values, flags, strict=True)]
+
+
+def send_mined(session: Session, plan: MiningPlan, bitmaps: Bitmaps) -> bytes:
+    """A site's half of a mining run: one bit a candidate opened to all sites, supports blinded for the analyst.
+
+    Visible to: all sites see the bits; the returned summand is uniform to anybody who lacks another site's.
+
+    Args:
+        session: of all sites, with a dealer or three that compute; its charge is complete, its start noted.
+        plan: what this site derived itself.
+        bitmaps: this site's rows.
+
+    Returns:
+        The site's answer for the analyst.
+
+    Raises:
+        ReleaseRefusedError: the sites' shares of a level do not fit together.
+    """
+    return mine_at_site(
+        session,
+        plan,
+        bitmaps,
+        open_to_all=lambda shared: reveal_to_all(session, shared),
+        blind=lambda shared: blinded_share(session, shared),
+    ).to_bytes()
+
+
+def recombine_mined(
+    plan: MiningPlan, answers: Sequence[bytes], *, cost: Mapping[str, object], receipt: Mapping[str, object]
+) -> MiningResult:
+    """The recipient's half of a mining run.
+
+    Visible to: the analyst.
+
+    Raises:
+        ReleaseRefusedError: the sites' answers differ or do not fit together.
+    """
+    return finish_mining(plan, answers, recombine=recombine, cost=cost, receipt=receipt)

@@ -1,0 +1,76 @@
+"""What one site gives to a private answer: its clamped integers, weighted, with its own share of the noise.
+
+Layer:       analytics above plan.
+Guarantees:  integers throughout; every site's noise is its own exact discrete Gaussian of the plan's local variance,
+             fresh from the operating system at every call; nothing is clipped after the noise. A site without figures
+             (it ran out of time) gives zero and noise, which nobody can tell from any other contribution.
+See instead: the local scan and its clamp (sources), shares (release).
+Source:      Kairouz, Liu, Steinke 2102.06387 section 3; PRIVACY "noise in shares".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analytics.errors import ReleaseRefusedError
+from privacy_accounting.noise import discrete_gaussian
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from analytics.plans.plan import Plan
+    from privacy_accounting.noise import ByteSource
+
+SMALLEST_VARIANCE = 1
+
+
+def noisy_contribution(
+    plan: Plan, figures: npt.NDArray[np.int64] | None, source: ByteSource
+) -> npt.NDArray[np.int64]:
+    """Weight a site's figures and add its noise.
+
+    Visible to: the site alone.
+
+    Args:
+        plan: a private plan.
+        figures: the site's clamped integers, shape ``(n_figures,)``; None where its scan did not end in time.
+        source: uniform bytes.
+
+    Returns:
+        int64, shape ``(n_figures,)``.
+
+    Raises:
+        ReleaseRefusedError: the plan is not private, has a variance below 1, or the figures are out of its bounds.
+    """
+    if plan.mode != "private":
+        raise ReleaseRefusedError(rule="noise", reason="only private plans have noise")
+    weighted = _weighted(plan, figures)
+    noise = np.empty(plan.n_figures, dtype=np.int64)
+    for number, block in enumerate(plan.blocks):
+        if block.sigma2_local < SMALLEST_VARIANCE:
+            raise ReleaseRefusedError(rule="noise", reason="a site's noise has a variance of at least 1")
+        place = slice(number * plan.n_groups, (number + 1) * plan.n_groups)
+        noise[place] = discrete_gaussian(block.sigma2_local, plan.n_groups, source)
+    return weighted + noise
+
+
+def _weighted(plan: Plan, figures: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:
+    if figures is None:
+        return np.zeros(plan.n_figures, dtype=np.int64)
+    check_bounds(plan, figures)
+    return figures * np.array(plan.weights, dtype=np.int64)
+
+
+def check_bounds(plan: Plan, figures: npt.NDArray[np.int64]) -> None:
+    """Refuse a site's figures that no rows within the plan's bounds can give.
+
+    Raises:
+        ReleaseRefusedError: another shape or type, or one beyond its clamp.
+    """
+    clamps = np.array(plan.clamps, dtype=np.int64)
+    is_figures = figures.shape == clamps.shape and figures.dtype == np.int64
+    # the lowest integer is its own absolute value, so both sides are looked at
+    if not is_figures or bool(np.any((figures > clamps) | (figures < -clamps))):
+        raise ReleaseRefusedError(rule="clamp", reason="a site's figures are not within the plan's bounds")

@@ -1,0 +1,1 @@
+"""From a bound question to the plan that every site derives again."""

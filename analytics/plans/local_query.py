@@ -1,0 +1,113 @@
+"""The one local statement: one scan, a row of integers for each group that has rows.
+
+Layer:       analytics.plans above figures and sql.render.
+Guarantees:  built from the schema's names and integers alone; deterministic; reads one table once. No row can make it
+             fail: whatever is computed of a row is one expression of ``analytics.sql``, whose every part has a width
+             that planning has checked. Sums are of 128 bits; planning keeps what a row adds below 62, so that no
+             table that exists can overflow one. Its length is bounded, and with it the work of the database's parser.
+Source:      ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analytics.errors import InvalidRequestError
+from analytics.plans.groups import group_index
+from analytics.sql.expressions import Condition, Integer, Literal, Product, Sum, TruthValue
+from analytics.sql.render import quoted, render_condition, render_integer
+from analytics.statistics.blocks import BlockSpec, Measure, column_name, is_always_known
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analytics.sql.query import BoundQuery
+
+UNIT_COLUMN = "#unit"  # no declared name can hold a number sign
+GROUP_COLUMN = "group"
+MAX_CHARACTERS = 2_000_000
+
+
+def local_statement(query: BoundQuery, figures: Sequence[BlockSpec], *, filtered: bool) -> str:
+    """The text of the local scan.
+
+    Args:
+        query: the bound question.
+        figures: the blocks, in order.
+        filtered: whether WHERE may drop rows before aggregation. Exact plans need the rows outside the filter
+            too, so there each block filters for itself; rows that lack a value which the schema declares as
+            always known are left out of them, so that all such columns are counted over the same rows.
+
+    Returns:
+        One SELECT; its first column is the group's index, then one integer a block.
+
+    Raises:
+        InvalidRequestError: the statement would be too long.
+        ExpressionLimitError: a square, or the index of a group, would be beyond the limits of an expression.
+    """
+    condition = query.where
+    columns = [f"{render_integer(group_index(query.groups))} AS {quoted(GROUP_COLUMN)}"]
+    for number, block in enumerate(figures):
+        columns.append(f"{_block(block, None if filtered else condition)} AS {quoted(f'f{number}')}")
+        if sum(map(len, columns)) > MAX_CHARACTERS:
+            reason = (
+                f"becomes a local statement of more than {MAX_CHARACTERS} characters: ask for less at once"
+            )
+            raise InvalidRequestError(parameter="question", reason=reason)
+    known = [key.column.name for key in query.groups if not key.column.nullable]
+    known += [] if filtered else _always_known(query, figures)
+    kept = [f"{quoted(name)} IS NOT NULL" for name in dict.fromkeys(known)]
+    if filtered and condition is not None:
+        kept.append(render_condition(condition))
+    lines = ["SELECT", "  " + ",\n  ".join(columns), f"FROM {quoted(query.table.name)}"]
+    if kept:
+        lines.append("WHERE " + " AND ".join(kept))
+    if query.groups:
+        lines.append("GROUP BY 1")
+    return "\n".join(lines)
+
+
+def _always_known(query: BoundQuery, figures: Sequence[BlockSpec]) -> list[str]:
+    """Columns of the figures that the schema declares as not nullable."""
+    known = [
+        column_name(block.argument)
+        for block in figures
+        if block.argument is not None and is_always_known(query.table, block.argument)
+    ]
+    return [name for name in known if name is not None]
+
+
+def _block(block: BlockSpec, condition: Condition | None) -> str:
+    argument = block.argument
+    conditions = []
+    if condition is not None:
+        text = render_condition(condition)
+        conditions.append(f"{text} IS NOT TRUE" if block.outside else text)
+    if block.measure is Measure.UNITS and argument is not None:
+        conditions.append(f"{render_integer(argument)} IS NOT NULL")
+    kept = f" FILTER (WHERE {' AND '.join(conditions)})" if conditions else ""
+    if argument is None or block.measure is Measure.UNITS:
+        counted = "*" if block.measure is Measure.ROWS else f"DISTINCT {quoted(UNIT_COLUMN)}"
+        return f"COUNT({counted}){kept}"
+    if block.measure is Measure.COUNT:
+        return f"COUNT({_counted(argument)}){kept}"
+    return f"COALESCE(SUM({render_integer(_added(block, argument))}){kept}, 0)"
+
+
+def _added(block: BlockSpec, argument: Integer) -> Integer:
+    """What a row adds to a sum: its argument around the center, or the square of that less the offset."""
+    centered = _minus(argument, block.center)
+    if block.measure is Measure.SUM:
+        return centered
+    return _minus(Product(left=centered, right=centered), block.offset)
+
+
+def _counted(argument: Integer) -> str:
+    """What is NULL where the argument is; the 0 or 1 of a condition is NULL where the condition is."""
+    if isinstance(argument, TruthValue):
+        return render_condition(argument.condition)
+    return render_integer(argument)
+
+
+def _minus(expression: Integer, value: int) -> Integer:
+    return expression if value == 0 else Sum(left=expression, right=Literal(value=-value))

@@ -1,0 +1,134 @@
+"""What each mode refuses, with the place in the text.
+
+Layer:       analytics.plans above context.
+Guarantees:  exact answers aggregate one declared column that their own filter and groups do not narrow; they filter
+             and group by categories and declared bins of the exact dimensions only, and do not open units beside
+             rows; private answers never touch a guessed column; no answer is planned over a table whose privacy unit,
+             its form, its rows or the table's size were guessed and no person has checked them.
+Source:      ours; PRIVACY "exact answers are narrow", "guessed bounds are not public".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analytics.errors import PlanRejectedError, ReleaseRefusedError
+from analytics.schema import NumericColumn
+from analytics.sql.query import Aggregate, AggregateOutput, BoundQuery, Clause, KeyOutput, Use
+from analytics.statistics.blocks import column_name
+
+if TYPE_CHECKING:
+    from analytics.plans.context import PlanContext
+    from analytics.schema import Table
+
+_MIN_SITES = 3
+_MIN_HONEST = 2
+
+
+def check_table(table: Table) -> None:
+    """Refuse any answer from a table with guessed keys: noise and the minimum cell both count its units.
+
+    Args:
+        table: the table that a request names.
+
+    Raises:
+        PlanRejectedError: with the line of the schema that a person must delete after a look at it.
+    """
+    if table.open_guess:
+        raise PlanRejectedError(position="", reason=table.open_guess)
+
+
+def check_private(query: BoundQuery) -> None:
+    """Refuse a private question over guessed columns.
+
+    Args:
+        query: the bound question.
+
+    Raises:
+        PlanRejectedError: with the place of the first use of one.
+    """
+    for use in query.uses:
+        if query.table.columns[use.column].guessed:
+            raise PlanRejectedError(
+                position=use.position,
+                reason=f"the declaration of {use.column} was guessed from data and is not public",
+                hint="a person must check it and remove guessed = true",
+            )
+
+
+def check_exact(query: BoundQuery, context: PlanContext) -> None:
+    """Refuse an exact question that is wider than exact answers may be.
+
+    Args:
+        query: the bound question.
+        context: the consortium's parameters.
+
+    Raises:
+        PlanRejectedError: a form or a column that exact mode does not allow.
+        ReleaseRefusedError: too few sites for an exact answer to hide one.
+    """
+    check_exact_sites(context)
+    for objection in query.exact_objections:
+        reason = f"an exact answer holds no {objection.reason.removeprefix('a ').removeprefix('an ')}"
+        raise PlanRejectedError(position=objection.position, reason=reason, hint=objection.hint)
+    for use in query.uses:
+        _check_dimension(query, use)
+    _check_narrowed(query)
+    _check_rows_beside_units(query)
+
+
+def _check_dimension(query: BoundQuery, use: Use) -> None:
+    """Refuse a filter or group by anything but the public cells of the exact dimensions."""
+    if use.clause is Clause.AGGREGATE:
+        return
+    reason = f"{use.column} may not stand in {use.clause.value} of an exact answer"
+    if use.column not in query.table.exact_dimensions:
+        allowed = ", ".join(query.table.exact_dimensions) or "none"
+        raise PlanRejectedError(position=use.position, reason=reason, hint=f"exact dimensions: {allowed}")
+    column = query.table.columns[use.column]
+    if isinstance(column, NumericColumn) and not column.bins:
+        hint = "declare its bins in the schema, or ask with epsilon"
+        raise PlanRejectedError(position=use.position, reason=f"{reason} without declared bins", hint=hint)
+
+
+def _check_narrowed(query: BoundQuery) -> None:
+    """Refuse sums and moments of a column of which the question itself says which values are left."""
+    narrowed = {use.column for use in query.uses if use.clause is not Clause.AGGREGATE}
+    for output in query.outputs:
+        if isinstance(output, KeyOutput) or output.argument is None or output.aggregate is Aggregate.COUNT:
+            continue
+        name = column_name(output.argument.expression)
+        if name in narrowed:
+            raise PlanRejectedError(
+                position=output.position,
+                reason=f"an exact answer sums no column that its own WHERE or GROUP BY narrows: {name}",
+                hint=f"leave {name} out of one of them, count instead, or ask with epsilon",
+            )
+
+
+def _check_rows_beside_units(query: BoundQuery) -> None:
+    """Refuse to open units and rows together: their difference says who has several rows."""
+    outputs = [output for output in query.outputs if isinstance(output, AggregateOutput)]
+    units = [output for output in outputs if output.aggregate is Aggregate.COUNT_UNITS]
+    if units and not query.table.units_are_rows and len(units) < len(outputs):
+        raise PlanRejectedError(
+            position=units[0].position,
+            reason="an exact answer counts privacy units beside nothing else, since a unit may have several rows",
+            hint="ask for COUNT(DISTINCT ...) alone, or leave it out",
+        )
+
+
+def check_exact_sites(context: PlanContext) -> None:
+    """Refuse exact answers of any kind where too few sites could hide one.
+
+    Args:
+        context: the consortium's parameters.
+
+    Raises:
+        ReleaseRefusedError: fewer than three sites, or than two beyond the colluding ones.
+    """
+    if context.n_sites < _MIN_SITES or context.honest < _MIN_HONEST:
+        raise ReleaseRefusedError(
+            rule="exact_sites",
+            reason=f"exact answers need {_MIN_SITES} sites, {_MIN_HONEST} of them beyond the colluding ones",
+        )

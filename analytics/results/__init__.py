@@ -1,0 +1,1 @@
+"""Opened integers as an answer, with its errors and explanations."""

@@ -1,0 +1,178 @@
+"""The finished answer.
+
+Layer:       analytics beside errors; pandas is loaded only where a frame is asked for.
+Guarantees:  ``rows``, ``errors`` and ``interval_rows`` are plain; ``frame``, ``standard_errors``, ``interval`` and
+             ``flags`` have exactly the SELECT's columns, each with the labels of its groups. Cells that the guard
+             closed are NA and listed in ``suppressed``; private cells whose noise is as large as the figure are
+             listed in ``too_few``.
+Source:      ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from numbers import Real
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from analytics.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+Cell = int | float | bool | str | None
+Kind = Literal["integer", "number", "boolean", "text"]
+_DTYPES = {"integer": "Int64", "number": "Float64", "boolean": "boolean", "text": "string"}
+LEVEL: Final = 0.95
+SUPPRESSED: Final = "suppressed"
+TOO_FEW: Final = "too few for this epsilon"
+
+
+class Interval(Protocol):
+    """The interval around one cell, at any width."""
+
+    def between(self, width: float) -> tuple[float, float]:
+        """Low and high, so many standard deviations on each side."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """An answer.
+
+    Attributes:
+        columns: the SELECT's columns.
+        kinds: their types.
+        rows: the cells; None is NA.
+        errors: standard error of the noise on each cell, 0 in exact answers; None for group keys and NA.
+        intervals: of each private cell; None for group keys and in exact answers.
+        keys: the places of the group keys among the columns.
+        suppressed: (row, column) of each cell that the guard closed.
+        too_few: (row, column) of each private cell whose noise is as large as the figure: it stands at an end of its
+            public range, or is a mean, variance or deviation over a count below four standard deviations of its noise.
+        cost: what was charged, with everything that epsilon depends on.
+        receipt: the ledger's receipt.
+    """
+
+    columns: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    errors: tuple[tuple[float | None, ...], ...]
+    intervals: tuple[tuple[Interval | None, ...], ...]
+    keys: tuple[int, ...] = ()
+    suppressed: tuple[tuple[int, str], ...] = ()
+    too_few: tuple[tuple[int, str], ...] = ()
+    cost: Mapping[str, object] = field(default_factory=dict)
+    receipt: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The answer as a pandas frame with nullable types."""
+        return self._frame(self.rows, [_DTYPES[kind] for kind in self.kinds])
+
+    @property
+    def standard_errors(self) -> pd.DataFrame:
+        """Standard errors of the noise, in the shape of ``frame``, with the groups' labels."""
+        return self._beside_keys(self.errors, "Float64")
+
+    @property
+    def flags(self) -> pd.DataFrame:
+        """What is to be known of a cell, in the shape of ``frame``, with the groups' labels.
+
+        ``suppressed``, ``too few for this epsilon``, or an empty text.
+        """
+        marks = dict.fromkeys(self.too_few, TOO_FEW) | dict.fromkeys(self.suppressed, SUPPRESSED)
+        rows = [
+            [marks.get((number, name), "") for name in self.columns] for number, _ in enumerate(self.rows)
+        ]
+        return self._beside_keys(rows, "string")
+
+    def interval(self, level: float = LEVEL) -> pd.DataFrame:
+        """Intervals that cover the answer without noise, in the shape of ``frame``, with the groups' labels.
+
+        Args:
+            level: coverage, above 0 and below 1.
+
+        Returns:
+            A frame of ``(low, high)``; None for NA.
+
+        Raises:
+            InvalidRequestError: the level is not a number above 0 and below 1.
+        """
+        return self._beside_keys(self.interval_rows(level), "object")
+
+    def interval_rows(self, level: float = LEVEL) -> tuple[tuple[tuple[float, float] | None, ...], ...]:
+        """Intervals that cover the answer without noise, plain.
+
+        They lie in the public range of their figure and hold its value; they cover at every group size, small ones
+        included. An exact figure is its own interval.
+
+        Args:
+            level: coverage, above 0 and below 1.
+
+        Returns:
+            In the shape of ``rows``: ``(low, high)``; None for group keys and NA.
+
+        Raises:
+            InvalidRequestError: the level is not a number above 0 and below 1.
+        """
+        width = _width(level)
+        return tuple(
+            tuple(
+                _around(cell, error, interval, width)
+                for cell, error, interval in zip(cells, errors, intervals, strict=True)
+            )
+            for cells, errors, intervals in zip(self.rows, self.errors, self.intervals, strict=True)
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """The answer for ``--json``."""
+        return {
+            "columns": list(self.columns),
+            "rows": [list(row) for row in self.rows],
+            "standard_errors": [list(row) for row in self.errors],
+            "intervals": {"level": LEVEL, "rows": [list(row) for row in self.interval_rows()]},
+            "suppressed": [{"row": row, "column": column} for row, column in self.suppressed],
+            "too_few": [{"row": row, "column": column} for row, column in self.too_few],
+            "cost": dict(self.cost),
+            "receipt": dict(self.receipt),
+        }
+
+    def _beside_keys(self, rows: Sequence[Sequence[object]], dtype: str) -> pd.DataFrame:
+        """A frame of something about every figure, with the group keys as they are."""
+        mixed = [
+            [cells[place] if place in self.keys else value for place, value in enumerate(row)]
+            for row, cells in zip(rows, self.rows, strict=True)
+        ]
+        dtypes = [_DTYPES[kind] if place in self.keys else dtype for place, kind in enumerate(self.kinds)]
+        return self._frame(mixed, dtypes)
+
+    def _frame(self, rows: Sequence[Sequence[object]], dtypes: Sequence[str]) -> pd.DataFrame:
+        import pandas as pd
+
+        columns = {
+            name: pd.Series([row[place] for row in rows], dtype=dtype)
+            for place, (name, dtype) in enumerate(zip(self.columns, dtypes, strict=True))
+        }
+        return pd.DataFrame(columns)
+
+
+def _width(level: object) -> float:
+    """Standard deviations on each side.
+
+    Raises:
+        InvalidRequestError: the level is not a number above 0 and below 1.
+    """
+    if isinstance(level, bool) or not isinstance(level, Real) or not 0 < float(level) < 1:
+        raise InvalidRequestError(parameter="level", reason="must be a number above 0 and below 1")
+    return -NormalDist().inv_cdf((1 - float(level)) / 2)
+
+
+def _around(
+    cell: Cell, error: float | None, interval: Interval | None, width: float
+) -> tuple[float, float] | None:
+    if cell is None or error is None or isinstance(cell, str | bool):
+        return None
+    return (float(cell), float(cell)) if interval is None else interval.between(width)

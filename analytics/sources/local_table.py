@@ -1,0 +1,248 @@
+"""The port: a site's clean table, asked by plans.
+
+Layer:       analytics.sources, the highest.
+Shapes:      ``local_figures`` gives ``(n_figures,)`` int64, clamped, neither weighted nor noisy; ``complete_cases``
+             gives rows, for the site's own training stage.
+Guarantees:  one scan a plan; questions run side by side, each on its own cursor; a time limit ends one without
+             touching the others. No error carries a value: DuckDB's texts stay here. A statement that fails for any
+             reason but time and a closed connection should not exist, whatever the rows; if one does, the table is
+             out of service until the site's program starts anew, so that what made it fail can be asked about once at
+             most.
+See instead: weight, noise and shares (release).
+Source:      ours.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from analytics.errors import LocalTimeoutError, SchemaMismatchError, SourceFailedError, SourceLostError
+from analytics.plans.local_query import UNIT_COLUMN
+from analytics.schema.tables import ROW
+from analytics.sources.frames import register
+from analytics.sources.ingest import ingest
+from analytics.sources.loading import RAW, connect, load, shut
+from analytics.sources.spec import DEFAULT_VIEW, SourceSpec
+from analytics.sql.render import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import pandas as pd
+
+    from analytics.plans.plan import Plan
+    from analytics.schema import Table
+    from analytics.sources.report import IngestReport
+
+T = TypeVar("T")
+
+
+class LocalTable:
+    """One table of one site, clean and shut off; thread-safe."""
+
+    def __init__(self, *, connection: duckdb.DuckDBPyConnection, table: Table, report: IngestReport) -> None:
+        self.table, self.report = table, report
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._out_of_service = threading.Event()
+
+    def __repr__(self) -> str:
+        return f"Source(table={self.table.name!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def is_in_service(self) -> bool:
+        """Whether questions are answered: no statement has failed so far."""
+        return not self._out_of_service.is_set()
+
+    def local_figures(self, plan: Plan, limit_s: float | None = None) -> npt.NDArray[np.int64]:
+        """Run a plan's local statement over this site's rows.
+
+        Visible to: the site alone.
+
+        Args:
+            plan: the plan, derived by this site itself.
+            limit_s: seconds after which it is stopped; None: never.
+
+        Returns:
+            The site's figures, shape ``(n_figures,)``: 0 for groups without rows, each clamped to its public
+            bound.
+
+        Raises:
+            LocalTimeoutError: not done in time.
+            SourceLostError: the database is gone.
+            SourceFailedError: the database failed, now or before.
+        """
+        figures = [0] * plan.n_figures
+        for group, *values in self._rows(plan.local_sql, limit_s):
+            if group is None:
+                continue  # rows of no group
+            for block, value in enumerate(values):
+                figures[block * plan.n_groups + group] = value
+        clamped = [max(-limit, min(limit, value)) for value, limit in zip(figures, plan.clamps, strict=True)]
+        return np.array(clamped, dtype=np.int64)
+
+    def local_words(self, statement: str, limit_s: float | None = None) -> npt.NDArray[np.int64]:
+        """Run the one scan of an exact plan that needs a few integers of every row, such as a mining plan's.
+
+        Visible to: the site alone.
+
+        Args:
+            statement: derived by this site itself; its columns are BIGINT and never NULL.
+            limit_s: as for ``local_figures``.
+
+        Returns:
+            One row an integer column, shape ``(n_columns, n_rows)``.
+
+        Raises:
+            LocalTimeoutError: not done in time.
+            SourceLostError: the database is gone.
+            SourceFailedError: the database failed, now or before.
+        """
+        columns = self._query(statement, limit_s, lambda cursor: cursor.fetchnumpy())
+        return np.stack([np.asarray(column, dtype=np.int64) for column in columns.values()])
+
+    def complete_cases(self, columns: Sequence[str], limit_s: float | None = None) -> npt.NDArray[np.int64]:
+        """Fetch the rows that have a value in every one of some columns, clean and on their grids.
+
+        Visible to: the site alone.
+
+        Args:
+            columns: declared names, none of them the privacy unit.
+            limit_s: seconds after which it is stopped; None: never.
+
+        Returns:
+            Shape ``(n, 1 + len(columns))``: the number of the row's unit, rising, then the values: grid
+            index, position in the domain, or 0 and 1.
+
+        Raises:
+            LocalTimeoutError: not done in time.
+            SourceLostError: the database is gone.
+            SourceFailedError: the database failed, now or before.
+        """
+        names = [quoted(name) for name in columns]
+        unit = "row_number() OVER ()" if self.table.privacy_unit == ROW else quoted(UNIT_COLUMN)
+        values = "".join(f", CAST({name} AS BIGINT) AS c{place}" for place, name in enumerate(names))
+        known = " AND ".join(f"{name} IS NOT NULL" for name in names)
+        rows = f"FROM {quoted(self.table.name)} WHERE {known} ORDER BY unit"
+        statement = f"SELECT CAST({unit} AS BIGINT) AS unit{values} {rows}"
+        found = self._query(statement, limit_s, lambda cursor: cursor.fetchnumpy())
+        return np.stack([np.asarray(column, dtype=np.int64) for column in found.values()], axis=1)
+
+    def close(self) -> None:
+        """Forget the rows."""
+        with self._lock:
+            self._connection.close()
+
+    def _rows(self, statement: str, limit_s: float | None) -> list[tuple[int | None, *tuple[int, ...]]]:
+        return self._query(statement, limit_s, lambda cursor: cursor.fetchall())
+
+    def _query(
+        self, statement: str, limit_s: float | None, fetch: Callable[[duckdb.DuckDBPyConnection], T]
+    ) -> T:
+        if not self.is_in_service:
+            raise SourceFailedError(source=self.report.source, kind="out of service")
+        try:
+            with self._lock:
+                cursor = self._connection.cursor()
+            with cursor, _deadline(cursor, limit_s):
+                return fetch(cursor.execute(statement))
+        except duckdb.InterruptException:
+            raise LocalTimeoutError(limit_s=limit_s or 0.0) from None
+        except duckdb.ConnectionException:
+            raise SourceLostError(source=self.report.source) from None
+        except Exception as error:  # noqa: BLE001  whatever it is, its text stays here
+            self._out_of_service.set()
+            raise SourceFailedError(source=self.report.source, kind=type(error).__name__) from None
+
+
+@contextmanager
+def _deadline(cursor: duckdb.DuckDBPyConnection, limit_s: float | None) -> Iterator[None]:
+    """Interrupt the cursor's statement when time is up; the timer is gone before the cursor is."""
+    if limit_s is None:
+        yield
+        return
+    timer = threading.Timer(limit_s, cursor.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def open_table(spec: SourceSpec, table: Table, *, site_key: bytes, threads: int | None = None) -> LocalTable:
+    """Load, clean and shut off a site's file.
+
+    Visible to: the site alone.
+
+    Args:
+        spec: the site's source.
+        table: the schema's table.
+        site_key: the site's secret, 16 to 64 bytes, that chooses which rows of a unit stay.
+        threads: threads for its queries; None leaves DuckDB's choice.
+
+    Returns:
+        The source; its ``report`` is for the site's administrator.
+
+    Raises:
+        SchemaMismatchError: the file or a column is not as it should be.
+    """
+    connection = connect(threads)
+    try:
+        load(connection, spec)
+        source = _finished(connection, table, spec.view, spec.name, site_key)
+        connection.execute(f"DROP TABLE {RAW}")
+    except SchemaMismatchError:
+        connection.close()
+        raise
+    return source
+
+
+def open_frame(
+    frame: pd.DataFrame, table: Table, *, site_key: bytes, view: str = DEFAULT_VIEW, name: str = "frame"
+) -> LocalTable:
+    """Clean and shut off a pandas frame; for sites that are threads of one process.
+
+    Args:
+        frame: the rows.
+        table: the schema's table.
+        site_key: as for ``open_table``.
+        view: one SELECT over ``source``.
+        name: what messages call it.
+
+    Returns:
+        The source.
+
+    Raises:
+        SchemaMismatchError: a column is not as it should be.
+    """
+    connection = connect(None)
+    try:
+        register(connection, frame, name)
+        source = _finished(connection, table, view, name, site_key)
+        connection.unregister(RAW)
+    except SchemaMismatchError:
+        connection.close()
+        raise
+    return source
+
+
+def _finished(
+    connection: duckdb.DuckDBPyConnection, table: Table, view: str, name: str, site_key: bytes
+) -> LocalTable:
+    shut(connection)
+    report = ingest(connection, table=table, view=view, source=name, site_key=site_key)
+    return LocalTable(connection=connection, table=table, report=report)

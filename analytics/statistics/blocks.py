@@ -1,0 +1,129 @@
+"""Blocks of figures: one integer a group, with what one privacy unit can change in it.
+
+Layer:       analytics.plans above sql's expressions.
+Terms:       a block is one aggregate over all groups; a figure is one block's integer for one group. ``bound`` is
+             what one row can add to a figure, ``l1`` and ``l2`` what one unit can change in a block, over all its
+             sites.
+Guarantees:  the bounds hold for whatever rows a site has.
+Source:      ours; sensitivities as in PRIVACY "enforced at the site".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from analytics.schema import IdentifierColumn
+from analytics.sql.expressions import ColumnIndex, Flag, Integer, TruthValue, bounds
+
+if TYPE_CHECKING:
+    from analytics.schema import Table
+
+
+class Measure(StrEnum):
+    """What a block adds up."""
+
+    ROWS = "rows"
+    COUNT = "count"
+    SUM = "sum"
+    SQUARES = "squares"
+    UNITS = "units"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockSpec:
+    """One block, before noise.
+
+    Attributes:
+        measure: what is added up.
+        argument: over which expression's non-NULL rows; None: all rows.
+        center: subtracted from the argument before it is added or squared.
+        offset: subtracted from each square.
+        outside: over the rows that the filter leaves out (of guards only).
+    """
+
+    measure: Measure
+    argument: Integer | None = None
+    center: int = 0
+    offset: int = 0
+    outside: bool = False
+
+    @property
+    def bound(self) -> int:
+        """Largest absolute value that one row, or one unit of a count of units, adds."""
+        if self.argument is None or self.measure not in {Measure.SUM, Measure.SQUARES}:
+            return 1
+        lower, upper = (edge - self.center for edge in bounds(self.argument))
+        if self.measure is Measure.SUM:
+            return max(1, abs(lower), abs(upper))
+        smallest = 0 if lower <= 0 <= upper else min(abs(lower), abs(upper))
+        largest = max(abs(lower), abs(upper))
+        return max(1, abs(smallest**2 - self.offset), abs(largest**2 - self.offset))
+
+    def l1(self, table: Table, *, n_groups: int, n_sites: int) -> int:
+        """L1 norm of what one unit can change.
+
+        Args:
+            table: the table, which bounds rows and sites of a unit.
+            n_groups: groups of the question.
+            n_sites: sites that compute.
+
+        Returns:
+            The sensitivity in the block's integer units.
+        """
+        sites = table.sites_per_unit(n_sites)
+        if self.measure is Measure.UNITS:
+            return sites * min(table.max_rows_per_unit, n_groups)
+        return sites * table.max_rows_per_unit * self.bound
+
+    def l2(self, table: Table, *, n_groups: int, n_sites: int) -> int:
+        """L2 norm of what one unit can change, rounded up.
+
+        All rows of a unit may fall into one group, where L2 equals L1; a count of units changes each group by
+        at most one a site, so its norm grows with the root of the groups.
+
+        Args:
+            table: as for l1.
+            n_groups: as for l1.
+            n_sites: as for l1.
+
+        Returns:
+            The sensitivity in the block's integer units.
+        """
+        if self.measure is not Measure.UNITS:
+            return self.l1(table, n_groups=n_groups, n_sites=n_sites)
+        squared = table.sites_per_unit(n_sites) ** 2 * min(table.max_rows_per_unit, n_groups)
+        return math.isqrt(squared - 1) + 1
+
+
+def column_name(argument: Integer) -> str | None:
+    """The declared column that an argument is, and nothing more.
+
+    Args:
+        argument: an integer expression.
+
+    Returns:
+        The column's name; None for an expression of columns.
+    """
+    match argument:
+        case ColumnIndex(name=name) | TruthValue(condition=Flag(name=name)):
+            return name
+        case _:
+            return None
+
+
+def is_always_known(table: Table, argument: Integer) -> bool:
+    """Whether an argument is a column that the schema declares as not nullable.
+
+    Args:
+        table: the table.
+        argument: an integer expression.
+
+    Returns:
+        False for nullable columns and for expressions of columns.
+    """
+    name = column_name(argument)
+    column = None if name is None else table.column(name)
+    return column is not None and not isinstance(column, IdentifierColumn) and not column.nullable

@@ -1,0 +1,82 @@
+"""The key holder's durable memory: which attempts it has answered.
+
+Layer:       federation.aggregation.claims. One SQLite file; no key, no plaintext, no ciphertext in it.
+Terms:       to claim an attempt is to spend the key holder's one answer for it, whatever comes of it.
+Guarantees:  a claim is on the disk before ``claim`` returns. For each run, (round, attempt) only rises: an equal or
+             lower one is refused for ever, by the database itself as well. Rows are never changed or deleted. The
+             file is its owner's alone.
+See instead: a key holder whose directory is put back from an old backup has forgotten the claims since: make a new
+             key then.
+Source:      rule P14; sqlite.org/pragma.html (synchronous), sqlite.org/lang_createtrigger.html (RAISE).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Final
+
+from federation.errors import UpdateRejectedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from federation.aggregation.manifest import Attempt
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS claims (
+    run TEXT NOT NULL, round INTEGER NOT NULL, attempt INTEGER NOT NULL, manifest TEXT NOT NULL,
+    PRIMARY KEY (run, round, attempt));
+CREATE TRIGGER IF NOT EXISTS claims_only_rise BEFORE INSERT ON claims
+    WHEN EXISTS (SELECT 1 FROM claims WHERE run = NEW.run AND (round, attempt) >= (NEW.round, NEW.attempt))
+    BEGIN SELECT RAISE(ABORT, 'attempts only rise'); END;
+CREATE TRIGGER IF NOT EXISTS claims_no_update BEFORE UPDATE ON claims
+    BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER IF NOT EXISTS claims_no_delete BEFORE DELETE ON claims
+    BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+"""
+
+
+class Claims:
+    """The claims in one file; may be used by any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file with mode 0600."""
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+        path.chmod(0o600)
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._lock = threading.Lock()
+        # EXTRA: the commit is durable, and so is the removal of the journal from its directory
+        self._connection.execute("PRAGMA journal_mode = DELETE")
+        self._connection.execute("PRAGMA synchronous = EXTRA")
+        self._connection.executescript(_SCHEMA)
+
+    def claim(self, attempt: Attempt, *, manifest_digest: str, sender: str) -> None:
+        """Spend the one answer for an attempt.
+
+        Args:
+            attempt: which.
+            manifest_digest: kept for the audit.
+            sender: who asked, for the error.
+
+        Raises:
+            UpdateRejectedError: this attempt, or a later one of its run, was claimed before.
+        """
+        row = (attempt.run, attempt.round_number, attempt.attempt, manifest_digest)
+        with self._lock:
+            try:
+                self._connection.execute("INSERT INTO claims VALUES (?, ?, ?, ?)", row)
+            except sqlite3.IntegrityError as error:
+                reason = f"{attempt} was answered before, or a later one was"
+                raise UpdateRejectedError(site=sender, reason=reason) from error
+
+    def claimed(self) -> list[tuple[str, int, int, str]]:
+        """List all claims as (run, round, attempt, manifest digest), in the order in which they were made."""
+        with self._lock:
+            rows = self._connection.execute("SELECT run, round, attempt, manifest FROM claims ORDER BY rowid")
+            return list(rows.fetchall())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()

@@ -1,0 +1,1 @@
+"""The analyst's session: connect to a consortium, or open a local one."""

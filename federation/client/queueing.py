@@ -1,0 +1,114 @@
+"""The client waits its turn: where a site has no place for one more question, it gives its other places back and queues.
+
+Layer:       federation.client.queueing, above lines_pool.
+Guarantees:  a question waits at one site at a time and holds no place meanwhile, so two clients never wait for each
+             other; it waits ``PATIENCE_S`` at most, says so, and is then refused by the name of the site and its
+             limit. Nothing is charged before all sites have a place for it.
+See instead: who is next at a site (``federation.node.admission.concurrency``), what is asked (``client``).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from federation.errors import FederationError, RequestRejectedError, SiteBusyError, SiteUnavailableError
+from federation.protocol.messages import Accepted, Ack, Ask, Charged, Withdraw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from federation.protocol.channel_pool import Exchange
+
+LOG: Final = logging.getLogger(__name__)
+PATIENCE_S: Final = 60.0
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.02, 1.0
+MOST_AT_ONCE: Final = 48  # questions of one client: a node takes only so many connections of one member
+
+
+class Turns:
+    """One session's questions in their turn. Safe for several threads.
+
+    Attributes:
+        patience_s: how long a question waits for its places (s).
+    """
+
+    def __init__(self, *, answer_s: float, patience_s: float = PATIENCE_S, most: int = MOST_AT_ONCE) -> None:
+        """Begin with none under way.
+
+        Args:
+            answer_s: longest wait for a site's answer, once it is this question's turn (s).
+            patience_s: how long a question waits for its places (s).
+            most: questions of this session under way at once.
+        """
+        self.patience_s = patience_s
+        self._answer_s, self._most = answer_s, most
+        self._own = threading.Semaphore(most)
+
+    @contextmanager
+    def own(self) -> Iterator[None]:
+        """Wait for a place among the questions of this session.
+
+        Raises:
+            FederationError: none came free in time.
+        """
+        if not self._own.acquire(timeout=self.patience_s):
+            reason = f"{self._most} questions of this session are under way, and none ended"
+            raise FederationError(f"{reason} within {self.patience_s:g} s; nothing was spent")
+        try:
+            yield
+        finally:
+            self._own.release()
+
+    def charged(
+        self, lines: Exchange, ask: Ask, plan: str, go: Callable[[Mapping[str, Accepted]], Charged]
+    ) -> Charged:
+        """Ask every site, in its turn where one has no place, and have the question charged.
+
+        Args:
+            lines: to every site.
+            ask: the signed request.
+            plan: digest of what the client derives from the request.
+            go: has it charged; gets the sites' answers, by site.
+
+        Raises:
+            RequestRejectedError: a site derives another plan.
+            SiteUnavailableError: a site had no place for so long; nothing was spent.
+        """
+        ends_at, first, pause_s = time.monotonic() + self.patience_s, None, FIRST_PAUSE_S
+        while True:
+            try:
+                accepted = self._accepted(lines, ask, first, ends_at)
+                for site, answer in accepted.items():
+                    if answer.plan != plan:
+                        reason = "it derives another plan from this request"
+                        raise RequestRejectedError(site=site, reason=reason)
+                return go(accepted)
+            except SiteBusyError as error:
+                lines.ask_all(Withdraw(), Ack, timeout_s=self._answer_s)
+                if time.monotonic() >= ends_at:
+                    reason = f"{error.reason}; no place came free within {self.patience_s:g} s"
+                    raise SiteUnavailableError(site=error.site, reason=reason) from error
+                if first is None:
+                    LOG.warning(
+                        "%s: %s; waiting for a place, %g s at most", error.site, error.reason, self.patience_s
+                    )
+                first = error.site if error.site in lines.lines else None
+                time.sleep(
+                    pause_s
+                )  # a site that says so again and again, without letting it wait, is asked ever more rarely
+                pause_s = min(2 * pause_s, LAST_PAUSE_S)
+
+    def _accepted(self, lines: Exchange, ask: Ask, first: str | None, ends_at: float) -> dict[str, Accepted]:
+        if first is None:
+            answers = lines.ask_all(ask, Accepted, timeout_s=self._answer_s)
+            return dict(zip(lines.lines, answers, strict=True))
+        left_s = max(0.0, ends_at - time.monotonic())
+        queued = Ask(request=ask.request, signature=ask.signature, patience_ms=int(1000 * left_s))
+        own = lines.ask_one(first, queued, Accepted, timeout_s=left_s + self._answer_s)
+        others = lines.without(first)
+        answers = others.ask_all(ask, Accepted, timeout_s=self._answer_s)
+        return {first: own, **dict(zip(others.lines, answers, strict=True))}

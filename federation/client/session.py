@@ -1,0 +1,446 @@
+"""The analyst's session: asks all sites, has the request charged, gathers the shares, finishes the answer.
+
+Layer:       federation.client.session. Never imports torch; sees no row and no single site's share on its own.
+Terms:       a *question* holds one line to every site while it is asked; lines are kept for the next question.
+Guarantees:  what it computes before asking is only a forecast: every site derives plan, price and policy again (P3).
+             Whatever fails, nothing hangs, and the error names the site or the rule.
+See instead: the command line (``federation.cli``), parties as threads of this process (``federation.client.local``).
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import suppress
+from operator import sub
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from analytics.disclosure.release import recombine_answer, recombine_mined
+from analytics.errors import InvalidRequestError
+from analytics.mining.plan import MiningPlan
+from analytics.plans.plan import Plan
+from analytics.results.assemble import finish, plan_cost
+from federation.client.arguments import epsilon_of, questions_of
+from federation.client.queueing import Turns
+from federation.client.spending import is_spent, telling_what_is_spent
+from federation.client.table import TableView
+from federation.consortium.membership import restrict_to_members
+from federation.errors import SiteUnavailableError
+from federation.protocol.channel_pool import ChannelPool, find_sequencer
+from federation.protocol.messages import (
+    Accepted,
+    ApplyAmendment,
+    Ask,
+    BudgetAnswer,
+    BudgetAsk,
+    Charged,
+    ChargeRequest,
+    Health,
+    HealthAsk,
+    QuoteAnswer,
+    QuoteAsk,
+    RunRequest,
+    Share,
+)
+from federation.protocol.request import REQUEST_TAG, Request
+from federation.requests.explanation import Explanation, explain_miner, explain_query
+from federation.requests.planning import MINE, QUERY, Planned, plan_request
+from federation.requests.receipt import exact_requests, make_receipt, private_terms
+from federation.requests.trust import trust_model_of
+from federation.training.training_session import Training
+from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.contents import MembersChange
+from privacy_accounting.ledger.entries import Entry
+from smpc.errors import PartyLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from fractions import Fraction
+
+    import pandas as pd
+
+    from analytics.mining.request import MiningRequest
+    from analytics.mining.result import MiningResult
+    from analytics.results.result import Result
+    from federation.consortium.amendments import Amendment
+    from federation.consortium.consortium_file import Consortium
+    from federation.identity.certificates import Identity
+    from federation.network.channel import Network
+    from federation.protocol.channel_pool import Exchange
+    from federation.training.coordinator import Outcome, Progress
+    from federation.training.round_plan import RunPlan
+    from federation.training.task import TrainingTask
+
+PURPOSE = "analysis"
+T = TypeVar("T")
+P = TypeVar("P", Plan, MiningPlan)
+EXTRA_S = 5.0
+
+
+class Session:
+    """An open session with every site of a consortium; a context manager. Safe for several threads.
+
+    Attributes:
+        consortium: the agreement, among the sites that are members as far as this session knows.
+        analyst: who asks.
+    """
+
+    def __init__(self, *, consortium: Consortium, identity: Identity, network: Network) -> None:
+        """Take what ``federation.connect`` and ``federation.local`` put together."""
+        self.consortium = self._founded = consortium
+        self.analyst = identity.name
+        self._identity = identity
+        self._network = network
+        deadline_s = float(consortium.file.deadline_s)
+        self._pool = ChannelPool(network, consortium.names)
+        self._sequencer = consortium.file.sequencer
+        self._answer_s = deadline_s + EXTRA_S
+        self._turns = Turns(answer_s=self._answer_s)
+        self._run_s = 2 * deadline_s + float(consortium.file.local_limit_s) + EXTRA_S
+
+    def __enter__(self) -> Self:
+        """Return itself; lines are dialed when they are needed."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Close every line; nothing of a run goes on afterwards. In a forked process it leaves the parent's lines alone."""
+        if not self._pool.is_of_this_process:
+            return
+        self._pool.close()
+        self._network.close()
+
+    # -- questions -----------------------------------------------------------------------------------------
+
+    def sql(
+        self, text: str, *, epsilon: object = None, exact: bool = False, purpose: str = PURPOSE
+    ) -> Result:
+        """Ask a question of all sites together.
+
+        Visible to: the analyst alone sees the answer.
+        Cost: ``epsilon`` of the population's query budget, or an exact disclosure.
+
+        Args:
+            text: one SELECT over one table of the schema.
+            epsilon: a number above 0: private, the answer carries noise.
+            exact: no noise; only where every site's policy allows it.
+            purpose: written to the ledger.
+
+        Returns:
+            The answer with its cost and receipt. Private values lie in their public range; cells over too few rows for
+            this epsilon are flagged (``too_few``, ``flags``).
+
+        Raises:
+            PlanRejectedError: the question cannot be asked.
+            PolicyRefusedError: a site's rule forbids it; nothing was spent.
+            BudgetExceededError: it costs more than is left; nothing was spent.
+            SiteUnavailableError: a site cannot take part; nothing was spent.
+            PartyLostError: a site was lost in the middle; if the run had begun, it is spent.
+        """
+        shares, receipt, planned, plan = self._among_members(
+            lambda: self._asked(*self._planned(text, epsilon, exact=exact, purpose=purpose))
+        )
+        opened = recombine_answer(plan, shares)
+        return finish(plan, opened, cost=self._cost(planned, plan), receipt=receipt)
+
+    def explain(
+        self, text: str, *, epsilon: object = None, exact: bool = False, purpose: str = PURPOSE
+    ) -> Explanation:
+        """Say what a question would do, who would see what, and what it would cost; nothing is spent.
+
+        Raises:
+            PlanRejectedError, InvalidRequestError: as ``sql``.
+        """
+        plan = self._planned(text, epsilon, exact=exact, purpose=purpose)[1]
+        return explain_query(plan, trust_model_of(plan, self.consortium))
+
+    def mine(self, request: MiningRequest, *, purpose: str = PURPOSE) -> MiningResult:
+        """Mine association rules over all sites; an exact disclosure.
+
+        Visible to: the analyst the supports of what is frequent, every site one bit a candidate.
+
+        Args:
+            request: table, items, thresholds.
+            purpose: written to the ledger.
+
+        Returns:
+            Itemsets and rules with cost and receipt.
+
+        Raises:
+            InvalidRequestError, PlanRejectedError: the request cannot be asked.
+            PolicyRefusedError: a site's rule forbids it; nothing was spent.
+            SiteUnavailableError, PartyLostError: as ``sql``.
+        """
+        answers, receipt, _, plan = self._among_members(
+            lambda: self._asked(*self._planned_mining(request, purpose))
+        )
+        return recombine_mined(plan, answers, cost=plan.cost(), receipt=receipt)
+
+    def explain_mining(self, request: MiningRequest, *, purpose: str = PURPOSE) -> Explanation:
+        """Say what a mining run would do and who would see what; nothing is spent."""
+        plan = self._planned_mining(request, purpose)[1]
+        return explain_miner(plan, trust_model_of(plan, self.consortium))
+
+    def train(self, task: TrainingTask, *, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
+        """Train a model over all sites, charged round by round; see ``FederatedLogisticRegression``.
+
+        Visible to: the analyst and all sites the opened, noisy sums; aggregator and key holder as their names say.
+        Cost: at most the task's epsilon of the training budget.
+
+        Args:
+            task: what is trained.
+            on_progress: told after each attempt.
+
+        Returns:
+            The model and how it came about; of a run that failed or was stopped, after the rounds so far (``ending``).
+
+        Raises:
+            ConfigError, InvalidRequestError: the task cannot be planned.
+            PolicyRefusedError: a site's rule forbids it; nothing was spent.
+            BudgetExceededError: the budget does not pay for all rounds; nothing was spent.
+            SiteUnavailableError: too few sites, or a helper is gone; a note says what was charged.
+        """
+        return self._among_members(lambda: self._training(task).asked()).go(on_progress)
+
+    def plan_training(self, task: TrainingTask) -> RunPlan:
+        """Plan a training and price it; nothing is asked of anybody, nothing is spent; errors as ``train``."""
+        return self._training(task).plan
+
+    def quote_training(self, task: TrainingTask) -> dict[str, str | bool] | None:
+        """Say whether the budget pays for a whole training; free; None without noise; errors as ``train``."""
+        return self._training(task).fits()
+
+    def table(self, name: str) -> TableView:
+        """One table of the schema, for statistics and mining by name.
+
+        Raises:
+            InvalidRequestError: there is no such table.
+        """
+        return TableView(self, name)
+
+    def budget_rows(self) -> list[dict[str, Any]]:
+        """What is spent and what is left, as the sequencer's replica has it; any site's, the longest, where it is down.
+
+        Raises:
+            SiteUnavailableError: no site can be reached.
+        """
+        try:
+            answer = self._ask_budget(self._sequencer)
+        except (SiteUnavailableError, PartyLostError):
+            answer = self._longest()
+        return [dict(row) for row in answer.rows]
+
+    def budget(self) -> pd.DataFrame:
+        """``budget_rows`` as a frame."""
+        import pandas as pd
+
+        return pd.DataFrame(self.budget_rows())
+
+    def quote(
+        self, questions: Sequence[tuple[str, object]], *, purpose: str = PURPOSE
+    ) -> list[dict[str, Any]]:
+        """Say what private questions would cost one after the other, and what would be left; free, nothing is kept.
+
+        Args:
+            questions: text and epsilon of each.
+            purpose: whose cap they would count against.
+
+        Raises:
+            InvalidRequestError: not pairs; further errors as ``sql``.
+        """
+        pairs = questions_of(questions)
+        asked = [
+            self._planned(text, epsilon, exact=False, purpose=purpose)[0].data for text, epsilon in pairs
+        ]
+        with self._pool.question([self._sequencer]) as lines:
+            answer = lines.ask_one(
+                self._sequencer, QuoteAsk(requests=asked), QuoteAnswer, timeout_s=self._answer_s
+            )
+        return [{"sql": text, **row} for (text, _), row in zip(pairs, answer.rows, strict=True)]
+
+    def enter(self, motion: Amendment) -> dict[str, Any]:
+        """Have a change of the agreement entered that every site's administrator has agreed to.
+
+        Args:
+            motion: as it was proposed and agreed to.
+
+        Returns:
+            Number, hash and signatures of the entry; it holds from now on.
+
+        Raises:
+            ConsentMissingError: an administrator has not agreed; nothing was changed.
+            MotionRefusedError: it is out of date or another consortium's.
+            LedgerRefusedError: the ledger's rules forbid it.
+            SiteUnavailableError: a site that must sign cannot be reached; nothing was changed.
+        """
+        last = self._longest().sequencer
+        if isinstance(motion.content, MembersChange) and motion.leaves_out == last:
+            last = motion.content.sequencer
+        with self._pool.question([last]) as lines:
+            message = ApplyAmendment(motion=motion.to_bytes())
+            entered = lines.ask_one(last, message, Charged, timeout_s=self._run_s)
+        entry = Entry.from_bytes(entered.entry)
+        return {
+            "number": entry.body.number,
+            "hash": entry.hash.hex(),
+            "motion": motion.digest,
+            "signed_by": sorted(entry.signatures),
+        }
+
+    def health(self) -> dict[str, Health | Exception]:
+        """What every node says of itself; an error in the place of one that does not answer."""
+        found: dict[str, Health | Exception] = {}
+        for name in self._nodes():
+            try:
+                with self._pool.question([name]) as lines:
+                    (found[name],) = lines.ask_all(HealthAsk(), Health, timeout_s=self._answer_s)
+            except Exception as error:  # noqa: BLE001
+                found[name] = error
+        return found
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _ask_budget(self, site: str) -> BudgetAnswer:
+        with self._pool.question([site]) as lines:
+            return lines.ask_one(site, BudgetAsk(), BudgetAnswer, timeout_s=self._answer_s)
+
+    def _longest(self) -> BudgetAnswer:
+        """What the site says that has most entries of those that answer."""
+        found = []
+        for site in self._founded.names:
+            with suppress(SiteUnavailableError, PartyLostError):
+                found.append(self._ask_budget(site))
+        if not found:
+            raise SiteUnavailableError(site=", ".join(self._founded.names))
+        return max(found, key=lambda answer: answer.number)
+
+    def left_out(self) -> tuple[str, ...]:
+        """The sites of the founding that are no members any more, by the longest ledger that answers."""
+        return tuple(sorted(set(self._founded.names).difference(self._longest().members)))
+
+    def _among_members(self, ask: Callable[[], T]) -> T:
+        """Ask; where a site is gone that the others have left out, plan anew without it. Nothing was spent by then."""
+        self._pool.check_process()
+        try:
+            return ask()
+        except SiteUnavailableError as error:
+            try:
+                present = self._longest()
+            except SiteUnavailableError:
+                raise error from None
+            left_out = set(self.consortium.names).difference(present.members)
+            if is_spent(error) or not left_out.intersection(error.site.split(", ")):
+                raise
+            self.consortium = restrict_to_members(self._founded, present.members, sequencer=present.sequencer)
+        return ask()
+
+    def _nodes(self) -> list[str]:
+        file = self.consortium.file
+        helpers = [helper for helper in (file.dealer, file.aggregator, file.keyholder) if helper is not None]
+        return [*self._founded.names, *(helper.name for helper in helpers)]
+
+    def _training(self, task: TrainingTask) -> Training:
+        return Training(
+            consortium=self._founded,
+            members=self.consortium.names,
+            identity=self._identity,
+            network=self._network,
+            pool=self._pool,
+            task=task,
+            waits_s=(self._answer_s, self._run_s),
+        )
+
+    def _planned(self, text: str, epsilon: object, *, exact: bool, purpose: str) -> tuple[Planned, Plan]:
+        if exact == (epsilon is not None):
+            reason = "must be given for a private answer, or exact=True for one without noise, not both"
+            raise InvalidRequestError(parameter="epsilon", reason=reason)
+        planned = plan_request(
+            self._request(
+                kind=QUERY,
+                epsilon=None if exact else epsilon_of(epsilon),
+                purpose=purpose,
+                question={"sql": text},
+            ),
+            self.consortium,
+        )
+        if not isinstance(planned.plan, Plan):
+            raise InvalidRequestError(parameter="question", reason="is no query")
+        return planned, planned.plan
+
+    def _planned_mining(self, request: MiningRequest, purpose: str) -> tuple[Planned, MiningPlan]:
+        data = self._request(kind=MINE, epsilon=None, purpose=purpose, question=request.to_dict())
+        planned = plan_request(data, self.consortium)
+        if not isinstance(planned.plan, MiningPlan):
+            raise InvalidRequestError(parameter="question", reason="is no mining request")
+        return planned, planned.plan
+
+    def _request(
+        self, *, kind: str, epsilon: Fraction | None, purpose: str, question: dict[str, Any]
+    ) -> bytes:
+        """The canonical bytes of a fresh request."""
+        return Request(
+            kind=kind,
+            mode="exact" if epsilon is None else "private",
+            epsilon=epsilon,
+            analyst=self.analyst,
+            purpose=purpose,
+            nonce=secrets.token_hex(16),
+            configuration=self.consortium.digest(),
+            question=question,
+        ).to_bytes()
+
+    def _asked(self, planned: Planned, plan: P) -> tuple[list[bytes], dict[str, Any], Planned, P]:
+        return (*self._ask(planned), planned, plan)
+
+    def _ask(self, planned: Planned) -> tuple[list[bytes], dict[str, Any]]:
+        """Ask, charge, run: every site's share, and the receipt."""
+        ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
+        marks, answers = [time.monotonic()], dict[str, Accepted]()
+        names = self.consortium.names
+        with telling_what_is_spent() as spending, self._turns.own(), self._pool.question(names) as lines:
+
+            def go(accepted: Mapping[str, Accepted]) -> Charged:
+                marks[1:] = [time.monotonic()]
+                answers.update(accepted)
+                spending.asked()
+                return self._charge(lines, find_sequencer(accepted))
+
+            charged = self._turns.charged(lines, ask, planned.plan.digest(), go)
+            spending.charged(Entry.from_bytes(charged.entry))
+            marks.append(time.monotonic())
+            shares = lines.ask_all(RunRequest(entry=charged.entry), Share, timeout_s=self._run_s)
+        marks.append(time.monotonic())
+        receipt = make_receipt(
+            planned,
+            Entry.from_bytes(charged.entry),
+            secrecy=trust_model_of(planned.plan, self.consortium),
+            seconds=dict(zip(("ask", "charge", "run"), map(sub, marks[1:], marks), strict=True)),
+            rounds=max(share.rounds for share in shares),
+            bytes_sent=max(share.bytes_sent for share in shares),
+            engines={site: share.engine for site, share in zip(self.consortium.names, shares, strict=True)},
+        ) | exact_requests(answers)
+        return [bytes(share.values) for share in shares], receipt
+
+    def _charge(self, lines: Exchange, orders: str) -> Charged:
+        """Have the request charged, also where the ledger is handed over in the middle of it: it is charged once."""
+        try:
+            charged = lines.ask_one(orders, ChargeRequest(), Charged, timeout_s=self._run_s)
+        except LedgerRefusedError:
+            before, orders = orders, self._longest().sequencer
+            if orders == before:
+                raise
+            charged = lines.ask_one(orders, ChargeRequest(), Charged, timeout_s=self._run_s)
+        self._sequencer = orders
+        return charged
+
+    def _cost(self, planned: Planned, plan: Plan) -> Mapping[str, object]:
+        cost = plan_cost(plan)
+        if planned.is_exact:
+            return cost
+        context = plan.context
+        return cost | private_terms(
+            planned.events, delta=context.delta, relation=context.relation, n_sites=context.n_sites
+        )

@@ -1,0 +1,111 @@
+"""One table of a session, by name: mining with Python's own types.
+
+Layer:       federation.client.table, beside client. Adds nothing that a request could not say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from analytics.errors import InvalidRequestError
+from analytics.mining.request import DEFAULT_CANDIDATES, MiningRequest, NestedSupports
+from federation.client.arguments import exact_number, names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analytics.mining.result import MiningResult
+    from federation.consortium.consortium_file import Consortium
+
+FREQUENT_ONLY = 1
+
+
+class Miner(Protocol):
+    """What a table needs of its session."""
+
+    consortium: Consortium
+
+    def mine(self, request: MiningRequest, *, purpose: str) -> MiningResult:
+        """Mine; see ``federation.client.session``."""
+        ...
+
+
+class TableView:
+    """One table, asked through its session."""
+
+    def __init__(self, session: Miner, name: str) -> None:
+        """Name a table; see ``Session.table``."""
+        if session.consortium.schema.table(name) is None:
+            known = ", ".join(session.consortium.schema.tables)
+            raise InvalidRequestError(
+                parameter="table", reason=f"is not one of this consortium, which has {known}"
+            )
+        self._session, self.name = session, name
+
+    def association_rules(
+        self,
+        items: Sequence[str],
+        *,
+        min_support: object,
+        min_confidence: object,
+        max_len: int | None = None,
+        nested_supports: NestedSupports = "guard",
+        exact: bool = False,
+        purpose: str = "analysis",
+    ) -> MiningResult:
+        """Find rules between items over all sites.
+
+        Visible to: the analyst the supports of what is frequent, every site one bit a candidate.
+        Cost: one exact disclosure.
+
+        Args:
+            items: as ``sex=M``, ``age>=60``, ``disease``; over the table's exact dimensions.
+            min_support: smallest share of the rows, above 0 and at most 1.
+            min_confidence: smallest confidence of a rule.
+            max_len: most items of an itemset.
+            nested_supports: ``guard`` closes itemsets too near to an open subset; ``allow`` where every site's policy
+                says so.
+            exact: must be True: the private mode is not answered yet.
+            purpose: written to the ledger.
+
+        Returns:
+            ``.rules`` and ``.itemsets`` with mlxtend's column names.
+
+        Raises:
+            InvalidRequestError, PlanRejectedError, PolicyRefusedError: as ``Session.mine``.
+        """
+        if not exact:
+            raise InvalidRequestError(
+                parameter="exact", reason="must be True: private mining is not answered yet"
+            )
+        request = MiningRequest(
+            table=self.name,
+            items=names_of("items", items),
+            min_support=exact_number("min_support", min_support),
+            min_confidence=exact_number("min_confidence", min_confidence),
+            max_len=max_len,
+            max_candidates=DEFAULT_CANDIDATES,
+            nested_supports=nested_supports,
+        )
+        return self._session.mine(request, purpose=purpose)
+
+    def frequent_itemsets(
+        self,
+        items: Sequence[str],
+        *,
+        min_support: object,
+        max_len: int | None = None,
+        nested_supports: NestedSupports = "guard",
+        exact: bool = False,
+        purpose: str = "analysis",
+    ) -> MiningResult:
+        """Find frequent itemsets over all sites; arguments and errors as ``association_rules``."""
+        return self.association_rules(
+            items,
+            min_support=min_support,
+            min_confidence=FREQUENT_ONLY,
+            max_len=max_len,
+            nested_supports=nested_supports,
+            exact=exact,
+            purpose=purpose,
+        )

@@ -1,0 +1,415 @@
+"""Motions: changes of the agreement that the administrator of every site agrees to before any site signs them.
+
+Layer:       federation.consortium.amendments. Reads and writes files of the site's state folder; opens no connection.
+Terms:       a *motion* is the content of a budget, order, members or clock entry with the chain it is for and its
+             *basis*, the number of the entry that last changed the same thing; a *consent* is one administrator's yes
+             to exactly these bytes, kept at that site alone.
+Guarantees:  a site signs such an entry only while it holds the consent to it; an entry that was made, or any other
+             that changed the same thing, moves the basis, so that an old consent fits nothing any more. A consent is
+             durable when ``agree`` returns, and can be taken back until the entry is signed.
+See instead: entering a motion (``federation.node.ledger.replication``), commands (``federation.cli``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+from federation.errors import AmendmentRejectedError, ApprovalMissingError, ConfigError
+from privacy_accounting.budget.allowance import SubBudget, allowance_units
+from privacy_accounting.decimals import format_decimal
+from privacy_accounting.errors import AccountingError, LedgerRefusedError
+from privacy_accounting.ledger.canonical import Fields, decode, encode
+from privacy_accounting.ledger.clock import ClockCorrection
+from privacy_accounting.ledger.contents import (
+    HASH_BYTES,
+    BudgetChange,
+    Change,
+    MembersChange,
+    OrderChange,
+    kind_of,
+    read_content,
+)
+from privacy_accounting.ledger.replication.entry_validation import CLOCK_SKEW_S
+from privacy_accounting.rdp import ORDERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from privacy_accounting.ledger.contents import Content
+    from privacy_accounting.ledger.entries import Body
+    from privacy_accounting.ledger.state import ChainState
+
+FORMAT: Final = 1
+MAX_BYTES: Final = 64 * 1024
+_TAG: Final = b"crossward/motion/1\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amendment:
+    """A change, before all have agreed to it.
+
+    Attributes:
+        chain: chain id, hexadecimal.
+        basis: number of the entry that last changed the same thing.
+        content: the change.
+    """
+
+    chain: str
+    basis: int
+    content: Change
+
+    def to_bytes(self) -> bytes:
+        """Write canonical bytes; every administrator agrees to the same."""
+        return encode(
+            {
+                "format": FORMAT,
+                "chain": self.chain,
+                "basis": self.basis,
+                "kind": kind_of(self.content),
+                "content": self.content.to_json(),
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Amendment:
+        """Read canonical bytes strictly.
+
+        Raises:
+            MotionRefusedError: they are not exactly what ``to_bytes`` writes.
+        """
+        try:
+            fields = Fields(decode(data, limit=MAX_BYTES), "motion")
+            fields.integer("format", low=FORMAT, high=FORMAT)
+            kind, inner = fields.text("kind"), Fields(fields.mapping("content"), "content")
+            content: Content = read_content(kind, inner)
+            inner.done()
+            motion = (
+                cls(
+                    chain=fields.hexadecimal("chain", HASH_BYTES),
+                    basis=fields.integer("basis"),
+                    content=content,
+                )
+                if isinstance(content, Change)
+                else None
+            )
+            fields.done()
+        except LedgerRefusedError as error:
+            raise AmendmentRejectedError(reason=f"it is not in the form of one: {error.reason}") from error
+        if motion is None or motion.to_bytes() != data:
+            raise AmendmentRejectedError(reason="it is not in the form of one")
+        return motion
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 under the motion's tag, hexadecimal: what people compare."""
+        return hashlib.sha256(_TAG + self.to_bytes()).hexdigest()
+
+    @property
+    def leaves_out(self) -> str:
+        """The site that it leaves out; empty where it does something else."""
+        content = self.content
+        return content.name if isinstance(content, MembersChange) and content.change == "lose" else ""
+
+    def text(self) -> str:
+        """What it would do, for the person who agrees."""
+        content = self.content
+        if isinstance(content, BudgetChange):
+            return (
+                f"set the budget of {content.population} to epsilon {format_decimal(content.budget.epsilon)}"
+            )
+        if isinstance(content, OrderChange):
+            return (
+                f"count {content.sub_budget} of {content.population} at order {format_decimal(content.order)}"
+            )
+        if isinstance(content, ClockCorrection):
+            return f"date the entries from here on by the sites' clocks, and give up the date {_date(content.given_up)}"
+        if content.change == "lose":
+            then = f"; {content.sequencer} orders the ledger from then on"
+            return f"leave out {content.name}, lost for good{then}"
+        if content.change == "sequencer":
+            return f"let {content.sequencer} order the ledger"
+        return f"{content.change} {content.name}"
+
+    def now(self, state: ChainState) -> str:
+        """What it would change, as it stands in a site's ledger."""
+        if isinstance(self.content, MembersChange):
+            members = state.members()
+            return f"now: {', '.join(members.names)}; {members.sequencer} orders"
+        if isinstance(self.content, ClockCorrection):
+            return f"now: entry {state.head} is dated {_date(state.place.time)}"
+        if isinstance(self.content, OrderChange):
+            part = state.book.sub_budget(self.content.population, self.content.sub_budget)
+            return f"now: order {format_decimal(part.order)}"
+        return f"now: epsilon {format_decimal(state.book.populations[self.content.population].epsilon)}"
+
+    def check_fits(self, state: ChainState) -> None:
+        """Check that the motion means what its text says, and still does, against a site's own ledger.
+
+        Whoever agrees reads the text and not the bytes, so what a proposal command would not have written is refused.
+
+        Raises:
+            MotionRefusedError: it is another consortium's, what it would change has changed since, or it would change
+                more than its text says.
+        """
+        if self.chain != state.chain:
+            raise AmendmentRejectedError(reason="it is for another consortium")
+        if self.basis != state.basis_of(self.content):
+            raise AmendmentRejectedError(
+                reason="it is out of date: the ledger has changed the same thing since; propose anew"
+            )
+        if self != self._written_anew(state):
+            more = "it would change more than its text says; propose anew"
+            spent = "something was charged since it was written, or its figures are wrong; propose anew while nobody asks"
+            raise AmendmentRejectedError(reason=spent if isinstance(self.content, OrderChange) else more)
+
+    def _written_anew(self, state: ChainState) -> Amendment | None:
+        """What the proposal command writes for the same text; None where there is no such command."""
+        content = self.content
+        if isinstance(content, OrderChange):
+            return change_order(state, content.population, content.sub_budget, content.order)
+        if isinstance(content, BudgetChange):
+            return raise_budget(state, content.population, content.budget.epsilon)
+        if isinstance(content, ClockCorrection):
+            return correct_clock(state)
+        if content.change == "sequencer":
+            return transfer_sequencer(state, content.name)
+        if content.change == "lose":
+            return remove_site(state, content.name, sequencer=content.sequencer)
+        return None
+
+
+class Approvals:
+    """What this site's administrator has agreed to: one file each, named by the motion's digest."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep them in a folder below the site's state; whoever can write there is the administrator."""
+        self._folder = folder
+
+    def agree(self, motion: Amendment) -> None:
+        """Agree, durably; agreeing twice is agreeing once.
+
+        Raises:
+            ConfigError: the folder cannot be written.
+        """
+        path = self._path(motion)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            partial = path.with_suffix(".partial")
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(motion.to_bytes())
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(path)
+            self._sync()
+        except OSError as error:
+            raise ConfigError(mistakes=[f"cannot write {path}: {error.strerror}"]) from error
+
+    def revoke(self, motion: Amendment) -> bool:
+        """Take a consent back, durably; say whether there was one.
+
+        Raises:
+            ConfigError: the folder cannot be written.
+        """
+        path = self._path(motion)
+        try:
+            path.unlink()
+            self._sync()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise ConfigError(mistakes=[f"cannot remove {path}: {error.strerror}"]) from error
+        return True
+
+    def holds(self, motion: Amendment) -> bool:
+        """Whether the administrator has agreed to exactly this."""
+        try:
+            return self._path(motion).read_bytes() == motion.to_bytes()
+        except OSError:
+            return False
+
+    def all(self) -> list[Amendment]:
+        """Everything agreed to and not taken back, old ones too."""
+        found = []
+        for path in sorted(self._folder.glob("*.json")):
+            with contextlib.suppress(OSError, AmendmentRejectedError):
+                found.append(Amendment.from_bytes(path.read_bytes()))
+        return found
+
+    def check(self, body: Body, state: ChainState, *, site: str) -> None:
+        """Refuse to sign a change that the administrator has not agreed to.
+
+        Args:
+            body: about to be signed; other kinds pass.
+            state: the site's ledger before it.
+            site: this site's name.
+
+        Raises:
+            ConsentMissingError: there is no consent to exactly this, on this basis.
+        """
+        if not isinstance(body.content, Change):
+            return
+        motion = Amendment(chain=body.chain, basis=state.basis_of(body.content), content=body.content)
+        if not self.holds(motion):
+            raise ApprovalMissingError(site=site, motion=motion.digest)
+
+    def _path(self, motion: Amendment) -> Path:
+        return self._folder / f"{motion.digest}.json"
+
+    def _sync(self) -> None:
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def raise_budget(state: ChainState, population: str, epsilon: Fraction) -> Amendment:
+    """Make the motion to raise a population's epsilon; delta, shares, plans, orders and caps stay.
+
+    Args:
+        state: a site's ledger.
+        population: whose patients.
+        epsilon: of the whole population from then on.
+
+    Raises:
+        MotionRefusedError: no such population, not more than now, or more than an order can express.
+    """
+    old = state.book.populations.get(population)
+    if old is None:
+        known = ", ".join(sorted(state.book.populations))
+        raise AmendmentRejectedError(reason=f"there is no population {population}; the ledger has {known}")
+    if epsilon <= old.epsilon:
+        raise AmendmentRejectedError(
+            reason=f"the budget of {population} is epsilon {format_decimal(old.epsilon)} already; "
+            "it can be raised, not lowered: what was spent stays spent"
+        )
+    try:
+        parts = {name: _at(part, epsilon) for name, part in old.sub_budgets.items()}
+        budget = replace(old, epsilon=epsilon, sub_budgets=parts)
+    except AccountingError as error:
+        raise AmendmentRejectedError(reason=str(error)) from error
+    return _amendment(state, BudgetChange(population=population, budget=budget))
+
+
+def _at(part: SubBudget, epsilon: Fraction) -> SubBudget:
+    """A sub-budget's share of another epsilon, at the order at which it is counted."""
+    mine = part.share * epsilon
+    allowance = allowance_units(mine, part.delta - part.reserved_delta, part.order)
+    return replace(part, epsilon=mine, allowance=allowance)
+
+
+def change_order(state: ChainState, population: str, sub_budget: str, order: Fraction) -> Amendment:
+    """Make the motion that a sub-budget is counted at another order, with all it ever released priced anew there.
+
+    Args:
+        state: a site's ledger.
+        population: whose patients.
+        sub_budget: which filter.
+        order: one of the accountant's orders.
+
+    Raises:
+        MotionRefusedError: no such sub-budget or order, the same order, or more was spent than is allowed there.
+    """
+    try:
+        part = state.book.sub_budget(population, sub_budget)
+    except LedgerRefusedError as error:
+        raise AmendmentRejectedError(reason=error.reason) from error
+    if order not in set(map(Fraction, ORDERS)) or order == part.order:
+        raise AmendmentRejectedError(
+            reason=f"{format_decimal(order)} is no other order of the accountant than {format_decimal(part.order)}"
+        )
+    allowance = allowance_units(part.epsilon, part.delta - part.reserved_delta, order)
+    purposes, analysts = state.book.repriced(population, sub_budget, order)
+    if sum(purposes.values()) >= allowance:
+        raise AmendmentRejectedError(
+            reason=f"what was spent leaves nothing of {sub_budget} at order {format_decimal(order)}"
+        )
+    content = OrderChange(
+        population=population,
+        sub_budget=sub_budget,
+        order=order,
+        allowance=allowance,
+        purposes=purposes,
+        analysts=analysts,
+    )
+    return _amendment(state, content)
+
+
+def transfer_sequencer(state: ChainState, site: str) -> Amendment:
+    """Make the motion that another site orders the ledger.
+
+    Raises:
+        MotionRefusedError: it is no member, or does so already.
+    """
+    return _members(state, MembersChange(change="sequencer", name=site, key="", sequencer=site))
+
+
+def remove_site(state: ChainState, site: str, *, sequencer: str = "") -> Amendment:
+    """Make the motion that a site is lost for good.
+
+    Args:
+        state: another site's ledger.
+        site: the lost one.
+        sequencer: who orders from then on; needed where the lost one did.
+
+    Raises:
+        MotionRefusedError: it is no member, too few would be left, or nobody would order.
+    """
+    now = state.members().sequencer
+    if site == now and not sequencer:
+        raise AmendmentRejectedError(reason=f"{site} orders the ledger: name the site that shall do so")
+    change = MembersChange(change="lose", name=site, key="", sequencer=sequencer or now)
+    colluding = state.genesis.colluding if state.genesis else 0
+    if len(state.members().names) - 1 <= colluding:
+        raise AmendmentRejectedError(reason=f"no more sites would be left than may collude ({colluding})")
+    return _members(state, change)
+
+
+def correct_clock(state: ChainState, *, now: int | None = None) -> Amendment:
+    """Make the motion to give up the last entry's date, which is ahead of the true time.
+
+    Args:
+        state: a site's ledger.
+        now: seconds since 1970 by the site's clock, where whoever proposes has one.
+
+    Raises:
+        MotionRefusedError: the last entry is not dated so far ahead that it keeps others out.
+    """
+    if now is not None and state.place.time - now <= CLOCK_SKEW_S:
+        raise AmendmentRejectedError(
+            reason=f"entry {state.head} is dated {_date(state.place.time)}, which is not ahead of this site's clock"
+        )
+    if state.place.time == 0:
+        raise AmendmentRejectedError(reason="the ledger's founding has no date")
+    return _amendment(state, ClockCorrection(given_up=state.place.time))
+
+
+def _date(time: int) -> str:
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _members(state: ChainState, change: MembersChange) -> Amendment:
+    members = state.members()
+    for name in (change.name, change.sequencer):
+        if name not in members.keys:
+            raise AmendmentRejectedError(
+                reason=f"{name} is no member; the members are {', '.join(members.names)}"
+            )
+    if change.change == "sequencer" and change.sequencer == members.sequencer:
+        raise AmendmentRejectedError(reason=f"{change.name} orders the ledger already")
+    try:
+        members.changed(change)
+    except LedgerRefusedError as error:
+        raise AmendmentRejectedError(reason=error.reason) from error
+    return _amendment(state, change)
+
+
+def _amendment(state: ChainState, content: Change) -> Amendment:
+    return Amendment(chain=state.chain, basis=state.basis_of(content), content=content)

@@ -1,0 +1,373 @@
+"""The two files a deployment is made of: the consortium's (the same everywhere) and one for each site.
+
+Layer:       federation.consortium.consortium_file. Reads files, opens no connection.
+Guarantees:  unknown keys are refused, all mistakes are reported at once, and the digest of a consortium is the same
+             on every machine that holds the same agreement, whatever the file's layout.
+See instead: certificates and keys (``federation.identity.certificates``), what a table looks like
+             (``analytics.schema``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from analytics.errors import SchemaError
+from analytics.schema import Schema
+from federation.consortium.computing_sites import Computation, computation_mistakes
+from federation.errors import ConfigError
+from smpc.computing_sites import ThreeSites
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_NAME = 63
+NAME = re.compile(rf"[a-z][a-z0-9_-]{{0,{MAX_NAME - 1}}}")
+MIN_SITES, MAX_SITES = 2, 8
+SUB_BUDGETS = ("query", "mining", "training")
+
+
+def _number(value: object) -> Fraction:
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal | Fraction):
+        msg = "must be a number such as 0.5, or a decimal string"
+        raise ValueError(msg)  # noqa: TRY004
+    if isinstance(value, str) and not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", value):
+        msg = "must be a plain decimal number without spaces or exponent"
+        raise ValueError(msg)
+    try:
+        return Fraction(str(value))
+    except (ValueError, ArithmeticError) as error:
+        msg = "must be a finite number"
+        raise ValueError(msg) from error
+
+
+def name_mistake(value: str) -> str | None:
+    """What a member's name breaks of the rule, if anything."""
+    if len(value) > MAX_NAME:
+        return f"must be at most {MAX_NAME} characters long, not {len(value)}"
+    if not NAME.fullmatch(value):
+        return "must start with a letter and hold only a-z, 0-9, _ and -"
+    return None
+
+
+def _name(value: str) -> str:
+    mistake = name_mistake(value)
+    if mistake is not None:
+        raise ValueError(mistake)
+    return value
+
+
+def _address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004
+        msg = "must be HOST:PORT"
+        raise ValueError(msg)
+    return value
+
+
+def _joint(sites: dict[str, Member]) -> dict[str, Member]:
+    if not MIN_SITES <= len(sites) <= MAX_SITES:
+        msg = (
+            f"a consortium has {MIN_SITES} to {MAX_SITES} sites, not {len(sites)}; "
+            "exact answers and training need at least 3"
+        )
+        raise ValueError(msg)
+    return sites
+
+
+Number = Annotated[Fraction, BeforeValidator(_number)]
+Name = Annotated[str, AfterValidator(_name)]
+Address = Annotated[str, AfterValidator(_address)]
+Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Positive = Annotated[Number, Field(gt=0)]
+Share = Annotated[Number, Field(gt=0, le=1)]
+
+
+class Model(BaseModel):
+    """What all parts of the files are: frozen, without unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Member(Model):
+    """A node of the consortium: where it listens and how it is known."""
+
+    address: Address
+    fingerprint: Hex32 = Field(description="SHA-256 of its certificate (DER), hex")
+    public_key: Hex32 = Field(description="Ed25519 key of its certificate, hex; it signs the ledger")
+
+
+class Helper(Member):
+    """A node that is not a site: the dealer, the aggregator, the key holder."""
+
+    name: Name
+
+
+class Keyholder(Helper):
+    """The key holder, and the public key that every update is encrypted under."""
+
+    paillier_modulus: Annotated[str, Field(pattern=r"^[1-9a-f][0-9a-f]{511,4095}$", description="n, hex")]
+
+
+class Analyst(Model):
+    """Somebody who may ask."""
+
+    fingerprint: Hex32
+    public_key: Hex32
+    cap: Share = Field(
+        default=Fraction(1), description="fraction of each sub-budget's allowance that this analyst may spend"
+    )
+
+
+class SubBudget(Model):
+    """A part of a population's budget, a filter of its own."""
+
+    share: Share
+    plan: list[dict[str, Any]] = Field(
+        default_factory=lambda: [{"mechanism": "gaussian", "count": 1}], min_length=1
+    )
+
+
+class Budget(Model):
+    """What may be learnt of one population, over all analysts and for ever."""
+
+    epsilon: Positive
+    delta: Annotated[Number, Field(gt=0, lt=1)] | None = None
+    purposes: dict[Name, Share] = Field(
+        default_factory=dict, description="caps as fractions; empty: any purpose, no cap"
+    )
+    query: SubBudget | None = None
+    mining: SubBudget | None = None
+    training: SubBudget | None = None
+
+    @property
+    def parts(self) -> dict[str, SubBudget]:
+        """The sub-budgets that are declared, by name."""
+        return {name: part for name in SUB_BUDGETS if (part := getattr(self, name)) is not None}
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Budget:
+        if sum((part.share for part in self.parts.values()), Fraction(0)) > 1:
+            msg = "the shares of query, mining and training add up to more than 1"
+            raise ValueError(msg)
+        if not self.parts:
+            msg = "declares no sub-budget: give at least one of query, mining, training"
+            raise ValueError(msg)
+        return self
+
+
+class ConsortiumFile(Model):
+    """The agreement that every member holds a copy of."""
+
+    version: Literal[1]
+    name: Name
+    authority: str = Field(description="certificate of the consortium's authority, a path beside this file")
+    relation: Literal["add_or_remove_one", "replace_one"] = Field(
+        description="neighbouring relation; it has no default"
+    )
+    colluding: Annotated[int, Field(ge=0, strict=True)]
+    delta: Annotated[Number, Field(gt=0, lt=1)]
+    minimum_cell: Annotated[int, Field(ge=0, strict=True)] = 10
+    sequencer: Name
+    deadline_s: Positive = Fraction(30)
+    local_limit_s: Positive = Fraction(20)
+    sites: Annotated[dict[Name, Member], AfterValidator(_joint)]
+    computation: Computation | None = None
+    dealer: Helper | None = None
+    aggregator: Helper | None = None
+    keyholder: Keyholder | None = None
+    analysts: dict[Name, Analyst] = Field(min_length=1)
+    budgets: dict[str, Budget] = Field(min_length=1)
+    tables: dict[str, Any] = Field(min_length=1)
+
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consortium:
+    """A consortium file that was read and checked as a whole."""
+
+    file: ConsortiumFile
+    schema: Schema
+    authority_pem: bytes
+    _digest: str = field(default="", repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Hash the agreement once; it does not change, whoever carries it on (``federation.consortium.membership``)."""
+        if self._digest:
+            return
+        body = self.file.model_dump(exclude={"authority", "tables"})
+        if (
+            self.file.computation is None
+        ):  # an agreement without it keeps the hash it had before there was one
+            del body["computation"]
+        body["authority"] = hashlib.sha256(self.authority_pem).hexdigest()
+        body["tables"] = self.schema.to_dict()
+        text = json.dumps(_plain(body), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        digest = hashlib.sha256(b"crossward/consortium/1\n" + text.encode()).hexdigest()
+        object.__setattr__(self, "_digest", digest)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sites in rank order, the same everywhere."""
+        return tuple(sorted(self.file.sites))
+
+    @property
+    def three_sites(self) -> ThreeSites | None:
+        """The sites that compute without a dealer, if it is agreed so."""
+        computation = self.file.computation
+        return None if computation is None else ThreeSites.of(computation.sites)
+
+    def digest(self) -> str:
+        """SHA-256 of the agreement in canonical form, hex."""
+        return self._digest
+
+    def delta_of(self, population: str) -> Fraction:
+        """The population's own delta, or the consortium's."""
+        return self.file.budgets[population].delta or self.file.delta
+
+
+def load_consortium(path: Path) -> Consortium:
+    """Read a consortium file.
+
+    Args:
+        path: the TOML file; the authority's certificate lies where ``authority`` says, beside it.
+
+    Returns:
+        The checked agreement.
+
+    Raises:
+        ConfigError: with every mistake found.
+    """
+    document = read_toml(path)
+    authority = document.get("authority")
+    pem = b""
+    mistakes: list[str] = []
+    if isinstance(authority, str):
+        try:
+            pem = (path.parent / authority).read_bytes()
+        except OSError as error:
+            mistakes.append(f"{path.name}: authority: cannot read {authority}: {error.strerror}")
+    return consortium_from_dict(document, authority_pem=pem, place=path.name, mistakes=mistakes)
+
+
+def consortium_from_dict(
+    document: Mapping[str, Any],
+    *,
+    authority_pem: bytes,
+    place: str = "consortium",
+    mistakes: list[str] | None = None,
+) -> Consortium:
+    """Check a consortium given as plain data, as ``load_consortium`` does for a file.
+
+    Args:
+        document: the shape of a consortium file.
+        authority_pem: the authority's certificate; empty for a consortium in one process.
+        place: what mistakes are reported under.
+        mistakes: those found before.
+
+    Returns:
+        The checked agreement.
+
+    Raises:
+        ConfigError: with every mistake found.
+    """
+    found = list(mistakes or [])
+    schema: Schema | None = None
+    try:
+        schema = Schema.from_dict({"tables": document.get("tables", {})})
+    except SchemaError as error:
+        found += [f"{place}: {mistake}" for mistake in error.mistakes]
+    file = validated(ConsortiumFile, document, place, found)
+    if file is not None:
+        found += [f"{place}: {mistake}" for mistake in _disagreements(file, schema)]
+    if found or file is None or schema is None:
+        raise ConfigError(mistakes=found)
+    return Consortium(file=file, schema=schema, authority_pem=authority_pem)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file; numbers with a point come as decimals.
+
+    Raises:
+        ConfigError: it cannot be read, or is no TOML.
+    """
+    try:
+        with path.open("rb") as stream:
+            return tomllib.load(stream, parse_float=Decimal)
+    except OSError as error:
+        raise ConfigError(mistakes=[f"cannot read {path}: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(mistakes=[f"{path.name} is not TOML: {error}"]) from error
+
+
+def validated(model: type[M], document: Mapping[str, Any], place: str, mistakes: list[str]) -> M | None:
+    """Check a document against a model; every mistake goes to the list, with its place."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        for item in error.errors(include_url=False, include_input=False):
+            where = ".".join(str(part) for part in item["loc"]) or "file"
+            mistakes.append(f"{place}: {where}: {item['msg'].removeprefix('Value error, ')}")
+    return None
+
+
+def _disagreements(file: ConsortiumFile, schema: Schema | None) -> list[str]:
+    found = []
+    if file.sequencer not in file.sites:
+        found.append(f"sequencer: {file.sequencer} is not one of the sites")
+    if file.colluding >= len(file.sites):
+        found.append(f"colluding: must be less than the number of sites ({len(file.sites)})")
+    if file.computation is not None:
+        found += computation_mistakes(
+            file.computation,
+            sites=file.sites,
+            has_dealer=file.dealer is not None,
+            colluding=file.colluding,
+        )
+    helpers = [helper.name for helper in (file.dealer, file.aggregator, file.keyholder) if helper is not None]
+    names = [*file.sites, *file.analysts, *helpers]
+    found += [
+        f"name {name} is given to more than one member"
+        for name in sorted({n for n in names if names.count(n) > 1})
+    ]
+    if schema is not None:
+        populations = {table.population for table in schema.tables.values()}
+        found += [
+            f"budgets: population {name} has no budget" for name in sorted(populations - set(file.budgets))
+        ]
+        found += [
+            f"budgets: no table belongs to population {name}"
+            for name in sorted(set(file.budgets) - populations)
+        ]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return str(value)
+    if isinstance(value, Decimal):
+        return str(Fraction(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

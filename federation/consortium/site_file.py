@@ -1,0 +1,152 @@
+"""One site's own file: where its rows and its ledger are, what it allows and takes on; nobody else reads it.
+
+Layer:       federation.consortium.site_file, above config.
+Guarantees:  unknown keys are refused, all mistakes of both files are reported at once; a password stands in no
+             message.
+See instead: the agreement of all members (``config``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from federation.consortium.consortium_file import (
+    Address,
+    Consortium,
+    Model,
+    Name,
+    Positive,
+    Share,
+    load_consortium,
+    read_toml,
+    validated,
+)
+from federation.consortium.ledger_location import LedgerLocation
+from federation.consortium.limits import Limits
+from federation.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Policy(Model):
+    """What one site allows, on top of what the consortium agreed.
+
+    Training without noise has a key of its own and needs ``exact`` as well: ``"unguarded"`` lets sums of any model be
+    opened, from which training rows may be reconstructed; ``"guarded"`` is refused until fits have guards. It holds for
+    exactly the sites that ``exact_training_members`` names: where the members change, each site has to open it again.
+    """
+
+    exact: bool = False
+    exact_training: Literal[False, "guarded", "unguarded"] = False
+    exact_training_members: list[Name] | None = None
+    minimum_cell: Annotated[int, Field(ge=0, strict=True)] = 0
+    exact_requests_per_analyst: Annotated[int, Field(ge=0, strict=True)] = 20
+    exact_numbers_per_population: Annotated[int, Field(ge=0, strict=True)] = 50_000
+    largest_epsilon: Positive | None = None
+    analysts: list[Name] | None = None
+    purposes: list[Name] | None = None
+    nested_supports: Literal["guard", "allow"] = "guard"
+
+
+class SiteTable(Model):
+    """Where a site's own rows are, and the view through which the consortium sees them."""
+
+    source: str = Field(min_length=1)
+    table: str | None = None
+    view: str = "SELECT * FROM source"
+    most_misfits: Share = Field(
+        default=Fraction(1, 2),
+        description="largest share of a column's values outside its domain or bounds; beyond it doctor says MEND",
+    )
+
+
+class SiteComputation(Model):
+    """What adds and multiplies shares at this site: CrypTen's tensors, or numpy, which needs no torch in memory."""
+
+    engine: Literal["crypten", "numpy"] = "crypten"
+
+
+class SiteFile(Model):
+    """One site's own file; nobody else reads it."""
+
+    version: Literal[1]
+    consortium: str
+    site: Name
+    identity: str
+    state: str = "state"
+    listen: Address | None = Field(
+        default=None, description="where to bind, if not at the agreement's address"
+    )
+    tables: dict[str, SiteTable] = Field(min_length=1)
+    policy: Policy = Field(default_factory=Policy)
+    ledger: LedgerLocation = Field(default_factory=LedgerLocation)
+    limits: Limits = Field(default_factory=Limits)
+    computation: SiteComputation = Field(default_factory=SiteComputation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteConfig:
+    """A site file with its paths resolved."""
+
+    file: SiteFile
+    folder: Path
+    consortium: Consortium
+
+    @property
+    def state(self) -> Path:
+        """Folder of the ledger and of the keys that never leave."""
+        return self.folder / self.file.state
+
+    @property
+    def consents(self) -> Path:
+        """Folder of what the site's administrator agreed to."""
+        return self.state / "consents"
+
+    @property
+    def identity(self) -> Path:
+        """The site's certificate and key."""
+        return self.folder / self.file.identity
+
+
+def load_site(path: Path) -> SiteConfig:
+    """Read a site file and the consortium file that it names.
+
+    Args:
+        path: the TOML file.
+
+    Returns:
+        The site's configuration.
+
+    Raises:
+        ConfigError: with every mistake found in both files.
+    """
+    document = read_toml(path)
+    found: list[str] = []
+    file = validated(SiteFile, document, path.name, found)
+    consortium: Consortium | None = None
+    named = document.get("consortium")
+    if isinstance(named, str):
+        try:
+            consortium = load_consortium(path.parent / named)
+        except ConfigError as error:
+            found += error.mistakes
+    if file is not None and consortium is not None:
+        found += [f"{path.name}: {mistake}" for mistake in _site_disagreements(file, consortium)]
+    if found or file is None or consortium is None:
+        raise ConfigError(mistakes=found)
+    return SiteConfig(file=file, folder=path.parent, consortium=consortium)
+
+
+def _site_disagreements(file: SiteFile, consortium: Consortium) -> list[str]:
+    found = []
+    if file.site not in consortium.file.sites:
+        found.append(f"site: {file.site} is not a site of the consortium {consortium.file.name}")
+    wanted, given = set(consortium.schema.tables), set(file.tables)
+    found += [f"tables: {name} is missing" for name in sorted(wanted - given)]
+    found += [f"tables: {name} is not in the consortium's schema" for name in sorted(given - wanted)]
+    return found

@@ -1,0 +1,1 @@
+"""Checks that `crossward doctor` runs."""

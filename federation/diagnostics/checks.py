@@ -1,0 +1,313 @@
+"""What is wrong with a consortium, and what to mend: files, keys, clocks, versions, ledgers, connections.
+
+Layer:       federation.diagnostics.checks, above client.
+Guarantees:  all findings at once; counts of a site's own data are shown only where its own file was given, to its own
+             administrator (P19 i).
+See instead: printing (``federation.cli``).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from analytics.errors import SchemaMismatchError
+from federation.consortium.consortium_file import load_consortium
+from federation.consortium.genesis import genesis_body
+from federation.consortium.site_file import load_site
+from federation.errors import ConfigError, SiteUnavailableError
+from federation.identity.certificates import Identity, trust_of
+from federation.node.clock import installed_version
+from federation.protocol.messages import Health
+from federation.requests.trust import trust_model_of_products
+from privacy_accounting.errors import AccountingError
+from privacy_accounting.ledger.replication.entry_validation import CLOCK_SKEW_S
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from fractions import Fraction
+    from pathlib import Path
+
+    from analytics.sources import IngestReport
+    from federation.client.session import Session
+    from federation.consortium.consortium_file import Consortium
+    from federation.consortium.site_file import SiteConfig
+
+SOON: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: what it is.
+        is_good: whether it is as it should be.
+        text: what was found, and what to do where it is not good.
+        is_fatal: whether looking further makes no sense.
+    """
+
+    what: str
+    is_good: bool
+    text: str = ""
+    is_fatal: bool = False
+
+    def line(self) -> str:
+        """For a terminal."""
+        mark = "ok  " if self.is_good else "MEND"
+        return f"{mark} {self.what}" + (f": {self.text}" if self.text else "")
+
+    def to_dict(self) -> dict[str, object]:
+        """For machines."""
+        return asdict(self)
+
+
+def examine_files(
+    consortium: Path, site_file: Path | None = None, identity: Path | None = None
+) -> list[Finding]:
+    """Look at the files of this machine.
+
+    Args:
+        consortium: the consortium file.
+        site_file: a site's own file, for its administrator.
+        identity: certificate and key of whoever asks.
+
+    Returns:
+        Findings.
+    """
+    try:
+        agreement = load_consortium(consortium)
+        genesis_body(agreement)
+    except ConfigError as error:
+        return [
+            Finding(what=consortium.name, is_good=False, text=text, is_fatal=True) for text in error.mistakes
+        ]
+    found = [Finding(what=consortium.name, is_good=True, text=f"configuration {agreement.digest()[:16]}")]
+    secrecy = trust_model_of_products(agreement)
+    found.append(Finding(what="comparisons and products", is_good=True, text=secrecy.text))
+    found += guessed_columns(agreement)
+    if identity is not None:
+        found.append(examine_identity(identity, agreement))
+    if site_file is not None:
+        found += _examine_site(site_file)
+    return found
+
+
+def examine_identity(path: Path, agreement: Consortium, *, now: datetime | None = None) -> Finding:
+    """Look at one certificate and its key.
+
+    Args:
+        path: the identity file.
+        agreement: whose authority and roster count.
+        now: the present, unless another time is meant.
+
+    Returns:
+        A finding; fatal where no connection can be made with it.
+    """
+    try:
+        identity = Identity.load(path)
+    except ConfigError as error:
+        return Finding(what=path.name, is_good=False, text="; ".join(error.mistakes), is_fatal=True)
+    what = f"certificate of {identity.role} {identity.name}"
+    left = identity.valid_until - (now or datetime.now(UTC))
+    pinned = trust_of(agreement).roster.get(identity.name)
+    if pinned != (identity.role, identity.fingerprint):
+        text = "it is not the one in the consortium file; issue and pin a new one"
+    elif not identity.is_issued_by(agreement.authority_pem):
+        text = "it was not issued by the consortium's authority; issue and pin a new one"
+    elif left <= timedelta():
+        text = f"it ended on {identity.valid_until:%Y-%m-%d}; issue and pin a new one"
+    elif left < SOON:
+        text = f"it ends in {left.days} days; issue and pin a new one"
+        return Finding(what=what, is_good=False, text=text)
+    else:
+        return Finding(what=what, is_good=True, text=f"valid until {identity.valid_until:%Y-%m-%d}")
+    return Finding(what=what, is_good=False, text=text, is_fatal=True)
+
+
+def guessed_columns(agreement: Consortium) -> list[Finding]:
+    """One finding for each table with columns or keys that no person has looked at yet.
+
+    Args:
+        agreement: whose schema.
+
+    Returns:
+        Findings that are not good.
+    """
+    found = []
+    for name, table in agreement.schema.tables.items():
+        columns = [column.name for column in table.columns.values() if column.guessed]
+        if columns:
+            text = f"guessed: {', '.join(columns)}; correct them, then remove guessed = true: else nothing private"
+            found.append(Finding(what=f"schema of {name}", is_good=False, text=text))
+        if table.open_guess:
+            text = f"{table.open_guess}: until then nothing is answered"
+            found.append(Finding(what=f"schema of {name}", is_good=False, text=text))
+    return found
+
+
+def _examine_site(path: Path) -> list[Finding]:
+    from federation.node.site_process import open_sources
+
+    try:
+        config = load_site(path)
+    except ConfigError as error:
+        return [Finding(what=path.name, is_good=False, text=text) for text in error.mistakes]
+    found = [examine_identity(config.identity, config.consortium)]
+    try:
+        sources = open_sources(config)
+    except (SchemaMismatchError, ConfigError) as error:
+        return [*found, Finding(what="data", is_good=False, text=str(error))]
+    found.append(_examine_ledger(config))
+    for name, source in sources.items():
+        found += _examine_table(name, source.report, config.file.tables[name].most_misfits)
+        source.close()
+    return found
+
+
+def _examine_table(name: str, report: IngestReport, most: Fraction) -> list[Finding]:
+    """One finding for the rows, one for each column of which anything can be said; for the site's administrator."""
+    faults = list(report.row_faults(most))
+    text = "; ".join([*report.row_lines(), *faults])
+    found = [Finding(what=f"table {name}", is_good=report.exact_allowed and not faults, text=text)]
+    for column in report.columns:
+        texts = list(filter(None, (column.line(), column.fault(most))))
+        if texts:
+            is_good = not column.fault(most)
+            found.append(Finding(what=f"table {name}", is_good=is_good, text="; ".join(texts)))
+    return found
+
+
+def _examine_ledger(config: SiteConfig) -> Finding:
+    """Look at a site's ledger beside its node: reachable, this site's, append-only."""
+    from federation.node.ledger.storage import describe_ledger, is_in_postgres, ledger_file, read_ledger
+
+    what = f"ledger in {describe_ledger(config)}"
+    if not is_in_postgres(config) and not ledger_file(config).exists():
+        return Finding(what=what, is_good=True, text="made at the first start")
+    try:
+        store = read_ledger(config)
+    except AccountingError as error:
+        return Finding(what=what, is_good=False, text=str(error))
+    except ConfigError as error:
+        return Finding(what=what, is_good=False, text="; ".join(error.mistakes))
+    try:
+        missing = store.guards_missing()
+        if missing:
+            text = f"it lacks append-only triggers ({', '.join(missing)}): somebody changed it; put a backup back"
+            return Finding(what=what, is_good=False, text=text)
+        text = f"entries {store.first()} to {store.height() - 1}"
+        return Finding(what=what, is_good=True, text=text if store.height() else "empty")
+    except AccountingError as error:
+        return Finding(what=what, is_good=False, text=str(error))
+    finally:
+        store.close()
+
+
+def examine_nodes(session: Session) -> list[Finding]:
+    """Ask every node how it is.
+
+    Args:
+        session: an analyst's.
+
+    Returns:
+        Findings about nodes, clocks, versions, ledgers and connections.
+    """
+    answers = session.health()
+    found: list[Finding] = []
+    healthy: dict[str, Health] = {}
+    silent: dict[str, Exception] = {}
+    for name, health in answers.items():
+        if isinstance(health, Health):
+            healthy[name] = health
+            found.append(_node(health, session.consortium.digest()))
+        else:
+            silent[name] = health
+    left_out = _left_out(session) if silent and healthy else ()
+    found += _silent(silent, left_out)
+    found += [_clock(health) for health in healthy.values()]
+    found += _connections(healthy, left_out)
+    found.append(_ledgers(healthy))
+    return found
+
+
+def _left_out(session: Session) -> tuple[str, ...]:
+    try:
+        return session.left_out()
+    except SiteUnavailableError:  # helpers answer, and no site
+        return ()
+
+
+def _silent(errors: dict[str, Exception], left_out: Sequence[str]) -> list[Finding]:
+    found = []
+    for name, error in errors.items():
+        if name in left_out:
+            found.append(Finding(what=f"node {name}", is_good=True, text="left out of the consortium"))
+        else:
+            text = f"{error}; start it, and check its address in the consortium file"
+            found.append(Finding(what=f"node {name}", is_good=False, text=text))
+    return found
+
+
+def _node(health: Health, configuration: str) -> Finding:
+    what = f"node {health.name}"
+    if health.configuration != configuration:
+        return Finding(
+            what=what, is_good=False, text="it runs under another consortium file; give all the same"
+        )
+    if not health.is_ready:
+        return Finding(what=what, is_good=False, text=f"not ready: {health.reason}")
+    if health.version != installed_version():
+        return Finding(
+            what=what, is_good=False, text=f"it runs version {health.version}, you {installed_version()}"
+        )
+    engine = f", computes with {health.engine}" if health.engine else ""
+    return Finding(what=what, is_good=True, text=f"{health.role}, version {health.version}{engine}")
+
+
+def _clock(health: Health) -> Finding:
+    skew = abs(health.clock_s - int(time.time()))
+    is_good = skew <= CLOCK_SKEW_S // 2
+    text = f"{skew} s from this machine's" + (
+        "" if is_good else f"; beyond {CLOCK_SKEW_S} s sites sign nothing: set it"
+    )
+    return Finding(what=f"clock of {health.name}", is_good=is_good, text=text)
+
+
+def _connections(healthy: dict[str, Health], left_out: Sequence[str]) -> list[Finding]:
+    deaf = [
+        Finding(
+            what=f"connection {name} to {other}",
+            is_good=False,
+            text="no heartbeat; check addresses and firewalls between the two",
+        )
+        for name, health in healthy.items()
+        for other, is_heard in sorted(health.hears.items())
+        if not is_heard and other not in left_out
+    ]
+    if deaf:
+        return deaf
+    pairs = sum(len(set(health.hears).difference(left_out)) for health in healthy.values())
+    return [Finding(what="connections", is_good=True, text=f"all {pairs} directions hear each other")]
+
+
+def _ledgers(healthy: dict[str, Health]) -> Finding:
+    heads = {name: (h.ledger_number, h.ledger_head) for name, h in healthy.items() if h.role == "site"}
+    if not heads:
+        return Finding(what="ledgers", is_good=False, text="no site answers")
+    by_number: dict[int, dict[str, list[str]]] = {}
+    for name, (number, head) in sorted(heads.items()):
+        by_number.setdefault(number, {}).setdefault(head, []).append(name)
+    for number, same in by_number.items():
+        if len(same) > 1:
+            sides = " and ".join(", ".join(names) for names in same.values())
+            text = f"{sides} hold different entries {number}: nothing runs. Compare them with crossward audit verify"
+            return Finding(what="ledgers", is_good=False, text=text)
+    most = max(by_number)
+    behind = [name for name, (number, _) in sorted(heads.items()) if number < most]
+    if behind:
+        text = f"{', '.join(behind)} lacks entries and catches up at the next charge; if not, restart it"
+        return Finding(what="ledgers", is_good=True, text=text)
+    return Finding(what="ledgers", is_good=True, text=f"equal, {most + 1} entries each")

@@ -1,0 +1,51 @@
+"""What a site's administrator should know before a training: for that site alone (P19 i).
+
+Layer:       federation.diagnostics.training_readiness. Sees rows; its findings may hold counts and never leave the
+             site.
+Guarantees:  nothing here is asked or answered during a run: after the charge the same data give zero and noise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from federation.training.local_update import load_cases
+
+if TYPE_CHECKING:
+    from analytics.sources import LocalTable
+    from federation.training.round_plan import RunPlan
+
+
+def findings(plan: RunPlan, source: LocalTable, *, limit_s: float | None = None) -> tuple[str, ...]:
+    """Look at this site's rows with a training in mind.
+
+    Visible to: this site's administrator, by ``doctor``; never the wire.
+
+    Args:
+        plan: of the run.
+        source: the site's table.
+        limit_s: seconds for the scan.
+
+    Returns:
+        Sentences, empty when there is nothing to say.
+    """
+    cases = load_cases(plan, source, limit_s)
+    n_units, width = len(cases.starts), plan.encoding.width
+    if n_units == 0:
+        return ("no complete case: this site would contribute zero and noise",)
+    found = []
+    n_positive = int(cases.target.sum())
+    if n_positive in {0, len(cases.target)}:
+        found.append(f"one class only among {len(cases.target)} complete cases: the target is constant here")
+    if n_units < width:
+        found.append(f"{n_units} complete units for {width} parameters: fewer rows than features")
+    constant = [
+        label
+        for label, column in zip(plan.encoding.labels[:-1], cases.matrix.T[:-1], strict=True)
+        if (column == column[0]).all()
+    ]
+    if constant:
+        found.append(f"the same value in every complete case: {', '.join(constant)}")
+    if len(cases.target) > plan.table.rows_max:
+        found.append(f"more rows than rows_max ({plan.table.rows_max}): sums are clamped")
+    return tuple(found)

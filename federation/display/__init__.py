@@ -1,0 +1,1 @@
+"""Answers, budgets and statements as text on a terminal."""

@@ -1,0 +1,357 @@
+"""Answers for a terminal: tables with standard errors and intervals, the cost below them, what is left.
+
+Layer:       federation.display.terminal. Knows rich; asks nobody.
+Guarantees:  a private figure never stands without its noise and the terms of its epsilon. Text that other people
+             wrote (purposes, categories) is shown as it is: it can neither format the page nor steer the terminal. No
+             figure is cut to fit.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from analytics.results.result import SUPPRESSED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from analytics.mining.result import MiningResult
+    from analytics.results.result import Result
+    from privacy_accounting.audit.statement import Statement
+
+LEVEL = 0.95
+FEW_MARK = "*"
+FEW_NOTE = (
+    "* too few for this epsilon: the noise is as large as the figure, which stands in its public range all the same; "
+    "read the interval, or ask with a larger epsilon or for fewer groups"
+)
+COMBINED = (
+    "exact answers can be combined, also with earlier ones: what is suppressed in one may follow from the differences of "
+    "others; each request counts, the same question asked again too"
+)
+WIDE = 200
+_LEFT = frozenset(
+    {
+        "whose",
+        "population",
+        "sub-budget",
+        "purpose",
+        "analyst",
+        "kind",
+        "time (UTC)",
+        "relation",
+        "remark",
+        "",
+    }
+)
+
+
+def console() -> Console:
+    """A console as wide as the terminal, or wide enough for any table where there is none."""
+    found = Console()
+    return found if found.is_terminal else Console(width=WIDE)
+
+
+def plain(text: object) -> str:
+    """Text without control characters; each becomes a question mark."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text))
+
+
+def grid(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table whose empty columns are left out and whose cells are plain text.
+
+    Args:
+        title: above it.
+        names: of the columns.
+        rows: cells in the order of the columns.
+
+    Returns:
+        A rich table.
+    """
+    filled = [[plain(cell) for cell in row] for row in rows]
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    kept = [place for place, _ in enumerate(names) if any(row[place] for row in filled)] if filled else []
+    for place in kept or range(len(names)):
+        justify = "left" if names[place] in _LEFT else "right"
+        table.add_column(
+            Text(names[place]), justify="left" if justify == "left" else "right", overflow="fold"
+        )
+    for row in filled:
+        table.add_row(*(Text(row[place]) for place in kept))
+    return table
+
+
+def answer_table(result: Result, title: str = "") -> Table:
+    """An answer as a table; private figures with their standard error and 95 % interval.
+
+    Args:
+        result: the answer.
+        title: above it.
+
+    Returns:
+        A rich table.
+    """
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    is_private = result.cost.get("mode") == "private"
+    if is_private and len(result.rows) == 1:
+        return _one_row(result, table)
+    aggregates = [
+        any(row[place] is not None for row in result.errors) for place in range(len(result.columns))
+    ]
+    for name, is_figure in zip(result.columns, aggregates, strict=True):
+        table.add_column(Text(plain(name)), justify="right" if is_figure else "left", overflow="fold")
+        if is_figure and is_private:
+            table.add_column("± sd", justify="right", style="dim", overflow="fold")
+            table.add_column("95 % interval", justify="right", style="dim", overflow="fold")
+    for cells in answer_cells(result):
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _one_row(result: Result, table: Table) -> Table:
+    """One row of many figures reads better from top to bottom."""
+    for name in ("", "value", "± sd", "95 % interval"):
+        table.add_column(name, justify="right" if name else "left", overflow="fold")
+    cells = iter(answer_cells(result)[0])
+    for name, error in zip(result.columns, result.errors[0], strict=True):
+        value = next(cells)
+        noise = (next(cells), next(cells)) if error is not None else ("", "")
+        table.add_row(*map(Text, (plain(name), value, *noise)))
+    return table
+
+
+def answer_cells(result: Result) -> list[list[str]]:
+    """The rows of ``answer_table`` as text."""
+    is_private = result.cost.get("mode") == "private"
+    intervals = result.interval_rows(LEVEL)
+    closed, few = set(result.suppressed), set(result.too_few)
+    figures = [any(row[place] is not None for row in result.errors) for place in range(len(result.columns))]
+    rows = []
+    for number, row in enumerate(result.rows):
+        cells: list[str] = []
+        for place, value in enumerate(row):
+            cell = (number, result.columns[place])
+            mark = f" {FEW_MARK}" if cell in few else ""
+            cells.append(SUPPRESSED if cell in closed else f"{_text(value)}{mark}")
+            if figures[place] and is_private:
+                error, interval = result.errors[number][place], intervals[number][place]
+                cells.append("" if error is None else f"{error:.3g}")
+                cells.append("" if interval is None else f"{interval[0]:.5g} to {interval[1]:.5g}")
+        rows.append(cells)
+    return rows
+
+
+def cost_lines(result: Result) -> list[str]:
+    """What an answer cost, with everything that its epsilon depends on."""
+    cost, receipt = result.cost, result.receipt
+    signers: Any = receipt.get("signed_by", ())
+    place = f"ledger entry {receipt['number']}, signed by {', '.join(signers)}" if receipt else ""
+    if cost.get("mode") != "private":
+        unit = f"privacy unit {cost.get('privacy_unit')}, at up to {cost.get('max_sites_per_unit')} site(s)"
+        cost_line = f"cost: an exact disclosure, without epsilon; threshold {cost.get('threshold')} ({unit})"
+        return [
+            cost_line,
+            plain(cost.get("suppressed_where", "")),
+            *exact_lines(receipt),
+            secrecy_line(receipt),
+            place,
+        ]
+    charged = (
+        f"charged: {receipt.get('charged')} of {receipt.get('sub_budget')} at order {receipt.get('order')}"
+    )
+    note = FEW_NOTE if result.too_few else ""
+    return [note, terms_line(cost), secrecy_line(receipt), f"{charged}; {place}"]
+
+
+def exact_lines(receipt: Mapping[str, Any]) -> list[str]:
+    """What exact answers can tell together, and how many of them this analyst has used."""
+    used = receipt.get("exact_requests")
+    if not isinstance(used, dict):
+        return [COMBINED]
+    counted = f"exact requests of this analyst: {used['used']} of {used['of']} that {used['site']} allows"
+    return [plain(counted), COMBINED]
+
+
+def secrecy_line(receipt: Mapping[str, Any]) -> str:
+    """On whose honesty the secrecy of the shares rested, as the receipt says."""
+    return plain(receipt.get("secrecy", {}).get("text", ""))
+
+
+def terms_line(cost: Mapping[str, Any]) -> str:
+    """Epsilon with delta, relation, privacy unit, sites a unit, t and n - 1."""
+    return (
+        f"cost: epsilon {cost['epsilon']} at delta {float(str(cost['delta'])):g}, {cost['relation']}, "
+        f"privacy unit {cost['privacy_unit']} at up to {cost['max_sites_per_unit']} site(s), "
+        f"{cost['colluding']} colluding; epsilon {cost.get('epsilon_if_all_but_one_collude', '?')} "
+        f"if {cost.get('all_but_one', '?')} collude"
+    )
+
+
+def left_line(result: Result, rows: Sequence[Mapping[str, Any]]) -> str:
+    """What remains of the sub-budget that paid, or would have."""
+    sub_budget = result.receipt.get("sub_budget", "query")
+    for row in rows:
+        is_whole = not row["purpose"] and not row["analyst"]
+        if is_whole and (row["population"], row["sub_budget"]) == (result.cost.get("population"), sub_budget):
+            fits = row["largest_epsilon_that_fits"] or "nothing"
+            spent = 100 * float(str(row["fraction_spent"]))
+            return (
+                f"left of {sub_budget}: {spent:.1f} % spent, largest single epsilon that still fits: {fits}"
+            )
+    return ""
+
+
+def budget_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What is spent and what is left; one line for each sub-budget, under it its purposes and analysts."""
+    shown, population = [], None
+    for row in rows:
+        if row["population"] != population:
+            population = row["population"]
+            shown.append((population, *[""] * 5))
+        shown.append(
+            (
+                _whose(row),
+                "" if row["purpose"] or row["analyst"] else row["epsilon"],
+                f"{100 * float(str(row['fraction_spent'])):.1f} %",
+                "" if row["epsilon_spent"] is None else row["epsilon_spent"],
+                row["largest_epsilon_that_fits"] or "nothing",
+                _exact_answers(row),
+            )
+        )
+    return grid(
+        "Budget; exact answers: yours, of as many as the site that was asked allows an analyst",
+        ("whose", "of epsilon", "spent", "epsilon spent", "still fits", "exact answers"),
+        shown,
+    )
+
+
+def _exact_answers(row: Mapping[str, Any]) -> str:
+    """How many the asker has had, of how many; how many all analysts together have had."""
+    if row["purpose"] or row["analyst"]:
+        return ""
+    in_all, own, limit = row["exact_disclosures"], row.get("exact_by_asker"), row.get("exact_limit")
+    if own is None or limit is None:
+        return f"{in_all}"
+    return f"{own} of {limit}" + (f", {in_all} by all" if in_all != own else "")
+
+
+def quote_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What each question would cost and leave."""
+    return grid(
+        "Quotes, nothing is spent (cost and left: Rényi, at the order of the sub-budget)",
+        ("question", "sub-budget", "epsilon", "cost", "left", "would be refused"),
+        [
+            (
+                " ".join(row["sql"].split()),
+                f"{row['population']} · {row['sub_budget']}",
+                row["epsilon"],
+                row["cost"],
+                row["left"],
+                row["refusal"],
+            )
+            for row in rows
+        ],
+    )
+
+
+def _whose(row: Mapping[str, Any]) -> str:
+    """The sub-budget, or the part of it that a purpose or an analyst has spent."""
+    if row["purpose"]:
+        return f"    for {row['purpose']}"
+    return f"    by {row['analyst']}" if row["analyst"] else f"  {row['sub_budget']}"
+
+
+def statement_tables(report: Statement) -> list[Table]:
+    """A ledger's lines, who had how much of whom, then what is left of every sub-budget."""
+    lines = grid(
+        f"Ledger of {plain(report.owner)}",
+        ("entry", "time (UTC)", "kind", "population", "analyst", "purpose", "price", "left", "remark"),
+        [
+            (
+                line.number,
+                datetime.fromtimestamp(line.time, UTC).strftime("%Y-%m-%d %H:%M:%S") if line.time else "",
+                line.kind,
+                " · ".join(filter(None, [line.population, line.sub_budget])),
+                line.analyst,
+                line.purpose,
+                line.price,
+                line.left,
+                " ".join(filter(None, [line.run, line.remark])),
+            )
+            for line in report.lines
+        ],
+    )
+    names = ("population", "sub-budget", "epsilon", "delta", "relation", "t", "spent", "left")
+    left = grid(
+        "What is left (Rényi cost at the sub-budget's order)",
+        (*names, "epsilon spent", "remark"),
+        [
+            (
+                part.population,
+                part.sub_budget,
+                part.epsilon,
+                part.delta,
+                part.relation,
+                part.colluding,
+                part.spent,
+                part.left,
+                part.epsilon_spent,
+                part.remark,
+            )
+            for part in report.remaining
+        ],
+    )
+    spenders = grid(
+        "Who spent (Rényi cost at the sub-budget's order)",
+        ("population", "analyst", "sub-budget", "spent", "of B", "exact"),
+        [
+            (
+                each.population,
+                each.analyst,
+                each.sub_budget,
+                each.spent,
+                f"{100 * float(each.fraction):.2f} %" if each.fraction else "",
+                each.exact_disclosures or "",
+            )
+            for each in report.spenders
+        ],
+    )
+    return [lines, spenders, left]
+
+
+def rule_tables(result: MiningResult, most: int = 20) -> list[Table | str]:
+    """Itemsets and rules, the strongest first, and what they cost."""
+    rules = Table(title=f"{len(result.found_rules)} rules", title_justify="left", header_style="bold")
+    for name in ("if", "then", "support", "confidence", "lift", "leverage", "conviction"):
+        rules.add_column(name, justify="left" if name in {"if", "then"} else "right")
+    for rule in result.found_rules[:most]:
+        figures = [
+            f"{rule.measures[name]:.3f}"
+            for name in ("support", "confidence", "lift", "leverage", "conviction")
+        ]
+        rules.add_row(", ".join(rule.antecedents), ", ".join(rule.consequents), *figures)
+    rest = len(result.found_rules) - most
+    lines: list[Table | str] = [rules]
+    if rest > 0:
+        lines.append(f"and {rest} more (--json has all)")
+    n_rows = "nobody" if result.n_rows is None else f"{result.n_rows} rows"
+    lines.append(
+        f"{len(result.found)} frequent itemsets of {n_rows}; cost: one exact disclosure, at least "
+        f"{result.cost.get('threshold')} rows behind a support (minimum cell {result.cost.get('minimum_cell')}, "
+        f"{result.cost.get('max_sites_per_unit')} site(s) a unit), nested supports: {result.cost.get('nested_supports')}"
+    )
+    lines += filter(None, [*exact_lines(result.receipt), secrecy_line(result.receipt)])
+    return lines
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "NA"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.6g}" if isinstance(value, float) else plain(value)

@@ -1,0 +1,1 @@
+"""Channels between nodes: in memory and over mutual TLS, with heartbeats."""

@@ -1,0 +1,94 @@
+"""How a node reaches the others: lines for messages, meshes for shares. One interface, two channel objects.
+
+Layer:       federation.network.channel. Knows no question, no ledger.
+Terms:       a line is one connection for control messages between two nodes; a mesh carries the shares of one
+             session.
+Guarantees:  everything above this file is the same whether nodes are threads of one process or processes over mutual
+             TLS.
+See instead: TLS (``federation.network.tls``), the messages themselves (``federation.protocol.messages``).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from smpc.transport.mesh import Mesh
+
+MESSAGE_BYTES = 1 << 22
+
+
+class Channel(ABC):
+    """One connection for messages with one named peer. Used by one thread at a time."""
+
+    peer: str
+    role: str
+
+    @abstractmethod
+    def send(self, message: bytes) -> None:
+        """Send one message; raises ``PartyLostError`` when the peer is gone."""
+
+    @abstractmethod
+    def receive(self, timeout_s: float | None) -> bytes:
+        """Wait for one message.
+
+        Raises:
+            PartyLostError: the peer is gone.
+            TimeoutError: nothing came in time; the line is as it was.
+        """
+
+    @property
+    @abstractmethod
+    def has_left(self) -> bool:
+        """Whether the peer, or this end, has closed; never waits. For the thread that serves the line meanwhile."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close; the peer's next use raises ``PartyLostError``. May be called twice."""
+
+
+Handler = Callable[[Channel], None]
+
+
+class Network(ABC):
+    """What a node (or the analyst's client) sees of the others."""
+
+    name: str
+
+    @abstractmethod
+    def dial(self, peer: str, purpose: str, timeout_s: float) -> Channel:
+        """Open a line; ``purpose`` is "request" (analyst to site) or "ledger" (site to site).
+
+        Raises:
+            PartyLostError: the peer cannot be reached in time.
+            PeerRejectedError: who answers is not who the consortium file names.
+        """
+
+    @abstractmethod
+    def serve(self, purpose: str, handler: Handler) -> None:
+        """Give every incoming line of this purpose to ``handler``, each in its own thread.
+
+        The line is closed when the handler returns.
+        """
+
+    @abstractmethod
+    def open_mesh(
+        self, session_id: bytes, request_hash: bytes, parties: Sequence[str], helper: str | None
+    ) -> Mesh:
+        """Join the session's mesh; every party calls this with the same arguments."""
+
+    @abstractmethod
+    def is_alive(self, peer: str) -> bool:
+        """Whether the peer's heartbeat was heard within the deadline."""
+
+    @abstractmethod
+    def hears(self) -> dict[str, bool]:
+        """Whether each other node's heartbeat is heard; empty where there are none."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close every line, mesh and thread of this node."""

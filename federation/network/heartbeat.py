@@ -1,0 +1,201 @@
+"""Heartbeats between an analyst's client and the nodes it talks to, so that neither waits for a frozen other.
+
+Layer:       federation.network.heartbeat, beside network.
+Terms:       a pulse is one control connection that the client dials to one node; both ends beat on it.
+Guarantees:  a killed end is noticed at once, a frozen one after ``silence_s``; a pulse that is lost stays lost until
+             the client dials the node again. A client's program that froze costs its own lines, never those of
+             another program of the same name.
+See instead: heartbeats between nodes (``smpc.transport.heartbeat``); what is done about a loss (``lines``).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from smpc.errors import PartyLostError, PeerRejectedError
+from smpc.transport.deadline import Deadline
+from smpc.transport.wire.frames import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from federation.network.channel import Channel
+    from smpc.transport.connecting.endpoint import Address, Endpoint
+    from smpc.transport.connection import Connection
+    from smpc.transport.deadline import Watch
+
+
+class Program(NamedTuple):
+    """One running program of a client: its name, and the bytes of its hello."""
+
+    name: str
+    number: bytes
+
+
+_BEAT: Final = frozenset({int(Kind.HEARTBEAT)})
+_JOIN_S: Final = 10.0
+
+
+def send_heartbeats(
+    connection: Connection, *, beat_s: float, silence_s: float, watch: Watch | None = None
+) -> None:
+    """Send and hear heartbeats on one connection; returns when the other end was silent for too long.
+
+    Args:
+        connection: a control connection; owned by this call while it runs.
+        beat_s: time between two heartbeats sent (s).
+        silence_s: the other end is lost when nothing was heard for so long (s).
+        watch: asked at least every 50 ms; may raise to end it.
+
+    Raises:
+        PartyLostError: the other end closed.
+        PeerRejectedError: it sent something else than a heartbeat.
+    """
+    next_beat = heard = time.monotonic()
+    while True:
+        now = time.monotonic()
+        if now - heard > silence_s:
+            return
+        if now >= next_beat:
+            if connection.is_between_frames:
+                connection.begin_send(Kind.HEARTBEAT, b"")
+            connection.pump_send()
+            next_beat = now + beat_s
+        wait_s = max(0.0, min(next_beat, heard + silence_s) - time.monotonic())
+        try:
+            connection.receive_frame(_BEAT, Deadline(wait_s + 0.001, watch), length=0)
+        except TimeoutError:
+            continue
+        heard = time.monotonic()
+
+
+class ClientHeartbeats:
+    """The client's side: one thread for each node that it has dialed."""
+
+    def __init__(
+        self, endpoint: Endpoint, addresses: Mapping[str, Address], *, beat_s: float, silence_s: float
+    ) -> None:
+        """Start without any pulse; ``follow`` begins one.
+
+        Args:
+            endpoint: the client's identity.
+            addresses: name -> host and port of every node.
+            beat_s: time between two heartbeats sent (s).
+            silence_s: a node not heard for so long is lost (s).
+        """
+        self._endpoint = endpoint
+        self._addresses = dict(addresses)
+        self._beat_s, self._silence_s = beat_s, silence_s
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._threads: dict[str, threading.Thread] = {}
+        self._lost: set[str] = set()
+
+    def follow(self, name: str) -> None:
+        """Begin a node's pulse, or again when the last one was lost."""
+        with self._lock:
+            thread = self._threads.get(name)
+            if self._stopping.is_set() or (thread is not None and thread.is_alive()):
+                return
+            self._lost.discard(name)
+            thread = threading.Thread(
+                target=self._run, args=(name,), name=f"{self._endpoint.name}-pulse-{name}", daemon=True
+            )
+            self._threads[name] = thread
+            thread.start()
+
+    def is_alive(self, name: str) -> bool:
+        """Whether nothing says that the node is lost."""
+        with self._lock:
+            return name in self._threads and name not in self._lost
+
+    def stop(self) -> None:
+        """End every pulse and wait for the threads; may be called twice."""
+        self._stopping.set()
+        with self._lock:
+            threads = list(self._threads.values())
+        for thread in threads:
+            thread.join(_JOIN_S)
+
+    def _run(self, name: str) -> None:
+        try:
+            connection = self._endpoint.dial(
+                self._addresses[name], name, "control", deadline_s=self._silence_s, watch=self._watch
+            )
+            try:
+                send_heartbeats(connection, beat_s=self._beat_s, silence_s=self._silence_s, watch=self._watch)
+            finally:
+                connection.close()
+        except (PartyLostError, PeerRejectedError):
+            pass
+        with self._lock:
+            self._lost.add(name)
+
+    def _watch(self) -> None:
+        if self._stopping.is_set():
+            raise PeerRejectedError(reason="this client is stopping")
+
+
+class CallerHeartbeats:
+    """A node's side: which programs of clients have gone silent without closing anything.
+
+    One analyst may run several; they share a name and nothing else.
+    """
+
+    def __init__(self, *, beat_s: float, silence_s: float) -> None:
+        """Start with nobody.
+
+        Args:
+            beat_s: time between two heartbeats sent (s).
+            silence_s: a program not heard for so long is lost (s).
+        """
+        self._beat_s, self._silence_s = beat_s, silence_s
+        self._lock = threading.Lock()
+        self._present: dict[Program, list[Channel | None]] = {}  # None: a control connection
+        self._silent: set[str] = set()
+
+    def answer(self, connection: Connection) -> None:
+        """Beat with a program until it is gone: the listener's handler for its control connections.
+
+        When it has been silent for too long, its lines are closed, and those of no other program.
+
+        Raises:
+            PartyLostError: it closed.
+            PeerRejectedError: it sent something else than a heartbeat.
+        """
+        program = program_of(connection)
+        with self.present(program, None):
+            send_heartbeats(connection, beat_s=self._beat_s, silence_s=self._silence_s)
+            with self._lock:
+                lines = [line for line in self._present[program] if line is not None]
+                if not any(name == program.name for name, _ in self._present.keys() - {program}):
+                    self._silent.add(program.name)
+        for line in lines:
+            line.close()
+
+    @contextmanager
+    def present(self, program: Program, line: Channel | None) -> Iterator[None]:
+        """Know a line, or a control connection, while a handler has it; its client has just shown itself."""
+        with self._lock:
+            self._silent.discard(program.name)
+            self._present.setdefault(program, []).append(line)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._present[program].remove(line)
+                if not self._present[program]:
+                    del self._present[program]
+
+    def is_alive(self, name: str) -> bool:
+        """Whether not all programs of a client are silent; one that closed is noticed on its own line."""
+        with self._lock:
+            return name not in self._silent
+
+
+def program_of(connection: Connection) -> Program:
+    """Whose program a connection belongs to."""
+    return Program(connection.peer.name, connection.program)

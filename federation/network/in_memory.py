@@ -1,0 +1,192 @@
+"""Channels between threads of one process: the same interface as over TLS."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from federation.network.channel import Channel, Handler, Network
+from smpc.errors import PartyLostError, PeerRejectedError
+from smpc.transport.memory import memory_meshes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from smpc.transport.mesh import Mesh
+
+
+class _Pipe:
+    """One direction of a line in memory."""
+
+    def __init__(self) -> None:
+        self.queue: queue.Queue[bytes | None] = queue.Queue()
+
+
+class MemoryChannel(Channel):
+    """A line between two threads."""
+
+    def __init__(self, peer: str, role: str, outgoing: _Pipe, incoming: _Pipe) -> None:
+        """Join two pipes; the other end has them swapped."""
+        self.peer, self.role = peer, role
+        self._outgoing, self._incoming = outgoing, incoming
+        self.is_closed = False
+
+    def send(self, message: bytes) -> None:
+        """Send one message."""
+        if self.is_closed:
+            raise PartyLostError(name=self.peer)
+        self._outgoing.queue.put(bytes(message))
+
+    def receive(self, timeout_s: float | None) -> bytes:
+        """Wait for one message."""
+        if self.is_closed:
+            raise PartyLostError(name=self.peer)
+        try:
+            message = self._incoming.queue.get(timeout=timeout_s)
+        except queue.Empty as error:
+            raise TimeoutError from error
+        if message is None:
+            self.is_closed = True
+            raise PartyLostError(name=self.peer)
+        return message
+
+    @property
+    def has_left(self) -> bool:
+        """Whether either end has closed."""
+        return self.is_closed or None in tuple(self._incoming.queue.queue)
+
+    def close(self) -> None:
+        """Tell both ends."""
+        self.is_closed = True
+        self._outgoing.queue.put(None)
+        self._incoming.queue.put(None)
+
+
+class MemoryExchange:
+    """The place where the nodes of one process meet."""
+
+    def __init__(self, timeout_s: float = 30.0) -> None:
+        """Start empty; nodes join by ``network``."""
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._handlers: dict[tuple[str, str], Handler] = {}
+        self._roles: dict[str, str] = {}
+        self._meshes: dict[bytes, dict[str, Mesh]] = {}
+        self._lines: dict[str, list[MemoryChannel]] = {}
+        self._joined: dict[str, WeakSet[Mesh]] = {}
+        self._begun: set[tuple[str, bytes]] = set()
+
+    def network(self, name: str, role: str) -> MemoryNetwork:
+        """Add a node."""
+        with self._lock:
+            self._roles[name] = role
+        return MemoryNetwork(self, name)
+
+    def serve(self, name: str, purpose: str, handler: Handler) -> None:
+        """Register who answers lines to ``name``."""
+        with self._lock:
+            self._handlers[name, purpose] = handler
+
+    def forget(self, name: str) -> None:
+        """A member has left: it answers no more, and its lines and meshes are closed."""
+        with self._lock:
+            for key in [key for key in self._handlers if key[0] == name]:
+                del self._handlers[key]
+            self._roles.pop(name, None)
+            lines = self._lines.pop(name, [])
+            meshes = list(self._joined.pop(name, ()))
+        for line in lines:
+            line.close()
+        for mesh in meshes:
+            mesh.close(PeerRejectedError(reason="this node is stopping"))
+
+    def is_present(self, name: str) -> bool:
+        """Whether a member has joined and not left; one that only asks is present too."""
+        with self._lock:
+            return name in self._roles
+
+    def hears(self, name: str) -> dict[str, bool]:
+        """Who else answers."""
+        with self._lock:
+            return {key[0]: True for key in self._handlers if key[0] != name}
+
+    def dial(self, caller: str, peer: str, purpose: str) -> Channel:
+        """Open a line from ``caller`` to ``peer``."""
+        with self._lock:
+            handler = self._handlers.get((peer, purpose))
+            role, peer_role = self._roles.get(caller), self._roles.get(peer, "")
+            if handler is None or role is None:
+                raise PartyLostError(name=peer)
+            there, back = _Pipe(), _Pipe()
+            answering = MemoryChannel(caller, role, back, there)
+            asking = MemoryChannel(peer, peer_role, there, back)
+            for name, line in ((peer, answering), (caller, asking)):
+                kept = [each for each in self._lines.get(name, []) if not each.is_closed]
+                self._lines[name] = [*kept, line]
+
+        def answer() -> None:
+            try:
+                handler(answering)
+            finally:
+                answering.close()
+
+        threading.Thread(target=answer, name=f"{peer}-{purpose}-{caller}", daemon=True).start()
+        return asking
+
+    def mesh(self, name: str, session_id: bytes, parties: Sequence[str], helper: str | None) -> Mesh:
+        """Take one party's end of a session's mesh; as over TLS, each party opens a session once.
+
+        Raises:
+            PeerRejectedError: this one opened it before.
+        """
+        with self._lock:
+            if (name, session_id) in self._begun:
+                raise PeerRejectedError(reason="a session is opened once")
+            self._begun.add((name, session_id))
+            ends = self._meshes.setdefault(session_id, {})
+            if not ends:
+                ends.update(memory_meshes(parties, helper=helper, timeout_s=self._timeout_s))
+            mesh = ends.pop(name)
+            if not ends:
+                del self._meshes[session_id]
+            self._joined.setdefault(name, WeakSet()).add(mesh)
+        return mesh
+
+
+class MemoryNetwork(Network):
+    """A node's view of a ``MemoryExchange``."""
+
+    def __init__(self, exchange: MemoryExchange, name: str) -> None:
+        """Join under a name."""
+        self.name = name
+        self._exchange = exchange
+
+    def dial(self, peer: str, purpose: str, timeout_s: float) -> Channel:
+        """Open a line; nothing to wait for."""
+        del timeout_s
+        return self._exchange.dial(self.name, peer, purpose)
+
+    def serve(self, purpose: str, handler: Handler) -> None:
+        """Answer lines of this purpose."""
+        self._exchange.serve(self.name, purpose, handler)
+
+    def open_mesh(
+        self, session_id: bytes, request_hash: bytes, parties: Sequence[str], helper: str | None
+    ) -> Mesh:
+        """Join a session's mesh."""
+        del request_hash
+        return self._exchange.mesh(self.name, session_id, parties, helper)
+
+    def is_alive(self, peer: str) -> bool:
+        """Whether the peer has not left."""
+        return self._exchange.is_present(peer)
+
+    def hears(self) -> dict[str, bool]:
+        """Every other node of the process that answers."""
+        return self._exchange.hears(self.name)
+
+    def close(self) -> None:
+        """Leave the exchange."""
+        self._exchange.forget(self.name)

@@ -1,0 +1,306 @@
+"""The network between processes: lines and meshes over mutual TLS, for nodes and for an analyst's client.
+
+Layer:       federation.network.tls, above network and identity.
+Terms:       a node listens, a client only dials. Heartbeats stand between every two nodes, a pulse between a client
+             and each node that it dialed.
+Guarantees:  who answers is who the consortium file names, by name, role and certificate; a killed peer is named as
+             soon as its connection closes, a frozen one after the consortium's ``deadline_s``; ``close`` leaves no
+             thread and no socket.
+See instead: frames and handshakes (``smpc.transport``), what is said on a line (``messages``).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from federation.errors import ConfigError
+from federation.identity.certificates import Identity, trust_of
+from federation.network.channel import MESSAGE_BYTES, Channel, Handler, Network
+from federation.network.heartbeat import CallerHeartbeats, ClientHeartbeats, program_of
+from smpc.errors import PartyLostError, PeerRejectedError
+from smpc.transport.connecting.endpoint import CALLERS, Address, Endpoint
+from smpc.transport.connecting.listener import Listener
+from smpc.transport.heartbeat import Heartbeats
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from federation.consortium.consortium_file import Consortium
+    from smpc.transport.connection import Connection
+    from smpc.transport.data_plane import DataPlane
+    from smpc.transport.mesh import Mesh
+
+NODE_ROLES: Final = frozenset({"site", "dealer", "aggregator", "keyholder"})
+BEAT_S: Final = 0.5
+WELCOME_S: Final = 5.0
+SETTLE_S: Final = 0.5  # a killed party is named within a second, also while a session opens
+_CONTROL: Final = frozenset(CALLERS["control"] | {"analyst", "auditor"})
+
+
+class TlsChannel(Channel):
+    """A line over one TLS connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Take over a connection; nobody else may use it any more."""
+        self.peer, self.role = connection.peer.name, connection.peer.role
+        self._connection = connection
+        self._using = threading.Lock()
+        self.is_closed = False
+
+    def __repr__(self) -> str:
+        """Name the peer only."""
+        return f"TlsLine({self.role} {self.peer})"
+
+    def send(self, message: bytes) -> None:
+        """Send one message; see ``Channel``."""
+        with self._using:
+            self._check_open()
+            self._connection.send_message(message)
+
+    def receive(self, timeout_s: float | None) -> bytes:
+        """Wait for one message; see ``Channel``."""
+        with self._using:
+            self._check_open()
+            return self._connection.receive_message(MESSAGE_BYTES, timeout_s)
+
+    @property
+    def has_left(self) -> bool:
+        """See ``Channel``."""
+        return self.is_closed or self._connection.has_left
+
+    def close(self) -> None:
+        """Close; whoever waits on it is woken first. For any thread."""
+        self.is_closed = True
+        self._connection.interrupt()
+        with self._using:
+            self._connection.close()
+
+    def _check_open(self) -> None:
+        if self.is_closed:
+            raise PartyLostError(name=self.peer)
+
+
+class TlsNetwork(Network):
+    """One member's view of its consortium over mutual TLS.
+
+    Attributes:
+        name: own name.
+        address: where this node listens; None for a client.
+    """
+
+    def __init__(
+        self,
+        *,
+        consortium: Consortium,
+        identity: Identity,
+        listen: Address | None = None,
+        beat_s: float = BEAT_S,
+        delay_s: float = 0.0,
+    ) -> None:
+        """Start listening and beating, where the identity is a node's.
+
+        Args:
+            consortium: the agreement: who is where, and who is accepted.
+            identity: own certificate and key, loaded from a file.
+            listen: where a node binds, if not at its address in the consortium file.
+            beat_s: time between two heartbeats (s).
+            delay_s: time that every message is under way (s), to see what a distance costs.
+
+        Raises:
+            ConfigError: the identity is not the one in the consortium file, or the address cannot be bound.
+        """
+        self.name = identity.name
+        self._trust = trust_of(consortium)
+        self._endpoint = Endpoint(
+            name=identity.name,
+            identity_file=_checked_file(identity, consortium),
+            trust=self._trust,
+            configuration=bytes.fromhex(consortium.digest()),
+            user_timeout_s=float(consortium.file.deadline_s),
+            delay_s=delay_s,
+        )
+        self._addresses = addresses_of(consortium)
+        self._changed = threading.Condition()
+        self._handlers: dict[str, Handler] = {}
+        self._dialed: set[TlsChannel] = set()
+        self._is_closed = False
+        self._deadline_s = silence_s = float(consortium.file.deadline_s)
+        pace_s = min(beat_s, silence_s / 4)
+        self._pulses = ClientHeartbeats(self._endpoint, self._addresses, beat_s=pace_s, silence_s=silence_s)
+        self._callers = CallerHeartbeats(beat_s=pace_s, silence_s=silence_s)
+        self._hearts: Heartbeats | None = None
+        self._plane: DataPlane | None = None
+        self._listener: Listener | None = None
+        self.address: Address | None = None
+        if identity.role in NODE_ROLES:
+            self._become_node(listen or self._addresses[self.name], beat_s=pace_s, silence_s=silence_s)
+
+    def __repr__(self) -> str:
+        """Name the member only."""
+        return f"TlsNetwork({self.name})"
+
+    def dial(self, peer: str, purpose: str, timeout_s: float) -> Channel:
+        """Open a line; see ``Network``."""
+        ends_at = time.monotonic() + timeout_s
+        address = self._addresses.get(peer)
+        if self._is_closed or address is None:
+            raise PartyLostError(name=peer)
+        line = TlsChannel(self._endpoint.dial(address, peer, purpose, deadline_s=timeout_s))
+        if not self._keep(line):
+            line.close()
+            raise PartyLostError(name=peer)
+        if self._hearts is None:
+            self._pulses.follow(peer)
+        elif self._hearts.liveness.wait_alive([peer], max(0.0, ends_at - time.monotonic())) is not None:
+            line.close()
+            raise PartyLostError(name=peer)
+        return line
+
+    def serve(self, purpose: str, handler: Handler) -> None:
+        """Answer lines of this purpose; see ``Network``."""
+        with self._changed:
+            self._handlers[purpose] = handler
+            self._changed.notify_all()
+
+    def open_mesh(
+        self, session_id: bytes, request_hash: bytes, parties: Sequence[str], helper: str | None
+    ) -> Mesh:
+        """Join a session's mesh; see ``Network``.
+
+        Raises:
+            PeerRejectedError: this member is a client, or a session of this id was opened here before.
+            PartyLostError: a party is dead, frozen, or did not join in time.
+        """
+        if self._plane is None or self._is_closed:
+            raise PeerRejectedError(reason="this end takes part in no session", name=self.name)
+        return self._plane.open_mesh(session_id, request_hash, parties, helper, deadline_s=self._deadline_s)
+
+    def is_alive(self, peer: str) -> bool:
+        """Whether nothing says that the peer is lost; see ``Network``."""
+        if self._is_closed or peer not in self._trust.roster:
+            return False
+        if self._hearts is None:
+            return self._pulses.is_alive(peer)
+        if peer in self._addresses:
+            return self._hearts.liveness.is_alive(peer)
+        return self._callers.is_alive(peer)
+
+    def hears(self) -> dict[str, bool]:
+        """Whether this node hears each other node; empty for a client."""
+        if self._hearts is None:
+            return {}
+        liveness = self._hearts.liveness
+        return {name: liveness.is_alive(name) for name in liveness.names}
+
+    def close(self) -> None:
+        """Close every line, mesh and thread; may be called twice."""
+        with self._changed:
+            self._is_closed = True
+            lines = list(self._dialed)
+            self._dialed.clear()
+            self._changed.notify_all()
+        if self._hearts is not None:
+            self._hearts.stop()
+        if self._plane is not None:
+            self._plane.stop()
+        for line in lines:
+            line.close()
+        self._pulses.stop()
+        if self._listener is not None:
+            self._listener.stop()
+
+    def _become_node(self, listen: Address, *, beat_s: float, silence_s: float) -> None:
+        from smpc.transport.data_plane import DataPlane
+
+        others = {name: address for name, address in self._addresses.items() if name != self.name}
+        hearts = Heartbeats(self._endpoint, others, beat_s=beat_s, silence_s=silence_s)
+        plane = DataPlane(
+            self._endpoint,
+            others,
+            hearts.liveness,
+            hold_s=silence_s,
+            settle_s=SETTLE_S,
+            delay_s=self._endpoint.delay_s,
+        )
+        self._hearts, self._plane = hearts, plane
+        handlers = dict.fromkeys(CALLERS, self._answer) | {
+            "control": self._take_control,
+            "data": plane.handler,
+        }
+        callers = dict(CALLERS) | {"control": _CONTROL}
+        try:
+            self._listener = Listener(self._endpoint, listen, handlers, callers=callers)
+        except OSError as error:
+            self.close()
+            place = f"{listen[0]}:{listen[1]}"
+            raise ConfigError(mistakes=[f"{self.name} cannot listen at {place}: {error.strerror}"]) from error
+        self.address = self._listener.address
+
+    def _take_control(self, connection: Connection) -> None:
+        if connection.peer.role in NODE_ROLES and self._hearts is not None:
+            self._hearts.adopt(connection)
+        else:
+            self._callers.answer(connection)
+
+    def _answer(self, connection: Connection) -> None:
+        """Give a line to the handler of its purpose, once there is one and the caller's heartbeat stands."""
+        purpose, peer = connection.purpose, connection.peer
+        with self._changed:
+            self._changed.wait_for(lambda: purpose in self._handlers or self._is_closed, WELCOME_S)
+            handler = self._handlers.get(purpose)
+            if handler is None or self._is_closed:
+                raise PeerRejectedError(reason=f"nobody answers {purpose} here", name=peer.name)
+        if peer.role in NODE_ROLES and self._hearts is not None:
+            if self._hearts.liveness.wait_alive([peer.name], WELCOME_S) is not None:
+                raise PartyLostError(name=peer.name)
+            handler(TlsChannel(connection))
+            return
+        line = TlsChannel(connection)
+        with self._callers.present(program_of(connection), line):
+            handler(line)
+
+    def _keep(self, line: TlsChannel) -> bool:
+        with self._changed:
+            self._dialed = {kept for kept in self._dialed if not kept.is_closed}
+            if not self._is_closed:
+                self._dialed.add(line)
+            return not self._is_closed
+
+
+def addresses_of(consortium: Consortium) -> Mapping[str, Address]:
+    """Where every node of a consortium listens.
+
+    Args:
+        consortium: the agreement.
+
+    Returns:
+        Name -> host and port.
+    """
+    file = consortium.file
+    helpers = [helper for helper in (file.dealer, file.aggregator, file.keyholder) if helper is not None]
+    texts = {name: member.address for name, member in file.sites.items()}
+    texts |= {helper.name: helper.address for helper in helpers}
+    return {name: _address(text) for name, text in texts.items()}
+
+
+def bind_address(listen: str | None) -> Address | None:
+    """Where a node binds that is reached through something else (NAT, a proxy, a container's port): HOST:PORT."""
+    return None if listen is None else _address(listen)
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _checked_file(identity: Identity, consortium: Consortium) -> Path:
+    member = trust_of(consortium).roster.get(identity.name)
+    if identity.path is None:
+        raise ConfigError(mistakes=[f"the identity of {identity.name} lies in no file"])
+    if member != (identity.role, identity.fingerprint):
+        reason = f"is not the certificate that the consortium file names for {identity.name}"
+        raise ConfigError(mistakes=[f"{identity.path.name} {reason}"])
+    return identity.path

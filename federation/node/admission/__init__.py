@@ -1,0 +1,1 @@
+"""What a site accepts: queries, trainings, limits on exact disclosures and on concurrency."""

@@ -1,0 +1,187 @@
+"""A site's desk: may this request be charged here. The same questions when it is asked, and again before signing.
+
+Layer:       federation.node.admission.queries. No socket; reads the site's replica of the ledger.
+Guarantees:  a request is derived anew from its own bytes (P3); policy and budget are checked before anything is
+             signed, a refusal names the rule and its limit and costs nothing; what was not seen here, with its
+             signature, is not signed.
+See instead: messages (``counter``), the ledger's own rules (``privacy_accounting.ledger``).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from analytics.disclosure.release import session_memory
+from analytics.errors import AnalyticsError
+from federation.errors import FederationError, PolicyRefusedError, RequestRejectedError
+from federation.node.admission.exact_limits import ExactLimit
+from federation.node.in_service import check_in_service
+from federation.protocol.request import request_hash
+from federation.requests import site_policy as policies
+from federation.requests.ledger_content import check_content, content_of
+from federation.requests.planning import Planned, check_signature, plan_request
+from privacy_accounting.errors import AccountingError
+from privacy_accounting.ledger.contents import Charge, Exact
+from smpc.errors import PeerRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analytics.sources import LocalTable
+    from federation.consortium.consortium_file import Consortium
+    from federation.consortium.limits import Limits
+    from federation.consortium.site_file import Policy
+    from federation.protocol.messages import Ask
+    from privacy_accounting.ledger.entries import Body
+    from privacy_accounting.ledger.replication.replica import Replica
+
+REMEMBERED: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmittedRequest:
+    """A request that this site has seen, derived and found signed."""
+
+    planned: Planned
+    ask: Ask
+    memory_bytes: int  # most that its session holds here
+
+
+class QueryAdmission:
+    """What one site knows of requests, and what it decides about them. Safe for several threads."""
+
+    def __init__(
+        self,
+        *,
+        site: str,
+        consortium: Consortium,
+        policy: Policy,
+        limits: Limits,
+        sources: Mapping[str, LocalTable],
+        replica: Replica,
+    ) -> None:
+        """Sit down.
+
+        Args:
+            site: this site's name.
+            consortium: its own copy of the agreement.
+            policy: its own rules.
+            limits: what its node takes on.
+            sources: its tables.
+            replica: its ledger.
+        """
+        self.site, self.consortium, self.policy, self.limits = site, consortium, policy, limits
+        self._sources, self._replica = sources, replica
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, AdmittedRequest] = OrderedDict()
+        self._cap = ExactLimit(replica)
+
+    def consider(self, ask: Ask, *, caller: str) -> AdmittedRequest:
+        """Take a request from an analyst's own line: every check, nothing spent.
+
+        Args:
+            ask: the signed request.
+            caller: the name in the certificate of the line.
+
+        Returns:
+            The request as this site understands it.
+
+        Raises:
+            RequestRejectedError: somebody else's, or not signed.
+            PolicyRefusedError: against this site's rules.
+            SiteUnavailableError: this site's table is out of service.
+            BudgetExceededError: more than is left.
+            AnalyticsError: the question cannot be asked.
+        """
+        known = self._learn(ask)
+        if known.planned.request.analyst != caller:
+            raise RequestRejectedError(
+                site=self.site, reason="it names another analyst than the one who asks"
+            )
+        self._check(known)
+        content = content_of(known.planned, ask.signature, self._replica.book)
+        if isinstance(content, Charge):
+            self._replica.book.check(content.spend)
+        return known
+
+    def remember(self, ask: Ask) -> None:
+        """Take a request that came beside a proposal; it is judged when its entry is.
+
+        A request that cannot be understood is left out: its entry will then be refused.
+        """
+        try:
+            self._learn(ask)
+        except (AccountingError, AnalyticsError, FederationError, PeerRejectedError):
+            return
+
+    def known(self, digest: str) -> AdmittedRequest | None:
+        """A request by its hash, if this site has seen it."""
+        with self._lock:
+            return self._known.get(digest)
+
+    def admit(self, body: Body) -> None:
+        """Decide on a ledger entry before this site signs it: the ledger's callback.
+
+        Raises:
+            RequestRejectedError: the request was not seen here, or the entry is not what it asks for.
+            PolicyRefusedError: against this site's rules.
+            AnalyticsError: the question cannot be asked.
+        """
+        content = body.content
+        if not isinstance(content, Charge | Exact):
+            return
+        known = self.known(content.asked.request)
+        if known is None:
+            raise RequestRejectedError(site=self.site, reason="its text was not shown to this site")
+        planned = known.planned
+        if tuple(body.cohort) != self.consortium.names:
+            raise RequestRejectedError(site=self.site, reason="a question is answered by all sites")
+        self._check(known, number=body.number)
+        check_content(content, planned, known.ask.signature, self._replica.book, site=self.site)
+        if isinstance(content, Exact):
+            self._cap.signed(body.number, content)
+
+    def exact_use(self, planned: Planned) -> dict[str, str]:
+        """Of an exact request: how many of its analyst's came before it, and how many this site allows."""
+        if not planned.is_exact:
+            return {}
+        before = self._cap.before(planned.population, planned.request.analyst)
+        return {"exact_before": str(before), "exact_limit": str(self.policy.exact_requests_per_analyst)}
+
+    def source(self, planned: Planned) -> LocalTable:
+        """This site's own table that a request is about."""
+        return self._sources[planned.table.name]
+
+    def _learn(self, ask: Ask) -> AdmittedRequest:
+        digest = request_hash(ask.request)
+        known = self.known(digest)
+        if known is not None and known.ask.signature == ask.signature:
+            return known
+        check_signature(ask.request, ask.signature, self.consortium, site=self.site)
+        planned = plan_request(ask.request, self.consortium)
+        known = AdmittedRequest(planned=planned, ask=ask, memory_bytes=session_memory(planned.plan))
+        with self._lock:
+            self._known[digest] = known
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return known
+
+    def _check(self, known: AdmittedRequest, *, number: int | None = None) -> None:
+        planned = known.planned
+        limit = self.limits.session_bytes
+        check_in_service(self.source(planned), site=self.site)
+        if known.memory_bytes > limit:
+            rule = f"limits.session_bytes: at most {limit} bytes, this question takes {known.memory_bytes}"
+            raise PolicyRefusedError(site=self.site, rule=rule)
+        policies.check(
+            planned.request,
+            planned.plan,
+            self.policy,
+            site=self.site,
+            exact=self._cap.before(planned.population, planned.request.analyst, number)
+            if planned.is_exact
+            else policies.NOTHING_EXACT,
+        )

@@ -1,0 +1,19 @@
+"""A node's clock and version."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import PackageNotFoundError, version
+
+
+def wall_clock() -> int:
+    """Seconds since 1970."""
+    return int(time.time())
+
+
+def installed_version() -> str:
+    """The project's version as installed."""
+    try:
+        return version("crossward")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,1 @@
+"""Running an admitted and charged request at a site."""

@@ -1,0 +1,244 @@
+"""One run at one site: from a complete ledger entry to this site's share of the answer.
+
+Layer:       federation.node.execution.query_run, above chain.
+Guarantees:  in this order: the entry is complete and was signed by this site in this life; its start is noted,
+             durably and once for ever; local scan; noise or guard on shares; this site's summand of the opening.
+             Whatever happens after the note, the charge is spent. After the charge data never cause an error of a
+             private run: a scan that takes too long, or whose database is gone, gives zero and noise (P1, P5, P19).
+             No row can make a scan fail otherwise; one that does all the same ends the run by name and takes the
+             table out of service, since whatever stood in its place could be a row's own doing. Material is dealt
+             ahead only when this site's share has been told.
+See instead: the charge (``chain``), the analyst's line (``counter``).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from analytics.disclosure.release import joint_cost, needs_material, send_answer, send_mined
+from analytics.errors import LocalTimeoutError, SourceLostError
+from analytics.mining.bitmaps import local_bitmaps
+from analytics.mining.plan import MiningPlan
+from federation.errors import RequestRejectedError, SiteUnavailableError
+from federation.node.ledger.late_entry import accept_entry
+from federation.protocol.messages import Deal, Share
+from privacy_accounting.ledger.contents import Charge, Exact
+from privacy_accounting.ledger.entries import Entry, session_id
+from privacy_accounting.noise import SystemSource
+from smpc.dealer.frames import answer_bytes
+from smpc.dealer.pool import Prefetch
+from smpc.engine.arithmetic import use_engine
+from smpc.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from analytics.plans.plan import Plan
+    from federation.consortium.consortium_file import Consortium
+    from federation.network.channel import Network
+    from federation.node.admission.queries import AdmittedRequest, QueryAdmission
+    from federation.node.execution.background import BackgroundRunner
+    from federation.node.execution.dealer_channel import DealerChannels
+    from federation.node.execution.prepared_sessions import PreparedSessions
+    from privacy_accounting.ledger.entries import Body
+    from privacy_accounting.ledger.replication.replica import Replica
+    from smpc.dealer.pool import Pool
+    from smpc.dealer.requests import Request
+    from smpc.transport.mesh import Counters
+
+LOG: Final = logging.getLogger(__name__)
+SETTLE_S: Final = 1.0  # a node that has just started hears the others in less
+POLL_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryRunner:
+    """What a site needs to run what was charged."""
+
+    site: str
+    consortium: Consortium
+    network: Network
+    replica: Replica
+    desk: QueryAdmission
+    meetings: PreparedSessions
+    dealer_lines: DealerChannels
+    pool: Pool
+    afterwards: BackgroundRunner
+    engine: str
+
+    def expect(self, body: Body) -> None:
+        """Begin to open the session of a question that this site has signed: keys and material, no row (P1).
+
+        Not of mining with a dealer: that asks for its first material after the local stage, and a dealer whom nobody
+        asks has left by then.
+        """
+        content = body.content
+        if not isinstance(content, Charge | Exact) or content.asked.run:
+            return
+        known = self.desk.known(content.asked.request)
+        has_dealer = self.consortium.three_sites is None
+        if known is not None and not (has_dealer and isinstance(known.planned.plan, MiningPlan)):
+            session = session_id(body)
+            self.meetings.expect(session, lambda: self._opened(known, session), known.memory_bytes)
+
+    def run(self, entry_data: bytes, *, known: AdmittedRequest, source: str) -> Share:
+        """Run one complete entry.
+
+        Args:
+            entry_data: the entry's bytes, with all signatures; whoever carries them.
+            known: the request that the caller's line is about; kept by the line, whatever else is asked meanwhile.
+            source: who carried the entry.
+
+        Returns:
+            This site's share of the answer.
+
+        Raises:
+            LedgerRefusedError: the entry is not complete, not this site's to run, or was run before.
+            RequestRejectedError: it is about another request.
+            PartyLostError: another site was lost; the charge is spent.
+        """
+        entry = Entry.from_bytes(entry_data)
+        content = entry.body.content
+        if not isinstance(content, Charge | Exact) or content.asked.request != known.planned.digest:
+            raise RequestRejectedError(site=self.site, reason="the entry is about another request")
+        accept_entry(self.replica, entry, source=source, deadline_s=float(self.consortium.file.deadline_s))
+        session = self.replica.start(entry)
+        if isinstance(known.planned.plan, MiningPlan):
+            return self._mine(known, session, known.planned.plan)
+        return self._answer(known, session, known.planned.plan)
+
+    def check_dealer(self, known: AdmittedRequest) -> None:
+        """Find out before the charge that the dealer, which a question needs, is not there.
+
+        Raises:
+            SiteUnavailableError: its heartbeat is not heard.
+        """
+        plan, dealer = known.planned.plan, self.consortium.file.dealer
+        if dealer is None or not (isinstance(plan, MiningPlan) or needs_material(plan)):
+            return
+        ends_at = time.monotonic() + SETTLE_S
+        while not self.network.is_alive(dealer.name):
+            if time.monotonic() > ends_at:
+                raise SiteUnavailableError(site=dealer.name, reason="the dealer is not heard")
+            time.sleep(POLL_S)
+
+    def _answer(self, known: AdmittedRequest, session: bytes, plan: Plan) -> Share:
+        """Answer a question: the local scan, then noise or guard, then this site's summand."""
+        figures = self._local(known, plan)
+
+        def joint(session: Session) -> bytes:
+            return send_answer(session, plan, figures, SystemSource())
+
+        if not (self.pool.is_on and needs_material(plan)):
+            return self._joint(known, session, joint)
+
+        def work(tell: Callable[[Share], None]) -> None:
+            self._joint(known, session, joint, tell)
+
+        return self.afterwards.call(work)
+
+    def _mine(self, known: AdmittedRequest, session: bytes, plan: MiningPlan) -> Share:
+        """Mine: the local bitmaps, then level by level."""
+        source, limit_s = self.desk.source(known.planned), float(self.consortium.file.local_limit_s)
+        bitmaps = local_bitmaps(plan, source, limit_s)
+        return self._joint(known, session, lambda session: send_mined(session, plan, bitmaps))
+
+    def _local(self, known: AdmittedRequest, plan: Plan) -> npt.NDArray[np.int64] | None:
+        """The site's own scan; None where a private one was late or its database is gone."""
+        limit_s = float(self.consortium.file.local_limit_s)
+        try:
+            return self.desk.source(known.planned).local_figures(plan, limit_s)
+        except (LocalTimeoutError, SourceLostError) as error:
+            if plan.mode == "exact":
+                raise
+            LOG.error(  # noqa: TRY400 - the kind of the failure alone: a trace could quote data
+                "%s: the local stage gave nothing (%s); zero and noise go in its place",
+                self.site,
+                type(error).__name__,
+            )
+            return None
+
+    def _joint(
+        self,
+        known: AdmittedRequest,
+        session_id: bytes,
+        joint: Callable[[Session], bytes],
+        tell: Callable[[Share], None] | None = None,
+    ) -> Share:
+        """Meet all sites, most often in a session that is open already, and run this site's part of it.
+
+        Args:
+            known: the question.
+            session_id: of this run.
+            joint: this site's part.
+            tell: hears this site's share before anything is dealt ahead.
+        """
+        with self.meetings.attend(session_id) or self._opened(known, session_id) as session:
+            share = self._share(joint(session), session.counters)
+            if tell is not None:
+                tell(share)
+                session.deal_ahead()
+        return share
+
+    def _share(self, values: bytes, counters: Counters) -> Share:
+        """This site's part of the answer, and what it took so far."""
+        bytes_sent = max(counters.bytes_sent.values(), default=0)
+        return Share(values=values, rounds=counters.rounds, bytes_sent=bytes_sent, engine=self.engine)
+
+    def _opened(self, known: AdmittedRequest, session_id: bytes) -> Session:
+        """Open a session as far as it goes without data: channels, keys, the material of a question.
+
+        Without comparisons and products it is a session of all sites alike, also where three compute otherwise: a
+        sum keeps the secrecy that needs no helper.
+        """
+        request_hash = bytes.fromhex(known.planned.digest)
+        has_material, requests = _needs(known.planned.plan)
+        sites = self.consortium.three_sites if has_material else None
+        has_dealer = has_material and sites is None
+        dealer = self._call_dealer(session_id, request_hash) if has_dealer else None
+        mesh = self.network.open_mesh(session_id, request_hash, self.consortium.names, dealer)
+        session = Session(
+            mesh,
+            session_id,
+            sites,
+            memory_bytes=self.desk.limits.session_bytes,
+            ahead=self._ahead(requests) if has_dealer and requests else None,
+        )
+        use_engine(session, self.engine)
+        try:
+            session.open()
+            session.prefetch(requests)
+        except BaseException as error:
+            mesh.close(error)
+            raise
+        return session
+
+    def _ahead(self, requests: Sequence[Request]) -> Prefetch:
+        """What a session with this list has to do with the pool."""
+        return Prefetch(self.pool, requests, answer_bytes(requests, self.consortium.names.index(self.site)))
+
+    def _call_dealer(self, session_id: bytes, request_hash: bytes) -> str:
+        """The dealer's name; the first site asks it to join the session."""
+        dealer = self.consortium.file.dealer
+        if dealer is None:
+            raise SiteUnavailableError(
+                site=self.site, reason="the consortium has no dealer for guarded answers"
+            )
+        if self.site == self.consortium.names[0]:
+            parties = list(self.consortium.names)
+            deal = Deal(session_id=session_id, request_hash=request_hash, parties=parties)
+            self.dealer_lines.call(dealer.name, deal)
+        return dealer.name
+
+
+def _needs(plan: Plan | MiningPlan) -> tuple[bool, Sequence[Request]]:
+    """Whether a run takes material, and what it fetches at once; a mining run asks level by level."""
+    if isinstance(plan, MiningPlan):
+        return True, ()
+    return needs_material(plan), joint_cost(plan).requests if needs_material(plan) else ()

@@ -1,0 +1,1 @@
+"""Nodes that hold no rows: the dealer, the aggregator, the key holder."""

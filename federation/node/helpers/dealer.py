@@ -1,0 +1,113 @@
+"""The dealer's process: joins a session when its first site calls, deals, forgets.
+
+Layer:       federation.node.helpers.dealer. Sees no data and imports no torch.
+Guarantees:  deals only to sites of the consortium, each session once in this process's life, so many at once; keeps
+             nothing on disk.
+See instead: what is dealt (``smpc.dealer``).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+from federation.node.clock import installed_version, wall_clock
+from federation.protocol.error_codes import to_wire, traced
+from federation.protocol.exchange import receive, send
+from federation.protocol.messages import Ack, Deal, Failed, Health, HealthAsk, Message
+from smpc.dealer.service import DealerService
+from smpc.errors import PartyLostError, PeerRejectedError, SmpcError
+from smpc.sharing import FEWEST_PARTIES
+
+if TYPE_CHECKING:
+    from federation.consortium.consortium_file import Consortium
+    from federation.network.channel import Channel, Network
+
+LOG: Final = logging.getLogger(__name__)
+JOIN_S: Final = 10.0
+MOST_SESSIONS: Final = 256  # as many as a site's own file can allow
+
+
+class DealerNode:
+    """A running dealer."""
+
+    def __init__(self, *, consortium: Consortium, network: Network) -> None:
+        """Put the dealer together; ``start`` lets it answer."""
+        self.name, self.consortium, self.network = network.name, consortium, network
+        self._service = DealerService()
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+
+    def start(self) -> None:
+        """Answer lines."""
+        self.network.serve("request", self._requests)
+
+    def close(self) -> None:
+        """Leave; sessions under way end with an error."""
+        self.network.close()
+        with self._lock:
+            threads = set(self._threads)
+        for thread in threads:
+            thread.join(JOIN_S)
+
+    def _requests(self, line: Channel) -> None:
+        try:
+            while True:
+                message = receive(line, self.network, timeout_s=None)
+                try:
+                    reply = self._answer(message, line)
+                except SmpcError as error:
+                    code, fields = to_wire(error, site=self.name)
+                    reply = Failed(code=code, fields=fields)
+                send(line, reply)
+        except (PartyLostError, PeerRejectedError):
+            line.close()
+
+    def _answer(self, message: Message, line: Channel) -> Message:
+        if isinstance(message, HealthAsk):
+            return self._health()
+        if not isinstance(message, Deal) or line.role != "site":
+            raise PeerRejectedError(reason="only sites ask the dealer, for a session", name=line.peer)
+        if line.peer not in message.parties or not set(message.parties) <= set(self.consortium.names):
+            raise PeerRejectedError(reason="the session names parties that are no sites", name=line.peer)
+        if not FEWEST_PARTIES <= len(set(message.parties)) == len(message.parties):
+            raise PeerRejectedError(
+                reason="a session has two parties at least, each named once", name=line.peer
+            )
+        thread = threading.Thread(
+            target=self._deal, args=(message,), name=f"{self.name}-session", daemon=True
+        )
+        with self._lock:
+            if len(self._threads) >= MOST_SESSIONS:
+                raise PeerRejectedError(reason=f"{MOST_SESSIONS} sessions are under way here")
+            self._threads.add(thread)
+        thread.start()
+        return Ack()
+
+    def _deal(self, deal: Deal) -> None:
+        try:
+            mesh = self.network.open_mesh(deal.session_id, deal.request_hash, deal.parties, self.name)
+            self._service.serve(mesh, deal.session_id)
+        except SmpcError as error:
+            LOG.warning("%s: a session ended early: %s", self.name, type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the loop of a worker: nothing may end a node
+            LOG.error("%s: a fault of its own: %s", self.name, traced(error))  # noqa: TRY400
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+
+    def _health(self) -> Health:
+        return Health(
+            engine="",
+            name=self.name,
+            role="dealer",
+            version=installed_version(),
+            configuration=self.consortium.digest(),
+            clock_s=wall_clock(),
+            is_ready=True,
+            reason="",
+            ledger_number=-1,
+            ledger_head="",
+            hears=self.network.hears(),
+        )

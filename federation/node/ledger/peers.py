@@ -1,0 +1,148 @@
+"""Ledger messages to the other sites: one line each, all sites at once, nobody waited for longer than the deadline.
+
+Layer:       federation.node.ledger.peers.
+Guarantees:  decides nothing and keeps nothing: bytes of ``privacy_accounting.ledger`` are carried and their answers
+             brought. A site that was killed is left out as soon as its line closes, a frozen one at the deadline.
+See instead: what the bytes mean (``chain``).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from federation.protocol.exchange import expect, send
+from federation.protocol.messages import Ask, LedgerEntries, LedgerPost, LedgerReply, LedgerSince
+from privacy_accounting.errors import EntriesArchivedError, LedgerRefusedError
+from smpc.errors import SmpcError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from federation.network.channel import Channel, Network
+
+LOG: Final = logging.getLogger(__name__)
+DIAL_S: Final = 5.0
+M = TypeVar("M", LedgerReply, LedgerEntries)
+
+
+class PeerClient:
+    """The line to one other site; one errand at a time."""
+
+    def __init__(self, network: Network, site: str, deadline_s: float) -> None:
+        """Know the way; dial at the first errand."""
+        self._network, self.site, self._deadline_s = network, site, deadline_s
+        self._lock = threading.Lock()
+        self._line: Channel | None = None
+
+    def deliver(self, messages: Sequence[bytes], requests: Sequence[Ask]) -> bytes | None:
+        """Hand over messages in order; the last answer, or None when the site did not answer in time."""
+        posts = [LedgerPost(data=message, requests=list(requests)) for message in messages]
+        with self._lock:
+            try:
+                reply = b""
+                for number, post in enumerate(posts):
+                    reply = self._errand(post, LedgerReply, may_redial=number == 0).reply
+            except SmpcError as error:
+                LOG.warning("ledger: no answer from %s: %s", self.site, type(error).__name__)
+                self._drop()
+                return None
+            except LedgerRefusedError as error:
+                LOG.warning("ledger: %s refuses: %s", self.site, error.reason)
+                if self.site in error.reason:
+                    raise
+                raise LedgerRefusedError(reason=f"{self.site}: {error.reason}") from error
+            return reply
+
+    def entries_since(self, number: int) -> LedgerEntries | EntriesArchivedError | None:
+        """Ask for complete entries; None when the site does not answer, an error when it has them no more."""
+        with self._lock:
+            try:
+                return self._errand(LedgerSince(number=number), LedgerEntries, may_redial=True)
+            except EntriesArchivedError as error:
+                return error
+            except SmpcError:
+                self._drop()
+                return None
+
+    def close(self) -> None:
+        """Close the line."""
+        with self._lock:
+            self._drop()
+
+    def _errand(self, message: LedgerPost | LedgerSince, kind: type[M], *, may_redial: bool) -> M:
+        is_fresh = self._line is None
+        line = self._line or self._network.dial(self.site, "ledger", DIAL_S)
+        self._line = line
+        try:
+            send(line, message)
+            return expect(line, self._network, kind, timeout_s=self._deadline_s)
+        except SmpcError:
+            # A line from before the site's restart is closed; everything a site answers may be asked again.
+            if is_fresh or not may_redial or not self._network.is_alive(self.site):
+                raise
+            self._drop()
+            return self._errand(message, kind, may_redial=False)
+
+    def _drop(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+
+class PeerClients:
+    """The lines to all other sites."""
+
+    def __init__(self, network: Network, sites: Sequence[str], deadline_s: float) -> None:
+        """Make one courier for each other site."""
+        self._network = network
+        self._couriers = {site: PeerClient(network, site, deadline_s) for site in sites}
+        self._pool = ThreadPoolExecutor(
+            max_workers=max(1, len(sites)), thread_name_prefix=f"{network.name}-courier"
+        )
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The other sites."""
+        return tuple(self._couriers)
+
+    def carry(
+        self, messages: Mapping[str, Sequence[bytes]], requests: Sequence[Ask] = ()
+    ) -> dict[str, bytes]:
+        """Deliver to several sites at once.
+
+        Args:
+            messages: for each site, in order.
+            requests: the signed requests that proposals among them charge.
+
+        Returns:
+            The last answer of every site that answered in time.
+        """
+        futures = {
+            site: self._pool.submit(self._couriers[site].deliver, list(posts), requests)
+            for site, posts in messages.items()
+            if site in self._couriers
+        }
+        answers = {site: future.result() for site, future in futures.items()}
+        return {site: answer for site, answer in answers.items() if answer is not None}
+
+    def all_alive(self, sites: Sequence[str]) -> bool:
+        """Whether nothing says that one of these sites is lost."""
+        return all(self._network.is_alive(site) for site in sites)
+
+    def entries_since(self, numbers: Mapping[str, int]) -> dict[str, LedgerEntries | EntriesArchivedError]:
+        """Ask several sites for their entries at once; what those say that answered."""
+        futures = {
+            site: self._pool.submit(self._couriers[site].entries_since, number)
+            for site, number in numbers.items()
+        }
+        answers = {site: future.result() for site, future in futures.items()}
+        return {site: answer for site, answer in answers.items() if answer is not None}
+
+    def close(self) -> None:
+        """Close every line and end the threads."""
+        for courier in self._couriers.values():
+            courier.close()
+        self._pool.shutdown(wait=True)

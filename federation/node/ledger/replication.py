@@ -1,0 +1,440 @@
+"""The site's side of the consortium's ledger: start-up, other sites' proposals, and, at the sequencer, charges.
+
+Layer:       federation.node.ledger.replication, above couriers and desk.
+Terms:       an *errand* is one request, or one motion, on its way into the ledger.
+Guarantees:  a site signs nothing before it has taken the longest valid chain of all sites that it could reach;
+             proposals go from the sequencer to the sites and never through a client; requests that wait together are
+             proposed together.
+See instead: every decision about bytes (``privacy_accounting.ledger``), runs (``runs``).
+Source:      DESIGN 3b.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from typing import TYPE_CHECKING, Final
+
+from federation.errors import AmendmentRejectedError, SiteUnavailableError
+from federation.node.ledger.snapshot_timer import SnapshotTimer
+from federation.node.ledger.submissions import Submission, complete, refusal_reason
+from federation.requests.ledger_content import content_of
+from privacy_accounting.errors import (
+    AccountingError,
+    EntriesArchivedError,
+    LedgerForkedError,
+    LedgerRefusedError,
+)
+from privacy_accounting.ledger.contents import MembersChange
+from privacy_accounting.ledger.messages import MAX_ENTRIES, Proposal, Signed, read_answer
+from privacy_accounting.ledger.replication.agreement import agree
+from privacy_accounting.ledger.replication.entry_validation import bodies_of
+from privacy_accounting.ledger.replication.sequencer import Draft, Sequencer
+from privacy_accounting.ledger.replication.snapshots import EVERY, snapshot_draft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from federation.consortium.amendments import Amendment
+    from federation.consortium.consortium_file import Consortium
+    from federation.node.admission.queries import AdmittedRequest
+    from federation.node.ledger.peers import PeerClients
+    from federation.protocol.messages import Ask
+    from privacy_accounting.ledger.entries import Body, Entry
+    from privacy_accounting.ledger.replication.agreement import Agreement
+    from privacy_accounting.ledger.replication.entry_validation import Admit
+    from privacy_accounting.ledger.replication.replica import Replica
+
+LOG: Final = logging.getLogger(__name__)
+RETRY_S: Final = 0.1
+JOIN_S: Final = 40.0
+LACKING_S: Final = 1.0
+
+
+class LedgerReplication:
+    """One site's ledger on the network."""
+
+    def __init__(
+        self,
+        *,
+        consortium: Consortium,
+        replica: Replica,
+        remember: Callable[[Ask], None],
+        admit: Admit,
+        signed: Callable[[Body], None],
+        couriers: PeerClients,
+        genesis: Body,
+        snapshot_every: int = EVERY,
+    ) -> None:
+        """Take the site's ledger; ``start`` joins the others.
+
+        Args:
+            consortium: the agreement.
+            replica: the site's ledger.
+            remember: takes the signed requests that come beside a proposal.
+            admit: decides what is signed.
+            signed: told of each body that this site has signed, or proposed, before it is complete.
+            couriers: the ways to the other sites.
+            genesis: the first entry as this site derives it.
+            snapshot_every: entries between two snapshots while this site orders.
+        """
+        self._consortium, self._replica, self._couriers = consortium, replica, couriers
+        self._remember, self._admit, self._signed = remember, admit, signed
+        self._genesis = genesis
+        self._sequencer = Sequencer(replica)
+        self._snapshots = SnapshotTimer(replica, every=snapshot_every)
+        self._archived: EntriesArchivedError | None = None
+        self._caught_up = threading.Event()
+        self._stopping = threading.Event()
+        self._errands: queue.SimpleQueue[Submission | None] = queue.SimpleQueue()
+        self._held: Submission | None = None
+        self._heard_all = False
+        self._thread = threading.Thread(target=self._work, name=f"{replica.name}-ledger", daemon=True)
+
+    # -- state ---------------------------------------------------------------------------------------------
+
+    @property
+    def is_sequencer(self) -> bool:
+        """Whether this site orders now."""
+        return self._replica.sequencer == self._replica.name
+
+    @property
+    def not_ready(self) -> str:
+        """Why nothing can run here yet; empty when it can."""
+        if not self._caught_up.is_set():
+            return "it is still reading the other sites' ledgers"
+        broken = self._broken()
+        if broken:
+            return broken
+        if self.lacks_archive:
+            return f"{self._archived}; give it a copy of that archive with crossward ledger catch-up"
+        return "the ledger has no first entry yet" if self._replica.head < 0 else self._left()
+
+    def _left(self) -> str:
+        """Why nothing can run here since the members changed; the node was put together for those of before."""
+        members = self._replica.members
+        if self._replica.name not in members:
+            return "it was left out of the consortium"
+        return "" if members == self._consortium.names else "the members have changed: restart this node"
+
+    def _broken(self) -> str:
+        """Why the ledger can be written no more; a fork is told to every request by its own error."""
+        core = self._replica.core
+        if core.is_usable:
+            return ""
+        with core.lock:  # a write that is under way has not failed
+            try:
+                core.usable()
+            except LedgerRefusedError as error:
+                return f"{error}: mend what stands in the way, then restart the node"
+            except LedgerForkedError:
+                return ""
+        return ""
+
+    @property
+    def lacks_archive(self) -> bool:
+        """Whether entries that this site lacks were archived by every site that it reached."""
+        return self._archived is not None and self._replica.head + 1 < self._archived.first
+
+    @property
+    def waits_for_people(self) -> bool:
+        """Whether nothing will run here before an administrator has done something."""
+        return self.lacks_archive or (self._replica.head >= 0 and self._left() != "")
+
+    def start(self) -> None:
+        """Catch up and, at the sequencer, begin to order; in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; errands under way fail. The network is closed already."""
+        self._stopping.set()
+        self._errands.put(None)
+        self._thread.join(JOIN_S)
+
+    # -- what other sites send -----------------------------------------------------------------------------
+
+    def take(self, data: bytes, requests: Sequence[Ask], *, source: str) -> bytes:
+        """Take a message of the ledger.
+
+        Args:
+            data: a proposal, a withdrawal, or complete entries.
+            requests: the signed requests that a proposal charges.
+            source: the site at the other end.
+
+        Returns:
+            The answer to a proposal, else no bytes.
+
+        Raises:
+            LedgerRefusedError: the message does not fit, or this site is not ready.
+            LedgerForkedError: the ledger is forked.
+        """
+        if not self._caught_up.wait(float(self._consortium.file.deadline_s)):
+            raise LedgerRefusedError(reason="this site has not read the other sites' ledgers yet")
+        for ask in requests:
+            self._remember(ask)
+        self._give_way(data, source)
+        answer = self._replica.receive(data, self._admit, source=source)
+        if answer and isinstance(read_answer(answer), Signed):
+            self._tell_signed(Proposal.from_bytes(data))
+        return answer
+
+    def _give_way(self, data: bytes, source: str) -> None:
+        """Tell all that a leave-out which this site was to commit came to nothing, once the sequencer proposes again."""
+        number = self._replica.head + 1
+        if self.is_sequencer or not self._sequencer.has_proposed(number):
+            return
+        try:
+            proposal = Proposal.from_bytes(data)
+            withdrawals = self._sequencer.give_way(proposal.number, self._catch_up())
+        except AccountingError as error:
+            LOG.warning("%s: an earlier proposal stays as it is: %s", self._replica.name, error)
+            return
+        if withdrawals and proposal.sender != self._replica.name:
+            others = [site for site in self._others() if site != source]
+            self._couriers.carry(dict.fromkeys(others, withdrawals))
+
+    def entries_from(self, number: int) -> list[bytes]:
+        """Complete entries for a site that is behind."""
+        return self._replica.entries_from(number)
+
+    # -- charges -------------------------------------------------------------------------------------------
+
+    def charge(self, known: AdmittedRequest) -> Entry:
+        """Have a request entered in the ledger. Only at the sequencer.
+
+        Returns:
+            The complete entry: it is spent.
+
+        Raises:
+            AccountingError, AnalyticsError, FederationError: what the first site that refused says.
+            SiteUnavailableError: a site did not answer; nothing was spent.
+        """
+        content = content_of(known.planned, known.ask.signature, self._replica.book)
+        return self.enter(Draft(cohort=self._consortium.names, content=content), known.ask)
+
+    def enter(self, draft: Draft, ask: Ask) -> Entry:
+        """Have a draft entered in the ledger. Only at the sequencer; errors as ``charge``."""
+        self._hear_the_end()
+        if not self.is_sequencer:
+            raise LedgerRefusedError(reason=f"charges are ordered by {self._replica.sequencer}")
+        return self._wait_for(Submission(draft=draft, ask=ask))
+
+    def enter_motion(self, motion: Amendment) -> Entry:
+        """Have a motion entered that all administrators agreed to. Only at the site that signs it last.
+
+        Returns:
+            The complete entry: it holds from here on.
+
+        Raises:
+            MotionRefusedError: it is out of date, another consortium's, or leaves out a site that answers.
+            ConsentMissingError: an administrator has not agreed; nothing was changed.
+            LedgerRefusedError: another site signs it last, or the ledger's rules forbid it.
+            SiteUnavailableError: a site did not answer; nothing was changed.
+        """
+        reason = self.not_ready
+        if reason and reason != self._left():  # what the members agree on does not wait for a restart
+            raise SiteUnavailableError(site=self._replica.name, reason=reason)
+        self._hear_the_end()
+        state = self._replica.core.state
+        motion.check_fits(state)
+        self._check_lost(motion)
+        members, content = state.members(), motion.content
+        last = members.sequencer
+        if isinstance(content, MembersChange):
+            members = members.changed(content)
+            last = members.sequencer if motion.leaves_out == last else last
+        if last != self._replica.name:
+            raise LedgerRefusedError(reason=f"this motion is entered by {last}")
+        return self._wait_for(Submission(draft=Draft(cohort=members.names, content=content), ask=None))
+
+    def _hear_the_end(self) -> None:
+        """Ask what became of a proposal of which this site heard no end: it may have been handed the ledger by it.
+
+        Nobody else will say so: who ordered before does so no more, and who orders now is this site.
+        """
+        if not self.is_sequencer and self._replica.in_doubt:
+            self._guarded_catch_up()
+
+    def _check_lost(self, motion: Amendment) -> None:
+        """A sequencer that still runs could commit an entry that nobody else holds: a fork, once it shows."""
+        lost = motion.leaves_out
+        if lost and self._couriers.all_alive([lost]):
+            raise AmendmentRejectedError(
+                reason=f"{lost} still answers; only a lost site is left out: stop its node first"
+            )
+
+    def _wait_for(self, errand: Submission) -> Entry:
+        self._errands.put(errand)
+        while not errand.done.wait(RETRY_S):
+            if self._stopping.is_set():
+                raise SiteUnavailableError(site=self._replica.name, reason="it is stopping")
+        if errand.entry is None:
+            raise errand.error or SiteUnavailableError(site=self._replica.name, reason="the charge failed")
+        return errand.entry
+
+    def _work(self) -> None:
+        self._open()
+        while not self._stopping.is_set():
+            self._pin_if_due()
+            first = self._held or self._errands.get()
+            self._held = None
+            if first is None:
+                return
+            self._agree_on([first] if first.is_alone else self._with_waiting(first))
+
+    def _pin_if_due(self) -> None:
+        """Have a snapshot signed by all sites, alone; when that fails, everything else goes on as before."""
+        if not self.is_sequencer or not self._snapshots.is_due(charges_wait=not self._errands.empty()):
+            return
+        if not self._couriers.all_alive(self._others()):
+            return
+        try:
+            if not self._heard_all:
+                self._recover()
+            agreement = agree(
+                self._sequencer, [snapshot_draft(self._replica)], self._admit, self._couriers.carry
+            )
+        except AccountingError as error:
+            LOG.warning("%s: no snapshot: %s", self._replica.name, error)
+            self._snapshots.failed()
+            return
+        if not agreement.entries:
+            LOG.warning("%s: no snapshot: %s", self._replica.name, self._why_not(agreement, 0))
+            self._snapshots.failed()
+
+    def _why_not(self, agreement: Agreement, place: int) -> Exception:
+        return refusal_reason(agreement, place, orders=self._replica.name, others=len(self._others()))
+
+    def _others(self) -> tuple[str, ...]:
+        """The other sites that are members now."""
+        return tuple(site for site in self._couriers.sites if site in self._replica.members)
+
+    def _with_waiting(self, first: Submission) -> list[Submission]:
+        errands = [first]
+        while len(errands) < MAX_ENTRIES and not self._errands.empty():
+            errand = self._errands.get()
+            if errand is None:
+                self._stopping.set()
+                break
+            if errand.is_alone:
+                self._held = errand
+                break
+            errands.append(errand)
+        return errands
+
+    def _agree_on(self, errands: list[Submission]) -> None:
+        requests = [errand.ask for errand in errands if errand.ask is not None]
+        try:
+            if not self._heard_all:
+                self._recover()
+            agreement = agree(
+                self._sequencer,
+                [errand.draft for errand in errands],
+                self._admit,
+                lambda messages: self._carry(messages, requests),
+                lambda entries: complete(errands, entries),
+            )
+        except AccountingError as error:
+            for errand in errands:
+                errand.error = error
+                errand.done.set()
+            return
+        for place, errand in enumerate(errands):
+            if errand.entry is None:
+                errand.error = self._why_not(agreement, place)
+                errand.done.set()
+
+    def _carry(self, messages: Mapping[str, Sequence[bytes]], requests: Sequence[Ask]) -> dict[str, bytes]:
+        """Carry; what is proposed counts as signed here, since the sequencer has judged it and signs last."""
+        if self._sequencer.open is not None:
+            self._tell_signed(self._sequencer.open)
+        return self._couriers.carry(messages, requests)
+
+    def _tell_signed(self, proposal: Proposal) -> None:
+        for _, body in bodies_of(proposal.bodies):
+            if self._replica.name in body.cohort:
+                self._signed(body)
+
+    # -- start-up ------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Catch up; at the sequencer also recover, and have the first entry signed once everybody is there."""
+        self._guarded_catch_up()
+        self._caught_up.set()
+        while self._lacks_entries and not self._stopping.wait(LACKING_S):
+            self._guarded_catch_up()  # a site that has them may start later
+        while not self._stopping.is_set() and self.is_sequencer:
+            try:
+                self._recover()
+                if self._replica.head >= 0:
+                    return
+                if self._heard_all:
+                    self._propose_genesis()
+            except LedgerForkedError as error:
+                LOG.critical("%s: %s; nothing runs", self._replica.name, error)
+                return
+            except AccountingError as error:
+                LOG.warning("%s: the ledger cannot be opened yet: %s", self._replica.name, error)
+            self._stopping.wait(RETRY_S)
+
+    @property
+    def _lacks_entries(self) -> bool:
+        """Whether nobody may come to bring what is missing: the sequencer helps only who signs something new."""
+        return self.lacks_archive or (self._replica.head < 0 and not self.is_sequencer)
+
+    def _guarded_catch_up(self) -> None:
+        try:
+            self._catch_up()
+        except LedgerForkedError as error:
+            LOG.critical("%s: %s; nothing runs", self._replica.name, error)
+        except AccountingError as error:
+            LOG.error("%s: another site's ledger could not be taken over: %s", self._replica.name, error)  # noqa: TRY400
+
+    def _recover(self) -> None:
+        heads = self._catch_up()
+        with self._sequencer.turn:
+            withdrawals = self._sequencer.recover(heads)
+        self._heard_all = set(heads) >= set(self._others())
+        if withdrawals:
+            self._couriers.carry(dict.fromkeys(heads, withdrawals))
+
+    def _propose_genesis(self) -> None:
+        draft = Draft(cohort=self._genesis.cohort, content=self._genesis.content)
+        agreement = agree(self._sequencer, [draft], self._admit, self._couriers.carry)
+        if not agreement.entries:
+            raise LedgerRefusedError(reason=str(self._why_not(agreement, 0)))
+
+    def _catch_up(self) -> dict[str, int]:
+        """Take what others have and this site lacks, and compare the last common entry with each of them.
+
+        Returns:
+            The number of the last entry of every site that answered.
+        """
+        heads: dict[str, int] = {}
+        archived: dict[str, EntriesArchivedError] = {}
+        again: set[str] = set()
+        since = dict.fromkeys(self._others(), max(0, self._replica.head))
+        while since and not self._stopping.is_set():
+            answers = self._couriers.entries_since(since)
+            since = {}
+            for site, answer in answers.items():
+                if isinstance(answer, EntriesArchivedError):
+                    archived[site] = answer
+                    heads.setdefault(site, answer.first)
+                    continue
+                heads[site] = answer.head
+                if answer.entries:
+                    self._replica.catch_up(answer.entries, source=site)
+                if self._replica.head < answer.head and answer.entries:
+                    since[site] = self._replica.head + 1
+                elif 0 <= answer.head < self._replica.head and not answer.entries:
+                    since[site] = answer.head  # a shorter chain may be another one: compare its last entry
+            for site, lacking in list(archived.items()):
+                # Another site, or this one, has what lies between: ask once more, from where it begins.
+                if lacking.first <= self._replica.head + 1 and site not in again:
+                    since[site] = max(lacking.first, self._replica.head)
+                    again.add(site)
+                    del archived[site]
+        self._archived = next((archived[site] for site in sorted(archived)), None)
+        return heads

@@ -1,0 +1,239 @@
+"""A site's counter: the lines of analysts and auditors, one thread each, one message after the other.
+
+Layer:       federation.node.request_handler, above runs.
+Guarantees:  a line asks, has it charged, runs, in that order; whatever goes wrong is answered by name and the line
+             goes on; what is not one of our errors is logged at the site and crosses without its text.
+See instead: what is decided (``desk``), charged (``chain``), run (``runs``).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from federation.consortium.amendments import Amendment
+from federation.errors import RequestRejectedError, SiteBusyError, SiteUnavailableError
+from federation.node.budget_report import budget_rows, quote_rows
+from federation.protocol.error_codes import is_ours, to_wire, traced
+from federation.protocol.exchange import receive, send
+from federation.protocol.messages import (
+    Accepted,
+    Ack,
+    ApplyAmendment,
+    Ask,
+    AttemptRequest,
+    BudgetAnswer,
+    BudgetAsk,
+    Charged,
+    ChargeRequest,
+    Failed,
+    Health,
+    HealthAsk,
+    LedgerEntries,
+    LedgerPost,
+    LedgerReply,
+    LedgerSince,
+    Message,
+    QuoteAnswer,
+    QuoteAsk,
+    RunRequest,
+    Withdraw,
+    kind_of,
+    name_on_wire,
+)
+from federation.protocol.request import Request
+from privacy_accounting.ledger.replication.sequencer import Draft
+from smpc.errors import PartyLostError, PeerRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from federation.network.channel import Channel, Network
+    from federation.node.admission.concurrency import ConcurrencyLimit, Reservation
+    from federation.node.admission.queries import AdmittedRequest, QueryAdmission
+    from federation.node.admission.training import TrainingAdmission
+    from federation.node.execution.query_run import QueryRunner
+    from federation.node.ledger.replication import LedgerReplication
+    from privacy_accounting.ledger.replication.replica import Replica
+
+LOG: Final = logging.getLogger(__name__)
+ANALYST: Final = "analyst"
+TRAIN: Final = "train"
+SITE: Final = "site"
+
+
+class RequestHandler:
+    """Serves lines; ``requests`` and ``ledger`` are the handlers of their purposes."""
+
+    def __init__(
+        self,
+        *,
+        network: Network,
+        desk: QueryAdmission,
+        training: TrainingAdmission | None,
+        chain: LedgerReplication,
+        runner: QueryRunner,
+        replica: Replica,
+        slots: ConcurrencyLimit,
+        health: Callable[[], Health],
+    ) -> None:
+        """Open the counter; nothing is served before the network calls."""
+        self._network, self._desk, self._chain, self._runner = network, desk, chain, runner
+        self._training = training
+        self._replica, self._slots, self._health = replica, slots, health
+        self.site = replica.name
+
+    def requests(self, line: Channel) -> None:
+        """Serve one line of somebody who asks."""
+        visit = _ChannelState()
+        try:
+            self._serve(line, lambda message: self._request(message, line, visit))
+        finally:
+            visit.leave()
+
+    def ledger(self, line: Channel) -> None:
+        """Serve one line of another site's ledger."""
+        self._serve(line, lambda message: self._ledger(message, line))
+
+    def _serve(self, line: Channel, answer: Callable[[Message], Message]) -> None:
+        try:
+            while True:
+                message = receive(line, self._network, timeout_s=None)
+                try:
+                    reply = answer(message)
+                except Exception as error:  # noqa: BLE001
+                    reply = self._failed(error)
+                send(line, reply)
+        except (PartyLostError, PeerRejectedError):
+            line.close()
+
+    def _failed(self, error: Exception) -> Failed:
+        if not is_ours(error):
+            LOG.error("%s: a fault of its own: %s", self.site, traced(error))
+        code, fields = to_wire(error, site=self.site)
+        return Failed(code=code, fields=fields)
+
+    def _request(self, message: Message, line: Channel, visit: _ChannelState) -> Message:
+        if isinstance(message, HealthAsk):
+            return self._health()
+        if isinstance(message, BudgetAsk):
+            return self._budget(line)
+        if line.role != ANALYST:
+            raise RequestRejectedError(site=self.site, reason="only analysts ask")
+        if isinstance(message, Ask):
+            return self._consider(message, line, visit)
+        if isinstance(message, QuoteAsk):
+            return self._quotes(message, line)
+        if isinstance(message, AttemptRequest):
+            return self._charge_attempt(message, line)
+        if isinstance(message, ApplyAmendment):
+            return Charged(entry=self._chain.enter_motion(Amendment.from_bytes(message.motion)).to_bytes())
+        if isinstance(message, Withdraw):
+            visit.leave()
+            return Ack()
+        return self._paid(message, line, visit)
+
+    def _budget(self, line: Channel) -> BudgetAnswer:
+        limit = self._desk.policy.exact_requests_per_analyst
+        asker = line.peer if line.role == ANALYST else ""
+        return BudgetAnswer(
+            rows=budget_rows(self._replica, asker=asker, exact_limit=limit),
+            number=self._replica.head,
+            head=self._replica.head_hash.hex(),
+            sequencer=self._replica.sequencer,
+            members=list(self._replica.members),
+        )
+
+    def _quotes(self, message: QuoteAsk, line: Channel) -> QuoteAnswer:
+        if len(message.requests) == 1 and Request.from_bytes(message.requests[0]).kind == TRAIN:
+            quoted = self._trainings().quote(message.requests[0], caller=line.peer)
+            return QuoteAnswer(rows=[quoted.to_dict()])
+        rows = quote_rows(message.requests, self._desk.consortium, self._replica, analyst=line.peer)
+        return QuoteAnswer(rows=rows)
+
+    def _consider(self, ask: Ask, line: Channel, visit: _ChannelState) -> Accepted:
+        reason = self._chain.not_ready
+        if reason:
+            raise SiteUnavailableError(site=self.site, reason=reason)
+        if kind_of(ask) == TRAIN:
+            return self._consider_training(ask, line)
+        visit.leave()
+        visit.slot = self._slots.reserve(
+            line.peer, patience_s=ask.patience_ms / 1000, has_left=lambda: line.has_left
+        )
+        try:
+            visit.known = self._desk.consider(ask, caller=line.peer)
+            self._runner.check_dealer(visit.known)
+        except BaseException:
+            visit.leave()
+            raise
+        planned = visit.known.planned
+        cost = {"mode": planned.request.mode, **self._desk.exact_use(planned)}
+        return Accepted(plan=planned.plan.digest(), cost=cost, sequencer=self._replica.sequencer)
+
+    def _consider_training(self, ask: Ask, line: Channel) -> Accepted:
+        known = self._trainings().consider(ask, caller=line.peer)
+        first = known.plan.attempt(run=known.digest, round_number=0, attempt=0, cohort=known.plan.terms.sites)
+        cost = {"mode": known.request.mode}
+        return Accepted(plan=first.manifest.digest(), cost=cost, sequencer=self._replica.sequencer)
+
+    def _charge_attempt(self, message: AttemptRequest, line: Channel) -> Charged:
+        """At the sequencer: have one attempt of a training entered for its cohort."""
+        desk = self._trainings()
+        known = desk.learn(message.ask)
+        if known.request.analyst != line.peer:
+            raise RequestRejectedError(
+                site=self.site, reason="it names another analyst than the one who asks"
+            )
+        content = desk.content_of(
+            known, round_number=message.round_number, attempt=message.attempt, cohort=message.cohort
+        )
+        draft = Draft(cohort=tuple(message.cohort), content=content)
+        return Charged(entry=self._chain.enter(draft, message.ask).to_bytes())
+
+    def _trainings(self) -> TrainingAdmission:
+        if self._training is None:
+            raise RequestRejectedError(
+                site=self.site, reason="the consortium has no aggregator and key holder"
+            )
+        return self._training
+
+    def _paid(self, message: Message, line: Channel, visit: _ChannelState) -> Message:
+        known, slot = visit.known, visit.slot
+        if known is None or slot is None:
+            raise RequestRejectedError(site=self.site, reason="nothing was asked on this line")
+        if isinstance(message, ChargeRequest):
+            if not slot.is_reserved:
+                raise SiteBusyError(
+                    site=self.site, reason="its place here was given away meanwhile; ask again"
+                )
+            return Charged(entry=self._chain.charge(known).to_bytes())
+        if isinstance(message, RunRequest):
+            visit.known = visit.slot = None
+            with slot.running():
+                return self._runner.run(message.entry, known=known, source=line.peer)
+        raise RequestRejectedError(site=self.site, reason=f"{name_on_wire(type(message))} has no place here")
+
+    def _ledger(self, message: Message, line: Channel) -> Message:
+        if isinstance(message, LedgerSince):
+            entries = self._chain.entries_from(max(0, message.number))
+            return LedgerEntries(entries=entries, head=self._replica.head)
+        if not isinstance(message, LedgerPost) or line.role != SITE:
+            raise RequestRejectedError(
+                site=self.site, reason=f"{name_on_wire(type(message))} has no place here"
+            )
+        return LedgerReply(reply=self._chain.take(message.data, message.requests, source=line.peer))
+
+
+class _ChannelState:
+    """What was asked last on one line."""
+
+    def __init__(self) -> None:
+        self.known: AdmittedRequest | None = None
+        self.slot: Reservation | None = None
+
+    def leave(self) -> None:
+        """Forget it, and give its place back."""
+        if self.slot is not None:
+            self.slot.release()
+        self.known = self.slot = None

@@ -1,0 +1,265 @@
+"""One site: its tables, its ledger, its place in the network. The same whether it is a process or a thread.
+
+Layer:       federation.node.site_node, above counter.
+Guarantees:  ``close`` ends every line, mesh and thread of the site; a run under way is spent.
+See instead: files, signals and logs around it (``serve``).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from analytics.errors import AnalyticsError
+from federation.consortium.genesis import genesis_body
+from federation.consortium.limits import Limits
+from federation.consortium.membership import restrict_to_members
+from federation.errors import (
+    FederationError,
+    PolicyRefusedError,
+    RequestRejectedError,
+    SiteUnavailableError,
+)
+from federation.node.admission.concurrency import ConcurrencyLimit
+from federation.node.admission.queries import QueryAdmission
+from federation.node.clock import installed_version, wall_clock
+from federation.node.execution.background import BackgroundRunner
+from federation.node.execution.dealer_channel import DealerChannels
+from federation.node.execution.prepared_sessions import PreparedSessions
+from federation.node.execution.query_run import QueryRunner
+from federation.node.ledger.peers import PeerClients
+from federation.node.ledger.replication import LedgerReplication
+from federation.node.request_handler import TRAIN, RequestHandler
+from federation.node.training_node import TrainingNode
+from federation.protocol.messages import Health, kind_of
+from privacy_accounting.errors import AccountingError
+from privacy_accounting.ledger.contents import Change, Charge, Exact
+from privacy_accounting.ledger.replication.replica import Replica
+from privacy_accounting.ledger.replication.snapshots import EVERY
+from smpc.dealer.pool import Pool
+from smpc.engine.arithmetic import CRYPTEN, prepare_engine
+from smpc.errors import PeerRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from analytics.sources import LocalTable
+    from federation.consortium.amendments import Approvals
+    from federation.consortium.consortium_file import Consortium
+    from federation.consortium.site_file import Policy
+    from federation.identity.certificates import Identity
+    from federation.network.channel import Network
+    from federation.protocol.messages import Ask
+    from privacy_accounting.ledger.entries import Body
+    from privacy_accounting.ledger.storage.store import Store
+
+REFUSALS: Final = (AccountingError, AnalyticsError, FederationError)
+WAIT_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteLedger:
+    """A site's ledger and how its node treats it.
+
+    Attributes:
+        store: where it is kept.
+        snapshot_every: entries between two snapshots while this site orders.
+        consents: what its administrator agreed to; None: to no change of the agreement at all.
+    """
+
+    store: Store
+    snapshot_every: int = EVERY
+    consents: Approvals | None = None
+
+
+class SiteNode:
+    """A running site."""
+
+    def __init__(  # noqa: PLR0913 - every one a setting of its own, by keyword
+        self,
+        *,
+        consortium: Consortium,
+        policy: Policy,
+        identity: Identity,
+        network: Network,
+        ledger: SiteLedger,
+        sources: Mapping[str, LocalTable],
+        limits: Limits | None = None,
+        clock: Callable[[], int] = wall_clock,
+        engine: str = CRYPTEN.name,
+    ) -> None:
+        """Put a site together; ``start`` lets it answer.
+
+        Args:
+            consortium: its own copy of the agreement, as it was founded.
+            policy: its own rules.
+            identity: its certificate and key.
+            network: its end of the network.
+            ledger: its ledger.
+            sources: its tables, by name.
+            limits: what it takes on at once; default: as in a site file that says nothing.
+            clock: seconds since 1970.
+            engine: what adds and multiplies shares: crypten or numpy.
+
+        Raises:
+            LedgerRefusedError: the stored ledger is broken or another consortium's.
+            ConfigError: a budget cannot be priced.
+        """
+        self.name, self._founded, self.network = identity.name, consortium, network
+        self._engine = engine
+        prepare_engine(engine)
+        genesis = genesis_body(consortium)
+        self.replica = Replica(ledger.store, identity.signing_key, clock, genesis=genesis, refusals=REFUSALS)
+        self._store, self._sources, self._clock = ledger.store, dict(sources), clock
+        self._consents = ledger.consents
+        limits = limits or Limits()
+        self.consortium = _in_force(consortium, self.replica)
+        others = [name for name in self.consortium.names if name != self.name]
+        self._couriers = PeerClients(network, others, float(self.consortium.file.deadline_s))
+        self._desk = QueryAdmission(
+            site=self.name,
+            consortium=self.consortium,
+            policy=policy,
+            limits=limits,
+            sources=sources,
+            replica=self.replica,
+        )
+        self._training = TrainingNode.of(
+            site=self.name,
+            consortium=consortium,  # the helpers, which hold no chain, plan with the sites of the founding
+            policy=policy,
+            sources=sources,
+            replica=self.replica,
+            network=network,
+        )
+        self._afterwards = BackgroundRunner(self.name)
+        # a session is there until its run has scanned, for as long as that may take, and come to it
+        patience_s = 2 * float(consortium.file.deadline_s) + float(consortium.file.local_limit_s)
+        self._meetings = PreparedSessions(patience_s=patience_s, most_bytes=limits.session_bytes)
+        runner = self._runner(limits)
+        self.chain = self._chain(runner, genesis, ledger.snapshot_every)
+        self._counter = RequestHandler(
+            network=network,
+            desk=self._desk,
+            training=None if self._training is None else self._training.desk,
+            chain=self.chain,
+            runner=runner,
+            replica=self.replica,
+            slots=ConcurrencyLimit(site=self.name, limit=limits.sessions),
+            health=self.health,
+        )
+
+    def _runner(self, limits: Limits) -> QueryRunner:
+        return QueryRunner(
+            site=self.name,
+            consortium=self.consortium,
+            network=self.network,
+            replica=self.replica,
+            desk=self._desk,
+            meetings=self._meetings,
+            dealer_lines=DealerChannels(self.network, float(self.consortium.file.deadline_s)),
+            pool=Pool(limits.pool_bytes),
+            afterwards=self._afterwards,
+            engine=self._engine,
+        )
+
+    def _chain(self, runner: QueryRunner, genesis: Body, snapshot_every: int) -> LedgerReplication:
+        return LedgerReplication(
+            consortium=self.consortium,
+            replica=self.replica,
+            remember=self._remember,
+            admit=self._admit,
+            signed=runner.expect,
+            couriers=self._couriers,
+            genesis=genesis,
+            snapshot_every=snapshot_every,
+        )
+
+    def start(self) -> None:
+        """Answer lines and join the ledger."""
+        self.network.serve("ledger", self._counter.ledger)
+        self.network.serve("request", self._counter.requests)
+        if self._training is not None:
+            self._training.trainer.serve()
+        self.chain.start()
+
+    def _remember(self, ask: Ask) -> None:
+        """Take a request that came beside a proposal; one that cannot be understood is left out."""
+        try:
+            if kind_of(ask) == TRAIN and self._training is not None:
+                self._training.desk.learn(ask)
+            else:
+                self._desk.remember(ask)
+        except (*REFUSALS, PeerRejectedError):
+            return
+
+    def _admit(self, body: Body) -> None:
+        """Decide on an entry before it is signed: questions at one desk, trainings at the other, changes by consent."""
+        content = body.content
+        if isinstance(content, Change):
+            if self._consents is None:
+                raise PolicyRefusedError(site=self.name, rule="the agreement is not changed here")
+            self._consents.check(body, self.replica.core.state, site=self.name)
+            return
+        if isinstance(content, Charge | Exact) and content.asked.run:
+            if self._training is None:
+                raise RequestRejectedError(
+                    site=self.name, reason="the consortium has no aggregator and key holder"
+                )
+            self._training.desk.admit(body)
+        else:
+            self._desk.admit(body)
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Wait until requests can be charged here.
+
+        Raises:
+            SiteUnavailableError: not in time; says what is missing.
+        """
+        ends_at = time.monotonic() + timeout_s
+        while reason := self.chain.not_ready:
+            if time.monotonic() > ends_at:
+                raise SiteUnavailableError(site=self.name, reason=reason)
+            time.sleep(WAIT_S)
+
+    def health(self) -> Health:
+        """What doctor is told."""
+        reason = self.chain.not_ready
+        left_out = set(self._founded.names).difference(self.replica.members)
+        return Health(
+            engine=self._engine,
+            name=self.name,
+            role="site",
+            version=installed_version(),
+            configuration=self.consortium.digest(),
+            clock_s=self._clock(),
+            is_ready=not reason,
+            reason=reason,
+            ledger_number=self.replica.head,
+            ledger_head=self.replica.head_hash.hex(),
+            hears={name: heard for name, heard in self.network.hears().items() if name not in left_out},
+        )
+
+    def close(self) -> None:
+        """Leave: lines, meshes, threads, tables, ledger."""
+        self.network.close()
+        self._afterwards.close()
+        self.chain.stop()
+        self._meetings.close()
+        self._couriers.close()
+        for source in self._sources.values():
+            source.close()
+        self._store.close()
+
+
+def _in_force(consortium: Consortium, replica: Replica) -> Consortium:
+    """The agreement among the sites that are members by this site's ledger.
+
+    Raises:
+        ConfigError: no more sites are left than may collude.
+    """
+    members = replica.members
+    if replica.head < 0 or replica.name not in members:
+        return consortium
+    return restrict_to_members(consortium, members, sequencer=replica.sequencer)

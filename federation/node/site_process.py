@@ -1,0 +1,220 @@
+"""A node as a process: its files, its ledger, its end of the network, until it is told to stop.
+
+Layer:       federation.node.site_process, the top of the room.
+Guarantees:  ``ready`` is called once the node answers and its ledger is open; when the functions return, nothing of
+             the node is left: no thread, no socket, no lock.
+See instead: signals, forks and logs (``federation.processes``).
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import time
+from typing import TYPE_CHECKING, Final
+
+from analytics.sources import SourceSpec, open_table
+from federation.aggregation.claims import Claims
+from federation.consortium.amendments import Approvals
+from federation.consortium.consortium_file import load_consortium
+from federation.consortium.site_file import load_site
+from federation.errors import ConfigError, SiteUnavailableError
+from federation.identity.certificates import Identity
+from federation.network.delay import distance_s
+from federation.network.tls import TlsNetwork, bind_address
+from federation.node.helpers.aggregation import HelperNode, aggregator_node, keyholder_node
+from federation.node.helpers.dealer import DealerNode
+from federation.node.ledger.storage import is_in_postgres, ledger_file, open_ledger
+from federation.node.site_key import site_key
+from federation.node.site_node import SiteLedger, SiteNode
+from federation.paillier.key_files import PRIVATE_KEY_FILE, load_private_key
+from federation.requests.site_policy import check_tables
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from typing import Literal
+
+    from analytics.sources import LocalTable
+    from federation.consortium.consortium_file import Consortium
+    from federation.consortium.site_file import SiteConfig
+
+SITE_KEY = "site.key"
+ANSWERS = "answers.sqlite"
+MOST_FILES = 1 << 14
+POLL_S = 0.05
+HEARD_S = 2.0  # nodes started together find each other in less; one that starts alone says ready all the same
+PEOPLE_S = 10.0  # what another site's start may still mend needs nobody
+LOG = logging.getLogger(__name__)
+KINDS: dict[str, Literal["csv", "parquet", "duckdb"]] = {
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".duckdb": "duckdb",
+    ".db": "duckdb",
+}
+
+
+def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> None:
+    """Run one site until it is told to stop.
+
+    Args:
+        path: the site file.
+        stop: set to end it.
+        ready: called once when the site can take part.
+
+    Raises:
+        ConfigError: with every mistake in the files.
+        SchemaMismatchError: the site's data are not as the schema says.
+        LedgerRefusedError: the ledger is another consortium's, broken, in use, or cannot be reached.
+    """
+    config = load_site(path)
+    identity = Identity.load(config.identity)
+    if (identity.name, identity.role) != (config.file.site, "site"):
+        raise ConfigError(mistakes=[f"{path.name}: the identity is that of {identity.role} {identity.name}"])
+    config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    sources = open_sources(config)
+    check_tables(config.file.policy, sources, site=config.file.site)
+    store = open_ledger(config)
+    network = _network(config.consortium, identity, config.file.listen)
+    node = SiteNode(
+        consortium=config.consortium,
+        policy=config.file.policy,
+        identity=identity,
+        network=network,
+        ledger=SiteLedger(
+            store=store,
+            snapshot_every=config.file.ledger.snapshot_every,
+            consents=Approvals(config.consents),
+        ),
+        sources=sources,
+        limits=config.file.limits,
+        engine=config.file.computation.engine,
+    )
+    try:
+        node.start()
+        _until_ready(node, stop)
+        _until_heard(network, stop)
+        if not stop.is_set():
+            ready()
+        stop.wait()
+    finally:
+        node.close()
+
+
+def serve_helper(
+    role: str,
+    consortium_path: Path,
+    identity_path: Path,
+    stop: threading.Event,
+    ready: Callable[[], None],
+    listen: str | None = None,
+) -> None:
+    """Run the dealer, the aggregator or the key holder until it is told to stop.
+
+    The key holder's private key lies beside its identity, and nowhere else.
+
+    Raises:
+        ConfigError: with every mistake in the files, or nothing serves the role.
+        KeyMismatchError: the private key is not the one that the consortium file pins.
+    """
+    consortium, identity = load_consortium(consortium_path), Identity.load(identity_path)
+    if role not in HELPERS:
+        raise ConfigError(mistakes=[f"nothing serves the role {role}"])
+    if identity.role != role:
+        raise ConfigError(
+            mistakes=[f"{identity_path.name}: the identity is that of {identity.role} {identity.name}"]
+        )
+    network = _network(consortium, identity, listen)
+    try:
+        node = HELPERS[role](consortium, network, identity_path.parent)
+    except BaseException:
+        network.close()
+        raise
+    try:
+        node.start()
+        _until_heard(network, stop)
+        ready()
+        stop.wait()
+    finally:
+        node.close()
+
+
+def _network(consortium: Consortium, identity: Identity, listen: str | None) -> TlsNetwork:
+    _take_files()
+    return TlsNetwork(
+        consortium=consortium, identity=identity, listen=bind_address(listen), delay_s=distance_s()
+    )
+
+
+def _take_files() -> None:
+    """Let this process have as many sockets as the machine allows it, for all members' connections at once."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _dealer(consortium: Consortium, network: TlsNetwork, _: Path) -> DealerNode:
+    return DealerNode(consortium=consortium, network=network)
+
+
+def _aggregator(consortium: Consortium, network: TlsNetwork, _: Path) -> HelperNode:
+    return aggregator_node(consortium, network)
+
+
+def _keyholder(consortium: Consortium, network: TlsNetwork, folder: Path) -> HelperNode:
+    private = load_private_key(folder / PRIVATE_KEY_FILE)
+    return keyholder_node(consortium, network, private=private, answers=Claims(folder / ANSWERS))
+
+
+HELPERS: Final[Mapping[str, Callable[[Consortium, TlsNetwork, Path], DealerNode | HelperNode]]] = {
+    "dealer": _dealer,
+    "aggregator": _aggregator,
+    "keyholder": _keyholder,
+}
+
+
+def open_sources(config: SiteConfig) -> dict[str, LocalTable]:
+    """Read a site's tables; what was found is for its administrator alone (P19).
+
+    Raises:
+        SchemaMismatchError: a table is not as the schema says.
+        ConfigError: a source is of no known kind.
+    """
+    is_first_start = not is_in_postgres(config) and not ledger_file(config).exists()
+    key = site_key(config.state / SITE_KEY, is_first_start=is_first_start)
+    found: dict[str, LocalTable] = {}
+    for name, table in config.file.tables.items():
+        path = config.folder / table.source
+        kind = KINDS.get(path.suffix.lower())
+        if kind is None:
+            raise ConfigError(mistakes=[f"tables.{name}.source: {path.name} is none of {', '.join(KINDS)}"])
+        spec = SourceSpec(kind=kind, path=path, view=table.view, relation=table.table or "")
+        found[name] = open_table(spec, config.consortium.schema.tables[name], site_key=key, threads=1)
+    return found
+
+
+def _until_ready(node: SiteNode, stop: threading.Event) -> None:
+    """Wait until requests can be charged; a site that waits for people answers too, and says so to whoever asks."""
+    ends_at = None
+    while not stop.is_set():
+        try:
+            node.wait_ready(POLL_S)
+        except SiteUnavailableError as error:
+            if not node.chain.waits_for_people:
+                ends_at = None
+            elif ends_at is None:
+                ends_at = time.monotonic() + PEOPLE_S
+            elif time.monotonic() > ends_at:
+                LOG.error("%s", error)  # noqa: TRY400 - what is missing, not where it was noticed
+                return
+        else:
+            return
+
+
+def _until_heard(network: TlsNetwork, stop: threading.Event) -> None:
+    """Wait a moment for the others' heartbeats, so that what is asked of nodes just started finds them all well."""
+    ends_at = time.monotonic() + HEARD_S
+    while not (stop.is_set() or all(network.hears().values()) or time.monotonic() > ends_at):
+        stop.wait(POLL_S)

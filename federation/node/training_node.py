@@ -1,0 +1,80 @@
+"""A site's part in trainings, put together: the desk that lets an attempt be charged and the trainer that does the work.
+
+Layer:       federation.node.training_node, above training_desk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from federation.node.admission.training import TrainingAdmission
+from federation.node.ledger.late_entry import accept_entry
+from federation.paillier.cipher import Encryptor
+from federation.training.entry_check import EntryCheck
+from federation.training.helpers import helpers_of, pinned_key
+from federation.training.site_worker import SiteTrainer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analytics.sources import LocalTable
+    from federation.consortium.consortium_file import Consortium
+    from federation.consortium.site_file import Policy
+    from federation.network.channel import Network
+    from privacy_accounting.ledger.entries import Entry
+    from privacy_accounting.ledger.replication.replica import Replica
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingNode:
+    """Desk and trainer of one site."""
+
+    desk: TrainingAdmission
+    trainer: SiteTrainer
+
+    @staticmethod
+    def of(
+        *,
+        site: str,
+        consortium: Consortium,
+        policy: Policy,
+        sources: Mapping[str, LocalTable],
+        replica: Replica,
+        network: Network,
+    ) -> TrainingNode | None:
+        """Put it together; None where the consortium has no aggregator or no key holder."""
+        if consortium.file.aggregator is None or consortium.file.keyholder is None:
+            return None
+        key = pinned_key(consortium)
+        agreement = EntryCheck(
+            party=site,
+            consortium=consortium,
+            key=key,
+            members=lambda _: replica.core.members(replica.head + 1),
+        )
+
+        def note(entry: Entry) -> None:
+            """Note the start of an attempt."""
+            accept_entry(replica, entry, source=site, deadline_s=float(consortium.file.deadline_s))
+            replica.start(entry)
+
+        desk = TrainingAdmission(
+            site=site,
+            consortium=consortium,
+            policy=policy,
+            sources=sources,
+            replica=replica,
+            agreement=agreement,
+        )
+        trainer = SiteTrainer(
+            site=site,
+            network=network,
+            agreement=agreement,
+            source_of=lambda table: sources[table],
+            encryptor=Encryptor(key),
+            note=note,
+            helpers=helpers_of(consortium),
+            local_limit_s=float(consortium.file.local_limit_s),
+        )
+        return TrainingNode(desk=desk, trainer=trainer)

@@ -1,0 +1,142 @@
+"""One node in a process of its own: signals, log, readiness, and an end with its parent.
+
+Layer:       federation.processes.worker.
+Guarantees:  SIGTERM, SIGINT and the parent's death end the node cleanly; what goes wrong at the start is told to the
+             parent in one line; the log holds where a fault happened, never the fault's own text: it could quote data
+             (P19). A log that has grown to ``LOG_BYTES`` is put aside, and the oldest of ``LOGS_KEPT`` is dropped.
+See instead: who starts it (``nursery``), what the node does (``federation.node.site_process``).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
+from typing import TYPE_CHECKING, Final
+
+from analytics.errors import AnalyticsError
+from federation.errors import ConfigError, FederationError
+from federation.protocol.error_codes import traced
+from privacy_accounting.errors import AccountingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from federation.consortium.folders import Folders
+
+READY: Final = b"ready\n"
+OURS: Final = (AnalyticsError, FederationError, AccountingError)
+LOG_BYTES: Final = 10_000_000
+LOGS_KEPT: Final = 5
+FORMAT: Final = "%(asctime)s %(levelname)s %(threadName)s %(message)s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSpec:
+    """Which node a process is.
+
+    Attributes:
+        name: of the node.
+        role: site, dealer, aggregator or keyholder.
+    """
+
+    name: str
+    role: str
+
+
+def nodes_of(folders: Folders) -> list[NodeSpec]:
+    """The nodes whose files lie below a consortium's folder, helpers first.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    helpers = [
+        NodeSpec(name=path.name, role=path.name)
+        for path in sorted(folders.root.glob("helpers/*"))
+        if path.is_dir()
+    ]
+    sites = [
+        NodeSpec(name=path.parent.name, role="site")
+        for path in sorted(folders.root.glob("sites/*/site.toml"))
+    ]
+    if not sites:
+        raise ConfigError(mistakes=[f"{folders.root} holds no sites; make them with crossward init"])
+    return [*helpers, *sites]
+
+
+def live(spec: NodeSpec, folders: Folders, report: int, lifeline: int) -> int:
+    """Run one node to its end; the body of a forked process.
+
+    Args:
+        spec: which node.
+        folders: where its files lie.
+        report: descriptor to tell the parent on: ``ready``, or one line of what went wrong.
+        lifeline: descriptor that ends when the parent does.
+
+    Returns:
+        The exit code.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    _log_to(folders.logs / f"{spec.name}.log")
+    threading.Thread(target=_follow, args=(lifeline, stop), name="lifeline", daemon=True).start()
+    try:
+        serve(spec, folders, stop, lambda: _tell(report, READY))
+    except OURS as error:
+        logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - a refusal needs no stack
+        _tell(report, " ".join(str(error).split()).encode() + b"\n")
+        return 1
+    except OSError as error:
+        logging.getLogger(__name__).error("%s: a fault: %s", spec.name, traced(error))  # noqa: TRY400
+        _tell(report, f"{error.strerror or type(error).__name__}: {error.filename or 'its files'}\n".encode())
+        return 1
+    except Exception as error:  # noqa: BLE001 - the process's last place
+        logging.getLogger(__name__).error("a fault: %s", traced(error))  # noqa: TRY400
+        _tell(report, f"{type(error).__name__}; its log says more\n".encode())
+        return 1
+    return 0
+
+
+def serve(spec: NodeSpec, folders: Folders, stop: threading.Event, ready: Callable[[], None]) -> None:
+    """Call what serves a node of this role.
+
+    Raises:
+        ConfigError: nothing serves this role.
+    """
+    from federation.consortium.helper_file import load_helper
+    from federation.node import site_process as node
+
+    if spec.role == "site":
+        node.serve_site(folders.site(spec.name), stop, ready)
+        return
+    files = load_helper(folders.helper_file(spec.name))
+    node.serve_helper(spec.role, files.consortium, files.identity, stop, ready, files.listen)
+
+
+def _tell(report: int, line: bytes) -> None:
+    try:
+        os.write(report, line)
+        os.close(report)
+    except OSError:  # the parent has gone, or was told before
+        return
+
+
+def _follow(lifeline: int, stop: threading.Event) -> None:
+    """Stop when the parent's end of the pipe is closed, however the parent ended."""
+    try:
+        while os.read(lifeline, 1):
+            pass
+    except OSError:
+        pass
+    stop.set()
+
+
+def _log_to(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, encoding="utf-8")
+    logging.basicConfig(handlers=[handler], level=logging.INFO, format=FORMAT, force=True)

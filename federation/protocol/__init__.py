@@ -1,0 +1,1 @@
+"""Messages, requests and errors as they cross the network, and the exchanges that carry them."""

@@ -1,0 +1,180 @@
+"""Errors on the wire: a code and public fields, rebuilt on the other side.
+
+Layer:       federation.protocol.error_codes. Pure.
+Guarantees:  only errors of the house cross, only with the fields listed here; anything else crosses as
+             ``InternalFault`` without its text, which stays in the node's own log.
+See instead: what the errors mean (each package's ``errors``).
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from analytics import errors as analytics_errors
+from federation import errors as federation_errors
+from privacy_accounting import errors as accounting_errors
+from smpc import errors as smpc_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from privacy_accounting.ledger.messages import Refusal
+
+FieldValue = str | int | float | list[str] | None
+
+_KINDS: Final[tuple[tuple[type[Any], str], ...]] = (
+    (
+        accounting_errors.BudgetExceededError,
+        "requested spent remaining population sub_budget largest_epsilon",
+    ),
+    (accounting_errors.InvalidCostError, "what reason"),
+    (accounting_errors.LedgerForkedError, "site number"),
+    (accounting_errors.LedgerRefusedError, "reason"),
+    (accounting_errors.EntriesArchivedError, "site number first"),
+    (accounting_errors.ClockDiffersError, "site seconds"),
+    (accounting_errors.LedgerAheadError, "site number seconds"),
+    (accounting_errors.LedgerTamperedError, "first_bad_index reason"),
+    (smpc_errors.PartyLostError, "name"),
+    (smpc_errors.PeerRejectedError, "reason name"),
+    (smpc_errors.RingRangeError, "what"),
+    (smpc_errors.MaterialError, "what"),
+    (smpc_errors.MemoryLimitError, "needed_bytes limit_bytes"),
+    (analytics_errors.PlanRejectedError, "position reason hint"),
+    (analytics_errors.InvalidRequestError, "parameter reason"),
+    (analytics_errors.OverflowRiskError, "figure bits limit_bits"),
+    (analytics_errors.ReleaseRefusedError, "rule reason"),
+    (analytics_errors.LocalTimeoutError, "limit_s"),
+    (federation_errors.PolicyRefusedError, "site rule"),
+    (federation_errors.SiteUnavailableError, "site reason"),
+    (federation_errors.SiteBusyError, "site reason"),
+    (federation_errors.RequestRejectedError, "site reason"),
+    (federation_errors.ApprovalMissingError, "site motion"),
+    (federation_errors.AmendmentRejectedError, "reason"),
+    (federation_errors.KeyMismatchError, "reason"),
+    (federation_errors.CiphertextInvalidError, "reason index"),
+    (federation_errors.UpdateRejectedError, "site reason"),
+)
+_CROSSING: Final[Mapping[str, tuple[type[Exception], tuple[str, ...]]]] = {
+    kind.wire_name: (kind, tuple(fields.split())) for kind, fields in _KINDS
+}
+_INTEGERS: Final = frozenset(
+    {"requested", "spent", "remaining", "number", "first", "first_bad_index", "bits", "limit_bits", "index"}
+    | {"needed_bytes", "limit_bytes", "seconds"}
+)
+_SECONDS: Final = frozenset({"limit_s"})
+_OPTIONAL: Final = frozenset({"largest_epsilon", "index", "hint"})
+_LARGEST: Final = 2**63  # what a message can carry on
+_LONGEST_S: Final = 10**9
+
+
+class InternalFaultError(federation_errors.FederationError):
+    """Something broke inside a node; its own log knows what."""
+
+    wire_name: ClassVar[str] = "InternalFaultError"
+
+    def __init__(self, *, site: str) -> None:
+        """Name the node."""
+        self.site = site
+        super().__init__(f"{site} met a fault of its own; its log says which")
+
+
+def to_wire(error: BaseException, *, site: str) -> tuple[str, dict[str, FieldValue]]:
+    """An error's code and fields.
+
+    Args:
+        error: what was raised at this node.
+        site: this node, named when the error is not one that crosses.
+
+    Returns:
+        The error's wire name and the public fields.
+    """
+    code = _wire_name(error)
+    if code is None:
+        return InternalFaultError.wire_name, {"site": site}
+    return code, {name: getattr(error, name) for name in _CROSSING[code][1]}
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an error crosses by name."""
+    return _wire_name(error) is not None
+
+
+def _wire_name(error: BaseException) -> str | None:
+    """The code under which an error crosses; None where its class states none of its own."""
+    code = vars(type(error)).get("wire_name")
+    known = _CROSSING.get(code) if isinstance(code, str) else None
+    return code if known is not None and type(error) is known[0] else None
+
+
+def traced(error: BaseException) -> str:
+    """A fault for a log: its type and where it happened, never its text, which could quote a row (P19).
+
+    Args:
+        error: what was raised.
+
+    Returns:
+        The type's name, then the stack.
+    """
+    return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
+
+
+def from_wire(code: str, fields: Mapping[str, FieldValue], *, site: str) -> Exception:
+    """The error again, on the other side.
+
+    Args:
+        code: the error's wire name.
+        fields: as sent; unknown ones are dropped, one that is missing or of another type makes it an
+            ``InternalFaultError``.
+        site: who sent it.
+
+    Returns:
+        An exception to raise.
+    """
+    known = _CROSSING.get(code)
+    if known is None or not all(name in fields and _fits(name, fields[name]) for name in known[1]):
+        return InternalFaultError(site=site)
+    return known[0](**{name: fields[name] for name in known[1]})
+
+
+def _fits(name: str, value: object) -> bool:
+    """Whether a field has the type that its class counts on: arithmetic and pages are made of it later."""
+    if value is None:
+        return name in _OPTIONAL
+    if name in _INTEGERS:
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST
+    if name in _SECONDS:
+        return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LONGEST_S
+    return isinstance(value, str)
+
+
+def from_refusal(refusal: Refusal, *, site: str) -> Exception:
+    """The error behind a signed refusal of the ledger, whose fields are all text.
+
+    Args:
+        refusal: as it came.
+        site: who refused.
+
+    Returns:
+        The error as it was raised there; one that does not cross becomes a ``LedgerRefusedError`` that names the site.
+    """
+    known = _CROSSING.get(refusal.code)
+    if known is None:
+        return accounting_errors.LedgerRefusedError(reason=f"{site} refuses: {refusal.code}")
+    fields: dict[str, FieldValue] = {}
+    for name in known[1]:
+        text = refusal.fields.get(name)
+        if text is None and name not in _OPTIONAL:
+            return accounting_errors.LedgerRefusedError(reason=f"{site} refuses: {refusal.code}")
+        fields[name] = text if text is None else _read(name, text)
+    return from_wire(refusal.code, fields, site=site)
+
+
+def _read(name: str, text: str) -> FieldValue:
+    """A field from its text; what is no number where one is due stays text, which does not fit."""
+    try:
+        if name in _INTEGERS:
+            return int(text)
+        return float(text) if name in _SECONDS else text
+    except ValueError:
+        return text

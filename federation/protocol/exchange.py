@@ -1,0 +1,70 @@
+"""Waiting on lines without hanging: a message, a named loss, or a named time-out.
+
+Layer:       federation.protocol.exchange.
+Guarantees:  a peer that was killed is named as soon as its line closes, a frozen one when its heartbeat is overdue,
+             and nobody waits longer than the deadline given.
+See instead: lines themselves (``federation.network.channel``).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from federation.protocol.error_codes import from_wire
+from federation.protocol.messages import Failed, Message, decode, encode, name_on_wire
+from smpc.errors import PartyLostError, PeerRejectedError
+
+if TYPE_CHECKING:
+    from federation.network.channel import Channel, Network
+
+POLL_S = 0.25
+M = TypeVar("M")
+
+
+def send(line: Channel, message: Message) -> None:
+    """Send one typed message."""
+    line.send(encode(message))
+
+
+def receive(line: Channel, network: Network, *, timeout_s: float | None) -> Message:
+    """Wait for one typed message.
+
+    Args:
+        line: where it comes from.
+        network: whose heartbeats tell whether the peer still lives.
+        timeout_s: the longest wait; None waits as long as the peer lives.
+
+    Returns:
+        The message, ``Failed`` included.
+
+    Raises:
+        PartyLostError: the peer is gone, frozen, or over the time.
+        PeerRejectedError: it sent something that is no message.
+    """
+    ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        left = POLL_S if ends_at is None else min(POLL_S, ends_at - time.monotonic())
+        if left <= 0:
+            raise PartyLostError(name=line.peer)
+        try:
+            return decode(line.receive(left), peer=line.peer)
+        except TimeoutError:
+            if not network.is_alive(line.peer):
+                raise PartyLostError(name=line.peer) from None
+
+
+def expect(line: Channel, network: Network, kind: type[M], *, timeout_s: float | None) -> M:
+    """Wait for a message of one kind; a ``Failed`` is raised as the error it carries.
+
+    Raises:
+        PeerRejectedError: the peer sent another kind of message.
+    """
+    message = receive(line, network, timeout_s=timeout_s)
+    if isinstance(message, Failed):
+        raise from_wire(message.code, message.fields, site=line.peer)
+    if not isinstance(message, kind):
+        raise PeerRejectedError(
+            reason=f"{name_on_wire(type(message))} where {name_on_wire(kind)} was due", name=line.peer
+        )
+    return message

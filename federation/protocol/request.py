@@ -1,0 +1,84 @@
+"""An analyst's request: the bytes that are hashed, signed and charged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from federation.protocol.request_form import MAX_REQUEST_BYTES, check_fields
+from privacy_accounting.decimals import format_decimal, parse_decimal
+from privacy_accounting.errors import InvalidCostError
+from smpc.errors import PeerRejectedError
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+
+REQUEST_TAG = b"crossward/request/1\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What an analyst asks, in the form that is hashed, signed and charged.
+
+    ``question`` holds the kind's own parameters (for a query: ``sql``); numbers in it are decimal strings or ints.
+    """
+
+    kind: str
+    mode: str
+    epsilon: Fraction | None
+    analyst: str
+    purpose: str
+    nonce: str
+    configuration: str
+    question: dict[str, Any] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON, ASCII, sorted keys."""
+        body = {
+            "version": 1,
+            "kind": self.kind,
+            "mode": self.mode,
+            "epsilon": None if self.epsilon is None else format_decimal(self.epsilon),
+            "analyst": self.analyst,
+            "purpose": self.purpose,
+            "nonce": self.nonce,
+            "configuration": self.configuration,
+            "question": self.question,
+        }
+        return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+    def digest(self) -> str:
+        """SHA-256 under the request tag, hex: the request hash of the ledger."""
+        return request_hash(self.to_bytes())
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Request:
+        """Read canonical bytes back; anything that would not encode to the same bytes is refused.
+
+        Raises:
+            PeerRejectedError: not a request of version 1, or a field is not in the form of one.
+            InvalidRequestError: the purpose or the question holds characters that it may not.
+        """
+        if len(data) > MAX_REQUEST_BYTES:
+            raise PeerRejectedError(reason="a request that is too long")
+        try:
+            body = json.loads(data)
+            if not isinstance(body, dict) or body.pop("version", None) != 1:
+                raise PeerRejectedError(reason="a request of another version")
+            epsilon = body.pop("epsilon")
+            request = Request(epsilon=None if epsilon is None else parse_decimal(epsilon), **body)
+            check_fields(body)
+            is_same = request.to_bytes() == data
+        except (ValueError, TypeError, KeyError, RecursionError, InvalidCostError) as error:
+            raise PeerRejectedError(reason="not a request") from error
+        if not is_same:
+            raise PeerRejectedError(reason="a request that is not in canonical form")
+        return request
+
+
+def request_hash(data: bytes) -> str:
+    """SHA-256 of a request's bytes under its tag, hex."""
+    return hashlib.sha256(REQUEST_TAG + data).hexdigest()

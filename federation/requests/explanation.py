@@ -1,0 +1,71 @@
+"""What a question would do and cost, before it is asked of anybody.
+
+Layer:       federation.requests.explanation. From public facts alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from analytics.disclosure.release import answer_bytes, joint_cost
+from analytics.mining.explain import explain_mining, explain_mining_text
+from analytics.results.explain import explain, explain_text
+from smpc.randomness import KEY_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analytics.mining.plan import MiningPlan
+    from analytics.plans.plan import Plan
+    from federation.requests.trust import TrustModel
+
+KEY_ROUNDS = 1
+ANSWER_ROUNDS = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """A plan for people and for machines; nothing was asked of anybody.
+
+    Attributes:
+        text: lines for a terminal.
+        shape: the same as plain data.
+    """
+
+    text: str
+    shape: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return dict(self.shape)
+
+    def __str__(self) -> str:
+        """The text."""
+        return self.text
+
+
+def explain_query(plan: Plan, secrecy: TrustModel) -> Explanation:
+    """Explain a question's plan and on whose honesty it rests; rounds and bytes are those of a run.
+
+    Args:
+        plan: what would be answered.
+        secrecy: see ``secrecy_of``.
+    """
+    cost = joint_cost(plan)
+    # the session's keys are one more exchange; the answer share goes to the analyst
+    rounds = cost.rounds + KEY_ROUNDS + ANSWER_ROUNDS
+    n_bytes = (plan.context.n_sites - 1) * KEY_BYTES + cost.bytes_sent + answer_bytes(plan)
+    shape = explain(plan, rounds=rounds, bytes_per_party=n_bytes)
+    shape["dealer"] = {"needed": secrecy.trust == "dealer", "bytes": cost.dealer_bytes}
+    text = explain_text(plan, rounds=rounds, bytes_per_party=n_bytes)
+    return _with_secrecy(text, shape, secrecy)
+
+
+def explain_miner(plan: MiningPlan, secrecy: TrustModel) -> Explanation:
+    """Explain a mining plan; how far a run goes depends on the bits that it opens."""
+    return _with_secrecy(explain_mining_text(plan), explain_mining(plan), secrecy)
+
+
+def _with_secrecy(text: str, shape: Mapping[str, Any], secrecy: TrustModel) -> Explanation:
+    return Explanation(text=f"{text}\n{secrecy.text}", shape={**shape, "secrecy": secrecy.to_dict()})

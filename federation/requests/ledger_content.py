@@ -1,0 +1,126 @@
+"""What is entered in the ledger for a request, and the check that an entry says it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from federation.errors import RequestRejectedError
+from privacy_accounting.errors import AccountingError
+from privacy_accounting.ledger import contents
+from privacy_accounting.ledger.budgets import event_text
+from privacy_accounting.ledger.pricing import Price, stated_price
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from federation.requests.planning import Planned
+    from privacy_accounting.budget import PrivacyFilter
+
+
+def asked_of(planned: Planned, signature: bytes) -> contents.Request:
+    """The part of a ledger entry that says who asked for what."""
+    request = planned.request
+    return contents.Request(
+        population=planned.population,
+        analyst=request.analyst,
+        purpose=request.purpose,
+        request=planned.digest,
+        nonce=request.nonce,
+        request_signature=signature.hex(),
+    )
+
+
+def price_of(planned: Planned, book: PrivacyFilter) -> tuple[Price, Fraction]:
+    """What a private request costs at its sub-budget's order, as a proposer writes it down.
+
+    Returns:
+        The price and the order.
+
+    Raises:
+        LedgerRefusedError: the ledger has no such sub-budget.
+        InvalidCostError: no finite cost at this order.
+    """
+    order = book.sub_budget(planned.population, planned.sub_budget).order
+    return stated_price(planned.events, order, book.relation), order
+
+
+def content_of(planned: Planned, signature: bytes, book: PrivacyFilter) -> contents.Charge | contents.Exact:
+    """What is entered in the ledger for a request.
+
+    Args:
+        planned: the request.
+        signature: the analyst's.
+        book: gives the sub-budget's order.
+
+    Returns:
+        A charge, or an exact disclosure to the analyst.
+
+    Raises:
+        LedgerRefusedError: the ledger has no such sub-budget.
+        InvalidCostError: no finite cost at this order.
+    """
+    asked = asked_of(planned, signature)
+    if planned.is_exact:
+        receivers = (planned.request.analyst,)
+        return contents.Exact(asked=asked, receivers=receivers, numbers=planned.plan.most_opened)
+    price, order = price_of(planned, book)
+    return contents.Charge(
+        asked=asked,
+        sub_budget=planned.sub_budget,
+        events=tuple(event_text(event) for event in planned.events),
+        order=order,
+        cost=price.cost,
+        cost_all_but_one=price.cost_all_but_one,
+        pure_epsilon=price.pure_epsilon,
+    )
+
+
+def check_content(
+    stated: contents.Charge | contents.Exact,
+    planned: Planned,
+    signature: bytes,
+    book: PrivacyFilter,
+    *,
+    site: str,
+) -> None:
+    """Check that an entry says what this site derives from the same request, and costs no more.
+
+    That it costs no less is the ledger's own check (``ledger.judge``).
+
+    Raises:
+        RequestRejectedError: it differs.
+    """
+    try:
+        own = content_of(planned, signature, book)
+    except AccountingError as error:
+        raise RequestRejectedError(site=site, reason=f"it cannot be priced here: {error}") from error
+    check_stated(stated, own, site=site)
+
+
+def check_stated(
+    stated: contents.Charge | contents.Exact, own: contents.Charge | contents.Exact, *, site: str
+) -> None:
+    """Check that an entry says what this site would have written, up to what two mathematics libraries differ by.
+
+    Raises:
+        RequestRejectedError: it differs, or is dearer.
+    """
+    if isinstance(own, contents.Charge) and isinstance(stated, contents.Charge):
+        is_dear = any(
+            getattr(stated, name) > getattr(own, name) + getattr(own, name) // 10**9 + 2
+            for name in ("cost", "cost_all_but_one", "pure_epsilon")
+        )
+        same = (stated.asked, stated.sub_budget, stated.events, stated.order) == (
+            own.asked,
+            own.sub_budget,
+            own.events,
+            own.order,
+        )
+        if same and not is_dear:
+            return
+        reason = (
+            "the charge is dearer than its plan" if same else "the charge is not what the request asks for"
+        )
+        raise RequestRejectedError(site=site, reason=reason)
+    if stated != own:
+        raise RequestRejectedError(site=site, reason="the entry is not what the request asks for")

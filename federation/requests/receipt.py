@@ -1,0 +1,110 @@
+"""The receipt of an answer: which ledger entry paid for it, and everything that its epsilon depends on.
+
+Layer:       federation.requests.receipt. Pure.
+Guarantees:  epsilon never stands alone: delta, relation, privacy unit, sites a unit, t and n - 1 stand beside it, and
+             the price at the sub-budget's order (P4). On whose honesty the shares' secrecy rested stands there too
+             (P12).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from privacy_accounting.budget.privacy_filter import readable
+from privacy_accounting.decimals import format_decimal, rounded_up
+from privacy_accounting.events import Relation
+from privacy_accounting.ledger.contents import Charge
+from privacy_accounting.ledger.pricing import all_but_one
+from privacy_accounting.rdp import epsilon as epsilon_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from federation.protocol.messages import Accepted
+    from federation.requests.planning import Planned
+    from federation.requests.trust import TrustModel
+    from privacy_accounting.events import Event
+    from privacy_accounting.ledger.entries import Entry
+
+GIVEN_EXACT = "epsilon holds given the exact disclosures of this population"
+
+
+def make_receipt(
+    planned: Planned,
+    entry: Entry,
+    *,
+    secrecy: TrustModel,
+    rounds: int,
+    bytes_sent: int,
+    engines: Mapping[str, str],
+    seconds: Mapping[str, float],
+) -> dict[str, Any]:
+    """Write a receipt.
+
+    Args:
+        planned: what was asked.
+        entry: the complete ledger entry.
+        secrecy: see ``secrecy_of``.
+        rounds: exchanges among the sites.
+        bytes_sent: payload that one site sent to another (bytes).
+        engines: what computed on shares at each site, as the sites say.
+        seconds: how long asking, charging and running took, as the analyst saw it.
+
+    Returns:
+        Plain data, ready for JSON.
+    """
+    content = entry.body.content
+    receipt: dict[str, Any] = {
+        "number": entry.body.number,
+        "entry_hash": entry.hash.hex(),
+        "request_hash": planned.digest,
+        "kind": entry.body.kind,
+        "signed_by": sorted(entry.signatures),
+        "analyst": planned.request.analyst,
+        "purpose": planned.request.purpose,
+        "secrecy": secrecy.to_dict(),
+        "rounds": rounds,
+        "bytes_sent_per_site": bytes_sent,
+        "engines": dict(engines),
+        "seconds": {name: round(value, 4) for name, value in seconds.items()},
+    }
+    if isinstance(content, Charge):
+        receipt |= {
+            "sub_budget": content.sub_budget,
+            "order": format_decimal(content.order),
+            "charged": readable(content.cost),
+            "charged_if_all_but_one_collude": readable(content.cost_all_but_one),
+        }
+    return receipt
+
+
+def exact_requests(accepted: Mapping[str, Accepted]) -> dict[str, Any]:
+    """How many exact requests the analyst has used with this one, where fewest are left; nothing for a private answer.
+
+    Args:
+        accepted: what every site answered when it was asked.
+
+    Returns:
+        ``{"exact_requests": {"used": ..., "of": ..., "site": ...}}``, or an empty dictionary.
+    """
+    found = []
+    for site, answer in accepted.items():
+        before, limit = answer.cost.get("exact_before", ""), answer.cost.get("exact_limit", "")
+        if before.isdecimal() and limit.isdecimal():
+            found.append((int(limit) - int(before), site, int(before) + 1, int(limit)))
+    if not found:
+        return {}
+    _, site, used, allowed = min(found)
+    return {"exact_requests": {"used": used, "of": allowed, "site": site}}
+
+
+def private_terms(events: Sequence[Event], *, delta: Any, relation: str, n_sites: int) -> dict[str, str]:
+    """The stand-alone epsilon of a release at ``t`` and at ``n - 1`` colluding sites, as this accountant prices it."""
+    known = Relation(relation)
+    at_t = epsilon_of(events, delta, known).epsilon
+    worst = epsilon_of([all_but_one(event) for event in events], delta, known).epsilon
+    return {
+        "epsilon_at_t": rounded_up(at_t),
+        "epsilon_if_all_but_one_collude": rounded_up(worst),
+        "all_but_one": str(n_sites - 1),
+    }

@@ -1,0 +1,184 @@
+"""What one site allows: its own rules on top of the consortium's agreement.
+
+Layer:       federation.requests.site_policy. Pure: decides from the request, the plan and counters of the ledger.
+Guarantees:  a refusal names the rule and its limit, costs nothing, and depends on no row (P19 ii).
+See instead: the budget (``privacy_accounting.budget``), the guard on shares (``analytics.disclosure.minimum_cell``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from analytics.mining.plan import MiningPlan
+from federation.errors import ConfigError, PolicyRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from analytics.plans.plan import Plan
+    from analytics.sources import LocalTable
+    from federation.consortium.site_file import Policy
+    from federation.protocol.request import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExactSoFar:
+    """What counts against the caps on exact answers, from the ledger and from what is signed and not complete.
+
+    Attributes:
+        requests: of one analyst about the population.
+        numbers: opened about the population, of all analysts.
+    """
+
+    requests: int
+    numbers: int
+
+
+NOTHING_EXACT: Final = ExactSoFar(requests=0, numbers=0)
+
+
+def check(
+    request: Request,
+    plan: Plan | MiningPlan,
+    policy: Policy,
+    *,
+    site: str,
+    exact: ExactSoFar,
+) -> None:
+    """Refuse what this site's policy does not allow.
+
+    Args:
+        request: what is asked.
+        plan: what this site derived from it.
+        policy: this site's rules.
+        site: this site's name.
+        exact: exact disclosures so far, complete or not.
+
+    Raises:
+        PolicyRefusedError: with the rule and its limit.
+    """
+    rule = _people(request, policy)
+    if rule is None:
+        rule = _nested(plan, policy) or (
+            _exact(plan, policy, exact) if request.mode == "exact" else _private(request, policy)
+        )
+    if rule is not None:
+        raise PolicyRefusedError(site=site, rule=rule)
+
+
+def check_training(
+    request: Request,
+    policy: Policy,
+    *,
+    site: str,
+    exact: ExactSoFar,
+    numbers: int,
+    n_rounds: int,
+    members: Sequence[str],
+) -> None:
+    """Refuse a training that this site's policy does not allow; arguments and errors as ``check``.
+
+    Args:
+        request: what is asked.
+        policy: this site's rules.
+        site: this site's name.
+        exact: as ``check``.
+        numbers: numbers that the rounds open.
+        n_rounds: rounds that are about to be charged: each without noise is an exact disclosure.
+        members: the sites that are members now.
+    """
+    rule = _people(request, policy)
+    if rule is None and request.mode != "exact":
+        rule = _private(request, policy)
+    elif rule is None:
+        rule = (
+            _exact_use(policy, exact, numbers)
+            or _exact_training(policy, members)
+            or _exact_rounds(policy, exact.requests, n_rounds)
+        )
+    if rule is not None:
+        raise PolicyRefusedError(site=site, rule=rule)
+
+
+def check_tables(policy: Policy, sources: Mapping[str, LocalTable], *, site: str) -> None:
+    """Refuse at the start, to the site's administrator, what no request may find out: a table beyond ``rows_max``.
+
+    Args:
+        policy: this site's rules.
+        sources: its tables, by name.
+        site: its name.
+
+    Raises:
+        ConfigError: exact answers are allowed over a table that holds more rows than was agreed.
+    """
+    large = [name for name, source in sources.items() if not source.report.exact_allowed]
+    if policy.exact and large:
+        hint = "raise rows_max in the consortium file, or set policy.exact = false"
+        raise ConfigError(
+            mistakes=[
+                f"{site}: table {name} holds more rows than its rows_max, so no answer could be exact: {hint}"
+                for name in large
+            ]
+        )
+
+
+def _people(request: Request, policy: Policy) -> str | None:
+    if policy.analysts is not None and request.analyst not in policy.analysts:
+        return f"policy.analysts: {request.analyst} may not ask here"
+    if policy.purposes is not None and request.purpose not in policy.purposes:
+        return f"policy.purposes: {request.purpose} is none of {', '.join(policy.purposes)}"
+    return None
+
+
+def _nested(plan: Plan | MiningPlan, policy: Policy) -> str | None:
+    if isinstance(plan, MiningPlan) and plan.nested_supports == "allow" and policy.nested_supports != "allow":
+        return "policy.nested_supports: supports of nested itemsets that differ by less than the minimum cell stay closed"
+    return None
+
+
+def _private(request: Request, policy: Policy) -> str | None:
+    limit = policy.largest_epsilon
+    if limit is not None and (request.epsilon is None or request.epsilon > limit):
+        return f"policy.largest_epsilon: at most {float(limit):g} for one request"
+    return None
+
+
+def _exact(plan: Plan | MiningPlan, policy: Policy, exact: ExactSoFar) -> str | None:
+    if policy.exact and plan.context.minimum_cell < policy.minimum_cell:
+        return f"policy.minimum_cell: at least {policy.minimum_cell}, the consortium's is {plan.context.minimum_cell}"
+    return _exact_use(policy, exact, plan.most_opened)
+
+
+def _exact_training(policy: Policy, members: Sequence[str]) -> str | None:
+    if policy.exact_training == "guarded":
+        return 'policy.exact_training: "guarded" waits for guards of fits, which are not built yet; ask with an epsilon'
+    if policy.exact_training != "unguarded":
+        return "policy.exact_training: this site trains with noise only, also where it gives exact answers; ask with an epsilon"
+    if sorted(policy.exact_training_members or ()) != sorted(members):
+        return (
+            f"policy.exact_training_members: must name exactly the members, which are {', '.join(sorted(members))}: "
+            "training without noise is opened for these sites together"
+        )
+    return None
+
+
+def _exact_rounds(policy: Policy, n_exact_before: int, n_rounds: int) -> str | None:
+    left = policy.exact_requests_per_analyst - n_exact_before
+    if n_rounds > left:
+        return f"policy.exact_requests_per_analyst: {left} are left, and each of {n_rounds} rounds without noise is one"
+    return None
+
+
+def _exact_use(policy: Policy, exact: ExactSoFar, numbers: int) -> str | None:
+    if not policy.exact:
+        return "policy.exact: this site gives private answers only; ask with an epsilon"
+    if exact.requests >= policy.exact_requests_per_analyst:
+        return f"policy.exact_requests_per_analyst: {policy.exact_requests_per_analyst} are used up"
+    most = policy.exact_numbers_per_population
+    if exact.numbers + numbers > most:
+        return (
+            f"policy.exact_numbers_per_population: at most {most} over all analysts, {exact.numbers} are opened or "
+            f"promised, and this asks for up to {numbers} more"
+        )
+    return None

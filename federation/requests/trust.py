@@ -1,0 +1,96 @@
+"""On whose honesty the secrecy of one answer rests: said before it is asked for, and again in its receipt.
+
+Layer:       federation.requests.trust, above config. From public facts alone.
+Terms:       a *threshold* says how many parties, whichever, learn nothing together beyond the answer and what their
+             own inputs imply. Sites that only bring inputs, and the analyst, may pool with them as they like.
+Guarantees:  one sentence for every answer, true for that answer: sums need nobody's help and keep it even where three
+             sites compute all else (P12).
+See instead: what noise hides (``receipt.private_terms``); the protocols (``smpc``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from analytics.disclosure.release import needs_material
+from analytics.mining.plan import MiningPlan
+from smpc.computing_sites import COMPUTING_SITES, THRESHOLD
+
+if TYPE_CHECKING:
+    from analytics.plans.plan import Plan
+    from federation.consortium.consortium_file import Consortium
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustModel:
+    """What an answer's secrecy rests on.
+
+    Attributes:
+        trust: ``sites`` (nobody helps), ``dealer``, ``three-sites``, or ``none`` where nothing of the kind can run.
+        threshold: so many of the parties that hold shares learn nothing together.
+        of: how many parties hold shares or material.
+        evaluate: the sites that evaluate.
+        deals: who makes the material; empty where none is needed.
+        text: the same as a sentence.
+    """
+
+    trust: str
+    threshold: int
+    of: int
+    evaluate: tuple[str, ...]
+    deals: str
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self) | {"evaluate": list(self.evaluate)}
+
+
+def trust_model_of(plan: Plan | MiningPlan, consortium: Consortium) -> TrustModel:
+    """Say on whose honesty an answer's secrecy rests.
+
+    Args:
+        plan: what is answered.
+        consortium: the agreement.
+    """
+    if isinstance(plan, MiningPlan) or needs_material(plan):
+        return trust_model_of_products(consortium)
+    n_sites = len(consortium.names)
+    return TrustModel(
+        trust="sites",
+        threshold=n_sites - 1,
+        of=n_sites,
+        evaluate=consortium.names,
+        deals="",
+        text=f"secrecy threshold {n_sites - 1} of {n_sites} sites; nobody helps",
+    )
+
+
+def trust_model_of_products(consortium: Consortium) -> TrustModel:
+    """Say it for what needs comparisons or products: guarded answers, mining."""
+    n_sites, names = len(consortium.names), consortium.names
+    sites, dealer = consortium.three_sites, consortium.file.dealer
+    if sites is not None:
+        text = (
+            f"secrecy threshold {THRESHOLD} of {COMPUTING_SITES} computing sites: {sites.first} and {sites.second} "
+            f"evaluate, {sites.dealing} deals; any two of the three together could read what is shared"
+        )
+        return TrustModel(
+            trust="three-sites",
+            threshold=THRESHOLD,
+            of=COMPUTING_SITES,
+            evaluate=sites.evaluators,
+            deals=sites.dealing,
+            text=text,
+        )
+    if dealer is not None:
+        text = (
+            f"secrecy threshold {n_sites - 1} of {n_sites} sites, as long as the dealer ({dealer.name}) colludes with "
+            "nobody: with any one site it could read what is shared"
+        )
+        return TrustModel(
+            trust="dealer", threshold=n_sites - 1, of=n_sites, evaluate=names, deals=dealer.name, text=text
+        )
+    text = "neither a dealer nor three computing sites: guarded answers and mining are refused"
+    return TrustModel(trust="none", threshold=0, of=n_sites, evaluate=(), deals="", text=text)

@@ -1,0 +1,262 @@
+"""One column guessed: its kind, its domain or widened bounds.
+
+Layer:       federation.setup.infer_column. Reads a shut database with the table ``source``.
+Guarantees:  bounds are round numbers at least half as far again from 0 as any value; text with many different values
+             (names, identifiers, notes) is left out, so that none of it reaches a shared file.
+See instead: tables and files (``guess``).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Protocol
+
+import tomlkit
+
+from analytics.schema.columns import MAX_GRID, MAX_TEXT
+from analytics.sources.units import normal_text, unit_form_of
+from analytics.sql.render import quoted
+from privacy_accounting.decimals import format_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+UNIT_NAMES = frozenset(
+    {"patient_id", "person_id", "subject_id", "patient", "subject", "person", "mrn", "pid"}
+)
+INTEGERS = frozenset(
+    {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
+    | {"UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"}
+)
+FLOATS = frozenset({"FLOAT", "DOUBLE", "DECIMAL"})
+TEXTS = frozenset({"VARCHAR", "ENUM"})
+TRUTHS = ({"true", "false"}, {"t", "f"})
+MAX_CODES = 10
+MAX_WORDS = 30
+ROWS_PER_VALUE = 10
+MAX_PLACES = 3
+WIDER = Fraction(3, 2)
+
+
+class Rows(Protocol):
+    """What a statement gave."""
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """One row."""
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """All of them."""
+
+
+class Connection(Protocol):
+    """A database that answers statements; DuckDB itself stays in ``analytics.sources``."""
+
+    def execute(self, query: str, /) -> Rows:
+        """Run one statement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """What a column looks like.
+
+    Attributes:
+        source: its name in the file.
+        name: its name in the schema.
+        body: its keys in the schema; empty when it is left out or is the privacy unit.
+        remark: for the person who reads the file.
+        is_unit: whether it says whose row it is.
+        rows_per_unit: for the privacy unit, rows of one unit that count.
+        unit_form: for the privacy unit, how its identifiers are compared.
+    """
+
+    source: str
+    name: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+    remark: str = ""
+    is_unit: bool = False
+    rows_per_unit: int = 1
+    unit_form: str = "text"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the view holds it."""
+        return bool(self.body) or self.is_unit
+
+    @property
+    def quoted(self) -> str:
+        """Its name in the file, for SQL."""
+        return quoted(self.source)
+
+    def line(self) -> str:
+        """Its line of the schema."""
+        if not self.body:
+            label = tomlkit.item(self.source).as_string()
+            return f"# {label} {'is the privacy unit' if self.is_unit else 'is left out: ' + self.remark}"
+        keys = ", ".join(f"{key} = {_toml(value)}" for key, value in self.body.items())
+        return f"{self.name} = {{ {keys} }}"
+
+
+def guess_columns(connection: Connection) -> tuple[int, list[Guess]]:
+    """Guess every column of the table ``source``.
+
+    Visible to: the site alone.
+
+    Args:
+        connection: a shut database.
+
+    Returns:
+        The number of rows, and a guess for each column in the file's order.
+    """
+    types = column_types(connection)
+    n_rows = int(_row(connection, "count(*)")[0])
+    unit = next((name for name in types if plain_name(name) in UNIT_NAMES), None)
+    return n_rows, [
+        _guess_unit(connection, name, kind) if name == unit else _guess(connection, name, kind)
+        for name, kind in types.items()
+    ]
+
+
+def column_types(connection: Connection) -> dict[str, str]:
+    """The columns of the table ``source`` and their types without parameters, in the file's order."""
+    described = connection.execute("DESCRIBE source").fetchall()
+    return {str(row[0]): str(row[1]).partition("(")[0] for row in described}
+
+
+def plain_name(text: str) -> str:
+    """A name for SQL and configuration files: lower case, a-z, 0-9 and _; empty when nothing is left."""
+    joined = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    return (joined if not joined or joined[0].isalpha() else f"c_{joined}")[:60]
+
+
+def round_up(value: Fraction | int) -> Fraction:
+    """The next of 1, 2, 5, 10, 20, 50 ... (and their parts of ten) that is not below a number above 0."""
+    power = Fraction(10) ** (math.floor(math.log10(value)) - 1)
+    while True:
+        for step in (1, 2, 5):
+            if step * power >= value:
+                return step * power
+        power *= 10
+
+
+def _guess(connection: Connection, source: str, kind: str) -> Guess:
+    name = plain_name(source)
+    if not name or name == "row":
+        return Guess(
+            source=source, name=f"column_{name}", remark="its name is not one for SQL; name it in the view"
+        )
+    column = quoted(source)
+    if kind == "BOOLEAN":
+        missing = int(_row(connection, f"count(*) - count({column})")[0])
+        return Guess(source=source, name=name, body=_flags({"type": "boolean"}, is_nullable=missing > 0))
+    if kind in TEXTS:
+        return _guess_text(connection, source, name)
+    if kind in INTEGERS | FLOATS:
+        return _guess_number(connection, source, name)
+    return Guess(
+        source=source, name=name, remark=f"type {kind.lower()}; make a number or a category in the view"
+    )
+
+
+def _guess_unit(connection: Connection, source: str, kind: str) -> Guess:
+    unit = normal_text(quoted(source))
+    inner = f"(SELECT count(*) AS n FROM source WHERE {unit} IS NOT NULL GROUP BY {unit})"  # noqa: S608
+    row = connection.execute(f"SELECT coalesce(max(n), 1) FROM {inner}").fetchone()  # noqa: S608
+    most = int(row[0]) if row else 1
+    per_unit = 1 if most == 1 else int(round_up(most))
+    return Guess(
+        source=source,
+        name=plain_name(source),
+        is_unit=True,
+        rows_per_unit=per_unit,
+        unit_form=unit_form_of(kind),
+    )
+
+
+def _guess_text(connection: Connection, source: str, name: str) -> Guess:
+    value = f"nullif(trim(CAST({quoted(source)} AS VARCHAR)), '')"
+    known, different, missing = _row(
+        connection, f"count({value}), count(DISTINCT {value}), count(*) - count({value})"
+    )
+    if not known:
+        return Guess(source=source, name=name, remark="no value in this file")
+    if different > MAX_WORDS or known < ROWS_PER_VALUE * different:
+        return Guess(
+            source=source, name=name, remark="free text or too many different values for a public domain"
+        )
+    words = [str(row[0]) for row in _distinct(connection, value)]
+    if {word.lower() for word in words} in TRUTHS:
+        return Guess(source=source, name=name, body=_flags({"type": "boolean"}, is_nullable=missing > 0))
+    if any(not word.isprintable() or len(word) > MAX_TEXT for word in words):
+        return Guess(source=source, name=name, remark="values that are no plain words")
+    body = _flags({"type": "categorical", "domain": words}, is_nullable=missing > 0)
+    return Guess(source=source, name=name, body=body)
+
+
+def _guess_number(connection: Connection, source: str, name: str) -> Guess:
+    value = f"CASE WHEN isfinite(CAST({quoted(source)} AS DOUBLE)) THEN CAST({quoted(source)} AS DOUBLE) END"
+    known, different, missing, low, high = _row(
+        connection,
+        f"count({value}), count(DISTINCT {value}), count(*) - count({value}), min({value}), max({value})",
+    )
+    if not known:
+        return Guess(source=source, name=name, remark="no value in this file")
+    places = _places(connection, value)
+    if different <= MAX_CODES and places == 0:
+        codes = [int(row[0]) for row in _distinct(connection, value)]
+        if set(codes) <= {0, 1}:
+            return Guess(source=source, name=name, body=_flags({"type": "boolean"}, is_nullable=missing > 0))
+        if known >= ROWS_PER_VALUE * different and all(abs(code) <= MAX_GRID for code in codes):
+            body = _flags({"type": "categorical", "domain": codes}, is_nullable=missing > 0)
+            return Guess(source=source, name=name, body=body)
+    body = _bounds(Fraction(low), Fraction(high), places)
+    if not body:
+        return Guess(
+            source=source, name=name, remark="its range is too wide for a grid; scale it in the view"
+        )
+    return Guess(source=source, name=name, body=_flags(body, is_nullable=missing > 0))
+
+
+def _bounds(low: Fraction, high: Fraction, places: int | None) -> dict[str, Any]:
+    """Widened round bounds and a resolution; empty when no grid holds them."""
+    lower = -round_up(-low * WIDER) if low < 0 else Fraction(0)
+    upper = round_up(high * WIDER) if high > 0 else Fraction(0)
+    if places is None:
+        step = Fraction(10) ** (math.floor(math.log10(max(-lower, upper))) - MAX_PLACES)
+    else:
+        step = Fraction(1, 10**places)
+    lower, upper = math.floor(lower / step) * step, math.ceil(upper / step) * step
+    if max(-lower, upper) / step > MAX_GRID:
+        return {}
+    return {"type": "numeric", "lower": lower, "upper": upper, "resolution": step}
+
+
+def _places(connection: Connection, value: str) -> int | None:
+    """Decimal places of all values, None for more than three."""
+    off = ", ".join(
+        f"count(*) FILTER (WHERE abs(v * {10**d} - round(v * {10**d})) > 1e-6)" for d in range(MAX_PLACES + 1)
+    )
+    row = connection.execute(f"SELECT {off} FROM (SELECT {value} AS v FROM source)").fetchone() or ()  # noqa: S608
+    return next((place for place, count in enumerate(row) if not count), None)
+
+
+def _row(connection: Connection, figures: str) -> tuple[Any, ...]:
+    return connection.execute(f"SELECT {figures} FROM source").fetchone() or ()  # noqa: S608
+
+
+def _distinct(connection: Connection, value: str) -> Sequence[tuple[Any, ...]]:
+    text = f"SELECT DISTINCT {value} AS v FROM source WHERE {value} IS NOT NULL ORDER BY v"  # noqa: S608
+    return connection.execute(text).fetchall()
+
+
+def _flags(body: dict[str, Any], *, is_nullable: bool) -> dict[str, Any]:
+    nullable = {"nullable": True} if is_nullable else {}
+    return body | nullable | {"guessed": True}
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Fraction):
+        return format_decimal(value)
+    return str(tomlkit.item(value).as_string())

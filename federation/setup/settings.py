@@ -1,0 +1,74 @@
+"""What a consortium is made of, before it is written down.
+
+Layer:       federation.setup.settings, the lowest. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSetup:
+    """Where a table's rows lie.
+
+    Attributes:
+        source: a CSV, Parquet or DuckDB file; copied nowhere, read where it lies.
+        view: one SELECT over ``source``.
+        table: for a DuckDB file the table in it.
+    """
+
+    source: Path
+    view: str = "SELECT * FROM source"
+    table: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteSetup:
+    """One site's own choices.
+
+    Attributes:
+        tables: for each table of the schema its file, and the view over it.
+        policy: the site's rules; see ``federation.consortium.consortium_file.Policy``.
+    """
+
+    tables: Mapping[str, TableSetup]
+    policy: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsortiumSettings:
+    """What the members agreed on.
+
+    Attributes:
+        name: of the consortium.
+        budgets: by population, the shape of ``federation.consortium.consortium_file.Budget``.
+        schema: TOML text with the ``[tables.NAME]`` sections.
+        colluding: sites that may pool what they know.
+        relation: neighboring relation.
+        delta: decimal string.
+        minimum_cell: fewest privacy units behind an exact figure.
+        deadline_s: when a silent party counts as lost (s).
+        local_limit_s: longest local scan (s).
+        helpers: roles besides sites: dealer, aggregator, keyholder.
+        analysts: who may ask.
+        three_sites: these compute without a dealer: two evaluate, the last deals; empty where a dealer helps.
+    """
+
+    name: str
+    budgets: Mapping[str, Mapping[str, Any]]
+    schema: str
+    colluding: int = 1
+    relation: str = "add_or_remove_one"
+    delta: str = "0.000001"
+    minimum_cell: int = 10
+    deadline_s: int | str = 30
+    local_limit_s: int | str = 20
+    helpers: Sequence[str] = ("dealer", "aggregator", "keyholder")
+    analysts: Sequence[str] = ("analyst",)
+    three_sites: Sequence[str] = ()

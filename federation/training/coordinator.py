@@ -1,0 +1,330 @@
+"""The analyst's side of a run: charge, start, gather, step, until the run ends by itself.
+
+Layer:       federation.training.coordinator, above site and rounds. The analyst's thread.
+Guarantees:  an attempt is charged before anything of it starts. A site that is lost costs its attempt and no more:
+             the next one is charged for the survivors; without noise it ends the run. A helper that is lost, anything
+             refused by name, and Ctrl-C end the run with the model of the rounds that were opened and with what was
+             spent; where none was opened the error itself is raised, and a note on it says what was charged. Nothing
+             hangs: every wait has a deadline.
+See instead: how an attempt is charged (the session hands it in), what a step does (``descent``).
+Source:      PRIVACY P13, P14.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from analytics.errors import AnalyticsError
+from federation.errors import (
+    FederationError,
+    PolicyRefusedError,
+    RequestRejectedError,
+    SiteUnavailableError,
+)
+from federation.protocol.training_messages import Start, SumAsk, UpdateSent, expect, send
+from federation.training.round_plan import NOTICE_EXACT
+from federation.training.run_state import Ending, Phase, RunState, Step
+from federation.training.site_worker import TRAIN, Helpers, fetch_sum
+from privacy_accounting.errors import AccountingError, BudgetExceededError, LedgerRefusedError
+from smpc.errors import PartyLostError, SmpcError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from federation.network.channel import Channel, Network
+    from federation.training.optimizer import Descent
+    from federation.training.round_plan import RoundPlan, RunPlan
+
+DIAL_S = 5.0
+_FAILURES: Final = (AnalyticsError, FederationError, AccountingError, SmpcError, OSError)
+_NOT_CHARGED: Final = (
+    BudgetExceededError,
+    LedgerRefusedError,
+    PolicyRefusedError,
+    RequestRejectedError,
+    SiteUnavailableError,
+)
+_IN_DOUBT: Final = "whether the attempt under way was charged stands in the ledger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What is told after each attempt.
+
+    Attributes:
+        round_number: rounds opened so far.
+        rounds: most attempts of the run.
+        n_charged: attempts charged so far.
+        cohort: sites that are left.
+        lost: sites that this attempt lost; empty for an opened one.
+        loss: where it was paid for.
+        epsilon: spent by the run so far, at the sub-budget's delta; None in exact mode.
+        bytes_sent: of updates, by all sites together, so far.
+        left_s: seconds until the end, at the pace so far.
+    """
+
+    round_number: int
+    rounds: int
+    n_charged: int
+    cohort: tuple[str, ...]
+    lost: tuple[str, ...]
+    loss: float | None
+    epsilon: float | None
+    bytes_sent: int
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A run that ended.
+
+    Attributes:
+        plan: of the run.
+        model: after the last opened round.
+        history: opened rounds.
+        ending: why it ended.
+        failure: what failed, in a sentence; empty where nothing did.
+        n_charged: attempts charged, lost ones included.
+        epsilon: spent, at the sub-budget's delta; None in exact mode.
+        entries: the ledger entries charged, as bytes, in order.
+        bytes_sent: of updates, by all sites together.
+        seconds: from the first charge to the end.
+    """
+
+    plan: RunPlan
+    model: Descent
+    history: tuple[Step, ...]
+    ending: Ending
+    n_charged: int
+    epsilon: float | None
+    entries: tuple[bytes, ...]
+    bytes_sent: int
+    seconds: float
+    failure: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all its rounds were run; else it was cut short."""
+        return self.ending is Ending.ROUNDS
+
+    @property
+    def notice(self) -> str:
+        """What everybody who has the model should know; empty for a run with noise."""
+        return NOTICE_EXACT if self.plan.task.exact else ""
+
+
+class Coordinator:
+    """Drives one run; ``go`` may be called once."""
+
+    def __init__(
+        self,
+        *,
+        network: Network,
+        helpers: Helpers,
+        run: RunState,
+        request: bytes,
+        charge: Callable[[RoundPlan], bytes],
+        start_s: float,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """Take what one run needs.
+
+        Args:
+            network: the analyst's.
+            helpers: where opened sums come from.
+            run: a fresh state; its cohort are the sites that accepted the request.
+            request: the signed request's bytes.
+            charge: has an attempt charged and returns the complete entry's bytes. Raises
+                ``BudgetExceededError`` when it does not fit, ``SiteUnavailableError`` or ``PartyLostError`` when
+                a site is gone and nothing was spent.
+            start_s: longest wait for a site's update, local stage included.
+            on_progress: told after each attempt.
+        """
+        self._network, self._helpers, self._run, self._request = network, helpers, run, request
+        self._charge, self._start_s, self._on_progress = charge, start_s, on_progress
+        self._lines: dict[str, Channel] = {}
+        self._entries: list[bytes] = []
+        self._bytes_sent = 0
+        self._began_s = 0.0
+        self._failure, self._is_charging = "", False
+
+    def go(self) -> Outcome:
+        """Run to the end, or until something fails after a round was opened.
+
+        Returns:
+            The model and how it came about.
+
+        Raises:
+            BudgetExceededError: the budget pays for less than one round.
+            SiteUnavailableError: too few sites for one round, or a helper is gone before one was opened.
+            CiphertextInvalidError: what the key holder was to open in the first round failed its checks.
+            KeyboardInterrupt: stopped before a round was opened.
+        """
+        self._began_s = time.monotonic()
+        self._check_sites()
+        try:
+            while self._run.phase is Phase.READY:
+                self._one_attempt()
+        except (*_FAILURES, KeyboardInterrupt) as error:
+            self._break_off(error)
+        except Exception as error:
+            self._note(error)
+            raise
+        finally:
+            for line in self._lines.values():
+                line.close()
+        return self._outcome()
+
+    def _check_sites(self) -> None:
+        """Nothing was charged yet, and nothing will be, where the sites that are left are not enough."""
+        run = self._run
+        if run.phase is Phase.OVER:
+            gone = sorted(set(run.plan.terms.sites).difference(run.cohort))
+            raise SiteUnavailableError(site=", ".join(gone or run.cohort), reason=str(run.ending))
+
+    def _break_off(self, error: BaseException) -> None:
+        """End with the model of the rounds that were opened; where there is none, the error is all there is to tell.
+
+        Raises:
+            BaseException: the error itself.
+        """
+        if not self._run.history:
+            self._note(error)
+            raise error
+        is_stopped = isinstance(error, KeyboardInterrupt)
+        said = "Ctrl-C" if is_stopped else str(error)
+        self._failure = f"{said}; {_IN_DOUBT}" if self._is_in_doubt(error) else said
+        self._run.broken_off(Ending.STOPPED if is_stopped else Ending.FAILED)
+
+    def _note(self, error: BaseException) -> None:
+        """Say on an error what was charged before it; nothing where nothing was."""
+        run, is_in_doubt = self._run, self._is_in_doubt(error)
+        if run.n_charged == 0 and not is_in_doubt:
+            return
+        epsilon = self._epsilon()
+        spent = "" if epsilon is None else f", epsilon {epsilon:.4g} of this run is spent"
+        said = [f"{run.n_charged} attempts were charged{spent}; {len(run.history)} rounds were opened"]
+        error.add_note("; ".join([*said, *([_IN_DOUBT] if is_in_doubt else [])]))
+
+    def _is_in_doubt(self, error: BaseException) -> bool:
+        """Whether an attempt may have been charged though its entry did not come."""
+        return self._is_charging and not isinstance(error, _NOT_CHARGED)
+
+    def _one_attempt(self) -> None:
+        planned = self._run.next_attempt()
+        entry = self._charged(planned)
+        if entry is None:
+            return
+        self._run.charged(planned)
+        self._entries.append(entry)
+        used = list(self._run.used_attempts)
+        lost = self._gather(Start(request=self._request, entry=entry, used_attempts=used), planned)
+        if lost:
+            self._run.lost(lost)
+            self._tell(lost, None)
+            self._failure = f"lost: {', '.join(lost)}" if self._run.ending is Ending.SITES else ""
+            if self._run.ending is Ending.SITES and not self._run.history:
+                raise SiteUnavailableError(site=lost[0], reason=str(Ending.SITES))
+            return
+        attempt = planned.manifest.attempt
+        ask = SumAsk(
+            run=attempt.run,
+            round_number=attempt.round_number,
+            attempt=attempt.attempt,
+            wait_ms=int(self._helpers.deadline_s * 1000),
+        )
+        manifest = planned.manifest.digest()
+        opened = fetch_sum(self._network, self._helpers, ask, self._run.plan, manifest=manifest)
+        step = self._run.opened(opened)
+        self._tell((), step.loss)
+
+    def _charged(self, planned: RoundPlan) -> bytes | None:
+        """The complete entry, or None where the run goes on or ends without it."""
+        self._is_charging, entry = True, None
+        try:
+            entry = self._charge(planned)
+        except BudgetExceededError:
+            if not self._run.history:
+                raise
+            self._run.refused()
+        except (SiteUnavailableError, PartyLostError) as error:
+            gone = error.site if isinstance(error, SiteUnavailableError) else error.name
+            if gone not in self._run.cohort:
+                raise
+            self._run.absent([gone])
+            if self._run.phase is Phase.OVER:
+                self._failure = f"lost: {gone}"
+                if not self._run.history:
+                    raise
+        self._is_charging = False
+        return entry
+
+    def _gather(self, start: Start, planned: RoundPlan) -> tuple[str, ...]:
+        """Start the attempt at every site of the cohort; name those that were lost."""
+        lost = [site for site in planned.manifest.cohort if not self._started(site, start)]
+        ends_at = time.monotonic() + self._start_s
+        for site in planned.manifest.cohort:
+            if site in lost:
+                continue
+            try:
+                left_s = max(ends_at - time.monotonic(), 0.01)
+                sent = expect(self._lines[site], self._network, UpdateSent, timeout_s=left_s)
+                self._bytes_sent += sent.bytes_sent
+            except PartyLostError as error:
+                if error.name != site:
+                    raise
+                lost.append(site)
+        for site in lost:
+            if (line := self._lines.pop(site, None)) is not None:
+                line.close()
+        return tuple(lost)
+
+    def _started(self, site: str, start: Start) -> bool:
+        try:
+            if site not in self._lines:
+                self._lines[site] = self._network.dial(site, TRAIN, DIAL_S)
+            send(self._lines[site], start)
+        except PartyLostError:
+            return False
+        return True
+
+    def _epsilon(self) -> float | None:
+        run = self._run
+        return None if run.plan.task.exact else run.plan.epsilon_spent(run.events)
+
+    def _tell(self, lost: tuple[str, ...], loss: float | None) -> None:
+        if self._on_progress is None:
+            return
+        run = self._run
+        pace = (time.monotonic() - self._began_s) / run.n_charged
+        left = 0 if run.phase is Phase.OVER else run.plan.task.rounds - run.n_charged
+        self._on_progress(
+            Progress(
+                round_number=len(run.history),
+                rounds=run.plan.task.rounds,
+                n_charged=run.n_charged,
+                cohort=run.cohort,
+                lost=lost,
+                loss=loss,
+                epsilon=self._epsilon(),
+                bytes_sent=self._bytes_sent,
+                left_s=pace * left,
+            )
+        )
+
+    def _outcome(self) -> Outcome:
+        run = self._run
+        return Outcome(
+            plan=run.plan,
+            model=run.model,
+            history=tuple(run.history),
+            ending=run.ending or Ending.ROUNDS,
+            n_charged=run.n_charged,
+            epsilon=self._epsilon(),
+            entries=tuple(self._entries),
+            bytes_sent=self._bytes_sent,
+            seconds=time.monotonic() - self._began_s,
+            failure=self._failure,
+        )

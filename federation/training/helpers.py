@@ -1,0 +1,44 @@
+"""The public key that the consortium file pins, and who the two helpers are.
+
+Layer:       federation.training.helpers, above ``federation.paillier.keys``. Pure.
+Guarantees:  nobody encrypts under a key that came over the wire: the modulus stands in the agreement that all members
+             compared.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from federation.errors import ConfigError
+from federation.paillier.keys import PublicKey
+from federation.training.site_worker import Helpers
+
+if TYPE_CHECKING:
+    from federation.consortium.consortium_file import Consortium
+
+
+def pinned_key(consortium: Consortium) -> PublicKey:
+    """The key holder's public key.
+
+    Raises:
+        ConfigError: the consortium has no key holder.
+        KeyMismatchError: the modulus is not fit for use.
+    """
+    keyholder = consortium.file.keyholder
+    if keyholder is None:
+        raise ConfigError(mistakes=["training needs a key holder, and this consortium has none"])
+    return PublicKey(int(keyholder.paillier_modulus, 16))
+
+
+def helpers_of(consortium: Consortium) -> Helpers:
+    """Aggregator and key holder.
+
+    Raises:
+        ConfigError: the consortium lacks one of them.
+    """
+    aggregator, keyholder = consortium.file.aggregator, consortium.file.keyholder
+    if aggregator is None or keyholder is None:
+        raise ConfigError(mistakes=["training needs an aggregator and a key holder in the consortium file"])
+    return Helpers(
+        aggregator=aggregator.name, keyholder=keyholder.name, deadline_s=float(consortium.file.deadline_s)
+    )

@@ -1,0 +1,348 @@
+"""What one attempt of a round is: grid, clip, clamp, noise, layout and price, derived by every party alike.
+
+Layer:       federation.training.round_plan. Pure: no row, no key's secret, no ledger.
+Terms:       a *grid unit* is ``clip_norm / 2**20`` of a gradient (``2**-20`` without a clip). s is the number of
+             sites at which one unit may have rows, K the cohort's size, t the number of colluding sites.
+Guarantees:  one unit moves the integer sum of a site by at most ``l2_unit`` in L2 norm, exactly, and that of the
+             cohort by s times as much. The noise of the K - t honest sites pays for ``rounds`` such sums at the run's
+             epsilon and the sub-budget's delta. Without noise the cohort of every attempt is all sites of the
+             agreement: sums over two cohorts at one model, in one run or two, subtract to single sites' own sums. Two
+             parties with equal configuration derive equal plans from equal requests; nothing of a plan is a float.
+See instead: the work itself (``local``), the charge (the ledger).
+Source:      PRIVACY P3, P4, P6, P7, P13 to P16; DESIGN section 4 (truncation toward zero on the grid).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+from analytics.errors import InvalidRequestError
+from federation.aggregation.manifest import Attempt, Manifest
+from federation.errors import ConfigError
+from federation.paillier.packing import MINIMUM_CONTRIBUTORS, Layout, half_range
+from federation.training.features import Encoding, encode_table
+from federation.training.optimizer import UpdateRule
+from federation.training.task import KIND, TrainingTask, task_of
+from privacy_accounting.calibration import smallest_scale
+from privacy_accounting.errors import InvalidCostError
+from privacy_accounting.events import DistributedDiscreteGaussian, Event, Relation
+from privacy_accounting.noise.gaussian import LARGEST_SIGMA2
+from privacy_accounting.rdp import epsilon as epsilon_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analytics.schema import Schema, Table
+    from federation.protocol.request import Request
+
+GRID: Final = 1 << 20
+LOSS_CLIP: Final = 1
+FEWEST_HONEST_EXACT: Final = 2
+NOTICE_EXACT: Final = "no noise is added: training rows may be reconstructed from the sums that are opened"
+_CACHED: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the consortium fixes for every training of a population.
+
+    Attributes:
+        sites: all of the consortium, sorted.
+        colluding: t.
+        relation: which data sets are neighbors.
+        delta: the training sub-budget's, at which epsilon is meant; not used by exact runs.
+        key_bits: size of the key holder's modulus.
+        key_fingerprint: as the consortium file pins it.
+    """
+
+    sites: tuple[str, ...]
+    colluding: int
+    relation: Relation
+    delta: Fraction
+    key_bits: int
+    key_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundPlan:
+    """One attempt of a round.
+
+    Attributes:
+        manifest: attempt, cohort, layout and key: what is bound into every ciphertext.
+        clamp: U, the bound on each coordinate of a site's sum.
+        sigma2_local: integer variance of one site's noise; 0 in exact mode.
+        event: what is charged for this attempt; None in exact mode.
+    """
+
+    manifest: Manifest
+    clamp: int
+    sigma2_local: int
+    event: DistributedDiscreteGaussian | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """What every attempt of a run shares.
+
+    Attributes:
+        task: what is trained.
+        table: of the schema, whose population pays.
+        encoding: of features and target.
+        terms: of the consortium.
+    """
+
+    task: TrainingTask
+    table: Table
+    encoding: Encoding
+    terms: Terms
+
+    @property
+    def length(self) -> int:
+        """Numbers in an update: the gradient, and the loss where it is asked for."""
+        return self.encoding.width + int(self.task.report_loss)
+
+    @property
+    def step(self) -> Fraction:
+        """What one grid unit of the gradient is worth."""
+        return (Fraction(1) if self.task.exact else self.task.clip_norm) / GRID
+
+    @property
+    def loss_units(self) -> int:
+        """Grid units of a loss of 1; also the most that one unit adds to the loss of a private run."""
+        return GRID if self.task.exact else GRID // 2
+
+    @property
+    def clamp(self) -> int:
+        """U: no coordinate of a site's sum exceeds it while the table is within ``rows_max``."""
+        return self.table.rows_max * GRID
+
+    @property
+    def l2_unit(self) -> int:
+        """Most that one unit adds to one site's integer sum, L2, rounded up."""
+        loss = self.loss_units**2 if self.task.report_loss else 0
+        return _root_up(GRID**2 + loss)
+
+    @property
+    def divisor(self) -> int:
+        """The public number by which a loss is divided, and a sum where the task names it."""
+        return self.task.expected_units or self.table.rows_max * len(self.terms.sites)
+
+    @property
+    def rule(self) -> UpdateRule:
+        """How the model moves."""
+        task = self.task
+        return UpdateRule(
+            width=self.encoding.width,
+            step=self.step,
+            divisor=task.expected_units,
+            learning_rate=task.learning_rate,
+            l2=task.l2,
+            momentum=task.momentum,
+        )
+
+    def receivers(self, analyst: str) -> tuple[str, ...]:
+        """Who sees each opened sum: the analyst and all sites (P9)."""
+        return tuple(sorted({analyst, *self.terms.sites}))
+
+    def event(self, contributors: int) -> DistributedDiscreteGaussian | None:
+        """What one attempt of a cohort of this size costs; None in exact mode.
+
+        Raises:
+            InvalidRequestError: no noise pays for this epsilon.
+        """
+        if self.task.exact or self.task.epsilon is None:
+            return None
+        sites = self.table.sites_per_unit(contributors)
+        l2 = sites * self.l2_unit
+        l1 = sites * _root_up(self.length * self.l2_unit**2)
+        return _calibrated(
+            contributors,
+            self.terms.colluding,
+            (l1, l2, self.length),
+            self.task.rounds,
+            (self.task.epsilon, self.terms.delta),
+            self.terms.relation,
+        )
+
+    def attempt(self, *, run: str, round_number: int, attempt: int, cohort: Sequence[str]) -> RoundPlan:
+        """Plan one attempt.
+
+        Args:
+            run: digest of the request.
+            round_number: from 0.
+            attempt: from 0 in each round.
+            cohort: the sites that take part.
+
+        Raises:
+            ConfigError: too few sites, strangers, without noise any other cohort than all sites, more attempts than
+                the run may have, or no room in a slot.
+            InvalidRequestError: no noise pays for this epsilon.
+        """
+        mistakes = self._cohort_mistakes(cohort)
+        if self.task.exact and attempt != 0:
+            mistakes.append("attempt: without noise a round has one attempt")
+        if round_number + attempt >= self.task.rounds:
+            mistakes.append(f"attempt: the run has {self.task.rounds} attempts in all")
+        if mistakes:
+            raise ConfigError(mistakes=mistakes)
+        event = self.event(len(cohort))
+        sigma2_local = 0 if event is None else int(event.sigma2_local)
+        if sigma2_local > LARGEST_SIGMA2:
+            reason = "needs noise of more than 2^40 grid units a site: give more, or plan fewer rounds"
+            raise InvalidRequestError(parameter="epsilon", reason=reason)
+        layout = Layout(
+            key_bits=self.terms.key_bits,
+            length=self.length,
+            contributors=len(cohort),
+            half_range=half_range(clamp=self.clamp, sigma2_local=sigma2_local),
+        )
+        manifest = Manifest(
+            attempt=Attempt(run=run, round_number=round_number, attempt=attempt),
+            cohort=tuple(cohort),
+            layout=layout,
+            key_fingerprint=self.terms.key_fingerprint,
+        )
+        return RoundPlan(manifest=manifest, clamp=self.clamp, sigma2_local=sigma2_local, event=event)
+
+    def epsilon_spent(self, events: Sequence[Event]) -> float:
+        """The run's stand-alone epsilon after these events, at the sub-budget's delta; 0 for none."""
+        return epsilon_of(events, self.terms.delta, self.terms.relation).epsilon if events else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``--dry-run`` shows: nothing was asked of anybody, nothing is spent."""
+        first = self.attempt(run="dry-run", round_number=0, attempt=0, cohort=self.terms.sites)
+        layout, event = first.manifest.layout, first.event
+        bytes_per_ciphertext = self.terms.key_bits // 4
+        return {
+            "parameters": list(self.encoding.labels),
+            "rounds": self.task.rounds,
+            "ciphertexts_per_update": layout.count,
+            "bytes_per_update": layout.count * bytes_per_ciphertext,
+            "bytes_per_site": layout.count * bytes_per_ciphertext * self.task.rounds,
+            "step": self._step_sentence(),
+            "receivers": [*self.terms.sites, "the analyst"],
+            "mode": self.task.mode,
+            "epsilon": None if event is None else self.epsilon_spent([event] * self.task.rounds),
+            "epsilon_one_round": None if event is None else self.epsilon_spent([event]),
+            "noise_standard_deviation_per_site": math.sqrt(first.sigma2_local) * float(self.step),
+            "colluding": self.terms.colluding,
+            "relation": str(self.terms.relation),
+            **self._warnings(),
+        }
+
+    def _step_sentence(self) -> str:
+        """By what sums are divided, in words."""
+        if self.task.expected_units is not None:
+            return f"each opened sum is divided by {self.divisor}, the task's expected_units, a public number"
+        return (
+            "each opened sum is divided by the root of the squared norms of all sums so far; "
+            "no number of units is needed"
+        )
+
+    def _warnings(self) -> dict[str, str]:
+        found = {}
+        if self.task.exact:
+            found["notice"] = NOTICE_EXACT
+        if self.task.report_loss and self.task.expected_units is None:
+            found["warning"] = (
+                f"losses are divided by {self.divisor}, rows_max times the sites, an upper bound: over fewer "
+                "units they come out too small; expected_units names a nearer public number"
+            )
+        return found
+
+    def _cohort_mistakes(self, cohort: Sequence[str]) -> list[str]:
+        found = []
+        if len(cohort) < MINIMUM_CONTRIBUTORS:
+            found.append(f"cohort: at least {MINIMUM_CONTRIBUTORS} sites are needed")
+        if list(cohort) != sorted(set(cohort)) or not set(cohort) <= set(self.terms.sites):
+            found.append("cohort: different sites of the consortium in sorted order are needed")
+        fewest = FEWEST_HONEST_EXACT if self.task.exact else 1
+        if len(cohort) - self.terms.colluding < fewest:
+            found.append(f"cohort: at least {fewest} more sites than colluding ones are needed")
+        if self.task.exact and tuple(cohort) != self.terms.sites:
+            found.append("cohort: without noise every site of the consortium takes part in every attempt")
+        return found
+
+
+def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
+    """Plan a run over a consortium.
+
+    Args:
+        task: what is asked.
+        schema: of the consortium.
+        terms: of the consortium and the population.
+
+    Raises:
+        ConfigError: with every mistake found: table, features, target, number of sites, room in a slot.
+        InvalidRequestError: no noise pays for this epsilon.
+    """
+    table = schema.table(task.table)
+    if table is None:
+        raise ConfigError(mistakes=[f"table: {task.table} is not in the schema"])
+    encoding, mistakes = encode_table(table, task.features, task.target)
+    if encoding is None:
+        raise ConfigError(mistakes=mistakes)
+    if encoding.width > table.rows_max * len(terms.sites):
+        raise ConfigError(mistakes=["features: there are more of them than the tables may have rows"])
+    plan = RunPlan(task=task, table=table, encoding=encoding, terms=terms)
+    plan.attempt(run="check", round_number=0, attempt=0, cohort=terms.sites)
+    return plan
+
+
+def plan_of_request(request: Request, schema: Schema, terms: Terms) -> RunPlan:
+    """Plan the run that a request asks for.
+
+    Raises:
+        InvalidRequestError: it is no training request, or with every mistake of its task.
+    """
+    if request.kind != KIND:
+        raise InvalidRequestError(parameter="kind", reason="is not a training")
+    try:
+        task = task_of(request.question, mode=request.mode, epsilon=request.epsilon, purpose=request.purpose)
+        return plan_run(task, schema, terms)
+    except ConfigError as error:
+        raise InvalidRequestError(parameter="task", reason="; ".join(error.mistakes)) from error
+
+
+@functools.lru_cache(maxsize=_CACHED)
+def _calibrated(
+    contributors: int,
+    colluding: int,
+    shape: tuple[int, int, int],
+    rounds: int,
+    target: tuple[Fraction, Fraction],
+    relation: Relation,
+) -> DistributedDiscreteGaussian:
+    """The cheapest single attempt of which ``rounds`` cost at most the target."""
+    l1, l2, length = shape
+    epsilon, delta = target
+
+    def event_at(scale: Fraction, count: int) -> DistributedDiscreteGaussian:
+        return DistributedDiscreteGaussian(
+            parties=contributors,
+            colluding=colluding,
+            sigma2_local=Fraction(math.ceil((l2 * scale) ** 2 / (contributors - colluding))),
+            l1=Fraction(l1),
+            l2=Fraction(l2),
+            dim=length,
+            count=count,
+        )
+
+    def all_rounds(scale: Fraction) -> list[Event]:
+        return [event_at(scale, rounds)]
+
+    try:
+        scale = smallest_scale(all_rounds, epsilon, delta, relation)
+    except InvalidCostError as error:
+        reason = "has no noise that pays for it at this delta: choose one nearer to 1"
+        raise InvalidRequestError(parameter="epsilon", reason=reason) from error
+    return event_at(scale, 1)
+
+
+def _root_up(square: int) -> int:
+    root = math.isqrt(square)
+    return root + (root * root < square)

@@ -1,0 +1,174 @@
+"""A training run as a pure state machine: rounds, attempts, cohort, and when to stop.
+
+Layer:       federation.training.run_state. Pure: no line, no clock, no ledger.
+Terms:       an *attempt* is what is charged; a *step* is an attempt whose sum was opened; a lost attempt is spent.
+Guarantees:  a run never charges more attempts than its task has rounds, so it never costs more than its epsilon,
+             whatever is lost. It ends by itself: attempts used up, budget refused, or too few sites. After each loss
+             the cohort is what is left, and the next attempt of the same round has a new number; without noise the
+             first loss ends the run. A failure ends it as well, with the model of the rounds so far.
+See instead: who was lost and why (``drive``), what a step does (``descent``).
+Source:      PRIVACY P13, P14.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from federation.errors import UpdateRejectedError
+from federation.paillier.packing import MINIMUM_CONTRIBUTORS
+from federation.training.optimizer import Descent
+from federation.training.round_plan import FEWEST_HONEST_EXACT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from federation.training.round_plan import RoundPlan, RunPlan
+    from privacy_accounting.events import Event
+
+
+class Phase(StrEnum):
+    """Where a run stands."""
+
+    READY = "ready"  # the next attempt may be charged
+    CHARGED = "charged"  # an attempt is charged and not yet opened or lost
+    OVER = "over"
+
+
+class Ending(StrEnum):
+    """Why a run is over."""
+
+    ROUNDS = "all rounds are done"
+    BUDGET = "the budget is used up"
+    SITES = "fewer sites are left than a round needs"
+    FAILED = "it failed on the way"
+    STOPPED = "it was stopped on the way"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One opened round, as the history keeps it.
+
+    Attributes:
+        round_number: from 0.
+        attempt: the one that was opened.
+        cohort: who was in it.
+        loss: mean loss at the model *before* the step, noise included; None where it was not paid for.
+    """
+
+    round_number: int
+    attempt: int
+    cohort: tuple[str, ...]
+    loss: float | None
+
+
+class RunState:
+    """The state of one run. Every method that does not fit its phase raises ``UpdateRejectedError``."""
+
+    def __init__(self, plan: RunPlan, run: str, cohort: Sequence[str]) -> None:
+        """Start before the first round.
+
+        Args:
+            plan: of the run.
+            run: digest of the request.
+            cohort: the sites that are ready.
+        """
+        self.plan, self.run = plan, run
+        self.cohort = tuple(sorted(cohort))
+        self.phase, self.ending = Phase.READY, None
+        self.model = Descent.start(plan.rule)
+        self.history: list[Step] = []
+        self.events: list[Event] = []
+        self.n_charged = 0
+        self._attempt = 0
+        self._check_sites()
+
+    phase: Phase
+    ending: Ending | None
+
+    @property
+    def used_attempts(self) -> tuple[int, ...]:
+        """For each round that was opened, which attempt it was: how others follow the model."""
+        return tuple(step.attempt for step in self.history)
+
+    def next_attempt(self) -> RoundPlan:
+        """Plan the next attempt, to be charged."""
+        self._expect(Phase.READY)
+        return self.plan.attempt(
+            run=self.run, round_number=len(self.history), attempt=self._attempt, cohort=self.cohort
+        )
+
+    def charged(self, round_plan: RoundPlan) -> None:
+        """The attempt's entry is complete: it is spent from here on."""
+        self._expect(Phase.READY)
+        self.n_charged += 1
+        if round_plan.event is not None:
+            self.events.append(round_plan.event)
+        self.phase = Phase.CHARGED
+
+    def opened(self, total: Sequence[int]) -> Step:
+        """The sum is open: take the step.
+
+        Args:
+            total: shape ``(length,)``.
+        """
+        self._expect(Phase.CHARGED)
+        if len(total) != self.plan.length:
+            raise UpdateRejectedError(
+                site="keyholder", reason="the opened sum has another length than the plan"
+            )
+        loss = None
+        if self.plan.task.report_loss:
+            loss = total[-1] / self.plan.loss_units / self.plan.divisor
+        step = Step(round_number=len(self.history), attempt=self._attempt, cohort=self.cohort, loss=loss)
+        self.model = self.model.stepped(total)
+        self.history.append(step)
+        self._attempt, self.phase = 0, Phase.READY
+        self._check_rounds()
+        return step
+
+    def lost(self, sites: Iterable[str]) -> None:
+        """The attempt under way failed and is spent; these sites are gone."""
+        self._expect(Phase.CHARGED)
+        self._attempt, self.phase = self._attempt + 1, Phase.READY
+        self._leave(sites)
+        self._check_rounds()
+
+    def absent(self, sites: Iterable[str]) -> None:
+        """Sites were gone before the next attempt was charged: nothing is spent."""
+        self._expect(Phase.READY)
+        self._leave(sites)
+
+    def refused(self) -> None:
+        """The budget does not pay for another attempt: the run ends with the model it has."""
+        self._expect(Phase.READY)
+        self._end(Ending.BUDGET)
+
+    def broken_off(self, ending: Ending) -> None:
+        """Something failed, or somebody stopped it: the run ends with the model of the rounds that were opened."""
+        self._end(ending)
+
+    def _leave(self, sites: Iterable[str]) -> None:
+        gone = set(sites)
+        self.cohort = tuple(site for site in self.cohort if site not in gone)
+        self._check_sites()
+
+    def _check_sites(self) -> None:
+        honest = len(self.cohort) - self.plan.terms.colluding
+        fewest = FEWEST_HONEST_EXACT if self.plan.task.exact else 1
+        is_short = self.plan.task.exact and self.cohort != self.plan.terms.sites
+        if len(self.cohort) < MINIMUM_CONTRIBUTORS or honest < fewest or is_short:
+            self._end(Ending.SITES)
+
+    def _check_rounds(self) -> None:
+        if self.phase is not Phase.OVER and self.n_charged >= self.plan.task.rounds:
+            self._end(Ending.ROUNDS)
+
+    def _end(self, ending: Ending) -> None:
+        if self.phase is not Phase.OVER:
+            self.phase, self.ending = Phase.OVER, ending
+
+    def _expect(self, phase: Phase) -> None:
+        if self.phase is not phase:
+            raise UpdateRejectedError(site="analyst", reason=f"the run is {self.phase}, not {phase}")

@@ -1,0 +1,252 @@
+"""A site's side of a run.
+
+Layer:       federation.training.site_worker, above local and agreement. One per site; used by one thread a run.
+Guarantees:  in this order (P1): the entry is complete and is what this site derives; the model follows from the
+             opened sums; the start is noted, durably and once for ever; local stage, noise, packing, encryption; the
+             update leaves. Asked again for the same entry, the same bytes go out again and nothing is computed: one
+             attempt has one noise. A site that restarted holds no such bytes, and its note refuses a second start.
+See instead: the note itself and the charge (the site's ledger), the analyst (``drive``).
+Source:      PRIVACY P1, P3, P13, P14.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from federation.aggregation.manifest import EncryptedVector, vector_for
+from federation.aggregation.service import AGGREGATE, OPEN, answer_line
+from federation.errors import (
+    KeyMismatchError,
+    RequestRejectedError,
+    SiteUnavailableError,
+    UpdateRejectedError,
+)
+from federation.paillier.packing import pack
+from federation.protocol.training_messages import (
+    DecryptedSum,
+    Start,
+    SumAsk,
+    Update,
+    UpdateReceipt,
+    UpdateSent,
+    call,
+)
+from federation.training.local_update import Cases, load_cases, site_update
+from federation.training.optimizer import Descent
+from privacy_accounting.noise import SystemSource
+from smpc.errors import PartyLostError, PeerRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from analytics.sources import LocalTable
+    from federation.network.channel import Channel, Network
+    from federation.paillier.cipher import Encryptor
+    from federation.protocol.training_messages import Message
+    from federation.training.entry_check import CheckedAttempt, EntryCheck
+    from federation.training.round_plan import RunPlan
+    from privacy_accounting.ledger.entries import Entry
+    from privacy_accounting.noise import ByteSource
+
+TRAIN: Final = "train"
+_WORD_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Helpers:
+    """The two helper roles and how long to wait for them.
+
+    Attributes:
+        aggregator: its name.
+        keyholder: its name.
+        deadline_s: seconds.
+    """
+
+    aggregator: str
+    keyholder: str
+    deadline_s: float
+
+
+@dataclass(slots=True)
+class _Following:
+    """What a site keeps of a run under way; gone with the process."""
+
+    model: Descent
+    cases: Cases | None = None
+    used: tuple[int, ...] = ()
+    entry_hash: bytes = b""
+    update: EncryptedVector | None = None
+
+
+class SiteTrainer:
+    """Takes part in attempts, one after the other; keeps the state of one run at a time."""
+
+    def __init__(
+        self,
+        *,
+        site: str,
+        network: Network,
+        agreement: EntryCheck,
+        source_of: Callable[[str], LocalTable],
+        encryptor: Encryptor,
+        note: Callable[[Entry], object],
+        helpers: Helpers,
+        local_limit_s: float,
+    ) -> None:
+        """Put a site's training together.
+
+        Args:
+            site: its name.
+            network: its end of the network.
+            agreement: its own check of entries.
+            source_of: its tables by name.
+            encryptor: under the pinned key.
+            note: notes the start of an entry's session durably; raises for one that was not signed in this
+                life or was started before.
+            helpers: where updates go and sums come from.
+            local_limit_s: seconds for the local scan.
+        """
+        self.site = site
+        self._network, self._agreement, self._source_of = network, agreement, source_of
+        self._encryptor, self._note, self._helpers = encryptor, note, helpers
+        self._local_limit_s = local_limit_s
+        self._noise: ByteSource = SystemSource()
+        self._run, self._following = "", None
+        self._lock = threading.Lock()
+
+    _following: _Following | None
+
+    def serve(self) -> None:
+        """Answer the analyst's lines of the purpose ``TRAIN``."""
+        self._network.serve(TRAIN, self.handle)
+
+    def handle(self, line: Channel) -> None:
+        """Answer one line until it closes."""
+        answer_line(line, self.site, self._reply)
+
+    def take_part(self, start: Start, *, sender: str) -> UpdateSent:
+        """Contribute to one attempt.
+
+        Args:
+            start: the complete entry and the request behind it.
+            sender: who carried it: the analyst that the request names.
+
+        Raises:
+            RequestRejectedError: not this site's to run, or not what it derives.
+            LedgerRefusedError: the entry is not complete, or was started before.
+            SiteUnavailableError: a helper cannot be reached; the attempt is spent.
+        """
+        attempted = self._agreement.attempt_of(start.request, start.entry)
+        manifest = attempted.round_plan.manifest
+        if self.site not in manifest.cohort:
+            raise RequestRejectedError(site=self.site, reason="it is not in the cohort of this attempt")
+        if sender != attempted.request.analyst:
+            raise RequestRejectedError(site=self.site, reason="it comes from somebody else than its analyst")
+        if manifest.key_fingerprint != self._encryptor.key.fingerprint:
+            raise KeyMismatchError(reason="the plan names another key")
+        if len(start.used_attempts) != manifest.attempt.round_number:
+            raise RequestRejectedError(site=self.site, reason="it does not say which attempts were opened")
+        with self._lock:
+            update = self._update_of(attempted, tuple(start.used_attempts))
+        self._deliver(start, update)
+        return UpdateSent(bytes_sent=len(update.ciphertexts))
+
+    def _reply(self, line: Channel, message: Message) -> Message:
+        if not isinstance(message, Start):
+            raise PeerRejectedError(reason="a site takes starts only on this line", name=line.peer)
+        return self.take_part(message, sender=line.peer)
+
+    def _update_of(self, attempted: CheckedAttempt, used: tuple[int, ...]) -> EncryptedVector:
+        """The update of an attempt: computed once, then always the same bytes."""
+        state, entry_hash = self._state_of(attempted), attempted.entry.hash
+        if state.update is not None and state.entry_hash == entry_hash:
+            return state.update
+        self._follow(attempted, state, used)
+        self._note(attempted.entry)
+        plan, manifest = attempted.run_plan, attempted.round_plan.manifest
+        if state.cases is None:
+            state.cases = load_cases(plan, self._source_of(plan.table.name), self._local_limit_s)
+        values = site_update(plan, attempted.round_plan, state.cases, state.model.values(), self._noise)
+        plaintexts = pack(values, manifest.layout, site=self.site)
+        state.update = vector_for(manifest, self._encryptor.encrypt(plaintexts))
+        state.entry_hash = entry_hash
+        return state.update
+
+    def _state_of(self, attempted: CheckedAttempt) -> _Following:
+        run, plan = attempted.round_plan.manifest.attempt.run, attempted.run_plan
+        if self._following is None or self._run != run:
+            self._run, self._following = run, _Following(model=Descent.start(plan.rule))
+        return self._following
+
+    def _follow(self, attempted: CheckedAttempt, state: _Following, used: tuple[int, ...]) -> None:
+        """Derive the model of this round from the opened sums of those before."""
+        plan, run = attempted.run_plan, attempted.round_plan.manifest.attempt.run
+        if plan.task.exact and any(used):
+            raise RequestRejectedError(site=self.site, reason="without noise a round has one attempt")
+        if used[: len(state.used)] != state.used:
+            state.model, state.used = Descent.start(plan.rule), ()
+        for round_number in range(len(state.used), len(used)):
+            ask = SumAsk(run=run, round_number=round_number, attempt=used[round_number], wait_ms=0)
+            manifest = None
+            if (
+                plan.task.exact
+            ):  # the one attempt that may have opened a sum without noise, by this site's own plan
+                before = plan.attempt(run=run, round_number=round_number, attempt=0, cohort=plan.terms.sites)
+                manifest = before.manifest.digest()
+            opened = fetch_sum(self._network, self._helpers, ask, plan, manifest=manifest)
+            state.model = state.model.stepped(opened)
+            state.used = used[: round_number + 1]
+
+    def _deliver(self, start: Start, update: EncryptedVector) -> None:
+        message = Update(
+            request=start.request,
+            entry=start.entry,
+            manifest=update.manifest_digest,
+            key=update.key_fingerprint,
+            ciphertexts=update.ciphertexts,
+        )
+        aggregator, deadline_s = self._helpers.aggregator, self._helpers.deadline_s
+        try:
+            call(self._network, aggregator, AGGREGATE, message, UpdateReceipt, timeout_s=deadline_s)
+        except PartyLostError as error:
+            raise SiteUnavailableError(site=aggregator) from error
+
+
+def fetch_sum(
+    network: Network, helpers: Helpers, ask: SumAsk, plan: RunPlan, *, manifest: str | None = None
+) -> Sequence[int]:
+    """Fetch an opened sum from the key holder.
+
+    Visible to: the receivers that the plan names.
+
+    Args:
+        network: of the receiver.
+        helpers: where the key holder is.
+        ask: which sum, and how long to wait for it.
+        plan: of the run, for the length.
+        manifest: digest of the attempt that was opened, where the receiver derives it.
+
+    Returns:
+        Integers, shape ``(length,)``.
+
+    Raises:
+        SiteUnavailableError: no such sum, or the key holder cannot be reached.
+        UpdateRejectedError: this party is no receiver, or the sum has another length or is another attempt's.
+    """
+    timeout_s = ask.wait_ms / 1000 + helpers.deadline_s
+    try:
+        opened = call(network, helpers.keyholder, OPEN, ask, DecryptedSum, timeout_s=timeout_s)
+    except PartyLostError as error:
+        raise SiteUnavailableError(site=helpers.keyholder) from error
+    if manifest is not None and opened.manifest != manifest:
+        raise UpdateRejectedError(site=helpers.keyholder, reason="the opened sum is of another attempt")
+    if len(opened.values) != _WORD_BYTES * plan.length:
+        raise UpdateRejectedError(
+            site=helpers.keyholder, reason="the opened sum has another length than the plan"
+        )
+    values: list[int] = np.frombuffer(opened.values, dtype="<i8").tolist()
+    return values

@@ -1,0 +1,1 @@
+"""How sites agree on entries: proposals, signatures, validation, the sequencer."""

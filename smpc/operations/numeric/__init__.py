@@ -1,0 +1,1 @@
+"""Numbers on shares: fixed point, functions, matrices, regression."""

@@ -1,0 +1,1 @@
+"""How a connection begins: listening and greeting."""

@@ -1,0 +1,1 @@
+"""What crosses a connection: TLS with pinned identities, the first frames, and all later ones."""

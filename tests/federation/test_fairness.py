@@ -1,0 +1,249 @@
+"""What an analyst tries to keep others waiting, or to run twice what was charged once, by many lines at the same time."""
+
+import dataclasses
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hospitals import BY_SEX, NAMES, in_threads
+from test_federation_attacks import COUNT, ran, request_of, signed
+
+from federation.consortium.limits import Limits
+from federation.errors import RequestRejectedError, SiteUnavailableError
+from federation.node.admission import queries as desks
+from federation.node.admission.concurrency import ConcurrencyLimit
+from federation.node.execution.prepared_sessions import PreparedSessions
+from federation.protocol.messages import Accepted, Charged, ChargeRequest, RunRequest, Share
+from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.entries import Entry
+
+N_QUESTIONS = 10
+SOON_S = 20.0  # below the deadline of 30 s, which every site would have waited
+
+
+@pytest.fixture(scope="module")
+def world():
+    with in_threads() as opened:
+        yield opened
+
+
+def far_ahead(data):
+    """An entry as of much later, with signatures that are about another one."""
+    entry = Entry.from_bytes(data)
+    body = dataclasses.replace(entry.body, number=entry.body.number + 1000)
+    return Entry(data=body.to_bytes(), body=body, signatures=entry.signatures).to_bytes()
+
+
+def test_an_entry_that_a_site_never_signed_is_not_waited_for(world):
+    """The attack: sixteen lines present an invented entry, and keep every place in use until the deadline, for nothing."""
+    ask, data, _ = ran(world)
+    begin = time.monotonic()
+    for name in NAMES:
+        with pytest.raises(LedgerRefusedError), world._pool.question([name]) as lines:
+            lines.ask_one(name, ask, Accepted, timeout_s=5)
+            lines.ask_one(name, RunRequest(entry=far_ahead(data)), Share, timeout_s=60)
+    assert time.monotonic() - begin < SOON_S
+
+
+def test_what_was_charged_runs_however_many_others_ask_meanwhile(world, monkeypatch):
+    """The attack: make a site forget a request between its charge and its run, so that it is spent for nothing."""
+    monkeypatch.setattr(desks, "REMEMBERED", 3)
+    with world._pool.question(NAMES) as lines:
+        lines.ask_all(signed(world, request_of(world).to_bytes()), Accepted, timeout_s=5)
+        entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry
+        for _ in range(4):
+            other = signed(world, request_of(world).to_bytes())
+            with world._pool.question(NAMES) as others:
+                others.ask_all(other, Accepted, timeout_s=5)
+        assert len(lines.ask_all(RunRequest(entry=entry), Share, timeout_s=30)) == len(NAMES)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"mode": "exact", "question": {"sql": BY_SEX}}], ids=["private", "exact"]
+)
+def test_of_many_lines_that_race_to_run_one_charge_one_has_a_share_at_each_site(world, changes):
+    ask = signed(world, request_of(world, **changes).to_bytes())
+    n_lines = 6
+    gate = threading.Barrier(n_lines * len(NAMES))
+    with world._pool.question(NAMES) as lines:
+        lines.ask_all(ask, Accepted, timeout_s=5)
+        entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry
+
+    def race(name):
+        with world._pool.question([name]) as own:
+            own.ask_one(name, ask, Accepted, timeout_s=10)
+            gate.wait(20)
+            try:
+                return own.ask_one(name, RunRequest(entry=entry), Share, timeout_s=30)
+            except LedgerRefusedError as error:
+                assert "started before" in str(error)  # noqa: PT017
+                return None
+
+    with ThreadPoolExecutor(n_lines * len(NAMES)) as pool:
+        found = {name: [pool.submit(race, name) for _ in range(n_lines)] for name in NAMES}
+        shares = {
+            name: [share for each in futures if (share := each.result()) is not None]
+            for name, futures in found.items()
+        }
+    assert {name: len(own) for name, own in shares.items()} == dict.fromkeys(NAMES, 1)
+
+
+# -- places ------------------------------------------------------------------------------------------------------
+
+
+def test_one_analyst_cannot_keep_all_places_by_asking_and_not_going_on():
+    slots = ConcurrencyLimit(site="anna", limit=4, clock=lambda: 0.0)
+    kept = [slots.reserve("mallory") for _ in range(4)]
+    first = slots.reserve("alice")
+    second = slots.reserve("bob")
+    assert [slot.is_reserved for slot in kept] == [False, False, True, True]
+    assert first.is_reserved
+    assert second.is_reserved
+    with pytest.raises(SiteUnavailableError):
+        slots.reserve("mallory")  # who has the most takes nobody else's
+    third = slots.reserve("carol")
+    assert third.is_reserved
+    with pytest.raises(SiteUnavailableError):
+        slots.reserve("dora")  # all have one: nobody gives way
+    with pytest.raises(SiteUnavailableError):
+        slots.reserve("alice")
+
+
+def test_what_runs_keeps_its_place_whoever_asks():
+    slots = ConcurrencyLimit(site="anna", limit=2, clock=lambda: 0.0)
+    first, second = slots.reserve("mallory"), slots.reserve("mallory")
+    with first.running(), second.running(), pytest.raises(SiteUnavailableError):
+        slots.reserve("alice")
+    assert slots.reserve("alice").is_reserved
+
+
+def test_places_in_use_are_counted_by_who_uses_them():
+    slots = ConcurrencyLimit(site="anna", limit=3, clock=lambda: 0.0)
+    running, waiting, other = slots.reserve("mallory"), slots.reserve("mallory"), slots.reserve("bob")
+    with running.running():
+        assert slots.reserve("alice").is_reserved
+        assert not waiting.is_reserved
+        assert other.is_reserved
+        with pytest.raises(SiteUnavailableError):
+            slots.reserve("carol")  # mallory holds one, and that one runs
+
+
+def test_an_analyst_who_holds_every_place_at_a_site_does_not_keep_another_from_asking(private_world):
+    slots = private_world.nodes["hungary"]._counter._slots
+    taken = [slots.reserve("mallory") for _ in range(Limits().sessions)]
+    assert private_world.sql(COUNT, epsilon=0.01).rows
+    for slot in taken:
+        slot.release()
+
+
+def places(world):
+    return [node._counter._slots for node in world.nodes.values()]
+
+
+def wait_for(condition):
+    ends_at = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)
+
+
+def test_of_many_more_questions_than_places_every_one_is_answered(world, caplog):
+    """The fault: of 2,113 questions 878 were refused, because all places were in use."""
+    for slots in places(world):
+        slots._limit = 2
+    try:
+        with ThreadPoolExecutor(N_QUESTIONS) as pool:
+            answers = list(pool.map(lambda _: world.sql(BY_SEX, exact=True).rows[0][1], range(N_QUESTIONS)))
+    finally:
+        for slots in places(world):
+            slots._limit = Limits().sessions
+    assert answers == [194] * N_QUESTIONS
+    assert "2 questions are under way here" in caplog.text
+    assert "waiting for a place, 60 s at most" in caplog.text
+    assert not any(slots._waiting for slots in places(world))
+
+
+def test_a_question_that_waits_holds_no_place_elsewhere(world):
+    """Two clients that wait for each other's places would wait for ever."""
+    first, *others = places(world)
+    taken = [first.reserve("other") for _ in range(Limits().sessions)]
+    runs = [slot.running() for slot in taken]
+    for run in runs:
+        run.__enter__()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(lambda: world.sql(BY_SEX, exact=True).rows[0][1])
+        wait_for(lambda: first._waiting)
+        wait_for(lambda: not any(slots._reserved for slots in others))
+        for run in runs:
+            run.__exit__(None, None, None)
+        assert answer.result(30) == 194
+
+
+def test_a_question_that_never_gets_a_place_is_refused_by_name_and_limit(world, monkeypatch):
+    monkeypatch.setattr(world._turns, "patience_s", 0.4)
+    slots = world.nodes["hungary"]._counter._slots
+    taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
+    with pytest.raises(
+        SiteUnavailableError, match=r"hungary.*limits.sessions; no place came free within 0.4 s"
+    ):
+        world.sql(BY_SEX, exact=True)
+    for slot in taken:
+        slot.release()
+    assert not any(each._reserved for each in places(world))
+
+
+# -- sessions that wait for their run ----------------------------------------------------------------------------
+
+
+class Held:
+    """Looks like a session that holds material."""
+
+    def __init__(self):
+        self.mesh = self
+
+    def close(self, error=None):
+        self.error = error
+
+
+def test_sessions_that_wait_for_their_run_hold_no_more_than_one_session_may():
+    """The attack: have questions charged one after the other, each with much material, and run none of them."""
+    meetings = PreparedSessions(patience_s=30, most_bytes=1000)
+    calls = []
+
+    def opening(number):
+        return lambda: calls.append(number) or Held()
+
+    for number, n_bytes in enumerate([600, 600, 400, 1, 0]):
+        meetings.expect(bytes([number]) * 32, opening(number), n_bytes)
+    found = [meetings.attend(bytes([number]) * 32) is not None for number in range(5)]
+    assert found == [True, False, True, False, True]
+    assert sorted(calls) == [0, 2, 4]
+    meetings.expect(b"\7" * 32, opening(7), 1000)  # what was attended is held no more
+    assert meetings.attend(b"\7" * 32) is not None
+    meetings.close()
+
+
+def test_a_node_opens_no_session_ahead_that_has_no_room_and_answers_all_the_same(world):
+    node = world.nodes["hungary"]
+    before, node._meetings._most_bytes = node._meetings._most_bytes, 1
+    try:
+        opened = []
+        real, node._counter._runner.meetings._hold = node._meetings._hold, lambda *_: opened.append(1)
+        try:
+            assert world.sql(BY_SEX, exact=True).rows[0][1] == 194
+        finally:
+            node._meetings._hold = real
+        assert opened == []
+    finally:
+        node._meetings._most_bytes = before
+    assert node._meetings._most_bytes == node._desk.limits.session_bytes
+
+
+def test_a_request_that_is_not_known_runs_nowhere(world):
+    _, data, _ = ran(world)
+    with (
+        pytest.raises(RequestRejectedError, match="nothing was asked"),
+        world._pool.question(["hungary"]) as lines,
+    ):
+        lines.ask_one("hungary", RunRequest(entry=data), Share, timeout_s=5)
