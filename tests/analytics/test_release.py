@@ -1,5 +1,6 @@
 """What the door for shares and its guard refuse: figures beyond what the plan knows, small cells that follow from moments."""
 
+import warnings
 from fractions import Fraction
 from itertools import product
 
@@ -50,7 +51,9 @@ def world(n_of_grade):
         f"site{place}": pd.DataFrame({"grade": rows[place::3], "k": "red"}).assign(many=lambda f: f["grade"])
         for place in range(3)
     }
-    return federation.local(frames, schema=GRADES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # grades beyond a column's bounds are clipped, and said to be
+        return federation.local(frames, schema=GRADES)
 
 
 def fitting(n, total, squares):
