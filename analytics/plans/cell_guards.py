@@ -8,7 +8,9 @@ Guarantees:  a figure opens where each of these counts reaches the threshold, in
              lower bound and those below the upper one, which for two values are the units of each; behind squares the
              units of every value of up to seven, of more values those outside every window of the range and those
              strictly between its bounds; and those in which two figures of one answer differ, where one counts rows
-             that the other does not.
+             that the other does not. A sum of a column of two values is a count of those who have one of them, and
+             what is left of a known total a count of the others: so of two such columns, or of one and a nullable one,
+             those in whom they agree and those in whom they differ.
 See instead: squares of more than seven values can still bound how many people have one of them, for data that lie at
              few points; differences between several answers.
 Source:      ours; PRIVACY "exact answers are narrow". With number, sum and squares of a column in hand, what is never
@@ -21,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analytics.errors import InvalidRequestError
 from analytics.plans.block_layout import count_of
 from analytics.sql.expressions import (
     Both,
@@ -31,6 +34,7 @@ from analytics.sql.expressions import (
     Either,
     Flag,
     Integer,
+    Is,
     Literal,
     Missing,
     Not,
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
 
 FEW_VALUES = 7
 _MOST_PIECES = 32
+MAX_SCANNED = 2_000  # figures and counts; the local database plans a statement in the square of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +81,19 @@ def add_guards(
 
     Returns:
         All blocks, the opened ones first and unchanged, and the guards of every figure.
+
+    Raises:
+        InvalidRequestError: the guards need more counts than the local database plans in the time of an answer.
     """
-    blocks = list(opened)
+    places = {block: number for number, block in enumerate(opened)}
     guards = []
     n_groups = query.n_groups
     for number, block in enumerate(opened):
         counts = [count_of(query, block.argument), *_extras(query, block, opened)]
-        needed = [_block_number(blocks, count) for count in counts]
+        needed = [places.setdefault(count, len(places)) for count in counts]
+        if len(places) > MAX_SCANNED:
+            reason = f"needs more than {MAX_SCANNED} counts for its guards: ask for fewer columns at once"
+            raise InvalidRequestError(parameter="question", reason=reason)
         guards += [
             Guard(
                 figure=number * n_groups + group,
@@ -90,13 +101,7 @@ def add_guards(
             )
             for group in range(n_groups)
         ]
-    return tuple(blocks), tuple(guards)
-
-
-def _block_number(blocks: list[BlockSpec], block: BlockSpec) -> int:
-    if block not in blocks:
-        blocks.append(block)
-    return blocks.index(block)
+    return tuple(places), tuple(guards)
 
 
 def _extras(query: BoundQuery, block: BlockSpec, opened: Sequence[BlockSpec]) -> list[BlockSpec]:
@@ -106,7 +111,8 @@ def _extras(query: BoundQuery, block: BlockSpec, opened: Sequence[BlockSpec]) ->
     if block.argument is not None:
         telling = {Measure.SUM: _behind_sum, Measure.SQUARES: _behind_squares}.get(block.measure)
         extras += [count_of(query, only) for only in (telling(block.argument) if telling else ())]
-    return extras + [count_of(query, only) for only in _apart(query, block, opened)]
+    apart = [*_apart(query, block, opened), *_two_values_apart(query, block, opened)]
+    return extras + [count_of(query, only) for only in apart]
 
 
 def _cuts_groups(query: BoundQuery) -> bool:
@@ -132,7 +138,61 @@ def _apart(query: BoundQuery, block: BlockSpec, opened: Sequence[BlockSpec]) -> 
         found.append(_only(_lacks(own, other)))
         if other is not None:
             found.append(_only(_lacks(other, own)))
+            found.append(_only(_differ(Missing(argument=own), Not(condition=Missing(argument=other)))))
     return found
+
+
+def _two_values_apart(query: BoundQuery, block: BlockSpec, opened: Sequence[BlockSpec]) -> list[Integer]:
+    """In whom this figure and the sums of columns of two values agree, and in whom they differ.
+
+    Where two such sums meet, the later one in the SELECT is guarded; where one meets the count of a nullable column,
+    the latter.
+    """
+    summed = list(dict.fromkeys(each.argument for each in opened if _truths(each)))
+    own: list[Condition] = []
+    found: list[Integer] = []
+    truths = _truths(block)
+    if truths and block.argument is not None:
+        own = [truths[0]] if is_always_known(query.table, block.argument) else list(truths)
+        before = summed[: summed.index(block.argument)]
+        found += _pairs(own, before)
+    counted = _counted(query, block)
+    if counted is not None:
+        known = Not(condition=Missing(argument=counted))
+        others = [argument for argument in summed if argument != counted]
+        found += _pairs([known], others)
+    return found
+
+
+def _pairs(own: Sequence[Condition], others: Sequence[Integer | None]) -> list[Integer]:
+    """Who is in one and not in both, for each set of a figure and each value of the other columns."""
+    return [
+        _only(_differ(first, second))
+        for argument in others
+        for second in _truths(BlockSpec(measure=Measure.SUM, argument=argument))
+        for first in own
+    ]
+
+
+def _truths(block: BlockSpec) -> tuple[Condition, ...]:
+    """Who has each of the two values of a sum's column; nothing for other figures. Never NULL."""
+    if block.measure not in {Measure.SUM, Measure.SQUARES}:
+        return ()
+    match block.argument:
+        case TruthValue(condition=Flag() as flag):
+            return Is(condition=flag, value=True), Is(condition=flag, value=False)
+        case ColumnIndex(lower=lower, upper=upper) as column if upper - lower == 1:
+            return tuple(Is(condition=_compare(column, "=", value), value=True) for value in (upper, lower))
+        case _:
+            return ()
+
+
+def _differ(first: Condition, second: Condition) -> Condition:
+    """Exactly one of two conditions that are never NULL."""
+    return Either(
+        left=Both(left=first, right=Not(condition=second)),
+        right=Both(left=Not(condition=first), right=second),
+    )
 
 
 def _counted(query: BoundQuery, block: BlockSpec) -> Integer | None:

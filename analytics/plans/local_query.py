@@ -47,9 +47,11 @@ def local_statement(query: BoundQuery, figures: Sequence[BlockSpec], *, filtered
     """
     condition = query.where
     columns = [f"{render_integer(group_index(query.groups))} AS {quoted(GROUP_COLUMN)}"]
+    length = len(columns[0])
     for number, block in enumerate(figures):
         columns.append(f"{_block(block, None if filtered else condition)} AS {quoted(f'f{number}')}")
-        if sum(map(len, columns)) > MAX_CHARACTERS:
+        length += len(columns[-1])
+        if length > MAX_CHARACTERS:
             reason = (
                 f"becomes a local statement of more than {MAX_CHARACTERS} characters: ask for less at once"
             )

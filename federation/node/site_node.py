@@ -22,6 +22,7 @@ from federation.errors import (
     SiteUnavailableError,
 )
 from federation.node.admission.concurrency import ConcurrencyLimit
+from federation.node.admission.exact_limits import ExactLimit
 from federation.node.admission.queries import QueryAdmission
 from federation.node.clock import installed_version, wall_clock
 from federation.node.execution.background import BackgroundRunner
@@ -117,6 +118,8 @@ class SiteNode:
         self.consortium = _in_force(consortium, self.replica)
         others = [name for name in self.consortium.names if name != self.name]
         self._couriers = PeerClients(network, others, float(self.consortium.file.deadline_s))
+        # one for questions, mining and trainings: they share their caps
+        exact_limit = ExactLimit(self.replica)
         self._desk = QueryAdmission(
             site=self.name,
             consortium=self.consortium,
@@ -124,6 +127,7 @@ class SiteNode:
             limits=limits,
             sources=sources,
             replica=self.replica,
+            exact_limit=exact_limit,
         )
         self._training = TrainingNode.of(
             site=self.name,
@@ -132,6 +136,7 @@ class SiteNode:
             sources=sources,
             replica=self.replica,
             network=network,
+            exact_limit=exact_limit,
         )
         self._afterwards = BackgroundRunner(self.name)
         # a session is there until its run has scanned, for as long as that may take, and come to it

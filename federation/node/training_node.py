@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from federation.consortium.consortium_file import Consortium
     from federation.consortium.site_file import Policy
     from federation.network.channel import Network
+    from federation.node.admission.exact_limits import ExactLimit
     from privacy_accounting.ledger.entries import Entry
     from privacy_accounting.ledger.replication.replica import Replica
 
@@ -42,6 +43,7 @@ class TrainingNode:
         sources: Mapping[str, LocalTable],
         replica: Replica,
         network: Network,
+        exact_limit: ExactLimit,
     ) -> TrainingNode | None:
         """Put it together; None where the consortium has no aggregator or no key holder."""
         if consortium.file.aggregator is None or consortium.file.keyholder is None:
@@ -66,6 +68,7 @@ class TrainingNode:
             sources=sources,
             replica=replica,
             agreement=agreement,
+            exact_limit=exact_limit,
         )
         trainer = SiteTrainer(
             site=site,

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from exact_world import ExactWorld
 
-from analytics.errors import PlanRejectedError
+from analytics.errors import InvalidRequestError, PlanRejectedError
 
 SCHEMA = {
     "tables": {
@@ -183,3 +183,76 @@ def test_a_group_of_missing_values_is_closed_when_it_is_small():
     rows = dict(ExactWorld(frame, schema).rows("SELECT cp, COUNT(*) AS n FROM patients GROUP BY cp"))
     assert (rows[None], rows["strong"]) == (None, None)
     assert rows["none"] + rows["mild"] == 231
+
+
+PAIRS = {
+    "tables": {
+        "patients": {
+            "privacy_unit": "row",
+            "rows_max": 1000,
+            "max_sites_per_unit": 1,
+            "columns": {
+                "ever": {"type": "boolean"},
+                "now": {"type": "boolean"},
+                "never": {"type": "boolean"},
+                "two": {"type": "numeric", "lower": 1, "upper": 2, "resolution": 1},
+                "psa": {"type": "numeric", "lower": 0, "upper": 9, "resolution": 1, "nullable": True},
+                "hcg": {"type": "numeric", "lower": 0, "upper": 9, "resolution": 1, "nullable": True},
+            },
+        }
+    }
+}
+
+
+def pairs(apart: int) -> pd.DataFrame:
+    """100 who ever did, all but so many of them still; 100 - that with one measurement, 100 with the other."""
+    numbers = range(200)
+    return pd.DataFrame(
+        {
+            "ever": [n < 100 for n in numbers],
+            "now": [n < 100 - apart for n in numbers],
+            "never": [n >= 100 - apart for n in numbers],
+            "two": [2 if n < 100 - apart else 1 for n in numbers],
+            "psa": pd.array([n % 10 if n < 100 - apart else None for n in numbers], dtype="Int64"),
+            "hcg": pd.array([n % 10 if n >= 100 else None for n in numbers], dtype="Int64"),
+        }
+    )
+
+
+@pytest.mark.parametrize("apart", [1, 9, 10])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "SUM(ever) AS a, SUM(now) AS b",
+        "AVG(ever) AS a, AVG(never) AS b",
+        "SUM(ever) AS a, VAR_POP(two) AS b",
+        "SUM(ever) AS a, COUNT(psa) AS b",
+        "COUNT(psa) AS b, SUM(ever) AS a",
+        "COUNT(hcg) AS a, COUNT(psa) AS b",
+    ],
+)
+def test_two_columns_of_one_answer_do_not_tell_the_few_in_whom_they_differ(columns, apart):
+    """The attack: who smokes now ever did, so the difference of two sums is the number of those few who stopped."""
+    world = ExactWorld(pairs(apart), PAIRS)
+    ((*found,),) = world.rows(f"SELECT {columns}, COUNT(*) AS n FROM patients")
+    names = [part.split(" AS ")[1] for part in columns.split(", ")]
+    opens = dict(zip(names, [value is not None for value in found], strict=False))
+    assert opens == {"a": True, "b": apart >= 10}
+
+
+def test_the_counts_behind_one_answer_are_bounded_before_they_are_looked_for():
+    """The attack: a question over many nullable columns kept every site at planning for minutes, uncharged."""
+    columns = {
+        f"c{n}": {"type": "numeric", "lower": 0, "upper": 99, "resolution": 1, "nullable": True}
+        for n in range(60)
+    }
+    table = PAIRS["tables"]["patients"] | {"columns": columns}
+    world = ExactWorld(pd.DataFrame({name: [1] for name in columns}), {"tables": {"patients": table}})
+    names = list(columns)
+    asked = ", ".join(f"VARIANCE({name})" for name in names)
+    with pytest.raises(InvalidRequestError, match="more than 2000 counts for its guards"):
+        world.plan(f"SELECT {asked} FROM patients")
+    few = ", ".join(f"AVG({name})" for name in names[:25])
+    plan = world.plan(f"SELECT {few} FROM patients")
+    assert 1_000 <= len(plan.blocks) <= 2_000
+    world.sources[0].local_figures(plan, limit_s=20)

@@ -310,6 +310,23 @@ def test_what_is_signed_and_not_complete_counts_against_both_caps():
     assert cap.before("oncology", "bob") == ExactSoFar(requests=0, numbers=0)
 
 
+def test_questions_and_trainings_that_are_signed_and_not_complete_share_the_caps():
+    """The attack: an exact question and a round without noise in one proposal were both the last one allowed."""
+    with in_threads() as session:
+        node = session.nodes["hungary"]
+        number = node.replica.head + 1
+        asked = SimpleNamespace(population="heart", analyst="analyst")
+        node._desk._cap.signed(number, SimpleNamespace(asked=asked, numbers=30))
+        trainings = node._training.desk._cap
+        assert trainings.before("heart", "analyst") == ExactSoFar(requests=1, numbers=30)
+
+
+def test_an_accepted_exact_request_says_how_many_came_before_as_a_number():
+    with in_threads() as session:
+        said = session.sql(BY_SEX, exact=True).receipt["exact_requests"]
+        assert said["used"] == 1
+
+
 @pytest.mark.parametrize("n_rows", [3, 4])
 def test_no_request_finds_out_that_a_table_is_beyond_its_declared_size(n_rows):
     """The attack: the refusal of an exact question, which no entry records, said whether a site has more than rows_max rows."""

@@ -62,6 +62,7 @@ class QueryAdmission:
         limits: Limits,
         sources: Mapping[str, LocalTable],
         replica: Replica,
+        exact_limit: ExactLimit | None = None,
     ) -> None:
         """Sit down.
 
@@ -72,12 +73,13 @@ class QueryAdmission:
             limits: what its node takes on.
             sources: its tables.
             replica: its ledger.
+            exact_limit: what counts exact disclosures at this site, the same for trainings; default: one of its own.
         """
         self.site, self.consortium, self.policy, self.limits = site, consortium, policy, limits
         self._sources, self._replica = sources, replica
         self._lock = threading.Lock()
         self._known: OrderedDict[str, AdmittedRequest] = OrderedDict()
-        self._cap = ExactLimit(replica)
+        self._cap = exact_limit or ExactLimit(replica)
 
     def consider(self, ask: Ask, *, caller: str) -> AdmittedRequest:
         """Take a request from an analyst's own line: every check, nothing spent.
@@ -149,7 +151,10 @@ class QueryAdmission:
         if not planned.is_exact:
             return {}
         before = self._cap.before(planned.population, planned.request.analyst)
-        return {"exact_before": str(before), "exact_limit": str(self.policy.exact_requests_per_analyst)}
+        return {
+            "exact_before": str(before.requests),
+            "exact_limit": str(self.policy.exact_requests_per_analyst),
+        }
 
     def source(self, planned: Planned) -> LocalTable:
         """This site's own table that a request is about."""

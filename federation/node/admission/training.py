@@ -76,13 +76,14 @@ class TrainingAdmission:
         sources: Mapping[str, LocalTable],
         replica: Replica,
         agreement: EntryCheck,
+        exact_limit: ExactLimit | None = None,
     ) -> None:
         """Sit down; arguments as ``Desk``, and this site's own way from request to plan."""
         self.site, self.consortium, self.policy = site, consortium, policy
         self._sources, self._replica, self._agreement = sources, replica, agreement
         self._lock = threading.Lock()
         self._known: OrderedDict[str, AdmittedRun] = OrderedDict()
-        self._cap, self._attempts = ExactLimit(replica), PendingCounts(replica)
+        self._cap, self._attempts = exact_limit or ExactLimit(replica), PendingCounts(replica)
 
     def consider(self, ask: Ask, *, caller: str) -> AdmittedRun:
         """Take a training from an analyst's own line: every check, nothing spent.
