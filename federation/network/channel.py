@@ -1,7 +1,7 @@
-"""How a node reaches the others: lines for messages, meshes for shares. One interface, two channel objects.
+"""How a node reaches the others: channels for messages, meshes for shares. One interface, two channel objects.
 
 Layer:       federation.network.channel. Knows no question, no ledger.
-Terms:       a line is one connection for control messages between two nodes; a mesh carries the shares of one
+Terms:       a channel is one connection for control messages between two nodes; a mesh carries the shares of one
              session.
 Guarantees:  everything above this file is the same whether nodes are threads of one process or processes over mutual
              TLS.
@@ -38,13 +38,13 @@ class Channel(ABC):
 
         Raises:
             PartyLostError: the peer is gone.
-            TimeoutError: nothing came in time; the line is as it was.
+            TimeoutError: nothing came in time; the channel is as it was.
         """
 
     @property
     @abstractmethod
     def has_left(self) -> bool:
-        """Whether the peer, or this end, has closed; never waits. For the thread that serves the line meanwhile."""
+        """Whether the peer, or this end, has closed; never waits. For the thread that serves the channel meanwhile."""
 
     @abstractmethod
     def close(self) -> None:
@@ -61,7 +61,7 @@ class Network(ABC):
 
     @abstractmethod
     def dial(self, peer: str, purpose: str, timeout_s: float) -> Channel:
-        """Open a line; ``purpose`` is "request" (analyst to site) or "ledger" (site to site).
+        """Open a channel; ``purpose`` is "request" (analyst to site) or "ledger" (site to site).
 
         Raises:
             PartyLostError: the peer cannot be reached in time.
@@ -70,9 +70,9 @@ class Network(ABC):
 
     @abstractmethod
     def serve(self, purpose: str, handler: Handler) -> None:
-        """Give every incoming line of this purpose to ``handler``, each in its own thread.
+        """Give every incoming channel of this purpose to ``handler``, each in its own thread.
 
-        The line is closed when the handler returns.
+        The channel is closed when the handler returns.
         """
 
     @abstractmethod
@@ -91,4 +91,4 @@ class Network(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Close every line, mesh and thread of this node."""
+        """Close every channel, mesh and thread of this node."""

@@ -3,9 +3,9 @@
 Layer:       federation.network.heartbeat, beside network.
 Terms:       a pulse is one control connection that the client dials to one node; both ends beat on it.
 Guarantees:  a killed end is noticed at once, a frozen one after ``silence_s``; a pulse that is lost stays lost until
-             the client dials the node again. A client's program that froze costs its own lines, never those of
+             the client dials the node again. A client's program that froze costs its own channels, never those of
              another program of the same name.
-See instead: heartbeats between nodes (``smpc.transport.heartbeat``); what is done about a loss (``lines``).
+See instead: heartbeats between nodes (``smpc.transport.heartbeat``); what is done about a loss (``channels``).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ClientHeartbeats:
     def __init__(
         self, endpoint: Endpoint, addresses: Mapping[str, Address], *, beat_s: float, silence_s: float
     ) -> None:
-        """Start without any pulse; ``follow`` begins one.
+        """Start without any pulse; ``monitor`` begins one.
 
         Args:
             endpoint: the client's identity.
@@ -94,7 +94,7 @@ class ClientHeartbeats:
         self._threads: dict[str, threading.Thread] = {}
         self._lost: set[str] = set()
 
-    def follow(self, name: str) -> None:
+    def monitor(self, name: str) -> None:
         """Begin a node's pulse, or again when the last one was lost."""
         with self._lock:
             thread = self._threads.get(name)
@@ -102,7 +102,7 @@ class ClientHeartbeats:
                 return
             self._lost.discard(name)
             thread = threading.Thread(
-                target=self._run, args=(name,), name=f"{self._endpoint.name}-pulse-{name}", daemon=True
+                target=self._run, args=(name,), name=f"{self._endpoint.name}-heartbeat-{name}", daemon=True
             )
             self._threads[name] = thread
             thread.start()
@@ -160,7 +160,7 @@ class CallerHeartbeats:
     def answer(self, connection: Connection) -> None:
         """Beat with a program until it is gone: the listener's handler for its control connections.
 
-        When it has been silent for too long, its lines are closed, and those of no other program.
+        When it has been silent for too long, its channels are closed, and those of no other program.
 
         Raises:
             PartyLostError: it closed.
@@ -170,28 +170,28 @@ class CallerHeartbeats:
         with self.present(program, None):
             send_heartbeats(connection, beat_s=self._beat_s, silence_s=self._silence_s)
             with self._lock:
-                lines = [line for line in self._present[program] if line is not None]
+                channels = [channel for channel in self._present[program] if channel is not None]
                 if not any(name == program.name for name, _ in self._present.keys() - {program}):
                     self._silent.add(program.name)
-        for line in lines:
-            line.close()
+        for channel in channels:
+            channel.close()
 
     @contextmanager
-    def present(self, program: Program, line: Channel | None) -> Iterator[None]:
-        """Know a line, or a control connection, while a handler has it; its client has just shown itself."""
+    def present(self, program: Program, channel: Channel | None) -> Iterator[None]:
+        """Know a channel, or a control connection, while a handler has it; its client has just shown itself."""
         with self._lock:
             self._silent.discard(program.name)
-            self._present.setdefault(program, []).append(line)
+            self._present.setdefault(program, []).append(channel)
         try:
             yield
         finally:
             with self._lock:
-                self._present[program].remove(line)
+                self._present[program].remove(channel)
                 if not self._present[program]:
                     del self._present[program]
 
     def is_alive(self, name: str) -> bool:
-        """Whether not all programs of a client are silent; one that closed is noticed on its own line."""
+        """Whether not all programs of a client are silent; one that closed is noticed on its own channel."""
         with self._lock:
             return name not in self._silent
 

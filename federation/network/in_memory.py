@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class _Pipe:
-    """One direction of a line in memory."""
+    """One direction of a channel in memory."""
 
     def __init__(self) -> None:
         self.queue: queue.Queue[bytes | None] = queue.Queue()
 
 
 class MemoryChannel(Channel):
-    """A line between two threads."""
+    """A channel between two threads."""
 
     def __init__(self, peer: str, role: str, outgoing: _Pipe, incoming: _Pipe) -> None:
         """Join two pipes; the other end has them swapped."""
@@ -74,7 +74,7 @@ class MemoryExchange:
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._roles: dict[str, str] = {}
         self._meshes: dict[bytes, dict[str, Mesh]] = {}
-        self._lines: dict[str, list[MemoryChannel]] = {}
+        self._channels: dict[str, list[MemoryChannel]] = {}
         self._joined: dict[str, WeakSet[Mesh]] = {}
         self._begun: set[tuple[str, bytes]] = set()
 
@@ -85,20 +85,20 @@ class MemoryExchange:
         return MemoryNetwork(self, name)
 
     def serve(self, name: str, purpose: str, handler: Handler) -> None:
-        """Register who answers lines to ``name``."""
+        """Register who answers channels to ``name``."""
         with self._lock:
             self._handlers[name, purpose] = handler
 
     def forget(self, name: str) -> None:
-        """A member has left: it answers no more, and its lines and meshes are closed."""
+        """A member has left: it answers no more, and its channels and meshes are closed."""
         with self._lock:
             for key in [key for key in self._handlers if key[0] == name]:
                 del self._handlers[key]
             self._roles.pop(name, None)
-            lines = self._lines.pop(name, [])
+            channels = self._channels.pop(name, [])
             meshes = list(self._joined.pop(name, ()))
-        for line in lines:
-            line.close()
+        for channel in channels:
+            channel.close()
         for mesh in meshes:
             mesh.close(PeerRejectedError(reason="this node is stopping"))
 
@@ -113,7 +113,7 @@ class MemoryExchange:
             return {key[0]: True for key in self._handlers if key[0] != name}
 
     def dial(self, caller: str, peer: str, purpose: str) -> Channel:
-        """Open a line from ``caller`` to ``peer``."""
+        """Open a channel from ``caller`` to ``peer``."""
         with self._lock:
             handler = self._handlers.get((peer, purpose))
             role, peer_role = self._roles.get(caller), self._roles.get(peer, "")
@@ -122,9 +122,9 @@ class MemoryExchange:
             there, back = _Pipe(), _Pipe()
             answering = MemoryChannel(caller, role, back, there)
             asking = MemoryChannel(peer, peer_role, there, back)
-            for name, line in ((peer, answering), (caller, asking)):
-                kept = [each for each in self._lines.get(name, []) if not each.is_closed]
-                self._lines[name] = [*kept, line]
+            for name, channel in ((peer, answering), (caller, asking)):
+                kept = [each for each in self._channels.get(name, []) if not each.is_closed]
+                self._channels[name] = [*kept, channel]
 
         def answer() -> None:
             try:
@@ -164,12 +164,12 @@ class MemoryNetwork(Network):
         self._exchange = exchange
 
     def dial(self, peer: str, purpose: str, timeout_s: float) -> Channel:
-        """Open a line; nothing to wait for."""
+        """Open a channel; nothing to wait for."""
         del timeout_s
         return self._exchange.dial(self.name, peer, purpose)
 
     def serve(self, purpose: str, handler: Handler) -> None:
-        """Answer lines of this purpose."""
+        """Answer channels of this purpose."""
         self._exchange.serve(self.name, purpose, handler)
 
     def open_mesh(

@@ -1,4 +1,4 @@
-"""The network between processes: lines and meshes over mutual TLS, for nodes and for an analyst's client.
+"""The network between processes: channels and meshes over mutual TLS, for nodes and for an analyst's client.
 
 Layer:       federation.network.tls, above network and identity.
 Terms:       a node listens, a client only dials. Heartbeats stand between every two nodes, a pulse between a client
@@ -6,7 +6,7 @@ Terms:       a node listens, a client only dials. Heartbeats stand between every
 Guarantees:  who answers is who the consortium file names, by name, role and certificate; a killed peer is named as
              soon as its connection closes, a frozen one after the consortium's ``deadline_s``; ``close`` leaves no
              thread and no socket.
-See instead: frames and handshakes (``smpc.transport``), what is said on a line (``messages``).
+See instead: frames and handshakes (``smpc.transport``), what is said on a channel (``messages``).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _CONTROL: Final = frozenset(CALLERS["control"] | {"analyst", "auditor"})
 
 
 class TlsChannel(Channel):
-    """A line over one TLS connection."""
+    """A channel over one TLS connection."""
 
     def __init__(self, connection: Connection) -> None:
         """Take over a connection; nobody else may use it any more."""
@@ -52,7 +52,7 @@ class TlsChannel(Channel):
 
     def __repr__(self) -> str:
         """Name the peer only."""
-        return f"TlsLine({self.role} {self.peer})"
+        return f"TlsChannel({self.role} {self.peer})"
 
     def send(self, message: bytes) -> None:
         """Send one message; see ``Channel``."""
@@ -129,9 +129,11 @@ class TlsNetwork(Network):
         self._is_closed = False
         self._deadline_s = silence_s = float(consortium.file.deadline_s)
         pace_s = min(beat_s, silence_s / 4)
-        self._pulses = ClientHeartbeats(self._endpoint, self._addresses, beat_s=pace_s, silence_s=silence_s)
-        self._callers = CallerHeartbeats(beat_s=pace_s, silence_s=silence_s)
-        self._hearts: Heartbeats | None = None
+        self._client_heartbeats = ClientHeartbeats(
+            self._endpoint, self._addresses, beat_s=pace_s, silence_s=silence_s
+        )
+        self._caller_heartbeats = CallerHeartbeats(beat_s=pace_s, silence_s=silence_s)
+        self._heartbeats: Heartbeats | None = None
         self._plane: DataPlane | None = None
         self._listener: Listener | None = None
         self.address: Address | None = None
@@ -143,24 +145,24 @@ class TlsNetwork(Network):
         return f"TlsNetwork({self.name})"
 
     def dial(self, peer: str, purpose: str, timeout_s: float) -> Channel:
-        """Open a line; see ``Network``."""
+        """Open a channel; see ``Network``."""
         ends_at = time.monotonic() + timeout_s
         address = self._addresses.get(peer)
         if self._is_closed or address is None:
             raise PartyLostError(name=peer)
-        line = TlsChannel(self._endpoint.dial(address, peer, purpose, deadline_s=timeout_s))
-        if not self._keep(line):
-            line.close()
+        channel = TlsChannel(self._endpoint.dial(address, peer, purpose, deadline_s=timeout_s))
+        if not self._keep(channel):
+            channel.close()
             raise PartyLostError(name=peer)
-        if self._hearts is None:
-            self._pulses.follow(peer)
-        elif self._hearts.liveness.wait_alive([peer], max(0.0, ends_at - time.monotonic())) is not None:
-            line.close()
+        if self._heartbeats is None:
+            self._client_heartbeats.monitor(peer)
+        elif self._heartbeats.liveness.wait_alive([peer], max(0.0, ends_at - time.monotonic())) is not None:
+            channel.close()
             raise PartyLostError(name=peer)
-        return line
+        return channel
 
     def serve(self, purpose: str, handler: Handler) -> None:
-        """Answer lines of this purpose; see ``Network``."""
+        """Answer channels of this purpose; see ``Network``."""
         with self._changed:
             self._handlers[purpose] = handler
             self._changed.notify_all()
@@ -182,33 +184,33 @@ class TlsNetwork(Network):
         """Whether nothing says that the peer is lost; see ``Network``."""
         if self._is_closed or peer not in self._trust.roster:
             return False
-        if self._hearts is None:
-            return self._pulses.is_alive(peer)
+        if self._heartbeats is None:
+            return self._client_heartbeats.is_alive(peer)
         if peer in self._addresses:
-            return self._hearts.liveness.is_alive(peer)
-        return self._callers.is_alive(peer)
+            return self._heartbeats.liveness.is_alive(peer)
+        return self._caller_heartbeats.is_alive(peer)
 
     def hears(self) -> dict[str, bool]:
         """Whether this node hears each other node; empty for a client."""
-        if self._hearts is None:
+        if self._heartbeats is None:
             return {}
-        liveness = self._hearts.liveness
+        liveness = self._heartbeats.liveness
         return {name: liveness.is_alive(name) for name in liveness.names}
 
     def close(self) -> None:
-        """Close every line, mesh and thread; may be called twice."""
+        """Close every channel, mesh and thread; may be called twice."""
         with self._changed:
             self._is_closed = True
-            lines = list(self._dialed)
+            channels = list(self._dialed)
             self._dialed.clear()
             self._changed.notify_all()
-        if self._hearts is not None:
-            self._hearts.stop()
+        if self._heartbeats is not None:
+            self._heartbeats.stop()
         if self._plane is not None:
             self._plane.stop()
-        for line in lines:
-            line.close()
-        self._pulses.stop()
+        for channel in channels:
+            channel.close()
+        self._client_heartbeats.stop()
         if self._listener is not None:
             self._listener.stop()
 
@@ -216,16 +218,16 @@ class TlsNetwork(Network):
         from smpc.transport.data_plane import DataPlane
 
         others = {name: address for name, address in self._addresses.items() if name != self.name}
-        hearts = Heartbeats(self._endpoint, others, beat_s=beat_s, silence_s=silence_s)
+        heartbeats = Heartbeats(self._endpoint, others, beat_s=beat_s, silence_s=silence_s)
         plane = DataPlane(
             self._endpoint,
             others,
-            hearts.liveness,
+            heartbeats.liveness,
             hold_s=silence_s,
             settle_s=SETTLE_S,
             delay_s=self._endpoint.delay_s,
         )
-        self._hearts, self._plane = hearts, plane
+        self._heartbeats, self._plane = heartbeats, plane
         handlers = dict.fromkeys(CALLERS, self._answer) | {
             "control": self._take_control,
             "data": plane.handler,
@@ -240,33 +242,33 @@ class TlsNetwork(Network):
         self.address = self._listener.address
 
     def _take_control(self, connection: Connection) -> None:
-        if connection.peer.role in NODE_ROLES and self._hearts is not None:
-            self._hearts.adopt(connection)
+        if connection.peer.role in NODE_ROLES and self._heartbeats is not None:
+            self._heartbeats.adopt(connection)
         else:
-            self._callers.answer(connection)
+            self._caller_heartbeats.answer(connection)
 
     def _answer(self, connection: Connection) -> None:
-        """Give a line to the handler of its purpose, once there is one and the caller's heartbeat stands."""
+        """Give a channel to the handler of its purpose, once there is one and the caller's heartbeat stands."""
         purpose, peer = connection.purpose, connection.peer
         with self._changed:
             self._changed.wait_for(lambda: purpose in self._handlers or self._is_closed, WELCOME_S)
             handler = self._handlers.get(purpose)
             if handler is None or self._is_closed:
                 raise PeerRejectedError(reason=f"nobody answers {purpose} here", name=peer.name)
-        if peer.role in NODE_ROLES and self._hearts is not None:
-            if self._hearts.liveness.wait_alive([peer.name], WELCOME_S) is not None:
+        if peer.role in NODE_ROLES and self._heartbeats is not None:
+            if self._heartbeats.liveness.wait_alive([peer.name], WELCOME_S) is not None:
                 raise PartyLostError(name=peer.name)
             handler(TlsChannel(connection))
             return
-        line = TlsChannel(connection)
-        with self._callers.present(program_of(connection), line):
-            handler(line)
+        channel = TlsChannel(connection)
+        with self._caller_heartbeats.present(program_of(connection), channel):
+            handler(channel)
 
-    def _keep(self, line: TlsChannel) -> bool:
+    def _keep(self, channel: TlsChannel) -> bool:
         with self._changed:
             self._dialed = {kept for kept in self._dialed if not kept.is_closed}
             if not self._is_closed:
-                self._dialed.add(line)
+                self._dialed.add(channel)
             return not self._is_closed
 
 

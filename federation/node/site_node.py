@@ -116,8 +116,8 @@ class SiteNode:
         limits = limits or Limits()
         self.consortium = _in_force(consortium, self.replica)
         others = [name for name in self.consortium.names if name != self.name]
-        self._couriers = PeerClients(network, others, float(self.consortium.file.deadline_s))
-        self._desk = QueryAdmission(
+        self._peers = PeerClients(network, others, float(self.consortium.file.deadline_s))
+        self._admission = QueryAdmission(
             site=self.name,
             consortium=self.consortium,
             policy=policy,
@@ -133,16 +133,16 @@ class SiteNode:
             replica=self.replica,
             network=network,
         )
-        self._afterwards = BackgroundRunner(self.name)
+        self._background = BackgroundRunner(self.name)
         # a session is there until its run has scanned, for as long as that may take, and come to it
         patience_s = 2 * float(consortium.file.deadline_s) + float(consortium.file.local_limit_s)
-        self._meetings = PreparedSessions(patience_s=patience_s, most_bytes=limits.session_bytes)
+        self._prepared_sessions = PreparedSessions(patience_s=patience_s, most_bytes=limits.session_bytes)
         runner = self._runner(limits)
         self.chain = self._chain(runner, genesis, ledger.snapshot_every)
-        self._counter = RequestHandler(
+        self._request_handler = RequestHandler(
             network=network,
-            desk=self._desk,
-            training=None if self._training is None else self._training.desk,
+            admission=self._admission,
+            training=None if self._training is None else self._training.admission,
             chain=self.chain,
             runner=runner,
             replica=self.replica,
@@ -156,11 +156,11 @@ class SiteNode:
             consortium=self.consortium,
             network=self.network,
             replica=self.replica,
-            desk=self._desk,
-            meetings=self._meetings,
-            dealer_lines=DealerChannels(self.network, float(self.consortium.file.deadline_s)),
+            admission=self._admission,
+            prepared_sessions=self._prepared_sessions,
+            dealer_channels=DealerChannels(self.network, float(self.consortium.file.deadline_s)),
             pool=Pool(limits.pool_bytes),
-            afterwards=self._afterwards,
+            background=self._background,
             engine=self._engine,
         )
 
@@ -168,29 +168,29 @@ class SiteNode:
         return LedgerReplication(
             consortium=self.consortium,
             replica=self.replica,
-            remember=self._remember,
+            cache_request=self._cache_request,
             admit=self._admit,
-            signed=runner.expect,
-            couriers=self._couriers,
+            on_signed=runner.prepare,
+            peers=self._peers,
             genesis=genesis,
             snapshot_every=snapshot_every,
         )
 
     def start(self) -> None:
         """Answer lines and join the ledger."""
-        self.network.serve("ledger", self._counter.ledger)
-        self.network.serve("request", self._counter.requests)
+        self.network.serve("ledger", self._request_handler.ledger)
+        self.network.serve("request", self._request_handler.requests)
         if self._training is not None:
             self._training.trainer.serve()
         self.chain.start()
 
-    def _remember(self, ask: Ask) -> None:
+    def _cache_request(self, ask: Ask) -> None:
         """Take a request that came beside a proposal; one that cannot be understood is left out."""
         try:
             if kind_of(ask) == TRAIN and self._training is not None:
-                self._training.desk.learn(ask)
+                self._training.admission.learn(ask)
             else:
-                self._desk.remember(ask)
+                self._admission.cache(ask)
         except (*REFUSALS, PeerRejectedError):
             return
 
@@ -207,9 +207,9 @@ class SiteNode:
                 raise RequestRejectedError(
                     site=self.name, reason="the consortium has no aggregator and key holder"
                 )
-            self._training.desk.admit(body)
+            self._training.admission.admit(body)
         else:
-            self._desk.admit(body)
+            self._admission.admit(body)
 
     def wait_ready(self, timeout_s: float) -> None:
         """Wait until requests can be charged here.
@@ -244,10 +244,10 @@ class SiteNode:
     def close(self) -> None:
         """Leave: lines, meshes, threads, tables, ledger."""
         self.network.close()
-        self._afterwards.close()
+        self._background.close()
         self.chain.stop()
-        self._meetings.close()
-        self._couriers.close()
+        self._prepared_sessions.close()
+        self._peers.close()
         for source in self._sources.values():
             source.close()
         self._store.close()

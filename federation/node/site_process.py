@@ -45,7 +45,7 @@ ANSWERS = "answers.sqlite"
 MOST_FILES = 1 << 14
 POLL_S = 0.05
 HEARD_S = 2.0  # nodes started together find each other in less; one that starts alone says ready all the same
-PEOPLE_S = 10.0  # what another site's start may still mend needs nobody
+ADMINISTRATOR_S = 10.0  # what another site's start may still mend needs nobody
 LOG = logging.getLogger(__name__)
 KINDS: dict[str, Literal["csv", "parquet", "duckdb"]] = {
     ".csv": "csv",
@@ -202,10 +202,10 @@ def _until_ready(node: SiteNode, stop: threading.Event) -> None:
         try:
             node.wait_ready(POLL_S)
         except SiteUnavailableError as error:
-            if not node.chain.waits_for_people:
+            if not node.chain.needs_administrator:
                 ends_at = None
             elif ends_at is None:
-                ends_at = time.monotonic() + PEOPLE_S
+                ends_at = time.monotonic() + ADMINISTRATOR_S
             elif time.monotonic() > ends_at:
                 LOG.error("%s", error)  # noqa: TRY400 - what is missing, not where it was noticed
                 return

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class TrainingNode:
     """Desk and trainer of one site."""
 
-    desk: TrainingAdmission
+    admission: TrainingAdmission
     trainer: SiteTrainer
 
     @staticmethod
@@ -59,7 +59,7 @@ class TrainingNode:
             accept_entry(replica, entry, source=site, deadline_s=float(consortium.file.deadline_s))
             replica.start(entry)
 
-        desk = TrainingAdmission(
+        admission = TrainingAdmission(
             site=site,
             consortium=consortium,
             policy=policy,
@@ -77,4 +77,4 @@ class TrainingNode:
             helpers=helpers_of(consortium),
             local_limit_s=float(consortium.file.local_limit_s),
         )
-        return TrainingNode(desk=desk, trainer=trainer)
+        return TrainingNode(admission=admission, trainer=trainer)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from federation.consortium.folders import Folders
 from federation.errors import ConfigError
-from federation.processes.worker import READY, NodeSpec, live, nodes_of
+from federation.processes.worker import READY, NodeSpec, nodes_of, run_node
 from smpc.engine.arithmetic import CRYPTEN, prepare_engine
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Supervisor:
         del number, frame
         self._is_stopping = True
 
-    def _say(self, **line: Any) -> None:
+    def _write_event(self, **line: Any) -> None:
         try:
             self._output.write(json.dumps(line) + "\n")
             self._output.flush()
@@ -113,13 +113,13 @@ class Supervisor:
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
-            self._become(self._specs[name], reading, writing)
+            self._run_child(self._specs[name], reading, writing)
         os.close(writing)
         self._pids[name], self._reports[reading] = pid, name
         self._waiting.add(name)
         self._write_pid(name, pid)
 
-    def _become(self, spec: NodeSpec, reading: int, writing: int) -> None:
+    def _run_child(self, spec: NodeSpec, reading: int, writing: int) -> None:
         """The child's side of the fork; never returns."""
         code = 1
         try:
@@ -129,7 +129,7 @@ class Supervisor:
             null = os.open(os.devnull, os.O_RDWR)
             os.dup2(null, 0)
             os.dup2(null, 1)
-            code = live(spec, self._folders, writing, self._lifeline)
+            code = run_node(spec, self._folders, writing, self._lifeline)
         finally:
             os._exit(code)
 
@@ -153,12 +153,12 @@ class Supervisor:
             reason = (
                 line.decode("utf-8", "replace").strip() or "it ended before it was ready; its log says more"
             )
-            self._say(event="failed", name=name, reason=reason)
+            self._write_event(event="failed", name=name, reason=reason)
             return True
         self._waiting.discard(name)
-        self._say(event="started", name=name, pid=self._pids[name])
+        self._write_event(event="started", name=name, pid=self._pids[name])
         if not self._waiting:
-            self._say(event="ready", pids=dict(self._pids))
+            self._write_event(event="ready", pids=dict(self._pids))
         return False
 
     def _command(self, data: bytes) -> None:
@@ -174,7 +174,7 @@ class Supervisor:
             if os.waitpid(pid, os.WNOHANG)[0]:
                 del self._pids[name]
                 self._pid_file(name).unlink(missing_ok=True)
-                self._say(event="ended", name=name)
+                self._write_event(event="ended", name=name)
 
     def _end(self) -> None:
         for pid in self._pids.values():
@@ -204,13 +204,13 @@ def main(arguments: list[str]) -> int:
     """Run a nursery: ``FOLDER`` and, for commands on standard input, ``--commands``."""
     folders = Folders(root=Path(arguments[0]).resolve())
     try:
-        nursery = Supervisor(folders, sys.stdout)
+        supervisor = Supervisor(folders, sys.stdout)
     except ConfigError as error:
         sys.stdout.write(
             json.dumps({"event": "failed", "name": "up", "reason": "; ".join(error.mistakes)}) + "\n"
         )
         return 1
-    return nursery.run(0 if "--commands" in arguments else None)
+    return supervisor.run(0 if "--commands" in arguments else None)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def nodes_of(folders: Folders) -> list[NodeSpec]:
     return [*helpers, *sites]
 
 
-def live(spec: NodeSpec, folders: Folders, report: int, lifeline: int) -> int:
+def run_node(spec: NodeSpec, folders: Folders, report: int, lifeline: int) -> int:
     """Run one node to its end; the body of a forked process.
 
     Args:
@@ -84,20 +84,22 @@ def live(spec: NodeSpec, folders: Folders, report: int, lifeline: int) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     _log_to(folders.logs / f"{spec.name}.log")
-    threading.Thread(target=_follow, args=(lifeline, stop), name="lifeline", daemon=True).start()
+    threading.Thread(target=_watch_parent, args=(lifeline, stop), name="lifeline", daemon=True).start()
     try:
-        serve(spec, folders, stop, lambda: _tell(report, READY))
+        serve(spec, folders, stop, lambda: _write_report(report, READY))
     except OURS as error:
         logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - a refusal needs no stack
-        _tell(report, " ".join(str(error).split()).encode() + b"\n")
+        _write_report(report, " ".join(str(error).split()).encode() + b"\n")
         return 1
     except OSError as error:
         logging.getLogger(__name__).error("%s: a fault: %s", spec.name, traced(error))  # noqa: TRY400
-        _tell(report, f"{error.strerror or type(error).__name__}: {error.filename or 'its files'}\n".encode())
+        _write_report(
+            report, f"{error.strerror or type(error).__name__}: {error.filename or 'its files'}\n".encode()
+        )
         return 1
     except Exception as error:  # noqa: BLE001 - the process's last place
         logging.getLogger(__name__).error("a fault: %s", traced(error))  # noqa: TRY400
-        _tell(report, f"{type(error).__name__}; its log says more\n".encode())
+        _write_report(report, f"{type(error).__name__}; its log says more\n".encode())
         return 1
     return 0
 
@@ -118,7 +120,7 @@ def serve(spec: NodeSpec, folders: Folders, stop: threading.Event, ready: Callab
     node.serve_helper(spec.role, files.consortium, files.identity, stop, ready, files.listen)
 
 
-def _tell(report: int, line: bytes) -> None:
+def _write_report(report: int, line: bytes) -> None:
     try:
         os.write(report, line)
         os.close(report)
@@ -126,7 +128,7 @@ def _tell(report: int, line: bytes) -> None:
         return
 
 
-def _follow(lifeline: int, stop: threading.Event) -> None:
+def _watch_parent(lifeline: int, stop: threading.Event) -> None:
     """Stop when the parent's end of the pipe is closed, however the parent ended."""
     try:
         while os.read(lifeline, 1):

@@ -1,9 +1,9 @@
-"""The client's lines: kept open between questions, one set for each question under way.
+"""The client's channels: kept open between questions, one set for each question under way.
 
-Layer:       federation.protocol.channel_pool, above lines.
+Layer:       federation.protocol.channel_pool, above channels.
 Guarantees:  all sites are asked before the first answer is waited for; when several fail, the most telling error is
              raised: a refusal by name before a lost party, a lost party that somebody else names before one that
-             merely fell silent. After an error all lines to its nodes are closed: nothing left over can be taken for
+             merely fell silent. After an error all channels to its nodes are closed: nothing left over can be taken for
              a later answer.
 See instead: what is asked (``client``).
 """
@@ -30,20 +30,22 @@ M = TypeVar("M")
 
 
 class Exchange:
-    """Lines to some nodes, used by one thread."""
+    """Channels to some nodes, used by one thread."""
 
-    def __init__(self, network: Network, lines: dict[str, Channel]) -> None:
-        """Hold the lines."""
-        self._network, self.lines = network, lines
+    def __init__(self, network: Network, channels: dict[str, Channel]) -> None:
+        """Hold the channels."""
+        self._network, self.channels = network, channels
 
     def without(self, name: str) -> Exchange:
-        """The same lines but one."""
-        return Exchange(self._network, {each: line for each, line in self.lines.items() if each != name})
+        """The same channels but one."""
+        return Exchange(
+            self._network, {each: channel for each, channel in self.channels.items() if each != name}
+        )
 
     def ask_one(self, name: str, message: Message, kind: type[M], *, timeout_s: float) -> M:
         """Ask one node and wait."""
-        send(self.lines[name], message)
-        return expect(self.lines[name], self._network, kind, timeout_s=timeout_s)
+        send(self.channels[name], message)
+        return expect(self.channels[name], self._network, kind, timeout_s=timeout_s)
 
     def ask_all(self, message: Message, kind: type[M], *, timeout_s: float) -> list[M]:
         """Ask every node the same, then wait for all.
@@ -56,21 +58,21 @@ class Exchange:
         """
         errors: dict[str, Exception] = {}
         answers: dict[str, M] = {}
-        for name, line in self.lines.items():
+        for name, channel in self.channels.items():
             try:
-                send(line, message)
+                send(channel, message)
             except SmpcError as error:
                 errors[name] = error
-        for name, line in self.lines.items():
+        for name, channel in self.channels.items():
             if name in errors:
                 continue
             try:
-                answers[name] = expect(line, self._network, kind, timeout_s=timeout_s)
+                answers[name] = expect(channel, self._network, kind, timeout_s=timeout_s)
             except Exception as error:  # noqa: BLE001
                 errors[name] = error
         if errors:
             raise _highest_ranked(errors)
-        return [answers[name] for name in self.lines]
+        return [answers[name] for name in self.channels]
 
 
 def find_sequencer(accepted: Mapping[str, Accepted]) -> str:
@@ -106,7 +108,7 @@ def _highest_ranked(errors: dict[str, Exception]) -> Exception:
 
 
 class ChannelPool:
-    """Open lines that wait for the next question."""
+    """Open channels that wait for the next question."""
 
     def __init__(self, network: Network, names: Sequence[str]) -> None:
         """Start without any; ``names`` are the sites, in rank order."""
@@ -134,41 +136,41 @@ class ChannelPool:
 
     @contextmanager
     def question(self, names: Sequence[str]) -> Iterator[Exchange]:
-        """Lend one line to each of some nodes.
+        """Lend one channel to each of some nodes.
 
         Raises:
             FederationError: the session is closed, or was opened in another process.
             SiteUnavailableError: a node cannot be reached.
         """
         self.check_process()
-        lines: dict[str, Channel] = {}
+        channels: dict[str, Channel] = {}
         try:
             for name in names:
-                lines[name] = self._line(name)
-            yield Exchange(self._network, lines)
+                channels[name] = self._channel(name)
+            yield Exchange(self._network, channels)
         except BaseException:
             with self._lock:
-                old = [line for name in names for line in self._idle.pop(name, [])]
-            for line in (*lines.values(), *old):
-                line.close()
+                old = [channel for name in names for channel in self._idle.pop(name, [])]
+            for channel in (*channels.values(), *old):
+                channel.close()
             raise
         with self._lock:
-            for name, line in lines.items():
-                self._idle.setdefault(name, []).append(line)
+            for name, channel in channels.items():
+                self._idle.setdefault(name, []).append(channel)
             is_closed = self._is_closed
         if is_closed:
             self.close()
 
     def close(self) -> None:
-        """Close what waits; lent lines are closed when they come back."""
+        """Close what waits; lent channels are closed when they come back."""
         with self._lock:
             self._is_closed = True
             idle, self._idle = self._idle, {}
-        for lines in idle.values():
-            for line in lines:
-                line.close()
+        for channels in idle.values():
+            for channel in channels:
+                channel.close()
 
-    def _line(self, name: str) -> Channel:
+    def _channel(self, name: str) -> Channel:
         with self._lock:
             if self._is_closed:
                 raise FederationError("the session is closed")

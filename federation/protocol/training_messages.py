@@ -115,7 +115,7 @@ Message = (
 
 
 def encode(message: Message) -> bytes:
-    """The message's bytes on a line (MessagePack)."""
+    """The message's bytes on a channel (MessagePack)."""
     return msgspec.msgpack.encode(message)
 
 
@@ -134,45 +134,45 @@ def decode(data: bytes, *, peer: str = "") -> Message:
     return message
 
 
-def send(line: Channel, message: Message) -> None:
+def send(channel: Channel, message: Message) -> None:
     """Send one message."""
-    line.send(encode(message))
+    channel.send(encode(message))
 
 
-def send_failure(line: Channel, error: BaseException, *, site: str) -> None:
-    """Tell the other side what was refused; a line that is gone hears nothing."""
+def send_failure(channel: Channel, error: BaseException, *, site: str) -> None:
+    """Tell the other side what was refused; a channel that is gone hears nothing."""
     code, fields = to_wire(error, site=site)
     try:
-        send(line, Failed(code=code, fields=fields))
+        send(channel, Failed(code=code, fields=fields))
     except PartyLostError:
         return
 
 
-def expect(line: Channel, network: Network, kind: type[M], *, timeout_s: float) -> M:
+def expect(channel: Channel, network: Network, kind: type[M], *, timeout_s: float) -> M:
     """Wait for a message of one kind; a ``Failed`` is raised as the error that it carries.
 
     Raises:
         PartyLostError: the peer is gone, frozen, or over the time.
         PeerRejectedError: it sent something else.
     """
-    message = decode(_next(line, network, timeout_s), peer=line.peer)
+    message = decode(_next(channel, network, timeout_s), peer=channel.peer)
     if isinstance(message, Failed):
-        raise from_wire(message.code, message.fields, site=line.peer)
+        raise from_wire(message.code, message.fields, site=channel.peer)
     if not isinstance(message, kind):
         found = name_on_wire(type(message))
-        raise PeerRejectedError(reason=f"{found} where {name_on_wire(kind)} was due", name=line.peer)
+        raise PeerRejectedError(reason=f"{found} where {name_on_wire(kind)} was due", name=channel.peer)
     return message
 
 
-def _next(line: Channel, network: Network, timeout_s: float) -> bytes:
+def _next(channel: Channel, network: Network, timeout_s: float) -> bytes:
     ends_at = time.monotonic() + timeout_s
     while (left := min(POLL_S, ends_at - time.monotonic())) > 0:
         try:
-            return line.receive(left)
+            return channel.receive(left)
         except TimeoutError:
-            if not network.is_alive(line.peer):
-                raise PartyLostError(name=line.peer) from None
-    raise PartyLostError(name=line.peer)
+            if not network.is_alive(channel.peer):
+                raise PartyLostError(name=channel.peer) from None
+    raise PartyLostError(name=channel.peer)
 
 
 def call(
@@ -183,9 +183,9 @@ def call(
     Raises:
         PartyLostError: the peer cannot be reached, is gone, or is over the time.
     """
-    line = network.dial(peer, purpose, timeout_s)
+    channel = network.dial(peer, purpose, timeout_s)
     try:
-        send(line, message)
-        return expect(line, network, kind, timeout_s=timeout_s)
+        send(channel, message)
+        return expect(channel, network, kind, timeout_s=timeout_s)
     finally:
-        line.close()
+        channel.close()

@@ -130,7 +130,7 @@ def test_places_in_use_are_counted_by_who_uses_them():
 
 
 def test_an_analyst_who_holds_every_place_at_a_site_does_not_keep_another_from_asking(private_world):
-    slots = private_world.nodes["hungary"]._counter._slots
+    slots = private_world.nodes["hungary"]._request_handler._slots
     taken = [slots.reserve("mallory") for _ in range(Limits().sessions)]
     assert private_world.sql(COUNT, epsilon=0.01).rows
     for slot in taken:
@@ -138,7 +138,7 @@ def test_an_analyst_who_holds_every_place_at_a_site_does_not_keep_another_from_a
 
 
 def places(world):
-    return [node._counter._slots for node in world.nodes.values()]
+    return [node._request_handler._slots for node in world.nodes.values()]
 
 
 def wait_for(condition):
@@ -182,7 +182,7 @@ def test_a_question_that_waits_holds_no_place_elsewhere(world):
 
 def test_a_question_that_never_gets_a_place_is_refused_by_name_and_limit(world, monkeypatch):
     monkeypatch.setattr(world._turns, "patience_s", 0.4)
-    slots = world.nodes["hungary"]._counter._slots
+    slots = world.nodes["hungary"]._request_handler._slots
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
     with pytest.raises(
         SiteUnavailableError, match=r"hungary.*limits.sessions; no place came free within 0.4 s"
@@ -215,29 +215,32 @@ def test_sessions_that_wait_for_their_run_hold_no_more_than_one_session_may():
         return lambda: calls.append(number) or Held()
 
     for number, n_bytes in enumerate([600, 600, 400, 1, 0]):
-        meetings.expect(bytes([number]) * 32, opening(number), n_bytes)
-    found = [meetings.attend(bytes([number]) * 32) is not None for number in range(5)]
+        meetings.prepare(bytes([number]) * 32, opening(number), n_bytes)
+    found = [meetings.take(bytes([number]) * 32) is not None for number in range(5)]
     assert found == [True, False, True, False, True]
     assert sorted(calls) == [0, 2, 4]
-    meetings.expect(b"\7" * 32, opening(7), 1000)  # what was attended is held no more
-    assert meetings.attend(b"\7" * 32) is not None
+    meetings.prepare(b"\7" * 32, opening(7), 1000)  # what was attended is held no more
+    assert meetings.take(b"\7" * 32) is not None
     meetings.close()
 
 
 def test_a_node_opens_no_session_ahead_that_has_no_room_and_answers_all_the_same(world):
     node = world.nodes["hungary"]
-    before, node._meetings._most_bytes = node._meetings._most_bytes, 1
+    before, node._prepared_sessions._most_bytes = node._prepared_sessions._most_bytes, 1
     try:
         opened = []
-        real, node._counter._runner.meetings._hold = node._meetings._hold, lambda *_: opened.append(1)
+        real, node._request_handler._runner.prepared_sessions._hold = (
+            node._prepared_sessions._hold,
+            lambda *_: opened.append(1),
+        )
         try:
             assert world.sql(BY_SEX, exact=True).rows[0][1] == 194
         finally:
-            node._meetings._hold = real
+            node._prepared_sessions._hold = real
         assert opened == []
     finally:
-        node._meetings._most_bytes = before
-    assert node._meetings._most_bytes == node._desk.limits.session_bytes
+        node._prepared_sessions._most_bytes = before
+    assert node._prepared_sessions._most_bytes == node._admission.limits.session_bytes
 
 
 def test_a_request_that_is_not_known_runs_nowhere(world):

@@ -44,7 +44,7 @@ def test_eight_questions_at_once_get_the_answers_that_they_get_alone(session):
 
 def test_with_every_place_in_use_a_question_is_refused_by_name_and_free(private_world, monkeypatch):
     monkeypatch.setattr(private_world._turns, "patience_s", 0.5)
-    slots = private_world.nodes["hungary"]._counter._slots
+    slots = private_world.nodes["hungary"]._request_handler._slots
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
     before = entries(private_world)
     with pytest.raises(SiteUnavailableError) as caught:
@@ -57,14 +57,14 @@ def test_with_every_place_in_use_a_question_is_refused_by_name_and_free(private_
         slot.release()
     assert private_world.sql(BY_SEX, exact=True).rows[0][1] == 194
     # and whoever asked and was served has left every place at every site
-    assert {len(node._counter._slots._reserved) for node in private_world.nodes.values()} <= {0, 1}
-    assert {node._counter._slots._running.total() for node in private_world.nodes.values()} == {0}
+    assert {len(node._request_handler._slots._reserved) for node in private_world.nodes.values()} <= {0, 1}
+    assert {node._request_handler._slots._running.total() for node in private_world.nodes.values()} == {0}
 
 
 def test_what_takes_more_memory_than_a_session_may_is_refused_before_the_charge(private_world):
     """Mining by its public bounds, whatever turns out to be frequent."""
     table, items = private_world.table("patients"), ["sex=M", "disease", "exang"]
-    desk = private_world.nodes["hungary"]._desk
+    desk = private_world.nodes["hungary"]._admission
     limits, desk.limits = desk.limits, Limits(session_bytes=1 << 10)
     before = entries(private_world)
     with pytest.raises(PolicyRefusedError) as caught:

@@ -35,7 +35,7 @@ def agreed(admit):
 
 def unheard(node, site):
     """Complete entries that a node sends do not reach a site."""
-    carry, lost = node.chain._couriers.carry, []
+    carry, lost = node.chain._peers.broadcast, []
 
     def lose(messages, requests=()):
         if any(b'"type":"complete"' in data for data in messages.get(site, ())):
@@ -43,7 +43,7 @@ def unheard(node, site):
             messages = {name: datas for name, datas in messages.items() if name != site}
         return carry(messages, requests)
 
-    node.chain._couriers.carry = lose
+    node.chain._peers.broadcast = lose
     return lost
 
 
@@ -99,7 +99,7 @@ def test_a_leave_out_is_entered_though_a_site_missed_the_first_proposal_of_it(se
     nodes = session.nodes
     bert = nodes["bert"].chain
     bert._check_lost = lambda _: None
-    carry, gone = bert._couriers.carry, []
+    carry, gone = bert._peers.broadcast, []
 
     def miss(messages, requests=()):
         reached = dict(messages)
@@ -107,11 +107,11 @@ def test_a_leave_out_is_entered_though_a_site_missed_the_first_proposal_of_it(se
             gone.append(reached.pop("carl"))
         return carry(reached, requests)
 
-    bert._couriers.carry = miss
+    bert._peers.broadcast = miss
     motion = remove_site(nodes["bert"].replica.core.state, "anna", sequencer="bert")
     with pytest.raises((SiteUnavailableError, LedgerRefusedError)):
         bert.enter_motion(motion)
-    bert._heard_all = False  # never true while the lost one is silent: all withdrawals are told again
+    bert._reached_all = False  # never true while the lost one is silent: all withdrawals are told again
     entry = bert.enter_motion(motion)
     assert sorted(entry.signatures) == ["bert", "carl"]
 

@@ -24,23 +24,23 @@ class PendingCounts:
         """Count beside the site's own ledger."""
         self._replica = replica
         self._lock = threading.Lock()
-        self._signed: dict[int, tuple[str, int]] = {}
+        self._pending: dict[int, tuple[str, int]] = {}
 
-    def before(self, name: str, number: int | None = None) -> int:
+    def count(self, name: str, number: int | None = None) -> int:
         """How many were signed and are not complete; ``number`` is an entry being judged, which only those before it bind."""
         head = self._replica.head
         with self._lock:
-            self._signed = {place: what for place, what in self._signed.items() if place > head}
+            self._pending = {place: what for place, what in self._pending.items() if place > head}
             return sum(
                 many
-                for place, (who, many) in self._signed.items()
+                for place, (who, many) in self._pending.items()
                 if who == name and (number is None or place < number)
             )
 
-    def signed(self, number: int, name: str, many: int = 1) -> None:
+    def add_pending(self, number: int, name: str, many: int = 1) -> None:
         """Remember that one, or so many at once, is about to be signed under a number."""
         with self._lock:
-            self._signed[number] = (name, many)
+            self._pending[number] = (name, many)
 
 
 class ExactLimit:
@@ -51,19 +51,19 @@ class ExactLimit:
         self._replica = replica
         self._requests, self._numbers = PendingCounts(replica), PendingCounts(replica)
 
-    def before(self, population: str, analyst: str, number: int | None = None) -> ExactSoFar:
+    def count(self, population: str, analyst: str, number: int | None = None) -> ExactSoFar:
         """Disclosures so far; ``number`` is an entry that does not count, being judged itself."""
         # what is promised first: an entry that becomes complete in between then counts twice, never not at all
-        requests = self._requests.before(f"{population}\n{analyst}", number)
-        numbers = self._numbers.before(population, number)
+        requests = self._requests.count(f"{population}\n{analyst}", number)
+        numbers = self._numbers.count(population, number)
         book = self._replica.book
         return ExactSoFar(
             requests=requests + book.exact_disclosures(population, analyst),
             numbers=numbers + book.exact_numbers.get(population, 0),
         )
 
-    def signed(self, number: int, content: Exact) -> None:
+    def add_pending(self, number: int, content: Exact) -> None:
         """Remember that an exact disclosure is about to be signed under a number."""
         asked = content.asked
-        self._requests.signed(number, f"{asked.population}\n{asked.analyst}")
-        self._numbers.signed(number, asked.population, content.numbers)
+        self._requests.add_pending(number, f"{asked.population}\n{asked.analyst}")
+        self._numbers.add_pending(number, asked.population, content.numbers)

@@ -1,4 +1,4 @@
-"""A site's desk: may this request be charged here. The same questions when it is asked, and again before signing.
+"""A site's admission: may this request be charged here. The same questions when it is asked, and again before signing.
 
 Layer:       federation.node.admission.queries. No socket; reads the site's replica of the ledger.
 Guarantees:  a request is derived anew from its own bytes (P3); policy and budget are checked before anything is
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.replication.replica import Replica
 
-REMEMBERED: Final = 1024
+CACHED: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +77,9 @@ class QueryAdmission:
         self._sources, self._replica = sources, replica
         self._lock = threading.Lock()
         self._known: OrderedDict[str, AdmittedRequest] = OrderedDict()
-        self._cap = ExactLimit(replica)
+        self._exact_limit = ExactLimit(replica)
 
-    def consider(self, ask: Ask, *, caller: str) -> AdmittedRequest:
+    def check(self, ask: Ask, *, caller: str) -> AdmittedRequest:
         """Take a request from an analyst's own line: every check, nothing spent.
 
         Args:
@@ -101,13 +101,13 @@ class QueryAdmission:
             raise RequestRejectedError(
                 site=self.site, reason="it names another analyst than the one who asks"
             )
-        self._check(known)
+        self._check_policy(known)
         content = content_of(known.planned, ask.signature, self._replica.book)
         if isinstance(content, Charge):
             self._replica.book.check(content.spend)
         return known
 
-    def remember(self, ask: Ask) -> None:
+    def cache(self, ask: Ask) -> None:
         """Take a request that came beside a proposal; it is judged when its entry is.
 
         A request that cannot be understood is left out: its entry will then be refused.
@@ -139,16 +139,16 @@ class QueryAdmission:
         planned = known.planned
         if tuple(body.cohort) != self.consortium.names:
             raise RequestRejectedError(site=self.site, reason="a question is answered by all sites")
-        self._check(known, number=body.number)
+        self._check_policy(known, number=body.number)
         check_content(content, planned, known.ask.signature, self._replica.book, site=self.site)
         if isinstance(content, Exact):
-            self._cap.signed(body.number, content)
+            self._exact_limit.add_pending(body.number, content)
 
     def exact_use(self, planned: Planned) -> dict[str, str]:
         """Of an exact request: how many of its analyst's came before it, and how many this site allows."""
         if not planned.is_exact:
             return {}
-        before = self._cap.before(planned.population, planned.request.analyst)
+        before = self._exact_limit.count(planned.population, planned.request.analyst)
         return {"exact_before": str(before), "exact_limit": str(self.policy.exact_requests_per_analyst)}
 
     def source(self, planned: Planned) -> LocalTable:
@@ -165,11 +165,11 @@ class QueryAdmission:
         known = AdmittedRequest(planned=planned, ask=ask, memory_bytes=session_memory(planned.plan))
         with self._lock:
             self._known[digest] = known
-            while len(self._known) > REMEMBERED:
+            while len(self._known) > CACHED:
                 self._known.popitem(last=False)
         return known
 
-    def _check(self, known: AdmittedRequest, *, number: int | None = None) -> None:
+    def _check_policy(self, known: AdmittedRequest, *, number: int | None = None) -> None:
         planned = known.planned
         limit = self.limits.session_bytes
         check_in_service(self.source(planned), site=self.site)
@@ -181,7 +181,7 @@ class QueryAdmission:
             planned.plan,
             self.policy,
             site=self.site,
-            exact=self._cap.before(planned.population, planned.request.analyst, number)
+            exact=self._exact_limit.count(planned.population, planned.request.analyst, number)
             if planned.is_exact
             else policies.NOTHING_EXACT,
         )

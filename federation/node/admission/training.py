@@ -1,6 +1,6 @@
 """A site's desk for trainings: may this attempt be charged here.
 
-Layer:       federation.node.admission.training, beside desk.
+Layer:       federation.node.admission.training, beside admission.
 Guarantees:  as ``desk``: the run is planned anew from the signed request's bytes, an attempt's entry must say exactly
              what this site derives for its round, attempt and cohort, and policy is asked before anything is signed.
              A run that the budget does not pay for as a whole is refused before its first round. Without noise every
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.replication.replica import Replica
 
 SUB_BUDGET: Final = "training"
-REMEMBERED: Final = 256
+CACHED: Final = 256
 SIGNATURE_BYTES: Final = 64
 
 
@@ -82,9 +82,9 @@ class TrainingAdmission:
         self._sources, self._replica, self._agreement = sources, replica, agreement
         self._lock = threading.Lock()
         self._known: OrderedDict[str, AdmittedRun] = OrderedDict()
-        self._cap, self._attempts = ExactLimit(replica), PendingCounts(replica)
+        self._exact_limit, self._attempts = ExactLimit(replica), PendingCounts(replica)
 
-    def consider(self, ask: Ask, *, caller: str) -> AdmittedRun:
+    def check(self, ask: Ask, *, caller: str) -> AdmittedRun:
         """Take a training from an analyst's own line: every check, nothing spent.
 
         Raises:
@@ -97,7 +97,7 @@ class TrainingAdmission:
             raise RequestRejectedError(
                 site=self.site, reason="it names another analyst than the one who asks"
             )
-        self._check(known, n_rounds=known.plan.task.rounds)
+        self._check_policy(known, n_rounds=known.plan.task.rounds)
         self._check_budget(known)
         return known
 
@@ -163,7 +163,7 @@ class TrainingAdmission:
         known = AdmittedRun(request=request, ask=ask, plan=plan)
         with self._lock:
             self._known[digest] = known
-            while len(self._known) > REMEMBERED:
+            while len(self._known) > CACHED:
                 self._known.popitem(last=False)
         return known
 
@@ -181,9 +181,9 @@ class TrainingAdmission:
             known = self._known.get(content.asked.request)
         if known is None:
             raise RequestRejectedError(site=self.site, reason="its text was not shown to this site")
-        self._check(known, n_rounds=1, number=body.number)
+        self._check_policy(known, n_rounds=1, number=body.number)
         asked = content.asked
-        pending = self._attempts.before(known.digest, body.number)
+        pending = self._attempts.count(known.digest, body.number)
         if self._replica.core.state.attempts_of(known.digest) + pending >= known.plan.task.rounds:
             # the run's epsilon pays for so many attempts, lost ones included
             raise RequestRejectedError(site=self.site, reason="all attempts of this run are used up")
@@ -194,9 +194,9 @@ class TrainingAdmission:
         except ConfigError as error:
             raise RequestRejectedError(site=self.site, reason="; ".join(error.mistakes)) from error
         check_stated(content, attempt_content(known, planned, self._replica.book), site=self.site)
-        self._attempts.signed(body.number, known.digest)
+        self._attempts.add_pending(body.number, known.digest)
         if isinstance(content, contents.Exact):
-            self._cap.signed(body.number, content)
+            self._exact_limit.add_pending(body.number, content)
 
     def content_of(
         self, known: AdmittedRun, *, round_number: int, attempt: int, cohort: Sequence[str]
@@ -214,7 +214,7 @@ class TrainingAdmission:
             raise RequestRejectedError(site=self.site, reason="; ".join(error.mistakes)) from error
         return attempt_content(known, planned, self._replica.book)
 
-    def _check(self, known: AdmittedRun, *, n_rounds: int, number: int | None = None) -> None:
+    def _check_policy(self, known: AdmittedRun, *, n_rounds: int, number: int | None = None) -> None:
         check_in_service(self._sources[known.plan.table.name], site=self.site)
         is_exact = known.request.mode == "exact"
         population, analyst = known.plan.table.population, known.request.analyst
@@ -226,7 +226,7 @@ class TrainingAdmission:
             known.request,
             self.policy,
             site=self.site,
-            exact=self._cap.before(population, analyst, number) if is_exact else NOTHING_EXACT,
+            exact=self._exact_limit.count(population, analyst, number) if is_exact else NOTHING_EXACT,
             numbers=known.plan.length * n_rounds,
             n_rounds=n_rounds,
             members=members,

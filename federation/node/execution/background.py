@@ -48,14 +48,14 @@ class BackgroundRunner:
         Raises:
             Exception: whatever the work raised before it told one.
         """
-        told: Future[T] = Future()
+        result: Future[T] = Future()
         thread = threading.Thread(
-            target=self._run, args=(work, told), name=f"{self._name}-session", daemon=True
+            target=self._run, args=(work, result), name=f"{self._name}-session", daemon=True
         )
         with self._lock:
             self._threads.add(thread)
         thread.start()
-        return told.result()
+        return result.result()
 
     def close(self) -> None:
         """Wait until nothing goes on any more."""
@@ -64,12 +64,12 @@ class BackgroundRunner:
         for thread in threads:
             thread.join(JOIN_S)
 
-    def _run(self, work: Callable[[Callable[[T], None]], None], told: Future[T]) -> None:
+    def _run(self, work: Callable[[Callable[[T], None]], None], result: Future[T]) -> None:
         try:
-            work(told.set_result)
+            work(result.set_result)
         except BaseException as error:  # noqa: BLE001 - the caller's thread raises it
-            if not told.done():
-                told.set_exception(error)
+            if not result.done():
+                result.set_exception(error)
             elif isinstance(error, Exception) and is_ours(error):
                 LOG.info("%s: nothing was dealt ahead: %s", self._name, type(error).__name__)
             else:

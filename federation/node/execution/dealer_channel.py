@@ -1,7 +1,7 @@
-"""The way to the dealer: lines that stay open between sessions, so that calling it costs no handshake.
+"""The way to the dealer: channels that stay open between sessions, so that calling it costs no handshake.
 
 Layer:       federation.node.execution.dealer_channel, beside couriers.
-Guarantees:  a line that the dealer's restart has closed is replaced once, if the dealer lives; a call that may have
+Guarantees:  a channel that the dealer's restart has closed is replaced once, if the dealer lives; a call that may have
              been taken twice is harmless, since a session is served once.
 See instead: what the dealer then does (``dealer``), the session itself (``runs``).
 """
@@ -22,7 +22,7 @@ DIAL_S: Final = 5.0
 
 
 class DealerChannels:
-    """One site's lines to the dealer. Safe for several threads."""
+    """One site's channels to the dealer. Safe for several threads."""
 
     def __init__(self, network: Network, deadline_s: float) -> None:
         """Know the way; dial at the first call."""
@@ -38,10 +38,10 @@ class DealerChannels:
             PeerRejectedError: it refuses.
         """
         with self._lock:
-            line = self._idle.pop() if self._idle else None
-        if line is not None:
+            channel = self._idle.pop() if self._idle else None
+        if channel is not None:
             try:
-                self._ask(line, deal)
+                self._ask(channel, deal)
             except PartyLostError:
                 if not self._network.is_alive(dealer):
                     raise
@@ -49,12 +49,12 @@ class DealerChannels:
                 return
         self._ask(self._network.dial(dealer, "request", DIAL_S), deal)
 
-    def _ask(self, line: Channel, deal: Deal) -> None:
+    def _ask(self, channel: Channel, deal: Deal) -> None:
         try:
-            send(line, deal)
-            expect(line, self._network, Ack, timeout_s=self._deadline_s)
+            send(channel, deal)
+            expect(channel, self._network, Ack, timeout_s=self._deadline_s)
         except BaseException:
-            line.close()
+            channel.close()
             raise
         with self._lock:
-            self._idle.append(line)
+            self._idle.append(channel)

@@ -50,16 +50,16 @@ class PreparedSessions:
         """
         self._patience_s, self._most, self._most_bytes = patience_s, most, most_bytes
         self._lock = threading.Lock()
-        self._meetings: dict[bytes, _PreparedSession] = {}
+        self._prepared: dict[bytes, _PreparedSession] = {}
         self._threads: set[threading.Thread] = set()
         self._is_closed = False
 
     def __len__(self) -> int:
         """Number of sessions that wait for their run."""
         with self._lock:
-            return len(self._meetings)
+            return len(self._prepared)
 
-    def expect(self, session_id: bytes, open_session: Callable[[], Session], n_bytes: int = 0) -> None:
+    def prepare(self, session_id: bytes, open_session: Callable[[], Session], n_bytes: int = 0) -> None:
         """Begin to open a session, in a thread of its own; nothing happens where too many or too large ones are expected.
 
         Args:
@@ -67,20 +67,20 @@ class PreparedSessions:
             open_session: opens it as far as it goes without data.
             n_bytes: the most that it holds.
         """
-        meeting = _PreparedSession(n_bytes=n_bytes)
+        prepared = _PreparedSession(n_bytes=n_bytes)
         thread = threading.Thread(
-            target=self._hold, args=(session_id, meeting, open_session), name="meeting", daemon=True
+            target=self._hold, args=(session_id, prepared, open_session), name="prepared-session", daemon=True
         )
         with self._lock:
-            held = sum(other.n_bytes for other in self._meetings.values())
-            is_full = len(self._meetings) >= self._most or held + n_bytes > self._most_bytes
-            if self._is_closed or session_id in self._meetings or is_full:
+            held = sum(other.n_bytes for other in self._prepared.values())
+            is_full = len(self._prepared) >= self._most or held + n_bytes > self._most_bytes
+            if self._is_closed or session_id in self._prepared or is_full:
                 return
-            self._meetings[session_id] = meeting
+            self._prepared[session_id] = prepared
             self._threads.add(thread)
         thread.start()
 
-    def attend(self, session_id: bytes) -> Session | None:
+    def take(self, session_id: bytes) -> Session | None:
         """Take an expected session over; waits until it is open.
 
         Returns:
@@ -90,37 +90,37 @@ class PreparedSessions:
             SmpcError: it could not be opened; or whatever else went wrong.
         """
         with self._lock:
-            meeting = self._meetings.pop(session_id, None)
-        if meeting is None:
+            prepared = self._prepared.pop(session_id, None)
+        if prepared is None:
             return None
-        meeting.is_open.wait()
-        meeting.is_over.set()
-        if meeting.error is not None:
-            raise meeting.error
-        return meeting.session
+        prepared.is_open.wait()
+        prepared.is_over.set()
+        if prepared.error is not None:
+            raise prepared.error
+        return prepared.session
 
     def close(self) -> None:
         """Close what waits and end the threads; the network is closed already."""
         with self._lock:
             self._is_closed = True
-            meetings, threads = list(self._meetings.values()), set(self._threads)
-        for meeting in meetings:
-            meeting.is_over.set()
+            waiting, threads = list(self._prepared.values()), set(self._threads)
+        for prepared in waiting:
+            prepared.is_over.set()
         for thread in threads:
             thread.join(JOIN_S)
 
     def _hold(
-        self, session_id: bytes, meeting: _PreparedSession, open_session: Callable[[], Session]
+        self, session_id: bytes, prepared: _PreparedSession, open_session: Callable[[], Session]
     ) -> None:
         """Open, then wait until somebody attends or patience ends."""
         try:
-            meeting.session = open_session()
+            prepared.session = open_session()
         except Exception as error:  # noqa: BLE001 - raised where the run attends
-            meeting.error = error
-        meeting.is_open.set()
-        meeting.is_over.wait(self._patience_s)
+            prepared.error = error
+        prepared.is_open.set()
+        prepared.is_over.wait(self._patience_s)
         with self._lock:
-            is_mine = self._meetings.pop(session_id, None) is not None
+            is_mine = self._prepared.pop(session_id, None) is not None
             self._threads.discard(threading.current_thread())
-        if is_mine and meeting.session is not None:
-            meeting.session.mesh.close(PeerRejectedError(reason="nobody ran what was charged"))
+        if is_mine and prepared.session is not None:
+            prepared.session.mesh.close(PeerRejectedError(reason="nobody ran what was charged"))

@@ -65,14 +65,14 @@ class QueryRunner:
     consortium: Consortium
     network: Network
     replica: Replica
-    desk: QueryAdmission
-    meetings: PreparedSessions
-    dealer_lines: DealerChannels
+    admission: QueryAdmission
+    prepared_sessions: PreparedSessions
+    dealer_channels: DealerChannels
     pool: Pool
-    afterwards: BackgroundRunner
+    background: BackgroundRunner
     engine: str
 
-    def expect(self, body: Body) -> None:
+    def prepare(self, body: Body) -> None:
         """Begin to open the session of a question that this site has signed: keys and material, no row (P1).
 
         Not of mining with a dealer: that asks for its first material after the local stage, and a dealer whom nobody
@@ -81,11 +81,11 @@ class QueryRunner:
         content = body.content
         if not isinstance(content, Charge | Exact) or content.asked.run:
             return
-        known = self.desk.known(content.asked.request)
+        known = self.admission.known(content.asked.request)
         has_dealer = self.consortium.three_sites is None
         if known is not None and not (has_dealer and isinstance(known.planned.plan, MiningPlan)):
             session = session_id(body)
-            self.meetings.expect(session, lambda: self._opened(known, session), known.memory_bytes)
+            self.prepared_sessions.prepare(session, lambda: self._opened(known, session), known.memory_bytes)
 
     def run(self, entry_data: bytes, *, known: AdmittedRequest, source: str) -> Share:
         """Run one complete entry.
@@ -138,14 +138,14 @@ class QueryRunner:
         if not (self.pool.is_on and needs_material(plan)):
             return self._joint(known, session, joint)
 
-        def work(tell: Callable[[Share], None]) -> None:
-            self._joint(known, session, joint, tell)
+        def work(report: Callable[[Share], None]) -> None:
+            self._joint(known, session, joint, report)
 
-        return self.afterwards.call(work)
+        return self.background.call(work)
 
     def _mine(self, known: AdmittedRequest, session: bytes, plan: MiningPlan) -> Share:
         """Mine: the local bitmaps, then level by level."""
-        source, limit_s = self.desk.source(known.planned), float(self.consortium.file.local_limit_s)
+        source, limit_s = self.admission.source(known.planned), float(self.consortium.file.local_limit_s)
         bitmaps = local_bitmaps(plan, source, limit_s)
         return self._joint(known, session, lambda session: send_mined(session, plan, bitmaps))
 
@@ -153,7 +153,7 @@ class QueryRunner:
         """The site's own scan; None where a private one was late or its database is gone."""
         limit_s = float(self.consortium.file.local_limit_s)
         try:
-            return self.desk.source(known.planned).local_figures(plan, limit_s)
+            return self.admission.source(known.planned).local_figures(plan, limit_s)
         except (LocalTimeoutError, SourceLostError) as error:
             if plan.mode == "exact":
                 raise
@@ -169,7 +169,7 @@ class QueryRunner:
         known: AdmittedRequest,
         session_id: bytes,
         joint: Callable[[Session], bytes],
-        tell: Callable[[Share], None] | None = None,
+        report: Callable[[Share], None] | None = None,
     ) -> Share:
         """Meet all sites, most often in a session that is open already, and run this site's part of it.
 
@@ -177,12 +177,12 @@ class QueryRunner:
             known: the question.
             session_id: of this run.
             joint: this site's part.
-            tell: hears this site's share before anything is dealt ahead.
+            report: hears this site's share before anything is dealt ahead.
         """
-        with self.meetings.attend(session_id) or self._opened(known, session_id) as session:
+        with self.prepared_sessions.take(session_id) or self._opened(known, session_id) as session:
             share = self._share(joint(session), session.counters)
-            if tell is not None:
-                tell(share)
+            if report is not None:
+                report(share)
                 session.deal_ahead()
         return share
 
@@ -207,7 +207,7 @@ class QueryRunner:
             mesh,
             session_id,
             sites,
-            memory_bytes=self.desk.limits.session_bytes,
+            memory_bytes=self.admission.limits.session_bytes,
             ahead=self._ahead(requests) if has_dealer and requests else None,
         )
         use_engine(session, self.engine)
@@ -233,7 +233,7 @@ class QueryRunner:
         if self.site == self.consortium.names[0]:
             parties = list(self.consortium.names)
             deal = Deal(session_id=session_id, request_hash=request_hash, parties=parties)
-            self.dealer_lines.call(dealer.name, deal)
+            self.dealer_channels.call(dealer.name, deal)
         return dealer.name
 
 

@@ -45,7 +45,7 @@ class HelperNode:
         self._service, self._answers = service, answers
 
     def start(self) -> None:
-        """Answer lines."""
+        """Answer channels."""
         self._service.serve()
         self._network.serve("request", self._requests)
 
@@ -55,17 +55,17 @@ class HelperNode:
         if self._answers is not None:
             self._answers.close()
 
-    def _requests(self, line: Channel) -> None:
+    def _requests(self, channel: Channel) -> None:
         try:
             while True:
-                self._answer(line)
+                self._answer(channel)
         except (PartyLostError, PeerRejectedError):
-            line.close()
+            channel.close()
 
-    def _answer(self, line: Channel) -> None:
-        if not isinstance(receive(line, self._network, timeout_s=None), HealthAsk):
-            raise PeerRejectedError(reason="nothing but its health is asked here", name=line.peer)
-        send(line, self._health())
+    def _answer(self, channel: Channel) -> None:
+        if not isinstance(receive(channel, self._network, timeout_s=None), HealthAsk):
+            raise PeerRejectedError(reason="nothing but its health is asked here", name=channel.peer)
+        send(channel, self._health())
 
     def _health(self) -> Health:
         return Health(

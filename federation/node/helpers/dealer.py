@@ -40,7 +40,7 @@ class DealerNode:
         self._threads: set[threading.Thread] = set()
 
     def start(self) -> None:
-        """Answer lines."""
+        """Answer channels."""
         self.network.serve("request", self._requests)
 
     def close(self) -> None:
@@ -51,29 +51,29 @@ class DealerNode:
         for thread in threads:
             thread.join(JOIN_S)
 
-    def _requests(self, line: Channel) -> None:
+    def _requests(self, channel: Channel) -> None:
         try:
             while True:
-                message = receive(line, self.network, timeout_s=None)
+                message = receive(channel, self.network, timeout_s=None)
                 try:
-                    reply = self._answer(message, line)
+                    reply = self._answer(message, channel)
                 except SmpcError as error:
                     code, fields = to_wire(error, site=self.name)
                     reply = Failed(code=code, fields=fields)
-                send(line, reply)
+                send(channel, reply)
         except (PartyLostError, PeerRejectedError):
-            line.close()
+            channel.close()
 
-    def _answer(self, message: Message, line: Channel) -> Message:
+    def _answer(self, message: Message, channel: Channel) -> Message:
         if isinstance(message, HealthAsk):
             return self._health()
-        if not isinstance(message, Deal) or line.role != "site":
-            raise PeerRejectedError(reason="only sites ask the dealer, for a session", name=line.peer)
-        if line.peer not in message.parties or not set(message.parties) <= set(self.consortium.names):
-            raise PeerRejectedError(reason="the session names parties that are no sites", name=line.peer)
+        if not isinstance(message, Deal) or channel.role != "site":
+            raise PeerRejectedError(reason="only sites ask the dealer, for a session", name=channel.peer)
+        if channel.peer not in message.parties or not set(message.parties) <= set(self.consortium.names):
+            raise PeerRejectedError(reason="the session names parties that are no sites", name=channel.peer)
         if not FEWEST_PARTIES <= len(set(message.parties)) == len(message.parties):
             raise PeerRejectedError(
-                reason="a session has two parties at least, each named once", name=line.peer
+                reason="a session has two parties at least, each named once", name=channel.peer
             )
         thread = threading.Thread(
             target=self._deal, args=(message,), name=f"{self.name}-session", daemon=True

@@ -1,7 +1,7 @@
 """The site's side of the consortium's ledger: start-up, other sites' proposals, and, at the sequencer, charges.
 
-Layer:       federation.node.ledger.replication, above couriers and desk.
-Terms:       an *errand* is one request, or one motion, on its way into the ledger.
+Layer:       federation.node.ledger.replication, above couriers and admission.
+Terms:       an *submission* is one request, or one motion, on its way into the ledger.
 Guarantees:  a site signs nothing before it has taken the longest valid chain of all sites that it could reach;
              proposals go from the sequencer to the sites and never through a client; requests that wait together are
              proposed together.
@@ -60,10 +60,10 @@ class LedgerReplication:
         *,
         consortium: Consortium,
         replica: Replica,
-        remember: Callable[[Ask], None],
+        cache_request: Callable[[Ask], None],
         admit: Admit,
-        signed: Callable[[Body], None],
-        couriers: PeerClients,
+        on_signed: Callable[[Body], None],
+        peers: PeerClients,
         genesis: Body,
         snapshot_every: int = EVERY,
     ) -> None:
@@ -72,24 +72,24 @@ class LedgerReplication:
         Args:
             consortium: the agreement.
             replica: the site's ledger.
-            remember: takes the signed requests that come beside a proposal.
+            cache_request: takes the signed requests that come beside a proposal.
             admit: decides what is signed.
-            signed: told of each body that this site has signed, or proposed, before it is complete.
-            couriers: the ways to the other sites.
+            on_signed: told of each body that this site has signed, or proposed, before it is complete.
+            peers: the ways to the other sites.
             genesis: the first entry as this site derives it.
             snapshot_every: entries between two snapshots while this site orders.
         """
-        self._consortium, self._replica, self._couriers = consortium, replica, couriers
-        self._remember, self._admit, self._signed = remember, admit, signed
+        self._consortium, self._replica, self._peers = consortium, replica, peers
+        self._cache_request, self._admit, self._on_signed = cache_request, admit, on_signed
         self._genesis = genesis
         self._sequencer = Sequencer(replica)
         self._snapshots = SnapshotTimer(replica, every=snapshot_every)
         self._archived: EntriesArchivedError | None = None
         self._caught_up = threading.Event()
         self._stopping = threading.Event()
-        self._errands: queue.SimpleQueue[Submission | None] = queue.SimpleQueue()
+        self._submissions: queue.SimpleQueue[Submission | None] = queue.SimpleQueue()
         self._held: Submission | None = None
-        self._heard_all = False
+        self._reached_all = False
         self._thread = threading.Thread(target=self._work, name=f"{replica.name}-ledger", daemon=True)
 
     # -- state ---------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ class LedgerReplication:
         return self._archived is not None and self._replica.head + 1 < self._archived.first
 
     @property
-    def waits_for_people(self) -> bool:
+    def needs_administrator(self) -> bool:
         """Whether nothing will run here before an administrator has done something."""
         return self.lacks_archive or (self._replica.head >= 0 and self._left() != "")
 
@@ -147,9 +147,9 @@ class LedgerReplication:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; errands under way fail. The network is closed already."""
+        """End the thread; submissions under way fail. The network is closed already."""
         self._stopping.set()
-        self._errands.put(None)
+        self._submissions.put(None)
         self._thread.join(JOIN_S)
 
     # -- what other sites send -----------------------------------------------------------------------------
@@ -172,14 +172,14 @@ class LedgerReplication:
         if not self._caught_up.wait(float(self._consortium.file.deadline_s)):
             raise LedgerRefusedError(reason="this site has not read the other sites' ledgers yet")
         for ask in requests:
-            self._remember(ask)
-        self._give_way(data, source)
+            self._cache_request(ask)
+        self._withdraw_overtaken(data, source)
         answer = self._replica.receive(data, self._admit, source=source)
         if answer and isinstance(read_answer(answer), Signed):
-            self._tell_signed(Proposal.from_bytes(data))
+            self._report_signed(Proposal.from_bytes(data))
         return answer
 
-    def _give_way(self, data: bytes, source: str) -> None:
+    def _withdraw_overtaken(self, data: bytes, source: str) -> None:
         """Tell all that a leave-out which this site was to commit came to nothing, once the sequencer proposes again."""
         number = self._replica.head + 1
         if self.is_sequencer or not self._sequencer.has_proposed(number):
@@ -192,7 +192,7 @@ class LedgerReplication:
             return
         if withdrawals and proposal.sender != self._replica.name:
             others = [site for site in self._others() if site != source]
-            self._couriers.carry(dict.fromkeys(others, withdrawals))
+            self._peers.broadcast(dict.fromkeys(others, withdrawals))
 
     def entries_from(self, number: int) -> list[bytes]:
         """Complete entries for a site that is behind."""
@@ -215,7 +215,7 @@ class LedgerReplication:
 
     def enter(self, draft: Draft, ask: Ask) -> Entry:
         """Have a draft entered in the ledger. Only at the sequencer; errors as ``charge``."""
-        self._hear_the_end()
+        self._resolve_doubt()
         if not self.is_sequencer:
             raise LedgerRefusedError(reason=f"charges are ordered by {self._replica.sequencer}")
         return self._wait_for(Submission(draft=draft, ask=ask))
@@ -235,7 +235,7 @@ class LedgerReplication:
         reason = self.not_ready
         if reason and reason != self._left():  # what the members agree on does not wait for a restart
             raise SiteUnavailableError(site=self._replica.name, reason=reason)
-        self._hear_the_end()
+        self._resolve_doubt()
         state = self._replica.core.state
         motion.check_fits(state)
         self._check_lost(motion)
@@ -248,7 +248,7 @@ class LedgerReplication:
             raise LedgerRefusedError(reason=f"this motion is entered by {last}")
         return self._wait_for(Submission(draft=Draft(cohort=members.names, content=content), ask=None))
 
-    def _hear_the_end(self) -> None:
+    def _resolve_doubt(self) -> None:
         """Ask what became of a proposal of which this site heard no end: it may have been handed the ledger by it.
 
         Nobody else will say so: who ordered before does so no more, and who orders now is this site.
@@ -259,102 +259,106 @@ class LedgerReplication:
     def _check_lost(self, motion: Amendment) -> None:
         """A sequencer that still runs could commit an entry that nobody else holds: a fork, once it shows."""
         lost = motion.leaves_out
-        if lost and self._couriers.all_alive([lost]):
+        if lost and self._peers.all_alive([lost]):
             raise AmendmentRejectedError(
                 reason=f"{lost} still answers; only a lost site is left out: stop its node first"
             )
 
-    def _wait_for(self, errand: Submission) -> Entry:
-        self._errands.put(errand)
-        while not errand.done.wait(RETRY_S):
+    def _wait_for(self, submission: Submission) -> Entry:
+        self._submissions.put(submission)
+        while not submission.done.wait(RETRY_S):
             if self._stopping.is_set():
                 raise SiteUnavailableError(site=self._replica.name, reason="it is stopping")
-        if errand.entry is None:
-            raise errand.error or SiteUnavailableError(site=self._replica.name, reason="the charge failed")
-        return errand.entry
+        if submission.entry is None:
+            raise submission.error or SiteUnavailableError(
+                site=self._replica.name, reason="the charge failed"
+            )
+        return submission.entry
 
     def _work(self) -> None:
         self._open()
         while not self._stopping.is_set():
-            self._pin_if_due()
-            first = self._held or self._errands.get()
+            self._snapshot_if_due()
+            first = self._held or self._submissions.get()
             self._held = None
             if first is None:
                 return
             self._agree_on([first] if first.is_alone else self._with_waiting(first))
 
-    def _pin_if_due(self) -> None:
+    def _snapshot_if_due(self) -> None:
         """Have a snapshot signed by all sites, alone; when that fails, everything else goes on as before."""
-        if not self.is_sequencer or not self._snapshots.is_due(charges_wait=not self._errands.empty()):
+        if not self.is_sequencer or not self._snapshots.is_due(charges_wait=not self._submissions.empty()):
             return
-        if not self._couriers.all_alive(self._others()):
+        if not self._peers.all_alive(self._others()):
             return
         try:
-            if not self._heard_all:
+            if not self._reached_all:
                 self._recover()
             agreement = agree(
-                self._sequencer, [snapshot_draft(self._replica)], self._admit, self._couriers.carry
+                self._sequencer, [snapshot_draft(self._replica)], self._admit, self._peers.broadcast
             )
         except AccountingError as error:
             LOG.warning("%s: no snapshot: %s", self._replica.name, error)
             self._snapshots.failed()
             return
         if not agreement.entries:
-            LOG.warning("%s: no snapshot: %s", self._replica.name, self._why_not(agreement, 0))
+            LOG.warning("%s: no snapshot: %s", self._replica.name, self._refusal_of(agreement, 0))
             self._snapshots.failed()
 
-    def _why_not(self, agreement: Agreement, place: int) -> Exception:
+    def _refusal_of(self, agreement: Agreement, place: int) -> Exception:
         return refusal_reason(agreement, place, orders=self._replica.name, others=len(self._others()))
 
     def _others(self) -> tuple[str, ...]:
         """The other sites that are members now."""
-        return tuple(site for site in self._couriers.sites if site in self._replica.members)
+        return tuple(site for site in self._peers.sites if site in self._replica.members)
 
     def _with_waiting(self, first: Submission) -> list[Submission]:
-        errands = [first]
-        while len(errands) < MAX_ENTRIES and not self._errands.empty():
-            errand = self._errands.get()
-            if errand is None:
+        submissions = [first]
+        while len(submissions) < MAX_ENTRIES and not self._submissions.empty():
+            submission = self._submissions.get()
+            if submission is None:
                 self._stopping.set()
                 break
-            if errand.is_alone:
-                self._held = errand
+            if submission.is_alone:
+                self._held = submission
                 break
-            errands.append(errand)
-        return errands
+            submissions.append(submission)
+        return submissions
 
-    def _agree_on(self, errands: list[Submission]) -> None:
-        requests = [errand.ask for errand in errands if errand.ask is not None]
+    def _agree_on(self, submissions: list[Submission]) -> None:
+        requests = [submission.ask for submission in submissions if submission.ask is not None]
         try:
-            if not self._heard_all:
+            if not self._reached_all:
                 self._recover()
             agreement = agree(
                 self._sequencer,
-                [errand.draft for errand in errands],
+                [submission.draft for submission in submissions],
                 self._admit,
-                lambda messages: self._carry(messages, requests),
-                lambda entries: complete(errands, entries),
+                lambda messages: self._broadcast(messages, requests),
+                lambda entries: complete(submissions, entries),
             )
         except AccountingError as error:
-            for errand in errands:
-                errand.error = error
-                errand.done.set()
+            for submission in submissions:
+                submission.error = error
+                submission.done.set()
             return
-        for place, errand in enumerate(errands):
-            if errand.entry is None:
-                errand.error = self._why_not(agreement, place)
-                errand.done.set()
+        for place, submission in enumerate(submissions):
+            if submission.entry is None:
+                submission.error = self._refusal_of(agreement, place)
+                submission.done.set()
 
-    def _carry(self, messages: Mapping[str, Sequence[bytes]], requests: Sequence[Ask]) -> dict[str, bytes]:
+    def _broadcast(
+        self, messages: Mapping[str, Sequence[bytes]], requests: Sequence[Ask]
+    ) -> dict[str, bytes]:
         """Carry; what is proposed counts as signed here, since the sequencer has judged it and signs last."""
         if self._sequencer.open is not None:
-            self._tell_signed(self._sequencer.open)
-        return self._couriers.carry(messages, requests)
+            self._report_signed(self._sequencer.open)
+        return self._peers.broadcast(messages, requests)
 
-    def _tell_signed(self, proposal: Proposal) -> None:
+    def _report_signed(self, proposal: Proposal) -> None:
         for _, body in bodies_of(proposal.bodies):
             if self._replica.name in body.cohort:
-                self._signed(body)
+                self._on_signed(body)
 
     # -- start-up ------------------------------------------------------------------------------------------
 
@@ -369,7 +373,7 @@ class LedgerReplication:
                 self._recover()
                 if self._replica.head >= 0:
                     return
-                if self._heard_all:
+                if self._reached_all:
                     self._propose_genesis()
             except LedgerForkedError as error:
                 LOG.critical("%s: %s; nothing runs", self._replica.name, error)
@@ -395,15 +399,15 @@ class LedgerReplication:
         heads = self._catch_up()
         with self._sequencer.turn:
             withdrawals = self._sequencer.recover(heads)
-        self._heard_all = set(heads) >= set(self._others())
+        self._reached_all = set(heads) >= set(self._others())
         if withdrawals:
-            self._couriers.carry(dict.fromkeys(heads, withdrawals))
+            self._peers.broadcast(dict.fromkeys(heads, withdrawals))
 
     def _propose_genesis(self) -> None:
         draft = Draft(cohort=self._genesis.cohort, content=self._genesis.content)
-        agreement = agree(self._sequencer, [draft], self._admit, self._couriers.carry)
+        agreement = agree(self._sequencer, [draft], self._admit, self._peers.broadcast)
         if not agreement.entries:
-            raise LedgerRefusedError(reason=str(self._why_not(agreement, 0)))
+            raise LedgerRefusedError(reason=str(self._refusal_of(agreement, 0)))
 
     def _catch_up(self) -> dict[str, int]:
         """Take what others have and this site lacks, and compare the last common entry with each of them.
@@ -416,7 +420,7 @@ class LedgerReplication:
         again: set[str] = set()
         since = dict.fromkeys(self._others(), max(0, self._replica.head))
         while since and not self._stopping.is_set():
-            answers = self._couriers.entries_since(since)
+            answers = self._peers.entries_since(since)
             since = {}
             for site, answer in answers.items():
                 if isinstance(answer, EntriesArchivedError):

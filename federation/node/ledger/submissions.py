@@ -40,11 +40,11 @@ class Submission:
         return self.ask is None
 
 
-def complete(errands: Sequence[Submission], entries: Mapping[int, Entry]) -> None:
+def complete(submissions: Sequence[Submission], entries: Mapping[int, Entry]) -> None:
     """Give each errand its entry: it is spent, and its asker need not wait until all sites have it too."""
     for place, entry in entries.items():
-        errands[place].entry = entry
-        errands[place].done.set()
+        submissions[place].entry = entry
+        submissions[place].done.set()
 
 
 def refusal_reason(agreement: Agreement, place: int, *, orders: str = "", others: int = 0) -> Exception:
