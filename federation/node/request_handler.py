@@ -1,9 +1,11 @@
-"""A site's counter: the channels of analysts and auditors, one thread each, one message after the other.
+"""Handles the channels of analysts, auditors and other sites: one thread per channel, one message at a time.
 
-Layer:       federation.node.request_handler, above runs.
-Guarantees:  a channel asks, has it charged, runs, in that order; whatever goes wrong is answered by name and the channel
-             goes on; what is not one of our errors is logged at the site and crosses without its text.
-See instead: what is decided (``desk``), charged (``chain``), run (``runs``).
+Layer:       federation.node.request_handler, above execution.
+Guarantees:  on one channel a request is sent, then charged, then run, in that order; the site answers every failure
+             with an error, and the channel stays usable. An unexpected error is logged at the site and crosses the
+             wire without its text.
+See instead: the decision about a request (``admission``), the charge (``ledger.replication``), the run
+             (``execution.query_run``).
 """
 
 from __future__ import annotations
@@ -63,7 +65,7 @@ SITE: Final = "site"
 
 
 class RequestHandler:
-    """Serves channels; ``requests`` and ``ledger`` are the handlers of their purposes."""
+    """Serves channels: ``requests`` for analysts and auditors, ``ledger`` for other sites."""
 
     def __init__(
         self,
@@ -77,14 +79,14 @@ class RequestHandler:
         slots: ConcurrencyLimit,
         health: Callable[[], Health],
     ) -> None:
-        """Open the counter; nothing is served before the network calls."""
+        """Create the handler; it serves once registered with the network."""
         self._network, self._admission, self._chain, self._runner = network, admission, chain, runner
         self._training = training
         self._replica, self._slots, self._health = replica, slots, health
         self.site = replica.name
 
     def requests(self, channel: Channel) -> None:
-        """Serve one channel of somebody who asks."""
+        """Serve one channel of an analyst, an auditor or a node."""
         state = _ChannelState()
         try:
             self._serve(channel, lambda message: self._request(message, channel, state))
@@ -92,7 +94,7 @@ class RequestHandler:
             state.reset()
 
     def ledger(self, channel: Channel) -> None:
-        """Serve one channel of another site's ledger."""
+        """Serve one ledger channel of another site."""
         self._serve(channel, lambda message: self._ledger(message, channel))
 
     def _serve(self, channel: Channel, answer: Callable[[Message], Message]) -> None:
@@ -109,7 +111,7 @@ class RequestHandler:
 
     def _failed(self, error: Exception) -> Failed:
         if not is_ours(error):
-            LOG.error("%s: a fault of its own: %s", self.site, traced(error))
+            LOG.error("%s: internal error: %s", self.site, traced(error))
         code, fields = to_wire(error, site=self.site)
         return Failed(code=code, fields=fields)
 
@@ -119,7 +121,7 @@ class RequestHandler:
         if isinstance(message, BudgetAsk):
             return self._budget(channel)
         if channel.role != ANALYST:
-            raise RequestRejectedError(site=self.site, reason="only analysts ask")
+            raise RequestRejectedError(site=self.site, reason="only an analyst can send this message")
         if isinstance(message, Ask):
             return self._check_request(message, channel, state)
         if isinstance(message, QuoteAsk):
@@ -127,7 +129,7 @@ class RequestHandler:
         if isinstance(message, AttemptRequest):
             return self._charge_attempt(message, channel)
         if isinstance(message, ApplyAmendment):
-            return Charged(entry=self._chain.enter_motion(Amendment.from_bytes(message.motion)).to_bytes())
+            return Charged(entry=self._chain.enter_amendment(Amendment.from_bytes(message.motion)).to_bytes())
         if isinstance(message, Withdraw):
             state.reset()
             return Ack()
@@ -178,12 +180,12 @@ class RequestHandler:
         return Accepted(plan=first.manifest.digest(), cost=cost, sequencer=self._replica.sequencer)
 
     def _charge_attempt(self, message: AttemptRequest, channel: Channel) -> Charged:
-        """At the sequencer: have one attempt of a training entered for its cohort."""
+        """At the sequencer: enter the charge of one attempt of a training for its cohort."""
         admission = self._training_admission()
         known = admission.learn(message.ask)
         if known.request.analyst != channel.peer:
             raise RequestRejectedError(
-                site=self.site, reason="it names another analyst than the one who asks"
+                site=self.site, reason="the request names an analyst other than its sender"
             )
         content = admission.content_of(
             known, round_number=message.round_number, attempt=message.attempt, cohort=message.cohort
@@ -201,18 +203,20 @@ class RequestHandler:
     def _charge_or_run(self, message: Message, channel: Channel, state: _ChannelState) -> Message:
         known, slot = state.known, state.slot
         if known is None or slot is None:
-            raise RequestRejectedError(site=self.site, reason="nothing was asked on this channel")
+            raise RequestRejectedError(
+                site=self.site, reason="this channel has no open request; send the request first"
+            )
         if isinstance(message, ChargeRequest):
             if not slot.is_reserved:
-                raise SiteBusyError(
-                    site=self.site, reason="its place here was given away meanwhile; ask again"
-                )
+                raise SiteBusyError(site=self.site, reason="the reservation expired; send the request again")
             return Charged(entry=self._chain.charge(known).to_bytes())
         if isinstance(message, RunRequest):
             state.known = state.slot = None
             with slot.running():
                 return self._runner.run(message.entry, known=known, source=channel.peer)
-        raise RequestRejectedError(site=self.site, reason=f"{name_on_wire(type(message))} has no place here")
+        raise RequestRejectedError(
+            site=self.site, reason=f"a {name_on_wire(type(message))} message is not expected here"
+        )
 
     def _ledger(self, message: Message, channel: Channel) -> Message:
         if isinstance(message, LedgerSince):
@@ -220,20 +224,20 @@ class RequestHandler:
             return LedgerEntries(entries=entries, head=self._replica.head)
         if not isinstance(message, LedgerPost) or channel.role != SITE:
             raise RequestRejectedError(
-                site=self.site, reason=f"{name_on_wire(type(message))} has no place here"
+                site=self.site, reason=f"a {name_on_wire(type(message))} message is not expected here"
             )
         return LedgerReply(reply=self._chain.take(message.data, message.requests, source=channel.peer))
 
 
 class _ChannelState:
-    """What was asked last on one channel."""
+    """The last request of one channel, and its reservation."""
 
     def __init__(self) -> None:
         self.known: AdmittedRequest | None = None
         self.slot: Reservation | None = None
 
     def reset(self) -> None:
-        """Forget it, and give its place back."""
+        """Drop the request and release its reservation."""
         if self.slot is not None:
             self.slot.release()
         self.known = self.slot = None

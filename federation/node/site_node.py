@@ -1,8 +1,8 @@
-"""One site: its tables, its ledger, its place in the network. The same whether it is a process or a thread.
+"""One site: its tables, its ledger, its part in the network. The same code as a process and as a thread.
 
-Layer:       federation.node.site_node, above counter.
-Guarantees:  ``close`` ends every line, mesh and thread of the site; a run under way is spent.
-See instead: files, signals and logs around it (``serve``).
+Layer:       federation.node.site_node, above request_handler.
+Guarantees:  ``close`` ends every channel, mesh and thread of the site; a run in progress stays charged.
+See instead: files, signals and logs around it (``site_process``).
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ WAIT_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteLedger:
-    """A site's ledger and how its node treats it.
+    """A site's ledger and its settings.
 
     Attributes:
-        store: where it is kept.
-        snapshot_every: entries between two snapshots while this site orders.
-        consents: what its administrator agreed to; None: to no change of the agreement at all.
+        store: the storage of the ledger.
+        snapshot_every: entries between two snapshots while this site is the sequencer.
+        consents: the amendments that its administrator approved; None: the site signs no amendment.
     """
 
     store: Store
@@ -76,7 +76,7 @@ class SiteLedger:
 class SiteNode:
     """A running site."""
 
-    def __init__(  # noqa: PLR0913 - every one a setting of its own, by keyword
+    def __init__(  # noqa: PLR0913 - independent settings, by keyword
         self,
         *,
         consortium: Consortium,
@@ -92,19 +92,19 @@ class SiteNode:
         """Put a site together; ``start`` lets it answer.
 
         Args:
-            consortium: its own copy of the agreement, as it was founded.
-            policy: its own rules.
+            consortium: its own copy of the consortium file.
+            policy: its own policy.
             identity: its certificate and key.
             network: its end of the network.
             ledger: its ledger.
             sources: its tables, by name.
-            limits: what it takes on at once; default: as in a site file that says nothing.
+            limits: the load it accepts at once; default: the defaults of a site file.
             clock: seconds since 1970.
-            engine: what adds and multiplies shares: crypten or numpy.
+            engine: the engine for arithmetic on shares: crypten or numpy.
 
         Raises:
-            LedgerRefusedError: the stored ledger is broken or another consortium's.
-            ConfigError: a budget cannot be priced.
+            LedgerRefusedError: the stored ledger is damaged or belongs to another consortium.
+            ConfigError: a budget has no finite cost.
         """
         self.name, self._founded, self.network = identity.name, consortium, network
         self._engine = engine
@@ -127,14 +127,14 @@ class SiteNode:
         )
         self._training = TrainingNode.of(
             site=self.name,
-            consortium=consortium,  # the helpers, which hold no chain, plan with the sites of the founding
+            consortium=consortium,  # the helpers hold no ledger and plan with the sites of the consortium file
             policy=policy,
             sources=sources,
             replica=self.replica,
             network=network,
         )
         self._background = BackgroundRunner(self.name)
-        # a session is there until its run has scanned, for as long as that may take, and come to it
+        # a prepared session waits for the local scan of its run, up to the limit of a scan
         patience_s = 2 * float(consortium.file.deadline_s) + float(consortium.file.local_limit_s)
         self._prepared_sessions = PreparedSessions(patience_s=patience_s, most_bytes=limits.session_bytes)
         runner = self._runner(limits)
@@ -177,7 +177,7 @@ class SiteNode:
         )
 
     def start(self) -> None:
-        """Answer lines and join the ledger."""
+        """Serve channels and join the ledger."""
         self.network.serve("ledger", self._request_handler.ledger)
         self.network.serve("request", self._request_handler.requests)
         if self._training is not None:
@@ -185,7 +185,7 @@ class SiteNode:
         self.chain.start()
 
     def _cache_request(self, ask: Ask) -> None:
-        """Take a request that came beside a proposal; one that cannot be understood is left out."""
+        """Cache a request sent with a proposal; an invalid request is ignored."""
         try:
             if kind_of(ask) == TRAIN and self._training is not None:
                 self._training.admission.learn(ask)
@@ -195,11 +195,11 @@ class SiteNode:
             return
 
     def _admit(self, body: Body) -> None:
-        """Decide on an entry before it is signed: questions at one desk, trainings at the other, changes by consent."""
+        """Decide on an entry before this site signs it: questions, trainings, and amendments by approval."""
         content = body.content
         if isinstance(content, Change):
             if self._consents is None:
-                raise PolicyRefusedError(site=self.name, rule="the agreement is not changed here")
+                raise PolicyRefusedError(site=self.name, rule="this site accepts no amendment")
             self._consents.check(body, self.replica.core.state, site=self.name)
             return
         if isinstance(content, Charge | Exact) and content.asked.run:
@@ -212,10 +212,10 @@ class SiteNode:
             self._admission.admit(body)
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Wait until requests can be charged here.
+        """Wait until this site can charge requests.
 
         Raises:
-            SiteUnavailableError: not in time; says what is missing.
+            SiteUnavailableError: the site was not ready in time; the error says what is missing.
         """
         ends_at = time.monotonic() + timeout_s
         while reason := self.chain.not_ready:
@@ -224,7 +224,7 @@ class SiteNode:
             time.sleep(WAIT_S)
 
     def health(self) -> Health:
-        """What doctor is told."""
+        """The state that the doctor command shows."""
         reason = self.chain.not_ready
         left_out = set(self._founded.names).difference(self.replica.members)
         return Health(
@@ -242,7 +242,7 @@ class SiteNode:
         )
 
     def close(self) -> None:
-        """Leave: lines, meshes, threads, tables, ledger."""
+        """Close all channels, meshes, threads, tables and the ledger."""
         self.network.close()
         self._background.close()
         self.chain.stop()
@@ -254,10 +254,10 @@ class SiteNode:
 
 
 def _in_force(consortium: Consortium, replica: Replica) -> Consortium:
-    """The agreement among the sites that are members by this site's ledger.
+    """The agreement among the present members, as recorded in this site's ledger.
 
     Raises:
-        ConfigError: no more sites are left than may collude.
+        ConfigError: the remaining sites are no more than the number that may collude.
     """
     members = replica.members
     if replica.head < 0 or replica.name not in members:

@@ -1,6 +1,6 @@
-"""A site's part in trainings, put together: the desk that lets an attempt be charged and the trainer that does the work.
+"""A site's part in trainings: admission decides whether an attempt may be charged, the trainer does the work.
 
-Layer:       federation.node.training_node, above training_desk.
+Layer:       federation.node.training_node, above admission.training.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingNode:
-    """Desk and trainer of one site."""
+    """Admission and trainer of one site."""
 
     admission: TrainingAdmission
     trainer: SiteTrainer
@@ -43,7 +43,7 @@ class TrainingNode:
         replica: Replica,
         network: Network,
     ) -> TrainingNode | None:
-        """Put it together; None where the consortium has no aggregator or no key holder."""
+        """Create both; None if the consortium has no aggregator or no key holder."""
         if consortium.file.aggregator is None or consortium.file.keyholder is None:
             return None
         key = pinned_key(consortium)
@@ -55,7 +55,7 @@ class TrainingNode:
         )
 
         def note(entry: Entry) -> None:
-            """Note the start of an attempt."""
+            """Record the start of an attempt in the ledger notes."""
             accept_entry(replica, entry, source=site, deadline_s=float(consortium.file.deadline_s))
             replica.start(entry)
 

@@ -1,9 +1,9 @@
-"""Waiting on channels without hanging: a message, a named loss, or a named time-out.
+"""Waits on channels without hanging: the result is a message, a named loss, or a named time-out.
 
 Layer:       federation.protocol.exchange.
-Guarantees:  a peer that was killed is named as soon as its channel closes, a frozen one when its heartbeat is overdue,
-             and nobody waits longer than the deadline given.
-See instead: channels themselves (``federation.network.channel``).
+Guarantees:  a killed peer is named as soon as its channel closes, a frozen one when its heartbeat is overdue; no
+             wait is longer than the given deadline.
+See instead: the channels (``federation.network.channel``).
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ def receive(channel: Channel, network: Network, *, timeout_s: float | None) -> M
     """Wait for one typed message.
 
     Args:
-        channel: where it comes from.
-        network: whose heartbeats tell whether the peer still lives.
-        timeout_s: the longest wait; None waits as long as the peer lives.
+        channel: the channel to read.
+        network: its heartbeats show whether the peer is alive.
+        timeout_s: the longest wait (s); None waits as long as the peer is alive.
 
     Returns:
         The message, ``Failed`` included.
 
     Raises:
-        PartyLostError: the peer is gone, frozen, or over the time.
-        PeerRejectedError: it sent something that is no message.
+        PartyLostError: the peer was killed, is frozen, or sent nothing in time.
+        PeerRejectedError: the peer sent bytes that are not a message.
     """
     ends_at = None if timeout_s is None else time.monotonic() + timeout_s
     while True:
@@ -65,6 +65,6 @@ def expect(channel: Channel, network: Network, kind: type[M], *, timeout_s: floa
         raise from_wire(message.code, message.fields, site=channel.peer)
     if not isinstance(message, kind):
         raise PeerRejectedError(
-            reason=f"{name_on_wire(type(message))} where {name_on_wire(kind)} was due", name=channel.peer
+            reason=f"received {name_on_wire(type(message))}, expected {name_on_wire(kind)}", name=channel.peer
         )
     return message

@@ -48,7 +48,7 @@ def test_an_entry_that_a_site_never_signed_is_not_waited_for(world):
 
 def test_what_was_charged_runs_however_many_others_ask_meanwhile(world, monkeypatch):
     """The attack: make a site forget a request between its charge and its run, so that it is spent for nothing."""
-    monkeypatch.setattr(desks, "REMEMBERED", 3)
+    monkeypatch.setattr(desks, "CACHED", 3)
     with world._pool.question(NAMES) as lines:
         lines.ask_all(signed(world, request_of(world).to_bytes()), Accepted, timeout_s=5)
         entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry
@@ -159,7 +159,7 @@ def test_of_many_more_questions_than_places_every_one_is_answered(world, caplog)
         for slots in places(world):
             slots._limit = Limits().sessions
     assert answers == [194] * N_QUESTIONS
-    assert "2 questions are under way here" in caplog.text
+    assert "2 questions are in progress here" in caplog.text
     assert "waiting for a place, 60 s at most" in caplog.text
     assert not any(slots._waiting for slots in places(world))
 
@@ -246,7 +246,7 @@ def test_a_node_opens_no_session_ahead_that_has_no_room_and_answers_all_the_same
 def test_a_request_that_is_not_known_runs_nowhere(world):
     _, data, _ = ran(world)
     with (
-        pytest.raises(RequestRejectedError, match="nothing was asked"),
+        pytest.raises(RequestRejectedError, match="no open request"),
         world._pool.question(["hungary"]) as lines,
     ):
         lines.ask_one("hungary", RunRequest(entry=data), Share, timeout_s=5)

@@ -204,7 +204,7 @@ def test_nothing_of_a_pool_is_on_disk(tmp_path):
 
 
 def test_a_site_alone_or_for_others_calls_the_dealer_for_nothing():
-    alone, others = "two parties at least", "no sites"
+    alone, others = "two parties at least", "not a site"
     with in_threads() as session:
         network = session.nodes["hungary"].network
         line = network.dial("dealer", "request", 5)

@@ -50,7 +50,7 @@ def test_with_every_place_in_use_a_question_is_refused_by_name_and_free(private_
     with pytest.raises(SiteUnavailableError) as caught:
         private_world.sql(BY_SEX, exact=True)
     assert caught.value.site == "hungary"
-    assert "16 questions are under way here, the most by limits.sessions" in caught.value.reason
+    assert "16 questions are in progress here, the maximum by limits.sessions" in caught.value.reason
     assert "no place came free within 0.5 s" in caught.value.reason
     assert entries(private_world) == before
     for slot in taken:
@@ -102,7 +102,7 @@ def test_a_dealer_takes_part_in_so_many_sessions_at_once(private_world, monkeypa
             if number < 3:
                 assert isinstance(expect(line, network, Ack, timeout_s=5), Ack)
             else:
-                with pytest.raises(PeerRejectedError, match="3 sessions are under way"):
+                with pytest.raises(PeerRejectedError, match="3 sessions are in progress"):
                     expect(line, network, Ack, timeout_s=5)
         line.close()
         released.set()

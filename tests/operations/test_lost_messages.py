@@ -51,7 +51,7 @@ def handed_over(session, to, *, by, unheard_by=""):
     """Hand the ledger over; wait until all who hear of it have."""
     nodes = session.nodes
     heard = [node for name, node in nodes.items() if name != unheard_by]
-    entry = nodes[by].chain.enter_motion(transfer_sequencer(nodes["carl"].replica.core.state, to))
+    entry = nodes[by].chain.enter_amendment(transfer_sequencer(nodes["carl"].replica.core.state, to))
     ends_at = time.monotonic() + 10
     while any(node.replica.head < entry.body.number for node in heard):
         assert time.monotonic() < ends_at
@@ -84,7 +84,7 @@ def test_a_leave_out_that_came_to_nothing_wedges_nobody_when_the_sequencer_is_ba
     commit, bert._sequencer.commit = bert._sequencer.commit, died
     bert._sequencer.abandon = lambda _: None
     with pytest.raises(LedgerRefusedError, match="died"):
-        bert.enter_motion(remove_site(nodes["bert"].replica.core.state, "anna", sequencer="bert"))
+        bert.enter_amendment(remove_site(nodes["bert"].replica.core.state, "anna", sequencer="bert"))
     bert._sequencer = Sequencer(nodes["bert"].replica)  # its next life
     assert all(nodes[name].replica.in_doubt for name in ("bert", "carl"))
     assert commit
@@ -110,9 +110,9 @@ def test_a_leave_out_is_entered_though_a_site_missed_the_first_proposal_of_it(se
     bert._peers.broadcast = miss
     motion = remove_site(nodes["bert"].replica.core.state, "anna", sequencer="bert")
     with pytest.raises((SiteUnavailableError, LedgerRefusedError)):
-        bert.enter_motion(motion)
+        bert.enter_amendment(motion)
     bert._reached_all = False  # never true while the lost one is silent: all withdrawals are told again
-    entry = bert.enter_motion(motion)
+    entry = bert.enter_amendment(motion)
     assert sorted(entry.signatures) == ["bert", "carl"]
 
 
@@ -132,7 +132,7 @@ def test_a_training_goes_on_while_the_ledger_is_handed_over():
             told.append(progress)
             if len(told) == 1:
                 chain = session.nodes[first].chain
-                chain.enter_motion(transfer_sequencer(session.nodes[first].replica.core.state, other))
+                chain.enter_amendment(transfer_sequencer(session.nodes[first].replica.core.state, other))
 
         model = FederatedLogisticRegression(epsilon=1.0, rounds=3)
         model.fit(session, table="patients", features=["age"], target="disease", on_progress=hand_it_over)

@@ -125,7 +125,7 @@ def test_p8_the_last_exact_request_is_allowed_and_the_next_is_not(session):
     for node in session.nodes.values():
         node._admission._exact_limit = ExactLimit(node.replica)
     for used in range(CAP):
-        assert desk._exact_limit.count("visits", session.analyst) == used
+        assert desk._exact_limit.count("visits", session.analyst).requests == used
         session.sql(COUNT, exact=True)
     with pytest.raises(PolicyRefusedError, match=f"exact_requests_per_analyst: {CAP} are used up"):
         session.sql(COUNT, exact=True)

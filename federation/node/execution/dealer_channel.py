@@ -1,9 +1,9 @@
-"""The way to the dealer: channels that stay open between sessions, so that calling it costs no handshake.
+"""Channels to the dealer: kept open between sessions, so that a call costs no handshake.
 
-Layer:       federation.node.execution.dealer_channel, beside couriers.
-Guarantees:  a channel that the dealer's restart has closed is replaced once, if the dealer lives; a call that may have
-             been taken twice is harmless, since a session is served once.
-See instead: what the dealer then does (``dealer``), the session itself (``runs``).
+Layer:       federation.node.execution.dealer_channel, beside ledger.peers.
+Guarantees:  a channel that a restart of the dealer has closed is replaced once, if the dealer is alive; a repeated
+             call is harmless, since the dealer serves a session once.
+See instead: the dealer (``helpers.dealer``), the session itself (``query_run``).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class DealerChannels:
     """One site's channels to the dealer. Safe for several threads."""
 
     def __init__(self, network: Network, deadline_s: float) -> None:
-        """Know the way; dial at the first call."""
+        """Store the address; dial at the first call."""
         self._network, self._deadline_s = network, deadline_s
         self._lock = threading.Lock()
         self._idle: list[Channel] = []
@@ -34,8 +34,8 @@ class DealerChannels:
         """Ask the dealer to join a session.
 
         Raises:
-            PartyLostError: it is gone.
-            PeerRejectedError: it refuses.
+            PartyLostError: the dealer is lost.
+            PeerRejectedError: the dealer refuses.
         """
         with self._lock:
             channel = self._idle.pop() if self._idle else None

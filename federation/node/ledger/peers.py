@@ -1,9 +1,9 @@
-"""Ledger messages to the other sites: one channel each, all sites at once, nobody waited for longer than the deadline.
+"""Ledger messages to the other sites: one channel each, all sites at once, no wait longer than the deadline.
 
 Layer:       federation.node.ledger.peers.
-Guarantees:  decides nothing and keeps nothing: bytes of ``privacy_accounting.ledger`` are carried and their answers
-             brought. A site that was killed is left out as soon as its channel closes, a frozen one at the deadline.
-See instead: what the bytes mean (``chain``).
+Guarantees:  decides nothing and stores nothing: delivers bytes of ``privacy_accounting.ledger`` and returns the
+             answers. A killed site is skipped as soon as its channel closes, a frozen one at the deadline.
+See instead: the meaning of the bytes (``replication``).
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ M = TypeVar("M", LedgerReply, LedgerEntries)
 
 
 class PeerClient:
-    """The channel to one other site; one errand at a time."""
+    """The channel to one other site; one exchange at a time."""
 
     def __init__(self, network: Network, site: str, deadline_s: float) -> None:
-        """Know the way; dial at the first submission."""
+        """Store the address; dial at the first message."""
         self._network, self.site, self._deadline_s = network, site, deadline_s
         self._lock = threading.Lock()
         self._channel: Channel | None = None
 
     def deliver(self, messages: Sequence[bytes], requests: Sequence[Ask]) -> bytes | None:
-        """Hand over messages in order; the last answer, or None when the site did not answer in time."""
+        """Deliver messages in order; the last answer, or None if the site did not answer in time."""
         posts = [LedgerPost(data=message, requests=list(requests)) for message in messages]
         with self._lock:
             try:
@@ -57,7 +57,7 @@ class PeerClient:
             return reply
 
     def entries_since(self, number: int) -> LedgerEntries | EntriesArchivedError | None:
-        """Ask for complete entries; None when the site does not answer, an error when it has them no more."""
+        """Request complete entries; None if the site does not answer, an error if it has archived them."""
         with self._lock:
             try:
                 return self._request(LedgerSince(number=number), LedgerEntries, may_redial=True)
@@ -80,7 +80,7 @@ class PeerClient:
             send(channel, message)
             return expect(channel, self._network, kind, timeout_s=self._deadline_s)
         except SmpcError:
-            # A channel from before the site's restart is closed; everything a site answers may be asked again.
+            # A restart of the site closes its old channel; every ledger message can be sent again.
             if is_fresh or not may_redial or not self._network.is_alive(self.site):
                 raise
             self._drop()
@@ -96,7 +96,7 @@ class PeerClients:
     """The channels to all other sites."""
 
     def __init__(self, network: Network, sites: Sequence[str], deadline_s: float) -> None:
-        """Make one courier for each other site."""
+        """Create one client for each other site."""
         self._network = network
         self._peers = {site: PeerClient(network, site, deadline_s) for site in sites}
         self._pool = ThreadPoolExecutor(
@@ -111,11 +111,11 @@ class PeerClients:
     def broadcast(
         self, messages: Mapping[str, Sequence[bytes]], requests: Sequence[Ask] = ()
     ) -> dict[str, bytes]:
-        """Deliver to several sites at once.
+        """Send messages to several sites at once.
 
         Args:
-            messages: for each site, in order.
-            requests: the signed requests that proposals among them charge.
+            messages: the messages for each site, in order.
+            requests: the signed requests that the proposals charge.
 
         Returns:
             The last answer of every site that answered in time.
@@ -129,11 +129,11 @@ class PeerClients:
         return {site: answer for site, answer in answers.items() if answer is not None}
 
     def all_alive(self, sites: Sequence[str]) -> bool:
-        """Whether nothing says that one of these sites is lost."""
+        """Whether none of these sites is known to be lost."""
         return all(self._network.is_alive(site) for site in sites)
 
     def entries_since(self, numbers: Mapping[str, int]) -> dict[str, LedgerEntries | EntriesArchivedError]:
-        """Ask several sites for their entries at once; what those say that answered."""
+        """Request entries from several sites at once; the answers of the sites that answered in time."""
         futures = {
             site: self._pool.submit(self._peers[site].entries_since, number)
             for site, number in numbers.items()
