@@ -96,7 +96,7 @@ class Turns:
                     LOG.warning(
                         "%s: %s; waiting for a place, %g s at most", error.site, error.reason, self.patience_s
                     )
-                first = error.site if error.site in lines.lines else None
+                first = error.site if error.site in lines.channels else None
                 time.sleep(
                     pause_s
                 )  # a site that says so again and again, without letting it wait, is asked ever more rarely
@@ -105,10 +105,10 @@ class Turns:
     def _accepted(self, lines: Exchange, ask: Ask, first: str | None, ends_at: float) -> dict[str, Accepted]:
         if first is None:
             answers = lines.ask_all(ask, Accepted, timeout_s=self._answer_s)
-            return dict(zip(lines.lines, answers, strict=True))
+            return dict(zip(lines.channels, answers, strict=True))
         left_s = max(0.0, ends_at - time.monotonic())
         queued = Ask(request=ask.request, signature=ask.signature, patience_ms=int(1000 * left_s))
         own = lines.ask_one(first, queued, Accepted, timeout_s=left_s + self._answer_s)
         others = lines.without(first)
         answers = others.ask_all(ask, Accepted, timeout_s=self._answer_s)
-        return {first: own, **dict(zip(others.lines, answers, strict=True))}
+        return {first: own, **dict(zip(others.channels, answers, strict=True))}

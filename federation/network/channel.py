@@ -1,11 +1,11 @@
-"""How a node reaches the others: lines for messages, meshes for shares. One interface, two channel objects.
+"""How a node reaches other nodes: channels carry messages, meshes carry shares. Two implementations, one interface.
 
-Layer:       federation.network.channel. Knows no question, no ledger.
-Terms:       a line is one connection for control messages between two nodes; a mesh carries the shares of one
+Layer:       federation.network.channel. Knows no question and no ledger.
+Terms:       a channel is one connection for control messages between two nodes; a mesh carries the shares of one
              session.
-Guarantees:  everything above this file is the same whether nodes are threads of one process or processes over mutual
-             TLS.
-See instead: TLS (``federation.network.tls``), the messages themselves (``federation.protocol.messages``).
+Guarantees:  all code above this module runs unchanged between threads of one process and between processes over
+             mutual TLS.
+See instead: TLS (``federation.network.tls``), the messages (``federation.protocol.messages``).
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Channel(ABC):
 
         Raises:
             PartyLostError: the peer is gone.
-            TimeoutError: nothing came in time; the line is as it was.
+            TimeoutError: no message came in time; the channel stays usable.
         """
 
     @property
     @abstractmethod
     def has_left(self) -> bool:
-        """Whether the peer, or this end, has closed; never waits. For the thread that serves the line meanwhile."""
+        """Whether the peer or this end has closed the channel; never waits."""
 
     @abstractmethod
     def close(self) -> None:
@@ -55,24 +55,24 @@ Handler = Callable[[Channel], None]
 
 
 class Network(ABC):
-    """What a node (or the analyst's client) sees of the others."""
+    """How a node, or the analyst's client, reaches the other members."""
 
     name: str
 
     @abstractmethod
     def dial(self, peer: str, purpose: str, timeout_s: float) -> Channel:
-        """Open a line; ``purpose`` is "request" (analyst to site) or "ledger" (site to site).
+        """Open a channel; ``purpose`` is "request" (analyst to site) or "ledger" (site to site).
 
         Raises:
             PartyLostError: the peer cannot be reached in time.
-            PeerRejectedError: who answers is not who the consortium file names.
+            PeerRejectedError: the answering peer is not the one that the consortium file names.
         """
 
     @abstractmethod
     def serve(self, purpose: str, handler: Handler) -> None:
-        """Give every incoming line of this purpose to ``handler``, each in its own thread.
+        """Pass every incoming channel of this purpose to ``handler``, each in its own thread.
 
-        The line is closed when the handler returns.
+        The channel is closed when the handler returns.
         """
 
     @abstractmethod
@@ -87,8 +87,8 @@ class Network(ABC):
 
     @abstractmethod
     def hears(self) -> dict[str, bool]:
-        """Whether each other node's heartbeat is heard; empty where there are none."""
+        """Whether this node hears the heartbeat of each other node; empty without heartbeats."""
 
     @abstractmethod
     def close(self) -> None:
-        """Close every line, mesh and thread of this node."""
+        """Close every channel, mesh and thread of this node."""

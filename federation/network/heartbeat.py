@@ -1,11 +1,13 @@
-"""Heartbeats between an analyst's client and the nodes it talks to, so that neither waits for a frozen other.
+"""Heartbeats between an analyst's client and the nodes it talks to, so that neither waits for a frozen peer.
 
 Layer:       federation.network.heartbeat, beside network.
-Terms:       a pulse is one control connection that the client dials to one node; both ends beat on it.
-Guarantees:  a killed end is noticed at once, a frozen one after ``silence_s``; a pulse that is lost stays lost until
-             the client dials the node again. A client's program that froze costs its own lines, never those of
-             another program of the same name.
-See instead: heartbeats between nodes (``smpc.transport.heartbeat``); what is done about a loss (``lines``).
+Terms:       a heartbeat connection is one control connection that the client dials to one node; both ends send
+             heartbeats on it.
+Guarantees:  a killed peer is noticed at once, a frozen one after ``silence_s``; a lost heartbeat connection stays
+             lost until the client dials the node again. A frozen client program loses its own channels; another
+             program of the same analyst keeps its channels.
+See instead: heartbeats between nodes (``smpc.transport.heartbeat``); the reaction to a loss
+             (``federation.protocol.exchange``).
 """
 
 from __future__ import annotations
@@ -42,17 +44,17 @@ _JOIN_S: Final = 10.0
 def send_heartbeats(
     connection: Connection, *, beat_s: float, silence_s: float, watch: Watch | None = None
 ) -> None:
-    """Send and hear heartbeats on one connection; returns when the other end was silent for too long.
+    """Exchange heartbeats on one connection; returns when the peer was silent for too long.
 
     Args:
         connection: a control connection; owned by this call while it runs.
         beat_s: time between two heartbeats sent (s).
-        silence_s: the other end is lost when nothing was heard for so long (s).
+        silence_s: the peer counts as lost after this long without a heartbeat (s).
         watch: asked at least every 50 ms; may raise to end it.
 
     Raises:
-        PartyLostError: the other end closed.
-        PeerRejectedError: it sent something else than a heartbeat.
+        PartyLostError: the peer closed the connection.
+        PeerRejectedError: the peer sent a frame that is not a heartbeat.
     """
     next_beat = heard = time.monotonic()
     while True:
@@ -78,13 +80,13 @@ class ClientHeartbeats:
     def __init__(
         self, endpoint: Endpoint, addresses: Mapping[str, Address], *, beat_s: float, silence_s: float
     ) -> None:
-        """Start without any pulse; ``follow`` begins one.
+        """Start without any connection; ``monitor`` opens one.
 
         Args:
             endpoint: the client's identity.
             addresses: name -> host and port of every node.
             beat_s: time between two heartbeats sent (s).
-            silence_s: a node not heard for so long is lost (s).
+            silence_s: a node counts as lost after this long without a heartbeat (s).
         """
         self._endpoint = endpoint
         self._addresses = dict(addresses)
@@ -94,26 +96,26 @@ class ClientHeartbeats:
         self._threads: dict[str, threading.Thread] = {}
         self._lost: set[str] = set()
 
-    def follow(self, name: str) -> None:
-        """Begin a node's pulse, or again when the last one was lost."""
+    def monitor(self, name: str) -> None:
+        """Open the heartbeat connection to a node, or reopen a lost one."""
         with self._lock:
             thread = self._threads.get(name)
             if self._stopping.is_set() or (thread is not None and thread.is_alive()):
                 return
             self._lost.discard(name)
             thread = threading.Thread(
-                target=self._run, args=(name,), name=f"{self._endpoint.name}-pulse-{name}", daemon=True
+                target=self._run, args=(name,), name=f"{self._endpoint.name}-heartbeat-{name}", daemon=True
             )
             self._threads[name] = thread
             thread.start()
 
     def is_alive(self, name: str) -> bool:
-        """Whether nothing says that the node is lost."""
+        """Whether the node is monitored and not known to be lost."""
         with self._lock:
             return name in self._threads and name not in self._lost
 
     def stop(self) -> None:
-        """End every pulse and wait for the threads; may be called twice."""
+        """Close every heartbeat connection and wait for the threads; may be called twice."""
         self._stopping.set()
         with self._lock:
             threads = list(self._threads.values())
@@ -140,17 +142,17 @@ class ClientHeartbeats:
 
 
 class CallerHeartbeats:
-    """A node's side: which programs of clients have gone silent without closing anything.
+    """A node's side: detects client programs that went silent without closing their connections.
 
-    One analyst may run several; they share a name and nothing else.
+    One analyst may run several programs; they share the analyst's name only.
     """
 
     def __init__(self, *, beat_s: float, silence_s: float) -> None:
-        """Start with nobody.
+        """Start without any client.
 
         Args:
             beat_s: time between two heartbeats sent (s).
-            silence_s: a program not heard for so long is lost (s).
+            silence_s: a program counts as lost after this long without a heartbeat (s).
         """
         self._beat_s, self._silence_s = beat_s, silence_s
         self._lock = threading.Lock()
@@ -158,44 +160,44 @@ class CallerHeartbeats:
         self._silent: set[str] = set()
 
     def answer(self, connection: Connection) -> None:
-        """Beat with a program until it is gone: the listener's handler for its control connections.
+        """Exchange heartbeats with a program until it is gone: the listener's handler for its control connections.
 
-        When it has been silent for too long, its lines are closed, and those of no other program.
+        After too long a silence the node closes the channels of that program only.
 
         Raises:
-            PartyLostError: it closed.
-            PeerRejectedError: it sent something else than a heartbeat.
+            PartyLostError: the program closed the connection.
+            PeerRejectedError: the program sent a frame that is not a heartbeat.
         """
         program = program_of(connection)
         with self.present(program, None):
             send_heartbeats(connection, beat_s=self._beat_s, silence_s=self._silence_s)
             with self._lock:
-                lines = [line for line in self._present[program] if line is not None]
+                channels = [channel for channel in self._present[program] if channel is not None]
                 if not any(name == program.name for name, _ in self._present.keys() - {program}):
                     self._silent.add(program.name)
-        for line in lines:
-            line.close()
+        for channel in channels:
+            channel.close()
 
     @contextmanager
-    def present(self, program: Program, line: Channel | None) -> Iterator[None]:
-        """Know a line, or a control connection, while a handler has it; its client has just shown itself."""
+    def present(self, program: Program, channel: Channel | None) -> Iterator[None]:
+        """Record a channel, or a control connection, while a handler serves it; its client counts as alive."""
         with self._lock:
             self._silent.discard(program.name)
-            self._present.setdefault(program, []).append(line)
+            self._present.setdefault(program, []).append(channel)
         try:
             yield
         finally:
             with self._lock:
-                self._present[program].remove(line)
+                self._present[program].remove(channel)
                 if not self._present[program]:
                     del self._present[program]
 
     def is_alive(self, name: str) -> bool:
-        """Whether not all programs of a client are silent; one that closed is noticed on its own line."""
+        """Whether some program of a client is not silent; a closed program is noticed on its own channel."""
         with self._lock:
             return name not in self._silent
 
 
 def program_of(connection: Connection) -> Program:
-    """Whose program a connection belongs to."""
+    """The program that a connection belongs to."""
     return Program(connection.peer.name, connection.program)

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class _Pipe:
-    """One direction of a line in memory."""
+    """One direction of a channel in memory."""
 
     def __init__(self) -> None:
         self.queue: queue.Queue[bytes | None] = queue.Queue()
 
 
 class MemoryChannel(Channel):
-    """A line between two threads."""
+    """A channel between two threads."""
 
     def __init__(self, peer: str, role: str, outgoing: _Pipe, incoming: _Pipe) -> None:
         """Join two pipes; the other end has them swapped."""
@@ -58,23 +58,23 @@ class MemoryChannel(Channel):
         return self.is_closed or None in tuple(self._incoming.queue.queue)
 
     def close(self) -> None:
-        """Tell both ends."""
+        """Close both ends."""
         self.is_closed = True
         self._outgoing.queue.put(None)
         self._incoming.queue.put(None)
 
 
 class MemoryExchange:
-    """The place where the nodes of one process meet."""
+    """Connects the nodes of one process."""
 
     def __init__(self, timeout_s: float = 30.0) -> None:
-        """Start empty; nodes join by ``network``."""
+        """Start without nodes; ``network`` adds one."""
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._roles: dict[str, str] = {}
         self._meshes: dict[bytes, dict[str, Mesh]] = {}
-        self._lines: dict[str, list[MemoryChannel]] = {}
+        self._channels: dict[str, list[MemoryChannel]] = {}
         self._joined: dict[str, WeakSet[Mesh]] = {}
         self._begun: set[tuple[str, bytes]] = set()
 
@@ -85,35 +85,35 @@ class MemoryExchange:
         return MemoryNetwork(self, name)
 
     def serve(self, name: str, purpose: str, handler: Handler) -> None:
-        """Register who answers lines to ``name``."""
+        """Register the handler for channels to ``name``."""
         with self._lock:
             self._handlers[name, purpose] = handler
 
     def forget(self, name: str) -> None:
-        """A member has left: it answers no more, and its lines and meshes are closed."""
+        """Remove a member: it stops answering, and its channels and meshes are closed."""
         with self._lock:
             for key in [key for key in self._handlers if key[0] == name]:
                 del self._handlers[key]
             self._roles.pop(name, None)
-            lines = self._lines.pop(name, [])
+            channels = self._channels.pop(name, [])
             meshes = list(self._joined.pop(name, ()))
-        for line in lines:
-            line.close()
+        for channel in channels:
+            channel.close()
         for mesh in meshes:
             mesh.close(PeerRejectedError(reason="this node is stopping"))
 
     def is_present(self, name: str) -> bool:
-        """Whether a member has joined and not left; one that only asks is present too."""
+        """Whether a member has joined and not left; a client counts too."""
         with self._lock:
             return name in self._roles
 
     def hears(self, name: str) -> dict[str, bool]:
-        """Who else answers."""
+        """The other nodes that serve channels."""
         with self._lock:
             return {key[0]: True for key in self._handlers if key[0] != name}
 
     def dial(self, caller: str, peer: str, purpose: str) -> Channel:
-        """Open a line from ``caller`` to ``peer``."""
+        """Open a channel from ``caller`` to ``peer``."""
         with self._lock:
             handler = self._handlers.get((peer, purpose))
             role, peer_role = self._roles.get(caller), self._roles.get(peer, "")
@@ -122,9 +122,9 @@ class MemoryExchange:
             there, back = _Pipe(), _Pipe()
             answering = MemoryChannel(caller, role, back, there)
             asking = MemoryChannel(peer, peer_role, there, back)
-            for name, line in ((peer, answering), (caller, asking)):
-                kept = [each for each in self._lines.get(name, []) if not each.is_closed]
-                self._lines[name] = [*kept, line]
+            for name, channel in ((peer, answering), (caller, asking)):
+                kept = [each for each in self._channels.get(name, []) if not each.is_closed]
+                self._channels[name] = [*kept, channel]
 
         def answer() -> None:
             try:
@@ -136,10 +136,10 @@ class MemoryExchange:
         return asking
 
     def mesh(self, name: str, session_id: bytes, parties: Sequence[str], helper: str | None) -> Mesh:
-        """Take one party's end of a session's mesh; as over TLS, each party opens a session once.
+        """Take one party's end of a session's mesh; each party can open a session once, as over TLS.
 
         Raises:
-            PeerRejectedError: this one opened it before.
+            PeerRejectedError: this party has opened the session before.
         """
         with self._lock:
             if (name, session_id) in self._begun:
@@ -164,12 +164,12 @@ class MemoryNetwork(Network):
         self._exchange = exchange
 
     def dial(self, peer: str, purpose: str, timeout_s: float) -> Channel:
-        """Open a line; nothing to wait for."""
+        """Open a channel; never waits."""
         del timeout_s
         return self._exchange.dial(self.name, peer, purpose)
 
     def serve(self, purpose: str, handler: Handler) -> None:
-        """Answer lines of this purpose."""
+        """Serve channels of this purpose."""
         self._exchange.serve(self.name, purpose, handler)
 
     def open_mesh(
@@ -184,7 +184,7 @@ class MemoryNetwork(Network):
         return self._exchange.is_present(peer)
 
     def hears(self) -> dict[str, bool]:
-        """Every other node of the process that answers."""
+        """Every other node of the process that serves channels."""
         return self._exchange.hears(self.name)
 
     def close(self) -> None:

@@ -1,12 +1,12 @@
-"""The network between processes: lines and meshes over mutual TLS, for nodes and for an analyst's client.
+"""The network between processes: channels and meshes over mutual TLS, for nodes and for an analyst's client.
 
 Layer:       federation.network.tls, above network and identity.
-Terms:       a node listens, a client only dials. Heartbeats stand between every two nodes, a pulse between a client
-             and each node that it dialed.
-Guarantees:  who answers is who the consortium file names, by name, role and certificate; a killed peer is named as
-             soon as its connection closes, a frozen one after the consortium's ``deadline_s``; ``close`` leaves no
-             thread and no socket.
-See instead: frames and handshakes (``smpc.transport``), what is said on a line (``messages``).
+Terms:       a node listens; a client only dials. Every two nodes exchange heartbeats, and so do a client and each
+             node that it dialed.
+Guarantees:  the name, role and certificate of every peer match the consortium file; a killed peer is reported as soon
+             as its connection closes, a frozen one after the consortium's ``deadline_s``; ``close`` leaves no thread
+             and no socket.
+See instead: frames and handshakes (``smpc.transport``), the messages on a channel (``federation.protocol.messages``).
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 NODE_ROLES: Final = frozenset({"site", "dealer", "aggregator", "keyholder"})
 BEAT_S: Final = 0.5
 WELCOME_S: Final = 5.0
-SETTLE_S: Final = 0.5  # a killed party is named within a second, also while a session opens
+SETTLE_S: Final = 0.5  # a killed party is reported within a second, also while a session opens
 _CONTROL: Final = frozenset(CALLERS["control"] | {"analyst", "auditor"})
 
 
 class TlsChannel(Channel):
-    """A line over one TLS connection."""
+    """A channel over one TLS connection."""
 
     def __init__(self, connection: Connection) -> None:
-        """Take over a connection; nobody else may use it any more."""
+        """Take over a connection; the caller must not use it any more."""
         self.peer, self.role = connection.peer.name, connection.peer.role
         self._connection = connection
         self._using = threading.Lock()
@@ -52,7 +52,7 @@ class TlsChannel(Channel):
 
     def __repr__(self) -> str:
         """Name the peer only."""
-        return f"TlsLine({self.role} {self.peer})"
+        return f"TlsChannel({self.role} {self.peer})"
 
     def send(self, message: bytes) -> None:
         """Send one message; see ``Channel``."""
@@ -72,7 +72,7 @@ class TlsChannel(Channel):
         return self.is_closed or self._connection.has_left
 
     def close(self) -> None:
-        """Close; whoever waits on it is woken first. For any thread."""
+        """Close the channel; a waiting thread is woken first. For any thread."""
         self.is_closed = True
         self._connection.interrupt()
         with self._using:
@@ -100,17 +100,17 @@ class TlsNetwork(Network):
         beat_s: float = BEAT_S,
         delay_s: float = 0.0,
     ) -> None:
-        """Start listening and beating, where the identity is a node's.
+        """Start listening and sending heartbeats when the identity is a node's.
 
         Args:
-            consortium: the agreement: who is where, and who is accepted.
+            consortium: the agreement: the address and certificate of every member.
             identity: own certificate and key, loaded from a file.
-            listen: where a node binds, if not at its address in the consortium file.
+            listen: the address that a node binds; default: its address in the consortium file.
             beat_s: time between two heartbeats (s).
-            delay_s: time that every message is under way (s), to see what a distance costs.
+            delay_s: added one-way delay of every message (s), to measure the cost of a distance.
 
         Raises:
-            ConfigError: the identity is not the one in the consortium file, or the address cannot be bound.
+            ConfigError: the consortium file holds another identity, or the address cannot be bound.
         """
         self.name = identity.name
         self._trust = trust_of(consortium)
@@ -129,9 +129,11 @@ class TlsNetwork(Network):
         self._is_closed = False
         self._deadline_s = silence_s = float(consortium.file.deadline_s)
         pace_s = min(beat_s, silence_s / 4)
-        self._pulses = ClientHeartbeats(self._endpoint, self._addresses, beat_s=pace_s, silence_s=silence_s)
-        self._callers = CallerHeartbeats(beat_s=pace_s, silence_s=silence_s)
-        self._hearts: Heartbeats | None = None
+        self._client_heartbeats = ClientHeartbeats(
+            self._endpoint, self._addresses, beat_s=pace_s, silence_s=silence_s
+        )
+        self._caller_heartbeats = CallerHeartbeats(beat_s=pace_s, silence_s=silence_s)
+        self._heartbeats: Heartbeats | None = None
         self._plane: DataPlane | None = None
         self._listener: Listener | None = None
         self.address: Address | None = None
@@ -143,24 +145,24 @@ class TlsNetwork(Network):
         return f"TlsNetwork({self.name})"
 
     def dial(self, peer: str, purpose: str, timeout_s: float) -> Channel:
-        """Open a line; see ``Network``."""
+        """Open a channel; see ``Network``."""
         ends_at = time.monotonic() + timeout_s
         address = self._addresses.get(peer)
         if self._is_closed or address is None:
             raise PartyLostError(name=peer)
-        line = TlsChannel(self._endpoint.dial(address, peer, purpose, deadline_s=timeout_s))
-        if not self._keep(line):
-            line.close()
+        channel = TlsChannel(self._endpoint.dial(address, peer, purpose, deadline_s=timeout_s))
+        if not self._keep(channel):
+            channel.close()
             raise PartyLostError(name=peer)
-        if self._hearts is None:
-            self._pulses.follow(peer)
-        elif self._hearts.liveness.wait_alive([peer], max(0.0, ends_at - time.monotonic())) is not None:
-            line.close()
+        if self._heartbeats is None:
+            self._client_heartbeats.monitor(peer)
+        elif self._heartbeats.liveness.wait_alive([peer], max(0.0, ends_at - time.monotonic())) is not None:
+            channel.close()
             raise PartyLostError(name=peer)
-        return line
+        return channel
 
     def serve(self, purpose: str, handler: Handler) -> None:
-        """Answer lines of this purpose; see ``Network``."""
+        """Serve channels of this purpose; see ``Network``."""
         with self._changed:
             self._handlers[purpose] = handler
             self._changed.notify_all()
@@ -171,44 +173,44 @@ class TlsNetwork(Network):
         """Join a session's mesh; see ``Network``.
 
         Raises:
-            PeerRejectedError: this member is a client, or a session of this id was opened here before.
-            PartyLostError: a party is dead, frozen, or did not join in time.
+            PeerRejectedError: this member is a client, or it has opened a session with this id before.
+            PartyLostError: a party was killed, is frozen, or did not join in time.
         """
         if self._plane is None or self._is_closed:
-            raise PeerRejectedError(reason="this end takes part in no session", name=self.name)
+            raise PeerRejectedError(reason="a client takes part in no session", name=self.name)
         return self._plane.open_mesh(session_id, request_hash, parties, helper, deadline_s=self._deadline_s)
 
     def is_alive(self, peer: str) -> bool:
-        """Whether nothing says that the peer is lost; see ``Network``."""
+        """Whether the peer is not known to be lost; see ``Network``."""
         if self._is_closed or peer not in self._trust.roster:
             return False
-        if self._hearts is None:
-            return self._pulses.is_alive(peer)
+        if self._heartbeats is None:
+            return self._client_heartbeats.is_alive(peer)
         if peer in self._addresses:
-            return self._hearts.liveness.is_alive(peer)
-        return self._callers.is_alive(peer)
+            return self._heartbeats.liveness.is_alive(peer)
+        return self._caller_heartbeats.is_alive(peer)
 
     def hears(self) -> dict[str, bool]:
         """Whether this node hears each other node; empty for a client."""
-        if self._hearts is None:
+        if self._heartbeats is None:
             return {}
-        liveness = self._hearts.liveness
+        liveness = self._heartbeats.liveness
         return {name: liveness.is_alive(name) for name in liveness.names}
 
     def close(self) -> None:
-        """Close every line, mesh and thread; may be called twice."""
+        """Close every channel, mesh and thread; may be called twice."""
         with self._changed:
             self._is_closed = True
-            lines = list(self._dialed)
+            channels = list(self._dialed)
             self._dialed.clear()
             self._changed.notify_all()
-        if self._hearts is not None:
-            self._hearts.stop()
+        if self._heartbeats is not None:
+            self._heartbeats.stop()
         if self._plane is not None:
             self._plane.stop()
-        for line in lines:
-            line.close()
-        self._pulses.stop()
+        for channel in channels:
+            channel.close()
+        self._client_heartbeats.stop()
         if self._listener is not None:
             self._listener.stop()
 
@@ -216,16 +218,16 @@ class TlsNetwork(Network):
         from smpc.transport.data_plane import DataPlane
 
         others = {name: address for name, address in self._addresses.items() if name != self.name}
-        hearts = Heartbeats(self._endpoint, others, beat_s=beat_s, silence_s=silence_s)
+        heartbeats = Heartbeats(self._endpoint, others, beat_s=beat_s, silence_s=silence_s)
         plane = DataPlane(
             self._endpoint,
             others,
-            hearts.liveness,
+            heartbeats.liveness,
             hold_s=silence_s,
             settle_s=SETTLE_S,
             delay_s=self._endpoint.delay_s,
         )
-        self._hearts, self._plane = hearts, plane
+        self._heartbeats, self._plane = heartbeats, plane
         handlers = dict.fromkeys(CALLERS, self._answer) | {
             "control": self._take_control,
             "data": plane.handler,
@@ -240,33 +242,33 @@ class TlsNetwork(Network):
         self.address = self._listener.address
 
     def _take_control(self, connection: Connection) -> None:
-        if connection.peer.role in NODE_ROLES and self._hearts is not None:
-            self._hearts.adopt(connection)
+        if connection.peer.role in NODE_ROLES and self._heartbeats is not None:
+            self._heartbeats.adopt(connection)
         else:
-            self._callers.answer(connection)
+            self._caller_heartbeats.answer(connection)
 
     def _answer(self, connection: Connection) -> None:
-        """Give a line to the handler of its purpose, once there is one and the caller's heartbeat stands."""
+        """Pass a channel to the handler of its purpose, once it is registered and the caller's heartbeat is heard."""
         purpose, peer = connection.purpose, connection.peer
         with self._changed:
             self._changed.wait_for(lambda: purpose in self._handlers or self._is_closed, WELCOME_S)
             handler = self._handlers.get(purpose)
             if handler is None or self._is_closed:
-                raise PeerRejectedError(reason=f"nobody answers {purpose} here", name=peer.name)
-        if peer.role in NODE_ROLES and self._hearts is not None:
-            if self._hearts.liveness.wait_alive([peer.name], WELCOME_S) is not None:
+                raise PeerRejectedError(reason=f"this node does not serve {purpose}", name=peer.name)
+        if peer.role in NODE_ROLES and self._heartbeats is not None:
+            if self._heartbeats.liveness.wait_alive([peer.name], WELCOME_S) is not None:
                 raise PartyLostError(name=peer.name)
             handler(TlsChannel(connection))
             return
-        line = TlsChannel(connection)
-        with self._callers.present(program_of(connection), line):
-            handler(line)
+        channel = TlsChannel(connection)
+        with self._caller_heartbeats.present(program_of(connection), channel):
+            handler(channel)
 
-    def _keep(self, line: TlsChannel) -> bool:
+    def _keep(self, channel: TlsChannel) -> bool:
         with self._changed:
             self._dialed = {kept for kept in self._dialed if not kept.is_closed}
             if not self._is_closed:
-                self._dialed.add(line)
+                self._dialed.add(channel)
             return not self._is_closed
 
 
@@ -287,7 +289,7 @@ def addresses_of(consortium: Consortium) -> Mapping[str, Address]:
 
 
 def bind_address(listen: str | None) -> Address | None:
-    """Where a node binds that is reached through something else (NAT, a proxy, a container's port): HOST:PORT."""
+    """The address that a node binds when peers reach it through NAT, a proxy or a container's port: HOST:PORT."""
     return None if listen is None else _address(listen)
 
 
@@ -299,7 +301,7 @@ def _address(text: str) -> Address:
 def _checked_file(identity: Identity, consortium: Consortium) -> Path:
     member = trust_of(consortium).roster.get(identity.name)
     if identity.path is None:
-        raise ConfigError(mistakes=[f"the identity of {identity.name} lies in no file"])
+        raise ConfigError(mistakes=[f"the identity of {identity.name} was not loaded from a file"])
     if member != (identity.role, identity.fingerprint):
         reason = f"is not the certificate that the consortium file names for {identity.name}"
         raise ConfigError(mistakes=[f"{identity.path.name} {reason}"])

@@ -1,7 +1,7 @@
-"""A site's process: its ledger, its desk for requests, its sessions. And the dealer's.
+"""A site's process (ledger, admission, sessions) and the processes of the helpers (dealer, aggregator, key holder).
 
-Rooms, bottom first: desk (may this be charged), exact_cap · ledger (the site's ledger on the network) · session (from a
-complete entry to an answer share) · training_desk, training_room · accounts, slots (what is left, how much at once) ·
-counter (analysts' lines) · site (all of it together) · dealer, helper · serve (files and signals around them) ·
-keeping (the ledger in an administrator's hands).
+Packages and modules, lowest layer first: admission (may this request be charged here) · ledger (the site's ledger
+on the network) · execution (from a complete entry to an answer share) · training_node (the site's part in trainings)
+· budget_report, run_quote (the remaining budget, the cost of a request) · request_handler (the channels of analysts)
+· site_node (all parts of one site) · helpers (nodes without data) · site_process (files and signals around a node).
 """

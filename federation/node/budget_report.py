@@ -1,8 +1,9 @@
-"""The budget as rows: what is spent and what still fits, per population, sub-budget, purpose and analyst; and quotes.
+"""The budget as rows (spent and remaining, per population, sub-budget, purpose and analyst), and quotes.
 
-Layer:       federation.node.budget_report. Reads the book of one replica, changes nothing.
-Guarantees:  ``fraction_spent`` is what the filter decides by; ``epsilon_spent`` is a figure for people (P4). A quote
-             is free, is made of the request's own bytes, and counts the ones before it in its batch as spent.
+Layer:       federation.node.budget_report. Reads the privacy filter of one replica, changes nothing.
+Guarantees:  ``fraction_spent`` is the figure by which the filter decides; ``epsilon_spent`` is for information (P4).
+             A quote is free, is computed from the request's own bytes, and counts the earlier quotes of its batch as
+             spent.
 See instead: statements over time (``privacy_accounting.audit``).
 """
 
@@ -33,33 +34,35 @@ SIGNATURE_BYTES: Final = 64
 
 
 def budget_rows(replica: Replica, *, asker: str, exact_limit: int) -> list[Row]:
-    """The rows of a site's replica; empty before the first entry.
+    """The budget rows of a site's replica; empty before the first entry.
 
     Args:
-        replica: of the site that is asked.
-        asker: the analyst who asks; empty for others.
-        exact_limit: exact requests that this site allows an analyst.
+        replica: the replica of this site.
+        asker: the requesting analyst; empty for other members.
+        exact_limit: the exact requests that this site allows an analyst.
 
     Returns:
-        For every sub-budget a row over everything, then one for each purpose and each analyst that has spent.
+        For every sub-budget one total row, then one row for each purpose and each analyst with charges.
     """
     if replica.head < 0:
         return []
-    book = replica.book
+    privacy_filter = replica.book
     rows: list[Row] = []
-    for population, budget in sorted(book.populations.items()):
+    for population, budget in sorted(privacy_filter.populations.items()):
         for name in sorted(budget.sub_budgets):
             exact = {
-                "exact_by_asker": book.exact_disclosures(population, asker) if asker else None,
+                "exact_by_asker": privacy_filter.exact_disclosures(population, asker) if asker else None,
                 "exact_limit": exact_limit,
                 "exact_limit_at": replica.name,
             }
-            rows.append(_row(book, population, name) | exact)
+            rows.append(_row(privacy_filter, population, name) | exact)
             rows += [
-                _row(book, population, name, purpose=p) for p in sorted(book.by_purpose(population, name))
+                _row(privacy_filter, population, name, purpose=p)
+                for p in sorted(privacy_filter.by_purpose(population, name))
             ]
             rows += [
-                _row(book, population, name, analyst=a) for a in sorted(book.by_analyst(population, name))
+                _row(privacy_filter, population, name, analyst=a)
+                for a in sorted(privacy_filter.by_analyst(population, name))
             ]
     return rows
 
@@ -67,17 +70,17 @@ def budget_rows(replica: Replica, *, asker: str, exact_limit: int) -> list[Row]:
 def quote_rows(
     requests: Sequence[bytes], consortium: Consortium, replica: Replica, *, analyst: str
 ) -> list[dict[str, str | bool]]:
-    """What private requests would cost one after the other, and what would be left.
+    """Quote private requests one after the other: the cost of each, and the budget left after it.
 
     Args:
         requests: canonical bytes, unsigned.
         consortium: the agreement among the members.
-        replica: of the site that is asked.
-        analyst: who asks; only the own requests are quoted.
+        replica: the replica of this site.
+        analyst: the requesting analyst, who can only quote requests made in their own name.
 
     Raises:
-        RequestRejectedError: another analyst's, an exact one, which costs no epsilon, or too many.
-        AnalyticsError: a question cannot be asked.
+        RequestRejectedError: a request of another analyst, an exact request (it costs no epsilon), or too many.
+        AnalyticsError: a question is not allowed.
     """
     if len(requests) > MOST_QUOTES:
         raise RequestRejectedError(site=replica.name, reason=f"at most {MOST_QUOTES} quotes at once")
@@ -85,7 +88,9 @@ def quote_rows(
     for data in requests:
         planned = plan_request(data, consortium)
         if planned.request.analyst != analyst:
-            raise RequestRejectedError(site=replica.name, reason="only the own requests are quoted")
+            raise RequestRejectedError(
+                site=replica.name, reason="an analyst can only quote requests made in their own name"
+            )
         content = content_of(planned, bytes(SIGNATURE_BYTES), replica.book)
         if not isinstance(content, Charge):
             raise RequestRejectedError(site=replica.name, reason="an exact answer costs no epsilon")
@@ -97,9 +102,11 @@ def _quoted(quote: Quote) -> dict[str, str | bool]:
     return {name: value if isinstance(value, bool) else str(value) for name, value in quote.to_dict().items()}
 
 
-def _row(book: PrivacyFilter, population: str, name: str, *, purpose: str = ALL, analyst: str = ALL) -> Row:
-    part = book.sub_budget(population, name)
-    limits = book.limits(population, name, purpose=purpose or None, analyst=analyst or None)
+def _row(
+    privacy_filter: PrivacyFilter, population: str, name: str, *, purpose: str = ALL, analyst: str = ALL
+) -> Row:
+    part = privacy_filter.sub_budget(population, name)
+    limits = privacy_filter.limits(population, name, purpose=purpose or None, analyst=analyst or None)
     tightest = limits[-1]
     is_whole = not purpose and not analyst
     return {
@@ -109,15 +116,17 @@ def _row(book: PrivacyFilter, population: str, name: str, *, purpose: str = ALL,
         "analyst": analyst,
         "epsilon": format_decimal(part.epsilon),
         "delta": format_decimal(part.delta),
-        "relation": str(book.relation),
+        "relation": str(privacy_filter.relation),
         "order": format_decimal(part.order),
         "spent": readable(tightest.spent),
         "allowance": readable(tightest.allowance),
         "fraction_spent": f"{tightest.spent / tightest.allowance:.6f}" if tightest.allowance else "1",
-        "epsilon_spent": rounded_up(book.epsilon_spent(population, name)) if is_whole else None,
-        "largest_epsilon_that_fits": book.largest_epsilon(
+        "epsilon_spent": rounded_up(privacy_filter.epsilon_spent(population, name)) if is_whole else None,
+        "largest_epsilon_that_fits": privacy_filter.largest_epsilon(
             population, name, purpose=purpose or None, analyst=analyst or None
         ),
-        "entries": sum(event.count for event in book.events(population, name)) if is_whole else None,
-        "exact_disclosures": book.exact_disclosures(population, analyst or None),
+        "entries": sum(event.count for event in privacy_filter.events(population, name))
+        if is_whole
+        else None,
+        "exact_disclosures": privacy_filter.exact_disclosures(population, analyst or None),
     }

@@ -7,12 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def wall_clock() -> int:
-    """Seconds since 1970."""
+    """The current time in seconds since 1970."""
     return int(time.time())
 
 
 def installed_version() -> str:
-    """The project's version as installed."""
+    """The installed version of the project."""
     try:
         return version("crossward")
     except PackageNotFoundError:

@@ -1,9 +1,9 @@
-"""A table whose database failed answers no more questions, and says so before the charge.
+"""A table is out of service after a failure of its database: the site refuses questions about it before the charge.
 
-Layer:       federation.node.in_service, below the desks.
-Guarantees:  no row can make a scan fail; should a fault of ours or of the database let one, what it tells can be had
-             once, not once a question: the site refuses every further question about that table until its
-             administrator has looked and started the node again.
+Layer:       federation.node.in_service, below admission.
+Guarantees:  no row can make a scan fail. If a fault of this project or of the database still lets one, the failure
+             reveals at most one bit, and not one bit for each question: the site refuses every later question about
+             the table until its administrator has checked it and restarted the node.
 Source:      ours.
 """
 
@@ -22,14 +22,14 @@ def check_in_service(source: LocalTable, *, site: str) -> None:
 
     Args:
         source: the table at this site.
-        site: its name.
+        site: the name of this site.
 
     Raises:
-        SiteUnavailableError: a statement failed since the node was started.
+        SiteUnavailableError: a scan of the table has failed since the start of the node.
     """
     if not source.is_in_service:
         reason = (
             f"its table {source.table.name} is out of service since its database failed; "
-            "its administrator must look and start the node again"
+            "the administrator of this site must check the table and restart the node"
         )
         raise SiteUnavailableError(site=site, reason=reason)

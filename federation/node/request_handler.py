@@ -1,9 +1,11 @@
-"""A site's counter: the lines of analysts and auditors, one thread each, one message after the other.
+"""Handles the channels of analysts, auditors and other sites: one thread per channel, one message at a time.
 
-Layer:       federation.node.request_handler, above runs.
-Guarantees:  a line asks, has it charged, runs, in that order; whatever goes wrong is answered by name and the line
-             goes on; what is not one of our errors is logged at the site and crosses without its text.
-See instead: what is decided (``desk``), charged (``chain``), run (``runs``).
+Layer:       federation.node.request_handler, above execution.
+Guarantees:  on one channel a request is sent, then charged, then run, in that order; the site answers every failure
+             with an error, and the channel stays usable. An unexpected error is logged at the site and crosses the
+             wire without its text.
+See instead: the decision about a request (``admission``), the charge (``ledger.replication``), the run
+             (``execution.query_run``).
 """
 
 from __future__ import annotations
@@ -63,13 +65,13 @@ SITE: Final = "site"
 
 
 class RequestHandler:
-    """Serves lines; ``requests`` and ``ledger`` are the handlers of their purposes."""
+    """Serves channels: ``requests`` for analysts and auditors, ``ledger`` for other sites."""
 
     def __init__(
         self,
         *,
         network: Network,
-        desk: QueryAdmission,
+        admission: QueryAdmission,
         training: TrainingAdmission | None,
         chain: LedgerReplication,
         runner: QueryRunner,
@@ -77,65 +79,65 @@ class RequestHandler:
         slots: ConcurrencyLimit,
         health: Callable[[], Health],
     ) -> None:
-        """Open the counter; nothing is served before the network calls."""
-        self._network, self._desk, self._chain, self._runner = network, desk, chain, runner
+        """Create the handler; it serves once registered with the network."""
+        self._network, self._admission, self._chain, self._runner = network, admission, chain, runner
         self._training = training
         self._replica, self._slots, self._health = replica, slots, health
         self.site = replica.name
 
-    def requests(self, line: Channel) -> None:
-        """Serve one line of somebody who asks."""
-        visit = _ChannelState()
+    def requests(self, channel: Channel) -> None:
+        """Serve one channel of an analyst, an auditor or a node."""
+        state = _ChannelState()
         try:
-            self._serve(line, lambda message: self._request(message, line, visit))
+            self._serve(channel, lambda message: self._request(message, channel, state))
         finally:
-            visit.leave()
+            state.reset()
 
-    def ledger(self, line: Channel) -> None:
-        """Serve one line of another site's ledger."""
-        self._serve(line, lambda message: self._ledger(message, line))
+    def ledger(self, channel: Channel) -> None:
+        """Serve one ledger channel of another site."""
+        self._serve(channel, lambda message: self._ledger(message, channel))
 
-    def _serve(self, line: Channel, answer: Callable[[Message], Message]) -> None:
+    def _serve(self, channel: Channel, answer: Callable[[Message], Message]) -> None:
         try:
             while True:
-                message = receive(line, self._network, timeout_s=None)
+                message = receive(channel, self._network, timeout_s=None)
                 try:
                     reply = answer(message)
                 except Exception as error:  # noqa: BLE001
                     reply = self._failed(error)
-                send(line, reply)
+                send(channel, reply)
         except (PartyLostError, PeerRejectedError):
-            line.close()
+            channel.close()
 
     def _failed(self, error: Exception) -> Failed:
         if not is_ours(error):
-            LOG.error("%s: a fault of its own: %s", self.site, traced(error))
+            LOG.error("%s: internal error: %s", self.site, traced(error))
         code, fields = to_wire(error, site=self.site)
         return Failed(code=code, fields=fields)
 
-    def _request(self, message: Message, line: Channel, visit: _ChannelState) -> Message:
+    def _request(self, message: Message, channel: Channel, state: _ChannelState) -> Message:
         if isinstance(message, HealthAsk):
             return self._health()
         if isinstance(message, BudgetAsk):
-            return self._budget(line)
-        if line.role != ANALYST:
-            raise RequestRejectedError(site=self.site, reason="only analysts ask")
+            return self._budget(channel)
+        if channel.role != ANALYST:
+            raise RequestRejectedError(site=self.site, reason="only an analyst can send this message")
         if isinstance(message, Ask):
-            return self._consider(message, line, visit)
+            return self._check_request(message, channel, state)
         if isinstance(message, QuoteAsk):
-            return self._quotes(message, line)
+            return self._quotes(message, channel)
         if isinstance(message, AttemptRequest):
-            return self._charge_attempt(message, line)
+            return self._charge_attempt(message, channel)
         if isinstance(message, ApplyAmendment):
-            return Charged(entry=self._chain.enter_motion(Amendment.from_bytes(message.motion)).to_bytes())
+            return Charged(entry=self._chain.enter_amendment(Amendment.from_bytes(message.motion)).to_bytes())
         if isinstance(message, Withdraw):
-            visit.leave()
+            state.reset()
             return Ack()
-        return self._paid(message, line, visit)
+        return self._charge_or_run(message, channel, state)
 
-    def _budget(self, line: Channel) -> BudgetAnswer:
-        limit = self._desk.policy.exact_requests_per_analyst
-        asker = line.peer if line.role == ANALYST else ""
+    def _budget(self, channel: Channel) -> BudgetAnswer:
+        limit = self._admission.policy.exact_requests_per_analyst
+        asker = channel.peer if channel.role == ANALYST else ""
         return BudgetAnswer(
             rows=budget_rows(self._replica, asker=asker, exact_limit=limit),
             number=self._replica.head,
@@ -144,96 +146,98 @@ class RequestHandler:
             members=list(self._replica.members),
         )
 
-    def _quotes(self, message: QuoteAsk, line: Channel) -> QuoteAnswer:
+    def _quotes(self, message: QuoteAsk, channel: Channel) -> QuoteAnswer:
         if len(message.requests) == 1 and Request.from_bytes(message.requests[0]).kind == TRAIN:
-            quoted = self._trainings().quote(message.requests[0], caller=line.peer)
+            quoted = self._training_admission().quote(message.requests[0], caller=channel.peer)
             return QuoteAnswer(rows=[quoted.to_dict()])
-        rows = quote_rows(message.requests, self._desk.consortium, self._replica, analyst=line.peer)
+        rows = quote_rows(message.requests, self._admission.consortium, self._replica, analyst=channel.peer)
         return QuoteAnswer(rows=rows)
 
-    def _consider(self, ask: Ask, line: Channel, visit: _ChannelState) -> Accepted:
+    def _check_request(self, ask: Ask, channel: Channel, state: _ChannelState) -> Accepted:
         reason = self._chain.not_ready
         if reason:
             raise SiteUnavailableError(site=self.site, reason=reason)
         if kind_of(ask) == TRAIN:
-            return self._consider_training(ask, line)
-        visit.leave()
-        visit.slot = self._slots.reserve(
-            line.peer, patience_s=ask.patience_ms / 1000, has_left=lambda: line.has_left
+            return self._check_training(ask, channel)
+        state.reset()
+        state.slot = self._slots.reserve(
+            channel.peer, patience_s=ask.patience_ms / 1000, has_left=lambda: channel.has_left
         )
         try:
-            visit.known = self._desk.consider(ask, caller=line.peer)
-            self._runner.check_dealer(visit.known)
+            state.known = self._admission.check(ask, caller=channel.peer)
+            self._runner.check_dealer(state.known)
         except BaseException:
-            visit.leave()
+            state.reset()
             raise
-        planned = visit.known.planned
-        cost = {"mode": planned.request.mode, **self._desk.exact_use(planned)}
+        planned = state.known.planned
+        cost = {"mode": planned.request.mode, **self._admission.exact_use(planned)}
         return Accepted(plan=planned.plan.digest(), cost=cost, sequencer=self._replica.sequencer)
 
-    def _consider_training(self, ask: Ask, line: Channel) -> Accepted:
-        known = self._trainings().consider(ask, caller=line.peer)
+    def _check_training(self, ask: Ask, channel: Channel) -> Accepted:
+        known = self._training_admission().check(ask, caller=channel.peer)
         first = known.plan.attempt(run=known.digest, round_number=0, attempt=0, cohort=known.plan.terms.sites)
         cost = {"mode": known.request.mode}
         return Accepted(plan=first.manifest.digest(), cost=cost, sequencer=self._replica.sequencer)
 
-    def _charge_attempt(self, message: AttemptRequest, line: Channel) -> Charged:
-        """At the sequencer: have one attempt of a training entered for its cohort."""
-        desk = self._trainings()
-        known = desk.learn(message.ask)
-        if known.request.analyst != line.peer:
+    def _charge_attempt(self, message: AttemptRequest, channel: Channel) -> Charged:
+        """At the sequencer: enter the charge of one attempt of a training for its cohort."""
+        admission = self._training_admission()
+        known = admission.learn(message.ask)
+        if known.request.analyst != channel.peer:
             raise RequestRejectedError(
-                site=self.site, reason="it names another analyst than the one who asks"
+                site=self.site, reason="the request names an analyst other than its sender"
             )
-        content = desk.content_of(
+        content = admission.content_of(
             known, round_number=message.round_number, attempt=message.attempt, cohort=message.cohort
         )
         draft = Draft(cohort=tuple(message.cohort), content=content)
         return Charged(entry=self._chain.enter(draft, message.ask).to_bytes())
 
-    def _trainings(self) -> TrainingAdmission:
+    def _training_admission(self) -> TrainingAdmission:
         if self._training is None:
             raise RequestRejectedError(
                 site=self.site, reason="the consortium has no aggregator and key holder"
             )
         return self._training
 
-    def _paid(self, message: Message, line: Channel, visit: _ChannelState) -> Message:
-        known, slot = visit.known, visit.slot
+    def _charge_or_run(self, message: Message, channel: Channel, state: _ChannelState) -> Message:
+        known, slot = state.known, state.slot
         if known is None or slot is None:
-            raise RequestRejectedError(site=self.site, reason="nothing was asked on this line")
+            raise RequestRejectedError(
+                site=self.site, reason="this channel has no open request; send the request first"
+            )
         if isinstance(message, ChargeRequest):
             if not slot.is_reserved:
-                raise SiteBusyError(
-                    site=self.site, reason="its place here was given away meanwhile; ask again"
-                )
+                raise SiteBusyError(site=self.site, reason="the reservation expired; send the request again")
             return Charged(entry=self._chain.charge(known).to_bytes())
         if isinstance(message, RunRequest):
-            visit.known = visit.slot = None
+            state.known = state.slot = None
             with slot.running():
-                return self._runner.run(message.entry, known=known, source=line.peer)
-        raise RequestRejectedError(site=self.site, reason=f"{name_on_wire(type(message))} has no place here")
+                return self._runner.run(message.entry, known=known, source=channel.peer)
+        raise RequestRejectedError(
+            site=self.site, reason=f"a {name_on_wire(type(message))} message is not expected here"
+        )
 
-    def _ledger(self, message: Message, line: Channel) -> Message:
+    def _ledger(self, message: Message, channel: Channel) -> Message:
         if isinstance(message, LedgerSince):
             entries = self._chain.entries_from(max(0, message.number))
             return LedgerEntries(entries=entries, head=self._replica.head)
-        if not isinstance(message, LedgerPost) or line.role != SITE:
+        if not isinstance(message, LedgerPost) or channel.role != SITE:
             raise RequestRejectedError(
-                site=self.site, reason=f"{name_on_wire(type(message))} has no place here"
+                site=self.site, reason=f"a {name_on_wire(type(message))} message is not expected here"
             )
-        return LedgerReply(reply=self._chain.take(message.data, message.requests, source=line.peer))
+        return LedgerReply(reply=self._chain.take(message.data, message.requests, source=channel.peer))
 
 
 class _ChannelState:
-    """What was asked last on one line."""
+    """The last request of one channel, and its reservation."""
 
     def __init__(self) -> None:
         self.known: AdmittedRequest | None = None
         self.slot: Reservation | None = None
 
-    def leave(self) -> None:
-        """Forget it, and give its place back."""
+    def reset(self) -> None:
+        """Drop the request and release its reservation."""
         if self.slot is not None:
             self.slot.release()
         self.known = self.slot = None

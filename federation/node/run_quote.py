@@ -1,9 +1,9 @@
-"""What a whole training would cost, and whether the budget pays for it.
+"""The cost of a whole training, and whether the budget pays for it.
 
-Layer:       federation.node.run_quote, beside accounts. Reads a book, changes nothing.
-Guarantees:  made of the price of one attempt and the number of rounds alone: all attempts of a run cost the same, and
-             a run never charges more attempts than it has rounds.
-See instead: the refusal (``training_desk``), quotes of single questions (``accounts``).
+Layer:       federation.node.run_quote, beside budget_report. Reads a privacy filter, changes nothing.
+Guarantees:  depends only on the cost of one attempt and on the number of rounds: all attempts of a run cost the same,
+             and a run never charges more attempts than it has rounds.
+See instead: the refusal (``admission.training``), quotes of single questions (``budget_report``).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RunQuote:
-    """The price of all rounds of a training, and what is left before it.
+    """The cost of all rounds of a training, and the budget left before it.
 
     Attributes:
         scope: name of the tightest limit.
         units: Rényi cost of all rounds at the sub-budget's order, in units of ``2**-40``.
-        spent: units gone in the tightest limit.
+        spent: units spent in the tightest limit.
         remaining: units left in the tightest limit.
-        rounds_that_fit: how many of its rounds are paid for by what is left.
-        largest_epsilon: of a whole training that still fits, as a decimal string; None when none does.
+        rounds_that_fit: the number of its rounds that the remaining budget pays for.
+        largest_epsilon: the largest epsilon of a whole training that fits, as a decimal string; None without one.
     """
 
     scope: str
@@ -40,7 +40,7 @@ class RunQuote:
 
     @property
     def fits(self) -> bool:
-        """Whether all rounds are paid for."""
+        """Whether the budget pays for all rounds."""
         return self.units <= self.remaining
 
     def to_dict(self) -> dict[str, str | bool]:
@@ -56,18 +56,20 @@ class RunQuote:
         }
 
 
-def run_quote(book: PrivacyFilter, spend: Spend, *, rounds: int) -> RunQuote:
-    """Price a run.
+def run_quote(privacy_filter: PrivacyFilter, spend: Spend, *, rounds: int) -> RunQuote:
+    """Quote a run.
 
     Args:
-        book: as it stands.
-        spend: one attempt, priced.
-        rounds: of the run.
+        privacy_filter: the privacy filter in its present state.
+        spend: the charge of one attempt.
+        rounds: the number of rounds of the run.
 
     Raises:
-        LedgerRefusedError: the book has no such sub-budget.
+        LedgerRefusedError: the privacy filter has no such sub-budget.
     """
-    limits = book.limits(spend.population, spend.sub_budget, purpose=spend.purpose, analyst=spend.analyst)
+    limits = privacy_filter.limits(
+        spend.population, spend.sub_budget, purpose=spend.purpose, analyst=spend.analyst
+    )
     tightest = min(limits, key=lambda limit: limit.remaining)
     fits = max(0, tightest.remaining // spend.units)
     return RunQuote(
@@ -76,7 +78,7 @@ def run_quote(book: PrivacyFilter, spend: Spend, *, rounds: int) -> RunQuote:
         spent=tightest.spent,
         remaining=tightest.remaining,
         rounds_that_fit=min(rounds, fits),
-        largest_epsilon=book.largest_epsilon(
+        largest_epsilon=privacy_filter.largest_epsilon(
             spend.population, spend.sub_budget, purpose=spend.purpose, analyst=spend.analyst
         ),
     )

@@ -1,8 +1,8 @@
-"""One site: its tables, its ledger, its place in the network. The same whether it is a process or a thread.
+"""One site: its tables, its ledger, its part in the network. The same code as a process and as a thread.
 
-Layer:       federation.node.site_node, above counter.
-Guarantees:  ``close`` ends every line, mesh and thread of the site; a run under way is spent.
-See instead: files, signals and logs around it (``serve``).
+Layer:       federation.node.site_node, above request_handler.
+Guarantees:  ``close`` ends every channel, mesh and thread of the site; a run in progress stays charged.
+See instead: files, signals and logs around it (``site_process``).
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ WAIT_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteLedger:
-    """A site's ledger and how its node treats it.
+    """A site's ledger and its settings.
 
     Attributes:
-        store: where it is kept.
-        snapshot_every: entries between two snapshots while this site orders.
-        consents: what its administrator agreed to; None: to no change of the agreement at all.
+        store: the storage of the ledger.
+        snapshot_every: entries between two snapshots while this site is the sequencer.
+        consents: the amendments that its administrator approved; None: the site signs no amendment.
     """
 
     store: Store
@@ -77,7 +77,7 @@ class SiteLedger:
 class SiteNode:
     """A running site."""
 
-    def __init__(  # noqa: PLR0913 - every one a setting of its own, by keyword
+    def __init__(  # noqa: PLR0913 - independent settings, by keyword
         self,
         *,
         consortium: Consortium,
@@ -93,19 +93,19 @@ class SiteNode:
         """Put a site together; ``start`` lets it answer.
 
         Args:
-            consortium: its own copy of the agreement, as it was founded.
-            policy: its own rules.
+            consortium: its own copy of the consortium file.
+            policy: its own policy.
             identity: its certificate and key.
             network: its end of the network.
             ledger: its ledger.
             sources: its tables, by name.
-            limits: what it takes on at once; default: as in a site file that says nothing.
+            limits: the load it accepts at once; default: the defaults of a site file.
             clock: seconds since 1970.
-            engine: what adds and multiplies shares: crypten or numpy.
+            engine: the engine for arithmetic on shares: crypten or numpy.
 
         Raises:
-            LedgerRefusedError: the stored ledger is broken or another consortium's.
-            ConfigError: a budget cannot be priced.
+            LedgerRefusedError: the stored ledger is damaged or belongs to another consortium.
+            ConfigError: a budget has no finite cost.
         """
         self.name, self._founded, self.network = identity.name, consortium, network
         self._engine = engine
@@ -117,10 +117,10 @@ class SiteNode:
         limits = limits or Limits()
         self.consortium = _in_force(consortium, self.replica)
         others = [name for name in self.consortium.names if name != self.name]
-        self._couriers = PeerClients(network, others, float(self.consortium.file.deadline_s))
+        self._peers = PeerClients(network, others, float(self.consortium.file.deadline_s))
         # one for questions, mining and trainings: they share their caps
         exact_limit = ExactLimit(self.replica)
-        self._desk = QueryAdmission(
+        self._admission = QueryAdmission(
             site=self.name,
             consortium=self.consortium,
             policy=policy,
@@ -131,23 +131,23 @@ class SiteNode:
         )
         self._training = TrainingNode.of(
             site=self.name,
-            consortium=consortium,  # the helpers, which hold no chain, plan with the sites of the founding
+            consortium=consortium,  # the helpers hold no ledger and plan with the sites of the consortium file
             policy=policy,
             sources=sources,
             replica=self.replica,
             network=network,
             exact_limit=exact_limit,
         )
-        self._afterwards = BackgroundRunner(self.name)
-        # a session is there until its run has scanned, for as long as that may take, and come to it
+        self._background = BackgroundRunner(self.name)
+        # a prepared session waits for the local scan of its run, up to the limit of a scan
         patience_s = 2 * float(consortium.file.deadline_s) + float(consortium.file.local_limit_s)
-        self._meetings = PreparedSessions(patience_s=patience_s, most_bytes=limits.session_bytes)
+        self._prepared_sessions = PreparedSessions(patience_s=patience_s, most_bytes=limits.session_bytes)
         runner = self._runner(limits)
         self.chain = self._chain(runner, genesis, ledger.snapshot_every)
-        self._counter = RequestHandler(
+        self._request_handler = RequestHandler(
             network=network,
-            desk=self._desk,
-            training=None if self._training is None else self._training.desk,
+            admission=self._admission,
+            training=None if self._training is None else self._training.admission,
             chain=self.chain,
             runner=runner,
             replica=self.replica,
@@ -161,11 +161,11 @@ class SiteNode:
             consortium=self.consortium,
             network=self.network,
             replica=self.replica,
-            desk=self._desk,
-            meetings=self._meetings,
-            dealer_lines=DealerChannels(self.network, float(self.consortium.file.deadline_s)),
+            admission=self._admission,
+            prepared_sessions=self._prepared_sessions,
+            dealer_channels=DealerChannels(self.network, float(self.consortium.file.deadline_s)),
             pool=Pool(limits.pool_bytes),
-            afterwards=self._afterwards,
+            background=self._background,
             engine=self._engine,
         )
 
@@ -173,38 +173,38 @@ class SiteNode:
         return LedgerReplication(
             consortium=self.consortium,
             replica=self.replica,
-            remember=self._remember,
+            cache_request=self._cache_request,
             admit=self._admit,
-            signed=runner.expect,
-            couriers=self._couriers,
+            on_signed=runner.prepare,
+            peers=self._peers,
             genesis=genesis,
             snapshot_every=snapshot_every,
         )
 
     def start(self) -> None:
-        """Answer lines and join the ledger."""
-        self.network.serve("ledger", self._counter.ledger)
-        self.network.serve("request", self._counter.requests)
+        """Serve channels and join the ledger."""
+        self.network.serve("ledger", self._request_handler.ledger)
+        self.network.serve("request", self._request_handler.requests)
         if self._training is not None:
             self._training.trainer.serve()
         self.chain.start()
 
-    def _remember(self, ask: Ask) -> None:
-        """Take a request that came beside a proposal; one that cannot be understood is left out."""
+    def _cache_request(self, ask: Ask) -> None:
+        """Cache a request sent with a proposal; an invalid request is ignored."""
         try:
             if kind_of(ask) == TRAIN and self._training is not None:
-                self._training.desk.learn(ask)
+                self._training.admission.learn(ask)
             else:
-                self._desk.remember(ask)
+                self._admission.cache(ask)
         except (*REFUSALS, PeerRejectedError):
             return
 
     def _admit(self, body: Body) -> None:
-        """Decide on an entry before it is signed: questions at one desk, trainings at the other, changes by consent."""
+        """Decide on an entry before this site signs it: questions, trainings, and amendments by approval."""
         content = body.content
         if isinstance(content, Change):
             if self._consents is None:
-                raise PolicyRefusedError(site=self.name, rule="the agreement is not changed here")
+                raise PolicyRefusedError(site=self.name, rule="this site accepts no amendment")
             self._consents.check(body, self.replica.core.state, site=self.name)
             return
         if isinstance(content, Charge | Exact) and content.asked.run:
@@ -212,15 +212,15 @@ class SiteNode:
                 raise RequestRejectedError(
                     site=self.name, reason="the consortium has no aggregator and key holder"
                 )
-            self._training.desk.admit(body)
+            self._training.admission.admit(body)
         else:
-            self._desk.admit(body)
+            self._admission.admit(body)
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Wait until requests can be charged here.
+        """Wait until this site can charge requests.
 
         Raises:
-            SiteUnavailableError: not in time; says what is missing.
+            SiteUnavailableError: the site was not ready in time; the error says what is missing.
         """
         ends_at = time.monotonic() + timeout_s
         while reason := self.chain.not_ready:
@@ -229,7 +229,7 @@ class SiteNode:
             time.sleep(WAIT_S)
 
     def health(self) -> Health:
-        """What doctor is told."""
+        """The state that the doctor command shows."""
         reason = self.chain.not_ready
         left_out = set(self._founded.names).difference(self.replica.members)
         return Health(
@@ -247,22 +247,22 @@ class SiteNode:
         )
 
     def close(self) -> None:
-        """Leave: lines, meshes, threads, tables, ledger."""
+        """Close all channels, meshes, threads, tables and the ledger."""
         self.network.close()
-        self._afterwards.close()
+        self._background.close()
         self.chain.stop()
-        self._meetings.close()
-        self._couriers.close()
+        self._prepared_sessions.close()
+        self._peers.close()
         for source in self._sources.values():
             source.close()
         self._store.close()
 
 
 def _in_force(consortium: Consortium, replica: Replica) -> Consortium:
-    """The agreement among the sites that are members by this site's ledger.
+    """The agreement among the present members, as recorded in this site's ledger.
 
     Raises:
-        ConfigError: no more sites are left than may collude.
+        ConfigError: the remaining sites are no more than the number that may collude.
     """
     members = replica.members
     if replica.head < 0 or replica.name not in members:

@@ -1,8 +1,8 @@
-"""A node as a process: its files, its ledger, its end of the network, until it is told to stop.
+"""A node as a process: opens its files, its ledger and its network, and runs until a stop is requested.
 
-Layer:       federation.node.site_process, the top of the room.
-Guarantees:  ``ready`` is called once the node answers and its ledger is open; when the functions return, nothing of
-             the node is left: no thread, no socket, no lock.
+Layer:       federation.node.site_process, the top of ``federation.node``.
+Guarantees:  ``ready`` is called once the node answers and its ledger is open; when the functions return, no thread,
+             socket or lock of the node is left.
 See instead: signals, forks and logs (``federation.processes``).
 """
 
@@ -44,8 +44,10 @@ SITE_KEY = "site.key"
 ANSWERS = "answers.sqlite"
 MOST_FILES = 1 << 14
 POLL_S = 0.05
-HEARD_S = 2.0  # nodes started together find each other in less; one that starts alone says ready all the same
-PEOPLE_S = 10.0  # what another site's start may still mend needs nobody
+HEARD_S = (
+    2.0  # nodes that start together hear each other sooner; a node that starts alone becomes ready anyway
+)
+ADMINISTRATOR_S = 10.0  # within this time the start of another site may still make this site ready
 LOG = logging.getLogger(__name__)
 KINDS: dict[str, Literal["csv", "parquet", "duckdb"]] = {
     ".csv": "csv",
@@ -56,17 +58,17 @@ KINDS: dict[str, Literal["csv", "parquet", "duckdb"]] = {
 
 
 def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> None:
-    """Run one site until it is told to stop.
+    """Run one site until a stop is requested.
 
     Args:
         path: the site file.
-        stop: set to end it.
-        ready: called once when the site can take part.
+        stop: set by the caller to end the site.
+        ready: called once, when the site can take part.
 
     Raises:
-        ConfigError: with every mistake in the files.
-        SchemaMismatchError: the site's data are not as the schema says.
-        LedgerRefusedError: the ledger is another consortium's, broken, in use, or cannot be reached.
+        ConfigError: the files hold mistakes; the error lists all of them.
+        SchemaMismatchError: the data of the site do not match the schema.
+        LedgerRefusedError: the ledger belongs to another consortium, is damaged, in use, or cannot be reached.
     """
     config = load_site(path)
     identity = Identity.load(config.identity)
@@ -110,17 +112,17 @@ def serve_helper(
     ready: Callable[[], None],
     listen: str | None = None,
 ) -> None:
-    """Run the dealer, the aggregator or the key holder until it is told to stop.
+    """Run the dealer, the aggregator or the key holder until a stop is requested.
 
-    The key holder's private key lies beside its identity, and nowhere else.
+    The key holder's private key is stored beside its identity only.
 
     Raises:
-        ConfigError: with every mistake in the files, or nothing serves the role.
-        KeyMismatchError: the private key is not the one that the consortium file pins.
+        ConfigError: the files hold mistakes, or no helper has this role.
+        KeyMismatchError: the consortium file pins another key.
     """
     consortium, identity = load_consortium(consortium_path), Identity.load(identity_path)
     if role not in HELPERS:
-        raise ConfigError(mistakes=[f"nothing serves the role {role}"])
+        raise ConfigError(mistakes=[f"no helper has the role {role}"])
     if identity.role != role:
         raise ConfigError(
             mistakes=[f"{identity_path.name}: the identity is that of {identity.role} {identity.name}"]
@@ -148,7 +150,7 @@ def _network(consortium: Consortium, identity: Identity, listen: str | None) -> 
 
 
 def _take_files() -> None:
-    """Let this process have as many sockets as the machine allows it, for all members' connections at once."""
+    """Raise the limit of open sockets of this process, for the connections of all members at once."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -176,11 +178,11 @@ HELPERS: Final[Mapping[str, Callable[[Consortium, TlsNetwork, Path], DealerNode 
 
 
 def open_sources(config: SiteConfig) -> dict[str, LocalTable]:
-    """Read a site's tables; what was found is for its administrator alone (P19).
+    """Read a site's tables; the findings are for its administrator only (P19).
 
     Raises:
-        SchemaMismatchError: a table is not as the schema says.
-        ConfigError: a source is of no known kind.
+        SchemaMismatchError: a table does not match the schema.
+        ConfigError: a source has an unknown file type.
     """
     is_first_start = not is_in_postgres(config) and not ledger_file(config).exists()
     key = site_key(config.state / SITE_KEY, is_first_start=is_first_start)
@@ -196,25 +198,25 @@ def open_sources(config: SiteConfig) -> dict[str, LocalTable]:
 
 
 def _until_ready(node: SiteNode, stop: threading.Event) -> None:
-    """Wait until requests can be charged; a site that waits for people answers too, and says so to whoever asks."""
+    """Wait until the site can charge requests; a site that needs its administrator starts anyway and says so."""
     ends_at = None
     while not stop.is_set():
         try:
             node.wait_ready(POLL_S)
         except SiteUnavailableError as error:
-            if not node.chain.waits_for_people:
+            if not node.chain.needs_administrator:
                 ends_at = None
             elif ends_at is None:
-                ends_at = time.monotonic() + PEOPLE_S
+                ends_at = time.monotonic() + ADMINISTRATOR_S
             elif time.monotonic() > ends_at:
-                LOG.error("%s", error)  # noqa: TRY400 - what is missing, not where it was noticed
+                LOG.error("%s", error)  # noqa: TRY400 - the log needs the missing thing, not the stack
                 return
         else:
             return
 
 
 def _until_heard(network: TlsNetwork, stop: threading.Event) -> None:
-    """Wait a moment for the others' heartbeats, so that what is asked of nodes just started finds them all well."""
+    """Wait briefly for the heartbeats of the other nodes, so that a first request finds all of them alive."""
     ends_at = time.monotonic() + HEARD_S
     while not (stop.is_set() or all(network.hears().values()) or time.monotonic() > ends_at):
         stop.wait(POLL_S)

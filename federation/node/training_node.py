@@ -1,6 +1,6 @@
-"""A site's part in trainings, put together: the desk that lets an attempt be charged and the trainer that does the work.
+"""A site's part in trainings: admission decides whether an attempt may be charged, the trainer does the work.
 
-Layer:       federation.node.training_node, above training_desk.
+Layer:       federation.node.training_node, above admission.training.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingNode:
-    """Desk and trainer of one site."""
+    """Admission and trainer of one site."""
 
-    desk: TrainingAdmission
+    admission: TrainingAdmission
     trainer: SiteTrainer
 
     @staticmethod
@@ -45,7 +45,7 @@ class TrainingNode:
         network: Network,
         exact_limit: ExactLimit,
     ) -> TrainingNode | None:
-        """Put it together; None where the consortium has no aggregator or no key holder."""
+        """Create both; None if the consortium has no aggregator or no key holder."""
         if consortium.file.aggregator is None or consortium.file.keyholder is None:
             return None
         key = pinned_key(consortium)
@@ -57,11 +57,11 @@ class TrainingNode:
         )
 
         def note(entry: Entry) -> None:
-            """Note the start of an attempt."""
+            """Record the start of an attempt in the ledger notes."""
             accept_entry(replica, entry, source=site, deadline_s=float(consortium.file.deadline_s))
             replica.start(entry)
 
-        desk = TrainingAdmission(
+        admission = TrainingAdmission(
             site=site,
             consortium=consortium,
             policy=policy,
@@ -80,4 +80,4 @@ class TrainingNode:
             helpers=helpers_of(consortium),
             local_limit_s=float(consortium.file.local_limit_s),
         )
-        return TrainingNode(desk=desk, trainer=trainer)
+        return TrainingNode(admission=admission, trainer=trainer)

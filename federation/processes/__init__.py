@@ -1,5 +1,5 @@
-"""Nodes as processes of one machine: forked from one preloaded parent, started and stopped together.
+"""Nodes as processes of one machine: one preloaded parent forks, starts and stops them together.
 
-Rooms, bottom first: child (one node in its process) · nursery (the parent) · started (a nursery seen from
-outside) · ended (stopping one by its pid files).
+Modules, lowest layer first: worker (one node in its process) · supervisor (the parent) · launcher (starts a
+supervisor and waits for it) · stop (ends the nodes by their pid files).
 """

@@ -1,8 +1,8 @@
-"""A nursery seen from outside: start the nodes of a folder, wait until they are ready, end them.
+"""Starts the nodes of a folder in a supervisor process, waits until they are ready, and ends them.
 
-Layer:       federation.processes.launcher, above nursery.
-Guarantees:  leaving the context leaves no process; a node that cannot start is named with its reason, and all others
-             are ended.
+Layer:       federation.processes.launcher, above supervisor.
+Guarantees:  leaving the context leaves no process; the error names a node that cannot start, with its reason, and all
+             other nodes are ended.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Launcher:
     """
 
     def __init__(self, folders: Folders, *, detach: bool = False) -> None:
-        """Start a nursery and wait for all its nodes.
+        """Start a supervisor and wait for all its nodes.
 
         Args:
             folders: the consortium's.
-            detach: the nodes go on after this process has ended; ``stop`` is then somebody else's.
+            detach: the nodes keep running after this process has ended; another process then stops them.
 
         Raises:
-            ConfigError: a node could not start; says which and why.
+            ConfigError: a node could not start; the error names it and the reason.
         """
         if not folders.consortium.is_file():
             raise ConfigError(mistakes=[f"{folders.root} holds no consortium; make one with crossward init"])
@@ -69,7 +69,7 @@ class Launcher:
             self._close_pipes()
 
     def __enter__(self) -> Self:
-        """Return itself; the nodes are ready."""
+        """Return the launcher; the nodes are ready."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -78,17 +78,17 @@ class Launcher:
 
     @property
     def supervisor(self) -> int:
-        """Process number of the nursery."""
+        """Process number of the supervisor."""
         return self._process.pid
 
     @property
     def is_running(self) -> bool:
-        """Whether the nursery runs."""
+        """Whether the supervisor runs."""
         return self._process.poll() is None
 
     @property
     def failed(self) -> bool:
-        """Whether the nursery has ended otherwise than because it was told to."""
+        """Whether the supervisor has ended with an error."""
         return self._process.poll() not in {None, 0}
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
@@ -96,23 +96,24 @@ class Launcher:
         os.kill(self.pids[name], number)
 
     def restart(self, name: str) -> None:
-        """Start a node again that has ended, and wait until it is ready.
+        """Restart a node that has ended, and wait until it is ready.
 
         Raises:
-            SiteUnavailableError: it did not end, or did not become ready, in time.
+            SiteUnavailableError: the nodes run detached.
+            ConfigError: the node did not become ready in time.
         """
         ends_at = time.monotonic() + READY_S
         while _exists(self.pids[name]) and time.monotonic() < ends_at:
             time.sleep(0.02)
         if self._process.stdin is None:
-            raise SiteUnavailableError(site=name, reason="it runs detached")
-        time.sleep(0.3)  # the nursery notices an end within its polling time
+            raise SiteUnavailableError(site=name, reason="its supervisor runs detached and cannot restart it")
+        time.sleep(0.3)  # the supervisor notices an ended node within its polling time
         self._process.stdin.write(f"start {name}\n".encode())
         self._process.stdin.flush()
         self._wait_for("ready")
 
     def stop(self) -> None:
-        """End all nodes and the nursery; may be called twice."""
+        """End all nodes and the supervisor; may be called twice."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,11 +1,11 @@
-"""Ending the nodes of a folder from outside, by their pid files.
+"""Ends the nodes of a folder from outside, by their pid files.
 
-Layer:       federation.processes.stop, above nursery.
-Terms:       a pid file is *stale* when its number belongs to nobody, or to a process that is not of this folder:
-             numbers are given out again.
-Guarantees:  only processes of this folder's nursery are signaled; when ``stop_nodes`` returns, none of them is left
-             and no pid file either.
-See instead: starting them (``started``).
+Layer:       federation.processes.stop, above supervisor.
+Terms:       a pid file is *stale* when no process has its number, or a process that is not of this folder: the
+             operating system reuses numbers.
+Guarantees:  signals only processes of this folder's supervisor; when ``stop_nodes`` returns, no such process and no
+             pid file is left.
+See instead: starting the nodes (``federation.processes.launcher``).
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ POLL_S: Final = 0.05
 
 
 def running(folders: Folders) -> dict[str, int]:
-    """Process numbers of this folder's nursery (``up``) and nodes, by their pid files.
+    """Process numbers of this folder's supervisor (``up``) and nodes, by their pid files.
 
     Args:
         folders: the consortium's.
 
     Returns:
-        Those that run; stale files are left out.
+        The running ones; stale files are skipped.
 
     Raises:
-        PermissionError: another user's, whose files may not be read.
+        PermissionError: the folder belongs to another user and cannot be read.
     """
     found = {}
     for path in _pid_files(folders):
@@ -50,21 +50,21 @@ def running(folders: Folders) -> dict[str, int]:
 
 
 def stop_nodes(folders: Folders, *, limit_s: float = LIMIT_S) -> list[str]:
-    """End everything that runs for a folder and wait for it.
+    """End every process of a folder and wait for it.
 
     Args:
         folders: the consortium's.
         limit_s: how long it may take (s).
 
     Returns:
-        The names that ran, ``up`` for the nursery.
+        The names of the ended processes, ``up`` for the supervisor.
 
     Raises:
-        SiteUnavailableError: one did not end in time.
-        ConfigError: they are another user's.
+        SiteUnavailableError: a process did not end in time.
+        ConfigError: a process belongs to another user.
     """
     ran = running(folders)
-    # the nursery ends its nodes in order; where it was killed, they are ended one by one
+    # the supervisor ends its nodes in order; when it was killed, each node is ended on its own
     for pid in [ran[UP]] if UP in ran else ran.values():
         try:
             os.kill(pid, signal.SIGTERM)
@@ -89,7 +89,7 @@ def stop_nodes(folders: Folders, *, limit_s: float = LIMIT_S) -> list[str]:
 
 
 def _pid_files(folders: Folders) -> list[Path]:
-    """The pid files; unlike a glob it does not take a folder that may not be read for an empty one."""
+    """The pid files; raises for an unreadable folder, which a glob would report as empty."""
     try:
         return sorted(path for path in folders.pids.iterdir() if path.suffix == ".pid")
     except FileNotFoundError:
@@ -98,17 +98,17 @@ def _pid_files(folders: Folders) -> list[Path]:
 
 def _belongs(pid: int, folders: Folders) -> bool:
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return MODULE in words and os.fsencode(folders.root) in words
+    return MODULE in command and os.fsencode(folders.root) in command
 
 
 def _is_leaving(pid: int) -> bool:
-    """Whether a process has given up its memory, and with it its words, but not yet its locks and ports."""
+    """Whether a process has released its memory, and so its command line, but not yet its locks and ports."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return False
-    return not words and state not in {"Z", "X"}
+    return not command and state not in {"Z", "X"}

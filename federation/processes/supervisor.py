@@ -1,10 +1,11 @@
-"""The parent of one machine's nodes: loads what they share once, forks a process for each, ends all together.
+"""The parent of one machine's nodes: loads shared modules once, forks a process for each node, ends all together.
 
-Layer:       federation.processes.supervisor, above child. Single-threaded, so that forking is safe.
-Terms:       a *line* is JSON on standard output: ``ready`` with all process numbers, ``failed``, or ``ended``.
-Guarantees:  one nursery a folder (a lock that dies with it); it returns when all its children have ended; one that
-             does not end in time after SIGTERM is killed. Pid files are removed with their process.
-See instead: who reads the lines (``started``).
+Layer:       federation.processes.supervisor, above worker. Single-threaded, so that forking is safe.
+Terms:       an *event* is a line of JSON on standard output: ``started``, ``ready`` with all process numbers,
+             ``failed``, or ``ended``.
+Guarantees:  one supervisor for a folder (its lock ends with the process); it returns after all its children have
+             ended; a child that does not end in time after SIGTERM is killed. A pid file is removed with its process.
+See instead: the reader of the events (``federation.processes.launcher``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from federation.consortium.folders import Folders
 from federation.errors import ConfigError
-from federation.processes.worker import READY, NodeSpec, live, nodes_of
+from federation.processes.worker import READY, NodeSpec, nodes_of, run_node
 from smpc.engine.arithmetic import CRYPTEN, prepare_engine
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ UP: Final = "up"
 
 
 class Supervisor:
-    """Children by name, and the pipes to them."""
+    """The child processes, with their names and pipes."""
 
     def __init__(self, folders: Folders, output: TextIO) -> None:
         """Take the folder's lock.
 
         Raises:
-            ConfigError: another nursery runs there, or there are no nodes.
+            ConfigError: another supervisor runs for this folder, or the folder has no nodes.
         """
         self._folders, self._output = folders, output
         self._specs = {spec.name: spec for spec in nodes_of(folders)}
@@ -69,17 +70,19 @@ class Supervisor:
         self._is_stopping = False
 
     def run(self, commands: int | None) -> int:
-        """Start every node and stay until told to stop or until a node fails at its start.
+        """Start every node; run until a stop signal or until a node fails at its start.
 
         Args:
-            commands: a descriptor with lines ``start NAME``; its end stops everything. None: signals alone.
+            commands: a descriptor with lines ``start NAME``; its end stops all nodes. None: only signals stop them.
 
         Returns:
             0, or 1 when a node could not start.
         """
         for name in PRELOADED:
             import_module(name)
-        prepare_engine(CRYPTEN.name)  # once, and shared by all: torch takes more memory than a site
+        prepare_engine(
+            CRYPTEN.name
+        )  # loaded once and shared by all nodes: torch takes more memory than a site
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._write_pid(UP, os.getpid())
@@ -101,11 +104,11 @@ class Supervisor:
         del number, frame
         self._is_stopping = True
 
-    def _say(self, **line: Any) -> None:
+    def _write_event(self, **line: Any) -> None:
         try:
             self._output.write(json.dumps(line) + "\n")
             self._output.flush()
-        except BrokenPipeError:  # detached: nobody listens any more, and the nodes go on
+        except BrokenPipeError:  # detached: the reader has ended, and the nodes keep running
             with Path(os.devnull).open("w", encoding="ascii") as nowhere:
                 os.dup2(nowhere.fileno(), self._output.fileno())
 
@@ -113,23 +116,23 @@ class Supervisor:
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
-            self._become(self._specs[name], reading, writing)
+            self._run_child(self._specs[name], reading, writing)
         os.close(writing)
         self._pids[name], self._reports[reading] = pid, name
         self._waiting.add(name)
         self._write_pid(name, pid)
 
-    def _become(self, spec: NodeSpec, reading: int, writing: int) -> None:
+    def _run_child(self, spec: NodeSpec, reading: int, writing: int) -> None:
         """The child's side of the fork; never returns."""
         code = 1
         try:
             for descriptor in (reading, self._held, self._lock.fileno(), *self._reports):
                 os.close(descriptor)
-            os.setpgrp()  # Ctrl-C reaches the nursery, which ends the children in order
+            os.setpgrp()  # Ctrl-C reaches only the supervisor, which ends the children in order
             null = os.open(os.devnull, os.O_RDWR)
             os.dup2(null, 0)
             os.dup2(null, 1)
-            code = live(spec, self._folders, writing, self._lifeline)
+            code = run_node(spec, self._folders, writing, self._lifeline)
         finally:
             os._exit(code)
 
@@ -150,15 +153,13 @@ class Supervisor:
         line = os.read(descriptor, 1 << 16)
         os.close(descriptor)
         if line != READY:
-            reason = (
-                line.decode("utf-8", "replace").strip() or "it ended before it was ready; its log says more"
-            )
-            self._say(event="failed", name=name, reason=reason)
+            reason = line.decode("utf-8", "replace").strip() or "it ended before it was ready; see its log"
+            self._write_event(event="failed", name=name, reason=reason)
             return True
         self._waiting.discard(name)
-        self._say(event="started", name=name, pid=self._pids[name])
+        self._write_event(event="started", name=name, pid=self._pids[name])
         if not self._waiting:
-            self._say(event="ready", pids=dict(self._pids))
+            self._write_event(event="ready", pids=dict(self._pids))
         return False
 
     def _command(self, data: bytes) -> None:
@@ -174,12 +175,12 @@ class Supervisor:
             if os.waitpid(pid, os.WNOHANG)[0]:
                 del self._pids[name]
                 self._pid_file(name).unlink(missing_ok=True)
-                self._say(event="ended", name=name)
+                self._write_event(event="ended", name=name)
 
     def _end(self) -> None:
         for pid in self._pids.values():
             os.kill(pid, signal.SIGTERM)
-            os.kill(pid, signal.SIGCONT)  # a frozen child hears nothing otherwise
+            os.kill(pid, signal.SIGCONT)  # a frozen child handles no signal before it continues
         ends_at = time.monotonic() + STOP_S
         while self._pids and time.monotonic() < ends_at:
             self._reap()
@@ -201,16 +202,16 @@ class Supervisor:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a nursery: ``FOLDER`` and, for commands on standard input, ``--commands``."""
+    """Run a supervisor: ``FOLDER`` and, for commands on standard input, ``--commands``."""
     folders = Folders(root=Path(arguments[0]).resolve())
     try:
-        nursery = Supervisor(folders, sys.stdout)
+        supervisor = Supervisor(folders, sys.stdout)
     except ConfigError as error:
         sys.stdout.write(
             json.dumps({"event": "failed", "name": "up", "reason": "; ".join(error.mistakes)}) + "\n"
         )
         return 1
-    return nursery.run(0 if "--commands" in arguments else None)
+    return supervisor.run(0 if "--commands" in arguments else None)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """One node in a process of its own: signals, log, readiness, and an end with its parent.
 
 Layer:       federation.processes.worker.
-Guarantees:  SIGTERM, SIGINT and the parent's death end the node cleanly; what goes wrong at the start is told to the
-             parent in one line; the log holds where a fault happened, never the fault's own text: it could quote data
-             (P19). A log that has grown to ``LOG_BYTES`` is put aside, and the oldest of ``LOGS_KEPT`` is dropped.
-See instead: who starts it (``nursery``), what the node does (``federation.node.site_process``).
+Guarantees:  SIGTERM, SIGINT and the end of the parent stop the node cleanly; the node reports a failed start to its
+             parent in one line. The log holds the place of a fault, never its text, which could quote data (P19). A
+             log of ``LOG_BYTES`` is rotated, and the oldest of ``LOGS_KEPT`` is deleted.
+See instead: the parent process (``federation.processes.supervisor``), the node itself
+             (``federation.node.site_process``).
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ FORMAT: Final = "%(asctime)s %(levelname)s %(threadName)s %(message)s"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSpec:
-    """Which node a process is.
+    """The node that a process runs.
 
     Attributes:
-        name: of the node.
+        name: the name of the node.
         role: site, dealer, aggregator or keyholder.
     """
 
@@ -49,10 +50,10 @@ class NodeSpec:
 
 
 def nodes_of(folders: Folders) -> list[NodeSpec]:
-    """The nodes whose files lie below a consortium's folder, helpers first.
+    """The nodes with files below a consortium's folder, helpers first.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: the folder holds no site.
     """
     helpers = [
         NodeSpec(name=path.name, role=path.name)
@@ -68,14 +69,14 @@ def nodes_of(folders: Folders) -> list[NodeSpec]:
     return [*helpers, *sites]
 
 
-def live(spec: NodeSpec, folders: Folders, report: int, lifeline: int) -> int:
+def run_node(spec: NodeSpec, folders: Folders, report: int, lifeline: int) -> int:
     """Run one node to its end; the body of a forked process.
 
     Args:
-        spec: which node.
-        folders: where its files lie.
-        report: descriptor to tell the parent on: ``ready``, or one line of what went wrong.
-        lifeline: descriptor that ends when the parent does.
+        spec: the node.
+        folders: the location of its files.
+        report: descriptor for one line to the parent: ``ready``, or the reason of a failed start.
+        lifeline: descriptor that closes when the parent ends.
 
     Returns:
         The exit code.
@@ -84,29 +85,31 @@ def live(spec: NodeSpec, folders: Folders, report: int, lifeline: int) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     _log_to(folders.logs / f"{spec.name}.log")
-    threading.Thread(target=_follow, args=(lifeline, stop), name="lifeline", daemon=True).start()
+    threading.Thread(target=_watch_parent, args=(lifeline, stop), name="lifeline", daemon=True).start()
     try:
-        serve(spec, folders, stop, lambda: _tell(report, READY))
+        serve(spec, folders, stop, lambda: _write_report(report, READY))
     except OURS as error:
         logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - a refusal needs no stack
-        _tell(report, " ".join(str(error).split()).encode() + b"\n")
+        _write_report(report, " ".join(str(error).split()).encode() + b"\n")
         return 1
     except OSError as error:
-        logging.getLogger(__name__).error("%s: a fault: %s", spec.name, traced(error))  # noqa: TRY400
-        _tell(report, f"{error.strerror or type(error).__name__}: {error.filename or 'its files'}\n".encode())
+        logging.getLogger(__name__).error("%s: internal error: %s", spec.name, traced(error))  # noqa: TRY400
+        _write_report(
+            report, f"{error.strerror or type(error).__name__}: {error.filename or 'its files'}\n".encode()
+        )
         return 1
-    except Exception as error:  # noqa: BLE001 - the process's last place
-        logging.getLogger(__name__).error("a fault: %s", traced(error))  # noqa: TRY400
-        _tell(report, f"{type(error).__name__}; its log says more\n".encode())
+    except Exception as error:  # noqa: BLE001 - the outermost handler of the process
+        logging.getLogger(__name__).error("internal error: %s", traced(error))  # noqa: TRY400
+        _write_report(report, f"{type(error).__name__}; see its log\n".encode())
         return 1
     return 0
 
 
 def serve(spec: NodeSpec, folders: Folders, stop: threading.Event, ready: Callable[[], None]) -> None:
-    """Call what serves a node of this role.
+    """Serve a node of this role.
 
     Raises:
-        ConfigError: nothing serves this role.
+        ConfigError: no node has this role, or a file is wrong.
     """
     from federation.consortium.helper_file import load_helper
     from federation.node import site_process as node
@@ -118,16 +121,16 @@ def serve(spec: NodeSpec, folders: Folders, stop: threading.Event, ready: Callab
     node.serve_helper(spec.role, files.consortium, files.identity, stop, ready, files.listen)
 
 
-def _tell(report: int, line: bytes) -> None:
+def _write_report(report: int, line: bytes) -> None:
     try:
         os.write(report, line)
         os.close(report)
-    except OSError:  # the parent has gone, or was told before
+    except OSError:  # the parent has ended, or has its line already
         return
 
 
-def _follow(lifeline: int, stop: threading.Event) -> None:
-    """Stop when the parent's end of the pipe is closed, however the parent ended."""
+def _watch_parent(lifeline: int, stop: threading.Event) -> None:
+    """Stop the node when the parent's end of the pipe closes, in whatever way the parent ended."""
     try:
         while os.read(lifeline, 1):
             pass

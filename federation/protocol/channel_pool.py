@@ -1,11 +1,10 @@
-"""The client's lines: kept open between questions, one set for each question under way.
+"""The client's channels to the nodes: kept open between questions, one set for each question in progress.
 
-Layer:       federation.protocol.channel_pool, above lines.
-Guarantees:  all sites are asked before the first answer is waited for; when several fail, the most telling error is
-             raised: a refusal by name before a lost party, a lost party that somebody else names before one that
-             merely fell silent. After an error all lines to its nodes are closed: nothing left over can be taken for
-             a later answer.
-See instead: what is asked (``client``).
+Layer:       federation.protocol.channel_pool, above exchange.
+Guarantees:  the client asks all sites before it waits for the first answer. When several sites fail, errors are
+             ranked: a refusal first, then a peer reported lost by another node, then a peer that timed out. After an
+             error all channels to the nodes concerned are closed, so that no late answer is taken for a later one.
+See instead: the questions (``federation.client``).
 """
 
 from __future__ import annotations
@@ -30,57 +29,59 @@ M = TypeVar("M")
 
 
 class Exchange:
-    """Lines to some nodes, used by one thread."""
+    """Channels to several nodes, used by one thread."""
 
-    def __init__(self, network: Network, lines: dict[str, Channel]) -> None:
-        """Hold the lines."""
-        self._network, self.lines = network, lines
+    def __init__(self, network: Network, channels: dict[str, Channel]) -> None:
+        """Wrap the channels."""
+        self._network, self.channels = network, channels
 
     def without(self, name: str) -> Exchange:
-        """The same lines but one."""
-        return Exchange(self._network, {each: line for each, line in self.lines.items() if each != name})
+        """The same channels without one node."""
+        return Exchange(
+            self._network, {each: channel for each, channel in self.channels.items() if each != name}
+        )
 
     def ask_one(self, name: str, message: Message, kind: type[M], *, timeout_s: float) -> M:
-        """Ask one node and wait."""
-        send(self.lines[name], message)
-        return expect(self.lines[name], self._network, kind, timeout_s=timeout_s)
+        """Send a message to one node and wait for its answer."""
+        send(self.channels[name], message)
+        return expect(self.channels[name], self._network, kind, timeout_s=timeout_s)
 
     def ask_all(self, message: Message, kind: type[M], *, timeout_s: float) -> list[M]:
-        """Ask every node the same, then wait for all.
+        """Send one message to every node, then wait for all answers.
 
         Returns:
             The answers in the order of the nodes.
 
         Raises:
-            The most telling of the errors that came back.
+            The error of the highest rank among those received.
         """
         errors: dict[str, Exception] = {}
         answers: dict[str, M] = {}
-        for name, line in self.lines.items():
+        for name, channel in self.channels.items():
             try:
-                send(line, message)
+                send(channel, message)
             except SmpcError as error:
                 errors[name] = error
-        for name, line in self.lines.items():
+        for name, channel in self.channels.items():
             if name in errors:
                 continue
             try:
-                answers[name] = expect(line, self._network, kind, timeout_s=timeout_s)
+                answers[name] = expect(channel, self._network, kind, timeout_s=timeout_s)
             except Exception as error:  # noqa: BLE001
                 errors[name] = error
         if errors:
             raise _highest_ranked(errors)
-        return [answers[name] for name in self.lines]
+        return [answers[name] for name in self.channels]
 
 
 def find_sequencer(accepted: Mapping[str, Accepted]) -> str:
-    """Who has charges entered: the site that says so of itself, else whom most name.
+    """The site that enters charges: the one that names itself the sequencer, otherwise the one named most often.
 
     Args:
-        accepted: the sites' answers, by site. A wrong one costs a refusal by name, nothing more.
+        accepted: the sites' answers, by site. A wrong choice only leads to a refusal.
 
     Returns:
-        A site's name.
+        The name of a site.
     """
     own = [site for site, answer in accepted.items() if answer.sequencer == site]
     if len(own) == 1:
@@ -90,7 +91,7 @@ def find_sequencer(accepted: Mapping[str, Accepted]) -> str:
 
 
 def _highest_ranked(errors: dict[str, Exception]) -> Exception:
-    """Refusals first, then a party that another one names as lost, then what else there is."""
+    """The error of the highest rank: a refusal, then a peer reported lost by another node, then the rest."""
 
     def weight(item: tuple[str, Exception]) -> tuple[int, str]:
         name, error = item
@@ -106,10 +107,10 @@ def _highest_ranked(errors: dict[str, Exception]) -> Exception:
 
 
 class ChannelPool:
-    """Open lines that wait for the next question."""
+    """Open channels, idle until the next question."""
 
     def __init__(self, network: Network, names: Sequence[str]) -> None:
-        """Start without any; ``names`` are the sites, in rank order."""
+        """Start without channels; ``names`` are the sites, in rank order."""
         self._network, self._names = network, tuple(names)
         self._lock = threading.Lock()
         self._idle: dict[str, list[Channel]] = {}
@@ -118,11 +119,11 @@ class ChannelPool:
 
     @property
     def is_of_this_process(self) -> bool:
-        """Whether this is the process that opened it: a forked child shares the sockets and has none of the threads."""
+        """Whether this process opened the pool: a forked child shares the sockets but has none of the threads."""
         return os.getpid() == self._process
 
     def check_process(self) -> None:
-        """Refuse at once what would wait for threads that are not there.
+        """Refuse use in a forked process, which lacks the threads of the pool.
 
         Raises:
             FederationError: the session was opened in another process.
@@ -134,41 +135,41 @@ class ChannelPool:
 
     @contextmanager
     def question(self, names: Sequence[str]) -> Iterator[Exchange]:
-        """Lend one line to each of some nodes.
+        """Lend one channel to each of the named nodes.
 
         Raises:
             FederationError: the session is closed, or was opened in another process.
             SiteUnavailableError: a node cannot be reached.
         """
         self.check_process()
-        lines: dict[str, Channel] = {}
+        channels: dict[str, Channel] = {}
         try:
             for name in names:
-                lines[name] = self._line(name)
-            yield Exchange(self._network, lines)
+                channels[name] = self._channel(name)
+            yield Exchange(self._network, channels)
         except BaseException:
             with self._lock:
-                old = [line for name in names for line in self._idle.pop(name, [])]
-            for line in (*lines.values(), *old):
-                line.close()
+                old = [channel for name in names for channel in self._idle.pop(name, [])]
+            for channel in (*channels.values(), *old):
+                channel.close()
             raise
         with self._lock:
-            for name, line in lines.items():
-                self._idle.setdefault(name, []).append(line)
+            for name, channel in channels.items():
+                self._idle.setdefault(name, []).append(channel)
             is_closed = self._is_closed
         if is_closed:
             self.close()
 
     def close(self) -> None:
-        """Close what waits; lent lines are closed when they come back."""
+        """Close the idle channels; lent channels are closed when they are returned."""
         with self._lock:
             self._is_closed = True
             idle, self._idle = self._idle, {}
-        for lines in idle.values():
-            for line in lines:
-                line.close()
+        for channels in idle.values():
+            for channel in channels:
+                channel.close()
 
-    def _line(self, name: str) -> Channel:
+    def _channel(self, name: str) -> Channel:
         with self._lock:
             if self._is_closed:
                 raise FederationError("the session is closed")

@@ -1,9 +1,9 @@
 """Errors on the wire: a code and public fields, rebuilt on the other side.
 
 Layer:       federation.protocol.error_codes. Pure.
-Guarantees:  only errors of the house cross, only with the fields listed here; anything else crosses as
-             ``InternalFault`` without its text, which stays in the node's own log.
-See instead: what the errors mean (each package's ``errors``).
+Guarantees:  only errors of this project cross the wire, with the fields listed here; any other error crosses as
+             ``InternalFaultError`` without its text, which stays in the node's own log.
+See instead: the meaning of the errors (each package's ``errors``).
 """
 
 from __future__ import annotations
@@ -64,27 +64,27 @@ _INTEGERS: Final = frozenset(
 )
 _SECONDS: Final = frozenset({"limit_s"})
 _OPTIONAL: Final = frozenset({"largest_epsilon", "index", "hint"})
-_LARGEST: Final = 2**63  # what a message can carry on
+_LARGEST: Final = 2**63  # the largest integer that a message can carry
 _LONGEST_S: Final = 10**9
 
 
 class InternalFaultError(federation_errors.FederationError):
-    """Something broke inside a node; its own log knows what."""
+    """An internal error of a node; its log holds the details."""
 
     wire_name: ClassVar[str] = "InternalFaultError"
 
     def __init__(self, *, site: str) -> None:
         """Name the node."""
         self.site = site
-        super().__init__(f"{site} met a fault of its own; its log says which")
+        super().__init__(f"internal error at {site}; see the log of that node")
 
 
 def to_wire(error: BaseException, *, site: str) -> tuple[str, dict[str, FieldValue]]:
     """An error's code and fields.
 
     Args:
-        error: what was raised at this node.
-        site: this node, named when the error is not one that crosses.
+        error: the error raised at this node.
+        site: this node, named for an error that does not cross the wire.
 
     Returns:
         The error's wire name and the public fields.
@@ -96,40 +96,40 @@ def to_wire(error: BaseException, *, site: str) -> tuple[str, dict[str, FieldVal
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether an error crosses by name."""
+    """Whether an error crosses the wire with its own code."""
     return _wire_name(error) is not None
 
 
 def _wire_name(error: BaseException) -> str | None:
-    """The code under which an error crosses; None where its class states none of its own."""
+    """The wire code of an error; None when its class states none."""
     code = vars(type(error)).get("wire_name")
     known = _CROSSING.get(code) if isinstance(code, str) else None
     return code if known is not None and type(error) is known[0] else None
 
 
 def traced(error: BaseException) -> str:
-    """A fault for a log: its type and where it happened, never its text, which could quote a row (P19).
+    """An error as text for a log: its type and its place, never its message, which could quote a row (P19).
 
     Args:
-        error: what was raised.
+        error: the error.
 
     Returns:
-        The type's name, then the stack.
+        The name of the type, then the stack.
     """
     return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
 
 
 def from_wire(code: str, fields: Mapping[str, FieldValue], *, site: str) -> Exception:
-    """The error again, on the other side.
+    """Rebuild an error on the receiving side.
 
     Args:
         code: the error's wire name.
-        fields: as sent; unknown ones are dropped, one that is missing or of another type makes it an
+        fields: as sent; unknown fields are dropped; a missing field, or one of another type, gives an
             ``InternalFaultError``.
-        site: who sent it.
+        site: the sender.
 
     Returns:
-        An exception to raise.
+        The exception to raise.
     """
     known = _CROSSING.get(code)
     if known is None or not all(name in fields and _fits(name, fields[name]) for name in known[1]):
@@ -138,7 +138,7 @@ def from_wire(code: str, fields: Mapping[str, FieldValue], *, site: str) -> Exce
 
 
 def _fits(name: str, value: object) -> bool:
-    """Whether a field has the type that its class counts on: arithmetic and pages are made of it later."""
+    """Whether a field has the type that its error class requires; later code computes with it."""
     if value is None:
         return name in _OPTIONAL
     if name in _INTEGERS:
@@ -149,14 +149,14 @@ def _fits(name: str, value: object) -> bool:
 
 
 def from_refusal(refusal: Refusal, *, site: str) -> Exception:
-    """The error behind a signed refusal of the ledger, whose fields are all text.
+    """The error behind a signed refusal in the ledger, whose fields are all text.
 
     Args:
-        refusal: as it came.
-        site: who refused.
+        refusal: as received.
+        site: the refusing site.
 
     Returns:
-        The error as it was raised there; one that does not cross becomes a ``LedgerRefusedError`` that names the site.
+        The error as raised at the site; an unknown code becomes a ``LedgerRefusedError`` that names the site.
     """
     known = _CROSSING.get(refusal.code)
     if known is None:
@@ -171,7 +171,7 @@ def from_refusal(refusal: Refusal, *, site: str) -> Exception:
 
 
 def _read(name: str, text: str) -> FieldValue:
-    """A field from its text; what is no number where one is due stays text, which does not fit."""
+    """A field from its text; text that is not the required number stays text and fails the later check."""
     try:
         if name in _INTEGERS:
             return int(text)

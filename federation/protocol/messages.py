@@ -1,9 +1,9 @@
-"""The control plane's words: small typed messages between the analyst's client and the nodes, and between nodes.
+"""Messages of the control plane: small and typed, between the analyst's client and the nodes, and between nodes.
 
 Layer:       federation.protocol.messages. Pure: no socket, no clock.
 Guarantees:  any bytes become one of these messages or raise ``PeerRejectedError``; unknown fields, wrong types and
-             oversized messages are refused. A request's bytes are canonical: what is hashed and signed is what was
-             sent.
+             oversized messages are refused. The bytes of a request are canonical: they are sent as they were hashed
+             and signed.
 See instead: the form of a request's fields (``request_form``), the ledger's own bytes
              (``privacy_accounting.ledger``), frames of shares (``smpc.transport``).
 """
@@ -32,9 +32,9 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Ask(_Message, frozen=True, tag="Ask"):
-    """Analyst to site: a signed request. Nothing is spent by asking.
+    """Analyst to site: a signed request. Sending it costs nothing.
 
-    ``patience_ms`` says how long it waits for a place there when all are in use.
+    ``patience_ms``: the longest wait for a free place at the site (ms).
     """
 
     request: bytes
@@ -43,7 +43,7 @@ class Ask(_Message, frozen=True, tag="Ask"):
 
 
 class Accepted(_Message, frozen=True, tag="Accepted"):
-    """Site to analyst: this site would take part; what it would cost by its own reckoning, and who orders the ledger."""
+    """Site to analyst: this site would take part; the cost this site computed, and the current sequencer."""
 
     plan: str
     cost: dict[str, str]
@@ -51,22 +51,22 @@ class Accepted(_Message, frozen=True, tag="Accepted"):
 
 
 class Failed(_Message, frozen=True, tag="Failed"):
-    """Either way: an error by its code and public fields."""
+    """Both directions: an error, as its code and public fields."""
 
     code: str
     fields: dict[str, str | int | float | list[str] | None]
 
 
 class ChargeRequest(_Message, frozen=True, tag="Go"):
-    """Analyst to the sequencer: every site accepted, have it charged."""
+    """Analyst to the sequencer: every site accepted; charge the request."""
 
 
 class Withdraw(_Message, frozen=True, tag="Withdraw"):
-    """Analyst to site: forget the request just asked."""
+    """Analyst to site: drop the last request of this channel."""
 
 
 class AttemptRequest(_Message, frozen=True, tag="Attempt"):
-    """Analyst to the sequencer: have one attempt of a training charged, for this cohort."""
+    """Analyst to the sequencer: charge one attempt of a training for this cohort."""
 
     ask: Ask
     round_number: Annotated[int, Meta(ge=0, le=MAX_ROUND)]
@@ -75,28 +75,28 @@ class AttemptRequest(_Message, frozen=True, tag="Attempt"):
 
 
 class ApplyAmendment(_Message, frozen=True, tag="Enter"):
-    """Analyst to the site that signs last: have this motion entered; every site signs it if its administrator agreed."""
+    """Analyst to the site that signs last: enter this amendment; a site signs it if its administrator approved it."""
 
     motion: bytes
 
 
 class Charged(_Message, frozen=True, tag="Charged"):
-    """Sequencer to analyst: the complete ledger entry; what it charges is spent from here on."""
+    """Sequencer to analyst: the complete ledger entry; its charge is spent from now on."""
 
     entry: bytes
 
 
 class RunRequest(_Message, frozen=True, tag="Run"):
-    """Analyst to site: run what was asked, under this complete entry.
+    """Analyst to site: run the request under this complete entry.
 
-    An entry proves itself by its signatures, so it does not matter who carries it; proposals never pass through here.
+    The signatures prove an entry, whoever delivers it. A client never carries a proposal.
     """
 
     entry: bytes
 
 
 class Share(_Message, frozen=True, tag="Share"):
-    """Site to analyst: this site's blinded share of the answer, little end first int64, and what computed it."""
+    """Site to analyst: this site's blinded share of the answer (little-endian int64), and its engine."""
 
     values: bytes
     rounds: int
@@ -105,11 +105,11 @@ class Share(_Message, frozen=True, tag="Share"):
 
 
 class BudgetAsk(_Message, frozen=True, tag="BudgetAsk"):
-    """Anybody of the consortium to a site: what is spent and what remains, per sub-budget."""
+    """Any member to a site: the spent and the remaining budget of each sub-budget."""
 
 
 class BudgetAnswer(_Message, frozen=True, tag="BudgetAnswer"):
-    """The rows of the budget, from this site's replica; who orders the ledger and which sites are members, by it."""
+    """Site to member: the budget rows, the sequencer and the member sites, from this site's copy of the ledger."""
 
     rows: list[dict[str, str | int | None]]
     number: int
@@ -119,23 +119,23 @@ class BudgetAnswer(_Message, frozen=True, tag="BudgetAnswer"):
 
 
 class QuoteAsk(_Message, frozen=True, tag="QuoteAsk"):
-    """Analyst to the sequencer: what would these requests cost, one after the other? Nothing is spent or kept."""
+    """Analyst to the sequencer: quote these requests one after the other. Nothing is spent or stored."""
 
     requests: Annotated[list[bytes], Meta(max_length=MAX_REQUESTS)]
 
 
 class QuoteAnswer(_Message, frozen=True, tag="QuoteAnswer"):
-    """Sequencer to analyst: of each request its price, what would be left, and why it would be refused, if it would."""
+    """Sequencer to analyst: for each request its cost, the remaining budget, and the reason of a refusal, if any."""
 
     rows: list[dict[str, str | bool]]
 
 
 class HealthAsk(_Message, frozen=True, tag="HealthAsk"):
-    """What doctor asks a node."""
+    """The doctor command to a node: report your state."""
 
 
 class Health(_Message, frozen=True, tag="Health"):
-    """What a node tells doctor: versions, clock, readiness, whom it hears, what computes on shares."""
+    """Node to the doctor command: version, clock, readiness, heard nodes, engine for shares."""
 
     name: str
     role: str
@@ -151,37 +151,37 @@ class Health(_Message, frozen=True, tag="Health"):
 
 
 class LedgerPost(_Message, frozen=True, tag="LedgerPost"):
-    """Site to site: a message of the ledger, with the signed requests that a proposal's entries charge."""
+    """Site to site: a ledger message, with the signed requests that a proposal's entries charge."""
 
     data: bytes
     requests: list[Ask]
 
 
 class LedgerReply(_Message, frozen=True, tag="LedgerReply"):
-    """Site to site: the answer to a proposal, empty for everything else."""
+    """Site to site: the answer to a proposal; empty for every other ledger message."""
 
     reply: bytes
 
 
 class LedgerSince(_Message, frozen=True, tag="LedgerSince"):
-    """Site to site: the entries from this number on, please."""
+    """Site to site: send the entries from this number on."""
 
     number: Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 
 
 class LedgerEntries(_Message, frozen=True, tag="LedgerEntries"):
-    """Some of the entries asked for, empty when there are no more, and the number of the sender's last one."""
+    """Site to site: some of the requested entries, empty at the end, and the sender's last entry number."""
 
     entries: list[bytes]
     head: int
 
 
 class Ack(_Message, frozen=True, tag="Done"):
-    """The last message was taken."""
+    """Both directions: the last message was accepted."""
 
 
 class Deal(_Message, frozen=True, tag="Deal"):
-    """First party to the dealer: join this session."""
+    """The first site to the dealer: join this session."""
 
     session_id: Annotated[bytes, Meta(max_length=MAX_HASH)]
     request_hash: Annotated[bytes, Meta(max_length=MAX_HASH)]
@@ -215,12 +215,12 @@ Message = (
 
 
 def name_on_wire(kind: type[object]) -> str:
-    """The name that a class of messages states for the wire."""
+    """The wire name of a message class."""
     return str(kind.__struct_config__.tag) if issubclass(kind, msgspec.Struct) else "no message"
 
 
 def encode(message: Message) -> bytes:
-    """The message's bytes on a line (MessagePack)."""
+    """The bytes of a message on a channel (MessagePack)."""
     return msgspec.msgpack.encode(message)
 
 
@@ -228,14 +228,14 @@ def decode(data: bytes, *, peer: str = "") -> Message:
     """Read one message.
 
     Args:
-        data: what came over a line.
-        peer: who sent it, for the error.
+        data: the bytes received on a channel.
+        peer: the sender, for the error.
 
     Returns:
-        One of the messages of this file.
+        One of the messages of this module.
 
     Raises:
-        PeerRejectedError: it is none of them.
+        PeerRejectedError: the bytes are not such a message.
     """
     if len(data) > MESSAGE_BYTES:
         raise PeerRejectedError(reason="message too large", name=peer)
@@ -247,9 +247,9 @@ def decode(data: bytes, *, peer: str = "") -> Message:
 
 
 def kind_of(ask: Ask) -> str:
-    """The kind of a signed request, from its own bytes.
+    """The kind of a signed request, read from its bytes.
 
     Raises:
-        PeerRejectedError: they are no request.
+        PeerRejectedError: the bytes are not a request.
     """
     return Request.from_bytes(ask.request).kind

@@ -21,7 +21,7 @@ REQUEST_TAG = b"crossward/request/1\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What an analyst asks, in the form that is hashed, signed and charged.
+    """A request of an analyst, in the form that is hashed, signed and charged.
 
     ``question`` holds the kind's own parameters (for a query: ``sql``); numbers in it are decimal strings or ints.
     """
@@ -56,26 +56,26 @@ class Request:
 
     @staticmethod
     def from_bytes(data: bytes) -> Request:
-        """Read canonical bytes back; anything that would not encode to the same bytes is refused.
+        """Read canonical bytes; bytes that would not encode to themselves are refused.
 
         Raises:
-            PeerRejectedError: not a request of version 1, or a field is not in the form of one.
-            InvalidRequestError: the purpose or the question holds characters that it may not.
+            PeerRejectedError: the bytes are not a request of version 1, or a field is malformed.
+            InvalidRequestError: the purpose or the question holds a forbidden character.
         """
         if len(data) > MAX_REQUEST_BYTES:
-            raise PeerRejectedError(reason="a request that is too long")
+            raise PeerRejectedError(reason="the request is too long")
         try:
             body = json.loads(data)
             if not isinstance(body, dict) or body.pop("version", None) != 1:
-                raise PeerRejectedError(reason="a request of another version")
+                raise PeerRejectedError(reason="the request has another version")
             epsilon = body.pop("epsilon")
             request = Request(epsilon=None if epsilon is None else parse_decimal(epsilon), **body)
             check_fields(body)
             is_same = request.to_bytes() == data
         except (ValueError, TypeError, KeyError, RecursionError, InvalidCostError) as error:
-            raise PeerRejectedError(reason="not a request") from error
+            raise PeerRejectedError(reason="the bytes are not a request") from error
         if not is_same:
-            raise PeerRejectedError(reason="a request that is not in canonical form")
+            raise PeerRejectedError(reason="the request is not in canonical form")
         return request
 
 

@@ -1,11 +1,11 @@
-"""The form of a request: the type, the length and the characters of every field, checked when it arrives.
+"""The form of a request: type, length and characters of every field, checked on arrival.
 
 Layer:       federation.protocol.request_form, above config. Pure.
-Guarantees:  a request whose fields pass holds nothing that a later step would have to look at twice: names are names,
-             a purpose is one line of printable text, a question is an object of texts, whole numbers and lists of
-             bounded depth. Characters that print as nothing, turn the direction of writing or stand for none (U+202E
-             and its kind, control and format characters, private and unassigned ones, lone surrogates) are refused.
-See instead: what a question means (``federation.requests.planning``), the ledger's own bytes
+Guarantees:  later steps need not check a field again: names are names, a purpose is one line of printable text, a
+             question is an object of texts, integers and lists of bounded depth. Refused are invisible characters,
+             characters that change the writing direction (such as U+202E), control and format characters, private
+             and unassigned ones, and lone surrogates.
+See instead: the meaning of a question (``federation.requests.planning``), the ledger's own bytes
              (``privacy_accounting.ledger``).
 """
 
@@ -28,23 +28,23 @@ MAX_VALUES: Final = 20_000
 MAX_INTEGER: Final = 2**63 - 1
 _HEX: Final = {"nonce": re.compile(r"[0-9a-f]{32}"), "configuration": re.compile(r"[0-9a-f]{64}")}
 _NAMES: Final = ("kind", "mode", "analyst")
-_LAYOUT: Final = re.compile("[\n\r\t\u00a0\u2000-\u200a\u202f\u3000]")  # how people lay out a text
+_LAYOUT: Final = re.compile("[\n\r\t\u00a0\u2000-\u200a\u202f\u3000]")  # white space that people type
 
 
 def is_line(text: object, most: int = MAX_PURPOSE) -> bool:
-    """Whether something is one line of printable text, neither empty nor longer than ``most``."""
+    """Whether a value is one line of printable text, not empty and at most ``most`` characters long."""
     return isinstance(text, str) and 0 < len(text) <= most and text.isprintable() and text == text.strip()
 
 
 def check_fields(fields: Mapping[str, object]) -> None:
-    """Check every field of a request but its epsilon, which is read elsewhere.
+    """Check every field of a request except epsilon, which ``Request.from_bytes`` reads.
 
     Args:
-        fields: by name.
+        fields: name to value.
 
     Raises:
-        PeerRejectedError: a field that a program writes is not as programs write it.
-        InvalidRequestError: a text that a person writes, the purpose or the question, holds what it may not.
+        PeerRejectedError: a field written by the client is malformed.
+        InvalidRequestError: a text written by the analyst (purpose, question) holds a forbidden character.
     """
     for name in _NAMES:
         value = fields[name]
@@ -65,11 +65,11 @@ def check_fields(fields: Mapping[str, object]) -> None:
 
 
 def _rejected(name: str) -> PeerRejectedError:
-    return PeerRejectedError(reason=f"a request whose {name} is not in the form of one")
+    return PeerRejectedError(reason=f"the request has a malformed {name}")
 
 
 def _check_question(question: dict[object, object]) -> None:
-    """Look at every value of a question once, without recursion."""
+    """Check every value of a question once, without recursion."""
     left: list[tuple[object, int]] = [(question, 0)]
     seen = 0
     while left:
@@ -102,5 +102,5 @@ def _check_text(text: str) -> None:
         for place, sign in enumerate(text, 1)
         if not (sign.isprintable() or _LAYOUT.fullmatch(sign))
     )
-    reason = f"holds a character that does not print (U+{ord(sign):04X}, number {place} of its text)"
+    reason = f"holds a character that does not print (U+{ord(sign):04X}, at position {place} of its text)"
     raise InvalidRequestError(parameter="question", reason=reason)

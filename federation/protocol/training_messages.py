@@ -1,11 +1,11 @@
-"""The words between sites, aggregator, key holder and analyst in a training run.
+"""Messages between sites, aggregator, key holder and analyst in a training run.
 
 Layer:       federation.protocol.training_messages, above ``federation.protocol.messages``, whose ``Failed`` and
              ``Ack`` it shares.
 Guarantees:  any bytes become one of these messages or raise ``PeerRejectedError``. No message holds a layout, a
-             number of values or an exponent: all of that follows from the complete entry and the request. No message
-             carries a model: everybody derives it from the opened sums.
-See instead: what they are answered with (``service``).
+             number of values or an exponent: all of these follow from the complete entry and the request. No message
+             carries a model: every party derives it from the opened sums.
+See instead: the answers to them (``federation.aggregation.service``).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class KeyAsk(_Message, frozen=True, tag="KeyAsk"):
-    """Anybody to the key holder: the public key, please."""
+    """Any member to the key holder: send the public key."""
 
 
 class KeyAnswer(_Message, frozen=True, tag="KeyAnswer"):
-    """The modulus, big end first; accepted only under the fingerprint that the consortium file pins."""
+    """The modulus, big-endian; accepted only with the fingerprint that the consortium file pins."""
 
     modulus: bytes
 
@@ -43,7 +43,7 @@ class KeyAnswer(_Message, frozen=True, tag="KeyAnswer"):
 class Start(_Message, frozen=True, tag="Start"):
     """Analyst to a site: take part in the attempt that this complete entry charges.
 
-    ``used_attempts`` says, for each round before it, which attempt was opened: the site fetches those sums.
+    ``used_attempts``: the opened attempt of each earlier round; the site fetches these sums.
     """
 
     request: bytes
@@ -52,13 +52,13 @@ class Start(_Message, frozen=True, tag="Start"):
 
 
 class UpdateSent(_Message, frozen=True, tag="Sent"):
-    """Site to analyst: the aggregator has this site's update."""
+    """Site to analyst: the aggregator has received this site's update."""
 
     bytes_sent: int
 
 
 class Update(_Message, frozen=True, tag="Update"):
-    """Site to aggregator: one encrypted update, with the entry that makes its manifest."""
+    """Site to aggregator: one encrypted update, with the entry that defines its manifest."""
 
     request: bytes
     entry: bytes
@@ -68,13 +68,13 @@ class Update(_Message, frozen=True, tag="Update"):
 
 
 class UpdateReceipt(_Message, frozen=True, tag="Taken"):
-    """Aggregator to site: the update is in; these sites are missing."""
+    """Aggregator to site: the update was accepted; the updates of these sites are missing."""
 
     missing: list[str]
 
 
 class EncryptedSum(_Message, frozen=True, tag="Total"):
-    """Aggregator to key holder: the encrypted sum of an attempt, to be opened once."""
+    """Aggregator to key holder: the encrypted sum of an attempt, to be decrypted once."""
 
     request: bytes
     entry: bytes
@@ -84,7 +84,7 @@ class EncryptedSum(_Message, frozen=True, tag="Total"):
 
 
 class SumAsk(_Message, frozen=True, tag="SumAsk"):
-    """Analyst or site to key holder: the opened sum of an attempt; waits for it this long."""
+    """Analyst or site to key holder: send the decrypted sum of an attempt, waiting at most ``wait_ms`` (ms)."""
 
     run: str
     round_number: int
@@ -93,7 +93,7 @@ class SumAsk(_Message, frozen=True, tag="SumAsk"):
 
 
 class DecryptedSum(_Message, frozen=True, tag="Opened"):
-    """Key holder to a receiver: the opened sum, little end first int64."""
+    """Key holder to analyst or site: the decrypted sum (little-endian int64)."""
 
     manifest: str
     values: bytes
@@ -115,7 +115,7 @@ Message = (
 
 
 def encode(message: Message) -> bytes:
-    """The message's bytes on a line (MessagePack)."""
+    """The bytes of a message on a channel (MessagePack)."""
     return msgspec.msgpack.encode(message)
 
 
@@ -123,7 +123,7 @@ def decode(data: bytes, *, peer: str = "") -> Message:
     """Read one message.
 
     Raises:
-        PeerRejectedError: it is none of this file's.
+        PeerRejectedError: the bytes are not a message of this module.
     """
     if len(data) > MESSAGE_BYTES:
         raise PeerRejectedError(reason="message too large", name=peer)
@@ -134,58 +134,58 @@ def decode(data: bytes, *, peer: str = "") -> Message:
     return message
 
 
-def send(line: Channel, message: Message) -> None:
+def send(channel: Channel, message: Message) -> None:
     """Send one message."""
-    line.send(encode(message))
+    channel.send(encode(message))
 
 
-def send_failure(line: Channel, error: BaseException, *, site: str) -> None:
-    """Tell the other side what was refused; a line that is gone hears nothing."""
+def send_failure(channel: Channel, error: BaseException, *, site: str) -> None:
+    """Send an error to the peer; ignored when the channel is closed."""
     code, fields = to_wire(error, site=site)
     try:
-        send(line, Failed(code=code, fields=fields))
+        send(channel, Failed(code=code, fields=fields))
     except PartyLostError:
         return
 
 
-def expect(line: Channel, network: Network, kind: type[M], *, timeout_s: float) -> M:
+def expect(channel: Channel, network: Network, kind: type[M], *, timeout_s: float) -> M:
     """Wait for a message of one kind; a ``Failed`` is raised as the error that it carries.
 
     Raises:
-        PartyLostError: the peer is gone, frozen, or over the time.
-        PeerRejectedError: it sent something else.
+        PartyLostError: the peer was killed, is frozen, or sent nothing in time.
+        PeerRejectedError: the peer sent another kind of message.
     """
-    message = decode(_next(line, network, timeout_s), peer=line.peer)
+    message = decode(_next(channel, network, timeout_s), peer=channel.peer)
     if isinstance(message, Failed):
-        raise from_wire(message.code, message.fields, site=line.peer)
+        raise from_wire(message.code, message.fields, site=channel.peer)
     if not isinstance(message, kind):
         found = name_on_wire(type(message))
-        raise PeerRejectedError(reason=f"{found} where {name_on_wire(kind)} was due", name=line.peer)
+        raise PeerRejectedError(reason=f"received {found}, expected {name_on_wire(kind)}", name=channel.peer)
     return message
 
 
-def _next(line: Channel, network: Network, timeout_s: float) -> bytes:
+def _next(channel: Channel, network: Network, timeout_s: float) -> bytes:
     ends_at = time.monotonic() + timeout_s
     while (left := min(POLL_S, ends_at - time.monotonic())) > 0:
         try:
-            return line.receive(left)
+            return channel.receive(left)
         except TimeoutError:
-            if not network.is_alive(line.peer):
-                raise PartyLostError(name=line.peer) from None
-    raise PartyLostError(name=line.peer)
+            if not network.is_alive(channel.peer):
+                raise PartyLostError(name=channel.peer) from None
+    raise PartyLostError(name=channel.peer)
 
 
 def call(
     network: Network, peer: str, purpose: str, message: Message, kind: type[M], *, timeout_s: float
 ) -> M:
-    """Dial, send, wait for the answer, hang up.
+    """Dial a peer, send one message, wait for the answer, close the channel.
 
     Raises:
-        PartyLostError: the peer cannot be reached, is gone, or is over the time.
+        PartyLostError: the peer cannot be reached, was killed, or sent nothing in time.
     """
-    line = network.dial(peer, purpose, timeout_s)
+    channel = network.dial(peer, purpose, timeout_s)
     try:
-        send(line, message)
-        return expect(line, network, kind, timeout_s=timeout_s)
+        send(channel, message)
+        return expect(channel, network, kind, timeout_s=timeout_s)
     finally:
-        line.close()
+        channel.close()

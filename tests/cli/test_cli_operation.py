@@ -363,7 +363,7 @@ def test_cli_fault_of_a_node_leaves_its_place_in_the_log_and_not_its_text(folder
         "child.serve = broken\n"
         "reading, writing = os.pipe()\n"
         "lifeline, held = os.pipe()\n"
-        "code = child.live(child.NodeSpec(name='anna', role='site'), Folders(root=Path(sys.argv[1])), writing, lifeline)\n"
+        "code = child.run_node(child.NodeSpec(name='anna', role='site'), Folders(root=Path(sys.argv[1])), writing, lifeline)\n"
         "sys.stdout.write(os.read(reading, 4096).decode())\n"
         "sys.exit(10 + code)\n"
     )
@@ -376,7 +376,7 @@ def test_cli_fault_of_a_node_leaves_its_place_in_the_log_and_not_its_text(folder
     )
     log = (folders.logs / "anna.log").read_text()
     assert done.returncode == 11
-    assert done.stdout == "RuntimeError; its log says more\n"
+    assert done.stdout == "RuntimeError; see its log\n"
     assert "RuntimeError" in log
     assert "in broken" in log
     assert "31337" not in log + done.stdout + done.stderr

@@ -185,7 +185,7 @@ def test_cli_without_permission_one_sentence_says_so(tmp_path, monkeypatch):
             "init",
             ("init", closed, "--site=a=a.csv", "--site=b=b.csv"),
         ),
-        ("federation.processes.ended.stop_nodes", "down", None),
+        ("federation.processes.stop.stop_nodes", "down", None),
         (
             "federation.doctor.examine_files",
             "doctor",
@@ -261,7 +261,7 @@ def test_cli_a_fault_of_its_own_shows_where_only_when_it_is_asked_to(tmp_path, m
     def fault(*_, **__):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("federation.processes.ended.stop_nodes", fault)
+    monkeypatch.setattr("federation.processes.stop.stop_nodes", fault)
     (tmp_path / "run").mkdir()
     ran = crossward("down", tmp_path)
     assert ran.code == 1

@@ -72,7 +72,7 @@ def test_the_commands_of_the_page_run_in_their_order(tmp_path, monkeypatch):
                 a_person_looks(folder)
                 monkeypatch.chdir(folder)
         left = crossward("ledger", "show", "sites/bert/site.toml").out
-        assert "members: anna, bert; bert orders" in left
+        assert "members: anna, bert; sequencer: bert" in left
         assert "epsilon 8" in left
     finally:
         stop_nodes(Folders(root=folder))

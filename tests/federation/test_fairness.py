@@ -48,7 +48,7 @@ def test_an_entry_that_a_site_never_signed_is_not_waited_for(world):
 
 def test_what_was_charged_runs_however_many_others_ask_meanwhile(world, monkeypatch):
     """The attack: make a site forget a request between its charge and its run, so that it is spent for nothing."""
-    monkeypatch.setattr(desks, "REMEMBERED", 3)
+    monkeypatch.setattr(desks, "CACHED", 3)
     with world._pool.question(NAMES) as lines:
         lines.ask_all(signed(world, request_of(world).to_bytes()), Accepted, timeout_s=5)
         entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry
@@ -130,7 +130,7 @@ def test_places_in_use_are_counted_by_who_uses_them():
 
 
 def test_an_analyst_who_holds_every_place_at_a_site_does_not_keep_another_from_asking(private_world):
-    slots = private_world.nodes["hungary"]._counter._slots
+    slots = private_world.nodes["hungary"]._request_handler._slots
     taken = [slots.reserve("mallory") for _ in range(Limits().sessions)]
     assert private_world.sql(COUNT, epsilon=0.01).rows
     for slot in taken:
@@ -138,7 +138,7 @@ def test_an_analyst_who_holds_every_place_at_a_site_does_not_keep_another_from_a
 
 
 def places(world):
-    return [node._counter._slots for node in world.nodes.values()]
+    return [node._request_handler._slots for node in world.nodes.values()]
 
 
 def wait_for(condition):
@@ -159,7 +159,7 @@ def test_of_many_more_questions_than_places_every_one_is_answered(world, caplog)
         for slots in places(world):
             slots._limit = Limits().sessions
     assert answers == [194] * N_QUESTIONS
-    assert "2 questions are under way here" in caplog.text
+    assert "2 questions are in progress here" in caplog.text
     assert "waiting for a place, 60 s at most" in caplog.text
     assert not any(slots._waiting for slots in places(world))
 
@@ -182,7 +182,7 @@ def test_a_question_that_waits_holds_no_place_elsewhere(world):
 
 def test_a_question_that_never_gets_a_place_is_refused_by_name_and_limit(world, monkeypatch):
     monkeypatch.setattr(world._turns, "patience_s", 0.4)
-    slots = world.nodes["hungary"]._counter._slots
+    slots = world.nodes["hungary"]._request_handler._slots
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
     with pytest.raises(
         SiteUnavailableError, match=r"hungary.*limits.sessions; no place came free within 0.4 s"
@@ -215,35 +215,38 @@ def test_sessions_that_wait_for_their_run_hold_no_more_than_one_session_may():
         return lambda: calls.append(number) or Held()
 
     for number, n_bytes in enumerate([600, 600, 400, 1, 0]):
-        meetings.expect(bytes([number]) * 32, opening(number), n_bytes)
-    found = [meetings.attend(bytes([number]) * 32) is not None for number in range(5)]
+        meetings.prepare(bytes([number]) * 32, opening(number), n_bytes)
+    found = [meetings.take(bytes([number]) * 32) is not None for number in range(5)]
     assert found == [True, False, True, False, True]
     assert sorted(calls) == [0, 2, 4]
-    meetings.expect(b"\7" * 32, opening(7), 1000)  # what was attended is held no more
-    assert meetings.attend(b"\7" * 32) is not None
+    meetings.prepare(b"\7" * 32, opening(7), 1000)  # what was attended is held no more
+    assert meetings.take(b"\7" * 32) is not None
     meetings.close()
 
 
 def test_a_node_opens_no_session_ahead_that_has_no_room_and_answers_all_the_same(world):
     node = world.nodes["hungary"]
-    before, node._meetings._most_bytes = node._meetings._most_bytes, 1
+    before, node._prepared_sessions._most_bytes = node._prepared_sessions._most_bytes, 1
     try:
         opened = []
-        real, node._counter._runner.meetings._hold = node._meetings._hold, lambda *_: opened.append(1)
+        real, node._request_handler._runner.prepared_sessions._hold = (
+            node._prepared_sessions._hold,
+            lambda *_: opened.append(1),
+        )
         try:
             assert world.sql(BY_SEX, exact=True).rows[0][1] == 194
         finally:
-            node._meetings._hold = real
+            node._prepared_sessions._hold = real
         assert opened == []
     finally:
-        node._meetings._most_bytes = before
-    assert node._meetings._most_bytes == node._desk.limits.session_bytes
+        node._prepared_sessions._most_bytes = before
+    assert node._prepared_sessions._most_bytes == node._admission.limits.session_bytes
 
 
 def test_a_request_that_is_not_known_runs_nowhere(world):
     _, data, _ = ran(world)
     with (
-        pytest.raises(RequestRejectedError, match="nothing was asked"),
+        pytest.raises(RequestRejectedError, match="no open request"),
         world._pool.question(["hungary"]) as lines,
     ):
         lines.ask_one("hungary", RunRequest(entry=data), Share, timeout_s=5)

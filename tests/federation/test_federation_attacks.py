@@ -199,7 +199,7 @@ def bent(session, bend, **changes):
     answers = []
     for name in NAMES[1:]:
         node = session.nodes[name]
-        node._desk.remember(ask)
+        node._admission.cache(ask)
         planned = plan_request(ask.request, session.consortium)
         honest = content_of(planned, ask.signature, node.replica.book)
         state = node.replica.core.state
@@ -212,7 +212,7 @@ def bent(session, bend, **changes):
             content=honest,
         )
         body = bend(body)
-        answers.append(node.replica.core.judge([(body.to_bytes(), body)], node._desk.admit))
+        answers.append(node.replica.core.judge([(body.to_bytes(), body)], node._admission.admit))
     return answers
 
 
@@ -302,12 +302,12 @@ def test_what_is_signed_and_not_complete_counts_against_both_caps():
     book.add_exact("cardiology", "ada", numbers=10)
     cap = ExactLimit(SimpleNamespace(book=book, head=head))
     asked = SimpleNamespace(population="cardiology", analyst="bob")
-    cap.signed(7, SimpleNamespace(asked=asked, numbers=30))
-    cap.signed(8, SimpleNamespace(asked=asked, numbers=2))
-    assert cap.before("cardiology", "ada") == ExactSoFar(requests=1, numbers=42)
-    assert cap.before("cardiology", "bob", 8) == ExactSoFar(requests=1, numbers=40)
-    assert cap.before("cardiology", "bob") == ExactSoFar(requests=2, numbers=42)
-    assert cap.before("oncology", "bob") == ExactSoFar(requests=0, numbers=0)
+    cap.add_pending(7, SimpleNamespace(asked=asked, numbers=30))
+    cap.add_pending(8, SimpleNamespace(asked=asked, numbers=2))
+    assert cap.count("cardiology", "ada") == ExactSoFar(requests=1, numbers=42)
+    assert cap.count("cardiology", "bob", 8) == ExactSoFar(requests=1, numbers=40)
+    assert cap.count("cardiology", "bob") == ExactSoFar(requests=2, numbers=42)
+    assert cap.count("oncology", "bob") == ExactSoFar(requests=0, numbers=0)
 
 
 def test_questions_and_trainings_that_are_signed_and_not_complete_share_the_caps():
@@ -348,7 +348,7 @@ def test_no_request_finds_out_that_a_table_is_beyond_its_declared_size(n_rows):
 def test_a_policy_for_more_than_the_agreed_minimum_cell_is_a_refusal():
     with in_threads(policy={"exact": True, "minimum_cell": 10}) as session:
         node = session.nodes["hungary"]
-        node._desk.policy = node._desk.policy.model_copy(update={"minimum_cell": 25})
+        node._admission.policy = node._admission.policy.model_copy(update={"minimum_cell": 25})
         with pytest.raises(PolicyRefusedError, match="minimum_cell: at least 25, the consortium's is 10"):
             session.sql(BY_SEX, exact=True)
 

@@ -187,9 +187,11 @@ def test_a_question_like_earlier_ones_takes_a_round_less(tmp_path):
 def test_a_site_that_wants_no_pool_is_respected_by_all():
     with in_threads() as session:
         for name in NAMES:
-            session.nodes[name]._counter._runner.pool._limit_bytes = 0 if name == "hungary" else 1 << 20
+            session.nodes[name]._request_handler._runner.pool._limit_bytes = (
+                0 if name == "hungary" else 1 << 20
+            )
         assert len(set(rounds_of(session, 4))) == 1
-        assert {node._counter._runner.pool.n_blocks for node in session.nodes.values()} == {0}
+        assert {node._request_handler._runner.pool.n_blocks for node in session.nodes.values()} == {0}
 
 
 def test_nothing_of_a_pool_is_on_disk(tmp_path):
@@ -202,7 +204,7 @@ def test_nothing_of_a_pool_is_on_disk(tmp_path):
 
 
 def test_a_site_alone_or_for_others_calls_the_dealer_for_nothing():
-    alone, others = "two parties at least", "no sites"
+    alone, others = "two parties at least", "not a site"
     with in_threads() as session:
         network = session.nodes["hungary"].network
         line = network.dial("dealer", "request", 5)

@@ -48,8 +48,8 @@ def test_p16_every_site_refuses_to_sign_for_a_smaller_cohort_whoever_orders(sess
     """A site that orders and does not check proposes it all the same."""
     training = session._training(task()).asked()
     head = session.nodes[session.consortium.file.sequencer]
-    known = head._training.desk.learn(training._request)
-    content = head._training.desk.content_of(known, round_number=0, attempt=0, cohort=FOUR)
+    known = head._training.admission.learn(training._request)
+    content = head._training.admission.content_of(known, round_number=0, attempt=0, cohort=FOUR)
     before = disclosures(session)
     for cohort, admit in ((THREE, lambda _: None), (FOUR[1:], lambda _: None), (THREE, head.chain._admit)):
         found = agree(
@@ -86,7 +86,7 @@ REFUSALS = {
 @pytest.mark.parametrize("name", sorted(REFUSALS))
 def test_p16_one_site_that_did_not_open_it_closes_it_for_all_and_nothing_is_spent(session, name):
     changes, says = REFUSALS[name]
-    desk = session.nodes[THREE[1]]._training.desk
+    desk = session.nodes[THREE[1]]._training.admission
     opened, before = desk.policy, disclosures(session)
     with ExitStack() as stack:
         stack.callback(setattr, desk, "policy", opened)
@@ -113,7 +113,7 @@ def test_p16_no_site_file_opens_it_without_saying_so():
 
 
 def test_p16_a_site_that_left_closes_it_until_a_new_agreement(session):
-    desk = session.nodes[THREE[1]]._training.desk
+    desk = session.nodes[THREE[1]]._training.admission
     replica = desk._replica
 
     class Left:

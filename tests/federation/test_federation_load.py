@@ -44,27 +44,27 @@ def test_eight_questions_at_once_get_the_answers_that_they_get_alone(session):
 
 def test_with_every_place_in_use_a_question_is_refused_by_name_and_free(private_world, monkeypatch):
     monkeypatch.setattr(private_world._turns, "patience_s", 0.5)
-    slots = private_world.nodes["hungary"]._counter._slots
+    slots = private_world.nodes["hungary"]._request_handler._slots
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
     before = entries(private_world)
     with pytest.raises(SiteUnavailableError) as caught:
         private_world.sql(BY_SEX, exact=True)
     assert caught.value.site == "hungary"
-    assert "16 questions are under way here, the most by limits.sessions" in caught.value.reason
+    assert "16 questions are in progress here, the maximum by limits.sessions" in caught.value.reason
     assert "no place came free within 0.5 s" in caught.value.reason
     assert entries(private_world) == before
     for slot in taken:
         slot.release()
     assert private_world.sql(BY_SEX, exact=True).rows[0][1] == 194
     # and whoever asked and was served has left every place at every site
-    assert {len(node._counter._slots._reserved) for node in private_world.nodes.values()} <= {0, 1}
-    assert {node._counter._slots._running.total() for node in private_world.nodes.values()} == {0}
+    assert {len(node._request_handler._slots._reserved) for node in private_world.nodes.values()} <= {0, 1}
+    assert {node._request_handler._slots._running.total() for node in private_world.nodes.values()} == {0}
 
 
 def test_what_takes_more_memory_than_a_session_may_is_refused_before_the_charge(private_world):
     """Mining by its public bounds, whatever turns out to be frequent."""
     table, items = private_world.table("patients"), ["sex=M", "disease", "exang"]
-    desk = private_world.nodes["hungary"]._desk
+    desk = private_world.nodes["hungary"]._admission
     limits, desk.limits = desk.limits, Limits(session_bytes=1 << 10)
     before = entries(private_world)
     with pytest.raises(PolicyRefusedError) as caught:
@@ -102,7 +102,7 @@ def test_a_dealer_takes_part_in_so_many_sessions_at_once(private_world, monkeypa
             if number < 3:
                 assert isinstance(expect(line, network, Ack, timeout_s=5), Ack)
             else:
-                with pytest.raises(PeerRejectedError, match="3 sessions are under way"):
+                with pytest.raises(PeerRejectedError, match="3 sessions are in progress"):
                     expect(line, network, Ack, timeout_s=5)
         line.close()
         released.set()

@@ -48,14 +48,14 @@ def until(condition):
 
 
 def test_what_was_not_expected_is_not_there(meetings):
-    assert meetings.attend(ID) is None
+    assert meetings.take(ID) is None
 
 
 def test_an_expected_session_is_attended_once(meetings):
     opened = FakeSession()
-    meetings.expect(ID, lambda: opened)
-    assert meetings.attend(ID) is opened
-    assert meetings.attend(ID) is None
+    meetings.prepare(ID, lambda: opened)
+    assert meetings.take(ID) is opened
+    assert meetings.take(ID) is None
     assert opened.mesh.errors == []
 
 
@@ -67,8 +67,8 @@ def test_a_session_is_opened_once_however_often_it_is_expected(meetings):
         return FakeSession()
 
     for _ in range(5):
-        meetings.expect(ID, opening)
-    meetings.attend(ID)
+        meetings.prepare(ID, opening)
+    meetings.take(ID)
     assert calls == [1]
 
 
@@ -79,9 +79,9 @@ def test_the_run_waits_until_the_session_is_open(meetings):
         gate.wait(10)
         return FakeSession()
 
-    meetings.expect(ID, slow)
+    meetings.prepare(ID, slow)
     threading.Timer(0.1, gate.set).start()
-    assert meetings.attend(ID) is not None
+    assert meetings.take(ID) is not None
     assert gate.is_set()
 
 
@@ -89,26 +89,26 @@ def test_what_went_wrong_is_raised_where_the_run_attends(meetings):
     def lost():
         raise PartyLostError(name="hungary")
 
-    meetings.expect(ID, lost)
+    meetings.prepare(ID, lost)
     with pytest.raises(PartyLostError, match="hungary"):
-        meetings.attend(ID)
+        meetings.take(ID)
 
 
 def test_a_session_that_nobody_runs_is_closed_by_name():
     meetings = PreparedSessions(patience_s=0.05)
     opened = FakeSession()
-    meetings.expect(ID, lambda: opened)
+    meetings.prepare(ID, lambda: opened)
     until(lambda: opened.mesh.errors)
     assert isinstance(opened.mesh.errors[0], PeerRejectedError)
-    assert meetings.attend(ID) is None
+    assert meetings.take(ID) is None
     meetings.close()
 
 
 def test_too_many_at_once_are_left_to_their_runs():
     meetings = PreparedSessions(patience_s=30, most=2)
     for number in range(5):
-        meetings.expect(bytes([number]) * 32, FakeSession)
-    assert [meetings.attend(bytes([number]) * 32) is None for number in range(5)] == [
+        meetings.prepare(bytes([number]) * 32, FakeSession)
+    assert [meetings.take(bytes([number]) * 32) is None for number in range(5)] == [
         False,
         False,
         True,
@@ -121,13 +121,13 @@ def test_too_many_at_once_are_left_to_their_runs():
 def test_closing_leaves_no_thread_and_closes_what_waits():
     meetings = PreparedSessions(patience_s=60)
     opened = FakeSession()
-    meetings.expect(ID, lambda: opened)
+    meetings.prepare(ID, lambda: opened)
     until(lambda: len(meetings) == 1)
     meetings.close()
     assert opened.mesh.errors
-    assert not [thread for thread in threading.enumerate() if thread.name == "meeting"]
-    meetings.expect(ID, FakeSession)
-    assert meetings.attend(ID) is None
+    assert not [thread for thread in threading.enumerate() if thread.name == "prepared-session"]
+    meetings.prepare(ID, FakeSession)
+    assert meetings.take(ID) is None
 
 
 def test_a_session_is_opened_once_in_memory_as_over_tls():
@@ -148,7 +148,7 @@ def test_a_session_is_opened_once_in_memory_as_over_tls():
 
 
 def waiting(session):
-    return [len(session.nodes[name]._meetings) for name in NAMES]
+    return [len(session.nodes[name]._prepared_sessions) for name in NAMES]
 
 
 def charged(session, lines, ask):
@@ -240,13 +240,13 @@ def test_a_session_opened_for_a_charge_that_was_replaced_serves_no_other(private
             return mesh
 
         network.open_mesh = watched
-        meetings, attend = session.nodes[name]._meetings, session.nodes[name]._meetings.attend
+        meetings, attend = session.nodes[name]._prepared_sessions, session.nodes[name]._prepared_sessions.take
 
         def attended(session_id, attend=attend, name=name):
             used[name] = session_id
             return attend(session_id)
 
-        meetings.attend = attended
+        meetings.take = attended
 
     exact = {"mode": "exact", "question": {"sql": BY_SEX}}
     asks = [
@@ -255,7 +255,7 @@ def test_a_session_opened_for_a_charge_that_was_replaced_serves_no_other(private
     ]
     held_up, agree_on = threading.Event(), cleveland.chain._agree_on
     cleveland.chain._agree_on = lambda errands: (held_up.set(), agree_on(errands))
-    outcomes, waiting = {}, cleveland.chain._errands
+    outcomes, waiting = {}, cleveland.chain._submissions
     with cleveland.chain._sequencer.turn, session._pool.question(NAMES) as first:
         # the sequencer is held up by a question before these two, which therefore wait together
         first.ask_all(signed(session, request_of(session).to_bytes()), Accepted, timeout_s=10)
@@ -297,7 +297,7 @@ def test_a_session_opened_for_a_charge_that_was_replaced_serves_no_other(private
 def test_closing_does_not_wait_for_sessions_that_wait_for_a_site():
     """What was refused at one site leaves the others waiting for it; between processes their sockets are closed, here not less."""
     with in_threads() as session:
-        session.nodes["hungary"]._meetings.close()  # it opens nothing ahead: the others wait for it
+        session.nodes["hungary"]._prepared_sessions.close()  # it opens nothing ahead: the others wait for it
         with session._pool.question(session.consortium.names) as lines:
             charged(session, lines, signed(session, request_of(session).to_bytes()))
         until(lambda: waiting(session) == [1, 0, 1, 1])

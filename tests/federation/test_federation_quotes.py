@@ -51,7 +51,7 @@ def test_nobody_is_quoted_what_another_asks_nor_what_has_no_price(private_world)
             return lines.ask_one(site, QuoteAsk(requests=list(requests)), QuoteAnswer, timeout_s=5)
 
     assert len(quoted(request_of(session).to_bytes()).rows) == 1
-    with pytest.raises(RequestRejectedError, match="own requests"):
+    with pytest.raises(RequestRejectedError, match="own name"):
         quoted(request_of(session, analyst="mallory").to_bytes())
     with pytest.raises(RequestRejectedError, match="exact"):
         quoted(request_of(session, mode="exact").to_bytes())

@@ -133,8 +133,8 @@ def test_p4_attempts_that_are_charged_together_are_no_more_than_the_run_paid_for
         head = session.nodes[session.consortium.file.sequencer]
         drafts = []
         for round_number, attempt in ((0, 0), (0, 1), (1, 0)):
-            known = head._training.desk.learn(training._request)
-            content = head._training.desk.content_of(
+            known = head._training.admission.learn(training._request)
+            content = head._training.admission.content_of(
                 known, round_number=round_number, attempt=attempt, cohort=sorted(NAMES)
             )
             drafts.append(Draft(cohort=tuple(sorted(NAMES)), content=content))

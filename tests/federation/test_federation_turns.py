@@ -84,7 +84,7 @@ class Busy:
     """Lines to two sites of which one never has a place, and never lets anybody wait."""
 
     def __init__(self, said):
-        self.lines, self.said, self.n_asked = {"anna": None, "bert": None}, said, 0
+        self.channels, self.said, self.n_asked = {"anna": None, "bert": None}, said, 0
 
     def ask_all(self, message, kind, *, timeout_s):
         if isinstance(message, Ask):

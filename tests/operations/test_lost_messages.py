@@ -35,7 +35,7 @@ def agreed(admit):
 
 def unheard(node, site):
     """Complete entries that a node sends do not reach a site."""
-    carry, lost = node.chain._couriers.carry, []
+    carry, lost = node.chain._peers.broadcast, []
 
     def lose(messages, requests=()):
         if any(b'"type":"complete"' in data for data in messages.get(site, ())):
@@ -43,7 +43,7 @@ def unheard(node, site):
             messages = {name: datas for name, datas in messages.items() if name != site}
         return carry(messages, requests)
 
-    node.chain._couriers.carry = lose
+    node.chain._peers.broadcast = lose
     return lost
 
 
@@ -51,7 +51,7 @@ def handed_over(session, to, *, by, unheard_by=""):
     """Hand the ledger over; wait until all who hear of it have."""
     nodes = session.nodes
     heard = [node for name, node in nodes.items() if name != unheard_by]
-    entry = nodes[by].chain.enter_motion(transfer_sequencer(nodes["carl"].replica.core.state, to))
+    entry = nodes[by].chain.enter_amendment(transfer_sequencer(nodes["carl"].replica.core.state, to))
     ends_at = time.monotonic() + 10
     while any(node.replica.head < entry.body.number for node in heard):
         assert time.monotonic() < ends_at
@@ -84,7 +84,7 @@ def test_a_leave_out_that_came_to_nothing_wedges_nobody_when_the_sequencer_is_ba
     commit, bert._sequencer.commit = bert._sequencer.commit, died
     bert._sequencer.abandon = lambda _: None
     with pytest.raises(LedgerRefusedError, match="died"):
-        bert.enter_motion(remove_site(nodes["bert"].replica.core.state, "anna", sequencer="bert"))
+        bert.enter_amendment(remove_site(nodes["bert"].replica.core.state, "anna", sequencer="bert"))
     bert._sequencer = Sequencer(nodes["bert"].replica)  # its next life
     assert all(nodes[name].replica.in_doubt for name in ("bert", "carl"))
     assert commit
@@ -99,7 +99,7 @@ def test_a_leave_out_is_entered_though_a_site_missed_the_first_proposal_of_it(se
     nodes = session.nodes
     bert = nodes["bert"].chain
     bert._check_lost = lambda _: None
-    carry, gone = bert._couriers.carry, []
+    carry, gone = bert._peers.broadcast, []
 
     def miss(messages, requests=()):
         reached = dict(messages)
@@ -107,12 +107,12 @@ def test_a_leave_out_is_entered_though_a_site_missed_the_first_proposal_of_it(se
             gone.append(reached.pop("carl"))
         return carry(reached, requests)
 
-    bert._couriers.carry = miss
+    bert._peers.broadcast = miss
     motion = remove_site(nodes["bert"].replica.core.state, "anna", sequencer="bert")
     with pytest.raises((SiteUnavailableError, LedgerRefusedError)):
-        bert.enter_motion(motion)
-    bert._heard_all = False  # never true while the lost one is silent: all withdrawals are told again
-    entry = bert.enter_motion(motion)
+        bert.enter_amendment(motion)
+    bert._reached_all = False  # never true while the lost one is silent: all withdrawals are told again
+    entry = bert.enter_amendment(motion)
     assert sorted(entry.signatures) == ["bert", "carl"]
 
 
@@ -132,7 +132,7 @@ def test_a_training_goes_on_while_the_ledger_is_handed_over():
             told.append(progress)
             if len(told) == 1:
                 chain = session.nodes[first].chain
-                chain.enter_motion(transfer_sequencer(session.nodes[first].replica.core.state, other))
+                chain.enter_amendment(transfer_sequencer(session.nodes[first].replica.core.state, other))
 
         model = FederatedLogisticRegression(epsilon=1.0, rounds=3)
         model.fit(session, table="patients", features=["age"], target="disease", on_progress=hand_it_over)

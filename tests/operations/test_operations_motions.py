@@ -127,7 +127,7 @@ def test_the_sequencer_is_handed_over_and_questions_go_on_in_the_same_session(fo
         assert "signed by anna, bert, carl" in enter(folders, motion).out
         session.sql("SELECT COUNT(*) AS n FROM visits", epsilon=0.1)  # the session that knew the old one
         asked(folders)
-        assert "bert orders" in ledger("show", folders.site("carl")).out
+        assert "sequencer: bert" in ledger("show", folders.site("carl")).out
 
         for victim in ("bert", "anna"):  # the new one and the old one, killed and back
             nodes.kill(victim, signal.SIGKILL)
@@ -357,10 +357,10 @@ def test_p2_a_sequencer_that_proposes_on_its_own_is_refused_by_every_other_site(
             remove_site(head.replica.core.state, "carl"),
         ):
             with pytest.raises(PolicyRefusedError) as caught:
-                head.chain.enter_motion(motion)
+                head.chain.enter_amendment(motion)
             assert caught.value.site == "bert"
         with pytest.raises(LedgerRefusedError, match="entered by carl"):
-            head.chain.enter_motion(remove_site(head.replica.core.state, "anna", sequencer="carl"))
+            head.chain.enter_amendment(remove_site(head.replica.core.state, "anna", sequencer="carl"))
         assert [node.replica.head_hash for node in session.nodes.values()] == before
         assert session.sql("SELECT COUNT(*) AS n FROM visits", epsilon=0.1).rows  # and the chain goes on
 

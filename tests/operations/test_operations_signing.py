@@ -66,7 +66,7 @@ def body_of(session, content, *, behind=0):
 
 def test_p3_an_analyst_who_leaves_out_the_site_that_refuses_is_refused_by_it_before_it_signs(session):
     """The attack: only the site that orders is asked; the others see the request beside the proposal alone."""
-    desk = session.nodes["bert"]._desk
+    desk = session.nodes["bert"]._admission
     heads = [node.replica.head for node in session.nodes.values()]
     agreed, desk.policy = desk.policy, desk.policy.model_copy(update={"largest_epsilon": Fraction(1, 10)})
     ask, _ = signed(session, epsilon=Fraction(1, 5))
@@ -93,9 +93,9 @@ def test_p3_an_analyst_who_leaves_out_the_site_that_refuses_is_refused_by_it_bef
     ],
 )
 def test_p3_every_rule_of_a_site_is_checked_again_before_it_signs(session, changes, epsilon, rule):
-    desk = session.nodes["bert"]._desk
+    desk = session.nodes["bert"]._admission
     ask, content = signed(session, epsilon=epsilon)
-    desk.remember(ask)
+    desk.cache(ask)
     agreed, desk.policy = desk.policy, desk.policy.model_copy(update=changes)
     try:
         with pytest.raises(PolicyRefusedError, match=rule):
@@ -106,12 +106,12 @@ def test_p3_every_rule_of_a_site_is_checked_again_before_it_signs(session, chang
 
 
 def test_p8_exact_requests_of_one_proposal_count_each_other_and_no_more(session):
-    desk = session.nodes["bert"]._desk
-    desk._cap = ExactLimit(session.nodes["bert"].replica)
+    desk = session.nodes["bert"]._admission
+    desk._exact_limit = ExactLimit(session.nodes["bert"].replica)
     bodies = []
     for behind in range(CAP + 1):
         ask, content = signed(session)
-        desk.remember(ask)
+        desk.cache(ask)
         bodies.append(body_of(session, content, behind=behind))
     for _ in range(2):  # a proposal that comes again under another ballot does not count twice
         for body in bodies[:CAP]:
@@ -121,16 +121,16 @@ def test_p8_exact_requests_of_one_proposal_count_each_other_and_no_more(session)
 
 
 def test_p8_the_last_exact_request_is_allowed_and_the_next_is_not(session):
-    desk = session.nodes["bert"]._desk
+    desk = session.nodes["bert"]._admission
     for node in session.nodes.values():
-        node._desk._cap = ExactLimit(node.replica)
+        node._admission._exact_limit = ExactLimit(node.replica)
     for used in range(CAP):
-        assert desk._cap.before("visits", session.analyst) == used
+        assert desk._exact_limit.count("visits", session.analyst).requests == used
         session.sql(COUNT, exact=True)
     with pytest.raises(PolicyRefusedError, match=f"exact_requests_per_analyst: {CAP} are used up"):
         session.sql(COUNT, exact=True)
     ask, content = signed(session)
-    desk.remember(ask)
+    desk.cache(ask)
     with pytest.raises(PolicyRefusedError, match=f"exact_requests_per_analyst: {CAP} are used up"):
         desk.admit(body_of(session, content))
     session.sql(COUNT, epsilon=0.1)  # private ones have a budget instead

@@ -1,13 +1,13 @@
-"""How many questions one node has under way, decided before the charge.
+"""Limits how many questions one node answers at a time; decides before the charge.
 
 Layer:       federation.node.admission.concurrency. No socket, no ledger.
-Terms:       a place is reserved by asking and taken by running; one that was reserved and not used in time goes to
-             whoever asks next.
-Guarantees:  with every place in use a question waits its turn, if it says so, and is then refused by name; nothing is
-             charged. Next is the question of the analyst with the fewest places, of those the first that came. Who
-             only reserves keeps nobody from asking: of two analysts the one with more places gives a reserved one to
-             the other. What is charged runs, even if its place was given away meanwhile: after the charge load
-             decides nothing (P1).
+Terms:       a place is reserved by a request and taken by its run; a reserved place that stays unused goes to the
+             next request after a while.
+Guarantees:  when every place is in use, a request waits as long as it allows and is then refused; a refusal charges
+             nothing. Next is the first request of the analyst with the fewest places. Unused reservations of one
+             analyst do not block another: of two analysts, the one with more places loses a reserved place to the
+             other. A charged request runs even if its place was given to another: after the charge, load decides
+             nothing (P1).
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ POLL_S: Final = 0.25
 
 
 class ConcurrencyLimit:
-    """A node's places. Safe for several threads."""
+    """The places of a node. Safe for several threads."""
 
     def __init__(self, *, site: str, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with all places free.
+        """Start with all places free.
 
         Args:
-            site: this node's name, for the refusal.
-            limit: how many questions may be under way.
-            clock: seconds that only grow.
+            site: the name of this node, for the refusal.
+            limit: the number of questions at a time.
+            clock: a monotonic clock (s).
         """
         self._site, self._limit, self._clock = site, limit, clock
         self._changed = threading.Condition()
@@ -49,15 +49,15 @@ class ConcurrencyLimit:
     def reserve(
         self, analyst: str, *, patience_s: float = 0.0, has_left: Callable[[], bool] = lambda: False
     ) -> Reservation:
-        """Take a place for a question that an analyst is asking, waiting for its turn if need be.
+        """Reserve a place for a question of an analyst; wait for a turn if necessary.
 
         Args:
-            analyst: who asks.
-            patience_s: how long it waits, at most ``LONGEST_WAIT_S`` (s).
-            has_left: whether the caller is gone, which ends its wait.
+            analyst: the requesting analyst.
+            patience_s: the longest wait, at most ``LONGEST_WAIT_S`` (s).
+            has_left: whether the caller has closed its channel, which ends the wait.
 
         Raises:
-            SiteBusyError: every place is in use, and none came free in that time.
+            SiteBusyError: every place is in use, and none became free in that time.
         """
         slot = Reservation(self, analyst)
         ends_at = self._clock() + min(patience_s, LONGEST_WAIT_S)
@@ -67,7 +67,9 @@ class ConcurrencyLimit:
                 while not self._take(slot):
                     left_s = ends_at - self._clock()
                     if left_s <= 0 or has_left():
-                        reason = f"{self._limit} questions are under way here, the most by limits.sessions"
+                        reason = (
+                            f"{self._limit} questions are in progress here, the maximum by limits.sessions"
+                        )
                         raise SiteBusyError(site=self._site, reason=reason)
                     self._changed.wait(min(left_s, POLL_S))
             finally:
@@ -76,19 +78,19 @@ class ConcurrencyLimit:
         return slot
 
     def is_reserved(self, slot: Reservation) -> bool:
-        """Whether a place is still kept."""
+        """Whether a place is still reserved."""
         with self._changed:
             return slot in self._reserved
 
     def release(self, slot: Reservation) -> None:
-        """Give a place back that was not used; may be called twice."""
+        """Release an unused place; may be called twice."""
         with self._changed:
             self._reserved.pop(slot, None)
             self._changed.notify_all()
 
     @contextmanager
     def running(self, slot: Reservation) -> Iterator[None]:
-        """Run in a place, or beside all of them when it was given away after the charge."""
+        """Run in a reserved place, or beside all places if it was given to another request after the charge."""
         with self._changed:
             self._reserved.pop(slot, None)
             self._running[slot.analyst] += 1
@@ -97,11 +99,11 @@ class ConcurrencyLimit:
         finally:
             with self._changed:
                 self._running[slot.analyst] -= 1
-                self._running += Counter()  # forget who runs nothing
+                self._running += Counter()  # drop analysts without a running question
                 self._changed.notify_all()
 
     def _take(self, slot: Reservation) -> bool:
-        """Take a place, if it is this one's turn: of those who wait, the first of an analyst with the fewest places."""
+        """Take a place if it is this request's turn: the first request of an analyst with the fewest places."""
         places = self._places()
         if slot is not min(self._waiting, key=lambda each: places[each.analyst]):
             return False
@@ -111,7 +113,7 @@ class ConcurrencyLimit:
         return True
 
     def _places(self) -> Counter[str]:
-        """How many each analyst has, running and reserved."""
+        """The running and reserved places of each analyst."""
         return self._running + Counter(slot.analyst for slot in self._reserved)
 
     def _give_up_one(self, asker: str) -> bool:
@@ -124,7 +126,7 @@ class ConcurrencyLimit:
         return True
 
     def _of_whom_has_more(self, asker: str) -> Reservation | None:
-        """The oldest reserved place of the analyst with most places, if the asker would still have no more than that one."""
+        """The oldest reserved place of the analyst with most places, if ``asker`` then has no more places."""
         places = self._places()
         oldest = max(self._reserved, key=lambda slot: places[slot.analyst], default=None)
         return None if oldest is None or places[oldest.analyst] <= places[asker] + 1 else oldest
@@ -134,17 +136,17 @@ class Reservation:
     """One place, reserved by one question.
 
     Attributes:
-        analyst: who asks it.
+        analyst: the requesting analyst.
     """
 
     def __init__(self, slots: ConcurrencyLimit, analyst: str) -> None:
-        """Belong to a node's places."""
+        """Create a reservation of a node's places."""
         self.analyst = analyst
         self._slots = slots
 
     @property
     def is_reserved(self) -> bool:
-        """Whether it is still kept."""
+        """Whether the place is still reserved."""
         return self._slots.is_reserved(self)
 
     def running(self) -> AbstractContextManager[None]:

@@ -1,8 +1,8 @@
-"""What may happen so many times: exact disclosures, the numbers they open, attempts of a training; those without an end too.
+"""Limits on exact disclosures and training attempts, counting unfinished ones.
 
 Layer:       federation.node.admission.exact_limits. Safe for several threads.
-Guarantees:  what this site signed for a number that is not complete yet counts, so that two requests at once cannot
-             both be the last one allowed.
+Guarantees:  an entry that this site has signed and that is not complete yet counts, so that two simultaneous requests
+             cannot both use the last allowed one.
 """
 
 from __future__ import annotations
@@ -18,52 +18,52 @@ if TYPE_CHECKING:
 
 
 class PendingCounts:
-    """Counts what a site signs before it is complete, each thing under a name."""
+    """Counts signed entries that are not complete yet, each under a name."""
 
     def __init__(self, replica: Replica) -> None:
-        """Count beside the site's own ledger."""
+        """Count in addition to the site's own ledger."""
         self._replica = replica
         self._lock = threading.Lock()
-        self._signed: dict[int, tuple[str, int]] = {}
+        self._pending: dict[int, tuple[str, int]] = {}
 
-    def before(self, name: str, number: int | None = None) -> int:
-        """How many were signed and are not complete; ``number`` is an entry being judged, which only those before it bind."""
+    def count(self, name: str, number: int | None = None) -> int:
+        """The signed but incomplete entries of a name; with ``number``, only those before that entry."""
         head = self._replica.head
         with self._lock:
-            self._signed = {place: what for place, what in self._signed.items() if place > head}
+            self._pending = {place: what for place, what in self._pending.items() if place > head}
             return sum(
                 many
-                for place, (who, many) in self._signed.items()
+                for place, (who, many) in self._pending.items()
                 if who == name and (number is None or place < number)
             )
 
-    def signed(self, number: int, name: str, many: int = 1) -> None:
-        """Remember that one, or so many at once, is about to be signed under a number."""
+    def add_pending(self, number: int, name: str, many: int = 1) -> None:
+        """Record that this site is about to sign an entry that counts ``many`` times."""
         with self._lock:
-            self._signed[number] = (name, many)
+            self._pending[number] = (name, many)
 
 
 class ExactLimit:
-    """Counts exact disclosures at one site, and the numbers that they open."""
+    """Counts the exact disclosures at one site, and the numbers that they open."""
 
     def __init__(self, replica: Replica) -> None:
         """Count from the site's own ledger."""
         self._replica = replica
         self._requests, self._numbers = PendingCounts(replica), PendingCounts(replica)
 
-    def before(self, population: str, analyst: str, number: int | None = None) -> ExactSoFar:
-        """Disclosures so far; ``number`` is an entry that does not count, being judged itself."""
-        # what is promised first: an entry that becomes complete in between then counts twice, never not at all
-        requests = self._requests.before(f"{population}\n{analyst}", number)
-        numbers = self._numbers.before(population, number)
-        book = self._replica.book
+    def count(self, population: str, analyst: str, number: int | None = None) -> ExactSoFar:
+        """The disclosures so far; ``number`` is the entry under decision, which does not count."""
+        # pending entries first: an entry that becomes complete in between counts twice rather than not at all
+        requests = self._requests.count(f"{population}\n{analyst}", number)
+        numbers = self._numbers.count(population, number)
+        privacy_filter = self._replica.book
         return ExactSoFar(
-            requests=requests + book.exact_disclosures(population, analyst),
-            numbers=numbers + book.exact_numbers.get(population, 0),
+            requests=requests + privacy_filter.exact_disclosures(population, analyst),
+            numbers=numbers + privacy_filter.exact_numbers.get(population, 0),
         )
 
-    def signed(self, number: int, content: Exact) -> None:
-        """Remember that an exact disclosure is about to be signed under a number."""
+    def add_pending(self, number: int, content: Exact) -> None:
+        """Record that this site is about to sign an exact disclosure."""
         asked = content.asked
-        self._requests.signed(number, f"{asked.population}\n{asked.analyst}")
-        self._numbers.signed(number, asked.population, content.numbers)
+        self._requests.add_pending(number, f"{asked.population}\n{asked.analyst}")
+        self._numbers.add_pending(number, asked.population, content.numbers)

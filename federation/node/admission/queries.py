@@ -1,10 +1,10 @@
-"""A site's desk: may this request be charged here. The same questions when it is asked, and again before signing.
+"""Decides whether a query may be charged at this site: on receipt, and again before the site signs its entry.
 
 Layer:       federation.node.admission.queries. No socket; reads the site's replica of the ledger.
-Guarantees:  a request is derived anew from its own bytes (P3); policy and budget are checked before anything is
-             signed, a refusal names the rule and its limit and costs nothing; what was not seen here, with its
-             signature, is not signed.
-See instead: messages (``counter``), the ledger's own rules (``privacy_accounting.ledger``).
+Guarantees:  the site derives a request anew from its own bytes (P3) and checks policy and budget before it signs. A
+             refusal names the rule and its limit and costs nothing. The site signs no entry for a request that it has
+             not received with the analyst's signature.
+See instead: messages (``request_handler``), the ledger's own rules (``privacy_accounting.ledger``).
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.replication.replica import Replica
 
-REMEMBERED: Final = 1024
+CACHED: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmittedRequest:
-    """A request that this site has seen, derived and found signed."""
+    """A request that this site has received, derived and found signed."""
 
     planned: Planned
     ask: Ask
-    memory_bytes: int  # most that its session holds here
+    memory_bytes: int  # the most that its session holds here
 
 
 class QueryAdmission:
-    """What one site knows of requests, and what it decides about them. Safe for several threads."""
+    """The admission check of one site, with its cache of requests. Safe for several threads."""
 
     def __init__(
         self,
@@ -64,13 +64,13 @@ class QueryAdmission:
         replica: Replica,
         exact_limit: ExactLimit | None = None,
     ) -> None:
-        """Sit down.
+        """Create the admission check.
 
         Args:
-            site: this site's name.
+            site: the name of this site.
             consortium: its own copy of the agreement.
-            policy: its own rules.
-            limits: what its node takes on.
+            policy: its own policy.
+            limits: the load that its node accepts.
             sources: its tables.
             replica: its ledger.
             exact_limit: what counts exact disclosures at this site, the same for trainings; default: one of its own.
@@ -79,40 +79,40 @@ class QueryAdmission:
         self._sources, self._replica = sources, replica
         self._lock = threading.Lock()
         self._known: OrderedDict[str, AdmittedRequest] = OrderedDict()
-        self._cap = exact_limit or ExactLimit(replica)
+        self._exact_limit = exact_limit or ExactLimit(replica)
 
-    def consider(self, ask: Ask, *, caller: str) -> AdmittedRequest:
-        """Take a request from an analyst's own line: every check, nothing spent.
+    def check(self, ask: Ask, *, caller: str) -> AdmittedRequest:
+        """Make every check on a request from an analyst's own channel; nothing is spent.
 
         Args:
             ask: the signed request.
-            caller: the name in the certificate of the line.
+            caller: the name in the certificate of the channel.
 
         Returns:
-            The request as this site understands it.
+            The request as derived by this site.
 
         Raises:
-            RequestRejectedError: somebody else's, or not signed.
-            PolicyRefusedError: against this site's rules.
-            SiteUnavailableError: this site's table is out of service.
-            BudgetExceededError: more than is left.
-            AnalyticsError: the question cannot be asked.
+            RequestRejectedError: the request is another analyst's, or not signed.
+            PolicyRefusedError: the policy of this site forbids it.
+            SiteUnavailableError: the table of this site is out of service.
+            BudgetExceededError: the remaining budget does not pay for it.
+            AnalyticsError: the question is not allowed.
         """
         known = self._learn(ask)
         if known.planned.request.analyst != caller:
             raise RequestRejectedError(
-                site=self.site, reason="it names another analyst than the one who asks"
+                site=self.site, reason="the request names an analyst other than its sender"
             )
-        self._check(known)
+        self._check_policy(known)
         content = content_of(known.planned, ask.signature, self._replica.book)
         if isinstance(content, Charge):
             self._replica.book.check(content.spend)
         return known
 
-    def remember(self, ask: Ask) -> None:
-        """Take a request that came beside a proposal; it is judged when its entry is.
+    def cache(self, ask: Ask) -> None:
+        """Cache a request sent with a proposal; the site decides on it together with its entry.
 
-        A request that cannot be understood is left out: its entry will then be refused.
+        An invalid request is ignored: the site then refuses its entry.
         """
         try:
             self._learn(ask)
@@ -120,7 +120,7 @@ class QueryAdmission:
             return
 
     def known(self, digest: str) -> AdmittedRequest | None:
-        """A request by its hash, if this site has seen it."""
+        """A request by its hash, if this site has received it."""
         with self._lock:
             return self._known.get(digest)
 
@@ -128,36 +128,38 @@ class QueryAdmission:
         """Decide on a ledger entry before this site signs it: the ledger's callback.
 
         Raises:
-            RequestRejectedError: the request was not seen here, or the entry is not what it asks for.
-            PolicyRefusedError: against this site's rules.
-            AnalyticsError: the question cannot be asked.
+            RequestRejectedError: this site has not received the request, or the entry does not match it.
+            PolicyRefusedError: the policy of this site forbids it.
+            AnalyticsError: the question is not allowed.
         """
         content = body.content
         if not isinstance(content, Charge | Exact):
             return
         known = self.known(content.asked.request)
         if known is None:
-            raise RequestRejectedError(site=self.site, reason="its text was not shown to this site")
+            raise RequestRejectedError(
+                site=self.site, reason="this site has not received the request behind this entry"
+            )
         planned = known.planned
         if tuple(body.cohort) != self.consortium.names:
-            raise RequestRejectedError(site=self.site, reason="a question is answered by all sites")
-        self._check(known, number=body.number)
+            raise RequestRejectedError(site=self.site, reason="the cohort of a question must be all sites")
+        self._check_policy(known, number=body.number)
         check_content(content, planned, known.ask.signature, self._replica.book, site=self.site)
         if isinstance(content, Exact):
-            self._cap.signed(body.number, content)
+            self._exact_limit.add_pending(body.number, content)
 
     def exact_use(self, planned: Planned) -> dict[str, str]:
-        """Of an exact request: how many of its analyst's came before it, and how many this site allows."""
+        """For an exact request: the earlier exact requests of its analyst, and the limit of this site."""
         if not planned.is_exact:
             return {}
-        before = self._cap.before(planned.population, planned.request.analyst)
+        before = self._exact_limit.count(planned.population, planned.request.analyst)
         return {
             "exact_before": str(before.requests),
             "exact_limit": str(self.policy.exact_requests_per_analyst),
         }
 
     def source(self, planned: Planned) -> LocalTable:
-        """This site's own table that a request is about."""
+        """This site's own table for a request."""
         return self._sources[planned.table.name]
 
     def _learn(self, ask: Ask) -> AdmittedRequest:
@@ -170,11 +172,11 @@ class QueryAdmission:
         known = AdmittedRequest(planned=planned, ask=ask, memory_bytes=session_memory(planned.plan))
         with self._lock:
             self._known[digest] = known
-            while len(self._known) > REMEMBERED:
+            while len(self._known) > CACHED:
                 self._known.popitem(last=False)
         return known
 
-    def _check(self, known: AdmittedRequest, *, number: int | None = None) -> None:
+    def _check_policy(self, known: AdmittedRequest, *, number: int | None = None) -> None:
         planned = known.planned
         limit = self.limits.session_bytes
         check_in_service(self.source(planned), site=self.site)
@@ -186,7 +188,7 @@ class QueryAdmission:
             planned.plan,
             self.policy,
             site=self.site,
-            exact=self._cap.before(planned.population, planned.request.analyst, number)
+            exact=self._exact_limit.count(planned.population, planned.request.analyst, number)
             if planned.is_exact
             else policies.NOTHING_EXACT,
         )

@@ -1,10 +1,10 @@
-"""A site's desk for trainings: may this attempt be charged here.
+"""Decides whether an attempt of a training may be charged at this site.
 
-Layer:       federation.node.admission.training, beside desk.
-Guarantees:  as ``desk``: the run is planned anew from the signed request's bytes, an attempt's entry must say exactly
-             what this site derives for its round, attempt and cohort, and policy is asked before anything is signed.
-             A run that the budget does not pay for as a whole is refused before its first round. Without noise every
-             site of the agreement has to be a member still, and the plan refuses any other cohort than all of them.
+Layer:       federation.node.admission.training, beside queries.
+Guarantees:  as ``queries``: the site plans the run anew from the signed request's bytes; the entry of an attempt must
+             equal the one that this site derives for its round, attempt and cohort; the site checks its policy before
+             it signs. A run is refused before its first round if the budget does not pay for all rounds. A training
+             without noise needs every site of the agreement as a member, and all sites as its cohort.
 See instead: the attempt itself (``federation.training.site_worker``).
 Source:      PRIVACY P3, P13, P14, P16.
 """
@@ -46,13 +46,13 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.replication.replica import Replica
 
 SUB_BUDGET: Final = "training"
-REMEMBERED: Final = 256
+CACHED: Final = 256
 SIGNATURE_BYTES: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmittedRun:
-    """A training that this site has seen, planned and found signed."""
+    """A training that this site has received, planned and found signed."""
 
     request: Request
     ask: Ask
@@ -60,12 +60,12 @@ class AdmittedRun:
 
     @property
     def digest(self) -> str:
-        """The request hash, which also names the run."""
+        """The request hash, which also identifies the run."""
         return request_hash(self.ask.request)
 
 
 class TrainingAdmission:
-    """What one site knows of trainings. Safe for several threads."""
+    """The admission check of one site for trainings, with its cache. Safe for several threads."""
 
     def __init__(
         self,
@@ -78,43 +78,45 @@ class TrainingAdmission:
         agreement: EntryCheck,
         exact_limit: ExactLimit | None = None,
     ) -> None:
-        """Sit down; arguments as ``Desk``, and this site's own way from request to plan."""
+        """Create the admission check; arguments as ``QueryAdmission``, and the plan check of this site."""
         self.site, self.consortium, self.policy = site, consortium, policy
         self._sources, self._replica, self._agreement = sources, replica, agreement
         self._lock = threading.Lock()
         self._known: OrderedDict[str, AdmittedRun] = OrderedDict()
-        self._cap, self._attempts = exact_limit or ExactLimit(replica), PendingCounts(replica)
+        self._exact_limit, self._attempts = exact_limit or ExactLimit(replica), PendingCounts(replica)
 
-    def consider(self, ask: Ask, *, caller: str) -> AdmittedRun:
-        """Take a training from an analyst's own line: every check, nothing spent.
+    def check(self, ask: Ask, *, caller: str) -> AdmittedRun:
+        """Make every check on a training from an analyst's own channel; nothing is spent.
 
         Raises:
-            RequestRejectedError: somebody else's, not signed, or not to be planned.
-            PolicyRefusedError: against this site's rules.
+            RequestRejectedError: the training is another analyst's, not signed, or cannot be planned.
+            PolicyRefusedError: the policy of this site forbids it.
             BudgetExceededError: the budget does not pay for all rounds.
         """
         known = self.learn(ask)
         if known.request.analyst != caller:
             raise RequestRejectedError(
-                site=self.site, reason="it names another analyst than the one who asks"
+                site=self.site, reason="the request names an analyst other than its sender"
             )
-        self._check(known, n_rounds=known.plan.task.rounds)
+        self._check_policy(known, n_rounds=known.plan.task.rounds)
         self._check_budget(known)
         return known
 
     def quote(self, data: bytes, *, caller: str) -> RunQuote:
-        """Say whether the budget pays for a whole training; free, nothing is kept.
+        """Quote a whole training; free, nothing is stored.
 
         Args:
             data: the request's bytes, unsigned.
-            caller: who asks; only the own trainings are quoted.
+            caller: the requesting analyst, who can only quote their own trainings.
 
         Raises:
-            RequestRejectedError: another analyst's, one without noise, which costs no epsilon, or not to be planned.
+            RequestRejectedError: the training is another analyst's, has no noise, or cannot be planned.
         """
         request, plan = self._agreement.plan_of(data)
         if request.analyst != caller:
-            raise RequestRejectedError(site=self.site, reason="only the own requests are quoted")
+            raise RequestRejectedError(
+                site=self.site, reason="an analyst can only quote requests made in their own name"
+            )
         known = AdmittedRun(
             request=request, ask=Ask(request=data, signature=bytes(SIGNATURE_BYTES)), plan=plan
         )
@@ -124,18 +126,18 @@ class TrainingAdmission:
         return run_quote(self._replica.book, spend, rounds=plan.task.rounds)
 
     def _attempt_spend(self, known: AdmittedRun) -> Spend | None:
-        """What one attempt of all sites costs; None without noise."""
+        """The cost of one attempt of all sites; None without noise."""
         first = known.plan.attempt(run=known.digest, round_number=0, attempt=0, cohort=self.consortium.names)
         content = attempt_content(known, first, self._replica.book)
         return content.spend if isinstance(content, contents.Charge) else None
 
     def _check_budget(self, known: AdmittedRun) -> None:
-        """Refuse a run of which the budget does not pay all rounds: half a run spends and teaches little."""
+        """Refuse a run if the budget does not pay for all rounds: part of a run costs budget for a poor model."""
         spend = self._attempt_spend(known)
         if spend is None:
             return
-        book, rounds = self._replica.book, known.plan.task.rounds
-        quoted = run_quote(book, spend, rounds=rounds)
+        privacy_filter, rounds = self._replica.book, known.plan.task.rounds
+        quoted = run_quote(privacy_filter, spend, rounds=rounds)
         if not quoted.fits:
             raise BudgetExceededError(
                 requested=quoted.units,
@@ -145,13 +147,13 @@ class TrainingAdmission:
                 sub_budget=f"{quoted.scope} (all {rounds} rounds of this run, of which {quoted.rounds_that_fit} fit)",
                 largest_epsilon=quoted.largest_epsilon,
             )
-        book.check(spend)
+        privacy_filter.check(spend)
 
     def learn(self, ask: Ask) -> AdmittedRun:
         """Plan a signed training.
 
         Raises:
-            RequestRejectedError: not signed by the analyst that it names, or of another configuration.
+            RequestRejectedError: the named analyst has not signed it, or it has another configuration.
             InvalidRequestError: it cannot be planned.
         """
         digest = request_hash(ask.request)
@@ -164,7 +166,7 @@ class TrainingAdmission:
         known = AdmittedRun(request=request, ask=ask, plan=plan)
         with self._lock:
             self._known[digest] = known
-            while len(self._known) > REMEMBERED:
+            while len(self._known) > CACHED:
                 self._known.popitem(last=False)
         return known
 
@@ -172,8 +174,8 @@ class TrainingAdmission:
         """Decide on an attempt's entry before this site signs it.
 
         Raises:
-            RequestRejectedError: the training was not seen here, or the entry is not what it asks for.
-            PolicyRefusedError: against this site's rules.
+            RequestRejectedError: this site has not received the training, or the entry does not match it.
+            PolicyRefusedError: the policy of this site forbids it.
         """
         content = body.content
         if not isinstance(content, contents.Charge | contents.Exact):
@@ -181,12 +183,14 @@ class TrainingAdmission:
         with self._lock:
             known = self._known.get(content.asked.request)
         if known is None:
-            raise RequestRejectedError(site=self.site, reason="its text was not shown to this site")
-        self._check(known, n_rounds=1, number=body.number)
+            raise RequestRejectedError(
+                site=self.site, reason="this site has not received the request behind this entry"
+            )
+        self._check_policy(known, n_rounds=1, number=body.number)
         asked = content.asked
-        pending = self._attempts.before(known.digest, body.number)
+        pending = self._attempts.count(known.digest, body.number)
         if self._replica.core.state.attempts_of(known.digest) + pending >= known.plan.task.rounds:
-            # the run's epsilon pays for so many attempts, lost ones included
+            # the epsilon of the run pays for this many attempts, including lost ones
             raise RequestRejectedError(site=self.site, reason="all attempts of this run are used up")
         try:
             planned = known.plan.attempt(
@@ -195,17 +199,17 @@ class TrainingAdmission:
         except ConfigError as error:
             raise RequestRejectedError(site=self.site, reason="; ".join(error.mistakes)) from error
         check_stated(content, attempt_content(known, planned, self._replica.book), site=self.site)
-        self._attempts.signed(body.number, known.digest)
+        self._attempts.add_pending(body.number, known.digest)
         if isinstance(content, contents.Exact):
-            self._cap.signed(body.number, content)
+            self._exact_limit.add_pending(body.number, content)
 
     def content_of(
         self, known: AdmittedRun, *, round_number: int, attempt: int, cohort: Sequence[str]
     ) -> contents.Charge | contents.Exact:
-        """What is entered for an attempt; for the sequencer.
+        """The ledger content of an attempt; for the sequencer.
 
         Raises:
-            RequestRejectedError: no such attempt can be.
+            RequestRejectedError: the run has no such attempt.
         """
         try:
             planned = known.plan.attempt(
@@ -215,19 +219,19 @@ class TrainingAdmission:
             raise RequestRejectedError(site=self.site, reason="; ".join(error.mistakes)) from error
         return attempt_content(known, planned, self._replica.book)
 
-    def _check(self, known: AdmittedRun, *, n_rounds: int, number: int | None = None) -> None:
+    def _check_policy(self, known: AdmittedRun, *, n_rounds: int, number: int | None = None) -> None:
         check_in_service(self._sources[known.plan.table.name], site=self.site)
         is_exact = known.request.mode == "exact"
         population, analyst = known.plan.table.population, known.request.analyst
         members = self._replica.members
         if is_exact and members != self.consortium.names:
-            reason = "a site has left: without noise all sites of the agreement take part, so this waits for a new agreement"
+            reason = "a site has left: a training without noise needs every site of the agreement, so it needs a new agreement"
             raise RequestRejectedError(site=self.site, reason=reason)
         policies.check_training(
             known.request,
             self.policy,
             site=self.site,
-            exact=self._cap.before(population, analyst, number) if is_exact else NOTHING_EXACT,
+            exact=self._exact_limit.count(population, analyst, number) if is_exact else NOTHING_EXACT,
             numbers=known.plan.length * n_rounds,
             n_rounds=n_rounds,
             members=members,
@@ -235,9 +239,9 @@ class TrainingAdmission:
 
 
 def attempt_content(
-    known: AdmittedRun, planned: RoundPlan, book: PrivacyFilter
+    known: AdmittedRun, planned: RoundPlan, privacy_filter: PrivacyFilter
 ) -> contents.Charge | contents.Exact:
-    """What the ledger says of one attempt, as every site writes it.
+    """The ledger content of one attempt, equal at every site.
 
     Raises:
         LedgerRefusedError: the ledger has no training budget for the population.
@@ -258,8 +262,8 @@ def attempt_content(
     if planned.event is None:
         receivers = known.plan.receivers(request.analyst)
         return contents.Exact(asked=asked, receivers=receivers, numbers=known.plan.length)
-    order = book.sub_budget(asked.population, SUB_BUDGET).order
-    price = stated_price([planned.event], order, book.relation)
+    order = privacy_filter.sub_budget(asked.population, SUB_BUDGET).order
+    price = stated_price([planned.event], order, privacy_filter.relation)
     return contents.Charge(
         asked=asked,
         sub_budget=SUB_BUDGET,

@@ -1,9 +1,9 @@
-"""Work that goes on after its result is known: the result is not kept waiting.
+"""Runs work whose caller waits for the result only, not for what the work does afterwards.
 
 Layer:       federation.node.execution.background.
-Guarantees:  whoever calls has the result, or the error, as soon as the work names it; what goes wrong later is logged
-             by kind and concerns nobody. ``close`` waits for what is still going on.
-See instead: what the work is (``runs``).
+Guarantees:  the caller has the result, or the error, as soon as the work reports it; a later error is logged with its
+             type and reaches no caller. ``close`` waits for the work in progress.
+See instead: the work itself (``query_run``).
 """
 
 from __future__ import annotations
@@ -24,56 +24,56 @@ T = TypeVar("T")
 
 
 class BackgroundRunner:
-    """One node's work of this kind. Safe for several threads."""
+    """The background work of one node. Safe for several threads."""
 
     def __init__(self, name: str) -> None:
-        """Begin with nothing going on.
+        """Start without work.
 
         Args:
-            name: of the node, for threads and log.
+            name: the name of the node, for threads and log.
         """
         self._name = name
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
 
     def call(self, work: Callable[[Callable[[T], None]], None]) -> T:
-        """Run ``work(tell)`` in a thread of its own until it tells its result.
+        """Run ``work(report)`` in a thread of its own and wait until it reports its result.
 
         Args:
-            work: calls its argument once with the result, and may go on.
+            work: calls its argument once with the result, and may then continue.
 
         Returns:
             The result.
 
         Raises:
-            Exception: whatever the work raised before it told one.
+            Exception: the error that the work raised before it reported a result.
         """
-        told: Future[T] = Future()
+        result: Future[T] = Future()
         thread = threading.Thread(
-            target=self._run, args=(work, told), name=f"{self._name}-session", daemon=True
+            target=self._run, args=(work, result), name=f"{self._name}-session", daemon=True
         )
         with self._lock:
             self._threads.add(thread)
         thread.start()
-        return told.result()
+        return result.result()
 
     def close(self) -> None:
-        """Wait until nothing goes on any more."""
+        """Wait until all work has ended."""
         with self._lock:
             threads = set(self._threads)
         for thread in threads:
             thread.join(JOIN_S)
 
-    def _run(self, work: Callable[[Callable[[T], None]], None], told: Future[T]) -> None:
+    def _run(self, work: Callable[[Callable[[T], None]], None], result: Future[T]) -> None:
         try:
-            work(told.set_result)
-        except BaseException as error:  # noqa: BLE001 - the caller's thread raises it
-            if not told.done():
-                told.set_exception(error)
+            work(result.set_result)
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            if not result.done():
+                result.set_exception(error)
             elif isinstance(error, Exception) and is_ours(error):
-                LOG.info("%s: nothing was dealt ahead: %s", self._name, type(error).__name__)
+                LOG.info("%s: no material was dealt ahead: %s", self._name, type(error).__name__)
             else:
-                LOG.error("%s: a fault of its own: %s", self._name, traced(error))  # noqa: TRY400
+                LOG.error("%s: internal error: %s", self._name, traced(error))  # noqa: TRY400
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())

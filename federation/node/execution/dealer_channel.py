@@ -1,9 +1,9 @@
-"""The way to the dealer: lines that stay open between sessions, so that calling it costs no handshake.
+"""Channels to the dealer: kept open between sessions, so that a call costs no handshake.
 
-Layer:       federation.node.execution.dealer_channel, beside couriers.
-Guarantees:  a line that the dealer's restart has closed is replaced once, if the dealer lives; a call that may have
-             been taken twice is harmless, since a session is served once.
-See instead: what the dealer then does (``dealer``), the session itself (``runs``).
+Layer:       federation.node.execution.dealer_channel, beside ledger.peers.
+Guarantees:  a channel that a restart of the dealer has closed is replaced once, if the dealer is alive; a repeated
+             call is harmless, since the dealer serves a session once.
+See instead: the dealer (``helpers.dealer``), the session itself (``query_run``).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ DIAL_S: Final = 5.0
 
 
 class DealerChannels:
-    """One site's lines to the dealer. Safe for several threads."""
+    """One site's channels to the dealer. Safe for several threads."""
 
     def __init__(self, network: Network, deadline_s: float) -> None:
-        """Know the way; dial at the first call."""
+        """Store the address; dial at the first call."""
         self._network, self._deadline_s = network, deadline_s
         self._lock = threading.Lock()
         self._idle: list[Channel] = []
@@ -34,14 +34,14 @@ class DealerChannels:
         """Ask the dealer to join a session.
 
         Raises:
-            PartyLostError: it is gone.
-            PeerRejectedError: it refuses.
+            PartyLostError: the dealer is lost.
+            PeerRejectedError: the dealer refuses.
         """
         with self._lock:
-            line = self._idle.pop() if self._idle else None
-        if line is not None:
+            channel = self._idle.pop() if self._idle else None
+        if channel is not None:
             try:
-                self._ask(line, deal)
+                self._ask(channel, deal)
             except PartyLostError:
                 if not self._network.is_alive(dealer):
                     raise
@@ -49,12 +49,12 @@ class DealerChannels:
                 return
         self._ask(self._network.dial(dealer, "request", DIAL_S), deal)
 
-    def _ask(self, line: Channel, deal: Deal) -> None:
+    def _ask(self, channel: Channel, deal: Deal) -> None:
         try:
-            send(line, deal)
-            expect(line, self._network, Ack, timeout_s=self._deadline_s)
+            send(channel, deal)
+            expect(channel, self._network, Ack, timeout_s=self._deadline_s)
         except BaseException:
-            line.close()
+            channel.close()
             raise
         with self._lock:
-            self._idle.append(line)
+            self._idle.append(channel)

@@ -1,11 +1,12 @@
-"""Sessions that are opened while their charge is still being signed, so that a run finds its peers already there.
+"""Opens sessions while their charge is still being signed, so that a run finds its peers connected.
 
-Layer:       federation.node.execution.prepared_sessions, below runs.
-Terms:       a *meeting* is a session in which keys are agreed and the dealer's material lies ready, and nothing else.
-Guarantees:  opening says nothing of any row: fresh keys, and a request list that follows from the public plan. Only
-             what this site has signed is expected, each session once; what nobody attends in time is closed; too many
-             at once, or too large together, are opened by their run instead, which the other sites cannot tell apart.
-See instead: the run, which alone touches data and comes after the charge and its note (``runs``, P1).
+Layer:       federation.node.execution.prepared_sessions, below query_run.
+Terms:       a *prepared session* has agreed keys and the dealer's material, and nothing else.
+Guarantees:  opening a session reveals nothing of any row: keys are fresh, and the list of requests follows from the
+             public plan. The site prepares only sessions of entries that it has signed, each once. A session that no
+             run takes in time is closed. When too many sessions are prepared, or too large ones, the run opens its
+             session itself; other sites cannot distinguish the two cases.
+See instead: the run, which alone reads data, after the charge and its note (``query_run``, P1).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ JOIN_S: Final = 40.0
 
 @dataclass(slots=True)
 class _PreparedSession:
-    """One session on its way."""
+    """One session being prepared."""
 
     is_open: threading.Event = field(default_factory=threading.Event)
     is_over: threading.Event = field(default_factory=threading.Event)
@@ -38,89 +39,89 @@ class _PreparedSession:
 
 
 class PreparedSessions:
-    """A site's expected sessions. Safe for several threads."""
+    """The prepared sessions of a site. Safe for several threads."""
 
     def __init__(self, *, patience_s: float, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
-        """Expect nothing.
+        """Start without sessions.
 
         Args:
             patience_s: how long an open session waits for its run (s).
-            most: sessions expected at once.
-            most_bytes: what they may hold together (bytes): they have no place among the node's questions.
+            most: the largest number of prepared sessions.
+            most_bytes: the memory that they may hold together (bytes), since they take no place of a question.
         """
         self._patience_s, self._most, self._most_bytes = patience_s, most, most_bytes
         self._lock = threading.Lock()
-        self._meetings: dict[bytes, _PreparedSession] = {}
+        self._prepared: dict[bytes, _PreparedSession] = {}
         self._threads: set[threading.Thread] = set()
         self._is_closed = False
 
     def __len__(self) -> int:
-        """Number of sessions that wait for their run."""
+        """The number of sessions that wait for their run."""
         with self._lock:
-            return len(self._meetings)
+            return len(self._prepared)
 
-    def expect(self, session_id: bytes, open_session: Callable[[], Session], n_bytes: int = 0) -> None:
-        """Begin to open a session, in a thread of its own; nothing happens where too many or too large ones are expected.
+    def prepare(self, session_id: bytes, open_session: Callable[[], Session], n_bytes: int = 0) -> None:
+        """Start to open a session, in a thread of its own; does nothing when too many or too large ones are prepared.
 
         Args:
             session_id: 32 bytes.
-            open_session: opens it as far as it goes without data.
-            n_bytes: the most that it holds.
+            open_session: opens it as far as possible without data.
+            n_bytes: the most memory that it holds (bytes).
         """
-        meeting = _PreparedSession(n_bytes=n_bytes)
+        prepared = _PreparedSession(n_bytes=n_bytes)
         thread = threading.Thread(
-            target=self._hold, args=(session_id, meeting, open_session), name="meeting", daemon=True
+            target=self._hold, args=(session_id, prepared, open_session), name="prepared-session", daemon=True
         )
         with self._lock:
-            held = sum(other.n_bytes for other in self._meetings.values())
-            is_full = len(self._meetings) >= self._most or held + n_bytes > self._most_bytes
-            if self._is_closed or session_id in self._meetings or is_full:
+            held = sum(other.n_bytes for other in self._prepared.values())
+            is_full = len(self._prepared) >= self._most or held + n_bytes > self._most_bytes
+            if self._is_closed or session_id in self._prepared or is_full:
                 return
-            self._meetings[session_id] = meeting
+            self._prepared[session_id] = prepared
             self._threads.add(thread)
         thread.start()
 
-    def attend(self, session_id: bytes) -> Session | None:
-        """Take an expected session over; waits until it is open.
+    def take(self, session_id: bytes) -> Session | None:
+        """Take a prepared session; waits until it is open.
 
         Returns:
-            The session, the caller's alone from now on; None where it was not expected.
+            The session, which the caller then owns; None if it was not prepared.
 
         Raises:
-            SmpcError: it could not be opened; or whatever else went wrong.
+            SmpcError: the session could not be opened; any other error of the opening is raised too.
         """
         with self._lock:
-            meeting = self._meetings.pop(session_id, None)
-        if meeting is None:
+            prepared = self._prepared.pop(session_id, None)
+        if prepared is None:
             return None
-        meeting.is_open.wait()
-        meeting.is_over.set()
-        if meeting.error is not None:
-            raise meeting.error
-        return meeting.session
+        prepared.is_open.wait()
+        prepared.is_over.set()
+        if prepared.error is not None:
+            raise prepared.error
+        return prepared.session
 
     def close(self) -> None:
-        """Close what waits and end the threads; the network is closed already."""
+        """Close the waiting sessions and end the threads; the network is closed before."""
         with self._lock:
             self._is_closed = True
-            meetings, threads = list(self._meetings.values()), set(self._threads)
-        for meeting in meetings:
-            meeting.is_over.set()
+            waiting, threads = list(self._prepared.values()), set(self._threads)
+        for prepared in waiting:
+            prepared.is_over.set()
         for thread in threads:
             thread.join(JOIN_S)
 
     def _hold(
-        self, session_id: bytes, meeting: _PreparedSession, open_session: Callable[[], Session]
+        self, session_id: bytes, prepared: _PreparedSession, open_session: Callable[[], Session]
     ) -> None:
-        """Open, then wait until somebody attends or patience ends."""
+        """Open the session, then wait until a run takes it or the time is over."""
         try:
-            meeting.session = open_session()
-        except Exception as error:  # noqa: BLE001 - raised where the run attends
-            meeting.error = error
-        meeting.is_open.set()
-        meeting.is_over.wait(self._patience_s)
+            prepared.session = open_session()
+        except Exception as error:  # noqa: BLE001 - raised again where the run takes the session
+            prepared.error = error
+        prepared.is_open.set()
+        prepared.is_over.wait(self._patience_s)
         with self._lock:
-            is_mine = self._meetings.pop(session_id, None) is not None
+            is_mine = self._prepared.pop(session_id, None) is not None
             self._threads.discard(threading.current_thread())
-        if is_mine and meeting.session is not None:
-            meeting.session.mesh.close(PeerRejectedError(reason="nobody ran what was charged"))
+        if is_mine and prepared.session is not None:
+            prepared.session.mesh.close(PeerRejectedError(reason="the charged run did not start in time"))

@@ -1,14 +1,14 @@
 """One run at one site: from a complete ledger entry to this site's share of the answer.
 
-Layer:       federation.node.execution.query_run, above chain.
-Guarantees:  in this order: the entry is complete and was signed by this site in this life; its start is noted,
-             durably and once for ever; local scan; noise or guard on shares; this site's summand of the opening.
-             Whatever happens after the note, the charge is spent. After the charge data never cause an error of a
-             private run: a scan that takes too long, or whose database is gone, gives zero and noise (P1, P5, P19).
-             No row can make a scan fail otherwise; one that does all the same ends the run by name and takes the
-             table out of service, since whatever stood in its place could be a row's own doing. Material is dealt
-             ahead only when this site's share has been told.
-See instead: the charge (``chain``), the analyst's line (``counter``).
+Layer:       federation.node.execution.query_run, above ledger.replication.
+Guarantees:  the order is fixed: the entry is complete and this site has signed it since its last start; the start is
+             noted, durably and once; local scan; noise or guard on shares; this site's summand of the opening. After
+             the note the charge is spent in any case. After the charge no data cause an error of a private run: a
+             scan that takes too long, or whose database is lost, gives zero and noise (P1, P5, P19). No row can make
+             a scan fail in another way; if one does, the run ends with an error and the table goes out of service,
+             since a substitute value could depend on a row. Material is dealt ahead only after the site has reported
+             its share.
+See instead: the charge (``ledger.replication``), the analyst's channel (``request_handler``).
 """
 
 from __future__ import annotations
@@ -53,60 +53,60 @@ if TYPE_CHECKING:
     from smpc.transport.mesh import Counters
 
 LOG: Final = logging.getLogger(__name__)
-SETTLE_S: Final = 1.0  # a node that has just started hears the others in less
+SETTLE_S: Final = 1.0  # a node that has just started hears the others sooner
 POLL_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryRunner:
-    """What a site needs to run what was charged."""
+    """Runs charged requests at one site."""
 
     site: str
     consortium: Consortium
     network: Network
     replica: Replica
-    desk: QueryAdmission
-    meetings: PreparedSessions
-    dealer_lines: DealerChannels
+    admission: QueryAdmission
+    prepared_sessions: PreparedSessions
+    dealer_channels: DealerChannels
     pool: Pool
-    afterwards: BackgroundRunner
+    background: BackgroundRunner
     engine: str
 
-    def expect(self, body: Body) -> None:
-        """Begin to open the session of a question that this site has signed: keys and material, no row (P1).
+    def prepare(self, body: Body) -> None:
+        """Start to open the session of a question that this site has signed: keys and material, no row (P1).
 
-        Not of mining with a dealer: that asks for its first material after the local stage, and a dealer whom nobody
-        asks has left by then.
+        Mining with a dealer is excluded: it requests its first material after the local scan, and an idle dealer has
+        left the session by then.
         """
         content = body.content
         if not isinstance(content, Charge | Exact) or content.asked.run:
             return
-        known = self.desk.known(content.asked.request)
+        known = self.admission.known(content.asked.request)
         has_dealer = self.consortium.three_sites is None
         if known is not None and not (has_dealer and isinstance(known.planned.plan, MiningPlan)):
             session = session_id(body)
-            self.meetings.expect(session, lambda: self._opened(known, session), known.memory_bytes)
+            self.prepared_sessions.prepare(session, lambda: self._opened(known, session), known.memory_bytes)
 
     def run(self, entry_data: bytes, *, known: AdmittedRequest, source: str) -> Share:
         """Run one complete entry.
 
         Args:
-            entry_data: the entry's bytes, with all signatures; whoever carries them.
-            known: the request that the caller's line is about; kept by the line, whatever else is asked meanwhile.
-            source: who carried the entry.
+            entry_data: the entry's bytes, with all signatures.
+            known: the open request of the caller's channel.
+            source: the member that delivered the entry.
 
         Returns:
             This site's share of the answer.
 
         Raises:
-            LedgerRefusedError: the entry is not complete, not this site's to run, or was run before.
-            RequestRejectedError: it is about another request.
+            LedgerRefusedError: the entry is incomplete, not to be run by this site, or was run before.
+            RequestRejectedError: the entry belongs to another request.
             PartyLostError: another site was lost; the charge is spent.
         """
         entry = Entry.from_bytes(entry_data)
         content = entry.body.content
         if not isinstance(content, Charge | Exact) or content.asked.request != known.planned.digest:
-            raise RequestRejectedError(site=self.site, reason="the entry is about another request")
+            raise RequestRejectedError(site=self.site, reason="the entry belongs to another request")
         accept_entry(self.replica, entry, source=source, deadline_s=float(self.consortium.file.deadline_s))
         session = self.replica.start(entry)
         if isinstance(known.planned.plan, MiningPlan):
@@ -114,10 +114,10 @@ class QueryRunner:
         return self._answer(known, session, known.planned.plan)
 
     def check_dealer(self, known: AdmittedRequest) -> None:
-        """Find out before the charge that the dealer, which a question needs, is not there.
+        """Check before the charge that the dealer is alive, if the question needs one.
 
         Raises:
-            SiteUnavailableError: its heartbeat is not heard.
+            SiteUnavailableError: this site does not hear the heartbeat of the dealer.
         """
         plan, dealer = known.planned.plan, self.consortium.file.dealer
         if dealer is None or not (isinstance(plan, MiningPlan) or needs_material(plan)):
@@ -125,11 +125,11 @@ class QueryRunner:
         ends_at = time.monotonic() + SETTLE_S
         while not self.network.is_alive(dealer.name):
             if time.monotonic() > ends_at:
-                raise SiteUnavailableError(site=dealer.name, reason="the dealer is not heard")
+                raise SiteUnavailableError(site=dealer.name, reason="no heartbeat from the dealer")
             time.sleep(POLL_S)
 
     def _answer(self, known: AdmittedRequest, session: bytes, plan: Plan) -> Share:
-        """Answer a question: the local scan, then noise or guard, then this site's summand."""
+        """Answer a question: local scan, then noise or guard, then this site's summand."""
         figures = self._local(known, plan)
 
         def joint(session: Session) -> bytes:
@@ -138,27 +138,27 @@ class QueryRunner:
         if not (self.pool.is_on and needs_material(plan)):
             return self._joint(known, session, joint)
 
-        def work(tell: Callable[[Share], None]) -> None:
-            self._joint(known, session, joint, tell)
+        def work(report: Callable[[Share], None]) -> None:
+            self._joint(known, session, joint, report)
 
-        return self.afterwards.call(work)
+        return self.background.call(work)
 
     def _mine(self, known: AdmittedRequest, session: bytes, plan: MiningPlan) -> Share:
-        """Mine: the local bitmaps, then level by level."""
-        source, limit_s = self.desk.source(known.planned), float(self.consortium.file.local_limit_s)
+        """Answer a mining request: local bitmaps, then one level after the other."""
+        source, limit_s = self.admission.source(known.planned), float(self.consortium.file.local_limit_s)
         bitmaps = local_bitmaps(plan, source, limit_s)
         return self._joint(known, session, lambda session: send_mined(session, plan, bitmaps))
 
     def _local(self, known: AdmittedRequest, plan: Plan) -> npt.NDArray[np.int64] | None:
-        """The site's own scan; None where a private one was late or its database is gone."""
+        """The local scan; None if the scan of a private question was late or lost its database."""
         limit_s = float(self.consortium.file.local_limit_s)
         try:
-            return self.desk.source(known.planned).local_figures(plan, limit_s)
+            return self.admission.source(known.planned).local_figures(plan, limit_s)
         except (LocalTimeoutError, SourceLostError) as error:
             if plan.mode == "exact":
                 raise
-            LOG.error(  # noqa: TRY400 - the kind of the failure alone: a trace could quote data
-                "%s: the local stage gave nothing (%s); zero and noise go in its place",
+            LOG.error(  # noqa: TRY400 - only the type of the failure: a trace could quote data
+                "%s: the local scan failed (%s); the site sends zero plus noise instead",
                 self.site,
                 type(error).__name__,
             )
@@ -169,33 +169,33 @@ class QueryRunner:
         known: AdmittedRequest,
         session_id: bytes,
         joint: Callable[[Session], bytes],
-        tell: Callable[[Share], None] | None = None,
+        report: Callable[[Share], None] | None = None,
     ) -> Share:
-        """Meet all sites, most often in a session that is open already, and run this site's part of it.
+        """Run this site's part in the session of all sites, usually a prepared one.
 
         Args:
             known: the question.
-            session_id: of this run.
+            session_id: the session of this run.
             joint: this site's part.
-            tell: hears this site's share before anything is dealt ahead.
+            report: receives this site's share before material is dealt ahead.
         """
-        with self.meetings.attend(session_id) or self._opened(known, session_id) as session:
+        with self.prepared_sessions.take(session_id) or self._opened(known, session_id) as session:
             share = self._share(joint(session), session.counters)
-            if tell is not None:
-                tell(share)
+            if report is not None:
+                report(share)
                 session.deal_ahead()
         return share
 
     def _share(self, values: bytes, counters: Counters) -> Share:
-        """This site's part of the answer, and what it took so far."""
+        """This site's share of the answer, and the cost of the session so far."""
         bytes_sent = max(counters.bytes_sent.values(), default=0)
         return Share(values=values, rounds=counters.rounds, bytes_sent=bytes_sent, engine=self.engine)
 
     def _opened(self, known: AdmittedRequest, session_id: bytes) -> Session:
-        """Open a session as far as it goes without data: channels, keys, the material of a question.
+        """Open a session as far as possible without data: channels, keys, the material of a question.
 
-        Without comparisons and products it is a session of all sites alike, also where three compute otherwise: a
-        sum keeps the secrecy that needs no helper.
+        A plan without comparisons and products runs among all sites, even when three computing sites are configured:
+        the secrecy of a sum then needs no helper.
         """
         request_hash = bytes.fromhex(known.planned.digest)
         has_material, requests = _needs(known.planned.plan)
@@ -207,7 +207,7 @@ class QueryRunner:
             mesh,
             session_id,
             sites,
-            memory_bytes=self.desk.limits.session_bytes,
+            memory_bytes=self.admission.limits.session_bytes,
             ahead=self._ahead(requests) if has_dealer and requests else None,
         )
         use_engine(session, self.engine)
@@ -220,25 +220,25 @@ class QueryRunner:
         return session
 
     def _ahead(self, requests: Sequence[Request]) -> Prefetch:
-        """What a session with this list has to do with the pool."""
+        """The part of the pool that serves a session with these requests."""
         return Prefetch(self.pool, requests, answer_bytes(requests, self.consortium.names.index(self.site)))
 
     def _call_dealer(self, session_id: bytes, request_hash: bytes) -> str:
-        """The dealer's name; the first site asks it to join the session."""
+        """The name of the dealer; the first site asks it to join the session."""
         dealer = self.consortium.file.dealer
         if dealer is None:
             raise SiteUnavailableError(
-                site=self.site, reason="the consortium has no dealer for guarded answers"
+                site=self.site, reason="the consortium has no dealer, which this answer needs"
             )
         if self.site == self.consortium.names[0]:
             parties = list(self.consortium.names)
             deal = Deal(session_id=session_id, request_hash=request_hash, parties=parties)
-            self.dealer_lines.call(dealer.name, deal)
+            self.dealer_channels.call(dealer.name, deal)
         return dealer.name
 
 
 def _needs(plan: Plan | MiningPlan) -> tuple[bool, Sequence[Request]]:
-    """Whether a run takes material, and what it fetches at once; a mining run asks level by level."""
+    """Whether a run needs material, and the list it requests at once; a mining run requests it for each level."""
     if isinstance(plan, MiningPlan):
         return True, ()
     return needs_material(plan), joint_cost(plan).requests if needs_material(plan) else ()

@@ -1,1 +1,1 @@
-"""Nodes that hold no rows: the dealer, the aggregator, the key holder."""
+"""Nodes without data: the dealer, the aggregator, the key holder."""

@@ -1,8 +1,8 @@
-"""The aggregator's and the key holder's nodes: their service, and how they are.
+"""The nodes of the aggregator and the key holder: their service and their state.
 
 Layer:       federation.node.helpers.aggregation. Imports no torch.
-Guarantees:  the aggregator's process holds no private key; the key holder's directory alone has it.
-See instead: what they answer (``federation.aggregation.service``).
+Guarantees:  the process of the aggregator holds no private key; only the key holder's directory has it.
+See instead: the answers of the services (``federation.aggregation.service``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class HelperNode:
-    """One of the two helpers, running."""
+    """A running aggregator or key holder."""
 
     def __init__(
         self,
@@ -39,33 +39,35 @@ class HelperNode:
         service: AggregatorService | KeyHolderService,
         answers: Claims | None = None,
     ) -> None:
-        """Take a service; ``start`` lets it answer."""
+        """Create the node of a service; ``start`` lets it answer."""
         self.name, self.role = network.name, role
         self._consortium, self._network = consortium, network
         self._service, self._answers = service, answers
 
     def start(self) -> None:
-        """Answer lines."""
+        """Serve channels."""
         self._service.serve()
         self._network.serve("request", self._requests)
 
     def close(self) -> None:
-        """Leave."""
+        """Close the network and the store of answers."""
         self._network.close()
         if self._answers is not None:
             self._answers.close()
 
-    def _requests(self, line: Channel) -> None:
+    def _requests(self, channel: Channel) -> None:
         try:
             while True:
-                self._answer(line)
+                self._answer(channel)
         except (PartyLostError, PeerRejectedError):
-            line.close()
+            channel.close()
 
-    def _answer(self, line: Channel) -> None:
-        if not isinstance(receive(line, self._network, timeout_s=None), HealthAsk):
-            raise PeerRejectedError(reason="nothing but its health is asked here", name=line.peer)
-        send(line, self._health())
+    def _answer(self, channel: Channel) -> None:
+        if not isinstance(receive(channel, self._network, timeout_s=None), HealthAsk):
+            raise PeerRejectedError(
+                reason="this helper answers only a health request on this channel", name=channel.peer
+            )
+        send(channel, self._health())
 
     def _health(self) -> Health:
         return Health(
@@ -108,16 +110,18 @@ def keyholder_node(
 
     Args:
         consortium: the agreement.
-        network: its end of the network.
-        private: the key; its public part is the one that the agreement pins.
-        answers: the durable memory of what was answered.
+        network: the network of the key holder.
+        private: the private key; the agreement pins its public part.
+        answers: the durable record of answered sums.
 
     Raises:
         ConfigError: the consortium has no aggregator or key holder.
-        KeyMismatchError: the key is not the pinned one.
+        KeyMismatchError: the agreement pins another key.
     """
     if private.public.fingerprint != pinned_key(consortium).fingerprint:
-        raise KeyMismatchError(reason="the private key is not the one that the consortium file pins")
+        raise KeyMismatchError(
+            reason="the consortium file pins another public key than that of this private key"
+        )
     helpers = helpers_of(consortium)
     service = KeyHolderService(
         name=network.name,

@@ -1,9 +1,9 @@
-"""The dealer's process: joins a session when its first site calls, deals, forgets.
+"""The dealer's node: joins a session when its first site calls, deals material, keeps nothing.
 
 Layer:       federation.node.helpers.dealer. Sees no data and imports no torch.
-Guarantees:  deals only to sites of the consortium, each session once in this process's life, so many at once; keeps
-             nothing on disk.
-See instead: what is dealt (``smpc.dealer``).
+Guarantees:  deals only to sites of the consortium, to each session once since its start, and to a limited number of
+             sessions at once; stores nothing on disk.
+See instead: the material (``smpc.dealer``).
 """
 
 from __future__ import annotations
@@ -26,61 +26,63 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger(__name__)
 JOIN_S: Final = 10.0
-MOST_SESSIONS: Final = 256  # as many as a site's own file can allow
+MOST_SESSIONS: Final = 256  # the most that a site file can allow
 
 
 class DealerNode:
     """A running dealer."""
 
     def __init__(self, *, consortium: Consortium, network: Network) -> None:
-        """Put the dealer together; ``start`` lets it answer."""
+        """Create the dealer; ``start`` lets it answer."""
         self.name, self.consortium, self.network = network.name, consortium, network
         self._service = DealerService()
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
 
     def start(self) -> None:
-        """Answer lines."""
+        """Serve channels."""
         self.network.serve("request", self._requests)
 
     def close(self) -> None:
-        """Leave; sessions under way end with an error."""
+        """Close the network; sessions in progress end with an error."""
         self.network.close()
         with self._lock:
             threads = set(self._threads)
         for thread in threads:
             thread.join(JOIN_S)
 
-    def _requests(self, line: Channel) -> None:
+    def _requests(self, channel: Channel) -> None:
         try:
             while True:
-                message = receive(line, self.network, timeout_s=None)
+                message = receive(channel, self.network, timeout_s=None)
                 try:
-                    reply = self._answer(message, line)
+                    reply = self._answer(message, channel)
                 except SmpcError as error:
                     code, fields = to_wire(error, site=self.name)
                     reply = Failed(code=code, fields=fields)
-                send(line, reply)
+                send(channel, reply)
         except (PartyLostError, PeerRejectedError):
-            line.close()
+            channel.close()
 
-    def _answer(self, message: Message, line: Channel) -> Message:
+    def _answer(self, message: Message, channel: Channel) -> Message:
         if isinstance(message, HealthAsk):
             return self._health()
-        if not isinstance(message, Deal) or line.role != "site":
-            raise PeerRejectedError(reason="only sites ask the dealer, for a session", name=line.peer)
-        if line.peer not in message.parties or not set(message.parties) <= set(self.consortium.names):
-            raise PeerRejectedError(reason="the session names parties that are no sites", name=line.peer)
+        if not isinstance(message, Deal) or channel.role != "site":
+            raise PeerRejectedError(
+                reason="only a site can ask the dealer, and only to join a session", name=channel.peer
+            )
+        if channel.peer not in message.parties or not set(message.parties) <= set(self.consortium.names):
+            raise PeerRejectedError(reason="the session names a party that is not a site", name=channel.peer)
         if not FEWEST_PARTIES <= len(set(message.parties)) == len(message.parties):
             raise PeerRejectedError(
-                reason="a session has two parties at least, each named once", name=line.peer
+                reason="a session needs two parties at least, each named once", name=channel.peer
             )
         thread = threading.Thread(
             target=self._deal, args=(message,), name=f"{self.name}-session", daemon=True
         )
         with self._lock:
             if len(self._threads) >= MOST_SESSIONS:
-                raise PeerRejectedError(reason=f"{MOST_SESSIONS} sessions are under way here")
+                raise PeerRejectedError(reason=f"{MOST_SESSIONS} sessions are in progress here")
             self._threads.add(thread)
         thread.start()
         return Ack()
@@ -91,8 +93,8 @@ class DealerNode:
             self._service.serve(mesh, deal.session_id)
         except SmpcError as error:
             LOG.warning("%s: a session ended early: %s", self.name, type(error).__name__)
-        except Exception as error:  # noqa: BLE001 - the loop of a worker: nothing may end a node
-            LOG.error("%s: a fault of its own: %s", self.name, traced(error))  # noqa: TRY400
+        except Exception as error:  # noqa: BLE001 - no error of a session may end the node
+            LOG.error("%s: internal error: %s", self.name, traced(error))  # noqa: TRY400
         finally:
             with self._lock:
                 self._threads.discard(threading.current_thread())

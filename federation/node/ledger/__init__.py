@@ -1,6 +1,6 @@
-"""A site's ledger on the network and in its administrator's hands.
+"""A site's ledger on the network and for its administrator.
 
-Rooms, bottom first: ledgers (where it is kept) · couriers (messages to the other sites) · arrival (an entry that comes
-with who asked) · snapshots (when it is pinned) · errands (what is on its way into it) · chain (start-up, proposals,
-charges) · overview (what an administrator is shown).
+Modules, lowest layer first: storage (where the ledger is kept) · peers (messages to the other sites) · late_entry (an
+entry delivered by a client) · snapshot_timer (when to propose a snapshot) · submissions (drafts on their way into the
+ledger) · replication (start-up, proposals, charges) · summary, maintenance (for the administrator).
 """

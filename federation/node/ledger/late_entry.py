@@ -1,10 +1,10 @@
-"""A complete entry that comes with who asked for it, before the sequencer's own copy.
+"""Accepts a complete entry that a client delivers before the sequencer's own copy arrives.
 
-Layer:       federation.node.ledger.late_entry, beside couriers.
-Guarantees:  an entry proves itself by its signatures, whoever carries it; those before it in its batch are other
-             people's and come from the sequencer alone, on whose way they are waited for: only where this site has
-             signed the entry, so that nobody can make it wait for an invented one.
-See instead: what makes an entry complete (``privacy_accounting.ledger``).
+Layer:       federation.node.ledger.late_entry, beside peers.
+Guarantees:  an entry proves itself by its signatures, whoever delivers it. Earlier entries of its batch belong to
+             other analysts and come from the sequencer only. The site waits for them only if it has signed the
+             delivered entry, so that an invented entry causes no wait.
+See instead: the rules for complete entries (``privacy_accounting.ledger``).
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ PAUSE_S: Final = 0.002
 
 
 def accept_entry(replica: Replica, entry: Entry, *, source: str, deadline_s: float) -> None:
-    """Have an entry in this site's ledger.
+    """Make sure that an entry is in this site's ledger.
 
     Args:
-        replica: the site's.
-        entry: complete.
-        source: who carried it.
-        deadline_s: how long entries before it are waited for (s).
+        replica: the site's replica.
+        entry: the complete entry.
+        source: the member that delivered it.
+        deadline_s: the longest wait for earlier entries (s).
 
     Raises:
-        LedgerRefusedError: it is not complete, does not fit, is not this site's to run, or those before it did not come.
+        LedgerRefusedError: the entry is incomplete or does not fit, or earlier entries are missing.
         LedgerForkedError: another complete entry has its number.
     """
     if entry.body.number > replica.head + 1 and not replica.has_signed(entry):
         raise LedgerRefusedError(
-            reason="entries before it are missing, and this site did not sign it in its present life"
+            reason="entries before it are missing, and this site has not signed it since its last start"
         )
     ends_at = time.monotonic() + deadline_s
     while entry.body.number > replica.head + 1 and time.monotonic() < ends_at:

@@ -1,9 +1,9 @@
-"""What a site's administrator does with the site's ledger while its node is stopped, or reads beside it.
+"""Commands of a site's administrator on the site's ledger, while its node is stopped or beside it.
 
-Layer:       federation.node.ledger.maintenance, above ledgers.
-Guarantees:  an export and an archive hold what the store held, or are not there; taking entries over from a file
-             checks every signature as taking them from a site does, and signs nothing.
-See instead: what is archived and how (``privacy_accounting.ledger.storage.archive``), commands (``federation.cli``).
+Layer:       federation.node.ledger.maintenance, above storage.
+Guarantees:  an export or an archive holds exactly what the store held, or is not created; importing entries from a
+             file checks every signature, as receiving them from a site does, and signs nothing.
+See instead: the archive itself (``privacy_accounting.ledger.storage.archive``), commands (``federation.cli``).
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def export_ledger(config: SiteConfig, out: Path) -> int:
     """Copy a site's ledger into a file that every audit command reads; the node may run.
 
     Args:
-        config: the site's.
-        out: must not exist; JSON lines where its name ends in ``.jsonl``, else a ledger file.
+        config: the site's configuration.
+        out: the new file; JSON lines if its name ends in ``.jsonl``, otherwise a ledger file.
 
     Returns:
-        How many entries it holds.
+        The number of entries in the file.
 
     Raises:
         LedgerRefusedError: there is no ledger yet, the file exists, or (JSON lines) older entries are archived.
@@ -68,12 +68,12 @@ def archive_ledger(config: SiteConfig, into: Path, *, older_than: int) -> int:
     """Move old entries into an archive file; the node is stopped.
 
     Args:
-        config: the site's.
-        into: the archive; must not exist.
-        older_than: seconds since 1970; only what stands before a snapshot at least that old leaves.
+        config: the site's configuration.
+        into: the new archive file.
+        older_than: seconds since 1970; only entries before a snapshot at least that old are moved.
 
     Returns:
-        The first entry that stays.
+        The first entry that remains.
 
     Raises:
         LedgerRefusedError: no snapshot is old enough, the ledger is in use, or a file cannot be written.
@@ -92,19 +92,19 @@ def archive_ledger(config: SiteConfig, into: Path, *, older_than: int) -> int:
 
 
 def take_over(config: SiteConfig, source: Path) -> int:
-    """Take entries that this site lacks from another site's archive, export or ledger file; the node is stopped.
+    """Import missing entries from another site's archive, export or ledger file; the node is stopped.
 
     Args:
-        config: the site's.
-        source: the file; whose it is does not matter, an entry proves itself.
+        config: the site's configuration.
+        source: the file, from any site: an entry proves itself by its signatures.
 
     Returns:
-        How many entries were new.
+        The number of new entries.
 
     Raises:
-        LedgerRefusedError: the file is no ledger, begins behind what this site holds, or an entry is wrong; the right ones
-            before it were taken.
-        LedgerForkedError: the file holds another complete entry than this site; nothing runs here from now on.
+        LedgerRefusedError: the file is not a ledger, leaves a gap after this site's last entry, or holds an invalid
+            entry; the valid entries before that one were imported.
+        LedgerForkedError: the file and this site hold different complete entries; this site runs no more requests.
     """
     given = open_file(source)
     try:
@@ -115,7 +115,7 @@ def take_over(config: SiteConfig, source: Path) -> int:
             if given.first() > replica.head + 1:
                 raise LedgerRefusedError(
                     reason=f"{source.name} begins at entry {given.first()}, this site's ledger ends before "
-                    f"entry {replica.head + 1}: give it an older archive first"
+                    f"entry {replica.head + 1}: import an older archive first"
                 )
             return replica.catch_up(list(read_entries(given)), source=given.owner)
         finally:

@@ -1,9 +1,9 @@
-"""Ledger messages to the other sites: one line each, all sites at once, nobody waited for longer than the deadline.
+"""Ledger messages to the other sites: one channel each, all sites at once, no wait longer than the deadline.
 
 Layer:       federation.node.ledger.peers.
-Guarantees:  decides nothing and keeps nothing: bytes of ``privacy_accounting.ledger`` are carried and their answers
-             brought. A site that was killed is left out as soon as its line closes, a frozen one at the deadline.
-See instead: what the bytes mean (``chain``).
+Guarantees:  decides nothing and stores nothing: delivers bytes of ``privacy_accounting.ledger`` and returns the
+             answers. A killed site is skipped as soon as its channel closes, a frozen one at the deadline.
+See instead: the meaning of the bytes (``replication``).
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ M = TypeVar("M", LedgerReply, LedgerEntries)
 
 
 class PeerClient:
-    """The line to one other site; one errand at a time."""
+    """The channel to one other site; one exchange at a time."""
 
     def __init__(self, network: Network, site: str, deadline_s: float) -> None:
-        """Know the way; dial at the first errand."""
+        """Store the address; dial at the first message."""
         self._network, self.site, self._deadline_s = network, site, deadline_s
         self._lock = threading.Lock()
-        self._line: Channel | None = None
+        self._channel: Channel | None = None
 
     def deliver(self, messages: Sequence[bytes], requests: Sequence[Ask]) -> bytes | None:
-        """Hand over messages in order; the last answer, or None when the site did not answer in time."""
+        """Deliver messages in order; the last answer, or None if the site did not answer in time."""
         posts = [LedgerPost(data=message, requests=list(requests)) for message in messages]
         with self._lock:
             try:
                 reply = b""
                 for number, post in enumerate(posts):
-                    reply = self._errand(post, LedgerReply, may_redial=number == 0).reply
+                    reply = self._request(post, LedgerReply, may_redial=number == 0).reply
             except SmpcError as error:
                 LOG.warning("ledger: no answer from %s: %s", self.site, type(error).__name__)
                 self._drop()
@@ -57,10 +57,10 @@ class PeerClient:
             return reply
 
     def entries_since(self, number: int) -> LedgerEntries | EntriesArchivedError | None:
-        """Ask for complete entries; None when the site does not answer, an error when it has them no more."""
+        """Request complete entries; None if the site does not answer, an error if it has archived them."""
         with self._lock:
             try:
-                return self._errand(LedgerSince(number=number), LedgerEntries, may_redial=True)
+                return self._request(LedgerSince(number=number), LedgerEntries, may_redial=True)
             except EntriesArchivedError as error:
                 return error
             except SmpcError:
@@ -68,81 +68,81 @@ class PeerClient:
                 return None
 
     def close(self) -> None:
-        """Close the line."""
+        """Close the channel."""
         with self._lock:
             self._drop()
 
-    def _errand(self, message: LedgerPost | LedgerSince, kind: type[M], *, may_redial: bool) -> M:
-        is_fresh = self._line is None
-        line = self._line or self._network.dial(self.site, "ledger", DIAL_S)
-        self._line = line
+    def _request(self, message: LedgerPost | LedgerSince, kind: type[M], *, may_redial: bool) -> M:
+        is_fresh = self._channel is None
+        channel = self._channel or self._network.dial(self.site, "ledger", DIAL_S)
+        self._channel = channel
         try:
-            send(line, message)
-            return expect(line, self._network, kind, timeout_s=self._deadline_s)
+            send(channel, message)
+            return expect(channel, self._network, kind, timeout_s=self._deadline_s)
         except SmpcError:
-            # A line from before the site's restart is closed; everything a site answers may be asked again.
+            # A restart of the site closes its old channel; every ledger message can be sent again.
             if is_fresh or not may_redial or not self._network.is_alive(self.site):
                 raise
             self._drop()
-            return self._errand(message, kind, may_redial=False)
+            return self._request(message, kind, may_redial=False)
 
     def _drop(self) -> None:
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
 
 
 class PeerClients:
-    """The lines to all other sites."""
+    """The channels to all other sites."""
 
     def __init__(self, network: Network, sites: Sequence[str], deadline_s: float) -> None:
-        """Make one courier for each other site."""
+        """Create one client for each other site."""
         self._network = network
-        self._couriers = {site: PeerClient(network, site, deadline_s) for site in sites}
+        self._peers = {site: PeerClient(network, site, deadline_s) for site in sites}
         self._pool = ThreadPoolExecutor(
-            max_workers=max(1, len(sites)), thread_name_prefix=f"{network.name}-courier"
+            max_workers=max(1, len(sites)), thread_name_prefix=f"{network.name}-ledger-peer"
         )
 
     @property
     def sites(self) -> tuple[str, ...]:
         """The other sites."""
-        return tuple(self._couriers)
+        return tuple(self._peers)
 
-    def carry(
+    def broadcast(
         self, messages: Mapping[str, Sequence[bytes]], requests: Sequence[Ask] = ()
     ) -> dict[str, bytes]:
-        """Deliver to several sites at once.
+        """Send messages to several sites at once.
 
         Args:
-            messages: for each site, in order.
-            requests: the signed requests that proposals among them charge.
+            messages: the messages for each site, in order.
+            requests: the signed requests that the proposals charge.
 
         Returns:
             The last answer of every site that answered in time.
         """
         futures = {
-            site: self._pool.submit(self._couriers[site].deliver, list(posts), requests)
+            site: self._pool.submit(self._peers[site].deliver, list(posts), requests)
             for site, posts in messages.items()
-            if site in self._couriers
+            if site in self._peers
         }
         answers = {site: future.result() for site, future in futures.items()}
         return {site: answer for site, answer in answers.items() if answer is not None}
 
     def all_alive(self, sites: Sequence[str]) -> bool:
-        """Whether nothing says that one of these sites is lost."""
+        """Whether none of these sites is known to be lost."""
         return all(self._network.is_alive(site) for site in sites)
 
     def entries_since(self, numbers: Mapping[str, int]) -> dict[str, LedgerEntries | EntriesArchivedError]:
-        """Ask several sites for their entries at once; what those say that answered."""
+        """Request entries from several sites at once; the answers of the sites that answered in time."""
         futures = {
-            site: self._pool.submit(self._couriers[site].entries_since, number)
+            site: self._pool.submit(self._peers[site].entries_since, number)
             for site, number in numbers.items()
         }
         answers = {site: future.result() for site, future in futures.items()}
         return {site: answer for site, answer in answers.items() if answer is not None}
 
     def close(self) -> None:
-        """Close every line and end the threads."""
-        for courier in self._couriers.values():
-            courier.close()
+        """Close every channel and end the threads."""
+        for peer in self._peers.values():
+            peer.close()
         self._pool.shutdown(wait=True)

@@ -1,11 +1,11 @@
-"""The site's side of the consortium's ledger: start-up, other sites' proposals, and, at the sequencer, charges.
+"""The site's side of the consortium's ledger: start-up, proposals of other sites, and charges at the sequencer.
 
-Layer:       federation.node.ledger.replication, above couriers and desk.
-Terms:       an *errand* is one request, or one motion, on its way into the ledger.
-Guarantees:  a site signs nothing before it has taken the longest valid chain of all sites that it could reach;
-             proposals go from the sequencer to the sites and never through a client; requests that wait together are
-             proposed together.
-See instead: every decision about bytes (``privacy_accounting.ledger``), runs (``runs``).
+Layer:       federation.node.ledger.replication, above peers and admission.
+Terms:       a *submission* is one request, or one amendment, on its way into the ledger.
+Guarantees:  a site signs nothing before it has adopted the longest valid chain of all sites that it could reach;
+             proposals go from the sequencer to the sites and never through a client; requests that wait at the same
+             time are proposed together.
+See instead: every decision about bytes (``privacy_accounting.ledger``), runs (``execution.query_run``).
 Source:      DESIGN 3b.
 """
 
@@ -60,48 +60,48 @@ class LedgerReplication:
         *,
         consortium: Consortium,
         replica: Replica,
-        remember: Callable[[Ask], None],
+        cache_request: Callable[[Ask], None],
         admit: Admit,
-        signed: Callable[[Body], None],
-        couriers: PeerClients,
+        on_signed: Callable[[Body], None],
+        peers: PeerClients,
         genesis: Body,
         snapshot_every: int = EVERY,
     ) -> None:
-        """Take the site's ledger; ``start`` joins the others.
+        """Create the replication of the site's ledger; ``start`` connects it to the other sites.
 
         Args:
             consortium: the agreement.
             replica: the site's ledger.
-            remember: takes the signed requests that come beside a proposal.
-            admit: decides what is signed.
-            signed: told of each body that this site has signed, or proposed, before it is complete.
-            couriers: the ways to the other sites.
+            cache_request: caches the signed requests sent with a proposal.
+            admit: decides whether this site signs an entry.
+            on_signed: called with each body that this site has signed or proposed, before it is complete.
+            peers: the channels to the other sites.
             genesis: the first entry as this site derives it.
-            snapshot_every: entries between two snapshots while this site orders.
+            snapshot_every: entries between two snapshots while this site is the sequencer.
         """
-        self._consortium, self._replica, self._couriers = consortium, replica, couriers
-        self._remember, self._admit, self._signed = remember, admit, signed
+        self._consortium, self._replica, self._peers = consortium, replica, peers
+        self._cache_request, self._admit, self._on_signed = cache_request, admit, on_signed
         self._genesis = genesis
         self._sequencer = Sequencer(replica)
         self._snapshots = SnapshotTimer(replica, every=snapshot_every)
         self._archived: EntriesArchivedError | None = None
         self._caught_up = threading.Event()
         self._stopping = threading.Event()
-        self._errands: queue.SimpleQueue[Submission | None] = queue.SimpleQueue()
+        self._submissions: queue.SimpleQueue[Submission | None] = queue.SimpleQueue()
         self._held: Submission | None = None
-        self._heard_all = False
+        self._reached_all = False
         self._thread = threading.Thread(target=self._work, name=f"{replica.name}-ledger", daemon=True)
 
     # -- state ---------------------------------------------------------------------------------------------
 
     @property
     def is_sequencer(self) -> bool:
-        """Whether this site orders now."""
+        """Whether this site is the current sequencer."""
         return self._replica.sequencer == self._replica.name
 
     @property
     def not_ready(self) -> str:
-        """Why nothing can run here yet; empty when it can."""
+        """The reason why this site cannot serve requests yet; empty when it can."""
         if not self._caught_up.is_set():
             return "it is still reading the other sites' ledgers"
         broken = self._broken()
@@ -112,58 +112,58 @@ class LedgerReplication:
         return "the ledger has no first entry yet" if self._replica.head < 0 else self._left()
 
     def _left(self) -> str:
-        """Why nothing can run here since the members changed; the node was put together for those of before."""
+        """The reason why this site cannot serve requests after a change of members; empty without one."""
         members = self._replica.members
         if self._replica.name not in members:
             return "it was left out of the consortium"
         return "" if members == self._consortium.names else "the members have changed: restart this node"
 
     def _broken(self) -> str:
-        """Why the ledger can be written no more; a fork is told to every request by its own error."""
+        """The reason why the ledger cannot be written; empty for a fork, which has an error of its own."""
         core = self._replica.core
         if core.is_usable:
             return ""
-        with core.lock:  # a write that is under way has not failed
+        with core.lock:  # a write in progress has not failed
             try:
                 core.usable()
             except LedgerRefusedError as error:
-                return f"{error}: mend what stands in the way, then restart the node"
+                return f"{error}: remove the cause, then restart the node"
             except LedgerForkedError:
                 return ""
         return ""
 
     @property
     def lacks_archive(self) -> bool:
-        """Whether entries that this site lacks were archived by every site that it reached."""
+        """Whether every reached site has archived the entries that this site lacks."""
         return self._archived is not None and self._replica.head + 1 < self._archived.first
 
     @property
-    def waits_for_people(self) -> bool:
-        """Whether nothing will run here before an administrator has done something."""
+    def needs_administrator(self) -> bool:
+        """Whether this site serves no request before an administrator acts."""
         return self.lacks_archive or (self._replica.head >= 0 and self._left() != "")
 
     def start(self) -> None:
-        """Catch up and, at the sequencer, begin to order; in a thread of its own."""
+        """Catch up and, at the sequencer, start to enter charges; in a thread of its own."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; errands under way fail. The network is closed already."""
+        """End the thread; submissions under way fail. The network is closed already."""
         self._stopping.set()
-        self._errands.put(None)
+        self._submissions.put(None)
         self._thread.join(JOIN_S)
 
     # -- what other sites send -----------------------------------------------------------------------------
 
     def take(self, data: bytes, requests: Sequence[Ask], *, source: str) -> bytes:
-        """Take a message of the ledger.
+        """Handle a ledger message from another site.
 
         Args:
             data: a proposal, a withdrawal, or complete entries.
             requests: the signed requests that a proposal charges.
-            source: the site at the other end.
+            source: the sending site.
 
         Returns:
-            The answer to a proposal, else no bytes.
+            The answer to a proposal; empty for other messages.
 
         Raises:
             LedgerRefusedError: the message does not fit, or this site is not ready.
@@ -172,15 +172,15 @@ class LedgerReplication:
         if not self._caught_up.wait(float(self._consortium.file.deadline_s)):
             raise LedgerRefusedError(reason="this site has not read the other sites' ledgers yet")
         for ask in requests:
-            self._remember(ask)
-        self._give_way(data, source)
+            self._cache_request(ask)
+        self._withdraw_overtaken(data, source)
         answer = self._replica.receive(data, self._admit, source=source)
         if answer and isinstance(read_answer(answer), Signed):
-            self._tell_signed(Proposal.from_bytes(data))
+            self._report_signed(Proposal.from_bytes(data))
         return answer
 
-    def _give_way(self, data: bytes, source: str) -> None:
-        """Tell all that a leave-out which this site was to commit came to nothing, once the sequencer proposes again."""
+    def _withdraw_overtaken(self, data: bytes, source: str) -> None:
+        """Withdraw this site's unfinished removal of a site once the sequencer proposes again, and notify all."""
         number = self._replica.head + 1
         if self.is_sequencer or not self._sequencer.has_proposed(number):
             return
@@ -192,7 +192,7 @@ class LedgerReplication:
             return
         if withdrawals and proposal.sender != self._replica.name:
             others = [site for site in self._others() if site != source]
-            self._couriers.carry(dict.fromkeys(others, withdrawals))
+            self._peers.broadcast(dict.fromkeys(others, withdrawals))
 
     def entries_from(self, number: int) -> list[bytes]:
         """Complete entries for a site that is behind."""
@@ -201,178 +201,182 @@ class LedgerReplication:
     # -- charges -------------------------------------------------------------------------------------------
 
     def charge(self, known: AdmittedRequest) -> Entry:
-        """Have a request entered in the ledger. Only at the sequencer.
+        """Enter the charge of a request in the ledger. Only at the sequencer.
 
         Returns:
-            The complete entry: it is spent.
+            The complete entry; its charge is spent.
 
         Raises:
-            AccountingError, AnalyticsError, FederationError: what the first site that refused says.
-            SiteUnavailableError: a site did not answer; nothing was spent.
+            AccountingError, AnalyticsError, FederationError: the error of the first site that refused.
+            SiteUnavailableError: a site did not answer; nothing was charged.
         """
         content = content_of(known.planned, known.ask.signature, self._replica.book)
         return self.enter(Draft(cohort=self._consortium.names, content=content), known.ask)
 
     def enter(self, draft: Draft, ask: Ask) -> Entry:
-        """Have a draft entered in the ledger. Only at the sequencer; errors as ``charge``."""
-        self._hear_the_end()
+        """Enter a draft in the ledger. Only at the sequencer; errors as ``charge``."""
+        self._resolve_doubt()
         if not self.is_sequencer:
-            raise LedgerRefusedError(reason=f"charges are ordered by {self._replica.sequencer}")
+            raise LedgerRefusedError(reason=f"only the sequencer, {self._replica.sequencer}, enters charges")
         return self._wait_for(Submission(draft=draft, ask=ask))
 
-    def enter_motion(self, motion: Amendment) -> Entry:
-        """Have a motion entered that all administrators agreed to. Only at the site that signs it last.
+    def enter_amendment(self, amendment: Amendment) -> Entry:
+        """Enter an amendment that all administrators approved. Only at the site that signs it last.
 
         Returns:
-            The complete entry: it holds from here on.
+            The complete entry; the amendment holds from now on.
 
         Raises:
-            MotionRefusedError: it is out of date, another consortium's, or leaves out a site that answers.
-            ConsentMissingError: an administrator has not agreed; nothing was changed.
-            LedgerRefusedError: another site signs it last, or the ledger's rules forbid it.
+            AmendmentRejectedError: it is out of date, of another consortium, or removes a site that answers.
+            ApprovalMissingError: an administrator has not approved it; nothing was changed.
+            LedgerRefusedError: another site signs it last, or the rules of the ledger forbid it.
             SiteUnavailableError: a site did not answer; nothing was changed.
         """
         reason = self.not_ready
-        if reason and reason != self._left():  # what the members agree on does not wait for a restart
+        if reason and reason != self._left():  # an amendment does not wait for a restart of this node
             raise SiteUnavailableError(site=self._replica.name, reason=reason)
-        self._hear_the_end()
+        self._resolve_doubt()
         state = self._replica.core.state
-        motion.check_fits(state)
-        self._check_lost(motion)
-        members, content = state.members(), motion.content
+        amendment.check_fits(state)
+        self._check_lost(amendment)
+        members, content = state.members(), amendment.content
         last = members.sequencer
         if isinstance(content, MembersChange):
             members = members.changed(content)
-            last = members.sequencer if motion.leaves_out == last else last
+            last = members.sequencer if amendment.leaves_out == last else last
         if last != self._replica.name:
-            raise LedgerRefusedError(reason=f"this motion is entered by {last}")
+            raise LedgerRefusedError(reason=f"this amendment must be entered by {last}")
         return self._wait_for(Submission(draft=Draft(cohort=members.names, content=content), ask=None))
 
-    def _hear_the_end(self) -> None:
-        """Ask what became of a proposal of which this site heard no end: it may have been handed the ledger by it.
+    def _resolve_doubt(self) -> None:
+        """Ask the other sites for the outcome of an open proposal, which may have made this site the sequencer.
 
-        Nobody else will say so: who ordered before does so no more, and who orders now is this site.
+        The site must ask: the previous sequencer proposes no more, and the present one may be this site itself.
         """
         if not self.is_sequencer and self._replica.in_doubt:
             self._guarded_catch_up()
 
-    def _check_lost(self, motion: Amendment) -> None:
-        """A sequencer that still runs could commit an entry that nobody else holds: a fork, once it shows."""
-        lost = motion.leaves_out
-        if lost and self._couriers.all_alive([lost]):
+    def _check_lost(self, amendment: Amendment) -> None:
+        """Refuse to remove a running site: a running sequencer could still complete an entry, a fork."""
+        lost = amendment.leaves_out
+        if lost and self._peers.all_alive([lost]):
             raise AmendmentRejectedError(
-                reason=f"{lost} still answers; only a lost site is left out: stop its node first"
+                reason=f"{lost} still answers; only a lost site can be left out: stop its node first"
             )
 
-    def _wait_for(self, errand: Submission) -> Entry:
-        self._errands.put(errand)
-        while not errand.done.wait(RETRY_S):
+    def _wait_for(self, submission: Submission) -> Entry:
+        self._submissions.put(submission)
+        while not submission.done.wait(RETRY_S):
             if self._stopping.is_set():
                 raise SiteUnavailableError(site=self._replica.name, reason="it is stopping")
-        if errand.entry is None:
-            raise errand.error or SiteUnavailableError(site=self._replica.name, reason="the charge failed")
-        return errand.entry
+        if submission.entry is None:
+            raise submission.error or SiteUnavailableError(
+                site=self._replica.name, reason="the charge failed"
+            )
+        return submission.entry
 
     def _work(self) -> None:
         self._open()
         while not self._stopping.is_set():
-            self._pin_if_due()
-            first = self._held or self._errands.get()
+            self._snapshot_if_due()
+            first = self._held or self._submissions.get()
             self._held = None
             if first is None:
                 return
             self._agree_on([first] if first.is_alone else self._with_waiting(first))
 
-    def _pin_if_due(self) -> None:
-        """Have a snapshot signed by all sites, alone; when that fails, everything else goes on as before."""
-        if not self.is_sequencer or not self._snapshots.is_due(charges_wait=not self._errands.empty()):
+    def _snapshot_if_due(self) -> None:
+        """Propose a due snapshot to all sites, without other entries; a failure changes nothing else."""
+        if not self.is_sequencer or not self._snapshots.is_due(charges_wait=not self._submissions.empty()):
             return
-        if not self._couriers.all_alive(self._others()):
+        if not self._peers.all_alive(self._others()):
             return
         try:
-            if not self._heard_all:
+            if not self._reached_all:
                 self._recover()
             agreement = agree(
-                self._sequencer, [snapshot_draft(self._replica)], self._admit, self._couriers.carry
+                self._sequencer, [snapshot_draft(self._replica)], self._admit, self._peers.broadcast
             )
         except AccountingError as error:
             LOG.warning("%s: no snapshot: %s", self._replica.name, error)
             self._snapshots.failed()
             return
         if not agreement.entries:
-            LOG.warning("%s: no snapshot: %s", self._replica.name, self._why_not(agreement, 0))
+            LOG.warning("%s: no snapshot: %s", self._replica.name, self._refusal_of(agreement, 0))
             self._snapshots.failed()
 
-    def _why_not(self, agreement: Agreement, place: int) -> Exception:
-        return refusal_reason(agreement, place, orders=self._replica.name, others=len(self._others()))
+    def _refusal_of(self, agreement: Agreement, place: int) -> Exception:
+        return refusal_reason(agreement, place, sequencer=self._replica.name, others=len(self._others()))
 
     def _others(self) -> tuple[str, ...]:
-        """The other sites that are members now."""
-        return tuple(site for site in self._couriers.sites if site in self._replica.members)
+        """The other sites that are current members."""
+        return tuple(site for site in self._peers.sites if site in self._replica.members)
 
     def _with_waiting(self, first: Submission) -> list[Submission]:
-        errands = [first]
-        while len(errands) < MAX_ENTRIES and not self._errands.empty():
-            errand = self._errands.get()
-            if errand is None:
+        submissions = [first]
+        while len(submissions) < MAX_ENTRIES and not self._submissions.empty():
+            submission = self._submissions.get()
+            if submission is None:
                 self._stopping.set()
                 break
-            if errand.is_alone:
-                self._held = errand
+            if submission.is_alone:
+                self._held = submission
                 break
-            errands.append(errand)
-        return errands
+            submissions.append(submission)
+        return submissions
 
-    def _agree_on(self, errands: list[Submission]) -> None:
-        requests = [errand.ask for errand in errands if errand.ask is not None]
+    def _agree_on(self, submissions: list[Submission]) -> None:
+        requests = [submission.ask for submission in submissions if submission.ask is not None]
         try:
-            if not self._heard_all:
+            if not self._reached_all:
                 self._recover()
             agreement = agree(
                 self._sequencer,
-                [errand.draft for errand in errands],
+                [submission.draft for submission in submissions],
                 self._admit,
-                lambda messages: self._carry(messages, requests),
-                lambda entries: complete(errands, entries),
+                lambda messages: self._broadcast(messages, requests),
+                lambda entries: complete(submissions, entries),
             )
         except AccountingError as error:
-            for errand in errands:
-                errand.error = error
-                errand.done.set()
+            for submission in submissions:
+                submission.error = error
+                submission.done.set()
             return
-        for place, errand in enumerate(errands):
-            if errand.entry is None:
-                errand.error = self._why_not(agreement, place)
-                errand.done.set()
+        for place, submission in enumerate(submissions):
+            if submission.entry is None:
+                submission.error = self._refusal_of(agreement, place)
+                submission.done.set()
 
-    def _carry(self, messages: Mapping[str, Sequence[bytes]], requests: Sequence[Ask]) -> dict[str, bytes]:
-        """Carry; what is proposed counts as signed here, since the sequencer has judged it and signs last."""
+    def _broadcast(
+        self, messages: Mapping[str, Sequence[bytes]], requests: Sequence[Ask]
+    ) -> dict[str, bytes]:
+        """Send messages; a proposal counts as signed here, since the sequencer has checked it and signs last."""
         if self._sequencer.open is not None:
-            self._tell_signed(self._sequencer.open)
-        return self._couriers.carry(messages, requests)
+            self._report_signed(self._sequencer.open)
+        return self._peers.broadcast(messages, requests)
 
-    def _tell_signed(self, proposal: Proposal) -> None:
+    def _report_signed(self, proposal: Proposal) -> None:
         for _, body in bodies_of(proposal.bodies):
             if self._replica.name in body.cohort:
-                self._signed(body)
+                self._on_signed(body)
 
     # -- start-up ------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        """Catch up; at the sequencer also recover, and have the first entry signed once everybody is there."""
+        """Catch up; at the sequencer also recover, and propose the genesis entry once all sites answer."""
         self._guarded_catch_up()
         self._caught_up.set()
         while self._lacks_entries and not self._stopping.wait(LACKING_S):
-            self._guarded_catch_up()  # a site that has them may start later
+            self._guarded_catch_up()  # a site that has the entries may start later
         while not self._stopping.is_set() and self.is_sequencer:
             try:
                 self._recover()
                 if self._replica.head >= 0:
                     return
-                if self._heard_all:
+                if self._reached_all:
                     self._propose_genesis()
             except LedgerForkedError as error:
-                LOG.critical("%s: %s; nothing runs", self._replica.name, error)
+                LOG.critical("%s: %s; this site runs no requests", self._replica.name, error)
                 return
             except AccountingError as error:
                 LOG.warning("%s: the ledger cannot be opened yet: %s", self._replica.name, error)
@@ -380,33 +384,33 @@ class LedgerReplication:
 
     @property
     def _lacks_entries(self) -> bool:
-        """Whether nobody may come to bring what is missing: the sequencer helps only who signs something new."""
+        """Whether this site must fetch missing entries itself: the sequencer sends entries only with new ones."""
         return self.lacks_archive or (self._replica.head < 0 and not self.is_sequencer)
 
     def _guarded_catch_up(self) -> None:
         try:
             self._catch_up()
         except LedgerForkedError as error:
-            LOG.critical("%s: %s; nothing runs", self._replica.name, error)
+            LOG.critical("%s: %s; this site runs no requests", self._replica.name, error)
         except AccountingError as error:
-            LOG.error("%s: another site's ledger could not be taken over: %s", self._replica.name, error)  # noqa: TRY400
+            LOG.error("%s: entries of another site's ledger were refused: %s", self._replica.name, error)  # noqa: TRY400
 
     def _recover(self) -> None:
         heads = self._catch_up()
         with self._sequencer.turn:
             withdrawals = self._sequencer.recover(heads)
-        self._heard_all = set(heads) >= set(self._others())
+        self._reached_all = set(heads) >= set(self._others())
         if withdrawals:
-            self._couriers.carry(dict.fromkeys(heads, withdrawals))
+            self._peers.broadcast(dict.fromkeys(heads, withdrawals))
 
     def _propose_genesis(self) -> None:
         draft = Draft(cohort=self._genesis.cohort, content=self._genesis.content)
-        agreement = agree(self._sequencer, [draft], self._admit, self._couriers.carry)
+        agreement = agree(self._sequencer, [draft], self._admit, self._peers.broadcast)
         if not agreement.entries:
-            raise LedgerRefusedError(reason=str(self._why_not(agreement, 0)))
+            raise LedgerRefusedError(reason=str(self._refusal_of(agreement, 0)))
 
     def _catch_up(self) -> dict[str, int]:
-        """Take what others have and this site lacks, and compare the last common entry with each of them.
+        """Fetch the entries that this site lacks, and compare the last common entry with each other site.
 
         Returns:
             The number of the last entry of every site that answered.
@@ -416,7 +420,7 @@ class LedgerReplication:
         again: set[str] = set()
         since = dict.fromkeys(self._others(), max(0, self._replica.head))
         while since and not self._stopping.is_set():
-            answers = self._couriers.entries_since(since)
+            answers = self._peers.entries_since(since)
             since = {}
             for site, answer in answers.items():
                 if isinstance(answer, EntriesArchivedError):
@@ -429,9 +433,9 @@ class LedgerReplication:
                 if self._replica.head < answer.head and answer.entries:
                     since[site] = self._replica.head + 1
                 elif 0 <= answer.head < self._replica.head and not answer.entries:
-                    since[site] = answer.head  # a shorter chain may be another one: compare its last entry
+                    since[site] = answer.head  # a shorter chain may be a fork: compare its last entry
             for site, lacking in list(archived.items()):
-                # Another site, or this one, has what lies between: ask once more, from where it begins.
+                # Another site, or this one, holds the entries in between: ask once more, from its first entry.
                 if lacking.first <= self._replica.head + 1 and site not in again:
                     since[site] = max(lacking.first, self._replica.head)
                     again.add(site)

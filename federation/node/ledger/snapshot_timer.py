@@ -1,9 +1,10 @@
-"""When the sequencer's node has the ledger pinned: often enough for quick starts, never in the way of a charge.
+"""Decides when the sequencer proposes a snapshot: often enough for quick starts, never delaying a charge.
 
-Layer:       federation.node.ledger.snapshot_timer. No socket; the clock is passed in.
-Guarantees:  a snapshot waits while charges do, unless it is long overdue; where the sites did not agree on one, the
-             next try waits too, so that a site that is down costs the others nothing.
-See instead: what a snapshot says (``privacy_accounting.ledger.replication.snapshots``), having it signed (``chain``).
+Layer:       federation.node.ledger.snapshot_timer. No socket; the clock is a parameter.
+Guarantees:  a snapshot waits while charges wait, unless it is long overdue; after a failed attempt the next one waits
+             too, so that a site that is down costs the others nothing.
+See instead: the content of a snapshot (``privacy_accounting.ledger.replication.snapshots``), its signing
+             (``replication``).
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.replication.replica import Replica
 
 RETRY_S: Final = 60.0
-OVERDUE: Final = 2  # intervals after which a snapshot waits for nobody
+OVERDUE: Final = 2  # intervals after which a snapshot no longer waits for charges
 
 
 class SnapshotTimer:
-    """Says when to propose a snapshot; used by the ledger's thread alone."""
+    """Decides when to propose a snapshot; used only by the ledger's thread."""
 
     def __init__(
         self, replica: Replica, *, every: int = EVERY, clock: Callable[[], float] = time.monotonic
@@ -32,17 +33,17 @@ class SnapshotTimer:
 
         Args:
             replica: the site's ledger.
-            every: entries between two snapshots, at least 2: a snapshot is an entry too.
-            clock: seconds that only go forward.
+            every: entries between two snapshots, at least 2, since a snapshot is an entry too.
+            clock: a monotonic clock (s).
         """
         self._replica, self._every, self._clock = replica, every, clock
         self._not_before = clock()
 
     def is_due(self, *, charges_wait: bool) -> bool:
-        """Whether a snapshot should be proposed now.
+        """Whether the sequencer should propose a snapshot now.
 
         Args:
-            charges_wait: whether somebody wants something entered.
+            charges_wait: whether submissions wait.
         """
         if self._clock() < self._not_before:
             return False
@@ -50,5 +51,5 @@ class SnapshotTimer:
         return snapshot_due(self._replica, every)
 
     def failed(self) -> None:
-        """Put the next try off."""
+        """Delay the next attempt."""
         self._not_before = self._clock() + RETRY_S

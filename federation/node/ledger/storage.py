@@ -1,8 +1,8 @@
-"""Where a site's file says that its ledger is: opened to write by its node, to read by its administrator.
+"""The storage of a site's ledger, as its site file states: its node opens it to write, its administrator to read.
 
 Layer:       federation.node.ledger.storage.
-Guarantees:  how the database server is reached, password and all, appears in no message.
-See instead: what is written (``privacy_accounting.ledger``).
+Guarantees:  no message contains the connection data of the database server, such as its password.
+See instead: the stored content (``privacy_accounting.ledger``).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LEDGER: Final = "ledger.sqlite"
 
 
 def ledger_file(config: SiteConfig) -> Path:
-    """The ledger's file, where it is one."""
+    """The path of the ledger file, for a ledger in a file."""
     return config.state / LEDGER
 
 
@@ -35,7 +35,7 @@ def is_in_postgres(config: SiteConfig) -> bool:
 
 
 def describe_ledger(config: SiteConfig) -> str:
-    """Where the ledger is, for people."""
+    """The place of the ledger, as text."""
     if is_in_postgres(config):
         return f"schema {schema_of(config)} of the PostgreSQL server"
     return str(ledger_file(config))
@@ -50,14 +50,14 @@ def open_ledger(config: SiteConfig) -> Store:
     """Open a site's ledger to write; there is one writer at a time.
 
     Args:
-        config: the site's.
+        config: the site's configuration.
 
     Returns:
-        The store; the first time an empty one.
+        The store; empty at the first start.
 
     Raises:
         ConfigError: the extra ``postgres`` is not installed.
-        LedgerRefusedError: it is another site's, in use, or cannot be reached.
+        LedgerRefusedError: the ledger belongs to another site, is in use, or cannot be reached.
     """
     if is_in_postgres(config):
         kind = _postgres()
@@ -70,7 +70,7 @@ def read_ledger(config: SiteConfig) -> PostgresStore | SqliteStore:
     """Open a site's ledger to read, also beside the running node; errors as ``open_ledger``.
 
     Raises:
-        LedgerRefusedError: there is none yet, too.
+        LedgerRefusedError: also if there is no ledger yet.
     """
     if is_in_postgres(config):
         store: PostgresStore | SqliteStore = _postgres().read_only(conninfo(config), schema=schema_of(config))
@@ -78,19 +78,19 @@ def read_ledger(config: SiteConfig) -> PostgresStore | SqliteStore:
         store = SqliteStore.read_only(ledger_file(config))
     if store.owner != config.file.site:
         store.close()
-        raise LedgerRefusedError(reason=f"it is the ledger of {store.owner}, not of {config.file.site}")
+        raise LedgerRefusedError(reason=f"this is the ledger of {store.owner}, not of {config.file.site}")
     return store
 
 
 def conninfo(config: SiteConfig) -> str:
-    """How to reach the server; for the driver alone.
+    """The connection string of the server; only for the driver.
 
     Raises:
         ConfigError: the ledger is in a file.
     """
     secret = config.file.ledger.postgres
     if secret is None:
-        raise ConfigError(mistakes=["ledger: names no PostgreSQL server"])
+        raise ConfigError(mistakes=["ledger: the site file names no PostgreSQL server"])
     return secret.get_secret_value()
 
 

@@ -1,7 +1,7 @@
-"""Errands: requests and motions on their way into the ledger, from who brings them to the entry or the reason against it.
+"""Submissions: requests and amendments on their way into the ledger, until they have an entry or an error.
 
-Layer:       federation.node.ledger.submissions, below chain.
-See instead: the thread that runs them (``chain``), how sites agree
+Layer:       federation.node.ledger.submissions, below replication.
+See instead: the thread that runs them (``replication``), how sites agree
              (``privacy_accounting.ledger.replication.agreement``).
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Submission:
-    """One request on its way into the ledger, or one motion, which has none."""
+    """One request, or one amendment (``ask`` is None), on its way into the ledger."""
 
     draft: Draft
     ask: Ask | None
@@ -36,32 +36,32 @@ class Submission:
 
     @property
     def is_alone(self) -> bool:
-        """Whether it changes the agreement, and is proposed alone."""
+        """Whether this is an amendment, which is proposed alone."""
         return self.ask is None
 
 
-def complete(errands: Sequence[Submission], entries: Mapping[int, Entry]) -> None:
-    """Give each errand its entry: it is spent, and its asker need not wait until all sites have it too."""
+def complete(submissions: Sequence[Submission], entries: Mapping[int, Entry]) -> None:
+    """Give each submission its entry; its caller need not wait until all sites have the entry."""
     for place, entry in entries.items():
-        errands[place].entry = entry
-        errands[place].done.set()
+        submissions[place].entry = entry
+        submissions[place].done.set()
 
 
-def refusal_reason(agreement: Agreement, place: int, *, orders: str = "", others: int = 0) -> Exception:
-    """The reason why a draft was not entered, as its asker is told.
+def refusal_reason(agreement: Agreement, place: int, *, sequencer: str = "", others: int = 0) -> Exception:
+    """The reason why a draft was not entered, as an error for its caller.
 
     Args:
-        agreement: what became of the drafts.
-        place: of the draft.
-        orders: the site that orders the ledger.
-        others: how many sites it asked.
+        agreement: the outcome of the proposal.
+        place: the position of the draft.
+        sequencer: the current sequencer.
+        others: the number of sites that it asked.
     """
     refusals = agreement.refusals.get(place, {})
     errors = {site: from_refusal(refusals[site], site=site) for site in sorted(refusals)}
     lacking = [site for site, error in errors.items() if isinstance(error, ApprovalMissingError)]
     clocks = [error for error in errors.values() if isinstance(error, ClockDiffersError)]
     if clocks and len(clocks) == len(errors):
-        return _clock_of(clocks, orders, others)
+        return _clock_of(clocks, sequencer, others)
     for error in errors.values():
         if isinstance(error, ApprovalMissingError):
             return ApprovalMissingError(site=", ".join(lacking), motion=error.motion)
@@ -70,22 +70,22 @@ def refusal_reason(agreement: Agreement, place: int, *, orders: str = "", others
         site = agreement.silent[0]
         cause = agreement.causes.get(site)
         if isinstance(cause, EntriesArchivedError):
-            reason = (
-                f"it lags behind, and {cause}; give it a copy of that archive with crossward ledger catch-up"
-            )
+            reason = f"it lacks entries, and {cause}; give it a copy of that archive with crossward ledger catch-up"
         else:
             reason = "it did not answer in time; nothing was charged"
         return SiteUnavailableError(site=site, reason=reason)
-    return LedgerRefusedError(reason="the sites could not agree on an entry; nothing was charged, ask again")
+    return LedgerRefusedError(
+        reason="the sites did not agree on an entry; nothing was charged; send the request again"
+    )
 
 
-def _clock_of(clocks: Sequence[ClockDiffersError], orders: str, others: int) -> Exception:
-    """Name the site whose clock differs from most: that of the site that orders, where all others say so."""
-    if orders and others > 1 and len(clocks) == others:
+def _clock_of(clocks: Sequence[ClockDiffersError], sequencer: str, others: int) -> Exception:
+    """Name the site whose clock differs from most: the sequencer, if all other sites say so."""
+    if sequencer and others > 1 and len(clocks) == others:
         seconds = sorted(-error.seconds for error in clocks)[len(clocks) // 2]
         way = "ahead of" if seconds > 0 else "behind"
         reason = (
-            f"its clock is {abs(seconds)} s {way} those of all other sites; set it right. Nothing was charged"
+            f"its clock is {abs(seconds)} s {way} those of all other sites; correct it. Nothing was charged"
         )
-        return SiteUnavailableError(site=orders, reason=reason)
+        return SiteUnavailableError(site=sequencer, reason=reason)
     return clocks[0]

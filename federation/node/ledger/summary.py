@@ -1,7 +1,7 @@
-"""A site's ledger at a glance, for its administrator: entries, members, budgets, what was agreed to and waits.
+"""Summary of a site's ledger for its administrator: entries, members, budgets, pending amendments.
 
-Layer:       federation.node.ledger.summary, above ledgers. Reads beside the running node.
-See instead: whether the ledger is whole (``privacy_accounting.audit``).
+Layer:       federation.node.ledger.summary, above storage. Reads beside the running node.
+See instead: the integrity of the ledger (``privacy_accounting.audit``).
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerSummary:
-    """What the ledger holds.
+    """A summary of the ledger.
 
     Attributes:
-        site: whose it is.
-        place: where it is.
+        site: the owner of the ledger.
+        place: the place of the ledger.
         first: number of the first entry held; older ones are archived.
         head: number of the last entry.
-        head_time: when that was entered (UTC); empty for the founding, which has no time.
-        snapshot: number of the last snapshot that this site has its state for; -1 without any.
-        sequencer: who orders.
+        head_time: the time of the last entry (UTC); empty for the genesis entry, which has no time.
+        snapshot: number of the last snapshot whose state this site holds; -1 without any.
+        sequencer: the current sequencer.
         members: all sites, sorted.
-        budgets: for each population and sub-budget, what is promised and what is spent.
-        agreed: motions agreed to here that are not entered yet.
+        budgets: for each population and sub-budget, the agreed and the spent budget.
+        agreed: amendments approved at this site that are not entered yet.
     """
 
     site: str
@@ -62,25 +62,25 @@ class LedgerSummary:
         lines = [
             f"ledger of {self.site}: {self.place}",
             f"entries {self.first} to {self.head}"
-            + (f", the last of {self.head_time}" if self.head_time else ": the founding and nothing since")
+            + (f", the last of {self.head_time}" if self.head_time else ": only the genesis entry")
             + (f"; those before {self.first} are archived" if self.first else ""),
             "no snapshot yet" if self.snapshot < 0 else f"last snapshot: entry {self.snapshot}",
-            f"members: {', '.join(self.members)}; {self.sequencer} orders",
+            f"members: {', '.join(self.members)}; sequencer: {self.sequencer}",
         ]
         lines += [
             f"budget of {b['population']}: epsilon {b['epsilon']}; {b['sub_budget']}: epsilon {b['part']}, "
             f"{b['spent']} spent"
             for b in self.budgets
         ]
-        lines += [f"agreed to here, not entered: {m['motion'][:16]}, to {m['text']}" for m in self.agreed]
+        lines += [f"approved here, not yet entered: {m['motion'][:16]}, to {m['text']}" for m in self.agreed]
         return lines
 
 
 def read_state(store: Store) -> ChainState:
-    """Fold a ledger that is read.
+    """Compute the state of an opened ledger.
 
     Raises:
-        LedgerRefusedError: it is empty, or broken.
+        LedgerRefusedError: the ledger is empty or damaged.
     """
     state, _ = opening(store)
     for data in read_entries(store):
@@ -95,7 +95,7 @@ def summarise(config: SiteConfig) -> LedgerSummary:
     """Read a site's ledger.
 
     Raises:
-        LedgerRefusedError: there is none yet, or it cannot be read.
+        LedgerRefusedError: there is no ledger yet, or it cannot be read.
     """
     store = read_ledger(config)
     try:
@@ -113,9 +113,9 @@ def summarise(config: SiteConfig) -> LedgerSummary:
             members=state.members().names,
             budgets=_budgets(state),
             agreed=tuple(
-                {"motion": motion.digest, "text": motion.text()}
-                for motion in Approvals(config.consents).all()
-                if _fits(motion, state)
+                {"motion": amendment.digest, "text": amendment.text()}
+                for amendment in Approvals(config.consents).all()
+                if _fits(amendment, state)
             ),
         )
     finally:
@@ -136,9 +136,9 @@ def _budgets(state: ChainState) -> tuple[dict[str, str], ...]:
     )
 
 
-def _fits(motion: Amendment, state: ChainState) -> bool:
+def _fits(amendment: Amendment, state: ChainState) -> bool:
     try:
-        motion.check_fits(state)
+        amendment.check_fits(state)
     except AmendmentRejectedError:
         return False
     return True
