@@ -1,4 +1,4 @@
-"""From a question to sufficient statistics and back.
+"""Analytics: from an SQL question or mining request to a plan, local integers, and the answer.
 
 Layer:       analytics; may import smpc and privacy_accounting, never federation.
 Modules:     errors; schema (what is public about the data); sql (parse, bind, refuse); statistics (formulas, blocks);

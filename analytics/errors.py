@@ -1,4 +1,4 @@
-"""Everything that analytics refuses or reports, one class per kind of fault.
+"""Errors of analytics, one class per kind of fault.
 
 Layer:       analytics, the lowest.
 Guarantees:  messages are made from the fields; no field ever holds a value of the data, a share or a count that was
@@ -46,7 +46,7 @@ class SchemaError(AnalyticsError):
 
 
 class SchemaMismatchError(AnalyticsError):
-    """A site's data is not what the schema says; for that site's administrator."""
+    """A site's data does not match the schema; for that site's administrator."""
 
     def __init__(self, *, source: str, reason: str, column: str = "") -> None:
         self.source, self.column, self.reason = source, column, reason
@@ -55,7 +55,7 @@ class SchemaMismatchError(AnalyticsError):
 
 
 class PlanRejectedError(AnalyticsError):
-    """A question that cannot be asked here, with the place in its text (``line:column``, both from 1)."""
+    """A question that is not allowed here, with the place in its text (``line:column``, both from 1)."""
 
     wire_name: ClassVar[str] = "PlanRejectedError"
 
@@ -66,7 +66,7 @@ class PlanRejectedError(AnalyticsError):
 
 
 class InvalidRequestError(AnalyticsError):
-    """A parameter of a request, such as epsilon, is outside what it may be."""
+    """A parameter of a request, such as epsilon, is outside its allowed range."""
 
     wire_name: ClassVar[str] = "InvalidRequestError"
 
@@ -109,7 +109,7 @@ class LocalTimeoutError(AnalyticsError):
 
 
 class SourceLostError(AnalyticsError):
-    """The site's database is gone: its connection is closed. No row can bring that about."""
+    """The site's database is gone: its connection is closed. No row can cause that."""
 
     def __init__(self, *, source: str) -> None:
         self.source = source
@@ -117,7 +117,7 @@ class SourceLostError(AnalyticsError):
 
 
 class SourceFailedError(AnalyticsError):
-    """The site's database failed at a statement, or did so before; the kind is named, its text is withheld."""
+    """The site's database failed at this or an earlier statement; the kind is named, its text is withheld."""
 
     def __init__(self, *, source: str, kind: str) -> None:
         self.source, self.kind = source, kind

@@ -1,1 +1,1 @@
-"""What the parts cost, measured beside others; a package, since an installed library has one of this name too."""
+"""Benchmarks of the parts, measured beside others; a package, since an installed library has this name too."""

@@ -1,4 +1,4 @@
-"""What accounting, noise and the ledger cost: build/bench/accounting.json, a table on the terminal.
+"""Benchmark of accounting, noise and the ledger: build/bench/accounting.json, a table on the terminal.
 
 Peers' seconds are those measured beside ours where dp-accounting is at hand (.venv-oracles), else null.
 """
@@ -32,7 +32,7 @@ from privacy_accounting.ledger.replication.snapshots import snapshot_draft
 from privacy_accounting.ledger.storage.sqlite import SqliteStore
 from privacy_accounting.noise import SystemSource, discrete_gaussian, discrete_laplace
 from privacy_accounting.rdp import at_order, cost_units, curve
-from privacy_accounting.rdp import curves as curves_room
+from privacy_accounting.rdp import curves as rdp_curves
 from privacy_accounting.rdp import epsilon as epsilon_of
 from tests.ledger.ledger_world import CONSORTIUM, World, a_budget, a_charge, complete_of, key_of
 
@@ -97,7 +97,7 @@ def curves():
     event = ev.PoissonGaussian(sampling_rate=Fraction(1, 100), noise_multiplier=Fraction(11, 10))
 
     def first():
-        curves_room._single_curve.cache_clear()
+        rdp_curves._single_curve.cache_clear()
         curve(event, ADD)
 
     curve(event, ADD)
@@ -139,13 +139,15 @@ def samplers():
 
 def admission():
     part = plan_sub_budget(epsilon=Fraction(4), delta=DELTA, share=Fraction(1), relation=ADD)
-    book = PrivacyFilter(relation=ADD)
-    book.set_budget("p", PopulationBudget(epsilon=Fraction(4), delta=DELTA, sub_budgets={"query": part}))
+    privacy_filter = PrivacyFilter(relation=ADD)
+    privacy_filter.set_budget(
+        "p", PopulationBudget(epsilon=Fraction(4), delta=DELTA, sub_budgets={"query": part})
+    )
     made = [ev.Gaussian(noise_multiplier=Fraction(5000 + i)) for i in range(200)]
     priced = [(event, cost_units([event], part.order, ADD)) for event in made]
     for i in range(ENTRIES):
         event, units = priced[i % 200]
-        book.add(
+        privacy_filter.add(
             Spend(
                 population="p",
                 sub_budget="query",
@@ -159,7 +161,7 @@ def admission():
     for i in range(20_000):
         event, units = priced[i % 200]
         start = time.perf_counter()
-        book.check(
+        privacy_filter.check(
             Spend(
                 population="p", sub_budget="query", purpose="p1", analyst="a1", units=units, events=(event,)
             )
@@ -252,11 +254,11 @@ def big_ledger(folder):
         )
     )
     store.close()
-    told = []
+    reported = []
     start = time.perf_counter()
-    report = verify([folder / "big.db"], progress=told.append)
+    report = verify([folder / "big.db"], progress=reported.append)
     rows.append(row(f"full verification of {ENTRIES} entries, three signatures each", time.perf_counter() - start,
-                    ok=report.ok, progress_reports=len(told)))  # fmt: skip
+                    ok=report.ok, progress_reports=len(reported)))  # fmt: skip
     return rows
 
 

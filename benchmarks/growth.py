@@ -1,4 +1,4 @@
-"""How rounds and bytes of a guarded question grow: with rows, with the size of its answer, with the sites.
+"""Growth of rounds and bytes of a guarded question: with rows, with the size of its answer, with the sites.
 
 Counts by a dry run of the plan that the sites would run: exact, the same on every machine. Writes
 build/bench/growth.json; prints a table (with --json the rows).

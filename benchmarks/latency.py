@@ -1,4 +1,4 @@
-"""The demo's questions at a distance: every byte between the processes is half a round trip on its way.
+"""Latency of the demo's questions at a distance: each byte between processes takes half a round trip.
 
 A proxy stands before each node. The consortium's file names the proxies, each node's own file (``listen``) where it
 really binds; handshakes, heartbeats, leases and payloads pass in order, with unbounded bandwidth. Connecting itself is

@@ -1,4 +1,4 @@
-"""Ours against python-paillier, packed and one value each, in one process, the contenders taking turns.
+"""Benchmark of Paillier: ours against python-paillier, packed and one value each, in turns in one process.
 
 Times are CPU seconds of this process. What would take an hour is timed on a sample and scaled; its row
 says so.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# elixhauser-ahrq 2026.1.3: without present-on-admission flags, nobody has heart failure.
+# elixhauser-ahrq 2026.1.3: without present-on-admission flags, no patient has heart failure.
 #
 # A good engineer expects a patient with the secondary diagnosis I50.9 (heart failure) to get that comorbidity when the
 # site has no present-on-admission column, or to be told that it cannot be decided.

@@ -4,7 +4,7 @@
 # A good engineer expects CoxPHFitter.predict_expectation to be the area under the predicted survival curve from
 # time 0, so that adding 100 days to every duration adds 100 days to every expectation.
 # What happens: the area starts at the first observed duration. With durations 1..8 the answer is 3.40 where the
-# area is 4.81; with 101..108 it is still 3.40 where the area is 104.81, although nobody died before day 101.
+# area is 4.81; with 101..108 it is still 3.40 where the area is 104.81, although no patient died before day 101.
 # Why it matters: with a joint model over hospitals the "expected" time is short by the first event time of the
 # pooled data, so it changes when a site with earlier events joins, and it can lie far below the shortest stay.
 # The right value: the area under the library's own curve, with S = 1 before the first time, summed here by hand.

@@ -5,7 +5,7 @@
 # SecFxp(32, 16): the type is accepted, and sums, products and comparisons in it are right.
 # What happens: 1 / x is 0 for every x tried, without any error, and so mpyc.statistics.correlation of two clearly
 # related columns is 0.0 and linear_regression has slope 0. (A note at SecFxp says to keep l near 2f when dividing.)
-# Why it matters: more room before the point is the obvious choice for sums over hospitals, and "no correlation" looks
+# Why it matters: more digits before the point is the obvious choice for sums over hospitals, and "no correlation" looks
 # like a finding, not like a fault.
 # The right value: the same figures from the statistics module of the standard library.
 set -euo pipefail

@@ -2,7 +2,7 @@
 # sqlglot 30.30.0: optimize() turns "unknown" into "no" in a comparison with the rows of a subquery.
 #
 # A good engineer expects NOT (x = ANY (SELECT ...)) to follow SQL's three-valued logic after optimize() as before it:
-# with a NULL among the rows of the subquery the answer is unknown, and WHERE keeps nobody.
+# with a NULL among the rows of the subquery the answer is unknown, and WHERE keeps no row.
 # What happens: the subquery becomes a left join and "IS NULL", so the same WHERE keeps the patients without a match:
 # 2 instead of 0. (NOT IN with a subquery, which means the same in SQL, keeps 0.)
 # Why it matters: exclusion lists with one missing code are common. The joint count depends on whether a site's query

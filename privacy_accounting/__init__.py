@@ -1,8 +1,8 @@
-"""What a release costs, the noise that pays for it, and the ledger in which it is entered.
+"""Privacy accounting: the cost of a release, its noise, and the ledger in which it is entered.
 
 Lowest layer first:
 
-    errors        what can go wrong, by whose fault
+    errors        errors, by the party at fault
     decimals      exact numbers: decimal strings in files, rationals in memory
     events        the closed vocabulary of mechanisms and neighbouring relations
     rdp           the Rényi curve of each mechanism, conversion to (epsilon, delta), integer composition
@@ -13,5 +13,5 @@ Lowest layer first:
     audit         price (the calculator), verify, recompute, statement, empirical
     report        the ledger as a page for people
 
-Importing this package loads numpy alone. Modules are imported by name.
+Importing this package loads numpy alone. Import each module itself.
 """

@@ -101,7 +101,9 @@ def _octave(
     else:
         while not met(high):
             if high >= _LARGEST_EXPONENT:
-                epsilon_of(events_at(Fraction(2) ** high), delta, relation)  # says by name what has no price
+                epsilon_of(
+                    events_at(Fraction(2) ** high), delta, relation
+                )  # raises with the name of the event that has no price
                 raise InvalidCostError(what="epsilon", reason="no noise meets it at this delta")
             low, high, step = high, min(high + step, _LARGEST_EXPONENT), 2 * step
     while high - low > 1:

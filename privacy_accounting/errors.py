@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 class AccountingError(Exception):
-    """Root of everything that this package raises on purpose."""
+    """Root of the errors of this package."""
 
 
 class InvalidCostError(AccountingError):
@@ -19,7 +19,7 @@ class InvalidCostError(AccountingError):
 
     Attributes:
         what: the parameter or event that is wrong, for example ``gaussian.noise_multiplier``.
-        reason: what it should have been.
+        reason: the value it should have had.
     """
 
     wire_name: ClassVar[str] = "InvalidCostError"
@@ -64,7 +64,7 @@ class BudgetExceededError(AccountingError):
 
 
 class LedgerTamperedError(AccountingError):
-    """The stored chain is not what was once signed.
+    """The stored chain differs from what was signed.
 
     Attributes:
         first_bad_index: number of the first entry that does not verify.
@@ -94,7 +94,7 @@ class LedgerForkedError(AccountingError):
 
 
 class LedgerRefusedError(AccountingError):
-    """A rule of the ledger forbids the entry or the step that was asked for.
+    """A rule of the ledger forbids the entry or the step requested.
 
     Attributes:
         reason: the rule.
@@ -121,8 +121,8 @@ class ClockDiffersError(LedgerRefusedError):
         self.site, self.seconds = site, seconds
         way = "ahead of" if seconds > 0 else "behind"
         super().__init__(
-            reason=f"the clock of {site} is {abs(seconds)} s {way} that of the site that orders the ledger; "
-            "set the wrong one right"
+            reason=f"the clock of {site} is {abs(seconds)} s {way} that of the sequencer; "
+            "correct the clock that is wrong"
         )
 
 
@@ -140,7 +140,7 @@ class LedgerAheadError(LedgerRefusedError):
     def __init__(self, *, site: str, number: int, seconds: int) -> None:
         self.site, self.number, self.seconds = site, number, seconds
         super().__init__(
-            reason=f"entry {number} of the ledger is dated {seconds} s ahead of the clock of {site}: set that clock right if it "
+            reason=f"entry {number} of the ledger is dated {seconds} s ahead of the clock of {site}: correct that clock if it "
             "is behind; if it is right, all administrators agree to crossward ledger propose correct-clock"
         )
 

@@ -1,8 +1,8 @@
-"""Who does what when three of a session's sites compute and nobody outside helps.
+"""Roles of the three computing sites in a session without a dealer.
 
 Layer:       smpc.computing_sites, above errors.
 Terms:       two sites *evaluate*: they hold the shares and open masked values to each other. The third *deals*: it
-             makes the masks and never sees a masked value. All other sites of the session bring inputs alone.
+             makes the masks and never sees a masked value. All other sites of the session only contribute inputs.
 Guarantees:  exactly three different sites, all of them of the session. One of the three, even with any of the other
              sites and the analyst, learns nothing beyond the answer and what the own inputs imply; two of the three
              together can read what is shared (secrecy threshold 1).
@@ -67,11 +67,11 @@ class ThreeSites:
         return self.first, self.second
 
     def check_within(self, names: Sequence[str]) -> None:
-        """Refuse a session that lacks one of the three.
+        """Refuse a session in which one of the three does not take part.
 
         Raises:
             PeerRejectedError: it names the first one that is missing.
         """
         missing = next((name for name in self.names if name not in names), None)
         if missing is not None:
-            raise PeerRejectedError(reason="a computing site is not of the session", name=missing)
+            raise PeerRejectedError(reason="a computing site does not take part in the session", name=missing)

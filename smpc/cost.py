@@ -1,11 +1,12 @@
-"""What a joint computation will cost, by running it against nobody.
+"""The cost of a joint computation, measured by a dry run without peers.
 
 Layer:       smpc.cost. Over ``operations`` and whatever calls them; no threads, no sockets, no torch.
-Terms:       a rehearsal is a session whose peers answer zeros, whose material is zeros and whose list of requests is
-             kept. With three computing sites it is the first one's, which sends and receives most in the middle of a
-             computation.
-Guarantees:  the very function that the parties will run is run here, so requests, rounds and bytes are exact, not
-             modeled; a rehearsal holds no key and no data. Meaningless for a function that branches on opened values.
+Terms:       a dry run is a session whose peers answer zeros, whose material is zeros and whose list of requests is
+             kept. With three computing sites it is the run of the first one, which sends and receives most in the
+             middle of a computation.
+Guarantees:  the dry run executes the function that the parties will run, so requests, rounds and bytes are exact, not
+             modeled; a dry run holds no key and no data. The result is meaningless for a function that branches on
+             opened values.
 See instead: time.
 """
 
@@ -61,7 +62,7 @@ class Cost:
 def dry_run(
     joint: Callable[[Session], object], names: Sequence[str] | int, *, has_three_sites: bool = False
 ) -> Cost:
-    """Run a joint function against nobody and say what it needs.
+    """Run a joint function without peers and return what it needs.
 
     Args:
         joint: what every party will run; it gets the session.
@@ -70,16 +71,16 @@ def dry_run(
 
     Raises:
         PeerRejectedError: not 2 to 8 parties, fewer than three where three compute, or material whose parameters
-            make no sense.
+            are invalid.
     """
     parties = tuple(_NAMES[:names]) if isinstance(names, int) else tuple(names)
     sites = ThreeSites.of(parties[:COMPUTING_SITES]) if has_three_sites else None
-    nobody = _Nobody(parties)
-    session = _Rehearsal(nobody, bytes(SESSION_ID_BYTES), sites)
+    mesh = _NullMesh(parties)
+    session = _DryRunSession(mesh, bytes(SESSION_ID_BYTES), sites)
     with session:
         joint(session)
     requests = tuple(session.recorder.requests)
-    sent, received = nobody.counters.bytes_sent, nobody.bytes_received
+    sent, received = mesh.counters.bytes_sent, mesh.bytes_received
     if sites is None:
         per_peer, in_all = max(sent.values(), default=0), sum(sent.values())
         dealt = sum(answer_bytes(requests, rank) for rank in range(len(parties))) if requests else 0
@@ -107,13 +108,13 @@ def _memory_bytes(
     keys = 2 * KEY_BYTES * (n_parties - 1)
     if not requests:
         return max(keys, peak_bytes)
-    if sites is not None:  # the dealing one sends it all at once; nobody asks
+    if sites is not None:  # the dealing site sends it all at once; no site asks for it
         return max(keys, dealt, dealt_bytes(requests, 0) + peak_bytes)
     asking = max(FRAME_BYTES, len(encode_requests(requests)))
     return max(keys, answer_bytes(requests, 0) + max(asking, peak_bytes))
 
 
-class _Nobody(Mesh):
+class _NullMesh(Mesh):
     """Peers that send zeros."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
@@ -155,7 +156,7 @@ class _Recorder(Supply):
         return blank
 
 
-class _Rehearsal(Session):
+class _DryRunSession(Session):
     def __init__(self, mesh: Mesh, session_id: bytes, sites: ThreeSites | None) -> None:
         super().__init__(mesh, session_id, sites, memory_bytes=None)
         self.recorder = _Recorder(mesh, session_id, self.memory)

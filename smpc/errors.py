@@ -1,6 +1,6 @@
-"""What can go wrong between parties, each error by whose fault it is.
+"""Errors between parties, each class by the party at fault.
 
-Layer:       smpc.errors. Imports nothing of the house.
+Layer:       smpc.errors. Imports no other module of this product.
 Guarantees:  a message is made from public fields only: names and fixed reasons, never a share, key or value. What
              comes from a peer is also a ``ConnectionError``, not a ``RuntimeError``, which CrypTen catches and
              retries.
@@ -32,13 +32,13 @@ class PeerRejectedError(SmpcError, ConnectionError):
     wire_name: ClassVar[str] = "PeerRejectedError"
 
     def __init__(self, *, reason: str, name: str = "") -> None:
-        """Say what does not fit, and whose it is where that is known."""
+        """Name the reason, and the peer where it is known."""
         self.reason, self.name = reason, name
         super().__init__(f"peer {name} rejected: {reason}" if name else f"peer rejected: {reason}")
 
 
 class RingRangeError(SmpcError):
-    """A number does not fit where it should go in the ring."""
+    """A number is outside the range that the ring or a declared width allows."""
 
     wire_name: ClassVar[str] = "RingRangeError"
 
@@ -67,4 +67,4 @@ class MemoryLimitError(SmpcError):
     def __init__(self, *, needed_bytes: int, limit_bytes: int) -> None:
         """Say how much it would take and how much it may; both follow from public sizes."""
         self.needed_bytes, self.limit_bytes = needed_bytes, limit_bytes
-        super().__init__(f"a session may hold {limit_bytes} bytes, this one needs {needed_bytes}")
+        super().__init__(f"the session needs {needed_bytes} bytes of memory, its limit is {limit_bytes}")

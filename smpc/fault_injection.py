@@ -1,4 +1,4 @@
-"""A mesh that notes what is sent and lets faults happen where a script says.
+"""A mesh that records what is sent and injects faults at scripted exchanges.
 
 Layer:       smpc.fault_injection. Over meshes of any kind; no sockets.
 Terms:       a fault strikes one party (or the dealer) when it begins its exchange number ``at_round``, counted from
@@ -30,13 +30,13 @@ class FaultKind(StrEnum):
     FREEZE = "freeze"  # silent until all others are done
     TRUNCATE = "truncate"  # each frame is a byte short
     EXTEND = "extend"  # each frame is a byte too long
-    EXTRA = "extra"  # each peer gets a frame that nobody expects before its own
+    EXTRA = "extra"  # each peer gets an unexpected frame before its own
     TRICKLE = "trickle"  # its frames leave one after the other, ``pause_s`` before each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing that goes wrong.
+    """One injected fault.
 
     Attributes:
         party: whom it strikes; the dealer's name for the dealer.
@@ -100,7 +100,7 @@ class FaultInjectingMesh(Mesh):
         if fault is None:
             return self._inner.exchange(kind, payloads, expected)
         self._strike(fault, kind, payloads)
-        return self._inner.exchange(kind, _bent(fault, payloads), expected)
+        return self._inner.exchange(kind, _altered(fault, payloads), expected)
 
     def has_ended(self, peer: str) -> bool:
         """See ``Mesh.has_ended``."""
@@ -142,11 +142,11 @@ class FaultInjectingMesh(Mesh):
 
 
 def _stranger(kind: int) -> int:
-    """A kind of frame that nobody waits for."""
+    """A kind of frame that no party waits for."""
     return Step.BARRIER if kind != Step.BARRIER else Step.GATHER
 
 
-def _bent(fault: Fault, payloads: Mapping[str, bytes]) -> dict[str, bytes]:
+def _altered(fault: Fault, payloads: Mapping[str, bytes]) -> dict[str, bytes]:
     match fault.kind:
         case FaultKind.TRUNCATE:
             return {name: payload[:-1] for name, payload in payloads.items()}

@@ -1,4 +1,4 @@
-"""Matrix products of ring elements: numpy's loops, chosen by shape.
+"""Matrix products of ring elements in numpy; the loop is chosen by shape.
 
 Layer:       smpc.kernels. Pure.
 Shapes:      ``(*S, m, k)`` and ``(*S, k, n)`` -> ``(*S, m, n)`` int64, leading axes broadcast.

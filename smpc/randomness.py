@@ -1,4 +1,4 @@
-"""Keystreams and the shares of zero that are made from them without a word between the parties.
+"""Keystreams, and the shares of zero that the parties make from them without a message.
 
 Layer:       smpc.randomness.
 Terms:       a keystream is AES-256 in counter mode from counter 0 under a key used for nothing else; a zero share is

@@ -1,11 +1,11 @@
-"""A session of 2 to 8 parties: who takes part, their pair keys, and the shares of zero made from them.
+"""A session of 2 to 8 parties: its members, their pair keys, and the shares of zero made from them.
 
 Layer:       smpc.session. Knows no torch; belongs to one thread.
-Terms:       the active session is the one that CrypTen's own calls in this thread belong to. Who *evaluates* holds
-             shares and opens masked values: all parties, or two of three computing sites (``three_sites``).
+Terms:       the active session is the one that CrypTen's own calls in this thread belong to. A party that *evaluates*
+             holds shares and opens masked values: all parties, or two of three computing sites (``computing_sites``).
 Guarantees:  each pair's key is made from fresh bytes of both in one exchange and bound to the session id; the dealer
              is no party and holds none. Sessions in other threads are not touched. What is opened in the middle of a
-             computation reaches those who evaluate and nobody else.
+             computation reaches only the parties that evaluate.
 See instead: channels (``transport``), operations on shares (``operations``).
 """
 
@@ -87,7 +87,7 @@ class Session:
         sites: the three computing sites, in a session without a dealer; None where all parties evaluate.
         memory: what it may hold, and holds.
         supply: the dealer's material, or the dealing site's.
-        ahead: what the session has to do with a pool, if anything.
+        ahead: the block that the session takes from or adds to a pool, if any.
         local: keystream of this party alone.
         matmul: how this party multiplies matrices; may differ between parties.
         arithmetic: how this party adds and multiplies shares; None: numpy (``operations.numpy_arithmetic``).
@@ -109,7 +109,7 @@ class Session:
             session_id: 32 bytes.
             sites: the three computing sites; None where all parties evaluate.
             memory_bytes: most material, frames and replies that it may hold at once; see ``Cost.memory_bytes``.
-            ahead: what it has to do with a pool of material; every party gives one, or none does.
+            ahead: its use of a pool of material; every party gives one, or none does.
 
         Raises:
             PeerRejectedError: not 2 to 8 parties, the id has not 32 bytes, or a computing site is none of them.
@@ -181,7 +181,7 @@ class Session:
         return self.mesh.counters
 
     def open(self) -> None:
-        """Agree on pair keys: one exchange, in any thread, once; whoever opens also enters or closes the mesh."""
+        """Agree on pair keys: one exchange, in any thread, once; the caller also enters or closes the mesh."""
         if self._zero_shares is not None:
             return
         try:
@@ -278,7 +278,7 @@ class Session:
     def exchange_evaluating(self, step: Step, payload: bytes | memoryview) -> list[bytes]:
         """As ``exchange``, among those who evaluate alone; all others are sent an empty frame.
 
-        They wait for it and refuse any that is not empty: so nobody runs ahead of the computation, and a party that is
+        They wait for it and refuse any that is not empty: so no party runs ahead of the computation, and a party that is
         slow or lost is waited for, and named, by all.
 
         Returns:
@@ -299,7 +299,7 @@ class Session:
         return shares
 
     def _open_keystreams(self) -> tuple[ZeroShares, ZeroShares]:
-        """Agree on pair keys; a rehearsal (``cost``) has nobody to agree with.
+        """Agree on pair keys; a dry run (``cost``) has no peers to agree with.
 
         Returns:
             What makes zero shares of all parties, and of those who evaluate; each purpose has streams in one alone.

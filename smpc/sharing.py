@@ -4,7 +4,7 @@ Layer:       smpc.sharing. Pure: no peers, no sockets, no clock.
 Terms:       a share is one party's summand; the secret is the sum of all shares.
 Shapes:      secret ``S`` -> one share of shape ``S`` per party; int64 throughout, at least one axis.
 Guarantees:  any n_parties - 1 shares are uniform, whatever the secret; no ``repr`` shows a share.
-See instead: putting shares together again (``operations.reveal``, the door).
+See instead: putting shares together again (``operations.reveal``).
 Source:      eprint 2011/535, online phase (there over a field, here over a ring).
 """
 

@@ -1,6 +1,6 @@
-"""A whole session in one process: a thread a party and one for the dealer, with faults on demand.
+"""A whole session in one process: one thread for each party and the dealer, with faults on demand.
 
-Layer:       smpc.simulator. Over ``session``, ``cost``, ``scripted`` and memory meshes; no sockets, no torch.
+Layer:       smpc.simulator. Above ``session``, ``cost``, ``fault_injection`` and memory meshes; no sockets, no torch.
 Terms:       with three computing sites the first two of the names evaluate, the third deals, and there is no dealer.
 Guarantees:  the parties run the code that they run over TLS; every thread has ended when ``simulate`` returns,
              whatever happened.
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedRun(Generic[T]):
-    """What became of a session.
+    """The outcome of a simulated session.
 
     Attributes:
         names: the computing parties in rank order.
@@ -94,7 +94,7 @@ def simulate(  # noqa: PLR0913 - every one a setting of its own, by keyword, wit
         session_id: 32 bytes; fresh ones by default.
         dealer: a dealer that has served before; a new one by default.
         timeout_s: how long one exchange waits in memory (s).
-        channels: makes everybody's mesh from the parties' names and the dealer's, if there is one; memory by
+        channels: makes every party's mesh from the parties' names and the dealer's, if there is one; memory by
             default.
     """
     names = party_names(n_parties)

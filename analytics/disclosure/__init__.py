@@ -1,1 +1,1 @@
-"""What may be opened: a site's noise, the minimum cell on shares, and the release."""
+"""Disclosure control: a site's noise, the minimum cell on shares, and the release of results."""

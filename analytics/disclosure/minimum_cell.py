@@ -1,10 +1,10 @@
-"""The minimum cell on shares: an exact figure that single people could be seen in is closed before anybody opens it.
+"""The minimum cell on shares: an exact figure that could expose single people is suppressed before the opening.
 
-Layer:       analytics above plan; shares only, nobody sees.
+Layer:       analytics above plan; works on shares only, so no party sees a value.
 Terms:       a *flag* is a shared 0 or 1; a closed figure is opened as 0 with flag 0.
-Guarantees:  a figure is opened only where every count behind it reaches the threshold, and which of them did not,
-             zero among them, nobody learns; the comparison, the AND and the flags stay in shares until the opening.
-See instead: which counts a figure needs (planning.guards), the opening (release).
+Guarantees:  a figure is opened only where every count behind it reaches the threshold; no party learns which of the
+             counts did not, zero among them. The comparison, the AND and the flags stay in shares until the opening.
+See instead: which counts a figure needs (plans.cell_guards), the opening (release).
 Source:      ours; PRIVACY "exact answers are narrow".
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def open_or_closed(session: Session, figures: Shared, plan: Plan) -> tuple[Shared, Shared]:
-    """Close the figures that do not meet their guard.
+    """Suppress the figures that do not meet their guard.
 
     Visible to: no party.
     Cost: one batch of comparisons, an AND and a product; see ``smpc.cost``.

@@ -1,11 +1,11 @@
-"""The door for shares: the only file that opens them, with its two halves.
+"""Release of results: the only file that opens shares, with the site's half and the recipient's half.
 
-Layer:       analytics, above contribution and guard; the only importer of ``smpc.operations.reveal``.
+Layer:       analytics, above site_noise and minimum_cell; the only importer of ``smpc.operations.reveal``.
 Terms:       an *answer share* is one site's summand of the answer, after a fresh share of zero.
-Guarantees:  what leaves a site is exactly what the plan opens, to the recipient that it names, the analyst alone:
+Guarantees:  a site sends exactly what the plan opens, to the recipient that the plan names, the analyst alone:
              clamped integers with noise (private), or guarded sums (exact). Order: the caller has charged and noted
-             the start; here clamp and noise or guard, then share, then open.
-See instead: charging (federation.node), turning integers into an answer (finish).
+             the start; this file clamps and adds noise or guards, then shares, then opens.
+See instead: charging (federation.node), turning integers into an answer (results.assemble).
 Source:      PRIVACY "charge before anything leaves", "openings name their recipients", "zero shares from all pairs".
 """
 
@@ -90,7 +90,7 @@ def send_answer(
 ) -> bytes:
     """A site's half: noise or guard, shares, and this site's summand of the opening.
 
-    Visible to: the returned bytes are uniform to anybody who lacks another site's summand.
+    Visible to: the returned bytes are uniform to any party that lacks another site's summand.
 
     Args:
         session: of all sites; its material is fetched, its charge complete, its start noted.
@@ -147,7 +147,7 @@ def recombine_answer(plan: Plan, shares: Sequence[bytes]) -> list[int | None]:
 def send_mined(session: Session, plan: MiningPlan, bitmaps: Bitmaps) -> bytes:
     """A site's half of a mining run: one bit a candidate opened to all sites, supports blinded for the analyst.
 
-    Visible to: all sites see the bits; the returned summand is uniform to anybody who lacks another site's.
+    Visible to: all sites see the bits; the returned summand is uniform to any party that lacks another site's.
 
     Args:
         session: of all sites, with a dealer or three that compute; its charge is complete, its start noted.

@@ -1,9 +1,9 @@
-"""What one site gives to a private answer: its clamped integers, weighted, with its own share of the noise.
+"""One site's contribution to a private answer: clamped integers, weighted, plus its own share of the noise.
 
 Layer:       analytics above plan.
 Guarantees:  integers throughout; every site's noise is its own exact discrete Gaussian of the plan's local variance,
              fresh from the operating system at every call; nothing is clipped after the noise. A site without figures
-             (it ran out of time) gives zero and noise, which nobody can tell from any other contribution.
+             (it ran out of time) gives zero and noise, which cannot be distinguished from any other contribution.
 See instead: the local scan and its clamp (sources), shares (release).
 Source:      Kairouz, Liu, Steinke 2102.06387 section 3; PRIVACY "noise in shares".
 """
@@ -45,7 +45,7 @@ def noisy_contribution(
         ReleaseRefusedError: the plan is not private, has a variance below 1, or the figures are out of its bounds.
     """
     if plan.mode != "private":
-        raise ReleaseRefusedError(rule="noise", reason="only private plans have noise")
+        raise ReleaseRefusedError(rule="noise", reason="noise is added to private plans only")
     weighted = _weighted(plan, figures)
     noise = np.empty(plan.n_figures, dtype=np.int64)
     for number, block in enumerate(plan.blocks):
@@ -73,4 +73,4 @@ def check_bounds(plan: Plan, figures: npt.NDArray[np.int64]) -> None:
     is_figures = figures.shape == clamps.shape and figures.dtype == np.int64
     # the lowest integer is its own absolute value, so both sides are looked at
     if not is_figures or bool(np.any((figures > clamps) | (figures < -clamps))):
-        raise ReleaseRefusedError(rule="clamp", reason="a site's figures are not within the plan's bounds")
+        raise ReleaseRefusedError(rule="clamp", reason="the site's figures exceed the plan's bounds")

@@ -1,11 +1,12 @@
-"""What one site sends to the analyst: the bits that were opened to it, and its summand of the supports.
+"""A site's message to the analyst: the bits opened to all sites, and its summand of the supports.
 
 Layer:       analytics.mining above plan. Pure: bytes and integers.
-Terms:       a *trail* is the opened bits of every level, in order; whoever has it can walk the levels again.
+Terms:       ``opened_bits`` are the opened bits of every level, in order; with them the analyst can iterate over the
+             levels again.
 Guarantees:  ``SiteAnswer.from_bytes`` reads what ``to_bytes`` wrote; other bytes are refused before they are used,
-             since the trail says how long the rest must be.
-Visible to:  the bits are known to every site and go in the clear, so that the analyst can compare what the sites saw;
-             the summand is uniform to anybody who lacks another site's.
+             since the bits say how long the rest must be.
+Visible to:  the bits are known to every site and are sent in the clear, so that the analyst can compare what the
+             sites saw; the summand is uniform to any party that lacks another site's.
 Source:      ours.
 """
 
@@ -78,10 +79,10 @@ class SiteAnswer:
 
 
 def n_opened(walk: LevelIterator) -> int:
-    """Integers that a finished walk opens to the analyst: the number of rows and each support, or nothing."""
+    """Integers that a finished run opens to the analyst: the number of rows and each support, or nothing."""
     return 1 + len(walk.frequent) if walk.frequent else 0
 
 
 def refused_answer() -> ReleaseRefusedError:
     """The error for bytes that are no answer; for the caller to raise."""
-    return ReleaseRefusedError(rule="shares", reason="a site's answer is not one to this plan")
+    return ReleaseRefusedError(rule="shares", reason="a site's answer does not belong to this plan")

@@ -1,11 +1,11 @@
-"""The local stage: one scan into vertical bitmaps, then popcounts of candidates.
+"""The local stage of mining: one scan into vertical bitmaps, then counts of candidates.
 
 Layer:       analytics.mining above plan and sources; runs inside a site.
 Shapes:      one bitmap an item, ``(n_items, ceil(n_rows / 64))`` uint64, bit ``r`` of an item says whether it holds
              in row ``r``; counts ``(n_candidates,)`` int64.
 Guarantees:  the table is read once a run, whatever the levels; a comparison with NULL is false; counts lie between 0
              and rows_max. No ``repr`` shows a bit or a count.
-See instead: shares (joint).
+See instead: shares (threshold_test).
 Source:      M. J. Zaki, "Scalable Algorithms for Association Mining", IEEE TKDE 12(3), 2000 (vertical layout).
 """
 

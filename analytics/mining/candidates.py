@@ -1,11 +1,11 @@
-"""Join, prune and the walk over the levels, followed alike by every site and by the analyst.
+"""Candidates of each level: join, prune and iteration, the same at every site and at the analyst.
 
-Layer:       analytics.mining, pure: item numbers and bits, nobody's data.
-Terms:       an itemset is an increasing tuple of item numbers; level k holds the candidates of k items; a walk is
-             where a run stands after the bits that were opened so far.
-Guarantees:  the same bits lead every follower to the same candidates in the same order; a candidate's subsets of one
-             item less are all open, so a level's bits say nothing of itemsets that an earlier level closed; the caps
-             hold for whatever bits come.
+Layer:       analytics.mining, pure: item numbers and bits, no site's data.
+Terms:       an itemset is an increasing tuple of item numbers; level k holds the candidates of k items; the level
+             iterator is the state of a run after the bits that were opened so far.
+Guarantees:  the same bits lead every site and the analyst to the same candidates in the same order; a candidate's
+             subsets of one item less are all open, so a level's bits say nothing of itemsets that an earlier level
+             closed; the caps hold for whatever bits come.
 Source:      R. Agrawal, R. Srikant, "Fast Algorithms for Mining Association Rules", VLDB 1994, section 2.1.1.
 """
 
@@ -56,7 +56,7 @@ def join(frequent: Sequence[Itemset], excludes: Callable[[int, int], bool]) -> I
 
 
 class LevelIterator:
-    """Where a run stands.
+    """The state of a run.
 
     Attributes:
         level: number of the current level; its candidates have as many items.

@@ -1,4 +1,4 @@
-"""A mining plan for people: what runs where, who sees what, what it takes at most.
+"""A mining plan in words: what runs where, what is opened to whom, and its largest cost.
 
 Layer:       analytics.mining, the highest beside finish.
 Guarantees:  from public facts alone; asks no site. The first level is exact; how far a run goes depends on the bits
@@ -29,7 +29,7 @@ def run_cost(plan: MiningPlan, level_sizes: Sequence[int]) -> dict[str, int]:
         level_sizes: candidates of each level, from the first.
 
     Returns:
-        ``rounds`` among the sites (fetching material is one more for the floor and for each level),
+        ``rounds`` among the sites (fetching material is one more for the threshold and for each level),
         ``bytes_per_peer`` that a site sends to each other (at most, where three sites compute), ``dealer_bytes``
         that the dealer or the dealing site sends in all.
     """

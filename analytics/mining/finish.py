@@ -1,9 +1,9 @@
-"""The analyst's end: compare what the sites saw, follow the bits, make itemsets and rules.
+"""The analyst's end of a mining run: compare the sites' bits, follow them, make itemsets and rules.
 
 Layer:       analytics.mining, the highest beside explain.
 Guarantees:  an answer is made only where every site reports the same bits, the shares fit together, and the supports
-             obey what the bits say: at least the floor, no larger than a subset's. Data never cause an error: nothing
-             frequent is an empty answer.
+             obey what the bits say: at least the threshold, no larger than a subset's. Data never cause an error:
+             nothing frequent is an empty answer.
 Visible to:  the analyst alone: bits, open supports, the number of rows.
 See instead: adding up the summands (``recombine`` is handed in by ``analytics.disclosure.release``).
 Source:      ours.
@@ -52,7 +52,7 @@ def finish_mining(
             supports do not fit the bits; a site has left the protocol.
     """
     if len(answers) != plan.context.n_sites:
-        raise ReleaseRefusedError(rule="shares", reason="the answer needs one from each site")
+        raise ReleaseRefusedError(rule="shares", reason="the answer of a site is missing")
     read = [SiteAnswer.from_bytes(data, plan) for data in answers]
     trail = read[0].trail
     if any(answer.trail != trail for answer in read):

@@ -1,4 +1,4 @@
-"""Items: what an analyst may write, bound to a column and a range of its public codes.
+"""Items: an analyst's text, bound to a column and a range of its public codes.
 
 Layer:       analytics.mining, the lowest.
 Terms:       an item holds in a row where its column's code lies between ``low`` and ``high``: a grid index, a
@@ -130,7 +130,7 @@ class _Reader:
         if match := _EQUALS.fullmatch(text):
             return self._value(match[1], match[2].strip())
         raise self.refusal(
-            f"{text[:_SHOWN]!r} is no item",
+            f"{text[:_SHOWN]!r} is not a valid item",
             hint="write disease, sex=M, age>=60, age<40 or age in [40, 60)",
         )
 
@@ -154,16 +154,16 @@ class _Reader:
             return _flag(column, 1)
         if isinstance(column, CategoricalColumn):
             hint = f"for example {column.name}={column.domain[0]}"
-            raise self.refusal(f"{column.name} has values: say which", hint=hint)
-        raise self.refusal(f"{column.name} is a number: say which bin", hint=_bins_hint(column))
+            raise self.refusal(f"{column.name} has several values: name one of them", hint=hint)
+        raise self.refusal(f"{column.name} is a number: name one of its bins", hint=_bins_hint(column))
 
     def _value(self, name: str, value: str) -> Item:
         column = self._column(name)
         if isinstance(column, NumericColumn):
-            raise self.refusal(f"{column.name} is a number: say which bin", hint=_bins_hint(column))
+            raise self.refusal(f"{column.name} is a number: name one of its bins", hint=_bins_hint(column))
         if isinstance(column, BooleanColumn):
             if value.lower() not in _TRUTH:
-                raise self.refusal(f"{column.name} is true or false")
+                raise self.refusal(f"{column.name} is a boolean: compare it with true or false")
             return _flag(column, _TRUTH[value.lower()])
         domain = [str(member) for member in column.domain]
         if value not in domain and len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
@@ -178,7 +178,7 @@ class _Reader:
         try:
             return exact_number(text)
         except ValueError as error:
-            raise self.refusal(f"{text[:_SHOWN]!r} is no plain decimal number") from error
+            raise self.refusal(f"{text[:_SHOWN]!r} is not a plain decimal number") from error
 
     def _numeric(self, name: str) -> NumericColumn:
         column = self._column(name)

@@ -1,4 +1,4 @@
-"""What a mining request becomes: one scan, a threshold on shares, what is opened to whom, and the caps.
+"""The plan of a mining request: one scan, a threshold on shares, the openings, and the caps.
 
 Layer:       analytics.mining above items, request and candidates.
 Terms:       ``b`` and ``a``: the smallest support is ``a / b``. ``floor_count``: fewest rows behind an opened
@@ -6,7 +6,7 @@ Terms:       ``b`` and ``a``: the smallest support is ``a / b``. ``floor_count``
              behind it.
 Guarantees:  every site derives the equal plan from the request, the schema and the context; no floats in its digest.
              Every comparison fits its declared width, from public bounds alone.
-See instead: running it (driver), the site's policy on ``nested_supports`` (federation).
+See instead: running it (site_run), the site's policy on ``nested_supports`` (federation).
 Source:      ours; PRIVACY "exact answers are narrow", "openings name their recipients".
 """
 
@@ -111,7 +111,7 @@ class MiningPlan:
         return "SELECT\n  " + ",\n  ".join(columns) + f"\nFROM {quoted(self.table.name)}"
 
     def walk(self) -> LevelIterator:
-        """A walk over the levels, at its beginning."""
+        """An iterator over the levels, at its beginning."""
         return LevelIterator(
             len(self.items),
             max_levels=self.max_levels,

@@ -1,4 +1,4 @@
-"""What an analyst asks of the miner.
+"""A mining request of an analyst.
 
 Layer:       analytics.mining beside items.
 Guarantees:  a request that exists is within its public limits; ``MiningRequest.from_dict(r.to_dict()) == r``, with
@@ -82,7 +82,7 @@ class MiningRequest:
             The request.
 
         Raises:
-            InvalidRequestError: a key is missing or unknown, or a value is not what it may be.
+            InvalidRequestError: a key is missing or unknown, or a value is not allowed.
         """
         unknown = sorted(str(key)[:80] for key in mapping.keys() - _KEYS)
         if unknown:

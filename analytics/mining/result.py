@@ -1,7 +1,7 @@
-"""The miner's answer.
+"""The answer of a mining run: frequent itemsets and rules.
 
 Layer:       analytics.mining above rules; pandas is loaded only where a frame is asked for.
-Guarantees:  ``itemsets`` and ``rules`` have mlxtend's column names; what is closed is simply not there.
+Guarantees:  ``itemsets`` and ``rules`` have mlxtend's column names; a closed itemset does not occur.
 Source:      ours.
 """
 

@@ -1,4 +1,4 @@
-"""Rules and their measures, from opened supports.
+"""Association rules and their measures, from opened supports.
 
 Layer:       analytics.mining, pure: public arithmetic at the analyst's end.
 Terms:       for a rule A -> C over N rows: confidence ``n(AC) / n(A)``, lift ``n(AC) N / (n(A) n(C))``, leverage

@@ -1,6 +1,6 @@
-"""One site's run over the levels: count, share, test, open a bit a candidate; at the end one opening.
+"""One site's run over the levels: count, share, test, open one bit a candidate; at the end open the supports.
 
-Layer:       analytics.mining above joint and bitmaps.
+Layer:       analytics.mining above threshold_test and bitmaps.
 Guarantees:  in this order at every level: local counts, shares, comparison, one opening to all sites. What is sent to
              the analyst is the bits, which every site saw, and one summand of the supports of open itemsets and of
              the number of rows. A closed candidate's count is never part of an opening; with nothing open, neither is
@@ -21,7 +21,7 @@ import numpy as np
 from analytics.errors import ReleaseRefusedError
 from analytics.mining.answer import SiteAnswer
 from analytics.mining.candidates import parents
-from analytics.mining.threshold_test import Supports, level_bits, shared_floor
+from analytics.mining.threshold_test import Supports, level_bits, shared_threshold
 from smpc.cost import dry_run
 from smpc.operations.arithmetic import take
 from smpc.operations.inputs import contribute
@@ -68,14 +68,14 @@ def mine_at_site(
     walk, trail = plan.walk(), []
     n_rows = contribute(session, np.array([bitmaps.n_rows], dtype=np.int64))
     session.prefetch(floor_cost(plan).requests, is_last=False)
-    floor = shared_floor(session, plan, n_rows)
+    threshold = shared_threshold(session, plan, n_rows)
     supports = Supports(n_rows)
     while not walk.is_over:
         candidates = walk.candidates
         session.prefetch(level_cost(plan, walk.level, len(candidates)).requests, is_last=False)
         counts = contribute(session, bitmaps.counts(candidates))
         columns = _parent_supports(supports, candidates, plan)
-        bits = level_bits(session, plan, counts=counts, floor=floor, parents=columns)
+        bits = level_bits(session, plan, counts=counts, threshold=threshold, parents=columns)
         opened = _checked(open_to_all(bits), len(candidates))
         trail.append(opened)
         places = walk.advance(opened)
@@ -86,10 +86,10 @@ def mine_at_site(
 
 
 def floor_cost(plan: MiningPlan) -> Cost:
-    """What finding the floor takes: material, rounds, bytes."""
+    """The cost of finding the threshold: material, rounds, bytes."""
     nothing = np.zeros(1, dtype=np.int64)
     return dry_run(
-        lambda session: shared_floor(session, plan, contribute(session, nothing)),
+        lambda session: shared_threshold(session, plan, contribute(session, nothing)),
         plan.context.n_sites,
         has_three_sites=plan.context.has_three_sites,
     )
@@ -107,8 +107,8 @@ def level_cost(plan: MiningPlan, level: int, n_candidates: int) -> Cost:
 
     def joint(session: Session) -> Shared:
         counts = contribute(session, nothing)
-        floor = take(counts, [0])
-        return level_bits(session, plan, counts=counts, floor=floor, parents=[counts] * level)
+        threshold = take(counts, [0])
+        return level_bits(session, plan, counts=counts, threshold=threshold, parents=[counts] * level)
 
     return dry_run(joint, plan.context.n_sites, has_three_sites=plan.context.has_three_sites)
 

@@ -1,14 +1,14 @@
-"""One level on shares: which candidates may open.
+"""One level on shares: test which candidates reach the threshold.
 
-Layer:       analytics.mining above plan; shares only, nobody sees.
-Terms:       the *floor* is ``max(a N, b m)`` for the smallest support ``a / b``, N rows and at least m rows behind an
-             opened support; a candidate is frequent where ``b count >= floor``. A *parent* is a subset of one item
-             less; the empty itemset is the parent of single items, its support is N.
-Guarantees:  N, the floor, counts and the comparisons' bits stay in shares. Under the guard a candidate's one bit says
-             "frequent, and at least m below every parent"; which of the two failed stays in shares too. All parents
-             of a candidate are open, and supports only fall towards larger itemsets, so that no two nested supports
-             that open are nearer than m.
-See instead: opening the bits (release, handed to driver), local counts (bitmaps). The guard is on pairs: sums of
+Layer:       analytics.mining above plan; works on shares only, so no party sees a value.
+Terms:       the *threshold* is ``max(a N, b m)`` for the smallest support ``a / b``, N rows and at least m rows
+             behind an opened support; a candidate is frequent where ``b count >= threshold``. A *parent* is a subset
+             of one item less; the empty itemset is the parent of single items, its support is N.
+Guarantees:  N, the threshold, counts and the comparisons' bits stay in shares. Under the guard a candidate's one bit
+             says "frequent, and at least m below every parent"; which of the two failed stays in shares too. All
+             parents of a candidate are open, and supports only fall towards larger itemsets, so that no two nested
+             supports that open are nearer than m.
+See instead: opening the bits (release, handed to site_run), local counts (bitmaps). The guard is on pairs: sums of
              three and more open supports, such as ``n(A) - n(AB) - n(AC) + n(ABC)``, may still be small.
 Source:      ours; PRIVACY "openings name their recipients".
 """
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from smpc.sharing import Shared
 
 
-def shared_floor(session: Session, plan: MiningPlan, n_rows: Shared) -> Shared:
-    """Find the floor that ``b count`` must reach.
+def shared_threshold(session: Session, plan: MiningPlan, n_rows: Shared) -> Shared:
+    """Find the threshold that ``b count`` must reach.
 
     Visible to: no party.
     Cost: one comparison and one product.
@@ -61,7 +61,7 @@ def shared_floor(session: Session, plan: MiningPlan, n_rows: Shared) -> Shared:
 
 
 def level_bits(
-    session: Session, plan: MiningPlan, *, counts: Shared, floor: Shared, parents: Sequence[Shared]
+    session: Session, plan: MiningPlan, *, counts: Shared, threshold: Shared, parents: Sequence[Shared]
 ) -> Shared:
     """Test one level's candidates.
 
@@ -73,14 +73,14 @@ def level_bits(
         session: of all sites, with a dealer or three that compute.
         plan: what runs.
         counts: rows of all sites in which each candidate holds, shape ``(n_candidates,)``.
-        floor: what ``shared_floor`` gave.
+        threshold: what ``shared_threshold`` gave.
         parents: under the guard, for each place of an item the supports of the candidates without it.
 
     Returns:
         One shared bit a candidate.
     """
     scaled = multiply_public(counts, plan.min_support.denominator)
-    margins = [subtract(scaled, broadcast(floor, counts.shape))]
+    margins = [subtract(scaled, broadcast(threshold, counts.shape))]
     if plan.minimum_difference:
         margins += [
             add_public(session, subtract(parent, counts), -plan.minimum_difference) for parent in parents

@@ -1,1 +1,1 @@
-"""From a bound question to the plan that every site derives again."""
+"""Plans: from a bound question to the plan that every site derives again."""

@@ -1,6 +1,6 @@
-"""Which blocks a question needs, each once, and how its columns are made from them.
+"""Layout of a question: its blocks, each once, and the columns made from them.
 
-Layer:       analytics.plans above figures.
+Layer:       analytics.plans above statistics.blocks.
 Guarantees:  equal questions have equal layouts, in the order of the SELECT; two columns over the same expression
              share their blocks.
 Source:      ours. Centering halves the sensitivity of a sum behind a mean or variance (facts: pick per statistic).

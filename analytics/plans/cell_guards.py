@@ -1,6 +1,6 @@
-"""What must hold on shares before an exact figure is opened.
+"""Cell guards: the conditions on shares under which an exact figure is opened.
 
-Layer:       analytics.plans above layout.
+Layer:       analytics.plans above block_layout.
 Terms:       a *condition* is a count of privacy units that must reach the threshold; zero is a small count like any
              other.
 Guarantees:  a figure opens where each of these counts reaches the threshold, in its group: the units of its non-NULL
@@ -73,7 +73,7 @@ class Guard:
 def add_guards(
     query: BoundQuery, opened: tuple[BlockSpec, ...]
 ) -> tuple[tuple[BlockSpec, ...], tuple[Guard, ...]]:
-    """Add the blocks that guards need and say which guard holds for which figure.
+    """Add the blocks that the guards need, and return the guards of every figure.
 
     Args:
         query: the bound question.

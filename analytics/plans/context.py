@@ -1,4 +1,4 @@
-"""What the consortium's configuration fixes for every plan.
+"""The consortium's parameters that every plan depends on.
 
 Layer:       analytics.plans, the lowest.
 Source:      ours.
@@ -50,7 +50,7 @@ class PlanContext:
 
     @property
     def honest(self) -> int:
-        """Sites whose noise nobody knows."""
+        """Sites whose noise no colluding party knows."""
         return self.n_sites - self.colluding
 
 

@@ -1,6 +1,6 @@
-"""A row's group as one integer expression, so that it is as safe to compute as any other.
+"""A row's group as one integer expression.
 
-Layer:       analytics.plans beside figures.
+Layer:       analytics.plans beside block_layout.
 Terms:       the index of a group is a mixed radix number over the keys of GROUP BY, the last one fastest.
 Guarantees:  within 0 and the number of groups for every row that belongs to one.
 Source:      ours.

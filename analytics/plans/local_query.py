@@ -1,6 +1,6 @@
-"""The one local statement: one scan, a row of integers for each group that has rows.
+"""The local query of a plan: one scan that gives a row of integers for each group that has rows.
 
-Layer:       analytics.plans above figures and sql.render.
+Layer:       analytics.plans above statistics.blocks and sql.render.
 Guarantees:  built from the schema's names and integers alone; deterministic; reads one table once. No row can make it
              fail: whatever is computed of a row is one expression of ``analytics.sql``, whose every part has a width
              that planning has checked. Sums are of 128 bits; planning keeps what a row adds below 62, so that no

@@ -1,4 +1,4 @@
-"""What each mode refuses, with the place in the text.
+"""Rules of the private and the exact mode: what each refuses, with the place in the text.
 
 Layer:       analytics.plans above context.
 Guarantees:  exact answers aggregate one declared column that their own filter and groups do not narrow; they filter
@@ -92,7 +92,7 @@ def _check_dimension(query: BoundQuery, use: Use) -> None:
 
 
 def _check_narrowed(query: BoundQuery) -> None:
-    """Refuse sums and moments of a column of which the question itself says which values are left."""
+    """Refuse sums and moments of a column whose values the question's own WHERE or GROUP BY narrows."""
     narrowed = {use.column for use in query.uses if use.clause is not Clause.AGGREGATE}
     for output in query.outputs:
         if isinstance(output, KeyOutput) or output.argument is None or output.aggregate is Aggregate.COUNT:

@@ -1,6 +1,6 @@
-"""Weights and noise of a private plan.
+"""Noise calibration of a private plan: weights, variances and the events to charge.
 
-Layer:       analytics.plans above figures; the only room here that prices.
+Layer:       analytics.plans above statistics.blocks; the only module here that prices.
 Terms:       the noise multiplier z is the noise's standard deviation over the L2 sensitivity of the whole release,
              without unit. Block j of K gets ``sigma_j = l2_j z sqrt(K)``, so that ``sum (l2_j / sigma_j)^2 = 1 /
              z^2``. Each site adds ``sigma_j^2 / (n - t)``, an integer variance, to integers multiplied by a public
@@ -37,7 +37,7 @@ _REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockNoise:
-    """What one block's figures are multiplied by and blurred with.
+    """The public weight and the noise of one block's figures.
 
     Attributes:
         weight: public factor of every figure, before noise.
@@ -59,7 +59,7 @@ class Calibration:
     Attributes:
         noise_multiplier: z.
         blocks: per block.
-        events: what the accountant is told, one event a block.
+        events: the events to charge, one for each block.
     """
 
     noise_multiplier: Fraction
@@ -118,7 +118,7 @@ def _calibrated(
     try:
         scale = smallest_scale(events_at, epsilon, context.delta, relation)
     except AccountingError as error:
-        reason = "has no noise that pays for it at this delta: choose one nearer to 1"
+        reason = "no noise level reaches it at this delta: choose an epsilon nearer to 1"
         raise InvalidRequestError(parameter="epsilon", reason=reason) from error
     events = tuple(events_at(scale))
     if Fraction(epsilon_of(events, context.delta, relation).epsilon) > epsilon:

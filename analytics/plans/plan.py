@@ -1,13 +1,12 @@
-"""What a question becomes: one local statement, a fixed vector of integers, and what is opened of it.
+"""The plan of a question: one local query, a fixed vector of integers, and the part of it that is opened.
 
-Layer:       analytics above planning and sql.
+Layer:       analytics.plans, above the package's other modules and sql.
 Terms:       figure ``block * n_groups + group`` is one integer; a site's vector has all figures in that order.
 Shapes:      figures ``(n_figures,)`` int64 at every site, whatever its data.
 Guarantees:  every site derives the equal plan from the request, the schema and the context; no floats in its
              digest. What is planned runs: every limit that public numbers decide (ring, sampler, figures, the local
              statement) is checked here, so before any charge.
-             Private: every figure is opened, clamped, weighted and blurred. Exact: the opened blocks come first,
-                 the
+             Private: every figure is opened, clamped, weighted and noised. Exact: the opened blocks come first, the
              others serve guards and never leave shares.
 See instead: running the statement (sources), opening (release), turning integers into an answer (finish).
 Source:      ours.

@@ -1,1 +1,1 @@
-"""Opened integers as an answer, with its errors and explanations."""
+"""Results: opened integers as an answer, with its errors and explanations."""

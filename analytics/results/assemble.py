@@ -1,4 +1,4 @@
-"""Opened integers to the SELECT's rows: weights off, formulas, sorting.
+"""Assembles the answer's rows from opened integers: removes weights, applies formulas, sorts.
 
 Layer:       analytics above plan, statistics and result.
 Guarantees:  public arithmetic only; nothing is hidden here that was not already closed on shares.
@@ -73,7 +73,7 @@ def finish(
     if len(opened) != len(figures):
         raise ReleaseRefusedError(
             rule="opening_length",
-            reason=f"{len(opened)} integers were opened where the plan names {len(figures)}",
+            reason=f"{len(opened)} integers were opened, the plan has {len(figures)}",
         )
     values = dict(zip(figures, opened, strict=True))
     rows = [_row(plan, group, values) for group in range(plan.n_groups)]

@@ -1,7 +1,7 @@
-"""A plan for people: what runs where, who sees what, and what it costs.
+"""A plan in words: what runs where, what is opened to whom, and its cost.
 
 Layer:       analytics above plan.
-Guarantees:  from public facts alone; asks no site. Rounds and bytes are handed in by whoever knows the protocol.
+Guarantees:  from public facts alone; asks no site. The caller, which knows the protocol, passes rounds and bytes.
 Source:      ours.
 """
 

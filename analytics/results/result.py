@@ -1,4 +1,4 @@
-"""The finished answer.
+"""The answer of a question.
 
 Layer:       analytics beside errors; pandas is loaded only where a frame is asked for.
 Guarantees:  ``rows``, ``errors`` and ``interval_rows`` are plain; ``frame``, ``standard_errors``, ``interval`` and
@@ -79,7 +79,7 @@ class Result:
 
     @property
     def flags(self) -> pd.DataFrame:
-        """What is to be known of a cell, in the shape of ``frame``, with the groups' labels.
+        """Flags of each cell, in the shape of ``frame``, with the groups' labels.
 
         ``suppressed``, ``too few for this epsilon``, or an empty text.
         """

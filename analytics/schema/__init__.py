@@ -1,4 +1,4 @@
-"""What is public about the data, and nowhere else: tables, columns, bounds, domains, bins, privacy units.
+"""The schema: all that is public about the data: tables, columns, bounds, domains, bins, privacy units.
 
 Modules:     numbers (exact decimals), columns (the kinds), tables (Table and Schema), reading (all mistakes at once).
 """

@@ -1,9 +1,9 @@
-"""The kinds of columns and what each declares in public.
+"""Kinds of columns, and the public facts that each declares.
 
 Layer:       analytics.schema above numbers.
 Terms:       a numeric column lives on a grid: value = grid index x resolution, lower <= value <= upper. A category is
              stored as its position in the declared domain.
-Guarantees:  a column that exists is valid; what is wrong with one is told all at once.
+Guarantees:  a column that exists is valid; all mistakes of a column are reported at once.
 Source:      ours; the grid is DESIGN "Numbers that must be right".
 """
 

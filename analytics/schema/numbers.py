@@ -1,4 +1,4 @@
-"""Exact numbers at the schema's door.
+"""Exact numbers read from a schema.
 
 Layer:       analytics.schema, the lowest.
 Guarantees:  a number is the decimal that a person wrote: ``0.1`` is one tenth, never the nearest binary fraction.

@@ -1,7 +1,7 @@
-"""Reading a schema's dictionary, collecting every mistake instead of stopping at the first.
+"""Reading a schema's dictionary; all mistakes are collected before one error is raised.
 
 Layer:       analytics.schema between columns and tables.
-Guarantees:  unknown keys, wrong types and missing keys are all told with their path; nothing is guessed.
+Guarantees:  unknown keys, wrong types and missing keys are all reported with their path; nothing is guessed.
 Source:      ours.
 """
 
@@ -55,9 +55,9 @@ class _Section:
         if isinstance(mapping, Mapping) and all(isinstance(key, str) for key in mapping):
             self.mapping = mapping
         else:
-            self.tell("", "must be a table of named values")
+            self.report("", "must be a table of named values")
 
-    def tell(self, key: str, problem: str) -> None:
+    def report(self, key: str, problem: str) -> None:
         path = ".".join(part for part in (self.path, key) if part)
         self.mistakes.append(Mistake(path=path or "schema", problem=problem))
 
@@ -65,10 +65,10 @@ class _Section:
         for key in self.mapping:
             if key not in keys:
                 near = difflib.get_close_matches(key, sorted(keys), n=1)
-                self.tell(key[:80], "is not a known key" + (f": did you mean {near[0]}?" if near else ""))
+                self.report(key[:80], "is not a known key" + (f": did you mean {near[0]}?" if near else ""))
 
     def read(self, key: str, reader: Callable[[object], Any], default: object) -> Any:
-        """The value under a key through its reader; the default where absent or told as a mistake."""
+        """The value under a key through its reader; the default where absent or reported as a mistake."""
         if key not in self.mapping:
             return default
         return self.require(key, reader, default)
@@ -76,12 +76,12 @@ class _Section:
     def require(self, key: str, reader: Callable[[object], Any], stand_in: object) -> Any:
         """As read, but absence is a mistake; the stand-in lets the rest still be checked."""
         if key not in self.mapping:
-            self.tell(key, "is missing")
+            self.report(key, "is missing")
             return stand_in
         try:
             return reader(self.mapping[key])
         except ValueError as error:
-            self.tell(key, str(error))
+            self.report(key, str(error))
             return stand_in
 
 
@@ -159,13 +159,13 @@ def read_tables(
     top.allow(frozenset({"tables"}))
     tables = _Section("tables", top.mapping.get("tables"), mistakes)
     if not 1 <= len(tables.mapping) <= _MAX_TABLES:
-        tables.tell("", f"must hold 1 to {_MAX_TABLES} tables")
+        tables.report("", f"must hold 1 to {_MAX_TABLES} tables")
         return
     if len({name.lower() for name in tables.mapping}) != len(tables.mapping):
-        tables.tell("", "two names differ only in upper and lower case")
+        tables.report("", "two names differ only in upper and lower case")
     for name, body in tables.mapping.items():
         if not _NAME.fullmatch(name):
-            tables.tell(name[:80], _NAME_RULE)
+            tables.report(name[:80], _NAME_RULE)
             continue
         yield name, _read_table(name, _Section(f"tables.{name}", body, mistakes))
 
@@ -194,12 +194,12 @@ def _read_table(name: str, section: _Section) -> dict[str, Any]:
 def _read_columns(table: _Section) -> dict[str, Column]:
     section = _Section(f"{table.path}.columns", table.mapping.get("columns"), table.mistakes)
     if len(section.mapping) > _MAX_COLUMNS:
-        section.tell("", f"at most {_MAX_COLUMNS} columns")
+        section.report("", f"at most {_MAX_COLUMNS} columns")
         return {}
     columns: dict[str, Column] = {}
     for name, body in section.mapping.items():
         if not _NAME.fullmatch(name):
-            section.tell(name[:80], _NAME_RULE)
+            section.report(name[:80], _NAME_RULE)
             continue
         column = _read_column(name, _Section(f"{section.path}.{name}", body, section.mistakes))
         columns[name] = column or BooleanColumn(name=name)
@@ -209,7 +209,7 @@ def _read_columns(table: _Section) -> dict[str, Column]:
 def _read_column(name: str, section: _Section) -> Column | None:
     kind = section.mapping.get("type")
     if not isinstance(kind, str) or kind not in _COLUMN_KEYS:
-        section.tell("type", "must be numeric, categorical, boolean or identifier")
+        section.report("type", "must be numeric, categorical, boolean or identifier")
         return None
     section.allow(_COLUMN_KEYS[kind])
     before = len(section.mistakes)
@@ -217,7 +217,7 @@ def _read_column(name: str, section: _Section) -> Column | None:
         column = _construct(kind, name, section)
     except SchemaError as error:
         for found in error.mistakes:
-            section.tell(found.path, found.problem)
+            section.report(found.path, found.problem)
         return None
     return column if len(section.mistakes) == before else None
 

@@ -1,4 +1,4 @@
-"""Tables and the schema that holds them.
+"""Tables, and the schema that holds them.
 
 Layer:       analytics.schema above columns and reading.
 Guarantees:  frozen; two sites with equal schemas have equal canonical dictionaries.
@@ -37,7 +37,7 @@ class Table:
         max_sites_per_unit: sites at which one unit may have rows; None: all of them.
         rows_max: public bound on the rows of one site.
         exact_dimensions: columns that exact WHERE, GROUP BY and items may use.
-        columns: by name, in declared order, the privacy unit's column among them unless it is ``row``.
+        columns: each column under its name, in declared order, the privacy unit's column among them unless it is ``row``.
         unit_form: how identifiers are compared: as texts or as integers; ``sources.units`` says exactly how.
         guessed: names of the keys above that came from data and wait for a person; nothing is answered until then.
     """
@@ -148,7 +148,7 @@ class Schema:
     """All tables of a consortium.
 
     Attributes:
-        tables: by name, in declared order.
+        tables: each table under its name, in declared order.
     """
 
     tables: Mapping[str, Table]

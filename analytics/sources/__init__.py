@@ -1,9 +1,9 @@
-"""A site's own table: read once, cleaned once, then one scan a question.
+"""A site's local table: loaded once, cleaned once, then one scan for each question.
 
-Modules:     spec (what the site's file says), database (DuckDB, shut off from the outside), csv_faults, frames and
-             views (what is wrong with a file, a frame, a view, without its data), cleaning (typed columns on their
+Modules:     spec (what the site's file says), loading (DuckDB, shut off from the outside), csv_faults, frames and
+             views (faults of a file, a frame, a view, reported without data), cleaning (typed columns on their
              grids), units (the privacy unit's normal form), ingest (rows of one unit), report (for the site's
-             administrator alone), source (the port).
+             administrator alone), local_table (the clean table that plans scan).
 """
 
 from analytics.sources.local_table import LocalTable, open_frame, open_table

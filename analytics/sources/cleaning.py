@@ -1,6 +1,6 @@
 """From the view's columns to typed columns on their public grids.
 
-Layer:       analytics.sources above database.
+Layer:       analytics.sources above loading.
 Terms:       a clean numeric column holds grid indices between its bounds, a category its position in the domain.
 Guarantees:  a value on the grid keeps its index exactly (the error of two double operations is below 1e-3 steps for
              indices up to 2^40); one off the grid goes to a nearest one. NULL stays NULL and never becomes a bound.

@@ -1,9 +1,9 @@
-"""Where a CSV file that the database refused is at fault: the line's number, never its text.
+"""Faults of a CSV file that the database refused: the line's number, never its text.
 
-Layer:       analytics.sources beside database.
+Layer:       analytics.sources beside loading.
 Guarantees:  the file is read only after the database refused it, or where it seems empty; no message holds a part of
              it.
-See instead: reading rows (``database``).
+See instead: reading rows (``loading``).
 Source:      ours; RFC 4180.
 """
 
@@ -67,13 +67,11 @@ def read_strictly(path: Path, delimiter: str) -> CsvReading:
         try:
             for row in rows:
                 if not width and not row:
-                    return CsvReading(fault="line 1 is blank where the header row should be")
+                    return CsvReading(fault="line 1 is blank, a header row is expected")
                 number = rows.line_num
                 width = width or len(row)
                 if row and len(row) != width:
-                    return CsvReading(
-                        fault=f"line {number} has {len(row)} fields where the header has {width}"
-                    )
+                    return CsvReading(fault=f"line {number} has {len(row)} fields, the header has {width}")
                 n_rows += bool(row)
         except UnicodeDecodeError:
             return CsvReading(fault=f"the file is not UTF-8: line {_undecodable(path)}")
@@ -85,7 +83,7 @@ def read_strictly(path: Path, delimiter: str) -> CsvReading:
 
 
 def _undecodable(path: Path) -> int:
-    """Number of the first line that is no UTF-8."""
+    """Number of the first line that is not UTF-8."""
     with path.open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             try:

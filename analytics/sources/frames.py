@@ -1,6 +1,6 @@
 """A pandas frame as the table ``source`` of a site that is a thread of this process.
 
-Layer:       analytics.sources beside database.
+Layer:       analytics.sources beside loading.
 Guarantees:  what cannot be read is named by site and column, with what to do; no value stands in the message.
 Source:      ours.
 """
@@ -44,7 +44,7 @@ def register(connection: duckdb.DuckDBPyConnection, frame: object, source: str) 
         raise SchemaMismatchError(source=source, reason="the frame has no column")
     for name in names:
         if names.count(name) > 1:
-            raise SchemaMismatchError(source=source, column=name, reason="two columns are called so")
+            raise SchemaMismatchError(source=source, column=name, reason="two columns have this name")
     if not _is_readable(connection, frame, RAW):
         for column in frame.columns:
             if not _is_readable(connection, frame[[column]], _PROBE):

@@ -1,4 +1,4 @@
-"""Building the clean table, once.
+"""Ingest: builds the clean table once.
 
 Layer:       analytics.sources above cleaning.
 Guarantees:  one pass over the view; rows of one unit are capped by a keyed hash of their content, so that neither
@@ -101,7 +101,7 @@ def _check_unit(connection: duckdb.DuckDBPyConnection, unit: UnitColumn, source:
         raise SchemaMismatchError(source=source, column=unit.name, reason=unit.reason)
     without = _count(connection, f"SELECT count(*) FROM {_STAGED} WHERE {quoted(UNIT_COLUMN)} IS NULL")  # noqa: S608
     if read and without == read:
-        raise SchemaMismatchError(source=source, column=unit.name, reason="no row says whose it is")
+        raise SchemaMismatchError(source=source, column=unit.name, reason="no row has a privacy unit")
     return without
 
 
@@ -114,11 +114,13 @@ def _count_flags(
     counts = dict(zip(names, map(int, row), strict=True))
     for column in columns:
         if counts[f"{column.name}#unreadable"]:
-            reason = "holds text where the schema says numbers"
+            reason = "holds text, the schema declares numbers"
             raise SchemaMismatchError(source=source, column=column.name, reason=reason)
         outside = counts[f"{column.name}#outside_domain"]
         if outside and outside == read - counts[f"{column.name}#missing"]:
-            reason = "none of its values is understood: correct the domain in the schema, or the site's view"
+            reason = (
+                "none of its values is in the domain: correct the domain in the schema, or the site's view"
+            )
             raise SchemaMismatchError(source=source, column=column.name, reason=reason)
     return tuple(
         ColumnReport(

@@ -1,6 +1,6 @@
 """An in-memory DuckDB that holds one site's rows and can reach nothing else.
 
-Layer:       analytics.sources above spec; with source the only importer of duckdb.
+Layer:       analytics.sources above spec; with local_table the only importer of duckdb.
 Guarantees:  after ``shut`` no statement reads or writes a file, loads an extension, spills to disk, sees a Python
              variable or changes a setting. No text of a DuckDB error goes on: it can quote data.
 Source:      ours; DuckDB's manual, "Securing DuckDB".

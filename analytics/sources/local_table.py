@@ -1,13 +1,13 @@
-"""The port: a site's clean table, asked by plans.
+"""A site's clean table in DuckDB, scanned by plans.
 
 Layer:       analytics.sources, the highest.
 Shapes:      ``local_figures`` gives ``(n_figures,)`` int64, clamped, neither weighted nor noisy; ``complete_cases``
              gives rows, for the site's own training stage.
 Guarantees:  one scan a plan; questions run side by side, each on its own cursor; a time limit ends one without
-             touching the others. No error carries a value: DuckDB's texts stay here. A statement that fails for any
-             reason but time and a closed connection should not exist, whatever the rows; if one does, the table is
-             out of service until the site's program starts anew, so that what made it fail can be asked about once at
-             most.
+             touching the others. No error carries a value: DuckDB's texts stay here. Only time and a closed
+             connection make a statement fail, whatever the rows. If a statement fails for another reason all the
+             same, the table is out of service until the site's program is restarted, so that the rows behind such a
+             failure can be probed once at most.
 See instead: weight, noise and shares (release).
 Source:      ours.
 """

@@ -1,4 +1,4 @@
-"""What ingest found, for the site's administrator alone.
+"""The ingest report, for the site's administrator alone.
 
 Layer:       analytics.sources beside spec.
 Guarantees:  holds counts, so it never leaves the site; its ``repr`` holds none, so that a log line cannot leak one,
@@ -110,7 +110,7 @@ class IngestReport:
         if not self.exact_allowed:
             yield "more rows than rows_max: sums are clamped, and a site that allows exact answers does not start"
         if self.near_duplicates:
-            yield f"{self.near_duplicates} identifiers are near another one"
+            yield f"{self.near_duplicates} identifiers differ from another one by spelling only"
 
     def lines(self) -> Iterator[str]:
         """The report in sentences; for the administrator's own screen."""

@@ -1,4 +1,4 @@
-"""What a site's own file says about its source.
+"""The source that a site's own file declares.
 
 Layer:       analytics.sources, the lowest.
 Source:      ours.

@@ -4,10 +4,10 @@ Layer:       analytics.sources above cleaning.
 Terms:       *text*: Unicode NFC, without blanks and invisible characters at both ends. *integer*: the number that the
              text writes, so that ``007``, ``7``, ``+7`` and ``7.0`` are one unit.
 Guarantees:  a row whose identifier is missing, blank, not a number (NaN) or a word for "missing" belongs to no unit
-             and is left out: such rows are many people's, and a row that is left out says nothing of anybody. An
-             identifier that the source can have merged with another one (single precision, a fraction, a float of
-             2^53 or more) or that is no integer where the schema says so refuses the source. The normal form is its
-             own normal form.
+             and is left out: such rows belong to many people, and a row that is left out says nothing of any person.
+             An identifier that the source can have merged with another one (single precision, a fraction, a float of
+             2^53 or more) or that is not an integer where the schema says so refuses the source. The normal form is
+             its own normal form.
 See instead: which rows of a unit stay (``ingest``).
 Source:      ours; PRIVACY "guessed bounds are not public". Unicode: UAX 15 (NFC is closed under substrings).
 """
@@ -65,7 +65,7 @@ class UnitColumn:
 
 
 def unit_column(table: Table, types: Mapping[str, str], source: str) -> UnitColumn:
-    """Say how a table's identifiers are brought to their normal form.
+    """Return the SQL that brings a table's identifiers to their normal form.
 
     Args:
         table: the table; its privacy unit is a column.
@@ -91,9 +91,7 @@ def unit_column(table: Table, types: Mapping[str, str], source: str) -> UnitColu
     raw = quoted(found)
     if base in FLOATS | {"DECIMAL"}:
         normal, refused = _decimal(raw) if base == "DECIMAL" else _double(raw)
-        reason = (
-            "fractions and floating-point numbers of 2^53 or more are no identifiers, two can have become one"
-        )
+        reason = "fractions and numbers of 2^53 or more in floating point cannot be identifiers: two can have become one"
         return UnitColumn(
             name=name, normal=normal, refused=refused, reason=f"{reason}: give texts or integers"
         )
@@ -101,7 +99,7 @@ def unit_column(table: Table, types: Mapping[str, str], source: str) -> UnitColu
     if base in INTEGERS or table.unit_form == "text":
         return UnitColumn(name=name, normal=text, refused="FALSE", reason="", is_text=base == "VARCHAR")
     refused = f"COALESCE(NOT regexp_matches({text}, '{_INTEGER}'), FALSE)"
-    reason = 'holds identifiers that are no integers, as unit_form = "integer" has it'
+    reason = 'holds identifiers that are not integers, which unit_form = "integer" demands'
     return UnitColumn(name=name, normal=_whole(text), refused=refused, reason=reason)
 
 

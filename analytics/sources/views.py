@@ -1,6 +1,6 @@
-"""The site administrator's view: one SELECT, and what is wrong with one in the administrator's own words.
+"""The site administrator's view: one SELECT, and its faults in the administrator's own words.
 
-Layer:       analytics.sources above database.
+Layer:       analytics.sources above loading.
 Guarantees:  a fault names a word of the view and its place, and nothing else: DuckDB's texts can hold values of the
              data, and the names of other columns, which a file without a header row takes from its first row.
 Source:      ours; PRIVACY "errors in three classes", the first.
@@ -24,7 +24,7 @@ _FAULTS: Final = (
     (rf"Catalog Error: Table with name {_WORD} does not exist", "there is no table {}, only source"),
     (rf"Catalog Error: \w+ Function with name {_WORD} does not exist", "there is no function {}"),
     (rf"Catalog Error: Type with name {_WORD} does not exist", "there is no type {}"),
-    (rf"Parser Error: syntax error at or near {_WORD}\n", "it is no SQL near {}"),
+    (rf"Parser Error: syntax error at or near {_WORD}\n", "it is not valid SQL near {}"),
 )
 _PLANNING = (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException)
 

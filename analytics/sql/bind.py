@@ -1,9 +1,9 @@
-"""The whole SELECT: names to columns, aggregates to arguments, GROUP BY to public groups.
+"""Binds a SELECT: names to columns, aggregates to arguments, GROUP BY to public groups.
 
 Layer:       analytics.sql above scalars and parse.
 Guarantees:  a bound question needs nothing of its text; its groups come from the schema alone, so that no row can
              show itself by inventing a group.
-See instead: the rules of private and exact mode (planning).
+See instead: the rules of private and exact mode (plans.mode_rules).
 Source:      ours.
 """
 
@@ -78,7 +78,7 @@ def _bind(question: QuestionText, schema: Schema) -> BoundQuery:
     outputs = tuple(_output(scope, item, name, groups) for item, name in items)
     if not any(isinstance(output, AggregateOutput) for output in outputs):
         hint = "add COUNT(*) or another aggregate"
-        raise scope.refusal(tree.expressions[0], "nothing is computed here", hint)
+        raise scope.refusal(tree.expressions[0], "this SELECT has no aggregate", hint)
     _check_names(scope, tree, [output.name for output in outputs])
     where = tree.args.get("where")
     scope.clause = Clause.WHERE
@@ -112,7 +112,7 @@ def _items(scope: Scope, tree: exp.Select) -> list[Item]:
     texts = scope.question.select_items()
     if len(texts) != len(tree.expressions):
         hint = "aggregates and group keys, with commas between them"
-        raise scope.refusal(tree.expressions[0], "the columns of this SELECT cannot be told apart", hint)
+        raise scope.refusal(tree.expressions[0], "the columns of this SELECT cannot be separated", hint)
     items = []
     for node, text in zip(tree.expressions, texts, strict=True):
         bare = node.this if isinstance(node, exp.Alias) else node
@@ -244,7 +244,7 @@ def _order_target(scope: Scope, node: exp.Expr, items: Sequence[Item]) -> int:
         by_name = isinstance(node, exp.Column) and not node.table and node.name.lower() == name.lower()
         if by_name or node == item:
             return number
-    hint = "by name, number or the same expression"
+    hint = "write a column's name, its number or the same expression"
     raise scope.refusal(node, "ORDER BY takes columns of the answer", hint)
 
 

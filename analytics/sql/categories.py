@@ -1,4 +1,4 @@
-"""Categories: whatever is asked of one is decided over its public domain, before any data is seen.
+"""Categories: conditions on them are evaluated over the public domain, before any data is seen.
 
 Layer:       analytics.sql above scope, below scalars.
 Terms:       a category is a column with a declared domain, stored as positions in it.

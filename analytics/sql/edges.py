@@ -1,4 +1,4 @@
-"""Declared bins: whether a comparison with a constant cuts through one.
+"""Bin edges: whether a comparison with a constant cuts through a declared bin.
 
 Layer:       analytics.sql above scope, below scalars.
 Terms:       a comparison *cuts* at a grid index where its truth changes between the index below and it.

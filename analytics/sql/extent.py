@@ -1,4 +1,4 @@
-"""What planning knows of an expression without any row: its bounds, its width, how deep and how large it is.
+"""Extent of an expression, known without any row: bounds, width, depth and size.
 
 Layer:       analytics.sql beside text, below expressions; pure arithmetic.
 Terms:       the *width* of an expression is the largest absolute value of it or of any part, conditions included; its

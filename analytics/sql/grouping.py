@@ -1,4 +1,4 @@
-"""GROUP BY: a column's public groups.
+"""GROUP BY: the public groups of a column.
 
 Layer:       analytics.sql above scope, below bind.
 Guarantees:  groups are the declared domain, the two truth values or the declared bins, and for nullable columns one

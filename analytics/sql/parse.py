@@ -1,4 +1,4 @@
-"""One SELECT over one table, with the clauses that are allowed; all else is refused by name and place.
+"""Parses one SELECT over one table with the allowed clauses; refuses all else with its name and place.
 
 Layer:       analytics.sql above text.
 Guarantees:  what comes out has only the arguments listed here; an argument that a later sqlglot adds is refused. The
@@ -84,13 +84,13 @@ def _tree(question: QuestionText) -> exp.Expr | None:
         place = error.errors[0] if error.errors else {}
         column = place.get("col", 1) - len(place.get("highlight") or " ") + 1  # col is the token's last
         position = f"{place.get('line', 1)}:{max(1, column)}"
-        raise PlanRejectedError(position=position, reason="this is not SQL that can be read") from error
+        raise PlanRejectedError(position=position, reason="this is not valid SQL") from error
     except RecursionError as error:
         raise PlanRejectedError(position="1:1", reason="nested too deeply") from error
     except _TooManyStepsError as error:
-        raise PlanRejectedError(position="1:1", reason="this takes too long to read") from error
+        raise PlanRejectedError(position="1:1", reason="this takes too long to parse") from error
     except Exception as error:
-        raise PlanRejectedError(position="1:1", reason="this is not SQL that can be read") from error
+        raise PlanRejectedError(position="1:1", reason="this is not valid SQL") from error
     return trees[0] if trees else None
 
 
@@ -128,7 +128,9 @@ def _check_clauses(question: QuestionText, tree: exp.Select) -> None:
         )
     if not tree.expressions:
         place = question.place(question.tokens[0].start)
-        raise PlanRejectedError(position=place, reason="nothing is asked", hint="SELECT COUNT(*) FROM ...")
+        raise PlanRejectedError(
+            position=place, reason="the SELECT has no columns", hint="SELECT COUNT(*) FROM ..."
+        )
     if tree.args.get("from_") is None:
         raise question.refusal(tree, "FROM is missing")
 

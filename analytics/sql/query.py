@@ -1,4 +1,4 @@
-"""What binding yields: a question in the schema's terms, with nothing of its text but names and places.
+"""The bound question: in the schema's terms, without its text but for names and places.
 
 Layer:       analytics.sql beside numeric; pure data.
 Guarantees:  frozen; equal questions over equal schemas bind to equal values.

@@ -1,9 +1,9 @@
-"""Columns, constants, arithmetic, CASE and conditions of a question, typed and put on their grids.
+"""Scalars of a question: columns, constants, arithmetic, CASE and conditions, typed and on their grids.
 
 Layer:       analytics.sql above scope and numeric.
 Terms:       a value is a Numeric, a condition, a category (a column with a public domain) or a text of the question.
-Guarantees:  only the node types listed here are understood; every other one is refused by name and place. Whatever is
-             asked of a category is decided over its public domain, before any data is seen.
+Guarantees:  only the node types listed here are understood; every other one is refused with its name and place. A
+             condition on a category is evaluated over its public domain, before any data is seen.
 Source:      ours; NULL as in SQL.
 """
 
@@ -216,7 +216,7 @@ def refuse_extras(scope: Scope, node: exp.Expr, known: frozenset[str]) -> None:
 
 
 def _unknown(scope: Scope, node: exp.Expr) -> PlanRejectedError:
-    """The refusal of a node that is not on the list, by its name."""
+    """The refusal of a node that is not on the list; it names the node."""
     kind = type(node)
     if isinstance(node, exp.Null):
         return scope.refusal(node, "NULL cannot stand here", "use IS NULL, or leave ELSE out")

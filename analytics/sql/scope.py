@@ -1,4 +1,4 @@
-"""What one question can see: its table, its text, and a record of what it touched.
+"""The scope of one question: its table, its text, and a record of the columns that it uses.
 
 Layer:       analytics.sql above query.
 Guarantees:  every mention of a column is recorded with its clause and place, so that the rules of both modes can be
@@ -40,7 +40,7 @@ class Scope:
         self._work = 0
 
     def refusal(self, node: exp.Expr, reason: str, hint: str = "") -> PlanRejectedError:
-        """The error that refuses a node by name and place; for the caller to raise."""
+        """The error that refuses a node with its name and place; for the caller to raise."""
         return self.question.refusal(node, reason, hint)
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The user's text: bounded, cut into tokens, every node's place in it.
+"""The text of a question: bounded, cut into tokens, with every node's position.
 
 Layer:       analytics.sql, the lowest that knows sqlglot.
 Guarantees:  a position is ``line:column``, both from 1, of the first character of what is meant.
@@ -53,7 +53,7 @@ class QuestionText:
         if len(text) > MAX_CHARACTERS:
             raise PlanRejectedError(position="1:1", reason=f"longer than {MAX_CHARACTERS} characters")
         if not _is_unicode(text):
-            raise PlanRejectedError(position="1:1", reason="this is no Unicode text")
+            raise PlanRejectedError(position="1:1", reason="this is not Unicode text")
         try:
             tokens = tuple(DuckDB().tokenize(text))
         except TokenError as error:
@@ -61,7 +61,7 @@ class QuestionText:
                 position=_place(text, len(text)), reason="the text ends inside a quotation or comment"
             ) from error
         if not tokens:
-            raise PlanRejectedError(position="1:1", reason="there is no question")
+            raise PlanRejectedError(position="1:1", reason="the question is empty")
         if len(tokens) > MAX_TOKENS:
             place = _place(text, tokens[MAX_TOKENS].start)
             raise PlanRejectedError(position=place, reason=f"longer than {MAX_TOKENS} words and signs")
@@ -101,7 +101,7 @@ class QuestionText:
         return int(self.tokens[number - 2].start) if opened else offset
 
     def refusal(self, node: exp.Expr, reason: str, hint: str = "") -> PlanRejectedError:
-        """The error that refuses a node by name and place; for the caller to raise."""
+        """The error that refuses a node with its name and place; for the caller to raise."""
         return PlanRejectedError(position=self.position(node), reason=reason, hint=hint)
 
     def select_items(self) -> list[str]:

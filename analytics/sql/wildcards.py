@@ -1,4 +1,4 @@
-"""LIKE, in time that grows with the text alone.
+"""LIKE, in time that is linear in the text.
 
 Layer:       analytics.sql beside text.
 Terms:       ``%`` stands for any characters, also none, ``_`` for exactly one, every other sign for itself.

@@ -1,6 +1,6 @@
-"""Blocks of figures: one integer a group, with what one privacy unit can change in it.
+"""Blocks: one integer for each group, with its sensitivity to one privacy unit.
 
-Layer:       analytics.plans above sql's expressions.
+Layer:       analytics.statistics above sql's expressions.
 Terms:       a block is one aggregate over all groups; a figure is one block's integer for one group. ``bound`` is
              what one row can add to a figure, ``l1`` and ``l2`` what one unit can change in a block, over all its
              sites.

@@ -1,4 +1,4 @@
-"""Private answers stay in their public range, and say where the noise is as large as the figure.
+"""Bounded private answers: values stay in their public range, and cells with large noise are flagged.
 
 Layer:       analytics.statistics above moments, ranges and intervals; pure, public arithmetic after the opening.
 Guarantees:  one rule for means, variances and standard deviations. The noisy count that divides counts as at least 1,

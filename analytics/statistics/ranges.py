@@ -1,4 +1,4 @@
-"""The values that a figure can have at all, from public numbers.
+"""Public ranges: the values that a figure can have, from public numbers.
 
 Layer:       analytics.statistics; pure.
 Terms:       a *public range* follows from the bounds of the argument and from the most rows that the sites may hold.

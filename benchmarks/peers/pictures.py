@@ -83,7 +83,7 @@ def against_peers():
     figure.suptitle("The same work on the same idle machine, within the hour", x=0.01, ha="left", fontsize=11)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     trust = (
-        "Trust differs: Crossward any n-1 parties, and a dealer that colludes with nobody; CrypTen and SEMI2K as configured "
+        "Trust differs: Crossward any n-1 parties, and a non-colluding dealer; CrypTen and SEMI2K as configured "
         "by default\nlet the first party know the triples; ABY3 needs an honest majority of exactly three."
     )
     axes.set_title(trust, fontsize=6.5, x=-0.55, ha="left")

@@ -42,8 +42,8 @@ def median_of_rows(session: Session, numbers: np.ndarray) -> np.ndarray:
     """Open the median of rows of which each party holds a part."""
     own = numbers[session.rank :: session.n_parties]
     bounds = (-LOCAL_MAGNITUDE, LOCAL_MAGNITUDE)
-    door = functools.partial(reveal_to_all, session)
-    return np.array([quantile_by_digits(session, own, bounds, (1, 2), numbers.size, door)])
+    open_digit = functools.partial(reveal_to_all, session)
+    return np.array([quantile_by_digits(session, own, bounds, (1, 2), numbers.size, open_digit)])
 
 
 def gram_of_own_rows(session: Session, numbers: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What one party computes alone: matrix products by shape and way, and keystreams.
+"""Local computations of one party: matrix products by shape and kernel, and keystreams.
 
 Run by ``make bench-kernels``; prints milliseconds on one thread, the way that ``smpc.kernels`` chooses
 in brackets, and gigabytes a second of keystream beside what OpenSSL says of itself.
@@ -96,8 +96,8 @@ def keystreams() -> None:
     )
     print(f"keystream, added in place: {STREAM_BYTES / fastest(lambda: stream.add_to(total)) / 1e9:.1f} GB/s")
     command = ["openssl", "speed", "-seconds", "1", "-bytes", "16384", "-evp", "aes-256-ctr"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]
-    print(f"openssl speed, aes-256-ctr: {float(told.rstrip('k')) / 1e6:.1f} GB/s")
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]
+    print(f"openssl speed, aes-256-ctr: {float(output.rstrip('k')) / 1e6:.1f} GB/s")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a row of the benchmark says, and how one run of a joint function is timed.
+"""Rows of the benchmark, and the timing of one run of a joint function.
 
 A row is plain data: the table, the JSON and any comparison with others are made from it alone.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Joint = Callable[[Session], Shared]
 
 LOCAL_MAGNITUDE = 1 << 20
-TRUST = "semi-honest: any n-1 of n parties may collude; one dealer that colludes with nobody"
+TRUST = "semi-honest: any n-1 of n parties may collude; one dealer that does not collude"
 NO_DEALER = "semi-honest: any n-1 of n parties may collude; no dealer"
 
 
@@ -44,7 +44,7 @@ class Row:
         peer: who did the same work in turns, on the same channels.
         peer_seconds: likewise, of the same run.
         trust: the model under which the work is private.
-        extra: what this work alone tells, such as errors.
+        extra: facts of this work alone, such as errors.
     """
 
     work: str

@@ -1,4 +1,4 @@
-"""Where the parties of a benchmark sit: a process each over mutual TLS on loopback, or threads over queues.
+"""Processes and channels of a benchmark: one process a party over mutual TLS on loopback, or threads over queues.
 
 Terms:       a *program* is the whole benchmark; with processes every party runs the same one from its own seat, so
              that the sessions follow each other everywhere in one order, and the dealer serves them in that order.
@@ -122,7 +122,7 @@ def processes(n_parties: int, program: Program) -> Iterator[Seat]:
                 line.send(addresses)
             yield Own(n_parties, started(node, addresses))
         finally:
-            logging.getLogger("smpc.transport").setLevel(logging.ERROR)  # that all end is no news
+            logging.getLogger("smpc.transport").setLevel(logging.ERROR)  # the end of all parties is expected
             for child in reversed(children):
                 child.kill()
             for child in children:
@@ -133,7 +133,7 @@ def processes(n_parties: int, program: Program) -> Iterator[Seat]:
 def sit(
     line: Connection, folder: Path, trust: Trust, name: str, n_parties: int, program: Callable[[Own], object]
 ) -> None:
-    """Be one process: say the own address, hear all others', run, and stay: who leaves early is a party lost."""
+    """Run one party's process: exchange addresses, run, and stay, since a party that leaves early counts as lost."""
     node = node_of(folder, trust, name)
     line.send(node.address)
     program(Own(n_parties, started(node, line.recv())))

@@ -1,4 +1,4 @@
-"""All rows of the benchmark by name, and the run of some of them from one seat."""
+"""All rows of the benchmark under their names, and the run of some of them by one party."""
 
 from __future__ import annotations
 

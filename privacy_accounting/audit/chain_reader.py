@@ -1,9 +1,9 @@
-"""One ledger file, read as an auditor reads it: entry by entry, every signature checked.
+"""Reads one ledger file for an audit: entry by entry, with every signature checked.
 
 Layer:       privacy_accounting.audit, lowest. Reads files; writes nothing.
 Guarantees:  an entry counts only if it is canonical, follows the one before, is signed by exactly its sites, fits the
-             folded state and, for a charge, fitted the allowances when it was made. The first that does not is named;
-             nothing behind it counts.
+             folded state and, for a charge, fitted the allowances when it was made. The first entry that fails is
+             named; no later entry counts.
 See instead: comparing files (``verify``), prices (``recompute``).
 Source:      DESIGN 3b.
 """
@@ -34,7 +34,7 @@ _EXPORT_BEGINS: Final = b"{"
 OTHER_GENESIS: Final = "the genesis entry is not the one that the consortium file gives"
 
 Progress = Callable[[int], None]
-"""Told how many entries were read so far."""
+"""Called with the number of entries read so far."""
 
 
 def read_entries(store: Store) -> Iterator[bytes]:
@@ -58,7 +58,7 @@ def _chunk(store: Store, first: int) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryRun:
-    """What a complete charge or exact disclosure allows.
+    """The run that a complete charge or exact disclosure allows.
 
     Attributes:
         hash: body hash, hexadecimal.
@@ -73,7 +73,7 @@ class EntryRun:
 
 @dataclass(slots=True)
 class ChainReader:
-    """The part of a file that holds.
+    """The valid part of a file.
 
     Attributes:
         owner: site whose ledger the file is.
@@ -125,7 +125,7 @@ class ChainReader:
         if isinstance(body.content, Charge):
             self.state.book.check(body.content.spend)
         if isinstance(body.content, Snapshot) and body.content.root != self.tree.root():
-            raise LedgerRefusedError(reason="the snapshot is not of the entries before it")
+            raise LedgerRefusedError(reason="the snapshot differs from the entries before it")
         self.state.apply(entry)
         self.hashes.append(entry.hash)
         self.tree.add(entry.hash)
@@ -144,7 +144,7 @@ def read_chain(
 
     Args:
         store: opened read-only.
-        progress: told how many entries were read.
+        progress: called with the number of entries read.
         genesis: body of the first entry that the consortium file gives; None believes the store.
 
     Returns:
@@ -190,12 +190,12 @@ def opening(store: Store) -> tuple[ChainState, list[bytes]]:
         # a newer checkpoint stands too: fold only what the file begins with
         state, hashes, _ = restore(_Until(store))
     if len(hashes) != store.first():
-        raise LedgerRefusedError(reason="no checkpoint of this file stands where it begins")
+        raise LedgerRefusedError(reason="the file has no checkpoint at its first entry")
     return state, hashes
 
 
 class ValidPrefix(MemoryStore):
-    """The part of a store that holds, for readers of stores."""
+    """The valid part of a store, for readers of stores."""
 
     def __init__(self, store: Store, chain: ChainReader) -> None:
         """Take what ``read_chain`` found.
@@ -211,7 +211,7 @@ class ValidPrefix(MemoryStore):
         self._store, self._end = store, len(chain.hashes)
         if not chain.hashes:
             reason = (
-                f"no entry of this ledger holds: {chain.reason}" if chain.reason else "the ledger is empty"
+                f"no entry of this ledger is valid: {chain.reason}" if chain.reason else "the ledger is empty"
             )
             raise LedgerRefusedError(reason=reason)
 
@@ -251,7 +251,7 @@ def open_file(path: Path) -> Store:
     """Open a ledger file, or an export of one as JSON lines, for an audit.
 
     Raises:
-        LedgerRefusedError: there is no such file, or it is no ledger.
+        LedgerRefusedError: there is no such file, or it is not a ledger.
     """
     if not path.is_file():
         raise LedgerRefusedError(reason=f"there is no ledger file {path.name}")

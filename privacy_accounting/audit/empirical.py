@@ -1,4 +1,4 @@
-"""Does the mechanism do what it is priced for: exact enumeration, chi-square, and the two-neighbour threshold test.
+"""Empirical audit of a mechanism: exact enumeration, chi-square, and the two-neighbour threshold test.
 
 Layer:       privacy_accounting.audit, beside ``price``. Pure, but for the mechanism that the caller passes.
 Terms:       a *mass* is an array of probabilities over ``-reach .. reach``; two *neighbours* are the two datasets of
@@ -131,7 +131,7 @@ def repeats(first: NDArray[np.int64], second: NDArray[np.int64], chance: float) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """What an attacker achieved.
+    """The result of an attack.
 
     Attributes:
         epsilon: lower bound on epsilon at the claim's delta, at least 0.
@@ -153,7 +153,7 @@ class Bound:
 
 
 def attack(run: Run, *, delta: float, runs: int, alpha: float = 1e-6) -> Bound:
-    """Try to tell two neighbours apart by a threshold, and bound epsilon from below.
+    """Try to distinguish two neighbours by a threshold, and bound epsilon from below.
 
     ``log((hits_low - delta) / false_alarms_high)`` with Clopper-Pearson bounds at ``alpha / 8`` each, in both
     directions. The threshold is chosen on runs that are not used for the bound.

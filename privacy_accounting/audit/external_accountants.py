@@ -1,10 +1,10 @@
-"""Outside accountants: the vocabulary as dp-accounting's ``DpEvent``, and what dp-accounting says it costs.
+"""External accountants: events as dp-accounting's ``DpEvent``, and the price that dp-accounting gives them.
 
 Layer:       privacy_accounting.audit, beside ``price``. Imports dp-accounting when called, and only then.
-Guarantees:  an export is never cheaper than the event: what dp-accounting has no event for goes out as a bound that
+Guarantees:  an export is never cheaper than the event: an event that dp-accounting lacks is exported as a bound that
              holds at every order (zCDP); sensitivities are doubled by hand under replace-one, which dp-accounting's
-             Rényi accountant does not do (its privacy loss distributions do). A second opinion that it cannot give is
-             None, never 0.
+             Rényi accountant does not do (its privacy loss distributions do). A price that it cannot give is None,
+             never 0.
 See instead: prices (``rdp``), which events a ledger holds (``recompute``).
 Source:      dp-accounting 0.6.0, ``dp_event``, ``rdp``, ``pld``.
 """
@@ -32,7 +32,7 @@ _PLD_STEP: Final = 1e-4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalPrice:
-    """What two accountants say that events cost together at one delta.
+    """The joint cost of events at one delta, by two accountants.
 
     Attributes:
         own: epsilon of this accountant.
@@ -101,7 +101,7 @@ def to_dp_event(event: Event, relation: Relation) -> Any:
 
     Args:
         event: of the vocabulary.
-        relation: which datasets are neighbors; the outside accountant must be told the same.
+        relation: which datasets are neighbors; the external accountant must use the same relation.
 
     Raises:
         InvalidCostError: dp-accounting has neither this mechanism nor a bound on it.
@@ -131,12 +131,12 @@ def _additive(vocabulary: Any, event: Event, stretch: int) -> Any:
         case ev.Gaussian():
             return vocabulary.GaussianDpEvent(float(event.noise_multiplier / stretch))
         case ev.DiscreteGaussian():
-            # no dearer than the continuous one at every order
+            # costs no more than the continuous one at every order
             return vocabulary.GaussianDpEvent(math.sqrt(event.sigma2) / float(stretch * event.l2_sensitivity))
         case ev.Laplace():
             return vocabulary.LaplaceDpEvent(float(event.scale_over_l1_sensitivity / stretch))
         case ev.DiscreteLaplace():
-            # no dearer than the continuous one of the same epsilon: that is randomized response's bound
+            # costs no more than the continuous one of the same epsilon: that is randomized response's bound
             return _pure(vocabulary, float(stretch * event.a * event.sensitivity))
         case ev.Tree():
             noise = float(event.noise_multiplier)

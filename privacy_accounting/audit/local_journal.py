@@ -1,11 +1,12 @@
-"""A site's own notes against its chain: what it ran, signed, was asked, and whether the notes are its own.
+"""A site's own notes compared with its chain: runs, signatures, requests, and who wrote the notes.
 
-Layer:       privacy_accounting.audit, above ``chain``.
+Layer:       privacy_accounting.audit, above ``chain_reader``.
 Guarantees:  a run without its complete charge, two signatures under one number without a withdrawal, notes that
              another site signed, proposals that are not what their notes name, and entries filed under another number
              or hash are named with entry and site.
-See instead: entries (``chain``), comparing files (``verify``). What a site took out of its notes about itself alone
-             cannot be seen, except that its signatures stand in the entries: ``forgotten`` counts those.
+See instead: entries (``chain_reader``), comparing files (``verify``). An audit cannot see what a site removed from
+             its notes about itself alone, except that its signatures stand in the entries: ``forgotten`` counts
+             those.
 Source:      DESIGN 3b; PRIVACY P1, P2.
 """
 
@@ -36,7 +37,7 @@ _CHECKED_SIGNATURES: Final = 16
 
 @dataclass(slots=True)
 class NotesReport:
-    """What a site's own notes are worth.
+    """The result of checking a site's own notes.
 
     Attributes:
         findings: what is wrong, each with its entry where it has one.
@@ -83,7 +84,7 @@ def check_notes(store: Store, chain: ChainReader) -> NotesReport:
 
 
 def _misfiled(store: SqliteStore, chain: ChainReader) -> list[str]:
-    """Entries are filed under their number and hash; whoever looks one up trusts that."""
+    """Entries are filed under their number and hash; every look-up relies on that."""
     filed = store.index()
     return [
         f"entry {number} is filed under another hash"
@@ -93,9 +94,9 @@ def _misfiled(store: SqliteStore, chain: ChainReader) -> list[str]:
 
 
 def _misnamed(store: Store) -> list[str]:
-    """A proposal's note is named by the hash of what it says, which answers and withdrawals name too."""
+    """A proposal's note is filed under the proposal's hash, which answers and withdrawals name too."""
     return [
-        f"a proposal for entry {note.number} is not the one that its note names"
+        f"the note of a proposal for entry {note.number} holds another proposal"
         for table in (Table.PROPOSALS, Table.RECEIVED)
         for note in store.notes(table)
         if hashlib.sha256(_SIGNATURE.sub(b"", note.payload, count=1)).hexdigest() != note.digest
@@ -119,7 +120,7 @@ def _check_owner(store: Store, chain: ChainReader, answers: Sequence[Answer]) ->
     ]
     for message in messages:
         if message.sender != chain.owner:
-            return [f"its notes about entry {message.number} are those of {message.sender}"]
+            return [f"its notes about entry {message.number} were written by {message.sender}"]
     known = {members.keys.get(chain.owner, "") for _, members in chain.state.succession.spans} - {""}
     for message in sorted(messages, key=lambda each: each.number)[-_CHECKED_SIGNATURES:]:
         if not any(message.holds(key) for key in known):
@@ -142,7 +143,7 @@ def _check_runs(store: Store, chain: ChainReader) -> list[str]:
         if run is None or run.hash != note.digest or chain.owner not in run.cohort:
             findings.append(f"a run was started for entry {note.number} without its complete charge")
         elif chain.state.cancelled(note.number):
-            findings.append(f"the run of entry {note.number} was started and its charge given back")
+            findings.append(f"the run of entry {note.number} was started although its charge was given back")
     opened = {(note.number, note.digest) for note in store.notes(Table.OPENED) if counts(note.number)}
     wanted = {(n.number, chain.runs[n.number].session) for n in started if n.number in chain.runs}
     if opened != wanted:

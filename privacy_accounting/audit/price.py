@@ -1,4 +1,4 @@
-"""The calculator: a document of events in, epsilon out; nothing is spent.
+"""The price calculator: reads a document of events and returns its epsilon; it spends nothing.
 
 Layer:       privacy_accounting.audit, beside ``statement``. Pure.
 Guarantees:  the vocabulary is the ledger's; numbers are decimal strings (here an exponent is let in, as in
@@ -33,7 +33,7 @@ _LONGEST: Final = 400
 
 
 class PriceDocumentError(InvalidCostError):
-    """A document that has no price.
+    """The document has no price.
 
     Attributes:
         mistakes: everything that is wrong, each with its place.
@@ -48,7 +48,7 @@ class PriceDocumentError(InvalidCostError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceReport:
-    """What events cost together.
+    """The joint cost of events.
 
     Attributes:
         relation: neighboring relation.

@@ -1,9 +1,9 @@
-"""Every cost again, from its event.
+"""Recomputes every cost in a ledger from its events.
 
-Layer:       privacy_accounting.audit, above ``chain``.
-Guarantees:  only entries that hold count, and the first that does not is named. A charge is right if none of its
-             three figures is lower than this machine computes from the events, less 1e-9 of it and one unit; the
-             largest difference upward is told too, and what dp-accounting says of the totals where it is installed.
+Layer:       privacy_accounting.audit, above ``chain_reader``.
+Guarantees:  only valid entries count, and the first invalid one is named. A charge is right if none of its three
+             figures is lower than this machine computes from the events, less 1e-9 of it and one unit; the largest
+             overcharge is reported too, and dp-accounting's price of the totals where it is installed.
 See instead: whether the events are those of the plan (only the sites saw the request), signatures (``verify``).
 Source:      PRIVACY P4; the accountant's own curves (``rdp``).
 """
@@ -124,7 +124,7 @@ def recompute(
 
     Args:
         path: of the file.
-        progress: told how many entries were read.
+        progress: called with the number of entries read.
         outside: ask dp-accounting too; by default if it is installed.
 
     Returns:
@@ -167,18 +167,18 @@ def recompute_store(
 
 
 def _opinions(state: ChainState) -> Iterator[Opinion]:
-    book = state.book
-    for population, budget in sorted(book.populations.items()):
+    privacy_filter = state.book
+    for population, budget in sorted(privacy_filter.populations.items()):
         for name, part in sorted(budget.sub_budgets.items()):
-            events = book.events(population, name)
+            events = privacy_filter.events(population, name)
             if not events:
                 continue
-            found = external_price(events, part.delta, book.relation)
+            found = external_price(events, part.delta, privacy_filter.relation)
             yield Opinion(
                 population=population,
                 sub_budget=name,
                 delta=format_decimal(part.delta),
-                relation=str(book.relation),
+                relation=str(privacy_filter.relation),
                 colluding=0 if state.genesis is None else state.genesis.colluding,
                 own=found.own,
                 rdp=found.rdp,

@@ -1,9 +1,9 @@
-"""Who asked what, when, for which purpose, at what price, and what is left, per population of patients.
+"""The account statement: who asked what, when, for which purpose, at what price, and what remains.
 
-Layer:       privacy_accounting.audit, above ``chain``.
-Guarantees:  one line per entry that holds, in order, with figures that follow from those entries alone; the first
-             that does not hold ends the statement and is named; a population with an exact disclosure says so,
-             because its epsilon then holds only given that disclosure.
+Layer:       privacy_accounting.audit, above ``chain_reader``.
+Guarantees:  one line per valid entry, in order, with figures that follow from those entries alone; the first invalid
+             entry ends the statement and is named; a population with an exact disclosure says so, because its epsilon
+             then holds only given that disclosure.
 See instead: the site's own notes, other sites' files (``verify``), pictures (``report``).
 Source:      PRIVACY P4, P8.
 """
@@ -35,7 +35,7 @@ GIVEN_EXACT: Final = "epsilon holds given the listed exact disclosures"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One entry for people.
+    """One entry in plain words.
 
     Attributes:
         number: of the entry.
@@ -68,7 +68,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remaining:
-    """What is left of one sub-budget.
+    """The remaining allowance of one sub-budget.
 
     Attributes:
         population: whose patients.
@@ -174,8 +174,8 @@ def statement(path: Path, *, population: str | None = None) -> Statement:
         chain = read_chain(store)
         if not chain.hashes and chain.first_bad is None:
             return Statement(owner=store.owner, lines=(), remaining=())
-        told = statement_of(ValidPrefix(store, chain), population=population)
-        return replace(told, first_bad=chain.first_bad, reason=chain.reason)
+        report = statement_of(ValidPrefix(store, chain), population=population)
+        return replace(report, first_bad=chain.first_bad, reason=chain.reason)
     finally:
         store.close()
 
@@ -226,7 +226,7 @@ def _line(body: Body, state: ChainState, cancelled: Line | None) -> Line:
     return line
 
 
-def _asked(line: Line, content: Charge | Exact, book: PrivacyFilter) -> Line:
+def _asked(line: Line, content: Charge | Exact, privacy_filter: PrivacyFilter) -> Line:
     asked = content.asked
     run = f"{asked.run} round {asked.round} attempt {asked.attempt}" if asked.run else ""
     line = replace(line, population=asked.population, analyst=asked.analyst, purpose=asked.purpose, run=run)
@@ -237,12 +237,12 @@ def _asked(line: Line, content: Charge | Exact, book: PrivacyFilter) -> Line:
         sub_budget=content.sub_budget,
         price=readable(content.cost),
         price_all_but_one=readable(content.cost_all_but_one),
-        left=_left(book, asked.population, content.sub_budget),
+        left=_left(privacy_filter, asked.population, content.sub_budget),
     )
 
 
-def _cancelled(line: Line, content: Cancel, charge: Line, book: PrivacyFilter) -> Line:
-    left = _left(book, charge.population, charge.sub_budget) if charge.sub_budget else ""
+def _cancelled(line: Line, content: Cancel, charge: Line, privacy_filter: PrivacyFilter) -> Line:
+    left = _left(privacy_filter, charge.population, charge.sub_budget) if charge.sub_budget else ""
     return replace(
         line,
         population=charge.population,
@@ -254,8 +254,8 @@ def _cancelled(line: Line, content: Cancel, charge: Line, book: PrivacyFilter) -
     )
 
 
-def _left(book: PrivacyFilter, population: str, sub_budget: str) -> str:
-    return readable(book.remaining(population, sub_budget), decimal.ROUND_DOWN)
+def _left(privacy_filter: PrivacyFilter, population: str, sub_budget: str) -> str:
+    return readable(privacy_filter.remaining(population, sub_budget), decimal.ROUND_DOWN)
 
 
 def _remaining(state: ChainState, population: str | None) -> tuple[Remaining, ...]:
@@ -268,10 +268,10 @@ def _remaining(state: ChainState, population: str | None) -> tuple[Remaining, ..
     return tuple(rows)
 
 
-def _spenders(book: PrivacyFilter, population: str | None) -> tuple[Spender, ...]:
+def _spenders(privacy_filter: PrivacyFilter, population: str | None) -> tuple[Spender, ...]:
     """List every analyst's share of every sub-budget, then the exact disclosures, population by population."""
     rows = []
-    for name, budget in sorted(book.populations.items()):
+    for name, budget in sorted(privacy_filter.populations.items()):
         if population not in {None, name}:
             continue
         for sub_budget, part in sorted(budget.sub_budgets.items()):
@@ -283,32 +283,35 @@ def _spenders(book: PrivacyFilter, population: str | None) -> tuple[Spender, ...
                     spent=readable(units),
                     fraction=f"{units / part.allowance:.6f}",
                 )
-                for analyst, units in sorted(book.by_analyst(name, sub_budget).items())
+                for analyst, units in sorted(privacy_filter.by_analyst(name, sub_budget).items())
             ]
         rows += [
             Spender(population=name, analyst=analyst, exact_disclosures=number)
-            for (where, analyst), number in sorted(book.exact_counts.items())
+            for (where, analyst), number in sorted(privacy_filter.exact_counts.items())
             if where == name
         ]
     return tuple(rows)
 
 
 def _row(state: ChainState, population: str, sub_budget: str) -> Remaining:
-    book = state.book
-    part, exact = book.sub_budget(population, sub_budget), book.exact_disclosures(population)
+    privacy_filter = state.book
+    part, exact = (
+        privacy_filter.sub_budget(population, sub_budget),
+        privacy_filter.exact_disclosures(population),
+    )
     return Remaining(
         population=population,
         sub_budget=sub_budget,
         epsilon=format_decimal(part.epsilon),
         delta=format_decimal(part.delta),
-        relation=str(book.relation),
+        relation=str(privacy_filter.relation),
         colluding=0 if state.genesis is None else state.genesis.colluding,
         order=format_decimal(part.order),
         allowance=readable(part.allowance, decimal.ROUND_DOWN),
-        spent=readable(book.spent(population, sub_budget)),
-        left=_left(book, population, sub_budget),
-        fraction_spent=f"{float(book.fraction_spent(population, sub_budget)):.6f}",
-        epsilon_spent=rounded_up(book.epsilon_spent(population, sub_budget)),
+        spent=readable(privacy_filter.spent(population, sub_budget)),
+        left=_left(privacy_filter, population, sub_budget),
+        fraction_spent=f"{float(privacy_filter.fraction_spent(population, sub_budget)):.6f}",
+        epsilon_spent=rounded_up(privacy_filter.epsilon_spent(population, sub_budget)),
         exact_disclosures=exact,
         remark=GIVEN_EXACT if exact else "",
     )

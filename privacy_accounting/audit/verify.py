@@ -1,11 +1,12 @@
-"""Is the book whole: ledger files of several sites, each by itself and all against each other.
+"""Verifies the ledger: the files of several sites, each by itself and all against each other.
 
-Layer:       privacy_accounting.audit, above ``chain`` and ``notes``.
+Layer:       privacy_accounting.audit, above ``chain_reader`` and ``local_journal``.
 Terms:       a site is *behind* if its entries are the beginning of another site's; it *forked* if one of its complete
              entries differs from the others' with the same number.
-Guarantees:  names the first bad entry of each file and the forking site; behind is not forked; a book of another
-             consortium, a file under another site's name, notes that were bent, a started note without its complete
-             charge and a file whose append-only triggers were removed are found. Needs no key.
+Guarantees:  names the first bad entry of each file and the forking site; a site that is behind is not reported as
+             forked; a ledger of another consortium, a file under another site's name, notes that were altered, a
+             started note without its complete charge and a file whose append-only triggers were removed are found.
+             Needs no key.
 See instead: prices (``recompute``), printing (the caller).
 Source:      DESIGN 3b; PRIVACY P1, P2.
 """
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileReport:
-    """What one file is worth.
+    """The result of verifying one file.
 
     Attributes:
         path: as given.
@@ -119,14 +120,14 @@ class Total:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
-    """What several files are worth together.
+    """The result of verifying several files together.
 
     Attributes:
         files: in the order given.
         forks: every site that differs, at the first number where it does.
         behind: how many entries a site lacks.
         totals: of the longest chain that holds.
-        repeated: sites of which several files were given, and how many: they are one site's word.
+        repeated: sites of which several files were given, and how many: they count as one site.
         absent: members whose file was not given; a fork that one of them alone holds is not seen.
         against_consortium: whether the first entry was compared with a consortium file.
         unmet: entries that receipts name and the longest chain that holds does not have so.
@@ -192,9 +193,9 @@ def verify(
 
     Args:
         paths: one file per site.
-        progress: told how many entries of the current file were read.
+        progress: called with the number of entries of the current file read.
         genesis: the first entry as the consortium file gives it. Without it the files' own first entry is
-            believed, and with it the keys that it names: a book invented as a whole would hold.
+            believed, and with it the keys that it names: a wholly invented ledger would pass.
         receipts: of analysts; entries that all sites dropped leave no other trace.
 
     Returns:
@@ -316,15 +317,15 @@ def _totals(chains: Sequence[ChainReader], forks: Sequence[Fork]) -> tuple[Total
     chain = _longest(chains, forks)
     if chain is None:
         return ()
-    book = chain.state.book
+    privacy_filter = chain.state.book
     return tuple(
         Total(
             population=population,
             sub_budget=name,
-            spent=book.spent(population, name),
+            spent=privacy_filter.spent(population, name),
             allowance=part.allowance,
-            exact_disclosures=book.exact_disclosures(population),
+            exact_disclosures=privacy_filter.exact_disclosures(population),
         )
-        for population, budget in sorted(book.populations.items())
+        for population, budget in sorted(privacy_filter.populations.items())
         for name, part in sorted(budget.sub_budgets.items())
     )

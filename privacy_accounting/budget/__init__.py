@@ -1,8 +1,9 @@
-"""Budgets: what a population allows, and the book of what was spent of it.
+"""Budgets: the allowance of a population, and the privacy filter that counts what was spent of it.
 
 Layer:       privacy_accounting.budget, above ``rdp``, below ``ledger``. Pure: integers, no clock, no file.
-Modules:     ``allowance`` (sub-budgets, their order and allowance) · ``tally`` (totals) · ``book`` (spent, held,
-             left; admission) · ``quote`` (what requests would cost) · ``parallel`` (disjoint groups of patients).
+Modules:     ``allowance`` (sub-budgets, their order and allowance) · ``totals`` (running totals) · ``privacy_filter``
+             (spent, held, left; admission) · ``quote`` (prices before a request) · ``parallel`` (disjoint groups of
+             patients).
 """
 
 from privacy_accounting.budget.allowance import PopulationBudget, SubBudget, allowance_units, plan_sub_budget

@@ -1,4 +1,4 @@
-"""What may be spent: a population's (epsilon, delta), split into sub-budgets that each have one fixed order.
+"""Allowances: a population's (epsilon, delta), split into sub-budgets that each have one fixed order.
 
 Layer:       privacy_accounting.budget. Pure.
 Terms:       a sub-budget gets the share ``s`` of its population's (epsilon, delta) (basic composition); its *order*
@@ -7,7 +7,7 @@ Terms:       a sub-budget gets the share ``s`` of its population's (epsilon, del
              down.
 Guarantees:  a ``SubBudget`` with an allowance above what its (epsilon, delta) permits at its order cannot be built.
              The arithmetic is decimal with correctly rounded logarithms, so every machine derives the same integer.
-See instead: what was spent (``book``), how the budget is written in the ledger (``ledger.budgets``).
+See instead: what was spent (``privacy_filter``), how the budget is written in the ledger (``ledger.budgets``).
 Source:      conversion: Canonne, Kamath, Steinke, arXiv 2004.00010 v4, Proposition 12, solved for the Rényi cost; one
              fixed order for adaptively chosen events: Feldman and Zrnic, arXiv 2008.11193, Theorem 4.3.
 """
@@ -116,12 +116,12 @@ class SubBudget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PopulationBudget:
-    """What may ever be learned about one population of patients, by all analysts together.
+    """The whole privacy budget of one population of patients, for all analysts together.
 
     Attributes:
         epsilon: of the whole population, above 0.
         delta: of the whole population.
-        sub_budgets: by name; their shares sum to at most 1.
+        sub_budgets: each under its name; their shares sum to at most 1.
         purpose_caps: largest part of each sub-budget's allowance for one purpose; ``"*"`` holds for others.
         analyst_caps: the same for one analyst.
     """

@@ -1,12 +1,12 @@
-"""Parallel composition: releases over disjoint groups of patients cost what the dearest of them costs.
+"""Parallel composition: releases over disjoint groups of patients cost as much as the most expensive of them.
 
-Layer:       privacy_accounting.budget, beside ``book``. Pure.
+Layer:       privacy_accounting.budget, beside ``privacy_filter``. Pure.
 Terms:       a *partition* divides patients by one attribute of the person that is fixed at ingest; its *cells* are
              its values; ``cells_per_unit`` is the most cells in which the records of one patient can lie (1 only if
              records are linked or a patient is at one site; else the number of sites).
 Guarantees:  the events returned cost no less than the joint release at the filter's order and at every order of the
-             grid, at every number of colluders, and in pure epsilon. Where no cell is dearest in all of these, or the
-             partition is not declared, all cells are paid for.
+             grid, at every number of colluders, and in pure epsilon. Where no cell is the most expensive in all of
+             these, or the partition is not declared, all cells are paid for.
 Why:      nothing is put together from maxima of several cells: what is charged is what one real cell cost, several
           times over. At an order the joint divergence is at most that of the cells touched, hence at most the
           charge. Filters count at one order: it is among those compared, of the grid or not. Epsilon is the
@@ -77,15 +77,15 @@ def parallel_events(
         order: at which the charge is counted; of the grid or not.
 
     Returns:
-        The dearest cell's events, as many times over as one patient's change can touch cells; all events if
-        no cell is dearest in every respect.
+        The most expensive cell's events, as many times over as one patient's change can touch cells; all events if
+        no cell is the most expensive in every respect.
 
     Raises:
         InvalidCostError: a cell is not of the partition, or an event has no price under the relation.
     """
     unknown = sorted(set(cells) - set(partition.cells))
     if unknown:
-        raise InvalidCostError(what="cells", reason=f"{unknown[0]} is no cell of {partition.attribute}")
+        raise InvalidCostError(what="cells", reason=f"{unknown[0]} is not a cell of {partition.attribute}")
     everything = tuple(event for name in sorted(cells) for event in cells[name])
     touched = partition.cells_per_unit * (2 if relation is Relation.REPLACE_ONE else 1)
     if touched >= len(cells):

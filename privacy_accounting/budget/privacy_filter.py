@@ -1,10 +1,10 @@
-"""The book: what was spent of every sub-budget, what is in doubt, and whether one more charge fits.
+"""The privacy filter: what was spent of every sub-budget, what is in doubt, and whether one more charge fits.
 
 Layer:       privacy_accounting.budget. Pure: integers only where it decides; one lock, no clock, no file.
 Terms:       *spent* is in complete entries; *held* is signed but not yet complete or withdrawn, and counts as spent.
 Guarantees:  admission is a handful of integer comparisons whatever the length of the history; a charge is admitted
-             only if the sub-budget, the purpose and the analyst all still have room; nothing here ever rounds a cost
-             down. The sub-budget spans all analysts, who may collude.
+             only if it fits the sub-budget, the purpose's cap and the analyst's cap; no cost is ever rounded down.
+             The sub-budget spans all analysts, who may collude.
 See instead: how a charge is priced (``rdp``), how it is agreed on (``ledger``).
 Source:      filter at a fixed order: Feldman and Zrnic, arXiv 2008.11193, Theorem 4.3.
 """
@@ -36,7 +36,7 @@ class PrivacyFilter:
     """Folded state of a chain: spent units per population and sub-budget, by purpose and by analyst."""
 
     def __init__(self, *, relation: Relation) -> None:
-        """Open an empty book.
+        """Create a filter without any charge.
 
         Args:
             relation: neighboring relation of the consortium; every charge is priced under it.
@@ -68,7 +68,7 @@ class PrivacyFilter:
             new = budget.sub_budgets.get(name)
             if new is None or new.order != part.order:
                 raise LedgerRefusedError(
-                    reason=f"budget of {population}: {name} vanishes or changes its order"
+                    reason=f"budget of {population}: {name} is removed or changes its order"
                 )
 
     def set_budget(self, population: str, budget: PopulationBudget) -> None:
@@ -145,7 +145,7 @@ class PrivacyFilter:
             return result
 
     def check(self, spend: Spend, *, also: Iterable[Spend] = ()) -> None:
-        """Admit a charge or refuse it; changes nothing, so a refusal costs nothing and blocks nobody.
+        """Admit a charge or refuse it; changes nothing, so a refusal costs nothing and blocks no other request.
 
         Args:
             spend: the charge.

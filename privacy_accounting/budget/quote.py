@@ -1,10 +1,10 @@
-"""What requests would cost and what would be left: asked for free, for one or for a batch.
+"""Quotes: what requests would cost and what would remain, free of charge, for one request or a batch.
 
-Layer:       privacy_accounting.budget, above ``book``. Pure; changes nothing.
-Guarantees:  a quote holds for the book as it stands and says itself whether the request would be admitted now, the
-             earlier requests of the same batch counted as spent; a request that would be refused does not use up what
-             the ones behind it need.
-See instead: building events from a question (the caller), refusing (``book.check``).
+Layer:       privacy_accounting.budget, above ``privacy_filter``. Pure; changes nothing.
+Guarantees:  a quote holds for the privacy filter as it stands and says whether the request would be admitted now,
+             with the earlier requests of the same batch counted as spent; a request that would be refused does not
+             use up what the later ones need.
+See instead: building events from a question (the caller), refusing (``PrivacyFilter.check``).
 Source:      PRIVACY P4.
 """
 
@@ -77,11 +77,11 @@ class Quote:
         }
 
 
-def quote(book: PrivacyFilter, spend: Spend, *, also: Sequence[Spend] = ()) -> Quote:
+def quote(privacy_filter: PrivacyFilter, spend: Spend, *, also: Sequence[Spend] = ()) -> Quote:
     """Say what one request would cost and leave; nothing is spent.
 
     Args:
-        book: as it stands.
+        privacy_filter: as it stands.
         spend: the request, priced.
         also: requests to count as spent too.
 
@@ -89,16 +89,16 @@ def quote(book: PrivacyFilter, spend: Spend, *, also: Sequence[Spend] = ()) -> Q
         The quote.
 
     Raises:
-        LedgerRefusedError: the book has no such sub-budget.
+        LedgerRefusedError: the ledger has no such sub-budget.
         InvalidCostError: the cost is no positive, finite, whole number of units.
     """
-    part = book.sub_budget(spend.population, spend.sub_budget)
-    limits = book.limits(
+    part = privacy_filter.sub_budget(spend.population, spend.sub_budget)
+    limits = privacy_filter.limits(
         spend.population, spend.sub_budget, purpose=spend.purpose, analyst=spend.analyst, also=also
     )
     tightest, refusal = min(limits, key=lambda limit: limit.remaining), ""
     try:
-        book.check(spend, also=also)
+        privacy_filter.check(spend, also=also)
     except BudgetExceededError as error:  # the quote's own figures say how much
         fits = error.largest_epsilon
         refusal = f"more than is left; {'nothing' if fits is None else f'epsilon {fits}'} still fits"
@@ -112,17 +112,17 @@ def quote(book: PrivacyFilter, spend: Spend, *, also: Sequence[Spend] = ()) -> Q
         remaining=tightest.remaining,
         left=tightest.remaining if refusal else tightest.remaining - spend.units,
         scope=tightest.scope,
-        epsilon=epsilon_of(spend.events, part.delta, book.relation).epsilon,
+        epsilon=epsilon_of(spend.events, part.delta, privacy_filter.relation).epsilon,
         delta=part.delta,
         refusal=refusal,
     )
 
 
-def quote_batch(book: PrivacyFilter, spends: Sequence[Spend]) -> tuple[Quote, ...]:
+def quote_batch(privacy_filter: PrivacyFilter, spends: Sequence[Spend]) -> tuple[Quote, ...]:
     """Say what requests would cost one after the other; arguments and errors as ``quote``."""
     quotes, counted = list[Quote](), list[Spend]()
     for spend in spends:
-        quotes.append(quote(book, spend, also=counted))
+        quotes.append(quote(privacy_filter, spend, also=counted))
         if quotes[-1].fits:
             counted.append(spend)
     return tuple(quotes)

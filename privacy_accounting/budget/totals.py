@@ -1,9 +1,9 @@
-"""Running totals of charges, and what is left of a limit.
+"""Running totals of charges, and the remainder of a limit.
 
-Layer:       privacy_accounting.budget, below ``book``. Pure: integers and fractions.
+Layer:       privacy_accounting.budget, below ``privacy_filter``. Pure: integers and fractions.
 Guarantees:  adding and taking back are each other's inverse; nothing is rounded but what is shown to people. Events
              are kept as text, so that a start reads a hundred thousand different ones without making any of them.
-See instead: whether a charge fits (``book``).
+See instead: whether a charge fits (``privacy_filter``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CACHED_EVENTS: Final = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spend:
-    """The part of a charge that the book counts.
+    """The part of a charge that the privacy filter counts.
 
     Attributes:
         population: whose patients.
@@ -95,7 +95,7 @@ class SpendTotals:
                 yield purpose, analyst, _read(text), number
 
     def pinned(self) -> dict[str, object]:
-        """Give everything that decides or is told, in a form that has one spelling: what a snapshot pins.
+        """Give every total that decides or is reported, in one canonical form: what a snapshot pins.
 
         A total that is left out here could be lowered in a file whose older entries are archived.
         """

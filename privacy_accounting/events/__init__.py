@@ -1,4 +1,4 @@
-"""The closed vocabulary of mechanisms: what may be priced, charged and written into the ledger.
+"""Events: the closed vocabulary of mechanisms that can be priced, charged and written into the ledger.
 
     base          Event, Relation, validation
     additive      noise added to a sum: gaussian, laplace, discrete_laplace, discrete_gaussian,

@@ -63,7 +63,7 @@ class DiscreteLaplace(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscreteGaussian(Event):
-    """Integer noise of mass proportional to ``exp(-x**2 / (2 sigma2))`` on integer sums, from one hand.
+    """Integer noise of mass proportional to ``exp(-x**2 / (2 sigma2))`` on integer sums, from one party.
 
     Attributes:
         sigma2: the parameter sigma squared, above 0 (an upper bound on the variance).
@@ -78,7 +78,7 @@ class DiscreteGaussian(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistributedDiscreteGaussian(Event):
-    """Each party adds its own discrete Gaussian of parameter ``sigma2_local``; ``colluding`` tell theirs.
+    """Each party adds its own discrete Gaussian of parameter ``sigma2_local``; ``colluding`` reveal theirs.
 
     Only the noise of ``parties - colluding`` honest parties counts. Unequal local variances are outside the
     theorem and cannot be expressed.

@@ -1,4 +1,4 @@
-"""What every event is: a frozen, validated record of one use of one mechanism.
+"""The base class of events: a frozen, validated record of one use of one mechanism.
 
 Guarantees:  an event that exists is valid; NaN, infinity, booleans, strings and zero noise cannot get in; equal
              events are equal values, so that prices can be cached by event.

@@ -110,7 +110,7 @@ def _read(mapping: object, where: str, depth: int, found: list[InvalidCostError]
         if key != "mechanism" and key not in declared:
             shown = str(key)[:_SHOWN]
             found.append(
-                InvalidCostError(what=f"{where}.{shown}", reason=f"is no parameter of {cls.mechanism}")
+                InvalidCostError(what=f"{where}.{shown}", reason=f"is not a parameter of {cls.mechanism}")
             )
     given: dict[str, Any] = {}
     for key, each in declared.items():

@@ -52,7 +52,7 @@ class RandomizedResponse(Event):
     """Each unit reports one of k values, with probability p drawn uniformly instead of its own.
 
     Priced under ``REPLACE_ONE`` (another value) and ``REPLACE_SPECIAL`` (a uniform answer). Under
-    ``ADD_OR_REMOVE_ONE`` it has no finite price: the number of reports shows who is there.
+    ``ADD_OR_REMOVE_ONE`` it has no finite price: the number of reports shows whether the unit is present.
 
     Attributes:
         p: probability of a uniform draw, above 0 and at most 1.
@@ -122,7 +122,7 @@ class Poisson(Event):
     """Any mechanism on a secret sample that each unit is in independently.
 
     Relations as for ``PoissonGaussian``. Under ``REPLACE_SPECIAL`` a unit that is not in the sample need not look
-    like the special one (randomized response shows that somebody answered): only sums are amplified in full.
+    like the special one (randomized response shows that a unit answered): only sums are amplified in full.
 
     Attributes:
         sampling_rate: probability of each unit, 0 to 1.
@@ -166,7 +166,7 @@ class RepeatAndSelect(Event):
     """A mechanism is run a secret random number of times; only the best run is released.
 
     Best is by an order on the outputs alone: a score that reads the data is an output of the run, priced in
-    ``inner``. Runs with different settings each draw theirs at random, and ``inner`` prices the dearest.
+    ``inner``. Runs with different settings each draw theirs at random, and ``inner`` prices the most expensive one.
 
     Attributes:
         inner: one run, priced under the same relation.
@@ -184,7 +184,7 @@ class RepeatAndSelect(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold(Event):
-    """Noisy figures of keys that nobody declared; a key is shown only if its noisy figure passes a threshold.
+    """Noisy figures of undeclared keys; a key is shown only if its noisy figure passes a threshold.
 
     A key that one unit alone brings in shows that unit; ``delta`` bounds the probability that any such key
     passes, and is spent beside the budget's own (``calibration.key_threshold`` turns it into a threshold).

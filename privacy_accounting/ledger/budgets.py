@@ -1,4 +1,4 @@
-"""How events and budgets are written inside an entry.
+"""Events and budgets in the form that an entry holds.
 
 Layer:       privacy_accounting.ledger, above ``canonical``. Pure.
 Guarantees:  writing and reading are each other's inverse; an event is kept as its canonical text, so that an old

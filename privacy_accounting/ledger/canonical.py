@@ -113,7 +113,7 @@ def decode(data: bytes, *, limit: int) -> dict[str, object]:
 
 
 class Fields:
-    """Reads the fields of one object by name and type; at the end nothing may be left over."""
+    """Reads the fields of one object by their names and types; at the end nothing may be left over."""
 
     def __init__(self, value: object, where: str) -> None:
         """Wrap a decoded object.

@@ -1,12 +1,12 @@
-"""The repair of a ledger whose last entry is dated ahead of the true time: all sites' clocks were wrong together.
+"""Correction of a ledger whose last entry is dated ahead of the true time because all clocks were wrong.
 
 Layer:       privacy_accounting.ledger, below ``contents``. Pure.
 Terms:       a *clock* entry gives up the time of the entry before it; later entries follow its own time.
 Guarantees:  it names the one time that it gives up, so that it fits one place of one chain; it is dated before that
              time, and, like every entry, within the allowed skew of each signing site's own clock. Nothing but dates
              changes: what is spent, used, started and cancelled never depended on time.
-See instead: whether an administrator wants it (``federation.consortium.amendments``), the check of clocks
-             (``judge``).
+See instead: whether an administrator approves it (``federation.consortium.amendments``), the check of clocks
+             (``entry_validation``).
 """
 
 from __future__ import annotations

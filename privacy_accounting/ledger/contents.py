@@ -1,8 +1,8 @@
-"""What an entry says: one frozen class per kind, each with its exact set of fields.
+"""Contents of entries: one frozen class per kind, each with its exact set of fields.
 
 Layer:       privacy_accounting.ledger, above ``budgets``. Pure.
-Terms:       *charge* spends epsilon; *exact* is a disclosure without it; *cancel* gives back a charge of which
-             nothing left; *budget*, *order*, *members*, *clock* change the agreement; *snapshot* pins the state.
+Terms:       *charge* spends epsilon; *exact* is a disclosure without it; *cancel* gives a charge back, of which
+             nothing was released; *budget*, *order*, *members*, *clock* change terms; *snapshot* pins the state.
 Guarantees:  reading refuses a missing, unknown or mistyped field; the field names are those in the bytes.
 See instead: whether an entry may be signed (``entry_validation``), how it is written (``entries``).
 """
@@ -46,7 +46,7 @@ MEMBER_CHANGES: Final = ("add", "lose", "rekey", "sequencer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Who asked for what: the part that charges and exact disclosures share.
+    """The request behind an entry: the part that charges and exact disclosures share.
 
     Attributes:
         population: whose patients.
@@ -72,7 +72,7 @@ class Request:
 
     @property
     def once(self) -> tuple[str, str, str, int, int]:
-        """What may stand in a chain only once."""
+        """The key that may occur in a chain only once."""
         return (self.analyst, self.nonce, self.run, self.round, self.attempt)
 
     def to_json(self) -> dict[str, object]:
@@ -101,7 +101,7 @@ class Genesis:
 
     Attributes:
         consortium: SHA-256 of the consortium file, hexadecimal; also the chain's id.
-        members: Ed25519 public key of each site, hexadecimal, by name.
+        members: Ed25519 public key of each site, hexadecimal, under its name.
         sequencer: the site that orders and signs last.
         relation: neighboring relation of every cost.
         delta: of the consortium.
@@ -178,7 +178,7 @@ class Charge:
 
     @property
     def spend(self) -> Spend:
-        """What the book counts."""
+        """The part that the privacy filter counts."""
         return Spend(
             population=self.asked.population,
             sub_budget=self.sub_budget,
@@ -246,7 +246,7 @@ class Exact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
-    """Gives a charge back; signed only by sites of which nothing left.
+    """Gives a charge back; only a site that has released nothing signs it.
 
     Attributes:
         entry: number of the charge or exact disclosure.
@@ -395,7 +395,7 @@ class Snapshot:
 
     @classmethod
     def read(cls, fields: Fields) -> Snapshot:
-        """Take the fields; a snapshot that pins less is refused by name."""
+        """Take the fields; a snapshot that pins less is refused with its format."""
         try:
             fields.integer("format", low=STATE_FORMAT, high=STATE_FORMAT)
         except LedgerRefusedError as error:

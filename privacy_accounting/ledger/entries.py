@@ -1,11 +1,11 @@
-"""Entries: the bytes that are hashed, the signatures that stand beside them, and the session they allow.
+"""Entries: the bytes that are hashed, their signatures, and the session that they allow.
 
 Layer:       privacy_accounting.ledger, above ``contents``. Pure.
 Terms:       a *body* is one entry's canonical JSON; an entry is a body with the signatures of the sequencer and of
              every site of its cohort. The chain is made of body hashes.
 Guarantees:  a body holds nothing that differs between sites, so all write the same bytes; a signature covers a domain
-             tag and the body's hash and can be taken for nothing else; one body gives one session id.
-See instead: whether an entry is right (``judge``), where it is kept (``store``).
+             tag and the body's hash and is valid for nothing else; one body gives one session id.
+See instead: whether an entry is right (``entry_validation``), where it is kept (``store``).
 Source:      DESIGN 3b; Ed25519 is RFC 8032 (deterministic: the same body is signed with the same bytes).
 """
 

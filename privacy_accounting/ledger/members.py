@@ -1,11 +1,10 @@
-"""Who signs: the sites of the chain at one point, and who must sign an entry.
+"""Members: the sites of the chain at one point, and the sites that must sign an entry.
 
 Layer:       privacy_accounting.ledger, above ``entries``. Pure.
 Guarantees:  an entry is complete only with the signature of the sequencer and of every site of its cohort, all valid
-             under the keys that hold at its number, and no signature besides. One entry changes one member; what is
-             left has two sites at least. A change of members is signed by all who are members after it. Whoever has
-             the genesis entry and the entries that changed the members knows who signs, and needs nobody's word for
-             it.
+             under the keys that hold at its number, and no signature besides. One entry changes one member; at least
+             two sites remain. A change of members is signed by all sites that are members after it. The genesis entry
+             and the entries that changed the members alone determine who signs; no site has to be trusted for it.
 See instead: analysts and other roles (the caller's certificates).
 Source:      DESIGN 3b.
 """
@@ -41,9 +40,7 @@ class Members:
         if self.sequencer not in self.keys:
             raise LedgerRefusedError(reason="the sequencer is not a member")
         if len(self.keys) < SMALLEST_CONSORTIUM or len(set(self.keys.values())) != len(self.keys):
-            raise LedgerRefusedError(
-                reason="a consortium has at least two members, each with a key of its own"
-            )
+            raise LedgerRefusedError(reason="a consortium needs at least two members, each with its own key")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,7 +61,9 @@ class Members:
         keys = dict(self.keys)
         known = change.name in keys
         if known == (change.change == "add"):
-            raise LedgerRefusedError(reason=f"{change.name} cannot {change.change}: wrong membership")
+            raise LedgerRefusedError(
+                reason=f"{change.name} cannot {change.change}: its membership does not allow it"
+            )
         if change.change == "lose":
             del keys[change.name]
         elif change.change in {"add", "rekey"}:
@@ -88,11 +87,11 @@ class Members:
         named = set(body.cohort)
         chosen = isinstance(body.content, Charge | Exact) and body.content.asked.run != ""
         if chosen and not (named <= signers and len(named) >= SMALLEST_CONSORTIUM):
-            raise LedgerRefusedError(reason="the cohort names sites that are no members, or fewer than two")
+            raise LedgerRefusedError(reason="the cohort names sites that are not members, or fewer than two")
         if not chosen and body.kind != "cancel" and named != signers:
             raise LedgerRefusedError(reason=f"a {body.kind} entry is signed by all members")
         if not named <= signers:
-            raise LedgerRefusedError(reason="the cohort names sites that are no members")
+            raise LedgerRefusedError(reason="the cohort names sites that are not members")
         return body.cohort
 
     def signing_keys(self, body: Body) -> Mapping[str, str]:
@@ -100,7 +99,7 @@ class Members:
         return self.changed(body.content).keys if isinstance(body.content, MembersChange) else self.keys
 
     def committer(self, body: Body) -> str:
-        """Name the site that signs last: the sequencer, or its successor where the entry votes it out."""
+        """Name the site that signs last: the sequencer, or its successor where the entry removes it."""
         change = body.content
         if isinstance(change, MembersChange) and change.change == "lose" and change.name == self.sequencer:
             return change.sequencer
@@ -176,7 +175,7 @@ class Succession:
     def leave_outs(self) -> frozenset[int]:
         """Numbers of the entries that left a site out: alone under these a site may have signed twice.
 
-        What the lost one proposed can be withdrawn by nobody else.
+        No other site can withdraw what the lost one proposed.
         """
         return frozenset(entry.body.number for entry in self._changes if entry.body.leaves_out)
 

@@ -2,7 +2,7 @@
 
 Layer:       privacy_accounting.ledger, beside ``members``. Pure.
 Guarantees:  adding a leaf and asking for the root take time that grows with the logarithm of the number of leaves.
-See instead: what the root is signed for (``state``, ``judge``).
+See instead: what the root is signed for (``state``, ``entry_validation``).
 Source:      RFC 6962, section 2.1 (leaf prefix 0, node prefix 1).
 """
 

@@ -1,4 +1,4 @@
-"""What nodes of one ledger send each other: bytes in, frozen classes out.
+"""Messages between the nodes of one ledger: bytes in, frozen classes out.
 
 Layer:       privacy_accounting.ledger, above ``entries``. Pure.
 Terms:       a *proposal* asks for signatures under one entries' range and one *ballot*; its answer is *signed*,
@@ -178,7 +178,7 @@ def _body(text: object) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(Message):
-    """What all messages about one proposal share.
+    """The common fields of all messages about one proposal.
 
     Attributes:
         proposal: its digest, hexadecimal.
@@ -292,7 +292,7 @@ class Refused(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingProposal:
-    """A proposal that a site signed and of which it knows no end.
+    """A proposal that a site signed and that is neither complete nor withdrawn as far as it knows.
 
     Attributes:
         number: its first entry.
@@ -307,7 +307,7 @@ class PendingProposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting(Answer):
-    """A site cannot answer yet; nothing is decided by it.
+    """A site cannot answer yet; this decides nothing.
 
     Attributes:
         head: number of the site's last complete entry, -1 if it has none.

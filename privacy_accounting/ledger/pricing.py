@@ -1,4 +1,4 @@
-"""The price of a charge: what a proposer writes down, and what a site accepts.
+"""The price of a charge: the figure that a proposer states, and the lowest one that a site accepts.
 
 Layer:       privacy_accounting.ledger, above ``contents``. Pure.
 Guarantees:  a proposer rounds up by the slack between two mathematics libraries (1e-9 of the cost and one unit); a

@@ -1,11 +1,11 @@
-"""The folded chain: what all complete entries together say.
+"""The folded chain: the state that follows from all complete entries.
 
 Layer:       privacy_accounting.ledger, above ``members``. Pure; the caller holds the lock.
 Terms:       a *place* is where the next body stands: its number, the hash before it, the earliest time.
 Guarantees:  folding is the same at every site and in the audit: members, budgets, totals, used nonces and
              cancellations follow from the entries alone. A body that does not fit its place is refused before
              anything changes.
-See instead: whether a site *wants* to sign (``judge``); signatures (``members``).
+See instead: whether a site *wants* to sign (``entry_validation``); signatures (``members``).
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class ChainState:
 
     @property
     def book(self) -> PrivacyFilter:
-        """The book of what is spent.
+        """The privacy filter, which holds what is spent.
 
         Raises:
             LedgerRefusedError: there is no genesis entry yet.
@@ -177,8 +177,8 @@ class ChainState:
     def basis_of(self, content: Change) -> int:
         """Give the number of the entry that last changed what a content changes; 0 where none did.
 
-        Whoever agrees to a change agrees to it on this basis: once the entry is there, or any other like it, the
-        basis is another one and the agreement holds for nothing any more. A correction of the clock stands on the last
+        An approval of a change holds on this basis: once the entry is there, or any other like it, the
+        basis is another one and the approval is void. A correction of the clock stands on the last
         entry of all.
         """
         if isinstance(content, ClockCorrection):
@@ -205,11 +205,11 @@ class ChainState:
             raise refuse(f"entry {body.number} does not follow entry {place.number - 1}")
         if isinstance(body.content, ClockCorrection):
             if not (body.content.given_up == place.time > body.time):
-                raise refuse("the correction of the clock is not one of the entry before it")
+                raise refuse("the correction of the clock does not name the time of the entry before it")
         elif body.time < place.time:
             raise refuse(f"entry {body.number} is dated before the one before it")
         if isinstance(body.content, Genesis) != (body.number == 0):
-            raise refuse("the genesis entry is the first, and only the first")
+            raise refuse("only the first entry is a genesis entry")
         if self.chain not in {"", body.chain}:
             raise refuse("the entry is of another chain")
         self.members_for(body).cohort_of(body)
@@ -233,7 +233,7 @@ class ChainState:
             self.place.number,
             self.digest(),
         ):
-            raise refuse("the snapshot is not the state that the entries before it give")
+            raise refuse("the snapshot differs from the state that the entries before it give")
 
     def _check_asked(self, content: Charge | Exact, batch: Batch) -> None:
         if content.asked.once in self.used or content.asked.once in batch.once:
@@ -246,16 +246,16 @@ class ChainState:
     def _check_cancel(self, cohort: tuple[str, ...], content: Cancel, batch: Batch) -> None:
         known = self._open.get(content.entry)
         if known is None or content.entry in batch.cancelled:
-            raise refuse(f"entry {content.entry} is nothing that can be cancelled")
+            raise refuse(f"entry {content.entry} cannot be cancelled")
         if known.entry_hash != content.entry_hash or known.cohort != cohort:
-            raise refuse(f"the cancellation is not of entry {content.entry} and its cohort")
+            raise refuse(f"the cancellation does not match entry {content.entry} and its cohort")
 
     @staticmethod
     def _check_genesis(body: Body, content: Genesis) -> None:
         if body.time != 0 or body.chain != content.consortium:
-            raise refuse("the genesis entry has time 0 and the consortium's hash as chain id")
+            raise refuse("the genesis entry must have time 0 and the consortium's hash as chain id")
         if not 0 <= content.colluding < len(content.members):
-            raise refuse("the number of colluding sites is below the number of sites")
+            raise refuse("the number of colluding sites must be below the number of sites")
 
     # -- folding -------------------------------------------------------------------------------------------
 
@@ -336,7 +336,7 @@ class ChainState:
 
     @property
     def past(self) -> FoldedState:
-        """What a checkpoint keeps besides the book, the members and the used requests."""
+        """What a checkpoint keeps besides the privacy filter, the members and the used requests."""
         return FoldedState(
             place=self.place,
             cancelled=frozenset(self._cancelled),

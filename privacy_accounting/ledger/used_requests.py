@@ -1,8 +1,8 @@
-"""Requests that were entered: each may stand in a chain only once.
+"""Used requests: each request may be entered in a chain only once.
 
 Layer:       privacy_accounting.ledger, beside ``contents``. Pure.
-Guarantees:  one hash covers all of them in the order of the chain; it grows with each request and is never made again
-             from the beginning, but at a start. Whoever leaves one out, adds one or changes one gets another hash.
+Guarantees:  one hash covers all of them in the order of the chain; it grows with each request and is computed from
+             the beginning only at a start. Leaving one out, adding one or changing one gives another hash.
 See instead: what a request is (``contents.Request``), whether one may be entered (``state``).
 """
 

@@ -6,7 +6,7 @@
     gaussian    discrete_gaussian
     vector      integer_noise, noise_share: a site's noise for a vector of figures
 
-Samplers are not constant in time: draw ahead of a request, never while somebody can measure. Noise is used
+Samplers are not constant in time: draw ahead of a request, never while its time can be measured. Noise is used
 once.
 """
 

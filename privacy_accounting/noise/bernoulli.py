@@ -1,4 +1,4 @@
-"""Exact coins: yes with a probability p that may be irrational, from uniform bytes and integers alone.
+"""Exact Bernoulli draws: probability p may be irrational, computed from uniform bytes and integers alone.
 
 Terms:       a uniform U in [0, 1) is known by its leading bits; p is known by integer bounds ``low <= p 2**32 <=
              high``. Nearly always these decide whether U < p; when they do not, p is taken as an exact fraction and U

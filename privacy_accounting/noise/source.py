@@ -1,4 +1,4 @@
-"""Where uniform bytes come from.
+"""Sources of uniform bytes.
 
 Guarantees:  the only source of this package is the operating system; there is no seed, no state and no way to set
              one. A test that needs known bytes passes its own ``ByteSource``.

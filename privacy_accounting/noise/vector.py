@@ -1,8 +1,8 @@
 """One site's integer noise: a vector of variances in, a vector of fresh noise out.
 
 Layer:       privacy_accounting.noise, above ``gaussian``.
-Terms:       ``sigma2`` is the variance that must be left when ``colluding`` of ``parties`` tell their noise;
-             ``sigma2_local`` what each party draws: ``sigma2 / (parties - colluding)``, rounded up.
+Terms:       ``sigma2`` is the variance that must be left when ``colluding`` of ``parties`` reveal their noise;
+             ``sigma2_local`` is the variance of each party's draw: ``sigma2 / (parties - colluding)``, rounded up.
 Guarantees:  independent discrete Gaussians, exact, from bytes drawn for this call alone; a local variance below 1 is
              refused, because then a sum of discrete Gaussians is no longer close to one.
 See instead: which variance pays for what (``calibration``), adding noise to figures (the caller, before it shares
@@ -69,7 +69,7 @@ def local_sigma2(sigma2: int, *, parties: int, colluding: int) -> int:
     Args:
         sigma2: that must be left, an integer of at least 1.
         parties: all that draw, at least 1.
-        colluding: how many of them may tell their noise, below ``parties``.
+        colluding: how many of them may reveal their noise, below ``parties``.
 
     Returns:
         ``sigma2 / (parties - colluding)``, rounded up; the same at every party.
@@ -96,9 +96,9 @@ def noise_share(
     """Draw one party's share of the noise of a vector of figures.
 
     Args:
-        sigma2: variance that must be left in each figure when ``colluding`` parties tell theirs.
+        sigma2: variance that must be left in each figure when ``colluding`` parties reveal theirs.
         parties: all that draw a share.
-        colluding: how many may tell theirs.
+        colluding: how many may reveal theirs.
         source: uniform bytes; the operating system by default.
 
     Returns:

@@ -54,7 +54,7 @@ def tree(event: Tree, orders: NDArray[np.float64]) -> NDArray[np.float64]:
 def discrete_gaussian(
     event: DiscreteGaussian, orders: NDArray[np.float64], stretch: int
 ) -> NDArray[np.float64]:
-    """Compute ``order * l2**2 / (2 sigma2)``: no dearer than the continuous Gaussian, for integer shifts."""
+    """Compute ``order * l2**2 / (2 sigma2)``: at most the cost of the continuous Gaussian, for integer shifts."""
     return orders * float((stretch * event.l2_sensitivity) ** 2 / (2 * event.sigma2)) * ROUND_UP
 
 

@@ -1,7 +1,7 @@
-"""From a Rényi curve to (epsilon, delta) and back.
+"""Conversion between a Rényi curve and (epsilon, delta).
 
 Terms:       a order, r cost at it.
-Guarantees:  results err on the dear side: epsilon and delta up, allowances down, by a relative 1e-12.
+Guarantees:  results err on the expensive side: epsilon and delta up, allowances down, by a relative 1e-12.
 See instead: the budget's exact decimal arithmetic for allowances (``budget``).
 Source:      Canonne, Kamath, Steinke 2004.00010 v4, Prop. 12; also Asoodeh et al. 2001.05990, Eq. 20. Small costs: r
              bounds the Kullback-Leibler divergence from above (the divergence grows with the order), and the

@@ -2,8 +2,8 @@
 
 Guarantees:  contains dp-accounting 0.6.0's 156 default orders, so that no minimum over this grid is above a minimum
              over theirs; orders near 1 serve large epsilon, orders up to ``2**20`` small queries, which would
-             otherwise look 13 to 50 times dearer. The grid may grow; an order that a budget was fixed at stays
-             priceable anyway.
+             otherwise look 13 to 50 times more expensive. The grid may grow; an order that a budget was fixed at
+             stays priceable anyway.
 """
 
 from __future__ import annotations
@@ -44,6 +44,6 @@ def order_positions() -> dict[Fraction, int]:
 
 
 def frozen(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Make an array read-only, since caches hand the same one to everybody."""
+    """Make an array read-only, since caches return the same one to every caller."""
     values.setflags(write=False)
     return values

@@ -71,7 +71,7 @@ def _deltas(
 def _stopping_probability(mean: float, shape: float) -> float:
     """Solve ``mean == expected number of runs`` for the distribution's gamma, from below.
 
-    The mean falls as gamma grows; a smaller gamma only makes the bound dearer.
+    The mean falls as gamma grows; a smaller gamma only raises the bound.
     """
     if shape == 1:
         return 1 / mean * (2 - ROUND_UP)

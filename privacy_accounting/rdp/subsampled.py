@@ -1,7 +1,7 @@
 """Curve of any mechanism on a Poisson sample.
 
 Terms:       q sampling rate; ``inner`` the mechanism's own curve.
-Guarantees:  an upper bound at every order; never dearer than the mechanism without sampling.
+Guarantees:  an upper bound at every order; never above the cost of the mechanism without sampling.
 See instead: the Gaussian mechanism, which has an exact curve (``subsampled_gaussian``).
 Source:      Zhu and Wang, Poisson subsampled Rényi differential privacy (ICML 2019), Theorem 5, checked against exact
              enumeration in tests; between integers Wang, Balle, Kasiviswanathan 1808.00087, Corollary 10.

@@ -88,14 +88,14 @@ def _integer_log_moment(q: float, variance: float, order: int) -> float:
 class _Nodes:
     """Quadrature nodes and what does not depend on the order there, each of shape ``(m,)``.
 
-    ``log_ratio`` is log(1 + x), ``log_size`` log|x|, ``remainder`` log(1 + x) - x, ``bell`` -z**2 / 2.
+    ``log_ratio`` is log(1 + x), ``log_size`` log|x|, ``remainder`` log(1 + x) - x, ``log_density`` -z**2 / 2.
     """
 
     log_ratio: NDArray[np.float64]
     log_size: NDArray[np.float64]
     x: NDArray[np.float64]
     remainder: NDArray[np.float64]
-    bell: NDArray[np.float64]
+    log_density: NDArray[np.float64]
 
     def at(self, where: slice | NDArray[np.bool_]) -> _Nodes:
         """Keep some nodes."""
@@ -104,7 +104,7 @@ class _Nodes:
             log_size=self.log_size[where],
             x=self.x[where],
             remainder=self.remainder[where],
-            bell=self.bell[where],
+            log_density=self.log_density[where],
         )
 
 
@@ -118,7 +118,9 @@ def _nodes(q: float, sigma: float, step: float, count: int) -> _Nodes:
     x = np.where(u < 1, near, np.expm1(np.minimum(log_ratio, _FLOAT_LOG)))
     with np.errstate(divide="ignore"):
         log_size = np.where(log_ratio < _FLOAT_LOG, np.log(np.abs(x)), log_ratio)
-    return _Nodes(log_ratio=log_ratio, log_size=log_size, x=x, remainder=log1p_minus(x), bell=-z * z / 2)
+    return _Nodes(
+        log_ratio=log_ratio, log_size=log_size, x=x, remainder=log1p_minus(x), log_density=-z * z / 2
+    )
 
 
 def _log_moments(q: float, sigma: float, orders: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -156,12 +158,14 @@ def _worth_summing(order: float, nodes: _Nodes) -> _Nodes:
     bounds it from both sides however small it is; that ``1 + a x`` is also less than ``(1+x)**a`` by a part of
     it is used where the power is large.
     """
-    tilt, square = (order - 2) * nodes.log_ratio, 2 * nodes.log_size + nodes.bell
+    tilt, square = (order - 2) * nodes.log_ratio, 2 * nodes.log_size + nodes.log_density
     bound = np.maximum(tilt, 0.0) + square
     sure = np.minimum(tilt, 0.0) + square
     power = order * nodes.log_ratio
     # above exp(50) the power exceeds 1 + a x by at least a fifth of itself for every order from 1.005 on
-    large = np.where(power > _DIRECT, power - math.log(order * order / (order - 1)) - 2 + nodes.bell, -np.inf)
+    large = np.where(
+        power > _DIRECT, power - math.log(order * order / (order - 1)) - 2 + nodes.log_density, -np.inf
+    )
     scale = math.log(order * (order - 1) / 2)
     largest = max(float(np.max(sure)), float(np.max(large)) - scale)
     return nodes.at(bound > largest - _NEGLIGIBLE)
@@ -169,15 +173,17 @@ def _worth_summing(order: float, nodes: _Nodes) -> _Nodes:
 
 def _log_integrals(a: NDArray[np.float64], nodes: _Nodes) -> NDArray[np.float64]:
     """Compute ``log(sum(((1 + x)**a - 1 - a x) exp(-z**2/2)))`` for each order, free of overflow."""
-    power, bell = a * nodes.log_ratio, nodes.bell
-    top = np.max(power + bell, axis=1, keepdims=True)
+    power, log_density = a * nodes.log_ratio, nodes.log_density
+    top = np.max(power + log_density, axis=1, keepdims=True)
     direct = expm1_minus(np.minimum(power, _DIRECT)) + a * nodes.remainder
-    values = np.maximum(direct, 0.0) * np.exp(bell - top)
+    values = np.maximum(direct, 0.0) * np.exp(log_density - top)
     if (power > _DIRECT).any():
         linear = np.where(
             nodes.log_ratio < _FLOAT_LOG, np.log1p(a * np.maximum(nodes.x, 0.0)), np.log(a) + nodes.log_ratio
         )
-        values = np.where(power > _DIRECT, np.exp(power + bell - top) - np.exp(linear + bell - top), values)
+        values = np.where(
+            power > _DIRECT, np.exp(power + log_density - top) - np.exp(linear + log_density - top), values
+        )
     with np.errstate(divide="ignore"):
         result: NDArray[np.float64] = top[:, 0] + np.log(values.sum(axis=1))
     return result

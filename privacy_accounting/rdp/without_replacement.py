@@ -1,7 +1,7 @@
 """Curve of the Gaussian mechanism on a random subset of fixed size, under replace-one.
 
 Terms:       q = sample / population; s = noise multiplier, for the distance that replacing one unit moves the sum.
-Guarantees:  an upper bound at every order; no dearer than the mechanism without sampling (quasi-convexity).
+Guarantees:  an upper bound at every order; never above the cost of the mechanism without sampling (quasi-convexity).
 Source:      Wang, Balle, Kasiviswanathan 1808.00087, Theorem 27 (integer orders) and Corollary 10 (between them). The
              central moments ``B(l) = E[(ratio - 1)**l]``, l even, are taken by quadrature instead of the paper's
              forward differences, which cancel.

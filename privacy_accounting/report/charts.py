@@ -1,4 +1,4 @@
-"""Pictures as inline SVG: spend over time in stacked steps, and what is left as a bar.
+"""Charts as inline SVG: spend over time in stacked steps, and the remainder as a bar.
 
 Layer:       privacy_accounting.report, beside ``figures``. Pure.
 Guarantees:  names are escaped; nothing is fetched, nothing runs; each series differs in lightness and in its label,
@@ -61,7 +61,7 @@ def spend_chart(
     """Draw a sub-budget's spend over time.
 
     Args:
-        curve: totals by name, as parts of the allowance.
+        curve: totals under their names, as parts of the allowance.
         first: left end of the time axis, seconds since 1970.
         last: right end.
         exact: times of exact disclosures, drawn as diamonds.

@@ -1,9 +1,9 @@
-"""What the report says: spend over time, what is left, refusals, exact disclosures; from one ledger file.
+"""Figures of the report: spend over time, remainder, refusals, exact disclosures; from one ledger file.
 
 Layer:       privacy_accounting.report, lowest.
-Guarantees:  every figure follows from entries that hold (the first that does not ends the report and is named) and
-             from the site's own notes; a figure is never shown without unit, relation, delta and t, which ``Claim``
-             carries; at most 400 points a curve, each the exact total at its time.
+Guarantees:  every figure follows from valid entries (the first invalid one ends the report and is named) and from the
+             site's own notes; a figure is never shown without unit, relation, delta and t, which ``Claim`` carries;
+             at most 400 points a curve, each the exact total at its time.
 See instead: pictures (``charts``), words around them (the template).
 Source:      PRIVACY P4, P8.
 """
@@ -62,7 +62,7 @@ class Claim:
 
 @dataclass(slots=True)
 class Curve:
-    """Totals of one sub-budget over time, by name (purpose or analyst), as a part of the allowance.
+    """Totals of one sub-budget over time, for each purpose or analyst, as a part of the allowance.
 
     Attributes:
         times: seconds since 1970, ascending.
@@ -176,21 +176,21 @@ def report_figures(store: Store, units: Mapping[str, str] | None = None) -> Repo
         units: whose presence is hidden, by population, for people.
 
     Raises:
-        LedgerRefusedError: it holds no entry that holds.
+        LedgerRefusedError: it holds no valid entry.
     """
     chain = read_chain(store)
     findings = tuple(check_notes(store, chain).findings)
     good = ValidPrefix(store, chain)
-    told = statement_of(good)
+    shown = statement_of(good)
     refusals = _refusals(store)
     state, curves = _curves(good)
-    exact = tuple(line for line in told.lines if line.kind == "exact")
-    named = {row.population: (units or {}).get(row.population, UNIT) for row in told.remaining}
+    exact = tuple(line for line in shown.lines if line.kind == "exact")
+    named = {row.population: (units or {}).get(row.population, UNIT) for row in shown.remaining}
     parts = tuple(
-        _part(row, state, curves, exact, refusals, unit=named[row.population]) for row in told.remaining
+        _part(row, state, curves, exact, refusals, unit=named[row.population]) for row in shown.remaining
     )
-    charges = [line for line in told.lines if line.kind in {"charge", "cancel"}]
-    times = [line.time for line in told.lines if line.time]
+    charges = [line for line in shown.lines if line.kind in {"charge", "cancel"}]
+    times = [line.time for line in shown.lines if line.time]
     return ReportFigures(
         owner=store.owner,
         chain=state.chain,
@@ -208,7 +208,7 @@ def report_figures(store: Store, units: Mapping[str, str] | None = None) -> Repo
         exact=exact,
         refusals=refusals[-MAX_ROWS:],
         refusals_left_out=max(0, len(refusals) - MAX_ROWS),
-        changes=tuple(line for line in told.lines if line.kind in {"budget", "order", "members", "clock"}),
+        changes=tuple(line for line in shown.lines if line.kind in {"budget", "order", "members", "clock"}),
         charges=tuple(charges[-MAX_ROWS:]),
         charges_left_out=max(0, len(charges) - MAX_ROWS),
     )
@@ -239,10 +239,10 @@ def _curves(store: Store) -> tuple[ChainState, dict[tuple[str, str], tuple[Curve
     return state, curves
 
 
-def _note(pair: tuple[Curve, Curve], key: tuple[str, str], time: int, book: PrivacyFilter) -> None:
-    allowance = book.sub_budget(*key).allowance
-    pair[0].add(time, book.by_purpose(*key), allowance)
-    pair[1].add(time, book.by_analyst(*key), allowance)
+def _note(pair: tuple[Curve, Curve], key: tuple[str, str], time: int, privacy_filter: PrivacyFilter) -> None:
+    allowance = privacy_filter.sub_budget(*key).allowance
+    pair[0].add(time, privacy_filter.by_purpose(*key), allowance)
+    pair[1].add(time, privacy_filter.by_analyst(*key), allowance)
 
 
 def _part(
@@ -254,16 +254,16 @@ def _part(
     *,
     unit: str,
 ) -> Part:
-    key, book = (row.population, row.sub_budget), state.book
+    key, privacy_filter = (row.population, row.sub_budget), state.book
     purposes, analysts = curves.get(key, (Curve(), Curve()))
-    budget, limit = book.populations[row.population], book.limits(*key)[0]
+    budget, limit = privacy_filter.populations[row.population], privacy_filter.limits(*key)[0]
     return Part(
         remaining=row,
         claim=Claim(unit=unit, relation=row.relation, delta=row.delta, colluding=row.colluding),
         by_purpose=purposes.thinned(),
         by_analyst=analysts.thinned(),
-        purposes=_caps(book.by_purpose(*key), budget.purpose_caps, budget.purpose_cap, limit),
-        analysts=_caps(book.by_analyst(*key), budget.analyst_caps, budget.analyst_cap, limit),
+        purposes=_caps(privacy_filter.by_purpose(*key), budget.purpose_caps, budget.purpose_cap, limit),
+        analysts=_caps(privacy_filter.by_analyst(*key), budget.analyst_caps, budget.analyst_cap, limit),
         exact_times=tuple(line.time for line in exact if line.population == row.population),
         refusal_times=tuple(
             each.time for each in refusals if (each.population, each.sub_budget) == key and each.time

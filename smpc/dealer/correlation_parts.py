@@ -1,4 +1,4 @@
-"""What a piece of material consists of.
+"""The arrays that make up one piece of material.
 
 Layer:       smpc.dealer.correlation_parts. Pure: keystreams come in as arguments.
 Terms:       a *free* part is uniform: every party draws its share from its own keystream. A *bound* part is a
@@ -74,7 +74,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How one piece of material is made."""
+    """The parts of one piece of material and how they depend on each other."""
 
     free: tuple[Part, ...]
     bound: tuple[Part, ...]

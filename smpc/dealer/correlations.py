@@ -1,6 +1,7 @@
-"""What material is made of, how a party expands its share, how the dealer corrects the first party's.
+"""Kinds of correlated randomness: how a party expands its share, and how the dealer corrects the first party's.
 
-Layer:       smpc.dealer.correlations. Over ``parts`` and ``matrices``. Pure: keystreams come in as arguments.
+Layer:       smpc.dealer.correlations. Above ``correlation_parts`` and ``matrices``. Pure: keystreams come in as
+             arguments.
 Guarantees:  material of any n - 1 parties is uniform; the dealer sends corrections to the first party and nothing to
              the others.
 See instead: who asks when (``supply``), who answers (``service``).
@@ -73,7 +74,7 @@ def recipe_of(request: Request) -> Recipe:
     """Return the recipe of a request.
 
     Raises:
-        PeerRejectedError: its parameters make no sense.
+        PeerRejectedError: its parameters are invalid.
     """
     makers: dict[Correlation, Callable[[tuple[int, ...]], Recipe]] = {
         Correlation.PRODUCT: product_recipe,
@@ -92,7 +93,7 @@ def recipe_of(request: Request) -> Recipe:
     try:
         return makers[request.kind](request.parameters)
     except (ValueError, IndexError) as error:
-        raise PeerRejectedError(reason="request parameters make no sense") from error
+        raise PeerRejectedError(reason="request parameters are invalid") from error
 
 
 def _mask(parameters: tuple[int, ...]) -> Recipe:
@@ -250,7 +251,7 @@ def _shuffle(parameters: tuple[int, ...]) -> Recipe:
 
     def solve(free_shares: Sequence[Sequence[Material]]) -> Sequence[Material]:
         if rank >= len(free_shares):
-            raise PeerRejectedError(reason="request parameters make no sense")
+            raise PeerRejectedError(reason="request parameters are invalid")
         _, rows = totals(free, free_shares)
         return (rows[permutation_of(free_shares[rank][0])],)
 

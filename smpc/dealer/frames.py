@@ -1,4 +1,4 @@
-"""The one frame a party sends to the dealer, of a fixed size so that the dealer knows it beforehand.
+"""The one frame that a party sends to the dealer; its size is fixed, so that the dealer knows it beforehand.
 
 Layer:       smpc.dealer.frames. Pure.
 Shapes:      1024 bytes: session id (32), number of the batch (4), whether it is the last (1), three zeros, length of

@@ -1,4 +1,4 @@
-"""Material for products: of arrays, of matrices, of one matrix with many others.
+"""Material for products of arrays, of matrices, and of one matrix with many others.
 
 Layer:       smpc.dealer.matrices. Pure.
 Guarantees:  bound parts are the exact products of the free ones mod ``2**64``.

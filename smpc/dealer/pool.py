@@ -1,10 +1,10 @@
-"""Blocks of material dealt ahead, so that a session whose list was asked before need not wait for the dealer.
+"""Blocks of material dealt ahead, so that a session with a repeated request list need not wait for the dealer.
 
-Layer:       smpc.dealer.pool. A party's own; memory only, nothing of it is ever written to disk.
+Layer:       smpc.dealer.pool. Each party has its own; it lies in memory only and is never written to disk.
 Terms:       a block is the answer to one request list, dealt at the end of an earlier session to all parties. Its
              name is a hash of that session's id, the batch, the list and fresh bytes of every party. An offer is what
              a party says of its blocks when a session begins.
-Guarantees:  a block leaves the pool before its name is said to anybody, and never comes back: it serves the session
+Guarantees:  a block leaves the pool before its name is sent to any party, and never comes back: it serves the session
              in which all parties named it, or none. So a crash, a restart, two sessions that race for one block, or a
              party that names it twice can make material unused, but not used twice. A party that lost its pool names
              nothing, and the others' blocks are dropped as they name them.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NAME_BYTES: Final = 32
 OFFER_BYTES: Final = 1 + NAME_BYTES
-NOBODY: Final = bytes(NAME_BYTES)
+NO_BLOCK: Final = bytes(NAME_BYTES)
 _MOST_LISTS: Final = 256
 
 
@@ -94,7 +94,7 @@ class Pool:
             return self._remove(digest, min(self._blocks[digest], key=lambda block: block.name))
 
     def put(self, digest: bytes, block: Block) -> None:
-        """Take in a block; the lists that were not used for longest make room."""
+        """Take in a block; the lists unused for longest are dropped first."""
         with self._lock:
             if len(block.answer) > self._limit_bytes:
                 return
@@ -125,7 +125,7 @@ class Pool:
 
 
 class Prefetch:
-    """What one session has to do with the pool; belongs to the session's thread.
+    """One session's use of the pool; belongs to the session's thread.
 
     Attributes:
         requests: the list that the session asks first.
@@ -149,7 +149,7 @@ class Prefetch:
         self._pool = pool
         self._own = pool.take(self.digest)
         is_wanted = pool.is_wanted(self.digest, n_bytes)
-        self.offer = bytes([is_wanted]) + (NOBODY if self._own is None else self._own.name)
+        self.offer = bytes([is_wanted]) + (NO_BLOCK if self._own is None else self._own.name)
         self.block: Block | None = None
         self.is_filling = False
 

@@ -1,4 +1,4 @@
-"""What the parties ask of the dealer: a list of correlations by kind and size, and its one byte form.
+"""The parties' request list to the dealer: correlations by kind and size, in one byte form.
 
 Layer:       smpc.dealer.requests. Pure.
 Terms:       a correlation is random material whose parts obey a public relation, such as ``c = a * b``.
@@ -62,7 +62,7 @@ class Request:
     parameters: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what the wire cannot say."""
+        """Refuse values that the wire format cannot hold."""
         if len(self.parameters) > _MOST_PARAMETERS or not all(0 <= p <= _LARGEST for p in self.parameters):
             raise PeerRejectedError(reason="request parameter out of range")
 

@@ -1,9 +1,10 @@
-"""The dealer's side: answer the sessions' requests, each session once.
+"""The dealer's side: it answers the requests of each session once.
 
 Layer:       smpc.dealer.service. Runs in the dealer's process, one thread per session.
-Guarantees:  no answer unless every party sent the same bytes; no second answer for a session id in this process's
-             life, whatever became of the first; seeds come fresh from the operating system for every batch, so a
-             dealer that was restarted cannot repeat itself. Refusals are logged by reason, never with material.
+Guarantees:  no answer unless every party sent the same bytes; no second answer for a session id in one dealer
+             process, whatever the first attempt's outcome; seeds come fresh from the operating system for every
+             batch, so a restarted dealer cannot repeat itself. Refusals are logged with their reason, never with
+             material.
 See instead: channels (a ``Mesh`` whose ``rank`` is -1 comes in); what a batch holds (``correlations``).
 """
 
@@ -32,7 +33,7 @@ class DealerService:
     """Serves any number of sessions at once; ``serve`` may be called by several threads."""
 
     def __init__(self, *, session_bytes: int = SESSION_BYTES) -> None:
-        """Begin a life in which nothing has been served.
+        """Create the service; no session has been served yet.
 
         Args:
             session_bytes: the most material that one party of one session may get in all, and the most that
@@ -103,7 +104,7 @@ class DealerService:
 
 
 def _is_awaited(mesh: Mesh, error: PartyLostError) -> bool:
-    """Whether the loss of a party before the first request concerns anybody.
+    """Whether any party awaits an answer when one is lost before the first request.
 
     Parties may end without asking, and may take their time as long as none of them has asked.
     """

@@ -3,10 +3,10 @@
 Layer:       smpc.dealer.site_supply. Belongs to one session and its thread; one class for all sites, as all run the
              same program.
 Terms:       see ``smpc.computing_sites``.
-Guarantees:  nobody asks: every site derives the list itself, the dealing site deals its own list and tells every site
-             which one it was, and no site goes on with another. Every batch has fresh seeds from the operating
-             system, and a session is dealt to once, since its id is opened once. A session has no more material than
-             a dealer would give it. Who does not evaluate holds zeros in the place of material, and what is linear in
+Guarantees:  no site asks: every site derives the list itself, the dealing site deals its own list and sends the
+             others its hash, and no site goes on with another. Every batch has fresh seeds from the operating system,
+             and a session is dealt to once, since its id is opened once. A session has no more material than a dealer
+             would give it. A site that does not evaluate holds zeros in the place of material, and what is linear in
              zeros stays zero.
 See instead: what the pieces are for (``operations``), a dealer outside (``supply``, ``service``).
 """
@@ -146,7 +146,7 @@ class SiteSupply(Supply):
         return material
 
     def finish(self) -> None:
-        """Do nothing: nobody waits for a last word."""
+        """Do nothing: no helper waits for a last message."""
 
     def _digest(self, encoded: bytes, *, is_last: bool) -> bytes:
         """Hash what is dealt, and at which place of which session."""
@@ -154,7 +154,7 @@ class SiteSupply(Supply):
         return hashlib.sha256(b"crossward/dealt/1" + place + encoded).digest()
 
     def _answers(self, requests: Sequence[Request], digest: bytes) -> dict[str, bytes]:
-        """Make material for both evaluating sites, under seeds that each of them alone is told."""
+        """Make material for both evaluating sites, under seeds that only each of them receives."""
         seeds = [fresh_key() for _ in self._sites.evaluators]
         streams = [material_stream(seed, self._id, rank, self._number) for rank, seed in enumerate(seeds)]
         corrections = b"".join(deal(request, streams) for request in requests)

@@ -1,4 +1,4 @@
-"""A party's side of the dealer: ask for a batch, then hand out each piece once, in the order asked.
+"""A party's side of the dealer: it asks for a batch, then hands out each piece once, in the order asked.
 
 Layer:       smpc.dealer.supply. Belongs to one session and its thread.
 Guarantees:  the dealer is not contacted before something is asked; a piece taken is gone; taking another piece than
@@ -134,7 +134,7 @@ class Supply:
         return material
 
     def finish(self) -> None:
-        """Tell a dealer that was asked, and may wait for more, that nothing more comes."""
+        """Tell the dealer that no more requests come, if it was asked before."""
         if self._n_batches and not self._is_finished:
             self._ask(b"", 0, is_last=True)
 

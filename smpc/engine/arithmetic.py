@@ -1,4 +1,4 @@
-"""CrypTen as the port for arithmetic on shares: its integer tensors over our session, material and frames.
+"""CrypTen as an implementation of the arithmetic on shares: its integer tensors over our session and material.
 
 Layer:       smpc.engine.arithmetic, above tensors. Imports torch when first used.
 Terms:       a tensor here is CrypTen's ``ArithmeticSharedTensor`` of precision 0: integers mod ``2**64``, exact.

@@ -8,7 +8,7 @@ Guarantees:  every reduction carries a fresh share of zero from keys of all pair
              lost.
 Visible to:  the parties see what CrypTen opens: values under a uniform mask, or a result when the caller reveals one.
              ``gather`` is CrypTen's count of wraps: the first party sees every share plus its own uniform mask.
-See instead: point-to-point messages, scatter, pickled objects: refused by name.
+See instead: point-to-point messages, scatter, pickled objects: refused with their name.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class SessionCommunicator:
     BYTES_PER_ELEMENT = 8
 
     def __init__(self, session: Session) -> None:
-        """Speak over a session."""
+        """Send and receive over a session."""
         self._session = session
 
     @classmethod
@@ -66,7 +66,7 @@ class SessionCommunicator:
         raise EngineRefusedError(what="crypten.init")
 
     def __getattr__(self, name: str) -> Any:
-        """Refuse by name what CrypTen's own communicators have besides."""
+        """Refuse the further methods of CrypTen's own communicators, naming the method."""
         if name in _REFUSED:
             raise EngineRefusedError(what=f"communicator {name}")
         raise AttributeError(name)
@@ -159,7 +159,7 @@ class SessionCommunicator:
     def _to_one(self, step: Step, flat: RingArray, dst: int) -> list[RingArray]:
         """Send an array to one party and empty frames to all others, which wait for them.
 
-        Who sends and goes on would wait for the one that gets, and take that for lost, when it is a third that is silent.
+        Otherwise a sender that goes on would blame the recipient where a third party is the silent one.
         """
         session, receiver = self._session, self._session.names[dst]
         if dst != session.rank:

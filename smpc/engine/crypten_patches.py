@@ -1,4 +1,4 @@
-"""Where our parts go into CrypTen 0.4.1, each place with its reason.
+"""The parts of CrypTen 0.4.1 that are replaced by ours, each with its reason.
 
 Layer:       smpc.engine.crypten_patches.
 Guarantees:  done once in a process, before the first tensor; afterwards CrypTen has no generator, socket, dealer or
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LOCK: Final = threading.Lock()
-# common/rng.py defines them; four modules import them by name
+# common/rng.py defines them; four modules import these functions themselves
 _GENERATORS: Final[dict[str, Callable[..., Any]]] = {
     "generate_random_ring_element": randomness.ring_elements,
     "generate_kbit_random_tensor": randomness.bit_words,
@@ -74,7 +74,7 @@ def _replace_randomness(package: Any) -> None:
 
 
 def _mend_integers(package: Any) -> None:
-    """Put right what CrypTen does to tensors with precision 0."""
+    """Correct CrypTen's handling of tensors with precision 0."""
     arithmetic, tensor_class = package.mpc.primitives.ArithmeticSharedTensor, package.mpc.MPCTensor
     divide, equals_zero = arithmetic.div_, tensor_class._eqz_2PC  # noqa: SLF001
 

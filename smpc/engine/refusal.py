@@ -1,4 +1,4 @@
-"""What the engine refuses.
+"""The error for calls that the engine refuses.
 
 Layer:       smpc.engine.refusal. Imports no torch.
 """
@@ -9,7 +9,7 @@ from smpc.errors import SmpcError
 
 
 class EngineRefusedError(SmpcError):
-    """CrypTen was asked for something that our sessions do not give it.
+    """CrypTen made a call that a session does not support.
 
     Not a ``RuntimeError``: CrypTen's conversion to bits catches those and starts over.
     """

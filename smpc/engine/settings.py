@@ -1,4 +1,4 @@
-"""CrypTen's settings and its autograd switch, one for each thread instead of one for the process.
+"""CrypTen's settings and its autograd switch, kept per thread instead of per process.
 
 Layer:       smpc.engine.settings.
 Terms:       CrypTen overrides settings for the time of a call (``cfg.temp_override``) and switches gradients off and

@@ -1,4 +1,4 @@
-"""Between our shares and CrypTen's tensors, without a message and without an encoding.
+"""Conversion between our shares and CrypTen's tensors, without a message and without an encoding.
 
 Layer:       smpc.engine.tensors.
 Terms:       precision is CrypTen's number of fractional bits; 0 means integers, which are exact.

@@ -1,4 +1,4 @@
-"""Bits shared by XOR, eight elements a byte: products of several bits in one round, the way to the ring.
+"""Bits shared by XOR, eight elements a byte: products of several bits in one round, and conversion to the ring.
 
 Layer:       smpc.operations.bit_planes.
 Terms:       a plane holds one bit of each element (``ring.pack_plane``); a factor is a plane, numbered by its row.

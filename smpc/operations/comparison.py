@@ -171,7 +171,7 @@ def is_zero(session: Session, x: Shared, bits: int) -> Shared:
 def at_least(session: Session, x: Shared, threshold: Public | Shared, bits: int) -> Shared:
     """Return shares of 1 where ``x >= threshold``, else 0.
 
-    Sees, Cost: as ``is_negative``.
+    Visible to, Cost: as ``is_negative``.
 
     Args:
         session: an open session.

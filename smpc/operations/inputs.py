@@ -1,10 +1,10 @@
-"""How a party's own integers become its summand of the joint sum.
+"""A party's own integers as its summand of the joint sum.
 
 Layer:       smpc.operations.inputs.
-Guarantees:  the summand is uniform to everybody else, and to any coalition that leaves two parties out; nothing is
+Guarantees:  the summand is uniform to every other party, and to any coalition that leaves two parties out; nothing is
              sent where all parties evaluate. Of three computing sites the first takes over the summands of all but
              the second, and each is uniform to it and independent of the others: into every one goes a keystream that
-             its site shares with the second one alone. Whoever pools with the first, the second left out, lacks these
+             its site shares with the second one alone. A coalition with the first but without the second lacks these
              keystreams too. The second and the dealing site are sent empty frames, which keep them in step.
 See instead: noise and clamping (done before, by the caller), encoding (``ring.encode``).
 """

@@ -1,4 +1,4 @@
-"""Sums and products of shares in numpy: what prices plans, serves clients, and sites that choose it.
+"""Sums and products of shares in numpy: for dry runs, for clients, and for sites that choose this engine.
 
 Layer:       smpc.operations.numpy_arithmetic, below arithmetic.
 Guarantees:  exact mod ``2**64``; the same material and frames as CrypTen's tensors take (``engine.arithmetic``).

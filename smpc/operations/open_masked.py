@@ -1,4 +1,4 @@
-"""Opening of masked values: the only messages that pass between parties in the middle of a computation.
+"""Opening of masked values: the only messages between parties in the middle of a computation.
 
 Layer:       smpc.operations.open_masked.
 Terms:       a mask is dealer material, uniform and used once; here it is added (or XORed) to a summand before that
@@ -83,7 +83,7 @@ def open_planes(session: Session, pairs: Sequence[tuple[ByteArray, ByteArray]]) 
 
 
 def _check_mask(value: RingArray | ByteArray, mask: RingArray | ByteArray) -> None:
-    """Refuse what numpy would do gladly: repeat a short mask, so that differences of what it covers were open."""
+    """Refuse a mask that numpy would repeat: a repeated mask would open differences of the values."""
     if value.shape != mask.shape:
         raise RingRangeError(what="a mask of another shape than its value")
 

@@ -4,9 +4,10 @@ Layer:       smpc.operations.quantiles. Over ``comparison``, ``selection`` and `
 Terms:       counts are how many rows lie in each of the ordered bins, summed over all sites; the bin of a quantile is
              the first one at which the running count reaches its part of all rows.
 Shapes:      counts ``(*S, n_bins)`` -> bins ``S``, or ``(1,)`` for one row of counts.
-Guarantees:  exact; nobody learns the bin, the counts or their total. Rounds depend on widths only, not on the number
-             of bins or rows, so the answer of an empty group costs and looks like any other. ``quantile_by_digits``
-             alone is for a quantile that all are to learn: the door is handed in.
+Guarantees:  exact; no party learns the bin, the counts or their total. Rounds depend on widths only, not on the
+             number of bins or rows, so the answer of an empty group costs and looks like any other.
+             ``quantile_by_digits`` alone is for a quantile that all are to learn: the caller passes the function that
+             opens each digit.
 Visible to:  the parties see masked values and masked bits.
 See instead: how many rows must lie on both sides of an opened quantile (``analytics``), noise.
 """
@@ -97,11 +98,11 @@ def quantile_by_digits(
     """Open a quantile of rows that stay with their sites, digit by digit; as ``quantile_bin``, of whole values.
 
     The rows are counted by their next digit as long as they agree with the digits opened so far, and in the first
-    or last bin otherwise, so that the digits are the quantile's own and tell nothing else. Without rows at any
+    or last bin otherwise, so that the opened digits say only what the quantile says. Without rows at any
     site it is the lower bound, which looks like a quantile there.
 
-    Visible to: all who are behind the door, the quantile; nobody anything more.
-    Cost: for every 8 bits of the range one comparison of 256 counts and one digit through the door: 4 rounds and
+    Visible to: the recipients of ``open_digit``, the quantile; no party learns more.
+    Cost: for every 8 bits of the range one comparison of 256 counts and one opened digit: 4 rounds and
         some 0.7 kB a peer up to 21 bits of ``most_rows * whole``.
 
     Args:
@@ -110,7 +111,7 @@ def quantile_by_digits(
         bounds: the least and the largest value that a row may have.
         fraction: part and whole.
         most_rows: public bound of the number of rows at all sites together.
-        open_digit: opens one number to all parties; the caller is the one who may.
+        open_digit: opens one number to all parties; only a caller that may open it passes it.
 
     Returns:
         The quantile.

@@ -1,4 +1,4 @@
-"""The door for shares: the only functions after which somebody knows a result.
+"""Opening of results: the only functions after which a recipient knows a shared value.
 
 Layer:       smpc.operations.reveal. Importable without torch; ``recombine`` also without a session.
 Terms:       a blinded share is a party's summand plus a fresh share of zero, which makes it uniform but for the sum

@@ -1,10 +1,10 @@
-"""Choosing between shared values by shared bits, and what is built of comparison and choice.
+"""Choice between shared values by shared bits, with clip, maximum and argmax built on it.
 
 Layer:       smpc.operations.selection.
 Terms:       a bit is a shared 0 or 1 of the ring; width is as in ``comparison``.
-Guarantees:  nobody learns which value was chosen; exact as long as the differences lie in the declared width.
+Guarantees:  no party learns which value was chosen; exact as long as the differences lie in the declared width.
 Visible to:  the parties see masked values and masked bits.
-See instead: order statistics (``order``); sorting.
+See instead: order statistics (``quantiles``); sorting.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def negation(session: Session, bit: Shared) -> Shared:
 def between(session: Session, x: Shared, low: Public, high: Public, bits: int) -> Shared:
     """Return shares of 1 where ``low <= x <= high`` for public bounds, else 0.
 
-    Sees, Cost: one comparison of twice the size.
+    Visible to, Cost: one comparison of twice the size.
 
     Args:
         session: an open session.
@@ -114,7 +114,7 @@ def relu(session: Session, x: Shared, bits: int) -> Shared:
 def keep_at_least(session: Session, x: Shared, threshold: int, bits: int) -> Shared:
     """Return ``x`` where it is at least a public threshold, else 0.
 
-    Sees, Cost: as ``lines.piecewise_linear`` with one threshold: no round for the product.
+    Visible to, Cost: as ``piecewise_linear`` with one threshold: no round for the product.
 
     Args:
         session: an open session.

@@ -1,4 +1,4 @@
-"""How many comparisons sort rows in a random order in five steps: known beforehand, whatever the order is.
+"""The number of comparisons that sort randomly ordered rows in five steps, fixed before the order is known.
 
 Layer:       smpc.operations.sort_schedule. Pure: numbers of rows only.
 Terms:       pivots are the first few rows; they cut the others into buckets. Rows of one bucket are compared with

@@ -1,17 +1,17 @@
-"""Shuffling and sorting of shared rows: first nobody knows which row is where, then comparisons may be opened.
+"""Shuffling and sorting of shared rows: after a secret shuffle, outcomes of comparisons may be opened.
 
-Layer:       smpc.operations.sorting. Over ``buckets``, ``comparison`` and ``opening``.
+Layer:       smpc.operations.sorting. Above ``sort_schedule``, ``comparison`` and ``open_masked``.
 Terms:       to shuffle is to bring rows into a uniformly random order; every party in turn draws one order, and the
              rows follow all of them.
-Guarantees:  exact and stable. Rounds and bytes depend on the number of rows and widths only. What is opened in the
-             clear are outcomes of comparisons of distinct keys in a shuffled order: they tell that order, which is
-             uniform as long as one party keeps its own to itself, whatever the data. Equal values are told apart by
-             where they stood, so that it does not show how many are equal.
+Guarantees:  exact and stable. Rounds and bytes depend on the number of rows and widths only. Only outcomes of
+             comparisons of distinct keys in a shuffled order are opened in the clear: they determine that order,
+             which is uniform as long as one party keeps its own secret, whatever the data. Equal values are ordered
+             by their first positions, so that the number of equal ones does not show.
 Visible to:  the parties see masked values, masked bits, and a uniformly random order.
 Cost:        one round for the shuffle of each party that evaluates, then 4 for up to 256 rows, else 20 (16 up to
-             1,160), for keys of 22 to 64 bits, the bits that tell equal ones apart included; of 10,000 rows some
+             1,160), for keys of 22 to 64 bits, including the bits that distinguish equal ones; of 10,000 rows some
              747,000 comparisons are made, of 24 + 14 bits 5.8 MB a peer.
-See instead: opening what was sorted (``reveal``); the largest few (``order.top_k``, where no order is opened).
+See instead: opening what was sorted (``reveal``); the largest few (``quantiles.top_k``, where no order is opened).
 Source:      permutations held by one party at a time with material for each: eprint 2019/1340, the material here from
              the dealer; sorting by opened comparisons after a shuffle: Hamada et al., ICISC 2012.
 """
@@ -42,9 +42,9 @@ Outcomes = npt.NDArray[np.bool_]
 
 
 def shuffle(session: Session, rows: Shared) -> Shared:
-    """Return the rows in a uniformly random order that nobody knows.
+    """Return the rows in a uniformly random order that no party knows.
 
-    All parties that evaluate but one together know nothing of it.
+    Even all evaluating parties but one together do not know it.
 
     Visible to: every party ``rows - mask`` once for each party, uniform.
     Cost: a round, ``8 * rows.size`` bytes a peer and one ``SHUFFLE`` for each party that evaluates.
@@ -66,7 +66,7 @@ def shuffle(session: Session, rows: Shared) -> Shared:
 def sort(session: Session, values: Shared, bits: int) -> tuple[Shared, Shared]:
     """Return values in ascending order, and the positions at which they stood; of equal ones the first first.
 
-    Sees, Cost, Raises: as ``sort_rows``, which shuffles one column more than the rows have.
+    Visible to, Cost, Raises: as ``sort_rows``, which shuffles one column more than the rows have.
 
     Args:
         session: an open session.
@@ -121,7 +121,7 @@ class _Comparer:
 
     def __init__(self, session: Session, keys: Shared, bits: int) -> None:
         self._session, self._keys, self._bits = session, keys, bits
-        # Pairs are compared in the direction of this public order, so that a rehearsal, where every answer is
+        # Pairs are compared in the direction of this public order, so that a dry run, where every answer is
         # 0, meets one order like any other and not a contradiction.
         self._usual = np.arange(keys.size, dtype=np.uint64) * _SPREAD
 

@@ -1,6 +1,6 @@
 """Exact division of shared integers by a public power of two, for 2 to 8 parties.
 
-Layer:       smpc.operations.truncation. Over ``comparison`` (its tree) and ``planes``.
+Layer:       smpc.operations.truncation. Above ``comparison`` (its tree) and ``bit_planes``.
 Terms:       the width k says where the number lies: in ``[-2**(k-1), 2**(k-1))``; the carry is 1 where the mask's low
              part is larger than the opened one's; the wrap likewise of the whole word.
 Guarantees:  the quotient is exact inside the width: no error in the last place and none by a wrap, unlike truncation

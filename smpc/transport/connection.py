@@ -207,7 +207,7 @@ class Connection:
 
     @property
     def held_kind(self) -> int | None:
-        """The kind of the header held, whose session and sequence nobody has checked yet."""
+        """The kind of the header held, whose session and sequence have not been checked yet."""
         return self._reader.held.kind if self._reader is not None and self._reader.held is not None else None
 
     def pump_receive(self) -> bool:
@@ -275,12 +275,12 @@ class Connection:
 
     @property
     def has_begun_frame(self) -> bool:
-        """Whether a frame that somebody expects is here in part, or whole and not taken."""
+        """Whether an expected frame is here in part, or whole and not taken."""
         return self._reader is not None and self._reader.has_begun and not self._reader.is_open
 
     @property
     def has_whole_frame(self) -> bool:
-        """Whether a frame that somebody expects is here and not taken."""
+        """Whether an expected frame is here and not taken."""
         return self._reader is not None and self._reader.is_complete
 
     @property
@@ -304,7 +304,7 @@ class Connection:
         return self
 
     def refuse(self, refusal: Refusal, deadline: Deadline) -> None:
-        """Tell the peer why not, give it time to read that, and close."""
+        """Send the reason of a refusal, give the peer time to read it, and close."""
         self.say_last(Kind.REFUSAL, encode_refusal(refusal))
         self.drain(deadline)
         self.close()
@@ -312,7 +312,7 @@ class Connection:
     def say_last(self, kind: int, payload: bytes) -> None:
         """Try to send one last frame and end our direction; never waits, nor raises for a peer gone.
 
-        Frames of which nothing is out yet are dropped for it: a peer that hears no last words blames this end.
+        Frames of which nothing is out yet are dropped for it: a peer that receives no final message blames this end.
         """
         if not (self._is_closed or self._is_in_frame):
             self._outgoing.clear()

@@ -1,13 +1,13 @@
-"""Where data connections are between sessions: idle, waiting for a lease, ending, parting.
+"""Data connections between sessions: idle, waiting for a lease, ending, closing.
 
 Layer:       smpc.transport.connection_pool. One thread looks after every connection kept here; a lock hands them in
              and out.
 Terms:       a lease says which session a connection is for; it is held while its session has not been opened here
              yet. A dialed connection waits to be taken, an accepted one for a lease.
 Guarantees:  a lease of another configuration, for a session that is over here, or a second one for the same session
-             is refused at once; one that nobody claims within ``hold_s`` is refused then. A connection serves another
-             session only after END both ways; whatever else happens on it, it is closed.
-See instead: how sessions are opened (``opening``), what happens inside one (``tls_mesh``).
+             is refused at once; a lease that no session claims within ``hold_s`` is refused then. A connection serves
+             another session only after END both ways; whatever else happens on it, it is closed.
+See instead: how sessions are opened (``session_setup``), what happens inside one (``tls_mesh``).
 """
 
 from __future__ import annotations
@@ -84,11 +84,11 @@ class ConnectionPool:
         self._hold_s = hold_s
         self._most_per_peer = most_per_peer
         self._changed = threading.Condition()
-        self._guests: dict[int, _PooledConnection] = {}
+        self._pooled: dict[int, _PooledConnection] = {}
         self._sessions: OrderedDict[bytes, set[str] | None] = OrderedDict()  # None: over
-        self._bell = Waker()
+        self._waker = Waker()
         self._is_stopping = False
-        self._thread = threading.Thread(target=self._run, name=f"{name}-reception", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{name}-connection-pool", daemon=True)
         self._thread.start()
 
     # -- connections in and out --------------------------------------------------------------------
@@ -107,9 +107,11 @@ class ConnectionPool:
             connection.close()
             return
         until = time.monotonic() + END_S
-        guest = _PooledConnection(connection=connection, is_dialed=is_dialed, stage=Stage.ENDING, until=until)
-        guest.has_heard_end = has_heard_end
-        self._keep(guest)
+        pooled = _PooledConnection(
+            connection=connection, is_dialed=is_dialed, stage=Stage.ENDING, until=until
+        )
+        pooled.has_heard_end = has_heard_end
+        self._keep(pooled)
 
     def part(self, connection: Connection, kind: int, payload: bytes) -> None:
         """Take a connection that is over: say one last frame, give the peer time to read it, close."""
@@ -122,11 +124,11 @@ class ConnectionPool:
     def take(self, peer: str) -> Connection | None:
         """Take an idle connection that was dialed to this peer, if there is one."""
         with self._changed:
-            for guest in reversed(list(self._of(peer, Stage.IDLE))):
-                self._release(guest)
-                if guest.connection.is_quiet:
-                    return guest.connection
-                guest.connection.close()
+            for pooled in reversed(list(self._of(peer, Stage.IDLE))):
+                self._release(pooled)
+                if pooled.connection.is_quiet:
+                    return pooled.connection
+                pooled.connection.close()
         return None
 
     def claim(self, session_id: bytes, peer: str, deadline: Deadline) -> tuple[Connection, Lease]:
@@ -139,13 +141,13 @@ class ConnectionPool:
             with self._changed:
                 if self._held(session_id, peer) is None:
                     self._changed.wait(min(SLICE_S, deadline.remaining_s))
-                guest, claimed = self._held(session_id, peer), self._sessions.get(session_id)
+                pooled, claimed = self._held(session_id, peer), self._sessions.get(session_id)
                 if claimed is None:
                     raise PeerRejectedError(reason="the session is closed here", name=peer)
-                if guest is not None and guest.lease is not None:
-                    self._release(guest)
+                if pooled is not None and pooled.lease is not None:
+                    self._release(pooled)
                     claimed.add(peer)
-                    return guest.connection, guest.lease
+                    return pooled.connection, pooled.lease
             deadline.poll_ms()
 
     # -- sessions ----------------------------------------------------------------------------------
@@ -168,106 +170,106 @@ class ConnectionPool:
         """Note that a session is over here; leases held for it are refused, or answered with an ABORT."""
         with self._changed:
             self._sessions[session_id] = None
-            for guest in list(self._guests.values()):
+            for pooled in list(self._pooled.values()):
                 if (
-                    guest.lease is None
-                    or guest.stage is not Stage.HELD
-                    or guest.lease.session_id != session_id
+                    pooled.lease is None
+                    or pooled.stage is not Stage.HELD
+                    or pooled.lease.session_id != session_id
                 ):
                     continue
                 if abort is None:
-                    self._refuse(guest, Refusal.SESSION)
+                    self._refuse(pooled, Refusal.SESSION)
                 else:
-                    self._dismiss(guest, Kind.ABORT, abort)
+                    self._dismiss(pooled, Kind.ABORT, abort)
 
     def stop(self, grace_s: float = PART_S) -> None:
         """Close every connection kept here, end the thread; may be called twice.
 
         Args:
-            grace_s: how long peers may take to read our last words (s).
+            grace_s: how long peers may take to read the final frames (s).
         """
         end = time.monotonic() + grace_s
         with self._changed:
-            while any(guest.stage is Stage.PARTING for guest in self._guests.values()):
+            while any(pooled.stage is Stage.PARTING for pooled in self._pooled.values()):
                 if self._is_stopping or (remaining_s := end - time.monotonic()) <= 0:
                     break
                 self._changed.wait(remaining_s)
             self._is_stopping = True
-        self._bell.ring()
+        self._waker.wake()
         self._thread.join(_JOIN_S)
         with self._changed:
-            for guest in list(self._guests.values()):
-                self._close(guest)
-        self._bell.close()
+            for pooled in list(self._pooled.values()):
+                self._close(pooled)
+        self._waker.close()
 
     @property
     def stages(self) -> tuple[tuple[str, Stage], ...]:
-        """Who is kept here in which stage, for tests and diagnosis."""
+        """Each connection's peer and stage, for tests and diagnosis."""
         with self._changed:
-            return tuple((guest.connection.peer.name, guest.stage) for guest in self._guests.values())
+            return tuple((pooled.connection.peer.name, pooled.stage) for pooled in self._pooled.values())
 
     # -- the thread --------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while True:
             poller = select.poll()
-            poller.register(self._bell, select.POLLIN)
+            poller.register(self._waker, select.POLLIN)
             with self._changed:
                 if self._is_stopping:
                     return
-                for number, guest in self._guests.items():
-                    if (events := _events(guest)) != 0:
+                for number, pooled in self._pooled.items():
+                    if (events := _events(pooled)) != 0:
                         poller.register(number, events)
                 timeout_ms = self._next_ms()
             happened = poller.poll(timeout_ms)
-            self._bell.quieten()
+            self._waker.clear()
             with self._changed:
                 for number, _ in happened:
-                    if (guest_or_none := self._guests.get(number)) is not None:
-                        self._attend(guest_or_none)
+                    if (pooled_or_none := self._pooled.get(number)) is not None:
+                        self._attend(pooled_or_none)
                 self._sweep()
 
     def _next_ms(self) -> int | None:
-        untils = [guest.until for guest in self._guests.values() if guest.until is not None]
+        untils = [pooled.until for pooled in self._pooled.values() if pooled.until is not None]
         return max(0, math.ceil((min(untils) - time.monotonic()) * 1000)) if untils else None
 
     def _sweep(self) -> None:
         now = time.monotonic()
-        for guest in list(self._guests.values()):
-            if guest.until is None or now < guest.until:
+        for pooled in list(self._pooled.values()):
+            if pooled.until is None or now < pooled.until:
                 continue
-            if guest.stage is Stage.HELD:
-                self._refuse(guest, Refusal.SESSION)
+            if pooled.stage is Stage.HELD:
+                self._refuse(pooled, Refusal.SESSION)
             else:
-                self._close(guest)
+                self._close(pooled)
 
-    def _attend(self, guest: _PooledConnection) -> None:
+    def _attend(self, pooled: _PooledConnection) -> None:
         """Go on with a connection as far as it goes now; closes it when it broke or broke the rules."""
         try:
-            while self._advance(guest):
+            while self._advance(pooled):
                 pass
         except PartyLostError:
-            self._close(guest)
+            self._close(pooled)
         except PeerRejectedError as error:
             LOG.warning("%s: data connection closed: %s", self._name, error)
-            self._close(guest)
+            self._close(pooled)
 
-    def _advance(self, guest: _PooledConnection) -> bool:
+    def _advance(self, pooled: _PooledConnection) -> bool:
         """Make one step; returns whether another may follow at once."""
-        connection = guest.connection
-        match guest.stage:
+        connection = pooled.connection
+        match pooled.stage:
             case Stage.WAITING:
-                return self._read_lease(guest)
+                return self._read_lease(pooled)
             case Stage.ENDING:
-                return self._hear_end(guest)
+                return self._hear_end(pooled)
             case Stage.IDLE if not connection.is_quiet:
-                self._close(guest)
+                self._close(pooled)
             case Stage.PARTING if connection.is_drained:
-                self._close(guest)
+                self._close(pooled)
         return False
 
-    def _read_lease(self, guest: _PooledConnection) -> bool:
-        connection = guest.connection
+    def _read_lease(self, pooled: _PooledConnection) -> bool:
+        connection = pooled.connection
         if not connection.has_begun_frame:
             connection.begin_receive(_LEASE, length=LEASE_BYTES)
         if not connection.pump_receive():
@@ -276,9 +278,9 @@ class ConnectionPool:
         connection.bind(session_tag(lease.session_id))
         refusal = self._objection(lease, connection.peer.name)
         if refusal is not None:
-            self._refuse(guest, refusal)
+            self._refuse(pooled, refusal)
             return False
-        guest.lease, guest.stage, guest.until = lease, Stage.HELD, time.monotonic() + self._hold_s
+        pooled.lease, pooled.stage, pooled.until = lease, Stage.HELD, time.monotonic() + self._hold_s
         self._changed.notify_all()
         return False
 
@@ -290,82 +292,82 @@ class ConnectionPool:
             return Refusal.SESSION
         return None
 
-    def _hear_end(self, guest: _PooledConnection) -> bool:
-        connection = guest.connection
+    def _hear_end(self, pooled: _PooledConnection) -> bool:
+        connection = pooled.connection
         is_sent = connection.pump_send()
-        if not guest.has_heard_end:
+        if not pooled.has_heard_end:
             if not connection.has_begun_frame:
                 connection.begin_receive(_LAST_WORDS, length=0)
             if connection.pump_receive():
                 if connection.take_frame()[0].kind == Kind.ABORT:
                     raise PartyLostError(name=connection.peer.name)
-                guest.has_heard_end = True
-        if not (is_sent and guest.has_heard_end):
+                pooled.has_heard_end = True
+        if not (is_sent and pooled.has_heard_end):
             return False
         connection.bind(NO_SESSION)
-        guest.stage, guest.until = Stage.WAITING, None
-        if guest.is_dialed:  # not for ever: a router on the way may forget it without a word
-            guest.stage, guest.until = Stage.IDLE, time.monotonic() + IDLE_S
-        self._limit(connection.peer.name, guest.stage)
+        pooled.stage, pooled.until = Stage.WAITING, None
+        if pooled.is_dialed:  # not for ever: a router on the way may forget it without a word
+            pooled.stage, pooled.until = Stage.IDLE, time.monotonic() + IDLE_S
+        self._limit(connection.peer.name, pooled.stage)
         return True
 
     # -- under the lock ----------------------------------------------------------------------------
 
-    def _keep(self, guest: _PooledConnection) -> None:
+    def _keep(self, pooled: _PooledConnection) -> None:
         with self._changed:
-            if self._is_stopping or guest.connection.fileno() < 0:
-                guest.connection.close()
+            if self._is_stopping or pooled.connection.fileno() < 0:
+                pooled.connection.close()
                 return
-            self._guests[guest.connection.fileno()] = guest
-            self._attend(guest)
-            self._limit(guest.connection.peer.name, guest.stage)
-        self._bell.ring()
+            self._pooled[pooled.connection.fileno()] = pooled
+            self._attend(pooled)
+            self._limit(pooled.connection.peer.name, pooled.stage)
+        self._waker.wake()
 
     def _limit(self, peer: str, stage: Stage) -> None:
         """Close the oldest of a peer's connections that wait for work when there are too many."""
         if stage in {Stage.IDLE, Stage.WAITING}:
             waiting = list(self._of(peer, stage))
-            for guest in waiting[: max(0, len(waiting) - self._most_per_peer)]:
-                self._close(guest)
+            for pooled in waiting[: max(0, len(waiting) - self._most_per_peer)]:
+                self._close(pooled)
 
     def _of(self, peer: str, stage: Stage) -> Iterator[_PooledConnection]:
         return (
-            guest
-            for guest in self._guests.values()
-            if guest.stage is stage and guest.connection.peer.name == peer
+            pooled
+            for pooled in self._pooled.values()
+            if pooled.stage is stage and pooled.connection.peer.name == peer
         )
 
     def _held(self, session_id: bytes, peer: str) -> _PooledConnection | None:
         held = self._of(peer, Stage.HELD)
         return next(
-            (guest for guest in held if guest.lease is not None and guest.lease.session_id == session_id),
+            (pooled for pooled in held if pooled.lease is not None and pooled.lease.session_id == session_id),
             None,
         )
 
-    def _refuse(self, guest: _PooledConnection, refusal: Refusal) -> None:
-        LOG.warning("%s: lease of %s refused: %s", self._name, guest.connection.peer.name, refusal.name)
-        self._dismiss(guest, Kind.REFUSAL, encode_refusal(refusal))
+    def _refuse(self, pooled: _PooledConnection, refusal: Refusal) -> None:
+        LOG.warning("%s: lease of %s refused: %s", self._name, pooled.connection.peer.name, refusal.name)
+        self._dismiss(pooled, Kind.REFUSAL, encode_refusal(refusal))
 
-    def _dismiss(self, guest: _PooledConnection, kind: int, payload: bytes) -> None:
-        guest.connection.say_last(kind, payload)
-        guest.stage, guest.until = Stage.PARTING, time.monotonic() + PART_S
-        self._bell.ring()
+    def _dismiss(self, pooled: _PooledConnection, kind: int, payload: bytes) -> None:
+        pooled.connection.say_last(kind, payload)
+        pooled.stage, pooled.until = Stage.PARTING, time.monotonic() + PART_S
+        self._waker.wake()
 
-    def _release(self, guest: _PooledConnection) -> None:
-        del self._guests[guest.connection.fileno()]
+    def _release(self, pooled: _PooledConnection) -> None:
+        del self._pooled[pooled.connection.fileno()]
 
-    def _close(self, guest: _PooledConnection) -> None:
-        if self._guests.get(guest.connection.fileno()) is guest:
-            self._release(guest)
-        guest.connection.close()
+    def _close(self, pooled: _PooledConnection) -> None:
+        if self._pooled.get(pooled.connection.fileno()) is pooled:
+            self._release(pooled)
+        pooled.connection.close()
         self._changed.notify_all()
 
 
-def _events(guest: _PooledConnection) -> int:
-    match guest.stage:
+def _events(pooled: _PooledConnection) -> int:
+    match pooled.stage:
         case Stage.HELD:
             return 0
         case Stage.IDLE | Stage.PARTING:
             return select.POLLIN
         case Stage.WAITING | Stage.ENDING:
-            return guest.connection.wanted_events() or select.POLLIN
+            return pooled.connection.wanted_events() or select.POLLIN

@@ -1,10 +1,10 @@
-"""The data plane of a node: sessions over leased TLS connections.
+"""The data plane of a node: it runs sessions over leased TLS connections.
 
 Layer:       smpc.transport.data_plane.
 Terms:       the helper (the dealer) takes part with rank -1: it has a link to every party, and every party one to it.
 Guarantees:  one connection per pair and session, dialed by the lower name, used again after a clean end and closed
              after any other; a session id is opened once here, whatever became of it.
-See instead: the control connections whose heartbeats are read here (``control``).
+See instead: the control connections whose heartbeats are read here (``heartbeat``).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class DataPlane:
         delay_s: float = 0.0,
         most_per_peer: int = MOST_PER_PEER,
     ) -> None:
-        """Start the reception's thread.
+        """Start the connection pool's thread.
 
         Args:
             endpoint: own identity.
@@ -64,7 +64,7 @@ class DataPlane:
         self._liveness = liveness
         self._settle_s = settle_s
         self._delay_s = delay_s
-        self._reception = ConnectionPool(
+        self._pool = ConnectionPool(
             endpoint.name, endpoint.configuration, hold_s, most_per_peer=most_per_peer
         )
         self._changed = threading.Condition()
@@ -77,7 +77,7 @@ class DataPlane:
 
     def handler(self, connection: Connection) -> None:
         """Take an accepted connection: the listener's handler for "data"."""
-        self._reception.adopt(connection.hand_over())
+        self._pool.adopt(connection.hand_over())
 
     def open_mesh(
         self,
@@ -134,36 +134,36 @@ class DataPlane:
         with self._changed:
             while self._open and (remaining_s := end - time.monotonic()) > 0:
                 self._changed.wait(remaining_s)
-        self._reception.stop()
+        self._pool.stop()
 
     def _begin(self, session_id: bytes) -> None:
         with self._changed:
             self._watch()
-            self._reception.begin(session_id)
+            self._pool.begin(session_id)
             self._open[session_id] = None
 
     def _join(self, seat: Seat, lease: Lease, deadline_s: float) -> TlsMesh:
         missing = self._liveness.wait_alive(seat.peers, min(self._settle_s, deadline_s))
         if missing is not None:
             lost = PartyLostError(name=missing)
-            self._reception.over(lease.session_id, abort_of(lost, seat.members, seat.own))
+            self._pool.over(lease.session_id, abort_of(lost, seat.members, seat.own))
             raise lost
-        witness = FaultAttribution(self._liveness, seat.peers)
+        attribution = FaultAttribution(self._liveness, seat.peers)
         opening = SessionSetup(
             self._endpoint,
             self._addresses,
-            self._reception,
+            self._pool,
             seat=seat,
             lease=lease,
-            witness=witness,
+            attribution=attribution,
             watch=self._watch,
             delay_s=self._delay_s,
         )
         mesh = TlsMesh(
             seat,
             opening.run(deadline_s),
-            witness,
-            self._reception,
+            attribution,
+            self._pool,
             deadline_s=deadline_s,
             delay_s=self._delay_s,
             on_left=lambda abort: self._left(lease.session_id, abort),
@@ -176,7 +176,7 @@ class DataPlane:
         return mesh
 
     def _left(self, session_id: bytes, abort: bytes | None) -> None:
-        self._reception.over(session_id, abort)
+        self._pool.over(session_id, abort)
         with self._changed:
             self._open.pop(session_id, None)
             self._changed.notify_all()

@@ -1,7 +1,7 @@
-"""How long a thread is ready to wait, and what may call it away before.
+"""How long a thread waits, and the watch that may end the wait earlier.
 
 Layer:       smpc.transport.deadline. Knows the monotonic clock, nothing else.
-Guarantees:  nobody in this package waits on a socket without one of these; a watch is asked at least every 50 ms.
+Guarantees:  every wait on a socket in this package has a deadline; a watch is asked at least every 50 ms.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Watch = Callable[[], None]
 
 
 class Deadline:
-    """A point in time, with an optional watch that raises when waiting has lost its sense."""
+    """A point in time, with an optional watch that raises when waiting has become pointless."""
 
     __slots__ = ("_end", "_watch")
 
@@ -51,10 +51,10 @@ class Deadline:
 
 
 class Patience:
-    """A deadline before somebody is blamed for being late.
+    """A deadline before a peer is blamed for being late.
 
-    Several late peers are waited for a little longer than one: who is late only because it waits for another says so
-    meanwhile. And whoever waits may be late itself, so what has come by then is looked at once more.
+    Several late peers are waited for a little longer than one: a peer that is late because it waits for another says
+    so meanwhile. The waiting party may be late itself, so it looks once more at what has come by then.
     """
 
     __slots__ = ("_deadline", "_doubt_s", "_has_looked")

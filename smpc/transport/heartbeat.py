@@ -1,4 +1,4 @@
-"""Heartbeats: one control connection between every two nodes, so that a dead or frozen node is noticed.
+"""Heartbeats over one control connection between every two nodes, to notice a dead or frozen node.
 
 Layer:       smpc.transport.heartbeat.
 Guarantees:  a killed peer is lost at once (its end of the connection closes), a frozen one after ``silence_s``

@@ -1,7 +1,7 @@
-"""One peer of a session at the end of its connection: what it owes us, and its last words.
+"""One peer of a session: the frames still expected from it, and its final abort message.
 
 Layer:       smpc.transport.link.
-Terms:       the first word of a link is the answer to our lease; its last word is an END or an ABORT.
+Terms:       the first message of a link is the answer to our lease; its last message is an END or an ABORT.
 Guarantees:  an ABORT is heard even when no frame of that peer is waited for; only a member of the session can be
              blamed.
 See instead: waiting for several links at once (``tls_mesh``).
@@ -29,7 +29,7 @@ GRACE_S: Final = 0.3
 
 
 class PeerLeftError(SmpcError):
-    """A peer said who is at fault, or that it is done; ``FaultAttribution`` makes a ``PartyLostError`` of it."""
+    """A peer named the party at fault, or has ended; ``FaultAttribution`` makes a ``PartyLostError`` of it."""
 
     def __init__(self, *, name: str) -> None:
         """Name who is at fault."""
@@ -70,11 +70,11 @@ class Link:
         if self.has_ended:
             raise PartyLostError(name=self.name)
         self._is_expecting = True
-        if not self.connection.has_begun_frame:  # else its last words are on the way
+        if not self.connection.has_begun_frame:  # else its final message is on the way
             self.connection.begin_receive(_LAST_WORDS | {kind}, length=length)
 
     def peek(self) -> None:
-        """Listen for last words while nothing is owed."""
+        """Listen for a final message while no frame is expected."""
         if self.has_ended or self._is_expecting or self.connection.has_begun_frame:
             return
         if self.is_leased:
@@ -92,7 +92,7 @@ class Link:
 
         Raises:
             PeerLeftError: the peer left and said whose fault that is.
-            PartyLostError: the connection is closed or broken; nobody said why.
+            PartyLostError: the connection is closed or broken, and no ABORT gave a reason.
             PeerRejectedError: not the frame owed.
         """
         connection = self.connection
@@ -163,12 +163,12 @@ class Link:
         elif kind == Kind.ABORT:
             _, culprit = decode_abort(payload)
             if culprit not in self._members:
-                raise PeerRejectedError(reason="it blames a stranger", name=self.name)
+                raise PeerRejectedError(reason="it blames a party outside the session", name=self.name)
             raise PeerLeftError(name=culprit)
 
 
 class FaultAttribution:
-    """Says who is at fault when a link breaks, as the peers' last words and the heartbeats tell."""
+    """Finds the party at fault when a link breaks, from the peers' final messages and the heartbeats."""
 
     def __init__(self, liveness: Liveness, peers: Collection[str]) -> None:
         """Note the present epochs: a peer lost from now on is lost to this session, even if it returns."""
@@ -193,7 +193,7 @@ class FaultAttribution:
         Args:
             link: the peer's.
             can_read: whether something is there to be read.
-            links: of the same session; where a connection breaks without a word, theirs are heard first.
+            links: of the same session; where a connection breaks without a message, theirs are read first.
 
         Raises:
             PartyLostError: it names the party at fault.

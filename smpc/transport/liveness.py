@@ -1,10 +1,10 @@
-"""Who of the others is alive, as the heartbeats say.
+"""Which nodes are alive, from the heartbeats.
 
 Layer:       smpc.transport.liveness. No socket.
 Terms:       an epoch counts a party's losses; a session that began in one epoch is over in the next, even if the
              party has come back in between.
 Guarantees:  waiting here ends at once when what is waited for has happened.
-See instead: the heartbeats (``control``).
+See instead: the heartbeats (``heartbeat``).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Guarantees:  a party that closes with an error, or is silent until the deadline,
              it raise ``PartyLostError`` with the name of who failed first; frames are checked for kind, sequence and
              exact length. After an exchange that failed there is no other: what lies there of it would be taken for
              the next one's.
-See instead: certificates and heartbeats (``tls``, ``liveness``); a thread cannot be cut off without a word.
+See instead: certificates and heartbeats (``tls``, ``liveness``); a thread cannot be cut off without a message.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class MemoryMesh(Mesh):
         self.counters.count(outgoing)
         for peer, payload in outgoing.items():
             self._send(peer, kind, payload)
-        # the helper waits for every party before it answers, so whoever waits for the helper waits longer
+        # the helper waits for every party before it answers, so a party that waits for the helper waits longer
         patience = 2 if self.helper in expected else 1
         end = time.monotonic() + patience * self._timeout_s
         while missing := [peer for peer in expected if not self._arrived[peer]]:
@@ -129,7 +129,7 @@ class MemoryMesh(Mesh):
         self._inboxes[peer].put(_Frame(sender=self._name, header=header, payload=body, due=due))
 
     def _check_left(self, missing: Sequence[str]) -> None:
-        """Raise when waiting has lost its sense: somebody failed, or a party that is waited for went away."""
+        """Raise when waiting is pointless: a party failed, or a party that is waited for has left."""
         if self._name in self._left:
             raise PeerRejectedError(reason="the session is closed here")
         for peer, culprit in self._left.items():
@@ -180,15 +180,15 @@ def memory_meshes(
         delay_s: time that every frame is under way (s), to see what a distance costs.
 
     Returns:
-        Every party's end by its name, the helper's included.
+        Each party's name and its end, the helper's included.
 
     Raises:
         PeerRejectedError: a name is malformed or stands twice.
     """
-    everybody = (*names, helper) if helper is not None else tuple(names)
-    if len(set(everybody)) != len(everybody):
-        raise PeerRejectedError(reason="a party is named twice")
-    inboxes: dict[str, _Inbox] = {check_name(name): queue.SimpleQueue() for name in everybody}
+    members = (*names, helper) if helper is not None else tuple(names)
+    if len(set(members)) != len(members):
+        raise PeerRejectedError(reason="two parties have the same name")
+    inboxes: dict[str, _Inbox] = {check_name(name): queue.SimpleQueue() for name in members}
     return {
         name: MemoryMesh(
             name=name,
@@ -198,5 +198,5 @@ def memory_meshes(
             timeout_s=timeout_s,
             delay_s=delay_s,
         )
-        for name in everybody
+        for name in members
     }

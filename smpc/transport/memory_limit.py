@@ -1,4 +1,4 @@
-"""What one session may hold in memory, checked before the memory is taken.
+"""The memory limit of one session, checked before the memory is taken.
 
 Layer:       smpc.transport.memory_limit.
 Terms:       held bytes stay between exchanges (material that has come and is not used up); an exchange needs its

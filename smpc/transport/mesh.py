@@ -110,7 +110,7 @@ class Mesh(ABC):
         """
 
     def has_ended(self, peer: str) -> bool:
-        """Return whether the peer is known to have left cleanly; False where nobody can tell."""
+        """Return whether the peer is known to have left cleanly; False where that is not known."""
         del peer
         return False
 

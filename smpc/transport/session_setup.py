@@ -1,10 +1,10 @@
-"""How the parties of a session come together: the lower name leases a connection, the higher one claims it.
+"""Setting up a session: the party with the lower name leases a connection, the other one claims it.
 
 Layer:       smpc.transport.session_setup.
 Guarantees:  links are complete only when every peer has joined the same session with the same request; while waiting
-             for one peer, the words of the others and the heartbeats are heard. Whoever gives up says whose fault it
-             is.
-See instead: which connections there are (``reception``), what is sent afterwards (``tls_mesh``).
+             for one peer, the party also reads messages of the others and heartbeats. A party that gives up names the
+             party at fault.
+See instead: the connections there are (``connection_pool``), what is sent afterwards (``tls_mesh``).
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class SessionSetup:
         self,
         endpoint: Endpoint,
         addresses: Mapping[str, Address],
-        reception: ConnectionPool,
+        pool: ConnectionPool,
         *,
         seat: Seat,
         lease: Lease,
-        witness: FaultAttribution,
+        attribution: FaultAttribution,
         watch: Callable[[], None],
         delay_s: float = 0.0,
     ) -> None:
@@ -47,19 +47,19 @@ class SessionSetup:
         Args:
             endpoint: own identity.
             addresses: name -> host and port.
-            reception: where idle connections and leases are.
+            pool: the pool of idle connections and leases.
             seat: who takes part.
             lease: what all parties must hold alike.
-            witness: knows the heartbeats since now.
+            attribution: knows the heartbeats since now.
             watch: raises when this node is stopping.
             delay_s: time that a lease, and its answer, is under way (s), to see what a distance costs.
         """
         self._endpoint = endpoint
         self._addresses = addresses
-        self._reception = reception
+        self._pool = pool
         self._seat = seat
         self._lease = lease
-        self._witness = witness
+        self._attribution = attribution
         self._outer_watch = watch
         self._delay_s = delay_s
         self._links: dict[str, Link] = {}
@@ -87,7 +87,7 @@ class SessionSetup:
         for peer in self._seat.peers:
             if self._seat.own > peer:
                 continue
-            connection = self._reception.take(peer) or self._endpoint.dial(
+            connection = self._pool.take(peer) or self._endpoint.dial(
                 self._addresses[peer],
                 peer,
                 "data",
@@ -106,11 +106,11 @@ class SessionSetup:
             if self._seat.own < peer:
                 continue
             try:
-                connection, lease = self._reception.claim(self._lease.session_id, peer, deadline)
+                connection, lease = self._pool.claim(self._lease.session_id, peer, deadline)
             except TimeoutError as error:
-                raise self._witness.late(peer) from error
+                raise self._attribution.late(peer) from error
             if lease != self._lease:
-                self._reception.part(connection, Kind.REFUSAL, encode_refusal(Refusal.REQUEST))
+                self._pool.part(connection, Kind.REFUSAL, encode_refusal(Refusal.REQUEST))
                 raise PeerRejectedError(reason=REFUSAL_TEXT[Refusal.REQUEST], name=peer)
             time.sleep(delay_s)
             delay_s = 0.0  # the others' leases came meanwhile
@@ -128,7 +128,7 @@ class SessionSetup:
                 )  # the watch has just looked
                 if late is None:
                     return
-                raise self._witness.late(late) from error
+                raise self._attribution.late(late) from error
             waiting = [link for link in waiting if link.is_busy]
             if not waiting:
                 return
@@ -140,17 +140,17 @@ class SessionSetup:
     def _add(self, link: Link) -> None:
         self._links[link.name] = link
         link.peek()
-        self._witness.pump(link, links=self._links.values())
+        self._attribution.pump(link, links=self._links.values())
 
     def _watch(self) -> None:
         self._outer_watch()
-        self._witness.check()
+        self._attribution.check()
         for link in self._links.values():
             link.peek()
-            self._witness.pump(link, links=self._links.values())
+            self._attribution.pump(link, links=self._links.values())
 
     def _give_up(self, error: BaseException) -> None:
         abort = abort_of(error, self._seat.members, self._seat.own)
         for link in self._links.values():
-            self._reception.part(link.connection, Kind.ABORT, abort)
-        self._reception.over(self._lease.session_id, abort)
+            self._pool.part(link.connection, Kind.ABORT, abort)
+        self._pool.over(self._lease.session_id, abort)

@@ -4,9 +4,9 @@ Layer:       smpc.transport.tls_mesh.
 Terms:       a link is busy while its peer owes a frame or has not taken all of ours.
 Guarantees:  sending and receiving are interleaved over all links, so that no size of payload blocks two parties on
              each other. A killed peer is named as soon as its connection or heartbeat ends, a frozen, slow or
-             trickling one at the deadline of the exchange, a quarter of it later where several are late; nobody is
-             blamed whose frame is here by then. A party that leaves because of another names that one.
-See instead: how links come about (``opening``), what becomes of their connections (``reception``).
+             trickling one at the deadline of the exchange, a quarter of it later where several are late; a peer whose
+             frame has arrived by then is never blamed. A party that leaves because of another names that one.
+See instead: how links come about (``session_setup``), what becomes of their connections (``connection_pool``).
 """
 
 from __future__ import annotations
@@ -61,18 +61,18 @@ class Seat:
     def __post_init__(self) -> None:
         """Refuse a session with a name twice, or without this party."""
         if len(set(self.members)) != len(self.members) or not self.names:
-            raise PeerRejectedError(reason="a party is named twice, or none at all")
+            raise PeerRejectedError(reason="two parties of the session have the same name, or there is none")
         if self.own not in self.members:
             raise PeerRejectedError(reason="this party does not take part")
 
     @property
     def members(self) -> tuple[str, ...]:
-        """Everybody who takes part, the helper last."""
+        """All members of the session, the helper last."""
         return self.names if self.helper is None else (*self.names, self.helper)
 
     @property
     def peers(self) -> tuple[str, ...]:
-        """Everybody with whom this party has a link."""
+        """All members with which this party has a link."""
         return tuple(name for name in self.members if name != self.own)
 
     @property
@@ -88,8 +88,8 @@ class TlsMesh(Mesh):
         self,
         seat: Seat,
         links: Mapping[str, Link],
-        witness: FaultAttribution,
-        reception: ConnectionPool,
+        attribution: FaultAttribution,
+        pool: ConnectionPool,
         *,
         deadline_s: float,
         delay_s: float,
@@ -100,8 +100,8 @@ class TlsMesh(Mesh):
         Args:
             seat: who takes part.
             links: every peer's link, leased.
-            witness: knows the heartbeats since the session began.
-            reception: where the connections go afterwards.
+            attribution: knows the heartbeats since the session began.
+            pool: the pool that takes the connections afterwards.
             deadline_s: longest time of one exchange (s); twice that where the helper owes a frame, ``DOUBT`` of it
                 more where several peers are late.
             delay_s: time that every frame is under way (s), to see what a distance costs.
@@ -114,8 +114,8 @@ class TlsMesh(Mesh):
         self._seat = seat
         self._links = dict(links)
         self._by_number = {link.connection.fileno(): link for link in links.values()}
-        self._witness = witness
-        self._reception = reception
+        self._attribution = attribution
+        self._pool = pool
         self._deadline_s = deadline_s
         self._delay_s = delay_s
         self._late_s = 0.0
@@ -198,7 +198,7 @@ class TlsMesh(Mesh):
     def _travel(self, *, is_sending: bool, is_waiting: bool) -> None:
         """Let frames arrive ``delay_s`` later than they are sent.
 
-        Sleeping before a frame that nobody answers makes this party late itself, which it is not over a distance; so
+        Sleeping before a frame that no peer answers makes this party late itself, which it is not over a distance; so
         what it sends after that leaves that much earlier.
         """
         if self._delay_s and is_sending:
@@ -221,12 +221,12 @@ class TlsMesh(Mesh):
             try:
                 timeout_ms = waits.poll_ms(len(busy))
             except TimeoutError as error:
-                raise self._witness.late(busy[0]) from error
+                raise self._attribution.late(busy[0]) from error
             for number, _ in poller.poll(timeout_ms):
                 self._pump(self._by_number[number], received)
 
     def _pump(self, link: Link, received: dict[str, bytes], *, can_read: bool = True) -> None:
-        payload = self._witness.pump(link, can_read=can_read, links=self._links.values())
+        payload = self._attribution.pump(link, can_read=can_read, links=self._links.values())
         if payload is not None:
             received[link.name] = payload
 
@@ -234,16 +234,16 @@ class TlsMesh(Mesh):
         if self._is_closed:
             raise PeerRejectedError(reason=_CLOSED)
         self._dismiss_helper()
-        self._witness.check()
+        self._attribution.check()
 
     def _dismiss_helper(self) -> None:
-        """A helper that said that it is done may die: nobody needs it any more."""
+        """Stop watching a helper that has sent END: no party needs it any more."""
         link = self._links.get(self.helper or "")
         if link is not None and not link.is_busy:
             if not link.has_ended:
-                self._witness.pump(link)
+                self._attribution.pump(link)
             if link.has_ended:
-                self._witness.dismiss(link.name)
+                self._attribution.dismiss(link.name)
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -264,7 +264,7 @@ class TlsMesh(Mesh):
         connection = link.connection
         is_whole = connection.is_between_frames and not connection.has_begun_frame
         if self._abort is None and is_whole:
-            self._reception.end(connection, is_dialed=link.is_dialed, has_heard_end=link.has_ended)
+            self._pool.end(connection, is_dialed=link.is_dialed, has_heard_end=link.has_ended)
             return
         abort = self._abort or encode_abort(AbortCause.FAILED, self._seat.own)
-        self._reception.part(connection, Kind.ABORT, abort)
+        self._pool.part(connection, Kind.ABORT, abort)

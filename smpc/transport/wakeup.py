@@ -1,7 +1,7 @@
-"""A bell that wakes a thread out of ``poll``.
+"""A waker that ends another thread's ``poll``.
 
 Layer:       smpc.transport.wakeup.
-Guarantees:  ringing never waits, may be done by any thread, and is not lost when nobody listens yet.
+Guarantees:  ``wake`` never blocks, may be called by any thread, and is not lost when no thread polls yet.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import socket
 
 
 class Waker:
-    """Readable, for ``poll``, from ``ring`` until ``quieten``."""
+    """Readable, for ``poll``, from ``wake`` until ``clear``."""
 
     def __init__(self) -> None:
         """Make the pair of sockets."""
@@ -23,13 +23,13 @@ class Waker:
         """Return the number to poll for reading."""
         return self._ear.fileno()
 
-    def ring(self) -> None:
-        """Make the bell readable; nothing happens after ``close``."""
-        with contextlib.suppress(OSError):  # full: it rings already
+    def wake(self) -> None:
+        """Make it readable; does nothing after ``close``."""
+        with contextlib.suppress(OSError):  # full: it is readable already
             self._ring.send(b"\x00")
 
-    def quieten(self) -> None:
-        """Make it silent until it is rung again."""
+    def clear(self) -> None:
+        """Make it unreadable until the next ``wake``."""
         with contextlib.suppress(OSError):
             while self._ear.recv(1 << 10):
                 pass

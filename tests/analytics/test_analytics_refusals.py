@@ -50,7 +50,7 @@ CASES = [
     ("(SELECT COUNT(*) FROM visits)", "1:1", "only SELECT"),
     ("SELECT COUNT(*) FROM visits; DROP TABLE visits", "1:30", "one statement"),
     ("SELECT COUNT(*) FROM visits;;", "1:29", "one statement"),
-    ("SELECT COUNT(* FROM visits", "1:16", "can be read"),
+    ("SELECT COUNT(* FROM visits", "1:16", "not valid SQL"),
     ("SELECT 'abc", "1:12", "quotation"),
     ("SELECT COUNT(*) FROM visits UNION SELECT 1", "1:29", "UNION"),
     ("SELECT COUNT(*) FROM visits WHERE " + "(" * 450 + "b" + ")" * 450, "1:1", "deep"),
@@ -113,7 +113,7 @@ CASES = [
     ("SELECT x FROM visits", "1:8", "neither in GROUP BY"),
     ("SELECT 1 FROM visits", "1:8", "group key or an aggregate"),
     ("SELECT (SELECT 1) FROM visits", "1:16", "subquery"),
-    ("SELECT k FROM visits GROUP BY k", "1:8", "nothing is computed"),
+    ("SELECT k FROM visits GROUP BY k", "1:8", "has no aggregate"),
     # conditions
     ("SELECT COUNT(*) FROM visits WHERE pid = 'a'", "1:35", "privacy unit"),
     ("SELECT COUNT(*) FROM visits WHERE x", "1:35", "condition"),

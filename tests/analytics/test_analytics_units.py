@@ -132,7 +132,7 @@ def test_what_is_no_integer_is_refused_by_the_integer_form_without_its_text(bad:
 
 
 def test_a_column_in_which_no_row_says_whose_it_is_is_refused() -> None:
-    assert "no row says whose" in refusal([None, "nan", " "])
+    assert "no row has a privacy unit" in refusal([None, "nan", " "])
     with opened(pd.Series([], dtype=str)) as source:
         assert source.report.rows_read == 0
 
@@ -194,7 +194,7 @@ def test_one_persons_spellings_have_one_cap_and_one_units_rows_are_chosen_by_its
 def test_near_identifiers_are_counted_for_the_administrator_and_stay_two_units(pair: tuple[str, str]) -> None:
     with opened([*pair, "other", "third"]) as source:
         assert (source.report.rows_kept, source.report.near_duplicates) == (4, 2)
-        assert "2 identifiers are near another one" in " ".join(source.report.lines())
+        assert "2 identifiers differ from another one by spelling only" in " ".join(source.report.lines())
         [fault] = source.report.faults()
         assert "2" not in fault
         assert not any(part in fault + repr(source.report) for part in pair)

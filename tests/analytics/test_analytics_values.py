@@ -107,7 +107,7 @@ def test_denormal_numbers_go_to_the_nearest_step() -> None:
 def test_a_column_of_which_no_value_is_understood_is_refused_by_name(column, given) -> None:
     error = refusal(framed, given, column)
     assert (error.source, error.column) == ("lakeside", "x")
-    assert "none of its values is understood" in error.reason
+    assert "none of its values is in the domain" in error.reason
 
 
 def test_columns_without_any_value_and_empty_tables_are_no_fault() -> None:
@@ -208,15 +208,15 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (f"x,y,z\na,1,2\n{CANARY},1\n", "line 3 has 2 fields where the header has 3"),
-        (f"x,y,z\na,1,2\n{CANARY},1\nb,1,2\n", "line 3 has 2 fields where the header has 3"),
-        (f'x,y\n"a\nb",1\n{CANARY},1,2\n', "line 4 has 3 fields where the header has 2"),
+        (f"x,y,z\na,1,2\n{CANARY},1\n", "line 3 has 2 fields, the header has 3"),
+        (f"x,y,z\na,1,2\n{CANARY},1\nb,1,2\n", "line 3 has 2 fields, the header has 3"),
+        (f'x,y\n"a\nb",1\n{CANARY},1,2\n', "line 4 has 3 fields, the header has 2"),
         (f'x,y\na,1\n"{CANARY}\nb,1\n', "line 3 has a quotation mark"),
         (f'x\n"{CANARY}"b\n', "line 2 has a quotation mark"),
         (b"x,y\na,1\n" + CANARY.encode() + b"\xfc,1\n", "not UTF-8: line 3"),
         ("x,y\na,1\n".encode("utf-16"), "UTF-16"),
         (f"\n\nx,y\n{CANARY},1\n", "line 1 is blank"),
-        (f"x,y\na,1\nx,y,z\n{CANARY},1,2\n", "line 3 has 3 fields where the header has 2"),
+        (f"x,y\na,1\nx,y,z\n{CANARY},1,2\n", "line 3 has 3 fields, the header has 2"),
     ],
 )
 def test_a_file_that_cannot_be_read_names_the_line_and_not_its_text(
@@ -258,7 +258,7 @@ def test_mixed_line_ends_hide_no_other_fault(tmp_path: Path) -> None:
         ("SELECT t.y AS x FROM source", "there is no table t, only source (first at 1:8)"),
         ("SELECT foo(y) AS x FROM source", "there is no function foo (first at 1:8)"),
         ("SELECT y::foo AS x FROM source", "there is no type foo (first at 1:11)"),
-        ("SELECT y AS x FORM source", "it is no SQL near FORM (first at 1:15)"),
+        ("SELECT y AS x FORM source", "it is not valid SQL near FORM (first at 1:15)"),
     ],
 )
 def test_a_views_fault_is_named_with_its_place(tmp_path: Path, view: str, said: str) -> None:

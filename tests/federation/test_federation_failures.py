@@ -114,7 +114,7 @@ def test_a_restarted_site_does_not_run_what_an_earlier_life_signed(tmp_path):
         planned_again = session.sql(BY_SEX, epsilon=0.01)  # the site lives and takes part
         assert planned_again.rows
         with pytest.raises(
-            Exception, match=r"no open request|since its last start|present life|was not asked"
+            Exception, match=r"no open request|since its last start|was not asked"
         ):
             with session._pool.question([VICTIM]) as lines:
                 lines.ask_one(VICTIM, RunRequest(entry=entry), Share, timeout_s=10)

@@ -60,7 +60,7 @@ def test_a_path_of_another_kind_or_to_nothing_is_named(tmp_path):
 
 def test_a_site_whose_column_is_not_understood_is_named():
     words = FRAME.assign(ill=["yes", "no"] * 6)
-    with pytest.raises(SchemaMismatchError, match="b, column ill: none of its values is understood"):
+    with pytest.raises(SchemaMismatchError, match="b, column ill: none of its values is in the domain"):
         asked({"a": FRAME, "b": words, "c": FRAME})
     bands = FRAME.assign(age=pd.cut(FRAME["age"], [0, 50, 100]))
     with pytest.raises(SchemaMismatchError, match=r"c, column age: its type category .*make it text"):

@@ -100,7 +100,7 @@ def test_p2_a_sequencer_that_was_left_out_and_comes_back_commits_and_withdraws_n
         assert not isinstance(consider(world, name, data), Signed)
     later = dataclasses.replace(proposal, number=proposal.number + 1).signed_by(key_of("ankara")).to_bytes()
     for name in ("basel", "cairo"):
-        with pytest.raises(LedgerRefusedError, match="not of the sequencer"):
+        with pytest.raises(LedgerRefusedError, match="does not come from the sequencer"):
             world.sites[name].replica.consider(later, admit_all)
     with pytest.raises(LedgerRefusedError):
         old.commit()
@@ -116,7 +116,7 @@ def test_p2_a_sequencer_that_was_left_out_and_comes_back_commits_and_withdraws_n
         proposal=open_.digest,
         reason="void",
     )
-    with pytest.raises(LedgerRefusedError, match="not of who proposed"):
+    with pytest.raises(LedgerRefusedError, match="does not come from the site that proposed"):
         world.sites["cairo"].replica.withdrawn(void.signed_by(key_of("ankara")).to_bytes())
     world.sequencer.collect("cairo", answer)
     world.sequencer.commit()
@@ -268,7 +268,7 @@ def test_a_withdrawal_that_is_known_already_may_come_from_anybody(world):
     right = Withdrawal.from_bytes(withdrawal)
     other = dataclasses.replace(right, sender="ankara", signature="").signed_by(key_of("ankara")).to_bytes()
     replica = world.sites["cairo"].replica
-    with pytest.raises(LedgerRefusedError, match="not of who proposed"):
+    with pytest.raises(LedgerRefusedError, match="does not come from the site that proposed"):
         replica.withdrawn(other)
     replica.withdrawn(withdrawal)
     replica.withdrawn(other)
@@ -294,7 +294,7 @@ def test_p2_nobody_else_withdraws_what_a_site_itself_asks_for(world):
     replica = world.sites["basel"].replica
     waiting = read_answer(replica.consider(data, admit_all))
     (void,) = world.sequencer.assist(waiting)
-    with pytest.raises(LedgerRefusedError, match="not of who proposed"):
+    with pytest.raises(LedgerRefusedError, match="does not come from the site that proposed"):
         replica.withdrawn(void)
     assert not isinstance(consider(world, "basel", data), Signed)
     basel.commit()

@@ -41,7 +41,7 @@ def test_a_proposal_that_was_changed_in_an_export_is_found(lines, tmp_path):
     old = b"ballot".hex().encode()
     changed = [*lines[:place], lines[place].replace(old, b"BALLOT".hex().encode()), *lines[place + 1 :]]
     assert changed != lines
-    with pytest.raises(LedgerRefusedError, match="not those that were written"):
+    with pytest.raises(LedgerRefusedError, match="the lines before it were changed"):
         import_lines(changed)
     (tmp_path / "export.jsonl").write_bytes(b"".join(changed))
     assert not verify([tmp_path / "export.jsonl"]).ok
@@ -106,4 +106,4 @@ def test_a_note_that_names_another_proposal_than_it_holds_is_a_finding(table):
 
     assert check_notes(site.store.inner, read_chain(site.store.inner)).findings == []
     findings = check_notes(copy, read_chain(copy)).findings
-    assert findings == [f"a proposal for entry {note.number} is not the one that its note names"]
+    assert findings == [f"the note of a proposal for entry {note.number} holds another proposal"]

@@ -195,11 +195,11 @@ def test_p2_no_other_audit_tells_what_a_bent_file_says(folder, name):
 NOTES_BENT = {
     "under another site's name": (
         sql("UPDATE owner SET name = 'basel'"),
-        "its notes about entry 0 are those of cairo",
+        "its notes about entry 0 were written by cairo",
     ),
     "under the sequencer's name": (
         sql("UPDATE owner SET name = 'ankara'"),
-        "its notes about entry 0 are those of cairo",
+        "its notes about entry 0 were written by cairo",
     ),
     "under a stranger's name": (sql("UPDATE owner SET name = 'delhi'"), "delhi never was a member"),
     "under another's name, notes renamed too": (
@@ -231,7 +231,7 @@ NOTES_BENT = {
             "INSERT INTO started (number, ballot, digest, payload) "
             "SELECT 2, 0, hash, x'31' FROM entries WHERE number = 2"
         ),
-        "the run of entry 2 was started and its charge given back",
+        "the run of entry 2 was started although its charge was given back",
     ),
     "a run charged twice": (
         sql("UPDATE started SET digest = (SELECT hash FROM entries WHERE number = 4) WHERE number = 6"),

@@ -101,7 +101,7 @@ def test_a_damaged_ledger_file_says_the_next_step(tmp_path, damage):
     store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     store.close()
     damage(path)
-    with pytest.raises(LedgerRefusedError, match="put a whole copy back, or move the file away and restart"):
+    with pytest.raises(LedgerRefusedError, match="restore a whole copy, or move the file away and restart"):
         Replica(SqliteStore(path, owner="basel"), key_of("basel"), world.clock, genesis=a_genesis())
     path.rename(
         tmp_path / "aside.db"

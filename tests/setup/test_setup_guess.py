@@ -120,7 +120,7 @@ def test_setup_values_of_one_site_alone_are_told_with_the_site(tmp_path):
 def test_setup_a_site_whose_column_is_not_understood_is_named(tmp_path):
     first = table_of(tmp_path, [["flag", "age"], *[[n % 2, 40] for n in range(60)]], "a.csv")
     second = table_of(tmp_path, [["flag", "age"], *[["YN"[n % 2], 40] for n in range(60)]], "b.csv")
-    with pytest.raises(ConfigError, match=r"b: b.csv, column flag: none of its values is understood"):
+    with pytest.raises(ConfigError, match=r"b: b.csv, column flag: none of its values is in the domain"):
         init_consortium(tmp_path / "made", sites={"a": first, "b": second})
 
 

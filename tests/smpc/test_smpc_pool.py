@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smpc.dealer.frames import answer_bytes
-from smpc.dealer.pool import NOBODY, OFFER_BYTES, Block, Pool, Prefetch, block_name
+from smpc.dealer.pool import NO_BLOCK, OFFER_BYTES, Block, Pool, Prefetch, block_name
 from smpc.dealer.requests import square
 from smpc.dealer.seeds import material_stream
 from smpc.dealer.service import DealerService
@@ -143,7 +143,7 @@ def test_a_block_has_left_the_pool_before_its_name_is_said():
     world, seen = filled(), []
 
     def bend(ahead, rank):
-        seen.append((world.sites[NAMES[rank]].pool.n_blocks, ahead.offer[1:] != NOBODY))
+        seen.append((world.sites[NAMES[rank]].pool.n_blocks, ahead.offer[1:] != NO_BLOCK))
 
     world.run(bend=bend)
     assert seen == [(0, True)] * 3
@@ -154,7 +154,7 @@ def test_a_party_that_names_no_block_sends_all_to_the_dealer():
 
     def bend(ahead, rank):
         if rank == 1:
-            ahead.offer, ahead._own = ahead.offer[:1] + NOBODY, None
+            ahead.offer, ahead._own = ahead.offer[:1] + NO_BLOCK, None
 
     heard, sent = world.run(bend=bend)
     right(heard)

@@ -275,7 +275,7 @@ def test_anything_but_three_different_sites_is_refused(sites):
 
 def test_a_session_without_one_of_the_three_is_refused_and_it_is_named():
     sites = ThreeSites.of((ADA, BOB, CYD))
-    with pytest.raises(PeerRejectedError, match="not of the session") as caught:
+    with pytest.raises(PeerRejectedError, match="does not take part in the session") as caught:
         Session(memory_meshes((ADA, BOB))[ADA], bytes(32), sites)
     assert caught.value.name == CYD
     with pytest.raises(PeerRejectedError, match="exactly three"):

@@ -38,7 +38,7 @@ def wait_for(condition, timeout_s=3.0):
 
 
 def stages(nodes, name):
-    return sorted(stage.name for _, stage in nodes.plane(name)._reception.stages)
+    return sorted(stage.name for _, stage in nodes.plane(name)._pool.stages)
 
 
 class Intruder:

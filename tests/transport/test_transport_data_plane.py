@@ -292,10 +292,10 @@ def test_stop_is_heard_by_the_others_with_a_name(world):
 def test_idle_connection_that_the_peer_closed_is_not_taken(pair):
     close_all(pair.meshes(PAIR))
     wait_for(lambda: stages(pair, "ankara") == ["IDLE"] and stages(pair, "basel") == ["WAITING"])
-    reception = pair.plane("basel")._reception
-    with reception._changed:
-        for guest in list(reception._guests.values()):
-            assert guest.stage is Stage.WAITING
-            reception._close(guest)
+    pool = pair.plane("basel")._pool
+    with pool._changed:
+        for pooled in list(pool._pooled.values()):
+            assert pooled.stage is Stage.WAITING
+            pool._close(pooled)
     wait_for(lambda: not stages(pair, "ankara"))
     swap(pair.meshes(PAIR))

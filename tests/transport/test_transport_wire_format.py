@@ -117,6 +117,6 @@ def test_tag_prefix():
     assert session_tag(b"x" * 32).hex() == "888ca541b68a7023"
 
 
-@pytest.mark.parametrize("name", ["frames", "hello"])
+@pytest.mark.parametrize("name", ["frames", "handshake"])
 def test_the_page_names_the_code(name):
-    assert f"smpc/transport/{name}.py" in PAGE
+    assert f"smpc/transport/wire/{name}.py" in PAGE

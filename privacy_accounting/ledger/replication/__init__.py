@@ -1,1 +1,1 @@
-"""How sites agree on entries: proposals, signatures, validation, the sequencer."""
+"""Replication of the ledger: proposals, signatures, validation, the sequencer."""

@@ -1,4 +1,4 @@
-"""From drafts to complete entries: one round of asking, with everything that can go wrong in it.
+"""One round of agreement: from drafts to complete entries, with every failure handled.
 
 Layer:       privacy_accounting.ledger, above ``sequencer``. The caller carries the bytes.
 Guarantees:  when ``agree`` returns, its proposals are committed or withdrawn, whatever happened; drafts that a site
@@ -29,7 +29,7 @@ Committed = Callable[[Mapping[int, Entry]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """What became of drafts.
+    """The outcome of drafts.
 
     Attributes:
         entries: complete ones, by the place of their draft.
@@ -68,10 +68,10 @@ def agree(
         drafts: as ``Sequencer.propose`` takes them.
         admit: the sequencer's own decision on a body.
         carry: moves messages to the sites and brings their answers.
-        committed: told of complete entries as soon as they are spent, before the other sites have them.
+        committed: called with complete entries as soon as they are spent, before the other sites have them.
 
     Returns:
-        What became of each draft.
+        The outcome of each draft.
 
     Raises:
         LedgerRefusedError: the sequencer cannot propose at all (not recovered, behind, a failed write).
@@ -142,7 +142,7 @@ def _commit(
 
 
 def _ask(sequencer: Sequencer, proposal: bytes, asked: Sequence[str], carry: Carry) -> _Round:
-    """Ask all participants, helping those that wait, until nobody makes progress any more."""
+    """Ask all participants, helping those that wait, until no site makes progress any more."""
     outcome = _Round()
     messages: dict[str, list[bytes]] = {site: [proposal] for site in asked}
     tries = 0
@@ -171,7 +171,7 @@ def _take(sequencer: Sequencer, site: str, data: bytes, outcome: _Round) -> list
     except LedgerForkedError:
         raise
     except AccountingError as error:
-        # A site that answers nonsense, or that cannot be helped now, is as good as silent.
+        # A site whose answer is invalid, or that cannot be helped now, counts as silent.
         outcome.silent.add(site)
         outcome.causes[site] = error
         return []

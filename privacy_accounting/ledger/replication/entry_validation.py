@@ -1,10 +1,10 @@
-"""May this be signed: what a site checks of every body before its signature stands under it.
+"""Entry validation: what a site checks of every body before it signs.
 
 Layer:       privacy_accounting.ledger, above ``state``. Pure.
-Guarantees:  a site signs only what fits its own folded chain, is dated within the allowed skew of its own clock, is
-             priced not lower than it prices the same events itself, and fits into every budget with what is in doubt
-             counted as spent.
-See instead: the plan behind the events and the site's policy (the caller's ``admit``), promises already given
+Guarantees:  a site signs only a body that fits its own folded chain, is dated within the allowed skew of its own
+             clock, is priced not lower than the site prices the same events itself, and fits into every budget with
+             what is in doubt counted as spent.
+See instead: the plan behind the events and the site's policy (the caller's ``admit``), signatures already given
              (``replica``).
 Source:      PRIVACY P1, P3, P4.
 """
@@ -41,10 +41,10 @@ Admit = Callable[[Body], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationContext:
-    """What the judge knows besides the chain.
+    """The site's own knowledge besides the chain.
 
     Attributes:
-        name: the judging site.
+        name: the site that validates.
         now: its clock, in seconds.
         genesis: the genesis body that its own configuration gives, if any.
         hashes: gives all body hashes so far, for a snapshot.
@@ -76,14 +76,14 @@ def _printable(value: object) -> str:
 
 
 def validate_body(
-    bodies: Sequence[tuple[bytes, Body]], state: ChainState, bench: ValidationContext, admit: Admit
+    bodies: Sequence[tuple[bytes, Body]], state: ChainState, context: ValidationContext, admit: Admit
 ) -> dict[int, Exception]:
-    """Judge all bodies of a proposal.
+    """Validate all bodies of a proposal.
 
     Args:
         bodies: canonical bytes and body, in order.
         state: the site's folded chain; not changed.
-        bench: the site's own knowledge.
+        context: the site's own knowledge.
         admit: the caller's decision, asked for bodies in whose cohort the site is.
 
     Returns:
@@ -95,18 +95,18 @@ def validate_body(
         try:
             state.check(body, place, batch)
             _check_alone(body, len(bodies))
-            _check_time(body, place, bench)
-            _check_content(data, body, state, bench)
+            _check_time(body, place, context)
+            _check_content(data, body, state, context)
             _check_words(body)
             if isinstance(body.content, Charge):
                 _check_charge(body.content, state, batch)
-            if bench.name in body.cohort:
+            if context.name in body.cohort:
                 admit(body)
-        except bench.refusals as error:
+        except context.refusals as error:
             refused[index] = error
         else:
             batch.add(body)
-        # A refused body still takes its number, so that the ones behind it are judged on their own merits.
+        # A refused body still takes its number, so that the ones behind it are validated on their own merits.
         place = place.after(data, body)
     return refused
 
@@ -116,18 +116,18 @@ def _check_alone(body: Body, count: int) -> None:
         raise refuse(f"a {body.kind} entry is proposed alone")
 
 
-def _check_time(body: Body, place: ChainPosition, bench: ValidationContext) -> None:
-    """Dates follow the sites' own clocks; where they do not, who is wrong is told apart by the entry before."""
-    ahead = body.time - bench.now
+def _check_time(body: Body, place: ChainPosition, context: ValidationContext) -> None:
+    """Dates follow the sites' own clocks; where they do not, the entry before shows which one is wrong."""
+    ahead = body.time - context.now
     if isinstance(body.content, Genesis) or abs(ahead) <= CLOCK_SKEW_S:
         return
     if body.time == place.time and ahead > 0 and not isinstance(body.content, ClockCorrection):
-        raise LedgerAheadError(site=bench.name, number=place.number - 1, seconds=ahead)
-    raise ClockDiffersError(site=bench.name, seconds=-ahead)
+        raise LedgerAheadError(site=context.name, number=place.number - 1, seconds=ahead)
+    raise ClockDiffersError(site=context.name, seconds=-ahead)
 
 
 def _check_words(body: Body) -> None:
-    """Refuse to sign a name or purpose that does not print as it is: it would stand in every report for ever."""
+    """Refuse to sign a name or purpose that does not print as it is: every report would show it for ever."""
     content = body.content
     if isinstance(content, Charge | Exact):
         asked = content.asked
@@ -137,17 +137,17 @@ def _check_words(body: Body) -> None:
                 raise refuse("a name or purpose holds a character that does not print")
 
 
-def _check_content(data: bytes, body: Body, state: ChainState, bench: ValidationContext) -> None:
+def _check_content(data: bytes, body: Body, state: ChainState, context: ValidationContext) -> None:
     """Check what only this site can know of the rarer kinds."""
     content = body.content
-    if isinstance(content, Genesis) and data != bench.genesis:
-        raise refuse("the genesis entry is not what this site's own consortium file gives")
-    if isinstance(content, Cancel) and bench.name in body.cohort:
-        bench.check_cancel(content)
+    if isinstance(content, Genesis) and data != context.genesis:
+        raise refuse("the genesis entry differs from this site's own consortium file")
+    if isinstance(content, Cancel) and context.name in body.cohort:
+        context.check_cancel(content)
     if isinstance(content, OrderChange):
         _check_order(content, state)
-    if isinstance(content, Snapshot) and content.root != merkle_root(bench.hashes()):
-        raise refuse("the snapshot is not this site's own chain")
+    if isinstance(content, Snapshot) and content.root != merkle_root(context.hashes()):
+        raise refuse("the snapshot differs from this site's own chain")
 
 
 def _check_charge(charge: Charge, state: ChainState, batch: Batch) -> None:

@@ -1,10 +1,10 @@
-"""The site's side of the ledger: answer proposals, take complete entries, start each run once.
+"""The site's side of the ledger: it answers proposals, takes complete entries, and starts each run once.
 
-Layer:       privacy_accounting.ledger, above ``core``.
+Layer:       privacy_accounting.ledger, above ``replica_base``.
 Guarantees:  at most one signature per number without a withdrawal of the one before; an answer is durable before it
-             is given, and is given again in the same bytes; a run starts only for a complete entry that this site
-             signed in its present life, once, after a durable note. What came by catch-up is spent and never run, so
-             that a site restored from an old copy of its ledger repeats nothing.
+             is given, and is given again in the same bytes; a run starts only for a complete entry that this site has
+             signed since its last start, once, after a durable note. Entries taken by catch-up are spent and never
+             run, so that a site restored from an old copy of its ledger repeats nothing.
 See instead: ordering and committing (``sequencer``); connections (the caller moves bytes).
 Source:      DESIGN 3b; PRIVACY P1, P2.
 """
@@ -54,7 +54,7 @@ class Replica:
         genesis: Body | None = None,
         refusals: tuple[type[Exception], ...] = (AccountingError,),
     ) -> None:
-        """Open a site's ledger; a new life begins.
+        """Open a site's ledger, as each start does.
 
         Args:
             store: where it is kept; its owner is the site's name.
@@ -188,7 +188,7 @@ class Replica:
         members = self.core.members(proposal.number)
         committer = members.committer(first)
         if proposal.sender != committer or not proposal.holds(members.signing_keys(first)[committer]):
-            raise refuse("the proposal is not of the sequencer")
+            raise refuse("the proposal does not come from the sequencer")
         return first.leaves_out
 
     def _promises(self, number: int, lost: str) -> tuple[int, tuple[PendingProposal, ...]]:
@@ -268,11 +268,11 @@ class Replica:
             sender = message.sender if proposal is None else proposal.sender
             known = message.chain == core.chain() and message.sender == sender
             if not known or not message.holds(keys.get(sender, "")):
-                raise refuse("the withdrawal is not of who proposed")
+                raise refuse("the withdrawal does not come from the site that proposed")
             if proposal is None and sender != core.members(message.number).sequencer:
-                return  # who was to commit a leave-out withdraws it; it never came here, and nothing was signed
+                return  # the committer of a site removal withdraws it; it never came here, and nothing was signed
             if self._is_complete(message):
-                raise refuse("the withdrawal is of a proposal that is complete")
+                raise refuse("the withdrawal names a proposal that is complete")
             core.write((), (withdrawal_note(message),))
             core.release(message.proposal)
 
@@ -311,7 +311,7 @@ class Replica:
         return tuple(Entry.from_bytes(entry) for entry in message.entries)
 
     def catch_up(self, entries: Sequence[bytes], *, source: str) -> int:
-        """Take over entries of a site that is ahead. They are spent, and not run unless signed in this life.
+        """Take over entries of a site that is ahead. They are spent, and not run unless signed since this start.
 
         Args:
             entries: bytes of entries, in order.
@@ -331,7 +331,7 @@ class Replica:
     # -- runs ----------------------------------------------------------------------------------------------
 
     def has_signed(self, entry: Entry) -> bool:
-        """Say whether this site signed an entry in its present life, complete or not."""
+        """Say whether this site has signed an entry since its last start, complete or not."""
         with self.core.lock:
             return entry.hash in self.core.signed_in_this_life
 
@@ -349,7 +349,7 @@ class Replica:
         if number > self.head or core.hashes[number] != hashed:
             return "the entry is not complete here"
         if hashed not in core.signed_in_this_life:
-            return "this site did not sign the entry in its present life; it is spent and never run"
+            return "this site has not signed the entry since its last start; it is spent and never run"
         if hashed in core.closed or core.state.cancelled(number):
             return "the run was cancelled"
         if core.store.notes(Table.STARTED, digest=hashed.hex()):

@@ -1,11 +1,11 @@
-"""One site's ledger in memory and on disk, kept in step: shared ground of ``replica`` and ``sequencer``.
+"""One site's ledger in memory and on disk, kept in step: the common base of ``replica`` and ``sequencer``.
 
-Layer:       privacy_accounting.ledger, above ``validate_body``. No connection; the clock is passed in.
+Layer:       privacy_accounting.ledger, above ``entry_validation``. No connection; the clock is passed in.
 Terms:       a *doubt* is a proposal that this site signed, or made, and of which it knows neither completion nor
-             withdrawal. A *life* is the time from building this object to the end of the process.
+             withdrawal. A *start* lasts from building this object to the end of the process.
 Guarantees:  nothing changes in memory that is not durable first, but for entries being taken over in bulk; after a
              write that failed, or a fork, every call refuses until the ledger is opened anew. Doubts count as spent
-             in the book.
+             in the privacy filter.
 See instead: what a site answers (``replica``), what the sequencer does (``sequencer``).
 Source:      DESIGN 3b.
 """
@@ -42,7 +42,7 @@ LOG: Final = logging.getLogger(__name__)
 
 
 class ReplicaBase:
-    """State, store and promises of one site."""
+    """State, store and given signatures of one site."""
 
     def __init__(
         self,
@@ -83,11 +83,13 @@ class ReplicaBase:
             for data in self.store.entries(len(self.hashes)):
                 self._fold(Entry.from_bytes(data))
         except LedgerRefusedError as error:
-            told = f"the ledger of {self.name} is damaged from entry {len(self.hashes)} on ({error.reason}): {MEND}"
-            raise refuse(told) from error
+            reason_text = f"the ledger of {self.name} is damaged from entry {len(self.hashes)} on ({error.reason}): {MEND}"
+            raise refuse(reason_text) from error
         self._write_checkpoints()
         if self.hashes and self.genesis is not None and self.hashes[0] != body_hash(self.genesis):
-            raise refuse("the ledger begins with another genesis entry than the consortium file gives")
+            raise refuse(
+                "the genesis entry of the ledger differs from the one that the consortium file gives"
+            )
         for note in self.store.notes(Table.FORKS):
             self._fork = LedgerForkedError(site=note.payload.decode("utf-8"), number=note.number)
         first = max(0, self.state.head + 2 - MAX_ENTRIES)
@@ -135,9 +137,9 @@ class ReplicaBase:
             self.store.append(entries, notes)
         except (OSError, LedgerRefusedError) as error:
             reason = error.reason if isinstance(error, LedgerRefusedError) else error.strerror
-            told = f"the ledger of {self.name} could not be written ({reason}): mend that there, then restart its node"
-            LOG.critical("%s", told)
-            raise refuse(told) from error
+            reason_text = f"the ledger of {self.name} could not be written ({reason}): mend that there, then restart its node"
+            LOG.critical("%s", reason_text)
+            raise refuse(reason_text) from error
         self._stopped = False
 
     def forked(self, entry: Entry, source: str) -> LedgerForkedError:
@@ -157,7 +159,7 @@ class ReplicaBase:
             raise refuse("this ledger has no genesis entry, and no consortium file gave one")
         content = Body.from_bytes(self.genesis).content
         if not isinstance(content, Genesis):
-            raise refuse("what the consortium file gives is no genesis entry")
+            raise refuse("the consortium file gives an invalid genesis entry")
         return Members.first(content)
 
     def chain(self) -> str:
@@ -187,10 +189,10 @@ class ReplicaBase:
         """
         return [proposal for proposal in self.doubts.values() if proposal.sender != lost]
 
-    # -- judging -------------------------------------------------------------------------------------------
+    # -- validation ----------------------------------------------------------------------------------------
 
     def judge(self, bodies: Sequence[tuple[bytes, Body]], admit: Admit) -> dict[int, Exception]:
-        """Judge bodies against this site's chain, clock, promises and the caller's own decision."""
+        """Validate bodies against this site's chain, clock, signatures and the caller's own decision."""
         bench = ValidationContext(
             name=self.name,
             now=self.clock(),
@@ -202,7 +204,7 @@ class ReplicaBase:
         return validate_body(bodies, self.state, bench, admit)
 
     def _check_cancel(self, cancel: Cancel) -> None:
-        """A charge is given back only by a site that signed it in this life and has not started it."""
+        """A charge is given back only by a site that has signed it since this start and has not started its run."""
         hashed = bytes.fromhex(cancel.entry_hash)
         if hashed not in self.signed_in_this_life:
             raise refuse("this site has restarted since it signed the charge; it stays spent")
@@ -279,7 +281,7 @@ class ReplicaBase:
         if number == 0 and entry.data != self.genesis:
             raise refuse("the genesis entry is not what this site's own consortium file gives")
         if self.chain() not in {"", entry.body.chain}:
-            # another consortium of the same keys: somebody's mistake, and no fork of this chain
+            # another consortium with the same keys: a mistake, and no fork of this chain
             raise refuse("the entry is of another chain")
         self.members(number).check_complete(entry)
         if number <= self.state.head or entry.body.previous != self.state.place.previous:

@@ -1,4 +1,4 @@
-"""The sequencer: gives every entry its place, and signs last.
+"""The sequencer: it gives every entry its place, and signs last.
 
 Layer:       privacy_accounting.ledger, above ``replica``.
 Terms:       a *draft* is a content and its cohort, without a place; a *proposal* gives drafts their places under one
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What shall be entered, without its place.
+    """Content to be entered, without its place.
 
     Attributes:
         cohort: sites that must sign, sorted.
@@ -69,7 +69,7 @@ class Sequencer:
     """The sequencer's side of the ledger, on top of its own replica."""
 
     def __init__(self, replica: Replica) -> None:
-        """Begin a life as sequencer; ``recover`` must follow before the first proposal.
+        """Start as sequencer; ``recover`` must follow before the first proposal.
 
         Args:
             replica: the sequencer's own.
@@ -86,7 +86,7 @@ class Sequencer:
     # -- start-up ------------------------------------------------------------------------------------------
 
     def recover(self, heads: Mapping[str, int]) -> tuple[bytes, ...]:
-        """Withdraw whatever an earlier life proposed and did not commit.
+        """Withdraw whatever was proposed before this start and not committed.
 
         Args:
             heads: number of the last entry of every other site that could be reached; the sequencer's
@@ -139,7 +139,7 @@ class Sequencer:
         with self._core.lock:
             self._core.usable()
             if not self._ready:
-                raise refuse("the sequencer has not recovered from its last life")
+                raise refuse("the sequencer has not recovered since its last start")
             if self.open is not None:
                 raise refuse("a proposal is open")
             if not 0 < len(drafts) <= MAX_ENTRIES:
@@ -265,10 +265,10 @@ class Sequencer:
     ) -> None:
         about = (answer.chain, answer.number, answer.ballot, answer.proposal)
         if about != (proposal.chain, proposal.number, proposal.ballot, proposal.digest):
-            raise refuse("the answer is to another proposal")
+            raise refuse("the answer belongs to another proposal")
         keys = self._core.members(proposal.number).signing_keys(bodies[0][1])
         if answer.sender != site or site not in keys or not answer.holds(keys[site]):
-            raise refuse(f"the answer is not of {site}")
+            raise refuse(f"the answer does not come from {site}")
 
     def _check_signatures(
         self, answer: Signed, proposal: Proposal, bodies: Sequence[tuple[bytes, Body]]
@@ -353,13 +353,13 @@ class Sequencer:
         return message
 
     def has_proposed(self, number: int) -> bool:
-        """Whether this site proposed something for a number, in whatever life."""
+        """Whether this site proposed something for a number, before or after its last start."""
         return any(note.number == number for note in self._core.store.notes(Table.PROPOSALS, first=number))
 
     def give_way(self, number: int, heads: Mapping[str, int]) -> tuple[bytes, ...]:
         """Withdraw what this site was to commit, since another site proposes for the same number.
 
-        A leave-out of the sequencer that came to nothing binds all who signed it, and only who was to commit it can
+        A failed removal of the sequencer binds all sites that signed it, and only the site that was to commit it can
         say so.
 
         Args:
@@ -371,7 +371,7 @@ class Sequencer:
             but the one that proposes now.
 
         Raises:
-            LedgerRefusedError: not every site was heard, or one is ahead: an older life may have committed.
+            LedgerRefusedError: not every site was heard, or one is ahead: an entry may have been committed before the last start.
         """
         with self._core.lock:
             self._core.usable()
@@ -384,7 +384,9 @@ class Sequencer:
                 if note.digest in withdrawn or (waits is not None and note.digest == waits.digest):
                     continue
                 if not set(heads) >= set(self.replica.members) - {self.replica.name}:
-                    raise refuse("a proposal of an older life is withdrawn only after every site was heard")
+                    raise refuse(
+                        "a proposal made before the last start is withdrawn only after every site has answered"
+                    )
                 if max(heads.values()) > self.replica.head:
                     raise refuse("this site is behind and must catch up first")
                 self._withdraw(_doubt(note), "another site proposes")
@@ -407,7 +409,7 @@ class Sequencer:
         Raises:
             LedgerRefusedError: the sequencer itself is behind; or the site signed a proposal that this
                 ledger does not know (it was restored from an old copy) while not every site has been heard in
-                this life.
+                since this start.
         """
         with self._core.lock:
             self._core.usable()
@@ -426,8 +428,10 @@ class Sequencer:
         if self._open is not None and self._open.digest == doubt.proposal:
             raise refuse("the site waits for the proposal that is open")
         if not self._heard_all:
-            # Only if no site holds the entry complete did an older life certainly not commit it.
-            raise refuse("a proposal of an older life is withdrawn only after every site was heard")
+            # It was certainly not committed before the last start only if no site holds the entry complete.
+            raise refuse(
+                "a proposal made before the last start is withdrawn only after every site has answered"
+            )
         return self._withdraw(doubt, "unknown to the sequencer's ledger").to_bytes()
 
 

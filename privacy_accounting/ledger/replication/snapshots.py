@@ -1,8 +1,8 @@
-"""When a snapshot is due, and what it says.
+"""Snapshots: when one is due, and its content.
 
 Layer:       privacy_accounting.ledger, above ``replica``.
-Guarantees:  a snapshot is proposed alone and every site signs it only if it is its own state; nobody needs it to be
-             right, only to start quickly and to archive.
+Guarantees:  a snapshot is proposed alone and every site signs it only if it is its own state; correctness needs no
+             snapshot, only a quick start and an archive do.
 See instead: the site's own note of the state (``checkpoint``).
 """
 

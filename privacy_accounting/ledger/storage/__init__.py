@@ -1,1 +1,1 @@
-"""Where a ledger is kept: SQLite, PostgreSQL, archives, checkpoints, exports."""
+"""Storage of a ledger: SQLite, PostgreSQL, archives, checkpoints, exports."""

@@ -1,4 +1,4 @@
-"""Archive of a ledger file: old entries leave the live file whole, and what stays still verifies.
+"""Archive of a ledger file: old entries are moved out of the live file, which still verifies.
 
 Layer:       privacy_accounting.ledger, above ``compaction`` and ``sqlite``. The site's node is stopped.
 Terms:       the *archive* is a copy of the file as it was, read-only; the *compacted* file begins at a snapshot entry
@@ -43,7 +43,7 @@ def archive(path: Path, into: Path, *, older_than: int) -> int:
     """
     if into.exists():
         raise LedgerRefusedError(reason=f"{into.name} exists; an archive is written once")
-    SqliteStore.read_only(path).close()  # refuses what is no ledger
+    SqliteStore.read_only(path).close()  # refuses a file that is not a ledger
     held = exclusively(path)
     try:
         return _archive(path, into, older_than)
@@ -109,7 +109,7 @@ def _compact(store: SqliteStore, fresh: Path, begins: int) -> None:
         compact(store, target, begins)
     finally:
         target.close()
-    Path(f"{fresh}.lock").unlink()  # nobody else writes a ledger of this name
+    Path(f"{fresh}.lock").unlink()  # no other process writes a ledger of this name
     sync_file(fresh)
 
 

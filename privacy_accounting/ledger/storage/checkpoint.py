@@ -1,4 +1,4 @@
-"""Checkpoints: the folded state as this site computed it, so that a start need not fold from the beginning.
+"""Checkpoints: the folded state as this site computed it, for a start without folding all entries.
 
 Layer:       privacy_accounting.ledger, above ``state``.
 Terms:       a *snapshot* is an entry that all sites signed: a Merkle root over all body hashes and a hash of used
@@ -8,7 +8,7 @@ Terms:       a *snapshot* is an entry that all sites signed: a Merkle root over 
 Guarantees:  a checkpoint is used only if its hashes give the snapshot's root and its state the snapshot's hash, and
              if the snapshot is signed by those who are members by the genesis entry and the entries that changed
              them, each of which proves itself. One that does not fit is ignored and the entries are folded instead,
-             or refused where they are archived: nothing is taken on the file's own word.
+             or refused where they are archived: nothing in the file is trusted unchecked.
 See instead: when a snapshot is due (``snapshots``), moving old entries away (``archive``).
 Source:      DESIGN 3b.
 """
@@ -97,11 +97,11 @@ def restore(store: Store) -> tuple[ChainState, list[bytes], int]:
             return _restored(store, chosen)
         except (AccountingError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
             # fold from an earlier one
-            why = error.reason if isinstance(error, LedgerRefusedError) else "a checkpoint was bent"
+            why = error.reason if isinstance(error, LedgerRefusedError) else "a checkpoint was altered"
             last = chosen[-1] if chosen else usable[-1]
             usable = [each for each in usable if each is not last]
     if store.first() > 0:
-        reason = "entries are archived and no checkpoint of this file stands for them"
+        reason = "entries are archived and this file has no checkpoint that covers them"
         raise refuse(f"{reason}: {why}" if why else reason)
     return ChainState(), [], 0
 
@@ -113,14 +113,14 @@ def _read(note: Note) -> dict[str, Any]:
         LedgerRefusedError: it is not what was written, or of another format.
     """
     if hashlib.sha256(note.payload).hexdigest() != note.digest:
-        raise refuse("a checkpoint was bent")
+        raise refuse("a checkpoint was altered")
     try:
         written: dict[str, Any] = json.loads(note.payload)
         if written["version"] != VERSION:
             raise refuse(f"its checkpoint is not of {FORMAT_NAMED}")
         covered = note.number * 2 * HASH_BYTES == len(written["hashes"]) + written["since"] * 2 * HASH_BYTES
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise refuse("a checkpoint was bent") from error
+        raise refuse("a checkpoint was altered") from error
     if not covered:
         raise refuse("a checkpoint does not cover the entries before its snapshot")
     return written
@@ -176,7 +176,7 @@ def _check(store: Store, state: ChainState, hashes: Sequence[bytes]) -> None:
     entry = Entry.from_bytes(store.entries(len(hashes), 1)[0])
     content = entry.body.content
     if not isinstance(content, Snapshot) or entry.body.number != len(hashes):
-        raise refuse("a checkpoint stands before no snapshot")
+        raise refuse("a checkpoint is not followed by a snapshot")
     state.members().check_complete(entry)
     if (content.entries, content.root) != (len(hashes), merkle_root(hashes)):
         raise refuse("a checkpoint differs from its snapshot in the entries")

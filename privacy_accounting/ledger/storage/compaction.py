@@ -1,4 +1,4 @@
-"""What leaves a ledger for an archive and what stays, whatever store it is kept in.
+"""Compaction: which rows move to an archive and which stay, for any store.
 
 Layer:       privacy_accounting.ledger, above ``checkpoint`` and ``sqlite``.
 Guarantees:  a compacted ledger begins at a snapshot entry and keeps every checkpoint, started run, opened session and
@@ -77,7 +77,7 @@ def _kept(store: Store, table: Table, begins: int) -> list[Note]:
 
 
 def says_the_same(store: Store, copy: Store) -> bool:
-    """Fold two ledgers and say whether they give the same state at the same height."""
+    """Fold two ledgers and return whether they give the same state at the same height."""
     return _folded(copy).digest() == _folded(store).digest() and copy.height() == store.height()
 
 

@@ -1,4 +1,4 @@
-"""A ledger as JSON lines, and back: for archives that outlive a file format, and for other tools.
+"""Export of a ledger as JSON lines, and import: for long-term archives and for other tools.
 
 Layer:       privacy_accounting.ledger, above ``store``.
 Terms:       the first line is a header; then one line an entry, then one line a note; the last line has the number of
@@ -99,7 +99,7 @@ class _Reader:
     def take(self, line: bytes) -> None:
         """Read one more line."""
         if self._is_ended:
-            raise LedgerRefusedError(reason="stands behind the last line")
+            raise LedgerRefusedError(reason="follows the last line")
         if self._store is None:
             self._format, self._store = _header(line)
         elif line.startswith(b'{"end":'):
@@ -114,7 +114,7 @@ class _Reader:
         count, hashed = fields.integer("end"), fields.hexadecimal("sha256", _HASH_BYTES)
         fields.done()
         if (count, hashed) != (self._count, self._hashed.hexdigest()):
-            raise LedgerRefusedError(reason="the lines before it are not those that were written")
+            raise LedgerRefusedError(reason="the lines before it were changed")
         self._is_ended = True
 
     def done(self) -> MemoryStore:

@@ -91,7 +91,7 @@ class PostgresStore(Store):
                 self._keep_others_out(schema)
                 self._prepare(schema)
             else:
-                # one unchanging view for as long as the store is open, beside whoever writes
+                # one unchanging view for as long as the store is open, also beside a writer
                 self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 self._require(schema)
             self._check_owner()

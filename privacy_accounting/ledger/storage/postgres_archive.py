@@ -1,4 +1,4 @@
-"""Archive of a ledger in PostgreSQL: old entries leave the schema for a file, and what stays still verifies.
+"""Archive of a ledger in PostgreSQL: old entries are moved out of the schema, which still verifies.
 
 Layer:       privacy_accounting.ledger, above ``compaction`` and ``postgres``. The site's node is stopped.
 Terms:       the *archive* is a ledger file as the SQLite store writes it, with every row that the schema held.

@@ -4,7 +4,7 @@ Layer:       privacy_accounting.ledger, above ``store``.
 Guarantees:  write-ahead log with full synchronisation: what was appended survives the loss of power. Triggers refuse
              to update, delete or replace a row of any table. The file is readable by its owner alone, and has one
              writer at a time. An auditor opens a copy read-only and needs no key.
-See instead: what the rows mean (``replica``), checking a file that somebody bent (``audit.verify``).
+See instead: what the rows mean (``replica``), checking a file that may have been altered (``audit.verify``).
 Source:      sqlite.org/wal.html, sqlite.org/pragma.html (synchronous), sqlite.org/lang_conflict.html (REPLACE fires
              no delete triggers, hence the one before insert).
 """
@@ -124,7 +124,7 @@ class SqliteStore(Store):
             base: number of the first entry of a file that is made here; older ones are in an archive.
 
         Raises:
-            LedgerRefusedError: the file is no ledger, another site's, or of a later format.
+            LedgerRefusedError: the file is not a ledger, another site's, or of a later format.
         """
         self._lock = threading.Lock()
         self._owner, self._base, self._format = owner, base, FORMAT
@@ -139,7 +139,7 @@ class SqliteStore(Store):
             if writable:
                 self._prepare()
             else:
-                # one unchanging view for as long as the store is open, beside whoever writes
+                # one unchanging view for as long as the store is open, also beside a writer
                 self._connection.execute("BEGIN")
             self._check_format()
             self._check_owner()
@@ -308,7 +308,7 @@ def _blob(value: object) -> bytes:
 def exclusively(path: Path) -> int:
     """Keep every other writer out until the descriptor is closed or the process ends.
 
-    Two nodes on one file would each keep its own promises in memory and together sign twice under one number.
+    Two nodes on one file would each remember only their own signatures and together sign twice under one number.
 
     Returns:
         A descriptor to close.

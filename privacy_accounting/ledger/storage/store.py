@@ -1,4 +1,4 @@
-"""Where a site keeps its ledger: the port, and a store in memory.
+"""The store interface of a ledger, and a store in memory.
 
 Layer:       privacy_accounting.ledger, above ``entries``. The port knows nothing of files.
 Terms:       *entries* are complete and shared by all sites; *notes* are this site's own: what it proposed, was asked,
@@ -69,11 +69,11 @@ class Note:
     payload: bytes
 
 
-MEND: Final = "put a whole copy back, or move the file away and restart the node: it takes the entries over from the other sites"
+MEND: Final = "restore a whole copy, or move the file away and restart the node: it takes the entries over from the other sites"
 
 
 class Store(ABC):
-    """The port: what a replica needs of a place to keep its ledger. Safe to call from several threads."""
+    """The interface that a replica needs of a store. Safe to call from several threads."""
 
     @property
     @abstractmethod

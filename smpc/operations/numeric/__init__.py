@@ -1,1 +1,1 @@
-"""Numbers on shares: fixed point, functions, matrices, regression."""
+"""Fixed point, functions, matrices and regression on shares."""

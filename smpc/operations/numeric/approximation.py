@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from smpc.ring import RingArray
 
 DEGREE: Final = 3
-WIDEST: Final = RING_BITS - 1  # a bit of room for sums of products
+WIDEST: Final = RING_BITS - 1  # one bit is left for sums of products
 GUARD: Final = 4
 MOST_PIECES: Final = 512
 _SAMPLES: Final = 65

@@ -6,7 +6,7 @@ Terms:       a range is the public interval in which the argument lies; a unit i
 Guarantees:  inside the range the result is less than one unit away from the function of the shared argument;
              ``Piecewise.error`` says how much less. Outside it is wrong without a sign of it: bounds are enforced
              where the data come from, or by ``selection.clip``.
-Visible to:  the parties see masked values and masked bits, all uniform; nobody learns the piece.
+Visible to:  the parties see masked values and masked bits, all uniform; no party learns the piece.
 Cost:        one opening of the argument, compared with as many thresholds as there are pieces, less one; one product,
              and a truncation where pieces are wide; ``DEGREE`` products and truncations. At 16 binary places 16 to 21
              rounds, mostly; 98 bytes an argument and peer for 11 pieces, 266 for 118, 593 for 190 of a wide range.
@@ -64,7 +64,7 @@ def reciprocal(session: Session, x: Shared, low: float, high: float, scale: Fixe
 def signed_reciprocal(session: Session, x: Shared, low: float, high: float, scale: FixedPoint) -> Shared:
     """Return shares of ``1 / x`` for ``0 < low <= |x| <= high``; off by less than one unit.
 
-    Cost: as many rounds as ``reciprocal``, twice as many pieces; nobody learns the sign.
+    Cost: as many rounds as ``reciprocal``, twice as many pieces; no party learns the sign.
 
     Raises:
         RingRangeError: as ``table``, or the pieces of both signs are too many.
@@ -125,7 +125,7 @@ def _sigmoid(x: Floats) -> Floats:
 def evaluate(session: Session, x: Shared, pieces: Piecewise) -> Shared:
     """Return shares of a piecewise polynomial of ``x``.
 
-    Sees, Cost: see the module.
+    Visible to, Cost: see the module.
 
     Args:
         session: an open session.

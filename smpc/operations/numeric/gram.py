@@ -6,7 +6,7 @@ Terms:       ``X`` has one row per observation; entry (i, j) of its Gram matrix 
 Shapes:      rows ``(n, d)`` -> ``(d, d)``; as a triangle ``(d (d + 1) / 2,)``, the upper one row by row.
 Guarantees:  exact mod ``2**64``; for own rows it is also refused where the ring could overflow. Rows that stay with
              their site are never shared: they enter as one site's sum.
-Visible to:  of own rows nobody sees anything; of shared rows all parties see ``X`` minus a uniform mask, once.
+Visible to:  of own rows no party sees anything; of shared rows all parties see ``X`` minus a uniform mask, once.
 See instead: fixed point, bounds and noise (the caller's), solving.
 Source:      the square pair of eprint 2011/535, on matrices: one operand is both, so one mask serves both.
 """

@@ -1,13 +1,13 @@
-"""Logistic regression on secret rows by full gradient steps: the rows masked once, one truncation a step.
+"""Logistic regression on secret rows by full gradient steps: rows are masked once, with one truncation a step.
 
-Layer:       smpc.operations.numeric.logistic. Over ``fixed_matrix``, ``lines``, ``truncation``.
+Layer:       smpc.operations.numeric.logistic. Above ``fixed_matrix``, ``piecewise_linear``, ``truncation``.
 Terms:       features and coefficients are fixed-point; the logits ``x @ w``, the residuals and the gradient are kept
              as exact products of units, without truncation (delayed), until the coefficients move.
 Guarantees:  every step is exact but for two things: the sigmoid is replaced by lines within ``tolerance``, and the
              step is rounded to units of the coefficients once. As long as features keep to their scale and outcomes
              are 0 or 1, nothing can leave its width: the plan proves it from the bounds, or refuses. Nothing is
              opened.
-Visible to:  the parties see masked values and masked bits, all uniform; nobody learns how large a logit is.
+Visible to:  the parties see masked values and masked bits, all uniform; no party learns how large a logit is.
 Cost:        rounds: 5 for the first step, 10 for each further one. Bytes a peer: ``8 * n * d`` once and, a step, ``16
              * n + 8 * d``, the lines' trees and one truncation of d numbers.
 Accuracy: of the coefficients against exact sigmoids: 0.002 for 1,000 x 30 after 10 steps with the default
@@ -128,7 +128,7 @@ def _lines(tolerance: float, slope_bits: int, argument_bits: int) -> PiecewiseLi
 def fit(session: Session, x: Shared, y: Shared, plan: LogisticPlan) -> Shared:
     """Return shares of the coefficients after the plan's steps.
 
-    Sees, Cost: see the module.
+    Visible to, Cost: see the module.
 
     Args:
         session: an open session.

@@ -1,9 +1,9 @@
-"""Piecewise linear functions of shared integers, with public lines: one opening, whatever their number.
+"""Piecewise linear functions of shared integers, with public lines: one opening for any number of lines.
 
 Layer:       smpc.operations.numeric.piecewise_linear. Over ``comparison``.
 Terms:       a step is the bit "x has reached the threshold"; at each the line changes by a public amount.
 Guarantees:  exact: ``slope * x + intercept`` of the line in whose piece x lies, mod ``2**64``, as long as the
-             differences lie in the declared width. Nobody learns the piece.
+             differences lie in the declared width. No party learns the piece.
 Visible to:  the parties see ``x`` plus a uniform mask, mod ``2**64``, once, and bits XOR uniform ones.
 Cost:        rounds as ``comparison``: 2 up to 5 bits, 3 up to 21, 4 up to 64; choosing the line and multiplying by
              its slope add none. 8 bytes an element and peer and, per threshold, the tree's bits: 2.9 bytes at 44
@@ -84,7 +84,7 @@ def value_range(lines: PiecewiseLinear) -> tuple[int, int]:
 def piecewise_linear(session: Session, x: Shared, lines: PiecewiseLinear, bits: int) -> Shared:
     """Return shares of a piecewise linear function of ``x``.
 
-    Sees, Cost: see the module.
+    Visible to, Cost: see the module.
 
     Args:
         session: an open session.

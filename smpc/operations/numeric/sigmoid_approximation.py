@@ -1,4 +1,4 @@
-"""The sigmoid as a few straight lines whose slopes have few binary places, with a bound of the error.
+"""The sigmoid as a few straight lines with short slopes, within a proven error bound.
 
 Layer:       smpc.operations.numeric.sigmoid_approximation. Pure: no session.
 Terms:       the tolerance is the largest distance from the sigmoid, on all real arguments.

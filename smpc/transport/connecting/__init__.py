@@ -1,1 +1,1 @@
-"""How a connection begins: listening and greeting."""
+"""How a connection begins: listening, greeting, identification."""

@@ -1,4 +1,4 @@
-"""How two ends become a connection: TCP, TLS 1.3, identity, hello, each within one deadline.
+"""Setting up a connection: TCP, TLS 1.3, identity, hello, each within one deadline.
 
 Layer:       smpc.transport.connecting.endpoint.
 Guarantees:  a connection leaves this file only when both ends have checked certificate, name, role, fingerprint,
@@ -67,7 +67,7 @@ _HANDSHAKE_WAYS: Final = 4  # TCP and TLS 1.3: there and back each, before the f
 
 
 class _BrokenOffError(Exception):
-    """The other end closed in the middle of the greeting: it is gone, or gave the place to another caller."""
+    """The other end closed in the middle of the greeting: it is gone, or dropped this caller for another one."""
 
 
 class Endpoint:
@@ -128,8 +128,8 @@ class Endpoint:
             watch: asked at least every 50 ms; may raise to end the attempt.
 
         Raises:
-            PartyLostError: nobody answers there, or not in time, or it breaks off again and again.
-            PeerRejectedError: whoever answers is not this party, or either end refuses the other.
+            PartyLostError: no party answers there in time, or each attempt breaks off.
+            PeerRejectedError: the party that answers is another one, or either end refuses the other.
         """
         deadline = Deadline(deadline_s, watch)
         for _ in range(_TRIES):
@@ -200,7 +200,7 @@ class Endpoint:
             channel: the plain socket.
             callers: purpose -> roles that it is served to; purposes not named are refused.
             watch: asked at least every 50 ms; may raise to end the attempt.
-            admit: whether a member, by its name, may have one connection more; asked last.
+            admit: whether the member with this name may have one connection more; asked last.
 
         Raises:
             PeerRejectedError: anything but a caller of the roster with a fitting hello, within

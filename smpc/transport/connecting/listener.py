@@ -1,10 +1,10 @@
-"""One port, one greeting, then the handler of the caller's purpose; a bad caller costs a log line.
+"""One port: greets each caller, then runs the handler of its purpose; an invalid connection is closed and logged.
 
 Layer:       smpc.transport.connecting.listener.
 Guarantees:  whatever a caller does (wrong certificate, name, role or configuration, garbage, silence, oversized
              frames), the listener lives on and answers others; one member holds at most ``most_per_peer`` connections
              in handlers; ``stop`` leaves no thread and no socket.
-See instead: what a caller must show (``endpoint``), who waits before that (``strangers``), what handlers do.
+See instead: what a caller must show (``endpoint``), callers before that (``unidentified``), what handlers do.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Callers that have shown no certificate yet: how many may wait, and who gives way when too many do.
+"""Limits on callers that have shown no certificate yet: how many may wait, and which one is dropped first.
 
 Layer:       smpc.transport.connecting.unidentified, below listener.
 Terms:       a stranger is a caller whose greeting is not complete; it is silent until its first byte.
@@ -36,7 +36,7 @@ class Stranger:
     """One caller without a name.
 
     Attributes:
-        channel: its socket; whoever greets it owns it from then on.
+        channel: its socket; the thread that greets it owns it from then on.
         address: the host that it calls from.
         since: when it was accepted, by the monotonic clock (s).
         is_silent: whether nothing of it was heard yet.

@@ -1,1 +1,1 @@
-"""What crosses a connection: TLS with pinned identities, the first frames, and all later ones."""
+"""Bytes on a connection: TLS with pinned identities, the handshake messages, and all later frames."""

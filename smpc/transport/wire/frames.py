@@ -4,10 +4,10 @@ Layer:       smpc.transport.wire.frames. Pure: no socket, no clock.
 Terms:       a frame is one header and its payload; the tag is the first 8 bytes of a digest of the session's id
              (zeros outside a session); the sequence counts the frames of one direction of one connection from 0, and
              starts again with each lease.
-Guarantees:  whatever the bytes are, the reader accepts a frame that it was told to expect or raises
-             ``PeerRejectedError``, before memory is taken for the payload; cut into pieces or whole, the bytes give
-             the same outcome. Memory follows what has arrived, never the length announced.
-See instead: what the payloads of greetings mean (``hello``), sockets (``connection``). All bytes:
+Guarantees:  whatever the bytes are, the reader accepts the frame that it expects or raises ``PeerRejectedError``,
+             before memory is taken for the payload; cut into pieces or whole, the bytes give the same outcome. Memory
+             follows what has arrived, never the length announced.
+See instead: what the payloads of greetings mean (``handshake``), sockets (``connection``). All bytes:
              docs/wire-format.md.
 """
 
@@ -67,7 +67,7 @@ class Header:
     length: int
 
     def __post_init__(self) -> None:
-        """Refuse what the wire cannot say."""
+        """Refuse values that the wire format cannot hold."""
         if not (0 <= self.kind <= LARGEST_OPERATION or self.kind in TRANSPORT_KINDS):
             raise PeerRejectedError(reason="frame of unknown kind")
         if len(self.tag) != TAG_BYTES:
@@ -103,7 +103,7 @@ def decode_header(data: bytes | bytearray | memoryview) -> Header:
     if magic != MAGIC:
         raise PeerRejectedError(reason="not a frame of this protocol")
     if version != FRAME_VERSION:
-        raise PeerRejectedError(reason="frame version not spoken here")
+        raise PeerRejectedError(reason="frame version not supported")
     return Header(kind=kind, tag=tag, sequence=sequence, length=length)
 
 
@@ -194,7 +194,7 @@ class FrameReader:
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody has said yet which frame this should be."""
+        """Whether the expected frame has not been set yet."""
         return self._expectation is None
 
     @property
@@ -233,15 +233,15 @@ class FrameReader:
             else:
                 self._admit(header, self._expectation)
         elif self._filled == len(self._buffer) < self._length:
-            self._take_room(2 * len(self._buffer))
+            self._grow_buffer(2 * len(self._buffer))
 
     def _admit(self, header: Header, expectation: Expectation) -> None:
         expectation.check(header)
         self.header = header
         self._length, self._filled = header.length, 0
-        self._take_room(FIRST_BYTES)
+        self._grow_buffer(FIRST_BYTES)
 
-    def _take_room(self, n_bytes: int) -> None:
+    def _grow_buffer(self, n_bytes: int) -> None:
         """Go on in a buffer of this size, or of the payload's where that is smaller."""
         buffer = bytearray(min(n_bytes, self._length))
         buffer[: self._filled] = self._view[: self._filled]

@@ -1,4 +1,4 @@
-"""What two ends say before the first message: hello, refusal, lease, abort; strict bytes, one reading.
+"""Messages before the first operation: hello, refusal, lease, abort; strict bytes with one reading.
 
 Layer:       smpc.transport.wire.handshake. Pure: no socket, no clock.
 Guarantees:  ``decode_x(encode_x(value)) == value``; any other bytes raise ``PeerRejectedError``.
@@ -92,7 +92,7 @@ class Hello:
     version: int = PROTOCOL_VERSION
 
     def __post_init__(self) -> None:
-        """Refuse what the wire cannot say."""
+        """Refuse values that the wire format cannot hold."""
         check_name(self.sender)
         check_name(self.recipient)
         if self.purpose not in PURPOSES:
@@ -145,7 +145,7 @@ class Lease:
     configuration: bytes
 
     def __post_init__(self) -> None:
-        """Refuse what the wire cannot say."""
+        """Refuse values that the wire format cannot hold."""
         if {len(self.session_id), len(self.request_hash), len(self.configuration)} != {DIGEST_BYTES}:
             raise PeerRejectedError(reason="lease field has the wrong size")
 

@@ -1,8 +1,8 @@
-"""Mutual TLS 1.3 and the one identity check of the house, the same at both ends.
+"""Mutual TLS 1.3 and the one identity check of the product, the same at both ends.
 
 Layer:       smpc.transport.wire.tls.
 Terms:       the roster says which name has which role and certificate; it comes from the consortium's configuration.
-Guarantees:  nobody passes without a certificate of the consortium's authority whose name, role and SHA-256
+Guarantees:  a peer passes only with a certificate of the consortium's authority whose name, role and SHA-256
              fingerprint are those of the roster. Host names play no part: OpenSSL's check of them is off, ours is
              stricter.
 See instead: who issues certificates (``federation.identity.certificates``), the first words on a channel
@@ -85,7 +85,7 @@ def check_peer(peer: PeerName, trust: Trust, *, expected: str | None = None) -> 
     Args:
         peer: what its certificate says.
         trust: whom this end accepts.
-        expected: the name that was dialed; None where anybody of the roster may call.
+        expected: the name that was dialed; None where any member of the roster may call.
 
     Raises:
         PeerRejectedError: unknown name, other name than dialed, other role, other certificate.
@@ -130,7 +130,7 @@ def client_context(trust: Trust, identity_file: Path) -> ssl.SSLContext:
 def server_context(trust: Trust, identity_file: Path) -> ssl.SSLContext:
     """Return a TLS 1.3-only context for the listening end, which demands the caller's certificate."""
     context = _harden(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), trust, identity_file)
-    # Session tickets would be bytes after the handshake that nobody waits for, and every channel is checked
+    # Session tickets would be bytes after the handshake that no end waits for, and every channel is checked
     # anew.
     context.num_tickets = 0
     return context
