@@ -212,7 +212,7 @@ def test_partitions_that_say_nothing_are_refused(wrong):
         Partition(**wrong)
 
 
-def test_a_cell_nobody_declared_is_refused():
+def test_an_undeclared_cell_is_refused():
     with pytest.raises(InvalidCostError):
         parallel_events(REGIONS, cells(z=Gaussian(noise_multiplier=4)), ADD, order=ORDER)
 

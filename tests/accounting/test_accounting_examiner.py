@@ -20,7 +20,7 @@ def document(row):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_price_is_above_the_rounded_down_loss_distribution_and_at_most_dp_accountings(kind):
+def test_every_price_lies_between_loss_distribution_and_dp_accounting(kind):
     rows = [row for row in ROWS if row["events"][0]["mechanism"] == kind]
     for row in rows:
         report = price_document(document(row))

@@ -197,7 +197,7 @@ def test_a_sample_of_fixed_size_costs_what_the_theorem_says(sample, multiplier, 
     agrees(at_order(event, Fraction(order), Relation.REPLACE_ONE), expected)
 
 
-def test_keys_that_nobody_declared_cost_the_probability_that_one_passes():
+def test_undeclared_keys_cost_the_probability_that_one_passes():
     inner = ev.Gaussian(noise_multiplier=Fraction(100))
     event = ev.Threshold(inner=inner, delta=Fraction(1, 1000))
     agrees(at_order(event, Fraction(3), ADD), Decimal(3) / 20000 - (1 - Decimal(1) / 1000).ln())

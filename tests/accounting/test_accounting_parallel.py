@@ -116,7 +116,7 @@ def check(partition, cells, relation, order):
 
 @pytest.mark.parametrize("order", [ASKED[3], OFF_THE_GRID], ids=["grid", "between"])
 @pytest.mark.parametrize("relation", [ADD, REPLACE], ids=str)
-def test_p6_two_disjoint_cells_cost_no_less_than_all_their_outputs_together_show(relation, order):
+def test_p6_two_disjoint_cells_cost_at_least_their_enumerated_divergence(relation, order):
     single = 0
     kinds = SMALL["add" if relation is ADD else "replace"]
     for first, second in itertools.combinations_with_replacement(kinds, 2):
@@ -157,7 +157,7 @@ def tangent():
     return bent, (Gaussian(noise_multiplier=multiplier),)
 
 
-def test_p6_a_filter_between_the_orders_of_the_grid_is_charged_no_less_than_the_dearest_cell_there():
+def test_p6_an_order_off_the_grid_is_charged_the_costliest_cell():
     bent, straight = tangent()
     assert np.all(total_curve(bent, ADD) >= total_curve(straight, ADD))
     low, high = (cost_units(events, OFF_THE_GRID, ADD) for events in (bent, straight))

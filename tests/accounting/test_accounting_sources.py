@@ -93,9 +93,7 @@ def log_mixture(x, q, mean, s):
 
 @pytest.mark.parametrize(("population", "sample"), [(2, 1), (10, 3), (10, 9), (1000, 1)])
 @pytest.mark.parametrize("multiplier", ["0.3", "1", "8"])
-def test_a_sample_of_fixed_size_is_within_its_bound_wherever_the_replaced_unit_stood(
-    population, sample, multiplier
-):
+def test_fixed_size_sample_is_within_its_bound_at_every_replaced_position(population, sample, multiplier):
     """The others contribute 0; the unit is replaced by one at distance 1, on either side of 0 or both."""
     s, q = float(multiplier), sample / population
     event = ev.WithoutReplacementGaussian(
@@ -129,7 +127,7 @@ def pairs(draw):
 
 
 @given(pairs(), st.sampled_from(["0.001", "0.1", "0.5", "0.97"]))
-def test_law_a_poisson_sample_of_any_mechanism_is_within_the_bound_on_its_own_curve(pair, rate):
+def test_law_poisson_sample_of_any_mechanism_is_within_its_bound(pair, rate):
     p, q = pair
     share = float(Fraction(rate))
     mixed = (1 - share) * p + share * q

@@ -138,7 +138,7 @@ def repeated(form: str, depth: int) -> str:
      "(SELECT {})", "CASE WHEN {} THEN 1 END", "CASE {} WHEN 1 THEN 1 END", "NOT {}", "-{}", "LIST({})", "DECIMAL({})"],
 )  # fmt: skip
 @pytest.mark.parametrize("depth", [13, 30, 300])
-def test_a_text_that_can_be_read_in_many_ways_is_read_in_few_steps(
+def test_an_ambiguous_text_is_parsed_in_few_steps(
     form: str, depth: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The attack: ARRAY[ ARRAY[ ... took the parser twice as long with every level."""

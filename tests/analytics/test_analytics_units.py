@@ -173,7 +173,7 @@ def test_law_units_are_the_normal_forms_of_their_texts(database, texts: list[str
     assert forms(wanted) == wanted
 
 
-def test_one_persons_spellings_have_one_cap_and_one_units_rows_are_chosen_by_its_normal_form() -> None:
+def test_spellings_of_one_person_share_one_cap() -> None:
     frames = [["p1"] * 6, ["p1", " p1", "p1\u00a0", "\tp1", "p1\r", "\ufeffp1"]]
     kept = []
     for ids in frames:

@@ -60,7 +60,7 @@ def refusal(action, *arguments, **changes) -> SchemaMismatchError:
 
 
 @pytest.mark.parametrize(("column", "low", "high"), [(NUMBER, -10, 20), (ABOVE, 10, 20), (BELOW, -20, -10)])
-def test_numbers_beyond_every_integer_are_clipped_to_the_bound_on_their_own_side(column, low, high) -> None:
+def test_numbers_beyond_every_integer_are_clipped_to_the_nearer_bound(column, low, high) -> None:
     far = [
         1e300,
         -1e300,

@@ -35,9 +35,7 @@ def files(worked, tmp_path):
     return [tmp_path / f"{name}.sqlite" for name in NAMES]
 
 
-def test_cli_four_commands_say_what_was_spent_by_whom_on_whom_and_that_nobody_bent_the_book(
-    worked, files, tmp_path
-):
+def test_cli_audit_commands_report_spend_and_integrity(worked, files, tmp_path):
     agreement = worked[1].consortium
     verified = crossward("audit", "verify", "-c", agreement, *files)
     assert (verified.code, verified.err) == (0, "")
@@ -65,7 +63,7 @@ def test_cli_four_commands_say_what_was_spent_by_whom_on_whom_and_that_nobody_be
     assert "unit: one row" in page.read_text()
 
 
-def test_cli_without_the_consortium_file_the_verdict_says_what_was_not_compared(files):
+def test_cli_without_the_consortium_file_the_report_lists_unchecked_facts(files):
     ran = crossward("audit", "verify", files[0])
     assert ran.code == 0
     assert "not compared with a consortium file (-c)" in ran.out
@@ -114,7 +112,7 @@ def bend(path, statement):
     connection.close()
 
 
-def test_cli_every_audit_of_a_bent_file_ends_before_the_bend_and_with_exit_code_1(files):
+def test_cli_every_audit_stops_before_the_altered_entry_and_exits_1(files):
     bend(files[1], "UPDATE entries SET data = (SELECT data FROM entries WHERE number = 1) WHERE number = 2")
     verified = crossward("audit", "verify", *files)
     assert (

@@ -106,7 +106,7 @@ def test_cli_down_leaves_nothing(folders):
     assert spawned("up", folders.root, "--detach").code == 0
 
 
-def test_cli_stale_pid_files_signal_nobody(folders):
+def test_cli_stale_pid_files_signal_no_process(folders):
     """Numbers are given out again: a file that names a stranger must not have it ended."""
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:

@@ -134,7 +134,7 @@ def test_cli_what_is_no_document_is_one_sentence(priced, content):
         ),
     ],
 )
-def test_cli_an_event_without_a_proof_under_the_relation_names_those_that_have_one(priced, event, relation):
+def test_cli_an_event_without_proof_lists_the_proven_relations(priced, event, relation):
     ran = priced(document([NOISE, event], relation=relation))
     assert ran.code == 2
     assert f"events[1]: {event['mechanism']}: has a price under" in ran.err

@@ -123,7 +123,7 @@ def test_cli_explain_spends_nothing(hospital):
     assert entries(hospital) == before
 
 
-def test_cli_hostile_purpose_neither_formats_nor_steers_the_auditors_terminal(hospital):
+def test_cli_a_hostile_purpose_does_not_control_the_auditors_terminal(hospital):
     """An analyst writes markup and escape codes into the shared book; the auditor sees letters."""
     purpose = "[/x][bold red]free\x1b[2J\x07"
     ran = ask(hospital, "SELECT COUNT(*) AS n FROM visits", "--exact", "--purpose", purpose)

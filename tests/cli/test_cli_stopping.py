@@ -92,13 +92,13 @@ def test_cli_ctrl_c_in_mining_says_what_was_charged(session, monkeypatch):
 
 
 @pytest.mark.parametrize("words", [PRIVATE, EXACT, MINE])
-def test_cli_ctrl_c_while_the_charge_is_asked_for_says_that_it_is_not_known(session, monkeypatch, words):
+def test_cli_ctrl_c_during_the_charge_reports_an_unknown_outcome(session, monkeypatch, words):
     stop_at(monkeypatch, ChargeRequest, sent=False)
     ran = crossward(*words)
     assert (ran.code, ran.err) == (130, f"crossward: stopped; {UNKNOWN}\n")
 
 
-def test_cli_ctrl_c_before_the_charge_is_asked_for_says_that_nothing_was_charged(session, monkeypatch):
+def test_cli_ctrl_c_before_the_charge_reports_that_nothing_was_charged(session, monkeypatch):
     before = head(session)
     stop_at(monkeypatch, Ask, sent=True)
     ran = crossward(*PRIVATE)
@@ -107,9 +107,7 @@ def test_cli_ctrl_c_before_the_charge_is_asked_for_says_that_nothing_was_charged
 
 
 @pytest.mark.parametrize("error", [PartyLostError(name="bert"), SiteUnavailableError(site="bert")])
-def test_cli_no_error_after_the_charge_says_that_nothing_was_spent_and_none_is_charged_again(
-    session, monkeypatch, error
-):
+def test_cli_errors_after_the_charge_report_it_and_charge_only_once(session, monkeypatch, error):
     before = head(session)
     stop_at(monkeypatch, RunRequest, error, sent=False)
     ran = crossward(*PRIVATE)
@@ -128,9 +126,7 @@ def test_cli_a_refusal_still_says_that_nothing_was_spent(session):
 
 
 @pytest.mark.parametrize("words", [(*PRIVATE, "--json"), PRIVATE, MINE])
-def test_cli_an_answer_that_standard_output_does_not_take_is_shown_on_standard_error(
-    session, monkeypatch, words
-):
+def test_cli_an_answer_goes_to_stderr_when_stdout_fails(session, monkeypatch, words):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 

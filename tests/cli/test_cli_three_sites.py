@@ -42,7 +42,7 @@ def test_cli_guarded_answer_says_that_two_of_the_three_could_read(trio):
     assert answer["receipt"]["secrecy"]["deals"] == "bert"
 
 
-def test_cli_private_answer_says_that_nobody_helps(trio):
+def test_cli_a_private_answer_states_that_it_needs_no_helper(trio):
     ran = crossward("query", "-c", trio.consortium, COUNT, "--epsilon", "0.25")
     assert (ran.code, ran.err) == (0, "")
     assert "secrecy threshold 2 of 3 sites; nobody helps" in ran.out

@@ -120,7 +120,7 @@ def command_task(folder):
 
 
 @pytest.mark.parametrize("n_before", [0, 2])
-def test_cli_ctrl_c_says_what_was_charged_and_saves_what_there_is(
+def test_cli_ctrl_c_reports_the_charge_and_saves_the_model_so_far(
     ran, session, monkeypatch, tmp_path, n_before
 ):
     training = type(session._training(command_task(tmp_path)))
@@ -145,7 +145,7 @@ def test_cli_ctrl_c_says_what_was_charged_and_saves_what_there_is(
         assert not (tmp_path / "m.json").exists()
 
 
-def test_cli_nothing_was_spent_is_said_only_where_nothing_was_charged(ran, session, monkeypatch):
+def test_cli_reports_nothing_spent_only_if_nothing_was_charged(ran, session, monkeypatch):
     monkeypatch.setattr(type(session), "train", lambda *_, **__: failing("1 attempts were charged"))
     told = ran("epsilon = 0.1\n")
     assert "1 attempts were charged" in told.err

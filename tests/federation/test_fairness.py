@@ -62,7 +62,7 @@ def test_what_was_charged_runs_however_many_others_ask_meanwhile(world, monkeypa
 @pytest.mark.parametrize(
     "changes", [{}, {"mode": "exact", "question": {"sql": BY_SEX}}], ids=["private", "exact"]
 )
-def test_of_many_lines_that_race_to_run_one_charge_one_has_a_share_at_each_site(world, changes):
+def test_one_of_many_channels_racing_to_run_a_charge_succeeds(world, changes):
     ask = signed(world, request_of(world, **changes).to_bytes())
     n_lines = 6
     gate = threading.Barrier(n_lines * len(NAMES))
@@ -92,7 +92,7 @@ def test_of_many_lines_that_race_to_run_one_charge_one_has_a_share_at_each_site(
 # -- places ------------------------------------------------------------------------------------------------------
 
 
-def test_one_analyst_cannot_keep_all_places_by_asking_and_not_going_on():
+def test_one_analyst_cannot_keep_all_reservations_by_idle_requests():
     slots = ConcurrencyLimit(site="anna", limit=4, clock=lambda: 0.0)
     kept = [slots.reserve("mallory") for _ in range(4)]
     first = slots.reserve("alice")
@@ -129,7 +129,7 @@ def test_places_in_use_are_counted_by_who_uses_them():
             slots.reserve("carol")  # mallory holds one, and that one runs
 
 
-def test_an_analyst_who_holds_every_place_at_a_site_does_not_keep_another_from_asking(private_world):
+def test_an_analyst_holding_all_reservations_does_not_block_another(private_world):
     slots = private_world.nodes["hungary"]._counter._slots
     taken = [slots.reserve("mallory") for _ in range(Limits().sessions)]
     assert private_world.sql(COUNT, epsilon=0.01).rows
@@ -224,7 +224,7 @@ def test_sessions_that_wait_for_their_run_hold_no_more_than_one_session_may():
     meetings.close()
 
 
-def test_a_node_opens_no_session_ahead_that_has_no_room_and_answers_all_the_same(world):
+def test_a_node_without_memory_prepares_no_session_and_still_answers(world):
     node = world.nodes["hungary"]
     before, node._meetings._most_bytes = node._meetings._most_bytes, 1
     try:

@@ -92,7 +92,7 @@ def test_a_request_that_was_changed_after_signing_is_refused_by_every_site(world
         refused_by_every_site(world, Ask(request=changed, signature=ask.signature), RequestRejectedError)
 
 
-def test_a_request_signed_by_somebody_else_is_refused(world):
+def test_a_request_signed_by_another_analyst_is_refused(world):
     stranger = in_memory_identity("analyst", "analyst")
     data = request_of(world).to_bytes()
     ask = Ask(request=data, signature=stranger.sign(REQUEST_TAG + data))
@@ -255,7 +255,7 @@ def test_an_honest_body_would_be_signed(world):
         "cohort",
     ],
 )
-def test_a_bent_charge_is_signed_by_no_site(world, bend):
+def test_no_site_signs_an_altered_charge(world, bend):
     assert all(answer for answer in bent(world, bend))
 
 
@@ -297,7 +297,7 @@ def test_numbers_opened_about_a_population_have_a_cap_over_all_analysts():
         session.sql(BY_SEX, epsilon=0.1)
 
 
-def test_what_is_signed_and_not_complete_counts_against_both_caps():
+def test_signed_incomplete_requests_count_against_both_caps():
     book, head = PrivacyFilter(relation=Relation.ADD_OR_REMOVE_ONE), 6
     book.add_exact("cardiology", "ada", numbers=10)
     cap = ExactLimit(SimpleNamespace(book=book, head=head))
@@ -311,7 +311,7 @@ def test_what_is_signed_and_not_complete_counts_against_both_caps():
 
 
 @pytest.mark.parametrize("n_rows", [3, 4])
-def test_no_request_finds_out_that_a_table_is_beyond_its_declared_size(n_rows):
+def test_no_request_reveals_that_a_table_exceeds_its_declared_size(n_rows):
     """The attack: the refusal of an exact question, which no entry records, said whether a site has more than rows_max rows."""
     columns = {"x": {"type": "boolean"}}
     schema = {"tables": {"t": {"privacy_unit": "row", "rows_max": 3, "columns": columns}}}
@@ -365,7 +365,7 @@ def test_two_sites_give_no_exact_answer():
 # -- noise in shares (P7) ------------------------------------------------------------------------------------
 
 
-def test_what_any_colluding_sites_cannot_subtract_still_has_the_priced_variance(world):
+def test_noise_beyond_any_colluding_sites_has_the_priced_variance(world):
     plan = plan_request(request_of(world).to_bytes(), world.consortium).plan
     draws, n, t = 4000, plan.context.n_sites, plan.context.colluding
     zeros = np.zeros(plan.n_figures, dtype=np.int64)

@@ -105,7 +105,7 @@ def test_a_dealer_that_dies_when_its_material_is_there_is_not_missed(world):
     back(world)
 
 
-def test_a_dealer_killed_during_a_mining_run_is_named_or_was_not_needed_any_more(world):
+def test_a_dealer_killed_during_mining_is_named_unless_its_part_is_done(world):
     expected, named = len(mined(world).itemsets), []
     for delay_s in (0.02, 0.05, 0.1, 0.15):
         timer = threading.Timer(delay_s, world.nodes_started.kill, ["dealer", signal.SIGKILL])

@@ -84,7 +84,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("name", sorted(REFUSALS))
-def test_p16_one_site_that_did_not_open_it_closes_it_for_all_and_nothing_is_spent(session, name):
+def test_p16_one_site_that_forbids_exact_training_refuses_it_without_charge(session, name):
     changes, says = REFUSALS[name]
     desk = session.nodes[THREE[1]]._training.desk
     opened, before = desk.policy, disclosures(session)
@@ -96,7 +96,7 @@ def test_p16_one_site_that_did_not_open_it_closes_it_for_all_and_nothing_is_spen
     assert disclosures(session) == before
 
 
-def test_p16_a_run_of_more_rounds_than_the_cap_leaves_is_refused_before_its_first():
+def test_p16_a_run_longer_than_the_remaining_cap_is_refused_at_the_start():
     policy = {**POLICY, "exact_requests_per_analyst": 3}
     with in_threads(policy=policy) as session:
         with pytest.raises(PolicyRefusedError, match="3 are left, and each of 4 rounds"):

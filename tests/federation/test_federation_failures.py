@@ -105,7 +105,7 @@ def test_every_ledger_is_whole_afterwards(world):
     assert report.forks == ()
 
 
-def test_a_restarted_site_does_not_run_what_an_earlier_life_signed(tmp_path):
+def test_a_restarted_site_runs_nothing_that_it_signed_before(tmp_path):
     with in_processes(tmp_path / "here") as session:
         with session._pool.question(NAMES) as lines:
             entry = charged(session, lines)

@@ -108,7 +108,7 @@ def test_an_error_arrives_with_all_its_fields_and_its_text(error, travel):
     }
 
 
-def test_every_class_of_the_house_either_crosses_or_is_known_to_stay():
+def test_every_error_class_either_crosses_the_wire_or_is_listed_as_local():
     """A new error class has to be given a place in one of the two lists above."""
     modules = (accounting_errors, smpc_errors, analytics_errors, federation_errors)
     roots = {"AccountingError", "SmpcError", "AnalyticsError", "FederationError", "Mistake"}

@@ -179,7 +179,7 @@ def test_a_private_answer_over_few_rows_is_flagged_and_says_so(small):
 # the session and the package
 
 
-def test_a_session_is_refused_at_once_in_a_forked_child_and_goes_on_in_its_parent(small):
+def test_a_session_is_refused_in_a_forked_child_and_works_in_its_parent(small):
     """No wait for threads that a fork does not have; the child's close leaves the parent's lines alone."""
     child = os.fork()
     if child == 0:

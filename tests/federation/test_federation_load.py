@@ -111,7 +111,7 @@ def test_a_dealer_takes_part_in_so_many_sessions_at_once(private_world, monkeypa
     assert private_world.sql(BY_SEX, exact=True).rows[0][1] == 194
 
 
-def test_a_place_that_was_asked_for_and_not_used_goes_to_the_next():
+def test_an_unused_reservation_goes_to_the_next_analyst():
     now = [0.0]
     slots = ConcurrencyLimit(site="anna", limit=2, clock=lambda: now[0])
     first, second = slots.reserve("analyst"), slots.reserve("analyst")

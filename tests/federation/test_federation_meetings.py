@@ -94,7 +94,7 @@ def test_what_went_wrong_is_raised_where_the_run_attends(meetings):
         meetings.attend(ID)
 
 
-def test_a_session_that_nobody_runs_is_closed_by_name():
+def test_an_unused_prepared_session_is_closed():
     meetings = PreparedSessions(patience_s=0.05)
     opened = FakeSession()
     meetings.expect(ID, lambda: opened)

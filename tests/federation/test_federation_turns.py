@@ -41,7 +41,7 @@ class Queue:
         wait_for(lambda: len(self.served) == number)
 
 
-def test_the_next_place_goes_to_who_has_the_fewest_and_then_to_who_came_first():
+def test_the_next_reservation_goes_to_the_analyst_with_fewest_then_first():
     slots = ConcurrencyLimit(site="anna", limit=3)
     running = [slots.reserve(analyst) for analyst in ("mallory", "mallory", "alice")]
     queue = Queue(slots)
@@ -96,7 +96,7 @@ class Busy:
 
 
 @pytest.mark.parametrize("said", ["anna", "nobody"])
-def test_a_site_that_is_always_busy_is_asked_ever_more_rarely_and_then_no_more(said):
+def test_a_busy_site_is_asked_at_growing_intervals_and_then_no_more(said):
     lines, turns = Busy(said), Turns(answer_s=1.0, patience_s=0.5)
     ask = Ask(request=b"r", signature=b"s")
     with pytest.raises(SiteUnavailableError, match=f"{said}.*no place came free within 0.5 s"):

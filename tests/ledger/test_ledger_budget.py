@@ -190,7 +190,7 @@ def test_p4_a_tiny_cost_is_refused_after_exhaustion():
         book.check(spend(1))
 
 
-def test_p4_caps_are_fractions_of_the_allowance_and_the_population_spans_all_analysts():
+def test_p4_caps_are_fractions_of_an_allowance_shared_by_all_analysts():
     book = a_book(
         analyst_caps={"*": Fraction(1, 4), "bob": Fraction(1, 2)}, purpose_caps={"triage": Fraction(1, 10)}
     )

@@ -189,7 +189,7 @@ def close(world):
         site.store.close()
 
 
-def test_what_is_archived_verifies_and_what_stays_verifies_and_goes_on(tmp_path):
+def test_archive_and_remaining_ledger_both_verify(tmp_path):
     world = files(tmp_path)
     kept = a_history(world)
     digest = world.head.replica.core.state.digest()
@@ -268,7 +268,7 @@ def test_a_ledger_in_use_is_not_archived(tmp_path):
     close(world)
 
 
-def test_a_compacted_file_with_a_bent_checkpoint_is_found_by_the_auditor(tmp_path):
+def test_the_auditor_finds_an_altered_checkpoint_in_a_compacted_file(tmp_path):
     world = files(tmp_path)
     a_history(world)
     close(world)
@@ -346,7 +346,7 @@ def test_an_export_is_the_ledger_and_verifies_as_the_ledger(make_store, tmp_path
     ],
     ids=["empty", "no header", "a gap", "cut off", "twice", "spelling", "table", "bytes", "format"],
 )
-def test_an_export_that_was_bent_is_refused(world, bend):
+def test_an_altered_export_is_refused(world, bend):
     a_history(world)
     lines = list(export_lines(world.head.store.inner))
     with pytest.raises(LedgerRefusedError):
@@ -369,9 +369,7 @@ def test_p19_a_row_of_another_type_is_reported_not_a_crash(tmp_path, table):
 
 @pytest.mark.parametrize("step", ["_settle_log", "_copy", "_compact", "_compare", "replace", "sync_folder"])
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
-def test_a_crash_at_any_step_of_an_archive_leaves_a_whole_ledger_that_is_archived_the_next_time(
-    tmp_path, monkeypatch, step, is_done
-):
+def test_a_crash_at_any_step_of_archiving_leaves_a_whole_ledger(tmp_path, monkeypatch, step, is_done):
     world = files(tmp_path)
     a_history(world)
     digest = world.head.replica.core.state.digest()

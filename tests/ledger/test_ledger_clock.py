@@ -111,7 +111,7 @@ def test_all_sites_together_go_on_and_every_file_holds(tmp_path):
         store.close()
 
 
-def test_a_site_that_comes_later_takes_the_correction_over_and_may_cancel_nothing_by_it(world):
+def test_a_late_site_accepts_the_correction_and_cancels_nothing(world):
     world.lost_before.add("cairo")
     entry = next(iter(world.agree(a_charge(), cohort=NAMES).entries.values()), None)
     assert entry is None

@@ -162,7 +162,7 @@ def ask_until_answered(folder, budget, number):
         time.sleep(chosen.uniform(0, 0.05))
 
 
-def test_p4_32_requests_of_racing_processes_admit_exactly_the_affordable_number(tmp_path):
+def test_p4_32_racing_processes_admit_exactly_the_affordable_number(tmp_path):
     budget = a_budget(epsilon=Fraction(4))
     world = open_world(tmp_path, budget)
     world.agree(world.genesis.content)

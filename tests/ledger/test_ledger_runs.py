@@ -231,7 +231,7 @@ def test_p1_no_cancel_by_a_site_that_restarted(world, name):
     assert "restarted" in result.refusals[0][name].fields["reason"]
 
 
-def test_p1_a_site_that_agreed_to_cancel_never_starts_even_if_another_refuses(world):
+def test_p1_a_site_that_consented_to_cancel_never_starts_the_run(world):
     entry = world.agree(a_charge(world.budget)).entries[0]
     world.run(entry, ["cairo"])
     data = propose(world, cancel_of(entry))

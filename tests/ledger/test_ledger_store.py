@@ -67,9 +67,7 @@ class TestContract:
             (note(Table.FORKS), note(Table.FORKS, ballot=1)),
         ],
     )
-    def test_p1_what_is_unique_is_refused_the_second_time_and_nothing_else_is_written(
-        self, store, first, second
-    ):
+    def test_p1_a_second_unique_note_is_refused_and_nothing_is_written(self, store, first, second):
         other = note(Table.RECEIVED, number=9)
         store.append((), [first])
         for batch in ([second], [other, second]):

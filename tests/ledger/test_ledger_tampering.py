@@ -160,7 +160,7 @@ ENTRY_BENT = {
 
 
 @pytest.mark.parametrize("name", ENTRY_BENT)
-def test_p2_a_bent_entry_is_named_with_its_number_and_site(folder, name):
+def test_p2_an_altered_entry_is_reported_with_its_number_and_site(folder, name):
     bend, number = ENTRY_BENT[name]
     before = (folder / f"{BENT}.db").read_bytes()
     bend(folder / f"{BENT}.db")
@@ -173,7 +173,7 @@ def test_p2_a_bent_entry_is_named_with_its_number_and_site(folder, name):
 
 
 @pytest.mark.parametrize("name", ENTRY_BENT)
-def test_p2_no_other_audit_tells_what_a_bent_file_says(folder, name):
+def test_p2_no_audit_reports_figures_of_an_altered_file(folder, name):
     """Statement, recompute and report end before the bent entry and say so, or refuse where nothing holds."""
     bend, number = ENTRY_BENT[name]
     path = folder / f"{BENT}.db"
@@ -255,7 +255,7 @@ NOTES_BENT = {
 
 
 @pytest.mark.parametrize("name", NOTES_BENT)
-def test_p1_bent_notes_are_named_with_their_site(folder, name):
+def test_p1_altered_notes_are_reported_with_their_site(folder, name):
     bend, said = NOTES_BENT[name]
     bend(folder / f"{BENT}.db")
     report = verify(paths(folder))
@@ -271,7 +271,7 @@ def test_p2_the_withdrawal_of_a_first_signature_cannot_be_hidden(folder):
     assert any("two proposals for entry 4" in finding for finding in verify(paths(folder)).files[1].findings)
 
 
-def test_two_files_of_one_site_are_told_and_the_site_without_a_file_too(folder):
+def test_duplicate_and_missing_files_of_sites_are_reported(folder):
     sql("UPDATE owner SET name = 'basel'")(folder / "cairo.db")
     report = verify(paths(folder))
     assert report.absent == ("cairo",)
@@ -279,7 +279,7 @@ def test_two_files_of_one_site_are_told_and_the_site_without_a_file_too(folder):
     assert verify(paths(folder)[:1]).absent == ("basel", "cairo")
 
 
-def test_notes_that_were_removed_are_told_though_a_restored_site_looks_the_same(folder):
+def test_removed_notes_are_reported_though_a_restored_site_looks_alike(folder):
     assert [file.forgotten for file in verify(paths(folder)).files] == [0, 0, 0]
     sql("DELETE FROM answers WHERE number > 2")(folder / "cairo.db")
     report = verify(paths(folder))
@@ -303,7 +303,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_a_file_that_cannot_be_read_is_named_by_its_path_and_the_others_still_count(folder, name):
+def test_an_unreadable_file_is_reported_with_its_path_beside_the_others(folder, name):
     UNREADABLE[name](folder / f"{BENT}.db")
     report = verify(paths(folder))
     assert [file.ok for file in report.files] == [True, True, False]
@@ -327,7 +327,7 @@ def test_a_file_that_begins_later_than_it_can_account_for_is_named(folder):
     assert verify(paths(folder)).files[2].first_bad == 3
 
 
-def test_p2_the_last_entry_dropped_where_nothing_ran_is_behind_and_dropped_by_all_but_one_too(folder):
+def test_dropping_an_unused_last_entry_is_reported_as_behind(folder):
     """Behind is allowed (a site may have been away); the longest book that holds counts."""
     drop = sql(*(f"DELETE FROM {table} WHERE number = 6" for table in ("entries", "started", "opened")))
     for name in ("basel", "cairo"):
@@ -364,7 +364,7 @@ def test_p2_a_fork_is_named_with_its_entry_and_site(folder):
     assert [(fork.number, fork.site) for fork in report.forks] == [(6, BENT)]
 
 
-def test_p2_a_book_invented_as_a_whole_holds_by_itself_and_not_against_the_consortium(honest, tmp_path):
+def test_p2_a_forged_ledger_fails_against_the_consortium_file(honest, tmp_path):
     """Own keys, own sites, everything signed: only the consortium file shows that it is another book."""
     invented = World(
         names=("ankara", "basel", "delhi"),
@@ -455,7 +455,7 @@ def resealed(path, old, new):
 
 
 @pytest.mark.parametrize("what", RESEALED)
-def test_p2_a_checkpoint_sealed_again_states_nothing_that_the_snapshot_does_not_pin(archived, what):
+def test_p2_a_resealed_checkpoint_states_only_what_the_snapshot_fixes(archived, what):
     folder, _ = archived
     resealed(folder / "ankara.db", *RESEALED[what])
     report = verify([folder / "ankara.db"])
@@ -467,7 +467,7 @@ def test_p2_a_checkpoint_sealed_again_states_nothing_that_the_snapshot_does_not_
 
 
 @pytest.mark.parametrize("name", ARCHIVE_BENT)
-def test_p2_a_bent_archive_snapshot_or_checkpoint_is_named(archived, name):
+def test_p2_an_altered_archive_snapshot_or_checkpoint_is_reported(archived, name):
     folder, genesis = archived
     given = [folder / "old.db", *paths(folder)]
     assert verify(given, genesis=genesis).ok
@@ -480,7 +480,7 @@ def test_p2_a_bent_archive_snapshot_or_checkpoint_is_named(archived, name):
     ]
 
 
-def test_p2_a_file_that_begins_at_a_snapshot_is_held_to_the_consortium_too(archived):
+def test_p2_a_compacted_file_is_checked_against_the_consortium_file(archived):
     folder, genesis = archived
     other = dataclasses.replace(genesis, content=dataclasses.replace(genesis.content, colluding=0))
     report = verify([folder / "ankara.db"], genesis=other)

@@ -179,7 +179,7 @@ def test_a_closed_candidate_does_not_say_why(miner) -> None:
         assert shapes[0] == shapes[1]
 
 
-def test_an_item_that_nobody_has_looks_like_one_that_few_have(miner) -> None:
+def test_an_item_without_holders_looks_like_one_with_few(miner) -> None:
     options = {"items": ("a", "b"), "min_support": Fraction(1, 1000), "context": {"minimum_cell": 10}}
     runs = [
         miner([["a"] * few, ["b"] * 50, [""] * 350], nested_supports="guard", **options) for few in (0, 1, 9)

@@ -86,7 +86,7 @@ def test_doctor_does_not_call_for_a_site_that_was_left_out(folders):
     assert f"node {LOST}: left out of the consortium" in told.out
 
 
-def test_a_site_that_comes_back_all_the_same_is_told_and_disturbs_nobody(world):
+def test_a_removed_site_that_returns_is_informed_and_disturbs_no_other(world):
     """It still believes that it orders the ledger, until it has read the others' ledgers."""
     folders, nodes = world
     nodes.restart(LOST)
@@ -108,7 +108,7 @@ def test_the_ledgers_of_those_that_are_left_are_whole(folders):
     assert report.forks == ()
 
 
-def test_the_agreement_among_fewer_keeps_its_digest_and_no_fewer_than_may_collude(folders):
+def test_the_reduced_agreement_keeps_its_digest_and_enough_sites(folders):
     founded = load_consortium(folders.consortium)
     fewer = restrict_to_members(founded, LEFT, sequencer="hungary")
     assert fewer.digest() == founded.digest()

@@ -245,7 +245,7 @@ class TownMachine(RuleBasedStateMachine):
         self.town.compact(name)
 
     @rule(name=NAMES, bent=st.integers(0, 3))
-    def a_bent_archive_is_refused_where_it_is_bent(self, name, bent):
+    def an_altered_archive_is_refused_at_the_altered_entry(self, name, bent):
         town, site = self.town, self.town.sites[name]
         town.look()
         head = site.replica.head

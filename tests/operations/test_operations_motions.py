@@ -116,7 +116,7 @@ def test_a_budget_is_raised_by_all_and_the_refused_question_passes(folders, tmp_
         assert shown[0]["epsilon"] == "8"
 
 
-def test_the_sequencer_is_handed_over_and_questions_go_on_in_the_same_session(folders, tmp_path):
+def test_queries_continue_in_one_session_across_a_sequencer_transfer(folders, tmp_path):
     with (
         running(folders) as nodes,
         federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session,
@@ -149,7 +149,7 @@ def test_the_sequencer_is_handed_over_and_questions_go_on_in_the_same_session(fo
     assert report.behind == {}
 
 
-def test_questions_under_way_while_the_ledger_is_handed_over_are_answered_and_charged_once(folders, tmp_path):
+def test_queries_during_a_sequencer_transfer_are_answered_and_charged_once(folders, tmp_path):
     answered, errors, stop = [], [], threading.Event()
 
     def go_on_asking(session):
@@ -184,7 +184,7 @@ def test_questions_under_way_while_the_ledger_is_handed_over_are_answered_and_ch
     assert found.count("charge") == len(answered) > 6
 
 
-def test_a_sequencer_killed_while_a_motion_is_entered_entered_it_or_did_not(folders, tmp_path):
+def test_a_sequencer_killed_during_an_amendment_enters_it_fully_or_not(folders, tmp_path):
     with running(folders) as nodes:
         for round_number in range(4):
             motion = proposed(
@@ -251,7 +251,7 @@ def proposed_by_two(folders, out):
     return out
 
 
-def test_an_order_is_moved_by_all_while_nobody_asks(folders, tmp_path):
+def test_all_administrators_change_the_order_while_no_query_runs(folders, tmp_path):
     with running(folders):
         assert ask_private(folders, "0.5").code == 0
         words = ["move-order", "--population=visits", "--sub-budget=query", "--order=32"]
@@ -386,7 +386,7 @@ def body_of(state, content, number=None):
     )
 
 
-def test_a_raise_keeps_everything_but_epsilon_and_promises_no_more_than_it_allows(state):
+def test_a_raised_budget_changes_epsilon_alone_and_stays_within_it(state):
     old = state.book.populations["cardiology"]
     new = raise_budget(state, "cardiology", Fraction(7)).content.budget
     assert (new.epsilon, new.delta, new.purpose_caps, new.analyst_caps) == (
@@ -406,7 +406,7 @@ def test_a_raise_keeps_everything_but_epsilon_and_promises_no_more_than_it_allow
         assert mine.allowance == allowance_units(part.share * 7, part.delta, part.order) > part.allowance
 
 
-def test_a_motion_that_does_more_than_its_text_says_is_agreed_to_by_nobody(state):
+def test_no_site_approves_an_amendment_that_exceeds_its_text(state):
     """The attack: a proposal made by hand, whose text is the ordinary one."""
     fair = raise_budget(state, "cardiology", Fraction(7))
     fair.check_fits(state)
@@ -457,7 +457,7 @@ def test_motions_are_read_as_they_were_written_and_in_no_other_form(state):
         Amendment.from_bytes(charge.to_bytes())
 
 
-def test_the_basis_moves_with_every_change_of_the_same_thing_and_survives_a_checkpoint(tmp_path):
+def test_the_basis_follows_each_change_and_survives_a_checkpoint(tmp_path):
     from privacy_accounting.ledger.replication.replica import Replica
     from tests.ledger.ledger_world import key_of
     from tests.ledger.test_ledger_checkpoint import snapshot
@@ -528,7 +528,7 @@ def test_p2_an_old_consent_covers_nothing_that_is_proposed_later(tmp_path):
     assert all(old in consents.all() for old in (first, over))  # they lie there, and say nothing
 
 
-def test_a_file_that_was_bent_or_misnamed_is_no_consent(state, tmp_path):
+def test_an_altered_or_misnamed_file_is_no_approval(state, tmp_path):
     consents = Approvals(tmp_path)
     one, two = raise_budget(state, "cardiology", Fraction(7)), raise_budget(state, "cardiology", Fraction(70))
     consents.agree(one)

@@ -166,7 +166,7 @@ def test_without_the_driver_the_extra_is_named(folders, monkeypatch):
     assert ledger("show", folders.site("bert")).code == 1
 
 
-def test_a_schema_that_was_lost_is_read_again_from_the_others_or_from_an_archive(folders, tmp_path, postgres):
+def test_a_lost_database_schema_is_restored_from_peers_or_an_archive(folders, tmp_path, postgres):
     def lose():
         with psycopg.connect(postgres, autocommit=True) as connection:
             connection.execute("DROP SCHEMA crossward_bert CASCADE")

@@ -64,7 +64,7 @@ def body_of(session, content, *, behind=0):
     )
 
 
-def test_p3_an_analyst_who_leaves_out_the_site_that_refuses_is_refused_by_it_before_it_signs(session):
+def test_p3_a_site_that_the_analyst_omits_still_refuses_before_signing(session):
     """The attack: only the site that orders is asked; the others see the request beside the proposal alone."""
     desk = session.nodes["bert"]._desk
     heads = [node.replica.head for node in session.nodes.values()]
@@ -105,7 +105,7 @@ def test_p3_every_rule_of_a_site_is_checked_again_before_it_signs(session, chang
     desk.admit(body_of(session, content))  # and under its agreed rules the same site signs
 
 
-def test_p8_exact_requests_of_one_proposal_count_each_other_and_no_more(session):
+def test_p8_exact_requests_of_one_proposal_count_each_other_once(session):
     desk = session.nodes["bert"]._desk
     desk._cap = ExactLimit(session.nodes["bert"].replica)
     bodies = []

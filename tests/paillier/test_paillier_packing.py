@@ -172,7 +172,7 @@ BENT = {
 
 
 @pytest.mark.parametrize("kind", BENT)
-def test_a_bent_sum_is_refused_and_the_place_is_named(kind):
+def test_an_altered_sum_is_refused_with_its_position(kind):
     bend, says, index = BENT[kind]
     layout = _layout(length=_layout().values_per_plaintext + 1)
     with pytest.raises(CiphertextInvalidError, match=says) as caught:

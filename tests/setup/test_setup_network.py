@@ -248,7 +248,7 @@ def test_setup_network_mesh_joins_parties_and_helper(world):
 # -- what only TLS can say -------------------------------------------------------------------------------------------
 
 
-def test_setup_network_nodes_hear_each_other_and_clients_nobody(tls):
+def test_setup_network_nodes_hear_each_other_and_clients_hear_no_node(tls):
     nodes = [served(tls, name) for name in ("anna", "bert")]
     end = time.monotonic() + 5
     while not (nodes[0].hears()["bert"] and nodes[1].hears()["anna"]):

@@ -34,7 +34,7 @@ def run_python(code):
     )
 
 
-def test_every_room_but_the_engine_works_without_torch():
+def test_every_subpackage_but_the_engine_works_without_torch():
     outcome = run_python(
         "import sys, importlib\n"
         "rooms = 'errors ring randomness sharing session cost simulator engine engine.refusal engine.current '\n"
@@ -69,7 +69,7 @@ def less(session):
 
 
 @pytest.mark.parametrize("n", [2, 3])
-def test_a_party_lost_inside_a_crypten_comparison_is_named_and_nothing_is_tried_again(n):
+def test_a_party_lost_in_a_crypten_comparison_is_named_without_a_retry(n):
     whole = simulate(less, n)
     assert whole.values()[0].tolist() == [1, 0, 0]
     names = party_names(n)
@@ -155,7 +155,7 @@ def stock_zero(rank, n, keys, shape):
     return ZeroShares(rank, neighbors).additive(shape, Purpose.INPUT)
 
 
-def test_colluders_around_a_party_open_what_stock_crypten_shares_and_not_what_ours_does():
+def test_colluders_open_shares_of_stock_crypten_but_not_ours():
     n, victim, coalition = 4, 0, (1, 3)
     secret = torch.arange(100)
     held = {}
@@ -259,7 +259,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", sorted(REFUSED))
-def test_what_a_session_does_not_give_is_refused_by_name_before_anything_is_sent(what):
+def test_unsupported_crypten_calls_are_refused_before_anything_is_sent(what):
     def joint(session):
         before = session.counters.messages
         with pytest.raises(EngineRefusedError) as caught:
@@ -287,7 +287,7 @@ def test_outside_a_session_nothing_can_be_drawn_or_sent():
 @pytest.mark.parametrize(
     "words", [(99,), (-1,), (1, -4), (1, 1 << 40), (2, 1 << 40, 1 << 40), (8, *[1 << 62] * 7, 0)]
 )
-def test_a_shape_that_is_none_or_beyond_memory_is_a_rejection_with_the_senders_name(words):
+def test_an_invalid_or_too_large_shape_is_rejected_with_the_senders_name(words):
     def joint(session):
         if session.rank == 0:
             payload = b"".join(word.to_bytes(8, "little", signed=True) for word in words).ljust(72, b"\0")

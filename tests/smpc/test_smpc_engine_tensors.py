@@ -193,7 +193,7 @@ def test_a_tensor_of_another_kind_or_precision_is_refused():
 
 
 @pytest.mark.parametrize("n", [2, 4])
-def test_crypten_shares_a_secret_of_one_party_whatever_the_others_know_of_its_size(n):
+def test_crypten_shares_one_partys_secret_whose_size_the_others_do_not_know(n):
     secret = torch.tensor([[5, -(2**62)], [0, 2**63 - 1]])
 
     def joint(session):

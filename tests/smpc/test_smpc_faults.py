@@ -153,7 +153,7 @@ def test_silent_at_each_exchange_of_each_operation(n):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("n", "turn"), [(n, turn) for n in (THREE, THREE_OF_FOUR) for turn in range(1, n)])
-def test_whichever_site_is_silent_at_each_exchange_of_each_operation(n, turn):
+def test_any_site_silent_at_any_exchange_of_any_operation_is_named(n, turn):
     silent([case for case in SITES if case[1] is n], turn)
 
 
@@ -244,7 +244,7 @@ def one_failing_dealer(name, kind, at, wait_s):
 
 
 @pytest.mark.parametrize("kind", [FaultKind.KILL, FaultKind.PARTIAL, FaultKind.EXTEND])
-def test_after_a_loss_the_same_threads_are_in_no_session_and_run_cryptens_and_our_own(kind):
+def test_after_a_loss_the_same_threads_run_new_sessions_on_both_engines(kind):
     names, service, before = party_names(3), DealerService(), engine_state()
     plan = [("crypten.less", [struck(3, at, kind)]) for at in range(n_exchanges("crypten.less", 3))]
     plan += [(name, []) for name in ("crypten.less", "comparison.less_than", "crypten.gradient")]

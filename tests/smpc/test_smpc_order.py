@@ -160,7 +160,7 @@ def test_the_quantile_of_rows_that_stay_with_their_sites(data, n, low, width, pa
     assert simulate(joint, n, prefetch=False).values() == [sorted(rows)[place - 1]] * n
 
 
-def test_the_door_sees_the_digits_of_the_median_and_nothing_else():
+def test_the_opening_function_sees_only_the_digits_of_the_median():
     """Other rows with the same median open the same numbers; no rows at all look like the lower bound."""
     seen = {}
     for name, rows in {
@@ -182,7 +182,7 @@ def test_the_door_sees_the_digits_of_the_median_and_nothing_else():
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
-def test_a_median_of_ten_thousand_rows_costs_what_the_dry_run_says_whatever_the_rows(n):
+def test_a_median_of_ten_thousand_rows_costs_what_the_dry_run_says(n):
     bounds = (0, (1 << 24) - 1)
     cost = dry_run(lambda s: by_digits(s, [], bounds, most_rows=10_000), n)
     assert (cost.rounds, cost.bytes_per_peer) == (12, 2232)

@@ -75,7 +75,7 @@ def test_two_of_three_colluders_lack_the_order_of_the_third(honest, monkeypatch)
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2])
-def test_the_material_is_the_rows_in_the_order_of_one_party_that_no_other_can_make(rank):
+def test_shuffle_material_permutes_rows_in_an_order_known_to_one_party(rank):
     request, session_id = requests.shuffle(rank, (50, 2)), bytes(32)
     seeds = [fresh_key() for _ in range(3)]
     streams = [material_stream(seed, session_id, i) for i, seed in enumerate(seeds)]
@@ -239,7 +239,7 @@ def test_what_a_shuffle_sends_is_uniform_whatever_the_rows():
                 assert stats.chisquare(counts).pvalue > FALSE_ALARM
 
 
-def test_of_two_shuffles_of_the_same_rows_nobody_holds_the_same_share_twice():
+def test_two_shuffles_of_the_same_rows_give_no_party_equal_shares():
     def joint(session):
         x = split_input(session, np.arange(500))
         return x.share, sorting.shuffle(session, x).share, sorting.shuffle(session, x).share
@@ -270,7 +270,7 @@ def test_the_bound_is_above_the_exact_tail(n_others, n_pivots, security_bits):
 
 
 @pytest.mark.parametrize(("n_others", "n_pivots"), [(1000, 63), (9489, 511)])
-def test_random_orders_stay_far_below_the_bound_and_it_is_not_lavish(n_others, n_pivots):
+def test_random_orders_stay_below_a_tight_bound(n_others, n_pivots):
     rng, most = np.random.default_rng(4), 0
     for _ in range(300):
         marks = np.sort(rng.choice(n_others + n_pivots, n_pivots, replace=False))

@@ -116,7 +116,7 @@ def test_any_three_of_the_parties_may_compute_in_any_order():
 
 
 @given(data=st.data(), n=st.integers(3, 6))
-def test_law_sums_products_and_signs_of_what_all_sites_bring_whichever_three_compute(data, n):
+def test_law_sums_products_and_signs_are_right_for_any_three_computing_sites(data, n):
     names = party_names(n)
     order_of = data.draw(st.permutations(names))
     words = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -175,7 +175,7 @@ OTHER_LISTS = {
 
 @pytest.mark.parametrize("name", OTHER_LISTS)
 @pytest.mark.parametrize("odd", [ADA, BOB, CYD, DAN])
-def test_a_site_with_another_list_is_found_before_both_summands_of_an_opening_left(odd, name):
+def test_a_site_with_another_list_is_found_before_an_opening_is_complete(odd, name):
     right = [requests.square((4,)), requests.ring_bits(3)]
 
     def joint(session):

@@ -243,7 +243,7 @@ def test_an_error_inside_a_session_reaches_the_others_by_name():
     )
 
 
-def test_no_room_but_the_engine_loads_torch():
+def test_no_subpackage_but_the_engine_loads_torch():
     rooms = "smpc.simulator, smpc.cost, smpc.operations.selection, smpc.operations.reveal, smpc.dealer.service, smpc.session"
     code = f"import sys, {rooms}; print('torch' in sys.modules or 'crypten' in sys.modules)"
     done = subprocess.run(

@@ -41,7 +41,7 @@ def test_a_helper_that_is_lost_after_charged_rounds_leaves_the_model_so_far(made
     assert 0 < outcome.epsilon < 2
 
 
-def test_a_helper_that_is_lost_in_the_first_round_is_an_error_that_says_what_was_charged(made):
+def test_a_helper_lost_in_the_first_round_is_an_error_with_the_charge(made):
     made.exchange.forget("aggregator")
     with pytest.raises(SiteUnavailableError) as caught:
         made.train(task_of(**MADE))

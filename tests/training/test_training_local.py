@@ -226,7 +226,7 @@ def odd_sites():
 
 
 @pytest.mark.parametrize("name", sorted(odd_sites()))
-def test_odd_data_give_an_ordinary_noisy_update_and_a_word_to_the_administrator(world_of, name):
+def test_odd_data_give_a_noisy_update_and_a_message_to_the_administrator(world_of, name):
     frame = odd_sites()[name]
     world = world_of({"a": frame, "b": made_frame(30, 2), "c": made_frame(30, 3)})
     plan = world.plan(task_of(**MADE))
@@ -255,9 +255,7 @@ class FailingSource:
 @pytest.mark.parametrize(
     "error", [LocalTimeoutError(limit_s=1.0), SourceLostError(source="s")], ids=["late", "gone"]
 )
-def test_a_database_that_is_late_or_gone_gives_zero_and_noise_and_an_exact_run_fails_by_name(
-    made, error, caplog
-):
+def test_a_late_or_lost_database_gives_noise_or_ends_an_exact_run(made, error, caplog):
     plan = made.plan(task_of(**MADE))
     with caplog.at_level(logging.WARNING):
         cases = load_cases(plan, FailingSource(error), 1.0)
@@ -301,7 +299,7 @@ def test_the_descent_is_the_textbooks_in_exact_integers():
     assert all(type(value) is int for value in model.parameters)
 
 
-def test_without_a_divisor_steps_are_divided_by_the_root_of_all_squared_norms_so_far():
+def test_without_a_divisor_steps_are_divided_by_the_root_of_squared_norms():
     def rule(step):
         return UpdateRule(
             width=3,

@@ -153,7 +153,7 @@ def kill_at(world, site, round_number):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_site_that_dies_costs_its_attempt_and_the_survivors_go_on_with_fresh_noise(heart):
+def test_after_a_lost_site_the_others_start_an_attempt_with_fresh_noise(heart):
     kill_at(heart, "va_long_beach", 7)
     told = []
     outcome = heart.train(task_of(), on_progress=told.append)
@@ -266,7 +266,7 @@ def test_a_helper_that_is_gone_ends_the_run_by_its_name(made, helper):
     assert caught.value.site == helper
 
 
-def test_a_site_that_cheats_with_its_counter_spoils_the_round_by_name_and_opens_nothing(made):
+def test_a_site_with_a_false_counter_fails_the_round_and_opens_nothing(made):
     trainer = made.trainers["west"]
     original = trainer._encryptor.encrypt
 

@@ -132,7 +132,7 @@ def test_columns_are_checked_against_the_schema(heart, name):
     assert place in str(caught.value)
 
 
-def test_schema_mistakes_constant_target_guessed_bounds_identifier_too_many_features(world_of):
+def test_tasks_that_do_not_suit_the_schema_are_refused(world_of):
     def table(columns, **fields):
         return {"patients": {"privacy_unit": "row", "rows_max": 1, "columns": columns} | fields}
 
@@ -163,7 +163,7 @@ def test_schema_mistakes_constant_target_guessed_bounds_identifier_too_many_feat
     assert len(caught.value.mistakes) == 2
 
 
-def test_too_few_sites_for_a_round_are_told_before_anything_is_asked(world_of):
+def test_too_few_sites_for_a_round_are_refused_at_the_start(world_of):
     two = world_of({n: made_frame(9, 1) for n in "ab"})
     with pytest.raises(ConfigError):
         two.plan(task_of(features=("x",), target="y"))

@@ -207,7 +207,7 @@ def test_plaintext_garbage_is_cut_off(place: Place, words: bytes) -> None:
     place.check_answers()
 
 
-def test_silence_is_cut_off_and_keeps_nobody_waiting(place: Place) -> None:
+def test_a_silent_caller_is_disconnected_and_delays_no_other(place: Place) -> None:
     seconds: list[float] = []
     while (
         min(seconds, default=HANDSHAKE_S) >= HANDSHAKE_S and len(seconds) < 5
@@ -256,7 +256,7 @@ def test_an_oversized_message_ends_its_connection_and_no_other(
     place.check_answers()
 
 
-def test_nobody_there_is_a_lost_party(place: Place) -> None:
+def test_an_unreachable_address_is_a_lost_party(place: Place) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         free = reserved.getsockname()[:2]
     with pytest.raises(PartyLostError, match="south"):

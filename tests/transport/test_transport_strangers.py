@@ -116,7 +116,7 @@ def test_a_member_is_served_while_two_thousand_strangers_wait(listener, dial):
     assert is_within(listener.address, dial, 2000)
 
 
-def test_strangers_that_say_nothing_take_no_thread_and_are_gone_after_the_first_byte_was_due(listener):
+def test_silent_callers_use_no_thread_and_are_closed_at_the_first_byte_deadline(listener):
     before = threading.active_count()
     silent = [socket.create_connection(listener.address) for _ in range(40)]
     wait_for(lambda: listener._strangers.counts == (40, 40))
