@@ -73,15 +73,15 @@ def test_p4_asking_is_free_and_the_answer_is_what_happens():
 
 def test_p4_a_quote_of_what_would_be_refused_says_why_and_changes_nothing():
     book, part = a_book(analyst_caps={"*": Fraction(1, 10)})
-    dear = a_spend(part, Gaussian(noise_multiplier=Fraction(1, 2)))
-    asked = quote(book, dear)
+    costly = a_spend(part, Gaussian(noise_multiplier=Fraction(1, 2)))
+    asked = quote(book, costly)
     assert not asked.fits
     assert "analyst ada" in asked.scope
     assert asked.left == asked.remaining == part.allowance // 10
     with pytest.raises(BudgetExceededError) as caught:
-        book.check(dear)
+        book.check(costly)
     assert (caught.value.requested, caught.value.spent, caught.value.remaining) == (
-        dear.units,
+        costly.units,
         0,
         asked.remaining,
     )
@@ -108,7 +108,7 @@ def test_p4_a_cap_counts_what_is_complete_in_doubt_and_proposed(kind, where):
     cap = part.allowance // 10
     first = Spend(population="cardiology", sub_budget="query", purpose="audit", analyst="ada", units=cap - 5)
     other = replace(first, units=1, **{kind: "another"})
-    book.add(other)  # of somebody else, for something else: it does not count
+    book.add(other)  # of another analyst, for another purpose: it does not count
     also = ()
     if where == "complete":
         book.add(first)
@@ -171,7 +171,7 @@ def test_cells_are_compared_at_all_but_one_colluding_too():
     first, second = (
         share(3, 2, 60),
         share(6, 0, 20),
-    )  # second is cheaper at its t, dearer with one honest party
+    )  # second is cheaper at its t, costlier with one honest party
     assert np.all(total_curve([first], ADD) >= total_curve([second], ADD))
     assert set(parallel_events(REGIONS, cells(a=first, b=second), ADD, order=ORDER)) == {first, second}
 

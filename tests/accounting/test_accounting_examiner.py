@@ -72,7 +72,7 @@ def test_the_deepest_nesting_has_a_price_without_a_warning(relation):
 
 
 def test_the_dearest_requests_are_answered_at_once():
-    """Each of these takes under 0.1 s on two shared cores; the limit leaves room for a loaded machine."""
+    """Each of these takes under 0.1 s on two shared cores; the limit allows for a loaded machine."""
     began = time.perf_counter()
     for row in ROWS:
         price_document(document(row))

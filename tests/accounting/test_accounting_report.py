@@ -155,14 +155,14 @@ def test_it_tells_what_the_ledger_tells(page, world):
 def test_a_ledger_that_does_not_hold_is_reported_up_to_there_and_says_so(world):
     from tests.ledger.ledger_world import copy_of
 
-    bent = copy_of(world.sites["cairo"].store)
-    data = bent._entries[8]
-    bent._entries[8] = (
+    altered = copy_of(world.sites["cairo"].store)
+    data = altered._entries[8]
+    altered._entries[8] = (
         data.replace(b"research", b"residual").replace(b"quality", b"tranquil").replace(b"audit", b"adieu")
     )
-    page = report_html(bent)
+    page = report_html(altered)
     assert "does not hold from entry 8 on" in page
-    assert report_figures(bent).entries == 8
+    assert report_figures(altered).entries == 8
 
 
 def test_an_empty_ledger_has_no_report(tmp_path):

@@ -121,7 +121,7 @@ def test_two_samples_of_one_sample_are_not_merged():
 
 @pytest.mark.parametrize("shape", [None, Fraction(0), Fraction(1)])
 def test_selection_draws_on_all_orders_wherever_it_stands(shape):
-    """Inside a sample or a threshold, and at an order that is not of the grid, it is as dear as by itself."""
+    """Inside a sample or a threshold, and at an order that is not of the grid, it costs as much as alone."""
     select = ev.RepeatAndSelect(inner=ev.Gaussian(noise_multiplier=3), mean=Fraction(10), shape=shape)
     inside = ev.Poisson(sampling_rate=Fraction(1), inner=select)
     wrapped = ev.Threshold(inner=select, delta=Fraction(1, 10**9))

@@ -198,12 +198,12 @@ def transcripts(strategy, order, budget):
 
 @pytest.mark.parametrize("order", [Fraction("1.5"), Fraction(4)])
 def test_no_adaptive_strategy_learns_more_than_a_filter_at_one_order_allows(order):
-    """All 3**7 ways to choose each use by the answers so far; the budget holds one dear use and a cheap one, no more."""
-    dear, cheap = (at_order(ev.RandomizedResponse(p=p, k=2), order, ONE) for p in CHOICES[1:])
-    budget = dear + 1.5 * cheap
+    """All 3**7 ways to choose each use by the answers so far; the budget holds one costly use and a cheap one, no more."""
+    costly, cheap = (at_order(ev.RandomizedResponse(p=p, k=2), order, ONE) for p in CHOICES[1:])
+    budget = costly + 1.5 * cheap
     most = 0.0
     for choice in itertools.product(CHOICES, repeat=len(NODES)):
         first, second = transcripts(dict(zip(NODES, choice, strict=True)), order, budget)
         most = max(most, renyi(first, second, float(order)), renyi(second, first, float(order)))
-    assert dear < most <= budget * (1 + 1e-12)
-    assert most == pytest.approx(dear + cheap, rel=1e-9)  # and the best strategy spends all that fits
+    assert costly < most <= budget * (1 + 1e-12)
+    assert most == pytest.approx(costly + cheap, rel=1e-9)  # and the best strategy spends all that fits

@@ -77,7 +77,7 @@ def test_a_deviation_of_large_constants_is_right() -> None:
     "form", ["a < b", "a = b", "a BETWEEN b AND b", "CASE a WHEN b THEN 1 ELSE 0 END = 1"]
 )
 def test_columns_whose_common_unit_is_too_wide_are_refused_with_position(form: str) -> None:
-    """Aligning 10^-31 steps of one column and whole ones of another took a factor that nobody checked."""
+    """Aligning 10^-31 steps of one column and whole ones of another used an unchecked factor."""
     fine = {
         "type": "numeric",
         "lower": 0,

@@ -1,4 +1,4 @@
-"""What the door for shares and its guard refuse: figures beyond what the plan knows, small cells that follow from moments."""
+"""The release of shares refuses figures beyond the plan, and suppresses small cells that follow from moments."""
 
 from fractions import Fraction
 from itertools import product

@@ -1,4 +1,4 @@
-"""Small rooms, kept small: sizes, doors, and what may not be written anywhere."""
+"""Architecture limits: file sizes, the modules that may open secrets, and constructs that no module may use."""
 
 import ast
 import re
@@ -61,5 +61,5 @@ def test_every_package_names_its_subpackages():
             if (ROOT / package / "__init__.py").exists()
             else ""
         )
-        rooms = [path.name for path in (ROOT / package).iterdir() if (path / "__init__.py").exists()]
-        assert [room for room in rooms if room not in text] == [], package
+        subpackages = [path.name for path in (ROOT / package).iterdir() if (path / "__init__.py").exists()]
+        assert [subpackage for subpackage in subpackages if subpackage not in text] == [], package

@@ -193,8 +193,8 @@ def test_an_entry_about_another_request_is_not_run(world):
 # -- a hostile sequencer (P3) --------------------------------------------------------------------------------
 
 
-def bent(session, bend, **changes):
-    """A body that the sequencer would propose for a request, bent; and what every other site says of it."""
+def altered(session, bend, **changes):
+    """Alter the body that the sequencer would propose for a request; give every other site's reply."""
     ask = signed(session, request_of(session, **changes).to_bytes())
     answers = []
     for name in NAMES[1:]:
@@ -221,11 +221,11 @@ def with_content(**changes):
 
 
 def test_an_honest_body_would_be_signed(world):
-    assert bent(world, lambda body: body) == [{}, {}, {}]
+    assert altered(world, lambda body: body) == [{}, {}, {}]
 
 
 @pytest.mark.parametrize(
-    "bend",
+    "change",
     [
         lambda body: with_content(cost=body.content.cost // 2)(body),
         lambda body: with_content(cost=body.content.cost * 2)(body),
@@ -255,18 +255,18 @@ def test_an_honest_body_would_be_signed(world):
         "cohort",
     ],
 )
-def test_no_site_signs_an_altered_charge(world, bend):
-    assert all(answer for answer in bent(world, bend))
+def test_no_site_signs_an_altered_charge(world, change):
+    assert all(answer for answer in altered(world, change))
 
 
 def test_an_exact_request_cannot_be_entered_as_a_charge_or_to_more_receivers(world):
-    bends = [
+    changes = [
         lambda body: dataclasses.replace(
             body, content=dataclasses.replace(body.content, receivers=("analyst", "mallory"))
         )
     ]
-    for bend in bends:
-        assert all(answer for answer in bent(world, bend, mode="exact"))
+    for change in changes:
+        assert all(answer for answer in altered(world, change, mode="exact"))
 
 
 # -- policy, guessed columns, caps ---------------------------------------------------------------------------

@@ -271,7 +271,7 @@ def ask_everything(session, *, rounds=2):
         raised(BudgetExceededError, lambda: session.sql(SUM, epsilon=29)),
         raised(AnalyticsError, lambda: session.sql("SELECT MAX(amount) AS m FROM stays", epsilon=0.1)),
         raised(AnalyticsError, lambda: session.sql("SELECT person FROM stays", exact=True)),
-        raised(AnalyticsError, lambda: session.sql("SELECT SUM(nobody) AS s FROM stays", exact=True)),
+        raised(AnalyticsError, lambda: session.sql("SELECT SUM(absent) AS s FROM stays", exact=True)),
     ]
 
 

@@ -209,7 +209,7 @@ def test_a_site_alone_or_for_others_calls_the_dealer_for_nothing():
         for parties, reason in (
             (["hungary"], alone),
             (["hungary", "hungary"], alone),
-            (["hungary", "nobody"], others),
+            (["hungary", "absent"], others),
             (["cleveland", "switzerland"], others),
         ):
             send(line, Deal(session_id=bytes(32), request_hash=bytes(32), parties=parties))

@@ -77,21 +77,21 @@ def test_what_takes_more_memory_than_a_session_may_is_refused_before_the_charge(
 
 
 def test_a_dealer_takes_part_in_so_many_sessions_at_once(private_world, monkeypatch):
-    """A site that calls it for sessions which nobody joins is refused by name, and those who ask in earnest go on."""
-    from federation.node.helpers import dealer as room
+    """The dealer refuses a site that opens sessions which no party joins, and serves genuine sessions."""
+    from federation.node.helpers import dealer as dealer_node
     from federation.protocol.exchange import expect, send
     from federation.protocol.messages import Ack, Deal
 
-    monkeypatch.setattr(room, "MOST_SESSIONS", 3)
+    monkeypatch.setattr(dealer_node, "MOST_SESSIONS", 3)
     dealer = next(node for node in private_world.assistants if node.name == "dealer")
     released = threading.Event()
 
-    def nobody_comes(*_):
+    def no_party_joins(*_):
         released.wait(10)
-        raise PeerRejectedError(reason="nobody came")
+        raise PeerRejectedError(reason="no party joined")
 
     with monkeypatch.context() as patched:
-        patched.setattr(dealer.network, "open_mesh", nobody_comes)
+        patched.setattr(dealer.network, "open_mesh", no_party_joins)
         network = private_world.nodes["hungary"].network
         line = network.dial("dealer", "request", 5)
         for number in range(4):

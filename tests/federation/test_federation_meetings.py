@@ -306,7 +306,7 @@ def test_closing_does_not_wait_for_sessions_that_wait_for_a_site():
 
 
 def test_a_scan_longer_than_the_deadline_finds_its_session_still_there(monkeypatch):
-    """All sites scan for as long as they may: neither the session that waits nor a dealer that nobody asks is gone by then."""
+    """All sites scan up to the deadline: the waiting session and the idle dealer both last that long."""
     scan_s = 9.0  # more than twice the deadline
     with in_threads(deadline_s=4.0) as session:
         for node in session.nodes.values():

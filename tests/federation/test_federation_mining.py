@@ -84,4 +84,4 @@ def test_nested_supports_open_only_where_every_sites_policy_says_so():
 
 def test_an_unknown_table_is_named(session):
     with pytest.raises(InvalidRequestError, match="patients"):
-        session.table("nobody")
+        session.table("absent")

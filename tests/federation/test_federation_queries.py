@@ -130,7 +130,7 @@ def test_a_policy_refuses_by_name_of_site_and_rule(session):
 @pytest.mark.parametrize(
     ("sql", "position"),
     [
-        ("SELECT COUNT(*) FROM nobody", "1:22"),
+        ("SELECT COUNT(*) FROM absent", "1:22"),
         ("SELECT SUM(shoe_size) FROM patients", "1:12"),
         ("SELECT MEDIAN(age) FROM patients", "1:8"),
         ("SELECT COUNT(*) FROM patients; SELECT 1", "1:32"),

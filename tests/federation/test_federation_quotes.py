@@ -33,10 +33,10 @@ def test_a_quote_is_what_is_charged_and_leaves_what_is_left(private_world):
 def test_a_batch_quote_counts_earlier_requests_but_not_refused_ones(private_world):
     session = private_world
     lone = session.quote([(MEAN, 1)])[0]
-    first, dear, last = session.quote([(MEAN, 1), (COUNT, 29), (MEAN, 1)])
+    first, costly, last = session.quote([(MEAN, 1), (COUNT, 29), (MEAN, 1)])
     assert first == lone
-    assert dear["fits"] is False
-    assert dear["refusal"]
+    assert costly["fits"] is False
+    assert costly["refusal"]
     assert float(last["spent"]) == pytest.approx(float(first["cost"]), rel=1e-4)
     with pytest.raises(BudgetExceededError):
         session.sql(COUNT, epsilon=29)

@@ -77,10 +77,10 @@ def test_the_budget_stops_what_it_cannot_pay_before_anything_runs(session):
         ({"learning_rate": float("nan")}, {}),
         ({"epsilon": 0}, {}),
         ({"rounds": 0}, {}),
-        ({}, {"target": "nobody"}),
+        ({}, {"target": "absent"}),
         ({}, {"features": ["shoe_size"]}),
         ({}, {"features": []}),
-        ({}, {"table": "nobody"}),
+        ({}, {"table": "absent"}),
     ],
 )
 def test_bad_tasks_are_named_before_anybody_is_asked(session, changes, fields):

@@ -51,7 +51,7 @@ def test_the_next_reservation_goes_to_the_analyst_with_fewest_then_first():
                 for analyst, name in (("mallory", "m1"), ("alice", "a1"), ("bob", "b1"), ("bob", "b2")):
                     queue.ask(analyst, name)
                 with pytest.raises(SiteBusyError):
-                    slots.reserve("alice")  # who does not wait overtakes nobody
+                    slots.reserve("alice")  # an analyst that does not wait overtakes no other
             queue.all_served(1)
         queue.all_served(2)
     queue.all_served(3)
@@ -95,7 +95,7 @@ class Busy:
         self.ask_all(message, kind, timeout_s=timeout_s)
 
 
-@pytest.mark.parametrize("said", ["anna", "nobody"])
+@pytest.mark.parametrize("said", ["anna", "absent"])
 def test_a_busy_site_is_asked_at_growing_intervals_and_then_no_more(said):
     lines, turns = Busy(said), Turns(answer_s=1.0, patience_s=0.5)
     ask = Ask(request=b"r", signature=b"s")

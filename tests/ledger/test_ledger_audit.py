@@ -54,7 +54,7 @@ def files(folder, names=NAMES):
 
 
 def change(path, *statements):
-    """Bend a file as somebody with its password would: triggers off, rows changed, triggers back."""
+    """Alter a file as an attacker with its password would: triggers off, rows changed, triggers back."""
     connection = sqlite3.connect(path, isolation_level=None)
     triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
     for name, _ in triggers:
@@ -250,8 +250,8 @@ def test_p4_a_charge_above_the_allowance_is_found_even_if_all_signed_it(folder):
     path = folder / "ankara.db"
     entry = entry_of(path, 6)
     charge = a_charge()
-    dear = dataclasses.replace(charge, cost=a_budget().sub_budgets["query"].allowance)
-    put(path, signed_by_all(dataclasses.replace(entry.body, content=dear)))
+    costly = dataclasses.replace(charge, cost=a_budget().sub_budgets["query"].allowance)
+    put(path, signed_by_all(dataclasses.replace(entry.body, content=costly)))
     report = verify([path])
     assert report.files[0].first_bad == 6
     assert "budget" in report.files[0].reason.lower()

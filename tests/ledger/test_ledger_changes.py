@@ -1,4 +1,4 @@
-"""Hand-overs, leave-outs and catching up, with somebody who comes back, lies, or gives the wrong file."""
+"""Sequencer transfers, site removals and catching up, with a site that returns, lies, or gives the wrong file."""
 
 import dataclasses
 
@@ -49,7 +49,7 @@ def test_p2_entries_of_another_consortium_with_equal_keys_are_no_fork(world):
     replica = world.sites["cairo"].replica
     for datas in (theirs, theirs[1:], theirs[2:]):
         with pytest.raises(LedgerRefusedError, match=r"another chain|own consortium file"):
-            replica.catch_up(datas, source="somebody")
+            replica.catch_up(datas, source="another")
     assert replica.core.store.notes(Table.FORKS) == []
     assert world.agree(an_exact()).entries
 
@@ -90,7 +90,7 @@ def left_out(world, name, to):
 
 
 def test_p2_a_removed_sequencer_commits_and_withdraws_nothing(world):
-    """It still believes that it orders: what it proposes under its old number, or the next, nobody signs."""
+    """The former sequencer proposes under its old number and the next one; no site signs."""
     world.agree(an_exact())
     old = world.sequencer
     left_out(world, "ankara", "basel")
@@ -139,7 +139,7 @@ def test_p2_a_removed_site_learns_it_and_signs_nothing_more(world, lost):
 
 
 def test_p2_a_former_sequencer_restored_from_backup_orders_nothing(world):
-    """Its backup says that it orders; it has caught up with nobody."""
+    """Its backup names it as sequencer, and it has caught up with no site."""
     world.agree(an_exact())
     backup = copy_of(world.head.store)
     hand_over(world, "basel")
@@ -150,7 +150,7 @@ def test_p2_a_former_sequencer_restored_from_backup_orders_nothing(world):
     again = Sequencer(site.replica)
     with pytest.raises(LedgerRefusedError, match="must catch up"):
         again.recover({name: world.sites[name].replica.head for name in ("basel", "cairo")})
-    again.recover({})  # nobody can be reached
+    again.recover({})  # no site can be reached
     data = again.propose([Draft(cohort=NAMES, content=a_charge(world.budget))], admit_all)
     for name in ("basel", "cairo"):
         assert not isinstance(consider(world, name, data), Signed)
@@ -251,7 +251,7 @@ def test_p2_the_committer_of_a_removal_keeps_its_turn_while_asking_or_behind(wor
 
 
 def test_p2_a_lost_committer_of_a_removal_binds_no_site(world):
-    """The sequencer is back, and now it is the other one that is left out: nobody waits for its withdrawal."""
+    """The sequencer is back and the other site is removed: no site waits for its withdrawal."""
     begun(world)
     world.sites["basel"].up = False
     world.now += 1

@@ -138,12 +138,12 @@ def test_a_checkpoint_that_was_changed_is_not_believed(world, what):
         written["hashes"] = "00" * (len(written["hashes"]) // 2)
     payload = note.payload[:-1] if what == "payload" else json.dumps(written).encode()
     digest = "00" * 32 if what == "digest" else hashlib.sha256(payload).hexdigest()
-    bent = copy_of(store)
-    bent._keys -= {(Table.CHECKPOINTS, note.number, note.digest)}
-    bent._notes[Table.CHECKPOINTS][-1] = Note(
+    altered = copy_of(store)
+    altered._keys -= {(Table.CHECKPOINTS, note.number, note.digest)}
+    altered._notes[Table.CHECKPOINTS][-1] = Note(
         table=note.table, number=note.number, digest=digest, payload=payload
     )
-    assert everything(Replica(bent, key_of(bent.owner), world.clock)) == honest
+    assert everything(Replica(altered, key_of(altered.owner), world.clock)) == honest
 
 
 def test_a_crash_between_the_entry_and_its_checkpoint_costs_nothing_but_time(world):
@@ -332,7 +332,7 @@ def test_an_export_is_the_ledger_and_verifies_as_the_ledger(make_store, tmp_path
 
 
 @pytest.mark.parametrize(
-    "bend",
+    "alter",
     [
         lambda lines: [],
         lambda lines: lines[1:],
@@ -346,11 +346,11 @@ def test_an_export_is_the_ledger_and_verifies_as_the_ledger(make_store, tmp_path
     ],
     ids=["empty", "no header", "a gap", "cut off", "twice", "spelling", "table", "bytes", "format"],
 )
-def test_an_altered_export_is_refused(world, bend):
+def test_an_altered_export_is_refused(world, alter):
     a_history(world)
     lines = list(export_lines(world.head.store.inner))
     with pytest.raises(LedgerRefusedError):
-        import_lines(bend(lines))
+        import_lines(alter(lines))
 
 
 @pytest.mark.parametrize("table", ["entries", "answers", "started", "forks"])

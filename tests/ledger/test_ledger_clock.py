@@ -50,7 +50,7 @@ def correction(world):
 
 
 def refused(world, content, **settings):
-    """Nobody signs it, and nothing changes."""
+    """No site signs it, and nothing changes."""
     before = world.head.replica.head
     found = world.agree(content, **settings)
     assert not found.entries

@@ -1,4 +1,4 @@
-"""One chain, one order (P2): nothing forks, nothing wedges."""
+"""One chain, one order (P2): no fork, and no refusal blocks the chain."""
 
 import dataclasses
 import threading
@@ -309,7 +309,7 @@ def test_recover_withdraws_what_was_not_committed_and_keeps_what_was(world):
     assert world.sequencer.open is None
     assert world.agree(a_charge(world.budget)).entries
     assert world.sites["basel"].replica.head == 1
-    # Committed, but nobody was told.
+    # Committed, but sent to no other site.
     data = propose(world, a_charge(world.budget))
     for name in ("basel", "cairo"):
         world.sequencer.collect(name, world.sites[name].replica.consider(data, admit_all))

@@ -1,4 +1,4 @@
-"""Files of three sites, bent with nothing but sqlite3: every bend is named, with its site and, where it has one, its entry."""
+"""Files of three sites, altered with sqlite3: the audit reports every change with its site and, if any, its entry."""
 
 import dataclasses
 import hashlib
@@ -20,7 +20,7 @@ from privacy_accounting.report import report_html
 from privacy_accounting.report.figures import report_figures
 from tests.ledger.ledger_world import NAMES, World, a_charge, an_exact, cancel_of, key_of
 
-BENT = "cairo"
+ALTERED = "cairo"
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,9 @@ def paths(folder):
 
 
 def sql(*statements):
-    """Triggers off, rows changed, triggers back: as somebody with the file in hand would."""
+    """Triggers off, rows changed, triggers back: as an attacker with write access would."""
 
-    def bend(path):
+    def alter(path):
         connection = sqlite3.connect(path, isolation_level=None)
         triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in triggers:
@@ -67,25 +67,25 @@ def sql(*statements):
             connection.execute(text)
         connection.close()
 
-    return bend
+    return alter
 
 
 def without_guards(*statements):
-    def bend(path):
+    def alter(path):
         connection = sqlite3.connect(path, isolation_level=None)
         for statement_ in statements:
             connection.execute(statement_)
         connection.close()
 
-    return bend
+    return alter
 
 
 def cut(keep):
-    def bend(path):
+    def alter(path):
         data = path.read_bytes()
         path.write_bytes(data[: int(len(data) * keep)])
 
-    return bend
+    return alter
 
 
 def replaced(number, old, new):
@@ -134,7 +134,7 @@ OTHER_SIGNATURE = (
     '(SELECT substr(CAST(data AS TEXT), instr(CAST(data AS TEXT), \'"basel":"\') + 9, 128) FROM entries WHERE number = 4)'
     ") AS BLOB) WHERE number = 3"
 )
-ENTRY_BENT = {
+ENTRY_CHANGES = {
     "a letter of an entry": (replaced(1, "triage", "triags"), 1),
     "a lower cost": (replaced(5, '\\"cost\\":6', '\\"cost\\":5'), 5),
     "another event": (replaced(5, 'noise_multiplier\\":\\"8', 'noise_multiplier\\":\\"9'), 5),
@@ -159,25 +159,25 @@ ENTRY_BENT = {
 }
 
 
-@pytest.mark.parametrize("name", ENTRY_BENT)
+@pytest.mark.parametrize("name", ENTRY_CHANGES)
 def test_p2_an_altered_entry_is_reported_with_its_number_and_site(folder, name):
-    bend, number = ENTRY_BENT[name]
-    before = (folder / f"{BENT}.db").read_bytes()
-    bend(folder / f"{BENT}.db")
-    assert (folder / f"{BENT}.db").read_bytes() != before
+    alter, number = ENTRY_CHANGES[name]
+    before = (folder / f"{ALTERED}.db").read_bytes()
+    alter(folder / f"{ALTERED}.db")
+    assert (folder / f"{ALTERED}.db").read_bytes() != before
     report = verify(paths(folder))
     assert [file.ok for file in report.files] == [True, True, False]
-    assert (report.files[2].owner, report.files[2].first_bad) == (BENT, number)
+    assert (report.files[2].owner, report.files[2].first_bad) == (ALTERED, number)
     assert report.files[2].findings == ()  # behind a bad entry nothing is concluded
     assert report.forks == ()
 
 
-@pytest.mark.parametrize("name", ENTRY_BENT)
+@pytest.mark.parametrize("name", ENTRY_CHANGES)
 def test_p2_no_audit_reports_figures_of_an_altered_file(folder, name):
-    """Statement, recompute and report end before the bent entry and say so, or refuse where nothing holds."""
-    bend, number = ENTRY_BENT[name]
-    path = folder / f"{BENT}.db"
-    bend(path)
+    """Statement, recompute and report end before the altered entry and report it, or refuse if no entry is valid."""
+    alter, number = ENTRY_CHANGES[name]
+    path = folder / f"{ALTERED}.db"
+    alter(path)
     if number == 0:
         for audit in (statement, recompute):
             with pytest.raises(LedgerRefusedError, match="holds"):
@@ -192,7 +192,7 @@ def test_p2_no_audit_reports_figures_of_an_altered_file(folder, name):
     store.close()
 
 
-NOTES_BENT = {
+NOTE_CHANGES = {
     "under another site's name": (
         sql("UPDATE owner SET name = 'basel'"),
         "its notes about entry 0 are those of cairo",
@@ -254,10 +254,10 @@ NOTES_BENT = {
 }
 
 
-@pytest.mark.parametrize("name", NOTES_BENT)
+@pytest.mark.parametrize("name", NOTE_CHANGES)
 def test_p1_altered_notes_are_reported_with_their_site(folder, name):
-    bend, said = NOTES_BENT[name]
-    bend(folder / f"{BENT}.db")
+    alter, said = NOTE_CHANGES[name]
+    alter(folder / f"{ALTERED}.db")
     report = verify(paths(folder))
     assert not report.ok
     assert report.files[2].first_bad is None
@@ -293,7 +293,7 @@ UNREADABLE = {
     "emptied": cut(0),
     "a later format": without_guards("PRAGMA user_version = 9"),
     "another application's": without_guards("PRAGMA application_id = 9"),
-    "nobody's": sql("DELETE FROM owner"),
+    "without owner": sql("DELETE FROM owner"),
     "a number's": without_guards(
         "DROP TABLE owner", "CREATE TABLE owner (name)", "INSERT INTO owner VALUES (7)"
     ),
@@ -304,7 +304,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_an_unreadable_file_is_reported_with_its_path_beside_the_others(folder, name):
-    UNREADABLE[name](folder / f"{BENT}.db")
+    UNREADABLE[name](folder / f"{ALTERED}.db")
     report = verify(paths(folder))
     assert [file.ok for file in report.files] == [True, True, False]
     assert report.files[2].reason
@@ -312,18 +312,18 @@ def test_an_unreadable_file_is_reported_with_its_path_beside_the_others(folder, 
     assert report.absent == ("cairo",)
     for audit in (statement, recompute):
         with pytest.raises(LedgerRefusedError):
-            audit(folder / f"{BENT}.db")
+            audit(folder / f"{ALTERED}.db")
 
 
 def test_entries_that_cannot_be_read_at_all_are_named_from_the_first_on(folder):
-    without_guards("DROP TABLE entries")(folder / f"{BENT}.db")
+    without_guards("DROP TABLE entries")(folder / f"{ALTERED}.db")
     file = verify(paths(folder)).files[2]
-    assert (file.first_bad, file.owner) == (0, BENT)
+    assert (file.first_bad, file.owner) == (0, ALTERED)
     assert "no such table" in file.reason
 
 
 def test_a_file_that_begins_later_than_it_can_account_for_is_named(folder):
-    sql("UPDATE base SET number = 3")(folder / f"{BENT}.db")
+    sql("UPDATE base SET number = 3")(folder / f"{ALTERED}.db")
     assert verify(paths(folder)).files[2].first_bad == 3
 
 
@@ -358,10 +358,10 @@ def test_p2_an_entry_that_every_site_dropped_is_found_by_a_receipt(folder):
 
 
 def test_p2_a_fork_is_named_with_its_entry_and_site(folder):
-    forked(folder / f"{BENT}.db")
+    forked(folder / f"{ALTERED}.db")
     report = verify(paths(folder))
     assert all(file.ok for file in report.files)
-    assert [(fork.number, fork.site) for fork in report.forks] == [(6, BENT)]
+    assert [(fork.number, fork.site) for fork in report.forks] == [(6, ALTERED)]
 
 
 def test_p2_a_forged_ledger_fails_against_the_consortium_file(honest, tmp_path):
@@ -406,7 +406,7 @@ def archived(tmp_path):
     return tmp_path, world.genesis
 
 
-ARCHIVE_BENT = {
+ARCHIVE_CHANGES = {
     "an entry in the archive": ("old.db", replaced(2, '\\"ada\\"', '\\"eve\\"'), 2),
     "the snapshot": ("ankara.db", replaced(3, '\\"entries\\":3', '\\"entries\\":2'), 3),
     "an entry behind it": ("ankara.db", replaced(4, '\\"ada\\"', '\\"eve\\"'), 4),
@@ -444,10 +444,10 @@ def resealed(path, old, new):
     for name, _ in triggers:
         connection.execute(f"DROP TRIGGER {name}")
     (payload,) = connection.execute("SELECT payload FROM checkpoints").fetchone()
-    bent = payload.replace(old, new, 1)
-    assert bent != payload
+    altered = payload.replace(old, new, 1)
+    assert altered != payload
     connection.execute(
-        "UPDATE checkpoints SET payload = ?, digest = ?", (bent, hashlib.sha256(bent).hexdigest())
+        "UPDATE checkpoints SET payload = ?, digest = ?", (altered, hashlib.sha256(altered).hexdigest())
     )
     for _, text in triggers:
         connection.execute(text)
@@ -466,13 +466,13 @@ def test_p2_a_resealed_checkpoint_states_only_what_the_snapshot_fixes(archived, 
             audit(folder / "ankara.db")
 
 
-@pytest.mark.parametrize("name", ARCHIVE_BENT)
+@pytest.mark.parametrize("name", ARCHIVE_CHANGES)
 def test_p2_an_altered_archive_snapshot_or_checkpoint_is_reported(archived, name):
     folder, genesis = archived
     given = [folder / "old.db", *paths(folder)]
     assert verify(given, genesis=genesis).ok
-    file, bend, number = ARCHIVE_BENT[name]
-    bend(folder / file)
+    file, alter, number = ARCHIVE_CHANGES[name]
+    alter(folder / file)
     report = verify(given, genesis=genesis)
     bad = [each for each in report.files if not each.ok]
     assert [(each.path.rsplit("/", 1)[1], each.owner, each.first_bad) for each in bad] == [

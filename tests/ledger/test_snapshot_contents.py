@@ -80,7 +80,7 @@ class Files:
         assert archive(self.path, self.folder / "old.db", older_than=self.world.now) == BEGINS
 
     def change(self, *statements):
-        """Rows changed as somebody with the file in hand would: triggers off, and on again."""
+        """Rows changed as an attacker with write access would: triggers off, and on again."""
         connection = sqlite3.connect(self.path, isolation_level=None)
         triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in triggers:
@@ -155,15 +155,15 @@ def site(request, tmp_path):
     return Servers(tmp_path, request.getfixturevalue("postgres"), request.getfixturevalue("new_schema"))
 
 
-def bend(site, change):
+def alter(site, change):
     """Change what the checkpoint states and seal it again: only what all sites signed differs."""
     ((payload,),) = site.change((f"SELECT payload FROM {site.place}checkpoints",))[0]
     written = json.loads(bytes(payload))
     change(written)
-    bent = json.dumps(written, separators=(",", ":")).encode("ascii")
-    assert bent != bytes(payload)
+    altered = json.dumps(written, separators=(",", ":")).encode("ascii")
+    assert altered != bytes(payload)
     text = f"UPDATE {site.place}checkpoints SET payload = {site.mark}, digest = {site.mark}"
-    site.change((text, (bent, hashlib.sha256(bent).hexdigest())))
+    site.change((text, (altered, hashlib.sha256(altered).hexdigest())))
 
 
 def refused(site, reason):
@@ -193,7 +193,7 @@ def other_keys(written):
 
 
 PINNED = "differs from its snapshot in used requests, history of members"
-BENT = {
+ALTERED = {
     "a used request left out": (lambda w: w["once"].pop(0), PINNED),
     "all used requests left out": (lambda w: w["once"].clear(), PINNED),
     "a used request of another nonce": (lambda w: w["once"][0].__setitem__(1, "00" * 16), PINNED),
@@ -221,12 +221,12 @@ BENT = {
 }
 
 
-@pytest.mark.parametrize("what", BENT)
+@pytest.mark.parametrize("what", ALTERED)
 def test_p2_a_compacted_ledger_states_only_requests_and_members_all_signed(site, what):
     told(site.world)
     site.archive()
-    change, reason = BENT[what]
-    bend(site, change)
+    change, reason = ALTERED[what]
+    alter(site, change)
     refused(site, reason)
 
 
@@ -243,7 +243,7 @@ def test_p1_a_spent_request_is_refused_after_compaction_too(site):
     assert report.ok, report
 
 
-# -- a book invented from the second entry on ------------------------------------------------------------------------
+# -- a ledger forged from the second entry on ------------------------------------------------------------------------
 
 
 def evil(name):
@@ -251,7 +251,7 @@ def evil(name):
 
 
 def invented(world, store_of):
-    """The right first entry, then everybody re-keyed by nobody but the forger, a snapshot, and what he likes."""
+    """The true genesis entry, then new keys for all sites from the forger alone, a snapshot, and entries of his choice."""
     state, entries = ChainState(), []
 
     def enter(content, key):
@@ -317,7 +317,7 @@ def test_p2_an_unsigned_snapshot_entry_is_found_at_the_start(site):
     content = dataclasses.replace(entry.body.content, state=whole.digest())
     body = dataclasses.replace(entry.body, content=content)
     forged = dataclasses.replace(entry, data=body.to_bytes(), body=body)
-    bend(site, lambda w: w["once"].pop(0))
+    alter(site, lambda w: w["once"].pop(0))
     text = f"UPDATE {site.place}entries SET data = {site.mark}, hash = {site.mark} WHERE number = {BEGINS}"
     site.change(
         (text, (forged.to_bytes(), forged.hash.hex())),
@@ -340,7 +340,7 @@ def copy_of_entries(site):
 def test_an_old_format_checkpoint_is_refused_where_entries_are_archived(site):
     told(site.world)
     site.archive()
-    bend(site, lambda w: w.update(version=1))
+    alter(site, lambda w: w.update(version=1))
     refused(site, "not of state format 3")
 
 

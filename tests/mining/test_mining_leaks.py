@@ -188,7 +188,7 @@ def test_an_item_without_holders_looks_like_one_with_few(miner) -> None:
     assert runs[0].openings == runs[1].openings == runs[2].openings
 
 
-@pytest.mark.parametrize("with_none", [[95, 5], [100, 0]], ids=["few without", "nobody without"])
+@pytest.mark.parametrize("with_none", [[95, 5], [100, 0]], ids=["few without", "none without"])
 def test_an_item_that_nearly_all_have_is_closed_under_the_guard(miner, with_none) -> None:
     """N is the support of the empty itemset: N minus an item's support counts those without it."""
     sites = [["a"] * 100, ["a"] * 100, ["a"] * with_none[0] + [""] * with_none[1]]
@@ -254,7 +254,7 @@ def test_a_site_that_dies_is_named_and_nothing_hangs(miner, at_round) -> None:
 
 
 def test_a_wrong_bit_stops_a_site() -> None:
-    """An opening that is neither 0 nor 1 means that somebody's shares were not what they should be."""
+    """An opening that is neither 0 nor 1 means that a site sent wrong shares."""
     from analytics.mining.site_run import _checked
 
     for bits in ([0, 2], [-1, 1], [1], [[0, 1]]):
@@ -267,9 +267,9 @@ def test_counts_of_long_and_wide_tables_are_exact(plan_of, monkeypatch) -> None:
     """More rows than one block of words, more items than one integer of the scan, and not a multiple of 64."""
     import pandas as pd
 
-    from analytics.mining import bitmaps as room
+    from analytics.mining import bitmaps
 
-    monkeypatch.setattr(room, "_BLOCK_WORDS", 3)
+    monkeypatch.setattr(bitmaps, "_BLOCK_WORDS", 3)
     names = [f"c{number}" for number in range(70)]
     n_rows = 777
     columns = {name: {"type": "boolean"} for name in names}

@@ -137,7 +137,7 @@ def plan_of_unknown(plan_of):
 
     plan = plan_of()
     request = MiningRequest(
-        table="nobody's", items=("a",), min_support=Fraction(1), min_confidence=Fraction(1)
+        table="absent's", items=("a",), min_support=Fraction(1), min_confidence=Fraction(1)
     )
     make_mining_plan(request, Schema(tables={"baskets": plan.table}), plan.context)
 

@@ -1,4 +1,4 @@
-"""Words that get lost when the agreement changes: what was agreed on holds, and nobody waits for a restart."""
+"""Messages lost while the agreement changes: approved amendments hold, and no site needs a restart."""
 
 import time
 import tomllib

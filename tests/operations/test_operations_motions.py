@@ -83,7 +83,7 @@ def test_a_budget_is_raised_by_all_and_the_refused_question_passes(folders, tmp_
         )
         before = heads(folders)
 
-        refused = enter(folders, motion)  # nobody agreed yet
+        refused = enter(folders, motion)  # no approval yet
         assert refused.code == 3
         assert "not agreed to at anna" in refused.err
         agree(folders, motion, "anna", "carl")
@@ -411,12 +411,12 @@ def test_no_site_approves_an_amendment_that_exceeds_its_text(state):
     fair = raise_budget(state, "cardiology", Fraction(7))
     fair.check_fits(state)
     budget = fair.content.budget
-    for bent in (
+    for altered in (
         replace(budget, analyst_caps={"ada": Fraction(1)}),
         replace(budget, purpose_caps={"audit": Fraction(1)}),
         replace(budget, sub_budgets={}),
     ):
-        motion = replace(fair, content=BudgetChange(population="cardiology", budget=bent))
+        motion = replace(fair, content=BudgetChange(population="cardiology", budget=altered))
         assert motion.text() == fair.text()
         assert Amendment.from_bytes(motion.to_bytes()) == motion
         with pytest.raises(AmendmentRejectedError, match="more than its text says"):
@@ -444,14 +444,14 @@ def test_motions_are_read_as_they_were_written_and_in_no_other_form(state):
         data = motion.to_bytes()
         assert Amendment.from_bytes(data) == motion
         assert motion.text()
-        for bent in (
+        for altered in (
             data + b"\n",
             data.replace(b":", b": ", 1),
             data[:-1],
             data.replace(b'"format":1', b'"format":2'),
         ):
             with pytest.raises(AmendmentRejectedError):
-                Amendment.from_bytes(bent)
+                Amendment.from_bytes(altered)
     charge = Amendment(chain=CONSORTIUM, basis=0, content=an_exact())
     with pytest.raises(AmendmentRejectedError):
         Amendment.from_bytes(charge.to_bytes())

@@ -105,7 +105,7 @@ def test_p3_every_rule_of_a_site_is_checked_again_before_it_signs(session, chang
     desk.admit(body_of(session, content))  # and under its agreed rules the same site signs
 
 
-def test_p8_exact_requests_of_one_proposal_count_each_other_once(session):
+def test_p8_exact_requests_of_one_proposal_count_each_other_and_no_more(session):
     desk = session.nodes["bert"]._desk
     desk._cap = ExactLimit(session.nodes["bert"].replica)
     bodies = []

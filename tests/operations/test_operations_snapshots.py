@@ -160,9 +160,9 @@ def test_a_foreign_or_altered_archive_is_refused(folders, tmp_path):
     foreign = ledger("catch-up", folders.site("carl"), other.ledger("anna"))
     assert foreign.code == 1
     assert "own consortium file" in foreign.err
-    bent = tmp_path / "bent.sqlite"
-    bent.write_bytes((tmp_path / "bert-old.sqlite").read_bytes().replace(b"analysis", b"otherwis"))
-    refused = ledger("catch-up", folders.site("carl"), bent)
+    altered = tmp_path / "altered.sqlite"
+    altered.write_bytes((tmp_path / "bert-old.sqlite").read_bytes().replace(b"analysis", b"otherwis"))
+    refused = ledger("catch-up", folders.site("carl"), altered)
     assert refused.code == 1
     assert "signature" in refused.err
     gap = ledger("catch-up", folders.site("carl"), folders.ledger("anna"))

@@ -294,8 +294,8 @@ def test_a_slot_out_of_range_is_not_answered(stage, manifest):
     values = parse_ciphertexts(total.ciphertexts, n=stage.key.public.n, count=manifest.layout.count)
     width = 8 * manifest.layout.slot_bytes
     values[0] = values[0] * (1 + (6001 << width) * stage.key.public.n) % stage.key.public.n_squared
-    bent = vector_for(manifest, serialise_ciphertexts(values, n=stage.key.public.n))
-    _refused(stage, manifest, bent, CiphertextInvalidError, "out of range")
+    altered = vector_for(manifest, serialise_ciphertexts(values, n=stage.key.public.n))
+    _refused(stage, manifest, altered, CiphertextInvalidError, "out of range")
 
 
 @pytest.mark.parametrize(
@@ -529,8 +529,8 @@ def test_a_power_other_than_one_modulo_a_prime_is_refused_before_the_logarithm(
     total = _total(stage, manifest)
     values = parse_ciphertexts(total.ciphertexts, n=key.public.n, count=manifest.layout.count)
     n_squared = key.public.n_squared
-    bent = [n_squared - 1 if minus == "-1 mod n^2" else n_squared - values[0], *values[1:]]
-    vector = vector_for(manifest, serialise_ciphertexts(bent, n=key.public.n))
+    altered = [n_squared - 1 if minus == "-1 mod n^2" else n_squared - values[0], *values[1:]]
+    vector = vector_for(manifest, serialise_ciphertexts(altered, n=key.public.n))
     with pytest.raises(CiphertextInvalidError) as caught:
         holder.open_sum(manifest, vector, sender="aggregator")
     assert (caught.value.reason, caught.value.index) == (REFUSED_SUM, None)

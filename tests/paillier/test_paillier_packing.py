@@ -155,7 +155,7 @@ def _total(layout, value=7):
     return [layout.contributors * m for m in pack(np.full(layout.length, value, np.int64), layout, site="a")]
 
 
-BENT = {
+CHANGES = {
     "one more in a counter": (lambda t, w, s: [t[0] + 1, t[1]], "counter", 0),
     "one less in a counter": (lambda t, w, s: [t[0], t[1] - 1], "counter", 1),
     "nothing": (lambda t, w, s: [0, t[1]], "counter", 0),
@@ -171,19 +171,19 @@ BENT = {
 }
 
 
-@pytest.mark.parametrize("kind", BENT)
+@pytest.mark.parametrize("kind", CHANGES)
 def test_an_altered_sum_is_refused_with_its_position(kind):
-    bend, says, index = BENT[kind]
+    change, says, index = CHANGES[kind]
     layout = _layout(length=_layout().values_per_plaintext + 1)
     with pytest.raises(CiphertextInvalidError, match=says) as caught:
-        unpack_sum(bend(_total(layout), 8 * layout.slot_bytes, layout.slots), layout)
+        unpack_sum(change(_total(layout), 8 * layout.slot_bytes, layout.slots), layout)
     assert caught.value.index == index
 
 
 def test_the_largest_sum_itself_is_in_range():
     layout = _layout()
-    bent = [_total(layout)[0] + (6000 - 3021 << 8 * layout.slot_bytes)]
-    assert unpack_sum(bent, layout).tolist() == [3000, 21, 21, 21, 21]
+    altered = [_total(layout)[0] + (6000 - 3021 << 8 * layout.slot_bytes)]
+    assert unpack_sum(altered, layout).tolist() == [3000, 21, 21, 21, 21]
 
 
 @given(st.integers(1, 1 << 40), st.fractions(min_value=0, max_value=10**20))

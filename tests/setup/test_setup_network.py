@@ -180,11 +180,11 @@ def test_setup_network_purposes_have_their_own_handlers(world):
 
 def test_setup_network_unknown_or_absent_peer_is_lost_by_name(world):
     client = world.open("analyst")
-    for name in ("nobody", "bert"):
+    for name in ("absent", "bert"):
         with pytest.raises(PartyLostError) as caught:
             client.dial(name, "request", 0.5)
         assert caught.value.name == name
-    assert not client.is_alive("nobody")
+    assert not client.is_alive("absent")
 
 
 def test_setup_network_departed_peer_is_noticed_before_any_deadline(world):

@@ -37,10 +37,10 @@ def run_python(code):
 def test_every_subpackage_but_the_engine_works_without_torch():
     outcome = run_python(
         "import sys, importlib\n"
-        "rooms = 'errors ring randomness sharing session cost simulator engine engine.refusal engine.current '\n"
-        "rooms += 'dealer.service dealer.supply operations.comparison operations.selection operations.reveal '\n"
-        "rooms += 'operations.inputs operations.arithmetic transport.memory transport.tls'\n"
-        "for room in rooms.split(): importlib.import_module('smpc.' + room)\n"
+        "modules = 'errors ring randomness sharing session cost simulator engine engine.refusal engine.current '\n"
+        "modules += 'dealer.service dealer.supply operations.comparison operations.selection operations.reveal '\n"
+        "modules += 'operations.inputs operations.arithmetic transport.memory transport.tls'\n"
+        "for module in modules.split(): importlib.import_module('smpc.' + module)\n"
         "import numpy as np\n"
         "from smpc.simulator import simulate\n"
         "from smpc.operations import comparison, inputs, reveal\n"

@@ -95,9 +95,9 @@ def test_a_party_on_crypten_and_parties_on_numpy_compute_one_product_together(na
     inputs = [rng.integers(-(2**62), 2**62, size=shape) for shape in OPERANDS[name]]
 
     def mixed(session):
-        room = products if session.rank == 1 else arithmetic
+        operations = products if session.rank == 1 else arithmetic
         shares = [split_input(session, values) for values in inputs]
-        return reveal_to_all(session, getattr(room, name)(session, *shares))
+        return reveal_to_all(session, getattr(operations, name)(session, *shares))
 
     expected = {"multiply": np.multiply, "matmul": np.matmul, "square": np.square}[name](*inputs)
     for opened in simulate(mixed, n).values():

@@ -1,4 +1,4 @@
-"""A fault at each exchange of each operation: the others raise the right name in time, nobody learns, the next run works.
+"""A fault at each exchange of each operation: the others name the party in time, none learns a value, the next run works.
 
 Sessions with a dealer, sessions of three computing sites, and CrypTen's own calls.
 """
@@ -96,7 +96,7 @@ def strike_all(name, n, turns):
 
     def strike(fault):
         outcome = run(name, n, fault, service=service)
-        assert outcome.seconds < LONG_S / 2, fault  # nobody waited for the deadline
+        assert outcome.seconds < LONG_S / 2, fault  # no party waited for the deadline
         check(name, outcome, fault, whole)
 
     kinds = (FaultKind.KILL, FaultKind.PARTIAL, *WRONG)

@@ -137,7 +137,7 @@ def watch(monkeypatch):
 
 
 def hearers(run, steps):
-    """Who sent somebody at least a byte in some steps, and to whom."""
+    """The parties that sent at least a byte in some steps, with the receivers."""
     return {
         (party, to)
         for party, sents in run.sent.items()

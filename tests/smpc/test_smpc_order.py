@@ -128,15 +128,15 @@ def test_senseless_orders_are_refused_before_anything_is_sent(operation):
 
 
 def by_digits(session, own, bounds, fraction=(1, 2), most_rows=100, opened=None):
-    """The quantile, and every number that went through the door."""
+    """The quantile, and every number that was opened."""
 
-    def door(digit):
+    def opening(digit):
         outcome = reveal_to_all(session, digit)
         if opened is not None:
             opened.append(outcome.tolist())
         return outcome
 
-    return quantile_by_digits(session, np.asarray(own, np.int64), bounds, fraction, most_rows, door)
+    return quantile_by_digits(session, np.asarray(own, np.int64), bounds, fraction, most_rows, opening)
 
 
 @given(

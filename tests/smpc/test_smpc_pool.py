@@ -190,7 +190,7 @@ def test_replayed_block_names_are_refused_by_all_who_used_it():
     pool._blocks[digest] = [kept["block"]]  # a restored memory image, say
     heard, second = world.run()
     right(heard)
-    assert steps(second)[1] == Step.MATERIAL  # nobody agreed
+    assert steps(second)[1] == Step.MATERIAL  # no party agreed
     assert masked(first) != masked(second)
 
 

@@ -244,24 +244,24 @@ def test_dealing_and_input_only_sites_receive_no_input_and_no_opening(n):
     )
 
 
-@pytest.mark.parametrize("bent", [ADA, BOB])
-def test_the_dealing_site_refuses_a_masked_value(bent):
+@pytest.mark.parametrize("cheater", [ADA, BOB])
+def test_the_dealing_site_refuses_a_masked_value(cheater):
     def joint(session):
-        if session.names[session.rank] == bent:
+        if session.names[session.rank] == cheater:
             session.exchange_evaluating = lambda step, payload: [
                 session.mesh.exchange(
                     step,
                     dict.fromkeys(session.peers, payload),
-                    {name: len(payload) for name in session.evaluators if name != bent},
+                    {name: len(payload) for name in session.evaluators if name != cheater},
                 )[name]
                 for name in session.evaluators
-                if name != bent
+                if name != cheater
             ]
         return everything(session)
 
     run = simulate(joint, 4, has_three_sites=True)
     assert isinstance(run.errors[CYD], PeerRejectedError)
-    assert run.errors[CYD].name == bent
+    assert run.errors[CYD].name == cheater
     assert CYD not in run.results
 
 

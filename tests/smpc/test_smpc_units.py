@@ -244,8 +244,8 @@ def test_an_error_inside_a_session_reaches_the_others_by_name():
 
 
 def test_no_subpackage_but_the_engine_loads_torch():
-    rooms = "smpc.simulator, smpc.cost, smpc.operations.selection, smpc.operations.reveal, smpc.dealer.service, smpc.session"
-    code = f"import sys, {rooms}; print('torch' in sys.modules or 'crypten' in sys.modules)"
+    modules = "smpc.simulator, smpc.cost, smpc.operations.selection, smpc.operations.reveal, smpc.dealer.service, smpc.session"
+    code = f"import sys, {modules}; print('torch' in sys.modules or 'crypten' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )

@@ -41,7 +41,7 @@ BAD = {
     "target among features": ({"target": "age"}, "target"),
     "empty target": ({"target": ""}, "target"),
     "unknown field": ({"seed": 1}, "seed"),
-    "a penalty on a mean over nobody knows how many": ({"l2": "0.1", "expected_units": None}, "l2"),
+    "a penalty on a mean over an unknown number": ({"l2": "0.1", "expected_units": None}, "l2"),
     "a chosen starting point": ({"start": [1, 2]}, "start"),
     **{
         f"{name} without noise": (

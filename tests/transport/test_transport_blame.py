@@ -1,4 +1,4 @@
-"""Whoever is late itself, or hears a connection break without a word, blames nobody who is well."""
+"""A party that is late itself, or loses a connection without an abort message, blames no healthy party."""
 
 import queue
 import time

@@ -48,7 +48,7 @@ def took(work):
 
 
 def arrive(low_s, high_s, work, names):
-    """Nobody ever earlier, and in time once: a busy machine is late now and then, and never early."""
+    """No message arrives early, and one arrives in time: a busy machine may be late, but never early."""
     for _ in range(6):
         seconds = [took(work)[name] for name in names]
         assert min(seconds) >= low_s

@@ -184,7 +184,7 @@ def test_a_party_that_left_cleanly_does_not_disturb_the_others(open_meshes):
         (ValueError("out of memory"), "cairo"),
         (PartyLostError(name="basel"), "basel"),
         (PeerRejectedError(reason="wrong", name="ankara"), "ankara"),
-        (PeerRejectedError(reason="not a peer", name="nobody"), "cairo"),
+        (PeerRejectedError(reason="not a peer", name="absent"), "cairo"),
     ],
 )
 def test_leaving_with_an_error_names_the_culprit_to_who_waits(open_meshes, error, culprit):
@@ -197,7 +197,7 @@ def test_leaving_with_an_error_names_the_culprit_to_who_waits(open_meshes, error
     assert time.monotonic() - begin < 6.0  # of 10
 
 
-def test_an_abort_is_heard_while_waiting_for_somebody_else(open_meshes):
+def test_an_abort_is_heard_while_waiting_for_another(open_meshes):
     meshes = open_meshes()
     meshes["cairo"].close(PartyLostError(name=HELPER))  # not a member: cairo itself is named
     with pytest.raises(PartyLostError) as caught:
@@ -272,7 +272,7 @@ def test_who_left_with_an_error_has_not_ended(open_meshes):
 
 
 def test_a_helper_that_has_ended_may_die(open_meshes):
-    """Its end is heard in the next exchange of the parties, and its connection is missed by nobody."""
+    """Its end is heard in the next exchange of the parties, and no party misses its connection."""
     meshes = open_meshes(helper=HELPER)
     meshes[HELPER].close()
     time.sleep(0.1)
