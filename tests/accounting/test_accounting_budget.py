@@ -57,7 +57,7 @@ def a_spend(part, *events, analyst="ada"):
     )
 
 
-def test_p4_asking_is_free_and_the_answer_is_what_happens():
+def test_p4_a_quote_is_free_and_predicts_the_outcome():
     book, part = a_book()
     spend = a_spend(part, Gaussian(noise_multiplier=4))
     before = book.totals()
@@ -71,7 +71,7 @@ def test_p4_asking_is_free_and_the_answer_is_what_happens():
     assert quote(book, spend).spent == spend.units
 
 
-def test_p4_a_quote_of_what_would_be_refused_says_why_and_changes_nothing():
+def test_p4_a_quote_of_a_refused_request_gives_the_reason_and_is_free():
     book, part = a_book(analyst_caps={"*": Fraction(1, 10)})
     costly = a_spend(part, Gaussian(noise_multiplier=Fraction(1, 2)))
     asked = quote(book, costly)
@@ -88,7 +88,7 @@ def test_p4_a_quote_of_what_would_be_refused_says_why_and_changes_nothing():
     assert quote(book, a_spend(part, Gaussian(noise_multiplier=20))).fits
 
 
-def test_a_batch_counts_what_comes_before_but_not_what_would_be_refused():
+def test_a_batch_counts_earlier_requests_but_not_refused_ones():
     book, part = a_book()
     units = part.allowance // 2 - 1000
     half = Spend(population="cardiology", sub_budget="query", purpose="p", analyst="a", units=units)
@@ -102,7 +102,7 @@ def test_a_batch_counts_what_comes_before_but_not_what_would_be_refused():
 
 @pytest.mark.parametrize("kind", ["purpose", "analyst"])
 @pytest.mark.parametrize("where", ["complete", "in doubt", "earlier in the proposal"])
-def test_p4_a_cap_counts_what_is_complete_in_doubt_and_proposed(kind, where):
+def test_p4_a_cap_counts_complete_pending_and_proposed_charges(kind, where):
     caps = {"audit" if kind == "purpose" else "ada": Fraction(1, 10)}
     book, part = a_book(**{f"{kind}_caps": caps})
     cap = part.allowance // 10

@@ -152,7 +152,7 @@ def test_it_tells_what_the_ledger_tells(page, world):
     assert world.head.replica.head_hash.hex() in page
 
 
-def test_a_ledger_that_does_not_hold_is_reported_up_to_there_and_says_so(world):
+def test_an_invalid_ledger_is_reported_up_to_its_first_bad_entry(world):
     from tests.ledger.ledger_world import copy_of
 
     altered = copy_of(world.sites["cairo"].store)

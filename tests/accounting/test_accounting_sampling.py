@@ -88,7 +88,7 @@ def test_sampling_a_very_costly_mechanism_neither_overflows_nor_costs_more(scale
     assert np.all(np.diff(values) >= -1e-9 * values[:-1])
 
 
-def test_a_sample_of_what_costs_nothing_costs_nothing():
+def test_a_sample_of_a_free_event_is_free():
     for inner in (ev.Pure(epsilon=0), ev.ZCDP(rho=0, xi=0), ev.Exponential(epsilon=0)):
         for relation in (ADD, SPECIAL):
             event = ev.Poisson(sampling_rate=Fraction(1, 2), inner=inner)

@@ -51,7 +51,7 @@ def as_written(q, rho, order):
 
 @pytest.mark.parametrize("order", [2, 3, 5, 32, 200])
 @pytest.mark.parametrize(("q", "rho"), [("0.001", "0.01"), ("0.01", "0.0002"), ("0.03", "0.00001")])
-def test_a_poisson_sample_of_anything_costs_what_the_theorem_says(q, rho, order):
+def test_a_poisson_sample_costs_the_theorems_amount(q, rho, order):
     (cost,) = poisson(Fraction(q), lambda orders: float(rho) * orders, np.array([float(order)]))
     whole = float(rho) * order
     mixed = math.log1p(float(q) * math.expm1((order - 1) * whole)) / (

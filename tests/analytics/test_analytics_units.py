@@ -125,7 +125,7 @@ def test_single_precision_is_named() -> None:
 
 
 @pytest.mark.parametrize("bad", ["CANARY73519", "1e5", "7.5", "\uff17", "0x1F", "1 2", "--7", "7-"])
-def test_what_is_no_integer_is_refused_by_the_integer_form_without_its_text(bad: str) -> None:
+def test_the_integer_form_refuses_other_texts_without_quoting_them(bad: str) -> None:
     text = refusal(["7", bad], "integer")
     assert "unit_form" in text
     assert bad not in text

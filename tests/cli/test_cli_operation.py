@@ -351,7 +351,7 @@ def test_cli_no_value_of_the_data_reaches_log_ledger_or_terminal(folders):
         assert "canary-" not in text
 
 
-def test_cli_fault_of_a_node_leaves_its_place_in_the_log_and_not_its_text(folders):
+def test_cli_a_node_fault_logs_its_location_without_its_text(folders):
     """An unforeseen error can quote a row; its type and stack go to the log, its text nowhere."""
     program = (
         "import os, sys\n"

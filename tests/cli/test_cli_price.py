@@ -89,7 +89,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_cli_a_wrong_value_is_one_sentence_that_names_its_place_and_exit_code_2(priced, place):
+def test_cli_a_wrong_value_gives_one_sentence_and_exit_code_2(priced, place):
     for value in WRONG:
         ran = priced(PLACES[place](value))
         assert (ran.code, ran.out) == (2, ""), value

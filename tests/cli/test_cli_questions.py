@@ -20,7 +20,7 @@ def entries(hospital):
     ]
 
 
-def test_cli_private_answer_shows_noise_interval_terms_and_what_is_left(hospital):
+def test_cli_private_answer_shows_noise_interval_terms_and_remaining_budget(hospital):
     ran = ask(hospital, COUNT, "--epsilon", "0.25")
     assert (ran.code, ran.err) == (0, "")
     for word in (
@@ -224,7 +224,7 @@ def test_cli_doctor_keeps_other_sites_counts_to_itself(hospital):
     assert "303" not in crossward("doctor", "-c", hospital.consortium).out
 
 
-def test_cli_quotes_are_free_and_say_what_would_be_left(hospital):
+def test_cli_quotes_are_free_and_state_the_remaining_budget(hospital):
     def spent():
         rows = json.loads(crossward("budget", "-c", hospital.consortium, "--json").out)
         return [row["spent"] for row in rows]

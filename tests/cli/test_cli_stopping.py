@@ -72,7 +72,7 @@ def head(session):
     ("words", "cost"), [(PRIVATE, "of the query budget of visits"), (EXACT, "one exact disclosure")]
 )
 @pytest.mark.parametrize("sent", [False, True])
-def test_cli_ctrl_c_after_the_charge_says_what_was_charged(session, monkeypatch, words, cost, sent):
+def test_cli_ctrl_c_after_the_charge_reports_it(session, monkeypatch, words, cost, sent):
     before = head(session)
     stop_at(monkeypatch, RunRequest, sent=sent)
     ran = crossward(*words)
@@ -83,7 +83,7 @@ def test_cli_ctrl_c_after_the_charge_says_what_was_charged(session, monkeypatch,
     assert head(session) == before + 1
 
 
-def test_cli_ctrl_c_in_mining_says_what_was_charged(session, monkeypatch):
+def test_cli_ctrl_c_in_mining_reports_the_charge(session, monkeypatch):
     before = head(session)
     stop_at(monkeypatch, RunRequest, sent=False)
     ran = crossward(*MINE)
@@ -210,7 +210,7 @@ def test_cli_down_of_another_users_consortium_says_whose_it_is(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("step", ["pathlib.Path.iterdir", "pathlib.Path.read_text"])
-def test_cli_down_does_not_take_what_it_may_not_read_for_nothing(tmp_path, monkeypatch, step):
+def test_cli_down_reports_unreadable_files(tmp_path, monkeypatch, step):
     folders = Folders(root=tmp_path)
     folders.pids.mkdir()
     (folders.pids / "up.pid").write_text("1\n")

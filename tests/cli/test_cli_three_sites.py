@@ -57,7 +57,7 @@ def test_cli_mining_says_it_too(trio):
         assert "secrecy threshold 1 of 3" in " ".join(ran.out.split())
 
 
-def test_cli_doctor_is_content_and_says_who_computes(trio):
+def test_cli_doctor_finds_no_fault_and_lists_the_computing_sites(trio):
     ran = crossward("doctor", "-c", trio.consortium)
     assert "ok   comparisons and products: secrecy threshold 1 of 3 computing sites" in ran.out
     assert not [line for line in ran.out.splitlines() if line.startswith("MEND") and "schema" not in line]

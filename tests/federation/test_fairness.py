@@ -11,7 +11,7 @@ from test_federation_attacks import COUNT, ran, request_of, signed
 
 from federation.consortium.limits import Limits
 from federation.errors import RequestRejectedError, SiteUnavailableError
-from federation.node.admission import queries as admission
+from federation.node.admission import queries as desks
 from federation.node.admission.concurrency import ConcurrencyLimit
 from federation.node.execution.prepared_sessions import PreparedSessions
 from federation.protocol.messages import Accepted, Charged, ChargeRequest, RunRequest, Share
@@ -46,9 +46,9 @@ def test_an_entry_that_a_site_never_signed_is_not_waited_for(world):
     assert time.monotonic() - begin < SOON_S
 
 
-def test_what_was_charged_runs_however_many_others_ask_meanwhile(world, monkeypatch):
+def test_a_charged_query_runs_however_many_others_are_asked(world, monkeypatch):
     """The attack: make a site forget a request between its charge and its run, so that it is spent for nothing."""
-    monkeypatch.setattr(admission, "REMEMBERED", 3)
+    monkeypatch.setattr(desks, "REMEMBERED", 3)
     with world._pool.question(NAMES) as lines:
         lines.ask_all(signed(world, request_of(world).to_bytes()), Accepted, timeout_s=5)
         entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry
@@ -118,7 +118,7 @@ def test_what_runs_keeps_its_place_whoever_asks():
     assert slots.reserve("alice").is_reserved
 
 
-def test_places_in_use_are_counted_by_who_uses_them():
+def test_reservations_are_counted_for_each_analyst():
     slots = ConcurrencyLimit(site="anna", limit=3, clock=lambda: 0.0)
     running, waiting, other = slots.reserve("mallory"), slots.reserve("mallory"), slots.reserve("bob")
     with running.running():
@@ -148,7 +148,7 @@ def wait_for(condition):
         time.sleep(0.01)
 
 
-def test_of_many_more_questions_than_places_every_one_is_answered(world, caplog):
+def test_more_queries_than_reservations_are_all_answered(world, caplog):
     """The fault: of 2,113 questions 878 were refused, because all places were in use."""
     for slots in places(world):
         slots._limit = 2
@@ -164,7 +164,7 @@ def test_of_many_more_questions_than_places_every_one_is_answered(world, caplog)
     assert not any(slots._waiting for slots in places(world))
 
 
-def test_a_question_that_waits_holds_no_place_elsewhere(world):
+def test_a_waiting_query_holds_no_reservation_at_other_sites(world):
     """Two clients that wait for each other's places would wait for ever."""
     first, *others = places(world)
     taken = [first.reserve("other") for _ in range(Limits().sessions)]
@@ -180,7 +180,7 @@ def test_a_question_that_waits_holds_no_place_elsewhere(world):
         assert answer.result(30) == 194
 
 
-def test_a_question_that_never_gets_a_place_is_refused_by_name_and_limit(world, monkeypatch):
+def test_a_query_without_reservation_is_refused_with_the_limit(world, monkeypatch):
     monkeypatch.setattr(world._turns, "patience_s", 0.4)
     slots = world.nodes["hungary"]._counter._slots
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]

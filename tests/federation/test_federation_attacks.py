@@ -328,7 +328,7 @@ def test_no_request_reveals_that_a_table_exceeds_its_declared_size(n_rows):
         federation.local(frames, schema=schema)
 
 
-def test_a_policy_for_more_than_the_agreed_minimum_cell_is_a_refusal():
+def test_a_policy_above_the_agreed_minimum_cell_is_refused():
     with in_threads(policy={"exact": True, "minimum_cell": 10}) as session:
         node = session.nodes["hungary"]
         node._desk.policy = node._desk.policy.model_copy(update={"minimum_cell": 25})

@@ -49,7 +49,7 @@ def back(session):
             assert time.monotonic() < ends_at
 
 
-def test_without_a_dealer_what_needs_one_is_refused_by_its_name_and_free(world):
+def test_without_a_dealer_a_query_that_needs_one_is_refused_free(world):
     world.nodes_started.kill("dealer", signal.SIGKILL)
     before = n_entries(world)
     for ask in (lambda: world.sql(BY_SEX, exact=True), lambda: mined(world)):
@@ -94,7 +94,7 @@ def test_a_dealer_killed_in_the_middle_is_named_by_all_and_the_charge_is_spent(w
     assert n_entries(world) > before + 1
 
 
-def test_a_dealer_that_dies_when_its_material_is_there_is_not_missed(world):
+def test_a_dealer_lost_after_its_last_batch_ends_no_run(world):
     with world._pool.question(NAMES) as lines:
         entry = charged(world, lines)
         time.sleep(1.5)  # the session opened while the charge was signed

@@ -48,7 +48,7 @@ def n_entries(session):
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_a_killed_site_is_named_at_once_the_run_is_spent_and_the_next_works(world, exact):
+def test_a_killed_site_is_named_at_once_and_spends_only_its_run(world, exact):
     before = n_entries(world)
     seconds, name = run_without(world, number=signal.SIGKILL, exact=exact)
     assert name == VICTIM
@@ -91,7 +91,7 @@ def test_with_a_site_down_nothing_is_spent(world):
     assert world.sql(BY_SEX, exact=True).rows[0][1] == 194
 
 
-def test_the_sequencer_restarts_and_the_chain_goes_on(world):
+def test_the_chain_goes_on_after_a_restart_of_the_sequencer(world):
     world.nodes_started.kill("cleveland", signal.SIGKILL)
     with pytest.raises((SiteUnavailableError, PartyLostError)):
         world.sql(BY_SEX, exact=True)

@@ -207,7 +207,7 @@ def test_a_session_is_refused_in_a_forked_child_and_works_in_its_parent(small):
     assert small.sql(COUNT, exact=True).rows[0] == ("F", 90)
 
 
-def test_the_package_shows_what_there_is_before_it_is_loaded():
+def test_the_package_lists_its_names_before_it_loads_them():
     code = "import federation, sys; print(dir(federation)); print('federation.client.session' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert all(f"'{name}'" in shown for name in ("Session", "connect", "local"))

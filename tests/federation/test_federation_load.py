@@ -42,7 +42,7 @@ def test_eight_questions_at_once_get_the_answers_that_they_get_alone(session):
     assert entries(session) == begin + 2 * len(texts)
 
 
-def test_with_every_place_in_use_a_question_is_refused_by_name_and_free(private_world, monkeypatch):
+def test_with_all_reservations_in_use_a_query_is_refused_free(private_world, monkeypatch):
     monkeypatch.setattr(private_world._turns, "patience_s", 0.5)
     slots = private_world.nodes["hungary"]._counter._slots
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
@@ -61,7 +61,7 @@ def test_with_every_place_in_use_a_question_is_refused_by_name_and_free(private_
     assert {node._counter._slots._running.total() for node in private_world.nodes.values()} == {0}
 
 
-def test_what_takes_more_memory_than_a_session_may_is_refused_before_the_charge(private_world):
+def test_a_query_beyond_the_memory_limit_is_refused_before_the_charge(private_world):
     """Mining by its public bounds, whatever turns out to be frequent."""
     table, items = private_world.table("patients"), ["sex=M", "disease", "exang"]
     desk = private_world.nodes["hungary"]._desk
@@ -130,7 +130,7 @@ def test_an_unused_reservation_goes_to_the_next_analyst():
     assert slots.reserve("analyst").is_reserved
 
 
-def test_places_are_never_lost_whatever_many_threads_do():
+def test_reservations_are_never_lost_among_threads():
     slots, seen = ConcurrencyLimit(site="anna", limit=4), []
     gate = threading.Barrier(12)
 

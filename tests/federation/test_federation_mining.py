@@ -55,7 +55,7 @@ def test_rules_have_the_known_columns(session):
         ({"exact": False}, InvalidRequestError),
     ],
 )
-def test_bad_requests_are_named_before_anybody_is_asked(session, changes, error):
+def test_bad_requests_are_refused_before_any_site_is_asked(session, changes, error):
     before = session.budget_rows()[0]["exact_disclosures"]
     arguments = {"items": ITEMS, "min_support": 0.2, "min_confidence": 0.6, "exact": True} | changes
     with pytest.raises(error):

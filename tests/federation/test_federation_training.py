@@ -61,7 +61,7 @@ def test_a_model_is_learned_and_every_round_is_charged(session, pooled):
     assert float(after["fraction_spent"]) > float(before["fraction_spent"])
 
 
-def test_the_budget_stops_what_it_cannot_pay_before_anything_runs(session):
+def test_the_budget_refuses_an_unaffordable_run_at_the_start(session):
     before = training_row(session)
     with pytest.raises(BudgetExceededError) as caught:
         FederatedLogisticRegression(epsilon=25.0, rounds=1).fit(
@@ -83,7 +83,7 @@ def test_the_budget_stops_what_it_cannot_pay_before_anything_runs(session):
         ({}, {"table": "absent"}),
     ],
 )
-def test_bad_tasks_are_named_before_anybody_is_asked(session, changes, fields):
+def test_bad_tasks_are_refused_before_any_site_is_asked(session, changes, fields):
     arguments = {"table": "patients", "features": FEATURES, "target": "disease"} | fields
     with pytest.raises((ConfigError, Exception)) as caught:
         FederatedLogisticRegression(**{"epsilon": 1.0, "rounds": 2} | changes).fit(session, **arguments)

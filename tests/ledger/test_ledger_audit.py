@@ -91,7 +91,7 @@ def put(path, entry):
     )
 
 
-def test_a_whole_book_verifies_and_its_totals_are_told(folder):
+def test_a_whole_ledger_verifies_and_its_totals_are_reported(folder):
     seen = []
     report = verify(files(folder), progress=seen.append)
     assert report.ok, report
@@ -264,7 +264,7 @@ def test_files_that_are_no_ledgers_are_told_not_raised(folder):
     assert not report.ok
 
 
-def test_statement_tells_who_asked_what_and_what_is_left(folder):
+def test_statement_lists_analysts_requests_and_remaining_budget(folder):
     report = statement(folder / "cairo.db")
     assert [line.kind for line in report.lines] == [
         "genesis",

@@ -151,7 +151,7 @@ def test_p4_the_last_unit_is_admitted_and_no_more():
     assert book.fraction_spent("cardiology", "query") == 1
 
 
-def test_p4_a_refusal_says_what_is_left_and_bricks_nothing():
+def test_p4_a_refusal_states_the_remaining_budget_and_blocks_nothing():
     book = a_book()
     allowance = book.sub_budget("cardiology", "query").allowance
     book.add(spend(allowance // 2))

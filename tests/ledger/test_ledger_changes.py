@@ -261,7 +261,7 @@ def test_p2_a_lost_committer_of_a_removal_binds_no_site(world):
     assert world.sites["cairo"].replica.in_doubt == ()
 
 
-def test_a_withdrawal_that_is_known_already_may_come_from_anybody(world):
+def test_a_known_withdrawal_may_come_from_any_site(world):
     """The sequencer withdraws what it never heard of, in vain; where the right withdrawal is held that does no harm."""
     basel, number = begun(world)
     (withdrawal,) = basel.give_way(number, dict.fromkeys(("ankara", "cairo"), number - 1))

@@ -85,7 +85,7 @@ def everything(replica):
     return (state.digest(), state.place, state.used._all, state.chain, replica.core.hashes, replica.book.events("cardiology", "query"))  # fmt: skip
 
 
-def test_a_start_from_a_checkpoint_is_the_start_from_the_beginning(world):
+def test_a_start_from_a_checkpoint_equals_one_from_the_genesis_entry(world):
     a_history(world)
     for site in world.sites.values():
         store = site.store.inner

@@ -67,7 +67,7 @@ def world():
     return World().found()
 
 
-def test_a_ledger_dated_ahead_is_closed_and_says_why_and_what_to_do(world):
+def test_a_ledger_dated_ahead_refuses_with_reason_and_remedy(world):
     ahead(world)
     for content in (a_charge(), an_exact()):
         (refusal,) = refused(world, content).values()
@@ -79,7 +79,7 @@ def test_a_ledger_dated_ahead_is_closed_and_says_why_and_what_to_do(world):
     assert world.agree(an_exact()).entries
 
 
-def test_all_sites_together_go_on_and_every_file_holds(tmp_path):
+def test_all_sites_together_correct_the_date_and_every_file_verifies(tmp_path):
     world = World(stores=lambda name: SqliteStore(tmp_path / f"{name}.db", owner=name)).found()
     assert world.agree(a_charge()).entries
     first, second = ahead(world)

@@ -302,7 +302,7 @@ def test_p2_withdrawal_of_a_complete_entry_is_refused(world):
 # -- the sequencer's own crashes -----------------------------------------------------------------------------
 
 
-def test_recover_withdraws_what_was_not_committed_and_keeps_what_was(world):
+def test_recover_withdraws_uncommitted_proposals_alone(world):
     data = propose(world, a_charge(world.budget))
     consider(world, "basel", data)
     world.restart("ankara")

@@ -277,7 +277,7 @@ class TestServer:
         assert store.guards_missing() == ["entries_no_gap", "started_no_change"]
         store.close()
 
-    def test_what_is_no_ledger_is_refused_and_no_password_is_shown(self, postgres):
+    def test_an_invalid_ledger_address_is_refused_without_its_password(self, postgres):
         from privacy_accounting.ledger.storage.postgres import PostgresStore
 
         for schema in ("public", "Robert'); DROP TABLE entries", "", "a" * 99):

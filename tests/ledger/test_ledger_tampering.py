@@ -384,7 +384,7 @@ def test_p2_a_forged_ledger_fails_against_the_consortium_file(honest, tmp_path):
     assert report.totals == ()
 
 
-def test_p2_the_right_book_holds_against_the_consortium(honest, folder):
+def test_p2_a_true_ledger_passes_against_the_consortium_file(honest, folder):
     report = verify(paths(folder), genesis=honest[1])
     assert report.ok
     assert report.against_consortium

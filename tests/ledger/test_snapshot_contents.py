@@ -356,7 +356,7 @@ def test_an_old_format_checkpoint_is_rebuilt_where_entries_are_held(world):
     assert again.core.state.digest() == world.head.replica.core.state.digest()
 
 
-def test_a_snapshot_of_the_format_before_is_refused_by_name():
+def test_a_snapshot_of_the_previous_format_is_refused():
     body = Body(
         chain="c0" * 32,
         number=4,

@@ -110,7 +110,7 @@ def test_the_search_finds_a_count_that_is_sent() -> None:
     assert found_in(secrets(), everything_sent(run)) == {307}
 
 
-def test_what_is_opened_is_bits_and_frequent_supports(ran) -> None:
+def test_mining_opens_only_bits_and_frequent_supports(ran) -> None:
     assert ran.openings["ada"] == [[1, 1, 0, 0], [0]]
     assert all(levels == ran.openings["ada"] for levels in ran.openings.values())
     assert ran.blinded == {name: [3] for name in ran.openings}  # rows, a, b
@@ -242,7 +242,7 @@ def test_reprs_show_no_share_and_no_count(ran) -> None:
 
 
 @pytest.mark.parametrize("at_round", [0, 2, 6, 9])
-def test_a_site_that_dies_is_named_and_nothing_hangs(miner, at_round) -> None:
+def test_a_killed_site_is_named_and_nothing_hangs(miner, at_round) -> None:
     fault = Fault(party="cyd", at_round=at_round, kind=FaultKind.KILL)
     ran = miner(SITES, items=ITEMS, min_support=Fraction(1, 4), run={"faults": [fault], "timeout_s": 5})
     assert {name: type(error) for name, error in ran.run.errors.items() if name in {"ada", "bob"}} == {

@@ -68,7 +68,7 @@ def test_a_plain_form_is_read_strictly(change, parameter) -> None:
         assert caught.value.parameter == key
 
 
-def test_sites_derive_one_plan_whatever_the_order_of_items(plan_of) -> None:
+def test_sites_derive_one_plan_for_any_order_of_items(plan_of) -> None:
     one, other = plan_of(items=("a", "b", "c")), plan_of(items=("C", "b = true", "a"))
     assert one.digest() == other.digest()
     assert [item.name for item in one.items] == ["a", "b", "c"]

@@ -120,7 +120,7 @@ def died():
     raise LedgerRefusedError(reason="died")
 
 
-def test_a_training_goes_on_while_the_ledger_is_handed_over():
+def test_a_training_goes_on_during_a_sequencer_transfer():
     told = []
     with in_threads() as session:
         for node in session.nodes.values():

@@ -73,14 +73,14 @@ def test_a_private_answer_has_the_noise_of_three_sites_and_says_so(folders):
         assert spent["query"] >= 2
 
 
-def test_a_training_goes_on_among_the_sites_that_are_left(folders):
+def test_a_training_goes_on_among_the_remaining_sites(folders):
     with federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session:
         model = FederatedLogisticRegression(epsilon=1.0, rounds=2)
         model.fit(session, table="patients", features=FEATURES, target="disease")
         assert [tuple(step["cohort"]) for step in model.history_] == [LEFT, LEFT]
 
 
-def test_doctor_does_not_call_for_a_site_that_was_left_out(folders):
+def test_doctor_does_not_ask_for_a_removed_site(folders):
     told = crossward("doctor", "-c", folders.consortium)
     assert told.code == 0, told.out
     assert f"node {LOST}: left out of the consortium" in told.out

@@ -344,7 +344,7 @@ def test_what_cannot_be_proposed_is_refused_with_the_reason(folders, tmp_path):
     assert ledger("agree", folders.site("anna"), tmp_path / "none.json").code == 2
 
 
-def test_p2_a_sequencer_that_proposes_on_its_own_is_refused_by_every_other_site():
+def test_p2_every_other_site_refuses_an_unapproved_amendment_of_the_sequencer():
     """The attack: one site's administrator changes his own node to agree to everything."""
     frame = pd.DataFrame({"age": [40, 50, 60], "sex": [0, 1, 1]})
     with federation.local(dict.fromkeys(SITES, frame), schema=tomllib.loads(SCHEMA)) as session:
@@ -434,7 +434,7 @@ def test_no_site_approves_an_amendment_that_exceeds_its_text(state):
         raise_budget(state, "cardiology", Fraction(1))
 
 
-def test_motions_are_read_as_they_were_written_and_in_no_other_form(state):
+def test_amendments_are_read_in_canonical_form_alone(state):
     for motion in (
         raise_budget(state, "cardiology", Fraction(7)),
         transfer_sequencer(state, "basel"),
@@ -481,7 +481,7 @@ def test_the_basis_follows_each_change_and_survives_a_checkpoint(tmp_path):
         replace(second, chain="ab" * 32).check_fits(core.state)
 
 
-def test_a_site_signs_exactly_what_was_agreed_to_and_nothing_else(state, tmp_path):
+def test_a_site_signs_only_the_approved_amendment(state, tmp_path):
     consents = Approvals(tmp_path / "consents")
     raised = raise_budget(state, "cardiology", Fraction(7))
     assert not consents.holds(raised)

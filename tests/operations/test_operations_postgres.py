@@ -99,7 +99,7 @@ def test_the_server_goes_away_and_comes_back(folders, postgres):
     store.close()
 
 
-def test_old_entries_leave_the_server_for_a_file_and_the_node_goes_on(folders, tmp_path):
+def test_old_entries_move_from_the_server_to_a_file_and_the_node_goes_on(folders, tmp_path):
     with running(folders) as nodes:
         for _ in range(5):
             asked(folders)

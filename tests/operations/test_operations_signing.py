@@ -136,7 +136,7 @@ def test_p8_the_last_exact_request_is_allowed_and_the_next_is_not(session):
     session.sql(COUNT, epsilon=0.1)  # private ones have a budget instead
 
 
-def test_p19_a_question_of_null_is_refused_by_every_site_and_by_name(session):
+def test_p19_every_site_refuses_a_query_of_null(session):
     """The attack: ``question: null`` and fields of other types met a fault inside the node."""
     right = json.loads(signed(session, epsilon=Fraction(1, 10))[0].request)
     for changes in ({"question": None}, {"question": []}, {"nonce": 7}, {"purpose": "a\u202eb"}):

@@ -142,7 +142,7 @@ def test_a_site_without_ledger_learns_which_archive_to_use_and_catches_up(folder
     assert report.behind == {}
 
 
-def test_a_site_that_lost_its_ledger_takes_it_from_whoever_has_it_all(folders, tmp_path):
+def test_a_site_without_ledger_copies_it_from_a_complete_peer(folders, tmp_path):
     with_archives(folders, tmp_path, "anna")
     lose_disk(folders, "carl")
     with running(folders):

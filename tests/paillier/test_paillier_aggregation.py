@@ -389,9 +389,7 @@ def test_a_sum_bound_to_another_manifest_or_key_is_refused(stage, manifest, fore
     assert answers.claimed() == []
 
 
-def test_a_manifest_that_names_another_key_is_refused_whatever_the_sum_says(
-    stage, manifest, foreign_key, answers
-):
+def test_a_manifest_with_another_key_is_refused_for_any_sum(stage, manifest, foreign_key, answers):
     ciphertexts = _total(stage, manifest).ciphertexts
     for bits, fingerprint in [(512, foreign_key.public.fingerprint), (520, stage.key.public.fingerprint)]:
         layout = Layout(key_bits=bits, length=40, contributors=3, half_range=1000)

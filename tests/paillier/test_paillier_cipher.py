@@ -118,7 +118,7 @@ def test_exponents_have_half_the_bits_of_n(bits, small_key, product_key, monkeyp
     assert asked == [bits // 16] * 2
 
 
-def test_the_base_is_minus_a_square_that_everybody_can_derive(small_key):
+def test_the_base_is_minus_a_square_that_any_party_can_derive(small_key):
     n = small_key.public.n
     h = derived_base(n)
     seed = b"crossward/paillier/base/1\n" + bytes(4) + n.to_bytes(64, "big")

@@ -95,7 +95,7 @@ def test_contributors_up_to_the_whole_slot_and_one_more():
         ({"key_bits": "3072"}, "key_bits"),
     ],
 )
-def test_a_layout_that_makes_no_sense_is_refused_by_the_name_of_its_field(change, says):
+def test_an_invalid_layout_is_refused_with_its_field(change, says):
     with pytest.raises(ConfigError) as caught:
         _layout(**change)
     assert [mistake.split(":")[0] for mistake in caught.value.mistakes] == [says]
@@ -129,7 +129,7 @@ def test_all_mistakes_are_told_at_once():
         (np.full(5, np.iinfo(np.int64).min), "planned range"),
     ],
 )
-def test_an_update_of_another_kind_is_refused_by_name(values, says):
+def test_an_update_of_another_kind_is_refused(values, says):
     with pytest.raises(UpdateRejectedError, match=says) as caught:
         pack(values, _layout(), site="hungary")
     assert caught.value.site == "hungary"

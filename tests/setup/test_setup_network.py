@@ -178,7 +178,7 @@ def test_setup_network_purposes_have_their_own_handlers(world):
         assert other.dial("anna", purpose, DIAL_S).receive(5) == purpose.encode()
 
 
-def test_setup_network_unknown_or_absent_peer_is_lost_by_name(world):
+def test_setup_network_unknown_or_absent_peer_is_reported_lost(world):
     client = world.open("analyst")
     for name in ("absent", "bert"):
         with pytest.raises(PartyLostError) as caught:
@@ -302,7 +302,7 @@ def test_setup_network_another_site_at_the_address_is_not_the_peer(tls, consorti
         client.close()
 
 
-def test_setup_network_other_configuration_is_refused_by_name(tls, consortium_folder):
+def test_setup_network_other_configuration_is_refused(tls, consortium_folder):
     served(tls, "anna")
     path = consortium_folder.root / "other.toml"
     path.write_text(consortium_folder.consortium.read_text().replace("minimum_cell = 10", "minimum_cell = 1"))

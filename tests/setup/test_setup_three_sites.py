@@ -89,7 +89,7 @@ def test_two_sites_cannot_agree_on_three():
         read(**two, **computation(*SITES))
 
 
-def test_who_computes_is_part_of_the_digest_and_so_is_who_does_what():
+def test_the_digest_covers_the_computing_sites_and_their_roles():
     digests = [
         read(**changes).digest()
         for changes in (

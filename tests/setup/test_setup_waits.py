@@ -84,7 +84,7 @@ def test_setup_waits_of_one_party_are_limited(analyst, holder):
         line.close()
 
 
-def test_setup_waits_do_not_hold_a_node_up_that_is_told_to_stop(analyst, holder):
+def test_setup_waits_do_not_delay_a_stopping_node(analyst, holder):
     begin(analyst, holder, 8)
     begun = time.monotonic()
     closing = threading.Thread(target=holder._network.close)

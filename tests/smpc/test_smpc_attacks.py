@@ -237,7 +237,7 @@ DATA = {
 
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("n", [2, 3])
-def test_what_a_party_sends_is_uniform_whatever_the_data(data, n):
+def test_sent_values_are_uniform_for_any_data(data, n):
     """20,000 comparisons, products and an opening; 256 cells a step; false alarm 1e-9 a step and party."""
 
     def joint(session):
@@ -256,7 +256,7 @@ def test_what_a_party_sends_is_uniform_whatever_the_data(data, n):
 
 
 @pytest.mark.parametrize("data", DATA)
-def test_what_the_parties_see_together_is_uniform_whatever_the_data(data):
+def test_the_joint_view_of_the_parties_is_uniform_for_any_data(data):
     """Not only single summands: the opened sums."""
 
     def joint(session):

@@ -285,7 +285,7 @@ def test_a_dealer_lost_in_the_middle_is_named_and_nothing_is_half_used(kind):
         assert [sent.step for sent in run.sent[name]].count(Step.OPEN_RING) == 1
 
 
-def test_without_a_dealer_linear_work_goes_on_and_products_say_what_is_missing():
+def test_without_a_dealer_sums_work_and_products_state_the_need():
     meshes = memory_meshes(["ada", "bob"])
     with pytest.raises(MaterialError):
         Session(meshes["ada"], SESSION).supply.take(requests.square((2,)))
@@ -386,7 +386,7 @@ def test_a_long_list_travels_in_two_frames():
     assert [v.tolist() for v in simulate(joint, 2).values()] == [[1], [1]]
 
 
-def test_comparison_material_is_what_the_dry_run_lists():
+def test_comparison_material_equals_the_dry_run_list():
     from smpc.cost import dry_run
 
     def joint(session):

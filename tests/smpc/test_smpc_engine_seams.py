@@ -181,7 +181,7 @@ def test_colluders_open_shares_of_stock_crypten_but_not_ours():
 
 
 @pytest.mark.parametrize(("op", "step"), [(ReduceOp.SUM, Step.OPEN_RING), (ReduceOp.BXOR, Step.OPEN_PLANES)])
-def test_what_a_reduction_sends_is_blinded_anew_each_time(op, step):
+def test_a_reduction_sends_freshly_masked_values(op, step):
     zeros = torch.zeros(64, dtype=torch.int64)
 
     def joint(session):
@@ -314,7 +314,7 @@ def test_a_shape_beyond_ones_own_memory_is_refused_before_it_is_sent():
     assert simulate(joint, 2, prefetch=False).values() == [0, 0]
 
 
-def test_cryptens_own_generators_are_gone_from_every_module():
+def test_no_module_keeps_cryptens_own_generators():
     crypten()
     replaced = {"generate_random_ring_element": ring_elements, "generate_kbit_random_tensor": bit_words}
     found = 0
@@ -341,7 +341,7 @@ def test_draws_reach_the_largest_element_and_keep_to_their_width():
 
 
 @pytest.mark.parametrize("call", ["gather", "reduce"])
-def test_a_silent_party_is_named_also_by_who_waits_for_nothing_of_it(call):
+def test_a_silent_party_is_named_by_parties_that_need_no_frame_of_it(call):
     """The one who gets is busy at first: the others' patience ends before its own."""
 
     def joint(session):

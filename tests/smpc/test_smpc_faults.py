@@ -119,7 +119,7 @@ def test_killed_or_out_of_step_at_each_exchange(name, n):
     ("name", "n"),
     [case for case in [*OURS, *SITES, *ENGINE] if case[0] not in CALLS or case[0] in BASIC],
 )
-def test_whoever_is_killed_or_out_of_step_at_each_exchange(name, n):
+def test_a_party_killed_or_out_of_step_at_any_exchange(name, n):
     strike_all(name, n, range(1, n))
 
 
@@ -164,7 +164,7 @@ def test_silent_at_each_exchange_of_cryptens_calls():
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("turn", [1, 2])
-def test_whoever_is_silent_at_each_exchange_of_cryptens_calls(turn):
+def test_a_party_silent_at_any_exchange_of_a_crypten_call(turn):
     silent([(name, 3) for name in BASIC], turn)
 
 

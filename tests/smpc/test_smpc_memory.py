@@ -34,7 +34,7 @@ def test_a_dry_run_says_how_much_memory_a_session_takes_at_most(name, n):
 
 
 @pytest.mark.parametrize("name", ["arithmetic.matmul", "comparison.is_negative", "sorting.sort"])
-def test_a_byte_less_is_refused_by_name_and_nothing_is_opened(name):
+def test_a_missing_byte_is_refused_and_nothing_is_opened(name):
     needed = cost_of(name, 3).memory_bytes
     run = simulate(limited(name, 3, needed - 1), 3, prefetch=False)
     assert run.results == {}

@@ -76,7 +76,7 @@ def test_a_full_table_and_the_largest_count_that_the_plan_allows():
 
 
 @given(values=st.lists(st.integers(-100, 100), min_size=1, max_size=12), data=st.data(), n=parties(3))
-def test_the_largest_few_come_in_order_and_of_equal_ones_the_first(values, data, n):
+def test_the_largest_few_are_in_order_with_ties_by_position(values, data, n):
     k = data.draw(st.integers(1, len(values)))
     largest, positions = compute(lambda s, v: top_k(s, v, k, 9), np.array(values), n=n)
     order = sorted(range(len(values)), key=lambda i: (-values[i], i))[:k]

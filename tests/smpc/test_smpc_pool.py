@@ -218,7 +218,7 @@ def test_two_sessions_that_race_for_one_block_use_it_once_or_not_at_all():
         assert masked(runs[0][1]) != masked(runs[1][1])
 
 
-def test_a_party_that_restarted_has_no_block_and_the_others_drop_theirs():
+def test_after_a_restart_a_party_has_no_block_and_the_others_drop_theirs():
     world = filled()
     world.sites[CYD] = Site(CYD)
     heard, sent = world.run()

@@ -30,7 +30,7 @@ def run(seed, n, **options):
 
 
 @pytest.mark.parametrize("n", PARTIES, ids=str)
-def test_law_any_program_gives_what_pythons_integers_give(n):
+def test_law_any_program_equals_python_integers(n):
     begin = 1000 * PARTIES.index(n)
     for seed in range(begin, begin + EACH):
         run(seed, n)

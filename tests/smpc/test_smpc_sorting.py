@@ -141,7 +141,7 @@ def test_the_extremes_of_the_declared_width():
 
 @pytest.mark.parametrize("count", [2, 256, 257, 1100])
 @pytest.mark.parametrize("n", [2, 3, 5])
-def test_a_dry_run_tells_rounds_and_bytes_exactly_whatever_the_data(count, n):
+def test_a_dry_run_gives_exact_rounds_and_bytes_for_any_data(count, n):
     inputs = [np.arange(count), np.zeros(count, np.int64), -np.arange(count)]
     cost = dry_run(lambda s: sorting.sort(s, split_input(s, inputs[0]), 13), n)
     for x in inputs[: 3 if n == 2 else 1]:
@@ -215,7 +215,7 @@ def opened_outcomes(x, *, is_shuffled, monkeypatch):
     return seen
 
 
-def test_the_outcomes_tell_the_data_apart_only_without_the_shuffle(monkeypatch):
+def test_outcomes_distinguish_the_data_only_without_the_shuffle(monkeypatch):
     one, other = np.array([1, 2, 3]), np.array([7, 7, 0])
     bare = [opened_outcomes(x, is_shuffled=False, monkeypatch=monkeypatch) for x in (one, other)]
     assert len(set(bare[0])) == len(set(bare[1])) == 1
@@ -227,7 +227,7 @@ def test_the_outcomes_tell_the_data_apart_only_without_the_shuffle(monkeypatch):
         assert stats.chisquare([seen.count(order) for order in orders]).pvalue > FALSE_ALARM
 
 
-def test_what_a_shuffle_sends_is_uniform_whatever_the_rows():
+def test_a_shuffle_sends_uniform_values_for_any_rows():
     run = simulate(lambda s: sorting.shuffle(s, split_input(s, np.zeros(4000))), 3)
     run.values()
     for party in run.names:

@@ -43,7 +43,7 @@ def bits_and_products(data):
 
 
 @pytest.mark.parametrize("data", DATA)
-def test_what_reaches_each_single_site_is_uniform_whatever_the_data(data):
+def test_values_that_reach_each_site_are_uniform_for_any_data(data):
     """20,000 inputs of four sites, comparisons and products; 256 cells a frame; false alarm 1e-9 a frame."""
     run = simulate(bits_and_products(data), 4, has_three_sites=True)
     blinded = run.values()
@@ -60,7 +60,7 @@ def test_what_reaches_each_single_site_is_uniform_whatever_the_data(data):
 
 
 @pytest.mark.parametrize("data", DATA)
-def test_what_the_two_see_opened_is_uniform_whatever_the_data(data):
+def test_the_joint_view_of_the_two_evaluators_is_uniform_for_any_data(data):
     run = simulate(bits_and_products(data), 3, has_three_sites=True)
     run.values()
     for own, other in zip(run.sent[ADA], run.sent[BOB], strict=True):
@@ -169,7 +169,7 @@ def test_an_input_that_is_no_integer_is_refused_before_it_is_sent(bad, has_three
     assert [sent.step for sent in run.sent[CYD]] == [Step.KEYS]
 
 
-def test_what_is_handed_over_of_any_width_of_integer_is_uniform():
+def test_handed_over_inputs_of_any_width_are_uniform():
     run = simulate(
         lambda s: contribute(s, np.full(4000, 7, (np.int8, np.uint16, np.int32)[s.rank])),
         3,
@@ -337,7 +337,7 @@ def test_with_zero_shares_dealing_site_and_analyst_learn_no_suppressed_count():
     assert dealing_site_and_analyst(with_zero_share=True) == []
 
 
-def test_the_dealing_site_holds_no_key_of_what_covers_an_opening():
+def test_the_dealing_site_holds_no_key_of_an_openings_mask():
     """It knows all masks; what two evaluating sites send to each other stays uniform to it even on the wire."""
 
     def joint(session):

@@ -190,7 +190,7 @@ def test_the_material_of_whole_words_obeys_its_relation():
 
 
 @pytest.mark.parametrize("end", [-(1 << 63), (1 << 63) - 1])
-def test_what_all_see_of_whole_words_is_uniform_at_both_ends(end):
+def test_opened_whole_words_are_uniform_at_both_ends(end):
     """The attack: put together what all parties sent in every opening, and look for bytes that lean to one side."""
     run = simulate(lambda s: truncate(s, split_input(s, np.full(4000, end)), 21, 64), 2)
     run.values()

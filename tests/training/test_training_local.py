@@ -96,7 +96,7 @@ def test_law_one_unit_moves_the_integer_sum_by_at_most_the_declared_norm(
     ),
     clip=st.floats(1e-9, 1e9),
 )
-def test_law_quantized_rows_are_within_the_grid_norm_whatever_the_floats(values, clip):
+def test_law_quantized_rows_stay_within_the_grid_norm(values, clip):
     found = quantized(np.array(values), clip / GRID, clip)
     for row in found.tolist():
         assert sum(value * value for value in row) <= GRID * GRID

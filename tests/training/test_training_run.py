@@ -83,7 +83,7 @@ def test_two_runs_of_one_task_have_different_noise(made):
     assert one.model.parameters != two.model.parameters
 
 
-def test_progress_tells_round_epsilon_bytes_and_time(made):
+def test_progress_reports_round_epsilon_bytes_and_time(made):
     told: list[Progress] = []
     outcome = made.train(task_of(**(MADE | {"report_loss": True})), on_progress=told.append)
     assert [p.round_number for p in told] == [1, 2, 3, 4, 5, 6]
@@ -243,7 +243,7 @@ def test_a_frozen_site_is_lost_at_the_deadline(made):
     assert outcome.model.n_steps == 5
 
 
-def test_a_site_that_is_gone_before_the_charge_costs_nothing(made):
+def test_a_site_lost_before_the_charge_costs_nothing(made):
     task = task_of(**MADE)
     request, refused = made.request(task), []
 
@@ -259,7 +259,7 @@ def test_a_site_that_is_gone_before_the_charge_costs_nothing(made):
 
 
 @pytest.mark.parametrize("helper", ["aggregator", "keyholder"])
-def test_a_helper_that_is_gone_ends_the_run_by_its_name(made, helper):
+def test_a_lost_helper_ends_the_run_with_its_name(made, helper):
     made.exchange.forget(helper)
     with pytest.raises(SiteUnavailableError) as caught:
         made.train(task_of(**MADE))
@@ -316,7 +316,7 @@ def test_a_site_with_no_complete_case_contributes_zero_and_noise(world_of):
     np.testing.assert_allclose(exact.model.values(), theta, atol=1e-4)
 
 
-def test_the_state_machine_refuses_what_does_not_fit_its_phase(made):
+def test_the_state_machine_refuses_frames_of_another_phase(made):
     from federation.training.run_state import RunState
 
     run = RunState(made.plan(task_of(**MADE)), "r", made.sites)

@@ -180,7 +180,7 @@ def test_no_training_budget_is_told_by_name(small_key, heart_tables):
         terms_of(consortium, "nurses", small_key.public)
 
 
-def test_larger_sums_than_a_slot_holds_are_refused_by_name(world_of):
+def test_sums_larger_than_a_slot_are_refused(world_of):
     columns = {
         "x": {"type": "numeric", "lower": 0, "upper": 1, "resolution": 1},
         "y": {"type": "boolean"},
@@ -287,7 +287,7 @@ def test_keyword_and_default_tasks_agree():
     ("epsilon", "two_shares", "one_share"),
     [("0.5", 0.620, 0.898), ("1", 1.243, 1.807), ("2", 2.493, 3.653)],
 )
-def test_limit_what_epsilon_is_to_who_reads_sums_of_fewer_sites(heart, epsilon, two_shares, one_share):
+def test_limit_epsilon_for_an_observer_of_sums_of_fewer_sites(heart, epsilon, two_shares, one_share):
     """Four sites, one colluding: SECURITY names each coalition with these. One share of noise is all that protects a
     site's update from the aggregator with any receiver of sums, until there are masks under the encryption."""
     from dataclasses import replace

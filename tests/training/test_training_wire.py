@@ -94,7 +94,7 @@ def test_a_vector_of_another_length_is_refused(hand, change):
         hand.total(ciphertexts=ciphertexts)
 
 
-def test_a_foreign_key_is_refused_by_name_and_undeclared_it_does_not_open(made, hand, foreign_key):
+def test_a_foreign_key_is_refused_and_opens_nothing_if_undeclared(made, hand, foreign_key):
     foreign = hand.ciphertexts(1, encryptor=Encryptor(foreign_key.public))
     with pytest.raises(KeyMismatchError):
         hand.send("east", ciphertexts=foreign, key=foreign_key.public.fingerprint)

@@ -107,7 +107,7 @@ def test_a_row_of_messages_is_under_way_no_longer_than_one(open_meshes, n_bytes)
     arrive(DELAY_S, 2.5 * DELAY_S, {"ankara": say, "basel": hear}, ["basel"])
 
 
-def test_who_says_two_things_and_then_asks_is_not_delayed_twice(open_meshes):
+def test_two_messages_before_a_request_are_delayed_once(open_meshes):
     """A list too long for one frame, then its answer: there and back once."""
     meshes = open_meshes(PAIR)
 

@@ -163,7 +163,7 @@ def test_a_member_that_the_roster_does_not_name_is_refused(place: Place) -> None
     place.check_answers()
 
 
-def test_the_dialing_end_refuses_whoever_is_not_the_one_it_meant(place: Place) -> None:
+def test_the_dialing_end_refuses_any_other_peer(place: Place) -> None:
     with pytest.raises(PeerRejectedError, match="certificate is that of south") as caught:
         place.dial(place.endpoint("north"), peer="ana")
     assert caught.value.name == "ana"

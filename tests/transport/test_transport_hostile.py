@@ -135,7 +135,7 @@ def test_a_connection_that_breaks_is_the_peer_lost(intruder, victim):
     assert time.monotonic() - begin < 4.0
 
 
-def test_an_abort_is_heard_while_it_does_not_read_what_is_sent(pair, intruder):
+def test_an_abort_is_heard_from_a_party_that_reads_nothing(pair, intruder):
     """The peer leaves while a large payload is on its way to it."""
     session_id, result = fresh_id(), {}
 
