@@ -1,4 +1,4 @@
-"""Quotes cost nothing; parallel composition is paid for only where it is proven; thresholds keep to their delta."""
+"""Quotes cost nothing; only proven parallel composition gets its lower price; thresholds stay within their delta."""
 
 from dataclasses import replace
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Every curve against an oracle that shares no code with it: 30-digit sums and integrals, and exact enumeration."""
+"""Rényi curves equal independent oracles: 30-digit sums and integrals, and exact enumeration."""
 
 import itertools
 import json

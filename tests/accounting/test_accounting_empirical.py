@@ -1,4 +1,4 @@
-"""The audit of mechanisms, and the audit of that audit: deliberately broken mechanisms must turn it red."""
+"""The empirical audit passes correct mechanisms and fails deliberately broken ones."""
 
 import math
 from fractions import Fraction

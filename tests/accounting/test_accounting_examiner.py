@@ -1,4 +1,4 @@
-"""The calculator as an examiner asks it: extremes of every mechanism, against dp-accounting's numbers; nothing below the truth."""
+"""Prices at extreme parameters of every mechanism, against dp-accounting; none lies below the true cost."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Samplers against their exact mass functions, and the shares of noise against the rule they serve."""
+"""Noise samplers match their exact mass functions, and noise shares match the priced variance."""
 
 import itertools
 import math

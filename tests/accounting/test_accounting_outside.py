@@ -1,4 +1,4 @@
-"""Exports for outside accountants, asked for real where the oracles' environment stands, and by a stand-in elsewhere."""
+"""Exports for external accountants, with the real programs if the oracle environment exists, else with a stand-in."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Parallel composition against the truth: small releases over disjoint patients, enumerated output by output."""
+"""Parallel composition against enumerated outputs of small releases over disjoint patients."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""The calculator: its vocabulary, its numbers, and every way of getting a document wrong."""
+"""The price calculator: its event documents, its numbers, and every invalid document."""
 
 import json
 import math

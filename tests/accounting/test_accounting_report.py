@@ -1,4 +1,4 @@
-"""The report: complete, honest about its claims, safe against hostile names, whole on its own."""
+"""The ledger report is complete, states its claims, escapes hostile names, and needs no other file."""
 
 import re
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Sampling around whatever: what a unit outside the sample looks like decides the price. By exact enumeration."""
+"""The price of a sampled mechanism depends on its output for units outside the sample; checked by exact enumeration."""
 
 import math
 import time

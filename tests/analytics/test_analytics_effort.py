@@ -1,4 +1,4 @@
-"""Every check before the charge has a bound on its work, and whatever text comes in, only a refusal comes out."""
+"""Every check before the charge has bounded work, and any text gives a plan or a refusal."""
 
 import fnmatch
 import re

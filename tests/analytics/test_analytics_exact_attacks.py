@@ -1,4 +1,4 @@
-"""Attacks on exact answers: one person read from what opens, from what stays closed, or from figures side by side."""
+"""Attacks that read one person from opened cells, from suppressed cells, or from several figures of an answer."""
 
 import pandas as pd
 import pytest

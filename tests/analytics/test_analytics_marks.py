@@ -1,4 +1,4 @@
-"""A table whose privacy unit, its form, its rows or its size were guessed answers nothing until a person deletes the mark."""
+"""A table with a guessed privacy unit, form, row count or size answers nothing until a person deletes the mark."""
 
 from fractions import Fraction
 

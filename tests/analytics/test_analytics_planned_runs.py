@@ -1,4 +1,4 @@
-"""What is planned runs: no question, with any epsilon, is charged and then found to be beyond a limit."""
+"""Every planned query runs: none is charged and then found beyond a limit, for any epsilon."""
 
 from fractions import Fraction
 from typing import Any

@@ -1,4 +1,4 @@
-"""Sources: clean once, shut off, capped, timed; no message carries a value."""
+"""Local tables: cleaned once, sandboxed, capped and timed; no message carries a value."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""One person's spellings are one unit, many people's missing identifiers are none."""
+"""All spellings of one person are one unit; rows without an identifier are none."""
 
 import unicodedata
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Values at the edges of a column, columns that are not what the schema says, frames and files and views with faults."""
+"""Values at the edges of a column, columns unlike their schema, and faulty frames, files and views."""
 
 from fractions import Fraction
 from pathlib import Path

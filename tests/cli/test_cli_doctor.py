@@ -1,4 +1,4 @@
-"""What doctor makes of every answer that a node can give."""
+"""The doctor command interprets every reply of a node."""
 
 import time
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Starting, stopping, breaking and examining nodes from the command line, as people do it."""
+"""Nodes started, stopped, damaged and examined from the command line."""
 
 import json
 import os

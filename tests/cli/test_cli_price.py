@@ -1,4 +1,4 @@
-"""The calculator from the outside: what it prints, and one clear sentence for every way of getting a document wrong."""
+"""The price command: its output, and one clear sentence for every invalid document."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Questions to a running consortium, from the command line."""
+"""Queries to a running consortium from the command line."""
 
 import json
 import resource

@@ -1,4 +1,4 @@
-"""Commands that are stopped, or whose output cannot be written: what was charged is said, and what is paid for is shown."""
+"""Interrupted commands and unwritable output: the command reports the charge and shows a paid answer."""
 
 import json
 import os

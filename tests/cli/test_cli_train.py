@@ -1,4 +1,4 @@
-"""``crossward train``: where the model goes, and what is said of a run that is cut short."""
+"""``crossward train``: the model file, and the report of an interrupted run."""
 
 import json
 import sys

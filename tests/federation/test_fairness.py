@@ -1,4 +1,4 @@
-"""What an analyst tries to keep others waiting, or to run twice what was charged once, by many lines at the same time."""
+"""An analyst with many parallel channels neither delays other analysts nor runs one charge twice."""
 
 import dataclasses
 import threading

@@ -1,4 +1,4 @@
-"""What a hostile client, a hostile sequencer and a replay would try. Each attack is refused before anything leaves a site."""
+"""Attacks by a hostile client, a hostile sequencer and a replay: sites refuse each before they send data."""
 
 import copy
 import dataclasses

@@ -1,4 +1,4 @@
-"""A canary through the whole house: values planted in the sites' rows come out nowhere.
+"""A canary through the whole product: values planted in the sites' rows appear nowhere.
 
 Searched: every byte on every line and mesh of a consortium, all log records, errors with their chains, reprs, ledgers
 with their notes; as text, as integers and floats of either byte order, raw, scaled and centered as the engine holds

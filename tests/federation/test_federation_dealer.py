@@ -1,4 +1,4 @@
-"""A dealer that dies, really, before, in the middle of and after its part, and what it deals ahead saves."""
+"""A dealer process killed before, during and after its part; material dealt ahead saves the run."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The empirical privacy audit of whole answers: asked of a consortium, through ledger, scan, noise, shares and opening.
+"""The empirical privacy audit of whole answers from a consortium: ledger, scan, noise, shares and opening.
 
 Every group of a question draws its own noise, so one question over many groups is as many runs of the mechanism: in
 one world each group holds one patient, in the neighbouring world one more, at another site.

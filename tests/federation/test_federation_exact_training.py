@@ -1,4 +1,4 @@
-"""Training without noise: who opens it, and who has to be in every attempt (P16)."""
+"""Exact training: the policies that allow it, and the sites that every attempt needs (P16)."""
 
 from contextlib import ExitStack
 

@@ -1,4 +1,4 @@
-"""Sites that die, freeze, restart: named in time, spent where it began, and the next question works."""
+"""Sites killed, frozen or restarted are named in time, started runs stay spent, and the next query works."""
 
 import signal
 import time

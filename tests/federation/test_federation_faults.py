@@ -1,4 +1,4 @@
-"""Errors between nodes: each class of the house arrives as it left, nothing else arrives but a fault without its text."""
+"""Errors between nodes: each known class arrives unchanged, and any other error arrives without its text."""
 
 import logging
 

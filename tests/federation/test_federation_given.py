@@ -1,4 +1,4 @@
-"""What an analyst hands in from Python, and what the answer says of itself, over three small sites."""
+"""Tables that an analyst passes from Python, and the metadata of answers, over three small sites."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Many questions at once: right answers, and a named refusal before the charge where a node has enough to do."""
+"""Many queries at once get right answers; a node at its limit refuses before the charge."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Sessions opened while their charge is being signed: keys and material only, each attended once, none kept for ever."""
+"""Prepared sessions: opened while the charge is signed, with keys and material only, used once, and never kept for ever."""
 
 import threading
 import time

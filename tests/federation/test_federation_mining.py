@@ -1,4 +1,4 @@
-"""Rules over four hospitals, over memory channels and over real TLS processes, against mlxtend's numbers on the pooled file."""
+"""Association rules over four hospitals, in memory and over TLS processes, against mlxtend on the pooled file."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Questions to four hospitals, over memory channels and over real TLS processes: the same suite for both."""
+"""Queries to four hospitals, in memory and over TLS processes, with one suite for both."""
 
 import io
 import math

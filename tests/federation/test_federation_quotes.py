@@ -1,4 +1,4 @@
-"""What requests would cost and leave: asked for free, for one or a batch, by who would ask them."""
+"""Free quotes for one request or a batch: the cost and the remaining budget, for the asking analyst."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a site's rows may be given as, and what is said of rows that do not fit, before anything is asked."""
+"""Accepted forms of a site's rows, and reports on invalid rows before any query."""
 
 import copy
 

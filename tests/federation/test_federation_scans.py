@@ -1,4 +1,4 @@
-"""What a site gives whose local scan is late, whose database is gone, or whose scan fails in a way that should not exist."""
+"""A site's reply to a late scan, a lost database, or an unexpected scan failure."""
 
 import pytest
 from hospitals import NAMES

@@ -1,4 +1,4 @@
-"""Three sites compute, no dealer: the same answers, said on whose honesty, over threads and over real TLS processes (P12)."""
+"""Three sites compute without a dealer: equal answers with their trust model, over threads and TLS processes (P12)."""
 
 import signal
 import time

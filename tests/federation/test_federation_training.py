@@ -1,4 +1,4 @@
-"""A model over four hospitals: attempts charged by the ledger, sums encrypted, over memory channels and over real processes."""
+"""A model over four hospitals: charged attempts and encrypted sums, in memory and over processes."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""The defaults of a training learn: without noise they come within 2 % of what the pooled rows give."""
+"""Training with default settings and without noise comes within 2 % of a fit on the pooled rows."""
 
 import duckdb
 import numpy as np

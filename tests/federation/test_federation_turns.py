@@ -1,4 +1,4 @@
-"""With every place in use a question waits its turn: it is answered when one comes free, and refused by name when none does."""
+"""A query waits while all reservations are in use; a node answers it when one is free, and refuses it at the limit."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What a site checks of a body, the rarer kinds, and the race for the last units (P3, P4)."""
+"""Checks of a site on a proposed body, rare entry kinds, and the race for the last units (P3, P4)."""
 
 import dataclasses
 import threading

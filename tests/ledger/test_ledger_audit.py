@@ -1,4 +1,4 @@
-"""An auditor with files alone: the book is whole, or the first bad entry and the forking site are named."""
+"""An auditor with files alone verifies the ledger, or reports the first bad entry and the forking site."""
 
 import dataclasses
 import json

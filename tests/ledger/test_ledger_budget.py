@@ -1,4 +1,4 @@
-"""P4: sub-budgets, their orders, and the filter that admits or refuses."""
+"""Sub-budgets, their orders, and the privacy filter that admits or refuses (P4)."""
 
 import math
 from fractions import Fraction

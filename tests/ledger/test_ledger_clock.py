@@ -1,4 +1,4 @@
-"""Clocks that are wrong: who is named, and how a ledger goes on whose last entry is dated ahead at all sites."""
+"""Wrong clocks: the sites named, and the repair of a ledger whose last entry is dated ahead at all sites."""
 
 import dataclasses
 

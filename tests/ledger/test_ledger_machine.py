@@ -1,4 +1,4 @@
-"""Any history: proposals, refusals, losses, crashes at every write, old backups, cancellations, forks."""
+"""State machine of any history: proposals, refusals, losses, crashes at every write, old backups, cancellations, forks."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""A ledger in PostgreSQL is archived as one in a file is: whole copy first, compacted ledger beside, exchange in one step."""
+"""Archiving a PostgreSQL ledger, as of a file: whole copy first, compacted ledger beside it, one atomic exchange."""
 
 import pytest
 

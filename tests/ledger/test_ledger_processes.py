@@ -1,4 +1,4 @@
-"""Real processes: killed at random points, racing for the last unit; the files are all that is left of them."""
+"""Real processes, killed at random points or racing for the last unit; only their files remain."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""One contract for all stores; what only the file or only the server promises comes after it."""
+"""One contract for all stores, then the guarantees of the file store or the server store alone."""
 
 import sqlite3
 import stat

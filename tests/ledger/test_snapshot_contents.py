@@ -1,4 +1,4 @@
-"""What a snapshot pins: in a file whose old entries are archived nothing is taken on the file's own word."""
+"""Snapshot contents: with archived entries, sites and auditors believe only facts fixed by all signatures."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""Attacks: what leaves a site, what the analyst can subtract, what a site that lies can do."""
+"""Mining attacks: values that leave a site, differences that an analyst can take, and lying sites."""
 
 from fractions import Fraction
 

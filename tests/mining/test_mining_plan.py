@@ -1,4 +1,4 @@
-"""The plan: derived alike, refused before a charge, exact in its threshold, bounded in its widths."""
+"""Mining plans: equal at all sites, refused before a charge, exact thresholds, bounded widths."""
 
 import json
 import math

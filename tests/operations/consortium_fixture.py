@@ -1,4 +1,4 @@
-"""Four sites whose agreement changes: each orders when the ledger says so, and stores can be compacted and put back."""
+"""Four sites whose agreement changes: the ledger sets the sequencer, and stores can be compacted and restored."""
 
 from privacy_accounting.audit.chain_reader import read_chain
 from privacy_accounting.audit.local_journal import check_promises

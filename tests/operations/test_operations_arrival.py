@@ -1,4 +1,4 @@
-"""What a site refuses when it arrives: requests whose fields are not in the form of one, texts that do not print as they are."""
+"""A site refuses on arrival: requests with malformed fields, and texts with hidden characters."""
 
 import json
 import tomllib

@@ -1,4 +1,4 @@
-"""A disk that is full, a ledger file that is damaged, a log that grows: who is named, what is done next."""
+"""A full disk, a damaged ledger file, a growing log: the site named, and the remedy."""
 
 import errno
 import logging

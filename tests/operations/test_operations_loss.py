@@ -1,4 +1,4 @@
-"""A site is lost for good: left out by all others, and what is asked afterwards is asked of those that are left."""
+"""A site lost for good: the others remove it, and later queries run over the remaining sites."""
 
 import json
 import signal

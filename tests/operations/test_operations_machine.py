@@ -1,4 +1,4 @@
-"""Any history of motions, leave-outs, hand-overs, compactions, backups, crashes, lost words and wrong clocks."""
+"""State machine of amendments, removals, transfers, compactions, backups, crashes, lost messages and wrong clocks."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""Changes of the agreement: made by all administrators together, or not at all."""
+"""Amendments of the agreement: applied with the approval of all administrators, or not at all."""
 
 import json
 import os

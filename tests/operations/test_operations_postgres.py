@@ -1,4 +1,4 @@
-"""A site whose ledger is in a PostgreSQL server: the same node, the same commands, killed and back."""
+"""A site with its ledger in PostgreSQL: the same node and commands, killed and restarted."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""What a site checks again before it signs: the analyst's program may leave a site out when it asks."""
+"""Checks that a site repeats before it signs, because a client may omit that site when it asks."""
 
 import json
 import secrets

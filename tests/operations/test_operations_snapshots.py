@@ -1,4 +1,4 @@
-"""Snapshots that the running sequencer proposes; archives, and sites that lag behind them."""
+"""Snapshots proposed by the running sequencer, archives, and sites that lag behind them."""
 
 import itertools
 import shutil

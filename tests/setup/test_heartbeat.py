@@ -1,4 +1,4 @@
-"""A frozen end is noticed at the deadline, on both sides, though nothing is closed."""
+"""Each side detects a frozen peer at the deadline, though no connection closes."""
 
 import contextlib
 import threading

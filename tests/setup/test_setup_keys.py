@@ -1,4 +1,4 @@
-"""Key files: whole or not there, their owner's alone, and the site's own key, which is never replaced once it was used."""
+"""Key files: complete or absent, readable by their owner alone; a used site key is never replaced."""
 
 import os
 import stat

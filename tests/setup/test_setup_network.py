@@ -1,4 +1,4 @@
-"""One contract for both networks: what is true between threads is true between processes over mutual TLS."""
+"""One contract for the network between threads and between processes over mutual TLS."""
 
 import threading
 import time

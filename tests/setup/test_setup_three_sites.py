@@ -1,4 +1,4 @@
-"""Three computing sites in the consortium file: strictly checked, part of the digest, written by init, told by doctor."""
+"""Three computing sites in the consortium file: strict checks, part of the digest, written by init, shown by doctor."""
 
 import copy
 import tomllib

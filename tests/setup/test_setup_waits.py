@@ -1,4 +1,4 @@
-"""Waiting at the key holder: it ends with its caller, with its deadline and with the node, and one party waits so often at most."""
+"""A wait at the key holder ends with its caller, its deadline or the node; each party has a limited number."""
 
 import threading
 import time

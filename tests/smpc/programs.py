@@ -1,4 +1,4 @@
-"""Random programs of public operations, and what they give on Python's integers: made once, run by every party."""
+"""Random programs of public operations with their results on Python's integers, run by every party."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Attacks on what the privacy claims rest on: each works on the broken variant and fails on ours."""
+"""Attacks on the privacy claims: each succeeds on a broken variant and fails on ours."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Eight sessions at once on the same nodes over TLS, CrypTen among them: right answers, no cross-talk, nothing shared."""
+"""Eight sessions at once on the same nodes over TLS, with CrypTen: right answers, no shared state."""
 
 import threading
 

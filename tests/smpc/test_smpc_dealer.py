@@ -1,4 +1,4 @@
-"""Material: right, used once, bound to its session and order; a dealer that is lost or lied to gives nothing."""
+"""Material is right, used once, and bound to its session and order; a lost or deceived dealer deals none."""
 
 import time
 

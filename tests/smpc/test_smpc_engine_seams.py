@@ -1,4 +1,4 @@
-"""The places where our parts stand in CrypTen: nothing of its own left, nothing shared between sessions."""
+"""CrypTen's replaced parts: none of its own remains, and sessions share no state."""
 
 import subprocess
 import sys

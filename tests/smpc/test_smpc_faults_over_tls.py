@@ -1,4 +1,4 @@
-"""Faults below the frames, on real TLS connections: the same promises as between threads, and connections that stay usable."""
+"""Faults below the frames on real TLS connections: the same guarantees as between threads, and usable connections."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Sites and dealer as processes that are really killed and really stopped, at each exchange in turn."""
+"""Sites and dealer as processes, killed or stopped by real signals at each exchange in turn."""
 
 import functools
 import signal

@@ -1,4 +1,4 @@
-"""A matrix masked once: its products, what they cost, and what is seen of it."""
+"""A matrix masked once: its products, their cost, and the uniformity of its openings."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Functions of shared numbers against numpy in float64, on grids that hold every edge of every piece."""
+"""Functions of shared numbers against numpy in float64, on grids with every edge of every piece."""
 
 import dataclasses
 

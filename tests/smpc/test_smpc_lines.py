@@ -1,4 +1,4 @@
-"""Piecewise linear functions against numpy's search, the sigmoid's lines against its formula, and what travels."""
+"""Piecewise linear functions against numpy's search, the sigmoid's pieces against its formula, and the bytes sent."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A session's memory: what a dry run says is what it takes, and more than it may is refused before it is taken."""
+"""A session's memory equals its dry run, and a session refuses more than its limit before it allocates."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Material dealt ahead: it saves the exchange with the dealer, and no attack, race or crash makes it serve twice."""
+"""Prefetched material saves the exchange with the dealer; no attack, race or crash uses it twice."""
 
 import threading
 

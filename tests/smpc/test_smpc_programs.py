@@ -1,4 +1,4 @@
-"""Programs of any public operations on any shapes and widths give what Python's integers give, for all kinds of parties."""
+"""Programs of any public operations equal Python's integers, on any shapes, widths and kinds of parties."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Shuffles and sorts against numpy; what is opened on the way tells nothing; the bound of pairs holds."""
+"""Shuffles and sorts against numpy; openings reveal nothing; the bound on pairs holds."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Three computing sites without a dealer: costs, lists of material that differ, faults, what is refused by name."""
+"""Three computing sites without a dealer: costs, differing lists of material, faults and refusals."""
 
 import time
 

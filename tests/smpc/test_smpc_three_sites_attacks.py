@@ -1,4 +1,4 @@
-"""What one of three computing sites sees, and what two of them see: each attack works on a broken variant or a named limit."""
+"""The views of one and of two of three computing sites: each attack succeeds on a broken variant or is a stated limit."""
 
 import itertools
 

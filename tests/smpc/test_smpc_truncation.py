@@ -1,4 +1,4 @@
-"""Truncation against Python's shift, and what travels."""
+"""Truncation against Python's shift, and the bytes sent."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Ring, keystreams, sharing, session: each alone."""
+"""Ring, keystreams, sharing and session, each alone."""
 
 import subprocess
 import sys

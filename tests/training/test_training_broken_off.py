@@ -1,4 +1,4 @@
-"""A run that fails, or is stopped, after something was charged: the model that was paid for, and what was spent."""
+"""A run that fails or stops after a charge returns the paid model and the spend."""
 
 import pytest
 from training_world import task_of

@@ -1,4 +1,4 @@
-"""What the aggregator keeps: the ciphertexts of attempts under way, and of nothing that is over or abandoned."""
+"""The aggregator keeps ciphertexts of attempts in progress, and none of finished or abandoned ones."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""A site's part: gradients against finite differences, sensitivity as an integer law, data that never cause an error."""
+"""A site's update: gradients against finite differences, integer sensitivity, and no error that depends on data."""
 
 import logging
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""The fitted model on frames: what it takes, what it refuses, that its file holds nothing else."""
+"""The fitted model on frames: accepted and refused inputs, and the contents of its file."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""What one unit adds is a function of its own rows alone, to the last bit: other rows and places have no part in it."""
+"""A unit's contribution depends on its own rows alone, to the last bit, not on other rows or their order."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Whole runs over the wire: deaths, budgets, accuracy, and what a round costs at the product's key size."""
+"""Whole runs over the wire: lost sites, budgets, accuracy, and the cost of a round at the product's key size."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What may be asked, and what is told before anything is charged (P19 ii)."""
+"""Valid training tasks, and refusals before any charge (P19 ii)."""
 
 from fractions import Fraction
 

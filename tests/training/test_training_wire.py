@@ -1,4 +1,4 @@
-"""Attacks over the wire: what reaches aggregator and key holder is refused by name (PRIVACY P13 to P15)."""
+"""Attacks over the wire: aggregator and key holder refuse invalid messages (P13 to P15)."""
 
 import itertools
 

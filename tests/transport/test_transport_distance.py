@@ -1,4 +1,4 @@
-"""A distance that is made up: every message is under way for that time, one way, and a row of them no longer than one."""
+"""A simulated delay: every message takes that time one way, and a series of messages takes no longer."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A listener over real TLS: whoever does not fit is refused by name and reason, and the listener lives on."""
+"""A listener over real TLS refuses each invalid caller with its reason, and keeps serving."""
 
 import logging
 import os

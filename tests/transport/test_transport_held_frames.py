@@ -1,4 +1,4 @@
-"""Frames that come before their operation: held, and taken when the operation begins."""
+"""A party holds frames that arrive before their operation, and reads them when the operation begins."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What a peer of the roster may do inside a session: every frame but the right one ends it, with a name, in time."""
+"""A hostile member in a session: every frame but the expected one ends the session in time, with a name."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What every mesh promises, asked of memory and TLS meshes alike."""
+"""The contract of every mesh, checked for memory and TLS meshes alike."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""Any number of callers without a certificate: a member's connection takes as long as without them, or nearly."""
+"""Many callers without a certificate do not noticeably delay a member's connection."""
 
 import contextlib
 import resource
