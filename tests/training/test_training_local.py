@@ -135,13 +135,13 @@ def test_a_units_gradients_are_summed_before_the_clip(world_of):
 
 
 def test_blocks_of_many_rows_give_the_same_sum(made, monkeypatch):
-    from federation.training import local
+    import federation.training.local as local_update
 
     plan = made.plan(task_of(**MADE))
     cases = load_cases(plan, made.sources["west"]["patients"], None)
     theta = np.linspace(-2, 2, plan.encoding.width)
     whole = clamped_sum(plan, cases, theta)
-    monkeypatch.setattr(local, "_BLOCK_ROWS", 7)
+    monkeypatch.setattr(local_update, "_BLOCK_ROWS", 7)
     assert clamped_sum(plan, cases, theta).tolist() == whole.tolist()
     assert unit_vectors(plan, cases, theta).sum(axis=0).tolist() == whole.tolist()
 
