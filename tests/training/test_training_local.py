@@ -135,7 +135,7 @@ def test_a_units_gradients_are_summed_before_the_clip(world_of):
 
 
 def test_blocks_of_many_rows_give_the_same_sum(made, monkeypatch):
-    import federation.training.local as local_update
+    from federation.training import local_update
 
     plan = made.plan(task_of(**MADE))
     cases = load_cases(plan, made.sources["west"]["patients"], None)

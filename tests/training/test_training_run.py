@@ -192,7 +192,7 @@ def test_the_lost_attempts_update_and_the_next_have_different_noise(made):
     second = made.attempt(task, attempt=1, cohort=("east", "north", "south"))
     values = []
     trainer = made.trainers["east"]
-    import federation.training.site as site_module
+    from federation.training import site_worker as site_module
 
     original = site_module.site_update
 
