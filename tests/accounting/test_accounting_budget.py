@@ -1,4 +1,4 @@
-"""Quotes cost nothing; parallel composition is paid for only where it is proven; thresholds keep to their delta."""
+"""Quotes cost nothing; only proven parallel composition gets its lower price; thresholds stay within their delta."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -57,7 +57,7 @@ def a_spend(part, *events, analyst="ada"):
     )
 
 
-def test_p4_asking_is_free_and_the_answer_is_what_happens():
+def test_p4_a_quote_is_free_and_predicts_the_outcome():
     book, part = a_book()
     spend = a_spend(part, Gaussian(noise_multiplier=4))
     before = book.totals()
@@ -71,24 +71,24 @@ def test_p4_asking_is_free_and_the_answer_is_what_happens():
     assert quote(book, spend).spent == spend.units
 
 
-def test_p4_a_quote_of_what_would_be_refused_says_why_and_changes_nothing():
+def test_p4_a_quote_of_a_refused_request_gives_the_reason_and_is_free():
     book, part = a_book(analyst_caps={"*": Fraction(1, 10)})
-    dear = a_spend(part, Gaussian(noise_multiplier=Fraction(1, 2)))
-    asked = quote(book, dear)
+    costly = a_spend(part, Gaussian(noise_multiplier=Fraction(1, 2)))
+    asked = quote(book, costly)
     assert not asked.fits
     assert "analyst ada" in asked.scope
     assert asked.left == asked.remaining == part.allowance // 10
     with pytest.raises(BudgetExceededError) as caught:
-        book.check(dear)
+        book.check(costly)
     assert (caught.value.requested, caught.value.spent, caught.value.remaining) == (
-        dear.units,
+        costly.units,
         0,
         asked.remaining,
     )
     assert quote(book, a_spend(part, Gaussian(noise_multiplier=20))).fits
 
 
-def test_a_batch_counts_what_comes_before_but_not_what_would_be_refused():
+def test_a_batch_counts_earlier_requests_but_not_refused_ones():
     book, part = a_book()
     units = part.allowance // 2 - 1000
     half = Spend(population="cardiology", sub_budget="query", purpose="p", analyst="a", units=units)
@@ -102,13 +102,13 @@ def test_a_batch_counts_what_comes_before_but_not_what_would_be_refused():
 
 @pytest.mark.parametrize("kind", ["purpose", "analyst"])
 @pytest.mark.parametrize("where", ["complete", "in doubt", "earlier in the proposal"])
-def test_p4_a_cap_counts_what_is_complete_in_doubt_and_proposed(kind, where):
+def test_p4_a_cap_counts_complete_pending_and_proposed_charges(kind, where):
     caps = {"audit" if kind == "purpose" else "ada": Fraction(1, 10)}
     book, part = a_book(**{f"{kind}_caps": caps})
     cap = part.allowance // 10
     first = Spend(population="cardiology", sub_budget="query", purpose="audit", analyst="ada", units=cap - 5)
     other = replace(first, units=1, **{kind: "another"})
-    book.add(other)  # of somebody else, for something else: it does not count
+    book.add(other)  # of another analyst, for another purpose: it does not count
     also = ()
     if where == "complete":
         book.add(first)
@@ -171,7 +171,7 @@ def test_cells_are_compared_at_all_but_one_colluding_too():
     first, second = (
         share(3, 2, 60),
         share(6, 0, 20),
-    )  # second is cheaper at its t, dearer with one honest party
+    )  # second is cheaper at its t, costlier with one honest party
     assert np.all(total_curve([first], ADD) >= total_curve([second], ADD))
     assert set(parallel_events(REGIONS, cells(a=first, b=second), ADD, order=ORDER)) == {first, second}
 
@@ -212,7 +212,7 @@ def test_partitions_that_say_nothing_are_refused(wrong):
         Partition(**wrong)
 
 
-def test_a_cell_nobody_declared_is_refused():
+def test_an_undeclared_cell_is_refused():
     with pytest.raises(InvalidCostError):
         parallel_events(REGIONS, cells(z=Gaussian(noise_multiplier=4)), ADD, order=ORDER)
 

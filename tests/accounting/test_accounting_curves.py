@@ -1,4 +1,4 @@
-"""Every curve against an oracle that shares no code with it: 30-digit sums and integrals, and exact enumeration."""
+"""Rényi curves equal independent oracles: 30-digit sums and integrals, and exact enumeration."""
 
 import itertools
 import json
@@ -60,7 +60,7 @@ def test_never_below_the_truth_and_within_1e_9_of_it_where_the_curve_is_exact(na
 
 
 @pytest.mark.parametrize("place", range(len(DP)))
-def test_epsilon_is_never_below_loss_distributions_and_at_most_1_percent_above_dp_accounting(place):
+def test_epsilon_lies_between_loss_distributions_and_dp_accounting_plus_1_percent(place):
     row = DP[place]
     events = [event_from_dict(event) for event in row["events"]]
     found = epsilon_of(events, Fraction(row["delta"]), Relation(row["relation"])).epsilon
@@ -112,7 +112,7 @@ def renyi(p, q, order):
 
 
 @pytest.mark.parametrize("scale", ["0.3", "1", "4"])
-def test_the_exponential_mechanism_on_every_small_score_vector_is_within_its_bound(scale):
+def test_exponential_mechanism_is_within_its_bound_on_small_score_vectors(scale):
     epsilon = Fraction(scale)
     event = ev.Exponential(epsilon=epsilon)
     for scores in itertools.product((0, 1, 2), repeat=3):
@@ -164,7 +164,7 @@ def test_a_poisson_sample_of_a_mechanism_is_within_its_bound(rate, inner):
         assert bound <= at_order(inner, Fraction(order), ADD)
 
 
-def test_a_poisson_sample_of_a_gaussian_has_the_exact_curve_whichever_way_it_is_written():
+def test_both_forms_of_a_poisson_sampled_gaussian_have_the_exact_curve():
     plain = ev.PoissonGaussian(sampling_rate=Fraction(1, 100), noise_multiplier=Fraction(2))
     nested = ev.Poisson(sampling_rate=Fraction(1, 100), inner=ev.Gaussian(noise_multiplier=Fraction(2)))
     assert np.array_equal(curve(plain, ADD), curve(nested, ADD))

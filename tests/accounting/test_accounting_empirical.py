@@ -1,4 +1,4 @@
-"""The audit of mechanisms, and the audit of that audit: deliberately broken mechanisms must turn it red."""
+"""The empirical audit passes correct mechanisms and fails deliberately broken ones."""
 
 import math
 from fractions import Fraction
@@ -132,7 +132,7 @@ def test_power_of_the_threshold_test_alone_is_what_it_is_known_to_be():
 
 
 @pytest.mark.parametrize("sigma2_local", [1, 2, 4])
-def test_what_is_charged_for_honest_shares_covers_the_exact_divergence(sigma2_local):
+def test_the_charge_for_honest_shares_covers_the_exact_divergence(sigma2_local):
     honest = PARTIES - COLLUDING
     p, q = shifted(sum_of_shares_mass(sigma2_local, honest, 25), 1)
     inside = (p > 0) & (q > 0)

@@ -1,4 +1,4 @@
-"""The vocabulary: what gets in, what does not, and that writing and reading are each other's inverse."""
+"""Events: accepted and refused values, and writing and reading as inverses."""
 
 import dataclasses
 import math

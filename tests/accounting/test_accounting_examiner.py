@@ -1,4 +1,4 @@
-"""The calculator as an examiner asks it: extremes of every mechanism, against dp-accounting's numbers; nothing below the truth."""
+"""Prices at extreme parameters of every mechanism, against dp-accounting; none lies below the true cost."""
 
 import json
 import math
@@ -20,7 +20,7 @@ def document(row):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_price_is_above_the_rounded_down_loss_distribution_and_at_most_dp_accountings(kind):
+def test_every_price_lies_between_loss_distribution_and_dp_accounting(kind):
     rows = [row for row in ROWS if row["events"][0]["mechanism"] == kind]
     for row in rows:
         report = price_document(document(row))
@@ -72,7 +72,7 @@ def test_the_deepest_nesting_has_a_price_without_a_warning(relation):
 
 
 def test_the_dearest_requests_are_answered_at_once():
-    """Each of these takes under 0.1 s on two shared cores; the limit leaves room for a loaded machine."""
+    """Each of these takes under 0.1 s on two shared cores; the limit allows for a loaded machine."""
     began = time.perf_counter()
     for row in ROWS:
         price_document(document(row))

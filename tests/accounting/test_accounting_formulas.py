@@ -108,7 +108,7 @@ def selected(rho, mean, shape):
     ("mean", "shape"), [("2", "1"), ("10", "1"), ("10", "0"), ("3", "0.5"), ("100", "2.5")]
 )
 @pytest.mark.parametrize("rho", ["0.001", "0.1"])
-def test_the_best_of_several_runs_costs_what_the_theorem_says(rho, mean, shape):
+def test_the_best_of_several_runs_costs_the_theorems_amount(rho, mean, shape):
     orders = np.array([float(a) for a in ORDERS])
     found = repeat_and_select(
         float(rho) * orders, orders, mean=float(mean), shape=float(shape), pure_epsilon=math.inf
@@ -119,7 +119,7 @@ def test_the_best_of_several_runs_costs_what_the_theorem_says(rho, mean, shape):
 
 @pytest.mark.parametrize("rho", ["0.0005", "0.01", "0.3"])
 @pytest.mark.parametrize("mean", ["1", "4", "50"])
-def test_the_best_of_a_poisson_number_of_runs_costs_what_the_theorem_says(rho, mean):
+def test_the_best_of_poisson_many_runs_costs_the_theorems_amount(rho, mean):
     orders, rate, m = np.array([float(a) for a in ORDERS]), Decimal(rho), Decimal(mean)
     found = repeat_and_select(
         float(rho) * orders, orders, mean=float(mean), shape=None, pure_epsilon=math.inf
@@ -189,7 +189,7 @@ def of_fixed_size(q, variance, order):
 @pytest.mark.parametrize("order", [2, 3, 4, 9, 20])
 @pytest.mark.parametrize("multiplier", ["0.5", "1", "2", "10"])
 @pytest.mark.parametrize("sample", [1, 30, 200])
-def test_a_sample_of_fixed_size_costs_what_the_theorem_says(sample, multiplier, order):
+def test_a_fixed_size_sample_costs_the_theorems_amount(sample, multiplier, order):
     event = ev.WithoutReplacementGaussian(
         population=1000, sample=sample, noise_multiplier=Fraction(multiplier)
     )
@@ -197,7 +197,7 @@ def test_a_sample_of_fixed_size_costs_what_the_theorem_says(sample, multiplier, 
     agrees(at_order(event, Fraction(order), Relation.REPLACE_ONE), expected)
 
 
-def test_keys_that_nobody_declared_cost_the_probability_that_one_passes():
+def test_undeclared_keys_cost_the_probability_that_one_passes():
     inner = ev.Gaussian(noise_multiplier=Fraction(100))
     event = ev.Threshold(inner=inner, delta=Fraction(1, 1000))
     agrees(at_order(event, Fraction(3), ADD), Decimal(3) / 20000 - (1 - Decimal(1) / 1000).ln())

@@ -1,4 +1,4 @@
-"""Samplers against their exact mass functions, and the shares of noise against the rule they serve."""
+"""Noise samplers match their exact mass functions, and noise shares match the priced variance."""
 
 import itertools
 import math
@@ -150,7 +150,7 @@ def test_bad_variances_are_refused(bad):
 
 
 @pytest.mark.parametrize(("parties", "colluding"), [(3, 1), (5, 2), (4, 3), (2, 0)])
-def test_p7_whoever_tells_the_others_together_keep_the_variance(parties, colluding):
+def test_p7_honest_sites_keep_the_variance_when_others_collude(parties, colluding):
     sigma2, n = 100, 20_000
     shares = [noise_share([sigma2] * n, parties=parties, colluding=colluding) for _ in range(parties)]
     for told in itertools.combinations(range(parties), colluding):

@@ -1,4 +1,4 @@
-"""Exports for outside accountants, asked for real where the oracles' environment stands, and by a stand-in elsewhere."""
+"""Exports for external accountants, with the real programs if the oracle environment exists, else with a stand-in."""
 
 import json
 import subprocess
@@ -83,7 +83,7 @@ def test_sensitivities_are_doubled_by_hand_under_replace_one(stand_in):
     assert both == ("Composed", [("SelfComposed", ("Gaussian", 1.0), 3), ("NoOp",)])
 
 
-def test_what_it_has_no_event_for_goes_out_as_a_bound(stand_in):
+def test_an_event_without_counterpart_is_exported_as_a_bound(stand_in):
     add = Relation.ADD_OR_REMOVE_ONE
     assert external_accountants.to_dp_event(ev.Exponential(epsilon=2), add) == ("ZC", 0.5, 0.0)
     assert external_accountants.to_dp_event(ev.TopK(epsilon=2, k=4), add) == ("ZC", 2.0, 0.0)

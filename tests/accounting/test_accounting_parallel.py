@@ -1,4 +1,4 @@
-"""Parallel composition against the truth: small releases over disjoint patients, enumerated output by output."""
+"""Parallel composition against enumerated outputs of small releases over disjoint patients."""
 
 import itertools
 import math
@@ -32,7 +32,7 @@ DELTAS = (Fraction(1, 10), Fraction(1, 10**4), Fraction(1, 10**9), Fraction(0))
 
 def shown(event, value):
     """Distribution of one event's output about a cell; ``value`` is the cell's only record, None where it is empty."""
-    if isinstance(event, Pure):  # the dearest mechanism of that epsilon: says whether somebody is there
+    if isinstance(event, Pure):  # the costliest mechanism of that epsilon states whether a person is there
         e = math.exp(float(event.epsilon))
         low, high = 1 / (1 + e), e / (1 + e)
         return np.array([low, high] if value is None else [high, low])
@@ -116,7 +116,7 @@ def check(partition, cells, relation, order):
 
 @pytest.mark.parametrize("order", [ASKED[3], OFF_THE_GRID], ids=["grid", "between"])
 @pytest.mark.parametrize("relation", [ADD, REPLACE], ids=str)
-def test_p6_two_disjoint_cells_cost_no_less_than_all_their_outputs_together_show(relation, order):
+def test_p6_two_disjoint_cells_cost_at_least_their_enumerated_divergence(relation, order):
     single = 0
     kinds = SMALL["add" if relation is ADD else "replace"]
     for first, second in itertools.combinations_with_replacement(kinds, 2):
@@ -149,26 +149,26 @@ def test_the_oracle_sees_a_charge_that_is_too_low():
 
 
 def tangent():
-    """A cell that is dearer at every order of the grid and cheaper between two of them."""
-    bent = (Pure(epsilon=Fraction(1)), PoissonGaussian(sampling_rate=Fraction(1, 100), noise_multiplier=6))
-    curve = total_curve(bent, ADD)
+    """A cell that costs more at every order of the grid and cheaper between two of them."""
+    curved = (Pure(epsilon=Fraction(1)), PoissonGaussian(sampling_rate=Fraction(1, 100), noise_multiplier=6))
+    curve = total_curve(curved, ADD)
     slope = min(cost / float(order) for cost, order in zip(curve, ORDERS, strict=True) if math.isfinite(cost))
     multiplier = Fraction(math.sqrt(1 / (2 * slope))).limit_denominator(10**9) * (1 + Fraction(1, 10**9))
-    return bent, (Gaussian(noise_multiplier=multiplier),)
+    return curved, (Gaussian(noise_multiplier=multiplier),)
 
 
-def test_p6_a_filter_between_the_orders_of_the_grid_is_charged_no_less_than_the_dearest_cell_there():
-    bent, straight = tangent()
-    assert np.all(total_curve(bent, ADD) >= total_curve(straight, ADD))
-    low, high = (cost_units(events, OFF_THE_GRID, ADD) for events in (bent, straight))
+def test_p6_an_order_off_the_grid_is_charged_the_costliest_cell():
+    curved, straight = tangent()
+    assert np.all(total_curve(curved, ADD) >= total_curve(straight, ADD))
+    low, high = (cost_units(events, OFF_THE_GRID, ADD) for events in (curved, straight))
     assert low < high * 0.98
-    charged = parallel_events(TWO, {"a": bent, "b": straight}, ADD, order=OFF_THE_GRID)
+    charged = parallel_events(TWO, {"a": curved, "b": straight}, ADD, order=OFF_THE_GRID)
     assert cost_units(charged, OFF_THE_GRID, ADD) >= high
-    assert parallel_events(TWO, {"a": bent, "b": straight}, ADD, order=ORDERS[40]) == bent
+    assert parallel_events(TWO, {"a": curved, "b": straight}, ADD, order=ORDERS[40]) == curved
 
 
 def test_p6_pure_epsilon_is_compared_exactly_and_not_in_units():
-    """Both round up to the same units, one is dearer at every order, and the other promises less."""
+    """Both round up to the same units, one costs more at every order, and the other promises less."""
     guarantee, noise = (Pure(epsilon=1 - Fraction(1, 2**41)),), (Laplace(scale_over_l1_sensitivity=1),)
     assert np.all(total_curve(guarantee, ADD) >= total_curve(noise, ADD))
     charged = parallel_events(TWO, {"a": guarantee, "b": noise}, ADD, order=ORDERS[40])
@@ -177,7 +177,7 @@ def test_p6_pure_epsilon_is_compared_exactly_and_not_in_units():
 
 
 def test_p7_cells_are_compared_at_every_number_of_colluders():
-    """Dearer as stated and with one honest party left, and cheaper with one colluder: cohorts of two sizes."""
+    """Costlier as stated and with one honest party left, and cheaper with one colluder: cohorts of two sizes."""
 
     def share(parties, sigma2):
         return (

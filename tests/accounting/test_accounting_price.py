@@ -1,4 +1,4 @@
-"""The calculator: its vocabulary, its numbers, and every way of getting a document wrong."""
+"""The price calculator: its event documents, its numbers, and every invalid document."""
 
 import json
 import math
@@ -91,7 +91,7 @@ def test_the_vocabulary_is_complete():
     assert {event["mechanism"] for _, event in VOCABULARY} | {"poisson", "threshold"} == set(MECHANISMS)
 
 
-def test_the_pure_sum_is_exact_whatever_the_denominators():
+def test_the_pure_sum_is_exact_for_any_denominators():
     events = [{"mechanism": "laplace", "scale_over_l1_sensitivity": f"{prime}"} for prime in (3, 7, 11, 13)]
     report = price_document({"relation": "replace_one", "delta": "1e-9", "events": events * 3})
     exact = 6 * sum(Fraction(1, prime) for prime in (3, 7, 11, 13))
@@ -99,7 +99,7 @@ def test_the_pure_sum_is_exact_whatever_the_denominators():
     assert report.epsilon <= report.pure_epsilon
 
 
-def test_thousands_of_odd_denominators_are_summed_in_no_time_and_never_too_low():
+def test_thousands_of_odd_denominators_are_summed_fast_and_never_too_low():
     scales = [f"{1000 + 2 * step + 1}" for step in range(3000)]
     events = [{"mechanism": "laplace", "scale_over_l1_sensitivity": scale} for scale in scales]
     report = price_document({"relation": "add_or_remove_one", "delta": "1e-6", "events": events})
@@ -161,7 +161,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_refused_whether_parsed_or_as_bytes(name):
+def test_an_invalid_message_is_refused_parsed_or_as_bytes(name):
     for document in (WRONG[name], json.dumps(WRONG[name]).encode()):
         with pytest.raises(PriceDocumentError) as caught:
             price_document(document)

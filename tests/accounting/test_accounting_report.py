@@ -1,4 +1,4 @@
-"""The report: complete, honest about its claims, safe against hostile names, whole on its own."""
+"""The ledger report is complete, states its claims, escapes hostile names, and needs no other file."""
 
 import re
 from fractions import Fraction
@@ -152,17 +152,17 @@ def test_it_tells_what_the_ledger_tells(page, world):
     assert world.head.replica.head_hash.hex() in page
 
 
-def test_a_ledger_that_does_not_hold_is_reported_up_to_there_and_says_so(world):
+def test_an_invalid_ledger_is_reported_up_to_its_first_bad_entry(world):
     from tests.ledger.ledger_world import copy_of
 
-    bent = copy_of(world.sites["cairo"].store)
-    data = bent._entries[8]
-    bent._entries[8] = (
+    altered = copy_of(world.sites["cairo"].store)
+    data = altered._entries[8]
+    altered._entries[8] = (
         data.replace(b"research", b"residual").replace(b"quality", b"tranquil").replace(b"audit", b"adieu")
     )
-    page = report_html(bent)
+    page = report_html(altered)
     assert "does not hold from entry 8 on" in page
-    assert report_figures(bent).entries == 8
+    assert report_figures(altered).entries == 8
 
 
 def test_an_empty_ledger_has_no_report(tmp_path):

@@ -1,4 +1,4 @@
-"""Sampling around whatever: what a unit outside the sample looks like decides the price. By exact enumeration."""
+"""The price of a sampled mechanism depends on its output for units outside the sample; checked by exact enumeration."""
 
 import math
 import time
@@ -79,7 +79,7 @@ def test_a_sampled_sum_costs_the_same_under_both_relations():
 
 @pytest.mark.parametrize("scale", ["0.0001", "0.01", "0.2"])
 @pytest.mark.parametrize("rate", ["0.000001", "0.5", "0.999999"])
-def test_a_sample_of_a_very_dear_mechanism_is_priced_without_overflow_and_never_above_the_whole(scale, rate):
+def test_sampling_a_very_costly_mechanism_neither_overflows_nor_costs_more(scale, rate):
     inner = ev.Laplace(scale_over_l1_sensitivity=Fraction(scale))
     values = curve(ev.Poisson(sampling_rate=Fraction(rate), inner=inner), ADD)
     whole = curve(inner, ADD)
@@ -88,7 +88,7 @@ def test_a_sample_of_a_very_dear_mechanism_is_priced_without_overflow_and_never_
     assert np.all(np.diff(values) >= -1e-9 * values[:-1])
 
 
-def test_a_sample_of_what_costs_nothing_costs_nothing():
+def test_a_sample_of_a_free_event_is_free():
     for inner in (ev.Pure(epsilon=0), ev.ZCDP(rho=0, xi=0), ev.Exponential(epsilon=0)):
         for relation in (ADD, SPECIAL):
             event = ev.Poisson(sampling_rate=Fraction(1, 2), inner=inner)
@@ -121,7 +121,7 @@ def test_two_samples_of_one_sample_are_not_merged():
 
 @pytest.mark.parametrize("shape", [None, Fraction(0), Fraction(1)])
 def test_selection_draws_on_all_orders_wherever_it_stands(shape):
-    """Inside a sample or a threshold, and at an order that is not of the grid, it is as dear as by itself."""
+    """Inside a sample or a threshold, and at an order that is not of the grid, it costs as much as alone."""
     select = ev.RepeatAndSelect(inner=ev.Gaussian(noise_multiplier=3), mean=Fraction(10), shape=shape)
     inside = ev.Poisson(sampling_rate=Fraction(1), inner=select)
     wrapped = ev.Threshold(inner=select, delta=Fraction(1, 10**9))
@@ -131,7 +131,7 @@ def test_selection_draws_on_all_orders_wherever_it_stands(shape):
         assert at_order(wrapped, order, ADD) == pytest.approx(own + 1e-9, rel=1e-9)
 
 
-def test_selecting_among_poisson_many_runs_of_a_pure_mechanism_needs_no_delta_at_low_orders():
+def test_poisson_selection_of_a_pure_mechanism_needs_no_delta_at_low_orders():
     """At epsilon 0.2, one run never exceeds log(1 + 1/(a-1)) for a <= 5: at most log(mean) / (a - 1) is added."""
     inner = ev.Laplace(scale_over_l1_sensitivity=5)
     event = ev.RepeatAndSelect(inner=inner, mean=Fraction(100), shape=None)
@@ -150,7 +150,7 @@ def test_selecting_among_poisson_many_runs_of_a_pure_mechanism_needs_no_delta_at
     ],
     ids=lambda inner: inner.mechanism,
 )
-def test_law_no_order_is_dearer_than_a_higher_one_on_the_grid_or_off_it(rate, inner):
+def test_law_cost_never_falls_with_the_order_on_or_off_the_grid(rate, inner):
     """A bound between integers may be loose; what holds at a higher order holds at every lower one."""
     event = ev.Poisson(sampling_rate=Fraction(rate), inner=inner)
     assert np.all(np.diff(curve(event, ADD)) >= 0)
@@ -191,7 +191,7 @@ def test_law_no_mechanism_of_pure_epsilon_costs_more_than_the_event(pair, order)
 
 
 @given(pairs_within(1.5), st.sampled_from(ORDERS))
-def test_law_no_mechanism_of_bounded_range_costs_more_than_the_exponential_event(pair, order):
+def test_law_exponential_event_bounds_every_bounded_range_mechanism(pair, order):
     losses = np.log(pair[0] / pair[1])
     span = Fraction(float(losses.max() - losses.min()))
     bound = at_order(ev.Exponential(epsilon=max(span, Fraction(1, 2**40))), Fraction(order), ADD)

@@ -51,7 +51,7 @@ def as_written(q, rho, order):
 
 @pytest.mark.parametrize("order", [2, 3, 5, 32, 200])
 @pytest.mark.parametrize(("q", "rho"), [("0.001", "0.01"), ("0.01", "0.0002"), ("0.03", "0.00001")])
-def test_a_poisson_sample_of_anything_costs_what_the_theorem_says(q, rho, order):
+def test_a_poisson_sample_costs_the_theorems_amount(q, rho, order):
     (cost,) = poisson(Fraction(q), lambda orders: float(rho) * orders, np.array([float(order)]))
     whole = float(rho) * order
     mixed = math.log1p(float(q) * math.expm1((order - 1) * whole)) / (
@@ -93,9 +93,7 @@ def log_mixture(x, q, mean, s):
 
 @pytest.mark.parametrize(("population", "sample"), [(2, 1), (10, 3), (10, 9), (1000, 1)])
 @pytest.mark.parametrize("multiplier", ["0.3", "1", "8"])
-def test_a_sample_of_fixed_size_is_within_its_bound_wherever_the_replaced_unit_stood(
-    population, sample, multiplier
-):
+def test_fixed_size_sample_is_within_its_bound_at_every_replaced_position(population, sample, multiplier):
     """The others contribute 0; the unit is replaced by one at distance 1, on either side of 0 or both."""
     s, q = float(multiplier), sample / population
     event = ev.WithoutReplacementGaussian(
@@ -129,7 +127,7 @@ def pairs(draw):
 
 
 @given(pairs(), st.sampled_from(["0.001", "0.1", "0.5", "0.97"]))
-def test_law_a_poisson_sample_of_any_mechanism_is_within_the_bound_on_its_own_curve(pair, rate):
+def test_law_poisson_sample_of_any_mechanism_is_within_its_bound(pair, rate):
     p, q = pair
     share = float(Fraction(rate))
     mixed = (1 - share) * p + share * q
@@ -200,12 +198,12 @@ def transcripts(strategy, order, budget):
 
 @pytest.mark.parametrize("order", [Fraction("1.5"), Fraction(4)])
 def test_no_adaptive_strategy_learns_more_than_a_filter_at_one_order_allows(order):
-    """All 3**7 ways to choose each use by the answers so far; the budget holds one dear use and a cheap one, no more."""
-    dear, cheap = (at_order(ev.RandomizedResponse(p=p, k=2), order, ONE) for p in CHOICES[1:])
-    budget = dear + 1.5 * cheap
+    """All 3**7 ways to choose each use by the answers so far; the budget holds one costly use and a cheap one, no more."""
+    costly, cheap = (at_order(ev.RandomizedResponse(p=p, k=2), order, ONE) for p in CHOICES[1:])
+    budget = costly + 1.5 * cheap
     most = 0.0
     for choice in itertools.product(CHOICES, repeat=len(NODES)):
         first, second = transcripts(dict(zip(NODES, choice, strict=True)), order, budget)
         most = max(most, renyi(first, second, float(order)), renyi(second, first, float(order)))
-    assert dear < most <= budget * (1 + 1e-12)
-    assert most == pytest.approx(dear + cheap, rel=1e-9)  # and the best strategy spends all that fits
+    assert costly < most <= budget * (1 + 1e-12)
+    assert most == pytest.approx(costly + cheap, rel=1e-9)  # and the best strategy spends all that fits

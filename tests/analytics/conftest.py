@@ -1,4 +1,4 @@
-"""Small worlds for the tests of analytics: schemas, sites as frames, questions answered in the clear."""
+"""Small fixtures for analytics: schemas, sites as frames, queries answered in the clear."""
 
 import sys
 from collections.abc import Callable, Sequence

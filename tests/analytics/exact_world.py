@@ -1,4 +1,4 @@
-"""Three sites of frames, asked exact questions over real shares: what opens, and the counts behind it."""
+"""Three sites with frames answer exact queries over real shares; gives opened figures and the counts behind them."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""Every check before the charge has a bound on its work, and whatever text comes in, only a refusal comes out."""
+"""Every check before the charge has bounded work, and any text gives a plan or a refusal."""
 
 import fnmatch
 import re
@@ -105,7 +105,7 @@ def test_a_pattern_of_many_wildcards_looks_at_each_character_once(pattern: str) 
     assert text.looked <= 200
 
 
-def test_what_a_question_looks_at_in_its_domains_is_bounded() -> None:
+def test_a_query_reads_a_bounded_part_of_its_domains() -> None:
     one = f"long LIKE '{'%a_b' * 40}%'"
     private(f"SELECT COUNT(*) FROM t WHERE {one}")
     error = refused(f"SELECT COUNT(*) FROM t WHERE {' AND '.join([one] * 3)}")
@@ -115,7 +115,7 @@ def test_what_a_question_looks_at_in_its_domains_is_bounded() -> None:
     )
 
 
-def test_what_a_question_makes_of_its_domains_is_bounded() -> None:
+def test_a_query_builds_bounded_domains() -> None:
     private("SELECT COUNT(*) FROM t WHERE long >= '5'")
     assert str(MAX_SIZE) in refused("SELECT COUNT(*) FROM t WHERE " + " OR ".join(["long >= '5'"] * 5)).reason
     many = ", ".join(
@@ -138,7 +138,7 @@ def repeated(form: str, depth: int) -> str:
      "(SELECT {})", "CASE WHEN {} THEN 1 END", "CASE {} WHEN 1 THEN 1 END", "NOT {}", "-{}", "LIST({})", "DECIMAL({})"],
 )  # fmt: skip
 @pytest.mark.parametrize("depth", [13, 30, 300])
-def test_a_text_that_can_be_read_in_many_ways_is_read_in_few_steps(
+def test_an_ambiguous_text_is_parsed_in_few_steps(
     form: str, depth: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The attack: ARRAY[ ARRAY[ ... took the parser twice as long with every level."""
@@ -171,7 +171,9 @@ def test_an_honest_question_of_the_largest_size_is_read() -> None:
         "({0} + 0.5 * n)",
     ],
 )
-def test_what_stands_in_several_comparisons_is_bound_once(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expression_in_several_comparisons_is_bound_once(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The attack: each of 20 levels was bound once for every value that it is compared with."""
     calls = []
     honest = scope.Scope.use
@@ -195,7 +197,7 @@ def test_what_stands_in_several_comparisons_is_bound_once(form: str, monkeypatch
         ("SELECT COUNT(*) FROM t WHERE k = '\ud800'", "1:1"),
     ],
 )
-def test_texts_that_no_question_has_are_refused_with_their_place(sql: str, position: str) -> None:
+def test_invalid_texts_are_refused_with_their_position(sql: str, position: str) -> None:
     """The attack on the first: a foreign ValueError came through."""
     assert refused(sql).position == position
 

@@ -1,4 +1,4 @@
-"""Attacks on exact answers: one person read from what opens, from what stays closed, or from figures side by side."""
+"""Attacks that read one person from opened cells, from suppressed cells, or from several figures of an answer."""
 
 import pandas as pd
 import pytest
@@ -77,7 +77,7 @@ TARGET = {"age": 70, "pair": 3, "cp": "strong", "exang": True, "chol": 200, "sta
         "age >= 60 AND cp = 'strong' AND exang",
     ],
 )
-def test_the_pattern_of_closed_cells_does_not_tell_the_person_whom_a_filter_cuts_out(where):
+def test_suppressed_cells_do_not_reveal_the_person_that_a_filter_excludes(where):
     """The attack: the group whose complement holds one person closed, that of the other group, where it holds none, opened."""
     found = set()
     for disease in (False, True):
@@ -87,7 +87,7 @@ def test_the_pattern_of_closed_cells_does_not_tell_the_person_whom_a_filter_cuts
     assert found == {(True, True)}
 
 
-def test_a_filter_over_whole_groups_leaves_nobody_out():
+def test_a_filter_over_whole_groups_excludes_no_unit():
     rows = ExactWorld(patients(), SCHEMA).rows(
         "SELECT disease, cp, COUNT(*) AS n FROM patients WHERE disease AND cp <> 'strong' GROUP BY disease, cp"
     )
@@ -110,12 +110,12 @@ def test_a_filter_over_whole_groups_leaves_nobody_out():
         "SELECT SUM(CASE WHEN age = 57 AND chol = 303 THEN weight ELSE 0 END) AS s FROM patients",
     ],
 )
-def test_no_question_says_itself_which_few_values_a_column_has_left(sql):
+def test_a_query_cannot_narrow_a_column_to_few_values(sql):
     with pytest.raises(PlanRejectedError):
         ExactWorld(patients(12), SCHEMA).plan(sql)
 
 
-def test_number_sum_and_squares_of_four_values_do_not_tell_how_many_have_each():
+def test_moments_of_four_values_do_not_reveal_the_count_of_each():
     """The attack: (40, 1, 1, 40) is the only way in which 82 people can have these moments."""
     frame = patients(82).assign(stage=[0] * 40 + [1, 2] + [3] * 40)
     sql = "SELECT COUNT(stage) AS n, AVG(stage) AS m, VAR_POP(stage) AS v FROM patients"
@@ -125,7 +125,7 @@ def test_number_sum_and_squares_of_four_values_do_not_tell_how_many_have_each():
 @pytest.mark.parametrize(
     "weights", [[70] * 41 + [71] * 40 + [73], [0] * 41 + [300] * 40 + [150], [70] * 82, [0] * 81 + [300]]
 )
-def test_squares_of_many_values_stay_closed_where_but_a_few_people_are_off_two_points(weights):
+def test_squares_are_suppressed_where_few_people_differ_from_two_values(weights):
     frame = patients(82).assign(weight=weights)
     assert ExactWorld(frame, SCHEMA).rows("SELECT VAR_POP(weight) AS v FROM patients") == ((None,),)
 
@@ -156,7 +156,7 @@ def test_where_each_unit_has_one_row_units_are_rows():
 
 @pytest.mark.parametrize("missing", [0, 9, 10])
 @pytest.mark.parametrize("second", ["COUNT(chol)", "AVG(chol)"])
-def test_two_counts_of_one_answer_do_not_tell_the_few_who_lack_a_value(missing, second):
+def test_two_counts_of_one_answer_do_not_reveal_few_missing_values(missing, second):
     frame = patients()
     frame.loc[: missing - 1, "chol"] = pd.NA
     ((n, other),) = ExactWorld(frame, SCHEMA).rows(f"SELECT COUNT(*) AS n, {second} AS other FROM patients")

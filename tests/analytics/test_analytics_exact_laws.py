@@ -176,7 +176,7 @@ class Trials:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_cells_open_by_the_counts_that_the_plan_names_and_those_are_of_declared_cells(seed):
+def test_cells_open_by_the_planned_counts_of_declared_cells(seed):
     trials = Trials(seed)
     for number in range(10):
         trials.check(on_shares=number % 5 == 0)

@@ -23,7 +23,7 @@ def test_private_explanation_names_everything(world) -> None:
         assert words in text, text
 
 
-def test_exact_explanation_tells_guard_and_what_stays_in_shares(world) -> None:
+def test_exact_explanation_states_guard_and_values_kept_in_shares(world) -> None:
     plan = world.plan("SELECT AVG(b) FROM visits WHERE x >= 0", minimum_cell=10)
     text, shape = explain_text(plan), explain(plan)
     assert "at least 10 privacy units" in text

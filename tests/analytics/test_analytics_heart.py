@@ -1,4 +1,4 @@
-"""Four real hospitals: what they say together, against numbers computed elsewhere (pandas, one pooled file)."""
+"""Joint figures of four real hospitals, against pandas on one pooled file."""
 
 from collections.abc import Iterator
 from fractions import Fraction

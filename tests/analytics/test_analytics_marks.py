@@ -1,4 +1,4 @@
-"""A table whose privacy unit, its form, its rows or its size were guessed answers nothing until a person deletes the mark."""
+"""A table with a guessed privacy unit, form, row count or size answers nothing until a person deletes the mark."""
 
 from fractions import Fraction
 
@@ -57,7 +57,7 @@ def test_all_guessed_keys_are_named_in_one_order() -> None:
     assert table.open_guess.startswith("privacy_unit, unit_form, max_rows_per_unit, rows_max of t: guessed")
 
 
-def test_marks_and_the_units_form_are_part_of_the_agreement_where_they_are_not_the_default() -> None:
+def test_the_digest_covers_marks_and_unit_form_that_are_not_default() -> None:
     schema = schema_of(guessed=["rows_max"], unit_form="integer")
     shape = schema.to_dict()
     assert shape["tables"]["t"]["guessed"] == ["rows_max"]

@@ -1,4 +1,4 @@
-"""A site's own noise has the variance that the plan was priced at, figure by figure."""
+"""A site's own noise has the planned variance for each figure."""
 
 import math
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""The same question asked of DuckDB over the pooled rows, and of our sites summed in the clear."""
+"""Queries give the same figures from DuckDB over pooled rows and from sites summed in the clear."""
 
 import math
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What is planned runs: no question, with any epsilon, is charged and then found to be beyond a limit."""
+"""Every planned query runs: none is charged and then found beyond a limit, for any epsilon."""
 
 from fractions import Fraction
 from typing import Any
@@ -59,7 +59,7 @@ def run(plan: Plan) -> None:
 
 
 def test_noise_beyond_the_sampler_is_refused_before_the_charge() -> None:
-    """The attack: charged, then refused by the sampler, with a constant that nobody would call large."""
+    """Attack: a query with a constant of ordinary size is charged, and then the sampler refuses it."""
     columns = {"disease": {"type": "boolean"}}
     schema = Schema.from_dict(
         {"tables": {"t": {"privacy_unit": "row", "rows_max": 1000, "columns": columns}}}

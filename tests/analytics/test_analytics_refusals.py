@@ -1,4 +1,4 @@
-"""Every refusal by name, with its place in the text."""
+"""Every refusal of a query has its code and its position in the text."""
 
 import pytest
 

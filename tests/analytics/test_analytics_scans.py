@@ -57,7 +57,7 @@ HOSPITAL = pd.DataFrame(
 )
 
 
-def test_a_product_of_constants_that_one_person_alone_reaches_does_not_take_the_site_out() -> None:
+def test_overflowing_constants_for_one_person_do_not_exclude_the_site() -> None:
     """The attack: in 32 bits the product overflows for one person only, and COUNT(*) then moves by 303 rows."""
     one, other = "CASE WHEN age = 57 THEN 100000 ELSE 0 END", "CASE WHEN chol = 303 THEN 100000 ELSE 0 END"
     plan = planned(f"SELECT COUNT(*), SUM({one} * {other}) FROM t", PATIENTS)
@@ -76,8 +76,8 @@ def test_a_deviation_of_large_constants_is_right() -> None:
 @pytest.mark.parametrize(
     "form", ["a < b", "a = b", "a BETWEEN b AND b", "CASE a WHEN b THEN 1 ELSE 0 END = 1"]
 )
-def test_columns_whose_common_unit_needs_too_many_bits_are_refused_with_the_place(form: str) -> None:
-    """Aligning 10^-31 steps of one column and whole ones of another took a factor that nobody checked."""
+def test_columns_whose_common_unit_is_too_wide_are_refused_with_position(form: str) -> None:
+    """Aligning 10^-31 steps of one column and whole ones of another used an unchecked factor."""
     fine = {
         "type": "numeric",
         "lower": 0,
@@ -235,7 +235,7 @@ ARGUMENTS = (grammar.numbers(3), grammar.numbers(1), st.none() | grammar.conditi
 
 @settings(max_examples=30, **LAW)
 @given(*ARGUMENTS)
-def test_law_a_planned_scan_never_fails_and_has_the_figures_of_unbounded_integers(
+def test_law_a_planned_scan_never_fails_and_equals_unbounded_integers(
     site: Any, tree: Any, other: Any, where: Any, grouped: bool
 ) -> None:
     check_law(site, tree, other, where, grouped)

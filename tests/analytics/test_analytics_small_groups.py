@@ -70,9 +70,7 @@ def one_row(world):
 
 @settings(max_examples=100, deadline=None)
 @given(st.tuples(st.integers(-100, 100), st.integers(-400, 400), st.integers(-2000, 2000)))
-def test_a_cell_is_flagged_exactly_where_it_was_moved_or_its_count_is_below_four_deviations(
-    one_row, noisy
-) -> None:
+def test_a_cell_is_flagged_if_clamped_or_below_four_deviations(one_row, noisy) -> None:
     plan = one_row
     result = finish(plan, noisy)
     flagged = {name for _, name in result.too_few}

@@ -1,4 +1,4 @@
-"""Sources: clean once, shut off, capped, timed; no message carries a value."""
+"""Local tables: cleaned once, sandboxed, capped and timed; no message carries a value."""
 
 import hashlib
 import hmac
@@ -373,7 +373,7 @@ def test_failures_name_their_kind_and_no_value(frame_of, schema, world_of) -> No
 
 
 @pytest.mark.parametrize("error", [MemoryError, OverflowError, UnicodeDecodeError])
-def test_whatever_fails_while_rows_are_fetched_is_one_failure(frame_of, schema, world_of, error) -> None:
+def test_any_failure_while_rows_are_fetched_is_one_error(frame_of, schema, world_of, error) -> None:
     def fetch(_):
         raise error("utf-8", CANARY.encode(), 0, 1, CANARY) if error is UnicodeDecodeError else error(CANARY)
 

@@ -1,4 +1,4 @@
-"""One person's spellings are one unit, many people's missing identifiers are none."""
+"""All spellings of one person are one unit; rows without an identifier are none."""
 
 import unicodedata
 from pathlib import Path
@@ -125,7 +125,7 @@ def test_single_precision_is_named() -> None:
 
 
 @pytest.mark.parametrize("bad", ["CANARY73519", "1e5", "7.5", "\uff17", "0x1F", "1 2", "--7", "7-"])
-def test_what_is_no_integer_is_refused_by_the_integer_form_without_its_text(bad: str) -> None:
+def test_the_integer_form_refuses_other_texts_without_quoting_them(bad: str) -> None:
     text = refusal(["7", bad], "integer")
     assert "unit_form" in text
     assert bad not in text
@@ -173,7 +173,7 @@ def test_law_units_are_the_normal_forms_of_their_texts(database, texts: list[str
     assert forms(wanted) == wanted
 
 
-def test_one_persons_spellings_have_one_cap_and_one_units_rows_are_chosen_by_its_normal_form() -> None:
+def test_spellings_of_one_person_share_one_cap() -> None:
     frames = [["p1"] * 6, ["p1", " p1", "p1\u00a0", "\tp1", "p1\r", "\ufeffp1"]]
     kept = []
     for ids in frames:

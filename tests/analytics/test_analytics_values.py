@@ -1,4 +1,4 @@
-"""Values at the edges of a column, columns that are not what the schema says, frames and files and views with faults."""
+"""Values at the edges of a column, columns unlike their schema, and faulty frames, files and views."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -60,7 +60,7 @@ def refusal(action, *arguments, **changes) -> SchemaMismatchError:
 
 
 @pytest.mark.parametrize(("column", "low", "high"), [(NUMBER, -10, 20), (ABOVE, 10, 20), (BELOW, -20, -10)])
-def test_numbers_beyond_every_integer_are_clipped_to_the_bound_on_their_own_side(column, low, high) -> None:
+def test_numbers_beyond_every_integer_are_clipped_to_the_nearer_bound(column, low, high) -> None:
     far = [
         1e300,
         -1e300,
@@ -82,7 +82,7 @@ def test_numbers_beyond_every_integer_are_clipped_to_the_bound_on_their_own_side
 
 
 @pytest.mark.parametrize("column", [NUMBER, ABOVE, BELOW])
-def test_what_is_no_finite_number_is_missing_and_never_a_bound(column) -> None:
+def test_non_finite_numbers_are_missing_and_never_a_bound(column) -> None:
     assert values(framed([np.inf, -np.inf, np.nan, None], column)) == [None] * 4
     assert values(framed(["inf", "-inf", "nan", "1e999", "-1e999", " ", "11"], column))[:6] == [None] * 6
 
@@ -104,7 +104,7 @@ def test_denormal_numbers_go_to_the_nearest_step() -> None:
         (CODES, ["one", "two"]), (CODES, [1.5, 7.0]),
     ],
 )  # fmt: skip
-def test_a_column_of_which_no_value_is_understood_is_refused_by_name(column, given) -> None:
+def test_a_column_without_a_readable_value_is_refused(column, given) -> None:
     error = refusal(framed, given, column)
     assert (error.source, error.column) == ("lakeside", "x")
     assert "none of its values is in the domain" in error.reason
@@ -123,7 +123,7 @@ def test_columns_without_any_value_and_empty_tables_are_no_fault() -> None:
         (NUMBER, [-9.0, -9.0, 0.5], True), (NUMBER, [-9.0, np.inf, 0.5], True), (NUMBER, [-9.0, 0.5], False),
     ],
 )  # fmt: skip
-def test_a_column_most_of_whose_values_do_not_fit_is_a_fault_without_a_count(column, given, is_fault) -> None:
+def test_a_column_of_mostly_invalid_values_is_a_fault_without_a_count(column, given, is_fault) -> None:
     with framed(given, column) as source:
         found = list(source.report.faults())
     assert [fault.startswith("column x: more than half of its values") for fault in found] == [

@@ -1,4 +1,4 @@
-"""What the door for shares and its guard refuse: figures beyond what the plan knows, small cells that follow from moments."""
+"""The release of shares refuses figures beyond the plan, and suppresses small cells that follow from moments."""
 
 import warnings
 from fractions import Fraction
@@ -65,7 +65,7 @@ def fitting(n, total, squares):
     ]
 
 
-def test_moments_of_three_values_that_give_one_person_away_stay_closed():
+def test_moments_that_reveal_one_person_are_suppressed():
     """The attack: number, mean and variance of a column of three values tell how many have each."""
     with world((40, 29, 1)) as session:
         sql = "SELECT COUNT(grade) AS n, AVG(grade) AS m, VAR_POP(grade) AS v FROM visits"
@@ -94,7 +94,7 @@ def test_the_guard_of_squares_counts_every_value_of_a_few():
     "counts",
     [(69, 0, 0, 1), (61, 0, 0, 9), (9, 0, 0, 61), (1, 0, 0, 69), (0, 1, 0, 69), (70, 0, 0, 0), (0, 0, 0, 70)],
 )
-def test_a_sum_over_many_at_a_bound_is_that_of_the_few_others_and_stays_closed(counts):
+def test_a_sum_that_depends_on_few_people_is_suppressed(counts):
     """The attack: the exact sum of a number that nearly all have at 0 is the number of the few who have more."""
     with world(counts) as session:
         sql = "SELECT COUNT(many) AS n, AVG(many) AS m, VAR_POP(many) AS v FROM visits"

@@ -1,4 +1,4 @@
-"""Small rooms, kept small: sizes, doors, and what may not be written anywhere."""
+"""Architecture limits: file sizes, the modules that may open secrets, and constructs that no module may use."""
 
 import ast
 import re
@@ -38,7 +38,7 @@ def test_no_input_is_checked_by_assert_and_nothing_is_unpickled(path):
     assert not names & {"pickle", "dill", "cloudpickle", "marshal", "shelve"}
 
 
-def test_shares_and_ciphertexts_are_opened_by_their_doors_alone():
+def test_only_listed_modules_open_shares_and_ciphertexts():
     opening = re.compile(r"\.(get_plain_text|reveal)\(|\breveal_to_all\(|\bblinded_share\(|Decryptor\(")
     allowed = {
         "analytics/disclosure/release.py",
@@ -54,12 +54,12 @@ def test_shares_and_ciphertexts_are_opened_by_their_doors_alone():
     assert found <= allowed
 
 
-def test_every_package_says_which_rooms_it_has():
+def test_every_package_names_its_subpackages():
     for package in PACKAGES:
         text = (
             (ROOT / package / "__init__.py").read_text("utf-8")
             if (ROOT / package / "__init__.py").exists()
             else ""
         )
-        rooms = [path.name for path in (ROOT / package).iterdir() if (path / "__init__.py").exists()]
-        assert [room for room in rooms if room not in text] == [], package
+        subpackages = [path.name for path in (ROOT / package).iterdir() if (path / "__init__.py").exists()]
+        assert [subpackage for subpackage in subpackages if subpackage not in text] == [], package

@@ -1,4 +1,4 @@
-"""A privacy officer with three ledger files and the consortium file, and nobody to ask: four commands tell everything."""
+"""A privacy officer audits with three ledger files and the consortium file alone: four commands report everything."""
 
 import json
 import shutil
@@ -35,9 +35,7 @@ def files(worked, tmp_path):
     return [tmp_path / f"{name}.sqlite" for name in NAMES]
 
 
-def test_cli_four_commands_say_what_was_spent_by_whom_on_whom_and_that_nobody_bent_the_book(
-    worked, files, tmp_path
-):
+def test_cli_audit_commands_report_spend_and_integrity(worked, files, tmp_path):
     agreement = worked[1].consortium
     verified = crossward("audit", "verify", "-c", agreement, *files)
     assert (verified.code, verified.err) == (0, "")
@@ -65,7 +63,7 @@ def test_cli_four_commands_say_what_was_spent_by_whom_on_whom_and_that_nobody_be
     assert "unit: one row" in page.read_text()
 
 
-def test_cli_without_the_consortium_file_the_verdict_says_what_was_not_compared(files):
+def test_cli_without_the_consortium_file_the_report_lists_unchecked_facts(files):
     ran = crossward("audit", "verify", files[0])
     assert ran.code == 0
     assert "not compared with a consortium file (-c)" in ran.out
@@ -80,7 +78,7 @@ def test_cli_a_receipt_shows_an_entry_that_every_site_dropped(worked, files, tmp
     alone.write_text(json.dumps(json.loads(answer.read_text())["receipt"]))
     for path in files:
         for table in ("entries", "started", "opened"):
-            bend(path, f"DELETE FROM {table} WHERE number = 4")
+            alter(path, f"DELETE FROM {table} WHERE number = 4")
     assert crossward("audit", "verify", *files).code == 0
     for receipt in (answer, alone):
         ran = crossward("audit", "verify", "--receipt", receipt, *files)
@@ -103,7 +101,7 @@ def test_cli_another_consortium_s_book_is_refused(files, tmp_path):
     assert crossward("audit", "verify", "-c", tmp_path / "none.toml", *files).code == 1
 
 
-def bend(path, statement):
+def alter(path, statement):
     connection = sqlite3.connect(path, isolation_level=None)
     triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
     for name, _ in triggers:
@@ -114,8 +112,8 @@ def bend(path, statement):
     connection.close()
 
 
-def test_cli_every_audit_of_a_bent_file_ends_before_the_bend_and_with_exit_code_1(files):
-    bend(files[1], "UPDATE entries SET data = (SELECT data FROM entries WHERE number = 1) WHERE number = 2")
+def test_cli_every_audit_stops_before_the_altered_entry_and_exits_1(files):
+    alter(files[1], "UPDATE entries SET data = (SELECT data FROM entries WHERE number = 1) WHERE number = 2")
     verified = crossward("audit", "verify", *files)
     assert (
         "bert.sqlite: NOT WHOLE from entry 2 on, 2 entries of bert: entry 1 does not follow" in verified.out
@@ -128,7 +126,7 @@ def test_cli_every_audit_of_a_bent_file_ends_before_the_bend_and_with_exit_code_
 
 
 def test_cli_text_in_a_file_cannot_steer_the_terminal(files):
-    bend(files[1], "UPDATE owner SET name = char(27) || '[2J' || 'x'")
+    alter(files[1], "UPDATE owner SET name = char(27) || '[2J' || 'x'")
     for command in ("verify", "statement", "recompute"):
         ran = crossward("audit", command, files[1])
         assert "\x1b" not in ran.out + ran.err
@@ -137,12 +135,12 @@ def test_cli_text_in_a_file_cannot_steer_the_terminal(files):
 def test_cli_the_report_of_a_ledger_that_does_not_hold_exits_1_and_says_so(files, tmp_path):
     page = tmp_path / "report.html"
     assert crossward("audit", "report", files[0], "--out", page).code == 0
-    bend(files[1], "UPDATE entries SET data = (SELECT data FROM entries WHERE number = 1) WHERE number = 2")
+    alter(files[1], "UPDATE entries SET data = (SELECT data FROM entries WHERE number = 1) WHERE number = 2")
     ran = crossward("audit", "report", files[1], "--out", page)
     assert ran.code == 1
     assert "NOT WHOLE: from entry 2 on" in ran.out
     assert "does not hold from entry 2 on" in page.read_text()
-    bend(files[2], "DELETE FROM started WHERE number = 1")  # the chain holds, the site's own notes do not
+    alter(files[2], "DELETE FROM started WHERE number = 1")  # the chain holds, the site's own notes do not
     ran = crossward("audit", "report", files[2], "--out", page)
     assert ran.code == 1
     assert "opened sessions and started runs differ at entry 1" in ran.out

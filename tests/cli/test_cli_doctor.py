@@ -1,4 +1,4 @@
-"""What doctor makes of every answer that a node can give."""
+"""The doctor command interprets every reply of a node."""
 
 import time
 from types import SimpleNamespace
@@ -124,7 +124,7 @@ def test_cli_doctor_names_the_line_of_the_schema_that_waits_for_a_person(site_fi
     assert 'delete the line guessed = ["rows_max"] under [tables.visits]' in text
 
 
-def test_cli_doctor_does_not_call_a_column_good_that_most_values_do_not_fit(site_file):
+def test_cli_doctor_reports_a_column_that_most_values_do_not_fit(site_file):
     found = {(is_good, text) for is_good, what, text in examined_files(site_file) if what == "table visits"}
     assert (True, "here.csv: 30 rows read, 30 kept in table visits") in found
     [(is_good, text)] = [(is_good, text) for is_good, text in found if "column sex" in text]

@@ -1,4 +1,4 @@
-"""Starting, stopping, breaking and examining nodes from the command line, as people do it."""
+"""Nodes started, stopped, damaged and examined from the command line."""
 
 import json
 import os
@@ -106,7 +106,7 @@ def test_cli_down_leaves_nothing(folders):
     assert spawned("up", folders.root, "--detach").code == 0
 
 
-def test_cli_stale_pid_files_signal_nobody(folders):
+def test_cli_stale_pid_files_signal_no_process(folders):
     """Numbers are given out again: a file that names a stranger must not have it ended."""
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
@@ -351,7 +351,7 @@ def test_cli_no_value_of_the_data_reaches_log_ledger_or_terminal(folders):
         assert "canary-" not in text
 
 
-def test_cli_fault_of_a_node_leaves_its_place_in_the_log_and_not_its_text(folders):
+def test_cli_a_node_fault_logs_its_location_without_its_text(folders):
     """An unforeseen error can quote a row; its type and stack go to the log, its text nowhere."""
     program = (
         "import os, sys\n"

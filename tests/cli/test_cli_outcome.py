@@ -44,7 +44,7 @@ def test_cli_exit_codes_of_all_kinds(error, code):
     assert sentence(error)
 
 
-def test_cli_sentences_say_whose_rule_and_what_to_do():
+def test_cli_errors_state_whose_rule_it_is_and_the_remedy():
     assert sentence(BUDGET).startswith("the query budget of p refuses: requested 3.0000, spent 1.0000")
     assert "epsilon 0.7 still fits; nothing was spent" in sentence(BUDGET)
     assert "that site's own file" in sentence(federation.PolicyRefusedError(site="a", rule="r"))

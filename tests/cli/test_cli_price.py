@@ -1,4 +1,4 @@
-"""The calculator from the outside: what it prints, and one clear sentence for every way of getting a document wrong."""
+"""The price command: its output, and one clear sentence for every invalid document."""
 
 import json
 import math
@@ -89,7 +89,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_cli_a_wrong_value_is_one_sentence_that_names_its_place_and_exit_code_2(priced, place):
+def test_cli_a_wrong_value_gives_one_sentence_and_exit_code_2(priced, place):
     for value in WRONG:
         ran = priced(PLACES[place](value))
         assert (ran.code, ran.out) == (2, ""), value
@@ -134,7 +134,7 @@ def test_cli_what_is_no_document_is_one_sentence(priced, content):
         ),
     ],
 )
-def test_cli_an_event_without_a_proof_under_the_relation_names_those_that_have_one(priced, event, relation):
+def test_cli_an_event_without_proof_lists_the_proven_relations(priced, event, relation):
     ran = priced(document([NOISE, event], relation=relation))
     assert ran.code == 2
     assert f"events[1]: {event['mechanism']}: has a price under" in ran.err

@@ -1,4 +1,4 @@
-"""Questions to a running consortium, from the command line."""
+"""Queries to a running consortium from the command line."""
 
 import json
 import resource
@@ -20,7 +20,7 @@ def entries(hospital):
     ]
 
 
-def test_cli_private_answer_shows_noise_interval_terms_and_what_is_left(hospital):
+def test_cli_private_answer_shows_noise_interval_terms_and_remaining_budget(hospital):
     ran = ask(hospital, COUNT, "--epsilon", "0.25")
     assert (ran.code, ran.err) == (0, "")
     for word in (
@@ -123,7 +123,7 @@ def test_cli_explain_spends_nothing(hospital):
     assert entries(hospital) == before
 
 
-def test_cli_hostile_purpose_neither_formats_nor_steers_the_auditors_terminal(hospital):
+def test_cli_a_hostile_purpose_does_not_control_the_auditors_terminal(hospital):
     """An analyst writes markup and escape codes into the shared book; the auditor sees letters."""
     purpose = "[/x][bold red]free\x1b[2J\x07"
     ran = ask(hospital, "SELECT COUNT(*) AS n FROM visits", "--exact", "--purpose", purpose)
@@ -224,7 +224,7 @@ def test_cli_doctor_keeps_other_sites_counts_to_itself(hospital):
     assert "303" not in crossward("doctor", "-c", hospital.consortium).out
 
 
-def test_cli_quotes_are_free_and_say_what_would_be_left(hospital):
+def test_cli_quotes_are_free_and_state_the_remaining_budget(hospital):
     def spent():
         rows = json.loads(crossward("budget", "-c", hospital.consortium, "--json").out)
         return [row["spent"] for row in rows]

@@ -1,4 +1,4 @@
-"""Commands that are stopped, or whose output cannot be written: what was charged is said, and what is paid for is shown."""
+"""Interrupted commands and unwritable output: the command reports the charge and shows a paid answer."""
 
 import json
 import os
@@ -72,7 +72,7 @@ def head(session):
     ("words", "cost"), [(PRIVATE, "of the query budget of visits"), (EXACT, "one exact disclosure")]
 )
 @pytest.mark.parametrize("sent", [False, True])
-def test_cli_ctrl_c_after_the_charge_says_what_was_charged(session, monkeypatch, words, cost, sent):
+def test_cli_ctrl_c_after_the_charge_reports_it(session, monkeypatch, words, cost, sent):
     before = head(session)
     stop_at(monkeypatch, RunRequest, sent=sent)
     ran = crossward(*words)
@@ -83,7 +83,7 @@ def test_cli_ctrl_c_after_the_charge_says_what_was_charged(session, monkeypatch,
     assert head(session) == before + 1
 
 
-def test_cli_ctrl_c_in_mining_says_what_was_charged(session, monkeypatch):
+def test_cli_ctrl_c_in_mining_reports_the_charge(session, monkeypatch):
     before = head(session)
     stop_at(monkeypatch, RunRequest, sent=False)
     ran = crossward(*MINE)
@@ -92,13 +92,13 @@ def test_cli_ctrl_c_in_mining_says_what_was_charged(session, monkeypatch):
 
 
 @pytest.mark.parametrize("words", [PRIVATE, EXACT, MINE])
-def test_cli_ctrl_c_while_the_charge_is_asked_for_says_that_it_is_not_known(session, monkeypatch, words):
+def test_cli_ctrl_c_during_the_charge_reports_an_unknown_outcome(session, monkeypatch, words):
     stop_at(monkeypatch, ChargeRequest, sent=False)
     ran = crossward(*words)
     assert (ran.code, ran.err) == (130, f"crossward: stopped; {UNKNOWN}\n")
 
 
-def test_cli_ctrl_c_before_the_charge_is_asked_for_says_that_nothing_was_charged(session, monkeypatch):
+def test_cli_ctrl_c_before_the_charge_reports_that_nothing_was_charged(session, monkeypatch):
     before = head(session)
     stop_at(monkeypatch, Ask, sent=True)
     ran = crossward(*PRIVATE)
@@ -107,9 +107,7 @@ def test_cli_ctrl_c_before_the_charge_is_asked_for_says_that_nothing_was_charged
 
 
 @pytest.mark.parametrize("error", [PartyLostError(name="bert"), SiteUnavailableError(site="bert")])
-def test_cli_no_error_after_the_charge_says_that_nothing_was_spent_and_none_is_charged_again(
-    session, monkeypatch, error
-):
+def test_cli_errors_after_the_charge_report_it_and_charge_only_once(session, monkeypatch, error):
     before = head(session)
     stop_at(monkeypatch, RunRequest, error, sent=False)
     ran = crossward(*PRIVATE)
@@ -128,9 +126,7 @@ def test_cli_a_refusal_still_says_that_nothing_was_spent(session):
 
 
 @pytest.mark.parametrize("words", [(*PRIVATE, "--json"), PRIVATE, MINE])
-def test_cli_an_answer_that_standard_output_does_not_take_is_shown_on_standard_error(
-    session, monkeypatch, words
-):
+def test_cli_an_answer_goes_to_stderr_when_stdout_fails(session, monkeypatch, words):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
@@ -214,7 +210,7 @@ def test_cli_down_of_another_users_consortium_says_whose_it_is(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("step", ["pathlib.Path.iterdir", "pathlib.Path.read_text"])
-def test_cli_down_does_not_take_what_it_may_not_read_for_nothing(tmp_path, monkeypatch, step):
+def test_cli_down_reports_unreadable_files(tmp_path, monkeypatch, step):
     folders = Folders(root=tmp_path)
     folders.pids.mkdir()
     (folders.pids / "up.pid").write_text("1\n")

@@ -1,4 +1,4 @@
-"""``crossward train``: where the model goes, and what is said of a run that is cut short."""
+"""``crossward train``: the model file, and the report of an interrupted run."""
 
 import json
 import sys
@@ -51,7 +51,7 @@ def test_cli_train_into_a_missing_folder_is_refused_before_anything_is_charged(r
     assert spent(session) == before
 
 
-def test_cli_train_writes_what_it_learned_and_leaves_nothing_else(ran, tmp_path):
+def test_cli_train_writes_the_model_and_no_other_file(ran, tmp_path):
     out = tmp_path / "model.json"
     out.write_text("an earlier one")
     told = ran("epsilon = 0.1\nrounds = 2\n", "--out", out, "--json")
@@ -61,7 +61,7 @@ def test_cli_train_writes_what_it_learned_and_leaves_nothing_else(ran, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"consortium.toml", "task.toml", "model.json"}
 
 
-def test_cli_a_training_that_does_not_fit_is_refused_before_its_first_round(ran, session):
+def test_cli_an_unaffordable_training_is_refused_before_its_first_round(ran, session):
     """The fault: ten of twenty rounds were run, the budget was gone, and the exit code was 0."""
     before, text = spent(session), "epsilon = 30\nrounds = 20\n"
     told = ran(text)
@@ -78,7 +78,7 @@ def test_cli_a_training_that_does_not_fit_is_refused_before_its_first_round(ran,
     assert spent(session) == before
 
 
-def test_cli_a_dry_run_says_in_a_sentence_by_what_sums_are_divided(ran):
+def test_cli_a_dry_run_states_the_divisor_of_sums(ran):
     plain = ran("epsilon = 0.1\n", "--dry-run")
     assert "step: each opened sum is divided by the root of the squared norms of all sums so far" in plain.out
     named = ran("epsilon = 0.1\nexpected_units = 700\n", "--dry-run")
@@ -90,7 +90,7 @@ def test_cli_a_dry_run_says_in_a_sentence_by_what_sums_are_divided(ran):
     assert "fits: no epsilon is spent" in exact.out
 
 
-def test_cli_a_training_that_is_cut_short_saves_its_model_and_exits_as_refused(
+def test_cli_an_interrupted_training_saves_its_model_and_exits_as_refused(
     ran, session, monkeypatch, tmp_path
 ):
     training = type(session._training(command_task(tmp_path)))
@@ -120,7 +120,7 @@ def command_task(folder):
 
 
 @pytest.mark.parametrize("n_before", [0, 2])
-def test_cli_ctrl_c_says_what_was_charged_and_saves_what_there_is(
+def test_cli_ctrl_c_reports_the_charge_and_saves_the_model_so_far(
     ran, session, monkeypatch, tmp_path, n_before
 ):
     training = type(session._training(command_task(tmp_path)))
@@ -145,7 +145,7 @@ def test_cli_ctrl_c_says_what_was_charged_and_saves_what_there_is(
         assert not (tmp_path / "m.json").exists()
 
 
-def test_cli_nothing_was_spent_is_said_only_where_nothing_was_charged(ran, session, monkeypatch):
+def test_cli_reports_nothing_spent_only_if_nothing_was_charged(ran, session, monkeypatch):
     monkeypatch.setattr(type(session), "train", lambda *_, **__: failing("1 attempts were charged"))
     told = ran("epsilon = 0.1\n")
     assert "1 attempts were charged" in told.err

@@ -1,4 +1,4 @@
-"""The operator's page: its commands, in its order, over real nodes; its settings, read by the program."""
+"""The operator's page: its commands run in order on real nodes, and the program reads its settings."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""The pages tell the truth: their code runs, their links lead somewhere, the tests that they name exist."""
+"""Documentation pages: their code runs, their links resolve, and the tests that they name exist."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""What an analyst tries to keep others waiting, or to run twice what was charged once, by many lines at the same time."""
+"""An analyst with many parallel channels neither delays other analysts nor runs one charge twice."""
 
 import dataclasses
 import threading
@@ -46,7 +46,7 @@ def test_an_entry_that_a_site_never_signed_is_not_waited_for(world):
     assert time.monotonic() - begin < SOON_S
 
 
-def test_what_was_charged_runs_however_many_others_ask_meanwhile(world, monkeypatch):
+def test_a_charged_query_runs_however_many_others_are_asked(world, monkeypatch):
     """The attack: make a site forget a request between its charge and its run, so that it is spent for nothing."""
     monkeypatch.setattr(desks, "CACHED", 3)
     with world._pool.question(NAMES) as lines:
@@ -62,7 +62,7 @@ def test_what_was_charged_runs_however_many_others_ask_meanwhile(world, monkeypa
 @pytest.mark.parametrize(
     "changes", [{}, {"mode": "exact", "question": {"sql": BY_SEX}}], ids=["private", "exact"]
 )
-def test_of_many_lines_that_race_to_run_one_charge_one_has_a_share_at_each_site(world, changes):
+def test_one_of_many_channels_racing_to_run_a_charge_succeeds(world, changes):
     ask = signed(world, request_of(world, **changes).to_bytes())
     n_lines = 6
     gate = threading.Barrier(n_lines * len(NAMES))
@@ -92,7 +92,7 @@ def test_of_many_lines_that_race_to_run_one_charge_one_has_a_share_at_each_site(
 # -- places ------------------------------------------------------------------------------------------------------
 
 
-def test_one_analyst_cannot_keep_all_places_by_asking_and_not_going_on():
+def test_one_analyst_cannot_keep_all_reservations_by_idle_requests():
     slots = ConcurrencyLimit(site="anna", limit=4, clock=lambda: 0.0)
     kept = [slots.reserve("mallory") for _ in range(4)]
     first = slots.reserve("alice")
@@ -101,11 +101,11 @@ def test_one_analyst_cannot_keep_all_places_by_asking_and_not_going_on():
     assert first.is_reserved
     assert second.is_reserved
     with pytest.raises(SiteUnavailableError):
-        slots.reserve("mallory")  # who has the most takes nobody else's
+        slots.reserve("mallory")  # the analyst with the most takes no other's
     third = slots.reserve("carol")
     assert third.is_reserved
     with pytest.raises(SiteUnavailableError):
-        slots.reserve("dora")  # all have one: nobody gives way
+        slots.reserve("dora")  # each has one: none gives way
     with pytest.raises(SiteUnavailableError):
         slots.reserve("alice")
 
@@ -118,7 +118,7 @@ def test_what_runs_keeps_its_place_whoever_asks():
     assert slots.reserve("alice").is_reserved
 
 
-def test_places_in_use_are_counted_by_who_uses_them():
+def test_reservations_are_counted_for_each_analyst():
     slots = ConcurrencyLimit(site="anna", limit=3, clock=lambda: 0.0)
     running, waiting, other = slots.reserve("mallory"), slots.reserve("mallory"), slots.reserve("bob")
     with running.running():
@@ -129,7 +129,7 @@ def test_places_in_use_are_counted_by_who_uses_them():
             slots.reserve("carol")  # mallory holds one, and that one runs
 
 
-def test_an_analyst_who_holds_every_place_at_a_site_does_not_keep_another_from_asking(private_world):
+def test_an_analyst_holding_all_reservations_does_not_block_another(private_world):
     slots = private_world.nodes["hungary"]._request_handler._slots
     taken = [slots.reserve("mallory") for _ in range(Limits().sessions)]
     assert private_world.sql(COUNT, epsilon=0.01).rows
@@ -148,7 +148,7 @@ def wait_for(condition):
         time.sleep(0.01)
 
 
-def test_of_many_more_questions_than_places_every_one_is_answered(world, caplog):
+def test_more_queries_than_reservations_are_all_answered(world, caplog):
     """The fault: of 2,113 questions 878 were refused, because all places were in use."""
     for slots in places(world):
         slots._limit = 2
@@ -164,7 +164,7 @@ def test_of_many_more_questions_than_places_every_one_is_answered(world, caplog)
     assert not any(slots._waiting for slots in places(world))
 
 
-def test_a_question_that_waits_holds_no_place_elsewhere(world):
+def test_a_waiting_query_holds_no_reservation_at_other_sites(world):
     """Two clients that wait for each other's places would wait for ever."""
     first, *others = places(world)
     taken = [first.reserve("other") for _ in range(Limits().sessions)]
@@ -180,7 +180,7 @@ def test_a_question_that_waits_holds_no_place_elsewhere(world):
         assert answer.result(30) == 194
 
 
-def test_a_question_that_never_gets_a_place_is_refused_by_name_and_limit(world, monkeypatch):
+def test_a_query_without_reservation_is_refused_with_the_limit(world, monkeypatch):
     monkeypatch.setattr(world._turns, "patience_s", 0.4)
     slots = world.nodes["hungary"]._request_handler._slots
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
@@ -224,7 +224,7 @@ def test_sessions_that_wait_for_their_run_hold_no_more_than_one_session_may():
     meetings.close()
 
 
-def test_a_node_opens_no_session_ahead_that_has_no_room_and_answers_all_the_same(world):
+def test_a_node_without_memory_prepares_no_session_and_still_answers(world):
     node = world.nodes["hungary"]
     before, node._prepared_sessions._most_bytes = node._prepared_sessions._most_bytes, 1
     try:

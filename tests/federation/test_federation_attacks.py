@@ -1,4 +1,4 @@
-"""What a hostile client, a hostile sequencer and a replay would try. Each attack is refused before anything leaves a site."""
+"""Attacks by a hostile client, a hostile sequencer and a replay: sites refuse each before they send data."""
 
 import copy
 import dataclasses
@@ -92,7 +92,7 @@ def test_a_request_that_was_changed_after_signing_is_refused_by_every_site(world
         refused_by_every_site(world, Ask(request=changed, signature=ask.signature), RequestRejectedError)
 
 
-def test_a_request_signed_by_somebody_else_is_refused(world):
+def test_a_request_signed_by_another_analyst_is_refused(world):
     stranger = in_memory_identity("analyst", "analyst")
     data = request_of(world).to_bytes()
     ask = Ask(request=data, signature=stranger.sign(REQUEST_TAG + data))
@@ -193,8 +193,8 @@ def test_an_entry_about_another_request_is_not_run(world):
 # -- a hostile sequencer (P3) --------------------------------------------------------------------------------
 
 
-def bent(session, bend, **changes):
-    """A body that the sequencer would propose for a request, bent; and what every other site says of it."""
+def altered(session, bend, **changes):
+    """Alter the body that the sequencer would propose for a request; give every other site's reply."""
     ask = signed(session, request_of(session, **changes).to_bytes())
     answers = []
     for name in NAMES[1:]:
@@ -221,11 +221,11 @@ def with_content(**changes):
 
 
 def test_an_honest_body_would_be_signed(world):
-    assert bent(world, lambda body: body) == [{}, {}, {}]
+    assert altered(world, lambda body: body) == [{}, {}, {}]
 
 
 @pytest.mark.parametrize(
-    "bend",
+    "change",
     [
         lambda body: with_content(cost=body.content.cost // 2)(body),
         lambda body: with_content(cost=body.content.cost * 2)(body),
@@ -255,18 +255,18 @@ def test_an_honest_body_would_be_signed(world):
         "cohort",
     ],
 )
-def test_a_bent_charge_is_signed_by_no_site(world, bend):
-    assert all(answer for answer in bent(world, bend))
+def test_no_site_signs_an_altered_charge(world, change):
+    assert all(answer for answer in altered(world, change))
 
 
 def test_an_exact_request_cannot_be_entered_as_a_charge_or_to_more_receivers(world):
-    bends = [
+    changes = [
         lambda body: dataclasses.replace(
             body, content=dataclasses.replace(body.content, receivers=("analyst", "mallory"))
         )
     ]
-    for bend in bends:
-        assert all(answer for answer in bent(world, bend, mode="exact"))
+    for change in changes:
+        assert all(answer for answer in altered(world, change, mode="exact"))
 
 
 # -- policy, guessed columns, caps ---------------------------------------------------------------------------
@@ -297,7 +297,7 @@ def test_numbers_opened_about_a_population_have_a_cap_over_all_analysts():
         session.sql(BY_SEX, epsilon=0.1)
 
 
-def test_what_is_signed_and_not_complete_counts_against_both_caps():
+def test_signed_incomplete_requests_count_against_both_caps():
     book, head = PrivacyFilter(relation=Relation.ADD_OR_REMOVE_ONE), 6
     book.add_exact("cardiology", "ada", numbers=10)
     cap = ExactLimit(SimpleNamespace(book=book, head=head))
@@ -328,7 +328,7 @@ def test_an_accepted_exact_request_says_how_many_came_before_as_a_number():
 
 
 @pytest.mark.parametrize("n_rows", [3, 4])
-def test_no_request_finds_out_that_a_table_is_beyond_its_declared_size(n_rows):
+def test_no_request_reveals_that_a_table_exceeds_its_declared_size(n_rows):
     """The attack: the refusal of an exact question, which no entry records, said whether a site has more than rows_max rows."""
     columns = {"x": {"type": "boolean"}}
     schema = {"tables": {"t": {"privacy_unit": "row", "rows_max": 3, "columns": columns}}}
@@ -345,7 +345,7 @@ def test_no_request_finds_out_that_a_table_is_beyond_its_declared_size(n_rows):
         federation.local(frames, schema=schema)
 
 
-def test_a_policy_for_more_than_the_agreed_minimum_cell_is_a_refusal():
+def test_a_policy_above_the_agreed_minimum_cell_is_refused():
     with in_threads(policy={"exact": True, "minimum_cell": 10}) as session:
         node = session.nodes["hungary"]
         node._admission.policy = node._admission.policy.model_copy(update={"minimum_cell": 25})
@@ -382,7 +382,7 @@ def test_two_sites_give_no_exact_answer():
 # -- noise in shares (P7) ------------------------------------------------------------------------------------
 
 
-def test_what_any_colluding_sites_cannot_subtract_still_has_the_priced_variance(world):
+def test_noise_beyond_any_colluding_sites_has_the_priced_variance(world):
     plan = plan_request(request_of(world).to_bytes(), world.consortium).plan
     draws, n, t = 4000, plan.context.n_sites, plan.context.colluding
     zeros = np.zeros(plan.n_figures, dtype=np.int64)

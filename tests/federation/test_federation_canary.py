@@ -1,4 +1,4 @@
-"""A canary through the whole house: values planted in the sites' rows come out nowhere.
+"""A canary through the whole product: values planted in the sites' rows appear nowhere.
 
 Searched: every byte on every line and mesh of a consortium, all log records, errors with their chains, reprs, ledgers
 with their notes; as text, as integers and floats of either byte order, raw, scaled and centered as the engine holds
@@ -271,7 +271,7 @@ def ask_everything(session, *, rounds=2):
         raised(BudgetExceededError, lambda: session.sql(SUM, epsilon=29)),
         raised(AnalyticsError, lambda: session.sql("SELECT MAX(amount) AS m FROM stays", epsilon=0.1)),
         raised(AnalyticsError, lambda: session.sql("SELECT person FROM stays", exact=True)),
-        raised(AnalyticsError, lambda: session.sql("SELECT SUM(nobody) AS s FROM stays", exact=True)),
+        raised(AnalyticsError, lambda: session.sql("SELECT SUM(absent) AS s FROM stays", exact=True)),
     ]
 
 
@@ -342,7 +342,7 @@ def error_of_a_failing_scan(session, monkeypatch):
     return error
 
 
-def test_the_search_finds_what_a_site_that_forgets_its_mask_sends(monkeypatch):
+def test_the_canary_search_finds_unmasked_values(monkeypatch):
     """The control: the same run with one rule broken, figures instead of blinded shares, turns the search red."""
 
     def unmasked(session, plan, figures, source):
@@ -360,7 +360,7 @@ def test_the_search_finds_what_a_site_that_forgets_its_mask_sends(monkeypatch):
 
 
 @pytest.mark.parametrize("is_careless", [False, True], ids=["as it is", "careless"])
-def test_a_fault_that_quotes_a_row_is_told_without_its_text(monkeypatch, is_careless):
+def test_an_error_that_quotes_a_row_is_reported_without_its_text(monkeypatch, is_careless):
     """The control for log, errors and channels: a node that passes on what it caught turns each of them red."""
 
     def quoting(*_):

@@ -1,4 +1,4 @@
-"""A dealer that dies, really, before, in the middle of and after its part, and what it deals ahead saves."""
+"""A dealer process killed before, during and after its part; material dealt ahead saves the run."""
 
 import os
 import signal
@@ -49,7 +49,7 @@ def back(session):
             assert time.monotonic() < ends_at
 
 
-def test_without_a_dealer_what_needs_one_is_refused_by_its_name_and_free(world):
+def test_without_a_dealer_a_query_that_needs_one_is_refused_free(world):
     world.nodes_started.kill("dealer", signal.SIGKILL)
     before = n_entries(world)
     for ask in (lambda: world.sql(BY_SEX, exact=True), lambda: mined(world)):
@@ -94,7 +94,7 @@ def test_a_dealer_killed_in_the_middle_is_named_by_all_and_the_charge_is_spent(w
     assert n_entries(world) > before + 1
 
 
-def test_a_dealer_that_dies_when_its_material_is_there_is_not_missed(world):
+def test_a_dealer_lost_after_its_last_batch_ends_no_run(world):
     with world._pool.question(NAMES) as lines:
         entry = charged(world, lines)
         time.sleep(1.5)  # the session opened while the charge was signed
@@ -105,7 +105,7 @@ def test_a_dealer_that_dies_when_its_material_is_there_is_not_missed(world):
     back(world)
 
 
-def test_a_dealer_killed_during_a_mining_run_is_named_or_was_not_needed_any_more(world):
+def test_a_dealer_killed_during_mining_is_named_unless_its_part_is_done(world):
     expected, named = len(mined(world).itemsets), []
     for delay_s in (0.02, 0.05, 0.1, 0.15):
         timer = threading.Timer(delay_s, world.nodes_started.kill, ["dealer", signal.SIGKILL])
@@ -211,7 +211,7 @@ def test_a_site_alone_or_for_others_calls_the_dealer_for_nothing():
         for parties, reason in (
             (["hungary"], alone),
             (["hungary", "hungary"], alone),
-            (["hungary", "nobody"], others),
+            (["hungary", "absent"], others),
             (["cleveland", "switzerland"], others),
         ):
             send(line, Deal(session_id=bytes(32), request_hash=bytes(32), parties=parties))

@@ -1,4 +1,4 @@
-"""A distance for a whole consortium of processes, from the environment alone."""
+"""A simulated network delay for a whole consortium of processes, set by the environment."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The empirical privacy audit of whole answers: asked of a consortium, through ledger, scan, noise, shares and opening.
+"""The empirical privacy audit of whole answers from a consortium: ledger, scan, noise, shares and opening.
 
 Every group of a question draws its own noise, so one question over many groups is as many runs of the mechanism: in
 one world each group holds one patient, in the neighbouring world one more, at another site.
@@ -56,19 +56,19 @@ def worlds(side, *, sites=SITES, colluding=1):
         "rows_max": 2 * side**2,
         "columns": {"a": column, "b": column, "x": amount},
     }
-    everybody, nobody = rows(labels), rows([])
+    full, empty = rows(labels), rows([])
     with ExitStack() as stack:
         yield [
             stack.enter_context(
                 federation.local(
-                    {sites[0]: first, sites[1]: everybody} | dict.fromkeys(sites[2:], nobody),
+                    {sites[0]: first, sites[1]: full} | dict.fromkeys(sites[2:], empty),
                     schema={"tables": {"visits": table}},
                     budget=BUDGET,
                     policy=POLICY,
                     colluding=colluding,
                 )
             )
-            for first in (nobody, everybody)
+            for first in (empty, full)
         ]
 
 
@@ -119,16 +119,16 @@ def tell_apart(first, second, claim):
 
 
 class Draws:
-    """Stands where a site draws its noise: bends it, and keeps what was drawn for those who collude."""
+    """Stands where a site draws its noise: changes it, and keeps what was drawn for those who collude."""
 
-    def __init__(self, bend=None):
-        self._bend, self._lock, self.drawn = bend, threading.Lock(), []
+    def __init__(self, change=None):
+        self._change, self._lock, self.drawn = change, threading.Lock(), []
 
     def __call__(self, sigma2, size, source):
         drawn = discrete_gaussian(sigma2, size, source)
         with self._lock:
-            if self._bend is not None:
-                drawn = self._bend(drawn, self.drawn)
+            if self._change is not None:
+                drawn = self._change(drawn, self.drawn)
             self.drawn.append(drawn)
         return drawn
 
@@ -173,8 +173,8 @@ def test_whole_answers_keep_their_epsilon_and_their_noise(pair, sql):
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_every_broken_mechanism_is_caught_in_whole_answers(pair, monkeypatch, name):
-    bend, caught_by = BROKEN[name]
-    monkeypatch.setattr(site_noise, "discrete_gaussian", Draws(bend))
+    change, caught_by = BROKEN[name]
+    monkeypatch.setattr(site_noise, "discrete_gaussian", Draws(change))
     assert caught_by in red_tests(pair, 2.0, times=3 if name == "a quarter" else 1)
 
 
@@ -262,8 +262,8 @@ def test_hundreds_of_thousands_of_answers_keep_their_epsilon(pair, epsilon, sql)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", BROKEN)
 def test_every_broken_mechanism_is_caught_in_many_answers(pair, monkeypatch, name):
-    bend, caught_by = BROKEN[name]
-    monkeypatch.setattr(site_noise, "discrete_gaussian", Draws(bend))
+    change, caught_by = BROKEN[name]
+    monkeypatch.setattr(site_noise, "discrete_gaussian", Draws(change))
     assert caught_by in red_tests(pair, 1.0, times=9)
 
 

@@ -1,4 +1,4 @@
-"""Each kind of joint computation reaches CrypTen's tensors at every site, and gives what numpy gives."""
+"""Each kind of joint computation uses CrypTen's tensors at every site, and equals numpy."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Training without noise: who opens it, and who has to be in every attempt (P16)."""
+"""Exact training: the policies that allow it, and the sites that every attempt needs (P16)."""
 
 from contextlib import ExitStack
 
@@ -44,7 +44,7 @@ def test_p16_a_second_run_with_one_site_less_is_refused_before_its_charge(sessio
     assert {node.replica.head for node in session.nodes.values()} == heads
 
 
-def test_p16_every_site_refuses_to_sign_for_a_smaller_cohort_whoever_orders(session):
+def test_p16_every_site_refuses_a_smaller_cohort_from_any_sequencer(session):
     """A site that orders and does not check proposes it all the same."""
     training = session._training(task()).asked()
     head = session.nodes[session.consortium.file.sequencer]
@@ -84,7 +84,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("name", sorted(REFUSALS))
-def test_p16_one_site_that_did_not_open_it_closes_it_for_all_and_nothing_is_spent(session, name):
+def test_p16_one_site_that_forbids_exact_training_refuses_it_without_charge(session, name):
     changes, says = REFUSALS[name]
     desk = session.nodes[THREE[1]]._training.admission
     opened, before = desk.policy, disclosures(session)
@@ -96,7 +96,7 @@ def test_p16_one_site_that_did_not_open_it_closes_it_for_all_and_nothing_is_spen
     assert disclosures(session) == before
 
 
-def test_p16_a_run_of_more_rounds_than_the_cap_leaves_is_refused_before_its_first():
+def test_p16_a_run_longer_than_the_remaining_cap_is_refused_at_the_start():
     policy = {**POLICY, "exact_requests_per_analyst": 3}
     with in_threads(policy=policy) as session:
         with pytest.raises(PolicyRefusedError, match="3 are left, and each of 4 rounds"):
@@ -133,7 +133,7 @@ def test_p16_a_site_that_left_closes_it_until_a_new_agreement(session):
     [{"learning_rate": 1}, {"momentum": "0.5"}, {"l2": "0.1"}, {"expected_units": 1}, {"rounds": 101}],
     ids=str,
 )
-def test_p16_no_point_at_which_exact_sums_are_opened_comes_from_the_request(chosen):
+def test_p16_no_request_chooses_the_point_of_exact_sums(chosen):
     """The attacks: learning rate 1 and one round give the sum of a category with one person; a large step or penalty
     puts the model where the gradient counts the people on one side of a plane of the analyst's choice."""
     with pytest.raises(ConfigError, match=next(iter(chosen))):

@@ -1,4 +1,4 @@
-"""Sites that die, freeze, restart: named in time, spent where it began, and the next question works."""
+"""Sites killed, frozen or restarted are named in time, started runs stay spent, and the next query works."""
 
 import signal
 import time
@@ -48,7 +48,7 @@ def n_entries(session):
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_a_killed_site_is_named_at_once_the_run_is_spent_and_the_next_works(world, exact):
+def test_a_killed_site_is_named_at_once_and_spends_only_its_run(world, exact):
     before = n_entries(world)
     seconds, name = run_without(world, number=signal.SIGKILL, exact=exact)
     assert name == VICTIM
@@ -91,7 +91,7 @@ def test_with_a_site_down_nothing_is_spent(world):
     assert world.sql(BY_SEX, exact=True).rows[0][1] == 194
 
 
-def test_the_sequencer_restarts_and_the_chain_goes_on(world):
+def test_the_chain_goes_on_after_a_restart_of_the_sequencer(world):
     world.nodes_started.kill("cleveland", signal.SIGKILL)
     with pytest.raises((SiteUnavailableError, PartyLostError)):
         world.sql(BY_SEX, exact=True)
@@ -105,7 +105,7 @@ def test_every_ledger_is_whole_afterwards(world):
     assert report.forks == ()
 
 
-def test_a_restarted_site_does_not_run_what_an_earlier_life_signed(tmp_path):
+def test_a_restarted_site_runs_nothing_that_it_signed_before(tmp_path):
     with in_processes(tmp_path / "here") as session:
         with session._pool.question(NAMES) as lines:
             entry = charged(session, lines)

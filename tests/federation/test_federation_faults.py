@@ -1,4 +1,4 @@
-"""Errors between nodes: each class of the house arrives as it left, nothing else arrives but a fault without its text."""
+"""Errors between nodes: each known class arrives unchanged, and any other error arrives without its text."""
 
 import logging
 
@@ -108,7 +108,7 @@ def test_an_error_arrives_with_all_its_fields_and_its_text(error, travel):
     }
 
 
-def test_every_class_of_the_house_either_crosses_or_is_known_to_stay():
+def test_every_error_class_either_crosses_the_wire_or_is_listed_as_local():
     """A new error class has to be given a place in one of the two lists above."""
     modules = (accounting_errors, smpc_errors, analytics_errors, federation_errors)
     roots = {"AccountingError", "SmpcError", "AnalyticsError", "FederationError", "Mistake"}
@@ -259,7 +259,7 @@ def test_a_field_of_another_type_is_a_fault(error):
         min_size=10,
     ),
 )
-def test_whatever_a_peer_sends_becomes_an_error_to_raise(code, fields):
+def test_any_message_of_a_peer_becomes_an_error_to_raise(code, fields):
     arrived = from_wire(code, fields, site="anna")
     assert isinstance(arrived, InternalFaultError) or type(arrived).__name__ == code
     assert isinstance(f"{arrived} {arrived!r}", str)
@@ -270,7 +270,7 @@ def test_whatever_a_peer_sends_becomes_an_error_to_raise(code, fields):
     code=st.sampled_from([*sorted({type(error).__name__ for error in CROSSING}), "", "OSError"]),
     text=st.text(max_size=10) | st.sampled_from(["--5", "-", "1e400", "nan", "9" * 2000, "0x10"]),
 )
-def test_whatever_a_refusal_holds_becomes_an_error_to_raise(code, text):
+def test_any_refusal_becomes_an_error_to_raise(code, text):
     arrived = from_refusal(Refusal(entry=0, code=code, fields=dict.fromkeys(FIELDS, text)), site="anna")
     assert isinstance(arrived, InternalFaultError | LedgerRefusedError) or type(arrived).__name__ == code
     assert isinstance(f"{arrived} {arrived!r}", str)

@@ -1,4 +1,4 @@
-"""What an analyst hands in from Python, and what the answer says of itself, over three small sites."""
+"""Tables that an analyst passes from Python, and the metadata of answers, over three small sites."""
 
 import os
 import subprocess
@@ -179,7 +179,7 @@ def test_a_private_answer_over_few_rows_is_flagged_and_says_so(small):
 # the session and the package
 
 
-def test_a_session_is_refused_at_once_in_a_forked_child_and_goes_on_in_its_parent(small):
+def test_a_session_is_refused_in_a_forked_child_and_works_in_its_parent(small):
     """No wait for threads that a fork does not have; the child's close leaves the parent's lines alone."""
     child = os.fork()
     if child == 0:
@@ -207,7 +207,7 @@ def test_a_session_is_refused_at_once_in_a_forked_child_and_goes_on_in_its_paren
     assert small.sql(COUNT, exact=True).rows[0] == ("F", 90)
 
 
-def test_the_package_shows_what_there_is_before_it_is_loaded():
+def test_the_package_lists_its_names_before_it_loads_them():
     code = "import federation, sys; print(dir(federation)); print('federation.client.session' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert all(f"'{name}'" in shown for name in ("Session", "connect", "local"))

@@ -1,4 +1,4 @@
-"""Many questions at once: right answers, and a named refusal before the charge where a node has enough to do."""
+"""Many queries at once get right answers; a node at its limit refuses before the charge."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +42,7 @@ def test_eight_questions_at_once_get_the_answers_that_they_get_alone(session):
     assert entries(session) == begin + 2 * len(texts)
 
 
-def test_with_every_place_in_use_a_question_is_refused_by_name_and_free(private_world, monkeypatch):
+def test_with_all_reservations_in_use_a_query_is_refused_free(private_world, monkeypatch):
     monkeypatch.setattr(private_world._turns, "patience_s", 0.5)
     slots = private_world.nodes["hungary"]._request_handler._slots
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
@@ -61,7 +61,7 @@ def test_with_every_place_in_use_a_question_is_refused_by_name_and_free(private_
     assert {node._request_handler._slots._running.total() for node in private_world.nodes.values()} == {0}
 
 
-def test_what_takes_more_memory_than_a_session_may_is_refused_before_the_charge(private_world):
+def test_a_query_beyond_the_memory_limit_is_refused_before_the_charge(private_world):
     """Mining by its public bounds, whatever turns out to be frequent."""
     table, items = private_world.table("patients"), ["sex=M", "disease", "exang"]
     desk = private_world.nodes["hungary"]._admission
@@ -77,21 +77,21 @@ def test_what_takes_more_memory_than_a_session_may_is_refused_before_the_charge(
 
 
 def test_a_dealer_takes_part_in_so_many_sessions_at_once(private_world, monkeypatch):
-    """A site that calls it for sessions which nobody joins is refused by name, and those who ask in earnest go on."""
-    from federation.node.helpers import dealer as room
+    """The dealer refuses a site that opens sessions which no party joins, and serves genuine sessions."""
+    from federation.node.helpers import dealer as dealer_node
     from federation.protocol.exchange import expect, send
     from federation.protocol.messages import Ack, Deal
 
-    monkeypatch.setattr(room, "MOST_SESSIONS", 3)
+    monkeypatch.setattr(dealer_node, "MOST_SESSIONS", 3)
     dealer = next(node for node in private_world.assistants if node.name == "dealer")
     released = threading.Event()
 
-    def nobody_comes(*_):
+    def no_party_joins(*_):
         released.wait(10)
-        raise PeerRejectedError(reason="nobody came")
+        raise PeerRejectedError(reason="no party joined")
 
     with monkeypatch.context() as patched:
-        patched.setattr(dealer.network, "open_mesh", nobody_comes)
+        patched.setattr(dealer.network, "open_mesh", no_party_joins)
         network = private_world.nodes["hungary"].network
         line = network.dial("dealer", "request", 5)
         for number in range(4):
@@ -111,7 +111,7 @@ def test_a_dealer_takes_part_in_so_many_sessions_at_once(private_world, monkeypa
     assert private_world.sql(BY_SEX, exact=True).rows[0][1] == 194
 
 
-def test_a_place_that_was_asked_for_and_not_used_goes_to_the_next():
+def test_an_unused_reservation_goes_to_the_next_analyst():
     now = [0.0]
     slots = ConcurrencyLimit(site="anna", limit=2, clock=lambda: now[0])
     first, second = slots.reserve("analyst"), slots.reserve("analyst")
@@ -130,7 +130,7 @@ def test_a_place_that_was_asked_for_and_not_used_goes_to_the_next():
     assert slots.reserve("analyst").is_reserved
 
 
-def test_places_are_never_lost_whatever_many_threads_do():
+def test_reservations_are_never_lost_among_threads():
     slots, seen = ConcurrencyLimit(site="anna", limit=4), []
     gate = threading.Barrier(12)
 

@@ -1,4 +1,4 @@
-"""Sessions opened while their charge is being signed: keys and material only, each attended once, none kept for ever."""
+"""Prepared sessions: opened while the charge is signed, with keys and material only, used once, and never kept for ever."""
 
 import threading
 import time
@@ -85,7 +85,7 @@ def test_the_run_waits_until_the_session_is_open(meetings):
     assert gate.is_set()
 
 
-def test_what_went_wrong_is_raised_where_the_run_attends(meetings):
+def test_an_error_of_preparation_is_raised_when_the_run_takes_the_session(meetings):
     def lost():
         raise PartyLostError(name="hungary")
 
@@ -94,7 +94,7 @@ def test_what_went_wrong_is_raised_where_the_run_attends(meetings):
         meetings.take(ID)
 
 
-def test_a_session_that_nobody_runs_is_closed_by_name():
+def test_an_unused_prepared_session_is_closed():
     meetings = PreparedSessions(patience_s=0.05)
     opened = FakeSession()
     meetings.prepare(ID, lambda: opened)
@@ -118,7 +118,7 @@ def test_too_many_at_once_are_left_to_their_runs():
     meetings.close()
 
 
-def test_closing_leaves_no_thread_and_closes_what_waits():
+def test_closing_leaves_no_thread_and_no_waiting_connection():
     meetings = PreparedSessions(patience_s=60)
     opened = FakeSession()
     meetings.prepare(ID, lambda: opened)
@@ -212,7 +212,7 @@ def test_a_refused_request_is_expected_nowhere(private_world):
     assert waiting(session) == [0] * len(NAMES)
 
 
-def test_a_session_opened_for_a_charge_that_was_replaced_serves_no_other(private_world):
+def test_a_session_of_a_replaced_charge_serves_no_other(private_world):
     """Two questions in one proposal, of which one site refuses the first: the second is entered anew, in a session of its own."""
     session, used, sent = private_world, {}, {}
     session.sql(COUNT, epsilon=0.01)  # the sequencer has read the others' ledgers, and waits for work
@@ -306,7 +306,7 @@ def test_closing_does_not_wait_for_sessions_that_wait_for_a_site():
 
 
 def test_a_scan_longer_than_the_deadline_finds_its_session_still_there(monkeypatch):
-    """All sites scan for as long as they may: neither the session that waits nor a dealer that nobody asks is gone by then."""
+    """All sites scan up to the deadline: the waiting session and the idle dealer both last that long."""
     scan_s = 9.0  # more than twice the deadline
     with in_threads(deadline_s=4.0) as session:
         for node in session.nodes.values():

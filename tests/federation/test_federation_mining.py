@@ -1,4 +1,4 @@
-"""Rules over four hospitals, over memory channels and over real TLS processes, against mlxtend's numbers on the pooled file."""
+"""Association rules over four hospitals, in memory and over TLS processes, against mlxtend on the pooled file."""
 
 import json
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_rules_have_the_known_columns(session):
         ({"exact": False}, InvalidRequestError),
     ],
 )
-def test_bad_requests_are_named_before_anybody_is_asked(session, changes, error):
+def test_bad_requests_are_refused_before_any_site_is_asked(session, changes, error):
     before = session.budget_rows()[0]["exact_disclosures"]
     arguments = {"items": ITEMS, "min_support": 0.2, "min_confidence": 0.6, "exact": True} | changes
     with pytest.raises(error):
@@ -84,4 +84,4 @@ def test_nested_supports_open_only_where_every_sites_policy_says_so():
 
 def test_an_unknown_table_is_named(session):
     with pytest.raises(InvalidRequestError, match="patients"):
-        session.table("nobody")
+        session.table("absent")

@@ -1,4 +1,4 @@
-"""Questions to four hospitals, over memory channels and over real TLS processes: the same suite for both."""
+"""Queries to four hospitals, in memory and over TLS processes, with one suite for both."""
 
 import io
 import math
@@ -105,7 +105,7 @@ def test_what_is_explained_is_what_happens(session):
     assert session.explain(BY_SEX, epsilon=0.1).to_dict()["rounds"] == 2
 
 
-def test_the_budget_counts_and_refuses_with_what_would_fit(session):
+def test_the_budget_refuses_with_the_affordable_amount(session):
     session.sql("SELECT COUNT(*) AS n FROM patients", epsilon=0.01)
     before = {r["sub_budget"]: r for r in session.budget_rows() if not r["purpose"] and not r["analyst"]}
     with pytest.raises(BudgetExceededError) as caught:
@@ -130,7 +130,7 @@ def test_a_policy_refuses_by_name_of_site_and_rule(session):
 @pytest.mark.parametrize(
     ("sql", "position"),
     [
-        ("SELECT COUNT(*) FROM nobody", "1:22"),
+        ("SELECT COUNT(*) FROM absent", "1:22"),
         ("SELECT SUM(shoe_size) FROM patients", "1:12"),
         ("SELECT MEDIAN(age) FROM patients", "1:8"),
         ("SELECT COUNT(*) FROM patients; SELECT 1", "1:32"),
@@ -138,14 +138,14 @@ def test_a_policy_refuses_by_name_of_site_and_rule(session):
         ("SELECT COUNT(*) FROM read_csv('x.csv')", "1:22"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_its_place(session, sql, position):
+def test_unsupported_queries_are_refused_with_position(session, sql, position):
     with pytest.raises(PlanRejectedError) as caught:
         session.sql(sql, epsilon=0.1)
     assert caught.value.position == position
 
 
 @pytest.mark.parametrize("epsilon", [0, -1, math.nan, math.inf, "0.5", True, 1e-400])
-def test_epsilon_out_of_range_is_refused_before_anybody_is_asked(session, epsilon):
+def test_epsilon_out_of_range_is_refused_before_any_site_is_asked(session, epsilon):
     with pytest.raises(InvalidRequestError) as caught:
         session.sql("SELECT COUNT(*) AS n FROM patients", epsilon=epsilon)
     assert caught.value.parameter == "epsilon"

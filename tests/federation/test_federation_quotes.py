@@ -1,4 +1,4 @@
-"""What requests would cost and leave: asked for free, for one or a batch, by who would ask them."""
+"""Free quotes for one request or a batch: the cost and the remaining budget, for the asking analyst."""
 
 import json
 
@@ -30,19 +30,19 @@ def test_a_quote_is_what_is_charged_and_leaves_what_is_left(private_world):
     assert float(next_one["spent"]) == pytest.approx(float(row["spent"]), rel=1e-4)
 
 
-def test_a_batch_counts_the_ones_before_and_a_refused_one_takes_nothing_from_the_others(private_world):
+def test_a_batch_quote_counts_earlier_requests_but_not_refused_ones(private_world):
     session = private_world
     lone = session.quote([(MEAN, 1)])[0]
-    first, dear, last = session.quote([(MEAN, 1), (COUNT, 29), (MEAN, 1)])
+    first, costly, last = session.quote([(MEAN, 1), (COUNT, 29), (MEAN, 1)])
     assert first == lone
-    assert dear["fits"] is False
-    assert dear["refusal"]
+    assert costly["fits"] is False
+    assert costly["refusal"]
     assert float(last["spent"]) == pytest.approx(float(first["cost"]), rel=1e-4)
     with pytest.raises(BudgetExceededError):
         session.sql(COUNT, epsilon=29)
 
 
-def test_nobody_is_quoted_what_another_asks_nor_what_has_no_price(private_world):
+def test_an_analyst_gets_no_quote_for_others_requests_or_unpriced_ones(private_world):
     session = private_world
     site = session.consortium.file.sequencer
 

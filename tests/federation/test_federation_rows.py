@@ -1,4 +1,4 @@
-"""What a site's rows may be given as, and what is said of rows that do not fit, before anything is asked."""
+"""Accepted forms of a site's rows, and reports on invalid rows before any query."""
 
 import copy
 
@@ -67,7 +67,7 @@ def test_a_site_whose_column_is_not_understood_is_named():
         asked({"a": FRAME, "b": FRAME, "c": bands})
 
 
-def test_a_site_most_of_whose_values_do_not_fit_is_named_with_a_warning_and_answers():
+def test_a_site_with_mostly_invalid_values_causes_a_warning_and_answers():
     some = FRAME.assign(ill=["yes"] * 7 + ["t"] * 5)
     with pytest.warns(
         UserWarning, match="site b, table t: column ill: more than half of its values"

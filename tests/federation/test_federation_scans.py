@@ -1,4 +1,4 @@
-"""What a site gives whose local scan is late, whose database is gone, or whose scan fails in a way that should not exist."""
+"""A site's reply to a late scan, a lost database, or an unexpected scan failure."""
 
 import pytest
 from hospitals import NAMES
@@ -52,7 +52,7 @@ def test_a_site_that_is_late_or_has_no_database_gives_zero_and_noise(
     assert cleveland.is_in_service
 
 
-def test_a_scan_that_fails_otherwise_ends_the_run_and_tells_its_bit_once(
+def test_an_unexpected_scan_failure_ends_the_run_and_reveals_one_bit_once(
     private_world, cleveland, monkeypatch
 ):
     """The attack behind it: a row that makes its site's scan fail is there or not, once a question, whatever stands in its place."""

@@ -1,4 +1,4 @@
-"""Three sites compute, no dealer: the same answers, said on whose honesty, over threads and over real TLS processes (P12)."""
+"""Three sites compute without a dealer: equal answers with their trust model, over threads and TLS processes (P12)."""
 
 import signal
 import time
@@ -115,7 +115,7 @@ def test_the_explained_rounds_and_bytes_are_those_of_the_run(trio):
     assert receipt["bytes_sent_per_site"] == shape["dealer"]["bytes"] - 64 - 32 + 32 + 8 * n_figures
 
 
-def test_without_dealer_and_three_sites_a_guarded_question_is_refused_before_it_is_charged(tmp_path):
+def test_without_dealer_or_computing_sites_a_guarded_query_is_refused_free(tmp_path):
     with in_processes(tmp_path / "here", helpers=()) as session:
         entries = session.health()[NAMES[0]].ledger_number
         for ask in (lambda: session.sql(BY_SEX, exact=True), lambda: session.explain(BY_SEX, exact=True)):
@@ -175,7 +175,7 @@ def hit(session, victim, number):
 
 
 @pytest.mark.parametrize("victim", [FIRST, SECOND, DEALING, INPUTTING])
-def test_whichever_role_is_killed_is_named_at_once_and_the_next_question_works(world, victim):
+def test_any_killed_role_is_named_at_once_and_the_next_query_works(world, victim):
     seconds, name = hit(world, victim, signal.SIGKILL)
     assert name == victim
     assert seconds < 1.5  # a second by rule, and a busy machine

@@ -1,4 +1,4 @@
-"""A model over four hospitals: attempts charged by the ledger, sums encrypted, over memory channels and over real processes."""
+"""A model over four hospitals: charged attempts and encrypted sums, in memory and over processes."""
 
 import signal
 
@@ -61,7 +61,7 @@ def test_a_model_is_learned_and_every_round_is_charged(session, pooled):
     assert float(after["fraction_spent"]) > float(before["fraction_spent"])
 
 
-def test_the_budget_stops_what_it_cannot_pay_before_anything_runs(session):
+def test_the_budget_refuses_an_unaffordable_run_at_the_start(session):
     before = training_row(session)
     with pytest.raises(BudgetExceededError) as caught:
         FederatedLogisticRegression(epsilon=25.0, rounds=1).fit(
@@ -77,20 +77,20 @@ def test_the_budget_stops_what_it_cannot_pay_before_anything_runs(session):
         ({"learning_rate": float("nan")}, {}),
         ({"epsilon": 0}, {}),
         ({"rounds": 0}, {}),
-        ({}, {"target": "nobody"}),
+        ({}, {"target": "absent"}),
         ({}, {"features": ["shoe_size"]}),
         ({}, {"features": []}),
-        ({}, {"table": "nobody"}),
+        ({}, {"table": "absent"}),
     ],
 )
-def test_bad_tasks_are_named_before_anybody_is_asked(session, changes, fields):
+def test_bad_tasks_are_refused_before_any_site_is_asked(session, changes, fields):
     arguments = {"table": "patients", "features": FEATURES, "target": "disease"} | fields
     with pytest.raises((ConfigError, Exception)) as caught:
         FederatedLogisticRegression(**{"epsilon": 1.0, "rounds": 2} | changes).fit(session, **arguments)
     assert type(caught.value).__name__ in {"ConfigError", "InvalidRequestError", "RequestRejectedError"}
 
 
-def test_training_without_noise_is_a_policys_business():
+def test_training_without_noise_follows_the_policy():
     """Where a site gives no exact answers at all; ``test_federation_exact_training`` has the policy of its own."""
     with in_threads(policy={**POLICY, "exact": False}) as session, pytest.raises(PolicyRefusedError):
         FederatedLogisticRegression(epsilon=None, exact=True, rounds=2).fit(
@@ -98,7 +98,7 @@ def test_training_without_noise_is_a_policys_business():
         )
 
 
-def test_a_site_that_dies_costs_its_attempt_and_the_others_go_on(tmp_path):
+def test_a_lost_site_costs_one_attempt_and_the_others_go_on(tmp_path):
     with in_processes(
         tmp_path / "here", helpers=("dealer", "aggregator", "keyholder"), deadline_s=5
     ) as session:
@@ -125,7 +125,7 @@ def test_only_the_key_holders_folder_has_the_private_key(tmp_path):
         assert found[0].stat().st_mode & 0o077 == 0
 
 
-def test_p4_attempts_that_are_charged_together_are_no_more_than_the_run_paid_for():
+def test_p4_attempts_charged_together_never_exceed_the_approved_run():
     """The attack: three attempts of a run of two, asked for at once, so that they stand in one proposal."""
     with in_threads() as session:
         model = FederatedLogisticRegression(epsilon=1.0, rounds=2)

@@ -1,4 +1,4 @@
-"""The defaults of a training learn: without noise they come within 2 % of what the pooled rows give."""
+"""Training with default settings and without noise comes within 2 % of a fit on the pooled rows."""
 
 import duckdb
 import numpy as np
@@ -64,6 +64,6 @@ def test_the_defaults_learn_breast_cancer(record_property):
 
 
 def rounded_up(value):
-    """To one digit: as somebody who knows the unit of a column would declare it."""
+    """Round to one digit, as a site administrator who knows the unit of a column would declare it."""
     power = 10.0 ** np.floor(np.log10(value))
     return str(np.round(np.ceil(value / power) * power, 4))

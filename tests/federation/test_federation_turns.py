@@ -1,4 +1,4 @@
-"""With every place in use a question waits its turn: it is answered when one comes free, and refused by name when none does."""
+"""A query waits while all reservations are in use; a node answers it when one is free, and refuses it at the limit."""
 
 import threading
 import time
@@ -41,7 +41,7 @@ class Queue:
         wait_for(lambda: len(self.served) == number)
 
 
-def test_the_next_place_goes_to_who_has_the_fewest_and_then_to_who_came_first():
+def test_the_next_reservation_goes_to_the_analyst_with_fewest_then_first():
     slots = ConcurrencyLimit(site="anna", limit=3)
     running = [slots.reserve(analyst) for analyst in ("mallory", "mallory", "alice")]
     queue = Queue(slots)
@@ -51,7 +51,7 @@ def test_the_next_place_goes_to_who_has_the_fewest_and_then_to_who_came_first():
                 for analyst, name in (("mallory", "m1"), ("alice", "a1"), ("bob", "b1"), ("bob", "b2")):
                     queue.ask(analyst, name)
                 with pytest.raises(SiteBusyError):
-                    slots.reserve("alice")  # who does not wait overtakes nobody
+                    slots.reserve("alice")  # an analyst that does not wait overtakes no other
             queue.all_served(1)
         queue.all_served(2)
     queue.all_served(3)
@@ -95,8 +95,8 @@ class Busy:
         self.ask_all(message, kind, timeout_s=timeout_s)
 
 
-@pytest.mark.parametrize("said", ["anna", "nobody"])
-def test_a_site_that_is_always_busy_is_asked_ever_more_rarely_and_then_no_more(said):
+@pytest.mark.parametrize("said", ["anna", "absent"])
+def test_a_busy_site_is_asked_at_growing_intervals_and_then_no_more(said):
     lines, turns = Busy(said), Turns(answer_s=1.0, patience_s=0.5)
     ask = Ask(request=b"r", signature=b"s")
     with pytest.raises(SiteUnavailableError, match=f"{said}.*no place came free within 0.5 s"):

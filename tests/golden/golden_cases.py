@@ -1,4 +1,4 @@
-"""A fixed set of questions, mining runs and training rounds, and every kind of bytes that they become."""
+"""A fixed set of queries, mining runs and training rounds, and all bytes derived from them."""
 
 from __future__ import annotations
 

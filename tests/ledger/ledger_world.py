@@ -1,4 +1,4 @@
-"""A consortium in one process: sites, their ledgers, a network that loses what it is told to lose, crashes at any write."""
+"""A consortium in one process: sites, their ledgers, a network that loses chosen messages, crashes at any write."""
 
 from __future__ import annotations
 

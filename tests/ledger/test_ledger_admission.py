@@ -1,4 +1,4 @@
-"""What a site checks of a body, the rarer kinds, and the race for the last units (P3, P4)."""
+"""Checks of a site on a proposed body, rare entry kinds, and the race for the last units (P3, P4)."""
 
 import dataclasses
 import threading
@@ -108,7 +108,7 @@ def test_a_cohort_outside_the_members_or_too_small_is_refused(world):
         assert world.agree(training, cohort=cohort).refusals
 
 
-def test_a_fault_that_is_no_refusal_goes_up_and_nothing_is_signed(world):
+def test_an_unexpected_error_propagates_and_nothing_is_signed(world):
     data = propose(world, a_charge(world.budget))
 
     def broken(body):
@@ -236,7 +236,7 @@ def test_members_are_added_rekeyed_and_the_office_moves(world):
     assert {site.replica.head for site in world.sites.values()} == {4}
 
 
-def test_a_lost_sequencer_is_voted_out_by_all_others_even_in_doubt(world):
+def test_all_other_sites_remove_a_lost_sequencer_even_in_doubt(world):
     data = propose(world, a_charge(world.budget))
     consider(world, "cairo", data)
     world.head.up = False
@@ -277,7 +277,7 @@ def test_a_consortium_keeps_two_members():
 # -- racing --------------------------------------------------------------------------------------------------
 
 
-def test_p4_32_racing_requests_for_the_last_units_admit_exactly_the_affordable_number():
+def test_p4_32_racing_requests_admit_exactly_the_affordable_number():
     budget = a_budget()
     price = a_charge(budget).cost
     affordable = budget.sub_budgets["query"].allowance // price

@@ -1,4 +1,4 @@
-"""An auditor with files alone: the book is whole, or the first bad entry and the forking site are named."""
+"""An auditor with files alone verifies the ledger, or reports the first bad entry and the forking site."""
 
 import dataclasses
 import json
@@ -54,7 +54,7 @@ def files(folder, names=NAMES):
 
 
 def change(path, *statements):
-    """Bend a file as somebody with its password would: triggers off, rows changed, triggers back."""
+    """Alter a file as an attacker with its password would: triggers off, rows changed, triggers back."""
     connection = sqlite3.connect(path, isolation_level=None)
     triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
     for name, _ in triggers:
@@ -91,7 +91,7 @@ def put(path, entry):
     )
 
 
-def test_a_whole_book_verifies_and_its_totals_are_told(folder):
+def test_a_whole_ledger_verifies_and_its_totals_are_reported(folder):
     seen = []
     report = verify(files(folder), progress=seen.append)
     assert report.ok, report
@@ -250,8 +250,8 @@ def test_p4_a_charge_above_the_allowance_is_found_even_if_all_signed_it(folder):
     path = folder / "ankara.db"
     entry = entry_of(path, 6)
     charge = a_charge()
-    dear = dataclasses.replace(charge, cost=a_budget().sub_budgets["query"].allowance)
-    put(path, signed_by_all(dataclasses.replace(entry.body, content=dear)))
+    costly = dataclasses.replace(charge, cost=a_budget().sub_budgets["query"].allowance)
+    put(path, signed_by_all(dataclasses.replace(entry.body, content=costly)))
     report = verify([path])
     assert report.files[0].first_bad == 6
     assert "budget" in report.files[0].reason.lower()
@@ -264,7 +264,7 @@ def test_files_that_are_no_ledgers_are_told_not_raised(folder):
     assert not report.ok
 
 
-def test_statement_tells_who_asked_what_and_what_is_left(folder):
+def test_statement_lists_analysts_requests_and_remaining_budget(folder):
     report = statement(folder / "cairo.db")
     assert [line.kind for line in report.lines] == [
         "genesis",

@@ -1,4 +1,4 @@
-"""P4: sub-budgets, their orders, and the filter that admits or refuses."""
+"""Sub-budgets, their orders, and the privacy filter that admits or refuses (P4)."""
 
 import math
 from fractions import Fraction
@@ -151,7 +151,7 @@ def test_p4_the_last_unit_is_admitted_and_no_more():
     assert book.fraction_spent("cardiology", "query") == 1
 
 
-def test_p4_a_refusal_says_what_is_left_and_bricks_nothing():
+def test_p4_a_refusal_states_the_remaining_budget_and_blocks_nothing():
     book = a_book()
     allowance = book.sub_budget("cardiology", "query").allowance
     book.add(spend(allowance // 2))
@@ -190,7 +190,7 @@ def test_p4_a_tiny_cost_is_refused_after_exhaustion():
         book.check(spend(1))
 
 
-def test_p4_caps_are_fractions_of_the_allowance_and_the_population_spans_all_analysts():
+def test_p4_caps_are_fractions_of_an_allowance_shared_by_all_analysts():
     book = a_book(
         analyst_caps={"*": Fraction(1, 4), "bob": Fraction(1, 2)}, purpose_caps={"triage": Fraction(1, 10)}
     )

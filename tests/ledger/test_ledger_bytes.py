@@ -1,4 +1,4 @@
-"""The bytes: fixed vectors, and nothing accepted but what would be written."""
+"""Ledger bytes: fixed vectors, and refusal of every form that the program does not write."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Hand-overs, leave-outs and catching up, with somebody who comes back, lies, or gives the wrong file."""
+"""Sequencer transfers, site removals and catching up, with a site that returns, lies, or gives the wrong file."""
 
 import dataclasses
 
@@ -42,19 +42,19 @@ def of_another_consortium():
     return [entry.to_bytes() for entry in other.entries()]
 
 
-def test_p2_entries_of_another_consortium_of_the_same_keys_are_a_mistake_and_no_fork(world):
+def test_p2_entries_of_another_consortium_with_equal_keys_are_no_fork(world):
     """Its administrator gives a site the wrong archive: nothing is taken, and the site goes on."""
     theirs = of_another_consortium()
     world.agree(an_exact())
     replica = world.sites["cairo"].replica
     for datas in (theirs, theirs[1:], theirs[2:]):
         with pytest.raises(LedgerRefusedError, match=r"another chain|own consortium file"):
-            replica.catch_up(datas, source="somebody")
+            replica.catch_up(datas, source="another")
     assert replica.core.store.notes(Table.FORKS) == []
     assert world.agree(an_exact()).entries
 
 
-def test_p2_a_second_signature_under_the_number_of_a_hand_over_is_found(tmp_path):
+def test_p2_a_second_signature_with_the_number_of_a_transfer_is_found(tmp_path):
     """Only who votes a lost sequencer out cannot wait for its withdrawal; a hand-over excuses nothing."""
     world = World(stores=lambda name: SqliteStore(tmp_path / f"{name}.db", owner=name)).found()
     world.agree(an_exact())
@@ -89,8 +89,8 @@ def left_out(world, name, to):
     return result.entries[0]
 
 
-def test_p2_a_sequencer_that_was_left_out_and_comes_back_commits_and_withdraws_nothing(world):
-    """It still believes that it orders: what it proposes under its old number, or the next, nobody signs."""
+def test_p2_a_removed_sequencer_commits_and_withdraws_nothing(world):
+    """The former sequencer proposes under its old number and the next one; no site signs."""
     world.agree(an_exact())
     old = world.sequencer
     left_out(world, "ankara", "basel")
@@ -123,7 +123,7 @@ def test_p2_a_sequencer_that_was_left_out_and_comes_back_commits_and_withdraws_n
 
 
 @pytest.mark.parametrize("lost", ["ankara", "cairo"])
-def test_p2_a_site_that_was_left_out_learns_it_and_signs_nothing_more(world, lost):
+def test_p2_a_removed_site_learns_it_and_signs_nothing_more(world, lost):
     signed = a_charge(world.budget)
     world.agree(signed)
     left_out(world, lost, "basel" if lost == "ankara" else "ankara")
@@ -138,8 +138,8 @@ def test_p2_a_site_that_was_left_out_learns_it_and_signs_nothing_more(world, los
     assert site.core.store.notes(Table.ANSWERS, first=site.head + 1) == []
 
 
-def test_p2_the_old_sequencer_that_is_put_back_from_before_the_hand_over_orders_nothing(world):
-    """Its backup says that it orders; it has caught up with nobody."""
+def test_p2_a_former_sequencer_restored_from_backup_orders_nothing(world):
+    """Its backup names it as sequencer, and it has caught up with no site."""
     world.agree(an_exact())
     backup = copy_of(world.head.store)
     hand_over(world, "basel")
@@ -150,7 +150,7 @@ def test_p2_the_old_sequencer_that_is_put_back_from_before_the_hand_over_orders_
     again = Sequencer(site.replica)
     with pytest.raises(LedgerRefusedError, match="must catch up"):
         again.recover({name: world.sites[name].replica.head for name in ("basel", "cairo")})
-    again.recover({})  # nobody can be reached
+    again.recover({})  # no site can be reached
     data = again.propose([Draft(cohort=NAMES, content=a_charge(world.budget))], admit_all)
     for name in ("basel", "cairo"):
         assert not isinstance(consider(world, name, data), Signed)
@@ -162,7 +162,7 @@ def test_p2_the_old_sequencer_that_is_put_back_from_before_the_hand_over_orders_
     assert world.agree(an_exact()).entries
 
 
-def test_p2_a_charge_in_doubt_with_a_lost_sequencer_is_void_once_it_is_left_out(world):
+def test_p2_removing_a_lost_sequencer_voids_its_charge_in_doubt(world):
     """Its charge counts as spent until then, and no run of it starts afterwards."""
     world.agree(an_exact())
     before = world.sites["cairo"].replica.book.spent("cardiology", "query")
@@ -181,7 +181,7 @@ def test_p2_a_charge_in_doubt_with_a_lost_sequencer_is_void_once_it_is_left_out(
 # -- cancellations and compacted ledgers --------------------------------------------------------------------------------
 
 
-def test_p2_nothing_that_two_sites_agree_on_can_stop_a_third_whose_old_entries_are_archived(tmp_path):
+def test_p2_two_sites_cannot_stop_a_third_with_archived_entries(tmp_path):
     """A training attempt of two sites is given back behind a snapshot at which the third site's file begins."""
     world = World(stores=lambda name: SqliteStore(tmp_path / f"{name}.db", owner=name)).found()
     charge = a_charge(world.budget, run="r", round_=1)
@@ -220,7 +220,7 @@ def begun(world, *, at="basel"):
     return Sequencer(world.sites[at].replica), number
 
 
-def test_p2_a_leave_out_that_nobody_committed_is_withdrawn_by_who_was_to_commit_it(world):
+def test_p2_an_uncommitted_site_removal_is_withdrawn_by_its_committer(world):
     """The sequencer is back: all sites but it are bound by a proposal that only one of them can withdraw."""
     basel, number = begun(world)
     assert not world.agree(an_exact()).entries
@@ -236,7 +236,7 @@ def test_p2_a_leave_out_that_nobody_committed_is_withdrawn_by_who_was_to_commit_
     assert world.head.replica.head == number
 
 
-def test_p2_who_was_to_commit_a_leave_out_gives_way_to_nobody_while_it_asks_or_is_behind(world):
+def test_p2_the_committer_of_a_removal_keeps_its_turn_while_asking_or_behind(world):
     basel, number = begun(world)
     with pytest.raises(LedgerRefusedError, match="behind"):
         basel.give_way(number, {"ankara": number, "cairo": number - 1})
@@ -250,8 +250,8 @@ def test_p2_who_was_to_commit_a_leave_out_gives_way_to_nobody_while_it_asks_or_i
     assert basel.give_way(number + 1, heads) == ()
 
 
-def test_p2_who_was_to_commit_a_leave_out_and_is_lost_too_binds_nobody(world):
-    """The sequencer is back, and now it is the other one that is left out: nobody waits for its withdrawal."""
+def test_p2_a_lost_committer_of_a_removal_binds_no_site(world):
+    """The sequencer is back and the other site is removed: no site waits for its withdrawal."""
     begun(world)
     world.sites["basel"].up = False
     world.now += 1
@@ -261,7 +261,7 @@ def test_p2_who_was_to_commit_a_leave_out_and_is_lost_too_binds_nobody(world):
     assert world.sites["cairo"].replica.in_doubt == ()
 
 
-def test_a_withdrawal_that_is_known_already_may_come_from_anybody(world):
+def test_a_known_withdrawal_may_come_from_any_site(world):
     """The sequencer withdraws what it never heard of, in vain; where the right withdrawal is held that does no harm."""
     basel, number = begun(world)
     (withdrawal,) = basel.give_way(number, dict.fromkeys(("ankara", "cairo"), number - 1))
@@ -275,7 +275,7 @@ def test_a_withdrawal_that_is_known_already_may_come_from_anybody(world):
     assert replica.in_doubt == ()
 
 
-def test_p2_nobody_else_withdraws_what_a_site_itself_asks_for(world):
+def test_p2_only_the_asking_site_withdraws_its_own_submission(world):
     """The attack: the sequencer, believed lost, is back while it is voted out, and frees who votes it out of its promise.
 
     That site would then sign a training attempt of the two of them, and both entries would be complete under one number.

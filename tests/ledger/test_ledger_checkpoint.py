@@ -85,7 +85,7 @@ def everything(replica):
     return (state.digest(), state.place, state.used._all, state.chain, replica.core.hashes, replica.book.events("cardiology", "query"))  # fmt: skip
 
 
-def test_a_start_from_a_checkpoint_is_the_start_from_the_beginning(world):
+def test_a_start_from_a_checkpoint_equals_one_from_the_genesis_entry(world):
     a_history(world)
     for site in world.sites.values():
         store = site.store.inner
@@ -138,12 +138,12 @@ def test_a_checkpoint_that_was_changed_is_not_believed(world, what):
         written["hashes"] = "00" * (len(written["hashes"]) // 2)
     payload = note.payload[:-1] if what == "payload" else json.dumps(written).encode()
     digest = "00" * 32 if what == "digest" else hashlib.sha256(payload).hexdigest()
-    bent = copy_of(store)
-    bent._keys -= {(Table.CHECKPOINTS, note.number, note.digest)}
-    bent._notes[Table.CHECKPOINTS][-1] = Note(
+    altered = copy_of(store)
+    altered._keys -= {(Table.CHECKPOINTS, note.number, note.digest)}
+    altered._notes[Table.CHECKPOINTS][-1] = Note(
         table=note.table, number=note.number, digest=digest, payload=payload
     )
-    assert everything(Replica(bent, key_of(bent.owner), world.clock)) == honest
+    assert everything(Replica(altered, key_of(altered.owner), world.clock)) == honest
 
 
 def test_a_crash_between_the_entry_and_its_checkpoint_costs_nothing_but_time(world):
@@ -189,7 +189,7 @@ def close(world):
         site.store.close()
 
 
-def test_what_is_archived_verifies_and_what_stays_verifies_and_goes_on(tmp_path):
+def test_archive_and_remaining_ledger_both_verify(tmp_path):
     world = files(tmp_path)
     kept = a_history(world)
     digest = world.head.replica.core.state.digest()
@@ -268,7 +268,7 @@ def test_a_ledger_in_use_is_not_archived(tmp_path):
     close(world)
 
 
-def test_a_compacted_file_with_a_bent_checkpoint_is_found_by_the_auditor(tmp_path):
+def test_the_auditor_finds_an_altered_checkpoint_in_a_compacted_file(tmp_path):
     world = files(tmp_path)
     a_history(world)
     close(world)
@@ -332,7 +332,7 @@ def test_an_export_is_the_ledger_and_verifies_as_the_ledger(make_store, tmp_path
 
 
 @pytest.mark.parametrize(
-    "bend",
+    "alter",
     [
         lambda lines: [],
         lambda lines: lines[1:],
@@ -346,11 +346,11 @@ def test_an_export_is_the_ledger_and_verifies_as_the_ledger(make_store, tmp_path
     ],
     ids=["empty", "no header", "a gap", "cut off", "twice", "spelling", "table", "bytes", "format"],
 )
-def test_an_export_that_was_bent_is_refused(world, bend):
+def test_an_altered_export_is_refused(world, alter):
     a_history(world)
     lines = list(export_lines(world.head.store.inner))
     with pytest.raises(LedgerRefusedError):
-        import_lines(bend(lines))
+        import_lines(alter(lines))
 
 
 @pytest.mark.parametrize("table", ["entries", "answers", "started", "forks"])
@@ -369,9 +369,7 @@ def test_p19_a_row_of_another_type_is_reported_not_a_crash(tmp_path, table):
 
 @pytest.mark.parametrize("step", ["_settle_log", "_copy", "_compact", "_compare", "replace", "sync_folder"])
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
-def test_a_crash_at_any_step_of_an_archive_leaves_a_whole_ledger_that_is_archived_the_next_time(
-    tmp_path, monkeypatch, step, is_done
-):
+def test_a_crash_at_any_step_of_archiving_leaves_a_whole_ledger(tmp_path, monkeypatch, step, is_done):
     world = files(tmp_path)
     a_history(world)
     digest = world.head.replica.core.state.digest()

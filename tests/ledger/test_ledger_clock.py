@@ -1,4 +1,4 @@
-"""Clocks that are wrong: who is named, and how a ledger goes on whose last entry is dated ahead at all sites."""
+"""Wrong clocks: the sites named, and the repair of a ledger whose last entry is dated ahead at all sites."""
 
 import dataclasses
 
@@ -50,7 +50,7 @@ def correction(world):
 
 
 def refused(world, content, **settings):
-    """Nobody signs it, and nothing changes."""
+    """No site signs it, and nothing changes."""
     before = world.head.replica.head
     found = world.agree(content, **settings)
     assert not found.entries
@@ -67,7 +67,7 @@ def world():
     return World().found()
 
 
-def test_a_ledger_dated_ahead_is_closed_and_says_why_and_what_to_do(world):
+def test_a_ledger_dated_ahead_refuses_with_reason_and_remedy(world):
     ahead(world)
     for content in (a_charge(), an_exact()):
         (refusal,) = refused(world, content).values()
@@ -79,7 +79,7 @@ def test_a_ledger_dated_ahead_is_closed_and_says_why_and_what_to_do(world):
     assert world.agree(an_exact()).entries
 
 
-def test_all_sites_together_go_on_and_every_file_holds(tmp_path):
+def test_all_sites_together_correct_the_date_and_every_file_verifies(tmp_path):
     world = World(stores=lambda name: SqliteStore(tmp_path / f"{name}.db", owner=name)).found()
     assert world.agree(a_charge()).entries
     first, second = ahead(world)
@@ -111,7 +111,7 @@ def test_all_sites_together_go_on_and_every_file_holds(tmp_path):
         store.close()
 
 
-def test_a_site_that_comes_later_takes_the_correction_over_and_may_cancel_nothing_by_it(world):
+def test_a_late_site_accepts_the_correction_and_cancels_nothing(world):
     world.lost_before.add("cairo")
     entry = next(iter(world.agree(a_charge(), cohort=NAMES).entries.values()), None)
     assert entry is None

@@ -1,4 +1,4 @@
-"""An export as JSON lines: every byte of it is covered, entries by their signatures and all lines by the last one."""
+"""An export as JSON lines: signatures cover entries, and the last line covers all lines."""
 
 import dataclasses
 

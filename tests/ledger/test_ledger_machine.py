@@ -1,4 +1,4 @@
-"""Any history: proposals, refusals, losses, crashes at every write, old backups, cancellations, forks."""
+"""State machine of any history: proposals, refusals, losses, crashes at every write, old backups, cancellations, forks."""
 
 import contextlib
 import dataclasses
@@ -73,9 +73,9 @@ class LedgerMachine(RuleBasedStateMachine):
         if result is not None:
             self.entries += list(result.entries.values())
 
-    @rule(count=st.integers(1, 3), dear=st.booleans())
-    def query(self, count, dear):
-        charges = [a_charge(self.world.budget, noise=2 if dear else 20) for _ in range(count)]
+    @rule(count=st.integers(1, 3), costly=st.booleans())
+    def query(self, count, costly):
+        charges = [a_charge(self.world.budget, noise=2 if costly else 20) for _ in range(count)]
         self.keep(attempt(self.world, *charges))
 
     @rule(cohort=st.sets(sites, min_size=2), attempts=st.integers(0, 2))
@@ -240,7 +240,7 @@ class LedgerMachine(RuleBasedStateMachine):
         world.restart(HEAD)
 
     @rule()
-    def committed_but_nobody_told(self):
+    def committed_but_not_sent(self):
         world = self.world
         if not world.head.up or not world.head.replica.core.is_usable:
             return
@@ -288,10 +288,10 @@ LedgerMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=
 TestLedgerMachine = LedgerMachine.TestCase
 
 
-# -- a crash at every write of one long story ------------------------------------------------------------------------------
+# -- a crash at every write of one long history ----------------------------------------------------------------------------
 
 
-def story(world):
+def history(world):
     """Yield steps that together write everything a ledger writes."""
     entries = []
 
@@ -312,11 +312,11 @@ def story(world):
 
 
 def tell(world, victim, at, *, after):
-    """Run the story with one crash; give whether it happened."""
+    """Run the history with one crash; give whether it happened."""
     world.sequencer.recover(world.heads())
     store = world.sites[victim].store
     store.countdown, store.after = at, after
-    for step in story(world):
+    for step in history(world):
         step()
         site = world.sites[victim]
         if not site.up or not site.replica.core.is_usable:

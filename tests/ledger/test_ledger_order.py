@@ -1,4 +1,4 @@
-"""One chain, one order (P2): nothing forks, nothing wedges."""
+"""One chain, one order (P2): no fork, and no refusal blocks the chain."""
 
 import dataclasses
 import threading
@@ -240,7 +240,7 @@ def test_p2_behind_is_not_forked(world):
     assert not cairo.may_start(world.entries()[1])
 
 
-def test_p2_a_refusal_never_wedges_the_chain(world):
+def test_p2_a_refusal_never_blocks_the_chain(world):
     world.sites["basel"].admit = refuse_all
     refused = world.agree(a_charge(world.budget))
     assert refused.refusals[0]["basel"].fields == {"reason": "policy: no charge"}
@@ -261,7 +261,7 @@ def test_p2_a_refused_draft_does_not_hold_up_the_others(world):
 
 
 @pytest.mark.parametrize("side", ["lost_before", "lost_after"])
-def test_p2_a_time_out_never_wedges_the_chain(world, side):
+def test_p2_a_time_out_never_blocks_the_chain(world, side):
     setattr(world, side, {"cairo"})
     result = world.agree(a_charge(world.budget))
     assert result.silent == ("cairo",)
@@ -302,14 +302,14 @@ def test_p2_withdrawal_of_a_complete_entry_is_refused(world):
 # -- the sequencer's own crashes -----------------------------------------------------------------------------
 
 
-def test_recover_withdraws_what_was_not_committed_and_keeps_what_was(world):
+def test_recover_withdraws_uncommitted_proposals_alone(world):
     data = propose(world, a_charge(world.budget))
     consider(world, "basel", data)
     world.restart("ankara")
     assert world.sequencer.open is None
     assert world.agree(a_charge(world.budget)).entries
     assert world.sites["basel"].replica.head == 1
-    # Committed, but nobody was told.
+    # Committed, but sent to no other site.
     data = propose(world, a_charge(world.budget))
     for name in ("basel", "cairo"):
         world.sequencer.collect(name, world.sites[name].replica.consider(data, admit_all))
@@ -333,7 +333,7 @@ def test_a_sequencer_must_recover_and_catch_up_before_it_proposes(world):
         sequencer.propose([draft], admit_all)
 
 
-def test_a_sequencer_from_an_old_backup_withdraws_unknown_proposals_once_it_heard_all(world):
+def test_a_restored_sequencer_withdraws_unknown_proposals_after_hearing_all(world):
     backup = copy_of(world.head.store)
     data = propose(world, a_charge(world.budget))
     consider(world, "basel", data)

@@ -1,4 +1,4 @@
-"""A ledger in PostgreSQL is archived as one in a file is: whole copy first, compacted ledger beside, exchange in one step."""
+"""Archiving a PostgreSQL ledger, as of a file: whole copy first, compacted ledger beside it, one atomic exchange."""
 
 import pytest
 
@@ -61,7 +61,7 @@ def servers(postgres, new_schema):
     close(made.world)
 
 
-def test_what_is_archived_verifies_and_what_stays_goes_on(servers, tmp_path):
+def test_an_archive_verifies_and_the_remaining_ledger_goes_on(servers, tmp_path):
     world, before = servers.world, servers.schemas_of_the_server()
     digest = world.head.replica.core.state.digest()
     rows = {table: world.head.store.inner.notes(table) for table in Table}

@@ -1,4 +1,4 @@
-"""Real processes: killed at random points, racing for the last unit; the files are all that is left of them."""
+"""Real processes, killed at random points or racing for the last unit; only their files remain."""
 
 import contextlib
 import os
@@ -99,7 +99,7 @@ def check(folder, budget):
     close(world)
 
 
-def crash_story(folder, kills):
+def crash_history(folder, kills):
     budget = a_budget(epsilon=Fraction(50))
     chosen = random.Random(20261125)
     for seed in range(kills):
@@ -127,13 +127,13 @@ def crash_story(folder, kills):
 
 
 def test_p1_p2_sigkill_at_random_points(tmp_path):
-    assert crash_story(tmp_path, 24) > 12
+    assert crash_history(tmp_path, 24) > 12
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_p1_p2_sigkill_at_a_thousand_random_points(tmp_path):
-    assert crash_story(tmp_path, 1_000) > 500
+    assert crash_history(tmp_path, 1_000) > 500
 
 
 def ask_until_answered(folder, budget, number):
@@ -162,7 +162,7 @@ def ask_until_answered(folder, budget, number):
         time.sleep(chosen.uniform(0, 0.05))
 
 
-def test_p4_32_requests_of_racing_processes_admit_exactly_the_affordable_number(tmp_path):
+def test_p4_32_racing_processes_admit_exactly_the_affordable_number(tmp_path):
     budget = a_budget(epsilon=Fraction(4))
     world = open_world(tmp_path, budget)
     world.agree(world.genesis.content)

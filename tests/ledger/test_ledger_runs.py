@@ -104,7 +104,7 @@ def test_p1_started_note_is_durable_before_the_session_id_is_given(world):
     assert [note.digest for note in world.head.store.notes(Table.OPENED)] == [session_id(entry.body).hex()]
 
 
-def test_p1_what_came_by_catch_up_is_spent_and_never_run(world):
+def test_p1_a_charge_received_by_catch_up_is_spent_and_never_run(world):
     backup = copy_of(world.sites["cairo"].store)
     entry = world.agree(a_charge(world.budget)).entries[0]
     world.run(entry)
@@ -187,7 +187,7 @@ def test_p1_the_sequencers_own_proposal_counts_as_spent_over_a_crash(world):
     assert world.head.replica.book.spent("cardiology", "query") == 0
 
 
-def test_p1_what_was_withdrawn_never_runs_even_if_the_sequencer_lied(world):
+def test_p1_a_withdrawn_charge_never_runs_under_a_lying_sequencer(world):
     data = propose(world, a_charge(world.budget))
     consider(world, "basel", data)
     site = world.sites["basel"].replica
@@ -228,7 +228,7 @@ def test_p1_no_cancel_by_a_site_that_restarted(world, name):
     assert "restarted" in result.refusals[0][name].fields["reason"]
 
 
-def test_p1_a_site_that_agreed_to_cancel_never_starts_even_if_another_refuses(world):
+def test_p1_a_site_that_consented_to_cancel_never_starts_the_run(world):
     entry = world.agree(a_charge(world.budget)).entries[0]
     world.run(entry, ["cairo"])
     data = propose(world, cancel_of(entry))

@@ -1,4 +1,4 @@
-"""One contract for all stores; what only the file or only the server promises comes after it."""
+"""One contract for all stores, then the guarantees of the file store or the server store alone."""
 
 import sqlite3
 import stat
@@ -67,9 +67,7 @@ class TestContract:
             (note(Table.FORKS), note(Table.FORKS, ballot=1)),
         ],
     )
-    def test_p1_what_is_unique_is_refused_the_second_time_and_nothing_else_is_written(
-        self, store, first, second
-    ):
+    def test_p1_a_second_unique_note_is_refused_and_nothing_is_written(self, store, first, second):
         other = note(Table.RECEIVED, number=9)
         store.append((), [first])
         for batch in ([second], [other, second]):
@@ -279,7 +277,7 @@ class TestServer:
         assert store.guards_missing() == ["entries_no_gap", "started_no_change"]
         store.close()
 
-    def test_what_is_no_ledger_is_refused_and_no_password_is_shown(self, postgres):
+    def test_an_invalid_ledger_address_is_refused_without_its_password(self, postgres):
         from privacy_accounting.ledger.storage.postgres import PostgresStore
 
         for schema in ("public", "Robert'); DROP TABLE entries", "", "a" * 99):

@@ -1,4 +1,4 @@
-"""Files of three sites, bent with nothing but sqlite3: every bend is named, with its site and, where it has one, its entry."""
+"""Files of three sites, altered with sqlite3: the audit reports every change with its site and, if any, its entry."""
 
 import dataclasses
 import hashlib
@@ -20,7 +20,7 @@ from privacy_accounting.report import report_html
 from privacy_accounting.report.figures import report_figures
 from tests.ledger.ledger_world import NAMES, World, a_charge, an_exact, cancel_of, key_of
 
-BENT = "cairo"
+ALTERED = "cairo"
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +54,9 @@ def paths(folder):
 
 
 def sql(*statements):
-    """Triggers off, rows changed, triggers back: as somebody with the file in hand would."""
+    """Triggers off, rows changed, triggers back: as an attacker with write access would."""
 
-    def bend(path):
+    def alter(path):
         connection = sqlite3.connect(path, isolation_level=None)
         triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in triggers:
@@ -67,25 +67,25 @@ def sql(*statements):
             connection.execute(text)
         connection.close()
 
-    return bend
+    return alter
 
 
 def without_guards(*statements):
-    def bend(path):
+    def alter(path):
         connection = sqlite3.connect(path, isolation_level=None)
         for statement_ in statements:
             connection.execute(statement_)
         connection.close()
 
-    return bend
+    return alter
 
 
 def cut(keep):
-    def bend(path):
+    def alter(path):
         data = path.read_bytes()
         path.write_bytes(data[: int(len(data) * keep)])
 
-    return bend
+    return alter
 
 
 def replaced(number, old, new):
@@ -134,7 +134,7 @@ OTHER_SIGNATURE = (
     '(SELECT substr(CAST(data AS TEXT), instr(CAST(data AS TEXT), \'"basel":"\') + 9, 128) FROM entries WHERE number = 4)'
     ") AS BLOB) WHERE number = 3"
 )
-ENTRY_BENT = {
+ENTRY_CHANGES = {
     "a letter of an entry": (replaced(1, "triage", "triags"), 1),
     "a lower cost": (replaced(5, '\\"cost\\":6', '\\"cost\\":5'), 5),
     "another event": (replaced(5, 'noise_multiplier\\":\\"8', 'noise_multiplier\\":\\"9'), 5),
@@ -159,25 +159,25 @@ ENTRY_BENT = {
 }
 
 
-@pytest.mark.parametrize("name", ENTRY_BENT)
-def test_p2_a_bent_entry_is_named_with_its_number_and_site(folder, name):
-    bend, number = ENTRY_BENT[name]
-    before = (folder / f"{BENT}.db").read_bytes()
-    bend(folder / f"{BENT}.db")
-    assert (folder / f"{BENT}.db").read_bytes() != before
+@pytest.mark.parametrize("name", ENTRY_CHANGES)
+def test_p2_an_altered_entry_is_reported_with_its_number_and_site(folder, name):
+    alter, number = ENTRY_CHANGES[name]
+    before = (folder / f"{ALTERED}.db").read_bytes()
+    alter(folder / f"{ALTERED}.db")
+    assert (folder / f"{ALTERED}.db").read_bytes() != before
     report = verify(paths(folder))
     assert [file.ok for file in report.files] == [True, True, False]
-    assert (report.files[2].owner, report.files[2].first_bad) == (BENT, number)
+    assert (report.files[2].owner, report.files[2].first_bad) == (ALTERED, number)
     assert report.files[2].findings == ()  # behind a bad entry nothing is concluded
     assert report.forks == ()
 
 
-@pytest.mark.parametrize("name", ENTRY_BENT)
-def test_p2_no_other_audit_tells_what_a_bent_file_says(folder, name):
-    """Statement, recompute and report end before the bent entry and say so, or refuse where nothing holds."""
-    bend, number = ENTRY_BENT[name]
-    path = folder / f"{BENT}.db"
-    bend(path)
+@pytest.mark.parametrize("name", ENTRY_CHANGES)
+def test_p2_no_audit_reports_figures_of_an_altered_file(folder, name):
+    """Statement, recompute and report end before the altered entry and report it, or refuse if no entry is valid."""
+    alter, number = ENTRY_CHANGES[name]
+    path = folder / f"{ALTERED}.db"
+    alter(path)
     if number == 0:
         for audit in (statement, recompute):
             with pytest.raises(LedgerRefusedError, match="holds"):
@@ -192,7 +192,7 @@ def test_p2_no_other_audit_tells_what_a_bent_file_says(folder, name):
     store.close()
 
 
-NOTES_BENT = {
+NOTE_CHANGES = {
     "under another site's name": (
         sql("UPDATE owner SET name = 'basel'"),
         "its notes about entry 0 were written by cairo",
@@ -254,10 +254,10 @@ NOTES_BENT = {
 }
 
 
-@pytest.mark.parametrize("name", NOTES_BENT)
-def test_p1_bent_notes_are_named_with_their_site(folder, name):
-    bend, said = NOTES_BENT[name]
-    bend(folder / f"{BENT}.db")
+@pytest.mark.parametrize("name", NOTE_CHANGES)
+def test_p1_altered_notes_are_reported_with_their_site(folder, name):
+    alter, said = NOTE_CHANGES[name]
+    alter(folder / f"{ALTERED}.db")
     report = verify(paths(folder))
     assert not report.ok
     assert report.files[2].first_bad is None
@@ -271,7 +271,7 @@ def test_p2_the_withdrawal_of_a_first_signature_cannot_be_hidden(folder):
     assert any("two proposals for entry 4" in finding for finding in verify(paths(folder)).files[1].findings)
 
 
-def test_two_files_of_one_site_are_told_and_the_site_without_a_file_too(folder):
+def test_duplicate_and_missing_files_of_sites_are_reported(folder):
     sql("UPDATE owner SET name = 'basel'")(folder / "cairo.db")
     report = verify(paths(folder))
     assert report.absent == ("cairo",)
@@ -279,7 +279,7 @@ def test_two_files_of_one_site_are_told_and_the_site_without_a_file_too(folder):
     assert verify(paths(folder)[:1]).absent == ("basel", "cairo")
 
 
-def test_notes_that_were_removed_are_told_though_a_restored_site_looks_the_same(folder):
+def test_removed_notes_are_reported_though_a_restored_site_looks_alike(folder):
     assert [file.forgotten for file in verify(paths(folder)).files] == [0, 0, 0]
     sql("DELETE FROM answers WHERE number > 2")(folder / "cairo.db")
     report = verify(paths(folder))
@@ -293,7 +293,7 @@ UNREADABLE = {
     "emptied": cut(0),
     "a later format": without_guards("PRAGMA user_version = 9"),
     "another application's": without_guards("PRAGMA application_id = 9"),
-    "nobody's": sql("DELETE FROM owner"),
+    "without owner": sql("DELETE FROM owner"),
     "a number's": without_guards(
         "DROP TABLE owner", "CREATE TABLE owner (name)", "INSERT INTO owner VALUES (7)"
     ),
@@ -303,8 +303,8 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_a_file_that_cannot_be_read_is_named_by_its_path_and_the_others_still_count(folder, name):
-    UNREADABLE[name](folder / f"{BENT}.db")
+def test_an_unreadable_file_is_reported_with_its_path_beside_the_others(folder, name):
+    UNREADABLE[name](folder / f"{ALTERED}.db")
     report = verify(paths(folder))
     assert [file.ok for file in report.files] == [True, True, False]
     assert report.files[2].reason
@@ -312,22 +312,22 @@ def test_a_file_that_cannot_be_read_is_named_by_its_path_and_the_others_still_co
     assert report.absent == ("cairo",)
     for audit in (statement, recompute):
         with pytest.raises(LedgerRefusedError):
-            audit(folder / f"{BENT}.db")
+            audit(folder / f"{ALTERED}.db")
 
 
 def test_entries_that_cannot_be_read_at_all_are_named_from_the_first_on(folder):
-    without_guards("DROP TABLE entries")(folder / f"{BENT}.db")
+    without_guards("DROP TABLE entries")(folder / f"{ALTERED}.db")
     file = verify(paths(folder)).files[2]
-    assert (file.first_bad, file.owner) == (0, BENT)
+    assert (file.first_bad, file.owner) == (0, ALTERED)
     assert "no such table" in file.reason
 
 
 def test_a_file_that_begins_later_than_it_can_account_for_is_named(folder):
-    sql("UPDATE base SET number = 3")(folder / f"{BENT}.db")
+    sql("UPDATE base SET number = 3")(folder / f"{ALTERED}.db")
     assert verify(paths(folder)).files[2].first_bad == 3
 
 
-def test_p2_the_last_entry_dropped_where_nothing_ran_is_behind_and_dropped_by_all_but_one_too(folder):
+def test_dropping_an_unused_last_entry_is_reported_as_behind(folder):
     """Behind is allowed (a site may have been away); the longest book that holds counts."""
     drop = sql(*(f"DELETE FROM {table} WHERE number = 6" for table in ("entries", "started", "opened")))
     for name in ("basel", "cairo"):
@@ -358,13 +358,13 @@ def test_p2_an_entry_that_every_site_dropped_is_found_by_a_receipt(folder):
 
 
 def test_p2_a_fork_is_named_with_its_entry_and_site(folder):
-    forked(folder / f"{BENT}.db")
+    forked(folder / f"{ALTERED}.db")
     report = verify(paths(folder))
     assert all(file.ok for file in report.files)
-    assert [(fork.number, fork.site) for fork in report.forks] == [(6, BENT)]
+    assert [(fork.number, fork.site) for fork in report.forks] == [(6, ALTERED)]
 
 
-def test_p2_a_book_invented_as_a_whole_holds_by_itself_and_not_against_the_consortium(honest, tmp_path):
+def test_p2_a_forged_ledger_fails_against_the_consortium_file(honest, tmp_path):
     """Own keys, own sites, everything signed: only the consortium file shows that it is another book."""
     invented = World(
         names=("ankara", "basel", "delhi"),
@@ -384,7 +384,7 @@ def test_p2_a_book_invented_as_a_whole_holds_by_itself_and_not_against_the_conso
     assert report.totals == ()
 
 
-def test_p2_the_right_book_holds_against_the_consortium(honest, folder):
+def test_p2_a_true_ledger_passes_against_the_consortium_file(honest, folder):
     report = verify(paths(folder), genesis=honest[1])
     assert report.ok
     assert report.against_consortium
@@ -406,7 +406,7 @@ def archived(tmp_path):
     return tmp_path, world.genesis
 
 
-ARCHIVE_BENT = {
+ARCHIVE_CHANGES = {
     "an entry in the archive": ("old.db", replaced(2, '\\"ada\\"', '\\"eve\\"'), 2),
     "the snapshot": ("ankara.db", replaced(3, '\\"entries\\":3', '\\"entries\\":2'), 3),
     "an entry behind it": ("ankara.db", replaced(4, '\\"ada\\"', '\\"eve\\"'), 4),
@@ -444,10 +444,10 @@ def resealed(path, old, new):
     for name, _ in triggers:
         connection.execute(f"DROP TRIGGER {name}")
     (payload,) = connection.execute("SELECT payload FROM checkpoints").fetchone()
-    bent = payload.replace(old, new, 1)
-    assert bent != payload
+    altered = payload.replace(old, new, 1)
+    assert altered != payload
     connection.execute(
-        "UPDATE checkpoints SET payload = ?, digest = ?", (bent, hashlib.sha256(bent).hexdigest())
+        "UPDATE checkpoints SET payload = ?, digest = ?", (altered, hashlib.sha256(altered).hexdigest())
     )
     for _, text in triggers:
         connection.execute(text)
@@ -455,7 +455,7 @@ def resealed(path, old, new):
 
 
 @pytest.mark.parametrize("what", RESEALED)
-def test_p2_a_checkpoint_sealed_again_states_nothing_that_the_snapshot_does_not_pin(archived, what):
+def test_p2_a_resealed_checkpoint_states_only_what_the_snapshot_fixes(archived, what):
     folder, _ = archived
     resealed(folder / "ankara.db", *RESEALED[what])
     report = verify([folder / "ankara.db"])
@@ -466,13 +466,13 @@ def test_p2_a_checkpoint_sealed_again_states_nothing_that_the_snapshot_does_not_
             audit(folder / "ankara.db")
 
 
-@pytest.mark.parametrize("name", ARCHIVE_BENT)
-def test_p2_a_bent_archive_snapshot_or_checkpoint_is_named(archived, name):
+@pytest.mark.parametrize("name", ARCHIVE_CHANGES)
+def test_p2_an_altered_archive_snapshot_or_checkpoint_is_reported(archived, name):
     folder, genesis = archived
     given = [folder / "old.db", *paths(folder)]
     assert verify(given, genesis=genesis).ok
-    file, bend, number = ARCHIVE_BENT[name]
-    bend(folder / file)
+    file, alter, number = ARCHIVE_CHANGES[name]
+    alter(folder / file)
     report = verify(given, genesis=genesis)
     bad = [each for each in report.files if not each.ok]
     assert [(each.path.rsplit("/", 1)[1], each.owner, each.first_bad) for each in bad] == [
@@ -480,7 +480,7 @@ def test_p2_a_bent_archive_snapshot_or_checkpoint_is_named(archived, name):
     ]
 
 
-def test_p2_a_file_that_begins_at_a_snapshot_is_held_to_the_consortium_too(archived):
+def test_p2_a_compacted_file_is_checked_against_the_consortium_file(archived):
     folder, genesis = archived
     other = dataclasses.replace(genesis, content=dataclasses.replace(genesis.content, colluding=0))
     report = verify([folder / "ankara.db"], genesis=other)

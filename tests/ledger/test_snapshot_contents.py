@@ -1,4 +1,4 @@
-"""What a snapshot pins: in a file whose old entries are archived nothing is taken on the file's own word."""
+"""Snapshot contents: with archived entries, sites and auditors believe only facts fixed by all signatures."""
 
 import dataclasses
 import hashlib
@@ -80,7 +80,7 @@ class Files:
         assert archive(self.path, self.folder / "old.db", older_than=self.world.now) == BEGINS
 
     def change(self, *statements):
-        """Rows changed as somebody with the file in hand would: triggers off, and on again."""
+        """Rows changed as an attacker with write access would: triggers off, and on again."""
         connection = sqlite3.connect(self.path, isolation_level=None)
         triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in triggers:
@@ -155,15 +155,15 @@ def site(request, tmp_path):
     return Servers(tmp_path, request.getfixturevalue("postgres"), request.getfixturevalue("new_schema"))
 
 
-def bend(site, change):
+def alter(site, change):
     """Change what the checkpoint states and seal it again: only what all sites signed differs."""
     ((payload,),) = site.change((f"SELECT payload FROM {site.place}checkpoints",))[0]
     written = json.loads(bytes(payload))
     change(written)
-    bent = json.dumps(written, separators=(",", ":")).encode("ascii")
-    assert bent != bytes(payload)
+    altered = json.dumps(written, separators=(",", ":")).encode("ascii")
+    assert altered != bytes(payload)
     text = f"UPDATE {site.place}checkpoints SET payload = {site.mark}, digest = {site.mark}"
-    site.change((text, (bent, hashlib.sha256(bent).hexdigest())))
+    site.change((text, (altered, hashlib.sha256(altered).hexdigest())))
 
 
 def refused(site, reason):
@@ -193,7 +193,7 @@ def other_keys(written):
 
 
 PINNED = "differs from its snapshot in used requests, history of members"
-BENT = {
+ALTERED = {
     "a used request left out": (lambda w: w["once"].pop(0), PINNED),
     "all used requests left out": (lambda w: w["once"].clear(), PINNED),
     "a used request of another nonce": (lambda w: w["once"][0].__setitem__(1, "00" * 16), PINNED),
@@ -221,12 +221,12 @@ BENT = {
 }
 
 
-@pytest.mark.parametrize("what", BENT)
-def test_p2_a_compacted_ledger_states_no_used_request_and_no_member_that_all_did_not_sign(site, what):
+@pytest.mark.parametrize("what", ALTERED)
+def test_p2_a_compacted_ledger_states_only_requests_and_members_all_signed(site, what):
     told(site.world)
     site.archive()
-    change, reason = BENT[what]
-    bend(site, change)
+    change, reason = ALTERED[what]
+    alter(site, change)
     refused(site, reason)
 
 
@@ -243,7 +243,7 @@ def test_p1_a_spent_request_is_refused_after_compaction_too(site):
     assert report.ok, report
 
 
-# -- a book invented from the second entry on ------------------------------------------------------------------------
+# -- a ledger forged from the second entry on ------------------------------------------------------------------------
 
 
 def evil(name):
@@ -251,7 +251,7 @@ def evil(name):
 
 
 def invented(world, store_of):
-    """The right first entry, then everybody re-keyed by nobody but the forger, a snapshot, and what he likes."""
+    """The true genesis entry, then new keys for all sites from the forger alone, a snapshot, and entries of his choice."""
     state, entries = ChainState(), []
 
     def enter(content, key):
@@ -283,7 +283,7 @@ def invented(world, store_of):
     return len(hashes)
 
 
-def test_p2_keys_that_the_members_did_not_hand_on_are_refused_though_everything_fits(tmp_path):
+def test_p2_keys_not_passed_on_by_the_members_are_refused(tmp_path):
     """The attack: all is consistent, the first entry is the consortium's, and only its keys are not the members'."""
     world, path = World().found(), tmp_path / "invented.db"
     begins = invented(world, lambda base: SqliteStore(path, owner="ankara", base=base))
@@ -296,7 +296,7 @@ def test_p2_keys_that_the_members_did_not_hand_on_are_refused_though_everything_
     assert "signature of basel is wrong" in report.files[0].reason
 
 
-def test_p2_a_snapshot_entry_that_nobody_signed_is_found_at_the_start(site):
+def test_p2_an_unsigned_snapshot_entry_is_found_at_the_start(site):
     """The attack: the file's own snapshot is rewritten to fit the thinned checkpoint, and nothing follows it."""
     told(site.world)
     site.archive()
@@ -317,7 +317,7 @@ def test_p2_a_snapshot_entry_that_nobody_signed_is_found_at_the_start(site):
     content = dataclasses.replace(entry.body.content, state=whole.digest())
     body = dataclasses.replace(entry.body, content=content)
     forged = dataclasses.replace(entry, data=body.to_bytes(), body=body)
-    bend(site, lambda w: w["once"].pop(0))
+    alter(site, lambda w: w["once"].pop(0))
     text = f"UPDATE {site.place}entries SET data = {site.mark}, hash = {site.mark} WHERE number = {BEGINS}"
     site.change(
         (text, (forged.to_bytes(), forged.hash.hex())),
@@ -337,14 +337,14 @@ def copy_of_entries(site):
 # -- older formats, and snapshots that lie -----------------------------------------------------------------------------
 
 
-def test_a_checkpoint_of_an_older_format_is_refused_by_name_where_the_entries_are_gone(site):
+def test_an_old_format_checkpoint_is_refused_where_entries_are_archived(site):
     told(site.world)
     site.archive()
-    bend(site, lambda w: w.update(version=1))
+    alter(site, lambda w: w.update(version=1))
     refused(site, "not of state format 3")
 
 
-def test_a_checkpoint_of_an_older_format_costs_time_alone_where_the_entries_are_held(world):
+def test_an_old_format_checkpoint_is_rebuilt_where_entries_are_held(world):
     told(world)
     store = copy_of(world.head.store)
     (note,) = store.notes(Table.CHECKPOINTS)
@@ -356,7 +356,7 @@ def test_a_checkpoint_of_an_older_format_costs_time_alone_where_the_entries_are_
     assert again.core.state.digest() == world.head.replica.core.state.digest()
 
 
-def test_a_snapshot_of_the_format_before_is_refused_by_name():
+def test_a_snapshot_of_the_previous_format_is_refused():
     body = Body(
         chain="c0" * 32,
         number=4,
@@ -373,7 +373,7 @@ def test_a_snapshot_of_the_format_before_is_refused_by_name():
 
 
 @pytest.mark.parametrize("field", ["state", "root", "entries"])
-def test_p2_a_snapshot_that_all_signed_and_that_is_not_true_is_named_by_the_auditor(tmp_path, field):
+def test_p2_the_auditor_reports_a_false_snapshot_that_all_sites_signed(tmp_path, field):
     """The attack: every site's program signs a false snapshot, for the compacted files that will lean on it."""
     world = World().found()
     world.agree(a_charge(world.budget))
@@ -410,7 +410,7 @@ def test_law_a_tree_that_grows_has_the_root_of_the_whole():
         tree.add(leaf)
 
 
-def test_law_used_requests_have_one_hash_however_they_are_cut_and_no_two_lists_have_the_same():
+def test_law_the_hash_of_used_requests_is_unique_and_independent_of_chunks():
     asked = [("ada", f"{n:032x}", "", 0, 0) for n in range(5)] + [('a","b', "\x1f\n", "r", 1, 2)]
     grown = UsedRequests()
     for once in asked:

@@ -1,4 +1,4 @@
-"""What an analyst may write, and the names that things get."""
+"""Items that an analyst may write, and their names."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Laws of whole runs: what the rows say, however they are dealt, ordered and asked."""
+"""Laws of whole mining runs: results depend on rows alone, not on their split, order or query form."""
 
 import math
 from fractions import Fraction

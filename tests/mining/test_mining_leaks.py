@@ -1,4 +1,4 @@
-"""Attacks: what leaves a site, what the analyst can subtract, what a site that lies can do."""
+"""Mining attacks: values that leave a site, differences that an analyst can take, and lying sites."""
 
 from fractions import Fraction
 
@@ -110,7 +110,7 @@ def test_the_search_finds_a_count_that_is_sent() -> None:
     assert found_in(secrets(), everything_sent(run)) == {307}
 
 
-def test_what_is_opened_is_bits_and_frequent_supports(ran) -> None:
+def test_mining_opens_only_bits_and_frequent_supports(ran) -> None:
     assert ran.openings["ada"] == [[1, 1, 0, 0], [0]]
     assert all(levels == ran.openings["ada"] for levels in ran.openings.values())
     assert ran.blinded == {name: [3] for name in ran.openings}  # rows, a, b
@@ -179,7 +179,7 @@ def test_a_closed_candidate_does_not_say_why(miner) -> None:
         assert shapes[0] == shapes[1]
 
 
-def test_an_item_that_nobody_has_looks_like_one_that_few_have(miner) -> None:
+def test_an_item_without_holders_looks_like_one_with_few(miner) -> None:
     options = {"items": ("a", "b"), "min_support": Fraction(1, 1000), "context": {"minimum_cell": 10}}
     runs = [
         miner([["a"] * few, ["b"] * 50, [""] * 350], nested_supports="guard", **options) for few in (0, 1, 9)
@@ -188,7 +188,7 @@ def test_an_item_that_nobody_has_looks_like_one_that_few_have(miner) -> None:
     assert runs[0].openings == runs[1].openings == runs[2].openings
 
 
-@pytest.mark.parametrize("with_none", [[95, 5], [100, 0]], ids=["few without", "nobody without"])
+@pytest.mark.parametrize("with_none", [[95, 5], [100, 0]], ids=["few without", "none without"])
 def test_an_item_that_nearly_all_have_is_closed_under_the_guard(miner, with_none) -> None:
     """N is the support of the empty itemset: N minus an item's support counts those without it."""
     sites = [["a"] * 100, ["a"] * 100, ["a"] * with_none[0] + [""] * with_none[1]]
@@ -242,7 +242,7 @@ def test_reprs_show_no_share_and_no_count(ran) -> None:
 
 
 @pytest.mark.parametrize("at_round", [0, 2, 6, 9])
-def test_a_site_that_dies_is_named_and_nothing_hangs(miner, at_round) -> None:
+def test_a_killed_site_is_named_and_nothing_hangs(miner, at_round) -> None:
     fault = Fault(party="cyd", at_round=at_round, kind=FaultKind.KILL)
     ran = miner(SITES, items=ITEMS, min_support=Fraction(1, 4), run={"faults": [fault], "timeout_s": 5})
     assert {name: type(error) for name, error in ran.run.errors.items() if name in {"ada", "bob"}} == {
@@ -254,7 +254,7 @@ def test_a_site_that_dies_is_named_and_nothing_hangs(miner, at_round) -> None:
 
 
 def test_a_wrong_bit_stops_a_site() -> None:
-    """An opening that is neither 0 nor 1 means that somebody's shares were not what they should be."""
+    """An opening that is neither 0 nor 1 means that a site sent wrong shares."""
     from analytics.mining.site_run import _checked
 
     for bits in ([0, 2], [-1, 1], [1], [[0, 1]]):
@@ -267,9 +267,9 @@ def test_counts_of_long_and_wide_tables_are_exact(plan_of, monkeypatch) -> None:
     """More rows than one block of words, more items than one integer of the scan, and not a multiple of 64."""
     import pandas as pd
 
-    from analytics.mining import bitmaps as room
+    from analytics.mining import bitmaps
 
-    monkeypatch.setattr(room, "_BLOCK_WORDS", 3)
+    monkeypatch.setattr(bitmaps, "_BLOCK_WORDS", 3)
     names = [f"c{number}" for number in range(70)]
     n_rows = 777
     columns = {name: {"type": "boolean"} for name in names}

@@ -1,4 +1,4 @@
-"""The plan: derived alike, refused before a charge, exact in its threshold, bounded in its widths."""
+"""Mining plans: equal at all sites, refused before a charge, exact thresholds, bounded widths."""
 
 import json
 import math
@@ -68,7 +68,7 @@ def test_a_plain_form_is_read_strictly(change, parameter) -> None:
         assert caught.value.parameter == key
 
 
-def test_sites_derive_one_plan_whatever_the_order_of_items(plan_of) -> None:
+def test_sites_derive_one_plan_for_any_order_of_items(plan_of) -> None:
     one, other = plan_of(items=("a", "b", "c")), plan_of(items=("C", "b = true", "a"))
     assert one.digest() == other.digest()
     assert [item.name for item in one.items] == ["a", "b", "c"]
@@ -137,7 +137,7 @@ def plan_of_unknown(plan_of):
 
     plan = plan_of()
     request = MiningRequest(
-        table="nobody's", items=("a",), min_support=Fraction(1), min_confidence=Fraction(1)
+        table="absent's", items=("a",), min_support=Fraction(1), min_confidence=Fraction(1)
     )
     make_mining_plan(request, Schema(tables={"baskets": plan.table}), plan.context)
 

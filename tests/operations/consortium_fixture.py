@@ -1,4 +1,4 @@
-"""Four sites whose agreement changes: each orders when the ledger says so, and stores can be compacted and put back."""
+"""Four sites whose agreement changes: the ledger sets the sequencer, and stores can be compacted and restored."""
 
 from privacy_accounting.audit.chain_reader import read_chain
 from privacy_accounting.audit.local_journal import check_promises
@@ -85,7 +85,7 @@ class Town(World):
         return site.up and site.replica.core.is_usable
 
     def reaches(self, name):
-        """Other sites that a site can ask now; who is cut off reaches nobody."""
+        """Other sites that a site can ask now; a disconnected site reaches none."""
         if name in self.lost_before:
             return []
         return [
@@ -106,7 +106,7 @@ class Town(World):
     # -- the ledger ----------------------------------------------------------------------------------------------------
 
     def enter(self, name, *contents, cohort=None):
-        """What a node does with errands while it believes that it signs last; the complete entries."""
+        """Complete submissions as a node does while it acts as sequencer; give the complete entries."""
         if not self.usable(name):
             return []
         self.now += 1

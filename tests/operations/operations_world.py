@@ -1,4 +1,4 @@
-"""A consortium of three sites and a dealer as processes, and what its administrators type."""
+"""A consortium of three sites and a dealer as processes, with its administrators' commands."""
 
 import json
 import time

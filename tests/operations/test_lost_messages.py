@@ -1,4 +1,4 @@
-"""Words that get lost when the agreement changes: what was agreed on holds, and nobody waits for a restart."""
+"""Messages lost while the agreement changes: approved amendments hold, and no site needs a restart."""
 
 import time
 import tomllib
@@ -58,7 +58,7 @@ def handed_over(session, to, *, by, unheard_by=""):
         time.sleep(0.01)
 
 
-def test_the_next_sequencer_that_did_not_hear_that_it_orders_finds_out_when_it_is_asked(session):
+def test_an_uninformed_next_sequencer_learns_its_role_when_asked(session):
     session.sql(PRIVATE, epsilon=0.1)
     lost = unheard(session.nodes["anna"], "bert")
     handed_over(session, "bert", by="anna", unheard_by="bert")
@@ -68,14 +68,14 @@ def test_the_next_sequencer_that_did_not_hear_that_it_orders_finds_out_when_it_i
     assert {node.replica.sequencer for node in session.nodes.values()} == {"bert"}
 
 
-def test_a_motion_for_the_next_sequencer_that_did_not_hear_is_entered_all_the_same(session):
+def test_an_amendment_is_entered_though_the_next_sequencer_missed_it(session):
     unheard(session.nodes["anna"], "bert")
     handed_over(session, "bert", by="anna", unheard_by="bert")
     handed_over(session, "carl", by="bert")
     assert {node.replica.sequencer for node in session.nodes.values()} == {"carl"}
 
 
-def test_a_leave_out_that_came_to_nothing_wedges_nobody_when_the_sequencer_is_back(session):
+def test_a_failed_site_removal_blocks_no_site_once_the_sequencer_returns(session):
     """Who was to commit it died before it did; all others had signed. Then the one thought lost asks for signatures."""
     session.sql(PRIVATE, epsilon=0.1)
     nodes = session.nodes
@@ -94,7 +94,7 @@ def test_a_leave_out_that_came_to_nothing_wedges_nobody_when_the_sequencer_is_ba
     assert not any(node.replica.in_doubt for node in nodes.values())
 
 
-def test_a_leave_out_is_entered_though_a_site_missed_the_first_proposal_of_it(session):
+def test_a_site_removal_is_entered_though_a_site_missed_its_first_proposal(session):
     """It was withdrawn; a site that never saw it takes the withdrawal for what it is, and signs the next."""
     nodes = session.nodes
     bert = nodes["bert"].chain
@@ -120,7 +120,7 @@ def died():
     raise LedgerRefusedError(reason="died")
 
 
-def test_a_training_goes_on_while_the_ledger_is_handed_over():
+def test_a_training_goes_on_during_a_sequencer_transfer():
     told = []
     with in_threads() as session:
         for node in session.nodes.values():

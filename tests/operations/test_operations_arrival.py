@@ -1,4 +1,4 @@
-"""What a site refuses when it arrives: requests whose fields are not in the form of one, texts that do not print as they are."""
+"""A site refuses on arrival: requests with malformed fields, and texts with hidden characters."""
 
 import json
 import tomllib
@@ -73,7 +73,7 @@ def test_no_hidden_character_stands_in_a_question(sign):
             Request.from_bytes(written(question=question))
 
 
-def test_what_would_take_long_to_look_at_is_refused():
+def test_a_text_that_is_slow_to_parse_is_refused():
     deep = [1]
     for _ in range(900):
         deep = [deep]
@@ -93,7 +93,7 @@ ANY = st.recursive(
 
 @settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(sorted(RIGHT)), ANY, min_size=1))
-def test_any_value_in_any_field_is_read_or_refused_by_name(changes):
+def test_any_value_in_any_field_is_read_or_refused_with_the_field(changes):
     try:
         request = Request.from_bytes(written(**changes))
     except (PeerRejectedError, InvalidRequestError):

@@ -1,4 +1,4 @@
-"""Clocks over a whole consortium: the site whose clock is wrong is named, and administrators repair a ledger dated ahead."""
+"""Clocks of a whole consortium: a site with a wrong clock is named, and administrators repair a ledger dated ahead."""
 
 import time
 import tomllib

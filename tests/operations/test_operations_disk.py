@@ -1,4 +1,4 @@
-"""A disk that is full, a ledger file that is damaged, a log that grows: who is named, what is done next."""
+"""A full disk, a damaged ledger file, a growing log: the site named, and the remedy."""
 
 import errno
 import logging
@@ -54,7 +54,7 @@ def test_a_full_disk_names_its_site_to_the_analyst_and_leaves_a_line_in_its_log(
         )
 
 
-def test_a_ledger_file_without_room_says_so(tmp_path):
+def test_a_full_disk_is_reported_for_the_ledger_file(tmp_path):
     store = SqliteStore(tmp_path / "ankara.db", owner="ankara")
     world = World(stores=lambda name: store if name == "ankara" else MemoryStore(owner=name)).found()
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]

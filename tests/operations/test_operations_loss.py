@@ -1,4 +1,4 @@
-"""A site is lost for good: left out by all others, and what is asked afterwards is asked of those that are left."""
+"""A site lost for good: the others remove it, and later queries run over the remaining sites."""
 
 import json
 import signal
@@ -73,20 +73,20 @@ def test_a_private_answer_has_the_noise_of_three_sites_and_says_so(folders):
         assert spent["query"] >= 2
 
 
-def test_a_training_goes_on_among_the_sites_that_are_left(folders):
+def test_a_training_goes_on_among_the_remaining_sites(folders):
     with federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session:
         model = FederatedLogisticRegression(epsilon=1.0, rounds=2)
         model.fit(session, table="patients", features=FEATURES, target="disease")
         assert [tuple(step["cohort"]) for step in model.history_] == [LEFT, LEFT]
 
 
-def test_doctor_does_not_call_for_a_site_that_was_left_out(folders):
+def test_doctor_does_not_ask_for_a_removed_site(folders):
     told = crossward("doctor", "-c", folders.consortium)
     assert told.code == 0, told.out
     assert f"node {LOST}: left out of the consortium" in told.out
 
 
-def test_a_site_that_comes_back_all_the_same_is_told_and_disturbs_nobody(world):
+def test_a_removed_site_that_returns_is_informed_and_disturbs_no_other(world):
     """It still believes that it orders the ledger, until it has read the others' ledgers."""
     folders, nodes = world
     nodes.restart(LOST)
@@ -108,7 +108,7 @@ def test_the_ledgers_of_those_that_are_left_are_whole(folders):
     assert report.forks == ()
 
 
-def test_the_agreement_among_fewer_keeps_its_digest_and_no_fewer_than_may_collude(folders):
+def test_the_reduced_agreement_keeps_its_digest_and_enough_sites(folders):
     founded = load_consortium(folders.consortium)
     fewer = restrict_to_members(founded, LEFT, sequencer="hungary")
     assert fewer.digest() == founded.digest()

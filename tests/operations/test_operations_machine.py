@@ -1,4 +1,4 @@
-"""Any history of motions, leave-outs, hand-overs, compactions, backups, crashes, lost words and wrong clocks."""
+"""State machine of amendments, removals, transfers, compactions, backups, crashes, lost messages and wrong clocks."""
 
 import contextlib
 import dataclasses
@@ -67,11 +67,11 @@ class TownMachine(RuleBasedStateMachine):
 
     # -- work ---------------------------------------------------------------------------------------------------------
 
-    @rule(name=WHO, count=st.integers(1, 3), dear=st.booleans())
-    def ask(self, name, count, dear):
+    @rule(name=WHO, count=st.integers(1, 3), costly=st.booleans())
+    def ask(self, name, count, costly):
         if (name := self.who(name)) is not None:
             budget = self.state(name).book.populations["cardiology"]
-            charges = [a_charge(budget, noise=2 if dear else 20) for _ in range(count)]
+            charges = [a_charge(budget, noise=2 if costly else 20) for _ in range(count)]
             self.entries += self.town.enter(name, *charges, an_exact())
 
     @rule(name=WHO, cohort=st.sets(NAMES, min_size=2, max_size=3), attempt=st.integers(0, 1))
@@ -142,7 +142,7 @@ class TownMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.motions)
     @rule(data=st.data(), name=WHO)
     def a_bold_node_enters(self, data, name):
-        """It proposes what its own rules would not let it: old motions, other people's, what nobody agreed to."""
+        """The sequencer proposes against its own rules: old amendments, those of others, and amendments without approval."""
         motion = data.draw(st.sampled_from([self.motions[-1], *self.motions]))
         name = self.last_to_sign(motion) if name is None else name
         if name is not None and self.town.usable(name) and not self.is_up(motion.leaves_out):
@@ -244,22 +244,22 @@ class TownMachine(RuleBasedStateMachine):
     def compact(self, name):
         self.town.compact(name)
 
-    @rule(name=NAMES, bent=st.integers(0, 3))
-    def a_bent_archive_is_refused_where_it_is_bent(self, name, bent):
+    @rule(name=NAMES, altered=st.integers(0, 3))
+    def an_altered_archive_is_refused_at_the_altered_entry(self, name, altered):
         town, site = self.town, self.town.sites[name]
         town.look()
         head = site.replica.head
-        datas = town.seen[head + 1 : head + 2 + bent]
-        if not town.usable(name) or len(datas) <= bent:
+        datas = town.seen[head + 1 : head + 2 + altered]
+        if not town.usable(name) or len(datas) <= altered:
             return
-        entry = Entry.from_bytes(datas[bent])
+        entry = Entry.from_bytes(datas[altered])
         signer = min(entry.signatures)
         forged = {**entry.signatures, signer: bytes(64)}
-        datas[bent] = dataclasses.replace(entry, signatures=forged).to_bytes()
+        datas[altered] = dataclasses.replace(entry, signatures=forged).to_bytes()
         site.store.countdown = None
         with pytest.raises(LedgerRefusedError, match="signature"):
             site.replica.catch_up(datas, source="archive")
-        assert site.replica.head == head + bent
+        assert site.replica.head == head + altered
 
     # -- what holds ---------------------------------------------------------------------------------------------------
 

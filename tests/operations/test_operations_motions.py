@@ -1,4 +1,4 @@
-"""Changes of the agreement: made by all administrators together, or not at all."""
+"""Amendments of the agreement: applied with the approval of all administrators, or not at all."""
 
 import json
 import os
@@ -83,7 +83,7 @@ def test_a_budget_is_raised_by_all_and_the_refused_question_passes(folders, tmp_
         )
         before = heads(folders)
 
-        refused = enter(folders, motion)  # nobody agreed yet
+        refused = enter(folders, motion)  # no approval yet
         assert refused.code == 3
         assert "not agreed to at anna" in refused.err
         agree(folders, motion, "anna", "carl")
@@ -116,7 +116,7 @@ def test_a_budget_is_raised_by_all_and_the_refused_question_passes(folders, tmp_
         assert shown[0]["epsilon"] == "8"
 
 
-def test_the_sequencer_is_handed_over_and_questions_go_on_in_the_same_session(folders, tmp_path):
+def test_queries_continue_in_one_session_across_a_sequencer_transfer(folders, tmp_path):
     with (
         running(folders) as nodes,
         federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session,
@@ -149,7 +149,7 @@ def test_the_sequencer_is_handed_over_and_questions_go_on_in_the_same_session(fo
     assert report.behind == {}
 
 
-def test_questions_under_way_while_the_ledger_is_handed_over_are_answered_and_charged_once(folders, tmp_path):
+def test_queries_during_a_sequencer_transfer_are_answered_and_charged_once(folders, tmp_path):
     answered, errors, stop = [], [], threading.Event()
 
     def go_on_asking(session):
@@ -184,7 +184,7 @@ def test_questions_under_way_while_the_ledger_is_handed_over_are_answered_and_ch
     assert found.count("charge") == len(answered) > 6
 
 
-def test_a_sequencer_killed_while_a_motion_is_entered_entered_it_or_did_not(folders, tmp_path):
+def test_a_sequencer_killed_during_an_amendment_enters_it_fully_or_not(folders, tmp_path):
     with running(folders) as nodes:
         for round_number in range(4):
             motion = proposed(
@@ -251,7 +251,7 @@ def proposed_by_two(folders, out):
     return out
 
 
-def test_an_order_is_moved_by_all_while_nobody_asks(folders, tmp_path):
+def test_all_administrators_change_the_order_while_no_query_runs(folders, tmp_path):
     with running(folders):
         assert ask_private(folders, "0.5").code == 0
         words = ["move-order", "--population=visits", "--sub-budget=query", "--order=32"]
@@ -344,7 +344,7 @@ def test_what_cannot_be_proposed_is_refused_with_the_reason(folders, tmp_path):
     assert ledger("agree", folders.site("anna"), tmp_path / "none.json").code == 2
 
 
-def test_p2_a_sequencer_that_proposes_on_its_own_is_refused_by_every_other_site():
+def test_p2_every_other_site_refuses_an_unapproved_amendment_of_the_sequencer():
     """The attack: one site's administrator changes his own node to agree to everything."""
     frame = pd.DataFrame({"age": [40, 50, 60], "sex": [0, 1, 1]})
     with federation.local(dict.fromkeys(SITES, frame), schema=tomllib.loads(SCHEMA)) as session:
@@ -386,7 +386,7 @@ def body_of(state, content, number=None):
     )
 
 
-def test_a_raise_keeps_everything_but_epsilon_and_promises_no_more_than_it_allows(state):
+def test_a_raised_budget_changes_epsilon_alone_and_stays_within_it(state):
     old = state.book.populations["cardiology"]
     new = raise_budget(state, "cardiology", Fraction(7)).content.budget
     assert (new.epsilon, new.delta, new.purpose_caps, new.analyst_caps) == (
@@ -406,17 +406,17 @@ def test_a_raise_keeps_everything_but_epsilon_and_promises_no_more_than_it_allow
         assert mine.allowance == allowance_units(part.share * 7, part.delta, part.order) > part.allowance
 
 
-def test_a_motion_that_does_more_than_its_text_says_is_agreed_to_by_nobody(state):
+def test_no_site_approves_an_amendment_that_exceeds_its_text(state):
     """The attack: a proposal made by hand, whose text is the ordinary one."""
     fair = raise_budget(state, "cardiology", Fraction(7))
     fair.check_fits(state)
     budget = fair.content.budget
-    for bent in (
+    for altered in (
         replace(budget, analyst_caps={"ada": Fraction(1)}),
         replace(budget, purpose_caps={"audit": Fraction(1)}),
         replace(budget, sub_budgets={}),
     ):
-        motion = replace(fair, content=BudgetChange(population="cardiology", budget=bent))
+        motion = replace(fair, content=BudgetChange(population="cardiology", budget=altered))
         assert motion.text() == fair.text()
         assert Amendment.from_bytes(motion.to_bytes()) == motion
         with pytest.raises(AmendmentRejectedError, match="more than its text says"):
@@ -434,7 +434,7 @@ def test_a_motion_that_does_more_than_its_text_says_is_agreed_to_by_nobody(state
         raise_budget(state, "cardiology", Fraction(1))
 
 
-def test_motions_are_read_as_they_were_written_and_in_no_other_form(state):
+def test_amendments_are_read_in_canonical_form_alone(state):
     for motion in (
         raise_budget(state, "cardiology", Fraction(7)),
         transfer_sequencer(state, "basel"),
@@ -444,20 +444,20 @@ def test_motions_are_read_as_they_were_written_and_in_no_other_form(state):
         data = motion.to_bytes()
         assert Amendment.from_bytes(data) == motion
         assert motion.text()
-        for bent in (
+        for altered in (
             data + b"\n",
             data.replace(b":", b": ", 1),
             data[:-1],
             data.replace(b'"format":1', b'"format":2'),
         ):
             with pytest.raises(AmendmentRejectedError):
-                Amendment.from_bytes(bent)
+                Amendment.from_bytes(altered)
     charge = Amendment(chain=CONSORTIUM, basis=0, content=an_exact())
     with pytest.raises(AmendmentRejectedError):
         Amendment.from_bytes(charge.to_bytes())
 
 
-def test_the_basis_moves_with_every_change_of_the_same_thing_and_survives_a_checkpoint(tmp_path):
+def test_the_basis_follows_each_change_and_survives_a_checkpoint(tmp_path):
     from privacy_accounting.ledger.replication.replica import Replica
     from tests.ledger.ledger_world import key_of
     from tests.ledger.test_ledger_checkpoint import snapshot
@@ -481,7 +481,7 @@ def test_the_basis_moves_with_every_change_of_the_same_thing_and_survives_a_chec
         replace(second, chain="ab" * 32).check_fits(core.state)
 
 
-def test_a_site_signs_exactly_what_was_agreed_to_and_nothing_else(state, tmp_path):
+def test_a_site_signs_only_the_approved_amendment(state, tmp_path):
     consents = Approvals(tmp_path / "consents")
     raised = raise_budget(state, "cardiology", Fraction(7))
     assert not consents.holds(raised)
@@ -528,7 +528,7 @@ def test_p2_an_old_consent_covers_nothing_that_is_proposed_later(tmp_path):
     assert all(old in consents.all() for old in (first, over))  # they lie there, and say nothing
 
 
-def test_a_file_that_was_bent_or_misnamed_is_no_consent(state, tmp_path):
+def test_an_altered_or_misnamed_file_is_no_approval(state, tmp_path):
     consents = Approvals(tmp_path)
     one, two = raise_budget(state, "cardiology", Fraction(7)), raise_budget(state, "cardiology", Fraction(70))
     consents.agree(one)

@@ -1,4 +1,4 @@
-"""A site whose ledger is in a PostgreSQL server: the same node, the same commands, killed and back."""
+"""A site with its ledger in PostgreSQL: the same node and commands, killed and restarted."""
 
 import signal
 
@@ -99,7 +99,7 @@ def test_the_server_goes_away_and_comes_back(folders, postgres):
     store.close()
 
 
-def test_old_entries_leave_the_server_for_a_file_and_the_node_goes_on(folders, tmp_path):
+def test_old_entries_move_from_the_server_to_a_file_and_the_node_goes_on(folders, tmp_path):
     with running(folders) as nodes:
         for _ in range(5):
             asked(folders)
@@ -166,7 +166,7 @@ def test_without_the_driver_the_extra_is_named(folders, monkeypatch):
     assert ledger("show", folders.site("bert")).code == 1
 
 
-def test_a_schema_that_was_lost_is_read_again_from_the_others_or_from_an_archive(folders, tmp_path, postgres):
+def test_a_lost_database_schema_is_restored_from_peers_or_an_archive(folders, tmp_path, postgres):
     def lose():
         with psycopg.connect(postgres, autocommit=True) as connection:
             connection.execute("DROP SCHEMA crossward_bert CASCADE")

@@ -1,4 +1,4 @@
-"""What a site checks again before it signs: the analyst's program may leave a site out when it asks."""
+"""Checks that a site repeats before it signs, because a client may omit that site when it asks."""
 
 import json
 import secrets
@@ -64,7 +64,7 @@ def body_of(session, content, *, behind=0):
     )
 
 
-def test_p3_an_analyst_who_leaves_out_the_site_that_refuses_is_refused_by_it_before_it_signs(session):
+def test_p3_a_site_that_the_analyst_omits_still_refuses_before_signing(session):
     """The attack: only the site that orders is asked; the others see the request beside the proposal alone."""
     desk = session.nodes["bert"]._admission
     heads = [node.replica.head for node in session.nodes.values()]
@@ -136,7 +136,7 @@ def test_p8_the_last_exact_request_is_allowed_and_the_next_is_not(session):
     session.sql(COUNT, epsilon=0.1)  # private ones have a budget instead
 
 
-def test_p19_a_question_of_null_is_refused_by_every_site_and_by_name(session):
+def test_p19_every_site_refuses_a_query_of_null(session):
     """The attack: ``question: null`` and fields of other types met a fault inside the node."""
     right = json.loads(signed(session, epsilon=Fraction(1, 10))[0].request)
     for changes in ({"question": None}, {"question": []}, {"nonce": 7}, {"purpose": "a\u202eb"}):

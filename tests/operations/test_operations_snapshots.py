@@ -1,4 +1,4 @@
-"""Snapshots that the running sequencer proposes; archives, and sites that lag behind them."""
+"""Snapshots proposed by the running sequencer, archives, and sites that lag behind them."""
 
 import itertools
 import shutil
@@ -116,7 +116,7 @@ def lose_disk(folders, site):
     shutil.rmtree(folders.ledger(site).parent)
 
 
-def test_a_site_that_lost_its_ledger_is_told_whose_archive_it_needs_and_catches_up_from_it(folders, tmp_path):
+def test_a_site_without_ledger_learns_which_archive_to_use_and_catches_up(folders, tmp_path):
     begins = with_archives(folders, tmp_path, "anna", "bert")
     number = len(kinds(folders.ledger("carl")))
     lose_disk(folders, "carl")
@@ -142,7 +142,7 @@ def test_a_site_that_lost_its_ledger_is_told_whose_archive_it_needs_and_catches_
     assert report.behind == {}
 
 
-def test_a_site_that_lost_its_ledger_takes_it_from_whoever_has_it_all(folders, tmp_path):
+def test_a_site_without_ledger_copies_it_from_a_complete_peer(folders, tmp_path):
     with_archives(folders, tmp_path, "anna")
     lose_disk(folders, "carl")
     with running(folders):
@@ -151,7 +151,7 @@ def test_a_site_that_lost_its_ledger_takes_it_from_whoever_has_it_all(folders, t
     whole(*(folders.ledger(site) for site in SITES))
 
 
-def test_an_archive_of_another_consortium_or_a_bent_one_is_not_taken(folders, tmp_path):
+def test_a_foreign_or_altered_archive_is_refused(folders, tmp_path):
     begins = with_archives(folders, tmp_path, "anna", "bert")
     other = make_folder(tmp_path / "other")
     with running(other):
@@ -160,9 +160,9 @@ def test_an_archive_of_another_consortium_or_a_bent_one_is_not_taken(folders, tm
     foreign = ledger("catch-up", folders.site("carl"), other.ledger("anna"))
     assert foreign.code == 1
     assert "own consortium file" in foreign.err
-    bent = tmp_path / "bent.sqlite"
-    bent.write_bytes((tmp_path / "bert-old.sqlite").read_bytes().replace(b"analysis", b"otherwis"))
-    refused = ledger("catch-up", folders.site("carl"), bent)
+    altered = tmp_path / "altered.sqlite"
+    altered.write_bytes((tmp_path / "bert-old.sqlite").read_bytes().replace(b"analysis", b"otherwis"))
+    refused = ledger("catch-up", folders.site("carl"), altered)
     assert refused.code == 1
     assert "signature" in refused.err
     gap = ledger("catch-up", folders.site("carl"), folders.ledger("anna"))

@@ -112,7 +112,7 @@ def manifest(stage):
     return stage.manifest(round_number=4, attempt=1)
 
 
-def test_who_is_missing_is_told_and_nothing_leaves_until_all_are_in(stage, aggregator, manifest):
+def test_missing_sites_are_reported_and_nothing_is_sent_until_all_arrive(stage, aggregator, manifest):
     for value, (site, missing) in enumerate([("b", ("a", "c")), ("c", ("a",)), ("a", ())]):
         if value:
             with pytest.raises(SiteUnavailableError) as caught:
@@ -294,8 +294,8 @@ def test_a_slot_out_of_range_is_not_answered(stage, manifest):
     values = parse_ciphertexts(total.ciphertexts, n=stage.key.public.n, count=manifest.layout.count)
     width = 8 * manifest.layout.slot_bytes
     values[0] = values[0] * (1 + (6001 << width) * stage.key.public.n) % stage.key.public.n_squared
-    bent = vector_for(manifest, serialise_ciphertexts(values, n=stage.key.public.n))
-    _refused(stage, manifest, bent, CiphertextInvalidError, "out of range")
+    altered = vector_for(manifest, serialise_ciphertexts(values, n=stage.key.public.n))
+    _refused(stage, manifest, altered, CiphertextInvalidError, "out of range")
 
 
 @pytest.mark.parametrize(
@@ -343,9 +343,7 @@ def test_the_claim_is_durable_before_the_first_decryption(stage, manifest, tmp_p
     _refused(stage, manifest, total, UpdateRejectedError, "answered before")
 
 
-def test_one_answer_for_an_attempt_and_lower_ones_never_again_even_after_a_restart(
-    stage, small_key, tmp_path
-):
+def test_an_attempt_is_answered_once_and_lower_ones_never_across_restarts(stage, small_key, tmp_path):
     now = stage.manifest(round_number=4, attempt=1)
     assert stage.holder.open_sum(now, _total(stage, now), sender="aggregator")[0] == 6
     restarted = Claims(tmp_path / "answers.sqlite")
@@ -391,9 +389,7 @@ def test_a_sum_bound_to_another_manifest_or_key_is_refused(stage, manifest, fore
     assert answers.claimed() == []
 
 
-def test_a_manifest_that_names_another_key_is_refused_whatever_the_sum_says(
-    stage, manifest, foreign_key, answers
-):
+def test_a_manifest_with_another_key_is_refused_for_any_sum(stage, manifest, foreign_key, answers):
     ciphertexts = _total(stage, manifest).ciphertexts
     for bits, fingerprint in [(512, foreign_key.public.fingerprint), (520, stage.key.public.fingerprint)]:
         layout = Layout(key_bits=bits, length=40, contributors=3, half_range=1000)
@@ -417,7 +413,7 @@ def test_ciphertexts_of_a_foreign_key_under_our_label_open_to_nothing(stage, man
     _refused(stage, manifest, vector_for(manifest, total), CiphertextInvalidError)
 
 
-def test_limit_without_masks_one_update_multiplied_by_the_cohort_is_not_seen(stage, manifest):
+def test_limit_without_masks_a_multiplied_single_update_goes_unnoticed(stage, manifest):
     """What the counter cannot see, and why pairwise masks are to come: SECURITY names it."""
     update = stage.update(manifest, 7).ciphertexts
     total = add_vectors(stage.key.public, [update] * 3, count=manifest.layout.count)
@@ -520,7 +516,7 @@ def test_every_field_is_in_the_digest(stage, manifest, foreign_key):
 
 
 @pytest.mark.parametrize("minus", ["-1 mod n^2", "-c"])
-def test_a_power_that_is_not_one_modulo_both_primes_is_refused_before_the_logarithm(
+def test_a_power_other_than_one_modulo_a_prime_is_refused_before_the_logarithm(
     stage, manifest, minus, answers
 ):
     """The attack on keys of short exponents: -1 mod n^2 passes length, range and gcd, and its logarithm is the key's."""
@@ -531,8 +527,8 @@ def test_a_power_that_is_not_one_modulo_both_primes_is_refused_before_the_logari
     total = _total(stage, manifest)
     values = parse_ciphertexts(total.ciphertexts, n=key.public.n, count=manifest.layout.count)
     n_squared = key.public.n_squared
-    bent = [n_squared - 1 if minus == "-1 mod n^2" else n_squared - values[0], *values[1:]]
-    vector = vector_for(manifest, serialise_ciphertexts(bent, n=key.public.n))
+    altered = [n_squared - 1 if minus == "-1 mod n^2" else n_squared - values[0], *values[1:]]
+    vector = vector_for(manifest, serialise_ciphertexts(altered, n=key.public.n))
     with pytest.raises(CiphertextInvalidError) as caught:
         holder.open_sum(manifest, vector, sender="aggregator")
     assert (caught.value.reason, caught.value.index) == (REFUSED_SUM, None)
@@ -540,7 +536,7 @@ def test_a_power_that_is_not_one_modulo_both_primes_is_refused_before_the_logari
         holder.open_sum(manifest, total, sender="aggregator")
 
 
-def test_every_failure_after_the_claim_says_the_same_and_burns_the_attempt(stage):
+def test_failures_after_the_claim_look_alike_and_spend_the_attempt(stage):
     """Which check failed, and where, would say something of a plaintext that is not answered."""
     n, n_squared = stage.key.public.n, stage.key.public.n_squared
     told = []

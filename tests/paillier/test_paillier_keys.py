@@ -192,7 +192,7 @@ def test_a_small_key_cannot_come_in_by_a_file(tmp_path, small_key):
         " " * 20_000,
     ],
 )
-def test_what_is_no_key_file_is_refused_without_showing_it(tmp_path, text):
+def test_an_invalid_key_file_is_refused_without_showing_it(tmp_path, text):
     path = tmp_path / "key"
     path.write_text(text)
     path.chmod(0o600)
@@ -224,7 +224,7 @@ def test_the_fingerprint_is_of_n_alone(product_key):
     assert hash(PublicKey(product_key.public.n)) == hash(product_key.public)
 
 
-def test_primes_of_different_sizes_are_refused_though_everything_else_fits():
+def test_primes_of_different_sizes_are_refused():
     """A modulus of 2048 bits with a factor of 256 would be found by factoring, whatever its length says."""
     p, q = keys_module._prime(256), keys_module._prime(2048 - 256)
     while math.gcd(p - 1, q - 1) != 2:

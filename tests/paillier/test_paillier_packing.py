@@ -95,7 +95,7 @@ def test_contributors_up_to_the_whole_slot_and_one_more():
         ({"key_bits": "3072"}, "key_bits"),
     ],
 )
-def test_a_layout_that_makes_no_sense_is_refused_by_the_name_of_its_field(change, says):
+def test_an_invalid_layout_is_refused_with_its_field(change, says):
     with pytest.raises(ConfigError) as caught:
         _layout(**change)
     assert [mistake.split(":")[0] for mistake in caught.value.mistakes] == [says]
@@ -129,7 +129,7 @@ def test_all_mistakes_are_told_at_once():
         (np.full(5, np.iinfo(np.int64).min), "planned range"),
     ],
 )
-def test_an_update_of_another_kind_is_refused_by_name(values, says):
+def test_an_update_of_another_kind_is_refused(values, says):
     with pytest.raises(UpdateRejectedError, match=says) as caught:
         pack(values, _layout(), site="hungary")
     assert caught.value.site == "hungary"
@@ -155,7 +155,7 @@ def _total(layout, value=7):
     return [layout.contributors * m for m in pack(np.full(layout.length, value, np.int64), layout, site="a")]
 
 
-BENT = {
+CHANGES = {
     "one more in a counter": (lambda t, w, s: [t[0] + 1, t[1]], "counter", 0),
     "one less in a counter": (lambda t, w, s: [t[0], t[1] - 1], "counter", 1),
     "nothing": (lambda t, w, s: [0, t[1]], "counter", 0),
@@ -171,19 +171,19 @@ BENT = {
 }
 
 
-@pytest.mark.parametrize("kind", BENT)
-def test_a_bent_sum_is_refused_and_the_place_is_named(kind):
-    bend, says, index = BENT[kind]
+@pytest.mark.parametrize("kind", CHANGES)
+def test_an_altered_sum_is_refused_with_its_position(kind):
+    change, says, index = CHANGES[kind]
     layout = _layout(length=_layout().values_per_plaintext + 1)
     with pytest.raises(CiphertextInvalidError, match=says) as caught:
-        unpack_sum(bend(_total(layout), 8 * layout.slot_bytes, layout.slots), layout)
+        unpack_sum(change(_total(layout), 8 * layout.slot_bytes, layout.slots), layout)
     assert caught.value.index == index
 
 
 def test_the_largest_sum_itself_is_in_range():
     layout = _layout()
-    bent = [_total(layout)[0] + (6000 - 3021 << 8 * layout.slot_bytes)]
-    assert unpack_sum(bent, layout).tolist() == [3000, 21, 21, 21, 21]
+    altered = [_total(layout)[0] + (6000 - 3021 << 8 * layout.slot_bytes)]
+    assert unpack_sum(altered, layout).tolist() == [3000, 21, 21, 21, 21]
 
 
 @given(st.integers(1, 1 << 40), st.fractions(min_value=0, max_value=10**20))

@@ -1,4 +1,4 @@
-"""A frozen end is noticed at the deadline, on both sides, though nothing is closed."""
+"""Each side detects a frozen peer at the deadline, though no connection closes."""
 
 import contextlib
 import threading
@@ -41,7 +41,7 @@ def wait_for(condition, limit_s):
     return time.monotonic() - begun
 
 
-def test_setup_pulse_frozen_client_is_silent_after_the_deadline(consortium, consortium_folder):
+def test_setup_heartbeat_of_a_frozen_client_is_missed_at_the_deadline(consortium, consortium_folder):
     """The node's handler lets go of it; the analyst's next line makes it welcome again."""
     lost = threading.Event()
     node = TlsNetwork(
@@ -70,7 +70,7 @@ def test_setup_pulse_frozen_client_is_silent_after_the_deadline(consortium, cons
         node.close()
 
 
-def test_setup_pulse_frozen_node_is_lost_after_the_deadline(consortium, consortium_folder):
+def test_setup_heartbeat_of_a_frozen_node_is_missed_at_the_deadline(consortium, consortium_folder):
     released = threading.Event()
 
     def hold(connection):
@@ -100,9 +100,7 @@ def test_setup_pulse_frozen_node_is_lost_after_the_deadline(consortium, consorti
         frozen.stop()
 
 
-def test_setup_pulse_a_frozen_program_costs_its_own_lines_and_those_of_no_other(
-    consortium, consortium_folder
-):
+def test_setup_heartbeat_of_a_frozen_program_ends_its_own_channels_alone(consortium, consortium_folder):
     """The fault: one frozen program of an analyst closed the lines of all her programs."""
     node = TlsNetwork(
         consortium=consortium, identity=Identity.load(consortium_folder.site_identity("anna")), beat_s=0.1

@@ -64,7 +64,7 @@ def test_setup_existing_consortium_is_never_overwritten(consortium_folder):
         {"budgets": {}},
     ],
 )
-def test_setup_what_does_not_fit_leaves_nothing_behind(tmp_path, changes):
+def test_setup_a_refused_input_leaves_no_file(tmp_path, changes):
     folder = tmp_path / "bad"
     with pytest.raises(ConfigError):
         create_consortium(folder, terms=make_terms(**changes), sites=make_sites("anna", "bert", "carl"))

@@ -49,7 +49,7 @@ def test_setup_guess_on_four_real_hospitals(tmp_path):
 
 
 def test_setup_guessed_bounds_are_wider_than_the_data(tmp_path):
-    """Read with another reader: no bound is a value, and every value fits with room."""
+    """Read with another reader: no bound is a value, and every value lies well inside."""
     places = init_consortium(tmp_path / "hearts", sites=HOSPITALS)
     table = load_consortium(places.consortium).schema.tables["patients"]
     with HOSPITALS["cleveland"].open() as stream:

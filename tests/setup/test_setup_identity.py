@@ -81,8 +81,8 @@ def test_setup_key_readable_by_others_is_refused(authority, tmp_path, mode):
 
 
 def test_setup_missing_file_and_folder_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"nobody\.pem"):
-        Identity.load(tmp_path / "nobody.pem")
+    with pytest.raises(ConfigError, match=r"absent\.pem"):
+        Identity.load(tmp_path / "absent.pem")
     with pytest.raises(ConfigError):
         read_private(tmp_path)
 
@@ -224,7 +224,7 @@ def test_setup_authority_saves_and_loads(authority, tmp_path):
 
 
 def test_setup_leaf_cannot_issue(authority, tmp_path):
-    """A member that signs certificates with its own key gets nobody in."""
+    """A member that signs certificates with its own key admits no caller."""
     leaf = Identity.from_pem(authority.issue("mallory", "site"))
     rogue = Authority(name="demo", certificate_pem=leaf.certificate_pem, key=leaf.signing_key)
     (tmp_path / "ca.pem").write_bytes(authority.certificate_pem)

@@ -1,4 +1,4 @@
-"""Key files: whole or not there, their owner's alone, and the site's own key, which is never replaced once it was used."""
+"""Key files: complete or absent, readable by their owner alone; a used site key is never replaced."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ from tests.setup.setup_world import make_sites, make_terms
 
 
 @pytest.mark.parametrize("step", ["fdopen", "fsync", "link"])
-def test_a_key_whose_writing_is_cut_short_has_no_name_and_the_next_try_makes_it(tmp_path, monkeypatch, step):
+def test_an_interrupted_key_file_is_created_by_the_next_attempt(tmp_path, monkeypatch, step):
     path = tmp_path / "anna.pem"
 
     def cut_short(*_, **__):
@@ -50,7 +50,7 @@ def test_an_identity_that_is_not_whole_says_the_next_step(tmp_path):
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o666])
-def test_a_site_key_that_others_may_read_is_refused_with_the_command_that_mends_it(tmp_path, mode):
+def test_a_site_key_readable_by_others_is_refused_with_the_repair_command(tmp_path, mode):
     path = tmp_path / "state" / "site.key"
     key = site_key(path, is_first_start=True)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -63,7 +63,7 @@ def test_a_site_key_that_others_may_read_is_refused_with_the_command_that_mends_
 
 
 @pytest.mark.parametrize("size", [0, 1, SITE_KEY_BYTES - 1])
-def test_a_first_site_key_that_was_cut_short_is_made_anew_and_a_used_one_never(tmp_path, size):
+def test_an_unused_truncated_site_key_is_recreated_and_a_used_one_never(tmp_path, size):
     path = tmp_path / "site.key"
     key = site_key(path, is_first_start=True)
     path.write_bytes(key[:size])

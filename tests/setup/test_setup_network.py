@@ -1,4 +1,4 @@
-"""One contract for both networks: what is true between threads is true between processes over mutual TLS."""
+"""One contract for the network between threads and between processes over mutual TLS."""
 
 import threading
 import time
@@ -178,13 +178,13 @@ def test_setup_network_purposes_have_their_own_handlers(world):
         assert other.dial("anna", purpose, DIAL_S).receive(5) == purpose.encode()
 
 
-def test_setup_network_unknown_or_absent_peer_is_lost_by_name(world):
+def test_setup_network_unknown_or_absent_peer_is_reported_lost(world):
     client = world.open("analyst")
-    for name in ("nobody", "bert"):
+    for name in ("absent", "bert"):
         with pytest.raises(PartyLostError) as caught:
             client.dial(name, "request", 0.5)
         assert caught.value.name == name
-    assert not client.is_alive("nobody")
+    assert not client.is_alive("absent")
 
 
 def test_setup_network_departed_peer_is_noticed_before_any_deadline(world):
@@ -248,7 +248,7 @@ def test_setup_network_mesh_joins_parties_and_helper(world):
 # -- what only TLS can say -------------------------------------------------------------------------------------------
 
 
-def test_setup_network_nodes_hear_each_other_and_clients_nobody(tls):
+def test_setup_network_nodes_hear_each_other_and_clients_hear_no_node(tls):
     nodes = [served(tls, name) for name in ("anna", "bert")]
     end = time.monotonic() + 5
     while not (nodes[0].hears()["bert"] and nodes[1].hears()["anna"]):
@@ -302,7 +302,7 @@ def test_setup_network_another_site_at_the_address_is_not_the_peer(tls, consorti
         client.close()
 
 
-def test_setup_network_other_configuration_is_refused_by_name(tls, consortium_folder):
+def test_setup_network_other_configuration_is_refused(tls, consortium_folder):
     served(tls, "anna")
     path = consortium_folder.root / "other.toml"
     path.write_text(consortium_folder.consortium.read_text().replace("minimum_cell = 10", "minimum_cell = 1"))

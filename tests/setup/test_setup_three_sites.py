@@ -1,4 +1,4 @@
-"""Three computing sites in the consortium file: strictly checked, part of the digest, written by init, told by doctor."""
+"""Three computing sites in the consortium file: strict checks, part of the digest, written by init, shown by doctor."""
 
 import copy
 import tomllib
@@ -89,7 +89,7 @@ def test_two_sites_cannot_agree_on_three():
         read(**two, **computation(*SITES))
 
 
-def test_who_computes_is_part_of_the_digest_and_so_is_who_does_what():
+def test_the_digest_covers_the_computing_sites_and_their_roles():
     digests = [
         read(**changes).digest()
         for changes in (
@@ -103,7 +103,7 @@ def test_who_computes_is_part_of_the_digest_and_so_is_who_does_what():
     assert len(set(digests)) == len(digests)
 
 
-def test_an_agreement_without_it_has_the_digest_that_it_had_before_there_was_a_choice():
+def test_an_agreement_without_computing_sites_keeps_its_former_digest():
     """Ledgers begin with this hash: made by the code before, from the same document."""
     assert read(**DEALER).digest() == "7e1a9967e0a475a8c27177d5190d463b303a583b1e9ec7f36259ed7f452c44d4"
 

@@ -1,4 +1,4 @@
-"""Which torch was installed: no build for graphics cards where a wheel for processors was offered."""
+"""The installed torch has no graphics card build where a processor wheel exists."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Waiting at the key holder: it ends with its caller, with its deadline and with the node, and one party waits so often at most."""
+"""A wait at the key holder ends with its caller, its deadline or the node; each party has a limited number."""
 
 import threading
 import time
@@ -84,7 +84,7 @@ def test_setup_waits_of_one_party_are_limited(analyst, holder):
         line.close()
 
 
-def test_setup_waits_do_not_hold_a_node_up_that_is_told_to_stop(analyst, holder):
+def test_setup_waits_do_not_delay_a_stopping_node(analyst, holder):
     begin(analyst, holder, 8)
     begun = time.monotonic()
     closing = threading.Thread(target=holder._network.close)

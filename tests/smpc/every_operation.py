@@ -1,4 +1,4 @@
-"""Every public operation with a small input: what the fault tests walk through. A new operation has to be entered here."""
+"""Every public operation with a small input, for the fault tests. Enter each new operation here."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""A mesh over TLS whose party stumbles below the frames: half a frame, single bytes, a socket that closes without a word."""
+"""A mesh over TLS whose party fails below the frames: half a frame, single bytes, a socket closed without an abort."""
 
 from __future__ import annotations
 

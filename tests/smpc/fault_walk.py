@@ -1,4 +1,4 @@
-"""What a fault at one exchange must do to everybody, told beforehand from the frames of an undisturbed run."""
+"""Predicts the effect of a fault at one exchange on every party, from the frames of a run without faults."""
 
 import numpy as np
 
@@ -28,7 +28,7 @@ def run(name, n, *faults, timeout_s=LONG_S, service=None, **more):
 
 
 def undisturbed(name, n, service=None):
-    """A run without a fault, after checking that nobody has another answer and all are in step."""
+    """A run without a fault, after checking that all parties have one answer and are in step."""
     outcome = run(name, n, service=service)
     told = [value for value in outcome.values() if value is not None]
     for value in told:
@@ -50,7 +50,7 @@ def struck(n, at, kind, turn=0, **more):
 
 
 def bites(fault, whole):
-    """Whether anything goes wrong at all: frames can be bent only where some are sent, cut only where they are not empty."""
+    """Whether the fault has an effect: only a frame that is sent can be altered, only one with content can be cut."""
     return fault.kind in GONE or bool(_spoiled(fault, whole))
 
 
@@ -88,7 +88,7 @@ def finds_all(fault, whole):
 
 
 def check(name, outcome, fault, whole):
-    """The right error with the right name for everybody else; no number but the whole answer, and that only at the end."""
+    """Every other party raises the right error with the right name, and sees no number but the whole answer at the end."""
     ends = stops(fault, whole)
     for party in outcome.names:
         if party in outcome.results:
@@ -103,7 +103,7 @@ def check(name, outcome, fault, whole):
         # whoever has not got a frame goes no further: nothing more is opened
         if party in ends:
             assert len(outcome.sent[party]) <= ends[party] + 1
-    # who bends its own last frame still gets the others'; of the peers of a party that dies while it sends its
+    # a party that alters its own last frame still gets the others'; of the peers of a party that dies while it sends its
     # last frames, one has them all
     learned = [party for party, value in outcome.results.items() if value is not None]
     assert len(learned) <= 1
@@ -112,7 +112,7 @@ def check(name, outcome, fault, whole):
 
 
 def _spoiled(fault, whole):
-    """Who gets no frame of that exchange, or one that is bent."""
+    """The parties that get no frame of that exchange, or an altered one."""
     frames = whole.sent[fault.party][fault.at_round].outgoing
     match fault.kind:
         case FaultKind.PARTIAL:

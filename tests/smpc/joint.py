@@ -1,4 +1,4 @@
-"""Helpers of these tests: share known values, run, open, compare with numpy."""
+"""Test helpers: share known values, run, open, compare with numpy."""
 
 import numpy as np
 from hypothesis import strategies as st

@@ -67,7 +67,7 @@ def deadline_s(least_s, *, at_once, channels=in_memory):
 
 
 def patiently(strike, case, wait_s):
-    """Strike a case with a deadline, and again with longer ones where somebody who is well was late."""
+    """Strike a case with a deadline, and again with longer ones if a healthy party was late."""
     for further in range(TRIES - 1):
         with contextlib.suppress(AssertionError):
             strike(case, wait_s * LONGER**further)

@@ -138,7 +138,7 @@ class _Held(Mesh):
     def exchange(self, kind, outgoing, expected):
         if self._n == self._at:
             print(json.dumps({"held": True}), flush=True)
-            while not self._woken.wait(0.05):  # the signal may reach another thread, which wakes nobody
+            while not self._woken.wait(0.05):  # the signal may reach another thread, which wakes no waiter
                 pass
         self._n += 1
         return self._inner.exchange(kind, outgoing, expected)

@@ -1,4 +1,4 @@
-"""Random programs of public operations, and what they give on Python's integers: made once, run by every party."""
+"""Random programs of public operations with their results on Python's integers, run by every party."""
 
 import numpy as np
 
@@ -445,10 +445,10 @@ class Program:
                 lambda s, v: arithmetic.concatenate(list(quantiles.top_k(s, v[a], k, bits))),
             )
             return
-        room = LARGEST - max(len(x) - 1, 0).bit_length()
-        if smallest > room:
+        most_bits = LARGEST - max(len(x) - 1, 0).bit_length()
+        if smallest > most_bits:
             return
-        bits = smallest if self.rng.integers(2) else int(self.rng.integers(smallest, room + 1))
+        bits = smallest if self.rng.integers(2) else int(self.rng.integers(smallest, most_bits + 1))
         ascending = sorted(range(len(x)), key=lambda i: (x[i], i))
         out = np.array([x[i] for i in ascending] + ascending, dtype=object)
         self.add("sort", out, lambda s, v: arithmetic.concatenate(list(sorting.sort(s, v[a], bits))))

@@ -111,7 +111,7 @@ def test_shapes_and_places():
     ],
     ids=["lengths", "vectors", "inner sizes", "public number"],
 )
-def test_shapes_and_numbers_that_do_not_fit_are_refused_before_anything_is_sent(operation):
+def test_invalid_shapes_and_numbers_are_refused_before_anything_is_sent(operation):
     def joint(session):
         x = split_input(session, np.arange(3))
         with pytest.raises(RingRangeError):

@@ -1,4 +1,4 @@
-"""Attacks on what the privacy claims rest on: each works on the broken variant and fails on ours."""
+"""Attacks on the privacy claims: each succeeds on a broken variant and fails on ours."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ ALL_PAIRS = [(a, b) for a in range(4) for b in range(a + 1, 4)]
 @pytest.mark.parametrize(
     ("pairs", "succeeds"), [(NEIGHBORS, True), (ALL_PAIRS, False)], ids=["neighbors", "all pairs"]
 )
-def test_two_colluders_around_a_site_read_its_input_only_under_neighbor_keys(pairs, succeeds):
+def test_two_colluders_read_an_input_only_with_neighbor_keys(pairs, succeeds):
     secret = np.arange(1000, dtype=np.int64)
     held = keys_of(pairs, 4)
     sent = secret + ZeroShares(1, held[1]).additive(secret.shape, Purpose.INPUT)
@@ -116,11 +116,11 @@ def dealer_and_analyst(*, with_zero_share):
     return candidates
 
 
-def test_dealer_and_analyst_solve_a_product_share_for_a_suppressed_count_without_zero_shares():
+def test_without_zero_shares_dealer_and_analyst_learn_a_suppressed_count():
     assert dealer_and_analyst(with_zero_share=False) == [(7, 0)]
 
 
-def test_dealer_and_analyst_learn_nothing_of_it_with_them():
+def test_with_zero_shares_dealer_and_analyst_learn_no_suppressed_count():
     # chance that one of 200 guesses fits a uniform word: 200 / 2**64
     assert dealer_and_analyst(with_zero_share=True) == []
 
@@ -151,7 +151,7 @@ def stripped(*, is_plane, covered):
 
 
 @pytest.mark.parametrize("is_plane", [False, True], ids=["ring", "planes"])
-def test_dealer_and_a_party_read_anothers_summand_of_an_opening_without_zero_shares(is_plane):
+def test_without_zero_shares_dealer_and_party_read_a_summand_of_an_opening(is_plane):
     value, left = stripped(is_plane=is_plane, covered=False)
     np.testing.assert_array_equal(left, value)
 
@@ -204,7 +204,7 @@ def opened_words(run, count, bits):
     return total.view(np.uint64)
 
 
-def test_a_whole_word_would_leak_the_sign_and_ours_does_not():
+def test_an_unmasked_word_leaks_the_sign_and_a_masked_one_does_not():
     """A mask of k bits on a whole word shows the sign above bit k; of ours nothing above bit k is ever sent."""
     bits, count = 21, 4000
     x = np.where(np.arange(count) % 2 == 0, (1 << 20) - 1, 1 - (1 << 20))
@@ -237,7 +237,7 @@ DATA = {
 
 @pytest.mark.parametrize("data", DATA)
 @pytest.mark.parametrize("n", [2, 3])
-def test_what_a_party_sends_is_uniform_whatever_the_data(data, n):
+def test_sent_values_are_uniform_for_any_data(data, n):
     """20,000 comparisons, products and an opening; 256 cells a step; false alarm 1e-9 a step and party."""
 
     def joint(session):
@@ -256,7 +256,7 @@ def test_what_a_party_sends_is_uniform_whatever_the_data(data, n):
 
 
 @pytest.mark.parametrize("data", DATA)
-def test_what_the_parties_see_together_is_uniform_whatever_the_data(data):
+def test_the_joint_view_of_the_parties_is_uniform_for_any_data(data):
     """Not only single summands: the opened sums."""
 
     def joint(session):

@@ -113,7 +113,7 @@ def test_thresholds_of_any_type_of_integer(kind):
     np.testing.assert_array_equal(got, x >= np.array([[0], [6]]))
 
 
-def test_zero_is_told_from_every_power_of_two_on_both_sides():
+def test_zero_is_distinguished_from_every_signed_power_of_two():
     x = np.array([0, *(1 << i for i in range(20)), *(-(1 << i) for i in range(20))])
     np.testing.assert_array_equal(compute(lambda s, a: is_zero(s, a, 20), x), x == 0)
 

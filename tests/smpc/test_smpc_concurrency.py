@@ -1,4 +1,4 @@
-"""Eight sessions at once on the same nodes over TLS, CrypTen among them: right answers, no cross-talk, nothing shared."""
+"""Eight sessions at once on the same nodes over TLS, with CrypTen: right answers, no shared state."""
 
 import threading
 
@@ -122,7 +122,7 @@ def test_eight_sessions_of_mixed_work_at_once_get_their_own_answers(nodes):
     assert len({id(local) for _, local in seen.values()}) == N_SESSIONS * len(PARTIES)
 
 
-def test_what_crypten_keeps_for_the_process_is_each_threads_own():
+def test_cryptens_process_settings_are_separate_for_each_thread():
     """Its settings, its autograd switch, its generators and its communicator, all at once in eight threads."""
     package = crypten()
     begin = package.config.cfg.encoder.precision_bits, package.CrypTensor.AUTOGRAD_ENABLED

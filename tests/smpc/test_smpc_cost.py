@@ -1,4 +1,4 @@
-"""Every operation: what a dry run says is what the counters count."""
+"""The dry run of every operation equals its counters."""
 
 import numpy as np
 import pytest

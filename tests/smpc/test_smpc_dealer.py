@@ -1,4 +1,4 @@
-"""Material: right, used once, bound to its session and order; a dealer that is lost or lied to gives nothing."""
+"""Material is right, used once, and bound to its session and order; a lost or deceived dealer deals none."""
 
 import time
 
@@ -154,7 +154,7 @@ def square_once(session):
     return reveal_to_all(session, arithmetic.square(session, split_input(session, [3])))
 
 
-def test_a_session_id_is_served_once_in_a_dealers_life():
+def test_a_dealer_serves_a_session_id_once_until_its_restart():
     service = DealerService()
     assert [v.tolist() for v in simulate(square_once, 2, session_id=SESSION, dealer=service).values()] == [
         [9],
@@ -167,7 +167,7 @@ def test_a_session_id_is_served_once_in_a_dealers_life():
     assert simulate(square_once, 2, dealer=service).values()[0].tolist() == [9]
 
 
-def test_a_crash_after_the_first_batch_does_not_bring_the_material_back():
+def test_a_crash_after_the_first_batch_never_repeats_the_material():
     service = DealerService()
     crash = Fault(party="ada", at_round=2, kind=FaultKind.KILL)
     first = simulate(square_once, 2, session_id=SESSION, dealer=service, faults=[crash])
@@ -223,7 +223,7 @@ def test_parties_that_ask_differently_get_nothing(change):
     assert set(run.errors) == {"ada", "bob", DEALER}
 
 
-def test_the_dealer_refuses_the_session_that_was_not_agreed_on_and_too_much_material():
+def test_the_dealer_refuses_an_unapproved_session_and_too_much_material():
     meshes = memory_meshes(["ada", "bob"], "dealer")
     frame, _ = encode_batch(SESSION, 0, requests.encode_requests([requests.square((2,))]), is_last=True)
     for name in ("ada", "bob"):
@@ -285,13 +285,13 @@ def test_a_dealer_lost_in_the_middle_is_named_and_nothing_is_half_used(kind):
         assert [sent.step for sent in run.sent[name]].count(Step.OPEN_RING) == 1
 
 
-def test_without_a_dealer_linear_work_goes_on_and_products_say_what_is_missing():
+def test_without_a_dealer_sums_work_and_products_state_the_need():
     meshes = memory_meshes(["ada", "bob"])
     with pytest.raises(MaterialError):
         Session(meshes["ada"], SESSION).supply.take(requests.square((2,)))
 
 
-def test_a_dealer_that_nobody_asks_ends_quietly():
+def test_a_dealer_without_requests_ends_without_error():
     run = simulate(lambda s: reveal_to_all(s, split_input(s, [5])), 3)
     assert DEALER not in run.errors
     assert run.counters[DEALER].messages == 0
@@ -386,7 +386,7 @@ def test_a_long_list_travels_in_two_frames():
     assert [v.tolist() for v in simulate(joint, 2).values()] == [[1], [1]]
 
 
-def test_comparison_material_is_what_the_dry_run_lists():
+def test_comparison_material_equals_the_dry_run_list():
     from smpc.cost import dry_run
 
     def joint(session):

@@ -1,4 +1,4 @@
-"""CrypTen computes at the sites: any program gives the same integers on either engine, and on both at once."""
+"""CrypTen as engine: any program gives the same integers on either engine, and on both at once."""
 
 import numpy as np
 import pytest

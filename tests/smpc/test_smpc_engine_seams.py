@@ -1,4 +1,4 @@
-"""The places where our parts stand in CrypTen: nothing of its own left, nothing shared between sessions."""
+"""CrypTen's replaced parts: none of its own remains, and sessions share no state."""
 
 import subprocess
 import sys
@@ -34,13 +34,13 @@ def run_python(code):
     )
 
 
-def test_every_room_but_the_engine_works_without_torch():
+def test_every_subpackage_but_the_engine_works_without_torch():
     outcome = run_python(
         "import sys, importlib\n"
-        "rooms = 'errors ring randomness sharing session cost simulator engine engine.refusal engine.current '\n"
-        "rooms += 'dealer.service dealer.supply operations.comparison operations.selection operations.reveal '\n"
-        "rooms += 'operations.inputs operations.arithmetic transport.memory transport.tls'\n"
-        "for room in rooms.split(): importlib.import_module('smpc.' + room)\n"
+        "modules = 'errors ring randomness sharing session cost simulator engine engine.refusal engine.current '\n"
+        "modules += 'dealer.service dealer.supply operations.comparison operations.selection operations.reveal '\n"
+        "modules += 'operations.inputs operations.arithmetic transport.memory transport.tls'\n"
+        "for module in modules.split(): importlib.import_module('smpc.' + module)\n"
         "import numpy as np\n"
         "from smpc.simulator import simulate\n"
         "from smpc.operations import comparison, inputs, reveal\n"
@@ -69,7 +69,7 @@ def less(session):
 
 
 @pytest.mark.parametrize("n", [2, 3])
-def test_a_party_lost_inside_a_crypten_comparison_is_named_and_nothing_is_tried_again(n):
+def test_a_party_lost_in_a_crypten_comparison_is_named_without_a_retry(n):
     whole = simulate(less, n)
     assert whole.values()[0].tolist() == [1, 0, 0]
     names = party_names(n)
@@ -155,7 +155,7 @@ def stock_zero(rank, n, keys, shape):
     return ZeroShares(rank, neighbors).additive(shape, Purpose.INPUT)
 
 
-def test_colluders_around_a_party_open_what_stock_crypten_shares_and_not_what_ours_does():
+def test_colluders_open_shares_of_stock_crypten_but_not_ours():
     n, victim, coalition = 4, 0, (1, 3)
     secret = torch.arange(100)
     held = {}
@@ -181,7 +181,7 @@ def test_colluders_around_a_party_open_what_stock_crypten_shares_and_not_what_ou
 
 
 @pytest.mark.parametrize(("op", "step"), [(ReduceOp.SUM, Step.OPEN_RING), (ReduceOp.BXOR, Step.OPEN_PLANES)])
-def test_what_a_reduction_sends_is_blinded_anew_each_time(op, step):
+def test_a_reduction_sends_freshly_masked_values(op, step):
     zeros = torch.zeros(64, dtype=torch.int64)
 
     def joint(session):
@@ -259,7 +259,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", sorted(REFUSED))
-def test_what_a_session_does_not_give_is_refused_by_name_before_anything_is_sent(what):
+def test_unsupported_crypten_calls_are_refused_before_anything_is_sent(what):
     def joint(session):
         before = session.counters.messages
         with pytest.raises(EngineRefusedError) as caught:
@@ -287,7 +287,7 @@ def test_outside_a_session_nothing_can_be_drawn_or_sent():
 @pytest.mark.parametrize(
     "words", [(99,), (-1,), (1, -4), (1, 1 << 40), (2, 1 << 40, 1 << 40), (8, *[1 << 62] * 7, 0)]
 )
-def test_a_shape_that_is_none_or_beyond_memory_is_a_rejection_with_the_senders_name(words):
+def test_an_invalid_or_too_large_shape_is_rejected_with_the_senders_name(words):
     def joint(session):
         if session.rank == 0:
             payload = b"".join(word.to_bytes(8, "little", signed=True) for word in words).ljust(72, b"\0")
@@ -314,7 +314,7 @@ def test_a_shape_beyond_ones_own_memory_is_refused_before_it_is_sent():
     assert simulate(joint, 2, prefetch=False).values() == [0, 0]
 
 
-def test_cryptens_own_generators_are_gone_from_every_module():
+def test_no_module_keeps_cryptens_own_generators():
     crypten()
     replaced = {"generate_random_ring_element": ring_elements, "generate_kbit_random_tensor": bit_words}
     found = 0
@@ -341,7 +341,7 @@ def test_draws_reach_the_largest_element_and_keep_to_their_width():
 
 
 @pytest.mark.parametrize("call", ["gather", "reduce"])
-def test_a_silent_party_is_named_also_by_who_waits_for_nothing_of_it(call):
+def test_a_silent_party_is_named_by_parties_that_need_no_frame_of_it(call):
     """The one who gets is busy at first: the others' patience ends before its own."""
 
     def joint(session):

@@ -95,9 +95,9 @@ def test_a_party_on_crypten_and_parties_on_numpy_compute_one_product_together(na
     inputs = [rng.integers(-(2**62), 2**62, size=shape) for shape in OPERANDS[name]]
 
     def mixed(session):
-        room = products if session.rank == 1 else arithmetic
+        operations = products if session.rank == 1 else arithmetic
         shares = [split_input(session, values) for values in inputs]
-        return reveal_to_all(session, getattr(room, name)(session, *shares))
+        return reveal_to_all(session, getattr(operations, name)(session, *shares))
 
     expected = {"multiply": np.multiply, "matmul": np.matmul, "square": np.square}[name](*inputs)
     for opened in simulate(mixed, n).values():
@@ -193,7 +193,7 @@ def test_a_tensor_of_another_kind_or_precision_is_refused():
 
 
 @pytest.mark.parametrize("n", [2, 4])
-def test_crypten_shares_a_secret_of_one_party_whatever_the_others_know_of_its_size(n):
+def test_crypten_shares_one_partys_secret_whose_size_the_others_do_not_know(n):
     secret = torch.tensor([[5, -(2**62)], [0, 2**63 - 1]])
 
     def joint(session):

@@ -1,4 +1,4 @@
-"""A fault at each exchange of each operation: the others raise the right name in time, nobody learns, the next run works.
+"""A fault at each exchange of each operation: the others name the party in time, none learns a value, the next run works.
 
 Sessions with a dealer, sessions of three computing sites, and CrypTen's own calls.
 """
@@ -96,7 +96,7 @@ def strike_all(name, n, turns):
 
     def strike(fault):
         outcome = run(name, n, fault, service=service)
-        assert outcome.seconds < LONG_S / 2, fault  # nobody waited for the deadline
+        assert outcome.seconds < LONG_S / 2, fault  # no party waited for the deadline
         check(name, outcome, fault, whole)
 
     kinds = (FaultKind.KILL, FaultKind.PARTIAL, *WRONG)
@@ -119,7 +119,7 @@ def test_killed_or_out_of_step_at_each_exchange(name, n):
     ("name", "n"),
     [case for case in [*OURS, *SITES, *ENGINE] if case[0] not in CALLS or case[0] in BASIC],
 )
-def test_whoever_is_killed_or_out_of_step_at_each_exchange(name, n):
+def test_a_party_killed_or_out_of_step_at_any_exchange(name, n):
     strike_all(name, n, range(1, n))
 
 
@@ -153,7 +153,7 @@ def test_silent_at_each_exchange_of_each_operation(n):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("n", "turn"), [(n, turn) for n in (THREE, THREE_OF_FOUR) for turn in range(1, n)])
-def test_whichever_site_is_silent_at_each_exchange_of_each_operation(n, turn):
+def test_any_site_silent_at_any_exchange_of_any_operation_is_named(n, turn):
     silent([case for case in SITES if case[1] is n], turn)
 
 
@@ -164,7 +164,7 @@ def test_silent_at_each_exchange_of_cryptens_calls():
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("turn", [1, 2])
-def test_whoever_is_silent_at_each_exchange_of_cryptens_calls(turn):
+def test_a_party_silent_at_any_exchange_of_a_crypten_call(turn):
     silent([(name, 3) for name in BASIC], turn)
 
 
@@ -244,7 +244,7 @@ def one_failing_dealer(name, kind, at, wait_s):
 
 
 @pytest.mark.parametrize("kind", [FaultKind.KILL, FaultKind.PARTIAL, FaultKind.EXTEND])
-def test_after_a_loss_the_same_threads_are_in_no_session_and_run_cryptens_and_our_own(kind):
+def test_after_a_loss_the_same_threads_run_new_sessions_on_both_engines(kind):
     names, service, before = party_names(3), DealerService(), engine_state()
     plan = [("crypten.less", [struck(3, at, kind)]) for at in range(n_exchanges("crypten.less", 3))]
     plan += [(name, []) for name in ("crypten.less", "comparison.less_than", "crypten.gradient")]

@@ -1,4 +1,4 @@
-"""Faults below the frames, on real TLS connections: the same promises as between threads, and connections that stay usable."""
+"""Faults below the frames on real TLS connections: the same guarantees as between threads, and usable connections."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -69,7 +69,7 @@ def walk(nodes, names, kind, n, turn=0):
 
     def strike(case, wait_s):
         name, at = case
-        fault = struck(n, at, FaultKind.KILL, turn)  # nobody has a whole frame of it
+        fault = struck(n, at, FaultKind.KILL, turn)  # no party has a whole frame of it
         stumbling = Stumbling(fault.party, at, kind, wait_s if kind in LATE else LONG_S)
         outcome, done = run(nodes, name, service, n, stumbling)
         check(name, outcome, fault, wholes[name])

@@ -1,4 +1,4 @@
-"""Sites and dealer as processes that are really killed and really stopped, at each exchange in turn."""
+"""Sites and dealer as processes, killed or stopped by real signals at each exchange in turn."""
 
 import functools
 import signal
@@ -107,7 +107,7 @@ def test_every_operation_at_every_exchange(parties, strike, n, operation):
 @pytest.mark.parametrize("strike", [kill, stop])
 @pytest.mark.parametrize("turn", range(4))
 @pytest.mark.parametrize("operation", OF_SITES)
-def test_whichever_of_the_sites_without_a_dealer_at_every_exchange(parties, strike, turn, operation):
+def test_any_site_lost_without_a_dealer_at_any_exchange(parties, strike, turn, operation):
     walk(parties, strike, operation, THREE_OF_FOUR, turn)
 
 

@@ -1,4 +1,4 @@
-"""A matrix masked once: its products, what they cost, and what is seen of it."""
+"""A matrix masked once: its products, their cost, and the uniformity of its openings."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_the_matrix_is_opened_once_in_the_round_of_the_first_product(n):
 
 
 @pytest.mark.parametrize("secret", [0, -1, 1 << 40], ids=["zeros", "ones", "large"])
-def test_what_all_see_is_uniform_and_new_at_every_product_of_the_same_operand(secret):
+def test_openings_of_one_operand_are_uniform_and_fresh_at_every_product(secret):
     """The attack: add up what all sent in the openings of one operand, again and again; look for it, or for repeats."""
     x, w = np.full((500, 8), secret), np.full((8, 500), secret)
 
@@ -169,7 +169,7 @@ def test_no_repr_shows_a_share():
     assert run.values() == ["FixedMatrix(2, 3)"] * 2
 
 
-def test_an_operands_mask_used_twice_would_show_how_the_operand_moved_and_ours_does_not():
+def test_a_reused_operand_mask_would_reveal_changes_and_ours_does_not():
     """The attack: subtract two openings of coefficients of two steps."""
     before, after = np.arange(50).reshape(50, 1), 3 * np.arange(50).reshape(50, 1)
 

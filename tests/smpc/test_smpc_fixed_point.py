@@ -89,7 +89,7 @@ def test_matrix_products_are_truncated_once(n):
     np.testing.assert_array_equal(got, rounded(OBJECTS(a) @ OBJECTS(b), 16))
 
 
-def test_what_is_summed_may_leave_the_range_when_the_sum_comes_back():
+def test_summands_may_leave_the_range_if_the_sum_is_within_it():
     a = np.array([[2**31, 2**31, 3]])
     b = np.array([[2**31], [-(2**31)], [2**16]])
     got = compute(lambda s, x, y: fixed_point.matmul(s, x, y, SCALE), a, b)
@@ -137,7 +137,7 @@ def test_encoding_is_off_by_half_a_unit_at_most(numbers):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 2.0**30, -(2.0**30), 1e300])
-def test_what_is_no_number_of_the_range_is_refused_without_its_value(bad):
+def test_a_number_out_of_range_is_refused_without_its_value(bad):
     with pytest.raises(RingRangeError) as caught:
         SCALE.encode(np.array([1.0, bad]))
     assert str(caught.value) == "out of range: fixed-point number"

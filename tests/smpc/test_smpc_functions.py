@@ -1,4 +1,4 @@
-"""Functions of shared numbers against numpy in float64, on grids that hold every edge of every piece."""
+"""Functions of shared numbers against numpy in float64, on grids with every edge of every piece."""
 
 import dataclasses
 
@@ -166,7 +166,7 @@ ROUNDS = {
 
 @pytest.mark.parametrize("n", [2, 4])
 @pytest.mark.parametrize("case", ROUNDS)
-def test_rounds_and_bytes_are_those_of_the_dry_run_whatever_the_data(case, n):
+def test_rounds_and_bytes_equal_the_dry_run_for_any_data(case, n):
     pieces = table(*case, SCALE)
     for value in (pieces.first, pieces.last):
 
@@ -204,7 +204,7 @@ def test_ranges_without_sense_or_beyond_the_scale_are_refused(function, low, hig
         table(function, low, high, SCALE)
 
 
-def test_what_would_take_too_many_pieces_is_refused():
+def test_an_expression_of_too_many_pieces_is_refused():
     with pytest.raises(RingRangeError, match="pieces"):
         fit(lambda x: np.sin(500 * x), 0.0, 60.0, SCALE)
 
@@ -239,7 +239,7 @@ def test_a_killed_party_or_dealer_ends_all_others_with_an_error(party):
 
 
 @pytest.mark.parametrize("end", ["first", "last"])
-def test_what_all_see_is_uniform_at_both_ends_of_the_range(end):
+def test_opened_values_are_uniform_at_both_ends_of_the_range(end):
     """The attack: put together what all parties sent in every opening, and look for bits that lean to one side."""
     pieces = table(Function.SIGMOID, -8.0, 8.0, SCALE)
     x = np.full(1600, getattr(pieces, end))

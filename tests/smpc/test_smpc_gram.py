@@ -68,7 +68,7 @@ def test_however_the_rows_are_dealt_to_the_sites_their_gram_matrix_is_the_same(x
         np.testing.assert_array_equal(packed, triangle(exact(x)))
 
 
-def test_the_largest_bounds_that_the_ring_holds_are_exact_and_the_next_are_refused():
+def test_the_largest_bounds_of_the_ring_are_exact_and_larger_ones_refused():
     magnitude = 1 << 31
     rows = np.array([[magnitude, -magnitude]])
 

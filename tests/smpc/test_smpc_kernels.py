@@ -1,4 +1,4 @@
-"""Matrix products mod 2**64 against Python's integers, whichever way is chosen."""
+"""Matrix products mod 2**64 against Python's integers, for every algorithm."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Piecewise linear functions against numpy's search, the sigmoid's lines against its formula, and what travels."""
+"""Piecewise linear functions against numpy's search, the sigmoid's pieces against its formula, and the bytes sent."""
 
 import numpy as np
 import pytest
@@ -111,7 +111,7 @@ COSTS = {
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5])
 @pytest.mark.parametrize("case", COSTS)
-def test_rounds_and_bytes_are_those_of_the_dry_run_whatever_the_data(case, n):
+def test_rounds_and_bytes_equal_the_dry_run_for_any_data(case, n):
     bits, n_steps = case
     lines = lines_of(range(n_steps), range(n_steps + 1), range(n_steps + 1))
     for value in (-3, 3):

@@ -66,7 +66,7 @@ def test_every_step_is_exact_but_for_the_lines_and_one_rounding(n):
     assert got.tolist() == same_steps(units, y, SMALL)
 
 
-def test_a_thousand_rows_of_thirty_columns_and_how_far_exact_sigmoids_are():
+def test_a_thousand_rows_of_thirty_columns_match_exact_sigmoids():
     x, y = rows_of(TARGET)
     units = TARGET.features.encode(x)
     got = compute(lambda s, a, b: fit(s, a, b, TARGET), units, y, n=2)
@@ -110,7 +110,7 @@ def test_the_cost_of_the_target_is_known_exactly_and_keeps_to_it(n):
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5])
-def test_what_is_sent_is_what_the_dry_run_says_whatever_the_data(n):
+def test_sent_bytes_equal_the_dry_run_for_any_data(n):
     for value in (-7.0, 7.0):
         x = SMALL.features.encode(np.full((60, 3), value))
 

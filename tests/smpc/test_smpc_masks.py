@@ -137,7 +137,7 @@ def watch(monkeypatch):
 
 
 def hearers(run, steps):
-    """Who sent somebody at least a byte in some steps, and to whom."""
+    """The parties that sent at least a byte in some steps, with the receivers."""
     return {
         (party, to)
         for party, sents in run.sent.items()
@@ -263,7 +263,7 @@ def opened_bytes(run, watch):
 
 @pytest.mark.parametrize("inputs", ["as in the table", "zeros"])
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if dry_run(OPERATIONS[name], 2).rounds])
-def test_what_is_opened_and_sent_is_uniform_at_two_very_different_inputs(name, inputs, watch, monkeypatch):
+def test_opened_and_sent_values_are_uniform_for_two_distant_inputs(name, inputs, watch, monkeypatch):
     """Some thousand bytes of each kind of opening; 16 cells a half byte; false alarm 1e-9 each."""
     if inputs == "zeros":
         monkeypatch.setattr(every_operation, "split_input", zeros)

@@ -1,4 +1,4 @@
-"""A session's memory: what a dry run says is what it takes, and more than it may is refused before it is taken."""
+"""A session's memory equals its dry run, and a session refuses more than its limit before it allocates."""
 
 import tracemalloc
 
@@ -34,7 +34,7 @@ def test_a_dry_run_says_how_much_memory_a_session_takes_at_most(name, n):
 
 
 @pytest.mark.parametrize("name", ["arithmetic.matmul", "comparison.is_negative", "sorting.sort"])
-def test_a_byte_less_is_refused_by_name_and_nothing_is_opened(name):
+def test_a_missing_byte_is_refused_and_nothing_is_opened(name):
     needed = cost_of(name, 3).memory_bytes
     run = simulate(limited(name, 3, needed - 1), 3, prefetch=False)
     assert run.results == {}
@@ -74,7 +74,7 @@ def test_there_is_a_limit_without_saying_so():
     assert session.memory.limit_bytes == MEMORY_BYTES == 1 << 30
 
 
-def test_the_dealer_refuses_a_batch_that_takes_more_than_it_may_hold_for_a_session():
+def test_the_dealer_refuses_a_batch_beyond_its_memory_limit_per_session():
     """One party's share is small enough; all parties' at once, which dealing takes, are not."""
 
     def joint(session):
@@ -88,7 +88,7 @@ def test_the_dealer_refuses_a_batch_that_takes_more_than_it_may_hold_for_a_sessi
         assert isinstance(run.errors.get(DEALER), PeerRejectedError) is not is_enough
 
 
-def test_material_used_up_makes_room_for_the_next_batch():
+def test_used_material_frees_memory_for_the_next_batch():
     def joint(session):
         session.memory.limit_bytes = 50_000
         for _ in range(20):

@@ -76,7 +76,7 @@ def test_a_full_table_and_the_largest_count_that_the_plan_allows():
 
 
 @given(values=st.lists(st.integers(-100, 100), min_size=1, max_size=12), data=st.data(), n=parties(3))
-def test_the_largest_few_come_in_order_and_of_equal_ones_the_first(values, data, n):
+def test_the_largest_few_are_in_order_with_ties_by_position(values, data, n):
     k = data.draw(st.integers(1, len(values)))
     largest, positions = compute(lambda s, v: top_k(s, v, k, 9), np.array(values), n=n)
     order = sorted(range(len(values)), key=lambda i: (-values[i], i))[:k]
@@ -128,15 +128,15 @@ def test_senseless_orders_are_refused_before_anything_is_sent(operation):
 
 
 def by_digits(session, own, bounds, fraction=(1, 2), most_rows=100, opened=None):
-    """The quantile, and every number that went through the door."""
+    """The quantile, and every number that was opened."""
 
-    def door(digit):
+    def opening(digit):
         outcome = reveal_to_all(session, digit)
         if opened is not None:
             opened.append(outcome.tolist())
         return outcome
 
-    return quantile_by_digits(session, np.asarray(own, np.int64), bounds, fraction, most_rows, door)
+    return quantile_by_digits(session, np.asarray(own, np.int64), bounds, fraction, most_rows, opening)
 
 
 @given(
@@ -160,7 +160,7 @@ def test_the_quantile_of_rows_that_stay_with_their_sites(data, n, low, width, pa
     assert simulate(joint, n, prefetch=False).values() == [sorted(rows)[place - 1]] * n
 
 
-def test_the_door_sees_the_digits_of_the_median_and_nothing_else():
+def test_the_opening_function_sees_only_the_digits_of_the_median():
     """Other rows with the same median open the same numbers; no rows at all look like the lower bound."""
     seen = {}
     for name, rows in {
@@ -182,7 +182,7 @@ def test_the_door_sees_the_digits_of_the_median_and_nothing_else():
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
-def test_a_median_of_ten_thousand_rows_costs_what_the_dry_run_says_whatever_the_rows(n):
+def test_a_median_of_ten_thousand_rows_costs_what_the_dry_run_says(n):
     bounds = (0, (1 << 24) - 1)
     cost = dry_run(lambda s: by_digits(s, [], bounds, most_rows=10_000), n)
     assert (cost.rounds, cost.bytes_per_peer) == (12, 2232)

@@ -70,7 +70,7 @@ def test_three_sites_alone_give_the_same(nodes):
             assert sum(ada.values()) == 2 * 32 + cost.bytes_sent
 
 
-def test_large_openings_are_sent_from_where_they_lie_and_come_whole(nodes):
+def test_large_openings_are_sent_without_a_copy_and_arrive_whole(nodes):
     """Sessions on the bare meshes, without the simulator's copies: a payload must not change while it is under way."""
     names, identity = party_names(3), fresh_key()
     x = np.arange(-150_000, 150_000)
@@ -115,7 +115,7 @@ def test_a_logistic_regression_on_secret_rows_is_that_of_memory_channels(nodes):
 
 
 @pytest.mark.parametrize("party", party_names(3))
-def test_whichever_of_three_sites_is_lost_at_any_exchange_is_named_by_the_others(nodes, party):
+def test_any_of_three_sites_lost_at_any_exchange_is_named_by_the_others(nodes, party):
     for at in range(2 + dry_run(everything, 3, has_three_sites=True).rounds):
         fault = Fault(party=party, at_round=at, kind=FaultKind.KILL)
         run = simulate(everything, 3, faults=[fault], has_three_sites=True, channels=nodes.meshes)

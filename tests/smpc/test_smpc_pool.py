@@ -1,4 +1,4 @@
-"""Material dealt ahead: it saves the exchange with the dealer, and no attack, race or crash makes it serve twice."""
+"""Prefetched material saves the exchange with the dealer; no attack, race or crash uses it twice."""
 
 import threading
 
@@ -101,7 +101,7 @@ def filled():
     return world
 
 
-def test_a_list_asked_before_costs_no_exchange_with_the_dealer_in_the_data_phase():
+def test_prefetched_material_costs_no_dealer_exchange_in_the_data_phase():
     world = World()
     heard, sent = world.run()
     right(heard)
@@ -162,7 +162,7 @@ def test_a_party_that_names_no_block_sends_all_to_the_dealer():
     assert world.counts() == [1, 1, 1]  # the new one; what was named is gone
 
 
-def test_with_a_party_that_names_one_block_and_uses_another_nothing_is_opened():
+def test_nothing_is_opened_when_a_party_uses_a_block_it_did_not_name():
     world = filled()
 
     def bend(ahead, rank):
@@ -190,7 +190,7 @@ def test_replayed_block_names_are_refused_by_all_who_used_it():
     pool._blocks[digest] = [kept["block"]]  # a restored memory image, say
     heard, second = world.run()
     right(heard)
-    assert steps(second)[1] == Step.MATERIAL  # nobody agreed
+    assert steps(second)[1] == Step.MATERIAL  # no party agreed
     assert masked(first) != masked(second)
 
 
@@ -218,7 +218,7 @@ def test_two_sessions_that_race_for_one_block_use_it_once_or_not_at_all():
         assert masked(runs[0][1]) != masked(runs[1][1])
 
 
-def test_a_party_that_restarted_has_no_block_and_the_others_drop_theirs():
+def test_after_a_restart_a_party_has_no_block_and_the_others_drop_theirs():
     world = filled()
     world.sites[CYD] = Site(CYD)
     heard, sent = world.run()
@@ -227,7 +227,7 @@ def test_a_party_that_restarted_has_no_block_and_the_others_drop_theirs():
     assert world.counts() == [0, 0, 0]  # the new one has not seen the list, so nothing is dealt ahead
 
 
-def test_a_party_that_dies_while_a_block_is_dealt_leaves_no_block_that_could_be_agreed_on():
+def test_a_party_lost_during_dealing_leaves_no_usable_block():
     world = World()
     world.run()
 
@@ -242,7 +242,7 @@ def test_a_party_that_dies_while_a_block_is_dealt_leaves_no_block_that_could_be_
     right(world.run()[0])
 
 
-def test_a_dealer_that_sends_the_same_seeds_twice_does_not_bring_the_masks_back(monkeypatch):
+def test_a_dealer_that_repeats_seeds_repeats_no_mask(monkeypatch):
     """Material is bound to session and batch, besides the seed."""
     from smpc.dealer import service
 
@@ -261,7 +261,7 @@ def test_a_dealer_that_sends_the_same_seeds_twice_does_not_bring_the_masks_back(
     assert len(draws) == 12
 
 
-def test_a_dealer_that_dies_after_a_block_was_dealt_is_not_needed_for_the_answer():
+def test_a_dealt_block_gives_the_answer_though_the_dealer_is_gone():
     world = filled()
     names, identity = NAMES, fresh_key()
     meshes = memory_meshes(names, DEALER, timeout_s=5)
@@ -327,7 +327,7 @@ def test_law_a_pool_stays_below_its_limit_and_gives_each_block_once(limit, moves
     assert len(set(given_out)) == len(given_out)
 
 
-def test_the_list_that_was_not_used_for_longest_makes_room():
+def test_the_least_recently_used_list_is_dropped():
     pool = Pool(30)
     for number, digest in enumerate((b"a", b"b", b"c")):
         pool.put(digest, block(number, 10))

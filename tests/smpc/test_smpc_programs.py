@@ -1,4 +1,4 @@
-"""Programs of any public operations on any shapes and widths give what Python's integers give, for all kinds of parties."""
+"""Programs of any public operations equal Python's integers, on any shapes, widths and kinds of parties."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +30,7 @@ def run(seed, n, **options):
 
 
 @pytest.mark.parametrize("n", PARTIES, ids=str)
-def test_law_any_program_gives_what_pythons_integers_give(n):
+def test_law_any_program_equals_python_integers(n):
     begin = 1000 * PARTIES.index(n)
     for seed in range(begin, begin + EACH):
         run(seed, n)

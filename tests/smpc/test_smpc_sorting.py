@@ -1,4 +1,4 @@
-"""Shuffles and sorts against numpy; what is opened on the way tells nothing; the bound of pairs holds."""
+"""Shuffles and sorts against numpy; openings reveal nothing; the bound on pairs holds."""
 
 import itertools
 import math
@@ -75,7 +75,7 @@ def test_two_of_three_colluders_lack_the_order_of_the_third(honest, monkeypatch)
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2])
-def test_the_material_is_the_rows_in_the_order_of_one_party_that_no_other_can_make(rank):
+def test_shuffle_material_permutes_rows_in_an_order_known_to_one_party(rank):
     request, session_id = requests.shuffle(rank, (50, 2)), bytes(32)
     seeds = [fresh_key() for _ in range(3)]
     streams = [material_stream(seed, session_id, i) for i, seed in enumerate(seeds)]
@@ -141,7 +141,7 @@ def test_the_extremes_of_the_declared_width():
 
 @pytest.mark.parametrize("count", [2, 256, 257, 1100])
 @pytest.mark.parametrize("n", [2, 3, 5])
-def test_a_dry_run_tells_rounds_and_bytes_exactly_whatever_the_data(count, n):
+def test_a_dry_run_gives_exact_rounds_and_bytes_for_any_data(count, n):
     inputs = [np.arange(count), np.zeros(count, np.int64), -np.arange(count)]
     cost = dry_run(lambda s: sorting.sort(s, split_input(s, inputs[0]), 13), n)
     for x in inputs[: 3 if n == 2 else 1]:
@@ -215,7 +215,7 @@ def opened_outcomes(x, *, is_shuffled, monkeypatch):
     return seen
 
 
-def test_the_outcomes_tell_the_data_apart_only_without_the_shuffle(monkeypatch):
+def test_outcomes_distinguish_the_data_only_without_the_shuffle(monkeypatch):
     one, other = np.array([1, 2, 3]), np.array([7, 7, 0])
     bare = [opened_outcomes(x, is_shuffled=False, monkeypatch=monkeypatch) for x in (one, other)]
     assert len(set(bare[0])) == len(set(bare[1])) == 1
@@ -227,7 +227,7 @@ def test_the_outcomes_tell_the_data_apart_only_without_the_shuffle(monkeypatch):
         assert stats.chisquare([seen.count(order) for order in orders]).pvalue > FALSE_ALARM
 
 
-def test_what_a_shuffle_sends_is_uniform_whatever_the_rows():
+def test_a_shuffle_sends_uniform_values_for_any_rows():
     run = simulate(lambda s: sorting.shuffle(s, split_input(s, np.zeros(4000))), 3)
     run.values()
     for party in run.names:
@@ -239,7 +239,7 @@ def test_what_a_shuffle_sends_is_uniform_whatever_the_rows():
                 assert stats.chisquare(counts).pvalue > FALSE_ALARM
 
 
-def test_of_two_shuffles_of_the_same_rows_nobody_holds_the_same_share_twice():
+def test_two_shuffles_of_the_same_rows_give_no_party_equal_shares():
     def joint(session):
         x = split_input(session, np.arange(500))
         return x.share, sorting.shuffle(session, x).share, sorting.shuffle(session, x).share
@@ -270,7 +270,7 @@ def test_the_bound_is_above_the_exact_tail(n_others, n_pivots, security_bits):
 
 
 @pytest.mark.parametrize(("n_others", "n_pivots"), [(1000, 63), (9489, 511)])
-def test_random_orders_stay_far_below_the_bound_and_it_is_not_lavish(n_others, n_pivots):
+def test_random_orders_stay_below_a_tight_bound(n_others, n_pivots):
     rng, most = np.random.default_rng(4), 0
     for _ in range(300):
         marks = np.sort(rng.choice(n_others + n_pivots, n_pivots, replace=False))

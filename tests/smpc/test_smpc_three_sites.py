@@ -1,4 +1,4 @@
-"""Three computing sites without a dealer: costs, lists of material that differ, faults, what is refused by name."""
+"""Three computing sites without a dealer: costs, differing lists of material, faults and refusals."""
 
 import time
 
@@ -38,7 +38,7 @@ OPERATIONS = {
 
 @pytest.mark.parametrize("n", [3, 4, 6])
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_dry_run_tells_rounds_and_bytes_of_every_role_exactly(name, n):
+def test_a_dry_run_gives_exact_rounds_and_bytes_of_every_role(name, n):
     operation, rounds, n_bytes = OPERATIONS[name]
     bits = np.arange(COUNT) % 2
 
@@ -70,7 +70,7 @@ def test_a_dry_run_tells_rounds_and_bytes_of_every_role_exactly(name, n):
         assert run.counters[party].bytes_sent == expected
 
 
-def test_a_comparison_costs_the_two_what_it_costs_two_parties_with_a_dealer():
+def test_a_comparison_costs_the_evaluators_as_much_as_with_a_dealer():
     x = np.zeros(800, np.int64)
 
     def joint(session):
@@ -116,7 +116,7 @@ def test_any_three_of_the_parties_may_compute_in_any_order():
 
 
 @given(data=st.data(), n=st.integers(3, 6))
-def test_law_sums_products_and_signs_of_what_all_sites_bring_whichever_three_compute(data, n):
+def test_law_sums_products_and_signs_are_right_for_any_three_computing_sites(data, n):
     names = party_names(n)
     order_of = data.draw(st.permutations(names))
     words = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -150,7 +150,7 @@ def in_threads(function, names):
     return [results[name] for name in names]
 
 
-def test_who_does_not_evaluate_holds_zeros_from_its_input_on():
+def test_a_site_that_does_not_evaluate_holds_zeros_after_its_input():
     def joint(session):
         shared = contribute(session, np.full(50, 7))
         product = arithmetic.add_public(session, arithmetic.square(session, shared), 5)
@@ -175,7 +175,7 @@ OTHER_LISTS = {
 
 @pytest.mark.parametrize("name", OTHER_LISTS)
 @pytest.mark.parametrize("odd", [ADA, BOB, CYD, DAN])
-def test_a_site_with_another_list_is_found_before_both_summands_of_an_opening_left(odd, name):
+def test_a_site_with_another_list_is_found_before_an_opening_is_complete(odd, name):
     right = [requests.square((4,)), requests.ring_bits(3)]
 
     def joint(session):
@@ -317,7 +317,7 @@ def n_exchanges(name):
 
 @pytest.mark.parametrize("party", [ADA, BOB, CYD, DAN])
 @pytest.mark.parametrize(("name", "at"), [(name, at) for name in FAULTY for at in range(n_exchanges(name))])
-def test_whoever_is_killed_at_any_exchange_is_named_by_all_others(name, at, party):
+def test_a_party_killed_at_any_exchange_is_named_by_all_others(name, at, party):
     run = simulate(opened(FAULTY[name]), 4, faults=[fault_of(party, at)], has_three_sites=True, timeout_s=20)
     assert run.results == {}
     for other in set(run.names) - {party}:
@@ -332,7 +332,7 @@ def fault_of(party, at, kind=FaultKind.KILL):
 
 @pytest.mark.parametrize("party", [ADA, BOB, CYD, DAN])
 @pytest.mark.parametrize("at", range(n_exchanges("multiply")))
-def test_whoever_is_frozen_at_any_exchange_is_named_by_all_others(at, party):
+def test_a_party_frozen_at_any_exchange_is_named_by_all_others(at, party):
     fault = fault_of(party, at, FaultKind.FREEZE)
     run = simulate(opened(FAULTY["multiply"]), 4, faults=[fault], has_three_sites=True, timeout_s=SECONDS)
     assert run.results == {}
@@ -340,7 +340,7 @@ def test_whoever_is_frozen_at_any_exchange_is_named_by_all_others(at, party):
     assert run.seconds < 8 * SECONDS
 
 
-def test_a_long_evaluation_is_no_loss_to_who_does_not_evaluate():
+def test_a_long_evaluation_is_no_loss_for_the_other_sites():
     """The two take three times the deadline in all, a fraction of it for each step."""
 
     def joint(session):
@@ -357,7 +357,7 @@ def test_a_long_evaluation_is_no_loss_to_who_does_not_evaluate():
 
 
 @pytest.mark.parametrize("party", [ADA, BOB, CYD])
-def test_frames_cut_short_are_refused_by_the_name_of_their_sender(party):
+def test_truncated_frames_are_refused_with_the_senders_name(party):
     step = {ADA: 3, BOB: 3, CYD: 1}[party]
     run = simulate(
         opened(FAULTY["multiply"]),

@@ -1,4 +1,4 @@
-"""What one of three computing sites sees, and what two of them see: each attack works on a broken variant or a named limit."""
+"""The views of one and of two of three computing sites: each attack succeeds on a broken variant or is a stated limit."""
 
 import itertools
 
@@ -43,7 +43,7 @@ def bits_and_products(data):
 
 
 @pytest.mark.parametrize("data", DATA)
-def test_what_reaches_each_single_site_is_uniform_whatever_the_data(data):
+def test_values_that_reach_each_site_are_uniform_for_any_data(data):
     """20,000 inputs of four sites, comparisons and products; 256 cells a frame; false alarm 1e-9 a frame."""
     run = simulate(bits_and_products(data), 4, has_three_sites=True)
     blinded = run.values()
@@ -60,7 +60,7 @@ def test_what_reaches_each_single_site_is_uniform_whatever_the_data(data):
 
 
 @pytest.mark.parametrize("data", DATA)
-def test_what_the_two_see_opened_is_uniform_whatever_the_data(data):
+def test_the_joint_view_of_the_two_evaluators_is_uniform_for_any_data(data):
     run = simulate(bits_and_products(data), 3, has_three_sites=True)
     run.values()
     for own, other in zip(run.sent[ADA], run.sent[BOB], strict=True):
@@ -128,7 +128,7 @@ SECRETS = {name: np.arange(2000, dtype=np.int64) * (place + 3) for place, name i
 @pytest.mark.parametrize(
     "coalition", [(0,), (0, 3), (0, 3, 4)], ids=["first", "and an input", "and two inputs"]
 )
-def test_the_first_site_with_any_inputting_ones_finds_uniform_numbers_under_what_it_is_handed(coalition):
+def test_the_first_site_with_input_only_sites_sees_uniform_numbers(coalition):
     inputs, keys = handed_over(5, SECRETS)
     left = {}
     for victim in {2, 3, 4} - set(coalition):
@@ -155,7 +155,7 @@ def test_the_first_site_with_any_inputting_ones_finds_uniform_numbers_under_what
     ids=str,
 )
 @pytest.mark.parametrize("has_three_sites", [False, True], ids=["all evaluate", "three sites"])
-def test_an_input_that_is_no_integer_is_refused_before_a_byte_of_it_is_handed_over(bad, has_three_sites):
+def test_an_input_that_is_no_integer_is_refused_before_it_is_sent(bad, has_three_sites):
     def joint(session):
         own = bad if session.names[session.rank] == CYD else np.zeros(2, np.int64)
         return contribute(session, own).share
@@ -169,7 +169,7 @@ def test_an_input_that_is_no_integer_is_refused_before_a_byte_of_it_is_handed_ov
     assert [sent.step for sent in run.sent[CYD]] == [Step.KEYS]
 
 
-def test_what_is_handed_over_of_any_width_of_integer_is_uniform():
+def test_handed_over_inputs_of_any_width_are_uniform():
     run = simulate(
         lambda s: contribute(s, np.full(4000, 7, (np.int8, np.uint16, np.int32)[s.rank])),
         3,
@@ -180,7 +180,7 @@ def test_what_is_handed_over_of_any_width_of_integer_is_uniform():
     assert is_uniform(payload)
 
 
-def test_without_the_second_sites_keys_the_first_would_read_what_it_is_handed():
+def test_without_the_second_sites_keys_the_first_site_reads_inputs():
     """The flaw: summands masked among those who hand over and the first alone."""
     keys = {pair: fresh_key() for pair in [(0, 2), (0, 3), (2, 3)]}
 
@@ -196,7 +196,7 @@ def test_without_the_second_sites_keys_the_first_would_read_what_it_is_handed():
     np.testing.assert_array_equal(sum(sent) + own, x + y)
 
 
-def test_limit_the_two_that_evaluate_together_read_the_third_sites_input():
+def test_limit_the_two_evaluating_sites_together_read_the_third_sites_input():
     """Secrecy threshold 1: what SECURITY.md says of two of the three, kept in view."""
     inputs, keys = handed_over(3, SECRETS)
     guess = inputs[CYD] - known_part(keys, 2, (0, 1), inputs[CYD].shape)
@@ -226,7 +226,7 @@ def everything(session):
 
 
 @pytest.mark.parametrize("n", [3, 5])
-def test_no_byte_of_an_input_or_opening_reaches_the_dealing_site_or_one_that_only_inputs(n):
+def test_dealing_and_input_only_sites_receive_no_input_and_no_opening(n):
     run = simulate(everything, n, has_three_sites=True)
     run.values()
     for party in run.names[2:]:
@@ -244,24 +244,24 @@ def test_no_byte_of_an_input_or_opening_reaches_the_dealing_site_or_one_that_onl
     )
 
 
-@pytest.mark.parametrize("bent", [ADA, BOB])
-def test_a_masked_value_that_is_sent_to_the_dealing_site_all_the_same_is_refused_there(bent):
+@pytest.mark.parametrize("cheater", [ADA, BOB])
+def test_the_dealing_site_refuses_a_masked_value(cheater):
     def joint(session):
-        if session.names[session.rank] == bent:
+        if session.names[session.rank] == cheater:
             session.exchange_evaluating = lambda step, payload: [
                 session.mesh.exchange(
                     step,
                     dict.fromkeys(session.peers, payload),
-                    {name: len(payload) for name in session.evaluators if name != bent},
+                    {name: len(payload) for name in session.evaluators if name != cheater},
                 )[name]
                 for name in session.evaluators
-                if name != bent
+                if name != cheater
             ]
         return everything(session)
 
     run = simulate(joint, 4, has_three_sites=True)
     assert isinstance(run.errors[CYD], PeerRejectedError)
-    assert run.errors[CYD].name == bent
+    assert run.errors[CYD].name == cheater
     assert CYD not in run.results
 
 
@@ -279,7 +279,7 @@ def masks_of(run, identity, request):
     ]
 
 
-def test_limit_the_dealing_site_and_one_that_evaluates_open_what_the_masks_hide():
+def test_limit_dealing_and_evaluating_site_together_open_masked_values():
     """Secrecy threshold 1 again: the same that a dealer could do with any one site."""
     identity, request = fresh_key(), product(ProductKind.MUL, (50,), (50,))
     total = 4 * np.arange(50) + 6
@@ -328,16 +328,16 @@ def dealing_site_and_analyst(*, with_zero_share):
     ]
 
 
-def test_dealing_site_and_analyst_solve_for_a_suppressed_count_without_zero_shares():
+def test_without_zero_shares_dealing_site_and_analyst_learn_a_suppressed_count():
     assert dealing_site_and_analyst(with_zero_share=False) == [(7, 0)]
 
 
-def test_dealing_site_and_analyst_learn_nothing_of_it_with_them():
+def test_with_zero_shares_dealing_site_and_analyst_learn_no_suppressed_count():
     # chance that one of 200 guesses fits a uniform word: 200 / 2**64
     assert dealing_site_and_analyst(with_zero_share=True) == []
 
 
-def test_the_dealing_site_holds_no_key_of_what_covers_an_opening():
+def test_the_dealing_site_holds_no_key_of_an_openings_mask():
     """It knows all masks; what two evaluating sites send to each other stays uniform to it even on the wire."""
 
     def joint(session):
@@ -354,7 +354,7 @@ def test_the_dealing_site_holds_no_key_of_what_covers_an_opening():
     assert is_uniform((np.frombuffer(sent, np.int64) - uncovered).tobytes())
 
 
-def test_linear_private_sums_keep_all_sites_secrecy_since_their_session_has_no_computing_sites():
+def test_linear_private_sums_use_no_computing_sites_and_keep_full_secrecy():
     """A sum without material runs in an ordinary session: n - 2 pooling sites around one find uniform numbers."""
 
     def joint(session):

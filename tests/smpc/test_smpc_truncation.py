@@ -1,4 +1,4 @@
-"""Truncation against Python's shift, and what travels."""
+"""Truncation against Python's shift, and the bytes sent."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_no_shift_and_nothing_to_shift_cost_nothing():
 @pytest.mark.parametrize(
     ("shift", "bits"), [(1, 0), (64, 64), (1, 65), (8, 8), (-1, 8), (True, 8), (0, True), (64, 63)]
 )
-def test_shifts_and_widths_that_do_not_exist_are_refused_before_anything_is_sent(shift, bits):
+def test_invalid_shifts_and_widths_are_refused_before_anything_is_sent(shift, bits):
     run = simulate(lambda s: truncate(s, split_input(s, [1, 2]), shift, bits), 2, prefetch=False)
     assert all(isinstance(run.errors[name], RingRangeError) for name in run.names)
     assert all(run.counters[name].rounds <= 1 for name in run.names)
@@ -120,7 +120,7 @@ def test_rounds_and_bytes_are_those_of_the_dry_run(case, n):
     assert sum(run.counters[DEALER].bytes_sent.values()) == cost.dealer_bytes
 
 
-def test_what_is_opened_has_the_width_and_one_bit_and_says_nothing_of_the_sign():
+def test_an_opening_is_one_bit_wider_and_hides_the_sign():
     """The attack: guess the sign of one number from the opened one, over many openings."""
     x = np.where(np.arange(4000) % 2 == 0, 2**30 - 1, -(2**30))
     seen = []
@@ -190,7 +190,7 @@ def test_the_material_of_whole_words_obeys_its_relation():
 
 
 @pytest.mark.parametrize("end", [-(1 << 63), (1 << 63) - 1])
-def test_what_all_see_of_whole_words_is_uniform_at_both_ends(end):
+def test_opened_whole_words_are_uniform_at_both_ends(end):
     """The attack: put together what all parties sent in every opening, and look for bytes that lean to one side."""
     run = simulate(lambda s: truncate(s, split_input(s, np.full(4000, end)), 21, 64), 2)
     run.values()

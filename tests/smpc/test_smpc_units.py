@@ -1,4 +1,4 @@
-"""Ring, keystreams, sharing, session: each alone."""
+"""Ring, keystreams, sharing and session, each alone."""
 
 import subprocess
 import sys
@@ -100,7 +100,7 @@ def test_a_keystream_is_aes_256_in_counter_mode_and_gives_no_byte_twice():
 
 @pytest.mark.parametrize("count", [0, 1, 32_767, 32_768, 32_769, 100_000])
 @pytest.mark.parametrize("is_negative", [False, True])
-def test_what_is_added_in_place_is_what_would_be_drawn(count, is_negative):
+def test_noise_added_in_place_equals_noise_drawn(count, is_negative):
     key = fresh_key()
     drawn, stream = Keystream(key), Keystream(key)
     for start in (5, -7):
@@ -229,7 +229,7 @@ def test_keys_are_bound_to_the_session_id():
     assert np.all(drawn["ada"] + drawn["bob"] != 0)
 
 
-def test_an_error_inside_a_session_reaches_the_others_by_name():
+def test_an_error_inside_a_session_reaches_the_others_with_its_name():
     def joint(session):
         if session.rank == 0:
             raise KeyError("own mistake")
@@ -243,9 +243,9 @@ def test_an_error_inside_a_session_reaches_the_others_by_name():
     )
 
 
-def test_no_room_but_the_engine_loads_torch():
-    rooms = "smpc.simulator, smpc.cost, smpc.operations.selection, smpc.operations.reveal, smpc.dealer.service, smpc.session"
-    code = f"import sys, {rooms}; print('torch' in sys.modules or 'crypten' in sys.modules)"
+def test_no_subpackage_but_the_engine_loads_torch():
+    modules = "smpc.simulator, smpc.cost, smpc.operations.selection, smpc.operations.reveal, smpc.dealer.service, smpc.session"
+    code = f"import sys, {modules}; print('torch' in sys.modules or 'crypten' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )

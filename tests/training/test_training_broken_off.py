@@ -1,4 +1,4 @@
-"""A run that fails, or is stopped, after something was charged: the model that was paid for, and what was spent."""
+"""A run that fails or stops after a charge returns the paid model and the spend."""
 
 import pytest
 from training_world import task_of
@@ -41,7 +41,7 @@ def test_a_helper_that_is_lost_after_charged_rounds_leaves_the_model_so_far(made
     assert 0 < outcome.epsilon < 2
 
 
-def test_a_helper_that_is_lost_in_the_first_round_is_an_error_that_says_what_was_charged(made):
+def test_a_helper_lost_in_the_first_round_is_an_error_with_the_charge(made):
     made.exchange.forget("aggregator")
     with pytest.raises(SiteUnavailableError) as caught:
         made.train(task_of(**MADE))
@@ -51,7 +51,7 @@ def test_a_helper_that_is_lost_in_the_first_round_is_an_error_that_says_what_was
     assert "0 rounds were opened" in said
 
 
-def test_what_the_key_holder_refuses_later_leaves_the_model_so_far(made):
+def test_a_later_refusal_of_the_key_holder_leaves_the_model_so_far(made):
     trainer = made.trainers["west"]
     honest = trainer._encryptor
 
@@ -79,7 +79,7 @@ def test_ctrl_c_keeps_the_model_that_was_paid_for(made):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), PartyLostError(name="keyholder")], ids=repr)
-def test_what_ends_a_charge_midway_leaves_its_attempt_in_doubt(made, error):
+def test_an_interrupted_charge_leaves_its_attempt_in_doubt(made, error):
     outcome = raising(made, error, at=2).go()
     assert (outcome.model.n_steps, outcome.n_charged) == (2, 2)
     assert "whether the attempt under way was charged stands in the ledger" in outcome.failure
@@ -98,7 +98,7 @@ def test_a_charge_that_was_refused_is_in_no_doubt(made):
     assert "ledger" not in outcome.failure.replace("the ledger refuses", "")
 
 
-def test_a_fault_of_the_callers_own_says_what_was_charged(made):
+def test_a_callers_own_error_carries_the_charge(made):
     def stumble(progress):
         raise ZeroDivisionError
 

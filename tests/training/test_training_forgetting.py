@@ -1,4 +1,4 @@
-"""What the aggregator keeps: the ciphertexts of attempts under way, and of nothing that is over or abandoned."""
+"""The aggregator keeps ciphertexts of attempts in progress, and none of finished or abandoned ones."""
 
 import itertools
 
@@ -26,7 +26,7 @@ def test_the_ciphertexts_of_a_sum_that_the_key_holder_has_are_dropped(made):
         assert hand.ask() == [sum(range(len(made.sites)))] * hand.layout.length
 
 
-def test_what_is_over_is_answered_again_for_the_same_bytes_and_refused_for_others(made, monkeypatch):
+def test_a_finished_attempt_answers_equal_bytes_again_and_refuses_others(made, monkeypatch):
     hand = made.attempt(task_of(**MADE))
     updates = {site: hand.update() for site in made.sites}
     for site, update in updates.items():
@@ -39,7 +39,7 @@ def test_what_is_over_is_answered_again_for_the_same_bytes_and_refused_for_other
     assert kept(made) == 0
 
 
-def test_an_attempt_that_nobody_goes_on_with_is_dropped_and_stays_spent(made):
+def test_an_abandoned_attempt_is_dropped_and_stays_spent(made):
     now = [0.0]
     made.aggregator._clock = lambda: now[0]
     left = made.attempt(task_of(**MADE), nonce=next(FRESH))

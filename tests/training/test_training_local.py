@@ -1,4 +1,4 @@
-"""A site's part: gradients against finite differences, sensitivity as an integer law, data that never cause an error."""
+"""A site's update: gradients against finite differences, integer sensitivity, and no error that depends on data."""
 
 import logging
 from fractions import Fraction
@@ -96,7 +96,7 @@ def test_law_one_unit_moves_the_integer_sum_by_at_most_the_declared_norm(
     ),
     clip=st.floats(1e-9, 1e9),
 )
-def test_law_quantized_rows_are_within_the_grid_norm_whatever_the_floats(values, clip):
+def test_law_quantized_rows_stay_within_the_grid_norm(values, clip):
     found = quantized(np.array(values), clip / GRID, clip)
     for row in found.tolist():
         assert sum(value * value for value in row) <= GRID * GRID
@@ -135,13 +135,13 @@ def test_a_units_gradients_are_summed_before_the_clip(world_of):
 
 
 def test_blocks_of_many_rows_give_the_same_sum(made, monkeypatch):
-    import federation.training.local as room
+    from federation.training import local_update
 
     plan = made.plan(task_of(**MADE))
     cases = load_cases(plan, made.sources["west"]["patients"], None)
     theta = np.linspace(-2, 2, plan.encoding.width)
     whole = clamped_sum(plan, cases, theta)
-    monkeypatch.setattr(room, "_BLOCK_ROWS", 7)
+    monkeypatch.setattr(local_update, "_BLOCK_ROWS", 7)
     assert clamped_sum(plan, cases, theta).tolist() == whole.tolist()
     assert unit_vectors(plan, cases, theta).sum(axis=0).tolist() == whole.tolist()
 
@@ -226,7 +226,7 @@ def odd_sites():
 
 
 @pytest.mark.parametrize("name", sorted(odd_sites()))
-def test_odd_data_give_an_ordinary_noisy_update_and_a_word_to_the_administrator(world_of, name):
+def test_odd_data_give_a_noisy_update_and_a_message_to_the_administrator(world_of, name):
     frame = odd_sites()[name]
     world = world_of({"a": frame, "b": made_frame(30, 2), "c": made_frame(30, 3)})
     plan = world.plan(task_of(**MADE))
@@ -255,9 +255,7 @@ class FailingSource:
 @pytest.mark.parametrize(
     "error", [LocalTimeoutError(limit_s=1.0), SourceLostError(source="s")], ids=["late", "gone"]
 )
-def test_a_database_that_is_late_or_gone_gives_zero_and_noise_and_an_exact_run_fails_by_name(
-    made, error, caplog
-):
+def test_a_late_or_lost_database_gives_noise_or_ends_an_exact_run(made, error, caplog):
     plan = made.plan(task_of(**MADE))
     with caplog.at_level(logging.WARNING):
         cases = load_cases(plan, FailingSource(error), 1.0)
@@ -301,7 +299,7 @@ def test_the_descent_is_the_textbooks_in_exact_integers():
     assert all(type(value) is int for value in model.parameters)
 
 
-def test_without_a_divisor_steps_are_divided_by_the_root_of_all_squared_norms_so_far():
+def test_without_a_divisor_steps_are_divided_by_the_root_of_squared_norms():
     def rule(step):
         return UpdateRule(
             width=3,

@@ -1,4 +1,4 @@
-"""The fitted model on frames: what it takes, what it refuses, that its file holds nothing else."""
+"""The fitted model on frames: accepted and refused inputs, and the contents of its file."""
 
 import copy
 import json
@@ -144,13 +144,15 @@ def test_an_outcome_becomes_a_model_without_fit(model):
 
 
 @pytest.mark.parametrize(
-    "room",
+    "module",
     [
         "federation.aggregation.service",
         "federation.training.coordinator",
         "federation.training.models.logistic_regression",
     ],
 )
-def test_helpers_and_analyst_never_load_torch(room):
-    code = f"import sys, {room}; sys.exit(any(m.split('.')[0] in ('torch', 'crypten') for m in sys.modules))"
+def test_helpers_and_analyst_never_load_torch(module):
+    code = (
+        f"import sys, {module}; sys.exit(any(m.split('.')[0] in ('torch', 'crypten') for m in sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

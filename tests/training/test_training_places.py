@@ -1,4 +1,4 @@
-"""What one unit adds is a function of its own rows alone, to the last bit: other rows and places have no part in it."""
+"""A unit's contribution depends on its own rows alone, to the last bit, not on other rows or their order."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_a_units_numbers_are_the_same_bits_beside_any_other_rows(width, most):
 
 
 @pytest.mark.parametrize("with_loss", [False, True])
-def test_neighbors_differ_by_the_vector_of_the_unit_that_is_gone_and_by_nothing_else(heart, with_loss):
+def test_neighbors_differ_exactly_by_the_vector_of_the_removed_unit(heart, with_loss):
     """None of 480 neighboring pairs is beyond the declared norm; one in fourteen was, by the places of other rows.
 
     Half of the rows have a score of nearly 0 at these models, so that their gradients lie on an edge of the grid, where a

@@ -1,4 +1,4 @@
-"""Whole runs over the wire: deaths, budgets, accuracy, and what a round costs at the product's key size."""
+"""Whole runs over the wire: lost sites, budgets, accuracy, and the cost of a round at the product's key size."""
 
 import threading
 import time
@@ -83,7 +83,7 @@ def test_two_runs_of_one_task_have_different_noise(made):
     assert one.model.parameters != two.model.parameters
 
 
-def test_progress_tells_round_epsilon_bytes_and_time(made):
+def test_progress_reports_round_epsilon_bytes_and_time(made):
     told: list[Progress] = []
     outcome = made.train(task_of(**(MADE | {"report_loss": True})), on_progress=told.append)
     assert [p.round_number for p in told] == [1, 2, 3, 4, 5, 6]
@@ -153,7 +153,7 @@ def kill_at(world, site, round_number):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_site_that_dies_costs_its_attempt_and_the_survivors_go_on_with_fresh_noise(heart):
+def test_after_a_lost_site_the_others_start_an_attempt_with_fresh_noise(heart):
     kill_at(heart, "va_long_beach", 7)
     told = []
     outcome = heart.train(task_of(), on_progress=told.append)
@@ -192,21 +192,21 @@ def test_the_lost_attempts_update_and_the_next_have_different_noise(made):
     second = made.attempt(task, attempt=1, cohort=("east", "north", "south"))
     values = []
     trainer = made.trainers["east"]
-    import federation.training.site as room
+    from federation.training import site_worker as site_module
 
-    original = room.site_update
+    original = site_module.site_update
 
     def spy(*args):
         values.append(original(*args))
         return values[-1]
 
-    room.site_update = spy
+    site_module.site_update = spy
     try:
         for hand in (first, second):
             start = Start(request=hand.request, entry=hand.entry, used_attempts=[])
             call(made.network, "east", TRAIN, start, UpdateSent, timeout_s=5)
     finally:
-        room.site_update = original
+        site_module.site_update = original
     assert trainer.site == "east"
     assert (values[0] != values[1]).sum() >= 4
 
@@ -243,7 +243,7 @@ def test_a_frozen_site_is_lost_at_the_deadline(made):
     assert outcome.model.n_steps == 5
 
 
-def test_a_site_that_is_gone_before_the_charge_costs_nothing(made):
+def test_a_site_lost_before_the_charge_costs_nothing(made):
     task = task_of(**MADE)
     request, refused = made.request(task), []
 
@@ -259,14 +259,14 @@ def test_a_site_that_is_gone_before_the_charge_costs_nothing(made):
 
 
 @pytest.mark.parametrize("helper", ["aggregator", "keyholder"])
-def test_a_helper_that_is_gone_ends_the_run_by_its_name(made, helper):
+def test_a_lost_helper_ends_the_run_with_its_name(made, helper):
     made.exchange.forget(helper)
     with pytest.raises(SiteUnavailableError) as caught:
         made.train(task_of(**MADE))
     assert caught.value.site == helper
 
 
-def test_a_site_that_cheats_with_its_counter_spoils_the_round_by_name_and_opens_nothing(made):
+def test_a_site_with_a_false_counter_fails_the_round_and_opens_nothing(made):
     trainer = made.trainers["west"]
     original = trainer._encryptor.encrypt
 
@@ -316,7 +316,7 @@ def test_a_site_with_no_complete_case_contributes_zero_and_noise(world_of):
     np.testing.assert_allclose(exact.model.values(), theta, atol=1e-4)
 
 
-def test_the_state_machine_refuses_what_does_not_fit_its_phase(made):
+def test_the_state_machine_refuses_frames_of_another_phase(made):
     from federation.training.run_state import RunState
 
     run = RunState(made.plan(task_of(**MADE)), "r", made.sites)

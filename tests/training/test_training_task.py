@@ -1,4 +1,4 @@
-"""What may be asked, and what is told before anything is charged (P19 ii)."""
+"""Valid training tasks, and refusals before any charge (P19 ii)."""
 
 from fractions import Fraction
 
@@ -41,7 +41,7 @@ BAD = {
     "target among features": ({"target": "age"}, "target"),
     "empty target": ({"target": ""}, "target"),
     "unknown field": ({"seed": 1}, "seed"),
-    "a penalty on a mean over nobody knows how many": ({"l2": "0.1", "expected_units": None}, "l2"),
+    "a penalty on a mean over an unknown number": ({"l2": "0.1", "expected_units": None}, "l2"),
     "a chosen starting point": ({"start": [1, 2]}, "start"),
     **{
         f"{name} without noise": (
@@ -132,7 +132,7 @@ def test_columns_are_checked_against_the_schema(heart, name):
     assert place in str(caught.value)
 
 
-def test_schema_mistakes_constant_target_guessed_bounds_identifier_too_many_features(world_of):
+def test_tasks_that_do_not_suit_the_schema_are_refused(world_of):
     def table(columns, **fields):
         return {"patients": {"privacy_unit": "row", "rows_max": 1, "columns": columns} | fields}
 
@@ -163,7 +163,7 @@ def test_schema_mistakes_constant_target_guessed_bounds_identifier_too_many_feat
     assert len(caught.value.mistakes) == 2
 
 
-def test_too_few_sites_for_a_round_are_told_before_anything_is_asked(world_of):
+def test_too_few_sites_for_a_round_are_refused_at_the_start(world_of):
     two = world_of({n: made_frame(9, 1) for n in "ab"})
     with pytest.raises(ConfigError):
         two.plan(task_of(features=("x",), target="y"))
@@ -180,7 +180,7 @@ def test_no_training_budget_is_told_by_name(small_key, heart_tables):
         terms_of(consortium, "nurses", small_key.public)
 
 
-def test_larger_sums_than_a_slot_holds_are_refused_by_name(world_of):
+def test_sums_larger_than_a_slot_are_refused(world_of):
     columns = {
         "x": {"type": "numeric", "lower": 0, "upper": 1, "resolution": 1},
         "y": {"type": "boolean"},
@@ -287,7 +287,7 @@ def test_keyword_and_default_tasks_agree():
     ("epsilon", "two_shares", "one_share"),
     [("0.5", 0.620, 0.898), ("1", 1.243, 1.807), ("2", 2.493, 3.653)],
 )
-def test_limit_what_epsilon_is_to_who_reads_sums_of_fewer_sites(heart, epsilon, two_shares, one_share):
+def test_limit_epsilon_for_an_observer_of_sums_of_fewer_sites(heart, epsilon, two_shares, one_share):
     """Four sites, one colluding: SECURITY names each coalition with these. One share of noise is all that protects a
     site's update from the aggregator with any receiver of sums, until there are masks under the encryption."""
     from dataclasses import replace

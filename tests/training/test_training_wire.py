@@ -1,4 +1,4 @@
-"""Attacks over the wire: what reaches aggregator and key holder is refused by name (PRIVACY P13 to P15)."""
+"""Attacks over the wire: aggregator and key holder refuse invalid messages (P13 to P15)."""
 
 import itertools
 
@@ -94,7 +94,7 @@ def test_a_vector_of_another_length_is_refused(hand, change):
         hand.total(ciphertexts=ciphertexts)
 
 
-def test_a_foreign_key_is_refused_by_name_and_undeclared_it_does_not_open(made, hand, foreign_key):
+def test_a_foreign_key_is_refused_and_opens_nothing_if_undeclared(made, hand, foreign_key):
     foreign = hand.ciphertexts(1, encryptor=Encryptor(foreign_key.public))
     with pytest.raises(KeyMismatchError):
         hand.send("east", ciphertexts=foreign, key=foreign_key.public.fingerprint)
@@ -220,7 +220,7 @@ def entry_attacks():
 
 @pytest.mark.parametrize("name", sorted(entry_attacks()))
 @pytest.mark.parametrize("to", ["aggregator", "keyholder", "site"])
-def test_an_entry_that_is_not_complete_moves_nobody(made, name, to):
+def test_no_party_acts_on_an_incomplete_entry(made, name, to):
     task = task_of(**MADE)
     hand = made.attempt(task)
     hand.entry = entry_attacks()[name](made, made.body(task, hand.request, hand.planned))
@@ -255,7 +255,7 @@ def knock(made, hand, to):
     ids=str,
 )
 @pytest.mark.parametrize("to", ["aggregator", "keyholder", "site"])
-def test_a_complete_entry_about_something_else_moves_nobody(made, changes, to):
+def test_no_party_acts_on_an_unrelated_complete_entry(made, changes, to):
     hand = made.attempt(task_of(**MADE), **changes)
     with pytest.raises(RequestRejectedError):
         knock(made, hand, to)
@@ -273,7 +273,7 @@ def test_an_entry_for_a_smaller_cohort_needs_its_own_charge(made, cohort):
             knock(made, hand, to)
 
 
-def test_an_entry_that_charges_half_the_noise_moves_nobody(made):
+def test_no_party_acts_on_an_entry_with_half_the_noise(made):
     from dataclasses import replace
 
     task = task_of(**MADE)
@@ -287,7 +287,7 @@ def test_an_entry_that_charges_half_the_noise_moves_nobody(made):
             knock(made, hand, to)
 
 
-def test_a_request_that_is_not_the_charged_one_moves_nobody(made):
+def test_no_party_acts_on_a_request_other_than_the_charged_one(made):
     hand = made.attempt(task_of(**MADE))
     hand.request = made.request(task_of(**(MADE | {"clip_norm": 2})))
     for to in ("aggregator", "keyholder", "site"):
@@ -336,7 +336,7 @@ def test_one_attempt_has_one_noise(made):
     assert len(taken) == 3
 
 
-def test_the_note_stands_before_the_rows_are_read_and_before_anything_leaves(made):
+def test_the_start_note_is_durable_before_rows_are_read_or_sent(made):
     hand = made.attempt(task_of(**MADE))
     start = Start(request=hand.request, entry=hand.entry, used_attempts=[])
     trainer, order = made.trainers["east"], []
@@ -406,7 +406,7 @@ EXACT = MADE | {"epsilon": None, "exact": True, "expected_units": None}
 
 
 @pytest.mark.parametrize("to", ["aggregator", "keyholder", "site"])
-def test_p16_an_exact_entry_for_fewer_sites_moves_nobody_though_all_of_them_signed(made, to):
+def test_p16_no_party_acts_on_an_exact_entry_for_fewer_sites(made, to):
     """The attack: its sum, taken from that over all sites, is the missing site's own."""
     task = task_of(**EXACT)
     hand = made.attempt(task)
@@ -417,7 +417,7 @@ def test_p16_an_exact_entry_for_fewer_sites_moves_nobody_though_all_of_them_sign
     assert made.answers.claimed() == []
 
 
-def test_p16_a_second_attempt_of_an_exact_round_moves_nobody(made):
+def test_p16_no_party_acts_on_a_second_attempt_of_an_exact_round(made):
     task = task_of(**EXACT)
     hand = made.attempt(task)
     hand.entry = made.sign(made.body(task, hand.request, hand.planned, asked={"attempt": 1}))
@@ -426,7 +426,7 @@ def test_p16_a_second_attempt_of_an_exact_round_moves_nobody(made):
             knock(made, hand, to)
 
 
-def test_p16_the_model_of_an_exact_round_follows_from_the_sums_of_this_run_alone(made):
+def test_p16_the_model_of_an_exact_round_depends_on_this_runs_sums_alone(made):
     """The attack: a starting point of the analyst's choice, by naming other attempts or by another run's sums."""
     task = task_of(**EXACT)
     first, other, second = (

@@ -1,4 +1,4 @@
-"""A consortium in one process that trains: real heart records or made ones, real keys, entries signed as a ledger signs."""
+"""A training consortium in one process: real or generated heart records, real keys, entries signed as by a ledger."""
 
 from __future__ import annotations
 

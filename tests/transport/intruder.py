@@ -1,4 +1,4 @@
-"""A pair of nodes in sessions, and a party of the roster that speaks the wire format by hand."""
+"""Two nodes in sessions, and a member that speaks the wire format by hand."""
 
 import time
 

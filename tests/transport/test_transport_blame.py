@@ -1,4 +1,4 @@
-"""Whoever is late itself, or hears a connection break without a word, blames nobody who is well."""
+"""A party that is late itself, or loses a connection without an abort message, blames no healthy party."""
 
 import queue
 import time
@@ -36,7 +36,7 @@ class Overslept:
         raise queue.Empty
 
 
-def test_a_party_that_wakes_up_after_its_deadline_takes_what_has_come_meanwhile():
+def test_a_party_that_resumes_late_reads_frames_received_meanwhile():
     meshes = memory_meshes(NAMES, timeout_s=0.0)
     inboxes = meshes["ada"]._inboxes
     inboxes["ada"] = Overslept(inboxes["ada"], 2)
@@ -45,7 +45,7 @@ def test_a_party_that_wakes_up_after_its_deadline_takes_what_has_come_meanwhile(
     assert meshes["ada"].exchange(STEP, {}, EVERYBODY) == {"bob": b"x", "cyd": b"x"}
 
 
-def test_of_two_late_parties_the_one_that_says_who_is_silent_is_not_blamed():
+def test_of_two_late_parties_the_one_that_reports_the_other_is_not_blamed():
     """Bob waits for cyd as well, and says so a moment after ada's deadline."""
     timeout_s = 2.0
     meshes = memory_meshes(NAMES, timeout_s=timeout_s)
@@ -58,7 +58,7 @@ def test_of_two_late_parties_the_one_that_says_who_is_silent_is_not_blamed():
     assert found["ada"].name == "cyd"
 
 
-def test_patience_is_longer_for_several_and_ends_with_one_last_look():
+def test_the_deadline_grows_with_several_late_parties_and_ends_with_one_check():
     for n_late, doubt_s in ((1, 5.0), (2, 0.0)):
         waits = Patience(0.0, doubt_s, lambda: None)
         assert waits.poll_ms(n_late) == 0
@@ -78,7 +78,7 @@ def session(nodes):
 
 
 @pytest.mark.parametrize("n_bytes", [1, 4 * FIRST_BYTES])
-def test_last_words_are_said_in_the_place_of_a_frame_that_was_not_begun(session, n_bytes):
+def test_an_abort_message_replaces_a_frame_that_was_not_begun(session, n_bytes):
     """The fault: a party with a frame in its queue left without a word, and whoever waited for that frame blamed it."""
     ankara = session["ankara"]._links["basel"].connection
     ankara.begin_send(STEP, bytes(n_bytes))
@@ -102,7 +102,7 @@ class Broken:
         return self.words
 
 
-def test_where_a_connection_breaks_without_a_word_the_words_of_the_others_count():
+def test_after_a_silent_disconnect_the_reports_of_others_decide():
     liveness = Liveness(NAMES)
     for name in NAMES:
         liveness.mark_alive(name)

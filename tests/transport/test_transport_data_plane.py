@@ -55,7 +55,7 @@ def test_connections_of_an_aborted_session_are_closed(pair):
     assert pair.nodes["basel"].n_data_connections == 2
 
 
-def test_a_frame_that_nobody_took_does_not_reach_the_next_session(pair):
+def test_an_unread_frame_does_not_reach_the_next_session(pair):
     meshes = pair.meshes(PAIR)
     meshes["ankara"].exchange(STEP, {"basel": b"late"}, {})
     close_all(meshes)
@@ -137,7 +137,7 @@ def test_lease_of_another_configuration_is_refused(intruder):
     assert intruder.is_cut_off()
 
 
-def test_lease_that_nobody_claims_is_refused_in_the_end(intruder):
+def test_an_unclaimed_lease_is_refused_at_its_deadline(intruder):
     begin = time.monotonic()
     intruder.lease(fresh_id())
     kind, payload = intruder.hear()

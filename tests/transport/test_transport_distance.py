@@ -1,4 +1,4 @@
-"""A distance that is made up: every message is under way for that time, one way, and a row of them no longer than one."""
+"""A simulated delay: every message takes that time one way, and a series of messages takes no longer."""
 
 import time
 
@@ -48,7 +48,7 @@ def took(work):
 
 
 def arrive(low_s, high_s, work, names):
-    """Nobody ever earlier, and in time once: a busy machine is late now and then, and never early."""
+    """No message arrives early, and one arrives in time: a busy machine may be late, but never early."""
     for _ in range(6):
         seconds = [took(work)[name] for name in names]
         assert min(seconds) >= low_s
@@ -107,7 +107,7 @@ def test_a_row_of_messages_is_under_way_no_longer_than_one(open_meshes, n_bytes)
     arrive(DELAY_S, 2.5 * DELAY_S, {"ankara": say, "basel": hear}, ["basel"])
 
 
-def test_who_says_two_things_and_then_asks_is_not_delayed_twice(open_meshes):
+def test_two_messages_before_a_request_are_delayed_once(open_meshes):
     """A list too long for one frame, then its answer: there and back once."""
     meshes = open_meshes(PAIR)
 

@@ -65,7 +65,7 @@ def test_any_bytes_are_a_header_or_are_rejected(data: bytes) -> None:
 
 
 @given(HEADERS, st.integers(0, HEADER_BYTES - 1), st.integers(1, 255))
-def test_a_changed_byte_is_rejected_or_read_as_what_it_says(header: Header, place: int, change: int) -> None:
+def test_a_changed_byte_is_rejected_or_read_as_written(header: Header, place: int, change: int) -> None:
     data = bytearray(encode_header(header))
     data[place] ^= change
     try:
@@ -116,7 +116,7 @@ def test_cut_or_whole_the_outcome_is_the_same(payload: bytes, tail: bytes, cuts:
 
 
 @given(st.binary(max_size=120))
-def test_whatever_comes_the_reader_accepts_the_frame_expected_or_rejects(data: bytes) -> None:
+def test_the_reader_accepts_the_expected_frame_or_rejects(data: bytes) -> None:
     reader = FrameReader(expecting(4))
     try:
         reader.feed(data)
@@ -192,7 +192,7 @@ def test_a_held_header_is_checked_when_something_is_expected() -> None:
 
 
 @given(st.integers(1, 1 << 40), st.integers(0, 100_000))
-def test_memory_follows_what_has_arrived_whatever_length_is_announced(length: int, n_arrived: int) -> None:
+def test_memory_grows_with_received_bytes_not_the_announced_length(length: int, n_arrived: int) -> None:
     reader = FrameReader(expecting(length))
     header = encode_header(Header(kind=3, tag=NO_SESSION, sequence=0, length=length))
     reader.feed(header + bytes(min(length, n_arrived)))

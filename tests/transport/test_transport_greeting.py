@@ -1,4 +1,4 @@
-"""A listener over real TLS: whoever does not fit is refused by name and reason, and the listener lives on."""
+"""A listener over real TLS refuses each invalid caller with its reason, and keeps serving."""
 
 import logging
 import os
@@ -163,7 +163,7 @@ def test_a_member_that_the_roster_does_not_name_is_refused(place: Place) -> None
     place.check_answers()
 
 
-def test_the_dialing_end_refuses_whoever_is_not_the_one_it_meant(place: Place) -> None:
+def test_the_dialing_end_refuses_any_other_peer(place: Place) -> None:
     with pytest.raises(PeerRejectedError, match="certificate is that of south") as caught:
         place.dial(place.endpoint("north"), peer="ana")
     assert caught.value.name == "ana"
@@ -207,7 +207,7 @@ def test_plaintext_garbage_is_cut_off(place: Place, words: bytes) -> None:
     place.check_answers()
 
 
-def test_silence_is_cut_off_and_keeps_nobody_waiting(place: Place) -> None:
+def test_a_silent_caller_is_disconnected_and_delays_no_other(place: Place) -> None:
     seconds: list[float] = []
     while (
         min(seconds, default=HANDSHAKE_S) >= HANDSHAKE_S and len(seconds) < 5
@@ -256,7 +256,7 @@ def test_an_oversized_message_ends_its_connection_and_no_other(
     place.check_answers()
 
 
-def test_nobody_there_is_a_lost_party(place: Place) -> None:
+def test_an_unreachable_address_is_a_lost_party(place: Place) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         free = reserved.getsockname()[:2]
     with pytest.raises(PartyLostError, match="south"):

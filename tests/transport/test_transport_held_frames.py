@@ -1,4 +1,4 @@
-"""Frames that come before their operation: held, and taken when the operation begins."""
+"""A party holds frames that arrive before their operation, and reads them when the operation begins."""
 
 import threading
 import time
@@ -18,9 +18,7 @@ NAMES = ("ann", "ben", "cid")
 
 
 @pytest.mark.parametrize("payload", [b"", b"x", b"y" * 100_000], ids=["empty", "small", "large"])
-def test_a_frame_that_comes_a_round_early_is_taken_at_once_when_its_round_begins(
-    tmp_path: Path, payload: bytes
-) -> None:
+def test_a_frame_one_round_early_is_taken_when_its_round_begins(tmp_path: Path, payload: bytes) -> None:
     authority = Authority.create("trial")
     for name in NAMES:
         write_private(tmp_path / f"{name}.pem", authority.issue(name, "site"))

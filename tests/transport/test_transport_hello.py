@@ -1,4 +1,4 @@
-"""Greetings, leases, refusals, aborts: one reading each, or rejected."""
+"""Greetings, leases, refusals and aborts have one reading each, or are rejected."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What a peer of the roster may do inside a session: every frame but the right one ends it, with a name, in time."""
+"""A hostile member in a session: every frame but the expected one ends the session in time, with a name."""
 
 import threading
 import time
@@ -83,7 +83,7 @@ def test_any_other_frame_is_rejected_by_name(intruder, victim, change):
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"\x00ankara", b"\x01", b"\x01ANKARA", b"\x04basel", b"\x01nobody", b"\xff" * 64]
+    "payload", [b"", b"\x00ankara", b"\x01", b"\x01ANKARA", b"\x04basel", b"\x01absent", b"\xff" * 64]
 )
 def test_malformed_aborts_are_rejected(intruder, victim, payload):
     intruder.connection.send_frame(Kind.ABORT, payload, Deadline(1.0))
@@ -135,7 +135,7 @@ def test_a_connection_that_breaks_is_the_peer_lost(intruder, victim):
     assert time.monotonic() - begin < 4.0
 
 
-def test_an_abort_is_heard_while_it_does_not_read_what_is_sent(pair, intruder):
+def test_an_abort_is_heard_from_a_party_that_reads_nothing(pair, intruder):
     """The peer leaves while a large payload is on its way to it."""
     session_id, result = fresh_id(), {}
 

@@ -1,4 +1,4 @@
-"""What every mesh promises, asked of memory and TLS meshes alike."""
+"""The contract of every mesh, checked for memory and TLS meshes alike."""
 
 import os
 import threading
@@ -40,7 +40,7 @@ def all_to_all(meshes, name, payload, *, kind=STEP):
     return meshes[name].exchange(kind, dict.fromkeys(peers, payload), expected)
 
 
-def test_everybody_hears_everybody_round_after_round(open_meshes):
+def test_every_party_hears_every_other_in_each_round(open_meshes):
     meshes = open_meshes()
 
     def work(name):
@@ -184,10 +184,10 @@ def test_a_party_that_left_cleanly_does_not_disturb_the_others(open_meshes):
         (ValueError("out of memory"), "cairo"),
         (PartyLostError(name="basel"), "basel"),
         (PeerRejectedError(reason="wrong", name="ankara"), "ankara"),
-        (PeerRejectedError(reason="not a peer", name="nobody"), "cairo"),
+        (PeerRejectedError(reason="not a peer", name="absent"), "cairo"),
     ],
 )
-def test_leaving_with_an_error_names_the_culprit_to_who_waits(open_meshes, error, culprit):
+def test_an_abort_names_the_failed_party_to_waiting_parties(open_meshes, error, culprit):
     meshes = open_meshes()
     threading.Timer(0.1, meshes["cairo"].close, [error]).start()
     begin = time.monotonic()
@@ -197,7 +197,7 @@ def test_leaving_with_an_error_names_the_culprit_to_who_waits(open_meshes, error
     assert time.monotonic() - begin < 6.0  # of 10
 
 
-def test_an_abort_is_heard_while_waiting_for_somebody_else(open_meshes):
+def test_an_abort_is_heard_while_waiting_for_another(open_meshes):
     meshes = open_meshes()
     meshes["cairo"].close(PartyLostError(name=HELPER))  # not a member: cairo itself is named
     with pytest.raises(PartyLostError) as caught:
@@ -242,7 +242,7 @@ def test_after_an_exchange_that_failed_there_is_no_other(open_meshes):
         all_to_all(meshes, "basel", b"later")
 
 
-def test_after_a_wait_that_failed_it_is_known_who_had_spoken(open_meshes):
+def test_a_failed_wait_knows_which_parties_had_sent(open_meshes):
     meshes = open_meshes(deadline_s=0.4)
     meshes["basel"].exchange(STEP, {"ankara": b"x"}, {})
     with pytest.raises(PartyLostError) as caught:
@@ -253,7 +253,7 @@ def test_after_a_wait_that_failed_it_is_known_who_had_spoken(open_meshes):
     assert not any(meshes["ankara"].has_ended(name) for name in ("basel", "cairo"))
 
 
-def test_after_a_wait_that_failed_it_is_known_who_had_ended(open_meshes):
+def test_a_failed_wait_knows_which_parties_had_ended(open_meshes):
     meshes = open_meshes()
     meshes["cairo"].close()
     with pytest.raises(PartyLostError) as caught:
@@ -272,7 +272,7 @@ def test_who_left_with_an_error_has_not_ended(open_meshes):
 
 
 def test_a_helper_that_has_ended_may_die(open_meshes):
-    """Its end is heard in the next exchange of the parties, and its connection is missed by nobody."""
+    """Its end is heard in the next exchange of the parties, and no party misses its connection."""
     meshes = open_meshes(helper=HELPER)
     meshes[HELPER].close()
     time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Any number of callers without a certificate: a member's connection takes as long as without them, or nearly."""
+"""Many callers without a certificate do not noticeably delay a member's connection."""
 
 import contextlib
 import resource
@@ -116,7 +116,7 @@ def test_a_member_is_served_while_two_thousand_strangers_wait(listener, dial):
     assert is_within(listener.address, dial, 2000)
 
 
-def test_strangers_that_say_nothing_take_no_thread_and_are_gone_after_the_first_byte_was_due(listener):
+def test_silent_callers_use_no_thread_and_are_closed_at_the_first_byte_deadline(listener):
     before = threading.active_count()
     silent = [socket.create_connection(listener.address) for _ in range(40)]
     wait_for(lambda: listener._strangers.counts == (40, 40))
@@ -168,7 +168,7 @@ class Listening:
         strangers._accept_some()
 
 
-def test_one_address_holds_half_of_the_places_and_the_busiest_address_gives_way():
+def test_one_address_holds_at_most_half_of_the_connections():
     listening, pairs = Listening(), []
     strangers = Strangers(listening, name="anna", most=8)
 
@@ -193,7 +193,7 @@ def test_one_address_holds_half_of_the_places_and_the_busiest_address_gives_way(
     listening.theirs.close()
 
 
-def test_one_member_has_so_many_connections_and_no_more_and_others_have_theirs(world):
+def test_one_member_has_a_limited_number_of_connections(world):
     """The attack: a member opens lines until the node has no thread and no file left."""
     with Listener(world.endpoint("ankara"), ("127.0.0.1", 0), {"request": echo}, most_per_peer=3) as listener:
         greedy, other = world.endpoint("basel"), world.endpoint("cairo")

@@ -1,4 +1,4 @@
-"""The page says what the code does: every table of docs/wire-format.md against the enumerations and layouts."""
+"""Every table of docs/wire-format.md equals the enumerations and layouts of the code."""
 
 import re
 import struct
