@@ -391,6 +391,18 @@ def test_a_sum_bound_to_another_manifest_or_key_is_refused(stage, manifest, fore
     assert answers.claimed() == []
 
 
+def test_a_sum_that_names_another_attempt_than_its_manifest_is_refused(stage, manifest, answers):
+    total = _total(stage, manifest)
+    relabelled = EncryptedVector(
+        manifest_digest=total.manifest_digest,
+        attempt=Attempt(run="run", round_number=9, attempt=0),
+        key_fingerprint=total.key_fingerprint,
+        ciphertexts=total.ciphertexts,
+    )
+    _refused(stage, manifest, relabelled, UpdateRejectedError, "another manifest")
+    assert answers.claimed() == []
+
+
 def test_a_manifest_that_names_another_key_is_refused_whatever_the_sum_says(
     stage, manifest, foreign_key, answers
 ):
@@ -439,6 +451,12 @@ def test_the_answers_file_is_private_and_cannot_be_rewritten(tmp_path, stage, ma
             connection.execute(statement)
     assert connection.execute("SELECT * FROM claims").fetchall() == [("run", 4, 1, manifest.digest())]
     connection.close()
+
+
+def test_every_claim_is_flushed_to_the_disk(answers):
+    (level,) = answers._connection.execute("PRAGMA synchronous").fetchone()
+    (journal,) = answers._connection.execute("PRAGMA journal_mode").fetchone()
+    assert (level, journal) == (3, "delete")
 
 
 def test_two_threads_get_one_answer(stage, manifest):

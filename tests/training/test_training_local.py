@@ -135,13 +135,13 @@ def test_a_units_gradients_are_summed_before_the_clip(world_of):
 
 
 def test_blocks_of_many_rows_give_the_same_sum(made, monkeypatch):
-    import federation.training.local as room
+    from federation.training import local_update
 
     plan = made.plan(task_of(**MADE))
     cases = load_cases(plan, made.sources["west"]["patients"], None)
     theta = np.linspace(-2, 2, plan.encoding.width)
     whole = clamped_sum(plan, cases, theta)
-    monkeypatch.setattr(room, "_BLOCK_ROWS", 7)
+    monkeypatch.setattr(local_update, "_BLOCK_ROWS", 7)
     assert clamped_sum(plan, cases, theta).tolist() == whole.tolist()
     assert unit_vectors(plan, cases, theta).sum(axis=0).tolist() == whole.tolist()
 
@@ -207,6 +207,18 @@ def test_every_update_has_fresh_noise_and_exact_runs_have_none(made):
     assert (
         site_update(exact, planned, cases, theta, None).tolist() == clamped_sum(exact, cases, theta).tolist()
     )
+
+
+def test_the_noise_of_an_update_has_the_planned_variance(made):
+    """The mean of N squares deviates by at most sqrt(2/N) of the variance; half of the variance would be seen."""
+    plan = made.plan(task_of(**MADE))
+    planned = plan.attempt(run="r", round_number=0, attempt=0, cohort=made.sites)
+    nothing = cases_of(plan, np.zeros((0, 2 + len(plan.encoding.features)), np.int64))
+    theta = np.zeros(plan.encoding.width)
+    draws = [site_update(plan, planned, nothing, theta, SystemSource()) for _ in range(1000)]
+    noise = np.concatenate(draws).astype(float)
+    allowed = 8 * np.sqrt(2 / len(noise))
+    assert abs((noise**2).mean() / planned.sigma2_local - 1) < allowed < 0.2
 
 
 # ---- data never cause an error after the charge (P19 iii); the administrator is told before (P19 i)
