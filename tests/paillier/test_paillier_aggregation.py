@@ -558,6 +558,16 @@ def test_a_power_that_is_not_one_modulo_both_primes_is_refused_before_the_logari
         holder.open_sum(manifest, total, sender="aggregator")
 
 
+@pytest.mark.parametrize("prime", ["p", "q"])
+def test_a_power_that_is_not_one_modulo_one_prime_alone_is_refused(stage, manifest, prime):
+    decryptor = Decryptor(stage.key)
+    setattr(decryptor, f"_exponent_{prime}", (getattr(stage.key, prime) - 1) // 2)
+    minus_one = serialise_ciphertexts([stage.key.public.n_squared - 1], n=stage.key.public.n)
+    with pytest.raises(CiphertextInvalidError) as caught:
+        decryptor.decrypt(minus_one, count=1)
+    assert caught.value.reason == REFUSED_SUM
+
+
 def test_every_failure_after_the_claim_says_the_same_and_burns_the_attempt(stage):
     """Which check failed, and where, would say something of a plaintext that is not answered."""
     n, n_squared = stage.key.public.n, stage.key.public.n_squared
