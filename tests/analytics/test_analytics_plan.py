@@ -301,6 +301,12 @@ def test_guard_counts_are_true(world_of) -> None:
     ]
 
 
+def test_two_counts_of_nullable_columns_are_apart_in_both_directions() -> None:
+    plan = exact("SELECT COUNT(temp), COUNT(k) FROM visits")
+    _, *apart = plan.guards[1].at_least
+    assert len({plan.blocks[place].meaning for place in apart}) == 2
+
+
 def test_a_filter_by_a_key_and_another_column_leaves_a_counted_rest() -> None:
     plan = exact("SELECT b, COUNT(*) FROM visits WHERE b AND age >= 40 GROUP BY b")
     assert any("outside the filter" in block.meaning for block in plan.blocks)
