@@ -126,7 +126,9 @@ def test_p8_the_last_exact_request_is_allowed_and_the_next_is_not(session):
     for node in session.nodes.values():
         node._desk._cap = ExactLimit(node.replica)
     for used in range(CAP):
-        assert desk._cap.before("visits", session.analyst) == ExactSoFar(requests=used, numbers=used)
+        assert desk._cap.before("visits", session.analyst) == ExactSoFar(
+            requests=used, numbers=2 * used
+        )  # two groups each
         session.sql(COUNT, exact=True)
     with pytest.raises(PolicyRefusedError, match=f"exact_requests_per_analyst: {CAP} are used up"):
         session.sql(COUNT, exact=True)
