@@ -1,5 +1,6 @@
 """Quotes cost nothing; only proven parallel composition gets its lower price; thresholds stay within their delta."""
 
+import decimal
 from dataclasses import replace
 from fractions import Fraction
 
@@ -11,6 +12,7 @@ from privacy_accounting.budget import (
     PopulationBudget,
     PrivacyFilter,
     Spend,
+    allowance_units,
     parallel_events,
     plan_sub_budget,
     quote,
@@ -257,3 +259,20 @@ def test_no_plan_no_threshold():
 def test_a_plan_whose_thresholds_need_the_whole_delta_is_refused():
     with pytest.raises(InvalidCostError):
         a_book(plan=(a_threshold("0.000001"),))
+
+
+def test_an_allowance_that_spends_the_thresholds_delta_too_cannot_be_built():
+    part = a_book(plan=(a_threshold("0.0000005"), Gaussian(noise_multiplier=5, count=10)))[1]
+    whole = allowance_units(part.epsilon, part.delta, part.order)
+    assert whole > part.allowance
+    with pytest.raises(InvalidCostError, match="allowance"):
+        replace(part, allowance=whole)
+
+
+@pytest.mark.parametrize("order", [Fraction(3, 2), Fraction(8), Fraction(63)], ids=str)
+def test_an_allowance_is_rounded_down(order):
+    units = allowance_units(Fraction(40), DELTA, order)
+    with decimal.localcontext(prec=100):
+        a, delta = (decimal.Decimal(x.numerator) / x.denominator for x in (order, DELTA))
+        exact = (40 - (1 - 1 / a).ln() + (a * delta).ln() / (a - 1)) * 2**40
+    assert units <= exact < units + 1

@@ -1,5 +1,6 @@
 """A site's own noise has the planned variance for each figure."""
 
+import dataclasses
 import math
 from fractions import Fraction
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from analytics.disclosure.site_noise import noisy_contribution
+from analytics.errors import ReleaseRefusedError
 from analytics.plans.plan import PlanContext, make_plan
 from analytics.schema import Schema
 from analytics.sql import bind
@@ -74,6 +76,13 @@ def test_p7_the_honest_sites_together_have_the_variance_of_the_price():
     context = plan.context
     assert (event.parties, event.colluding) == (context.n_sites, context.colluding)
     assert event.sigma2_local == plan.blocks[0].sigma2_local
+
+
+def test_p7_a_block_without_noise_is_refused_whatever_the_plan_says():
+    plan = plan_of("SELECT COUNT(*) AS n FROM visits", Fraction(1))
+    bare = dataclasses.replace(plan, blocks=(dataclasses.replace(plan.blocks[0], sigma2_local=0),))
+    with pytest.raises(ReleaseRefusedError, match="variance of at least 1"):
+        noisy_contribution(bare, np.zeros(1, dtype=np.int64), SystemSource())
 
 
 def test_p7_noise_is_fresh_at_every_call():

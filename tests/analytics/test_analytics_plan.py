@@ -301,6 +301,25 @@ def test_guard_counts_are_true(world_of) -> None:
     ]
 
 
+def test_two_counts_of_nullable_columns_are_apart_in_both_directions() -> None:
+    plan = exact("SELECT COUNT(temp), COUNT(k) FROM visits")
+    _, *apart = plan.guards[1].at_least
+    assert len({plan.blocks[place].meaning for place in apart}) == 2
+
+
+def test_a_filter_by_a_key_and_another_column_leaves_a_counted_rest() -> None:
+    plan = exact("SELECT b, COUNT(*) FROM visits WHERE b AND age >= 40 GROUP BY b")
+    assert any("outside the filter" in block.meaning for block in plan.blocks)
+    plan = exact("SELECT b, COUNT(*) FROM visits WHERE b GROUP BY b")
+    assert not any("outside the filter" in block.meaning for block in plan.blocks)
+
+
+def test_a_minimum_cell_of_one_is_guarded_too() -> None:
+    """Zero is a count below it."""
+    plan = exact("SELECT COUNT(*) FROM visits", minimum_cell=1)
+    assert (len(plan.guards), plan.threshold) == (1, 1)
+
+
 def test_no_guard_without_a_minimum_cell() -> None:
     plan = exact("SELECT AVG(b) FROM visits WHERE age >= 40", minimum_cell=0)
     assert (plan.guards, all(block.opened for block in plan.blocks)) == ((), True)
@@ -333,6 +352,10 @@ def test_guard_width_holds_counts_and_thresholds() -> None:
         ("SELECT COUNT(*) FROM visits WHERE b AND age IN (28, 58)", "1:49", "edge"),
         ("SELECT COUNT(*) FROM visits WHERE age BETWEEN 40 AND 58", "1:35", "edge"),
         ("SELECT COUNT(*) FROM visits WHERE age > 40", "1:35", "edge"),
+        ("SELECT COUNT(*) FROM visits WHERE age = 40", "1:35", "edge"),
+        ("SELECT COUNT(*) FROM visits WHERE age <> 59", "1:35", "edge"),
+        ("SELECT COUNT(*) FROM visits WHERE age >= 120", "1:35", "edge"),
+        ("SELECT COUNT(*) FROM visits WHERE age > 0", "1:35", "edge"),
         ("SELECT COUNT(*) FROM visits WHERE (age <= 40) = b", "1:36", "edge"),
         ("SELECT COUNT(*) FROM visits WHERE age < 39 OR TRUE", "1:35", "edge"),
         ("SELECT COUNT(*) FROM visits WHERE two = 1", "1:35", "without declared bins"),

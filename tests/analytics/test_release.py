@@ -48,7 +48,9 @@ def plan_of(sql, mode="exact"):
 def world(n_of_grade):
     rows = [grade for grade, count in enumerate(n_of_grade) for _ in range(count)]
     frames = {
-        f"site{place}": pd.DataFrame({"grade": rows[place::3], "k": "red"}).assign(many=lambda f: f["grade"])
+        f"site{place}": pd.DataFrame({"many": rows[place::3], "k": "red"}).assign(
+            grade=lambda f: f["many"].clip(upper=2)
+        )
         for place in range(3)
     }
     with warnings.catch_warnings():

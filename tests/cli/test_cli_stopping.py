@@ -177,13 +177,13 @@ def test_cli_without_permission_one_sentence_says_so(tmp_path, monkeypatch):
     closed = str(tmp_path / "closed")
     for module, name, words in (
         (
-            "federation.setup.guess.init_consortium",
+            "federation.setup.infer_schema.init_consortium",
             "init",
             ("init", closed, "--site=a=a.csv", "--site=b=b.csv"),
         ),
         ("federation.processes.stop.stop_nodes", "down", None),
         (
-            "federation.doctor.examine_files",
+            "federation.diagnostics.checks.examine_files",
             "doctor",
             ("doctor", "-c", "c.toml", "--identity=i.pem", "--site=s"),
         ),
@@ -239,7 +239,7 @@ def test_cli_up_ends_with_an_error_when_its_nodes_ended_by_themselves(tmp_path, 
         def stop(self):
             """Nothing is left."""
 
-    monkeypatch.setattr("federation.processes.launcher.Started", Gone)
+    monkeypatch.setattr("federation.processes.launcher.Launcher", Gone)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         ran = crossward("up", tmp_path)

@@ -113,9 +113,7 @@ def test_a_restarted_site_runs_nothing_that_it_signed_before(tmp_path):
         session.nodes_started.restart(VICTIM)
         planned_again = session.sql(BY_SEX, epsilon=0.01)  # the site lives and takes part
         assert planned_again.rows
-        with pytest.raises(
-            Exception, match=r"no open request|since its last start|was not asked"
-        ):
+        with pytest.raises(Exception, match=r"no open request|since its last start|was not asked"):
             with session._pool.question([VICTIM]) as lines:
                 lines.ask_one(VICTIM, RunRequest(entry=entry), Share, timeout_s=10)
 

@@ -123,6 +123,8 @@ def test_an_unexpected_error_propagates_and_nothing_is_signed(world):
 
 def test_the_callers_own_errors_can_count_as_refusals(world):
     class PolicyError(Exception):
+        wire_name = "PolicyError"
+
         def __init__(self, *, site, rule):
             self.site, self.rule = site, rule
 

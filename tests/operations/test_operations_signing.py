@@ -16,6 +16,7 @@ from federation.protocol.messages import Accepted, Ask, Charged, ChargeRequest
 from federation.protocol.request import REQUEST_TAG, Request
 from federation.requests.ledger_content import content_of
 from federation.requests.planning import plan_request
+from federation.requests.site_policy import ExactSoFar
 from privacy_accounting.ledger.entries import Body
 from smpc.errors import PeerRejectedError
 from tests.operations.operations_world import COUNT, SITES
@@ -125,7 +126,9 @@ def test_p8_the_last_exact_request_is_allowed_and_the_next_is_not(session):
     for node in session.nodes.values():
         node._admission._exact_limit = ExactLimit(node.replica)
     for used in range(CAP):
-        assert desk._exact_limit.count("visits", session.analyst).requests == used
+        assert desk._exact_limit.count("visits", session.analyst) == ExactSoFar(
+            requests=used, numbers=2 * used
+        )  # two groups each
         session.sql(COUNT, exact=True)
     with pytest.raises(PolicyRefusedError, match=f"exact_requests_per_analyst: {CAP} are used up"):
         session.sql(COUNT, exact=True)

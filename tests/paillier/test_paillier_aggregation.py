@@ -389,6 +389,18 @@ def test_a_sum_bound_to_another_manifest_or_key_is_refused(stage, manifest, fore
     assert answers.claimed() == []
 
 
+def test_a_sum_that_names_another_attempt_than_its_manifest_is_refused(stage, manifest, answers):
+    total = _total(stage, manifest)
+    relabelled = EncryptedVector(
+        manifest_digest=total.manifest_digest,
+        attempt=Attempt(run="run", round_number=9, attempt=0),
+        key_fingerprint=total.key_fingerprint,
+        ciphertexts=total.ciphertexts,
+    )
+    _refused(stage, manifest, relabelled, UpdateRejectedError, "another manifest")
+    assert answers.claimed() == []
+
+
 def test_a_manifest_with_another_key_is_refused_for_any_sum(stage, manifest, foreign_key, answers):
     ciphertexts = _total(stage, manifest).ciphertexts
     for bits, fingerprint in [(512, foreign_key.public.fingerprint), (520, stage.key.public.fingerprint)]:
@@ -435,6 +447,12 @@ def test_the_answers_file_is_private_and_cannot_be_rewritten(tmp_path, stage, ma
             connection.execute(statement)
     assert connection.execute("SELECT * FROM claims").fetchall() == [("run", 4, 1, manifest.digest())]
     connection.close()
+
+
+def test_every_claim_is_flushed_to_the_disk(answers):
+    (level,) = answers._connection.execute("PRAGMA synchronous").fetchone()
+    (journal,) = answers._connection.execute("PRAGMA journal_mode").fetchone()
+    assert (level, journal) == (3, "delete")
 
 
 def test_two_threads_get_one_answer(stage, manifest):
@@ -534,6 +552,16 @@ def test_a_power_other_than_one_modulo_a_prime_is_refused_before_the_logarithm(
     assert (caught.value.reason, caught.value.index) == (REFUSED_SUM, None)
     with pytest.raises(UpdateRejectedError, match="answered before"):  # the attempt is burnt
         holder.open_sum(manifest, total, sender="aggregator")
+
+
+@pytest.mark.parametrize("prime", ["p", "q"])
+def test_a_power_that_is_not_one_modulo_one_prime_alone_is_refused(stage, manifest, prime):
+    decryptor = Decryptor(stage.key)
+    setattr(decryptor, f"_exponent_{prime}", (getattr(stage.key, prime) - 1) // 2)
+    minus_one = serialise_ciphertexts([stage.key.public.n_squared - 1], n=stage.key.public.n)
+    with pytest.raises(CiphertextInvalidError) as caught:
+        decryptor.decrypt(minus_one, count=1)
+    assert caught.value.reason == REFUSED_SUM
 
 
 def test_failures_after_the_claim_look_alike_and_spend_the_attempt(stage):

@@ -17,10 +17,11 @@ from scipy import stats
 
 from smpc.cost import _Recorder, dry_run
 from smpc.dealer.correlations import recipe_of
+from smpc.dealer.requests import square
 from smpc.dealer.site_supply import SiteSupply
 from smpc.dealer.supply import Supply
 from smpc.errors import RingRangeError
-from smpc.operations import arithmetic, comparison, open_masked
+from smpc.operations import comparison, open_masked
 from smpc.randomness import Keystream
 from smpc.simulator import DEALER, party_names, simulate
 from smpc.transport.mesh import Step
@@ -181,8 +182,8 @@ def test_a_flawed_operation_is_noticed(flaw, watch, monkeypatch):
 
     def flawed(session):
         x = split_input(session, np.arange(6)).share
-        r, r_squared = session.supply.take(arithmetic.square_request((6,)))
-        other, _ = session.supply.take(arithmetic.square_request((6,)))
+        r, r_squared = session.supply.take(square((6,)))
+        other, _ = session.supply.take(square((6,)))
         masks = {
             "the same mask twice": [r, r],
             "a bound part": [np.array(r_squared)],
@@ -202,7 +203,7 @@ def test_one_mask_for_several_values_is_refused_before_anything_is_sent(size):
 
     def joint(session):
         x = split_input(session, np.arange(6))
-        r, _ = session.supply.take(arithmetic.square_request((size,)))
+        r, _ = session.supply.take(square((size,)))
         words, _ = session.supply.take(comparison.mask(size, 9))
         for call in (
             lambda: open_masked.open_differences(session, [(x.share, r)]),

@@ -192,21 +192,21 @@ def test_the_lost_attempts_update_and_the_next_have_different_noise(made):
     second = made.attempt(task, attempt=1, cohort=("east", "north", "south"))
     values = []
     trainer = made.trainers["east"]
-    from federation.training import site_worker as site_module
+    from federation.training import site_worker
 
-    original = site_module.site_update
+    original = site_worker.site_update
 
     def spy(*args):
         values.append(original(*args))
         return values[-1]
 
-    site_module.site_update = spy
+    site_worker.site_update = spy
     try:
         for hand in (first, second):
             start = Start(request=hand.request, entry=hand.entry, used_attempts=[])
             call(made.network, "east", TRAIN, start, UpdateSent, timeout_s=5)
     finally:
-        site_module.site_update = original
+        site_worker.site_update = original
     assert trainer.site == "east"
     assert (values[0] != values[1]).sum() >= 4
 
