@@ -160,7 +160,7 @@ def test_of_many_more_questions_than_places_every_one_is_answered(world, caplog)
             slots._limit = Limits().sessions
     assert answers == [194] * N_QUESTIONS
     assert "2 questions are under way here" in caplog.text
-    assert "waiting for a place, 60 s at most" in caplog.text
+    assert "waiting for a reservation, 60 s at most" in caplog.text
     assert not any(slots._waiting for slots in places(world))
 
 
@@ -185,7 +185,7 @@ def test_a_question_that_never_gets_a_place_is_refused_by_name_and_limit(world, 
     slots = world.nodes["hungary"]._counter._slots
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
     with pytest.raises(
-        SiteUnavailableError, match=r"hungary.*limits.sessions; no place came free within 0.4 s"
+        SiteUnavailableError, match=r"hungary.*limits.sessions; the site had no capacity within 0.4 s"
     ):
         world.sql(BY_SEX, exact=True)
     for slot in taken:

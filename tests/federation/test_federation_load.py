@@ -51,7 +51,7 @@ def test_with_every_place_in_use_a_question_is_refused_by_name_and_free(private_
         private_world.sql(BY_SEX, exact=True)
     assert caught.value.site == "hungary"
     assert "16 questions are under way here, the most by limits.sessions" in caught.value.reason
-    assert "no place came free within 0.5 s" in caught.value.reason
+    assert "the site had no capacity within 0.5 s" in caught.value.reason
     assert entries(private_world) == before
     for slot in taken:
         slot.release()

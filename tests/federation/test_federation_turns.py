@@ -99,6 +99,6 @@ class Busy:
 def test_a_site_that_is_always_busy_is_asked_ever_more_rarely_and_then_no_more(said):
     lines, turns = Busy(said), Turns(answer_s=1.0, patience_s=0.5)
     ask = Ask(request=b"r", signature=b"s")
-    with pytest.raises(SiteUnavailableError, match=f"{said}.*no place came free within 0.5 s"):
+    with pytest.raises(SiteUnavailableError, match=f"{said}.*the site had no capacity within 0.5 s"):
         turns.charged(lines, ask, "plan", lambda _: pytest.fail("charged"))
     assert 2 <= lines.n_asked <= 7

@@ -31,12 +31,12 @@ def world(tmp_path_factory):
         nodes.kill(LOST, signal.SIGKILL)
         motion = made.root / "lost.json"
         ran = ledger(
-            "propose", "leave-out", made.site("hungary"), "--lost", LOST, "--to=hungary", "--out", motion
+            "propose", "remove-site", made.site("hungary"), "--lost", LOST, "--to=hungary", "--out", motion
         )
         assert ran.code == 0, ran.err
         for site in LEFT:
-            assert ledger("agree", made.site(site), motion).code == 0
-        entered = ledger("enter", motion, "-c", made.consortium)
+            assert ledger("approve", made.site(site), motion).code == 0
+        entered = ledger("apply", motion, "-c", made.consortium)
         assert entered.code == 0, entered.err
         before = crossward("query", "-c", made.consortium, BY_SEX, "--epsilon", "0.5")
         assert before.code == 1
@@ -83,7 +83,7 @@ def test_a_training_goes_on_among_the_sites_that_are_left(folders):
 def test_doctor_does_not_call_for_a_site_that_was_left_out(folders):
     told = crossward("doctor", "-c", folders.consortium)
     assert told.code == 0, told.out
-    assert f"node {LOST}: left out of the consortium" in told.out
+    assert f"node {LOST}: removed from the consortium" in told.out
 
 
 def test_a_site_that_comes_back_all_the_same_is_told_and_disturbs_nobody(world):
