@@ -140,8 +140,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         SchemaMismatchError: a site's rows do not match the schema.
 
     Warns:
-        UserWarning: most values of a column lie outside its domain or bounds, most rows belong to no privacy unit, or
-            some identifiers differ by spelling alone.
+        UserWarning: most values of a column, or most rows, do not fit the schema; or identifiers differ by spelling alone.
     """
     rules = {**DEFAULT_POLICY, "exact_training_members": sorted(tables), **(policy or {})}
     identities = {name: in_memory_identity(name, "site") for name in tables}
