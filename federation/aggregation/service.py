@@ -110,16 +110,16 @@ class AggregatorService:
         """Start to serve."""
         self._network.serve(AGGREGATE, self.handle)
 
-    def handle(self, line: Channel) -> None:
+    def handle(self, channel: Channel) -> None:
         """Serve one channel until it closes."""
-        answer_line(line, self.name, self._reply)
+        serve_channel(channel, self.name, self._reply)
 
-    def _reply(self, line: Channel, message: Message) -> Message:
+    def _reply(self, channel: Channel, message: Message) -> Message:
         if not isinstance(message, Update):
-            raise PeerRejectedError(reason="the aggregator accepts updates only", name=line.peer)
+            raise PeerRejectedError(reason="the aggregator accepts updates only", name=channel.peer)
         manifest = self._agree(message.request, message.entry).manifest
         vector = _vector(message, manifest)
-        missing = self._take(manifest, vector, line.peer)
+        missing = self._take(manifest, vector, channel.peer)
         if not missing and not self._is_over(manifest):
             self._forward(manifest, message)
             self._finish(manifest)
@@ -218,18 +218,18 @@ class KeyHolderService:
         """Start to serve."""
         self._network.serve(OPEN, self.handle)
 
-    def handle(self, line: Channel) -> None:
+    def handle(self, channel: Channel) -> None:
         """Serve one channel until it closes."""
-        answer_line(line, self.name, self._reply)
+        serve_channel(channel, self.name, self._reply)
 
-    def _reply(self, line: Channel, message: Message) -> Message:
+    def _reply(self, channel: Channel, message: Message) -> Message:
         if isinstance(message, KeyAsk):
             return KeyAnswer(modulus=self._holder.public.to_bytes())
         if isinstance(message, SumAsk):
-            return self._tell(message, line)
+            return self._send_sum(message, channel)
         if isinstance(message, EncryptedSum):
-            return self._open(message, line.peer)
-        raise PeerRejectedError(reason="the key holder opens sums only", name=line.peer)
+            return self._open(message, channel.peer)
+        raise PeerRejectedError(reason="the key holder opens sums only", name=channel.peer)
 
     def _open(self, message: EncryptedSum, sender: str) -> Ack:
         if sender != self._aggregator:
@@ -262,11 +262,11 @@ class KeyHolderService:
             self._answers.popitem(last=False)
         self._changed.notify_all()
 
-    def _tell(self, ask: SumAsk, line: Channel) -> DecryptedSum:
-        receiver, key = line.peer, (ask.run, ask.round_number, ask.attempt)
+    def _send_sum(self, ask: SumAsk, channel: Channel) -> DecryptedSum:
+        receiver, key = channel.peer, (ask.run, ask.round_number, ask.attempt)
         ends_at = time.monotonic() + min(max(ask.wait_ms, 0) / 1000, self._deadline_s)
         with self._changed, self._waits(receiver):
-            while key not in self._answers and not line.has_left:
+            while key not in self._answers and not channel.has_left:
                 left_s = ends_at - time.monotonic()
                 if left_s <= 0:
                     break
@@ -308,17 +308,17 @@ def _vector(message: Update | EncryptedSum, manifest: Manifest) -> EncryptedVect
     )
 
 
-def answer_line(line: Channel, name: str, reply: Callable[[Channel, Message], Message]) -> None:
+def serve_channel(channel: Channel, name: str, reply: Callable[[Channel, Message], Message]) -> None:
     """Answer message by message; send a refusal with its name, and an internal fault without its text."""
     try:
         while True:
-            data = line.receive(None)
+            data = channel.receive(None)
             try:
-                send(line, reply(line, decode(data, peer=line.peer)))
+                send(channel, reply(channel, decode(data, peer=channel.peer)))
             except _REFUSALS as error:
-                LOG.info("%s refuses %s: %s", name, line.peer, error)
-                send_failure(line, error, site=name)
+                LOG.info("%s refuses %s: %s", name, channel.peer, error)
+                send_failure(channel, error, site=name)
     except PartyLostError:
         return
     finally:
-        line.close()
+        channel.close()

@@ -30,7 +30,7 @@ FIRST_PAUSE_S, LAST_PAUSE_S = 0.02, 1.0
 MOST_AT_ONCE: Final = 48  # questions of one client: a node takes only so many connections of one member
 
 
-class Turns:
+class QuestionQueue:
     """Limits and queues one session's questions. Safe for several threads.
 
     Attributes:
@@ -65,15 +65,15 @@ class Turns:
             self._own.release()
 
     def charged(
-        self, lines: Exchange, ask: Ask, plan: str, go: Callable[[Mapping[str, Accepted]], Charged]
+        self, exchange: Exchange, ask: Ask, plan: str, charge: Callable[[Mapping[str, Accepted]], Charged]
     ) -> Charged:
         """Ask every site, queue where one has no capacity, and have the question charged.
 
         Args:
-            lines: channels to every site.
+            exchange: channels to every site.
             ask: the signed request.
             plan: digest of the plan that the client derives.
-            go: charges the question; receives the sites' answers by site.
+            charge: charges the question; receives the sites' answers by site.
 
         Raises:
             RequestRejectedError: a site derives another plan.
@@ -82,14 +82,14 @@ class Turns:
         ends_at, first, pause_s = time.monotonic() + self.patience_s, None, FIRST_PAUSE_S
         while True:
             try:
-                accepted = self._accepted(lines, ask, first, ends_at)
+                accepted = self._accepted(exchange, ask, first, ends_at)
                 for site, answer in accepted.items():
                     if answer.plan != plan:
                         reason = "this site derives another plan from the request"
                         raise RequestRejectedError(site=site, reason=reason)
-                return go(accepted)
+                return charge(accepted)
             except SiteBusyError as error:
-                lines.ask_all(Withdraw(), Ack, timeout_s=self._answer_s)
+                exchange.ask_all(Withdraw(), Ack, timeout_s=self._answer_s)
                 if time.monotonic() >= ends_at:
                     reason = f"{error.reason}; the site had no capacity within {self.patience_s:g} s"
                     raise SiteUnavailableError(site=error.site, reason=reason) from error
@@ -100,19 +100,21 @@ class Turns:
                         error.reason,
                         self.patience_s,
                     )
-                first = error.site if error.site in lines.lines else None
+                first = error.site if error.site in exchange.lines else None
                 time.sleep(
                     pause_s
                 )  # a site that stays busy and does not queue the question is asked more and more rarely
                 pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
-    def _accepted(self, lines: Exchange, ask: Ask, first: str | None, ends_at: float) -> dict[str, Accepted]:
+    def _accepted(
+        self, exchange: Exchange, ask: Ask, first: str | None, ends_at: float
+    ) -> dict[str, Accepted]:
         if first is None:
-            answers = lines.ask_all(ask, Accepted, timeout_s=self._answer_s)
-            return dict(zip(lines.lines, answers, strict=True))
+            answers = exchange.ask_all(ask, Accepted, timeout_s=self._answer_s)
+            return dict(zip(exchange.lines, answers, strict=True))
         left_s = max(0.0, ends_at - time.monotonic())
         queued = Ask(request=ask.request, signature=ask.signature, patience_ms=int(1000 * left_s))
-        own = lines.ask_one(first, queued, Accepted, timeout_s=left_s + self._answer_s)
-        others = lines.without(first)
+        own = exchange.ask_one(first, queued, Accepted, timeout_s=left_s + self._answer_s)
+        others = exchange.without(first)
         answers = others.ask_all(ask, Accepted, timeout_s=self._answer_s)
         return {first: own, **dict(zip(others.lines, answers, strict=True))}

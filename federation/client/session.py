@@ -22,8 +22,8 @@ from analytics.mining.plan import MiningPlan
 from analytics.plans.plan import Plan
 from analytics.results.assemble import finish, plan_cost
 from federation.client.arguments import epsilon_of, questions_of
-from federation.client.queueing import Turns
-from federation.client.spending import is_spent, telling_what_is_spent
+from federation.client.queueing import QuestionQueue
+from federation.client.spending import is_spent, noting_what_is_spent
 from federation.client.table import TableView
 from federation.consortium.membership import restrict_to_members
 from federation.errors import SiteUnavailableError
@@ -96,7 +96,7 @@ class Session:
         self._pool = ChannelPool(network, consortium.names)
         self._sequencer = consortium.file.sequencer
         self._answer_s = deadline_s + EXTRA_S
-        self._turns = Turns(answer_s=self._answer_s)
+        self._queue = QuestionQueue(answer_s=self._answer_s)
         self._run_s = 2 * deadline_s + float(consortium.file.local_limit_s) + EXTRA_S
 
     def __enter__(self) -> Self:
@@ -256,8 +256,8 @@ class Session:
         asked = [
             self._planned(text, epsilon, exact=False, purpose=purpose)[0].data for text, epsilon in pairs
         ]
-        with self._pool.question([self._sequencer]) as lines:
-            answer = lines.ask_one(
+        with self._pool.question([self._sequencer]) as exchange:
+            answer = exchange.ask_one(
                 self._sequencer, QuoteAsk(requests=asked), QuoteAnswer, timeout_s=self._answer_s
             )
         return [{"sql": text, **row} for (text, _), row in zip(pairs, answer.rows, strict=True)]
@@ -280,9 +280,9 @@ class Session:
         last = self._longest().sequencer
         if isinstance(motion.content, MembersChange) and motion.leaves_out == last:
             last = motion.content.sequencer
-        with self._pool.question([last]) as lines:
+        with self._pool.question([last]) as exchange:
             message = ApplyAmendment(motion=motion.to_bytes())
-            entered = lines.ask_one(last, message, Charged, timeout_s=self._run_s)
+            entered = exchange.ask_one(last, message, Charged, timeout_s=self._run_s)
         entry = Entry.from_bytes(entered.entry)
         return {
             "number": entry.body.number,
@@ -296,8 +296,8 @@ class Session:
         found: dict[str, Health | Exception] = {}
         for name in self._nodes():
             try:
-                with self._pool.question([name]) as lines:
-                    (found[name],) = lines.ask_all(HealthAsk(), Health, timeout_s=self._answer_s)
+                with self._pool.question([name]) as exchange:
+                    (found[name],) = exchange.ask_all(HealthAsk(), Health, timeout_s=self._answer_s)
             except Exception as error:  # noqa: BLE001
                 found[name] = error
         return found
@@ -305,8 +305,8 @@ class Session:
     # -- inside --------------------------------------------------------------------------------------------
 
     def _ask_budget(self, site: str) -> BudgetAnswer:
-        with self._pool.question([site]) as lines:
-            return lines.ask_one(site, BudgetAsk(), BudgetAnswer, timeout_s=self._answer_s)
+        with self._pool.question([site]) as exchange:
+            return exchange.ask_one(site, BudgetAsk(), BudgetAnswer, timeout_s=self._answer_s)
 
     def _longest(self) -> BudgetAnswer:
         """Return the budget answer of the site with the most entries, of those that answer."""
@@ -401,18 +401,18 @@ class Session:
         ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
         marks, answers = [time.monotonic()], dict[str, Accepted]()
         names = self.consortium.names
-        with telling_what_is_spent() as spending, self._turns.own(), self._pool.question(names) as lines:
+        with noting_what_is_spent() as spending, self._queue.own(), self._pool.question(names) as exchange:
 
-            def go(accepted: Mapping[str, Accepted]) -> Charged:
+            def charge(accepted: Mapping[str, Accepted]) -> Charged:
                 marks[1:] = [time.monotonic()]
                 answers.update(accepted)
                 spending.asked()
-                return self._charge(lines, find_sequencer(accepted))
+                return self._charge(exchange, find_sequencer(accepted))
 
-            charged = self._turns.charged(lines, ask, planned.plan.digest(), go)
+            charged = self._queue.charged(exchange, ask, planned.plan.digest(), charge)
             spending.charged(Entry.from_bytes(charged.entry))
             marks.append(time.monotonic())
-            shares = lines.ask_all(RunRequest(entry=charged.entry), Share, timeout_s=self._run_s)
+            shares = exchange.ask_all(RunRequest(entry=charged.entry), Share, timeout_s=self._run_s)
         marks.append(time.monotonic())
         receipt = make_receipt(
             planned,
@@ -425,16 +425,16 @@ class Session:
         ) | exact_requests(answers)
         return [bytes(share.values) for share in shares], receipt
 
-    def _charge(self, lines: Exchange, orders: str) -> Charged:
+    def _charge(self, exchange: Exchange, sequencer: str) -> Charged:
         """Have the request charged once, also where the sequencer changes meanwhile."""
         try:
-            charged = lines.ask_one(orders, ChargeRequest(), Charged, timeout_s=self._run_s)
+            charged = exchange.ask_one(sequencer, ChargeRequest(), Charged, timeout_s=self._run_s)
         except LedgerRefusedError:
-            before, orders = orders, self._longest().sequencer
-            if orders == before:
+            before, sequencer = sequencer, self._longest().sequencer
+            if sequencer == before:
                 raise
-            charged = lines.ask_one(orders, ChargeRequest(), Charged, timeout_s=self._run_s)
-        self._sequencer = orders
+            charged = exchange.ask_one(sequencer, ChargeRequest(), Charged, timeout_s=self._run_s)
+        self._sequencer = sequencer
         return charged
 
     def _cost(self, planned: Planned, plan: Plan) -> Mapping[str, object]:

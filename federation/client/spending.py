@@ -57,7 +57,7 @@ class Spending:
 
 
 @contextmanager
-def telling_what_is_spent() -> Iterator[Spending]:
+def noting_what_is_spent() -> Iterator[Spending]:
     """Add a note to any error that ends the block: what the question has spent."""
     spending = Spending()
     try:

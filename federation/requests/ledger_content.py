@@ -30,7 +30,7 @@ def asked_of(planned: Planned, signature: bytes) -> contents.Request:
     )
 
 
-def price_of(planned: Planned, book: PrivacyFilter) -> tuple[Price, Fraction]:
+def price_of(planned: Planned, privacy_filter: PrivacyFilter) -> tuple[Price, Fraction]:
     """Return the price of a private request at its sub-budget's order, as a proposer enters it.
 
     Returns:
@@ -40,17 +40,19 @@ def price_of(planned: Planned, book: PrivacyFilter) -> tuple[Price, Fraction]:
         LedgerRefusedError: the ledger has no such sub-budget.
         InvalidCostError: no finite cost at this order.
     """
-    order = book.sub_budget(planned.population, planned.sub_budget).order
-    return stated_price(planned.events, order, book.relation), order
+    order = privacy_filter.sub_budget(planned.population, planned.sub_budget).order
+    return stated_price(planned.events, order, privacy_filter.relation), order
 
 
-def content_of(planned: Planned, signature: bytes, book: PrivacyFilter) -> contents.Charge | contents.Exact:
+def content_of(
+    planned: Planned, signature: bytes, privacy_filter: PrivacyFilter
+) -> contents.Charge | contents.Exact:
     """Return the ledger content of a request.
 
     Args:
         planned: the request.
         signature: the analyst's.
-        book: the privacy filter, for the sub-budget's order.
+        privacy_filter: the privacy filter, for the sub-budget's order.
 
     Returns:
         A charge, or an exact disclosure to the analyst.
@@ -63,7 +65,7 @@ def content_of(planned: Planned, signature: bytes, book: PrivacyFilter) -> conte
     if planned.is_exact:
         receivers = (planned.request.analyst,)
         return contents.Exact(asked=asked, receivers=receivers, numbers=planned.plan.most_opened)
-    price, order = price_of(planned, book)
+    price, order = price_of(planned, privacy_filter)
     return contents.Charge(
         asked=asked,
         sub_budget=planned.sub_budget,
@@ -79,7 +81,7 @@ def check_content(
     stated: contents.Charge | contents.Exact,
     planned: Planned,
     signature: bytes,
-    book: PrivacyFilter,
+    privacy_filter: PrivacyFilter,
     *,
     site: str,
 ) -> None:
@@ -91,7 +93,7 @@ def check_content(
         RequestRejectedError: it differs.
     """
     try:
-        own = content_of(planned, signature, book)
+        own = content_of(planned, signature, privacy_filter)
     except AccountingError as error:
         raise RequestRejectedError(site=site, reason=f"it cannot be priced here: {error}") from error
     check_stated(stated, own, site=site)

@@ -143,7 +143,7 @@ class Coordinator:
         """
         self._network, self._helpers, self._run, self._request = network, helpers, run, request
         self._charge, self._start_s, self._on_progress = charge, start_s, on_progress
-        self._lines: dict[str, Channel] = {}
+        self._channels: dict[str, Channel] = {}
         self._entries: list[bytes] = []
         self._bytes_sent = 0
         self._began_s = 0.0
@@ -172,8 +172,8 @@ class Coordinator:
             self._note(error)
             raise
         finally:
-            for line in self._lines.values():
-                line.close()
+            for channel in self._channels.values():
+                channel.close()
         return self._outcome()
 
     def _check_sites(self) -> None:
@@ -222,7 +222,7 @@ class Coordinator:
         lost = self._gather(Start(request=self._request, entry=entry, used_attempts=used), planned)
         if lost:
             self._run.lost(lost)
-            self._tell(lost, None)
+            self._report(lost, None)
             self._failure = f"lost: {', '.join(lost)}" if self._run.ending is Ending.SITES else ""
             if self._run.ending is Ending.SITES and not self._run.history:
                 raise SiteUnavailableError(site=lost[0], reason=str(Ending.SITES))
@@ -237,7 +237,7 @@ class Coordinator:
         manifest = planned.manifest.digest()
         opened = fetch_sum(self._network, self._helpers, ask, self._run.plan, manifest=manifest)
         step = self._run.opened(opened)
-        self._tell((), step.loss)
+        self._report((), step.loss)
 
     def _charged(self, planned: RoundPlan) -> bytes | None:
         """Return the complete entry, or None where the run goes on or ends without it."""
@@ -269,22 +269,22 @@ class Coordinator:
                 continue
             try:
                 left_s = max(ends_at - time.monotonic(), 0.01)
-                sent = expect(self._lines[site], self._network, UpdateSent, timeout_s=left_s)
+                sent = expect(self._channels[site], self._network, UpdateSent, timeout_s=left_s)
                 self._bytes_sent += sent.bytes_sent
             except PartyLostError as error:
                 if error.name != site:
                     raise
                 lost.append(site)
         for site in lost:
-            if (line := self._lines.pop(site, None)) is not None:
-                line.close()
+            if (channel := self._channels.pop(site, None)) is not None:
+                channel.close()
         return tuple(lost)
 
     def _started(self, site: str, start: Start) -> bool:
         try:
-            if site not in self._lines:
-                self._lines[site] = self._network.dial(site, TRAIN, DIAL_S)
-            send(self._lines[site], start)
+            if site not in self._channels:
+                self._channels[site] = self._network.dial(site, TRAIN, DIAL_S)
+            send(self._channels[site], start)
         except PartyLostError:
             return False
         return True
@@ -293,7 +293,7 @@ class Coordinator:
         run = self._run
         return None if run.plan.task.exact else run.plan.epsilon_spent(run.events)
 
-    def _tell(self, lost: tuple[str, ...], loss: float | None) -> None:
+    def _report(self, lost: tuple[str, ...], loss: float | None) -> None:
         if self._on_progress is None:
             return
         run = self._run

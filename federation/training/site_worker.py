@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from federation.aggregation.manifest import EncryptedVector, vector_for
-from federation.aggregation.service import AGGREGATE, OPEN, answer_line
+from federation.aggregation.service import AGGREGATE, OPEN, serve_channel
 from federation.errors import (
     KeyMismatchError,
     RequestRejectedError,
@@ -125,9 +125,9 @@ class SiteTrainer:
         """Serve the analyst's channels of the purpose ``TRAIN``."""
         self._network.serve(TRAIN, self.handle)
 
-    def handle(self, line: Channel) -> None:
+    def handle(self, channel: Channel) -> None:
         """Serve one channel until it closes."""
-        answer_line(line, self.site, self._reply)
+        serve_channel(channel, self.site, self._reply)
 
     def take_part(self, start: Start, *, sender: str) -> UpdateSent:
         """Contribute to one attempt.
@@ -160,12 +160,12 @@ class SiteTrainer:
         self._deliver(start, update)
         return UpdateSent(bytes_sent=len(update.ciphertexts))
 
-    def _reply(self, line: Channel, message: Message) -> Message:
+    def _reply(self, channel: Channel, message: Message) -> Message:
         if not isinstance(message, Start):
             raise PeerRejectedError(
-                reason="a site accepts only Start messages on this channel", name=line.peer
+                reason="a site accepts only Start messages on this channel", name=channel.peer
             )
-        return self.take_part(message, sender=line.peer)
+        return self.take_part(message, sender=channel.peer)
 
     def _update_of(self, attempted: CheckedAttempt, used: tuple[int, ...]) -> EncryptedVector:
         """Return the update of an attempt: computed once, then always the same bytes."""

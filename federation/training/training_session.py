@@ -93,8 +93,8 @@ class Training:
         if self.plan.task.exact:
             return None
         message = QuoteAsk(requests=[self._request.request])
-        with self._pool.question([self._sequencer]) as lines:
-            return lines.ask_one(self._sequencer, message, QuoteAnswer, timeout_s=self._answer_s).rows[0]
+        with self._pool.question([self._sequencer]) as exchange:
+            return exchange.ask_one(self._sequencer, message, QuoteAnswer, timeout_s=self._answer_s).rows[0]
 
     def go(self, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
         """Run the accepted training; errors as ``Session.train``."""
@@ -112,8 +112,8 @@ class Training:
     def _ask(self, names: Sequence[str]) -> dict[str, Accepted]:
         """Have sites accept the request."""
         first = self.plan.attempt(run=self._run, round_number=0, attempt=0, cohort=self._consortium.names)
-        with self._pool.question(names) as lines:
-            answers = lines.ask_all(self._request, Accepted, timeout_s=self._answer_s)
+        with self._pool.question(names) as exchange:
+            answers = exchange.ask_all(self._request, Accepted, timeout_s=self._answer_s)
         accepted = dict(zip(names, answers, strict=True))
         for site, answer in accepted.items():
             if answer.plan != first.manifest.digest():
@@ -142,5 +142,5 @@ class Training:
             return self._charged(message)
 
     def _charged(self, message: AttemptRequest) -> bytes:
-        with self._pool.question([self._sequencer]) as lines:
-            return lines.ask_one(self._sequencer, message, Charged, timeout_s=self._run_s).entry
+        with self._pool.question([self._sequencer]) as exchange:
+            return exchange.ask_one(self._sequencer, message, Charged, timeout_s=self._run_s).entry

@@ -181,7 +181,7 @@ def test_a_question_that_waits_holds_no_place_elsewhere(world):
 
 
 def test_a_question_that_never_gets_a_place_is_refused_by_name_and_limit(world, monkeypatch):
-    monkeypatch.setattr(world._turns, "patience_s", 0.4)
+    monkeypatch.setattr(world._queue, "patience_s", 0.4)
     slots = world.nodes["hungary"]._counter._slots
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
     with pytest.raises(

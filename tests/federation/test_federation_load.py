@@ -43,7 +43,7 @@ def test_eight_questions_at_once_get_the_answers_that_they_get_alone(session):
 
 
 def test_with_every_place_in_use_a_question_is_refused_by_name_and_free(private_world, monkeypatch):
-    monkeypatch.setattr(private_world._turns, "patience_s", 0.5)
+    monkeypatch.setattr(private_world._queue, "patience_s", 0.5)
     slots = private_world.nodes["hungary"]._counter._slots
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
     before = entries(private_world)
