@@ -26,12 +26,12 @@ _PLACES = {
 
 
 def __dir__() -> list[str]:
-    """What there is to use, also before it is loaded."""
+    """List the public names, also before they are loaded."""
     return sorted({*globals(), *__all__} - {"Any", "TYPE_CHECKING"})
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is asked for, once it is asked for (PEP 562)."""
+    """Load a public name at its first use (PEP 562)."""
     place = _PLACES.get(name)
     if place is None:
         msg = f"module {__name__!r} has no attribute {name!r}"

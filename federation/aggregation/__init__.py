@@ -1,9 +1,8 @@
-"""The encrypted sum of one round and its only door, one line a module, bottom floor first.
+"""Encrypted sum of one round, and the only place that opens it. One line a module, lowest first.
 
-manifest    what the parties of a round agreed on: run, round, attempt, cohort, layout, key
+manifest    the public facts of an attempt: run, round, attempt, cohort, layout, key
 secure_sum  the aggregator: exactly one encrypted update of every site of the cohort, and their sum
-answers     the key holder's durable memory of what it answered
-open_sum    the door for ciphertexts: the key holder opens one checked sum an attempt
-messages    the words between sites, aggregator, key holder and analyst
-service     the two helper roles on the network
+claims      the key holder's durable record of the attempts that it answered
+open_sum    the only place that decrypts: the key holder opens one checked sum for each attempt
+service     the two helpers on the network
 """

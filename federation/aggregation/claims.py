@@ -1,12 +1,11 @@
-"""The key holder's durable memory: which attempts it has answered.
+"""The key holder's durable record of the attempts that it has answered.
 
 Layer:       federation.aggregation.claims. One SQLite file; no key, no plaintext, no ciphertext in it.
-Terms:       to claim an attempt is to spend the key holder's one answer for it, whatever comes of it.
-Guarantees:  a claim is on the disk before ``claim`` returns. For each run, (round, attempt) only rises: an equal or
-             lower one is refused for ever, by the database itself as well. Rows are never changed or deleted. The
-             file is its owner's alone.
-See instead: a key holder whose directory is put back from an old backup has forgotten the claims since: make a new
-             key then.
+Terms:       to claim an attempt is to spend the key holder's one answer for it, whatever its outcome.
+Guarantees:  a claim is on the disk before ``claim`` returns. For each run, (round, attempt) only rises: the database
+             itself refuses an equal or lower one for ever. Rows are never changed or deleted. Only its owner may read
+             the file.
+See instead: restoring a key holder's directory from an old backup loses the claims since: make a new key then.
 Source:      rule P14; sqlite.org/pragma.html (synchronous), sqlite.org/lang_createtrigger.html (RAISE).
 """
 
@@ -56,9 +55,9 @@ class Claims:
         """Spend the one answer for an attempt.
 
         Args:
-            attempt: which.
+            attempt: the attempt.
             manifest_digest: kept for the audit.
-            sender: who asked, for the error.
+            sender: the requesting party, for the error.
 
         Raises:
             UpdateRejectedError: this attempt, or a later one of its run, was claimed before.
@@ -72,7 +71,7 @@ class Claims:
                 raise UpdateRejectedError(site=sender, reason=reason) from error
 
     def claimed(self) -> list[tuple[str, int, int, str]]:
-        """List all claims as (run, round, attempt, manifest digest), in the order in which they were made."""
+        """List all claims as (run, round, attempt, manifest digest), in the order of their making."""
         with self._lock:
             rows = self._connection.execute("SELECT run, round, attempt, manifest FROM claims ORDER BY rowid")
             return list(rows.fetchall())

@@ -1,11 +1,12 @@
-"""What the parties of one attempt agreed on before anything was encrypted.
+"""The manifest: what the parties of one attempt agreed on before any site encrypted its update.
 
 Layer:       federation.aggregation.manifest. Pure.
-Terms:       an attempt of a round has its own cohort, charge and noise: (run, round, attempt) names it everywhere.
-Guarantees:  two manifests with one digest say the same; a cohort has at least three different sites, and the layout's
+Terms:       an attempt of a round has its own cohort, charge and noise; (run, round, attempt) identifies it
+             everywhere.
+Guarantees:  two manifests with one digest are equal. A cohort has at least three different sites, and the layout's
              number of contributors is its size.
-See instead: who signed it. Whoever hands a manifest to the rooms above has checked the signatures of the whole
-             cohort, and derived the layout from the plan.
+See instead: the signatures: the caller has checked those of the whole cohort, and derived the layout from the plan,
+             before it hands a manifest to the modules above.
 Source:      rules P13 to P15.
 """
 
@@ -28,7 +29,7 @@ _MAX_NUMBER: Final = 1 << 31
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """The name of one attempt; ``number`` orders the attempts of a run for ever.
+    """The identifier of one attempt; ``number`` orders the attempts of a run for ever.
 
     Attributes:
         run: identifier of the training run (the charge's session id).
@@ -53,7 +54,7 @@ class Attempt:
 
     @property
     def number(self) -> tuple[int, int]:
-        """Round, then attempt: what must rise."""
+        """Round, then attempt: the value that must rise."""
         return (self.round_number, self.attempt)
 
     def __str__(self) -> str:
@@ -62,14 +63,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """Everything public about one attempt.
+    """The public facts of one attempt.
 
     Attributes:
-        attempt: its name.
+        attempt: its identifier.
         cohort: the sites, sorted; each encrypts exactly once.
-        layout: where each number stands; ``layout.contributors`` is the cohort's size.
-        key_fingerprint: of the key under which everybody encrypts; its type is the only one that there is, and it
-            stands in the canonical form, so that a party that knew another could not take one for the other.
+        layout: the position of each number; ``layout.contributors`` is the cohort's size.
+        key_fingerprint: of the key under which all sites encrypt. Its type is the only existing one and stands in the
+            canonical form, so that a party that knew another type could not confuse the two.
     """
 
     attempt: Attempt
@@ -87,7 +88,7 @@ class Manifest:
             raise ConfigError(mistakes=mistakes)
 
     def to_dict(self) -> dict[str, object]:
-        """Give the canonical form."""
+        """Return the canonical form."""
         return {
             "attempt": self.attempt.attempt,
             "cohort": list(self.cohort),
@@ -99,7 +100,7 @@ class Manifest:
         }
 
     def digest(self) -> str:
-        """Give SHA-256 over the canonical form, 64 hexadecimal digits."""
+        """Return SHA-256 over the canonical form, 64 hexadecimal digits."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(_DIGEST_TAG + text.encode("ascii")).hexdigest()
 
@@ -109,8 +110,8 @@ class EncryptedVector:
     """One site's update on its way to the aggregator, or the sum on its way to the key holder.
 
     Attributes:
-        manifest_digest: of the manifest that it was made for: binds attempt, cohort, layout and key.
-        attempt: the same attempt by name, so that a refusal can say what is old.
+        manifest_digest: of its manifest: binds attempt, cohort, layout and key.
+        attempt: the same attempt's identifier, so that a refusal can say which one is old.
         key_fingerprint: of the key under which it is encrypted.
         ciphertexts: ``layout.count`` ciphertexts of fixed width.
     """
@@ -125,7 +126,7 @@ class EncryptedVector:
 
 
 def vector_for(manifest: Manifest, ciphertexts: bytes) -> EncryptedVector:
-    """Bind ciphertexts to the attempt that they were made for."""
+    """Bind ciphertexts to their attempt."""
     return EncryptedVector(
         manifest_digest=manifest.digest(),
         attempt=manifest.attempt,

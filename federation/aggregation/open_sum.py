@@ -1,15 +1,15 @@
-"""The door for ciphertexts: the key holder opens one checked sum for each attempt.
+"""The only place that decrypts: the key holder opens one checked sum for each attempt.
 
 Layer:       federation.aggregation.open_sum, the only importer of ``paillier.decrypt``.
 Guarantees:  in this order: the manifest names our key and at least three contributors; the sum is bound to it; exact
              length, range and gcd of every ciphertext; the attempt is claimed durably; decryption, where each power
              is 1 mod p and 1 mod q; counter of every ciphertext equal to the number of contributors; every slot in
-             range; only then an answer. What failed a check is not answered, and an attempt that got as far as its
-             claim is spent, so that nobody can ask the same question twice with small changes. What fails after the
-             claim fails with one reason for all causes and names no place: which check it was would say something of
-             a plaintext that is not answered.
-See instead: the signatures on the manifest (the caller's, before), who receives the sum (the caller's, after), masks.
-Source:      rules P14, P15. The attack that the checks before decryption stop is a test of this room.
+             range; only then an answer. A sum that fails a check gets no answer. An attempt that reaches its claim is
+             spent, so that no party can ask the same question twice with small changes. A failure after the claim has
+             one reason for all causes and no index: the failed check would reveal part of a plaintext.
+See instead: the signatures on the manifest (the caller checks them before), the receivers of the sum (the caller,
+             after), masks.
+Source:      rules P14, P15. A test of this package runs the attack that the checks before decryption stop.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 
 class KeyHolder:
-    """The private key and the memory of what was answered; ``repr`` says the key's size and fingerprint."""
+    """The private key and the record of claims; ``repr`` shows the key's size and fingerprint."""
 
     def __init__(self, key: PrivateKey, answers: Claims) -> None:
-        """Join the key and its memory; both live in the key holder's directory only."""
+        """Join the key and its claims; both are stored in the key holder's directory only."""
         self.public = key.public
         self._decryptor = Decryptor(key)
         self._answers = answers
@@ -46,13 +46,13 @@ class KeyHolder:
     def open_sum(self, manifest: Manifest, total: EncryptedVector, *, sender: str) -> npt.NDArray[np.int64]:
         """Open the sum of one attempt, once.
 
-        Visible to: the key holder, then the recipients that the plan names.
+        Visible to: the key holder, then the receivers in the plan.
         Cost: about 14 ms a ciphertext at 3072 bits.
 
         Args:
-            manifest: whose cohort's signatures the caller has checked.
-            total: what the aggregator sent.
-            sender: name in the certificate of the channel that it came over.
+            manifest: the manifest; the caller has checked its cohort's signatures.
+            total: the aggregator's sum.
+            sender: name in the certificate of the channel's peer.
 
         Returns:
             Sums over the cohort, shape ``(layout.length,)``.
@@ -69,7 +69,7 @@ class KeyHolder:
         digest = manifest.digest()
         if total.attempt != manifest.attempt or total.manifest_digest != digest:
             raise UpdateRejectedError(site=sender, reason="the sum was made for another manifest")
-        # these checks need no secret, so that what fails them does not cost the attempt
+        # these checks need no secret, so that a failure here does not cost the attempt
         parse_ciphertexts(total.ciphertexts, n=self.public.n, count=layout.count)
         self._answers.claim(manifest.attempt, manifest_digest=digest, sender=sender)
         try:

@@ -1,12 +1,12 @@
-"""The aggregator: adds up exactly one encrypted update of every site of a cohort, and never sees a plaintext.
+"""The aggregator: adds exactly one encrypted update of every site of a cohort, and never sees a plaintext.
 
 Layer:       federation.aggregation.secure_sum. No file, no socket; holds ciphertexts only.
-Guarantees:  a sum leaves only when every site of the cohort is in it once. Updates for another attempt, key or
-             manifest, from a stranger, or a second one of the same site are refused by name; what failed a check is
-             never added. Attempts of a run only rise.
-See instead: opening (``open_sum``, another process), who the sender is (the channel authenticates it), masks: until
-             sites put pairwise masks under the encryption, an aggregator that breaks these rules *together with* the
-             key holder reads single updates (docs/adr/0010).
+Guarantees:  a sum is given out only when every site of the cohort is in it once. An update for another attempt, key
+             or manifest, from a stranger, or a second one of the same site is refused with the sender's name; an
+             update that fails a check is never added. Attempts of a run only rise.
+See instead: decryption (``open_sum``, another process), the sender's identity (the channel authenticates it), masks:
+             until sites put pairwise masks under the encryption, an aggregator that breaks these rules *together
+             with* the key holder reads single updates (docs/adr/0010).
 Source:      rules P13, P14.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Collection:
-    """One attempt under way: the running product and who is in it."""
+    """One attempt under way: the running product and its contributors."""
 
     manifest: Manifest
     digest: str
@@ -72,7 +72,7 @@ class SecureSum:
 
         Args:
             update: as it came.
-            sender: the name in the certificate of the channel that it came over.
+            sender: the name in the certificate of the channel's peer.
 
         Returns:
             The sites still missing, sorted.
@@ -92,7 +92,7 @@ class SecureSum:
             return _missing(collection)
 
     def total(self, manifest: Manifest) -> EncryptedVector:
-        """Give the encrypted sum, once the whole cohort is in it; the same bytes however often it is asked.
+        """Return the encrypted sum, once the whole cohort is in it; every call returns the same bytes.
 
         Raises:
             UpdateRejectedError: the attempt is not the one under way.
@@ -131,11 +131,13 @@ class SecureSum:
         if update.key_fingerprint != self._key.fingerprint:
             raise KeyMismatchError(reason=f"the update of {sender} is encrypted under another key")
         if update.manifest_digest != collection.digest:
-            raise UpdateRejectedError(site=sender, reason="it was made for another manifest")
+            raise UpdateRejectedError(site=sender, reason="the update was made for another manifest")
         if sender not in collection.manifest.cohort:
             raise UpdateRejectedError(site=sender, reason="the site is not in the cohort")
         if sender in collection.arrived:
-            raise UpdateRejectedError(site=sender, reason=f"there is an update of it for {expected} already")
+            raise UpdateRejectedError(
+                site=sender, reason=f"this site has already sent an update for {expected}"
+            )
         return collection
 
 

@@ -1,17 +1,17 @@
-"""The two helper roles on the network.
+"""The two helpers on the network: aggregator and key holder.
 
-Layer:       federation.aggregation.service, the top of the room. Two processes; neither imports torch.
-Terms:       to *agree* is to go from a request and a complete ledger entry to the manifest of its attempt and the
-             receivers of its sum; who runs a helper hands in how (``federation.training.entry_check``).
+Layer:       federation.aggregation.service, the topmost module of this package. Two processes; neither imports torch.
+Terms:       to *agree* is to derive, from a request and a complete ledger entry, the manifest of its attempt and the
+             receivers of its sum; the helper's process hands in the function (``federation.training.entry_check``).
 Guarantees:  the aggregator never sees a plaintext, the key holder never a single site's ciphertext. Both take part
              only in an attempt whose entry is complete, and derive its manifest from that entry alone. The aggregator
-             takes one update of each site of the cohort, over that site's own channel; bytes that it took before it
-             takes again as the same. When all are in, the sum goes to the key holder, and the ciphertexts are
-             dropped; those of an attempt that nobody goes on with are dropped after ``ABANDONED_S``. The key holder
-             takes sums from the aggregator alone, opens each attempt once (its claim is on the disk before), and
-             tells the sum to its receivers alone; a repeated question gets the same numbers. Who asks for a sum that
-             is not there waits no longer than the deadline, nor than its own line stands, and one party waits at most
-             ``MOST_WAITS`` times at once. What is refused is refused by name.
+             takes one update of each site of the cohort, over that site's own channel; a repeated update with the
+             same bytes gets the same receipt. When all updates are in, the aggregator sends the sum to the key holder
+             and drops the ciphertexts; it also drops those of an abandoned attempt after ``ABANDONED_S``. The key
+             holder takes sums from the aggregator alone, opens each attempt once (its claim is on the disk before),
+             and sends the sum to its receivers alone; a repeated request gets the same numbers. A receiver waits for
+             a sum no longer than the deadline, nor than its own channel is open, and one party waits at most
+             ``MOST_WAITS`` times at once. Every refusal names its error.
 See instead: the checks of sums and ciphertexts (``secure_sum``, ``open_sum``).
 Source:      PRIVACY P13 to P15.
 """
@@ -68,11 +68,11 @@ _REFUSALS: Final = (AccountingError, AnalyticsError, FederationError, PeerReject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreed:
-    """What a complete entry says about its attempt.
+    """The manifest and the receivers that follow from a complete entry.
 
     Attributes:
         manifest: attempt, cohort, layout, key.
-        receivers: who may have the opened sum.
+        receivers: the parties that may have the opened sum.
     """
 
     manifest: Manifest
@@ -80,7 +80,7 @@ class Agreed:
 
 
 class AggregatorService:
-    """The aggregator's answers; serve ``handle`` under the purpose ``AGGREGATE``."""
+    """The aggregator's service; serve ``handle`` under the purpose ``AGGREGATE``."""
 
     def __init__(
         self,
@@ -93,33 +93,33 @@ class AggregatorService:
         deadline_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Join the sums and the network; nothing is answered before ``serve``."""
+        """Join the sums and the network; it serves once ``serve`` is called."""
         self.name, self._network = name, network
         self._agree, self._sums = agree, secure_sum
         self._keyholder, self._deadline_s = keyholder, deadline_s
         self._begun: dict[str, Manifest] = {}
         self._taken: dict[tuple[str, str], bytes] = {}
-        self._forwarded: set[str] = set()  # runs whose attempt under way is over: the key holder has its sum
+        self._forwarded: set[str] = set()  # runs whose latest attempt is over: the key holder has its sum
         self._clock = clock
         self._last_s: OrderedDict[str, float] = (
             OrderedDict()
-        )  # runs whose ciphertexts are here, the oldest first
+        )  # runs whose ciphertexts are held, the oldest first
         self._lock = threading.Lock()
 
     def serve(self) -> None:
-        """Answer from here on."""
+        """Start to serve."""
         self._network.serve(AGGREGATE, self.handle)
 
-    def handle(self, line: Channel) -> None:
-        """Answer one line until it closes."""
-        answer_line(line, self.name, self._reply)
+    def handle(self, channel: Channel) -> None:
+        """Serve one channel until it closes."""
+        serve_channel(channel, self.name, self._reply)
 
-    def _reply(self, line: Channel, message: Message) -> Message:
+    def _reply(self, channel: Channel, message: Message) -> Message:
         if not isinstance(message, Update):
-            raise PeerRejectedError(reason="the aggregator takes updates only", name=line.peer)
+            raise PeerRejectedError(reason="the aggregator accepts updates only", name=channel.peer)
         manifest = self._agree(message.request, message.entry).manifest
         vector = _vector(message, manifest)
-        missing = self._take(manifest, vector, line.peer)
+        missing = self._take(manifest, vector, channel.peer)
         if not missing and not self._is_over(manifest):
             self._forward(manifest, message)
             self._finish(manifest)
@@ -151,7 +151,7 @@ class AggregatorService:
             return run in self._forwarded and self._begun[run].digest() == manifest.digest()
 
     def _finish(self, manifest: Manifest) -> None:
-        """Drop what the key holder has; what was taken is remembered by its hash."""
+        """Drop the ciphertexts that the key holder has; keep the hashes of accepted updates."""
         with self._lock:
             run = manifest.attempt.run
             if self._begun[run].digest() == manifest.digest():
@@ -182,7 +182,7 @@ class AggregatorService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """What the key holder keeps of an attempt: a sum or the error that it met."""
+    """The key holder's record of an attempt: its sum or its error."""
 
     sent: bytes
     receivers: frozenset[str]
@@ -194,7 +194,7 @@ class _Answer:
 
 
 class KeyHolderService:
-    """The key holder's answers; serve ``handle`` under the purpose ``OPEN``."""
+    """The key holder's service; serve ``handle`` under the purpose ``OPEN``."""
 
     def __init__(
         self,
@@ -206,7 +206,7 @@ class KeyHolderService:
         aggregator: str,
         deadline_s: float,
     ) -> None:
-        """Join the key and the network; nothing is answered before ``serve``."""
+        """Join the key and the network; it serves once ``serve`` is called."""
         self.name, self._network = name, network
         self._agree, self._holder, self._aggregator = agree, holder, aggregator
         self._answers: OrderedDict[tuple[str, int, int], _Answer] = OrderedDict()
@@ -215,25 +215,27 @@ class KeyHolderService:
         self._changed = threading.Condition()
 
     def serve(self) -> None:
-        """Answer from here on."""
+        """Start to serve."""
         self._network.serve(OPEN, self.handle)
 
-    def handle(self, line: Channel) -> None:
-        """Answer one line until it closes."""
-        answer_line(line, self.name, self._reply)
+    def handle(self, channel: Channel) -> None:
+        """Serve one channel until it closes."""
+        serve_channel(channel, self.name, self._reply)
 
-    def _reply(self, line: Channel, message: Message) -> Message:
+    def _reply(self, channel: Channel, message: Message) -> Message:
         if isinstance(message, KeyAsk):
             return KeyAnswer(modulus=self._holder.public.to_bytes())
         if isinstance(message, SumAsk):
-            return self._tell(message, line)
+            return self._send_sum(message, channel)
         if isinstance(message, EncryptedSum):
-            return self._open(message, line.peer)
-        raise PeerRejectedError(reason="the key holder opens sums only", name=line.peer)
+            return self._open(message, channel.peer)
+        raise PeerRejectedError(reason="the key holder opens sums only", name=channel.peer)
 
     def _open(self, message: EncryptedSum, sender: str) -> Ack:
         if sender != self._aggregator:
-            raise PeerRejectedError(reason="sums come from the aggregator alone", name=sender)
+            raise PeerRejectedError(
+                reason="the key holder accepts sums from the aggregator alone", name=sender
+            )
         agreed = self._agree(message.request, message.entry)
         attempt = agreed.manifest.attempt
         key = (attempt.run, *attempt.number)
@@ -260,11 +262,11 @@ class KeyHolderService:
             self._answers.popitem(last=False)
         self._changed.notify_all()
 
-    def _tell(self, ask: SumAsk, line: Channel) -> DecryptedSum:
-        receiver, key = line.peer, (ask.run, ask.round_number, ask.attempt)
+    def _send_sum(self, ask: SumAsk, channel: Channel) -> DecryptedSum:
+        receiver, key = channel.peer, (ask.run, ask.round_number, ask.attempt)
         ends_at = time.monotonic() + min(max(ask.wait_ms, 0) / 1000, self._deadline_s)
         with self._changed, self._waits(receiver):
-            while key not in self._answers and not line.has_left:
+            while key not in self._answers and not channel.has_left:
                 left_s = ends_at - time.monotonic()
                 if left_s <= 0:
                     break
@@ -274,27 +276,27 @@ class KeyHolderService:
             reason = f"no sum of round {ask.round_number}, attempt {ask.attempt} was opened"
             raise SiteUnavailableError(site=self.name, reason=reason)
         if receiver not in answer.receivers:
-            raise UpdateRejectedError(site=receiver, reason="it is not a receiver of this sum")
+            raise UpdateRejectedError(site=receiver, reason="this party is not a receiver of this sum")
         if answer.opened is None:
             raise answer.error or SiteUnavailableError(site=self.name)
         return answer.opened
 
     @contextmanager
     def _waits(self, party: str) -> Iterator[None]:
-        """Count a wait; under the lock.
+        """Count a wait; called under the lock.
 
         Raises:
             SiteUnavailableError: the party waits here too often already.
         """
         if self._waiting[party] >= MOST_WAITS:
-            reason = f"{party} waits for {MOST_WAITS} sums here already, the most that one party may"
+            reason = f"{party} already waits for {MOST_WAITS} sums here, the most that one party may"
             raise SiteUnavailableError(site=self.name, reason=reason)
         self._waiting[party] += 1
         try:
             yield
         finally:
             self._waiting[party] -= 1
-            self._waiting += Counter()  # forget who waits no more
+            self._waiting += Counter()  # forget parties that no longer wait
 
 
 def _vector(message: Update | EncryptedSum, manifest: Manifest) -> EncryptedVector:
@@ -306,17 +308,17 @@ def _vector(message: Update | EncryptedSum, manifest: Manifest) -> EncryptedVect
     )
 
 
-def answer_line(line: Channel, name: str, reply: Callable[[Channel, Message], Message]) -> None:
-    """Answer message by message; a refusal is told by name, a fault of our own without its text."""
+def serve_channel(channel: Channel, name: str, reply: Callable[[Channel, Message], Message]) -> None:
+    """Answer message by message; send a refusal with its name, and an internal fault without its text."""
     try:
         while True:
-            data = line.receive(None)
+            data = channel.receive(None)
             try:
-                send(line, reply(line, decode(data, peer=line.peer)))
+                send(channel, reply(channel, decode(data, peer=channel.peer)))
             except _REFUSALS as error:
-                LOG.info("%s refuses %s: %s", name, line.peer, error)
-                send_failure(line, error, site=name)
+                LOG.info("%s refuses %s: %s", name, channel.peer, error)
+                send_failure(channel, error, site=name)
     except PartyLostError:
         return
     finally:
-        line.close()
+        channel.close()

@@ -1,8 +1,8 @@
 """The command ``crossward``: one small file for each group of commands, one place for errors and exit codes.
 
-Rooms, bottom first: outcome (errors to exit codes and sentences) · options (shared ones) · analyst (query,
-budget) · operate (init, up, down, serve, doctor) · motions, ledger
-(a site's ledger, changes by all) · audit · demo · app (all of them).
+Modules, lowest first: outcome (errors to exit codes and sentences) · options (shared ones) · output_file (a file written
+at the end) · analyst (query, budget, quote) · mine, train · operate (init, up, down, serve, doctor) · amendments, ledger (a
+site's ledger, changes of the agreement) · audit · demo · app (all of them).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the administrators of all sites type to change the agreement: propose, agree, revoke, enter.
+"""Commands of the site administrators that amend the agreement: propose, approve, revoke, apply.
 
 Layer:       federation.cli.amendments, below ledger.
 """
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.state import ChainState
 
 propose = typer.Typer(
-    help="Write down a change of the agreement, for all administrators to agree to.", no_args_is_help=True
+    help="Write an amendment of the agreement, for all administrators to approve.", no_args_is_help=True
 )
 SiteFile = Annotated[Path, typer.Argument(help="The site file.")]
-MotionFile = Annotated[Path, typer.Argument(help="The file that crossward ledger propose wrote.")]
-Out = Annotated[Path, typer.Option("--out", help="The proposal, a new file.")]
+AmendmentFile = Annotated[Path, typer.Argument(help="The file that crossward ledger propose wrote.")]
+Out = Annotated[Path, typer.Option("--out", help="The amendment, a new file.")]
 
 
 @propose.command("raise-budget")
@@ -41,63 +41,66 @@ def raise_budget(
     site: SiteFile,
     out: Out,
     population: Annotated[str, typer.Option("--population", help="Whose patients.")],
-    epsilon: Annotated[str, typer.Option("--epsilon", help="Of the whole population from then on.")],
+    epsilon: Annotated[str, typer.Option("--epsilon", help="The new epsilon of the whole population.")],
 ) -> None:
-    """Raise a population's epsilon; its parts keep their shares."""
-    from federation.consortium.amendments import raise_budget as motion_of
+    """Raise a population's epsilon; its sub-budgets keep their shares."""
+    from federation.consortium.amendments import raise_budget as amendment_of
 
     amount = positive_decimal(epsilon, name="epsilon")
-    _write(site, out, lambda state: motion_of(state, population, amount))
+    _write(site, out, lambda state: amendment_of(state, population, amount))
 
 
-@propose.command("move-order")
-def move_order(
+@propose.command("change-order")
+@propose.command("move-order", hidden=True)
+def change_order(
     site: SiteFile,
     out: Out,
     population: Annotated[str, typer.Option("--population", help="Whose patients.")],
     sub_budget: Annotated[str, typer.Option("--sub-budget", help="query, mining or training.")],
-    order: Annotated[str, typer.Option("--order", help="The Rényi order to count at from then on.")],
+    order: Annotated[str, typer.Option("--order", help="The new Rényi order of the sub-budget.")],
 ) -> None:
-    """Count a sub-budget at another order, for other work than was planned; what was spent is priced anew."""
-    from federation.consortium.amendments import change_order as motion_of
+    """Count a sub-budget at another Rényi order; the ledger prices all earlier charges again at it."""
+    from federation.consortium.amendments import change_order as amendment_of
 
     number = positive_decimal(order, name="order")
-    _write(site, out, lambda state: motion_of(state, population, sub_budget, number))
+    _write(site, out, lambda state: amendment_of(state, population, sub_budget, number))
 
 
-@propose.command("hand-over")
-def hand_over(
+@propose.command("transfer-sequencer")
+@propose.command("hand-over", hidden=True)
+def transfer_sequencer(
     site: SiteFile,
     out: Out,
-    to: Annotated[str, typer.Option("--to", help="The site that orders the ledger from then on.")],
+    to: Annotated[str, typer.Option("--to", help="The next sequencer.")],
 ) -> None:
-    """Let another site order the ledger; both are running."""
-    from federation.consortium.amendments import transfer_sequencer as motion_of
+    """Make another site the sequencer; both sites are running."""
+    from federation.consortium.amendments import transfer_sequencer as amendment_of
 
-    _write(site, out, lambda state: motion_of(state, to))
+    _write(site, out, lambda state: amendment_of(state, to))
 
 
-@propose.command("leave-out")
-def leave_out(
+@propose.command("remove-site")
+@propose.command("leave-out", hidden=True)
+def remove_site(
     site: SiteFile,
     out: Out,
-    lost: Annotated[str, typer.Option("--lost", help="The site that will never come back.")],
+    lost: Annotated[str, typer.Option("--lost", help="The site that is lost for good.")],
     sequencer: Annotated[
-        str, typer.Option("--to", help="Where the lost one ordered the ledger: who does from then on.")
+        str, typer.Option("--to", help="The next sequencer, where the lost site was the sequencer.")
     ] = "",
 ) -> None:
-    """Go on without a site that is lost for good."""
-    from federation.consortium.amendments import remove_site as motion_of
+    """Remove a site that is lost for good."""
+    from federation.consortium.amendments import remove_site as amendment_of
 
-    _write(site, out, lambda state: motion_of(state, lost, sequencer=sequencer))
+    _write(site, out, lambda state: amendment_of(state, lost, sequencer=sequencer))
 
 
 @propose.command("correct-clock")
 def correct_clock(site: SiteFile, out: Out) -> None:
-    """Go on after all clocks were ahead: give up the last entry's date; set the clocks right first."""
-    from federation.consortium.amendments import correct_clock as motion_of
+    """Give up the date of the last entry after all clocks were ahead; set the clocks right first."""
+    from federation.consortium.amendments import correct_clock as amendment_of
 
-    _write(site, out, lambda state: motion_of(state, now=int(time.time())))
+    _write(site, out, lambda state: amendment_of(state, now=int(time.time())))
 
 
 def _write(site: Path, out: Path, make: Callable[[ChainState], Amendment]) -> None:
@@ -108,27 +111,27 @@ def _write(site: Path, out: Path, make: Callable[[ChainState], Amendment]) -> No
     store = read_ledger(load_site(site))
     try:
         state = read_state(store)
-        motion = make(state)
+        amendment = make(state)
     finally:
         store.close()
     try:
         with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as stream:
-            stream.write(motion.to_bytes())
+            stream.write(amendment.to_bytes())
     except OSError as error:
         raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
-    typer.echo(f"motion {motion.digest[:16]}: {motion.text()} ({motion.now(state)})")
-    typer.echo(f"Next, at every site: crossward ledger agree SITE.toml {out.name}")
-    typer.echo(f"then, once: crossward ledger enter {out.name} -c consortium.toml")
+    typer.echo(f"amendment {amendment.digest[:16]}: {amendment.text()} ({amendment.now(state)})")
+    typer.echo(f"Next, at every site: crossward ledger approve SITE.toml {out.name}")
+    typer.echo(f"then, once: crossward ledger apply {out.name} -c consortium.toml")
 
 
-def agree(site: SiteFile, motion: MotionFile) -> None:
-    """Agree to a change at this site: its node may sign exactly this, once."""
+def approve(site: SiteFile, amendment: AmendmentFile) -> None:
+    """Approve an amendment at this site: the site's node may sign exactly this, once."""
     from federation.consortium.amendments import Approvals
     from federation.consortium.site_file import load_site
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
 
-    config, wanted = load_site(site), _read(motion)
+    config, wanted = load_site(site), _read(amendment)
     store = read_ledger(config)
     try:
         state = read_state(store)
@@ -137,34 +140,37 @@ def agree(site: SiteFile, motion: MotionFile) -> None:
         store.close()
     Approvals(config.consents).agree(wanted)
     typer.echo(
-        f"{config.file.site} agrees to motion {wanted.digest[:16]}: {wanted.text()} ({wanted.now(state)})"
+        f"{config.file.site} approves amendment {wanted.digest[:16]}: {wanted.text()} ({wanted.now(state)})"
     )
 
 
-def revoke(site: SiteFile, motion: MotionFile) -> None:
-    """Take an agreement back, as long as the change is not entered."""
+def revoke(site: SiteFile, amendment: AmendmentFile) -> None:
+    """Withdraw this site's approval, as long as the amendment is not in the ledger."""
     from federation.consortium.amendments import Approvals
     from federation.consortium.site_file import load_site
 
-    config, wanted = load_site(site), _read(motion)
-    there = Approvals(config.consents).revoke(wanted)
-    told = "takes back its agreement" if there else "had not agreed"
-    typer.echo(f"{config.file.site} {told} to motion {wanted.digest[:16]}")
+    config, wanted = load_site(site), _read(amendment)
+    was_approved = Approvals(config.consents).revoke(wanted)
+    what = "withdraws its approval of" if was_approved else "had not approved"
+    typer.echo(f"{config.file.site} {what} amendment {wanted.digest[:16]}")
 
 
-def enter(
-    motion: MotionFile, consortium: ConsortiumFile, identity: IdentityFile = None, as_json: AsJson = False
+def apply(
+    amendment: AmendmentFile,
+    consortium: ConsortiumFile,
+    identity: IdentityFile = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Have a change signed by all sites; each signs only what its administrator agreed to."""
-    wanted = _read(motion)
+    """Have all sites sign an amendment; each site signs only what its administrator approved."""
+    wanted = _read(amendment)
     with open_session(consortium, identity) as session:
-        entered = session.enter(wanted)
+        applied = session.enter(wanted)
     if as_json:
-        print_json(entered)
+        print_json(applied)
         return
-    typer.echo(f"entry {entered['number']}: {wanted.text()}; signed by {', '.join(entered['signed_by'])}")
+    typer.echo(f"entry {applied['number']}: {wanted.text()}; signed by {', '.join(applied['signed_by'])}")
     if wanted.leaves_out:
-        typer.echo("Now restart the nodes of all sites that are left; until then they refuse questions")
+        typer.echo("Now restart the nodes of the remaining sites; until then they refuse questions")
 
 
 def _read(path: Path) -> Amendment:

@@ -1,4 +1,4 @@
-"""What an analyst types: query and budget.
+"""Commands of the analyst: query, budget, quote.
 
 Layer:       federation.cli.analyst.
 """
@@ -32,11 +32,15 @@ def query(
         str | None, typer.Option("--epsilon", help="Private: what the answer may cost.")
     ] = None,
     exact: Annotated[
-        bool, typer.Option("--exact", help="No noise; only where every site allows it.")
+        bool, typer.Option("--exact", help="No noise; allowed only where every site's policy permits it.")
     ] = False,
-    purpose: Annotated[str, typer.Option("--purpose", help="Written to the ledger.")] = "analysis",
+    purpose: Annotated[
+        str, typer.Option("--purpose", help="The purpose, as entered in the ledger.")
+    ] = "analysis",
     identity: IdentityFile = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Show plan and cost, spend nothing.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show the plan and its cost, spend nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask all sites one question."""
@@ -62,7 +66,7 @@ def query(
 
 
 def budget(consortium: ConsortiumFile, identity: IdentityFile = None, as_json: AsJson = False) -> None:
-    """Show what is spent and what still fits."""
+    """Show the spent and the remaining budget."""
     with open_session(consortium, identity) as session:
         rows = session.budget_rows()
     if as_json:
@@ -80,12 +84,12 @@ def quote(
     consortium: ConsortiumFile,
     epsilon: Annotated[str, typer.Option("--epsilon", help="What each answer may cost.")],
     purpose: Annotated[
-        str, typer.Option("--purpose", help="Whose cap they would count against.")
+        str, typer.Option("--purpose", help="The purpose whose cap the questions would count against.")
     ] = "analysis",
     identity: IdentityFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what private questions would cost, and what would be left; free."""
+    """Show the price of private questions and the budget they would leave; free."""
     amount = positive_decimal(epsilon, name="epsilon")
     with open_session(consortium, identity) as session:
         rows = session.quote([(text, amount) for text in sql], purpose=purpose)
@@ -98,7 +102,7 @@ def quote(
 
 
 def _print_answer(result: Result, session: Session) -> None:
-    """The answer is paid for, so it is shown before anything else can fail."""
+    """Show the answer before anything else can fail: it is paid for."""
     from federation.display.terminal import answer_table, console, cost_lines, left_line, plain
 
     screen = console()

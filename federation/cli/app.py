@@ -1,6 +1,6 @@
 """All commands, and the one place where errors become exit codes.
 
-Layer:       federation.cli.app, the top of the room.
+Layer:       federation.cli.app, the topmost module of this package.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from federation.cli.outcome import FAILED, OURS, STOPPED, exit_code, sentence, s
 
 app = typer.Typer(
     name="crossward",
-    help="Joint analysis over many hospitals without any of them showing a row to another.",
+    help="Joint analysis over many sites; no site shows a row to another site or to the analyst.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -44,7 +44,7 @@ app.add_typer(ledger.app, name="ledger")
 
 
 class _Switches:
-    """What was switched on for this run."""
+    """Settings of this run."""
 
     is_debugging = False
 
@@ -52,10 +52,11 @@ class _Switches:
 @app.callback()
 def main(
     debug: Annotated[
-        bool, typer.Option("--debug", help="Where crossward itself is at fault, print where; for a report.")
+        bool,
+        typer.Option("--debug", help="Print where crossward failed when the fault is its own; for a report."),
     ] = False,
 ) -> None:
-    """Joint analysis over many hospitals without any of them showing a row to another."""
+    """Joint analysis over many sites; no site shows a row to another site or to the analyst."""
     _Switches.is_debugging = debug
 
 
@@ -88,7 +89,7 @@ def run(arguments: list[str] | None = None) -> None:
 
 
 def _interrupt(end: BaseException) -> KeyboardInterrupt | None:
-    """The Ctrl-C behind an end; typer makes an exit code of it without a word."""
+    """Find the Ctrl-C behind an exit; typer turns it into an exit code silently."""
     error: BaseException | None = end
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__

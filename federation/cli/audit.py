@@ -1,4 +1,4 @@
-"""What an auditor types: verify, recompute, statement, report, price. Needs files alone, no site and no key.
+"""Commands of the auditor: verify, recompute, statement, report, price. They read files alone, no site and no key.
 
 Layer:       federation.cli.audit.
 """
@@ -27,11 +27,11 @@ app = typer.Typer(help="Check ledgers and price events; needs files alone.", no_
 Ledger = Annotated[Path, typer.Argument(help="A site's ledger file.")]
 Agreement = Annotated[
     Path | None,
-    typer.Option("-c", "--consortium", help="The consortium file whose book this should be: names the keys."),
+    typer.Option("-c", "--consortium", help="The consortium file of this ledger: names the keys."),
 ]
 NOT_COMPARED = (
     "not compared with a consortium file (-c): the keys are those that the files themselves name, "
-    "so a book invented as a whole would hold"
+    "so a ledger that is forged as a whole would pass"
 )
 
 
@@ -69,10 +69,10 @@ def verify(
 
 
 def _given(path: Path) -> Path:
-    """A ledger file that was named.
+    """Return the path of a ledger file.
 
     Raises:
-        UsageError: there is none of that name, or it cannot be read: nothing is said about any ledger.
+        UsageError: there is no such file, or it cannot be read; the audit reports on no ledger then.
     """
     try:
         with path.open("rb"):
@@ -102,25 +102,21 @@ def _verify_lines(report: VerifyReport) -> Iterator[str]:
     for file in report.files:
         yield from _file_lines(file)
     for fork in report.forks:
-        yield f"FORK at entry {fork.number}: {fork.site} holds another one than the others"
+        yield f"FORK at entry {fork.number}: {fork.site} holds a different entry than the other sites"
     for number in report.unmet:
-        yield f"RECEIPT not met: no file given holds entry {number} as the receipt names it"
+        yield f"RECEIPT not found: no file given holds entry {number} as the receipt names it"
     for site, count in report.behind.items():
         yield f"{site} is {count} entries behind, which does no harm"
     for site, count in report.repeated.items():
-        yield f"{count} of the files say that they are {site}'s: they count as one site's word"
+        yield f"{count} of the files belong to {site}: they count as one site's statement"
     for site in report.absent:
-        yield f"no file of {site} was given: a fork that it alone holds would not be seen"
+        yield f"no file of {site} was given: the audit cannot see a fork in it"
     for total in report.totals:
         yield (
             f"{total.population}, {total.sub_budget}: {float(total.fraction_spent):.2%} spent, "
             f"{total.exact_disclosures} exact disclosures"
         )
-    yield (
-        "the first entry is the one that the consortium file gives"
-        if report.against_consortium
-        else NOT_COMPARED
-    )
+    yield ("the first entry matches the consortium file" if report.against_consortium else NOT_COMPARED)
     yield _verdict(report)
 
 
@@ -137,14 +133,14 @@ def _file_lines(file: FileReport) -> Iterator[str]:
         )
     if file.forgotten:
         yield (
-            f"  {file.forgotten} of its signatures are missing in its own notes: "
-            "it was restored from a backup, or notes were removed"
+            f"  {file.forgotten} of its signatures are missing in its own journal: "
+            "the site was restored from a backup, or journal rows were removed"
         )
 
 
 def _verdict(report: VerifyReport) -> str:
     if not report.ok:
-        return "verdict: NOT WHOLE; trust no figure until it is known who changed what"
+        return "verdict: NOT WHOLE; trust no figure until the change and its author are known"
     entries = max((file.entries for file in report.files), default=0)
     sites = sorted({file.owner for file in report.files})
     return f"verdict: whole, {entries} entries, the same at {', '.join(sites)}; prices: crossward audit recompute"
@@ -152,7 +148,7 @@ def _verdict(report: VerifyReport) -> str:
 
 @app.command()
 def recompute(ledger: Ledger, as_json: AsJson = False) -> None:
-    """Price every charge again from its events, and ask dp-accounting too where it is installed."""
+    """Price every charge again from its events; compare with dp-accounting where it is installed."""
     from privacy_accounting.audit.external_accountants import is_installed
     from privacy_accounting.audit.recompute import recompute as again
 
@@ -169,7 +165,7 @@ def recompute(ledger: Ledger, as_json: AsJson = False) -> None:
 def _recompute_lines(report: RecomputeReport, *, asked: bool) -> Iterator[str]:
     yield f"{report.charges} charges computed again, {len(report.wrong)} of them priced too low"
     if report.first_bad is not None:
-        yield f"NOT WHOLE from entry {report.first_bad} on, which is left out: {report.reason}"
+        yield f"NOT WHOLE from entry {report.first_bad} on; those entries are left out: {report.reason}"
     for wrong in report.wrong:
         yield (
             f"entry {wrong.number} states {_prices(wrong.stated)}; its events cost {_prices(wrong.computed)} "
@@ -201,7 +197,7 @@ def statement(
     population: Annotated[str | None, typer.Option("--population", help="Only this one.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell who asked what, when, for which purpose, at what price, and what is left."""
+    """Show each request: analyst, time, purpose, price, and what is left."""
     from privacy_accounting.audit.statement import statement as tell
 
     report = tell(_given(ledger), population=population)
@@ -213,7 +209,9 @@ def statement(
             screen.print(table)
         if report.first_bad is not None:
             typer.echo(
-                plain(f"NOT WHOLE from entry {report.first_bad} on, which is left out: {report.reason}")
+                plain(
+                    f"NOT WHOLE from entry {report.first_bad} on; those entries are left out: {report.reason}"
+                )
             )
     if report.first_bad is not None:
         raise typer.Exit(FAILED)
@@ -226,11 +224,13 @@ def report(
     consortium: Annotated[
         Path | None,
         typer.Option(
-            "-c", "--consortium", help="The consortium file, which says whether patients or rows are hidden."
+            "-c",
+            "--consortium",
+            help="The consortium file; it says whether noise hides patients or rows.",
         ),
     ] = None,
 ) -> None:
-    """Write the ledger as one HTML page for people: who asked what, what is spent, what is left."""
+    """Write the ledger as an HTML page: each request, the spent and the remaining budget."""
     from privacy_accounting.report import write_report
 
     units = {} if consortium is None else _units(consortium)
@@ -246,7 +246,7 @@ def report(
 
 
 def _units(consortium: Path) -> dict[str, str]:
-    """Whose presence is hidden, by population, in words."""
+    """Return the privacy unit of each population, in words."""
     from federation.consortium.consortium_file import load_consortium
 
     units: dict[str, set[str]] = {}
@@ -263,7 +263,7 @@ def price(
     events: Annotated[Path, typer.Argument(help="A JSON file with relation, delta and events.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say what events would cost; a calculator, nothing is spent."""
+    """Price a list of events; a calculator, nothing is spent."""
     from privacy_accounting.audit.price import price_document
 
     try:

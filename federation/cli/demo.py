@@ -1,4 +1,4 @@
-"""``crossward demo``.
+"""The command ``crossward demo``.
 
 Layer:       federation.cli.demo.
 """

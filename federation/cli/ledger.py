@@ -1,4 +1,4 @@
-"""What a site's administrator types about the site's ledger: show, export, archive, catch-up, and changes by all.
+"""Commands of a site's administrator on the ledger: show, export, archive, catch-up, and amendments.
 
 Layer:       federation.cli.ledger.
 """
@@ -15,18 +15,20 @@ from federation.cli import amendments
 from federation.cli.options import AsJson, print_json
 from federation.cli.outcome import UsageError
 
-app = typer.Typer(help="Look after a site's ledger; needs the site's own file.", no_args_is_help=True)
+app = typer.Typer(help="Maintain a site's ledger; needs the site's own file.", no_args_is_help=True)
 SiteFile = Annotated[Path, typer.Argument(help="The site file.")]
 DAY_S = 86_400
 
 app.add_typer(amendments.propose, name="propose")
-for command in (amendments.agree, amendments.revoke, amendments.enter):
+app.command()(amendments.revoke)
+for command, earlier_name in ((amendments.approve, "agree"), (amendments.apply, "enter")):
     app.command()(command)
+    app.command(earlier_name, hidden=True)(command)  # deprecated: for one release
 
 
 @app.command()
 def show(site: SiteFile, as_json: AsJson = False) -> None:
-    """Say what the ledger holds: entries, members, budgets, proposals that wait."""
+    """Show the ledger: entries, members, budgets, pending proposals."""
     from federation.consortium.site_file import load_site
     from federation.node.ledger.summary import summarise
 
@@ -61,10 +63,10 @@ def archive(
     site: SiteFile,
     into: Annotated[Path, typer.Option("--into", help="The archive, a new file; keep it.")],
     older_than: Annotated[
-        int, typer.Option("--older-than", help="Days; nothing younger leaves the ledger.", min=0)
+        int, typer.Option("--older-than", help="Days; younger entries stay in the ledger.", min=0)
     ],
 ) -> None:
-    """Move old entries into a file of their own; stop the node first."""
+    """Move old entries into an archive file; stop the node first."""
     from federation.consortium.site_file import load_site
     from federation.node.ledger.maintenance import archive_ledger
 
@@ -74,20 +76,18 @@ def archive(
         raise UsageError(reason=f"cannot write {into}: {error.strerror}") from error
     typer.echo(f"wrote {into}: everything up to now; the ledger begins at entry {begins} from here on")
     typer.echo(
-        "Keep the archive: whoever lags behind needs it, and an audit of the whole ledger reads it too"
+        "Keep the archive: a site that lags behind needs it, and an audit of the whole ledger reads it too"
     )
 
 
 @app.command("catch-up")
 def catch_up(
     site: SiteFile,
-    source: Annotated[
-        Path, typer.Argument(help="Another site's archive or export; its entries prove themselves.")
-    ],
+    source: Annotated[Path, typer.Argument(help="Another site's archive or export; each entry is verified.")],
 ) -> None:
-    """Take over entries that the other sites have archived; stop the node first."""
+    """Add entries that the other sites have archived; stop the node first."""
     from federation.consortium.site_file import load_site
     from federation.node.ledger.maintenance import take_over
 
     number = take_over(load_site(site), source)
-    typer.echo(f"took over {number} entries" if number else "nothing new in it")
+    typer.echo(f"added {number} entries" if number else "the file holds no new entry")

@@ -1,4 +1,4 @@
-"""``crossward mine``.
+"""The command ``crossward mine``.
 
 Layer:       federation.cli.mine.
 """
@@ -31,22 +31,28 @@ def mine(  # noqa: PLR0913, PLR0917
     min_support: Annotated[str, typer.Option("--min-support", help="Smallest share of the rows.")],
     min_confidence: Annotated[str, typer.Option("--min-confidence", help="Smallest confidence.")] = "0.5",
     max_len: Annotated[int | None, typer.Option("--max-len", help="Most items of an itemset.")] = None,
-    nested: Annotated[str, typer.Option("--nested", help="guard, or allow where policies do.")] = "guard",
+    nested: Annotated[
+        str, typer.Option("--nested", help="guard, or allow where every site's policy permits it.")
+    ] = "guard",
     exact: Annotated[
-        bool, typer.Option("--exact", help="Exact; private mining is not answered yet.")
+        bool, typer.Option("--exact", help="Exact; private mining is not available yet.")
     ] = False,
-    purpose: Annotated[str, typer.Option("--purpose", help="Written to the ledger.")] = "analysis",
+    purpose: Annotated[
+        str, typer.Option("--purpose", help="The purpose, as entered in the ledger.")
+    ] = "analysis",
     identity: IdentityFile = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Show plan and cost, spend nothing.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show the plan and its cost, spend nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Find association rules over all sites."""
     from analytics.mining.request import MiningRequest
 
     if not exact:
-        raise UsageError(reason="say --exact: private mining is not answered yet")
+        raise UsageError(reason="give --exact: private mining is not available yet")
     if nested not in {"guard", "allow"}:
-        raise UsageError(reason=f"--nested is guard or allow, not {nested[:40]!r}")
+        raise UsageError(reason=f"--nested must be guard or allow, not {nested[:40]!r}")
     request = MiningRequest(
         table=table,
         items=tuple(items),

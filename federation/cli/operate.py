@@ -1,4 +1,4 @@
-"""What an administrator types: init, up, down, serve, doctor.
+"""Commands of an administrator: init, up, down, serve, doctor.
 
 Layer:       federation.cli.operate.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 site = typer.Typer(help="Run a site's node.", no_args_is_help=True)
 dealer = typer.Typer(help="Run the dealer.", no_args_is_help=True)
 aggregator = typer.Typer(help="Run the aggregator of encrypted updates.", no_args_is_help=True)
-keyholder = typer.Typer(help="Run the key holder, which opens sums.", no_args_is_help=True)
+keyholder = typer.Typer(help="Run the key holder, which decrypts sums.", no_args_is_help=True)
 
 
 def init(
@@ -39,11 +39,11 @@ def init(
     without_dealer: Annotated[
         bool,
         typer.Option(
-            "--without-dealer", help="The first three sites compute; any two could read the shares."
+            "--without-dealer", help="The first three sites compute; any two of them could read the shares."
         ),
     ] = False,
 ) -> None:
-    """Make a consortium on this machine: keys, certificates, schema to edit, policies."""
+    """Create a consortium on this machine: keys, certificates, a schema to edit, policies."""
     from federation.setup.infer_schema import init_consortium
 
     files: dict[str, Path] = {}
@@ -89,7 +89,7 @@ def up(
 
 
 def _warn_of_guesses(folders: Folders) -> None:
-    """The last moment to say it: with the first start the schema stands in the ledger."""
+    """Warn before the first start: it enters the schema in the ledger."""
     from federation.consortium.consortium_file import load_consortium
     from federation.diagnostics.checks import guessed_columns
 
@@ -106,9 +106,9 @@ def down(folder: Annotated[Path, typer.Argument(help="The consortium's folder.")
 
     folders = Folders(root=folder.resolve())
     if not folders.consortium.is_file() and not folders.pids.is_dir():
-        raise ConfigError(mistakes=[f"{folders.root} holds no consortium, so nothing of one runs there"])
+        raise ConfigError(mistakes=[f"{folders.root} holds no consortium, so no node of one runs there"])
     ran = stop_nodes(folders)
-    typer.echo("stopped" if ran else "nothing runs there")
+    typer.echo("stopped" if ran else "no node runs there")
 
 
 @site.command("serve")
@@ -134,7 +134,7 @@ def aggregator_serve(path: Annotated[Path, typer.Argument(help="The aggregator's
 @keyholder.command("serve")
 def keyholder_serve(
     path: Annotated[
-        Path, typer.Argument(help="Its file; the private Paillier key lies beside its identity.")
+        Path, typer.Argument(help="The key holder's file; the private Paillier key lies beside its identity.")
     ],
 ) -> None:
     """Run the key holder until Ctrl-C."""
@@ -168,7 +168,7 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check files, keys, clocks, versions, ledgers and connections, and say what to mend."""
+    """Check files, keys, clocks, versions, ledgers and connections; show what to fix."""
     from federation.diagnostics.checks import Finding, examine_files, examine_nodes
 
     who = identity or only_identity(consortium)

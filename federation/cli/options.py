@@ -1,4 +1,4 @@
-"""What several commands share: where the agreement is, who asks, how numbers are read.
+"""Options that several commands share: the consortium file, the identity, numbers.
 
 Layer:       federation.cli.options.
 """
@@ -34,18 +34,18 @@ IdentityFile = Annotated[
         "--identity", help="Your certificate and key; default: the only one in analysts/ beside the file."
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
 def open_session(consortium: Path, identity: Path | None) -> Session:
-    """A session as the analyst whose identity is named or found."""
+    """Open a session as the analyst whose identity is given or found."""
     from federation.client.connect import connect
 
     return connect(consortium, identity=identity or only_identity(consortium))
 
 
 def only_identity(consortium: Path) -> Path:
-    """The one identity in ``analysts/`` beside the consortium file.
+    """Find the one identity in ``analysts/`` beside the consortium file.
 
     Raises:
         ConfigError: there is no such consortium file.
@@ -62,7 +62,7 @@ def only_identity(consortium: Path) -> Path:
 
 
 def positive_decimal(text: str, *, name: str) -> Fraction:
-    """A strict decimal above 0: no space, no exponent, no NaN.
+    """Read a strict decimal above 0: no space, no exponent, no NaN.
 
     Raises:
         UsageError: it is not one.
@@ -77,15 +77,15 @@ def positive_decimal(text: str, *, name: str) -> Fraction:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     sys.stdout.write(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
 
 
 def check_writable(path: Path) -> None:
-    """Open an output before anything is charged, or done that takes long; a file that was not there is not left there.
+    """Check that an output file can be written, before a charge or a long step; leave no new file behind.
 
     Args:
-        path: of the file that will be written.
+        path: the file that the command will write.
 
     Raises:
         UsageError: it could not be written.
@@ -102,7 +102,7 @@ def check_writable(path: Path) -> None:
 
 @contextmanager
 def never_lost(answer: Any) -> Iterator[None]:
-    """Show an answer that is paid for; where standard output takes no more, show it on standard error.
+    """Show an answer that is paid for; use standard error where standard output fails.
 
     Args:
         answer: has ``to_dict``.
@@ -115,5 +115,5 @@ def never_lost(answer: Any) -> Iterator[None]:
             f"crossward: standard output: {error.strerror}; the answer is paid for, so here it is\n"
         )
         sys.stderr.write(json.dumps(answer.to_dict(), sort_keys=True, default=str) + "\n")
-        sys.stdout = io.StringIO()  # nothing more is tried at the end of the process
+        sys.stdout = io.StringIO()  # so that the end of the process flushes nothing
         raise typer.Exit(FAILED) from error

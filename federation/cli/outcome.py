@@ -1,8 +1,8 @@
-"""From an error to one clear sentence and an exit code, in one place.
+"""Turns an error into one clear sentence and an exit code, in one place.
 
 Layer:       federation.cli.outcome.
-Guarantees:  0 done, 1 failed, 2 wrong usage, 3 refused by policy or budget, 130 stopped by Ctrl-C; what, whose rule,
-             what to do, on standard error.
+Guarantees:  exit codes are 0 done, 1 failed, 2 wrong usage, 3 refused by policy or budget, 130 stopped by Ctrl-C.
+             Standard error shows the error, whose rule it is, and what to do.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ UNIT: Final = 2**40
 
 
 class UsageError(FederationError):
-    """The command's words are off."""
+    """The command line is wrong."""
 
     def __init__(self, *, reason: str) -> None:
-        """Say what is off and what would be right."""
+        """Say what is wrong and what would be right."""
         self.reason = reason
         super().__init__(reason)
 
 
 def exit_code(error: BaseException) -> int:
-    """The exit code that an error stands for."""
+    """Return the exit code of an error."""
     if isinstance(
         error,
         PolicyRefusedError
@@ -65,7 +65,7 @@ def exit_code(error: BaseException) -> int:
 
 
 def sentence(error: BaseException) -> str:
-    """What to tell the person at the terminal."""
+    """Return the text of an error for the terminal."""
     if isinstance(error, ConfigError):
         return "\n".join(map(printable, error.mistakes))
     text = budget_sentence(error) if isinstance(error, BudgetExceededError) else str(error)
@@ -73,28 +73,28 @@ def sentence(error: BaseException) -> str:
 
 
 def _spent(error: BaseException) -> str:
-    """What was charged before it went wrong, where the session knows it."""
+    """Return what was charged before the error, where the session knows it."""
     return "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
 
 
 def stopped(error: BaseException) -> str:
-    """What to tell whoever interrupted a command."""
+    """Return the text for the person who interrupted a command."""
     return printable(f"stopped{_spent(error)}")
 
 
 def without_permission(error: OSError) -> str:
-    """A file, a folder or a process that this user may not use, or that is not as it should be, in one sentence."""
+    """Describe a file, folder or process that this user may not use, in one sentence."""
     reason = error.strerror or type(error).__name__
     return printable(f"{error.filename}: {reason}" if error.filename else reason)
 
 
 def printable(text: str) -> str:
-    """Text of another member cannot steer this terminal."""
+    """Replace control characters, so that text of another member cannot steer this terminal."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _hint(error: BaseException) -> str:
-    """What to do, or what was charged before the error: only what has no such note cost nothing."""
+    """Return what to do, or what was charged before the error; only an error without such a note cost nothing."""
     if notes := getattr(error, "__notes__", None):
         return "; " + "; ".join(map(str, notes))
     if isinstance(error, BudgetExceededError):
@@ -102,18 +102,18 @@ def _hint(error: BaseException) -> str:
     if isinstance(error, SiteUnavailableError):
         return "; nothing was spent. Ask its administrator, or run crossward doctor"
     if isinstance(error, PartyLostError):
-        return "; if the ledger shows the charge it is spent. Run crossward doctor, then ask again"
+        return "; if the ledger shows the charge, it is spent. Run crossward doctor, then ask again"
     if isinstance(error, RequestRejectedError):
         return "; nothing was spent. Compare your consortium file with that site's"
     if isinstance(error, ApprovalMissingError):
-        return "; nothing was changed. Its administrator runs crossward ledger agree, or does not"
+        return "; nothing was changed. Its administrator can approve it with crossward ledger approve"
     if isinstance(error, PolicyRefusedError):
-        return "; nothing was spent. The rule stands in that site's own file"
+        return "; nothing was spent. The rule is in that site's own file"
     return ""
 
 
 def budget_sentence(error: BudgetExceededError) -> str:
-    """A refusal by the budget in the units that people use."""
+    """Return a refusal by the budget in the units that people use."""
     fits = f"epsilon {error.largest_epsilon} still fits" if error.largest_epsilon else "nothing more fits"
     return (
         f"the {error.sub_budget} budget of {error.population} refuses: requested {error.requested / UNIT:.4f}, "

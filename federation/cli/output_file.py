@@ -1,9 +1,9 @@
-"""A file that a command will write at its end, opened before it begins.
+"""A result file that a command opens before it begins and writes at its end.
 
 Layer:       federation.cli.output_file.
-Guarantees:  a path that cannot be written is refused before anything is asked or charged. The target changes only
-             when everything that belongs into it is there; an earlier file of that name stays until then.
-See instead: what is written.
+Guarantees:  the command refuses a path that cannot be written before it asks or charges anything. The target changes
+             only when the new content is complete; an earlier file of that name stays until then.
+See instead: the content of each result (the commands).
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 
 class OutputFile:
-    """A place for a result."""
+    """The target of a result."""
 
     def __init__(self, target: Path, beside: Path) -> None:
-        """Take the target and the file beside it that is written first."""
+        """Take the target and the temporary file beside it."""
         self._target, self._beside = target, beside
 
     def write(self, writer: Callable[[Path], None]) -> None:
-        """Have a result written and put it in its place.
+        """Write a result and put it in its place.
 
         Args:
-            writer: writes everything to the path that it is given.
+            writer: writes the whole result to the path it receives.
 
         Raises:
-            UsageError: the disk is full, or the folder is gone meanwhile.
+            UsageError: the disk is full, or the folder was removed meanwhile.
         """
         try:
             writer(self._beside)
@@ -47,13 +47,13 @@ class OutputFile:
 
 @contextmanager
 def output_file(target: Path) -> Iterator[OutputFile]:
-    """Make a file beside the target now, so that writing it later cannot fail for want of a folder or of rights.
+    """Create the temporary file now, so that a missing folder or right cannot stop the result later.
 
     Args:
-        target: where the result is to be.
+        target: the path of the result.
 
     Raises:
-        UsageError: nothing can be written there.
+        UsageError: no file can be written there.
     """
     if target.is_dir():
         raise UsageError(reason=f"--out {target} is a folder: name a file; nothing was asked")

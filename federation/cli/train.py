@@ -1,8 +1,8 @@
-"""``crossward train``.
+"""The command ``crossward train``.
 
 Layer:       federation.cli.train.
-Guarantees:  the file of ``--out`` is opened before the first charge; a run that is cut short, by a failure or by
-             Ctrl-C, still writes and prints the model that was paid for, and ends with the exit code of a refusal.
+Guarantees:  the file of ``--out`` is opened before the first charge. A run that a failure or Ctrl-C cuts short still
+             writes and prints the model that was paid for, and ends with the exit code of a refusal.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def train(
     consortium: ConsortiumFile,
     identity: IdentityFile = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show plan, cost and whether it fits; spend nothing.")
+        bool,
+        typer.Option("--dry-run", help="Show plan, cost and whether the budget pays for it; spend nothing."),
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Write the model here, as JSON.")] = None,
     as_json: AsJson = False,
@@ -45,7 +46,7 @@ def train(
 
 
 def _forecast(session: Session, task: TrainingTask) -> dict[str, Any]:
-    """Plan, cost and whether the budget pays for all rounds; that last part needs a site that answers."""
+    """Return plan, cost and whether the budget pays for all rounds; the last part needs a site that answers."""
     plan = session.plan_training(task).to_dict()
     try:
         quoted = session.quote_training(task)
@@ -110,7 +111,7 @@ def _show(values: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _tell(progress: Progress) -> None:
-    """One line an attempt, on standard error."""
+    """Print one line for each attempt, on standard error."""
     loss = "" if progress.loss is None else f"  loss {progress.loss:.4f}"
     epsilon = "" if progress.epsilon is None else f"  epsilon {progress.epsilon:.4f}"
     lost = f"  lost {', '.join(progress.lost)}" if progress.lost else ""

@@ -1,9 +1,9 @@
-"""What an analyst hands in from Python, checked before anybody is asked.
+"""Checks of an analyst's Python arguments, before any site is asked.
 
-Layer:       federation.client.arguments, below tables and client. Pure.
-Guarantees:  a number counts exactly as it is, from other libraries too; what is of another shape is refused by the
-             parameter's name, with the shape that it should have.
-See instead: what a question may hold (``analytics.sql``), a training's parameters (``federation.training.task``).
+Layer:       federation.client.arguments, below table and session. Pure.
+Guarantees:  a number counts exactly as it is, from other libraries too. A value of another shape is refused with the
+             parameter's name and the expected shape.
+See instead: the text of a question (``analytics.sql``), the parameters of a training (``federation.training.task``).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _PAIR = 2
 
 
 def exact_number(name: str, value: object) -> Fraction:
-    """A parameter as an exact number.
+    """Read a parameter as an exact number.
 
     Raises:
-        InvalidRequestError: not a finite number.
+        InvalidRequestError: the value is not a finite number.
     """
     try:
         return as_fraction(value, what=name)
@@ -34,10 +34,10 @@ def exact_number(name: str, value: object) -> Fraction:
 
 
 def epsilon_of(value: object) -> Fraction:
-    """The requested epsilon.
+    """Read the requested epsilon.
 
     Raises:
-        InvalidRequestError: not a finite number above 0.
+        InvalidRequestError: the value is not a finite number above 0.
     """
     number = exact_number("epsilon", value)
     if number <= 0:
@@ -46,10 +46,10 @@ def epsilon_of(value: object) -> Fraction:
 
 
 def names_of(name: str, values: object) -> tuple[str, ...]:
-    """A list of names; one text alone is no list of its letters.
+    """Read a list of names; a single text is not a list of its letters.
 
     Raises:
-        InvalidRequestError: not a list of texts.
+        InvalidRequestError: the value is not a list of texts.
     """
     found = () if isinstance(values, str | bytes) or not isinstance(values, Iterable) else tuple(values)
     if not found or not all(isinstance(each, str) for each in found):
@@ -58,10 +58,10 @@ def names_of(name: str, values: object) -> tuple[str, ...]:
 
 
 def questions_of(values: object) -> list[tuple[str, object]]:
-    """Questions with the epsilon of each.
+    """Read questions with the epsilon of each.
 
     Raises:
-        InvalidRequestError: not a list of pairs (text, epsilon).
+        InvalidRequestError: the value is not a list of pairs (text, epsilon).
     """
     pairs = [] if isinstance(values, str | bytes) or not isinstance(values, Iterable) else list(values)
     if not pairs or not all(

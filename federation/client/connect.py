@@ -1,6 +1,6 @@
-"""Open a session with a running consortium, over mutual TLS.
+"""Opens a session with a running consortium, over mutual TLS.
 
-Layer:       federation.client.connect, above client.
+Layer:       federation.client.connect, above session.
 See instead: consortia inside one process (``federation.local``).
 """
 
@@ -29,12 +29,12 @@ def connect(consortium: str | Path, *, identity: str | Path) -> Session:
         An open session; close it, or use it in a ``with`` statement.
 
     Raises:
-        ConfigError: with every mistake in the files, or when the identity is no analyst's.
+        ConfigError: with every mistake in the files, or when the identity is not an analyst's.
     """
     agreement = load_consortium(Path(consortium))
     who = Identity.load(Path(identity))
     if who.role != ANALYST:
-        raise ConfigError(mistakes=[f"{who.name} is a {who.role}; questions are asked by analysts"])
+        raise ConfigError(mistakes=[f"{who.name} is a {who.role}; only analysts may ask questions"])
     return Session(
         consortium=agreement,
         identity=who,

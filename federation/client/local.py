@@ -1,8 +1,8 @@
 """A whole consortium inside one process: sites and helpers as threads, for learning, testing and notebooks.
 
-Layer:       federation.client.local, above client and node.
-Guarantees:  the same code as between processes but for the channel object; ledgers live in memory and die with the
-             session. It owns all data: nothing is protected from whoever runs it.
+Layer:       federation.client.local, above session and node.
+Guarantees:  the same code as between processes, except for the channel object. Ledgers live in memory and end with
+             the session. The process owns all data: nothing is protected from the person who runs it.
 See instead: real deployments (``federation.connect``).
 """
 
@@ -51,7 +51,7 @@ DEFAULT_BUDGET: Mapping[str, Any] = {
     "mining": {"share": "0.25"},
     "training": {"share": "0.25"},
 }
-# whoever runs this process owns all rows: training without noise is open, for the sites that there are
+# the person who runs this process owns all rows: training without noise is permitted, for the present sites
 DEFAULT_POLICY: Mapping[str, Any] = {
     "exact": True,
     "minimum_cell": 10,
@@ -66,7 +66,7 @@ class LocalSession(Session):
     """A session that also owns its sites.
 
     Attributes:
-        nodes: the sites by name; tests reach into them, programs need not.
+        nodes: the sites by name; meant for tests.
         assistants: dealer, aggregator, key holder.
     """
 
@@ -87,7 +87,7 @@ class LocalSession(Session):
         self.nodes, self.assistants, self._folder = nodes, assistants, folder
 
     def close(self) -> None:
-        """Close the session and stop every node; in a forked process, which has none of them, nothing."""
+        """Close the session and stop every node; does nothing in a forked process, which has no nodes."""
         super().close()
         if not self._pool.is_of_this_process:
             return
@@ -127,21 +127,20 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         colluding: sites that may pool what they know.
         relation: neighboring relation.
         delta: the consortium's, a decimal string.
-        deadline_s: when a silent party counts as lost (s).
+        deadline_s: seconds after which a silent party counts as lost.
         three_sites: these compute without a dealer: the first two evaluate, the third deals; default: a dealer.
         stores: where each site keeps its ledger; default: memory.
-        engine: what adds and multiplies shares at every site: crypten or numpy.
+        engine: adds and multiplies shares at every site: crypten or numpy.
 
     Returns:
         An open session; close it, or use it in a ``with`` statement.
 
     Raises:
-        ConfigError: with every mistake; a site's table is beyond rows_max where exact answers are allowed.
-        SchemaMismatchError: a site's rows are not as the schema says.
+        ConfigError: with every mistake; or a site's table is beyond rows_max where exact answers are allowed.
+        SchemaMismatchError: a site's rows do not match the schema.
 
     Warns:
-        UserWarning: most values of a column lie outside its domain or bounds, most rows belong to no privacy unit, or
-            some identifiers differ by spelling alone.
+        UserWarning: most values of a column, or most rows, do not fit the schema; or identifiers differ by spelling alone.
     """
     rules = {**DEFAULT_POLICY, "exact_training_members": sorted(tables), **(policy or {})}
     identities = {name: in_memory_identity(name, "site") for name in tables}
@@ -191,17 +190,17 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
 
 
 def _roles(three_sites: Sequence[str] | None) -> Sequence[str]:
-    """The helpers that there are."""
+    """Return the helpers in use."""
     return HELPERS if three_sites is None else [role for role in HELPERS if role != "dealer"]
 
 
 def _computation(three_sites: Sequence[str] | None) -> dict[str, Any]:
-    """What the agreement says of who computes; nothing where all sites do, with a dealer."""
+    """Return the agreement's ``[computation]`` part; empty where all sites compute with a dealer."""
     return {} if three_sites is None else {"computation": {"mode": "three-sites", "sites": list(three_sites)}}
 
 
 def _started(session: LocalSession) -> LocalSession:
-    """Start every node and wait until questions can be charged; closes the session when that fails."""
+    """Start every node and wait until sites can charge questions; close the session where that fails."""
     try:
         for assistant in session.assistants:
             assistant.start()
@@ -253,14 +252,14 @@ def _consortium(
 
 @lru_cache(maxsize=1)
 def _key() -> PrivateKey:
-    """One key for all consortia of this process: whoever runs them owns all data anyway."""
+    """One key for all consortia of this process: the person who runs them owns all data anyway."""
     return generate_private_key(bits=FLOOR_BITS)
 
 
 def _assistants(
     consortium: Consortium, exchange: MemoryExchange, folder: Path
 ) -> list[DealerNode | HelperNode]:
-    """Dealer, where there is one, aggregator and key holder."""
+    """Start the dealer, where there is one, the aggregator and the key holder."""
     aggregator, keyholder = (exchange.network(role, role) for role in ("aggregator", "keyholder"))
     answers = Claims(folder / "answers.sqlite")
     assistants: list[DealerNode | HelperNode] = [
@@ -284,7 +283,7 @@ def _member(identity: Identity, place: int) -> dict[str, str]:
 def _sources_of_all(
     consortium: Consortium, tables: Mapping[str, Rows], view: str, policy: Policy
 ) -> dict[str, dict[str, LocalTable]]:
-    """Open every site's tables before anything runs; closes them again when one is refused."""
+    """Open every site's tables before any node starts; close them again where one is refused."""
     opened: dict[str, dict[str, LocalTable]] = {}
     try:
         for site, given in tables.items():
@@ -299,7 +298,7 @@ def _sources_of_all(
 
 
 def _sources(consortium: Consortium, site: str, given: Rows, view: str) -> dict[str, LocalTable]:
-    """Open a site's tables; its secret key lives as long as they do."""
+    """Open a site's tables; its secret key exists as long as they are open."""
     tables = consortium.schema.tables
     by_table = given if isinstance(given, Mapping) else dict.fromkeys(tables, given)
     if set(by_table) != set(tables):
@@ -320,7 +319,7 @@ def _sources(consortium: Consortium, site: str, given: Rows, view: str) -> dict[
 
 
 def _spec_of(site: str, path: Path | str, view: str) -> SourceSpec:
-    """Where a file's rows are, by its ending, as the command line has it."""
+    """Return the source of a file's rows, by its ending, as on the command line."""
     file, relation = Path(path), ""
     if file.suffix.lower() not in KINDS:
         text, _, relation = str(path).partition("#")

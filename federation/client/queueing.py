@@ -1,10 +1,11 @@
-"""The client waits its turn: where a site has no place for one more question, it gives its other places back and queues.
+"""The client queues: where a site has no capacity for one more question, the client frees its other reservations and waits.
 
-Layer:       federation.client.queueing, above lines_pool.
-Guarantees:  a question waits at one site at a time and holds no place meanwhile, so two clients never wait for each
-             other; it waits ``PATIENCE_S`` at most, says so, and is then refused by the name of the site and its
-             limit. Nothing is charged before all sites have a place for it.
-See instead: who is next at a site (``federation.node.admission.concurrency``), what is asked (``client``).
+Layer:       federation.client.queueing, above ``federation.protocol``.
+Guarantees:  a question waits at one site at a time and holds no reservation meanwhile, so that two clients never wait
+             for each other. It waits ``PATIENCE_S`` at most and logs that it waits; then the error names the site and
+             its limit. No charge is made before all sites have a reservation for the question.
+See instead: the order of waiting questions at a site (``federation.node.admission.concurrency``), the question itself
+             (``session``).
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ FIRST_PAUSE_S, LAST_PAUSE_S = 0.02, 1.0
 MOST_AT_ONCE: Final = 48  # questions of one client: a node takes only so many connections of one member
 
 
-class Turns:
-    """One session's questions in their turn. Safe for several threads.
+class QuestionQueue:
+    """Limits and queues one session's questions. Safe for several threads.
 
     Attributes:
-        patience_s: how long a question waits for its places (s).
+        patience_s: seconds that a question waits for its reservations.
     """
 
     def __init__(self, *, answer_s: float, patience_s: float = PATIENCE_S, most: int = MOST_AT_ONCE) -> None:
-        """Begin with none under way.
+        """Create it with no question under way.
 
         Args:
             answer_s: longest wait for a site's answer, once it is this question's turn (s).
-            patience_s: how long a question waits for its places (s).
+            patience_s: seconds that a question waits for its reservations.
             most: questions of this session under way at once.
         """
         self.patience_s = patience_s
@@ -50,10 +51,10 @@ class Turns:
 
     @contextmanager
     def own(self) -> Iterator[None]:
-        """Wait for a place among the questions of this session.
+        """Wait until fewer than ``most`` questions of this session are under way.
 
         Raises:
-            FederationError: none came free in time.
+            FederationError: no other question ended in time.
         """
         if not self._own.acquire(timeout=self.patience_s):
             reason = f"{self._most} questions of this session are under way, and none ended"
@@ -64,51 +65,56 @@ class Turns:
             self._own.release()
 
     def charged(
-        self, lines: Exchange, ask: Ask, plan: str, go: Callable[[Mapping[str, Accepted]], Charged]
+        self, exchange: Exchange, ask: Ask, plan: str, charge: Callable[[Mapping[str, Accepted]], Charged]
     ) -> Charged:
-        """Ask every site, in its turn where one has no place, and have the question charged.
+        """Ask every site, queue where one has no capacity, and have the question charged.
 
         Args:
-            lines: to every site.
+            exchange: channels to every site.
             ask: the signed request.
-            plan: digest of what the client derives from the request.
-            go: has it charged; gets the sites' answers, by site.
+            plan: digest of the plan that the client derives.
+            charge: charges the question; receives the sites' answers by site.
 
         Raises:
             RequestRejectedError: a site derives another plan.
-            SiteUnavailableError: a site had no place for so long; nothing was spent.
+            SiteUnavailableError: a site had no capacity for too long; nothing was spent.
         """
         ends_at, first, pause_s = time.monotonic() + self.patience_s, None, FIRST_PAUSE_S
         while True:
             try:
-                accepted = self._accepted(lines, ask, first, ends_at)
+                accepted = self._accepted(exchange, ask, first, ends_at)
                 for site, answer in accepted.items():
                     if answer.plan != plan:
-                        reason = "it derives another plan from this request"
+                        reason = "this site derives another plan from the request"
                         raise RequestRejectedError(site=site, reason=reason)
-                return go(accepted)
+                return charge(accepted)
             except SiteBusyError as error:
-                lines.ask_all(Withdraw(), Ack, timeout_s=self._answer_s)
+                exchange.ask_all(Withdraw(), Ack, timeout_s=self._answer_s)
                 if time.monotonic() >= ends_at:
-                    reason = f"{error.reason}; no place came free within {self.patience_s:g} s"
+                    reason = f"{error.reason}; the site had no capacity within {self.patience_s:g} s"
                     raise SiteUnavailableError(site=error.site, reason=reason) from error
                 if first is None:
                     LOG.warning(
-                        "%s: %s; waiting for a place, %g s at most", error.site, error.reason, self.patience_s
+                        "%s: %s; waiting for a reservation, %g s at most",
+                        error.site,
+                        error.reason,
+                        self.patience_s,
                     )
-                first = error.site if error.site in lines.channels else None
+                first = error.site if error.site in exchange.channels else None
                 time.sleep(
                     pause_s
-                )  # a site that says so again and again, without letting it wait, is asked ever more rarely
+                )  # a site that stays busy and does not queue the question is asked more and more rarely
                 pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
-    def _accepted(self, lines: Exchange, ask: Ask, first: str | None, ends_at: float) -> dict[str, Accepted]:
+    def _accepted(
+        self, exchange: Exchange, ask: Ask, first: str | None, ends_at: float
+    ) -> dict[str, Accepted]:
         if first is None:
-            answers = lines.ask_all(ask, Accepted, timeout_s=self._answer_s)
-            return dict(zip(lines.channels, answers, strict=True))
+            answers = exchange.ask_all(ask, Accepted, timeout_s=self._answer_s)
+            return dict(zip(exchange.channels, answers, strict=True))
         left_s = max(0.0, ends_at - time.monotonic())
         queued = Ask(request=ask.request, signature=ask.signature, patience_ms=int(1000 * left_s))
-        own = lines.ask_one(first, queued, Accepted, timeout_s=left_s + self._answer_s)
-        others = lines.without(first)
+        own = exchange.ask_one(first, queued, Accepted, timeout_s=left_s + self._answer_s)
+        others = exchange.without(first)
         answers = others.ask_all(ask, Accepted, timeout_s=self._answer_s)
         return {first: own, **dict(zip(others.channels, answers, strict=True))}

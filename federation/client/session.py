@@ -1,9 +1,10 @@
-"""The analyst's session: asks all sites, has the request charged, gathers the shares, finishes the answer.
+"""The analyst's session: asks all sites, has the request charged, gathers the shares, assembles the answer.
 
 Layer:       federation.client.session. Never imports torch; sees no row and no single site's share on its own.
-Terms:       a *question* holds one line to every site while it is asked; lines are kept for the next question.
-Guarantees:  what it computes before asking is only a forecast: every site derives plan, price and policy again (P3).
-             Whatever fails, nothing hangs, and the error names the site or the rule.
+Terms:       a *question* holds one channel to every site while it runs; the session keeps channels for the next
+             question.
+Guarantees:  the client's own plan is only an estimate: every site derives plan, price and policy again (P3). Every
+             wait has a deadline, and every error names the site or the rule.
 See instead: the command line (``federation.cli``), parties as threads of this process (``federation.client.local``).
 """
 
@@ -21,8 +22,8 @@ from analytics.mining.plan import MiningPlan
 from analytics.plans.plan import Plan
 from analytics.results.assemble import finish, plan_cost
 from federation.client.arguments import epsilon_of, questions_of
-from federation.client.queueing import Turns
-from federation.client.spending import is_spent, telling_what_is_spent
+from federation.client.queueing import QuestionQueue
+from federation.client.spending import is_spent, noting_what_is_spent
 from federation.client.table import TableView
 from federation.consortium.membership import restrict_to_members
 from federation.errors import SiteUnavailableError
@@ -81,12 +82,12 @@ class Session:
     """An open session with every site of a consortium; a context manager. Safe for several threads.
 
     Attributes:
-        consortium: the agreement, among the sites that are members as far as this session knows.
-        analyst: who asks.
+        consortium: the agreement, restricted to the sites that this session knows as members.
+        analyst: name of the analyst.
     """
 
     def __init__(self, *, consortium: Consortium, identity: Identity, network: Network) -> None:
-        """Take what ``federation.connect`` and ``federation.local`` put together."""
+        """Take the parts that ``federation.connect`` and ``federation.local`` create."""
         self.consortium = self._founded = consortium
         self.analyst = identity.name
         self._identity = identity
@@ -95,11 +96,11 @@ class Session:
         self._pool = ChannelPool(network, consortium.names)
         self._sequencer = consortium.file.sequencer
         self._answer_s = deadline_s + EXTRA_S
-        self._turns = Turns(answer_s=self._answer_s)
+        self._queue = QuestionQueue(answer_s=self._answer_s)
         self._run_s = 2 * deadline_s + float(consortium.file.local_limit_s) + EXTRA_S
 
     def __enter__(self) -> Self:
-        """Return itself; lines are dialed when they are needed."""
+        """Return itself; channels are opened when they are needed."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -107,7 +108,7 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Close every line; nothing of a run goes on afterwards. In a forked process it leaves the parent's lines alone."""
+        """Close every channel and stop all runs. In a forked process, leave the parent's channels alone."""
         if not self._pool.is_of_this_process:
             return
         self._pool.close()
@@ -134,11 +135,11 @@ class Session:
             this epsilon are flagged (``too_few``, ``flags``).
 
         Raises:
-            PlanRejectedError: the question cannot be asked.
+            PlanRejectedError: the question cannot be answered.
             PolicyRefusedError: a site's rule forbids it; nothing was spent.
             BudgetExceededError: it costs more than is left; nothing was spent.
             SiteUnavailableError: a site cannot take part; nothing was spent.
-            PartyLostError: a site was lost in the middle; if the run had begun, it is spent.
+            PartyLostError: a site was lost during the run; if the run had begun, its cost is spent.
         """
         shares, receipt, planned, plan = self._among_members(
             lambda: self._asked(*self._planned(text, epsilon, exact=exact, purpose=purpose))
@@ -149,7 +150,7 @@ class Session:
     def explain(
         self, text: str, *, epsilon: object = None, exact: bool = False, purpose: str = PURPOSE
     ) -> Explanation:
-        """Say what a question would do, who would see what, and what it would cost; nothing is spent.
+        """Return plan, recipients and price of a question; nothing is spent.
 
         Raises:
             PlanRejectedError, InvalidRequestError: as ``sql``.
@@ -160,7 +161,7 @@ class Session:
     def mine(self, request: MiningRequest, *, purpose: str = PURPOSE) -> MiningResult:
         """Mine association rules over all sites; an exact disclosure.
 
-        Visible to: the analyst the supports of what is frequent, every site one bit a candidate.
+        Visible to: the analyst sees the supports of frequent itemsets; every site sees one bit for each candidate.
 
         Args:
             request: table, items, thresholds.
@@ -170,7 +171,7 @@ class Session:
             Itemsets and rules with cost and receipt.
 
         Raises:
-            InvalidRequestError, PlanRejectedError: the request cannot be asked.
+            InvalidRequestError, PlanRejectedError: the request cannot be answered.
             PolicyRefusedError: a site's rule forbids it; nothing was spent.
             SiteUnavailableError, PartyLostError: as ``sql``.
         """
@@ -180,22 +181,22 @@ class Session:
         return recombine_mined(plan, answers, cost=plan.cost(), receipt=receipt)
 
     def explain_mining(self, request: MiningRequest, *, purpose: str = PURPOSE) -> Explanation:
-        """Say what a mining run would do and who would see what; nothing is spent."""
+        """Return plan and recipients of a mining run; nothing is spent."""
         plan = self._planned_mining(request, purpose)[1]
         return explain_miner(plan, trust_model_of(plan, self.consortium))
 
     def train(self, task: TrainingTask, *, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
         """Train a model over all sites, charged round by round; see ``FederatedLogisticRegression``.
 
-        Visible to: the analyst and all sites the opened, noisy sums; aggregator and key holder as their names say.
+        Visible to: the analyst and all sites see the opened, noisy sums; the aggregator sees ciphertexts, the key holder sums.
         Cost: at most the task's epsilon of the training budget.
 
         Args:
-            task: what is trained.
-            on_progress: told after each attempt.
+            task: the model, its data and its budget.
+            on_progress: called after each attempt.
 
         Returns:
-            The model and how it came about; of a run that failed or was stopped, after the rounds so far (``ending``).
+            The model and its run; after a failure or a stop, the model of the rounds so far (``ending``).
 
         Raises:
             ConfigError, InvalidRequestError: the task cannot be planned.
@@ -206,15 +207,15 @@ class Session:
         return self._among_members(lambda: self._training(task).asked()).go(on_progress)
 
     def plan_training(self, task: TrainingTask) -> RunPlan:
-        """Plan a training and price it; nothing is asked of anybody, nothing is spent; errors as ``train``."""
+        """Plan a training and price it; the client asks no site and spends nothing; errors as ``train``."""
         return self._training(task).plan
 
     def quote_training(self, task: TrainingTask) -> dict[str, str | bool] | None:
-        """Say whether the budget pays for a whole training; free; None without noise; errors as ``train``."""
+        """Return whether the budget pays for a whole training; free; None without noise; errors as ``train``."""
         return self._training(task).fits()
 
     def table(self, name: str) -> TableView:
-        """One table of the schema, for statistics and mining by name.
+        """Return one table of the schema, for statistics and mining with Python arguments.
 
         Raises:
             InvalidRequestError: there is no such table.
@@ -222,7 +223,7 @@ class Session:
         return TableView(self, name)
 
     def budget_rows(self) -> list[dict[str, Any]]:
-        """What is spent and what is left, as the sequencer's replica has it; any site's, the longest, where it is down.
+        """Return the spent and the remaining budget by the sequencer's replica, or by the longest replica where it is down.
 
         Raises:
             SiteUnavailableError: no site can be reached.
@@ -242,11 +243,11 @@ class Session:
     def quote(
         self, questions: Sequence[tuple[str, object]], *, purpose: str = PURPOSE
     ) -> list[dict[str, Any]]:
-        """Say what private questions would cost one after the other, and what would be left; free, nothing is kept.
+        """Price private questions one after the other, with the budget they would leave; free, sites keep nothing.
 
         Args:
             questions: text and epsilon of each.
-            purpose: whose cap they would count against.
+            purpose: the purpose whose cap they would count against.
 
         Raises:
             InvalidRequestError: not pairs; further errors as ``sql``.
@@ -255,33 +256,33 @@ class Session:
         asked = [
             self._planned(text, epsilon, exact=False, purpose=purpose)[0].data for text, epsilon in pairs
         ]
-        with self._pool.question([self._sequencer]) as lines:
-            answer = lines.ask_one(
+        with self._pool.question([self._sequencer]) as exchange:
+            answer = exchange.ask_one(
                 self._sequencer, QuoteAsk(requests=asked), QuoteAnswer, timeout_s=self._answer_s
             )
         return [{"sql": text, **row} for (text, _), row in zip(pairs, answer.rows, strict=True)]
 
     def enter(self, motion: Amendment) -> dict[str, Any]:
-        """Have a change of the agreement entered that every site's administrator has agreed to.
+        """Apply an amendment that every site's administrator has approved.
 
         Args:
-            motion: as it was proposed and agreed to.
+            motion: the amendment, as it was proposed and approved.
 
         Returns:
-            Number, hash and signatures of the entry; it holds from now on.
+            Number, hash and signatures of the entry; the amendment holds from now on.
 
         Raises:
-            ConsentMissingError: an administrator has not agreed; nothing was changed.
-            MotionRefusedError: it is out of date or another consortium's.
+            ApprovalMissingError: an administrator has not approved it; nothing was changed.
+            AmendmentRejectedError: it is out of date or another consortium's.
             LedgerRefusedError: the ledger's rules forbid it.
             SiteUnavailableError: a site that must sign cannot be reached; nothing was changed.
         """
         last = self._longest().sequencer
         if isinstance(motion.content, MembersChange) and motion.leaves_out == last:
             last = motion.content.sequencer
-        with self._pool.question([last]) as lines:
+        with self._pool.question([last]) as exchange:
             message = ApplyAmendment(motion=motion.to_bytes())
-            entered = lines.ask_one(last, message, Charged, timeout_s=self._run_s)
+            entered = exchange.ask_one(last, message, Charged, timeout_s=self._run_s)
         entry = Entry.from_bytes(entered.entry)
         return {
             "number": entry.body.number,
@@ -291,12 +292,12 @@ class Session:
         }
 
     def health(self) -> dict[str, Health | Exception]:
-        """What every node says of itself; an error in the place of one that does not answer."""
+        """Return the health of every node; an error in place of a node that does not answer."""
         found: dict[str, Health | Exception] = {}
         for name in self._nodes():
             try:
-                with self._pool.question([name]) as lines:
-                    (found[name],) = lines.ask_all(HealthAsk(), Health, timeout_s=self._answer_s)
+                with self._pool.question([name]) as exchange:
+                    (found[name],) = exchange.ask_all(HealthAsk(), Health, timeout_s=self._answer_s)
             except Exception as error:  # noqa: BLE001
                 found[name] = error
         return found
@@ -304,11 +305,11 @@ class Session:
     # -- inside --------------------------------------------------------------------------------------------
 
     def _ask_budget(self, site: str) -> BudgetAnswer:
-        with self._pool.question([site]) as lines:
-            return lines.ask_one(site, BudgetAsk(), BudgetAnswer, timeout_s=self._answer_s)
+        with self._pool.question([site]) as exchange:
+            return exchange.ask_one(site, BudgetAsk(), BudgetAnswer, timeout_s=self._answer_s)
 
     def _longest(self) -> BudgetAnswer:
-        """What the site says that has most entries of those that answer."""
+        """Return the budget answer of the site with the most entries, of those that answer."""
         found = []
         for site in self._founded.names:
             with suppress(SiteUnavailableError, PartyLostError):
@@ -318,11 +319,11 @@ class Session:
         return max(found, key=lambda answer: answer.number)
 
     def left_out(self) -> tuple[str, ...]:
-        """The sites of the founding that are no members any more, by the longest ledger that answers."""
+        """Return the founding sites that are no longer members, by the longest ledger that answers."""
         return tuple(sorted(set(self._founded.names).difference(self._longest().members)))
 
     def _among_members(self, ask: Callable[[], T]) -> T:
-        """Ask; where a site is gone that the others have left out, plan anew without it. Nothing was spent by then."""
+        """Ask; where the other sites have removed a lost site, plan again without it. Nothing was spent by then."""
         self._pool.check_process()
         try:
             return ask()
@@ -367,20 +368,20 @@ class Session:
             self.consortium,
         )
         if not isinstance(planned.plan, Plan):
-            raise InvalidRequestError(parameter="question", reason="is no query")
+            raise InvalidRequestError(parameter="question", reason="is not a query")
         return planned, planned.plan
 
     def _planned_mining(self, request: MiningRequest, purpose: str) -> tuple[Planned, MiningPlan]:
         data = self._request(kind=MINE, epsilon=None, purpose=purpose, question=request.to_dict())
         planned = plan_request(data, self.consortium)
         if not isinstance(planned.plan, MiningPlan):
-            raise InvalidRequestError(parameter="question", reason="is no mining request")
+            raise InvalidRequestError(parameter="question", reason="is not a mining request")
         return planned, planned.plan
 
     def _request(
         self, *, kind: str, epsilon: Fraction | None, purpose: str, question: dict[str, Any]
     ) -> bytes:
-        """The canonical bytes of a fresh request."""
+        """Return the canonical bytes of a fresh request."""
         return Request(
             kind=kind,
             mode="exact" if epsilon is None else "private",
@@ -396,22 +397,22 @@ class Session:
         return (*self._ask(planned), planned, plan)
 
     def _ask(self, planned: Planned) -> tuple[list[bytes], dict[str, Any]]:
-        """Ask, charge, run: every site's share, and the receipt."""
+        """Ask, charge, run; return every site's share, and the receipt."""
         ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
         marks, answers = [time.monotonic()], dict[str, Accepted]()
         names = self.consortium.names
-        with telling_what_is_spent() as spending, self._turns.own(), self._pool.question(names) as lines:
+        with noting_what_is_spent() as spending, self._queue.own(), self._pool.question(names) as exchange:
 
-            def go(accepted: Mapping[str, Accepted]) -> Charged:
+            def charge(accepted: Mapping[str, Accepted]) -> Charged:
                 marks[1:] = [time.monotonic()]
                 answers.update(accepted)
                 spending.asked()
-                return self._charge(lines, find_sequencer(accepted))
+                return self._charge(exchange, find_sequencer(accepted))
 
-            charged = self._turns.charged(lines, ask, planned.plan.digest(), go)
+            charged = self._queue.charged(exchange, ask, planned.plan.digest(), charge)
             spending.charged(Entry.from_bytes(charged.entry))
             marks.append(time.monotonic())
-            shares = lines.ask_all(RunRequest(entry=charged.entry), Share, timeout_s=self._run_s)
+            shares = exchange.ask_all(RunRequest(entry=charged.entry), Share, timeout_s=self._run_s)
         marks.append(time.monotonic())
         receipt = make_receipt(
             planned,
@@ -424,16 +425,16 @@ class Session:
         ) | exact_requests(answers)
         return [bytes(share.values) for share in shares], receipt
 
-    def _charge(self, lines: Exchange, orders: str) -> Charged:
-        """Have the request charged, also where the ledger is handed over in the middle of it: it is charged once."""
+    def _charge(self, exchange: Exchange, sequencer: str) -> Charged:
+        """Have the request charged once, also where the sequencer changes meanwhile."""
         try:
-            charged = lines.ask_one(orders, ChargeRequest(), Charged, timeout_s=self._run_s)
+            charged = exchange.ask_one(sequencer, ChargeRequest(), Charged, timeout_s=self._run_s)
         except LedgerRefusedError:
-            before, orders = orders, self._longest().sequencer
-            if orders == before:
+            before, sequencer = sequencer, self._longest().sequencer
+            if sequencer == before:
                 raise
-            charged = lines.ask_one(orders, ChargeRequest(), Charged, timeout_s=self._run_s)
-        self._sequencer = orders
+            charged = exchange.ask_one(sequencer, ChargeRequest(), Charged, timeout_s=self._run_s)
+        self._sequencer = sequencer
         return charged
 
     def _cost(self, planned: Planned, plan: Plan) -> Mapping[str, object]:

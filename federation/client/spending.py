@@ -1,10 +1,10 @@
-"""What a question has spent when it ends before its answer: said by whatever ends it, an error or the analyst's Ctrl-C.
+"""Notes on an error, or on the analyst's Ctrl-C, what a question without an answer has spent.
 
-Layer:       federation.client.spending, beside receipt.
-Guarantees:  from the moment at which a charge is asked for, whatever ends the question carries a note: that it is
-             charged, under which entry and for how much, or that this is not known here. A refusal, which spends
-             nothing, carries none; a Ctrl-C before that moment says that nothing was charged.
-See instead: what is said at a terminal (``federation.cli.outcome``).
+Layer:       federation.client.spending, beside session.
+Guarantees:  once the client has requested a charge, the error that ends the question carries a note: the charge with
+             its entry and price, or that the client does not know whether it was made. A refusal spends nothing and
+             carries no note; a Ctrl-C before the request notes that nothing was charged.
+See instead: the text on a terminal (``federation.cli.outcome``).
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.entries import Entry
 
 UNIT: Final = 2**40
-UNKNOWN: Final = "whether it was charged is not known here: crossward budget says what is spent"
+UNKNOWN: Final = "this client does not know whether it was charged: crossward budget shows what is spent"
 NOTHING: Final = "nothing was charged"
 REFUSALS: Final = (AccountingError, AnalyticsError, FederationError)
 
 
 class Spending:
-    """What is known of one charge."""
+    """The known state of one charge."""
 
     def __init__(self) -> None:
-        """Begin before a charge is asked for."""
+        """Begin before the client requests a charge."""
         self._entry: Entry | None = None
         self._is_asked = False
 
     def asked(self) -> None:
-        """From here on the charge is asked for."""
+        """Note that the client requests the charge."""
         self._is_asked = True
 
     def charged(self, entry: Entry) -> None:
@@ -47,7 +47,7 @@ class Spending:
         self._entry = entry
 
     def note(self, error: BaseException) -> str:
-        """What to say of a question that ends with this error; empty where nothing was spent."""
+        """Return the note for a question that ends with this error; empty where nothing was spent."""
         if not self._is_asked:
             return NOTHING if isinstance(error, KeyboardInterrupt) else ""
         if self._entry is not None:
@@ -57,8 +57,8 @@ class Spending:
 
 
 @contextmanager
-def telling_what_is_spent() -> Iterator[Spending]:
-    """Add to whatever ends the block what it has spent."""
+def noting_what_is_spent() -> Iterator[Spending]:
+    """Add a note to any error that ends the block: what the question has spent."""
     spending = Spending()
     try:
         yield spending
@@ -70,7 +70,7 @@ def telling_what_is_spent() -> Iterator[Spending]:
 
 
 def spent_text(entry: Entry) -> str:
-    """What a complete entry has spent."""
+    """Describe the charge of a complete entry."""
     content, number = entry.body.content, entry.body.number
     if isinstance(content, Charge):
         cost = rounded_up(content.cost / UNIT)
@@ -81,5 +81,5 @@ def spent_text(entry: Entry) -> str:
 
 
 def is_spent(error: BaseException) -> bool:
-    """Whether an error came after a charge, or may have."""
+    """Whether the error came after a charge, or may have."""
     return bool(getattr(error, "__notes__", ()))

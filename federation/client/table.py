@@ -1,6 +1,6 @@
-"""One table of a session, by name: mining with Python's own types.
+"""One table of a session: mining with Python arguments.
 
-Layer:       federation.client.table, beside client. Adds nothing that a request could not say.
+Layer:       federation.client.table, beside session. A convenience wrapper; it can do nothing that a request cannot.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FREQUENT_ONLY = 1
 
 
 class Miner(Protocol):
-    """What a table needs of its session."""
+    """The part of a session that a table needs."""
 
     consortium: Consortium
 
@@ -55,7 +55,7 @@ class TableView:
     ) -> MiningResult:
         """Find rules between items over all sites.
 
-        Visible to: the analyst the supports of what is frequent, every site one bit a candidate.
+        Visible to: the analyst sees the supports of frequent itemsets; every site sees one bit for each candidate.
         Cost: one exact disclosure.
 
         Args:
@@ -65,7 +65,7 @@ class TableView:
             max_len: most items of an itemset.
             nested_supports: ``guard`` closes itemsets too near to an open subset; ``allow`` where every site's policy
                 says so.
-            exact: must be True: the private mode is not answered yet.
+            exact: must be True: private mining is not available yet.
             purpose: written to the ledger.
 
         Returns:
@@ -76,7 +76,7 @@ class TableView:
         """
         if not exact:
             raise InvalidRequestError(
-                parameter="exact", reason="must be True: private mining is not answered yet"
+                parameter="exact", reason="must be True: private mining is not available yet"
             )
         request = MiningRequest(
             table=self.name,

@@ -1,1 +1,1 @@
-"""What the members of a consortium agreed to, and what one site or helper declares for itself."""
+"""The agreement of a consortium's members, and the files of one site or helper."""

@@ -1,13 +1,13 @@
-"""Motions: changes of the agreement that the administrator of every site agrees to before any site signs them.
+"""Amendments: changes of the agreement that every site's administrator approves before any site signs them.
 
 Layer:       federation.consortium.amendments. Reads and writes files of the site's state folder; opens no connection.
-Terms:       a *motion* is the content of a budget, order, members or clock entry with the chain it is for and its
-             *basis*, the number of the entry that last changed the same thing; a *consent* is one administrator's yes
-             to exactly these bytes, kept at that site alone.
-Guarantees:  a site signs such an entry only while it holds the consent to it; an entry that was made, or any other
-             that changed the same thing, moves the basis, so that an old consent fits nothing any more. A consent is
-             durable when ``agree`` returns, and can be taken back until the entry is signed.
-See instead: entering a motion (``federation.node.ledger.replication``), commands (``federation.cli``).
+Terms:       an *amendment* is the content of a budget, order, members or clock entry with the chain it is for and its
+             *basis*, the number of the entry that last changed the same thing. An *approval* is one administrator's
+             consent to exactly these bytes, kept at that site alone.
+Guarantees:  a site signs such an entry only while it holds the approval of it. Each entry that changes the same thing
+             moves the basis, so that an earlier approval no longer fits. An approval is durable when ``agree``
+             returns, and can be withdrawn until the site signs the entry.
+See instead: applying an amendment (``federation.node.ledger.replication``), commands (``federation.cli``).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _TAG: Final = b"crossward/motion/1\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amendment:
-    """A change, before all have agreed to it.
+    """A change of the agreement, before all have approved it.
 
     Attributes:
         chain: chain id, hexadecimal.
@@ -65,7 +65,7 @@ class Amendment:
     content: Change
 
     def to_bytes(self) -> bytes:
-        """Write canonical bytes; every administrator agrees to the same."""
+        """Write canonical bytes; every administrator approves the same bytes."""
         return encode(
             {
                 "format": FORMAT,
@@ -81,15 +81,15 @@ class Amendment:
         """Read canonical bytes strictly.
 
         Raises:
-            MotionRefusedError: they are not exactly what ``to_bytes`` writes.
+            AmendmentRejectedError: the bytes are not exactly what ``to_bytes`` writes.
         """
         try:
-            fields = Fields(decode(data, limit=MAX_BYTES), "motion")
+            fields = Fields(decode(data, limit=MAX_BYTES), "amendment")
             fields.integer("format", low=FORMAT, high=FORMAT)
             kind, inner = fields.text("kind"), Fields(fields.mapping("content"), "content")
             content: Content = read_content(kind, inner)
             inner.done()
-            motion = (
+            amendment = (
                 cls(
                     chain=fields.hexadecimal("chain", HASH_BYTES),
                     basis=fields.integer("basis"),
@@ -100,24 +100,26 @@ class Amendment:
             )
             fields.done()
         except LedgerRefusedError as error:
-            raise AmendmentRejectedError(reason=f"it is not in the form of one: {error.reason}") from error
-        if motion is None or motion.to_bytes() != data:
-            raise AmendmentRejectedError(reason="it is not in the form of one")
-        return motion
+            raise AmendmentRejectedError(
+                reason=f"the file is not a valid amendment: {error.reason}"
+            ) from error
+        if amendment is None or amendment.to_bytes() != data:
+            raise AmendmentRejectedError(reason="the file is not a valid amendment")
+        return amendment
 
     @property
     def digest(self) -> str:
-        """SHA-256 under the motion's tag, hexadecimal: what people compare."""
+        """SHA-256 under the amendment's tag, hexadecimal: administrators compare it."""
         return hashlib.sha256(_TAG + self.to_bytes()).hexdigest()
 
     @property
     def leaves_out(self) -> str:
-        """The site that it leaves out; empty where it does something else."""
+        """The site that the amendment removes; empty for other amendments."""
         content = self.content
         return content.name if isinstance(content, MembersChange) and content.change == "lose" else ""
 
     def text(self) -> str:
-        """What it would do, for the person who agrees."""
+        """Describe the amendment, for the administrator who approves it."""
         content = self.content
         if isinstance(content, BudgetChange):
             return (
@@ -130,17 +132,17 @@ class Amendment:
         if isinstance(content, ClockCorrection):
             return f"date the entries from here on by the sites' clocks, and give up the date {_date(content.given_up)}"
         if content.change == "lose":
-            then = f"; {content.sequencer} orders the ledger from then on"
-            return f"leave out {content.name}, lost for good{then}"
+            then = f"; {content.sequencer} is the sequencer from then on"
+            return f"remove {content.name}, lost for good{then}"
         if content.change == "sequencer":
-            return f"let {content.sequencer} order the ledger"
+            return f"make {content.sequencer} the sequencer"
         return f"{content.change} {content.name}"
 
     def now(self, state: ChainState) -> str:
-        """What it would change, as it stands in a site's ledger."""
+        """Describe the present value in a site's ledger of what the amendment changes."""
         if isinstance(self.content, MembersChange):
             members = state.members()
-            return f"now: {', '.join(members.names)}; {members.sequencer} orders"
+            return f"now: {', '.join(members.names)}; {members.sequencer} is the sequencer"
         if isinstance(self.content, ClockCorrection):
             return f"now: entry {state.head} is dated {_date(state.place.time)}"
         if isinstance(self.content, OrderChange):
@@ -149,27 +151,27 @@ class Amendment:
         return f"now: epsilon {format_decimal(state.book.populations[self.content.population].epsilon)}"
 
     def check_fits(self, state: ChainState) -> None:
-        """Check that the motion means what its text says, and still does, against a site's own ledger.
+        """Check against a site's own ledger that the amendment does what its text says.
 
-        Whoever agrees reads the text and not the bytes, so what a proposal command would not have written is refused.
+        The administrator reads the text and not the bytes, so the check refuses what the proposal commands would not write.
 
         Raises:
-            MotionRefusedError: it is another consortium's, what it would change has changed since, or it would change
+            AmendmentRejectedError: it is for another consortium, the ledger has changed the same thing since, or it would change
                 more than its text says.
         """
         if self.chain != state.chain:
-            raise AmendmentRejectedError(reason="it is for another consortium")
+            raise AmendmentRejectedError(reason="the amendment is for another consortium")
         if self.basis != state.basis_of(self.content):
             raise AmendmentRejectedError(
-                reason="it is out of date: the ledger has changed the same thing since; propose anew"
+                reason="the amendment is out of date: the ledger has changed the same thing since; propose it again"
             )
         if self != self._written_anew(state):
-            more = "it would change more than its text says; propose anew"
-            spent = "something was charged since it was written, or its figures are wrong; propose anew while nobody asks"
+            more = "the amendment would change more than its text says; propose it again"
+            spent = "a charge followed it, or its figures are wrong; propose it again while no question runs"
             raise AmendmentRejectedError(reason=spent if isinstance(self.content, OrderChange) else more)
 
     def _written_anew(self, state: ChainState) -> Amendment | None:
-        """What the proposal command writes for the same text; None where there is no such command."""
+        """Return what the proposal command writes for the same text; None where there is no such command."""
         content = self.content
         if isinstance(content, OrderChange):
             return change_order(state, content.population, content.sub_budget, content.order)
@@ -185,25 +187,25 @@ class Amendment:
 
 
 class Approvals:
-    """What this site's administrator has agreed to: one file each, named by the motion's digest."""
+    """What this site's administrator has approved: one file each, named after the amendment's digest."""
 
     def __init__(self, folder: Path) -> None:
-        """Keep them in a folder below the site's state; whoever can write there is the administrator."""
+        """Use a folder below the site's state; only the administrator can write there."""
         self._folder = folder
 
-    def agree(self, motion: Amendment) -> None:
-        """Agree, durably; agreeing twice is agreeing once.
+    def agree(self, amendment: Amendment) -> None:
+        """Approve, durably; a second approval changes nothing.
 
         Raises:
             ConfigError: the folder cannot be written.
         """
-        path = self._path(motion)
+        path = self._path(amendment)
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             partial = path.with_suffix(".partial")
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
-                stream.write(motion.to_bytes())
+                stream.write(amendment.to_bytes())
                 stream.flush()
                 os.fsync(stream.fileno())
             partial.replace(path)
@@ -211,13 +213,13 @@ class Approvals:
         except OSError as error:
             raise ConfigError(mistakes=[f"cannot write {path}: {error.strerror}"]) from error
 
-    def revoke(self, motion: Amendment) -> bool:
-        """Take a consent back, durably; say whether there was one.
+    def revoke(self, amendment: Amendment) -> bool:
+        """Withdraw an approval, durably; return whether there was one.
 
         Raises:
             ConfigError: the folder cannot be written.
         """
-        path = self._path(motion)
+        path = self._path(amendment)
         try:
             path.unlink()
             self._sync()
@@ -227,15 +229,15 @@ class Approvals:
             raise ConfigError(mistakes=[f"cannot remove {path}: {error.strerror}"]) from error
         return True
 
-    def holds(self, motion: Amendment) -> bool:
-        """Whether the administrator has agreed to exactly this."""
+    def holds(self, amendment: Amendment) -> bool:
+        """Whether the administrator has approved exactly this amendment."""
         try:
-            return self._path(motion).read_bytes() == motion.to_bytes()
+            return self._path(amendment).read_bytes() == amendment.to_bytes()
         except OSError:
             return False
 
     def all(self) -> list[Amendment]:
-        """Everything agreed to and not taken back, old ones too."""
+        """List all approvals that were not withdrawn, old ones too."""
         found = []
         for path in sorted(self._folder.glob("*.json")):
             with contextlib.suppress(OSError, AmendmentRejectedError):
@@ -243,24 +245,24 @@ class Approvals:
         return found
 
     def check(self, body: Body, state: ChainState, *, site: str) -> None:
-        """Refuse to sign a change that the administrator has not agreed to.
+        """Refuse to sign a change that the administrator has not approved.
 
         Args:
-            body: about to be signed; other kinds pass.
+            body: the body to sign; other kinds pass.
             state: the site's ledger before it.
             site: this site's name.
 
         Raises:
-            ConsentMissingError: there is no consent to exactly this, on this basis.
+            ApprovalMissingError: there is no approval of exactly this change on this basis.
         """
         if not isinstance(body.content, Change):
             return
-        motion = Amendment(chain=body.chain, basis=state.basis_of(body.content), content=body.content)
-        if not self.holds(motion):
-            raise ApprovalMissingError(site=site, motion=motion.digest)
+        amendment = Amendment(chain=body.chain, basis=state.basis_of(body.content), content=body.content)
+        if not self.holds(amendment):
+            raise ApprovalMissingError(site=site, motion=amendment.digest)
 
-    def _path(self, motion: Amendment) -> Path:
-        return self._folder / f"{motion.digest}.json"
+    def _path(self, amendment: Amendment) -> Path:
+        return self._folder / f"{amendment.digest}.json"
 
     def _sync(self) -> None:
         descriptor = os.open(self._folder, os.O_RDONLY)
@@ -271,15 +273,15 @@ class Approvals:
 
 
 def raise_budget(state: ChainState, population: str, epsilon: Fraction) -> Amendment:
-    """Make the motion to raise a population's epsilon; delta, shares, plans, orders and caps stay.
+    """Propose to raise a population's epsilon; delta, shares, plans, orders and caps stay.
 
     Args:
         state: a site's ledger.
         population: whose patients.
-        epsilon: of the whole population from then on.
+        epsilon: the new epsilon of the whole population.
 
     Raises:
-        MotionRefusedError: no such population, not more than now, or more than an order can express.
+        AmendmentRejectedError: no such population, not more than now, or more than an order can express.
     """
     old = state.book.populations.get(population)
     if old is None:
@@ -287,8 +289,8 @@ def raise_budget(state: ChainState, population: str, epsilon: Fraction) -> Amend
         raise AmendmentRejectedError(reason=f"there is no population {population}; the ledger has {known}")
     if epsilon <= old.epsilon:
         raise AmendmentRejectedError(
-            reason=f"the budget of {population} is epsilon {format_decimal(old.epsilon)} already; "
-            "it can be raised, not lowered: what was spent stays spent"
+            reason=f"the budget of {population} is already epsilon {format_decimal(old.epsilon)}; "
+            "a budget can be raised, not lowered: what was spent stays spent"
         )
     try:
         parts = {name: _at(part, epsilon) for name, part in old.sub_budgets.items()}
@@ -299,37 +301,38 @@ def raise_budget(state: ChainState, population: str, epsilon: Fraction) -> Amend
 
 
 def _at(part: SubBudget, epsilon: Fraction) -> SubBudget:
-    """A sub-budget's share of another epsilon, at the order at which it is counted."""
+    """Return a sub-budget's share of another epsilon, at the sub-budget's order."""
     mine = part.share * epsilon
     allowance = allowance_units(mine, part.delta - part.reserved_delta, part.order)
     return replace(part, epsilon=mine, allowance=allowance)
 
 
 def change_order(state: ChainState, population: str, sub_budget: str, order: Fraction) -> Amendment:
-    """Make the motion that a sub-budget is counted at another order, with all it ever released priced anew there.
+    """Propose to count a sub-budget at another order; the ledger prices all its releases again there.
 
     Args:
         state: a site's ledger.
         population: whose patients.
-        sub_budget: which filter.
+        sub_budget: the privacy filter.
         order: one of the accountant's orders.
 
     Raises:
-        MotionRefusedError: no such sub-budget or order, the same order, or more was spent than is allowed there.
+        AmendmentRejectedError: no such sub-budget or order, the same order, or more was spent than is allowed there.
     """
     try:
         part = state.book.sub_budget(population, sub_budget)
     except LedgerRefusedError as error:
         raise AmendmentRejectedError(reason=error.reason) from error
-    if order not in set(map(Fraction, ORDERS)) or order == part.order:
-        raise AmendmentRejectedError(
-            reason=f"{format_decimal(order)} is no other order of the accountant than {format_decimal(part.order)}"
-        )
+    if order == part.order:
+        reason = f"the sub-budget already uses order {format_decimal(order)}; choose a different order"
+        raise AmendmentRejectedError(reason=reason)
+    if order not in set(map(Fraction, ORDERS)):
+        raise AmendmentRejectedError(reason=f"{format_decimal(order)} is not one of the accountant's orders")
     allowance = allowance_units(part.epsilon, part.delta - part.reserved_delta, order)
     purposes, analysts = state.book.repriced(population, sub_budget, order)
     if sum(purposes.values()) >= allowance:
         raise AmendmentRejectedError(
-            reason=f"what was spent leaves nothing of {sub_budget} at order {format_decimal(order)}"
+            reason=f"the charges so far leave nothing of {sub_budget} at order {format_decimal(order)}"
         )
     content = OrderChange(
         population=population,
@@ -343,28 +346,28 @@ def change_order(state: ChainState, population: str, sub_budget: str, order: Fra
 
 
 def transfer_sequencer(state: ChainState, site: str) -> Amendment:
-    """Make the motion that another site orders the ledger.
+    """Propose that another site becomes the sequencer.
 
     Raises:
-        MotionRefusedError: it is no member, or does so already.
+        AmendmentRejectedError: the site is not a member, or is the sequencer already.
     """
     return _members(state, MembersChange(change="sequencer", name=site, key="", sequencer=site))
 
 
 def remove_site(state: ChainState, site: str, *, sequencer: str = "") -> Amendment:
-    """Make the motion that a site is lost for good.
+    """Propose to remove a site that is lost for good.
 
     Args:
         state: another site's ledger.
         site: the lost one.
-        sequencer: who orders from then on; needed where the lost one did.
+        sequencer: the next sequencer; needed where the lost site was the sequencer.
 
     Raises:
-        MotionRefusedError: it is no member, too few would be left, or nobody would order.
+        AmendmentRejectedError: the site is not a member, too few sites would be left, or the next sequencer is missing.
     """
     now = state.members().sequencer
     if site == now and not sequencer:
-        raise AmendmentRejectedError(reason=f"{site} orders the ledger: name the site that shall do so")
+        raise AmendmentRejectedError(reason=f"{site} is the sequencer: name the next sequencer")
     change = MembersChange(change="lose", name=site, key="", sequencer=sequencer or now)
     colluding = state.genesis.colluding if state.genesis else 0
     if len(state.members().names) - 1 <= colluding:
@@ -373,21 +376,21 @@ def remove_site(state: ChainState, site: str, *, sequencer: str = "") -> Amendme
 
 
 def correct_clock(state: ChainState, *, now: int | None = None) -> Amendment:
-    """Make the motion to give up the last entry's date, which is ahead of the true time.
+    """Propose to give up the last entry's date, which is ahead of the true time.
 
     Args:
         state: a site's ledger.
-        now: seconds since 1970 by the site's clock, where whoever proposes has one.
+        now: seconds since 1970 by the clock of the proposing site, where it has one.
 
     Raises:
-        MotionRefusedError: the last entry is not dated so far ahead that it keeps others out.
+        AmendmentRejectedError: the last entry's date is not so far ahead that it blocks further entries.
     """
     if now is not None and state.place.time - now <= CLOCK_SKEW_S:
         raise AmendmentRejectedError(
             reason=f"entry {state.head} is dated {_date(state.place.time)}, which is not ahead of this site's clock"
         )
     if state.place.time == 0:
-        raise AmendmentRejectedError(reason="the ledger's founding has no date")
+        raise AmendmentRejectedError(reason="the genesis entry has no date")
     return _amendment(state, ClockCorrection(given_up=state.place.time))
 
 
@@ -400,10 +403,10 @@ def _members(state: ChainState, change: MembersChange) -> Amendment:
     for name in (change.name, change.sequencer):
         if name not in members.keys:
             raise AmendmentRejectedError(
-                reason=f"{name} is no member; the members are {', '.join(members.names)}"
+                reason=f"{name} is not a member; the members are {', '.join(members.names)}"
             )
     if change.change == "sequencer" and change.sequencer == members.sequencer:
-        raise AmendmentRejectedError(reason=f"{change.name} orders the ledger already")
+        raise AmendmentRejectedError(reason=f"{change.name} is the sequencer already")
     try:
         members.changed(change)
     except LedgerRefusedError as error:

@@ -1,9 +1,9 @@
-"""The part of the consortium file that says which three sites compute, where no dealer helps.
+"""The ``[computation]`` part of the consortium file: which three sites compute without a dealer.
 
-Layer:       federation.consortium.computing_sites, below config.
-Guarantees:  exactly three different sites of the consortium, no dealer beside them, and no claim that more than one
-             site may pool what it knows: two of the three could read what is shared (P12).
-See instead: the file's other keys (``config``), what the three do (``smpc.computing_sites``).
+Layer:       federation.consortium.computing_sites, below consortium_file.
+Guarantees:  exactly three different sites of the consortium, no dealer beside them, and at most one colluding site:
+             two of the three could read what is shared (P12).
+See instead: the file's other keys (``consortium_file``), the protocol of the three sites (``smpc.computing_sites``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Computation(BaseModel):
-    """How comparisons and products are computed where it is not all sites with a dealer."""
+    """Who computes comparisons and products, where it is not all sites with a dealer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,10 +30,10 @@ class Computation(BaseModel):
 def computation_mistakes(
     computation: Computation, *, sites: Collection[str], has_dealer: bool, colluding: int
 ) -> list[str]:
-    """Find what does not fit the rest of the agreement.
+    """Find what contradicts the rest of the agreement.
 
     Args:
-        computation: who computes.
+        computation: the computing sites.
         sites: all sites.
         has_dealer: whether the agreement names a dealer.
         colluding: how many sites may pool what they know.

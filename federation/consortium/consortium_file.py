@@ -1,10 +1,10 @@
-"""The two files a deployment is made of: the consortium's (the same everywhere) and one for each site.
+"""The consortium file: the agreement that every member holds, the same everywhere.
 
 Layer:       federation.consortium.consortium_file. Reads files, opens no connection.
-Guarantees:  unknown keys are refused, all mistakes are reported at once, and the digest of a consortium is the same
-             on every machine that holds the same agreement, whatever the file's layout.
-See instead: certificates and keys (``federation.identity.certificates``), what a table looks like
-             (``analytics.schema``).
+Guarantees:  unknown keys are refused and all mistakes are reported at once. Equal agreements have equal digests on
+             every machine, whatever the file's layout.
+See instead: a site's own file (``federation.consortium.site_file``), certificates and keys
+             (``federation.identity.certificates``), tables (``analytics.schema``).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _number(value: object) -> Fraction:
 
 
 def name_mistake(value: str) -> str | None:
-    """What a member's name breaks of the rule, if anything."""
+    """Return the rule for names that a member's name breaks, if any."""
     if len(value) > MAX_NAME:
         return f"must be at most {MAX_NAME} characters long, not {len(value)}"
     if not NAME.fullmatch(value):
@@ -101,13 +101,13 @@ Share = Annotated[Number, Field(gt=0, le=1)]
 
 
 class Model(BaseModel):
-    """What all parts of the files are: frozen, without unknown keys."""
+    """Base of all parts of the files: frozen, without unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
 class Member(Model):
-    """A node of the consortium: where it listens and how it is known."""
+    """A node of the consortium: its address and its keys."""
 
     address: Address
     fingerprint: Hex32 = Field(description="SHA-256 of its certificate (DER), hex")
@@ -121,13 +121,13 @@ class Helper(Member):
 
 
 class Keyholder(Helper):
-    """The key holder, and the public key that every update is encrypted under."""
+    """The key holder, and the public key under which sites encrypt every update."""
 
     paillier_modulus: Annotated[str, Field(pattern=r"^[1-9a-f][0-9a-f]{511,4095}$", description="n, hex")]
 
 
 class Analyst(Model):
-    """Somebody who may ask."""
+    """A person or program that may ask questions."""
 
     fingerprint: Hex32
     public_key: Hex32
@@ -137,7 +137,7 @@ class Analyst(Model):
 
 
 class SubBudget(Model):
-    """A part of a population's budget, a filter of its own."""
+    """A part of a population's budget, with a privacy filter of its own."""
 
     share: Share
     plan: list[dict[str, Any]] = Field(
@@ -146,7 +146,7 @@ class SubBudget(Model):
 
 
 class Budget(Model):
-    """What may be learnt of one population, over all analysts and for ever."""
+    """The privacy budget of one population, over all analysts, for ever."""
 
     epsilon: Positive
     delta: Annotated[Number, Field(gt=0, lt=1)] | None = None
@@ -174,7 +174,7 @@ class Budget(Model):
 
 
 class ConsortiumFile(Model):
-    """The agreement that every member holds a copy of."""
+    """The agreement; every member holds a copy."""
 
     version: Literal[1]
     name: Name
@@ -203,7 +203,7 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consortium:
-    """A consortium file that was read and checked as a whole."""
+    """A consortium file, read and checked as a whole."""
 
     file: ConsortiumFile
     schema: Schema
@@ -211,13 +211,13 @@ class Consortium:
     _digest: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Hash the agreement once; it does not change, whoever carries it on (``federation.consortium.membership``)."""
+        """Hash the agreement once; the digest stays the same when members leave (``federation.consortium.membership``)."""
         if self._digest:
             return
         body = self.file.model_dump(exclude={"authority", "tables"})
         if (
             self.file.computation is None
-        ):  # an agreement without it keeps the hash it had before there was one
+        ):  # an agreement without this key keeps the hash it had before the key existed
             del body["computation"]
         body["authority"] = hashlib.sha256(self.authority_pem).hexdigest()
         body["tables"] = self.schema.to_dict()
@@ -232,7 +232,7 @@ class Consortium:
 
     @property
     def three_sites(self) -> ThreeSites | None:
-        """The sites that compute without a dealer, if it is agreed so."""
+        """The sites that compute without a dealer, where the agreement names them."""
         computation = self.file.computation
         return None if computation is None else ThreeSites.of(computation.sites)
 
@@ -241,7 +241,7 @@ class Consortium:
         return self._digest
 
     def delta_of(self, population: str) -> Fraction:
-        """The population's own delta, or the consortium's."""
+        """Return the population's own delta, or the consortium's."""
         return self.file.budgets[population].delta or self.file.delta
 
 
@@ -281,8 +281,8 @@ def consortium_from_dict(
     Args:
         document: the shape of a consortium file.
         authority_pem: the authority's certificate; empty for a consortium in one process.
-        place: what mistakes are reported under.
-        mistakes: those found before.
+        place: file name for the mistakes.
+        mistakes: mistakes found before.
 
     Returns:
         The checked agreement.
@@ -308,7 +308,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; numbers with a point come as decimals.
 
     Raises:
-        ConfigError: it cannot be read, or is no TOML.
+        ConfigError: the file cannot be read, or is not TOML.
     """
     try:
         with path.open("rb") as stream:
@@ -320,7 +320,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def validated(model: type[M], document: Mapping[str, Any], place: str, mistakes: list[str]) -> M | None:
-    """Check a document against a model; every mistake goes to the list, with its place."""
+    """Check a document against a model; add every mistake to the list, with its place."""
     try:
         return model.model_validate(document)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Where the files of a consortium on one machine lie.
+"""Paths of a consortium's files on one machine.
 
 Layer:       federation.consortium.folders. Pure.
 """
@@ -29,17 +29,17 @@ class Folders:
 
     @property
     def authority(self) -> Path:
-        """Folder of the authority's certificate and key; the key belongs in a safe."""
+        """Folder of the authority's certificate and key; keep the key offline."""
         return self.root / "authority"
 
     @property
     def logs(self) -> Path:
-        """One log for each node."""
+        """Folder of the logs, one for each node."""
         return self.root / "logs"
 
     @property
     def pids(self) -> Path:
-        """One file for each running node."""
+        """Folder of the files of running nodes."""
         return self.root / "run"
 
     def site(self, name: str) -> Path:
@@ -59,7 +59,7 @@ class Folders:
         return self.root / "helpers" / name / f"{name}.pem"
 
     def helper_file(self, name: str) -> Path:
-        """The file that such a node is started with."""
+        """The file that starts such a node."""
         return self.root / "helpers" / name / f"{name}.toml"
 
     def analyst(self, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""The ledger's first entry, as every site derives it from its own copy of the consortium file.
+"""The ledger's first entry; every site derives it from its own copy of the consortium file.
 
 Layer:       federation.consortium.genesis. Pure.
 Guarantees:  equal agreements give equal bytes, on every machine; a site signs no other genesis entry than this one.
@@ -99,6 +99,6 @@ def population_budget(consortium: Consortium, population: str) -> PopulationBudg
 
 
 def _planned_events(part: SubBudget) -> Sequence[Event]:
-    """The plan as events; a Gaussian without its noise means Gaussian releases of any size."""
+    """Return the plan as events; a Gaussian without its noise stands for Gaussian releases of any size."""
     priced: list[Mapping[str, Any]] = [event for event in part.plan if set(event) - {"mechanism", "count"}]
     return [event_from_dict(event, where=f"plan[{place}]") for place, event in enumerate(priced)]

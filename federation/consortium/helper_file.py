@@ -1,4 +1,4 @@
-"""The file of a node that is not a site: which agreement, which certificate.
+"""The file of a helper: its copy of the agreement and its certificate.
 
 Layer:       federation.consortium.helper_file, beside folders.
 Guarantees:  unknown keys are refused, all mistakes are reported at once.
@@ -56,7 +56,7 @@ def load_helper(path: Path) -> HelperPaths:
         path: the TOML file.
 
     Returns:
-        Where its agreement and its identity lie.
+        The paths of its agreement and its identity.
 
     Raises:
         ConfigError: with every mistake found.

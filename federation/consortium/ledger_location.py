@@ -1,8 +1,8 @@
-"""The ``[ledger]`` part of a site's file: in a file or in a server, and how often it is pinned.
+"""The ``[ledger]`` part of a site's file: SQLite file or PostgreSQL server, and how often to take a snapshot.
 
-Layer:       federation.consortium.ledger_location, below config. Pure.
-Guarantees:  how the server is reached may hold a password, and is shown by no ``repr`` and no message.
-See instead: opening it (``federation.node.ledger.storage``).
+Layer:       federation.consortium.ledger_location, below site_file. Pure.
+Guarantees:  the connection string may hold a password; no ``repr`` and no message shows it.
+See instead: opening the ledger (``federation.node.ledger.storage``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
 class LedgerLocation(BaseModel):
-    """Where a site keeps its ledger, and how often it is pinned."""
+    """Where a site keeps its ledger, and how often it takes a snapshot."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,6 +34,6 @@ class LedgerLocation(BaseModel):
     @model_validator(mode="after")
     def _schema_has_a_server(self) -> LedgerLocation:
         if self.schema_name is not None and self.postgres is None:
-            msg = "schema: names a schema, and postgres names no server"
+            msg = "schema: needs postgres, which is not set"
             raise ValueError(msg)
         return self

@@ -1,6 +1,6 @@
-"""What one site's node takes on at once; a part of the site's own file.
+"""Limits of one site's node; a part of the site's own file.
 
-Layer:       federation.consortium.limits, below config. Pure.
+Layer:       federation.consortium.limits, below site_file. Pure.
 """
 
 from __future__ import annotations

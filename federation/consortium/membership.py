@@ -1,11 +1,10 @@
-"""The agreement as the sites carry it on that are still members.
+"""The agreement restricted to the sites that are still members.
 
 Layer:       federation.consortium.membership. Pure.
-Guarantees:  what is planned is planned for the sites that are left, its noise included; where one of three computing
-             sites is gone, nobody is left to help with comparisons and products, and what needs them is refused
-             before its charge (two of them would otherwise read what they share). The agreement's digest, which opens
-             the ledger and stands in every request, stays that of the founding.
-See instead: leaving a site out (``federation.consortium.amendments``).
+Guarantees:  plans and their noise are made for the remaining sites. Where one of three computing sites is gone,
+             requests that need comparisons or products are refused before their charge: the other two could read what
+             they share. The agreement's digest, which opens the ledger and stands in every request, does not change.
+See instead: removing a site (``federation.consortium.amendments``).
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ if TYPE_CHECKING:
 
 
 def restrict_to_members(founded: Consortium, members: Collection[str], *, sequencer: str) -> Consortium:
-    """Give the agreement among the sites that are left.
+    """Restrict the agreement to the remaining sites.
 
     Args:
-        founded: the agreement, as its file says.
-        members: the sites that are left, by the ledger.
-        sequencer: who orders now, by the ledger.
+        founded: the agreement as its file states it.
+        members: the remaining sites, by the ledger.
+        sequencer: the present sequencer, by the ledger.
 
     Returns:
-        An agreement with those sites alone, and the same digest.
+        An agreement with those sites alone and the same digest.
 
     Raises:
         ConfigError: no more sites are left than may collude.

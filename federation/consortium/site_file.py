@@ -1,9 +1,9 @@
-"""One site's own file: where its rows and its ledger are, what it allows and takes on; nobody else reads it.
+"""One site's own file: its rows, its ledger, its policy and its limits; no other member reads it.
 
-Layer:       federation.consortium.site_file, above config.
-Guarantees:  unknown keys are refused, all mistakes of both files are reported at once; a password stands in no
-             message.
-See instead: the agreement of all members (``config``).
+Layer:       federation.consortium.site_file, above consortium_file.
+Guarantees:  unknown keys are refused, and all mistakes of both files are reported at once. No message holds a
+             password.
+See instead: the agreement of all members (``consortium_file``).
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 
 class Policy(Model):
-    """What one site allows, on top of what the consortium agreed.
+    """A site's own rules, on top of the agreement.
 
-    Training without noise has a key of its own and needs ``exact`` as well: ``"unguarded"`` lets sums of any model be
-    opened, from which training rows may be reconstructed; ``"guarded"`` is refused until fits have guards. It holds for
-    exactly the sites that ``exact_training_members`` names: where the members change, each site has to open it again.
+    Training without noise has a key of its own and also needs ``exact``. ``"unguarded"`` permits opening exact sums of any
+    model; training rows may be reconstructed from them. ``"guarded"`` is refused until fits have guards. The permission
+    holds for exactly the sites in ``exact_training_members``: when the members change, each site has to renew it.
     """
 
     exact: bool = False
@@ -54,25 +54,25 @@ class Policy(Model):
 
 
 class SiteTable(Model):
-    """Where a site's own rows are, and the view through which the consortium sees them."""
+    """A table's source file and the view that maps it to the consortium's schema."""
 
     source: str = Field(min_length=1)
     table: str | None = None
     view: str = "SELECT * FROM source"
     most_misfits: Share = Field(
         default=Fraction(1, 2),
-        description="largest share of a column's values outside its domain or bounds; beyond it doctor says MEND",
+        description="largest share of a column's values outside its domain or bounds; beyond it doctor says FIX",
     )
 
 
 class SiteComputation(Model):
-    """What adds and multiplies shares at this site: CrypTen's tensors, or numpy, which needs no torch in memory."""
+    """The engine that adds and multiplies shares: CrypTen's tensors, or numpy, which needs no torch in memory."""
 
     engine: Literal["crypten", "numpy"] = "crypten"
 
 
 class SiteFile(Model):
-    """One site's own file; nobody else reads it."""
+    """One site's own file; no other member reads it."""
 
     version: Literal[1]
     consortium: str
@@ -99,12 +99,12 @@ class SiteConfig:
 
     @property
     def state(self) -> Path:
-        """Folder of the ledger and of the keys that never leave."""
+        """Folder of the ledger and of the site's secret keys."""
         return self.folder / self.file.state
 
     @property
     def consents(self) -> Path:
-        """Folder of what the site's administrator agreed to."""
+        """Folder of the administrator's approvals."""
         return self.state / "consents"
 
     @property

@@ -34,10 +34,10 @@ def found_consortium(folder: Path) -> Folders:
     """Write the demo's consortium.
 
     Args:
-        folder: where; whatever an earlier demo left there goes.
+        folder: the target; files of an earlier demo are removed.
 
     Returns:
-        Where everything lies.
+        The paths of all files.
     """
     if folder.exists():
         shutil.rmtree(folder)
@@ -59,5 +59,5 @@ def found_consortium(folder: Path) -> Folders:
 
 
 def demo_text(name: str) -> str:
-    """One of the demo's own files."""
+    """Read one of the demo's own files."""
     return files("federation.demo").joinpath("data", name).read_text("utf-8")

@@ -33,7 +33,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """All that the page shows."""
+    """The content of the page."""
 
     lead: str
     terms: str
@@ -42,10 +42,10 @@ class Page:
 
 
 def render(page: Page) -> str:
-    """The page as HTML.
+    """Render the page as HTML.
 
     Args:
-        page: what it shows; pictures are SVG made by ``federation.demo.pictures``, all else is escaped.
+        page: its content; pictures are SVG made by ``federation.demo.pictures``, all other text is escaped.
 
     Returns:
         A complete document.

@@ -1,6 +1,6 @@
-"""The same figures from all four files pooled in the clear: the demo owns them all, a consortium never does.
+"""Reference figures from all four files pooled in the clear; the demo owns them all, a consortium never does.
 
-Layer:       federation.demo.pooled_reference. Only the demo may do this; it says so where it shows the result.
+Layer:       federation.demo.pooled_reference. Only the demo may pool files; its output says so.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TARGET: Final = "disease"
 
 
 def pooled_patients() -> pd.DataFrame:
-    """All rows of all hospitals, with sex and disease as the schema has them."""
+    """Return all rows of all hospitals, with sex and disease as in the schema."""
     import pandas as pd
 
     frames = [pd.read_csv(io.StringIO(demo_text(f"heart_disease/{name}.csv"))) for name in HOSPITALS]
@@ -32,11 +32,11 @@ def pooled_patients() -> pd.DataFrame:
 
 
 def largest_difference(by_sex: Result, whole: Result) -> float:
-    """How far the joint exact answers are from the pooled file, relatively.
+    """Return the largest relative difference between the joint exact answers and the pooled file.
 
     Args:
         by_sex: patients, mean age, share with disease, by sex.
-        whole: the same over everybody.
+        whole: the same over all patients.
 
     Returns:
         The largest relative difference over all figures.
@@ -52,7 +52,7 @@ def largest_difference(by_sex: Result, whole: Result) -> float:
 
 
 def model_cases() -> pd.DataFrame:
-    """Complete cases of the model's columns as the schema has them, with the hospital of each row."""
+    """Return the complete cases of the model's columns as in the schema, with the hospital of each row."""
     import pandas as pd
 
     frame = pooled_patients()

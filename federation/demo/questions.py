@@ -1,4 +1,4 @@
-"""What the demo's analyst asks, and why.
+"""The questions of the demo's analyst.
 
 Layer:       federation.demo.questions. Pure.
 """
@@ -37,7 +37,7 @@ EXACT: Final = DemoQuestion(
 )
 WHOLE: Final = DemoQuestion(
     key="exact_whole",
-    title="Exact: the same over everybody",
+    title="Exact: the same over all patients",
     sql="SELECT COUNT(*) AS patients, AVG(age) AS mean_age, AVG(disease) AS share_with_disease FROM patients",
 )
 BANDS: Final = DemoQuestion(
@@ -60,14 +60,14 @@ TOO_WISHFUL: Final = DemoQuestion(
     sql="SELECT COUNT(*) AS patients FROM patients WHERE chol > 240",
     epsilon="3",
 )
-TOO_DEAR: Final = DemoQuestion(
+TOO_EXPENSIVE: Final = DemoQuestion(
     key="refused_by_budget",
     title="Refused by the budget",
     sql="SELECT COUNT(*) AS patients FROM patients WHERE chol > 240",
     epsilon="1.9",
 )
 ANSWERED: Final = (EXACT, WHOLE, BANDS, PRESSURE)
-REFUSED: Final = (TOO_WISHFUL, TOO_DEAR)
+REFUSED: Final = (TOO_WISHFUL, TOO_EXPENSIVE)
 EXPLAINED: Final = BANDS
 ITEMS: Final = (
     "sex=M",

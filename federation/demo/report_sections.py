@@ -1,4 +1,4 @@
-"""From what happened to the demo's page.
+"""Turns the demo's results into the page.
 
 Layer:       federation.demo.report_sections, above page and pictures.
 """
@@ -30,35 +30,37 @@ if TYPE_CHECKING:
 MOST_RULES = 8
 LEAD = (
     "Cleveland, Budapest, Zurich with Basel, and Long Beach each keep their patients in their own process. An analyst asked all "
-    "of them together; no hospital showed a row to another, to the analyst, or to anybody else."
+    "of them together; no hospital showed a row to another or to the analyst."
 )
 
 
-def write_page(path: Path, story: DemoResults, *, note: str) -> None:
+def write_page(path: Path, results: DemoResults, *, note: str) -> None:
     """Write the HTML page.
 
     Args:
         path: where.
-        story: what happened.
+        results: the demo's results.
         note: on the declaration behind the noise.
     """
-    sections = [_answer(question, story.answers[question.key]) for question in ANSWERED]
-    sections += _mined(story)
-    sections += _modeled(story)
-    sections.append(Section(title=f"Explained before it is paid: {EXPLAINED.title}", text=story.explanation))
+    sections = [_answer(question, results.answers[question.key]) for question in ANSWERED]
+    sections += _mined(results)
+    sections += _modeled(results)
+    sections.append(
+        Section(title=f"Explained before it is paid: {EXPLAINED.title}", text=results.explanation)
+    )
     sections += [
         Section(
             title=f"{question.title} (epsilon {question.epsilon})",
             sql=question.sql,
-            refusal=story.refusals[question.key],
+            refusal=results.refusals[question.key],
         )
         for question in REFUSED
     ]
-    sections += [_budget(story), _audit(story)]
-    private = next(result for result in story.answers.values() if result.cost.get("mode") == "private")
+    sections += [_budget(results), _audit(results)]
+    private = next(result for result in results.answers.values() if result.cost.get("mode") == "private")
     sites = [
         {"name": name, "process": str(pid), "rows": "its own"}
-        for name, pid in sorted(story.pids.items())
+        for name, pid in sorted(results.pids.items())
         if name not in {"dealer", "aggregator", "keyholder"}
     ]
     page = Page(
@@ -126,8 +128,8 @@ def _picture(question: DemoQuestion, result: Result) -> str:
     return bars(question.title, "", items)
 
 
-def _mined(story: DemoResults) -> list[Section]:
-    if story.mined is None:
+def _mined(results: DemoResults) -> list[Section]:
+    if results.mined is None:
         return []
     measures = ("support", "confidence", "lift", "leverage", "conviction")
     rows = [
@@ -136,17 +138,18 @@ def _mined(story: DemoResults) -> list[Section]:
             ", ".join(rule.consequents),
             *(f"{rule.measures[name]:.3f}" for name in measures),
         ]
-        for rule in story.mined.found_rules[:MOST_RULES]
+        for rule in results.mined.found_rules[:MOST_RULES]
     ]
     note = (
-        f"{len(story.mined.found)} frequent itemsets of {story.mined.n_rows} patients, {len(story.mined.found_rules)} rules, the "
-        f"strongest shown; one exact disclosure. The sites saw one bit a candidate; counts below the threshold never left shares."
+        f"{len(results.mined.found)} frequent itemsets of {results.mined.n_rows} patients, "
+        f"{len(results.mined.found_rules)} rules, the strongest shown; one exact disclosure. "
+        "The sites saw one bit a candidate; counts below the threshold never left shares."
     )
     return [Section(title=MINED, columns=["if", "then", *measures], rows=rows, notes=[note])]
 
 
 def comparison_rows(comparison: Comparison) -> list[list[str]]:
-    """One row for everybody together, then one a hospital."""
+    """Return one row for all hospitals together, then one for each hospital."""
     rows = [
         [
             "all four together",
@@ -160,31 +163,32 @@ def comparison_rows(comparison: Comparison) -> list[list[str]]:
     return rows
 
 
-def _modeled(story: DemoResults) -> list[Section]:
-    if story.comparison is None:
+def _modeled(results: DemoResults) -> list[Section]:
+    if results.comparison is None:
         return []
-    joint = story.comparison.joint
-    gain = [name for name, (_, _, private) in story.comparison.alone.items() if private < joint]
-    lose = [name for name in story.comparison.alone if name not in gain]
-    verdict = f"At this epsilon {', '.join(gain) or 'nobody'} gain by training together"
+    joint = results.comparison.joint
+    gain = [name for name, (_, _, private) in results.comparison.alone.items() if private < joint]
+    lose = [name for name in results.comparison.alone if name not in gain]
+    verdict = f"At this epsilon {', '.join(gain) or 'no hospitals'} gain by training together"
     verdict += f"; {', '.join(lose)} would have done as well alone." if lose else "."
     items = [Bar(label="all four together", value=joint)]
     items += [
-        Bar(label=f"{name} alone", value=private) for name, (_, _, private) in story.comparison.alone.items()
+        Bar(label=f"{name} alone", value=private)
+        for name, (_, _, private) in results.comparison.alone.items()
     ]
     return [
         Section(
             title=MODELED,
             columns=["trained by", "cases", "AUC without privacy", f"AUC at epsilon {MODEL_EPSILON}"],
-            rows=comparison_rows(story.comparison),
+            rows=comparison_rows(results.comparison),
             pictures=[bars("AUC at the same epsilon", "", items)],
-            notes=[verdict, story.model_note],
+            notes=[verdict, results.model_note],
         )
     ]
 
 
-def _budget(story: DemoResults) -> Section:
-    whole = [row for row in story.budget if not row["purpose"] and not row["analyst"]]
+def _budget(results: DemoResults) -> Section:
+    whole = [row for row in results.budget if not row["purpose"] and not row["analyst"]]
     rows = [
         [
             str(row["sub_budget"]),
@@ -216,12 +220,12 @@ def _budget(story: DemoResults) -> Section:
     )
 
 
-def _audit(story: DemoResults) -> Section:
-    if story.audit is None:
+def _audit(results: DemoResults) -> Section:
+    if results.audit is None:
         return Section(title="Audit", text="not done")
     rows = [
         [report.owner, str(report.entries), report.head[:16], "whole" if report.ok else report.reason]
-        for report in story.audit.files
+        for report in results.audit.files
     ]
     return Section(
         title="Audit: every hospital's own ledger, checked against the others",

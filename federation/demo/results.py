@@ -1,6 +1,6 @@
-"""What happened in a demo, for its page and its JSON file.
+"""The results of a demo run, for its page and its JSON file.
 
-Layer:       federation.demo.results, above alone. Pure.
+Layer:       federation.demo.results, above single_site_reference. Pure.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class DemoResults:
-    """Everything that happened, for the page and the JSON file."""
+    """All results of a run, for the page and the JSON file."""
 
     answers: dict[str, Result] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)

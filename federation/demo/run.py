@@ -1,9 +1,9 @@
-"""The demo from start to end: four processes, real TLS, one analyst, an audit, a page.
+"""Runs the demo: four processes, real TLS, one analyst, an audit, a page.
 
-Layer:       federation.demo.run, the top of the room.
-Guarantees:  what it prints was answered by the processes that it started; it leaves none behind.
-Visible to:  as the demo it owns all four files and compares with them in the clear, and says so; the analyst's
-             session does not.
+Layer:       federation.demo.run, the topmost module of this package.
+Guarantees:  the processes that it started gave every printed answer; none of them is left behind.
+Visible to:  the demo owns all four files and compares with them in the clear, and says so; the analyst's session does
+             not.
 """
 
 from __future__ import annotations
@@ -73,77 +73,77 @@ def main(out: Path) -> int:
     Returns:
         The exit code: 1 if the joint answers differ from the pooled ones or a ledger does not hold.
     """
-    console, story, began = Console(), DemoResults(), time.monotonic()
+    console, results, began = Console(), DemoResults(), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     folders = found_consortium(out / "consortium")
     console.print(f"[bold]Four hospitals, one question.[/] Keys and certificates are in {folders.root}")
     with Launcher(folders) as nodes:
-        story.pids = dict(nodes.pids)
-        story.seconds["start"] = time.monotonic() - began
+        results.pids = dict(nodes.pids)
+        results.seconds["start"] = time.monotonic() - began
         processes = ", ".join(f"{name} ({pid})" for name, pid in sorted(nodes.pids.items()))
         console.print(f"processes, each with its own data, key and ledger: {processes}\n")
         with connect(folders.consortium, identity=folders.analyst("analyst")) as session:
-            _converse(session, console, story)
-    _audit(folders, out, console, story)
-    story.seconds["whole"] = time.monotonic() - began
-    _write(out, story)
+            _converse(session, console, results)
+    _audit(folders, out, console, results)
+    results.seconds["whole"] = time.monotonic() - began
+    _write(out, results)
     console.print(
-        f"\n{story.seconds['whole']:.1f} s in all. Page: {out / 'report.html'}; data: {out / 'demo.json'}"
+        f"\n{results.seconds['whole']:.1f} s in all. Page: {out / 'report.html'}; data: {out / 'demo.json'}"
     )
-    is_right = story.difference <= TOLERANCE and story.audit is not None and story.audit.ok
+    is_right = results.difference <= TOLERANCE and results.audit is not None and results.audit.ok
     return 0 if is_right else 1
 
 
-def _converse(session: Session, console: Console, story: DemoResults) -> None:
+def _converse(session: Session, console: Console, results: DemoResults) -> None:
     for question in ANSWERED:
         began = time.monotonic()
         result = _ask(session, question)
-        story.answers[question.key] = result
-        story.seconds[question.key] = time.monotonic() - began
+        results.answers[question.key] = result
+        results.seconds[question.key] = time.monotonic() - began
         console.print(answer_table(result, question.title))
         for line in cost_lines(result):
             console.print(line, style="dim", highlight=False)
         console.print()
     console.print(SITES_NOTE, style="dim", highlight=False)
-    story.difference = largest_difference(story.answers[EXACT.key], story.answers[WHOLE.key])
+    results.difference = largest_difference(results.answers[EXACT.key], results.answers[WHOLE.key])
     console.print(
         f"exact answers against all four files pooled in the clear (only the demo can do that): largest relative "
-        f"difference {story.difference:.1e}\n",
+        f"difference {results.difference:.1e}\n",
         highlight=False,
     )
-    _mine(session, console, story)
-    _train(session, console, story)
-    story.explanation = session.explain(EXPLAINED.sql, epsilon=parse_decimal(EXPLAINED.epsilon)).text
+    _mine(session, console, results)
+    _train(session, console, results)
+    results.explanation = session.explain(EXPLAINED.sql, epsilon=parse_decimal(EXPLAINED.epsilon)).text
     console.print(f"[bold]--explain of: {EXPLAINED.title}[/]")
-    console.print(story.explanation + "\n", highlight=False, markup=False)
+    console.print(results.explanation + "\n", highlight=False, markup=False)
     for question in REFUSED:
-        story.refusals[question.key] = _refusal(session, question)
+        results.refusals[question.key] = _refusal(session, question)
         console.print(
             f"[bold]{question.title}[/] (epsilon {question.epsilon}): {question.sql}", highlight=False
         )
-        console.print(f"  {story.refusals[question.key]}\n", style="red", highlight=False, markup=False)
-    story.budget = session.budget_rows()
-    console.print(budget_table(story.budget))
+        console.print(f"  {results.refusals[question.key]}\n", style="red", highlight=False, markup=False)
+    results.budget = session.budget_rows()
+    console.print(budget_table(results.budget))
 
 
-def _mine(session: Session, console: Console, story: DemoResults) -> None:
+def _mine(session: Session, console: Console, results: DemoResults) -> None:
     began = time.monotonic()
-    story.mined = session.table(TABLE).association_rules(
+    results.mined = session.table(TABLE).association_rules(
         ITEMS,
         min_support=parse_decimal(MIN_SUPPORT),
         min_confidence=parse_decimal(MIN_CONFIDENCE),
         exact=True,
         purpose=PURPOSE,
     )
-    story.seconds["mined"] = time.monotonic() - began
+    results.seconds["mined"] = time.monotonic() - began
     console.print(f"[bold]{MINED}[/]")
-    for part in rule_tables(story.mined, most=MOST_RULES):
+    for part in rule_tables(results.mined, most=MOST_RULES):
         console.print(part, highlight=False)
     console.print()
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """Who gains by training together, and who does not."""
+    """Return which hospitals gain by training together, and which do not."""
     table = Table(
         title=f"AUC on {comparison.n_cases} complete cases", title_justify="left", header_style="bold"
     )
@@ -154,24 +154,24 @@ def comparison_table(comparison: Comparison) -> Table:
     return table
 
 
-def _train(session: Session, console: Console, story: DemoResults) -> None:
+def _train(session: Session, console: Console, results: DemoResults) -> None:
     began = time.monotonic()
     console.print(f"[bold]{MODELED}[/]")
     model = FederatedLogisticRegression(
         epsilon=float(MODEL_EPSILON), rounds=MODEL_ROUNDS, learning_rate=MODEL_RATE, purpose=PURPOSE
     ).fit(session, table=TABLE, features=FEATURES, target=TARGET)
-    story.seconds["trained"] = time.monotonic() - began
+    results.seconds["trained"] = time.monotonic() - began
     table = session.consortium.schema.tables[TABLE]
     delta = model.outcome_.plan.terms.delta
-    story.comparison = compare(model, table, epsilon=parse_decimal(MODEL_EPSILON), delta=delta)
-    console.print(comparison_table(story.comparison), highlight=False)
-    story.model_note = (
+    results.comparison = compare(model, table, epsilon=parse_decimal(MODEL_EPSILON), delta=delta)
+    console.print(comparison_table(results.comparison), highlight=False)
+    results.model_note = (
         f"{model.n_iter_} rounds, epsilon {model.epsilon_:.3g} at delta {float(delta):g}, "
         f"{model.outcome_.bytes_sent:,} bytes of ciphertexts; aggregator and key holder are processes of their own: the one "
         "never sees a plaintext, the other never a single hospital's update. AUC on all complete cases, computed in the clear by "
         "the demo, which owns all four files."
     )
-    console.print(story.model_note + "\n", style="dim", highlight=False)
+    console.print(results.model_note + "\n", style="dim", highlight=False)
 
 
 def _ask(session: Session, question: DemoQuestion) -> Result:
@@ -186,12 +186,12 @@ def _refusal(session: Session, question: DemoQuestion) -> str:
         return str(error)
     except BudgetExceededError as error:
         return refusal_text(error)
-    msg = f"{question.key} was answered, which nobody should have done"
+    msg = f"{question.key} was answered and should have been refused"
     raise FederationError(msg)
 
 
 def refusal_text(error: BudgetExceededError) -> str:
-    """A refusal by the budget in the units that people use."""
+    """Return a refusal by the budget in the units that people use."""
     unit = 2**40
     fits = f"epsilon {error.largest_epsilon} still fits" if error.largest_epsilon else "nothing more fits"
     return (
@@ -200,7 +200,7 @@ def refusal_text(error: BudgetExceededError) -> str:
     )
 
 
-def _audit(folders: Folders, out: Path, console: Console, story: DemoResults) -> None:
+def _audit(folders: Folders, out: Path, console: Console, results: DemoResults) -> None:
     ledgers = out / "ledgers"
     if ledgers.exists():
         shutil.rmtree(ledgers)
@@ -209,15 +209,15 @@ def _audit(folders: Folders, out: Path, console: Console, story: DemoResults) ->
     for name in HOSPITALS:
         copies.append(ledgers / f"{name}.sqlite")
         shutil.copyfile(folders.ledger(name), copies[-1])
-    story.audit = verify(copies)
-    heads = {report.owner: (report.entries, report.head[:16]) for report in story.audit.files}
+    results.audit = verify(copies)
+    heads = {report.owner: (report.entries, report.head[:16]) for report in results.audit.files}
     is_equal = len(set(heads.values())) == 1
     console.print(
-        f"\n[bold]Audit[/]: {len(heads)} ledgers, {'all whole' if story.audit.ok else 'NOT WHOLE'}, "
+        f"\n[bold]Audit[/]: {len(heads)} ledgers, {'all whole' if results.audit.ok else 'NOT WHOLE'}, "
         f"{'equal' if is_equal else 'DIFFERENT'}: {next(iter(heads.values()), ('?', '?'))[0]} entries each",
         highlight=False,
     )
-    for total in story.audit.totals:
+    for total in results.audit.totals:
         console.print(
             f"  {total.population}, {total.sub_budget}: {float(total.fraction_spent):.1%} spent, "
             f"{total.exact_disclosures} exact disclosures",
@@ -225,17 +225,17 @@ def _audit(folders: Folders, out: Path, console: Console, story: DemoResults) ->
         )
 
 
-def _write(out: Path, story: DemoResults) -> None:
+def _write(out: Path, results: DemoResults) -> None:
     document = {
-        "answers": {key: result.to_dict() for key, result in story.answers.items()},
-        "mined": None if story.mined is None else story.mined.to_dict(),
-        "model": None if story.comparison is None else asdict(story.comparison),
-        "refusals": story.refusals,
-        "explain": story.explanation,
-        "budget": story.budget,
-        "largest_relative_difference": story.difference,
-        "audit": None if story.audit is None else story.audit.to_dict(),
-        "seconds": {key: round(value, 3) for key, value in story.seconds.items()},
+        "answers": {key: result.to_dict() for key, result in results.answers.items()},
+        "mined": None if results.mined is None else results.mined.to_dict(),
+        "model": None if results.comparison is None else asdict(results.comparison),
+        "refusals": results.refusals,
+        "explain": results.explanation,
+        "budget": results.budget,
+        "largest_relative_difference": results.difference,
+        "audit": None if results.audit is None else results.audit.to_dict(),
+        "seconds": {key: round(value, 3) for key, value in results.seconds.items()},
     }
     (out / "demo.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    write_page(out / "report.html", story, note=SITES_NOTE)
+    write_page(out / "report.html", results, note=SITES_NOTE)

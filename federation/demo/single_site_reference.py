@@ -1,9 +1,9 @@
-"""What each hospital could learn alone, and all of them with the files pooled in the clear: the demo's references.
+"""Reference models of the demo: each hospital alone, and all files pooled in the clear.
 
-Layer:       federation.demo.single_site_reference, above pooled. Only the demo may do this: it owns all files and
-             says so.
-Terms:       *alone, private*: the hospital's own gradient descent with the whole noise for the same epsilon; *alone,
-             clear*: the same without noise or clip; both scored on everybody's cases.
+Layer:       federation.demo.single_site_reference, above pooled_reference. Only the demo may compute them: it owns
+             all files, and its output says so.
+Terms:       *alone, private*: the hospital's own gradient descent with the whole noise for the same epsilon. *Alone,
+             clear*: the same without noise or clip. Both are scored on the cases of all hospitals.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Comparison:
 def compare(
     model: FederatedLogisticRegression, table: Table, *, epsilon: Fraction, delta: Fraction
 ) -> Comparison:
-    """Score the joint model beside what each hospital could do alone.
+    """Score the joint model beside the model of each hospital alone.
 
     Args:
         model: fitted over all sites.
@@ -116,7 +116,7 @@ def _private(
     rate: float,
     target: tuple[Fraction, Fraction],
 ) -> npt.NDArray[np.float64]:
-    """One hospital's own private descent: the same clip, rounds and step rule, and all of the noise."""
+    """Train one hospital's own private model: the same clip, rounds and step rule, and all of the noise."""
     epsilon, delta = target
     multiplier = smallest_scale(
         lambda scale: [Gaussian(noise_multiplier=scale, count=rounds)],

@@ -1,1 +1,1 @@
-"""Checks that `crossward doctor` runs."""
+"""The checks of `crossward doctor`."""

@@ -1,8 +1,8 @@
-"""What is wrong with a consortium, and what to mend: files, keys, clocks, versions, ledgers, connections.
+"""Checks of a consortium, with what to fix: files, keys, clocks, versions, ledgers, connections.
 
 Layer:       federation.diagnostics.checks, above client.
-Guarantees:  all findings at once; counts of a site's own data are shown only where its own file was given, to its own
-             administrator (P19 i).
+Guarantees:  reports all findings at once. Counts of a site's own data appear only where its own file was given, for
+             its own administrator (P19 i).
 See instead: printing (``federation.cli``).
 """
 
@@ -40,13 +40,13 @@ SOON: Final = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        what: what it is.
-        is_good: whether it is as it should be.
-        text: what was found, and what to do where it is not good.
-        is_fatal: whether looking further makes no sense.
+        what: what was checked.
+        is_good: whether it is correct.
+        text: the result, and what to do where it is not good.
+        is_fatal: whether further checks make no sense.
     """
 
     what: str
@@ -55,24 +55,24 @@ class Finding:
     is_fatal: bool = False
 
     def line(self) -> str:
-        """For a terminal."""
-        mark = "ok  " if self.is_good else "MEND"
+        """Return the finding for a terminal."""
+        mark = "ok " if self.is_good else "FIX"
         return f"{mark} {self.what}" + (f": {self.text}" if self.text else "")
 
     def to_dict(self) -> dict[str, object]:
-        """For machines."""
+        """Return the finding for machines."""
         return asdict(self)
 
 
 def examine_files(
     consortium: Path, site_file: Path | None = None, identity: Path | None = None
 ) -> list[Finding]:
-    """Look at the files of this machine.
+    """Check the files of this machine.
 
     Args:
         consortium: the consortium file.
         site_file: a site's own file, for its administrator.
-        identity: certificate and key of whoever asks.
+        identity: certificate and key of the person who asks.
 
     Returns:
         Findings.
@@ -96,11 +96,11 @@ def examine_files(
 
 
 def examine_identity(path: Path, agreement: Consortium, *, now: datetime | None = None) -> Finding:
-    """Look at one certificate and its key.
+    """Check one certificate and its key.
 
     Args:
         path: the identity file.
-        agreement: whose authority and roster count.
+        agreement: supplies authority and roster.
         now: the present, unless another time is meant.
 
     Returns:
@@ -128,7 +128,7 @@ def examine_identity(path: Path, agreement: Consortium, *, now: datetime | None 
 
 
 def guessed_columns(agreement: Consortium) -> list[Finding]:
-    """One finding for each table with columns or keys that no person has looked at yet.
+    """Report each table with inferred columns or keys that no person has confirmed.
 
     Args:
         agreement: whose schema.
@@ -168,7 +168,7 @@ def _examine_site(path: Path) -> list[Finding]:
 
 
 def _examine_table(name: str, report: IngestReport, most: Fraction) -> list[Finding]:
-    """One finding for the rows, one for each column of which anything can be said; for the site's administrator."""
+    """Report the rows, then each column that has a remark; for the site's administrator."""
     faults = list(report.row_faults(most))
     text = "; ".join([*report.row_lines(), *faults])
     found = [Finding(what=f"table {name}", is_good=report.exact_allowed and not faults, text=text)]
@@ -181,7 +181,7 @@ def _examine_table(name: str, report: IngestReport, most: Fraction) -> list[Find
 
 
 def _examine_ledger(config: SiteConfig) -> Finding:
-    """Look at a site's ledger beside its node: reachable, this site's, append-only."""
+    """Check a site's ledger beside its node: reachable, this site's, append-only."""
     from federation.node.ledger.storage import describe_ledger, is_in_postgres, ledger_file, read_ledger
 
     what = f"ledger in {describe_ledger(config)}"
@@ -196,7 +196,7 @@ def _examine_ledger(config: SiteConfig) -> Finding:
     try:
         missing = store.guards_missing()
         if missing:
-            text = f"it lacks append-only triggers ({', '.join(missing)}): somebody changed it; put a backup back"
+            text = f"it lacks append-only triggers ({', '.join(missing)}): it was altered; restore it from a backup"
             return Finding(what=what, is_good=False, text=text)
         text = f"entries {store.first()} to {store.height() - 1}"
         return Finding(what=what, is_good=True, text=text if store.height() else "empty")
@@ -207,7 +207,7 @@ def _examine_ledger(config: SiteConfig) -> Finding:
 
 
 def examine_nodes(session: Session) -> list[Finding]:
-    """Ask every node how it is.
+    """Check every node.
 
     Args:
         session: an analyst's.
@@ -244,7 +244,7 @@ def _silent(errors: dict[str, Exception], left_out: Sequence[str]) -> list[Findi
     found = []
     for name, error in errors.items():
         if name in left_out:
-            found.append(Finding(what=f"node {name}", is_good=True, text="left out of the consortium"))
+            found.append(Finding(what=f"node {name}", is_good=True, text="removed from the consortium"))
         else:
             text = f"{error}; start it, and check its address in the consortium file"
             found.append(Finding(what=f"node {name}", is_good=False, text=text))
@@ -255,13 +255,17 @@ def _node(health: Health, configuration: str) -> Finding:
     what = f"node {health.name}"
     if health.configuration != configuration:
         return Finding(
-            what=what, is_good=False, text="it runs under another consortium file; give all the same"
+            what=what,
+            is_good=False,
+            text="it runs with another consortium file; give all nodes the same file",
         )
     if not health.is_ready:
         return Finding(what=what, is_good=False, text=f"not ready: {health.reason}")
     if health.version != installed_version():
         return Finding(
-            what=what, is_good=False, text=f"it runs version {health.version}, you {installed_version()}"
+            what=what,
+            is_good=False,
+            text=f"it runs version {health.version}, this machine {installed_version()}",
         )
     engine = f", computes with {health.engine}" if health.engine else ""
     return Finding(what=what, is_good=True, text=f"{health.role}, version {health.version}{engine}")

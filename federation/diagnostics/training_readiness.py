@@ -1,8 +1,8 @@
-"""What a site's administrator should know before a training: for that site alone (P19 i).
+"""Findings on a site's rows before a training, for the site's administrator alone (P19 i).
 
-Layer:       federation.diagnostics.training_readiness. Sees rows; its findings may hold counts and never leave the
+Layer:       federation.diagnostics.training_readiness. Reads rows; its findings may hold counts and never leave the
              site.
-Guarantees:  nothing here is asked or answered during a run: after the charge the same data give zero and noise.
+Guarantees:  a run neither asks for these findings nor uses them: after the charge the same data give zero and noise.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def findings(plan: RunPlan, source: LocalTable, *, limit_s: float | None = None) -> tuple[str, ...]:
-    """Look at this site's rows with a training in mind.
+    """Check this site's rows for a training.
 
     Visible to: this site's administrator, by ``doctor``; never the wire.
 
     Args:
-        plan: of the run.
+        plan: the plan of the run.
         source: the site's table.
         limit_s: seconds for the scan.
 
     Returns:
-        Sentences, empty when there is nothing to say.
+        Sentences, empty where there is no remark.
     """
     cases = load_cases(plan, source, limit_s)
     n_units, width = len(cases.starts), plan.encoding.width

@@ -1,9 +1,9 @@
 """Answers for a terminal: tables with standard errors and intervals, the cost below them, what is left.
 
-Layer:       federation.display.terminal. Knows rich; asks nobody.
-Guarantees:  a private figure never stands without its noise and the terms of its epsilon. Text that other people
-             wrote (purposes, categories) is shown as it is: it can neither format the page nor steer the terminal. No
-             figure is cut to fit.
+Layer:       federation.display.terminal. Uses rich; opens no connection.
+Guarantees:  a private figure never stands without its noise and the terms of its epsilon. Text of other people
+             (purposes, categories) is shown literally: it can neither format the page nor steer the terminal. No
+             figure is shortened to fit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 FEW_MARK = "*"
 FEW_NOTE = (
-    "* too few for this epsilon: the noise is as large as the figure, which stands in its public range all the same; "
+    "* too few for this epsilon: the noise is as large as the figure, which lies in its public range all the same; "
     "read the interval, or ask with a larger epsilon or for fewer groups"
 )
 COMBINED = (
@@ -52,18 +52,18 @@ _LEFT = frozenset(
 
 
 def console() -> Console:
-    """A console as wide as the terminal, or wide enough for any table where there is none."""
+    """A console as wide as the terminal, or wide enough for any table where there is no terminal."""
     found = Console()
     return found if found.is_terminal else Console(width=WIDE)
 
 
 def plain(text: object) -> str:
-    """Text without control characters; each becomes a question mark."""
+    """Replace each control character with a question mark."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(text))
 
 
 def grid(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table whose empty columns are left out and whose cells are plain text.
+    """Build a table; empty columns are left out, and cells are plain text.
 
     Args:
         title: above it.
@@ -87,7 +87,7 @@ def grid(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> 
 
 
 def answer_table(result: Result, title: str = "") -> Table:
-    """An answer as a table; private figures with their standard error and 95 % interval.
+    """Build the table of an answer; private figures with their standard error and 95 % interval.
 
     Args:
         result: the answer.
@@ -114,7 +114,7 @@ def answer_table(result: Result, title: str = "") -> Table:
 
 
 def _one_row(result: Result, table: Table) -> Table:
-    """One row of many figures reads better from top to bottom."""
+    """Show one row of many figures from top to bottom."""
     for name in ("", "value", "± sd", "95 % interval"):
         table.add_column(name, justify="right" if name else "left", overflow="fold")
     cells = iter(answer_cells(result)[0])
@@ -126,7 +126,7 @@ def _one_row(result: Result, table: Table) -> Table:
 
 
 def answer_cells(result: Result) -> list[list[str]]:
-    """The rows of ``answer_table`` as text."""
+    """Return the rows of ``answer_table`` as text."""
     is_private = result.cost.get("mode") == "private"
     intervals = result.interval_rows(LEVEL)
     closed, few = set(result.suppressed), set(result.too_few)
@@ -147,7 +147,7 @@ def answer_cells(result: Result) -> list[list[str]]:
 
 
 def cost_lines(result: Result) -> list[str]:
-    """What an answer cost, with everything that its epsilon depends on."""
+    """Return the cost of an answer, with everything that its epsilon depends on."""
     cost, receipt = result.cost, result.receipt
     signers: Any = receipt.get("signed_by", ())
     place = f"ledger entry {receipt['number']}, signed by {', '.join(signers)}" if receipt else ""
@@ -169,7 +169,7 @@ def cost_lines(result: Result) -> list[str]:
 
 
 def exact_lines(receipt: Mapping[str, Any]) -> list[str]:
-    """What exact answers can tell together, and how many of them this analyst has used."""
+    """Return the warning on combined exact answers, and how many exact requests this analyst has used."""
     used = receipt.get("exact_requests")
     if not isinstance(used, dict):
         return [COMBINED]
@@ -178,12 +178,12 @@ def exact_lines(receipt: Mapping[str, Any]) -> list[str]:
 
 
 def secrecy_line(receipt: Mapping[str, Any]) -> str:
-    """On whose honesty the secrecy of the shares rested, as the receipt says."""
+    """Return the trust model of the answer, from its receipt."""
     return plain(receipt.get("secrecy", {}).get("text", ""))
 
 
 def terms_line(cost: Mapping[str, Any]) -> str:
-    """Epsilon with delta, relation, privacy unit, sites a unit, t and n - 1."""
+    """Return epsilon with delta, relation, privacy unit, sites a unit, t and n - 1."""
     return (
         f"cost: epsilon {cost['epsilon']} at delta {float(str(cost['delta'])):g}, {cost['relation']}, "
         f"privacy unit {cost['privacy_unit']} at up to {cost['max_sites_per_unit']} site(s), "
@@ -193,7 +193,7 @@ def terms_line(cost: Mapping[str, Any]) -> str:
 
 
 def left_line(result: Result, rows: Sequence[Mapping[str, Any]]) -> str:
-    """What remains of the sub-budget that paid, or would have."""
+    """Return the rest of the sub-budget that paid, or would have paid."""
     sub_budget = result.receipt.get("sub_budget", "query")
     for row in rows:
         is_whole = not row["purpose"] and not row["analyst"]
@@ -207,7 +207,7 @@ def left_line(result: Result, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def budget_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """What is spent and what is left; one line for each sub-budget, under it its purposes and analysts."""
+    """Show the spent and the remaining budget: one line for each sub-budget, under it its purposes and analysts."""
     shown, population = [], None
     for row in rows:
         if row["population"] != population:
@@ -231,7 +231,7 @@ def budget_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _exact_answers(row: Mapping[str, Any]) -> str:
-    """How many the asker has had, of how many; how many all analysts together have had."""
+    """Return the exact requests of this analyst, the limit, and the exact requests of all analysts."""
     if row["purpose"] or row["analyst"]:
         return ""
     in_all, own, limit = row["exact_disclosures"], row.get("exact_by_asker"), row.get("exact_limit")
@@ -241,7 +241,7 @@ def _exact_answers(row: Mapping[str, Any]) -> str:
 
 
 def quote_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """What each question would cost and leave."""
+    """Show what each question would cost and leave."""
     return grid(
         "Quotes, nothing is spent (cost and left: Rényi, at the order of the sub-budget)",
         ("question", "sub-budget", "epsilon", "cost", "left", "would be refused"),
@@ -260,14 +260,14 @@ def quote_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _whose(row: Mapping[str, Any]) -> str:
-    """The sub-budget, or the part of it that a purpose or an analyst has spent."""
+    """Return the sub-budget, or the part of it that a purpose or an analyst has spent."""
     if row["purpose"]:
         return f"    for {row['purpose']}"
     return f"    by {row['analyst']}" if row["analyst"] else f"  {row['sub_budget']}"
 
 
 def statement_tables(report: Statement) -> list[Table]:
-    """A ledger's lines, who had how much of whom, then what is left of every sub-budget."""
+    """Show a ledger's entries, the use by analyst and population, then the rest of every sub-budget."""
     lines = grid(
         f"Ledger of {plain(report.owner)}",
         ("entry", "time (UTC)", "kind", "population", "analyst", "purpose", "price", "left", "remark"),
@@ -325,7 +325,7 @@ def statement_tables(report: Statement) -> list[Table]:
 
 
 def rule_tables(result: MiningResult, most: int = 20) -> list[Table | str]:
-    """Itemsets and rules, the strongest first, and what they cost."""
+    """Show itemsets and rules, the strongest first, and their cost."""
     rules = Table(title=f"{len(result.found_rules)} rules", title_justify="left", header_style="bold")
     for name in ("if", "then", "support", "confidence", "lift", "leverage", "conviction"):
         rules.add_column(name, justify="left" if name in {"if", "then"} else "right")
@@ -339,7 +339,7 @@ def rule_tables(result: MiningResult, most: int = 20) -> list[Table | str]:
     lines: list[Table | str] = [rules]
     if rest > 0:
         lines.append(f"and {rest} more (--json has all)")
-    n_rows = "nobody" if result.n_rows is None else f"{result.n_rows} rows"
+    n_rows = "a suppressed number of rows" if result.n_rows is None else f"{result.n_rows} rows"
     lines.append(
         f"{len(result.found)} frequent itemsets of {n_rows}; cost: one exact disclosure, at least "
         f"{result.cost.get('threshold')} rows behind a support (minimum cell {result.cost.get('minimum_cell')}, "

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """The one issuer of a consortium's certificates. Its key is needed only when a member joins."""
+    """Issues the certificates of a consortium. Its key is needed only when a member joins."""
 
     name: str
     certificate_pem: bytes = field(repr=False)
@@ -52,7 +52,7 @@ class Authority:
             An authority with a fresh key.
 
         Raises:
-            ConfigError: the name is not one.
+            ConfigError: the name is not valid.
         """
         _check_name(name)
         key = Ed25519PrivateKey.generate()
@@ -80,7 +80,7 @@ class Authority:
             The content of an identity file: certificate, then key.
 
         Raises:
-            ConfigError: not a name or not a role.
+            ConfigError: the name or the role is not valid.
         """
         _check_name(name)
         if role not in ROLES:
@@ -90,7 +90,7 @@ class Authority:
         return _member(issuer, self.key, key, name=name, role=role, now=now or datetime.now(UTC), days=days)
 
     def save(self, folder: Path) -> None:
-        """Write certificate and key to a folder, the key for its owner's eyes alone."""
+        """Write certificate and key to a folder; only the owner may read the key."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / AUTHORITY_FILE).write_bytes(self.certificate_pem)
         write_private(folder / AUTHORITY_KEY, _key_pem(self.key))
@@ -117,17 +117,17 @@ class Authority:
 
 
 def in_memory_identity(name: str, role: str) -> Identity:
-    """An identity for a party of this process, issued by nobody.
+    """Make an identity for a party of this process, under an authority of its own.
 
     Args:
         name: the party's name.
         role: one of ``smpc.transport.wire.tls.ROLES``.
 
     Returns:
-        An identity that lies in no file.
+        An identity that is stored in no file.
 
     Raises:
-        ConfigError: not a name or not a role.
+        ConfigError: the name or the role is not valid.
     """
     return Identity.from_pem(Authority.create("memory").issue(name, role))
 

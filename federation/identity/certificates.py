@@ -1,12 +1,12 @@
-"""Who is who: the consortium's authority, the certificates it issues, and the key that signs for a member.
+"""Members' identities: the consortium's authority, the certificates it issues, and the members' signing keys.
 
 Layer:       federation.identity.certificates. Reads and writes files, opens no connection.
-Terms:       an identity file is one PEM with a certificate and its Ed25519 key (PKCS8); the same key answers on TLS
-             and signs requests and ledger entries.
-Guarantees:  an identity that loads has exactly one name and role, said twice in its certificate, and the key that
-             belongs to it; a key file that others may read is refused, one that is not whole is named. No message or
-             ``repr`` holds a key.
-See instead: the check of a peer's certificate (``smpc.transport.wire.tls``), who is a member
+Terms:       an identity file is one PEM with a certificate and its Ed25519 key (PKCS8). The same key authenticates on
+             TLS and signs requests and ledger entries.
+Guarantees:  an identity that loads has exactly one name and role, stated twice in its certificate, and the matching
+             key. A key file that others may read is refused; an incomplete one is reported with its path. No message
+             or ``repr`` holds a key.
+See instead: the check of a peer's certificate (``smpc.transport.wire.tls``), the members
              (``federation.consortium.consortium_file``).
 Source:      RFC 8410 (Ed25519 in certificates), RFC 5280 sections 4.2.1.1 to 4.2.1.9 (the extensions).
 """
@@ -49,7 +49,7 @@ _KEY_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?-----END \1PRI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """One member's certificate and the key that goes with it.
+    """One member's certificate and the matching key.
 
     Attributes:
         name: the member's name in the consortium file.
@@ -75,7 +75,7 @@ class Identity:
 
     @property
     def valid_until(self) -> datetime:
-        """When the certificate ends."""
+        """End of the certificate's validity."""
         return x509.load_pem_x509_certificate(self.certificate_pem).not_valid_after_utc
 
     def is_issued_by(self, authority_pem: bytes) -> bool:
@@ -115,13 +115,13 @@ class Identity:
 
         Args:
             pem: certificate and key.
-            path: where they came from.
+            path: the file they came from.
 
         Returns:
             The identity.
 
         Raises:
-            ConfigError: not one certificate of one name and role with the key that belongs to it.
+            ConfigError: the bytes are not one certificate of one name and role with the matching key.
         """
         certificate = _only_certificate(pem)
         key = _ed25519_key(pem)
@@ -142,7 +142,7 @@ class Identity:
 
 
 def trust_of(consortium: Consortium) -> Trust:
-    """Whom every end of a consortium accepts.
+    """Return the authority and the members that every end of a consortium accepts.
 
     Args:
         consortium: the agreement.
@@ -164,7 +164,7 @@ def read_private(path: Path) -> bytes:
     """Read a key file.
 
     Raises:
-        ConfigError: it cannot be read, is no plain file, is empty, or others may read or write it.
+        ConfigError: the file cannot be read, is not a plain file, is empty, or others may read or write it.
     """
     try:
         with path.open("rb") as stream:
@@ -188,8 +188,8 @@ def read_private(path: Path) -> bytes:
 def write_private(path: Path, content: bytes) -> None:
     """Write a new key file that only its owner may read, from its first byte on.
 
-    It is whole and on the disk when it gets its name, so that a write that is interrupted leaves no file of that name; what
-    it left is cleared away by the next one.
+    The file is complete and on the disk before it gets its name: an interrupted write leaves no file of that name. The
+    next write removes what an interrupted one left.
 
     Raises:
         ConfigError: the file exists already or cannot be written.

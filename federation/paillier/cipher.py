@@ -1,22 +1,23 @@
-"""Encryption of plaintext vectors and their addition: everything that needs no secret.
+"""Encrypts plaintext vectors and adds ciphertexts: everything that needs no secret.
 
 Layer:       federation.paillier.cipher, above ``keys`` and ``validation``. Randomness from ``secrets`` alone: there
              is no way to hand in a seed.
 Terms:       ``c = (1 + m n) u mod n^2``; u is the *obfuscator*, a random n-th power, used once.
 Shapes:      a vector on the wire is ``count * key.ciphertext_bytes`` bytes, each ciphertext big end first. There is
              no exponent, no header and no count in it: all of that comes from the round's plan.
-Guarantees:  the sum of vectors decrypts to the sum of the plaintexts mod n; what is added was checked first.
-See instead: what the plaintexts mean (``packing``), decryption. Nothing here is constant time: encrypt on the site's
-             own machine.
+Guarantees:  the sum of vectors decrypts to the sum of the plaintexts mod n; every vector is checked before it is
+             added.
+See instead: the meaning of the plaintexts (``packing``), decryption. Nothing here is constant time: encrypt on the
+             site's own machine.
 Source:      Paillier, Eurocrypt 1999; Damgard, Jurik, Nielsen, IJIS 9(6):371-385, 2010, section 4.1; docs/adr/0011.
 
 Two kinds of obfuscators, ``Randomness``:
 
 * ``HALF_LENGTH`` (default): ``h = -x^2 mod n``, ``u = (h^n)^r mod n^2``, r uniform of half the bits of n.
   Secure under decisional composite residuosity (DCR) *and* the further assumption that h^r for such an r
-  cannot be told from a random element of the group that h generates. That is an assumption beyond DCR, for a
-  group of unknown order; nothing weaker than it is claimed here. x comes out of SHAKE-256(n), which is taken
-  for a random function, so that nobody chose it.
+  cannot be distinguished from a random element of the group that h generates. That is an assumption beyond DCR, for a
+  group of unknown order; nothing weaker than it is claimed here. x comes out of SHAKE-256(n), modelled as a random
+  function, so that no party chose it.
 * ``FULL``: ``u = r^n mod n^2`` with r uniform in 1 .. n - 1 and prime to n. DCR alone; ten times slower
   and more.
 """
@@ -43,19 +44,19 @@ if TYPE_CHECKING:
 BASE_TAG: Final = b"crossward/paillier/base/1\n"
 _EXTRA_BYTES: Final = 16
 _WINDOW_VALUES: Final = 256
-# building the table costs as much as about this many obfuscators without it
+# building the table costs about as much as this many obfuscators without it
 _TABLE_PAYS_FROM: Final = 48
 
 
 class Randomness(StrEnum):
-    """How obfuscators are drawn; see the module's header for what each rests on."""
+    """The distribution of obfuscators; the module's header says what each rests on."""
 
     HALF_LENGTH = "half_length"
     FULL = "full"
 
 
 def derived_base(n: int) -> int:
-    """Give ``h = -x^2 mod n`` with x read out of SHAKE-256(n): the same for everybody, chosen by nobody.
+    """Return ``h = -x^2 mod n`` with x read from SHAKE-256(n): equal for all parties, chosen by none.
 
     Accuracy: x is within 2^-128 of uniform modulo n if SHAKE-256 is a random function.
     """
@@ -73,7 +74,7 @@ class Encryptor:
     """Encrypts under one public key; keeps its power table once it pays (about 36 MiB at 3072 bits)."""
 
     def __init__(self, key: PublicKey, *, randomness: Randomness = Randomness.HALF_LENGTH) -> None:
-        """Get ready for a key; cheap."""
+        """Take a key; cheap."""
         self.key = key
         self.randomness = Randomness(randomness)
         self._n = gmpy2.mpz(key.n)
@@ -123,7 +124,7 @@ class Encryptor:
         return product  # type: ignore[no-any-return]
 
     def _prepare(self, n_plaintexts: int) -> None:
-        """Build the table as soon as more is encrypted than it costs; a small model never does."""
+        """Build the table once more was encrypted than it costs; a small model never does."""
         with self._lock:
             self._encrypted += n_plaintexts
             wanted = self.randomness is Randomness.HALF_LENGTH and self._encrypted >= _TABLE_PAYS_FROM
@@ -154,7 +155,7 @@ def add_vectors(key: PublicKey, vectors: Sequence[bytes], *, count: int) -> byte
         count: ciphertexts in a vector, from the round's layout.
 
     Raises:
-        CiphertextInvalidError: no vector, or one that fails a check.
+        CiphertextInvalidError: there is no vector, or one fails a check.
     """
     if not vectors:
         raise CiphertextInvalidError(reason="there is no vector to add")
@@ -165,6 +166,6 @@ def add_vectors(key: PublicKey, vectors: Sequence[bytes], *, count: int) -> byte
 
 
 def add_checked(key: PublicKey, left: Sequence[int], right: Sequence[int]) -> list[int]:
-    """Add two vectors of ciphertexts that ``parse_ciphertexts`` let through; same length."""
+    """Add two vectors of ciphertexts that ``parse_ciphertexts`` accepted; same length."""
     n_squared = gmpy2.mpz(key.n_squared)
     return [one * other % n_squared for one, other in zip(left, right, strict=True)]

@@ -1,14 +1,14 @@
-"""The private key at work.
+"""Decryption with the private key.
 
-Layer:       federation.paillier.decrypt, the top of the room. ``federation.aggregation.open_sum`` is its only
-             importer.
+Layer:       federation.paillier.decrypt, the topmost module of this package. ``federation.aggregation.open_sum`` is
+             its only importer.
 Guarantees:  the whole vector is checked (exact length, range, common factor with n) before the first decryption,
-             whoever calls and whatever was checked before: one decryption of something that is 0 mod n gives the
-             private key away. Before a logarithm is taken the powered ciphertext must be 1 mod p and 1 mod q: with
-             the exponents p - 1 and q - 1 it always is, and with shorter ones -1 mod n^2, which passes length, range
-             and gcd, would give the key away. All that fails here fails with one reason and no place.
-See instead: who may have what opened, and how often (``aggregation.open_sum``). Nothing here is constant time: run it
-             on a machine that nobody else shares.
+             whatever the caller has checked before: one decryption of a multiple of n reveals the private key. Before
+             a logarithm is taken, the powered ciphertext must be 1 mod p and 1 mod q. With the exponents p - 1 and q
+             - 1 it always is; with shorter ones -1 mod n^2, which passes length, range and gcd, would reveal the key.
+             Every failure here has one reason and no index.
+See instead: the receivers of a sum, and how often it is opened (``aggregation.open_sum``). Nothing here is constant
+             time: run it on a machine of its own.
 Source:      Paillier, Eurocrypt 1999, section 7 (decryption by Chinese remaindering); rule P15.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from federation.paillier.keys import PrivateKey
 
 
-# one text for every cause that takes the private key to see: which check failed would say something of the plaintext
+# one text for every cause that only the private key can see: the failed check would reveal part of the plaintext
 REFUSED_SUM: Final = (
     "a check of the decrypted sum failed (form, counter of contributors, or a slot out of range): "
     "the attempt is spent"
@@ -33,10 +33,10 @@ REFUSED_SUM: Final = (
 
 
 class Decryptor:
-    """Decrypts vectors under one private key; its ``repr`` says the size and fingerprint of the key."""
+    """Decrypts vectors under one private key; its ``repr`` shows the size and fingerprint of the key."""
 
     def __init__(self, key: PrivateKey) -> None:
-        """Precompute what depends on the key alone."""
+        """Precompute the values that depend on the key alone."""
         self.public = key.public
         p, q, n = gmpy2.mpz(key.p), gmpy2.mpz(key.q), gmpy2.mpz(key.public.n)
         self._p, self._q, self._p_squared, self._q_squared = p, q, p * p, q * q
@@ -57,14 +57,14 @@ class Decryptor:
 
         Args:
             data: a vector as ``cipher`` writes it.
-            count: how many ciphertexts the plan says.
+            count: number of ciphertexts by the plan.
 
         Returns:
             The plaintexts, ``0 <= m < n``.
 
         Raises:
             CiphertextInvalidError: any ciphertext fails a check before decryption, and then none is decrypted; or
-                one is no ciphertext of this key, and then none is returned.
+                    one is not a ciphertext of this key, and then no plaintext is returned.
         """
         values = parse_ciphertexts(data, n=self.public.n, count=count)
         return [self._decrypt_one(value) for value in values]

@@ -1,13 +1,13 @@
-"""How a key comes into being and how others come to trust it.
+"""Stores the key holder's keys, and accepts a public key against its pinned fingerprint.
 
-Layer:       federation.paillier.key_files, above ``keys``. Files only; runs at the key holder, but for
+Layer:       federation.paillier.key_files, above ``keys``. Files only; runs at the key holder, except for
              ``accept_public_key``.
-Terms:       the ceremony: the key holder makes the key in its own directory and reads the fingerprint out; the
-             consortium file pins it; every other party accepts n only under that fingerprint.
+Terms:       to *pin* a key: the key holder makes the key in its own directory and reads out the fingerprint, the
+             consortium file states it, and every other party accepts n only under that fingerprint.
 Guarantees:  the private key's file is created with mode 0600, is never overwritten, is on the disk before its public
-             key is told to anybody, and is refused when somebody besides its owner may read it. Nothing here accepts
-             a key below 2048 bits.
-See instead: who signs the consortium file (``federation.consortium.consortium_file``).
+             key is given to any party, and is refused when another user may read it. No function here accepts a key
+             below 2048 bits.
+See instead: the consortium file (``federation.consortium.consortium_file``).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def create_private_key_file(path: Path, *, bits: int = DEFAULT_BITS) -> PublicKe
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError as error:
         raise KeyMismatchError(
-            reason="a private key file is there already and is never overwritten"
+            reason="the private key file exists already and is never overwritten"
         ) from error
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(json.dumps(fields) + "\n")
@@ -61,7 +61,7 @@ def load_private_key(path: Path) -> PrivateKey:
     """Read the private key back, with every check of a new one (about 0.3 s at 3072 bits).
 
     Raises:
-        KeyMismatchError: the file is missing, readable by others, not a key file, or holds a key to refuse.
+        KeyMismatchError: the file is missing, readable by others, not a key file, or holds a refused key.
     """
     try:
         # not blocking, so that a named pipe in its place is refused as well
@@ -79,7 +79,7 @@ def load_private_key(path: Path) -> PrivateKey:
 
 
 def accept_public_key(data: bytes, *, fingerprint: str) -> PublicKey:
-    """Accept a public key that came over the wire, if it is the one that the consortium pinned.
+    """Accept a public key that came over the wire, if it is the pinned one.
 
     Args:
         data: n, big end first, as ``PublicKey.to_bytes`` gives it.

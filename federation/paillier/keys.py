@@ -1,17 +1,17 @@
-"""Paillier keys: what they are, and how a new one is made.
+"""Paillier keys: their conditions, and how to make a new one.
 
 Layer:       federation.paillier.keys, above ``validation``. No file, no socket; randomness from ``secrets`` alone.
-Terms:       ``n = p q``; the generator is n + 1 by definition and is never read from anywhere; the fingerprint is the
-             SHA-256 of n, which plans and configuration name.
-Guarantees:  every ``PublicKey`` in the house passed ``modulus_mistake`` when it was made, and every ``PrivateKey``
+Terms:       ``n = p q``; the generator is n + 1 by definition and is never read from outside; the fingerprint is the
+             SHA-256 of n, which plans and configuration state.
+Guarantees:  every ``PublicKey`` in this product passed ``modulus_mistake`` when it was made, and every ``PrivateKey``
              has p = q = 3 (mod 4), gcd(p - 1, q - 1) = 2, no odd factor of p - 1 or q - 1 below 2^16, p and q
-             different, of one size and far apart, and gcd(n, phi) = 1. There is one type of key, with full exponents:
-             it stands in every manifest, a key of short exponents has no form here and is refused wherever it comes
-             from (they would need pairwise masks under the encryption, which there are not yet), and decryption never
-             takes another exponent than p - 1 and q - 1, also with a key out of another library. Keys below 2048
-             bits, whose primes have fewer than 1024, exist only for who writes ``testing_bits``, which no
-             configuration, file or message reaches. A private key's ``repr`` says its size and fingerprint.
-See instead: key files (``ceremony``), encryption (``cipher``), decryption (``decrypt``). Python cannot wipe an
+             different, of one size and far apart, and gcd(n, phi) = 1. There is one type of key, with full exponents,
+             and every manifest states it. A key of short exponents has no form here and is refused everywhere (it
+             would need pairwise masks under the encryption, which do not exist yet); decryption uses only the
+             exponents p - 1 and q - 1, also with a key from another library. Keys below 2048 bits, whose primes have
+             fewer than 1024, exist only for callers that set ``testing_bits``, which no configuration, file or
+             message reaches. A private key's ``repr`` shows its size and fingerprint.
+See instead: key files (``key_files``), encryption (``cipher``), decryption (``decrypt``). Python cannot wipe an
              integer from memory: protect the key holder's machine.
 Source:      Paillier, Eurocrypt 1999; conditions on p and q from Damgard, Jurik, Nielsen, IJIS 9(6), 2010, section
              4.1 (see docs/adr/0011); |p - q| from FIPS 186-5, A.1.3.
@@ -53,10 +53,10 @@ class PublicKey:
 
     Attributes:
         n: the modulus.
-        testing_bits: tests only: accept a modulus of this size below the floor.
-        n_squared: ciphertexts live below this.
+        testing_bits: tests only: accept a modulus of this size below the minimum.
+        n_squared: bound of every ciphertext.
         ciphertext_bytes: width of one ciphertext on the wire.
-        fingerprint: 64 hexadecimal digits; what a plan names.
+        fingerprint: 64 hexadecimal digits; a plan states it.
     """
 
     n: int
@@ -84,11 +84,11 @@ class PublicKey:
         return self.n.bit_length()
 
     def to_bytes(self) -> bytes:
-        """Give n, big end first, without leading zeros: what goes over the wire."""
+        """Return n, big end first, without leading zeros: its form on the wire."""
         return self.n.to_bytes((self.bits + 7) // 8, "big")
 
     def to_phe(self) -> PaillierPublicKey:
-        """Give the same key as an object of python-paillier."""
+        """Return the same key as an object of python-paillier."""
         from phe import PaillierPublicKey
 
         return PaillierPublicKey(self.n)
@@ -96,12 +96,12 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PrivateKey:
-    """The two primes, and the public key that they make.
+    """The two primes, and the public key of their product.
 
     Attributes:
         p: one prime.
         q: the other.
-        testing_bits: tests only: accept a modulus of this size below the floor.
+        testing_bits: tests only: accept a modulus of this size below the minimum.
         public: the public key.
     """
 
@@ -120,7 +120,7 @@ class PrivateKey:
         return f"PrivateKey({self.public.bits} bits, fingerprint {self.public.fingerprint[:16]})"
 
     def to_phe(self) -> PaillierPrivateKey:
-        """Give the same key as an object of python-paillier."""
+        """Return the same key as an object of python-paillier."""
         from phe import PaillierPrivateKey
 
         return PaillierPrivateKey(self.public.to_phe(), self.p, self.q)
@@ -129,14 +129,14 @@ class PrivateKey:
 def generate_private_key(*, bits: int = DEFAULT_BITS, testing_bits: int | None = None) -> PrivateKey:
     """Make a new key. Takes about a second at 3072 bits.
 
-    Visible to: runs in the key holder's process, and nowhere else.
+    Visible to: the key holder's process alone.
 
     Args:
         bits: size of n; even, 2048 or more.
         testing_bits: tests only: the size of n, 256 or more; takes the place of ``bits``.
 
     Raises:
-        KeyMismatchError: the size is below the floor, or odd.
+        KeyMismatchError: the size is below the minimum, or odd.
     """
     size = bits if testing_bits is None else testing_bits
     if type(size) is not int or size % 2 or size < _floor(testing_bits):
@@ -155,7 +155,7 @@ def _prime(bits: int) -> int:
     """Draw a prime p of exactly ``bits`` bits, 3 mod 4, top two bits set, p - 1 without small odd factors."""
     product = small_primes_product()
     while True:
-        # every candidate is drawn afresh: stepping from one start would favour primes after long gaps
+        # every candidate is drawn afresh: steps from one start would favour primes after long gaps
         candidate = secrets.randbits(bits) | (3 << (bits - 2)) | 3
         if gmpy2.gcd(candidate * (candidate // 2), product) == 1 and gmpy2.is_prime(
             candidate, PRIME_TEST_ROUNDS
@@ -164,7 +164,7 @@ def _prime(bits: int) -> int:
 
 
 def _primes_mistake(p: int, q: int) -> str | None:
-    """Say what keeps p and q from making a key, or None."""
+    """Return why p and q do not make a key, or None."""
     for prime in (p, q):
         if type(prime) is not int or prime < 3 or not gmpy2.is_prime(prime, PRIME_TEST_ROUNDS):  # noqa: PLR2004
             return "a factor of the private key is not a prime"

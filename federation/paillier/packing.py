@@ -1,4 +1,4 @@
-"""Integers into the slots of a plaintext, and the sum of all sites back out of them.
+"""Packs integers into the slots of a plaintext, and unpacks the sum of all sites.
 
 Layer:       federation.paillier.packing. Pure numpy: no key, no randomness.
 Terms:       a slot is a fixed number of whole bytes; slot 0 of every plaintext is the *counter*, where each site
@@ -7,9 +7,9 @@ Terms:       a slot is a fixed number of whole bytes; slot 0 of every plaintext 
 Shapes:      values int64 ``(length,)``; plaintexts one Python integer each, ``layout.count`` of them.
 Guarantees:  a site writes ``x + H`` with ``|x| <= H``, so that a slot's sum over K sites lies in ``[0, K 2H]``, which
              is less than the slot holds: no carry, no borrow, for any values. ``unpack_sum`` answers only when every
-             counter equals K, every slot is in that range, and nothing stands in an unused slot or above the last
-             one.
-See instead: clipping, clamping and noise (the training room: they come before), floats (they never come here),
+             counter equals K, every slot is in that range, and every unused slot and every bit above the last slot is
+             0.
+See instead: clipping, clamping and noise (``federation.training`` does them before), floats (never used here),
              encryption.
 Source:      rule P13; layout after docs/adr/0010.
 """
@@ -34,12 +34,12 @@ TAIL_STANDARD_DEVIATIONS: Final = 12
 _WORD_BYTES: Final = 8
 _SPARE_TOP_BITS: Final = 2
 _MAX_VALUES: Final = 1 << 28
-# the floor of keys is kept by the keys themselves; a layout only has to make sense
+# the keys themselves enforce the minimum size of keys; a layout only has to be consistent
 _LEAST_KEY_BITS: Final = 256
 
 
 def half_range(*, clamp: int, sigma2_local: int | Fraction) -> int:
-    """Give ``H = U + ceil(12 sigma_local)``, in integers.
+    """Return ``H = U + ceil(12 sigma_local)``, in integers.
 
     Accuracy: exact. Noise of one site exceeds 12 standard deviations with probability below 2^-100.
 
@@ -62,12 +62,12 @@ def half_range(*, clamp: int, sigma2_local: int | Fraction) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where each number of a round stands; derived from the plan by every party, never read from a message.
+    """The position of each number of a round; every party derives it from the plan and never reads it from a message.
 
     Attributes:
         key_bits: size of n.
         length: how many values an update has.
-        contributors: K, at least 3: with two, each would learn the other's.
+        contributors: K, at least 3: with two, each would learn the other's update.
         half_range: H, see ``half_range``.
     """
 
@@ -92,18 +92,18 @@ class Layout:
         if not mistakes and self.slot_bytes > _WORD_BYTES:
             mistakes.append("half_range: contributors * 2 * half_range has to be below 2^64")
         if not mistakes and self.slots < 2:  # noqa: PLR2004 - the counter and one value
-            mistakes.append("key_bits: no room for the counter and one value")
+            mistakes.append("key_bits: too small for the counter and one value")
         if mistakes:
             raise ConfigError(mistakes=mistakes)
 
     @property
     def largest_sum(self) -> int:
-        """``K 2H``: the largest sum that a slot can hold honestly."""
+        """``K 2H``: the largest sum of honest sites that a slot can hold."""
         return self.contributors * 2 * self.half_range
 
     @property
     def slot_bytes(self) -> int:
-        """Width of a slot: the whole bytes that hold ``largest_sum``."""
+        """Width of a slot in whole bytes; it holds ``largest_sum``."""
         return (self.largest_sum.bit_length() + 7) // 8
 
     @property
@@ -122,7 +122,7 @@ class Layout:
         return -(-self.length // self.values_per_plaintext)
 
     def to_dict(self) -> dict[str, int]:
-        """Give the layout for a manifest's canonical form."""
+        """Return the layout for a manifest's canonical form."""
         return {
             "contributors": self.contributors,
             "half_range": self.half_range,
@@ -168,10 +168,10 @@ def unpack_sum(plaintexts: Sequence[int], layout: Layout) -> npt.NDArray[np.int6
         layout: of the round.
 
     Returns:
-        The sums, shape ``(layout.length,)``: the offsets are taken off again.
+        The sums, shape ``(layout.length,)``, with the offsets subtracted.
 
     Raises:
-        CiphertextInvalidError: a counter that is not K, a slot out of range, bits where none belong.
+        CiphertextInvalidError: a counter that is not K, a slot out of range, or bits outside of the slots in use.
     """
     if len(plaintexts) != layout.count:
         raise CiphertextInvalidError(reason=f"{len(plaintexts)} plaintexts, {layout.count} are planned")

@@ -1,12 +1,12 @@
-"""What a modulus and a vector of ciphertexts must pass at every boundary, before anything is done with them.
+"""Checks of a modulus and of a vector of ciphertexts, at every boundary, before any use.
 
-Layer:       federation.paillier.validation, the lowest of the room. Pure.
-Terms:       a boundary is any place where a number was made by somebody else: the wire, a file, another process.
-Guarantees:  a ciphertext vector that comes back from ``parse_ciphertexts`` has the planned count, and every entry
-             ``c`` has ``0 < c < n^2`` and ``gcd(c, n) = 1``. A range check alone is not enough: ``n`` itself is in
-             range, and one decryption of anything that is 0 mod n gives the private key away.
-See instead: a proof that n has exactly two prime factors. A modulus with more of them hurts the confidentiality that
-             its owner promises, and the owner is the one who reads the sums anyway.
+Layer:       federation.paillier.validation, the lowest module of this package. Pure.
+Terms:       a boundary is any place where a number comes from another party: the wire, a file, another process.
+Guarantees:  a ciphertext vector from ``parse_ciphertexts`` has the planned count, and every entry ``c`` has ``0 < c <
+             n^2`` and ``gcd(c, n) = 1``. A range check alone is not enough: ``n`` itself is in range, and one
+             decryption of a multiple of n reveals the private key.
+See instead: a proof that n has exactly two prime factors. A modulus with more of them weakens the confidentiality
+             that its owner guarantees, and the owner reads the sums anyway.
 Source:      Paillier, Eurocrypt 1999; rule P15 for the order of checks; GMP's test (Baillie-PSW and Miller-Rabin) for
              primes.
 """
@@ -31,15 +31,15 @@ PRIME_TEST_ROUNDS: Final = 40
 
 @functools.cache
 def small_primes_product() -> int:
-    """Give the product of all odd primes below 2^16; a common factor with it is a small factor."""
+    """Return the product of all odd primes below 2^16; a common factor with it is a small factor."""
     return int(gmpy2.primorial(SMALL_FACTOR_BOUND) // 2)
 
 
 def modulus_mistake(n: int, *, floor_bits: int = FLOOR_BITS) -> str | None:
-    """Say what is wrong with a modulus, or None. Takes 10 to 20 ms at 3072 bits.
+    """Return what is wrong with a modulus, or None. Takes 10 to 20 ms at 3072 bits.
 
     Args:
-        n: the modulus as it came from outside.
+        n: the modulus as received.
         floor_bits: least size accepted.
     """
     if type(n) is not int or n <= 0:
@@ -60,7 +60,7 @@ def modulus_mistake(n: int, *, floor_bits: int = FLOOR_BITS) -> str | None:
 
 
 def ciphertext_bytes(n: int) -> int:
-    """Give the fixed width of one ciphertext on the wire: the bytes of n^2."""
+    """Return the fixed width of one ciphertext on the wire: the bytes of n^2."""
     return ((n * n).bit_length() + 7) // 8
 
 
@@ -70,7 +70,7 @@ def parse_ciphertexts(data: bytes | memoryview, *, n: int, count: int) -> list[i
     Args:
         data: ``count * ciphertext_bytes(n)`` bytes, each ciphertext big end first.
         n: the modulus, validated before.
-        count: how many ciphertexts the plan says; at least 1.
+        count: number of ciphertexts by the plan; at least 1.
 
     Returns:
         The ciphertexts as ``gmpy2.mpz``.
@@ -99,7 +99,7 @@ def check_ciphertexts(values: Sequence[int], *, n: int) -> None:
     One gcd for the whole vector: a product shares a factor with n exactly when one of its factors does.
 
     Raises:
-        CiphertextInvalidError: with the place of the first ciphertext that fails.
+        CiphertextInvalidError: with the index of the first ciphertext that fails.
     """
     modulus = gmpy2.mpz(n)
     n_squared = modulus * modulus

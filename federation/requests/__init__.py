@@ -1,1 +1,1 @@
-"""What a signed request becomes: plan, ledger content, policy decision, trust model, receipt."""
+"""From a signed request to its plan, ledger content, policy decision, trust model and receipt."""

@@ -1,6 +1,6 @@
-"""What a question would do and cost, before it is asked of anybody.
+"""Explains plan and price of a question before any site is asked.
 
-Layer:       federation.requests.explanation. From public facts alone.
+Layer:       federation.requests.explanation. Uses public facts alone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ANSWER_ROUNDS = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """A plan for people and for machines; nothing was asked of anybody.
+    """A plan for people and for machines; no site was asked.
 
     Attributes:
         text: lines for a terminal.
@@ -37,23 +37,23 @@ class Explanation:
     shape: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return plain data."""
         return dict(self.shape)
 
     def __str__(self) -> str:
-        """The text."""
+        """Return the text."""
         return self.text
 
 
 def explain_query(plan: Plan, secrecy: TrustModel) -> Explanation:
-    """Explain a question's plan and on whose honesty it rests; rounds and bytes are those of a run.
+    """Explain a question's plan and its trust model; rounds and bytes are those of a run.
 
     Args:
-        plan: what would be answered.
-        secrecy: see ``secrecy_of``.
+        plan: of the answer.
+        secrecy: see ``trust_model_of``.
     """
     cost = joint_cost(plan)
-    # the session's keys are one more exchange; the answer share goes to the analyst
+    # exchanging the session's keys is one more exchange; the answer share goes to the analyst
     rounds = cost.rounds + KEY_ROUNDS + ANSWER_ROUNDS
     n_bytes = (plan.context.n_sites - 1) * KEY_BYTES + cost.bytes_sent + answer_bytes(plan)
     shape = explain(plan, rounds=rounds, bytes_per_party=n_bytes)
@@ -63,7 +63,7 @@ def explain_query(plan: Plan, secrecy: TrustModel) -> Explanation:
 
 
 def explain_miner(plan: MiningPlan, secrecy: TrustModel) -> Explanation:
-    """Explain a mining plan; how far a run goes depends on the bits that it opens."""
+    """Explain a mining plan; the length of a run depends on the bits that it opens."""
     return _with_secrecy(explain_mining_text(plan), explain_mining(plan), secrecy)
 
 

@@ -1,4 +1,4 @@
-"""What is entered in the ledger for a request, and the check that an entry says it."""
+"""The ledger content of a request, and the check of an entry against it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def asked_of(planned: Planned, signature: bytes) -> contents.Request:
-    """The part of a ledger entry that says who asked for what."""
+    """Return the part of a ledger entry that names analyst, request and purpose."""
     request = planned.request
     return contents.Request(
         population=planned.population,
@@ -30,8 +30,8 @@ def asked_of(planned: Planned, signature: bytes) -> contents.Request:
     )
 
 
-def price_of(planned: Planned, book: PrivacyFilter) -> tuple[Price, Fraction]:
-    """What a private request costs at its sub-budget's order, as a proposer writes it down.
+def price_of(planned: Planned, privacy_filter: PrivacyFilter) -> tuple[Price, Fraction]:
+    """Return the price of a private request at its sub-budget's order, as a proposer enters it.
 
     Returns:
         The price and the order.
@@ -40,17 +40,19 @@ def price_of(planned: Planned, book: PrivacyFilter) -> tuple[Price, Fraction]:
         LedgerRefusedError: the ledger has no such sub-budget.
         InvalidCostError: no finite cost at this order.
     """
-    order = book.sub_budget(planned.population, planned.sub_budget).order
-    return stated_price(planned.events, order, book.relation), order
+    order = privacy_filter.sub_budget(planned.population, planned.sub_budget).order
+    return stated_price(planned.events, order, privacy_filter.relation), order
 
 
-def content_of(planned: Planned, signature: bytes, book: PrivacyFilter) -> contents.Charge | contents.Exact:
-    """What is entered in the ledger for a request.
+def content_of(
+    planned: Planned, signature: bytes, privacy_filter: PrivacyFilter
+) -> contents.Charge | contents.Exact:
+    """Return the ledger content of a request.
 
     Args:
         planned: the request.
         signature: the analyst's.
-        book: gives the sub-budget's order.
+        privacy_filter: the privacy filter, for the sub-budget's order.
 
     Returns:
         A charge, or an exact disclosure to the analyst.
@@ -63,7 +65,7 @@ def content_of(planned: Planned, signature: bytes, book: PrivacyFilter) -> conte
     if planned.is_exact:
         receivers = (planned.request.analyst,)
         return contents.Exact(asked=asked, receivers=receivers, numbers=planned.plan.most_opened)
-    price, order = price_of(planned, book)
+    price, order = price_of(planned, privacy_filter)
     return contents.Charge(
         asked=asked,
         sub_budget=planned.sub_budget,
@@ -79,19 +81,19 @@ def check_content(
     stated: contents.Charge | contents.Exact,
     planned: Planned,
     signature: bytes,
-    book: PrivacyFilter,
+    privacy_filter: PrivacyFilter,
     *,
     site: str,
 ) -> None:
-    """Check that an entry says what this site derives from the same request, and costs no more.
+    """Check that an entry holds what this site derives from the request, and costs no more.
 
-    That it costs no less is the ledger's own check (``ledger.judge``).
+    The ledger itself checks that it costs no less (``privacy_accounting.ledger.replication.entry_validation``).
 
     Raises:
         RequestRejectedError: it differs.
     """
     try:
-        own = content_of(planned, signature, book)
+        own = content_of(planned, signature, privacy_filter)
     except AccountingError as error:
         raise RequestRejectedError(site=site, reason=f"it cannot be priced here: {error}") from error
     check_stated(stated, own, site=site)
@@ -100,13 +102,13 @@ def check_content(
 def check_stated(
     stated: contents.Charge | contents.Exact, own: contents.Charge | contents.Exact, *, site: str
 ) -> None:
-    """Check that an entry says what this site would have written, up to what two mathematics libraries differ by.
+    """Check an entry against this site's own content, up to the difference between two mathematics libraries.
 
     Raises:
-        RequestRejectedError: it differs, or is dearer.
+        RequestRejectedError: it differs, or costs more.
     """
     if isinstance(own, contents.Charge) and isinstance(stated, contents.Charge):
-        is_dear = any(
+        costs_more = any(
             getattr(stated, name) > getattr(own, name) + getattr(own, name) // 10**9 + 2
             for name in ("cost", "cost_all_but_one", "pure_epsilon")
         )
@@ -116,10 +118,12 @@ def check_stated(
             own.events,
             own.order,
         )
-        if same and not is_dear:
+        if same and not costs_more:
             return
         reason = (
-            "the charge is dearer than its plan" if same else "the charge is not what the request asks for"
+            "the charge costs more than the plan allows"
+            if same
+            else "the charge is not what the request asks for"
         )
         raise RequestRejectedError(site=site, reason=reason)
     if stated != own:

@@ -1,10 +1,11 @@
-"""From a signed request to what it becomes: plan, price, ledger content. Run by the client as a forecast, by sites in earnest.
+"""From a signed request to plan, price and ledger content. The client runs it to estimate; each site runs it to decide.
 
 Layer:       federation.requests.planning. Pure; no row, no socket.
-Terms:       a *planned* request is a request with the plan that follows from it under this consortium.
-Guarantees:  two members with equal configuration derive equal plans and equal content from equal bytes; nothing of a
-             request is believed but what stands in it and is signed by its analyst (P3).
-See instead: a site's own policy (``federation.requests.site_policy``), the book (``privacy_accounting.budget``).
+Terms:       a *planned* request is a request with its plan under this consortium.
+Guarantees:  two members with equal configuration derive equal plans and equal content from equal bytes. A site uses
+             only those fields of a request that its analyst has signed (P3).
+See instead: a site's own policy (``federation.requests.site_policy``), the privacy filter
+             (``privacy_accounting.budget``).
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ MAX_SQL: Final = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A request and what follows from it.
+    """A request and its plan.
 
     Attributes:
-        request: what is asked.
+        request: the request.
         data: its canonical bytes.
-        plan: what every site computes.
-        table: which of the schema's tables it is about.
+        plan: the plan that every site computes.
+        table: its table in the schema.
         sub_budget: the filter that pays; also named by exact requests, which cost it nothing.
     """
 
@@ -55,7 +56,7 @@ class Planned:
 
     @property
     def population(self) -> str:
-        """Whose patients."""
+        """The population whose budget pays."""
         return self.table.population
 
     @property
@@ -65,7 +66,7 @@ class Planned:
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """What is released; empty in exact mode."""
+        """The released events; empty in exact mode."""
         return self.plan.cost if isinstance(self.plan, Plan) else ()
 
     @property
@@ -85,12 +86,12 @@ def plan_request(data: bytes, consortium: Consortium) -> Planned:
         The planned request.
 
     Raises:
-        PeerRejectedError: the bytes are no request.
+        PeerRejectedError: the bytes are not a request.
         InvalidRequestError: a public parameter is out of range.
-        PlanRejectedError: the question cannot be asked.
+        PlanRejectedError: the question cannot be answered.
         OverflowRiskError: a sum could leave the ring.
         ReleaseRefusedError: too few sites for exact answers.
-        InvalidRequestError: also where nobody makes the material that the answer needs.
+        InvalidRequestError: also where no party can deal the material that the answer needs.
     """
     request = Request.from_bytes(data)
     if request.configuration != consortium.digest():
@@ -130,7 +131,7 @@ def _query(request: Request, consortium: Consortium) -> Plan:
 def _mining(request: Request, consortium: Consortium) -> MiningPlan:
     if request.mode != "exact" or request.epsilon is not None:
         raise InvalidRequestError(
-            parameter="mode", reason="must be exact: private mining is not answered yet"
+            parameter="mode", reason="must be exact: private mining is not available yet"
         )
     asked = MiningRequest.from_dict(request.question)
     table = consortium.schema.table(asked.table)
@@ -144,11 +145,11 @@ def _mining(request: Request, consortium: Consortium) -> MiningPlan:
 
 
 def context_of(consortium: Consortium, population: str, sub_budget: str, *, is_exact: bool) -> PlanContext:
-    """The consortium's public parameters for a plan.
+    """Return the consortium's public parameters for a plan.
 
     Args:
         consortium: the agreement.
-        population: whose patients.
+        population: the population that pays.
         sub_budget: the filter that pays.
         is_exact: exact plans have no delta; the consortium's stands in its place.
 
@@ -156,7 +157,7 @@ def context_of(consortium: Consortium, population: str, sub_budget: str, *, is_e
         The context; its delta is the sub-budget's (P4).
 
     Raises:
-        InvalidRequestError: the population has no such sub-budget, so nothing private can be asked of it.
+        InvalidRequestError: the population has no such sub-budget, so no private request on it is possible.
     """
     file = consortium.file
     part = file.budgets[population].parts.get(sub_budget)
@@ -181,19 +182,19 @@ def _check_purpose(purpose: str, population: str, consortium: Consortium) -> Non
 
 
 def check_signature(data: bytes, signature: bytes, consortium: Consortium, *, site: str) -> Request:
-    """Check that a request was signed by the analyst that it names.
+    """Check that the analyst named in a request has signed it.
 
     Args:
         data: the request's bytes.
         signature: 64 bytes.
-        consortium: which analysts there are, and their keys.
-        site: who checks, named in the error.
+        consortium: the analysts and their keys.
+        site: the checking site, named in the error.
 
     Returns:
         The request.
 
     Raises:
-        PeerRejectedError: the bytes are no request.
+        PeerRejectedError: the bytes are not a request.
         RequestRejectedError: unknown analyst, or not the analyst's signature.
     """
     request = Request.from_bytes(data)
@@ -205,7 +206,5 @@ def check_signature(data: bytes, signature: bytes, consortium: Consortium, *, si
             signature, REQUEST_TAG + data
         )
     except InvalidSignature as error:
-        raise RequestRejectedError(
-            site=site, reason="it is not signed by the analyst that it names"
-        ) from error
+        raise RequestRejectedError(site=site, reason="the analyst that it names has not signed it") from error
     return request

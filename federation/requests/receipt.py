@@ -1,9 +1,8 @@
-"""The receipt of an answer: which ledger entry paid for it, and everything that its epsilon depends on.
+"""The receipt of an answer: its ledger entry, and everything that its epsilon depends on.
 
 Layer:       federation.requests.receipt. Pure.
-Guarantees:  epsilon never stands alone: delta, relation, privacy unit, sites a unit, t and n - 1 stand beside it, and
-             the price at the sub-budget's order (P4). On whose honesty the shares' secrecy rested stands there too
-             (P12).
+Guarantees:  a receipt shows epsilon only with delta, relation, privacy unit, sites a unit, t and n - 1, and with the
+             price at the sub-budget's order (P4). It also holds the trust model of the answer (P12).
 """
 
 from __future__ import annotations
@@ -42,12 +41,12 @@ def make_receipt(
     """Write a receipt.
 
     Args:
-        planned: what was asked.
+        planned: the request.
         entry: the complete ledger entry.
-        secrecy: see ``secrecy_of``.
+        secrecy: see ``trust_model_of``.
         rounds: exchanges among the sites.
         bytes_sent: payload that one site sent to another (bytes).
-        engines: what computed on shares at each site, as the sites say.
+        engines: the engine that computed on shares at each site, as the sites report it.
         seconds: how long asking, charging and running took, as the analyst saw it.
 
     Returns:
@@ -79,10 +78,10 @@ def make_receipt(
 
 
 def exact_requests(accepted: Mapping[str, Accepted]) -> dict[str, Any]:
-    """How many exact requests the analyst has used with this one, where fewest are left; nothing for a private answer.
+    """Return the analyst's used exact requests, this one included, at the site with the fewest left; empty for a private answer.
 
     Args:
-        accepted: what every site answered when it was asked.
+        accepted: the sites' answers to the request.
 
     Returns:
         ``{"exact_requests": {"used": ..., "of": ..., "site": ...}}``, or an empty dictionary.
@@ -99,7 +98,7 @@ def exact_requests(accepted: Mapping[str, Accepted]) -> dict[str, Any]:
 
 
 def private_terms(events: Sequence[Event], *, delta: Any, relation: str, n_sites: int) -> dict[str, str]:
-    """The stand-alone epsilon of a release at ``t`` and at ``n - 1`` colluding sites, as this accountant prices it."""
+    """Price a release at ``t`` and at ``n - 1`` colluding sites as a stand-alone epsilon, with this accountant."""
     known = Relation(relation)
     at_t = epsilon_of(events, delta, known).epsilon
     worst = epsilon_of([all_but_one(event) for event in events], delta, known).epsilon

@@ -1,4 +1,4 @@
-"""What one site allows: its own rules on top of the consortium's agreement.
+"""One site's policy: its own rules on top of the consortium's agreement.
 
 Layer:       federation.requests.site_policy. Pure: decides from the request, the plan and counters of the ledger.
 Guarantees:  a refusal names the rule and its limit, costs nothing, and depends on no row (P19 ii).
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExactSoFar:
-    """What counts against the caps on exact answers, from the ledger and from what is signed and not complete.
+    """The counts against the limits on exact answers, from the ledger and from signed entries that are not complete.
 
     Attributes:
         requests: of one analyst about the population.
@@ -50,7 +50,7 @@ def check(
 
     Args:
         request: what is asked.
-        plan: what this site derived from it.
+        plan: the plan that this site derived.
         policy: this site's rules.
         site: this site's name.
         exact: exact disclosures so far, complete or not.
@@ -85,8 +85,8 @@ def check_training(
         site: this site's name.
         exact: as ``check``.
         numbers: numbers that the rounds open.
-        n_rounds: rounds that are about to be charged: each without noise is an exact disclosure.
-        members: the sites that are members now.
+        n_rounds: rounds of the next charges; each round without noise is an exact disclosure.
+        members: the present members.
     """
     rule = _people(request, policy)
     if rule is None and request.mode != "exact":
@@ -102,7 +102,7 @@ def check_training(
 
 
 def check_tables(policy: Policy, sources: Mapping[str, LocalTable], *, site: str) -> None:
-    """Refuse at the start, to the site's administrator, what no request may find out: a table beyond ``rows_max``.
+    """Refuse a table beyond ``rows_max`` at the start, to the administrator; no request may reveal it.
 
     Args:
         policy: this site's rules.

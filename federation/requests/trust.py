@@ -1,10 +1,10 @@
-"""On whose honesty the secrecy of one answer rests: said before it is asked for, and again in its receipt.
+"""The trust model of an answer: on whose honesty its secrecy rests. The explanation and the receipt show it.
 
-Layer:       federation.requests.trust, above config. From public facts alone.
-Terms:       a *threshold* says how many parties, whichever, learn nothing together beyond the answer and what their
-             own inputs imply. Sites that only bring inputs, and the analyst, may pool with them as they like.
-Guarantees:  one sentence for every answer, true for that answer: sums need nobody's help and keep it even where three
-             sites compute all else (P12).
+Layer:       federation.requests.trust, above consortium. Uses public facts alone.
+Terms:       a *threshold* is the number of parties, any of them, that together learn nothing beyond the answer and
+             what their own inputs imply. The analyst, and sites that only bring inputs, may pool with them.
+Guarantees:  one sentence for every answer, true for that answer. Sums need no helper, and keep their threshold even
+             where three sites compute everything else (P12).
 See instead: what noise hides (``receipt.private_terms``); the protocols (``smpc``).
 """
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustModel:
-    """What an answer's secrecy rests on.
+    """The trust model of an answer.
 
     Attributes:
-        trust: ``sites`` (nobody helps), ``dealer``, ``three-sites``, or ``none`` where nothing of the kind can run.
-        threshold: so many of the parties that hold shares learn nothing together.
+        trust: ``sites`` (no helper), ``dealer``, ``three-sites``, or ``none`` where the consortium cannot compute it.
+        threshold: this many of the parties with shares learn nothing together.
         of: how many parties hold shares or material.
         evaluate: the sites that evaluate.
-        deals: who makes the material; empty where none is needed.
+        deals: the party that deals the material; empty where none is needed.
         text: the same as a sentence.
     """
 
@@ -43,15 +43,15 @@ class TrustModel:
     text: str
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return plain data."""
         return asdict(self) | {"evaluate": list(self.evaluate)}
 
 
 def trust_model_of(plan: Plan | MiningPlan, consortium: Consortium) -> TrustModel:
-    """Say on whose honesty an answer's secrecy rests.
+    """Return the trust model of an answer.
 
     Args:
-        plan: what is answered.
+        plan: of the answer.
         consortium: the agreement.
     """
     if isinstance(plan, MiningPlan) or needs_material(plan):
@@ -63,12 +63,12 @@ def trust_model_of(plan: Plan | MiningPlan, consortium: Consortium) -> TrustMode
         of=n_sites,
         evaluate=consortium.names,
         deals="",
-        text=f"secrecy threshold {n_sites - 1} of {n_sites} sites; nobody helps",
+        text=f"secrecy threshold {n_sites - 1} of {n_sites} sites; no helper takes part",
     )
 
 
 def trust_model_of_products(consortium: Consortium) -> TrustModel:
-    """Say it for what needs comparisons or products: guarded answers, mining."""
+    """Return the trust model of comparisons and products: guarded answers, mining."""
     n_sites, names = len(consortium.names), consortium.names
     sites, dealer = consortium.three_sites, consortium.file.dealer
     if sites is not None:
@@ -87,7 +87,7 @@ def trust_model_of_products(consortium: Consortium) -> TrustModel:
     if dealer is not None:
         text = (
             f"secrecy threshold {n_sites - 1} of {n_sites} sites, as long as the dealer ({dealer.name}) colludes with "
-            "nobody: with any one site it could read what is shared"
+            "no site: with any one site it could read what is shared"
         )
         return TrustModel(
             trust="dealer", threshold=n_sites - 1, of=n_sites, evaluate=names, deals=dealer.name, text=text

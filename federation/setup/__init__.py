@@ -1,7 +1,5 @@
-"""Making a consortium: keys, certificates and files on one machine.
+"""Creates a consortium: keys, certificates and files on one machine.
 
-Rooms, bottom first: terms (what is agreed) · folders (where everything lies) · helper (a
-dealer's file) · ports (free ones on
-loopback) · agreement (the consortium file's text) · create (all of it) · columns (one column guessed) ·
-guess (a first schema and ``init``).
+Modules, lowest first: settings (what the members choose) · free_ports (on loopback) · consortium_toml (the consortium
+file's text) · create (all files) · infer_column (schema of one column) · infer_schema (a first schema, and ``init``).
 """

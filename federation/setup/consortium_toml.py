@@ -1,4 +1,4 @@
-"""The consortium file's text, with a word on every line that a person must decide.
+"""Text of consortium.toml, with a comment on each setting that a person must choose.
 
 Layer:       federation.setup.consortium_toml. Pure.
 See instead: reading it (``federation.consortium.consortium_file``).
@@ -33,7 +33,7 @@ def consortium_toml(
     """Write the consortium file.
 
     Args:
-        terms: what the members agreed on.
+        terms: the members' settings.
         authority: path of the authority's certificate, beside the file.
         sites: address, fingerprint and public key of each site.
         helpers: the same and a name, by role.
@@ -51,7 +51,7 @@ def consortium_toml(
         ("colluding", terms.colluding, "t: so many sites may pool what they know, with the analyst"),
         ("delta", terms.delta, ""),
         ("minimum_cell", terms.minimum_cell, "fewest privacy units behind an exact figure; 0 for no guard"),
-        ("sequencer", min(sites), "orders the ledger and signs last"),
+        ("sequencer", min(sites), "proposes the ledger's entries and signs last"),
         ("deadline_s", terms.deadline_s, "a silent party counts as lost after this"),
         ("local_limit_s", terms.local_limit_s, "longest local scan"),
     ]

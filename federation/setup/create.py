@@ -1,9 +1,9 @@
-"""A consortium on one machine: authority, certificates, the agreement, a file for each site.
+"""Creates a consortium on one machine: authority, certificates, the agreement, a file for each site.
 
-Layer:       federation.setup.create, above identity and config.
-Guarantees:  what is written loads again without a mistake, or nothing is kept; key files are their owner's alone from
-             their first byte on; an existing consortium is never overwritten.
-See instead: starting nodes (``federation.processes``), guessing a schema (``guess``).
+Layer:       federation.setup.create, above identity and consortium.
+Guarantees:  the written files load again without a mistake, or none is kept. Only the owner may read a key file, from
+             its first byte on. An existing consortium is never overwritten.
+See instead: starting nodes (``federation.processes``), inferring a schema (``infer_schema``).
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ KEYHOLDER = "keyholder"
 
 
 def create_consortium(folder: Path, *, terms: ConsortiumSettings, sites: Mapping[str, SiteSetup]) -> Folders:
-    """Write everything that a consortium on this machine needs.
+    """Write all files of a consortium on this machine.
 
     Args:
-        folder: where; must not exist, or be empty.
-        terms: what the members agreed on.
+        folder: the target; must not exist, or be empty.
+        terms: the members' settings.
         sites: each site's own choices.
 
     Returns:
-        Where everything lies.
+        The paths of all files.
 
     Raises:
-        ConfigError: the folder is taken, or what was written does not fit together (then nothing is kept).
+        ConfigError: the folder is taken, or the files contradict each other (then none is kept).
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(mistakes=[f"{folder} is not an empty folder; a consortium is never overwritten"])
@@ -121,14 +121,14 @@ def _member(identity: Identity, port: int) -> dict[str, str]:
 
 def _site_text(places: Folders, name: str, setup: SiteSetup) -> str:
     document = tomlkit.document()
-    document.add(tomlkit.comment(f"The site {name}: its own file, which nobody else reads."))
+    document.add(tomlkit.comment(f"The site {name}: its own file; no other member reads it."))
     document["version"] = 1
     document["consortium"] = "../../consortium.toml"
     document["site"] = name
     document["identity"] = places.site_identity(name).name
     document["state"] = "state"
     policy = tomlkit.table()
-    policy.comment("what this site allows, on top of what the consortium agreed")
+    policy.comment("this site's own rules, on top of the agreement")
     for key, value in setup.policy.items():
         policy[key] = value
     document["policy"] = policy

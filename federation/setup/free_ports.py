@@ -2,8 +2,8 @@
 
 Layer:       federation.setup.free_ports. Opens and closes sockets.
 Guarantees:  the ports differ and lie below those that the kernel gives to outgoing connections: a node that dials
-             another before it listens could otherwise be given that very port. Somebody else may still take one
-             before its node starts, which the node then says.
+             before it listens could otherwise occupy its own port. Another program may still take a port before its
+             node starts; the node then reports it.
 Source:      ``ip_local_port_range`` in Linux's ip-sysctl documentation.
 """
 
@@ -23,16 +23,16 @@ _RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def free_ports(count: int) -> list[int]:
-    """Find ports that nobody uses now.
+    """Find ports that no process uses now.
 
     Args:
-        count: how many.
+        count: number of ports.
 
     Returns:
         Different ports.
 
     Raises:
-        ConfigError: there are not so many.
+        ConfigError: too few ports are free.
     """
     end = _end()
     start = LOWEST + secrets.randbelow(max(1, end - LOWEST))
@@ -49,7 +49,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def _end() -> int:
-    """The first port of outgoing connections, at least some above the lowest."""
+    """Return the first port of outgoing connections, at least some above the lowest."""
     try:
         first = int(_RANGE.read_text("ascii").split()[0])
     except (OSError, ValueError, IndexError):

@@ -1,9 +1,9 @@
-"""One column guessed: its kind, its domain or widened bounds.
+"""Infers one column of a schema: its kind, its domain or widened bounds.
 
-Layer:       federation.setup.infer_column. Reads a shut database with the table ``source``.
-Guarantees:  bounds are round numbers at least half as far again from 0 as any value; text with many different values
-             (names, identifiers, notes) is left out, so that none of it reaches a shared file.
-See instead: tables and files (``guess``).
+Layer:       federation.setup.infer_column. Reads a sealed DuckDB database with the table ``source``.
+Guarantees:  bounds are round numbers, at least half as far again from 0 as any value. Text with many different values
+             (names, identifiers, notes) is left out, so that none of it enters a shared file.
+See instead: tables and files (``infer_schema``).
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ WIDER = Fraction(3, 2)
 
 
 class Rows(Protocol):
-    """What a statement gave."""
+    """The result of a statement."""
 
     def fetchone(self) -> tuple[Any, ...] | None:
-        """One row."""
+        """Return one row."""
 
     def fetchall(self) -> list[tuple[Any, ...]]:
-        """All of them."""
+        """Return all rows."""
 
 
 class Connection(Protocol):
-    """A database that answers statements; DuckDB itself stays in ``analytics.sources``."""
+    """A database that runs statements; DuckDB itself stays in ``analytics.sources``."""
 
     def execute(self, query: str, /) -> Rows:
         """Run one statement."""
@@ -60,16 +60,16 @@ class Connection(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guess:
-    """What a column looks like.
+    """The inferred schema of one column.
 
     Attributes:
         source: its name in the file.
         name: its name in the schema.
-        body: its keys in the schema; empty when it is left out or is the privacy unit.
+        body: its keys in the schema; empty where it is left out or is the privacy unit.
         remark: for the person who reads the file.
-        is_unit: whether it says whose row it is.
-        rows_per_unit: for the privacy unit, rows of one unit that count.
-        unit_form: for the privacy unit, how its identifiers are compared.
+        is_unit: whether it identifies the privacy unit of a row.
+        rows_per_unit: for the privacy unit, the rows of one unit that count.
+        unit_form: for the privacy unit, the form in which identifiers are compared.
     """
 
     source: str
@@ -82,12 +82,12 @@ class Guess:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the view holds it."""
+        """Whether the view selects it."""
         return bool(self.body) or self.is_unit
 
     @property
     def quoted(self) -> str:
-        """Its name in the file, for SQL."""
+        """Its name in the file, quoted for SQL."""
         return quoted(self.source)
 
     def line(self) -> str:
@@ -100,15 +100,15 @@ class Guess:
 
 
 def guess_columns(connection: Connection) -> tuple[int, list[Guess]]:
-    """Guess every column of the table ``source``.
+    """Infer every column of the table ``source``.
 
     Visible to: the site alone.
 
     Args:
-        connection: a shut database.
+        connection: a sealed database.
 
     Returns:
-        The number of rows, and a guess for each column in the file's order.
+        The number of rows, and an inferred column for each column of the file, in its order.
     """
     types = column_types(connection)
     n_rows = int(_row(connection, "count(*)")[0])
@@ -120,19 +120,19 @@ def guess_columns(connection: Connection) -> tuple[int, list[Guess]]:
 
 
 def column_types(connection: Connection) -> dict[str, str]:
-    """The columns of the table ``source`` and their types without parameters, in the file's order."""
+    """Return the columns of ``source`` and their types without parameters, in the file's order."""
     described = connection.execute("DESCRIBE source").fetchall()
     return {str(row[0]): str(row[1]).partition("(")[0] for row in described}
 
 
 def plain_name(text: str) -> str:
-    """A name for SQL and configuration files: lower case, a-z, 0-9 and _; empty when nothing is left."""
+    """Return a name for SQL and configuration files: lower case, a-z, 0-9 and _; empty where nothing is left."""
     joined = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
     return (joined if not joined or joined[0].isalpha() else f"c_{joined}")[:60]
 
 
 def round_up(value: Fraction | int) -> Fraction:
-    """The next of 1, 2, 5, 10, 20, 50 ... (and their parts of ten) that is not below a number above 0."""
+    """Return the next of 1, 2, 5, 10, 20, 50 ... (and their tenths) that is not below a number above 0."""
     power = Fraction(10) ** (math.floor(math.log10(value)) - 1)
     while True:
         for step in (1, 2, 5):
@@ -220,7 +220,7 @@ def _guess_number(connection: Connection, source: str, name: str) -> Guess:
 
 
 def _bounds(low: Fraction, high: Fraction, places: int | None) -> dict[str, Any]:
-    """Widened round bounds and a resolution; empty when no grid holds them."""
+    """Return widened round bounds and a resolution; empty where no grid holds them."""
     lower = -round_up(-low * WIDER) if low < 0 else Fraction(0)
     upper = round_up(high * WIDER) if high > 0 else Fraction(0)
     if places is None:
@@ -234,7 +234,7 @@ def _bounds(low: Fraction, high: Fraction, places: int | None) -> dict[str, Any]
 
 
 def _places(connection: Connection, value: str) -> int | None:
-    """Decimal places of all values, None for more than three."""
+    """Return the decimal places of all values, None for more than three."""
     off = ", ".join(
         f"count(*) FILTER (WHERE abs(v * {10**d} - round(v * {10**d})) > 1e-6)" for d in range(MAX_PLACES + 1)
     )

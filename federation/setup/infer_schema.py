@@ -1,11 +1,11 @@
-"""A first schema, guessed from one file, for a person to correct.
+"""Infers a first schema from one file, for a person to correct.
 
-Layer:       federation.setup.infer_schema, above columns and create.
-Guarantees:  every guessed column says ``guessed = true``, so that nothing private is answered from it before a person
-             has looked (P20); guessed keys of the table stand in its line ``guessed = [...]``, and nothing at all is
-             answered before a person deletes it. No bound is a value of the data, all are widened to round numbers.
-             Every site's file is read once against the guess, and all that does not fit is told at once.
-See instead: guessing one column (``columns``), writing files (``create``).
+Layer:       federation.setup.infer_schema, above infer_column and create.
+Guarantees:  every inferred column says ``guessed = true``: sites refuse private questions on it until a person has
+             checked it (P20). Inferred keys of the table stand in its line ``guessed = [...]``: sites answer nothing
+             until a person deletes that line. No bound is a value of the data; all are widened to round numbers.
+             Every site's file is read once against the schema, and all misfits are reported at once.
+See instead: inferring one column (``infer_column``), writing files (``create``).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ POLICY: Mapping[str, Any] = {
     "exact_numbers_per_population": 50_000,
 }
 FEWEST_ROWS_MAX = 1_000
-ROOM = 10
+HEADROOM = 10
 KEY_BYTES = 32
 _OTHER_FORM = {"text": "integer", "integer": "text"}
 _SCHEMA_HEAD = """\
@@ -60,7 +60,7 @@ _SCHEMA_HEAD = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuessedTable:
-    """A table as it looks in one file.
+    """A table, as inferred from one file.
 
     Attributes:
         view: one SELECT over ``source`` whose columns have plain names.
@@ -81,22 +81,22 @@ def init_consortium(
     has_dealer: bool = True,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Folders:
-    """Make a consortium on this machine with a schema guessed from the first site's file.
+    """Create a consortium on this machine with a schema inferred from the first site's file.
 
-    Visible to: all files; whoever runs it owns them.
+    Visible to: the person who runs it sees all files, and owns them.
 
     Args:
-        folder: where; must not exist, or be empty.
+        folder: the target; must not exist, or be empty.
         sites: each site's CSV, Parquet or DuckDB file; ``FILE.duckdb#TABLE`` names the table in a database.
         table: the table's name in SQL.
         has_dealer: otherwise the first three sites compute without one.
-        tell: called with each remark on a site's values that lie outside the guess, counts and all.
+        tell: called with each remark on values of a site outside the inferred schema, with counts.
 
     Returns:
-        Where everything lies.
+        The paths of all files.
 
     Raises:
-        ConfigError: with every mistake; nothing is written then.
+        ConfigError: with every mistake; no file is written then.
     """
     _check_names(sites, table, fewest=2 if has_dealer else COMPUTING_SITES)
     specs = _specs(sites)
@@ -122,9 +122,9 @@ def init_consortium(
 
 
 def guess_table(spec: SourceSpec, table: str) -> GuessedTable:
-    """Guess a table from one file.
+    """Infer a table from one file.
 
-    Visible to: the site alone; names of categories and rounded bounds stand in the result.
+    Visible to: the site alone; the result holds category names and rounded bounds.
 
     Args:
         spec: the file.
@@ -134,7 +134,7 @@ def guess_table(spec: SourceSpec, table: str) -> GuessedTable:
         View and schema.
 
     Raises:
-        ConfigError: the file cannot be read, or holds nothing to ask about.
+        ConfigError: the file cannot be read, or no column can be queried.
     """
     with _loaded(spec) as connection:
         n_rows, guesses = guess_columns(connection)
@@ -201,7 +201,7 @@ def _specs(sites: Mapping[str, Path]) -> dict[str, SourceSpec]:
 
 
 def _check_fit(specs: Mapping[str, SourceSpec], guess: GuessedTable, table: str) -> list[str]:
-    """Read every file against the guess, as its node will; remarks on what lies outside it."""
+    """Read every file against the schema, as its node will; return remarks on values outside it."""
     try:
         schema = Schema.from_dict(tomlkit.parse(guess.schema).unwrap())
     except SchemaError as error:
@@ -244,7 +244,7 @@ def _view(guesses: Sequence[Guess]) -> str:
 
 def _schema_text(table: str, guesses: Sequence[Guess], n_rows: int) -> str:
     unit = next((guess for guess in guesses if guess.is_unit), None)
-    rows_max = max(FEWEST_ROWS_MAX, int(round_up(n_rows * ROOM)))
+    rows_max = max(FEWEST_ROWS_MAX, int(round_up(n_rows * HEADROOM)))
     lines = [
         *_SCHEMA_HEAD.splitlines(),
         f"[tables.{table}]",
@@ -264,7 +264,7 @@ def _schema_text(table: str, guesses: Sequence[Guess], n_rows: int) -> str:
         ]
         guessed = ["privacy_unit", "unit_form", "max_rows_per_unit", "rows_max"]
     lines += [
-        f"rows_max = {rows_max}                # per site; leave room to grow",
+        f"rows_max = {rows_max}                # per site; leave space to grow",
         "exact_dimensions = []           # columns that exact WHERE and GROUP BY may use",
         "guessed = ["
         + ", ".join(f'"{key}"' for key in guessed)

@@ -1,6 +1,6 @@
-"""What a consortium is made of, before it is written down.
+"""Settings of a consortium, before its files are written.
 
-Layer:       federation.setup.settings, the lowest. Pure.
+Layer:       federation.setup.settings, the lowest module of this package. Pure.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSetup:
-    """Where a table's rows lie.
+    """The source of a table's rows.
 
     Attributes:
-        source: a CSV, Parquet or DuckDB file; copied nowhere, read where it lies.
+        source: a CSV, Parquet or DuckDB file; read in place, never copied.
         view: one SELECT over ``source``.
         table: for a DuckDB file the table in it.
     """
@@ -43,7 +43,7 @@ class SiteSetup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsortiumSettings:
-    """What the members agreed on.
+    """The members' settings.
 
     Attributes:
         name: of the consortium.

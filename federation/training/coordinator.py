@@ -1,12 +1,11 @@
-"""The analyst's side of a run: charge, start, gather, step, until the run ends by itself.
+"""The analyst's side of a run: charges, starts, gathers and applies one attempt after the other, until the run ends.
 
-Layer:       federation.training.coordinator, above site and rounds. The analyst's thread.
-Guarantees:  an attempt is charged before anything of it starts. A site that is lost costs its attempt and no more:
-             the next one is charged for the survivors; without noise it ends the run. A helper that is lost, anything
-             refused by name, and Ctrl-C end the run with the model of the rounds that were opened and with what was
-             spent; where none was opened the error itself is raised, and a note on it says what was charged. Nothing
-             hangs: every wait has a deadline.
-See instead: how an attempt is charged (the session hands it in), what a step does (``descent``).
+Layer:       federation.training.coordinator, above site_worker and run_state. The analyst's thread.
+Guarantees:  an attempt is charged before any part of it starts. A lost site costs its attempt only: the next attempt
+             is charged for the remaining sites; without noise the loss ends the run. A lost helper, a refusal and
+             Ctrl-C end the run with the model of the opened rounds and a report of what was spent. Where no round was
+             opened, the error itself is raised, with a note on what was charged. Every wait has a deadline.
+See instead: how an attempt is charged (the session hands in a function), what a step does (``optimizer``).
 Source:      PRIVACY P13, P14.
 """
 
@@ -46,20 +45,20 @@ _NOT_CHARGED: Final = (
     RequestRejectedError,
     SiteUnavailableError,
 )
-_IN_DOUBT: Final = "whether the attempt under way was charged stands in the ledger"
+_IN_DOUBT: Final = "the ledger shows whether the attempt under way was charged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What is told after each attempt.
+    """The progress after each attempt.
 
     Attributes:
         round_number: rounds opened so far.
         rounds: most attempts of the run.
         n_charged: attempts charged so far.
-        cohort: sites that are left.
-        lost: sites that this attempt lost; empty for an opened one.
-        loss: where it was paid for.
+        cohort: the remaining sites.
+        lost: sites that this attempt lost; empty for an opened attempt.
+        loss: the loss, where the task pays for it.
         epsilon: spent by the run so far, at the sub-budget's delta; None in exact mode.
         bytes_sent: of updates, by all sites together, so far.
         left_s: seconds until the end, at the pace so far.
@@ -78,7 +77,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A run that ended.
+    """The result of a run that ended.
 
     Attributes:
         plan: of the run.
@@ -106,12 +105,12 @@ class Outcome:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all its rounds were run; else it was cut short."""
+        """Whether all its rounds were run; otherwise it was cut short."""
         return self.ending is Ending.ROUNDS
 
     @property
     def notice(self) -> str:
-        """What everybody who has the model should know; empty for a run with noise."""
+        """The warning to all users of the model; empty for a run with noise."""
         return NOTICE_EXACT if self.plan.task.exact else ""
 
 
@@ -129,7 +128,7 @@ class Coordinator:
         start_s: float,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        """Take what one run needs.
+        """Take the parts of one run.
 
         Args:
             network: the analyst's.
@@ -140,11 +139,11 @@ class Coordinator:
                 ``BudgetExceededError`` when it does not fit, ``SiteUnavailableError`` or ``PartyLostError`` when
                 a site is gone and nothing was spent.
             start_s: longest wait for a site's update, local stage included.
-            on_progress: told after each attempt.
+            on_progress: called after each attempt.
         """
         self._network, self._helpers, self._run, self._request = network, helpers, run, request
         self._charge, self._start_s, self._on_progress = charge, start_s, on_progress
-        self._lines: dict[str, Channel] = {}
+        self._channels: dict[str, Channel] = {}
         self._entries: list[bytes] = []
         self._bytes_sent = 0
         self._began_s = 0.0
@@ -154,7 +153,7 @@ class Coordinator:
         """Run to the end, or until something fails after a round was opened.
 
         Returns:
-            The model and how it came about.
+            The model and its history.
 
         Raises:
             BudgetExceededError: the budget pays for less than one round.
@@ -173,19 +172,19 @@ class Coordinator:
             self._note(error)
             raise
         finally:
-            for line in self._lines.values():
-                line.close()
+            for channel in self._channels.values():
+                channel.close()
         return self._outcome()
 
     def _check_sites(self) -> None:
-        """Nothing was charged yet, and nothing will be, where the sites that are left are not enough."""
+        """Refuse to start where the remaining sites are too few; nothing was charged."""
         run = self._run
         if run.phase is Phase.OVER:
             gone = sorted(set(run.plan.terms.sites).difference(run.cohort))
             raise SiteUnavailableError(site=", ".join(gone or run.cohort), reason=str(run.ending))
 
     def _break_off(self, error: BaseException) -> None:
-        """End with the model of the rounds that were opened; where there is none, the error is all there is to tell.
+        """End with the model of the opened rounds; raise the error where there is none.
 
         Raises:
             BaseException: the error itself.
@@ -199,7 +198,7 @@ class Coordinator:
         self._run.broken_off(Ending.STOPPED if is_stopped else Ending.FAILED)
 
     def _note(self, error: BaseException) -> None:
-        """Say on an error what was charged before it; nothing where nothing was."""
+        """Add a note to an error: what was charged before it, if anything."""
         run, is_in_doubt = self._run, self._is_in_doubt(error)
         if run.n_charged == 0 and not is_in_doubt:
             return
@@ -209,7 +208,7 @@ class Coordinator:
         error.add_note("; ".join([*said, *([_IN_DOUBT] if is_in_doubt else [])]))
 
     def _is_in_doubt(self, error: BaseException) -> bool:
-        """Whether an attempt may have been charged though its entry did not come."""
+        """Whether an attempt may have been charged although its entry did not arrive."""
         return self._is_charging and not isinstance(error, _NOT_CHARGED)
 
     def _one_attempt(self) -> None:
@@ -223,7 +222,7 @@ class Coordinator:
         lost = self._gather(Start(request=self._request, entry=entry, used_attempts=used), planned)
         if lost:
             self._run.lost(lost)
-            self._tell(lost, None)
+            self._report(lost, None)
             self._failure = f"lost: {', '.join(lost)}" if self._run.ending is Ending.SITES else ""
             if self._run.ending is Ending.SITES and not self._run.history:
                 raise SiteUnavailableError(site=lost[0], reason=str(Ending.SITES))
@@ -238,10 +237,10 @@ class Coordinator:
         manifest = planned.manifest.digest()
         opened = fetch_sum(self._network, self._helpers, ask, self._run.plan, manifest=manifest)
         step = self._run.opened(opened)
-        self._tell((), step.loss)
+        self._report((), step.loss)
 
     def _charged(self, planned: RoundPlan) -> bytes | None:
-        """The complete entry, or None where the run goes on or ends without it."""
+        """Return the complete entry, or None where the run goes on or ends without it."""
         self._is_charging, entry = True, None
         try:
             entry = self._charge(planned)
@@ -262,7 +261,7 @@ class Coordinator:
         return entry
 
     def _gather(self, start: Start, planned: RoundPlan) -> tuple[str, ...]:
-        """Start the attempt at every site of the cohort; name those that were lost."""
+        """Start the attempt at every site of the cohort; return the lost sites."""
         lost = [site for site in planned.manifest.cohort if not self._started(site, start)]
         ends_at = time.monotonic() + self._start_s
         for site in planned.manifest.cohort:
@@ -270,22 +269,22 @@ class Coordinator:
                 continue
             try:
                 left_s = max(ends_at - time.monotonic(), 0.01)
-                sent = expect(self._lines[site], self._network, UpdateSent, timeout_s=left_s)
+                sent = expect(self._channels[site], self._network, UpdateSent, timeout_s=left_s)
                 self._bytes_sent += sent.bytes_sent
             except PartyLostError as error:
                 if error.name != site:
                     raise
                 lost.append(site)
         for site in lost:
-            if (line := self._lines.pop(site, None)) is not None:
-                line.close()
+            if (channel := self._channels.pop(site, None)) is not None:
+                channel.close()
         return tuple(lost)
 
     def _started(self, site: str, start: Start) -> bool:
         try:
-            if site not in self._lines:
-                self._lines[site] = self._network.dial(site, TRAIN, DIAL_S)
-            send(self._lines[site], start)
+            if site not in self._channels:
+                self._channels[site] = self._network.dial(site, TRAIN, DIAL_S)
+            send(self._channels[site], start)
         except PartyLostError:
             return False
         return True
@@ -294,7 +293,7 @@ class Coordinator:
         run = self._run
         return None if run.plan.task.exact else run.plan.epsilon_spent(run.events)
 
-    def _tell(self, lost: tuple[str, ...], loss: float | None) -> None:
+    def _report(self, lost: tuple[str, ...], loss: float | None) -> None:
         if self._on_progress is None:
             return
         run = self._run

@@ -1,12 +1,12 @@
-"""From a request and a complete ledger entry to what its attempt agreed on: every party's own check.
+"""From a request and a complete ledger entry to its attempt: every party's own check.
 
-Layer:       federation.training.entry_check. Pure: no row, no line.
-Terms:       a run is named by its request's digest, so that (run, round, attempt) stands in the entry, in the
+Layer:       federation.training.entry_check. Pure: no row, no channel.
+Terms:       a run is identified by its request's digest, so that (run, round, attempt) stands in the entry, in the
              manifest and in every ciphertext.
-Guarantees:  what comes back follows from an entry that carries exactly the signatures of its cohort and of the
-             sequencer, belongs to this consortium, charges what this party derives for this request, cohort and
-             attempt, and nothing else. So site, aggregator and key holder derive one manifest from one entry, and
-             nobody takes a manifest from a message.
+Guarantees:  an attempt follows from an entry that carries exactly the signatures of its cohort and of the sequencer,
+             belongs to this consortium, and charges exactly what this party derives for this request, cohort and
+             attempt. So site, aggregator and key holder derive the same manifest from the entry, and no party reads a
+             manifest from a message.
 See instead: whether the entry fits the chain and the budget (the ledger, before it was signed).
 Source:      PRIVACY P3, P14, P15.
 """
@@ -42,7 +42,7 @@ class CheckedAttempt:
     """An attempt that a complete entry charges.
 
     Attributes:
-        request: what is asked.
+        request: the request.
         entry: the complete entry.
         run_plan: of the request.
         round_plan: of the attempt.
@@ -55,7 +55,7 @@ class CheckedAttempt:
 
 
 class EntryCheck:
-    """One party's way from entry to attempt; safe for many threads."""
+    """One party's check of entries; safe for many threads."""
 
     def __init__(
         self, *, party: str, consortium: Consortium, key: PublicKey, members: Callable[[Entry], Members]
@@ -66,7 +66,7 @@ class EntryCheck:
             party: its name, for errors.
             consortium: its own copy of the agreement.
             key: the pinned public key.
-            members: who signs an entry, from the chain; ``members_of`` where a party has no chain.
+            members: the signers of an entry, from the ledger; ``members_of`` where a party holds no ledger.
         """
         self._party, self._consortium, self._key, self._members = party, consortium, key, members
         self._configuration = consortium.digest()
@@ -74,7 +74,7 @@ class EntryCheck:
         self._lock = threading.Lock()
 
     def __call__(self, request: bytes, entry: bytes) -> Agreed:
-        """Agree, as the helpers' services need it."""
+        """Derive manifest and receivers, as the helpers' services need them."""
         attempted = self.attempt_of(request, entry)
         receivers = attempted.run_plan.receivers(attempted.request.analyst)
         return Agreed(manifest=attempted.round_plan.manifest, receivers=frozenset(receivers))
@@ -87,10 +87,10 @@ class EntryCheck:
             entry_data: the entry with all its signatures.
 
         Raises:
-            LedgerRefusedError: not an entry, or not complete.
+            LedgerRefusedError: the bytes are not an entry, or it is not complete.
             RequestRejectedError: of another consortium, about another request, or charging something else.
-            InvalidRequestError: the request is no training that can be planned.
-            PeerRejectedError: the request's bytes are none.
+            InvalidRequestError: the request is not a training that can be planned.
+            PeerRejectedError: the bytes are not a request.
         """
         entry = Entry.from_bytes(entry_data)
         content = entry.body.content
@@ -120,9 +120,9 @@ class EntryCheck:
         """Read a request and plan its run.
 
         Raises:
-            PeerRejectedError: the bytes are no request.
+            PeerRejectedError: the bytes are not a request.
             RequestRejectedError: of another configuration.
-            InvalidRequestError: it is no training that can be planned.
+            InvalidRequestError: it is not a training that can be planned.
         """
         digest = request_hash(request_data)
         with self._lock:
@@ -153,14 +153,14 @@ class EntryCheck:
                 and content.sub_budget == SUB_BUDGET
             )
         if not is_right:
-            raise self._reject("the entry charges something else than its attempt")
+            raise self._reject("the entry's charge is not the price of its attempt")
 
     def _reject(self, reason: str) -> RequestRejectedError:
         return RequestRejectedError(site=self._party, reason=reason)
 
 
 def terms_of(consortium: Consortium, table: str, key: PublicKey) -> Terms:
-    """The consortium's terms for trainings over a table.
+    """Return the consortium's terms for trainings over a table.
 
     Raises:
         RequestRejectedError: no such table, or its population has no training budget.
@@ -182,14 +182,14 @@ def terms_of(consortium: Consortium, table: str, key: PublicKey) -> Terms:
 
 
 def members_of(consortium: Consortium, entry: Entry) -> Members:
-    """The members that the consortium file names, for helpers, which hold no chain.
+    """Return the members that the consortium file names, for helpers, which hold no ledger.
 
-    Who orders may have changed since, so whoever signed beside the cohort counts as the one who does: every site of the
-    cohort has checked that by its own chain before it signed.
+    The sequencer may have changed since, so the signer beside the cohort counts as the sequencer: every site of the
+    cohort has checked that by its own ledger before it signed.
 
     Args:
         consortium: the agreement.
-        entry: with its signatures.
+        entry: the entry with its signatures.
 
     Returns:
         The members.

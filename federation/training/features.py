@@ -1,11 +1,11 @@
-"""Features of a table as numbers between -1 and 1, from what the schema says in public.
+"""Features of a table as numbers between -1 and 1, from the schema's public facts.
 
 Layer:       federation.training.features. Pure numpy.
 Terms:       a numeric column's value x becomes ``(2 x - lower - upper) / (upper - lower)``; a boolean 0 or 1; a
              categorical one 0 or 1 for each value of its domain but the first, which is the reference. The intercept,
              always 1, is the last column.
 Shapes:      codes int64 ``(n, n_features)``, as the clean table holds them; matrix float64 ``(n, width)``.
-Guarantees:  every entry of the matrix lies in [-1, 1], whatever the rows; nothing is learned from data (no mean, no
+Guarantees:  every entry of the matrix lies in [-1, 1], whatever the rows. Nothing is learned from data (no mean, no
              deviation, no list of seen values).
 Source:      PRIVACY P13, P20.
 """
@@ -70,7 +70,7 @@ class Feature:
         return middle[:, None] / (self.upper - self.lower)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return plain data."""
         step = None if self.resolution is None else format_decimal(self.resolution)
         return {
             "name": self.name,
@@ -83,7 +83,7 @@ class Feature:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Feature:
-        """Back from plain data."""
+        """Read plain data."""
         step = fields["resolution"]
         return cls(
             name=str(fields["name"]),
@@ -132,17 +132,17 @@ class Encoding:
         return np.concatenate([*parts, np.ones((len(codes), 1))], axis=1)
 
     def codes_of(self, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
-        """Clean a frame as a site cleans its table: clipped to the bounds, on the grid.
+        """Clean a frame as a site cleans its table: clip to the bounds, round to the grid.
 
         Raises:
-            InvalidRequestError: a column or a value is missing, or is not what the schema says.
+            InvalidRequestError: a column or a value is missing, or does not match the schema.
         """
         parts = [_codes(feature, frame) for feature in self.features]
         return np.stack(parts, axis=1) if parts else np.zeros((len(frame), 0), np.int64)
 
 
 def encode_table(table: Table, features: Sequence[str], target: str) -> tuple[Encoding | None, list[str]]:
-    """Say how a table's columns are encoded.
+    """Derive the encoding of a table's columns.
 
     Args:
         table: of the schema.
@@ -168,7 +168,7 @@ def _column(table: Table, name: str, place: str, found: list[str]) -> Column | N
         found.append(f"{place}: {name} is not a column of {table.name}")
         return None
     if column.name == table.privacy_unit:
-        found.append(f"{place}: {name} says whose row it is and cannot be learned from")
+        found.append(f"{place}: {name} identifies the privacy unit of a row and cannot be learned from")
         return None
     if column.guessed:
         found.append(f"{place}: {name} is marked guessed: a person has to confirm its bounds first")
@@ -187,7 +187,7 @@ def _feature(table: Table, name: str, found: list[str]) -> Feature | None:
         return Feature(name=column.name, kind="boolean")
     if isinstance(column, CategoricalColumn):
         if len(column.domain) < _BINARY:
-            found.append(f"features: {name} has one value only, which says nothing")
+            found.append(f"features: {name} has one value only, so a model can learn nothing from it")
         return Feature(name=column.name, kind="categorical", domain=column.domain)
     return None
 

@@ -1,8 +1,8 @@
-"""The public key that the consortium file pins, and who the two helpers are.
+"""The public key that the consortium file pins, and the names of the two helpers.
 
 Layer:       federation.training.helpers, above ``federation.paillier.keys``. Pure.
-Guarantees:  nobody encrypts under a key that came over the wire: the modulus stands in the agreement that all members
-             compared.
+Guarantees:  no site encrypts under a key that came over the wire: the modulus stands in the agreement that all
+             members compared.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def pinned_key(consortium: Consortium) -> PublicKey:
-    """The key holder's public key.
+    """Return the key holder's public key.
 
     Raises:
         ConfigError: the consortium has no key holder.
@@ -31,7 +31,7 @@ def pinned_key(consortium: Consortium) -> PublicKey:
 
 
 def helpers_of(consortium: Consortium) -> Helpers:
-    """Aggregator and key holder.
+    """Return aggregator and key holder.
 
     Raises:
         ConfigError: the consortium lacks one of them.

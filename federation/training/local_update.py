@@ -1,6 +1,6 @@
-"""One site's part of a round: from its rows to integers that may be encrypted.
+"""One site's part of a round: from its rows to integers that it may encrypt.
 
-Layer:       federation.training.local_update. Sees rows; no key, no line.
+Layer:       federation.training.local_update. Reads rows; no key, no channel.
 Shapes:      cases int64 ``(n, 1 + n_features + 1)`` with the unit first and the target last; gradients float64 and
              int64 ``(n_units, width)``; an update int64 ``(length,)``.
 Guarantees:  in this order: a unit's gradients are summed, clipped to C, truncated toward zero on the grid, and
@@ -8,10 +8,11 @@ Guarantees:  in this order: a unit's gradients are summed, clipped to C, truncat
              function of its own rows alone, to the last bit: scores are added up column by column, every function
              works on one number at a time, and rows are added up as integers, so that neither other units' rows nor
              the order of rows has a part in it. So the L2 sensitivity of the sum is an integer that holds whatever
-             floats did before. After the charge data never cause an error: no complete case, one class, a database
-             that is late or gone give zero and noise (an exact run fails by name then). No row can make the scan fail
-             otherwise; if it does, every run fails by name.
-See instead: packing and encryption (``federation.paillier``), the note that must stand before this (``site``).
+             floats did before. After the charge data never cause an error: no complete case, one class, a late or
+             lost database give zero and noise (an exact run raises the error then). No row can make the scan fail in
+             another way; if it fails, every run raises the error.
+See instead: packing and encryption (``federation.paillier``), the note that must be durable before this
+             (``site_worker``).
 Source:      PRIVACY P1, P7, P13, P19. The gradient of the logistic loss is ``(sigmoid(x theta) - y) x``.
 """
 
@@ -47,12 +48,12 @@ ROW_BITS: Final = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cases:
-    """A site's complete cases, encoded; its ``repr`` says nothing about them.
+    """A site's complete cases, encoded; its ``repr`` shows nothing of them.
 
     Attributes:
         matrix: shape ``(n, width)``.
         target: 0 or 1, shape ``(n,)``.
-        starts: place of each unit's first row, rising.
+        starts: index of each unit's first row, rising.
     """
 
     matrix: Floats
@@ -71,7 +72,7 @@ def load_cases(plan: RunPlan, source: LocalTable, limit_s: float | None) -> Case
     Raises:
         LocalTimeoutError: not read in time, in an exact run.
         SourceLostError: the database is gone, in an exact run.
-        SourceFailedError: the database failed; no row can bring that about.
+        SourceFailedError: the database failed; no row can cause that.
     """
     encoding = plan.encoding
     names = [*(feature.name for feature in encoding.features), encoding.target]
@@ -80,7 +81,9 @@ def load_cases(plan: RunPlan, source: LocalTable, limit_s: float | None) -> Case
     except (LocalTimeoutError, SourceLostError) as error:
         if plan.task.exact:
             raise
-        LOG.warning("the local stage gave nothing (%s); zero and noise go in its place", type(error).__name__)
+        LOG.warning(
+            "the local stage gave no result (%s); the site sends zero and noise instead", type(error).__name__
+        )
         rows = np.zeros((0, 1 + len(names)), np.int64)
     return cases_of(plan, rows)
 
@@ -117,7 +120,7 @@ def site_update(
 
 
 def clamped_sum(plan: RunPlan, cases: Cases, model: Floats) -> Integers:
-    """The site's integer sum without noise: never to leave the site like this in a private run."""
+    """Return the site's integer sum without noise; it never leaves the site like this in a private run."""
     total = np.zeros(plan.length, np.int64)
     n_rows = len(cases.target)
     for first, last in _blocks(cases.starts, n_rows):
@@ -133,7 +136,7 @@ def clamped_sum(plan: RunPlan, cases: Cases, model: Floats) -> Integers:
 
 
 def unit_vectors(plan: RunPlan, cases: Cases, model: Floats) -> Integers:
-    """Each unit's contribution in grid units, shape ``(n_units, length)``."""
+    """Return each unit's contribution in grid units, shape ``(n_units, length)``."""
     if len(cases.starts) == 0:
         return np.zeros((0, plan.length), np.int64)
     gradients, losses = unit_gradients(cases, model)
@@ -149,10 +152,10 @@ def unit_vectors(plan: RunPlan, cases: Cases, model: Floats) -> Integers:
 def unit_gradients(cases: Cases, model: Floats) -> tuple[Floats, Floats]:
     """Gradient and loss of each unit at a model: sums over its rows.
 
-    Accuracy: ``2**-41`` for each row and coordinate, and a few units in the last place of float64; nothing that
-    privacy rests on. That a unit's numbers do not depend on the rows of others is what privacy rests on: a matrix
-    product adds up in another order for the last rows of a block, and vector code may compute an exponential
-    otherwise at the end of an array.
+    Accuracy: ``2**-41`` for each row and coordinate, and a few units in the last place of float64; privacy does not rest
+    on it. Privacy rests on this: a unit's numbers do not depend on the rows of others. A matrix product would break it, for
+    it adds up in another order for the last rows of a block; so would vector code, which may compute an exponential
+    differently at the end of an array.
     """
     score = _scores(cases.matrix, model)
     small = _each(_small_power, score)
@@ -164,7 +167,7 @@ def unit_gradients(cases: Cases, model: Floats) -> tuple[Floats, Floats]:
 
 
 def _scores(matrix: Floats, model: Floats) -> Floats:
-    """Each row's score, added up column by column."""
+    """Return each row's score, added up column by column."""
     score: Floats = np.zeros(len(matrix))
     for column, weight in zip(matrix.T, model, strict=True):
         score += column * weight
@@ -176,12 +179,12 @@ def _small_power(score: float) -> float:
 
 
 def _each(function: Callable[[float], float], values: Floats) -> Floats:
-    """A function of one number, applied to each on its own."""
+    """Apply a function of one number to each element on its own."""
     return np.fromiter(map(function, values.tolist()), np.float64, len(values))
 
 
 def _unit_losses(losses: Floats, starts: npt.NDArray[np.intp]) -> Floats:
-    """Each unit's loss, its rows added up exactly and rounded once, so in no order."""
+    """Return each unit's loss; its rows are added up exactly and rounded once, so in any order."""
     edges = [*starts.tolist(), len(losses)]
     numbers = losses.tolist()
     sums = (math.fsum(numbers[begin:end]) for begin, end in pairwise(edges))
@@ -208,9 +211,9 @@ def quantized(gradients: Floats, step: float, clip: float | None) -> Integers:
     squares: Floats = np.zeros(len(rows))
     for column in rows.T:  # in one order for every row
         squares += (column / safe) ** 2
-    with np.errstate(over="ignore"):  # a norm beyond the floats is clipped to nothing
+    with np.errstate(over="ignore"):  # a norm beyond the range of floats is clipped to zero
         norms: Floats = safe * np.sqrt(squares)
-    factors = clip / np.maximum(norms, clip)  # never above 1, and no division by next to nothing
+    factors = clip / np.maximum(norms, clip)  # never above 1, and no division by a tiny number
     units = np.trunc(rows * factors[:, None] / step).astype(np.int64)
     over = _beyond(units)
     while over.any():
@@ -220,7 +223,7 @@ def quantized(gradients: Floats, step: float, clip: float | None) -> Integers:
 
 
 def _beyond(units: Integers) -> npt.NDArray[np.bool_]:
-    """Rows whose L2 norm is above GRID, in exact integers."""
+    """Find rows whose L2 norm is above GRID, in exact integers."""
     return np.asarray((units * units).sum(axis=1) > GRID * GRID)
 
 

@@ -2,15 +2,15 @@
 
 Layer:       federation.training.optimizer. Pure; no float.
 Terms:       a parameter is an integer in units of ``2**-32``; so is the velocity of momentum. The *scale* of a sum is
-             what it is divided by.
+             its divisor.
 Guarantees:  the model after some rounds is a function of the task and of the opened sums alone, to the last bit and
              on every machine: ``v = momentum v + sum / scale + l2 theta``, ``theta -= rate v``, each rounded once to
              the grid (ties to even), theta kept within ``+-2**20``. With a divisor the scale is that public number
              (in grid units); without one it is the root of the squared norms of all sums so far, so that a step does
-             not depend on how many units there are. Both are made of public numbers and of opened sums alone. So
-             every site computes the model for itself from what the key holder opened, and nobody has to send it. All
-             of it acts on sums that are paid for, so it costs nothing.
-See instead: gradients (``local``), how a sum comes about (``aggregation``).
+             not depend on the number of units. Both are made of public numbers and of opened sums alone. So every
+             site computes the model for itself from the opened sums, and no party sends it. The sums are paid for, so
+             all of this costs nothing.
+See instead: gradients (``local_update``), the encrypted sum (``federation.aggregation``).
 Source:      the divisor is public (rule P13); without one: Ward, Wu, Bottou, AdaGrad stepsizes, JMLR 21, 2020.
 """
 
@@ -37,11 +37,11 @@ _LIMIT: Final = LARGEST_PARAMETER * _ONE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateRule:
-    """What a step does with an opened sum.
+    """The update rule: what a step does with an opened sum.
 
     Attributes:
         width: number of parameters, the intercept last.
-        step: what one grid unit of the sum is worth.
+        step: the value of one grid unit of the sum.
         divisor: public number of units; None divides by the root of the squared norms of all sums so far.
         learning_rate: of the task.
         l2: of the task.
@@ -61,7 +61,7 @@ class Descent:
     """The model after some rounds.
 
     Attributes:
-        rule: how it moves.
+        rule: the update rule.
         parameters: integers in units of ``2**-32``.
         velocity: the same unit.
         squares: squared norms of the opened sums so far, added up, squared grid units.
@@ -76,7 +76,7 @@ class Descent:
 
     @staticmethod
     def start(rule: UpdateRule) -> Descent:
-        """All zero: the objective has one minimum, and no seed is needed to find it."""
+        """Return the model with all parameters 0: the objective has one minimum, so no seed is needed."""
         zero = (0,) * rule.width
         return Descent(rule=rule, parameters=zero, velocity=zero)
 
@@ -87,7 +87,7 @@ class Descent:
             total: the opened sum, grid units, the first ``width`` of it.
 
         Raises:
-            UpdateRejectedError: the sum is too short or holds something else than integers.
+            UpdateRejectedError: the sum is too short, or is not a vector of integers.
         """
         rule = self.rule
         if len(total) < rule.width or any(type(value) is not int for value in total):
@@ -110,14 +110,14 @@ class Descent:
         )
 
     def _scale(self, squares: int) -> Fraction:
-        """By what the opened sum is multiplied, in parameter units a grid unit."""
+        """Return the factor of the opened sum, in parameter units a grid unit."""
         if self.rule.divisor is not None:
             return self.rule.step / self.rule.divisor * _ONE
         root = math.isqrt(squares << 2 * MODEL_BITS)  # in units of 2**-32
         return Fraction(_ONE * _ONE, root) if root else Fraction(0)
 
     def values(self) -> npt.NDArray[np.float64]:
-        """The parameters as floats: exact, since each has at most 53 bits."""
+        """Return the parameters as floats: exact, since each has at most 53 bits."""
         return np.array(self.parameters, dtype=np.float64) / _ONE
 
 

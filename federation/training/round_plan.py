@@ -1,4 +1,4 @@
-"""What one attempt of a round is: grid, clip, clamp, noise, layout and price, derived by every party alike.
+"""The plan of one attempt of a round: grid, clip, clamp, noise, layout and price, derived by every party alike.
 
 Layer:       federation.training.round_plan. Pure: no row, no key's secret, no ledger.
 Terms:       a *grid unit* is ``clip_norm / 2**20`` of a gradient (``2**-20`` without a clip). s is the number of
@@ -6,9 +6,10 @@ Terms:       a *grid unit* is ``clip_norm / 2**20`` of a gradient (``2**-20`` wi
 Guarantees:  one unit moves the integer sum of a site by at most ``l2_unit`` in L2 norm, exactly, and that of the
              cohort by s times as much. The noise of the K - t honest sites pays for ``rounds`` such sums at the run's
              epsilon and the sub-budget's delta. Without noise the cohort of every attempt is all sites of the
-             agreement: sums over two cohorts at one model, in one run or two, subtract to single sites' own sums. Two
-             parties with equal configuration derive equal plans from equal requests; nothing of a plan is a float.
-See instead: the work itself (``local``), the charge (the ledger).
+             agreement: the difference of sums over two cohorts at one model, in one run or two, would be single
+             sites' own sums. Two parties with equal configuration derive equal plans from equal requests; no part of
+             a plan is a float.
+See instead: the computation (``local_update``), the charge (the ledger).
 Source:      PRIVACY P3, P4, P6, P7, P13 to P16; DESIGN section 4 (truncation toward zero on the grid).
 """
 
@@ -48,12 +49,12 @@ _CACHED: Final = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What the consortium fixes for every training of a population.
+    """The consortium's terms for every training of a population.
 
     Attributes:
         sites: all of the consortium, sorted.
         colluding: t.
-        relation: which data sets are neighbors.
+        relation: the neighbouring relation.
         delta: the training sub-budget's, at which epsilon is meant; not used by exact runs.
         key_bits: size of the key holder's modulus.
         key_fingerprint: as the consortium file pins it.
@@ -72,10 +73,10 @@ class RoundPlan:
     """One attempt of a round.
 
     Attributes:
-        manifest: attempt, cohort, layout and key: what is bound into every ciphertext.
+        manifest: attempt, cohort, layout and key, which are bound into every ciphertext.
         clamp: U, the bound on each coordinate of a site's sum.
         sigma2_local: integer variance of one site's noise; 0 in exact mode.
-        event: what is charged for this attempt; None in exact mode.
+        event: the charge of this attempt; None in exact mode.
     """
 
     manifest: Manifest
@@ -86,10 +87,10 @@ class RoundPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
-    """What every attempt of a run shares.
+    """The common part of all attempts of a run.
 
     Attributes:
-        task: what is trained.
+        task: the task.
         table: of the schema, whose population pays.
         encoding: of features and target.
         terms: of the consortium.
@@ -107,7 +108,7 @@ class RunPlan:
 
     @property
     def step(self) -> Fraction:
-        """What one grid unit of the gradient is worth."""
+        """The value of one grid unit of the gradient."""
         return (Fraction(1) if self.task.exact else self.task.clip_norm) / GRID
 
     @property
@@ -133,7 +134,7 @@ class RunPlan:
 
     @property
     def rule(self) -> UpdateRule:
-        """How the model moves."""
+        """The update rule of the model."""
         task = self.task
         return UpdateRule(
             width=self.encoding.width,
@@ -145,11 +146,11 @@ class RunPlan:
         )
 
     def receivers(self, analyst: str) -> tuple[str, ...]:
-        """Who sees each opened sum: the analyst and all sites (P9)."""
+        """The parties that see each opened sum: the analyst and all sites (P9)."""
         return tuple(sorted({analyst, *self.terms.sites}))
 
     def event(self, contributors: int) -> DistributedDiscreteGaussian | None:
-        """What one attempt of a cohort of this size costs; None in exact mode.
+        """Return the price of one attempt of a cohort of this size; None in exact mode.
 
         Raises:
             InvalidRequestError: no noise pays for this epsilon.
@@ -179,7 +180,7 @@ class RunPlan:
 
         Raises:
             ConfigError: too few sites, strangers, without noise any other cohort than all sites, more attempts than
-                the run may have, or no room in a slot.
+                the run may have, or a slot too small for the sum.
             InvalidRequestError: no noise pays for this epsilon.
         """
         mistakes = self._cohort_mistakes(cohort)
@@ -213,7 +214,7 @@ class RunPlan:
         return epsilon_of(events, self.terms.delta, self.terms.relation).epsilon if events else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """What ``--dry-run`` shows: nothing was asked of anybody, nothing is spent."""
+        """Return the content of ``--dry-run``: no site was asked, nothing is spent."""
         first = self.attempt(run="dry-run", round_number=0, attempt=0, cohort=self.terms.sites)
         layout, event = first.manifest.layout, first.event
         bytes_per_ciphertext = self.terms.key_bits // 4
@@ -235,7 +236,7 @@ class RunPlan:
         }
 
     def _step_sentence(self) -> str:
-        """By what sums are divided, in words."""
+        """Describe the divisor of the sums, in words."""
         if self.task.expected_units is not None:
             return f"each opened sum is divided by {self.divisor}, the task's expected_units, a public number"
         return (
@@ -250,7 +251,7 @@ class RunPlan:
         if self.task.report_loss and self.task.expected_units is None:
             found["warning"] = (
                 f"losses are divided by {self.divisor}, rows_max times the sites, an upper bound: over fewer "
-                "units they come out too small; expected_units names a nearer public number"
+                "units they come out too small; expected_units gives a nearer public number"
             )
         return found
 
@@ -272,12 +273,12 @@ def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
     """Plan a run over a consortium.
 
     Args:
-        task: what is asked.
+        task: the task.
         schema: of the consortium.
         terms: of the consortium and the population.
 
     Raises:
-        ConfigError: with every mistake found: table, features, target, number of sites, room in a slot.
+        ConfigError: with every mistake found: table, features, target, number of sites, size of a slot.
         InvalidRequestError: no noise pays for this epsilon.
     """
     table = schema.table(task.table)
@@ -297,7 +298,7 @@ def plan_of_request(request: Request, schema: Schema, terms: Terms) -> RunPlan:
     """Plan the run that a request asks for.
 
     Raises:
-        InvalidRequestError: it is no training request, or with every mistake of its task.
+        InvalidRequestError: it is not a training request; or with every mistake of its task.
     """
     if request.kind != KIND:
         raise InvalidRequestError(parameter="kind", reason="is not a training")
@@ -317,7 +318,7 @@ def _calibrated(
     target: tuple[Fraction, Fraction],
     relation: Relation,
 ) -> DistributedDiscreteGaussian:
-    """The cheapest single attempt of which ``rounds`` cost at most the target."""
+    """Return the cheapest single attempt of which ``rounds`` cost at most the target."""
     l1, l2, length = shape
     epsilon, delta = target
 

@@ -1,12 +1,12 @@
 """A training run as a pure state machine: rounds, attempts, cohort, and when to stop.
 
-Layer:       federation.training.run_state. Pure: no line, no clock, no ledger.
-Terms:       an *attempt* is what is charged; a *step* is an attempt whose sum was opened; a lost attempt is spent.
+Layer:       federation.training.run_state. Pure: no channel, no clock, no ledger.
+Terms:       an *attempt* is what is charged; a *step* is an attempt whose sum was opened; a lost attempt stays spent.
 Guarantees:  a run never charges more attempts than its task has rounds, so it never costs more than its epsilon,
              whatever is lost. It ends by itself: attempts used up, budget refused, or too few sites. After each loss
-             the cohort is what is left, and the next attempt of the same round has a new number; without noise the
-             first loss ends the run. A failure ends it as well, with the model of the rounds so far.
-See instead: who was lost and why (``drive``), what a step does (``descent``).
+             the cohort is the remaining sites, and the next attempt of the same round has a new number; without noise
+             the first loss ends the run. A failure also ends it, with the model of the rounds so far.
+See instead: which site was lost and why (``coordinator``), what a step does (``optimizer``).
 Source:      PRIVACY P13, P14.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Phase(StrEnum):
-    """Where a run stands."""
+    """The state of a run."""
 
     READY = "ready"  # the next attempt may be charged
     CHARGED = "charged"  # an attempt is charged and not yet opened or lost
@@ -37,7 +37,7 @@ class Phase(StrEnum):
 
 
 class Ending(StrEnum):
-    """Why a run is over."""
+    """The reason why a run is over."""
 
     ROUNDS = "all rounds are done"
     BUDGET = "the budget is used up"
@@ -48,12 +48,12 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One opened round, as the history keeps it.
+    """One opened round of the history.
 
     Attributes:
         round_number: from 0.
-        attempt: the one that was opened.
-        cohort: who was in it.
+        attempt: the opened attempt.
+        cohort: its sites.
         loss: mean loss at the model *before* the step, noise included; None where it was not paid for.
     """
 
@@ -64,7 +64,7 @@ class Step:
 
 
 class RunState:
-    """The state of one run. Every method that does not fit its phase raises ``UpdateRejectedError``."""
+    """The state of one run. A method called in the wrong phase raises ``UpdateRejectedError``."""
 
     def __init__(self, plan: RunPlan, run: str, cohort: Sequence[str]) -> None:
         """Start before the first round.
@@ -72,7 +72,7 @@ class RunState:
         Args:
             plan: of the run.
             run: digest of the request.
-            cohort: the sites that are ready.
+            cohort: the sites that accepted the request.
         """
         self.plan, self.run = plan, run
         self.cohort = tuple(sorted(cohort))
@@ -89,7 +89,7 @@ class RunState:
 
     @property
     def used_attempts(self) -> tuple[int, ...]:
-        """For each round that was opened, which attempt it was: how others follow the model."""
+        """The opened attempt of each opened round: other parties follow the model by them."""
         return tuple(step.attempt for step in self.history)
 
     def next_attempt(self) -> RoundPlan:
@@ -100,7 +100,7 @@ class RunState:
         )
 
     def charged(self, round_plan: RoundPlan) -> None:
-        """The attempt's entry is complete: it is spent from here on."""
+        """Note that the attempt's entry is complete: it is spent from here on."""
         self._expect(Phase.READY)
         self.n_charged += 1
         if round_plan.event is not None:
@@ -108,7 +108,7 @@ class RunState:
         self.phase = Phase.CHARGED
 
     def opened(self, total: Sequence[int]) -> Step:
-        """The sum is open: take the step.
+        """Take the opened sum, and take the step.
 
         Args:
             total: shape ``(length,)``.
@@ -129,24 +129,24 @@ class RunState:
         return step
 
     def lost(self, sites: Iterable[str]) -> None:
-        """The attempt under way failed and is spent; these sites are gone."""
+        """Note that the attempt failed and stays spent; these sites are gone."""
         self._expect(Phase.CHARGED)
         self._attempt, self.phase = self._attempt + 1, Phase.READY
         self._leave(sites)
         self._check_rounds()
 
     def absent(self, sites: Iterable[str]) -> None:
-        """Sites were gone before the next attempt was charged: nothing is spent."""
+        """Note that sites were gone before the next attempt was charged: nothing is spent."""
         self._expect(Phase.READY)
         self._leave(sites)
 
     def refused(self) -> None:
-        """The budget does not pay for another attempt: the run ends with the model it has."""
+        """End the run with its present model: the budget does not pay for another attempt."""
         self._expect(Phase.READY)
         self._end(Ending.BUDGET)
 
     def broken_off(self, ending: Ending) -> None:
-        """Something failed, or somebody stopped it: the run ends with the model of the rounds that were opened."""
+        """End the run with the model of the opened rounds, after a failure or a stop."""
         self._end(ending)
 
     def _leave(self, sites: Iterable[str]) -> None:

@@ -1,11 +1,12 @@
 """A site's side of a run.
 
-Layer:       federation.training.site_worker, above local and agreement. One per site; used by one thread a run.
+Layer:       federation.training.site_worker, above local_update and entry_check. One for each site; one thread for
+             each run.
 Guarantees:  in this order (P1): the entry is complete and is what this site derives; the model follows from the
              opened sums; the start is noted, durably and once for ever; local stage, noise, packing, encryption; the
-             update leaves. Asked again for the same entry, the same bytes go out again and nothing is computed: one
+             update leaves. A second request for the same entry gets the same bytes, without a computation: one
              attempt has one noise. A site that restarted holds no such bytes, and its note refuses a second start.
-See instead: the note itself and the charge (the site's ledger), the analyst (``drive``).
+See instead: the note itself and the charge (the site's ledger), the analyst's side (``coordinator``).
 Source:      PRIVACY P1, P3, P13, P14.
 """
 
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from federation.aggregation.manifest import EncryptedVector, vector_for
-from federation.aggregation.service import AGGREGATE, OPEN, answer_line
+from federation.aggregation.service import AGGREGATE, OPEN, serve_channel
 from federation.errors import (
     KeyMismatchError,
     RequestRejectedError,
@@ -58,7 +59,7 @@ _WORD_BYTES: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Helpers:
-    """The two helper roles and how long to wait for them.
+    """The two helpers, and the longest wait for them.
 
     Attributes:
         aggregator: its name.
@@ -73,7 +74,7 @@ class Helpers:
 
 @dataclass(slots=True)
 class _Following:
-    """What a site keeps of a run under way; gone with the process."""
+    """A site's state of a run under way; it ends with the process."""
 
     model: Descent
     cases: Cases | None = None
@@ -97,7 +98,7 @@ class SiteTrainer:
         helpers: Helpers,
         local_limit_s: float,
     ) -> None:
-        """Put a site's training together.
+        """Take the parts of a site's training.
 
         Args:
             site: its name.
@@ -105,9 +106,9 @@ class SiteTrainer:
             agreement: its own check of entries.
             source_of: its tables by name.
             encryptor: under the pinned key.
-            note: notes the start of an entry's session durably; raises for one that was not signed in this
-                life or was started before.
-            helpers: where updates go and sums come from.
+            note: notes the start of an entry's session durably; raises for one that the site has not signed since its last
+                start, or that was started before.
+            helpers: receive updates and answer with sums.
             local_limit_s: seconds for the local scan.
         """
         self.site = site
@@ -121,47 +122,53 @@ class SiteTrainer:
     _following: _Following | None
 
     def serve(self) -> None:
-        """Answer the analyst's lines of the purpose ``TRAIN``."""
+        """Serve the analyst's channels of the purpose ``TRAIN``."""
         self._network.serve(TRAIN, self.handle)
 
-    def handle(self, line: Channel) -> None:
-        """Answer one line until it closes."""
-        answer_line(line, self.site, self._reply)
+    def handle(self, channel: Channel) -> None:
+        """Serve one channel until it closes."""
+        serve_channel(channel, self.site, self._reply)
 
     def take_part(self, start: Start, *, sender: str) -> UpdateSent:
         """Contribute to one attempt.
 
         Args:
             start: the complete entry and the request behind it.
-            sender: who carried it: the analyst that the request names.
+            sender: the analyst that the request names.
 
         Raises:
-            RequestRejectedError: not this site's to run, or not what it derives.
+            RequestRejectedError: this site has no part in it, or derives another attempt.
             LedgerRefusedError: the entry is not complete, or was started before.
             SiteUnavailableError: a helper cannot be reached; the attempt is spent.
         """
         attempted = self._agreement.attempt_of(start.request, start.entry)
         manifest = attempted.round_plan.manifest
         if self.site not in manifest.cohort:
-            raise RequestRejectedError(site=self.site, reason="it is not in the cohort of this attempt")
+            raise RequestRejectedError(
+                site=self.site, reason="this site is not in the cohort of this attempt"
+            )
         if sender != attempted.request.analyst:
-            raise RequestRejectedError(site=self.site, reason="it comes from somebody else than its analyst")
+            raise RequestRejectedError(site=self.site, reason="the sender is not the analyst of the request")
         if manifest.key_fingerprint != self._encryptor.key.fingerprint:
             raise KeyMismatchError(reason="the plan names another key")
         if len(start.used_attempts) != manifest.attempt.round_number:
-            raise RequestRejectedError(site=self.site, reason="it does not say which attempts were opened")
+            raise RequestRejectedError(
+                site=self.site, reason="the message does not say which attempts were opened"
+            )
         with self._lock:
             update = self._update_of(attempted, tuple(start.used_attempts))
         self._deliver(start, update)
         return UpdateSent(bytes_sent=len(update.ciphertexts))
 
-    def _reply(self, line: Channel, message: Message) -> Message:
+    def _reply(self, channel: Channel, message: Message) -> Message:
         if not isinstance(message, Start):
-            raise PeerRejectedError(reason="a site takes starts only on this line", name=line.peer)
-        return self.take_part(message, sender=line.peer)
+            raise PeerRejectedError(
+                reason="a site accepts only Start messages on this channel", name=channel.peer
+            )
+        return self.take_part(message, sender=channel.peer)
 
     def _update_of(self, attempted: CheckedAttempt, used: tuple[int, ...]) -> EncryptedVector:
-        """The update of an attempt: computed once, then always the same bytes."""
+        """Return the update of an attempt: computed once, then always the same bytes."""
         state, entry_hash = self._state_of(attempted), attempted.entry.hash
         if state.update is not None and state.entry_hash == entry_hash:
             return state.update
@@ -221,21 +228,21 @@ def fetch_sum(
 ) -> Sequence[int]:
     """Fetch an opened sum from the key holder.
 
-    Visible to: the receivers that the plan names.
+    Visible to: the receivers in the plan.
 
     Args:
         network: of the receiver.
-        helpers: where the key holder is.
-        ask: which sum, and how long to wait for it.
+        helpers: the key holder and the deadline.
+        ask: identifies the sum, with the longest wait for it.
         plan: of the run, for the length.
-        manifest: digest of the attempt that was opened, where the receiver derives it.
+        manifest: digest of the opened attempt, where the receiver derives it.
 
     Returns:
         Integers, shape ``(length,)``.
 
     Raises:
-        SiteUnavailableError: no such sum, or the key holder cannot be reached.
-        UpdateRejectedError: this party is no receiver, or the sum has another length or is another attempt's.
+        SiteUnavailableError: there is no such sum, or the key holder cannot be reached.
+        UpdateRejectedError: this party is no receiver, or the sum has another length or belongs to another attempt.
     """
     timeout_s = ask.wait_ms / 1000 + helpers.deadline_s
     try:

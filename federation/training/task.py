@@ -1,12 +1,12 @@
-"""What an analyst asks to be trained.
+"""The training task of an analyst.
 
 Layer:       federation.training.task. Pure but for ``load_task``, which reads one file.
 Terms:       a round is one pass over all rows of all sites: full batch. ``epsilon`` is for the whole run.
-Guarantees:  a task that exists is well-formed: every mistake is told at once, NaN and infinity are refused by the
-             parameter's name, and its ``question`` has no float: numbers are decimal strings. Without noise the step
-             rule is fixed and the rounds are capped: an analyst who could choose learning rate, momentum, penalty or
-             divisor would choose the points at which exact sums are opened, and so count any half-space.
-See instead: whether table, features and target exist (``plan``), the budget (the ledger).
+Guarantees:  a task that exists is well-formed: all mistakes are reported at once, NaN and infinity are refused with
+             the parameter's name, and its ``question`` has no float: numbers are decimal strings. Without noise the
+             step rule is fixed and the rounds are capped: an analyst who chose learning rate, momentum, penalty or
+             divisor would choose the points at which exact sums are opened, and could so count any half-space.
+See instead: whether table, features and target exist (``round_plan``), the budget (the ledger).
 Source:      PRIVACY P13, P16.
 """
 
@@ -59,7 +59,7 @@ def _bounded(value: Fraction) -> Fraction:
 
 
 def _listed(value: object) -> object:
-    # one text alone is no list of its letters
+    # a single text is not a list of its letters
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         msg = "must be a list of column names"
         raise ValueError(msg)  # noqa: TRY004  (pydantic collects ValueError alone)
@@ -67,7 +67,7 @@ def _listed(value: object) -> object:
 
 
 def _plain_number(value: object) -> object:
-    # a number of another library (numpy) counts as what it denotes
+    # a number of another library (numpy) counts as its value
     return value.item() if hasattr(value, "item") and not isinstance(value, int | float) else value
 
 
@@ -88,15 +88,15 @@ class TrainingTask(BaseModel):
         exact: no noise, no clip: an exact disclosure of every round, where the sites' policies allow it. The step
             rule is fixed then: ``learning_rate``, ``l2``, ``momentum`` and ``expected_units`` keep their defaults.
         rounds: most attempts that are charged; without losses each is one step. At most 100 with ``exact``.
-        learning_rate: of a step; see ``descent`` for its two rules.
+        learning_rate: of a step; see ``optimizer`` for its two rules.
         clip_norm: L2 bound on what one privacy unit adds to a site's gradient; not used with ``exact``.
         l2: strength of the penalty ``l2 / 2 |coef|^2`` on the mean loss; the intercept is free. Needs
             ``expected_units``, over which the mean is taken.
         momentum: part of the last step that is kept, from 0 up to but not 1.
         expected_units: public number by which each sum is divided. By default a sum is divided by the root of
             the squared norms of all sums so far, which needs no number of units.
-        report_loss: one more number a round, the loss, paid out of the same epsilon.
-        purpose: as written to the ledger.
+        report_loss: one more number a round, the loss, paid from the same epsilon.
+        purpose: as entered in the ledger.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
@@ -148,7 +148,7 @@ class TrainingTask(BaseModel):
         return self
 
     def _exact_mistakes(self) -> list[str]:
-        """What would let an analyst choose the points at which sums are opened without noise."""
+        """Find parameters that would let an analyst choose the points at which exact sums are opened."""
         fixed = {
             "learning_rate": self.learning_rate == DEFAULT_RATE,
             "l2": self.l2 == 0,
@@ -166,11 +166,11 @@ class TrainingTask(BaseModel):
 
     @property
     def mode(self) -> str:
-        """``private`` or ``exact``, as a request spells it."""
+        """Return ``private`` or ``exact``, as in a request."""
         return "exact" if self.exact else "private"
 
     def question(self) -> dict[str, Any]:
-        """The request's own part: strings, integers, booleans and lists; epsilon and mode stand beside it."""
+        """Return the request's question: strings, integers, booleans and lists; epsilon and mode stand beside it."""
         return {
             "clip_norm": format_decimal(self.clip_norm),
             "expected_units": self.expected_units,
@@ -188,7 +188,7 @@ class TrainingTask(BaseModel):
 def task_of(
     question: Mapping[str, Any], *, mode: str, epsilon: Fraction | None, purpose: str
 ) -> TrainingTask:
-    """Read a task back out of a request.
+    """Read a task from a request.
 
     Args:
         question: the request's ``question``.
@@ -197,7 +197,7 @@ def task_of(
         purpose: the request's purpose.
 
     Raises:
-        ConfigError: it is not what ``TrainingTask.question`` writes.
+        ConfigError: the question is not what ``TrainingTask.question`` writes.
     """
     fields = dict(question)
     if mode not in {"private", "exact"} or {"epsilon", "exact", "purpose"} & set(fields):

@@ -1,8 +1,8 @@
-"""The analyst's side of a training: ask every site, then have attempt after attempt charged and run.
+"""The analyst's side of a training: asks every site, then has attempt after attempt charged and run.
 
-Layer:       federation.training.training_session, beside client.
-Guarantees:  every site has accepted the request before the first attempt is charged; each attempt is charged by the
-             sequencer for its own cohort before anything of it starts (P13, P14).
+Layer:       federation.training.training_session, below ``federation.client``.
+Guarantees:  every site has accepted the request before the first attempt is charged. The sequencer charges each
+             attempt for its own cohort before any part of it starts (P13, P14).
 See instead: rounds and their sums (``federation.training.coordinator``).
 """
 
@@ -49,15 +49,15 @@ class Training:
         members: Sequence[str],
         waits_s: tuple[float, float],
     ) -> None:
-        """Plan the run; nothing is asked yet.
+        """Plan the run; no site is asked yet.
 
         Args:
-            consortium: the agreement, as it was founded: the helpers, which hold no chain, plan by it.
+            consortium: the founding agreement: the helpers, which hold no ledger, plan by it.
             identity: of the analyst.
             network: the analyst's.
-            pool: the session's lines.
-            task: what is trained.
-            members: the sites that are members now.
+            pool: the session's channels.
+            task: the task.
+            members: the present members.
             waits_s: longest wait for an answer and for an attempt's charge or update (s).
 
         Raises:
@@ -89,15 +89,15 @@ class Training:
         return self
 
     def fits(self) -> dict[str, str | bool] | None:
-        """Whether the budget pays for the whole run, as the sequencer says; None without noise, which costs no epsilon."""
+        """Ask the sequencer whether the budget pays for the whole run; None without noise, which costs no epsilon."""
         if self.plan.task.exact:
             return None
         message = QuoteAsk(requests=[self._request.request])
-        with self._pool.question([self._sequencer]) as lines:
-            return lines.ask_one(self._sequencer, message, QuoteAnswer, timeout_s=self._answer_s).rows[0]
+        with self._pool.question([self._sequencer]) as exchange:
+            return exchange.ask_one(self._sequencer, message, QuoteAnswer, timeout_s=self._answer_s).rows[0]
 
     def go(self, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
-        """Run what every site accepted; errors as ``Session.train``."""
+        """Run the accepted training; errors as ``Session.train``."""
         driver = Coordinator(
             network=self._network,
             helpers=helpers_of(self._consortium),
@@ -112,16 +112,18 @@ class Training:
     def _ask(self, names: Sequence[str]) -> dict[str, Accepted]:
         """Have sites accept the request."""
         first = self.plan.attempt(run=self._run, round_number=0, attempt=0, cohort=self._consortium.names)
-        with self._pool.question(names) as lines:
-            answers = lines.ask_all(self._request, Accepted, timeout_s=self._answer_s)
+        with self._pool.question(names) as exchange:
+            answers = exchange.ask_all(self._request, Accepted, timeout_s=self._answer_s)
         accepted = dict(zip(names, answers, strict=True))
         for site, answer in accepted.items():
             if answer.plan != first.manifest.digest():
-                raise RequestRejectedError(site=site, reason="it derives another plan from this request")
+                raise RequestRejectedError(
+                    site=site, reason="this site derives another plan from the request"
+                )
         return accepted
 
     def _charge(self, planned: RoundPlan) -> bytes:
-        """Have one attempt charged for its cohort, also where the ledger was handed over since the one before."""
+        """Have one attempt charged for its cohort, also where the sequencer has changed since the last attempt."""
         attempt = planned.manifest.attempt
         message = AttemptRequest(
             ask=self._request,
@@ -133,12 +135,12 @@ class Training:
             return self._charged(message)
         except LedgerRefusedError:
             before = self._sequencer
-            # who ordered is the first to know that it does so no more, and who does
+            # the former sequencer is the first to know its successor
             self._sequencer = self._ask([before])[before].sequencer
             if self._sequencer == before:
                 raise
             return self._charged(message)
 
     def _charged(self, message: AttemptRequest) -> bytes:
-        with self._pool.question([self._sequencer]) as lines:
-            return lines.ask_one(self._sequencer, message, Charged, timeout_s=self._run_s).entry
+        with self._pool.question([self._sequencer]) as exchange:
+            return exchange.ask_one(self._sequencer, message, Charged, timeout_s=self._run_s).entry

@@ -41,7 +41,7 @@ def test_cli_audit_commands_report_spend_and_integrity(worked, files, tmp_path):
     assert (verified.code, verified.err) == (0, "")
     for name in NAMES:
         assert f"{name}.sqlite: whole, 5 entries of {name}" in verified.out
-    assert "the first entry is the one that the consortium file gives" in verified.out
+    assert "the first entry matches the consortium file" in verified.out
     assert "verdict: whole, 5 entries, the same at anna, bert, carl" in verified.out
     again = crossward("audit", "recompute", files[0])
     assert again.code == 0
@@ -83,7 +83,7 @@ def test_cli_a_receipt_shows_an_entry_that_every_site_dropped(worked, files, tmp
     for receipt in (answer, alone):
         ran = crossward("audit", "verify", "--receipt", receipt, *files)
         assert ran.code == 1
-        assert "RECEIPT not met: no file given holds entry 4 as the receipt names it" in ran.out
+        assert "RECEIPT not found: no file given holds entry 4 as the receipt names it" in ran.out
         assert "verdict: NOT WHOLE" in ran.out
     for content in ("", "[]", "{}", '{"receipt": 3}', '{"number": true, "entry_hash": "aa"}'):
         alone.write_text(content)

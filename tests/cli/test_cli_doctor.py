@@ -26,6 +26,7 @@ def health(name, **changes):
         clock_s=int(time.time()),
         is_ready=True,
         reason="",
+        engine="crypten",
         ledger_number=4,
         ledger_head="cd" * 32,
         hears={other: True for other in ("anna", "bert", "carl") if other != name},

@@ -93,7 +93,7 @@ def test_cli_a_consortium_from_four_files_to_an_answer(tmp_path):
         down = spawned("down", folder)
     assert (down.code, down.out) == (0, "stopped\n")
     assert not any(is_running(pid) for pid in pids)
-    assert spawned("down", folder).out == "nothing runs there\n"
+    assert spawned("down", folder).out == "no node runs there\n"
 
 
 def test_cli_down_leaves_nothing(folders):
@@ -114,7 +114,7 @@ def test_cli_stale_pid_files_signal_no_process(folders):
         for name, text in {"up": stranger.pid, "anna": 2**22 + 1, "bert": "no number", "carl": 1}.items():
             (folders.pids / f"{name}.pid").write_text(f"{text}\n")
         assert running(folders) == {}
-        assert crossward("down", folders.root).out == "nothing runs there\n"
+        assert crossward("down", folders.root).out == "no node runs there\n"
         assert stranger.poll() is None
         assert spawned("up", folders.root, "--detach").code == 0
         assert crossward("down", folders.root).out == "stopped\n"
@@ -186,8 +186,8 @@ def test_cli_killed_site_is_named_at_once_and_frozen_one_at_the_deadline(folders
         assert time.monotonic() - begun < 4  # the deadline
         doctor = crossward("doctor", "-c", folders.consortium)
         assert doctor.code == 1
-        assert "MEND node bert" in doctor.out
-        assert "MEND connection anna to bert" in doctor.out
+        assert "FIX node bert" in doctor.out
+        assert "FIX connection anna to bert" in doctor.out
         nodes.restart("bert")
         assert ask(folders, COUNT, "--exact").code == 0
 
@@ -250,7 +250,7 @@ def test_cli_doctor_names_everything_that_is_wrong_with_files(folders):
     agreement.write_text(text.replace("colluding = 1", "colluding = -1").replace("deadline_s", "deadlines"))
     ran = crossward("doctor", "-c", agreement)
     assert ran.code == 1
-    assert ran.out.count("MEND") >= 2
+    assert ran.out.count("FIX") >= 2
     agreement.write_text(text)
     folders.analyst("analyst").chmod(0o640)
     ran = crossward("doctor", "-c", agreement, "--site", folders.site("anna"))

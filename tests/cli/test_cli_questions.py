@@ -142,7 +142,7 @@ def test_cli_only_an_analyst_of_this_consortium_asks(hospital, tmp_path):
 
     site = ask(hospital, COUNT, "--epsilon", "0.1", "--identity", hospital.site_identity("anna"))
     assert site.code == 1
-    assert "questions are asked by analysts" in site.err
+    assert "only analysts may ask questions" in site.err
     write_private(tmp_path / "m.pem", Authority.create("evil").issue("analyst", "analyst"))
     stranger = ask(hospital, COUNT, "--epsilon", "0.1", "--identity", tmp_path / "m.pem")
     assert stranger.code == 1

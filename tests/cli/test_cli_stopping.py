@@ -225,7 +225,7 @@ def test_cli_down_of_a_folder_without_a_consortium_is_an_error(tmp_path):
     assert (ran.code, ran.out) == (1, "")
     assert "holds no consortium" in ran.err
     folders = make_folder(tmp_path / "here")
-    assert crossward("down", folders.root).out == "nothing runs there\n"
+    assert crossward("down", folders.root).out == "no node runs there\n"
 
 
 @pytest.mark.parametrize("failed", [True, False])

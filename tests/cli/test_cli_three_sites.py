@@ -45,7 +45,7 @@ def test_cli_guarded_answer_says_that_two_of_the_three_could_read(trio):
 def test_cli_a_private_answer_states_that_it_needs_no_helper(trio):
     ran = crossward("query", "-c", trio.consortium, COUNT, "--epsilon", "0.25")
     assert (ran.code, ran.err) == (0, "")
-    assert "secrecy threshold 2 of 3 sites; nobody helps" in ran.out
+    assert "secrecy threshold 2 of 3 sites; no helper takes part" in ran.out
 
 
 def test_cli_mining_says_it_too(trio):
@@ -59,8 +59,8 @@ def test_cli_mining_says_it_too(trio):
 
 def test_cli_doctor_finds_no_fault_and_lists_the_computing_sites(trio):
     ran = crossward("doctor", "-c", trio.consortium)
-    assert "ok   comparisons and products: secrecy threshold 1 of 3 computing sites" in ran.out
-    assert not [line for line in ran.out.splitlines() if line.startswith("MEND") and "schema" not in line]
+    assert "ok  comparisons and products: secrecy threshold 1 of 3 computing sites" in ran.out
+    assert not [line for line in ran.out.splitlines() if line.startswith("FIX") and "schema" not in line]
 
 
 def test_cli_init_without_a_dealer(tmp_path):

@@ -134,7 +134,7 @@ def test_cli_ctrl_c_reports_the_charge_and_saves_the_model_so_far(
 
     monkeypatch.setattr(training, "_charge", stopped)
     told = ran("epsilon = 0.1\nrounds = 4\n", "--out", tmp_path / "m.json")
-    assert "stands in the ledger" in told.err
+    assert "the ledger shows whether" in told.err
     if n_before:
         assert told.code == 3
         assert "it was stopped on the way (Ctrl-C" in told.err

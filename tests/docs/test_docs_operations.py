@@ -64,7 +64,7 @@ def test_the_commands_of_the_page_run_in_their_order(tmp_path, monkeypatch):
             if words[0] == "down":
                 for _ in range(3):
                     ask()  # so that there is something to snapshot, and to archive
-            if "leave-out" in words:
+            if "remove-site" in words:
                 lose(folder, "carl")
             ran = (spawned if words[0] == "up" else crossward)(*words)
             assert ran.code == 0, (command, ran.out, ran.err)

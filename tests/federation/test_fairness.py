@@ -160,7 +160,7 @@ def test_more_queries_than_reservations_are_all_answered(world, caplog):
             slots._limit = Limits().sessions
     assert answers == [194] * N_QUESTIONS
     assert "2 questions are in progress here" in caplog.text
-    assert "waiting for a place, 60 s at most" in caplog.text
+    assert "waiting for a reservation, 60 s at most" in caplog.text
     assert not any(slots._waiting for slots in places(world))
 
 
@@ -181,11 +181,11 @@ def test_a_waiting_query_holds_no_reservation_at_other_sites(world):
 
 
 def test_a_query_without_reservation_is_refused_with_the_limit(world, monkeypatch):
-    monkeypatch.setattr(world._turns, "patience_s", 0.4)
+    monkeypatch.setattr(world._queue, "patience_s", 0.4)
     slots = world.nodes["hungary"]._request_handler._slots
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
     with pytest.raises(
-        SiteUnavailableError, match=r"hungary.*limits.sessions; no place came free within 0.4 s"
+        SiteUnavailableError, match=r"hungary.*limits.sessions; the site had no capacity within 0.4 s"
     ):
         world.sql(BY_SEX, exact=True)
     for slot in taken:

@@ -43,7 +43,7 @@ def test_eight_questions_at_once_get_the_answers_that_they_get_alone(session):
 
 
 def test_with_all_reservations_in_use_a_query_is_refused_free(private_world, monkeypatch):
-    monkeypatch.setattr(private_world._turns, "patience_s", 0.5)
+    monkeypatch.setattr(private_world._queue, "patience_s", 0.5)
     slots = private_world.nodes["hungary"]._request_handler._slots
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
     before = entries(private_world)
@@ -51,7 +51,7 @@ def test_with_all_reservations_in_use_a_query_is_refused_free(private_world, mon
         private_world.sql(BY_SEX, exact=True)
     assert caught.value.site == "hungary"
     assert "16 questions are in progress here, the maximum by limits.sessions" in caught.value.reason
-    assert "no place came free within 0.5 s" in caught.value.reason
+    assert "the site had no capacity within 0.5 s" in caught.value.reason
     assert entries(private_world) == before
     for slot in taken:
         slot.release()

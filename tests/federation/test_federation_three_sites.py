@@ -92,7 +92,7 @@ def test_a_private_sum_keeps_the_secrecy_of_all_sites_and_needs_no_third(trio):
     explained, answer = trio.explain(COUNT, epsilon=0.5), trio.sql(COUNT, epsilon=0.5)
     for said in (explained.to_dict()["secrecy"], answer.receipt["secrecy"]):
         assert (said["trust"], said["threshold"], said["of"], said["deals"]) == ("sites", 3, 4, "")
-    assert "secrecy threshold 3 of 4 sites; nobody helps" in explained.text
+    assert "secrecy threshold 3 of 4 sites; no helper takes part" in explained.text
     # the keys alone: nothing was handed over, so no site holds more than its own summand
     assert answer.receipt["rounds"] == 1
 
@@ -100,8 +100,8 @@ def test_a_private_sum_keeps_the_secrecy_of_all_sites_and_needs_no_third(trio):
 def test_with_a_dealer_it_is_named():
     with in_threads(names=NAMES[:3]) as session:
         text = session.explain(BY_SEX, exact=True).text
-        assert "secrecy threshold 2 of 3 sites, as long as the dealer (dealer) colludes with nobody" in text
-        assert "nobody helps" in session.explain(COUNT, epsilon=0.5).text
+        assert "secrecy threshold 2 of 3 sites, as long as the dealer (dealer) colludes with no site" in text
+        assert "no helper takes part" in session.explain(COUNT, epsilon=0.5).text
 
 
 def test_the_explained_rounds_and_bytes_are_those_of_the_run(trio):

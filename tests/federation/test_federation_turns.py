@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from federation.client.queueing import Turns
+from federation.client.queueing import QuestionQueue
 from federation.errors import FederationError, SiteBusyError, SiteUnavailableError
 from federation.node.admission.concurrency import ConcurrencyLimit
 from federation.protocol.messages import Ask
@@ -73,7 +73,7 @@ def test_who_waits_and_leaves_is_forgotten():
 
 
 def test_a_session_has_so_many_questions_under_way_and_says_so():
-    turns = Turns(answer_s=1.0, patience_s=0.05, most=1)
+    turns = QuestionQueue(answer_s=1.0, patience_s=0.05, most=1)
     with turns.own(), pytest.raises(FederationError, match="1 questions of this session"), turns.own():
         pytest.fail("two under way")
     with turns.own():
@@ -97,8 +97,8 @@ class Busy:
 
 @pytest.mark.parametrize("said", ["anna", "absent"])
 def test_a_busy_site_is_asked_at_growing_intervals_and_then_no_more(said):
-    lines, turns = Busy(said), Turns(answer_s=1.0, patience_s=0.5)
+    lines, turns = Busy(said), QuestionQueue(answer_s=1.0, patience_s=0.5)
     ask = Ask(request=b"r", signature=b"s")
-    with pytest.raises(SiteUnavailableError, match=f"{said}.*no place came free within 0.5 s"):
+    with pytest.raises(SiteUnavailableError, match=f"{said}.*the site had no capacity within 0.5 s"):
         turns.charged(lines, ask, "plan", lambda _: pytest.fail("charged"))
     assert 2 <= lines.n_asked <= 7

@@ -31,12 +31,12 @@ def world(tmp_path_factory):
         nodes.kill(LOST, signal.SIGKILL)
         motion = made.root / "lost.json"
         ran = ledger(
-            "propose", "leave-out", made.site("hungary"), "--lost", LOST, "--to=hungary", "--out", motion
+            "propose", "remove-site", made.site("hungary"), "--lost", LOST, "--to=hungary", "--out", motion
         )
         assert ran.code == 0, ran.err
         for site in LEFT:
-            assert ledger("agree", made.site(site), motion).code == 0
-        entered = ledger("enter", motion, "-c", made.consortium)
+            assert ledger("approve", made.site(site), motion).code == 0
+        entered = ledger("apply", motion, "-c", made.consortium)
         assert entered.code == 0, entered.err
         before = crossward("query", "-c", made.consortium, BY_SEX, "--epsilon", "0.5")
         assert before.code == 1
@@ -83,7 +83,7 @@ def test_a_training_goes_on_among_the_remaining_sites(folders):
 def test_doctor_does_not_ask_for_a_removed_site(folders):
     told = crossward("doctor", "-c", folders.consortium)
     assert told.code == 0, told.out
-    assert f"node {LOST}: left out of the consortium" in told.out
+    assert f"node {LOST}: removed from the consortium" in told.out
 
 
 def test_a_removed_site_that_returns_is_informed_and_disturbs_no_other(world):

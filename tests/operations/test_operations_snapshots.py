@@ -134,8 +134,11 @@ def test_a_site_without_ledger_learns_which_archive_to_use_and_catches_up(folder
         assert busy.code == 1
         assert "in use" in busy.err
     took = ledger("catch-up", folders.site("carl"), tmp_path / "bert-old.sqlite")
-    assert (took.code, took.out) == (0, f"took over {number} entries\n")
-    assert ledger("catch-up", folders.site("carl"), tmp_path / "anna-old.sqlite").out == "nothing new in it\n"
+    assert (took.code, took.out) == (0, f"added {number} entries\n")
+    assert (
+        ledger("catch-up", folders.site("carl"), tmp_path / "anna-old.sqlite").out
+        == "the file holds no new entry\n"
+    )
     with running(folders):
         asked(folders)
     report = whole(*(folders.ledger(site) for site in SITES), tmp_path / "anna-old.sqlite")

@@ -145,7 +145,7 @@ def test_init_without_a_dealer_takes_the_first_three_sites(tmp_path):
     ("changes", "said"),
     [
         ({"helpers": (), "three_sites": SITES}, "anna and bert evaluate, carl deals"),
-        ({}, "as long as the dealer (dealer) colludes with nobody"),
+        ({}, "as long as the dealer (dealer) colludes with no site"),
         ({"helpers": ()}, "guarded answers and mining are refused"),
     ],
 )

@@ -78,7 +78,7 @@ def test_setup_waits_are_no_longer_than_the_deadline(analyst, holder):
 
 def test_setup_waits_of_one_party_are_limited(analyst, holder):
     lines = begin(analyst, holder, MOST_WAITS)
-    with pytest.raises(SiteUnavailableError, match=f"waits for {MOST_WAITS} sums here already"):
+    with pytest.raises(SiteUnavailableError, match=f"waits for {MOST_WAITS} sums here, the most"):
         call(analyst, "anna", OPEN, NEVER, DecryptedSum, timeout_s=60)
     for line in lines:
         line.close()

@@ -82,11 +82,11 @@ def test_ctrl_c_keeps_the_model_that_was_paid_for(made):
 def test_an_interrupted_charge_leaves_its_attempt_in_doubt(made, error):
     outcome = raising(made, error, at=2).go()
     assert (outcome.model.n_steps, outcome.n_charged) == (2, 2)
-    assert "whether the attempt under way was charged stands in the ledger" in outcome.failure
+    assert "the ledger shows whether the attempt under way was charged" in outcome.failure
     with pytest.raises(type(error)) as caught:
         raising(made, type(error)(*error.args) if not error.args else error, at=0).go()
     assert "0 attempts were charged" in caught.value.__notes__[-1]
-    assert "stands in the ledger" in caught.value.__notes__[-1]
+    assert "the ledger shows whether" in caught.value.__notes__[-1]
 
 
 def test_a_charge_that_was_refused_is_in_no_doubt(made):

@@ -1,1 +1,1 @@
-"""Models that can be trained, one file each."""
+"""The models, one file each."""

@@ -1,12 +1,12 @@
 """``FederatedLogisticRegression``: a trained model with the habits of scikit-learn.
 
-Layer:       federation.training.models.logistic_regression, the top of the room. The analyst's machine; needs numpy
-             and pandas.
+Layer:       federation.training.models.logistic_regression, the topmost module of training. Runs on the analyst's
+             machine; needs numpy and pandas.
 Terms:       ``coef_`` belongs to the encoded features (``feature_names_out_``): numbers scaled by their public bounds
              to [-1, 1], one column for each category but the first.
-Guarantees:  a model is a function of public numbers: what was opened, and the schema. Saving writes JSON and loading
-             reads nothing else.
-See instead: how it is trained (``drive``), the session (``federation.client.session``).
+Guarantees:  a model is a function of public numbers: the opened sums and the schema. Saving writes JSON, and loading
+             reads only that JSON.
+See instead: the training (``coordinator``), the session (``federation.client.session``).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FITTED: Final = ("coef_", "intercept_", "classes_", "n_iter_", "history_", "fea
 
 
 class Trainer(Protocol):
-    """What ``fit`` needs of a session."""
+    """The part of a session that ``fit`` needs."""
 
     def train(self, task: TrainingTask, *, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
         """Have a task trained: ask all sites, charge round by round, return the outcome."""
@@ -80,7 +80,7 @@ class FederatedLogisticRegression:
         return tuple(name for name in inspect.signature(cls.__init__).parameters if name != "self")
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters by name; ``deep`` is there for scikit-learn's sake."""
+        """Return the parameters; ``deep`` exists for scikit-learn."""
         del deep
         return {name: getattr(self, name) for name in self._names()}
 
@@ -88,7 +88,7 @@ class FederatedLogisticRegression:
         """Change parameters.
 
         Raises:
-            ConfigError: an unknown one.
+            ConfigError: a parameter is unknown.
         """
         unknown = sorted(set(params) - set(self._names()))
         if unknown:
@@ -101,11 +101,11 @@ class FederatedLogisticRegression:
         return f"FederatedLogisticRegression({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copies and other processes: all but ``outcome_``, which holds the plan of the run."""
+        """Return the state for copies and other processes: all but ``outcome_``, which holds the plan of the run."""
         return {name: value for name, value in self.__dict__.items() if name != "outcome_"}
 
     def task(self, *, table: str, features: Sequence[str], target: str) -> TrainingTask:
-        """The task that ``fit`` would have trained.
+        """Return the task that ``fit`` would train.
 
         Raises:
             ConfigError: with every mistake found.
@@ -132,7 +132,7 @@ class FederatedLogisticRegression:
             table: of the schema.
             features: its columns.
             target: a column with two values.
-            on_progress: told after each attempt.
+            on_progress: called after each attempt.
 
         Returns:
             This object, fitted.
@@ -146,7 +146,7 @@ class FederatedLogisticRegression:
 
     @classmethod
     def from_outcome(cls, outcome: Outcome) -> Self:
-        """A fitted model out of a run that was driven without ``fit``."""
+        """Make a fitted model from a run that was driven without ``fit``."""
         task = outcome.plan.task
         given: dict[str, Any] = {name: getattr(task, name) for name in cls._names()}
         for name, value in given.items():
@@ -155,7 +155,7 @@ class FederatedLogisticRegression:
         return model._take(outcome)
 
     def predict_proba(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """Probabilities of both classes, shape ``(n, 2)``.
+        """Return probabilities of both classes, shape ``(n, 2)``.
 
         Raises:
             InvalidRequestError: not fitted, or the frame lacks a column, has missing or unknown values.
@@ -166,19 +166,19 @@ class FederatedLogisticRegression:
         return np.stack([1.0 - positive, positive], axis=1)
 
     def decision_function(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """Log-odds of the positive class, shape ``(n,)``."""
+        """Return the log-odds of the positive class, shape ``(n,)``."""
         encoding = self._fitted()
         parameters = np.append(self.coef_[0], self.intercept_)
         scores: npt.NDArray[np.float64] = encoding.matrix(encoding.codes_of(frame)) @ parameters
         return scores
 
     def predict(self, frame: pd.DataFrame) -> npt.NDArray[Any]:
-        """The likelier class of each row."""
+        """Return the likelier class of each row."""
         is_positive = self.decision_function(frame) > 0
         return self.classes_[is_positive.astype(np.int64)]
 
     def score(self, frame: pd.DataFrame, target: Sequence[Any]) -> float:
-        """Accuracy on a frame of one's own.
+        """Return the accuracy on a frame of the caller's own.
 
         Args:
             frame: as for ``predict``.
@@ -223,7 +223,7 @@ class FederatedLogisticRegression:
         """Read a model that ``save`` wrote.
 
         Raises:
-            ConfigError: the file is not one.
+            ConfigError: the file is not a saved model.
         """
         path = Path(path)
         try:
@@ -282,7 +282,7 @@ class FederatedLogisticRegression:
 
 
 def _is_one_of(label: object, classes: Sequence[object]) -> bool:
-    """Whether a label is a class; missing ones (None, NaN, NA) are equal to nothing, or cannot say."""
+    """Whether a label is a class; missing labels (None, NaN, NA) equal nothing, or their comparison fails."""
     try:
         return any(bool(label == each) for each in classes)
     except (TypeError, ValueError):
