@@ -156,6 +156,13 @@ def test_the_dearest_cell_is_paid_for():
     assert found == (Gaussian(noise_multiplier=2),)
 
 
+def test_a_cell_that_is_dearer_but_for_the_delta_of_a_threshold_does_not_pay_for_all():
+    dear, cheap = Gaussian(noise_multiplier=2), Gaussian(noise_multiplier=50)
+    with_delta = Threshold(inner=cheap, delta=DELTA / 10)
+    assert parallel_events(REGIONS, cells(a=dear, b=cheap), ADD, order=ORDER) == (dear,)
+    assert set(parallel_events(REGIONS, cells(a=dear, b=with_delta), ADD, order=ORDER)) == {dear, with_delta}
+
+
 def test_cells_that_cross_are_all_paid_for():
     laplace, gaussian = Laplace(scale_over_l1_sensitivity=1), Gaussian(noise_multiplier=Fraction(3, 2))
     assert set(parallel_events(REGIONS, cells(a=laplace, b=gaussian), ADD, order=ORDER)) == {

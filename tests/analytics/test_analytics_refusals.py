@@ -37,8 +37,8 @@ SCHEMA = Schema.from_dict(
 
 CASES = [
     # statements
-    ("", "1:1", "no question"),
-    ("   -- nothing", "1:1", "no question"),
+    ("", "1:1", "question is empty"),
+    ("   -- nothing", "1:1", "question is empty"),
     ("DROP TABLE visits", "1:1", "not DROP"),
     ("  INSERT INTO visits VALUES (1)", "1:3", "not INSERT"),
     ("CREATE TABLE t AS SELECT 1", "1:1", "not CREATE"),

@@ -149,6 +149,11 @@ def test_items_that_do_not_fit_the_cap(plan_of) -> None:
     assert plan_of(max_candidates=8).max_candidates == 8
 
 
+def test_the_number_of_rows_counts_among_the_numbers_that_open(plan_of) -> None:
+    assert plan_of(items=("a", "b"), max_len=2).most_opened == 2 + 1 + 1
+    assert plan_of(max_candidates=8).most_opened == 8 + 1
+
+
 def test_the_guard_refuses_overlapping_ranges(plan_of) -> None:
     """The attack: the supports of age>=40 and age>=60 differ by the people between; no subset shows it."""
     items = ("age>=40", "age>=60", "a")
