@@ -156,11 +156,14 @@ def test_the_dearest_cell_is_paid_for():
     assert found == (Gaussian(noise_multiplier=2),)
 
 
-def test_a_cell_that_is_dearer_but_for_the_delta_of_a_threshold_does_not_pay_for_all():
-    dear, cheap = Gaussian(noise_multiplier=2), Gaussian(noise_multiplier=50)
+def test_a_costlier_cell_does_not_pay_for_the_delta_of_another():
+    costly, cheap = Gaussian(noise_multiplier=2), Gaussian(noise_multiplier=50)
     with_delta = Threshold(inner=cheap, delta=DELTA / 10)
-    assert parallel_events(REGIONS, cells(a=dear, b=cheap), ADD, order=ORDER) == (dear,)
-    assert set(parallel_events(REGIONS, cells(a=dear, b=with_delta), ADD, order=ORDER)) == {dear, with_delta}
+    assert parallel_events(REGIONS, cells(a=costly, b=cheap), ADD, order=ORDER) == (costly,)
+    assert set(parallel_events(REGIONS, cells(a=costly, b=with_delta), ADD, order=ORDER)) == {
+        costly,
+        with_delta,
+    }
 
 
 def test_cells_that_cross_are_all_paid_for():

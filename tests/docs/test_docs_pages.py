@@ -51,6 +51,6 @@ def test_every_message_on_a_line_is_listed_with_its_fields():
     )
     for known in (messages.Message, encrypted.Message):
         for message in typing.get_args(known):
-            assert (message.__name__, ", ".join(message.__struct_fields__)) in [
+            assert (messages.name_on_wire(message), ", ".join(message.__struct_fields__)) in [
                 (n, f.strip()) for n, f in listed
             ]

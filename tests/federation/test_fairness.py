@@ -11,7 +11,7 @@ from test_federation_attacks import COUNT, ran, request_of, signed
 
 from federation.consortium.limits import Limits
 from federation.errors import RequestRejectedError, SiteUnavailableError
-from federation.node.admission import queries as desks
+from federation.node.admission import queries as admission
 from federation.node.admission.concurrency import ConcurrencyLimit
 from federation.node.execution.prepared_sessions import PreparedSessions
 from federation.protocol.messages import Accepted, Charged, ChargeRequest, RunRequest, Share
@@ -48,7 +48,7 @@ def test_an_entry_that_a_site_never_signed_is_not_waited_for(world):
 
 def test_a_charged_query_runs_however_many_others_are_asked(world, monkeypatch):
     """The attack: make a site forget a request between its charge and its run, so that it is spent for nothing."""
-    monkeypatch.setattr(desks, "CACHED", 3)
+    monkeypatch.setattr(admission, "CACHED", 3)
     with world._pool.question(NAMES) as lines:
         lines.ask_all(signed(world, request_of(world).to_bytes()), Accepted, timeout_s=5)
         entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry

@@ -316,9 +316,9 @@ def test_questions_and_trainings_that_are_signed_and_not_complete_share_the_caps
         node = session.nodes["hungary"]
         number = node.replica.head + 1
         asked = SimpleNamespace(population="heart", analyst="analyst")
-        node._desk._cap.signed(number, SimpleNamespace(asked=asked, numbers=30))
-        trainings = node._training.desk._cap
-        assert trainings.before("heart", "analyst") == ExactSoFar(requests=1, numbers=30)
+        node._admission._exact_limit.add_pending(number, SimpleNamespace(asked=asked, numbers=30))
+        trainings = node._training.admission._exact_limit
+        assert trainings.count("heart", "analyst") == ExactSoFar(requests=1, numbers=30)
 
 
 def test_an_accepted_exact_request_says_how_many_came_before_as_a_number():

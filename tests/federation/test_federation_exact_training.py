@@ -86,11 +86,11 @@ REFUSALS = {
 @pytest.mark.parametrize("name", sorted(REFUSALS))
 def test_p16_one_site_that_forbids_exact_training_refuses_it_without_charge(session, name):
     changes, says = REFUSALS[name]
-    desk = session.nodes[THREE[1]]._training.admission
-    opened, before = desk.policy, disclosures(session)
+    admission = session.nodes[THREE[1]]._training.admission
+    opened, before = admission.policy, disclosures(session)
     with ExitStack() as stack:
-        stack.callback(setattr, desk, "policy", opened)
-        desk.policy = Policy.model_validate(opened.model_dump() | changes)
+        stack.callback(setattr, admission, "policy", opened)
+        admission.policy = Policy.model_validate(opened.model_dump() | changes)
         with pytest.raises(PolicyRefusedError, match=says):
             session.train(task(rounds=2))
     assert disclosures(session) == before
@@ -113,19 +113,19 @@ def test_p16_no_site_file_opens_it_without_saying_so():
 
 
 def test_p16_a_site_that_left_closes_it_until_a_new_agreement(session):
-    desk = session.nodes[THREE[1]]._training.admission
-    replica = desk._replica
+    admission = session.nodes[THREE[1]]._training.admission
+    replica = admission._replica
 
     class Left:
         members = THREE
         book, core = replica.book, replica.core
 
     try:
-        desk._replica = Left()
+        admission._replica = Left()
         with pytest.raises(RequestRejectedError, match="a site has left"):
             session.train(task())
     finally:
-        desk._replica = replica
+        admission._replica = replica
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,8 @@ CROSSING = [
     accounting_errors.LedgerForkedError(site="anna", number=7),
     accounting_errors.LedgerRefusedError(reason="this charge was started before"),
     accounting_errors.EntriesArchivedError(site="anna", number=3, first=1_000),
+    accounting_errors.ClockDiffersError(site="anna", seconds=-400),
+    accounting_errors.LedgerAheadError(site="anna", number=3, seconds=900),
     accounting_errors.LedgerTamperedError(first_bad_index=0, reason="its signature does not verify"),
     smpc_errors.PartyLostError(name="bert"),
     smpc_errors.PeerRejectedError(reason="not a peer", name="cora"),

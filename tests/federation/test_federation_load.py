@@ -64,15 +64,15 @@ def test_with_all_reservations_in_use_a_query_is_refused_free(private_world, mon
 def test_a_query_beyond_the_memory_limit_is_refused_before_the_charge(private_world):
     """Mining by its public bounds, whatever turns out to be frequent."""
     table, items = private_world.table("patients"), ["sex=M", "disease", "exang"]
-    desk = private_world.nodes["hungary"]._admission
-    limits, desk.limits = desk.limits, Limits(session_bytes=1 << 10)
+    admission = private_world.nodes["hungary"]._admission
+    limits, admission.limits = admission.limits, Limits(session_bytes=1 << 10)
     before = entries(private_world)
     with pytest.raises(PolicyRefusedError) as caught:
         table.frequent_itemsets(items, min_support=0.2, max_len=2, exact=True)
     assert caught.value.site == "hungary"
     assert caught.value.rule.startswith("limits.session_bytes: at most 1024 bytes, this question takes ")
     assert entries(private_world) == before
-    desk.limits = limits
+    admission.limits = limits
     assert len(table.frequent_itemsets(items, min_support=0.2, max_len=2, exact=True).itemsets) == 6
 
 

@@ -254,7 +254,7 @@ def test_a_session_of_a_replaced_charge_serves_no_other(private_world):
         for purpose in ("unwanted", "wanted")
     ]
     held_up, agree_on = threading.Event(), cleveland.chain._agree_on
-    cleveland.chain._agree_on = lambda errands: (held_up.set(), agree_on(errands))
+    cleveland.chain._agree_on = lambda submissions: (held_up.set(), agree_on(submissions))
     outcomes, waiting = {}, cleveland.chain._submissions
     with cleveland.chain._sequencer.turn, session._pool.question(NAMES) as first:
         # the sequencer is held up by a question before these two, which therefore wait together

@@ -215,9 +215,9 @@ def test_a_lost_sequencer_is_voted_out_by_all_others(folders, tmp_path):
         asked(folders)
         nodes.kill("anna", signal.SIGKILL)
         motion = tmp_path / "lost.json"
-        nobody = propose(folders, motion, "remove-site", "--lost=anna", site="bert")
-        assert nobody.code == 3
-        assert "name the next sequencer" in nobody.err
+        unnamed = propose(folders, motion, "remove-site", "--lost=anna", site="bert")
+        assert unnamed.code == 3
+        assert "name the next sequencer" in unnamed.err
         assert not motion.exists()
         ran = propose(folders, motion, "remove-site", "--lost=anna", "--to=carl", site="bert")
         assert ran.code == 0, ran.err
@@ -320,7 +320,7 @@ def state_of(folders, site="anna"):
         store.close()
 
 
-def test_what_cannot_be_proposed_is_refused_with_the_reason(folders, tmp_path):
+def test_invalid_proposals_are_refused_with_the_reason(folders, tmp_path):
     early = propose(folders, tmp_path / "x.json", "transfer-sequencer", "--to=bert")
     assert early.code == 1
     assert "no ledger" in early.err
@@ -328,7 +328,7 @@ def test_what_cannot_be_proposed_is_refused_with_the_reason(folders, tmp_path):
         pass
     for words, reason in (
         (["raise-budget", "--population=visits", "--epsilon=4"], "raised, not lowered"),
-        (["raise-budget", "--population=nobody", "--epsilon=9"], "no population nobody"),
+        (["raise-budget", "--population=absent", "--epsilon=9"], "no population absent"),
         (["transfer-sequencer", "--to=anna"], "is the sequencer already"),
         (["transfer-sequencer", "--to=dora"], "dora is not a member"),
         (["remove-site", "--lost=dora"], "dora is not a member"),

@@ -67,9 +67,12 @@ def body_of(session, content, *, behind=0):
 
 def test_p3_a_site_that_the_analyst_omits_still_refuses_before_signing(session):
     """The attack: only the site that orders is asked; the others see the request beside the proposal alone."""
-    desk = session.nodes["bert"]._admission
+    admission = session.nodes["bert"]._admission
     heads = [node.replica.head for node in session.nodes.values()]
-    agreed, desk.policy = desk.policy, desk.policy.model_copy(update={"largest_epsilon": Fraction(1, 10)})
+    agreed, admission.policy = (
+        admission.policy,
+        admission.policy.model_copy(update={"largest_epsilon": Fraction(1, 10)}),
+    )
     ask, _ = signed(session, epsilon=Fraction(1, 5))
     try:
         with session._pool.question(["anna"]) as lines:
@@ -77,7 +80,7 @@ def test_p3_a_site_that_the_analyst_omits_still_refuses_before_signing(session):
             with pytest.raises(PolicyRefusedError, match="largest_epsilon") as caught:
                 lines.ask_one("anna", ChargeRequest(), Charged, timeout_s=60)
     finally:
-        desk.policy = agreed
+        admission.policy = agreed
     assert caught.value.site == "bert"
     assert [node.replica.head for node in session.nodes.values()] == heads
 
@@ -94,48 +97,48 @@ def test_p3_a_site_that_the_analyst_omits_still_refuses_before_signing(session):
     ],
 )
 def test_p3_every_rule_of_a_site_is_checked_again_before_it_signs(session, changes, epsilon, rule):
-    desk = session.nodes["bert"]._admission
+    admission = session.nodes["bert"]._admission
     ask, content = signed(session, epsilon=epsilon)
-    desk.cache(ask)
-    agreed, desk.policy = desk.policy, desk.policy.model_copy(update=changes)
+    admission.cache(ask)
+    agreed, admission.policy = admission.policy, admission.policy.model_copy(update=changes)
     try:
         with pytest.raises(PolicyRefusedError, match=rule):
-            desk.admit(body_of(session, content))
+            admission.admit(body_of(session, content))
     finally:
-        desk.policy = agreed
-    desk.admit(body_of(session, content))  # and under its agreed rules the same site signs
+        admission.policy = agreed
+    admission.admit(body_of(session, content))  # and under its agreed rules the same site signs
 
 
 def test_p8_exact_requests_of_one_proposal_count_each_other_and_no_more(session):
-    desk = session.nodes["bert"]._admission
-    desk._exact_limit = ExactLimit(session.nodes["bert"].replica)
+    admission = session.nodes["bert"]._admission
+    admission._exact_limit = ExactLimit(session.nodes["bert"].replica)
     bodies = []
     for behind in range(CAP + 1):
         ask, content = signed(session)
-        desk.cache(ask)
+        admission.cache(ask)
         bodies.append(body_of(session, content, behind=behind))
     for _ in range(2):  # a proposal that comes again under another ballot does not count twice
         for body in bodies[:CAP]:
-            desk.admit(body)
+            admission.admit(body)
         with pytest.raises(PolicyRefusedError, match=f"exact_requests_per_analyst: {CAP} are used up"):
-            desk.admit(bodies[CAP])
+            admission.admit(bodies[CAP])
 
 
 def test_p8_the_last_exact_request_is_allowed_and_the_next_is_not(session):
-    desk = session.nodes["bert"]._admission
+    admission = session.nodes["bert"]._admission
     for node in session.nodes.values():
         node._admission._exact_limit = ExactLimit(node.replica)
     for used in range(CAP):
-        assert desk._exact_limit.count("visits", session.analyst) == ExactSoFar(
+        assert admission._exact_limit.count("visits", session.analyst) == ExactSoFar(
             requests=used, numbers=2 * used
         )  # two groups each
         session.sql(COUNT, exact=True)
     with pytest.raises(PolicyRefusedError, match=f"exact_requests_per_analyst: {CAP} are used up"):
         session.sql(COUNT, exact=True)
     ask, content = signed(session)
-    desk.cache(ask)
+    admission.cache(ask)
     with pytest.raises(PolicyRefusedError, match=f"exact_requests_per_analyst: {CAP} are used up"):
-        desk.admit(body_of(session, content))
+        admission.admit(body_of(session, content))
     session.sql(COUNT, epsilon=0.1)  # private ones have a budget instead
 
 
