@@ -154,8 +154,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         settings={
             "colluding": colluding,
             "relation": relation,
-            "delta": delta,
-            "minimum_cell": rules["minimum_cell"],
+            **{"delta": delta, "minimum_cell": rules["minimum_cell"]},
             "deadline_s": str(deadline_s),
             **_computation(three_sites),
         },
