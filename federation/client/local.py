@@ -154,15 +154,15 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         settings={
             "colluding": colluding,
             "relation": relation,
-            **{"delta": delta, "minimum_cell": rules["minimum_cell"]},
+            "delta": delta,
+            "minimum_cell": rules["minimum_cell"],
             "deadline_s": str(deadline_s),
             **_computation(three_sites),
         },
         budget=budget or DEFAULT_BUDGET,
     )
     sources = _sources_of_all(consortium, tables, view, own := Policy.model_validate(rules))
-    exchange = MemoryExchange(timeout_s=deadline_s)
-    folder = tempfile.TemporaryDirectory(prefix="crossward-")
+    exchange, folder = MemoryExchange(timeout_s=deadline_s), tempfile.TemporaryDirectory(prefix="crossward-")
     assistants = _assistants(consortium, exchange, Path(folder.name))
     nodes = {
         name: SiteNode(
