@@ -108,8 +108,7 @@ class SiteNode:
             ConfigError: a budget has no finite cost.
         """
         self.name, self._founded, self.network = identity.name, consortium, network
-        self._engine = engine
-        prepare_engine(engine)
+        self._engine = prepare_engine(engine)
         genesis = genesis_body(consortium)
         self.replica = Replica(ledger.store, identity.signing_key, clock, genesis=genesis, refusals=REFUSALS)
         self._store, self._sources, self._clock = ledger.store, dict(sources), clock

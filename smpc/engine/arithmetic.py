@@ -81,10 +81,13 @@ class CrypTenArithmetic:
 CRYPTEN: Final = CrypTenArithmetic()
 
 
-def prepare_engine(name: str) -> None:
+def prepare_engine(name: str) -> str:
     """Load what an engine needs, before its first session; a parent does it before it forks.
 
     One thread a process: sites on one machine share its cores, and a forked process cannot use threads of its parent.
+
+    Returns:
+        The name.
 
     Raises:
         EngineRefusedError: there is no such engine.
@@ -98,6 +101,7 @@ def prepare_engine(name: str) -> None:
 
         crypten()
         torch.set_num_threads(1)
+    return name
 
 
 def use_engine(session: Session, name: str) -> None:
