@@ -117,9 +117,7 @@ class SiteNode:
         self.consortium = _in_force(consortium, self.replica)
         others = [name for name in self.consortium.names if name != self.name]
         self._peers = PeerClients(network, others, float(self.consortium.file.deadline_s))
-        exact_limit = ExactLimit(
-            self.replica
-        )  # one for questions, mining and trainings: they share their caps
+        exact_limit = ExactLimit(self.replica)  # one for all kinds of requests: they share their caps
         self._admission = QueryAdmission(
             site=self.name,
             consortium=self.consortium,
