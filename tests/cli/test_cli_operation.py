@@ -356,14 +356,14 @@ def test_cli_a_node_fault_logs_its_location_without_its_text(folders):
     program = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from federation.processes import child\n"
+        "from federation.processes import worker\n"
         "from federation.consortium.folders import Folders\n"
         "def broken(*_):\n"
         "    raise RuntimeError('row of patient 31337')\n"
-        "child.serve = broken\n"
+        "worker.serve = broken\n"
         "reading, writing = os.pipe()\n"
         "lifeline, held = os.pipe()\n"
-        "code = child.run_node(child.NodeSpec(name='anna', role='site'), Folders(root=Path(sys.argv[1])), writing, lifeline)\n"
+        "code = worker.run_node(worker.NodeSpec(name='anna', role='site'), Folders(root=Path(sys.argv[1])), writing, lifeline)\n"
         "sys.stdout.write(os.read(reading, 4096).decode())\n"
         "sys.exit(10 + code)\n"
     )

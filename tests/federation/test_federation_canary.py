@@ -373,7 +373,7 @@ def test_an_error_that_quotes_a_row_is_reported_without_its_text(monkeypatch, is
         monkeypatch.setattr(
             request_handler,
             "to_wire",
-            lambda error, site_worker: ("SiteUnavailableError", {"site": site_worker, "reason": str(error)}),
+            lambda error, site: ("SiteUnavailableError", {"site": site, "reason": str(error)}),
         )
     with logged() as records, tapped(monkeypatch) as tap, consortium() as session:
         error = raised(FederationError, lambda: session.sql(SUM, exact=True))

@@ -56,7 +56,7 @@ def test_p16_every_site_refuses_a_smaller_cohort_from_any_sequencer(session):
             head.chain._sequencer,
             [Draft(cohort=cohort, content=content)],
             admit,
-            lambda messages: head.chain._carry(messages, [training._request]),
+            lambda messages: head.chain._broadcast(messages, [training._request]),
         )
         assert len(found.entries) == 0
         assert "every site" in str(found.refusals)

@@ -142,7 +142,7 @@ def test_p4_attempts_charged_together_never_exceed_the_approved_run():
             head.chain._sequencer,
             drafts,
             head.chain._admit,
-            lambda messages: head.chain._carry(messages, [training._request]),
+            lambda messages: head.chain._broadcast(messages, [training._request]),
         )
         assert len(found.entries) == 2
         assert "attempts of this run are used up" in str(found.refusals)

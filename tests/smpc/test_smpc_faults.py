@@ -54,7 +54,7 @@ EVERY = walked([*OURS, *SITES, *ENGINE])
 
 def public_operations():
     """Functions of a session, as the source says."""
-    paths = [*sorted((ROOT / "smpc" / "operations").glob("*.py")), ROOT / "smpc" / "engine" / "products.py"]
+    paths = [*sorted((ROOT / "smpc" / "operations").rglob("*.py")), ROOT / "smpc" / "engine" / "products.py"]
     for path in paths:
         for node in ast.parse(path.read_text("utf-8")).body:
             is_public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
