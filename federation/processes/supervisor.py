@@ -21,10 +21,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from federation.consortium.consortium_file import read_toml
 from federation.consortium.folders import Folders
 from federation.errors import ConfigError
 from federation.processes.worker import READY, NodeSpec, nodes_of, run_node
 from smpc.engine.arithmetic import CRYPTEN, prepare_engine
+from smpc.operations.numpy_arithmetic import NUMPY
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -69,6 +71,13 @@ class Supervisor:
         self._lifeline, self._held = os.pipe()
         self._is_stopping = False
 
+    def _engine(self) -> str:
+        """CrypTen where any site of this machine computes with it."""
+        sites = [name for name, spec in self._specs.items() if spec.role == "site"]
+        files = [read_toml(self._folders.site(name)) for name in sites]
+        engines = {file.get("computation", {}).get("engine", CRYPTEN.name) for file in files}
+        return CRYPTEN.name if CRYPTEN.name in engines else NUMPY.name
+
     def run(self, commands: int | None) -> int:
         """Start every node; run until a stop signal or until a node fails at its start.
 
@@ -81,7 +90,7 @@ class Supervisor:
         for name in PRELOADED:
             import_module(name)
         prepare_engine(
-            CRYPTEN.name
+            self._engine()
         )  # loaded once and shared by all nodes: torch takes more memory than a site
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)

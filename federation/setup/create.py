@@ -132,6 +132,7 @@ def _site_text(places: Folders, name: str, setup: SiteSetup) -> str:
     for key, value in setup.policy.items():
         policy[key] = value
     document["policy"] = policy
+    document["computation"] = {"engine": setup.engine}
     tables = tomlkit.table(is_super_table=True)
     for table_name, table in setup.tables.items():
         section = tomlkit.table()

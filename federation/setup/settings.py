@@ -35,10 +35,12 @@ class SiteSetup:
     Attributes:
         tables: for each table of the schema its file, and the view over it.
         policy: the site's rules; see ``federation.consortium.consortium_file.Policy``.
+        engine: what adds and multiplies shares there: crypten or numpy.
     """
 
     tables: Mapping[str, TableSetup]
     policy: Mapping[str, Any] = field(default_factory=dict)
+    engine: str = "crypten"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

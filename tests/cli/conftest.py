@@ -64,6 +64,7 @@ def make_folder(path, **changes):
         name: SiteSetup(
             tables={"visits": TableSetup(source=each.tables["visits"].source, view=VIEW)},
             policy={"exact": True, "exact_requests_per_analyst": 50, "largest_epsilon": "2"},
+            engine="numpy",
         )
         for name, each in base.items()
     }

@@ -66,7 +66,9 @@ def found(
     three_sites=(),
 ):
     sites = {
-        name: SiteSetup(tables={"patients": TableSetup(source=files()[name], view=VIEW)}, policy=policy)
+        name: SiteSetup(
+            tables={"patients": TableSetup(source=files()[name], view=VIEW)}, policy=policy, engine="numpy"
+        )
         for name in names
     }
     if helpers is None:

@@ -425,7 +425,9 @@ def test_no_planted_value_stays_on_disk_outside_the_data(tmp_path):
         path = tmp_path / "data" / f"{name}.csv"
         path.parent.mkdir(exist_ok=True)
         rows(place).to_csv(path, index=False)
-        sites[name] = SiteSetup(tables={"stays": TableSetup(source=path, view=VIEW)}, policy=POLICY)
+        sites[name] = SiteSetup(
+            tables={"stays": TableSetup(source=path, view=VIEW)}, policy=POLICY, engine="numpy"
+        )
         assert hits(path.read_bytes(), planted_patterns())  # the search finds them where they belong
     terms = ConsortiumSettings(name="canary", budgets={"patients": BUDGET}, schema=SCHEMA_TEXT, deadline_s=10)
     folders = create_consortium(tmp_path / "here", terms=terms, sites=sites)

@@ -31,7 +31,9 @@ def make_terms(**changes):
 
 def make_sites(*names, **policy):
     return {
-        name: SiteSetup(tables={"visits": TableSetup(source=HEART / "cleveland.csv")}, policy=policy)
+        name: SiteSetup(
+            tables={"visits": TableSetup(source=HEART / "cleveland.csv")}, policy=policy, engine="numpy"
+        )
         for name in names
     }
 
