@@ -91,17 +91,23 @@ def find_sequencer(accepted: Mapping[str, Accepted]) -> str:
 
 
 def _highest_ranked(errors: dict[str, Exception]) -> Exception:
-    """The error of the highest rank: a refusal, then a peer reported lost by another node, then the rest."""
+    """The error of the highest rank: a refusal, then a peer reported lost by another node, then the rest.
 
-    def weight(item: tuple[str, Exception]) -> tuple[int, str]:
+    Of several reports, one that names a peer whose own channel is lost too comes first.
+    """
+    lost = {
+        name for name, error in errors.items() if isinstance(error, PartyLostError) and error.name == name
+    }
+
+    def weight(item: tuple[str, Exception]) -> tuple[int, bool, str]:
         name, error = item
         if isinstance(error, PolicyRefusedError):
-            return (0, name)
+            return (0, False, name)
         if isinstance(error, PartyLostError):
-            return (2 if error.name != name else 3, name)
+            return (2 if error.name != name else 3, error.name not in lost, name)
         if isinstance(error, PeerRejectedError | SiteUnavailableError):
-            return (4, name)
-        return (1, name)
+            return (4, False, name)
+        return (1, False, name)
 
     return min(errors.items(), key=weight)[1]
 
