@@ -26,7 +26,7 @@ FRAME = pd.DataFrame({"age": [40, 50, 60] * 20, "sex": [0, 1, 1] * 20})
 CAP = 2
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture  # its own for each test: exact requests are counted for good
 def session():
     policy = {"exact": True, "exact_requests_per_analyst": CAP, "largest_epsilon": "0.5"}
     with federation.local(
