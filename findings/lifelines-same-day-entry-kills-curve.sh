@@ -2,7 +2,7 @@
 # lifelines 0.30.3: one patient admitted and dead on the same day sends the whole survival curve to 0.
 #
 # A good engineer expects late entry (entry=) with entry == duration to be refused, or the patient to count in the
-# risk set of the day of death, or not at all. In no case can S be 0 while somebody is still under observation.
+# risk set of the day of death, or not at all. In no case can S be 0 while a patient is still under observation.
 # What happens: the death counts, the patient does not count as at risk. Patients A (0 to 5, died), B (5 to 5, died),
 # C (0 to 7, died): S(5) = 1 - 2/2 = 0 although C lives on until day 7; event_table says 3 at risk.
 # Why it matters: with late entry (referred patients, moves between hospitals) stays of 0 days are common. One such
