@@ -1,5 +1,6 @@
 """A site with its ledger in PostgreSQL: the same node and commands, killed and restarted."""
 
+import importlib.util
 import signal
 
 import pytest
@@ -160,7 +161,8 @@ def test_the_password_is_shown_nowhere(folders, tmp_path):
 
 
 def test_without_the_driver_the_extra_is_named(folders, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    found = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "psycopg" else found(name))
     told = crossward("doctor", "-c", folders.consortium, "--site", folders.site("bert"))
     assert "needs the extra: pip install 'crossward[postgres]'" in told.out
     assert ledger("show", folders.site("bert")).code == 1
