@@ -171,7 +171,7 @@ class RequestHandler:
             raise
         planned = state.known.planned
         cost = {"mode": planned.request.mode, **self._admission.exact_use(planned)}
-        return Accepted(plan=planned.plan.digest(), cost=cost, sequencer=self._replica.sequencer)
+        return Accepted(plan=planned.work.digest(), cost=cost, sequencer=self._replica.sequencer)
 
     def _check_training(self, ask: Ask, channel: Channel) -> Accepted:
         known = self._training_admission().check(ask, caller=channel.peer)

@@ -161,7 +161,7 @@ def golden():
             f"{name}: request": data,
             f"{name}: request hash": planned.digest.encode(),
             f"{name}: request signature": signature,
-            f"{name}: plan": planned.plan.digest().encode(),
+            f"{name}: plan": planned.work.digest().encode(),
             f"{name}: entry": entry.to_bytes(),
             f"{name}: session id": session_id(body),
             f"{name}: ask": messages.encode(messages.Ask(request=data, signature=signature)),
