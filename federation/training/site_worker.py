@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from federation.aggregation.manifest import EncryptedVector, vector_for
-from federation.aggregation.service import AGGREGATE, OPEN, serve_channel
+from federation.aggregation.service import AGGREGATE, OPEN
 from federation.errors import (
     KeyMismatchError,
     RequestRejectedError,
@@ -27,6 +27,7 @@ from federation.errors import (
     UpdateRejectedError,
 )
 from federation.paillier.packing import pack
+from federation.protocol.exchange import call, serve
 from federation.protocol.training_messages import (
     DecryptedSum,
     Start,
@@ -34,7 +35,6 @@ from federation.protocol.training_messages import (
     Update,
     UpdateReceipt,
     UpdateSent,
-    call,
 )
 from federation.training.local_update import Cases, load_cases, site_update
 from federation.training.optimizer import Descent
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from analytics.sources import LocalTable
     from federation.network.channel import Channel, Network
     from federation.paillier.cipher import Encryptor
-    from federation.protocol.training_messages import Message
+    from federation.protocol.codec import Message
     from federation.training.entry_check import CheckedAttempt, EntryCheck
     from federation.training.round_plan import RunPlan
     from privacy_accounting.ledger.entries import Entry
@@ -127,7 +127,7 @@ class SiteTrainer:
 
     def handle(self, channel: Channel) -> None:
         """Serve one channel until it closes."""
-        serve_channel(channel, self.site, self._reply)
+        serve(channel, self._network, lambda message: self._reply(channel, message))
 
     def take_part(self, start: Start, *, sender: str) -> UpdateSent:
         """Contribute to one attempt.

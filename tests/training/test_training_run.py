@@ -10,7 +10,8 @@ import pytest
 from training_world import ANALYST, SITES, auc, made_frame, task_of
 
 from federation.errors import CiphertextInvalidError, SiteUnavailableError, UpdateRejectedError
-from federation.protocol.training_messages import Start, UpdateSent, call
+from federation.protocol.exchange import call
+from federation.protocol.training_messages import Start, UpdateSent
 from federation.training.coordinator import Progress
 from federation.training.models.logistic_regression import FederatedLogisticRegression
 from federation.training.round_plan import GRID

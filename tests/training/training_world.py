@@ -20,6 +20,7 @@ from federation.consortium.consortium_file import consortium_from_dict
 from federation.network.in_memory import MemoryExchange
 from federation.paillier.cipher import Encryptor
 from federation.paillier.packing import pack
+from federation.protocol.exchange import call
 from federation.protocol.messages import Ack
 from federation.protocol.request import Request as Asked
 from federation.protocol.training_messages import (
@@ -28,7 +29,6 @@ from federation.protocol.training_messages import (
     SumAsk,
     Update,
     UpdateReceipt,
-    call,
 )
 from federation.training.coordinator import Coordinator
 from federation.training.entry_check import EntryCheck, members_of, terms_of
