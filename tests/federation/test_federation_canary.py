@@ -34,7 +34,7 @@ from federation.requests.kinds import query
 from federation.setup.create import create_consortium
 from federation.setup.settings import ConsortiumSettings, SiteSetup, TableSetup
 from federation.training import site_worker
-from federation.training.models.logistic_regression import FederatedLogisticRegression
+from federation.training.estimators import FederatedLogisticRegression
 from privacy_accounting.errors import BudgetExceededError
 from privacy_accounting.ledger.storage.store import MemoryStore, Table
 from smpc.transport.memory import MemoryMesh
@@ -207,9 +207,9 @@ def tapped(monkeypatch):
         return blurred
 
     def trained(*arguments):
-        total = update(*arguments)
+        total, kept = update(*arguments)
         tap.hold("update", total)
-        return total
+        return total, kept
 
     with monkeypatch.context() as patch:
         patch.setattr(MemoryChannel, "send", on_line)
