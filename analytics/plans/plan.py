@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analytics.sql.query import BoundQuery, GroupKey, OrderItem
-    from analytics.statistics.output_column import PlanColumn
+    from analytics.statistics.aggregate import PlanColumn
 
 __all__ = ["Block", "Mode", "Plan", "PlanContext", "make_plan"]
 

@@ -20,7 +20,7 @@ from analytics.errors import InvalidRequestError
 from analytics.mining.plan import MiningPlan, make_mining_plan
 from analytics.mining.request import MiningRequest
 from analytics.plans.plan import Plan, PlanContext, make_plan
-from analytics.sql import bind
+from analytics.plans.question import bind
 from federation.errors import RequestRejectedError
 from federation.protocol.request import REQUEST_TAG, Request, request_hash
 from federation.requests.trust import trust_model_of
