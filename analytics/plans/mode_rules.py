@@ -19,6 +19,8 @@ from analytics.statistics.blocks import column_name
 from analytics.statistics.registry import AGGREGATES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analytics.plans.context import PlanContext
     from analytics.schema import Table
 
@@ -90,6 +92,26 @@ def _check_dimension(query: BoundQuery, use: Use) -> None:
     if isinstance(column, NumericColumn) and not column.bins:
         hint = "declare its bins in the schema, or ask with epsilon"
         raise PlanRejectedError(position=use.position, reason=f"{reason} without declared bins", hint=hint)
+
+
+def check_dimensions(table: Table, columns: Sequence[str]) -> None:
+    """Refuse rows of columns that are not exact dimensions: a model over them tells what groups by them would.
+
+    Args:
+        table: the table.
+        columns: declared names.
+
+    Raises:
+        PlanRejectedError: with the first column that is none.
+    """
+    for name in columns:
+        if name not in table.exact_dimensions:
+            allowed = ", ".join(table.exact_dimensions) or "none"
+            raise PlanRejectedError(
+                position="",
+                reason=f"{name} may not stand in a model of an exact answer",
+                hint=f"exact dimensions: {allowed}",
+            )
 
 
 def _check_narrowed(query: BoundQuery) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from analytics.sql.functions import Functions
     from analytics.statistics.aggregate import Aggregate
+    from analytics.statistics.base import AnyStatistic
 
 _AGGREGATES: Final[tuple[Aggregate, ...]] = (
     CountRows(name="count_rows", sql_names=("COUNT",), form=Form.ROWS),
@@ -34,6 +35,12 @@ _AGGREGATES: Final[tuple[Aggregate, ...]] = (
     Variance(name="deviation_population", sql_names=("STDDEV_POP",), lost=0, is_root=True),
 )
 AGGREGATES: Final[Mapping[str, Aggregate]] = MappingProxyType({each.name: each for each in _AGGREGATES})
+_STATISTICS: Final[tuple[type[AnyStatistic], ...]] = (
+    # one line each
+)
+STATISTICS: Final[Mapping[str, type[AnyStatistic]]] = MappingProxyType(
+    {each.name: each for each in _STATISTICS}
+)
 
 
 def sql_functions() -> Functions:
