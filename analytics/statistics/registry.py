@@ -15,6 +15,7 @@ from analytics.statistics.moments.counts import CountRows, CountUnits, CountValu
 from analytics.statistics.moments.means import Mean
 from analytics.statistics.moments.sums import Total
 from analytics.statistics.moments.variances import Variance
+from analytics.statistics.tables.chi_square import ChiSquare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +38,7 @@ _AGGREGATES: Final[tuple[Aggregate, ...]] = (
 AGGREGATES: Final[Mapping[str, Aggregate]] = MappingProxyType({each.name: each for each in _AGGREGATES})
 _STATISTICS: Final[tuple[type[AnyStatistic], ...]] = (
     # one line each
+    ChiSquare,
 )
 STATISTICS: Final[Mapping[str, type[AnyStatistic]]] = MappingProxyType(
     {each.name: each for each in _STATISTICS}
