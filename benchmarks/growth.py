@@ -13,8 +13,8 @@ from pathlib import Path
 
 from analytics.disclosure.release import joint_cost
 from analytics.plans.plan import PlanContext, make_plan
+from analytics.plans.question import bind
 from analytics.schema import Schema
-from analytics.sql import bind
 
 SQL = "SELECT k, COUNT(*) AS n, AVG(x) AS m FROM t GROUP BY k"
 TARGET = Path("build/bench/growth.json")

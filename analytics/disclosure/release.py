@@ -11,12 +11,14 @@ Source:      PRIVACY "charge before anything leaves", "openings name their recip
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analytics.disclosure.minimum_cell import open_or_closed
 from analytics.disclosure.site_noise import check_bounds, noisy_contribution
+from analytics.disclosure.statistic_run import replay, run_at_site, run_cost
 from analytics.errors import ReleaseRefusedError
 from analytics.mining.finish import finish_mining
 from analytics.mining.site_run import mine_at_site
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from analytics.mining.plan import MiningPlan
     from analytics.mining.result import MiningResult
     from analytics.plans.plan import Plan
+    from analytics.plans.statistic_plan import StatisticPlan
+    from analytics.statistics.base import Answer
     from privacy_accounting.noise import ByteSource
     from smpc.session import Session
     from smpc.sharing import Shared
@@ -175,3 +179,53 @@ def recombine_mined(
         ReleaseRefusedError: the sites' answers differ or do not fit together.
     """
     return finish_mining(plan, answers, recombine=recombine, cost=cost, receipt=receipt)
+
+
+def send_statistic(
+    session: Session, plan: StatisticPlan, scanned: npt.NDArray[np.int64] | None, source: ByteSource
+) -> bytes:
+    """A site's half of a statistic: every step, with openings to sites and to the analyst as the plan names them.
+
+    Visible to: all sites see what steps open to sites; the summands in the returned bytes are uniform to any party
+    that lacks another site's.
+
+    Args:
+        session: of all sites; its material is fetched, its charge complete, its start noted.
+        plan: what this site derived itself.
+        scanned: what this site read; None where a private scan did not end in time.
+        source: uniform bytes for the noise.
+
+    Raises:
+        ReleaseRefusedError: integers beyond the plan's bounds, or shares that do not fit together.
+    """
+    return run_at_site(
+        session,
+        plan,
+        scanned,
+        source,
+        open_to_all=lambda shared: reveal_to_all(session, shared),
+        blind=lambda shared: blinded_share(session, shared),
+    )
+
+
+def statistic_cost(plan: StatisticPlan) -> Cost:
+    """What a run of a statistic takes at most: material, rounds, bytes, memory. The same at every member."""
+    return run_cost(plan, reveal_to_all)
+
+
+def recombine_statistic(
+    plan: StatisticPlan,
+    answers: Sequence[bytes],
+    *,
+    cost: Mapping[str, object],
+    receipt: Mapping[str, object],
+) -> Answer:
+    """The recipient's half of a statistic: put the sites' answers together, and estimate.
+
+    Visible to: the analyst.
+
+    Raises:
+        ReleaseRefusedError: the sites' answers differ or do not fit together.
+    """
+    opened = replay(plan, answers, recombine=recombine)
+    return replace(plan.statistic.estimate(opened, plan.noise), cost=cost, receipt=receipt)

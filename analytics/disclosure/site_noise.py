@@ -18,6 +18,8 @@ from analytics.errors import ReleaseRefusedError
 from privacy_accounting.noise import discrete_gaussian
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from analytics.plans.plan import Plan
@@ -69,8 +71,13 @@ def check_bounds(plan: Plan, figures: npt.NDArray[np.int64]) -> None:
     Raises:
         ReleaseRefusedError: another shape or type, or one beyond its clamp.
     """
-    clamps = np.array(plan.clamps, dtype=np.int64)
-    is_figures = figures.shape == clamps.shape and figures.dtype == np.int64
+    check_bounds_of(plan.clamps, figures)
+
+
+def check_bounds_of(clamps: Sequence[int], figures: npt.NDArray[np.int64]) -> None:
+    """As ``check_bounds``, for clamps of any plan."""
+    limits = np.array(clamps, dtype=np.int64)
+    is_figures = figures.shape == limits.shape and figures.dtype == np.int64
     # the lowest integer is its own absolute value, so both sides are looked at
-    if not is_figures or bool(np.any((figures > clamps) | (figures < -clamps))):
+    if not is_figures or bool(np.any((figures > limits) | (figures < -limits))):
         raise ReleaseRefusedError(rule="clamp", reason="the site's figures exceed the plan's bounds")

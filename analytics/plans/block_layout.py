@@ -10,27 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from analytics.sql.expressions import Integer, bounds
-from analytics.sql.query import Aggregate, AggregateOutput, BoundQuery, KeyOutput
-from analytics.statistics.blocks import BlockSpec, Measure
-from analytics.statistics.output_column import PlanColumn
+from analytics.sql.query import AggregateOutput, BoundQuery, KeyOutput
+from analytics.statistics.aggregate import PlanColumn, Shift
+from analytics.statistics.registry import AGGREGATES
 
-_NEEDS: dict[Aggregate, tuple[Measure, ...]] = {
-    Aggregate.COUNT_ROWS: (Measure.ROWS,),
-    Aggregate.COUNT_UNITS: (Measure.UNITS,),
-    Aggregate.COUNT: (Measure.COUNT,),
-    Aggregate.SUM: (Measure.SUM,),
-    Aggregate.MEAN: (Measure.COUNT, Measure.SUM),
-} | dict.fromkeys(
-    (
-        Aggregate.VARIANCE_SAMPLE,
-        Aggregate.VARIANCE_POPULATION,
-        Aggregate.DEVIATION_SAMPLE,
-        Aggregate.DEVIATION_POPULATION,
-    ),
-    (Measure.COUNT, Measure.SUM, Measure.SQUARES),
-)
+if TYPE_CHECKING:
+    from analytics.statistics.blocks import BlockSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,23 +50,6 @@ def lay_out(query: BoundQuery, *, centered: bool) -> Layout:
     return Layout(figures=tuple(blocks), columns=columns)
 
 
-def count_of(query: BoundQuery, argument: Integer | None, *, outside: bool = False) -> BlockSpec:
-    """The block that counts privacy units with a non-NULL argument.
-
-    Args:
-        query: the bound question.
-        argument: an expression; None counts all rows' units.
-        outside: over the rows that the filter leaves out.
-
-    Returns:
-        A count of units, which is a count of rows where each unit has one row.
-    """
-    measure = Measure.UNITS
-    if query.table.units_are_rows:
-        measure = Measure.ROWS if argument is None else Measure.COUNT
-    return BlockSpec(measure=measure, argument=argument, outside=outside)
-
-
 def _shifted(query: BoundQuery) -> frozenset[Integer]:
     """Expressions of which a mean or variance is asked: only they profit from centering."""
     return frozenset(
@@ -86,7 +57,7 @@ def _shifted(query: BoundQuery) -> frozenset[Integer]:
         for output in query.outputs
         if isinstance(output, AggregateOutput)
         and output.argument is not None
-        and len(_NEEDS[output.aggregate]) > 1
+        and AGGREGATES[output.aggregate].is_centered
     )
 
 
@@ -99,40 +70,28 @@ def _column(
     if isinstance(output, KeyOutput):
         return PlanColumn(name=output.name, key=output.key)
     argument = None if output.argument is None else output.argument.expression
-    center = offset = 0
-    needs = _NEEDS[output.aggregate]
-    if argument is not None and argument in shifted:
-        lower, upper = bounds(argument)
-        center = (lower + upper) // 2
-        offset = max(upper - center, center - lower) ** 2 // 2
-        needs = (Measure.COUNT, *(need for need in needs if need is not Measure.COUNT))
-    numbers = tuple((measure, _number(query, measure, argument, center, offset, blocks)) for measure in needs)
+    aggregate = AGGREGATES[output.aggregate]
+    shift = _shift_of(argument) if argument is not None and argument in shifted else None
+    parts = aggregate.blocks(argument, shift, query.table)
     return PlanColumn(
         name=output.name,
-        aggregate=output.aggregate,
+        aggregate=aggregate,
         unit=Fraction(1) if output.argument is None else output.argument.unit,
-        center=center,
-        offset=offset,
-        blocks=numbers,
+        center=0 if shift is None else shift.center,
+        offset=0 if shift is None else shift.offset,
+        blocks=tuple((part, _number(block, blocks)) for part, block in parts),
     )
 
 
-def _number(
-    query: BoundQuery,
-    measure: Measure,
-    argument: Integer | None,
-    center: int,
-    offset: int,
-    blocks: list[BlockSpec],
-) -> int:
+def _shift_of(argument: Integer) -> Shift:
+    """Sums around the middle of the bounds, squares around half of their largest."""
+    lower, upper = bounds(argument)
+    center = (lower + upper) // 2
+    return Shift(center=center, offset=max(upper - center, center - lower) ** 2 // 2)
+
+
+def _number(block: BlockSpec, blocks: list[BlockSpec]) -> int:
     """The number of a block, which is added where it is new."""
-    if measure is Measure.UNITS:
-        block = count_of(query, argument)
-    elif measure in {Measure.ROWS, Measure.COUNT}:
-        block = BlockSpec(measure=measure, argument=argument)
-    else:
-        shift = offset if measure is Measure.SQUARES else 0
-        block = BlockSpec(measure=measure, argument=argument, center=center, offset=shift)
     if block not in blocks:
         blocks.append(block)
     return blocks.index(block)

@@ -1,6 +1,6 @@
 """Cell guards: the conditions on shares under which an exact figure is opened.
 
-Layer:       analytics.plans above block_layout.
+Layer:       analytics.plans above statistics.blocks.
 Terms:       a *condition* is a count of privacy units that must reach the threshold; zero is a small count like any
              other.
 Guarantees:  a figure opens where each of these counts reaches the threshold, in its group: the units of its non-NULL
@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
-from analytics.plans.block_layout import count_of
 from analytics.sql.expressions import (
     Both,
     Choice,
@@ -41,7 +40,7 @@ from analytics.sql.expressions import (
     TruthValue,
     columns_in,
 )
-from analytics.statistics.blocks import BlockSpec, Measure, is_always_known
+from analytics.statistics.blocks import BlockSpec, Measure, count_of, is_always_known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +88,7 @@ def add_guards(
     guards = []
     n_groups = query.n_groups
     for number, block in enumerate(opened):
-        counts = [count_of(query, block.argument), *_extras(query, block, opened)]
+        counts = [count_of(query.table, block.argument), *_extras(query, block, opened)]
         needed = [places.setdefault(count, len(places)) for count in counts]
         if len(places) > MAX_SCANNED:
             reason = f"needs more than {MAX_SCANNED} counts for its guards: ask for fewer columns at once"
@@ -107,12 +106,12 @@ def add_guards(
 def _extras(query: BoundQuery, block: BlockSpec, opened: Sequence[BlockSpec]) -> list[BlockSpec]:
     extras = []
     if _cuts_groups(query):
-        extras.append(count_of(query, block.argument, outside=True))
+        extras.append(count_of(query.table, block.argument, outside=True))
     if block.argument is not None:
         telling = {Measure.SUM: _behind_sum, Measure.SQUARES: _behind_squares}.get(block.measure)
-        extras += [count_of(query, only) for only in (telling(block.argument) if telling else ())]
+        extras += [count_of(query.table, only) for only in (telling(block.argument) if telling else ())]
     apart = [*_apart(query, block, opened), *_two_values_apart(query, block, opened)]
-    return extras + [count_of(query, only) for only in apart]
+    return extras + [count_of(query.table, only) for only in apart]
 
 
 def _cuts_groups(query: BoundQuery) -> bool:

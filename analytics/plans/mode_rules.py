@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 
 from analytics.errors import PlanRejectedError, ReleaseRefusedError
 from analytics.schema import NumericColumn
-from analytics.sql.query import Aggregate, AggregateOutput, BoundQuery, Clause, KeyOutput, Use
+from analytics.sql.query import AggregateOutput, BoundQuery, Clause, KeyOutput, Use
 from analytics.statistics.blocks import column_name
+from analytics.statistics.registry import AGGREGATES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analytics.plans.context import PlanContext
     from analytics.schema import Table
 
@@ -91,11 +94,33 @@ def _check_dimension(query: BoundQuery, use: Use) -> None:
         raise PlanRejectedError(position=use.position, reason=f"{reason} without declared bins", hint=hint)
 
 
+def check_dimensions(table: Table, columns: Sequence[str]) -> None:
+    """Refuse rows of columns that are not exact dimensions: a model over them tells what groups by them would.
+
+    Args:
+        table: the table.
+        columns: declared names.
+
+    Raises:
+        PlanRejectedError: with the first column that is none.
+    """
+    for name in columns:
+        if name not in table.exact_dimensions:
+            allowed = ", ".join(table.exact_dimensions) or "none"
+            raise PlanRejectedError(
+                position="",
+                reason=f"{name} may not stand in a model of an exact answer",
+                hint=f"exact dimensions: {allowed}",
+            )
+
+
 def _check_narrowed(query: BoundQuery) -> None:
     """Refuse sums and moments of a column whose values the question's own WHERE or GROUP BY narrows."""
     narrowed = {use.column for use in query.uses if use.clause is not Clause.AGGREGATE}
     for output in query.outputs:
-        if isinstance(output, KeyOutput) or output.argument is None or output.aggregate is Aggregate.COUNT:
+        if isinstance(output, KeyOutput) or output.argument is None:
+            continue
+        if not AGGREGATES[output.aggregate].adds_values:
             continue
         name = column_name(output.argument.expression)
         if name in narrowed:
@@ -109,7 +134,7 @@ def _check_narrowed(query: BoundQuery) -> None:
 def _check_rows_beside_units(query: BoundQuery) -> None:
     """Refuse to open units and rows together: their difference says who has several rows."""
     outputs = [output for output in query.outputs if isinstance(output, AggregateOutput)]
-    units = [output for output in outputs if output.aggregate is Aggregate.COUNT_UNITS]
+    units = [output for output in outputs if AGGREGATES[output.aggregate].counts_units]
     if units and not query.table.units_are_rows and len(units) < len(outputs):
         raise PlanRejectedError(
             position=units[0].position,

@@ -19,7 +19,7 @@ import json
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.plans.block_layout import lay_out
@@ -30,6 +30,7 @@ from analytics.plans.mode_rules import check_exact, check_private, check_table
 from analytics.plans.noise_calibration import BlockNoise, Calibration, calibrate
 from analytics.sql.extent import ExpressionLimitError
 from analytics.sql.render import describe_integer
+from analytics.statistics.base import Mode
 from analytics.statistics.blocks import BlockSpec, Measure
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import Event, event_to_dict
@@ -39,11 +40,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analytics.sql.query import BoundQuery, GroupKey, OrderItem
-    from analytics.statistics.output_column import PlanColumn
+    from analytics.statistics.aggregate import PlanColumn
 
 __all__ = ["Block", "Mode", "Plan", "PlanContext", "make_plan"]
 
-Mode = Literal["private", "exact"]
 RING_BITS = 62
 SAFETY_DEVIATIONS = 12
 MAX_FIGURES = 100_000

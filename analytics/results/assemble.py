@@ -16,10 +16,9 @@ from analytics.errors import ReleaseRefusedError
 from analytics.results.result import Cell, Interval, Kind, Result
 from analytics.schema import CategoricalColumn, NumericColumn
 from analytics.sql.expressions import bounds
-from analytics.sql.query import Aggregate, AggregateOutput, GroupKey
-from analytics.statistics.bounded import bounded
-from analytics.statistics.moments import Estimate, Opened, estimate
-from analytics.statistics.ranges import Span
+from analytics.sql.query import AggregateOutput, GroupKey
+from analytics.statistics.bounded import Span
+from analytics.statistics.estimates import NA, Estimate, Opened
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import event_to_dict
 
@@ -27,10 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analytics.plans.plan import Plan
-    from analytics.statistics.output_column import PlanColumn
-
-_KEY = Estimate(value=None, standard_error=None)
-_WHOLE = frozenset({Aggregate.COUNT_ROWS, Aggregate.COUNT, Aggregate.COUNT_UNITS, Aggregate.SUM})
+    from analytics.statistics.aggregate import PlanColumn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +155,7 @@ def _row(plan: Plan, group: int, values: Mapping[int, int | None]) -> _Row:
             place, label = labels[column.key]
             binned = isinstance(plan.groups[column.key].column, NumericColumn)
             cells.append(label)
-            found.append(_KEY)
+            found.append(NA)
             keys.append(place if binned and label is not None else label)
             continue
         made = _estimate(plan, number, group, values)
@@ -197,16 +193,18 @@ def group_labels(keys: Sequence[GroupKey], group: int) -> list[tuple[int, str | 
 def _estimate(plan: Plan, place: int, group: int, values: Mapping[int, int | None]) -> Estimate | None:
     """The cell's estimate; None where a figure it needs is closed."""
     column, parts = plan.columns[place], {}
-    for measure, number in column.blocks:
+    for part, number in column.blocks:
         integer = values[number * plan.n_groups + group]
         if integer is None:
             return None
-        parts[measure] = Opened(
+        parts[part] = Opened(
             value=Fraction(integer, plan.blocks[number].weight), noise_sd=plan.noise_sd(number)
         )
+    if column.aggregate is None:
+        return NA
     if plan.mode == "exact":
-        return estimate(column, parts)
-    return bounded(column, parts, _span(plan, place))
+        return column.aggregate.estimate(column, parts)
+    return column.aggregate.bounded(column, parts, _span(plan, place))
 
 
 def _span(plan: Plan, place: int) -> Span:
@@ -225,8 +223,8 @@ def _kind(plan: Plan, column: PlanColumn) -> Kind:
             return "integer" if isinstance(key.domain[0], int) else "text"
         return "text" if isinstance(key, NumericColumn) else "boolean"
     weights = [plan.blocks[number].weight for _, number in column.blocks]
-    whole = column.aggregate in _WHOLE and column.unit.denominator == 1 and set(weights) == {1}
-    return "integer" if whole else "number"
+    is_whole = column.aggregate is not None and column.aggregate.is_whole
+    return "integer" if is_whole and column.unit.denominator == 1 and set(weights) == {1} else "number"
 
 
 def _cell(plan: Plan, column: PlanColumn, value: Fraction | float) -> Cell:

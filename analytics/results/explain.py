@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from analytics.results.assemble import plan_cost, suppressed_where
 from analytics.schema import CategoricalColumn
-from analytics.statistics.blocks import Measure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analytics.plans.plan import Plan
-    from analytics.statistics.output_column import PlanColumn
+    from analytics.statistics.aggregate import PlanColumn
 
 _MAX_LEGEND = 12
 
@@ -159,15 +158,12 @@ def _price_lines(plan: Plan) -> list[str]:
 
 def _noise(plan: Plan, column: PlanColumn) -> dict[str, float]:
     """Noise of a count or sum itself, else of what a ratio is made from."""
-    parts = {measure: plan.noise_sd(number) * _scale(column, measure) for measure, number in column.blocks}
-    if len(parts) == 1:
-        return {"itself": next(iter(parts.values()))}
-    return {measure.value: deviation for measure, deviation in parts.items()}
-
-
-def _scale(column: PlanColumn, measure: Measure) -> float:
-    power = {Measure.SUM: 1, Measure.SQUARES: 2}.get(measure, 0)
-    return float(column.unit**power)
+    if column.aggregate is None:
+        return {}
+    parts = {
+        part: plan.noise_sd(number) * column.aggregate.scale(column, part) for part, number in column.blocks
+    }
+    return {"itself": next(iter(parts.values()))} if len(parts) == 1 else parts
 
 
 def _noise_text(noise: Mapping[str, float]) -> str:

@@ -15,19 +15,19 @@ from sqlglot import exp
 
 from analytics.errors import PlanRejectedError
 from analytics.schema import IdentifierColumn, Schema
+from analytics.sql.functions import argument_of, forms_of
 from analytics.sql.grouping import Item, group_key, is_name, ordinal
 from analytics.sql.parse import parse
 from analytics.sql.query import (
-    Aggregate,
     AggregateOutput,
     BoundQuery,
     Clause,
+    Form,
     GroupKey,
     KeyOutput,
     OrderItem,
 )
 from analytics.sql.scalars import (
-    AGGREGATES,
     bind_condition,
     bind_numeric,
     bind_value,
@@ -38,8 +38,9 @@ from analytics.sql.scope import Scope
 from analytics.sql.text import QuestionText
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from analytics.sql.functions import Functions
     from analytics.sql.numeric import Numeric
 
 MAX_GROUPS = 10_000
@@ -48,7 +49,7 @@ _MAX_LIMIT = 1_000_000
 _MAX_LIMIT_DIGITS = 40
 
 
-def bind(text: str, schema: Schema) -> BoundQuery:
+def bind(text: str, schema: Schema, functions: Functions) -> BoundQuery:
     """Bind a question to a schema.
 
     Visible to: no party's data; runs at the analyst and, from the same text, at every site.
@@ -56,6 +57,7 @@ def bind(text: str, schema: Schema) -> BoundQuery:
     Args:
         text: one SELECT over one table.
         schema: the consortium's schema.
+        functions: the aggregates by SQL name; ``plans.question`` gives those of this version.
 
     Returns:
         The bound question.
@@ -65,14 +67,14 @@ def bind(text: str, schema: Schema) -> BoundQuery:
     """
     question = QuestionText.read(text)
     try:
-        return _bind(question, schema)
+        return _bind(question, schema, functions)
     except RecursionError as error:
         raise PlanRejectedError(position="1:1", reason="nested too deeply") from error
 
 
-def _bind(question: QuestionText, schema: Schema) -> BoundQuery:
+def _bind(question: QuestionText, schema: Schema, functions: Functions) -> BoundQuery:
     tree = parse(question)
-    scope = _scope(question, tree, schema)
+    scope = _scope(question, tree, schema, functions)
     items = _items(scope, tree)
     groups = _groups(scope, tree, items)
     outputs = tuple(_output(scope, item, name, groups) for item, name in items)
@@ -96,13 +98,13 @@ def _bind(question: QuestionText, schema: Schema) -> BoundQuery:
     )
 
 
-def _scope(question: QuestionText, tree: exp.Select, schema: Schema) -> Scope:
+def _scope(question: QuestionText, tree: exp.Select, schema: Schema, functions: Functions) -> Scope:
     source = tree.args["from_"].this
     table = schema.table(source.name)
     if table is None:
         known = ", ".join(schema.tables)
         raise question.refusal(source, f"unknown table {source.name[:80]}", f"there is {known}")
-    return Scope(question=question, table=table, alias=source.alias or source.name)
+    return Scope(question=question, table=table, alias=source.alias or source.name, functions=functions)
 
 
 def _items(scope: Scope, tree: exp.Select) -> list[Item]:
@@ -137,21 +139,13 @@ def _output(
     scope.clause = Clause.AGGREGATE
     if isinstance(node, exp.Column) and is_name(node):
         return _key_output(scope, node, name, groups)
-    position = scope.question.position(node)
-    if type(node) in {*AGGREGATES, exp.Count}:
-        refuse_extras(scope, node, frozenset({"this", "expressions", "big_int"}))
-    if isinstance(node, exp.Count):
-        aggregate, argument = _count(scope, node)
-        return AggregateOutput(name=name, aggregate=aggregate, argument=argument, position=position)
-    known = AGGREGATES.get(type(node))
-    if known is None:
+    forms = forms_of(scope.functions, node)
+    if forms is None:
         raise _no_output(scope, node)
-    if isinstance(node.this, exp.Distinct):
-        raise scope.refusal(node, "DISTINCT is only for counting privacy units")
-    argument = bind_numeric(scope, node.this)
-    if argument.constant is not None:
-        scope.object_in_exact(node, "an aggregate of a constant")
-    return AggregateOutput(name=name, aggregate=known, argument=argument, position=position)
+    refuse_extras(scope, node, frozenset({"this", "expressions", "big_int"}))
+    aggregate, argument = _aggregated(scope, node, forms)
+    position = scope.question.position(node)
+    return AggregateOutput(name=name, aggregate=aggregate, argument=argument, position=position)
 
 
 def _key_output(scope: Scope, node: exp.Column, name: str, groups: tuple[GroupKey, ...]) -> KeyOutput:
@@ -164,7 +158,7 @@ def _key_output(scope: Scope, node: exp.Column, name: str, groups: tuple[GroupKe
 
 def _no_output(scope: Scope, node: exp.Expr) -> PlanRejectedError:
     """The refusal of what is no aggregate, by the name of the innermost thing that is not understood."""
-    aggregates = [found for found in node.find_all(exp.AggFunc) if type(found) in {*AGGREGATES, exp.Count}]
+    aggregates = [found for found in node.find_all(exp.Func) if forms_of(scope.functions, found)]
     if aggregates and not isinstance(node, exp.Window | exp.Filter):
         hint = "ask for the aggregates as columns and compute with the answer"
         return scope.refusal(node, "arithmetic over aggregates is not supported", hint)
@@ -172,18 +166,40 @@ def _no_output(scope: Scope, node: exp.Expr) -> PlanRejectedError:
     return scope.refusal(node, "a column of the answer is a group key or an aggregate")
 
 
-def _count(scope: Scope, node: exp.Count) -> tuple[Aggregate, Numeric | None]:
-    if node.expressions or node.this is None:
-        raise scope.refusal(node, "COUNT takes one argument", "COUNT(*)")
-    if isinstance(node.this, exp.Star):
-        return Aggregate.COUNT_ROWS, None
-    if isinstance(node.this, exp.Distinct):
-        _check_distinct(scope, node.this)
-        return Aggregate.COUNT_UNITS, None
-    if isinstance(node.this, exp.Column) and isinstance(scope.table.column(node.this.name), IdentifierColumn):
+def _aggregated(scope: Scope, node: exp.Expr, forms: Mapping[Form, str]) -> tuple[str, Numeric | None]:
+    """The aggregate that a call means, by what stands in its brackets, and its argument."""
+    inner = argument_of(node)
+    if inner is None:
+        raise scope.refusal(
+            node, f"{_called(node)} takes one argument", "COUNT(*)" if Form.ROWS in forms else ""
+        )
+    if isinstance(inner, exp.Star) and Form.ROWS in forms:
+        return forms[Form.ROWS], None
+    if isinstance(inner, exp.Distinct):
+        if Form.UNITS not in forms:
+            raise scope.refusal(node, "DISTINCT is only for counting privacy units")
+        _check_distinct(scope, inner)
+        return forms[Form.UNITS], None
+    if Form.VALUE in forms:
+        return _counted(scope, node, inner, forms)
+    argument = bind_numeric(scope, inner)
+    if argument.constant is not None:
+        scope.object_in_exact(node, "an aggregate of a constant")
+    return forms[Form.NUMBER], argument
+
+
+def _counted(
+    scope: Scope, node: exp.Expr, inner: exp.Expr, forms: Mapping[Form, str]
+) -> tuple[str, Numeric | None]:
+    """A count of values; of a constant's it is one of all rows."""
+    if isinstance(inner, exp.Column) and isinstance(scope.table.column(inner.name), IdentifierColumn):
         raise scope.refusal(node, "the privacy unit is counted with COUNT(DISTINCT ...)")
-    argument = countable(scope, node.this)
-    return (Aggregate.COUNT_ROWS, None) if argument.constant is not None else (Aggregate.COUNT, argument)
+    argument = countable(scope, inner)
+    return (forms[Form.ROWS], None) if argument.constant is not None else (forms[Form.VALUE], argument)
+
+
+def _called(node: exp.Expr) -> str:
+    return node.name.upper() if isinstance(node, exp.Anonymous) else node.key.upper()
 
 
 def _check_distinct(scope: Scope, node: exp.Distinct) -> None:

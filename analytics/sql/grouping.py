@@ -82,7 +82,7 @@ def group_key(scope: Scope, node: exp.Expr, items: Sequence[Item]) -> GroupKey:
     if isinstance(column, NumericColumn) and not column.bins:
         hint = "only its declared bins can be groups"
         raise scope.refusal(node, f"{column.name} has no bins in the schema", hint)
-    return GroupKey(column=column, labels=_labels(column))
+    return GroupKey(column=column, labels=labels_of(column))
 
 
 def _target(scope: Scope, node: exp.Expr, items: Sequence[Item]) -> exp.Expr:
@@ -93,7 +93,15 @@ def _target(scope: Scope, node: exp.Expr, items: Sequence[Item]) -> exp.Expr:
     return node
 
 
-def _labels(column: GroupColumn) -> tuple[str | int | bool | None, ...]:
+def labels_of(column: GroupColumn) -> tuple[str | int | bool | None, ...]:
+    """What the public groups of a column are called, in their order.
+
+    Args:
+        column: a number with declared bins, a category, or true or false.
+
+    Returns:
+        The labels; of a nullable column None, the NULL group, is the last.
+    """
     labels: tuple[str | int | bool, ...]
     if isinstance(column, CategoricalColumn):
         labels = column.domain

@@ -20,18 +20,13 @@ if TYPE_CHECKING:
 GroupColumn = NumericColumn | CategoricalColumn | BooleanColumn
 
 
-class Aggregate(StrEnum):
-    """The aggregates that can be asked."""
+class Form(StrEnum):
+    """What stands in the brackets of an aggregate function."""
 
-    COUNT_ROWS = "count_rows"
-    COUNT = "count"
-    COUNT_UNITS = "count_units"
-    SUM = "sum"
-    MEAN = "mean"
-    VARIANCE_SAMPLE = "variance_sample"
-    VARIANCE_POPULATION = "variance_population"
-    DEVIATION_SAMPLE = "deviation_sample"
-    DEVIATION_POPULATION = "deviation_population"
+    ROWS = "rows"  # *
+    UNITS = "units"  # DISTINCT and the privacy unit
+    VALUE = "value"  # any value; only whether it is known matters
+    NUMBER = "number"
 
 
 class Clause(StrEnum):
@@ -74,13 +69,13 @@ class AggregateOutput:
 
     Attributes:
         name: the column's name in the answer.
-        aggregate: which.
+        aggregate: which, by its name in plans.
         argument: what is aggregated; None for COUNT(*) and for counting units.
         position: its place in the text.
     """
 
     name: str
-    aggregate: Aggregate
+    aggregate: str
     argument: Numeric | None
     position: str
 

@@ -33,6 +33,7 @@ from analytics.sql.expressions import (
     Not,
 )
 from analytics.sql.extent import ExpressionLimitError
+from analytics.sql.functions import forms_of
 from analytics.sql.numeric import (
     MIRROR,
     Numeric,
@@ -44,7 +45,7 @@ from analytics.sql.numeric import (
     negate,
     truth,
 )
-from analytics.sql.query import Aggregate, Clause
+from analytics.sql.query import Clause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,15 +53,6 @@ if TYPE_CHECKING:
     from analytics.errors import PlanRejectedError
     from analytics.sql.scope import Scope
 
-AGGREGATES: Final[dict[type[exp.Expr], Aggregate]] = {
-    exp.Sum: Aggregate.SUM,
-    exp.Avg: Aggregate.MEAN,
-    exp.Variance: Aggregate.VARIANCE_SAMPLE,
-    exp.VariancePop: Aggregate.VARIANCE_POPULATION,
-    exp.Stddev: Aggregate.DEVIATION_SAMPLE,
-    exp.StddevSamp: Aggregate.DEVIATION_SAMPLE,
-    exp.StddevPop: Aggregate.DEVIATION_POPULATION,
-}
 _NUMBER = re.compile(r"(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,2})?", re.ASCII)
 _OPERATORS: Final[dict[type[exp.Expr], str]] = {
     exp.LT: "<",
@@ -221,7 +213,7 @@ def _unknown(scope: Scope, node: exp.Expr) -> PlanRejectedError:
     if isinstance(node, exp.Null):
         return scope.refusal(node, "NULL cannot stand here", "use IS NULL, or leave ELSE out")
     if isinstance(node, exp.AggFunc):
-        if kind in {*AGGREGATES, exp.Count}:
+        if forms_of(scope.functions, node) is not None:
             reason = f"{node.sql_name()} cannot stand here"
             return scope.refusal(node, reason, "aggregates stand alone in SELECT")
         return scope.refusal(node, f"{node.sql_name()} is not supported", _HINTS.get(kind, ""))

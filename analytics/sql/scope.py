@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from analytics.errors import PlanRejectedError
+    from analytics.sql.functions import Functions
     from analytics.sql.text import QuestionText
 
 _MAX_DEPTH = 100
@@ -31,8 +32,8 @@ MAX_WORK = 5_000_000  # a LIKE over the longest domain of the longest texts take
 class Scope:
     """The table, the text and the record of uses while one question is bound."""
 
-    def __init__(self, *, question: QuestionText, table: Table, alias: str) -> None:
-        self.question, self.table, self.alias = question, table, alias
+    def __init__(self, *, question: QuestionText, table: Table, alias: str, functions: Functions) -> None:
+        self.question, self.table, self.alias, self.functions = question, table, alias, functions
         self.clause = Clause.AGGREGATE
         self.uses: list[Use] = []
         self.objections: list[Objection] = []

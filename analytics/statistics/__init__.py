@@ -1,5 +1,6 @@
-"""Formulas from opened figures to the answer's columns, with the noise's standard errors.
+"""Statistics: which integers a site contributes, and the formulas from the opened ones, with the noise's errors.
 
-Modules:     moments (counts, sums, means, variances), ranges (what is possible at all), intervals (what the noise
-             leaves open), bounded (private answers in their range).
+Modules:     blocks (integers with sensitivities), estimates, intervals (what the noise leaves open), bounded (private
+             answers in their range), aggregate (the interface of an SQL aggregate), moments (the aggregates),
+             registry (the list of all).
 """

@@ -98,6 +98,23 @@ class BlockSpec:
         return math.isqrt(squared - 1) + 1
 
 
+def count_of(table: Table, argument: Integer | None, *, outside: bool = False) -> BlockSpec:
+    """The block that counts privacy units with a non-NULL argument.
+
+    Args:
+        table: the table.
+        argument: an expression; None counts all rows' units.
+        outside: over the rows that the filter leaves out.
+
+    Returns:
+        A count of units, which is a count of rows where each unit has one row.
+    """
+    measure = Measure.UNITS
+    if table.units_are_rows:
+        measure = Measure.ROWS if argument is None else Measure.COUNT
+    return BlockSpec(measure=measure, argument=argument, outside=outside)
+
+
 def column_name(argument: Integer) -> str | None:
     """The declared column that an argument is, and nothing more.
 

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from analytics.plans.plan import Mode, Plan, PlanContext, make_plan
+from analytics.plans.question import bind
 from analytics.results.assemble import finish
 from analytics.results.result import Result
 from analytics.schema import Schema
 from analytics.sources import LocalTable, open_frame
-from analytics.sql import bind
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -6,10 +6,10 @@ import pandas as pd
 
 from analytics.disclosure.release import recombine_answer, send_answer
 from analytics.plans.plan import Plan, PlanContext, make_plan
+from analytics.plans.question import bind
 from analytics.results.assemble import finish
 from analytics.schema import Schema
 from analytics.sources import open_frame
-from analytics.sql import bind
 from privacy_accounting.noise import SystemSource
 from smpc.simulator import simulate
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.plans import local_query
 from analytics.plans.plan import PlanContext, make_plan
+from analytics.plans.question import bind
 from analytics.schema import Schema
-from analytics.sql import bind, parse, scope
+from analytics.sql import parse, scope
 from analytics.sql.extent import MAX_SIZE
 from analytics.sql.text import MAX_TOKENS, QuestionText
 from analytics.sql.wildcards import Wildcards

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from analytics.errors import InvalidRequestError, ReleaseRefusedError
 from analytics.results.assemble import finish
 from analytics.results.result import Result
-from analytics.sql.query import Aggregate
+from analytics.sql.query import Form
+from analytics.statistics.aggregate import PlanColumn
 from analytics.statistics.blocks import Measure
-from analytics.statistics.moments import Opened, estimate
-from analytics.statistics.output_column import PlanColumn
+from analytics.statistics.estimates import Estimate, Opened
+from analytics.statistics.registry import AGGREGATES
 
 if TYPE_CHECKING:
     from analytics.plans.plan import Plan
@@ -150,12 +151,12 @@ def test_levels_of_intervals(world, level: float) -> None:
         world.answer("SELECT COUNT(*) FROM visits").interval_rows(level)
 
 
-COLUMNS = [a for a in Aggregate if a not in {Aggregate.COUNT_ROWS, Aggregate.COUNT_UNITS}]
+COLUMNS = [a for a in AGGREGATES.values() if a.form in {Form.VALUE, Form.NUMBER}]
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.sampled_from([a for a in COLUMNS if a is not Aggregate.COUNT]),
+    st.sampled_from([a for a in COLUMNS if a.adds_values]),
     st.lists(st.integers(-50, 50), min_size=5, max_size=30).filter(lambda xs: len(set(xs)) > 2),
     st.integers(-40, 40),
     st.integers(0, 900),
@@ -175,7 +176,7 @@ def test_standard_errors_are_the_gradient(aggregate, xs, center, offset, unit) -
             m: Opened(value=Fraction(v) + Fraction(nudge.get(m.value, 0)), noise_sd=sds[m])
             for m, v in values.items()
         }
-        return estimate(column, parts)
+        return aggregate.estimate(column, parts)
 
     step = 2.0**-20
     slopes = [
@@ -200,19 +201,20 @@ def test_noise_is_as_large_as_stated(world) -> None:
 # undefined answers
 
 
-def column_of(aggregate: Aggregate) -> PlanColumn:
-    return PlanColumn(name="a", aggregate=aggregate, unit=Fraction(1))
+def estimate_of(name: str, parts: dict[str, Opened]) -> Estimate:
+    aggregate = AGGREGATES[name]
+    return aggregate.estimate(PlanColumn(name="a", aggregate=aggregate, unit=Fraction(1)), parts)
 
 
-@pytest.mark.parametrize("aggregate", [a for a in COLUMNS if a not in {Aggregate.COUNT, Aggregate.SUM}])
+@pytest.mark.parametrize("aggregate", [a.name for a in COLUMNS if a.is_centered])
 @pytest.mark.parametrize("count", [Fraction(-3), Fraction(0), Fraction(1, 2), Fraction(1)])
-def test_counts_that_are_not_above_zero_give_na(aggregate: Aggregate, count: Fraction) -> None:
+def test_counts_that_are_not_above_zero_give_na(aggregate: str, count: Fraction) -> None:
     parts = {m: Opened(value=Fraction(2), noise_sd=1.0) for m in Measure} | {
         Measure.COUNT: Opened(value=count, noise_sd=1.0)
     }
-    sample = aggregate in {Aggregate.VARIANCE_SAMPLE, Aggregate.DEVIATION_SAMPLE}
+    sample = aggregate.endswith("_sample")
     undefined = count <= (1 if sample else 0)
-    found = estimate(column_of(aggregate), parts)
+    found = estimate_of(aggregate, parts)
     if undefined:
         assert (found.value, found.standard_error) == (None, None)
 
@@ -223,8 +225,8 @@ def test_a_noisy_variance_below_zero_has_no_deviation() -> None:
         Measure.SUM: Opened(value=Fraction(100), noise_sd=1.0),
         Measure.SQUARES: Opened(value=Fraction(10), noise_sd=1.0),
     }
-    assert estimate(column_of(Aggregate.VARIANCE_POPULATION), parts).value == -99
-    assert estimate(column_of(Aggregate.DEVIATION_POPULATION), parts).value is None
+    assert estimate_of("variance_population", parts).value == -99
+    assert estimate_of("deviation_population", parts).value is None
 
 
 def test_exact_values_are_rounded_once() -> None:
@@ -235,7 +237,7 @@ def test_exact_values_are_rounded_once() -> None:
         Measure.SUM: Opened(value=Fraction(n * x + n * (x + 1)), noise_sd=0.0),
         Measure.SQUARES: Opened(value=Fraction(n * x**2 + n * (x + 1) ** 2), noise_sd=0.0),
     }
-    assert estimate(column_of(Aggregate.VARIANCE_POPULATION), parts).value == Fraction(1, 4)
+    assert estimate_of("variance_population", parts).value == Fraction(1, 4)
 
 
 def test_results_are_frozen_and_need_no_pandas(world) -> None:

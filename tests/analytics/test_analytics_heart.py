@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from analytics.plans.plan import PlanContext, make_plan
+from analytics.plans.question import bind
 from analytics.results.assemble import finish
 from analytics.schema import Schema
 from analytics.sources import LocalTable, SourceSpec, open_table
-from analytics.sql import bind
 
 DATA = Path(__file__).resolve().parents[2] / "federation" / "demo" / "data" / "heart_disease"
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va_long_beach")

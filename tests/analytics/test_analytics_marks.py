@@ -8,8 +8,8 @@ from analytics.errors import PlanRejectedError, SchemaError
 from analytics.mining.plan import make_mining_plan
 from analytics.mining.request import MiningRequest
 from analytics.plans.plan import PlanContext, make_plan
+from analytics.plans.question import bind
 from analytics.schema import Schema
-from analytics.sql.bind import bind
 
 MARKS = ["privacy_unit", "unit_form", "max_rows_per_unit", "rows_max"]
 CONTEXT = PlanContext(

@@ -10,8 +10,8 @@ import pytest
 from analytics.disclosure.site_noise import noisy_contribution
 from analytics.errors import ReleaseRefusedError
 from analytics.plans.plan import PlanContext, make_plan
+from analytics.plans.question import bind
 from analytics.schema import Schema
-from analytics.sql import bind
 from privacy_accounting.noise import SystemSource
 
 GROUPS = 200

@@ -12,8 +12,8 @@ import pytest
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError, ReleaseRefusedError
 from analytics.plans.cell_guards import Guard
 from analytics.plans.plan import Plan, PlanContext, make_plan
+from analytics.plans.question import bind
 from analytics.schema import Schema
-from analytics.sql import bind
 from analytics.sql.expressions import ColumnIndex
 from analytics.statistics.blocks import BlockSpec, Measure
 from privacy_accounting.events import Relation

@@ -12,9 +12,9 @@ from analytics.disclosure.release import answer_bytes, joint_cost, recombine_ans
 from analytics.disclosure.site_noise import noisy_contribution
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.plans.plan import MAX_SLOW_FIGURES, Plan, PlanContext, make_plan
+from analytics.plans.question import bind
 from analytics.results.assemble import finish
 from analytics.schema import Schema
-from analytics.sql import bind
 from federation.consortium.limits import Limits
 from privacy_accounting.noise import SystemSource
 from privacy_accounting.noise.gaussian import LARGEST_SIGMA2, SLOW_SIGMA2

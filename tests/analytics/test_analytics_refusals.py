@@ -3,8 +3,8 @@
 import pytest
 
 from analytics.errors import PlanRejectedError
+from analytics.plans.question import bind
 from analytics.schema import Schema
-from analytics.sql import bind
 
 SCHEMA = Schema.from_dict(
     {

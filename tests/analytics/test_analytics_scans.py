@@ -21,9 +21,9 @@ from analytics.errors import (
     SourceLostError,
 )
 from analytics.plans.plan import MAX_BLOCKS, Plan, PlanContext, make_plan
+from analytics.plans.question import bind
 from analytics.schema import Schema
 from analytics.sources import LocalTable, open_frame
-from analytics.sql import bind
 from analytics.sql.expressions import ColumnIndex, Compare, Literal, Not, Product
 from analytics.sql.extent import MAX_BITS, MAX_DEPTH, ExpressionLimitError
 from analytics.statistics.blocks import Measure

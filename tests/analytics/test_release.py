@@ -13,8 +13,8 @@ from analytics.disclosure.release import recombine_answer, send_answer
 from analytics.disclosure.site_noise import noisy_contribution
 from analytics.errors import ReleaseRefusedError
 from analytics.plans.plan import PlanContext, make_plan
+from analytics.plans.question import bind
 from analytics.schema import Schema
-from analytics.sql import bind
 from privacy_accounting.noise import SystemSource
 from smpc.ring import HIGHEST, LOWEST
 from smpc.simulator import simulate

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 from analytics.disclosure.release import joint_cost, needs_material, recombine_answer, send_answer
 from analytics.errors import InvalidRequestError
 from analytics.plans.plan import Plan, make_plan
+from analytics.plans.question import bind
 from analytics.results.assemble import finish, plan_cost
-from analytics.sql import bind
 from federation.requests.explanation import Explanation, explain_query
 from federation.requests.kinds.base import JointPart, Mode, PolicyFacts, SessionNeeds
 from federation.requests.kinds.plan_context import context_of

@@ -1,0 +1,241 @@
+"""The interface of a statistic: what a site contributes, what happens on shares, what is opened, and the estimate.
+
+Layer:       analytics.statistics above noise_law and arguments; below every statistic that is asked by name.
+Terms:       a statistic is *bound* to a table, arguments and a mode. A *step* is one contribution of every site and
+             one opening, to the analyst or to all sites; what is opened to all sites is the public *state* of the next
+             step.
+Guarantees:  every check of the arguments is made when it is bound, so before a charge. Sites, analyst and dry run go
+             through the same steps. A statistic opens nothing itself: ``analytics.disclosure.release`` does.
+See instead: plans, noise and prices (``analytics.plans.statistic_plan``), aggregates of SQL (aggregate), counts over
+             groups (counts).
+Source:      ours.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from smpc.operations.comparison import at_least
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pandas as pd
+
+    from analytics.schema import Table
+    from analytics.sql.query import BoundQuery
+    from analytics.statistics.arguments import Arguments, Parameter
+    from analytics.statistics.noise_law import NoiseLaw
+    from smpc.session import Session
+    from smpc.sharing import Shared
+
+Mode = Literal["private", "exact"]
+Receiver = Literal["analyst", "sites"]
+Ints = npt.NDArray[np.int64]
+S = TypeVar("S")
+BOTH: frozenset[Mode] = frozenset({"private", "exact"})
+EXACT: frozenset[Mode] = frozenset({"exact"})
+MINIMUM_CELL = "minimum_cell"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The public numbers that guards and bounds depend on.
+
+    Attributes:
+        n_sites: sites that compute.
+        sites_per_unit: sites at which one unit may have rows.
+        minimum_cell: fewest privacy units behind a figure; 0 for no guard.
+        rows_max: most rows of one site.
+    """
+
+    n_sites: int
+    sites_per_unit: int
+    minimum_cell: int
+    rows_max: int
+
+    @property
+    def threshold(self) -> int:
+        """What guarded counts must reach: units are counted at every site, so minimum cell times sites per unit."""
+        return self.minimum_cell * self.sites_per_unit
+
+    def reached(self, session: Session, counts: Shared, thresholds: Sequence[int] = ()) -> Shared:
+        """Compare counts of units with the threshold.
+
+        Visible to: no party.
+        Cost: one batch of comparisons.
+
+        Args:
+            session: of all sites, with a dealer or three that compute.
+            counts: shape ``(n,)``.
+            thresholds: one for each count; empty: the limits' own for all.
+
+        Returns:
+            Shares of 1 where the count reaches it, else 0; shape ``(n,)``.
+        """
+        least = np.array(thresholds or [self.threshold], dtype=np.int64)
+        width = max(self.n_sites * self.rows_max, int(least.max())).bit_length() + 1
+        return at_least(session, counts, np.broadcast_to(least, counts.shape).copy(), width)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One contribution of every site, and one opening.
+
+    Attributes:
+        name: for people who read a plan.
+        to: who receives what is opened.
+        clamps: each of a site's integers lies between minus and plus this.
+        local: this site's integers, from what it scanned; runs at the site alone.
+        joint: what happens on shares: from the sum over all sites, shape ``(len(clamps),)``, to what is opened.
+        n_values: numbers that are opened.
+        n_flags: bits that are opened after them; each is 0 or 1.
+        has_products: whether ``joint`` compares or multiplies.
+    """
+
+    name: str
+    to: Receiver
+    clamps: tuple[int, ...]
+    local: Callable[[Ints], Ints]
+    joint: Callable[[Session, Shared], Shared]
+    n_values: int
+    n_flags: int = 0
+    has_products: bool = False
+
+    @property
+    def n_opened(self) -> int:
+        """Integers of one opening."""
+        return self.n_values + self.n_flags
+
+    def to_dict(self) -> dict[str, object]:
+        """Canonical form."""
+        return {
+            "name": self.name,
+            "opened_to": self.to,
+            "figures": len(self.clamps),
+            "largest": max(self.clamps, default=0),
+            "values": self.n_values,
+            "flags": self.n_flags,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer(ABC):
+    """The answer of a statistic; subclasses add its fields.
+
+    Attributes:
+        closed: why it has no value: ``minimum_cell`` where the guard closed it, another code where it is undefined;
+            empty for an answer with values.
+        cost: what was charged.
+        receipt: the ledger's receipt.
+    """
+
+    closed: str = ""
+    cost: Mapping[str, object] = field(default_factory=dict)
+    receipt: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    @abstractmethod
+    def frame(self) -> pd.DataFrame:
+        """The answer as a pandas frame."""
+
+    @abstractmethod
+    def values(self) -> dict[str, object]:
+        """The statistic's own fields as plain data."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain data, ready for JSON."""
+        return {
+            **self.values(),
+            "closed": self.closed,
+            "cost": dict(self.cost),
+            "receipt": dict(self.receipt),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistic(ABC, Generic[S]):
+    """A statistic, bound to a table, arguments and a mode.
+
+    Attributes:
+        table: the table.
+        mode: private or exact.
+        limits: the public numbers of its guards.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    modes: ClassVar[frozenset[Mode]]
+    no_private: ClassVar[str] = ""  # why a private one is refused, for those that have none
+    parameters: ClassVar[tuple[Parameter, ...]]
+    table: Table
+    mode: Mode
+    limits: Limits
+
+    @classmethod
+    @abstractmethod
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
+        """Bind to a table and arguments; every check is made here.
+
+        Args:
+            table: the table.
+            arguments: by the names of ``parameters``.
+            mode: one of ``modes``.
+            limits: the public numbers of its guards.
+
+        Raises:
+            InvalidRequestError: an argument is missing, unknown or of another shape.
+            PlanRejectedError: the table or a column cannot be used for it.
+        """
+
+    @property
+    def query(self) -> BoundQuery | None:
+        """The counts over groups that a site scans; None for a statistic over rows."""
+        return None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns whose complete rows a site scans; empty for counts over groups."""
+        return ()
+
+    @abstractmethod
+    def start(self) -> S:
+        """The public state before anything is opened."""
+
+    @abstractmethod
+    def step(self, state: S) -> Step | None:
+        """The step from a state; None where the run is over. Equal at every site and at the analyst."""
+
+    @abstractmethod
+    def advance(self, state: S, opened: Ints) -> S:
+        """The next state, from what the step opened to all sites; of an opening to the analyst an empty array.
+
+        Pure, and the same bits on every machine.
+        """
+
+    @abstractmethod
+    def every_step(self) -> tuple[Step, ...]:
+        """All steps that a run can take, in order and at their largest: for prices, memory and the plan."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, object]:
+        """Bound arguments and all that the digest of a plan must fix; integers and texts alone."""
+
+    @abstractmethod
+    def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> Answer:
+        """The answer, from what each step opened.
+
+        Visible to: the analyst alone.
+
+        Args:
+            opened: of each step that ran.
+            noise: of each block of ``query`` in private mode; empty in exact mode.
+        """
+
+
+AnyStatistic = Statistic[Any]

@@ -1,0 +1,4 @@
+"""Counts, sums, means and variances: the aggregates of SQL.
+
+Modules:     counts, sums, means, variances.
+"""

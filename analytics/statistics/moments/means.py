@@ -1,0 +1,73 @@
+"""Means.
+
+Layer:       analytics.statistics.moments above aggregate; pure, public arithmetic after the opening.
+Terms:       n, S, unit and center as in sums.
+Guarantees:  exact figures give exact rationals, rounded to a float once at the very end; standard errors are of the
+             noise alone, by the delta method (first order), from the public standard deviations of independent
+             blocks.
+Source:      textbook moments; delta method.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from analytics.statistics.aggregate import Aggregate, Range, Shift, count_part, sum_part
+from analytics.statistics.blocks import Measure
+from analytics.statistics.bounded import divisible, ends_of, is_few, noisy_mean, number_of
+from analytics.statistics.estimates import NA, Estimate
+from analytics.statistics.intervals import MeanInterval
+
+if TYPE_CHECKING:
+    from analytics.schema import Table
+    from analytics.sql.expressions import Integer
+    from analytics.statistics.aggregate import PlanColumn
+    from analytics.statistics.blocks import BlockSpec
+    from analytics.statistics.bounded import Span
+    from analytics.statistics.estimates import Parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mean(Aggregate):
+    """``AVG(x)``."""
+
+    is_centered: ClassVar[bool] = True
+
+    def blocks(
+        self, argument: Integer | None, shift: Shift | None, table: Table
+    ) -> tuple[tuple[str, BlockSpec], ...]:
+        """Count and sum."""
+        del table
+        return () if argument is None else (count_part(argument), sum_part(argument, shift))
+
+    def estimate(self, column: PlanColumn, figures: Parts) -> Estimate:
+        """``c + S / n``; NA over a count that is not above 0."""
+        count, total = figures[Measure.COUNT], figures[Measure.SUM]
+        if count.value <= 0:
+            return NA
+        ratio = total.value / count.value
+        spread = math.hypot(total.noise_sd, float(ratio) * count.noise_sd)
+        return Estimate(
+            value=column.unit * (column.center + ratio),
+            standard_error=float(column.unit) * spread / float(count.value),
+        )
+
+    def public_range(self, column: PlanColumn, span: Span) -> Range:
+        """The bounds of the argument."""
+        return column.unit * span.lower, column.unit * span.upper
+
+    def bounded(self, column: PlanColumn, figures: Parts, span: Span) -> Estimate:
+        """In its range, with the interval of a ratio."""
+        parts = divisible(figures, 1)
+        raw = self.estimate(column, parts)
+        ends, value = ends_of(self.public_range(column, span), number_of(raw.value))
+        return Estimate(
+            value=value,
+            standard_error=raw.standard_error,
+            is_too_few=value != raw.value or is_few(figures),
+            interval=MeanInterval(
+                ends=ends, mean=noisy_mean(column.center, parts, span), unit=float(column.unit)
+            ),
+        )

@@ -1,0 +1,59 @@
+"""Sums.
+
+Layer:       analytics.statistics.moments above aggregate; pure, public arithmetic after the opening.
+Terms:       ``count`` n, ``total`` S = sum of d, where d is the argument's grid integer less the center; values are
+             ``unit`` times grid integers.
+Source:      ours.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from analytics.statistics.aggregate import Aggregate, Range, Shift, count_part, sum_part
+from analytics.statistics.blocks import Measure
+from analytics.statistics.estimates import Estimate
+
+if TYPE_CHECKING:
+    from analytics.schema import Table
+    from analytics.sql.expressions import Integer
+    from analytics.statistics.aggregate import PlanColumn
+    from analytics.statistics.blocks import BlockSpec
+    from analytics.statistics.bounded import Span
+    from analytics.statistics.estimates import Parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total(Aggregate):
+    """``SUM(x)``."""
+
+    is_whole: ClassVar[bool] = True
+
+    def blocks(
+        self, argument: Integer | None, shift: Shift | None, table: Table
+    ) -> tuple[tuple[str, BlockSpec], ...]:
+        """The sum; where another column has it centered, that one and the count."""
+        del table
+        if argument is None:
+            return ()
+        total = sum_part(argument, shift)
+        return (total,) if shift is None else (count_part(argument), total)
+
+    def estimate(self, column: PlanColumn, figures: Parts) -> Estimate:
+        """The sum in its units, the center added again."""
+        total, unit = figures[Measure.SUM], column.unit
+        count = figures.get(Measure.COUNT)
+        if count is None:
+            return Estimate(value=unit * total.value, standard_error=float(unit) * total.noise_sd)
+        value = unit * (total.value + column.center * count.value)
+        return Estimate(
+            value=value,
+            standard_error=float(unit) * math.hypot(total.noise_sd, column.center * count.noise_sd),
+        )
+
+    def public_range(self, column: PlanColumn, span: Span) -> Range:
+        """All rows at one bound, or none."""
+        unit = column.unit
+        return unit * min(0, span.lower) * span.n_rows, unit * max(0, span.upper) * span.n_rows
