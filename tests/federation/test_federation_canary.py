@@ -331,7 +331,7 @@ def error_of_a_failing_scan(session, monkeypatch):
         raise duckdb.ConversionException(text)
 
     def rows_of(self, statement, limit_s):
-        return self._query(statement, limit_s, quoting)
+        return self._run(lambda: self.engine._run(statement, limit_s, quoting))
 
     with monkeypatch.context() as patch:
         patch.setattr(sources.LocalTable, "_rows", rows_of)
