@@ -2,7 +2,7 @@
 
 from hospitals import open_session
 
-from federation.training.models.logistic_regression import FederatedLogisticRegression
+from federation.training.estimators import FederatedLogisticRegression
 
 FEATURES = ["age", "sex", "cp", "trestbps", "fbs", "ecg_abnormal", "thalach", "exang", "oldpeak"]
 

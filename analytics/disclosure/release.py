@@ -21,8 +21,7 @@ from analytics.disclosure.site_noise import check_bounds, noisy_contribution
 from analytics.disclosure.statistic_run import replay, run_at_site, run_cost
 from analytics.errors import ReleaseRefusedError
 from analytics.mining.finish import finish_mining
-from analytics.mining.plan import MiningPlan
-from analytics.mining.site_run import mine_at_site, most_memory
+from analytics.mining.site_run import mine_at_site
 from smpc.cost import Cost, dry_run
 from smpc.operations.arithmetic import concatenate, take
 from smpc.operations.inputs import contribute
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analytics.mining.bitmaps import Bitmaps
+    from analytics.mining.plan import MiningPlan
     from analytics.mining.result import MiningResult
     from analytics.plans.plan import Plan
     from analytics.plans.statistic_plan import StatisticPlan
@@ -82,11 +82,6 @@ def joint_cost(plan: Plan) -> Cost:
         plan.context.n_sites,
         has_three_sites=plan.context.has_three_sites and needs_material(plan),
     )
-
-
-def session_memory(plan: Plan | MiningPlan) -> int:
-    """Most memory (bytes) that a site's session of this plan holds: material, frames, replies."""
-    return most_memory(plan) if isinstance(plan, MiningPlan) else joint_cost(plan).memory_bytes
 
 
 def send_answer(

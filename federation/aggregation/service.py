@@ -19,7 +19,6 @@ Source:      PRIVACY P13 to P15.
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -27,9 +26,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from analytics.errors import AnalyticsError
 from federation.aggregation.manifest import EncryptedVector
 from federation.errors import FederationError, SiteUnavailableError, UpdateRejectedError
+from federation.protocol.exchange import call, serve
 from federation.protocol.messages import Ack
 from federation.protocol.training_messages import (
     DecryptedSum,
@@ -39,12 +38,7 @@ from federation.protocol.training_messages import (
     SumAsk,
     Update,
     UpdateReceipt,
-    call,
-    decode,
-    send,
-    send_failure,
 )
-from privacy_accounting.errors import AccountingError
 from smpc.errors import PartyLostError, PeerRejectedError
 
 if TYPE_CHECKING:
@@ -54,16 +48,14 @@ if TYPE_CHECKING:
     from federation.aggregation.open_sum import KeyHolder
     from federation.aggregation.secure_sum import SecureSum
     from federation.network.channel import Channel, Network
-    from federation.protocol.training_messages import Message
+    from federation.protocol.codec import Message
 
-LOG: Final = logging.getLogger(__name__)
 AGGREGATE: Final = "aggregate"
 OPEN: Final = "open"
 ABANDONED_S: Final = 3600.0
 MOST_WAITS: Final = 16
 WAIT_POLL_S: Final = 0.25
 _KEPT_ATTEMPTS: Final = 10_000
-_REFUSALS: Final = (AccountingError, AnalyticsError, FederationError, PeerRejectedError, PartyLostError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +104,7 @@ class AggregatorService:
 
     def handle(self, channel: Channel) -> None:
         """Serve one channel until it closes."""
-        serve_channel(channel, self.name, self._reply)
+        serve(channel, self._network, lambda message: self._reply(channel, message))
 
     def _reply(self, channel: Channel, message: Message) -> Message:
         if not isinstance(message, Update):
@@ -220,7 +212,7 @@ class KeyHolderService:
 
     def handle(self, channel: Channel) -> None:
         """Serve one channel until it closes."""
-        serve_channel(channel, self.name, self._reply)
+        serve(channel, self._network, lambda message: self._reply(channel, message))
 
     def _reply(self, channel: Channel, message: Message) -> Message:
         if isinstance(message, KeyAsk):
@@ -306,19 +298,3 @@ def _vector(message: Update | EncryptedSum, manifest: Manifest) -> EncryptedVect
         key_fingerprint=message.key,
         ciphertexts=message.ciphertexts,
     )
-
-
-def serve_channel(channel: Channel, name: str, reply: Callable[[Channel, Message], Message]) -> None:
-    """Answer message by message; send a refusal with its name, and an internal fault without its text."""
-    try:
-        while True:
-            data = channel.receive(None)
-            try:
-                send(channel, reply(channel, decode(data, peer=channel.peer)))
-            except _REFUSALS as error:
-                LOG.info("%s refuses %s: %s", name, channel.peer, error)
-                send_failure(channel, error, site=name)
-    except PartyLostError:
-        return
-    finally:
-        channel.close()

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 
 def train(
-    task: Annotated[Path, typer.Argument(help="A task file: table, features, target, epsilon, rounds ...")],
+    task: Annotated[
+        Path, typer.Argument(help="A task file: model, table, features, target, epsilon, rounds ...")
+    ],
     consortium: ConsortiumFile,
     identity: IdentityFile = None,
     dry_run: Annotated[
@@ -62,7 +64,7 @@ def _forecast(session: Session, task: TrainingTask) -> dict[str, Any]:
 
 
 def _run(session: Session, task: TrainingTask, out: Path | None, *, as_json: bool) -> None:
-    from federation.training.models.logistic_regression import FederatedLogisticRegression
+    from federation.training.estimators import estimator_of
 
     with nullcontext() if out is None else output_file(out) as place:
         try:
@@ -71,11 +73,9 @@ def _run(session: Session, task: TrainingTask, out: Path | None, *, as_json: boo
             said = "; ".join(getattr(stopped, "__notes__", ["nothing was charged"]))
             typer.echo(f"crossward: stopped; {said}", err=True)
             raise typer.Exit(FAILED) from None
-        model = FederatedLogisticRegression.from_outcome(outcome)
+        model = estimator_of(task.model).from_outcome(outcome)
         # the model is paid for, so it is shown before anything else can fail
-        coefficients = dict(zip(model.feature_names_out_, model.coef_[0].tolist(), strict=True))
-        fitted = {"coef": coefficients, "intercept": float(model.intercept_[0])}
-        _show(_summary(outcome) | fitted, as_json=as_json)
+        _show(_summary(outcome) | model.summary(), as_json=as_json)
         if place is not None:
             place.write(model.save)
     if not outcome.is_whole:

@@ -16,11 +16,7 @@ from contextlib import suppress
 from operator import sub
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from analytics.disclosure.release import recombine_answer, recombine_mined
 from analytics.errors import InvalidRequestError
-from analytics.mining.plan import MiningPlan
-from analytics.plans.plan import Plan
-from analytics.results.assemble import finish, plan_cost
 from federation.client.arguments import epsilon_of, questions_of
 from federation.client.queueing import QuestionQueue
 from federation.client.spending import is_spent, noting_what_is_spent
@@ -44,9 +40,10 @@ from federation.protocol.messages import (
     Share,
 )
 from federation.protocol.request import REQUEST_TAG, Request
-from federation.requests.explanation import Explanation, explain_miner, explain_query
-from federation.requests.planning import MINE, QUERY, Planned, plan_request
-from federation.requests.receipt import exact_requests, make_receipt, private_terms
+from federation.requests.kinds.mining import MINE
+from federation.requests.kinds.query import QUERY
+from federation.requests.planning import plan_as
+from federation.requests.receipt import exact_requests, make_receipt
 from federation.requests.trust import trust_model_of
 from federation.training.training_session import Training
 from privacy_accounting.errors import LedgerRefusedError
@@ -68,13 +65,16 @@ if TYPE_CHECKING:
     from federation.identity.certificates import Identity
     from federation.network.channel import Network
     from federation.protocol.channel_pool import Exchange
+    from federation.requests.explanation import Explanation
+    from federation.requests.kinds.base import Kind
+    from federation.requests.planning import AnyPlanned, Planned
     from federation.training.coordinator import Outcome, Progress
     from federation.training.round_plan import RunPlan
     from federation.training.task import TrainingTask
 
 PURPOSE = "analysis"
 T = TypeVar("T")
-P = TypeVar("P", Plan, MiningPlan)
+A = TypeVar("A")
 EXTRA_S = 5.0
 
 
@@ -141,11 +141,7 @@ class Session:
             SiteUnavailableError: a site cannot take part; nothing was spent.
             PartyLostError: a site was lost during the run; if the run had begun, its cost is spent.
         """
-        shares, receipt, planned, plan = self._among_members(
-            lambda: self._asked(*self._planned(text, epsilon, exact=exact, purpose=purpose))
-        )
-        opened = recombine_answer(plan, shares)
-        return finish(plan, opened, cost=self._cost(planned, plan), receipt=receipt)
+        return self._answered(lambda: self._planned(text, epsilon, exact=exact, purpose=purpose))
 
     def explain(
         self, text: str, *, epsilon: object = None, exact: bool = False, purpose: str = PURPOSE
@@ -155,8 +151,7 @@ class Session:
         Raises:
             PlanRejectedError, InvalidRequestError: as ``sql``.
         """
-        plan = self._planned(text, epsilon, exact=exact, purpose=purpose)[1]
-        return explain_query(plan, trust_model_of(plan, self.consortium))
+        return self._explained(self._planned(text, epsilon, exact=exact, purpose=purpose))
 
     def mine(self, request: MiningRequest, *, purpose: str = PURPOSE) -> MiningResult:
         """Mine association rules over all sites; an exact disclosure.
@@ -175,15 +170,11 @@ class Session:
             PolicyRefusedError: a site's rule forbids it; nothing was spent.
             SiteUnavailableError, PartyLostError: as ``sql``.
         """
-        answers, receipt, _, plan = self._among_members(
-            lambda: self._asked(*self._planned_mining(request, purpose))
-        )
-        return recombine_mined(plan, answers, cost=plan.cost(), receipt=receipt)
+        return self._answered(lambda: self._planned_mining(request, purpose))
 
     def explain_mining(self, request: MiningRequest, *, purpose: str = PURPOSE) -> Explanation:
         """Return plan and recipients of a mining run; nothing is spent."""
-        plan = self._planned_mining(request, purpose)[1]
-        return explain_miner(plan, trust_model_of(plan, self.consortium))
+        return self._explained(self._planned_mining(request, purpose))
 
     def train(self, task: TrainingTask, *, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
         """Train a model over all sites, charged round by round; see ``FederatedLogisticRegression``.
@@ -253,9 +244,7 @@ class Session:
             InvalidRequestError: not pairs; further errors as ``sql``.
         """
         pairs = questions_of(questions)
-        asked = [
-            self._planned(text, epsilon, exact=False, purpose=purpose)[0].data for text, epsilon in pairs
-        ]
+        asked = [self._planned(text, epsilon, exact=False, purpose=purpose).data for text, epsilon in pairs]
         with self._pool.question([self._sequencer]) as exchange:
             answer = exchange.ask_one(
                 self._sequencer, QuoteAsk(requests=asked), QuoteAnswer, timeout_s=self._answer_s
@@ -354,29 +343,26 @@ class Session:
             waits_s=(self._answer_s, self._run_s),
         )
 
-    def _planned(self, text: str, epsilon: object, *, exact: bool, purpose: str) -> tuple[Planned, Plan]:
+    def _planned(self, text: str, epsilon: object, *, exact: bool, purpose: str) -> Planned[Result]:
         if exact == (epsilon is not None):
             reason = "must be given for a private answer, or exact=True for one without noise, not both"
             raise InvalidRequestError(parameter="epsilon", reason=reason)
-        planned = plan_request(
-            self._request(
-                kind=QUERY,
-                epsilon=None if exact else epsilon_of(epsilon),
-                purpose=purpose,
-                question={"sql": text},
-            ),
-            self.consortium,
-        )
-        if not isinstance(planned.plan, Plan):
-            raise InvalidRequestError(parameter="question", reason="is not a query")
-        return planned, planned.plan
+        given = None if exact else epsilon_of(epsilon)
+        return self._plan(QUERY, {"sql": text}, epsilon=given, purpose=purpose)
 
-    def _planned_mining(self, request: MiningRequest, purpose: str) -> tuple[Planned, MiningPlan]:
-        data = self._request(kind=MINE, epsilon=None, purpose=purpose, question=request.to_dict())
-        planned = plan_request(data, self.consortium)
-        if not isinstance(planned.plan, MiningPlan):
-            raise InvalidRequestError(parameter="question", reason="is not a mining request")
-        return planned, planned.plan
+    def _planned_mining(self, request: MiningRequest, purpose: str) -> Planned[MiningResult]:
+        return self._plan(MINE, request.to_dict(), epsilon=None, purpose=purpose)
+
+    def _plan(
+        self, kind: Kind[A], question: dict[str, Any], *, epsilon: Fraction | None, purpose: str
+    ) -> Planned[A]:
+        """Plan a fresh request of one kind; no epsilon: exact."""
+        data = self._request(kind=kind.name, epsilon=epsilon, purpose=purpose, question=question)
+        return plan_as(kind, data, self.consortium)
+
+    def _explained(self, planned: AnyPlanned) -> Explanation:
+        work = planned.work
+        return work.explain(trust_model_of(self.consortium, has_products=work.has_products))
 
     def _request(
         self, *, kind: str, epsilon: Fraction | None, purpose: str, question: dict[str, Any]
@@ -393,10 +379,17 @@ class Session:
             question=question,
         ).to_bytes()
 
-    def _asked(self, planned: Planned, plan: P) -> tuple[list[bytes], dict[str, Any], Planned, P]:
-        return (*self._ask(planned), planned, plan)
+    def _answered(self, plan: Callable[[], Planned[A]]) -> A:
+        """Plan, ask, charge, run and finish; plan again where a lost site has been removed meanwhile."""
 
-    def _ask(self, planned: Planned) -> tuple[list[bytes], dict[str, Any]]:
+        def asked() -> tuple[Planned[A], list[bytes], dict[str, Any]]:
+            planned = plan()
+            return planned, *self._ask(planned)
+
+        planned, answers, receipt = self._among_members(asked)
+        return planned.work.finish(answers, receipt=receipt)
+
+    def _ask(self, planned: AnyPlanned) -> tuple[list[bytes], dict[str, Any]]:
         """Ask, charge, run; return every site's share, and the receipt."""
         ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
         marks, answers = [time.monotonic()], dict[str, Accepted]()
@@ -409,7 +402,7 @@ class Session:
                 spending.asked()
                 return self._charge(exchange, find_sequencer(accepted))
 
-            charged = self._queue.charged(exchange, ask, planned.plan.digest(), charge)
+            charged = self._queue.charged(exchange, ask, planned.work.digest(), charge)
             spending.charged(Entry.from_bytes(charged.entry))
             marks.append(time.monotonic())
             shares = exchange.ask_all(RunRequest(entry=charged.entry), Share, timeout_s=self._run_s)
@@ -417,7 +410,7 @@ class Session:
         receipt = make_receipt(
             planned,
             Entry.from_bytes(charged.entry),
-            secrecy=trust_model_of(planned.plan, self.consortium),
+            secrecy=trust_model_of(self.consortium, has_products=planned.work.has_products),
             seconds=dict(zip(("ask", "charge", "run"), map(sub, marks[1:], marks), strict=True)),
             rounds=max(share.rounds for share in shares),
             bytes_sent=max(share.bytes_sent for share in shares),
@@ -436,12 +429,3 @@ class Session:
             charged = exchange.ask_one(sequencer, ChargeRequest(), Charged, timeout_s=self._run_s)
         self._sequencer = sequencer
         return charged
-
-    def _cost(self, planned: Planned, plan: Plan) -> Mapping[str, object]:
-        cost = plan_cost(plan)
-        if planned.is_exact:
-            return cost
-        context = plan.context
-        return cost | private_terms(
-            planned.events, delta=context.delta, relation=context.relation, n_sites=context.n_sites
-        )

@@ -42,7 +42,7 @@ from federation.demo.single_site_reference import Comparison, compare
 from federation.display.terminal import answer_table, budget_table, cost_lines, rule_tables
 from federation.errors import FederationError, PolicyRefusedError
 from federation.processes.launcher import Launcher
-from federation.training.models.logistic_regression import FederatedLogisticRegression
+from federation.training.estimators import FederatedLogisticRegression
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.decimals import parse_decimal
 from privacy_accounting.errors import BudgetExceededError

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analytics.schema import Table
-    from federation.training.models.logistic_regression import FederatedLogisticRegression
+    from federation.training.estimators import FederatedLogisticRegression
 
 GRID: Final = 1 << 20
 CLEAR_STEPS: Final = 600

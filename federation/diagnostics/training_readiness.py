@@ -30,15 +30,16 @@ def findings(plan: RunPlan, source: LocalTable, *, limit_s: float | None = None)
         Sentences, empty where there is no remark.
     """
     cases = load_cases(plan, source, limit_s)
-    n_units, width = len(cases.starts), plan.encoding.width
+    n_units, size = len(cases.starts), plan.model.size(plan.encoding)
     if n_units == 0:
         return ("no complete case: this site would contribute zero and noise",)
     found = []
-    n_positive = int(cases.target.sum())
-    if n_positive in {0, len(cases.target)}:
-        found.append(f"one class only among {len(cases.target)} complete cases: the target is constant here")
-    if n_units < width:
-        found.append(f"{n_units} complete units for {width} parameters: fewer rows than features")
+    if (cases.target == cases.target[0]).all():
+        found.append(
+            f"one outcome only among {len(cases.target)} complete cases: the target is constant here"
+        )
+    if n_units < size:
+        found.append(f"{n_units} complete units for {size} parameters: fewer units than parameters")
     constant = [
         label
         for label, column in zip(plan.encoding.labels[:-1], cases.matrix.T[:-1], strict=True)

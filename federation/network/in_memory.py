@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import queue
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from federation.network.channel import Channel, Handler, Network
 from smpc.errors import PartyLostError, PeerRejectedError
-from smpc.transport.memory import memory_meshes
+from smpc.transport.memory import Inbox, memory_meshes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from smpc.transport.mesh import Mesh
 
-
-class _Pipe:
-    """One direction of a channel in memory."""
-
-    def __init__(self) -> None:
-        self.queue: queue.Queue[bytes | None] = queue.Queue()
+_OTHER: Final = "the other end"
 
 
 class MemoryChannel(Channel):
     """A channel between two threads."""
 
-    def __init__(self, peer: str, role: str, outgoing: _Pipe, incoming: _Pipe) -> None:
-        """Join two pipes; the other end has them swapped."""
+    def __init__(self, peer: str, role: str, *, outgoing: Inbox[bytes], incoming: Inbox[bytes]) -> None:
+        """Join two inboxes, each heard by one end; the other end has them swapped."""
         self.peer, self.role = peer, role
         self._outgoing, self._incoming = outgoing, incoming
         self.is_closed = False
@@ -37,31 +31,27 @@ class MemoryChannel(Channel):
         """Send one message."""
         if self.is_closed:
             raise PartyLostError(name=self.peer)
-        self._outgoing.queue.put(bytes(message))
+        self._outgoing.put(_OTHER, bytes(message))
 
     def receive(self, timeout_s: float | None) -> bytes:
         """Wait for one message."""
-        if self.is_closed:
-            raise PartyLostError(name=self.peer)
-        try:
-            message = self._incoming.queue.get(timeout=timeout_s)
-        except queue.Empty as error:
-            raise TimeoutError from error
-        if message is None:
+        if not (self.is_closed or self._incoming.has(_OTHER) or self._incoming.left):
+            self._incoming.wait(timeout_s)
+        if self.is_closed or not self._incoming.has(_OTHER):
             self.is_closed = True
             raise PartyLostError(name=self.peer)
-        return message
+        return self._incoming.take(_OTHER)
 
     @property
     def has_left(self) -> bool:
         """Whether either end has closed."""
-        return self.is_closed or None in tuple(self._incoming.queue.queue)
+        return self.is_closed or self._incoming.has_farewell
 
     def close(self) -> None:
         """Close both ends."""
         self.is_closed = True
-        self._outgoing.queue.put(None)
-        self._incoming.queue.put(None)
+        self._outgoing.put_farewell(_OTHER)
+        self._incoming.put_farewell(_OTHER)
 
 
 class MemoryExchange:
@@ -119,9 +109,9 @@ class MemoryExchange:
             role, peer_role = self._roles.get(caller), self._roles.get(peer, "")
             if handler is None or role is None:
                 raise PartyLostError(name=peer)
-            there, back = _Pipe(), _Pipe()
-            answering = MemoryChannel(caller, role, back, there)
-            asking = MemoryChannel(peer, peer_role, there, back)
+            there, back = Inbox[bytes](), Inbox[bytes]()
+            answering = MemoryChannel(caller, role, outgoing=back, incoming=there)
+            asking = MemoryChannel(peer, peer_role, outgoing=there, incoming=back)
             for name, channel in ((peer, answering), (caller, asking)):
                 kept = [each for each in self._channels.get(name, []) if not each.is_closed]
                 self._channels[name] = [*kept, channel]

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Final
 from federation.errors import ConfigError
 from federation.identity.certificates import Identity, trust_of
 from federation.network.channel import MESSAGE_BYTES, Channel, Handler, Network
-from federation.network.heartbeat import CallerHeartbeats, ClientHeartbeats, program_of
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.connecting.endpoint import CALLERS, Address, Endpoint
 from smpc.transport.connecting.listener import Listener
-from smpc.transport.heartbeat import Heartbeats
+from smpc.transport.heartbeat import CallerHeartbeats, Heartbeats, program_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,16 +128,19 @@ class TlsNetwork(Network):
         self._is_closed = False
         self._deadline_s = silence_s = float(consortium.file.deadline_s)
         pace_s = min(beat_s, silence_s / 4)
-        self._client_heartbeats = ClientHeartbeats(
-            self._endpoint, self._addresses, beat_s=pace_s, silence_s=silence_s
+        self._heartbeats = Heartbeats(
+            self._endpoint,
+            self._addresses,
+            beat_s=pace_s,
+            silence_s=silence_s,
+            is_client=identity.role not in NODE_ROLES,
         )
         self._caller_heartbeats = CallerHeartbeats(beat_s=pace_s, silence_s=silence_s)
-        self._heartbeats: Heartbeats | None = None
         self._plane: DataPlane | None = None
         self._listener: Listener | None = None
         self.address: Address | None = None
         if identity.role in NODE_ROLES:
-            self._become_node(listen or self._addresses[self.name], beat_s=pace_s, silence_s=silence_s)
+            self._become_node(listen or self._addresses[self.name], silence_s=silence_s)
 
     def __repr__(self) -> str:
         """Name the member only."""
@@ -154,8 +156,8 @@ class TlsNetwork(Network):
         if not self._keep(channel):
             channel.close()
             raise PartyLostError(name=peer)
-        if self._heartbeats is None:
-            self._client_heartbeats.monitor(peer)
+        if self._plane is None:
+            self._heartbeats.monitor(peer)
         elif self._heartbeats.liveness.wait_alive([peer], max(0.0, ends_at - time.monotonic())) is not None:
             channel.close()
             raise PartyLostError(name=peer)
@@ -184,15 +186,13 @@ class TlsNetwork(Network):
         """Whether the peer is not known to be lost; see ``Network``."""
         if self._is_closed or peer not in self._trust.roster:
             return False
-        if self._heartbeats is None:
-            return self._client_heartbeats.is_alive(peer)
-        if peer in self._addresses:
+        if self._plane is None or peer in self._addresses:
             return self._heartbeats.liveness.is_alive(peer)
         return self._caller_heartbeats.is_alive(peer)
 
     def hears(self) -> dict[str, bool]:
         """Whether this node hears each other node; empty for a client."""
-        if self._heartbeats is None:
+        if self._plane is None:
             return {}
         liveness = self._heartbeats.liveness
         return {name: liveness.is_alive(name) for name in liveness.names}
@@ -204,30 +204,26 @@ class TlsNetwork(Network):
             channels = list(self._dialed)
             self._dialed.clear()
             self._changed.notify_all()
-        if self._heartbeats is not None:
-            self._heartbeats.stop()
+        self._heartbeats.stop()
         if self._plane is not None:
             self._plane.stop()
         for channel in channels:
             channel.close()
-        self._client_heartbeats.stop()
         if self._listener is not None:
             self._listener.stop()
 
-    def _become_node(self, listen: Address, *, beat_s: float, silence_s: float) -> None:
+    def _become_node(self, listen: Address, *, silence_s: float) -> None:
         from smpc.transport.data_plane import DataPlane
 
         others = {name: address for name, address in self._addresses.items() if name != self.name}
-        heartbeats = Heartbeats(self._endpoint, others, beat_s=beat_s, silence_s=silence_s)
-        plane = DataPlane(
+        self._plane = plane = DataPlane(
             self._endpoint,
             others,
-            heartbeats.liveness,
+            self._heartbeats.liveness,
             hold_s=silence_s,
             settle_s=SETTLE_S,
             delay_s=self._endpoint.delay_s,
         )
-        self._heartbeats, self._plane = heartbeats, plane
         handlers = dict.fromkeys(CALLERS, self._answer) | {
             "control": self._take_control,
             "data": plane.handler,
@@ -242,7 +238,7 @@ class TlsNetwork(Network):
         self.address = self._listener.address
 
     def _take_control(self, connection: Connection) -> None:
-        if connection.peer.role in NODE_ROLES and self._heartbeats is not None:
+        if connection.peer.role in NODE_ROLES:
             self._heartbeats.adopt(connection)
         else:
             self._caller_heartbeats.answer(connection)
@@ -255,7 +251,7 @@ class TlsNetwork(Network):
             handler = self._handlers.get(purpose)
             if handler is None or self._is_closed:
                 raise PeerRejectedError(reason=f"this node does not serve {purpose}", name=peer.name)
-        if peer.role in NODE_ROLES and self._heartbeats is not None:
+        if peer.role in NODE_ROLES:
             if self._heartbeats.liveness.wait_alive([peer.name], WELCOME_S) is not None:
                 raise PartyLostError(name=peer.name)
             handler(TlsChannel(connection))

@@ -10,14 +10,13 @@ See instead: the decision about a request (``admission``), the charge (``ledger.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from federation.consortium.amendments import Amendment
 from federation.errors import RequestRejectedError, SiteBusyError, SiteUnavailableError
 from federation.node.budget_report import budget_rows, quote_rows
-from federation.protocol.error_codes import is_ours, to_wire, traced
-from federation.protocol.exchange import receive, send
+from federation.protocol.codec import name_on_wire
+from federation.protocol.exchange import serve
 from federation.protocol.messages import (
     Accepted,
     Ack,
@@ -28,24 +27,20 @@ from federation.protocol.messages import (
     BudgetAsk,
     Charged,
     ChargeRequest,
-    Failed,
     Health,
     HealthAsk,
     LedgerEntries,
     LedgerPost,
     LedgerReply,
     LedgerSince,
-    Message,
     QuoteAnswer,
     QuoteAsk,
     RunRequest,
     Withdraw,
     kind_of,
-    name_on_wire,
 )
 from federation.protocol.request import Request
 from privacy_accounting.ledger.replication.sequencer import Draft
-from smpc.errors import PartyLostError, PeerRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,9 +51,9 @@ if TYPE_CHECKING:
     from federation.node.admission.training import TrainingAdmission
     from federation.node.execution.query_run import QueryRunner
     from federation.node.ledger.replication import LedgerReplication
+    from federation.protocol.codec import Message
     from privacy_accounting.ledger.replication.replica import Replica
 
-LOG: Final = logging.getLogger(__name__)
 ANALYST: Final = "analyst"
 TRAIN: Final = "train"
 SITE: Final = "site"
@@ -89,31 +84,13 @@ class RequestHandler:
         """Serve one channel of an analyst, an auditor or a node."""
         state = _ChannelState()
         try:
-            self._serve(channel, lambda message: self._request(message, channel, state))
+            serve(channel, self._network, lambda message: self._request(message, channel, state))
         finally:
             state.reset()
 
     def ledger(self, channel: Channel) -> None:
         """Serve one ledger channel of another site."""
-        self._serve(channel, lambda message: self._ledger(message, channel))
-
-    def _serve(self, channel: Channel, answer: Callable[[Message], Message]) -> None:
-        try:
-            while True:
-                message = receive(channel, self._network, timeout_s=None)
-                try:
-                    reply = answer(message)
-                except Exception as error:  # noqa: BLE001
-                    reply = self._failed(error)
-                send(channel, reply)
-        except (PartyLostError, PeerRejectedError):
-            channel.close()
-
-    def _failed(self, error: Exception) -> Failed:
-        if not is_ours(error):
-            LOG.error("%s: internal error: %s", self.site, traced(error))
-        code, fields = to_wire(error, site=self.site)
-        return Failed(code=code, fields=fields)
+        serve(channel, self._network, lambda message: self._ledger(message, channel))
 
     def _request(self, message: Message, channel: Channel, state: _ChannelState) -> Message:
         if isinstance(message, HealthAsk):
@@ -171,7 +148,7 @@ class RequestHandler:
             raise
         planned = state.known.planned
         cost = {"mode": planned.request.mode, **self._admission.exact_use(planned)}
-        return Accepted(plan=planned.plan.digest(), cost=cost, sequencer=self._replica.sequencer)
+        return Accepted(plan=planned.work.digest(), cost=cost, sequencer=self._replica.sequencer)
 
     def _check_training(self, ask: Ask, channel: Channel) -> Accepted:
         known = self._training_admission().check(ask, caller=channel.peer)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from federation.network.channel import Channel, Network
-    from federation.protocol.messages import Accepted, Message
+    from federation.protocol.codec import Message
+    from federation.protocol.messages import Accepted
 
 DIAL_S = 5.0
 M = TypeVar("M")

@@ -1,11 +1,11 @@
 """Messages of the control plane: small and typed, between the analyst's client and the nodes, and between nodes.
 
 Layer:       federation.protocol.messages. Pure: no socket, no clock.
-Guarantees:  any bytes become one of these messages or raise ``PeerRejectedError``; unknown fields, wrong types and
-             oversized messages are refused. The bytes of a request are canonical: they are sent as they were hashed
-             and signed.
-See instead: the form of a request's fields (``request_form``), the ledger's own bytes
-             (``privacy_accounting.ledger``), frames of shares (``smpc.transport``).
+Guarantees:  every message states its name on the wire. The bytes of a request are canonical: they are sent as they
+             were hashed and signed.
+See instead: the bytes of a message (``codec``), a training's messages (``training_messages``), the form of a
+             request's fields (``request_form``), the ledger's own bytes (``privacy_accounting.ledger``), frames of
+             shares (``smpc.transport``).
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from federation.protocol.request import Request
-from smpc.errors import PeerRejectedError
 
-MESSAGE_BYTES = 1 << 22
 MAX_ROUND = 2**31 - 1
 MAX_NUMBER = 2**62
 MAX_SITES = 64
@@ -27,11 +25,11 @@ MAX_REQUESTS = 1_000
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,62}\Z")]
 
 
-class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WireMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of every message: strict. Each message states its name on the wire (``tag``) itself."""
 
 
-class Ask(_Message, frozen=True, tag="Ask"):
+class Ask(WireMessage, frozen=True, tag="Ask"):
     """Analyst to site: a signed request. Sending it costs nothing.
 
     ``patience_ms``: the longest wait for a free place at the site (ms).
@@ -42,7 +40,7 @@ class Ask(_Message, frozen=True, tag="Ask"):
     patience_ms: int = 0
 
 
-class Accepted(_Message, frozen=True, tag="Accepted"):
+class Accepted(WireMessage, frozen=True, tag="Accepted"):
     """Site to analyst: this site would take part; the cost this site computed, and the current sequencer."""
 
     plan: str
@@ -50,22 +48,22 @@ class Accepted(_Message, frozen=True, tag="Accepted"):
     sequencer: str
 
 
-class Failed(_Message, frozen=True, tag="Failed"):
+class Failed(WireMessage, frozen=True, tag="Failed"):
     """Both directions: an error, as its code and public fields."""
 
     code: str
     fields: dict[str, str | int | float | list[str] | None]
 
 
-class ChargeRequest(_Message, frozen=True, tag="Go"):
+class ChargeRequest(WireMessage, frozen=True, tag="Go"):
     """Analyst to the sequencer: every site accepted; charge the request."""
 
 
-class Withdraw(_Message, frozen=True, tag="Withdraw"):
+class Withdraw(WireMessage, frozen=True, tag="Withdraw"):
     """Analyst to site: drop the last request of this channel."""
 
 
-class AttemptRequest(_Message, frozen=True, tag="Attempt"):
+class AttemptRequest(WireMessage, frozen=True, tag="Attempt"):
     """Analyst to the sequencer: charge one attempt of a training for this cohort."""
 
     ask: Ask
@@ -74,19 +72,19 @@ class AttemptRequest(_Message, frozen=True, tag="Attempt"):
     cohort: Annotated[list[Name], Meta(min_length=1, max_length=MAX_SITES)]
 
 
-class ApplyAmendment(_Message, frozen=True, tag="Enter"):
+class ApplyAmendment(WireMessage, frozen=True, tag="Enter"):
     """Analyst to the site that signs last: enter this amendment; a site signs it if its administrator approved it."""
 
     motion: bytes
 
 
-class Charged(_Message, frozen=True, tag="Charged"):
+class Charged(WireMessage, frozen=True, tag="Charged"):
     """Sequencer to analyst: the complete ledger entry; its charge is spent from now on."""
 
     entry: bytes
 
 
-class RunRequest(_Message, frozen=True, tag="Run"):
+class RunRequest(WireMessage, frozen=True, tag="Run"):
     """Analyst to site: run the request under this complete entry.
 
     The signatures prove an entry, whoever delivers it. A client never carries a proposal.
@@ -95,7 +93,7 @@ class RunRequest(_Message, frozen=True, tag="Run"):
     entry: bytes
 
 
-class Share(_Message, frozen=True, tag="Share"):
+class Share(WireMessage, frozen=True, tag="Share"):
     """Site to analyst: this site's blinded share of the answer (little-endian int64), and its engine."""
 
     values: bytes
@@ -104,11 +102,11 @@ class Share(_Message, frozen=True, tag="Share"):
     engine: str
 
 
-class BudgetAsk(_Message, frozen=True, tag="BudgetAsk"):
+class BudgetAsk(WireMessage, frozen=True, tag="BudgetAsk"):
     """Any member to a site: the spent and the remaining budget of each sub-budget."""
 
 
-class BudgetAnswer(_Message, frozen=True, tag="BudgetAnswer"):
+class BudgetAnswer(WireMessage, frozen=True, tag="BudgetAnswer"):
     """Site to member: the budget rows, the sequencer and the member sites, from this site's copy of the ledger."""
 
     rows: list[dict[str, str | int | None]]
@@ -118,23 +116,23 @@ class BudgetAnswer(_Message, frozen=True, tag="BudgetAnswer"):
     members: list[str]
 
 
-class QuoteAsk(_Message, frozen=True, tag="QuoteAsk"):
+class QuoteAsk(WireMessage, frozen=True, tag="QuoteAsk"):
     """Analyst to the sequencer: quote these requests one after the other. Nothing is spent or stored."""
 
     requests: Annotated[list[bytes], Meta(max_length=MAX_REQUESTS)]
 
 
-class QuoteAnswer(_Message, frozen=True, tag="QuoteAnswer"):
+class QuoteAnswer(WireMessage, frozen=True, tag="QuoteAnswer"):
     """Sequencer to analyst: for each request its cost, the remaining budget, and the reason of a refusal, if any."""
 
     rows: list[dict[str, str | bool]]
 
 
-class HealthAsk(_Message, frozen=True, tag="HealthAsk"):
+class HealthAsk(WireMessage, frozen=True, tag="HealthAsk"):
     """The doctor command to a node: report your state."""
 
 
-class Health(_Message, frozen=True, tag="Health"):
+class Health(WireMessage, frozen=True, tag="Health"):
     """Node to the doctor command: version, clock, readiness, heard nodes, engine for shares."""
 
     name: str
@@ -150,100 +148,42 @@ class Health(_Message, frozen=True, tag="Health"):
     engine: str
 
 
-class LedgerPost(_Message, frozen=True, tag="LedgerPost"):
+class LedgerPost(WireMessage, frozen=True, tag="LedgerPost"):
     """Site to site: a ledger message, with the signed requests that a proposal's entries charge."""
 
     data: bytes
     requests: list[Ask]
 
 
-class LedgerReply(_Message, frozen=True, tag="LedgerReply"):
+class LedgerReply(WireMessage, frozen=True, tag="LedgerReply"):
     """Site to site: the answer to a proposal; empty for every other ledger message."""
 
     reply: bytes
 
 
-class LedgerSince(_Message, frozen=True, tag="LedgerSince"):
+class LedgerSince(WireMessage, frozen=True, tag="LedgerSince"):
     """Site to site: send the entries from this number on."""
 
     number: Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 
 
-class LedgerEntries(_Message, frozen=True, tag="LedgerEntries"):
+class LedgerEntries(WireMessage, frozen=True, tag="LedgerEntries"):
     """Site to site: some of the requested entries, empty at the end, and the sender's last entry number."""
 
     entries: list[bytes]
     head: int
 
 
-class Ack(_Message, frozen=True, tag="Done"):
+class Ack(WireMessage, frozen=True, tag="Done"):
     """Both directions: the last message was accepted."""
 
 
-class Deal(_Message, frozen=True, tag="Deal"):
+class Deal(WireMessage, frozen=True, tag="Deal"):
     """The first site to the dealer: join this session."""
 
     session_id: Annotated[bytes, Meta(max_length=MAX_HASH)]
     request_hash: Annotated[bytes, Meta(max_length=MAX_HASH)]
     parties: Annotated[list[Name], Meta(min_length=1, max_length=MAX_SITES)]
-
-
-Message = (
-    Ask
-    | Accepted
-    | Failed
-    | ChargeRequest
-    | AttemptRequest
-    | ApplyAmendment
-    | Withdraw
-    | Charged
-    | RunRequest
-    | Share
-    | BudgetAsk
-    | BudgetAnswer
-    | QuoteAsk
-    | QuoteAnswer
-    | HealthAsk
-    | Health
-    | LedgerPost
-    | LedgerReply
-    | LedgerSince
-    | LedgerEntries
-    | Ack
-    | Deal
-)
-
-
-def name_on_wire(kind: type[object]) -> str:
-    """The wire name of a message class."""
-    return str(kind.__struct_config__.tag) if issubclass(kind, msgspec.Struct) else "no message"
-
-
-def encode(message: Message) -> bytes:
-    """The bytes of a message on a channel (MessagePack)."""
-    return msgspec.msgpack.encode(message)
-
-
-def decode(data: bytes, *, peer: str = "") -> Message:
-    """Read one message.
-
-    Args:
-        data: the bytes received on a channel.
-        peer: the sender, for the error.
-
-    Returns:
-        One of the messages of this module.
-
-    Raises:
-        PeerRejectedError: the bytes are not such a message.
-    """
-    if len(data) > MESSAGE_BYTES:
-        raise PeerRejectedError(reason="message too large", name=peer)
-    try:
-        message: Message = msgspec.msgpack.decode(data, type=Message, strict=True)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise PeerRejectedError(reason="not a message of this protocol", name=peer) from error
-    return message
 
 
 def kind_of(ask: Ask) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analytics.disclosure.release import answer_bytes, joint_cost
+from analytics.disclosure.release import answer_bytes
 from analytics.mining.explain import explain_mining, explain_mining_text
 from analytics.results.explain import explain, explain_text
 from smpc.randomness import KEY_BYTES
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from analytics.mining.plan import MiningPlan
     from analytics.plans.plan import Plan
     from federation.requests.trust import TrustModel
+    from smpc.cost import Cost
 
 KEY_ROUNDS = 1
 ANSWER_ROUNDS = 1
@@ -45,14 +46,14 @@ class Explanation:
         return self.text
 
 
-def explain_query(plan: Plan, secrecy: TrustModel) -> Explanation:
+def explain_query(plan: Plan, cost: Cost, secrecy: TrustModel) -> Explanation:
     """Explain a question's plan and its trust model; rounds and bytes are those of a run.
 
     Args:
         plan: of the answer.
+        cost: of its joint part, by a dry run.
         secrecy: see ``trust_model_of``.
     """
-    cost = joint_cost(plan)
     # exchanging the session's keys is one more exchange; the answer share goes to the analyst
     rounds = cost.rounds + KEY_ROUNDS + ANSWER_ROUNDS
     n_bytes = (plan.context.n_sites - 1) * KEY_BYTES + cost.bytes_sent + answer_bytes(plan)

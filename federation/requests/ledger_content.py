@@ -13,11 +13,11 @@ from privacy_accounting.ledger.pricing import Price, stated_price
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from federation.requests.planning import Planned
+    from federation.requests.planning import AnyPlanned
     from privacy_accounting.budget import PrivacyFilter
 
 
-def asked_of(planned: Planned, signature: bytes) -> contents.Request:
+def asked_of(planned: AnyPlanned, signature: bytes) -> contents.Request:
     """Return the part of a ledger entry that names analyst, request and purpose."""
     request = planned.request
     return contents.Request(
@@ -30,7 +30,7 @@ def asked_of(planned: Planned, signature: bytes) -> contents.Request:
     )
 
 
-def price_of(planned: Planned, privacy_filter: PrivacyFilter) -> tuple[Price, Fraction]:
+def price_of(planned: AnyPlanned, privacy_filter: PrivacyFilter) -> tuple[Price, Fraction]:
     """Return the price of a private request at its sub-budget's order, as a proposer enters it.
 
     Returns:
@@ -41,11 +41,11 @@ def price_of(planned: Planned, privacy_filter: PrivacyFilter) -> tuple[Price, Fr
         InvalidCostError: no finite cost at this order.
     """
     order = privacy_filter.sub_budget(planned.population, planned.sub_budget).order
-    return stated_price(planned.events, order, privacy_filter.relation), order
+    return stated_price(planned.work.events, order, privacy_filter.relation), order
 
 
 def content_of(
-    planned: Planned, signature: bytes, privacy_filter: PrivacyFilter
+    planned: AnyPlanned, signature: bytes, privacy_filter: PrivacyFilter
 ) -> contents.Charge | contents.Exact:
     """Return the ledger content of a request.
 
@@ -64,12 +64,12 @@ def content_of(
     asked = asked_of(planned, signature)
     if planned.is_exact:
         receivers = (planned.request.analyst,)
-        return contents.Exact(asked=asked, receivers=receivers, numbers=planned.plan.most_opened)
+        return contents.Exact(asked=asked, receivers=receivers, numbers=planned.work.facts.numbers)
     price, order = price_of(planned, privacy_filter)
     return contents.Charge(
         asked=asked,
         sub_budget=planned.sub_budget,
-        events=tuple(event_text(event) for event in planned.events),
+        events=tuple(event_text(event) for event in planned.work.events),
         order=order,
         cost=price.cost,
         cost_all_but_one=price.cost_all_but_one,
@@ -79,7 +79,7 @@ def content_of(
 
 def check_content(
     stated: contents.Charge | contents.Exact,
-    planned: Planned,
+    planned: AnyPlanned,
     signature: bytes,
     privacy_filter: PrivacyFilter,
     *,

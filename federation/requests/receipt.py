@@ -10,26 +10,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from privacy_accounting.budget.privacy_filter import readable
-from privacy_accounting.decimals import format_decimal, rounded_up
-from privacy_accounting.events import Relation
+from privacy_accounting.decimals import format_decimal
 from privacy_accounting.ledger.contents import Charge
-from privacy_accounting.ledger.pricing import all_but_one
-from privacy_accounting.rdp import epsilon as epsilon_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from federation.protocol.messages import Accepted
-    from federation.requests.planning import Planned
+    from federation.requests.planning import AnyPlanned
     from federation.requests.trust import TrustModel
-    from privacy_accounting.events import Event
     from privacy_accounting.ledger.entries import Entry
 
 GIVEN_EXACT = "epsilon holds given the exact disclosures of this population"
 
 
 def make_receipt(
-    planned: Planned,
+    planned: AnyPlanned,
     entry: Entry,
     *,
     secrecy: TrustModel,
@@ -95,15 +91,3 @@ def exact_requests(accepted: Mapping[str, Accepted]) -> dict[str, Any]:
         return {}
     _, site, used, allowed = min(found)
     return {"exact_requests": {"used": used, "of": allowed, "site": site}}
-
-
-def private_terms(events: Sequence[Event], *, delta: Any, relation: str, n_sites: int) -> dict[str, str]:
-    """Price a release at ``t`` and at ``n - 1`` colluding sites as a stand-alone epsilon, with this accountant."""
-    known = Relation(relation)
-    at_t = epsilon_of(events, delta, known).epsilon
-    worst = epsilon_of([all_but_one(event) for event in events], delta, known).epsilon
-    return {
-        "epsilon_at_t": rounded_up(at_t),
-        "epsilon_if_all_but_one_collude": rounded_up(worst),
-        "all_but_one": str(n_sites - 1),
-    }

@@ -10,16 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from analytics.mining.plan import MiningPlan
 from federation.errors import ConfigError, PolicyRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analytics.plans.plan import Plan
     from analytics.sources import LocalTable
     from federation.consortium.site_file import Policy
     from federation.protocol.request import Request
+    from federation.requests.kinds.base import PolicyFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +39,7 @@ NOTHING_EXACT: Final = ExactSoFar(requests=0, numbers=0)
 
 def check(
     request: Request,
-    plan: Plan | MiningPlan,
+    facts: PolicyFacts,
     policy: Policy,
     *,
     site: str,
@@ -50,7 +49,7 @@ def check(
 
     Args:
         request: what is asked.
-        plan: the plan that this site derived.
+        facts: of the work that this site derived.
         policy: this site's rules.
         site: this site's name.
         exact: exact disclosures so far, complete or not.
@@ -60,8 +59,8 @@ def check(
     """
     rule = _people(request, policy)
     if rule is None:
-        rule = _nested(plan, policy) or (
-            _exact(plan, policy, exact) if request.mode == "exact" else _private(request, policy)
+        rule = _nested(facts, policy) or (
+            _exact(facts, policy, exact) if request.mode == "exact" else _private(request, policy)
         )
     if rule is not None:
         raise PolicyRefusedError(site=site, rule=rule)
@@ -131,8 +130,8 @@ def _people(request: Request, policy: Policy) -> str | None:
     return None
 
 
-def _nested(plan: Plan | MiningPlan, policy: Policy) -> str | None:
-    if isinstance(plan, MiningPlan) and plan.nested_supports == "allow" and policy.nested_supports != "allow":
+def _nested(facts: PolicyFacts, policy: Policy) -> str | None:
+    if facts.opens_nested_supports and policy.nested_supports != "allow":
         return "policy.nested_supports: supports of nested itemsets that differ by less than the minimum cell stay closed"
     return None
 
@@ -144,10 +143,12 @@ def _private(request: Request, policy: Policy) -> str | None:
     return None
 
 
-def _exact(plan: Plan | MiningPlan, policy: Policy, exact: ExactSoFar) -> str | None:
-    if policy.exact and plan.context.minimum_cell < policy.minimum_cell:
-        return f"policy.minimum_cell: at least {policy.minimum_cell}, the consortium's is {plan.context.minimum_cell}"
-    return _exact_use(policy, exact, plan.most_opened)
+def _exact(facts: PolicyFacts, policy: Policy, exact: ExactSoFar) -> str | None:
+    if policy.exact and facts.minimum_cell < policy.minimum_cell:
+        return (
+            f"policy.minimum_cell: at least {policy.minimum_cell}, the consortium's is {facts.minimum_cell}"
+        )
+    return _exact_use(policy, exact, facts.numbers)
 
 
 def _exact_training(policy: Policy, members: Sequence[str]) -> str | None:

@@ -13,12 +13,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from analytics.disclosure.release import needs_material
-from analytics.mining.plan import MiningPlan
 from smpc.computing_sites import COMPUTING_SITES, THRESHOLD
 
 if TYPE_CHECKING:
-    from analytics.plans.plan import Plan
     from federation.consortium.consortium_file import Consortium
 
 
@@ -47,14 +44,14 @@ class TrustModel:
         return asdict(self) | {"evaluate": list(self.evaluate)}
 
 
-def trust_model_of(plan: Plan | MiningPlan, consortium: Consortium) -> TrustModel:
+def trust_model_of(consortium: Consortium, *, has_products: bool) -> TrustModel:
     """Return the trust model of an answer.
 
     Args:
-        plan: of the answer.
         consortium: the agreement.
+        has_products: whether the answer takes comparisons or products of shares.
     """
-    if isinstance(plan, MiningPlan) or needs_material(plan):
+    if has_products:
         return trust_model_of_products(consortium)
     n_sites = len(consortium.names)
     return TrustModel(

@@ -22,7 +22,8 @@ from federation.errors import (
     RequestRejectedError,
     SiteUnavailableError,
 )
-from federation.protocol.training_messages import Start, SumAsk, UpdateSent, expect, send
+from federation.protocol.exchange import expect, send
+from federation.protocol.training_messages import Start, SumAsk, UpdateSent
 from federation.training.round_plan import NOTICE_EXACT
 from federation.training.run_state import Ending, Phase, RunState, Step
 from federation.training.site_worker import TRAIN, Helpers, fetch_sum

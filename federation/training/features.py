@@ -1,9 +1,9 @@
-"""Features of a table as numbers between -1 and 1, from the schema's public facts.
+"""Features and outcome of a table as numbers between -1 and 1, from the schema's public facts.
 
 Layer:       federation.training.features. Pure numpy.
 Terms:       a numeric column's value x becomes ``(2 x - lower - upper) / (upper - lower)``; a boolean 0 or 1; a
              categorical one 0 or 1 for each value of its domain but the first, which is the reference. The intercept,
-             always 1, is the last column.
+             always 1, is the last column. The outcome is encoded like a feature.
 Shapes:      codes int64 ``(n, n_features)``, as the clean table holds them; matrix float64 ``(n, width)``.
 Guarantees:  every entry of the matrix lies in [-1, 1], whatever the rows. Nothing is learned from data (no mean, no
              deviation, no list of seen values).
@@ -24,13 +24,15 @@ from analytics.schema.numbers import exact_number
 from privacy_accounting.decimals import format_decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from fractions import Fraction
 
     import pandas as pd
 
+Floats = npt.NDArray[np.float64]
 INTERCEPT: Final = "intercept"
-_BINARY: Final = 2
+NUMERIC: Final = "numeric"
+BINARY: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,17 @@ class Feature:
             return tuple(f"{self.name}={value}" for value in self.domain[1:])
         return (self.name,)
 
-    def columns(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    @property
+    def classes(self) -> tuple[str | int | bool, ...]:
+        """The values of a boolean or categorical column, in the order of their codes; empty for a number."""
+        return (False, True) if self.kind == "boolean" else self.domain
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether its public facts allow one value only."""
+        return self.kind == "categorical" and len(self.domain) < BINARY
+
+    def columns(self, codes: npt.NDArray[np.int64]) -> Floats:
         """Its columns of the matrix, shape ``(n, len(labels))``."""
         if self.kind == "categorical":
             return np.equal(codes[:, None], np.arange(1, len(self.domain))).astype(np.float64)
@@ -97,17 +109,20 @@ class Feature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
-    """Features and target of one model.
+    """Features and outcome of one model.
 
     Attributes:
         features: in the task's order.
-        target: the target's column.
-        classes: its two values, the positive one last.
+        outcome: the target's column, encoded like a feature.
     """
 
     features: tuple[Feature, ...]
-    target: str
-    classes: tuple[str | int | bool, str | int | bool]
+    outcome: Feature
+
+    @property
+    def target(self) -> str:
+        """Name of the target's column."""
+        return self.outcome.name
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -119,7 +134,7 @@ class Encoding:
         """Number of parameters."""
         return len(self.labels)
 
-    def matrix(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def matrix(self, codes: npt.NDArray[np.int64]) -> Floats:
         """Encode rows.
 
         Args:
@@ -131,6 +146,17 @@ class Encoding:
         parts = [feature.columns(codes[:, place]) for place, feature in enumerate(self.features)]
         return np.concatenate([*parts, np.ones((len(codes), 1))], axis=1)
 
+    def cases(self, rows: npt.NDArray[np.int64]) -> Cases:
+        """Encode rows as ``LocalTable.complete_cases`` gives them, unit first and target last.
+
+        An outcome of more than two categories has no number: the first column of its encoding is taken, and a model
+        that could not use it has refused it before.
+        """
+        _, starts = np.unique(rows[:, 0], return_index=True)
+        return Cases(
+            matrix=self.matrix(rows[:, 1:-1]), target=self.outcome.columns(rows[:, -1])[:, 0], starts=starts
+        )
+
     def codes_of(self, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
         """Clean a frame as a site cleans its table: clip to the bounds, round to the grid.
 
@@ -141,25 +167,54 @@ class Encoding:
         return np.stack(parts, axis=1) if parts else np.zeros((len(frame), 0), np.int64)
 
 
-def encode_table(table: Table, features: Sequence[str], target: str) -> tuple[Encoding | None, list[str]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cases:
+    """Rows that have all features and the outcome, encoded; ``repr`` shows nothing of them.
+
+    Attributes:
+        matrix: shape ``(n, width)``.
+        target: the outcome in [-1, 1], shape ``(n,)``.
+        starts: index of each unit's first row, rising.
+    """
+
+    matrix: Floats
+    target: Floats
+    starts: npt.NDArray[np.intp]
+
+    def __repr__(self) -> str:
+        return "Cases()"
+
+
+def encode_table(
+    table: Table,
+    features: Sequence[str],
+    target: str,
+    mistake_of: Callable[[Feature], str | None] = lambda _: None,
+) -> tuple[Encoding | None, list[str]]:
     """Derive the encoding of a table's columns.
 
     Args:
         table: of the schema.
         features: column names.
         target: column name.
+        mistake_of: says why a model cannot learn an outcome; None where it can.
 
     Returns:
         The encoding, or None, and every mistake.
     """
     found = [f"table: {table.open_guess}"] if table.open_guess else []
-    encoded = [_feature(table, name, found) for name in features]
-    classes = _classes(table, target, found)
-    if found or classes is None:
+    encoded = [_encoded(table, name, "features", found) for name in features]
+    found += [
+        f"features: {feature.name} has one value only, so a model can learn nothing from it"
+        for feature in encoded
+        if feature is not None and feature.is_constant
+    ]
+    outcome = _encoded(table, target, "target", found)
+    if outcome is not None and (mistake := mistake_of(outcome)) is not None:
+        found.append(f"target: {outcome.name} {mistake}")
+    if found or outcome is None:
         return None, found
-    kept = tuple(feature for feature in encoded if feature is not None)
-    name = _column(table, target, "target", found)
-    return Encoding(features=kept, target=name.name if name else target, classes=classes), found
+    return Encoding(features=tuple(filter(None, encoded)), outcome=outcome), found
 
 
 def _column(table: Table, name: str, place: str, found: list[str]) -> Column | None:
@@ -176,32 +231,15 @@ def _column(table: Table, name: str, place: str, found: list[str]) -> Column | N
     return column
 
 
-def _feature(table: Table, name: str, found: list[str]) -> Feature | None:
-    column = _column(table, name, "features", found)
+def _encoded(table: Table, name: str, place: str, found: list[str]) -> Feature | None:
+    column = _column(table, name, place, found)
     if isinstance(column, NumericColumn):
         lower, upper = column.grid_lower, column.grid_upper
-        return Feature(
-            name=column.name, kind="numeric", lower=lower, upper=upper, resolution=column.resolution
-        )
+        return Feature(name=column.name, kind=NUMERIC, lower=lower, upper=upper, resolution=column.resolution)
     if isinstance(column, BooleanColumn):
         return Feature(name=column.name, kind="boolean")
     if isinstance(column, CategoricalColumn):
-        if len(column.domain) < _BINARY:
-            found.append(f"features: {name} has one value only, so a model can learn nothing from it")
         return Feature(name=column.name, kind="categorical", domain=column.domain)
-    return None
-
-
-def _classes(table: Table, name: str, found: list[str]) -> tuple[str | int | bool, str | int | bool] | None:
-    column = _column(table, name, "target", found)
-    if isinstance(column, BooleanColumn):
-        return (False, True)
-    if isinstance(column, CategoricalColumn) and len(column.domain) == _BINARY:
-        return (column.domain[0], column.domain[1])
-    if isinstance(column, CategoricalColumn) and len(column.domain) < _BINARY:
-        found.append(f"target: {name} is constant: its domain has one value")
-    elif column is not None:
-        found.append(f"target: {name} must be boolean or have a domain of two values")
     return None
 
 

@@ -1,67 +1,47 @@
 """One site's part of a round: from its rows to integers that it may encrypt.
 
 Layer:       federation.training.local_update. Reads rows; no key, no channel.
-Shapes:      cases int64 ``(n, 1 + n_features + 1)`` with the unit first and the target last; gradients float64 and
-             int64 ``(n_units, width)``; an update int64 ``(length,)``.
-Guarantees:  in this order: a unit's gradients are summed, clipped to C, truncated toward zero on the grid, and
-             checked against C again in integers; then the integer sum, the clamp, the noise. What one unit adds is a
-             function of its own rows alone, to the last bit: scores are added up column by column, every function
-             works on one number at a time, and rows are added up as integers, so that neither other units' rows nor
-             the order of rows has a part in it. So the L2 sensitivity of the sum is an integer that holds whatever
-             floats did before. After the charge data never cause an error: no complete case, one class, a late or
-             lost database give zero and noise (an exact run raises the error then). No row can make the scan fail in
-             another way; if it fails, every run raises the error.
+Shapes:      rows int64 ``(n, 1 + n_features + 1)`` with the unit first and the target last; units' vectors float64 and
+             int64 ``(n_units, size)``; an update int64 ``(length,)``.
+Guarantees:  in this order: a unit's vector is clipped to C, truncated toward zero on the grid, and checked against C
+             again in integers; then the integer sum, the clamp, the noise. What one unit adds is a function of its
+             own rows alone, to the last bit (``models.base``). So the L2 sensitivity of the sum is an integer that
+             holds whatever floats did before. With epsilon the noise is added before the strategy sees a sum, so no
+             strategy can lower it, ask for a sum that is not charged, or weigh by a count; where all sites share the
+             noise, exactly the noisy sum is sent. After the charge data never cause an error: no complete case, one
+             class, a late or lost database give zero and noise (an exact run raises the error then). No row can make
+             the scan fail in another way; if it fails, every run raises the error.
 See instead: packing and encryption (``federation.paillier``), the note that must be durable before this
              (``site_worker``).
-Source:      PRIVACY P1, P7, P13, P19. The gradient of the logistic loss is ``(sigmoid(x theta) - y) x``.
+Source:      PRIVACY P1, P7, P13, P19.
 """
 
 from __future__ import annotations
 
 import logging
-import math
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import LocalTimeoutError, SourceLostError
+from federation.errors import UpdateRejectedError
+from federation.training.features import Cases, Floats
+from federation.training.optimizer import floats_of
 from federation.training.round_plan import GRID, LOSS_CLIP
+from federation.training.strategies.base import PrivateForm
 from privacy_accounting.noise import discrete_gaussian
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from analytics.sources import LocalTable
+    from federation.training.optimizer import Descent
     from federation.training.round_plan import RoundPlan, RunPlan
     from privacy_accounting.noise import ByteSource
 
 LOG: Final = logging.getLogger(__name__)
-Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 _BLOCK_ROWS: Final = 1 << 16
-# each number that a row brings is rounded to 2**-40; a unit has at most 2**20 rows, so that its sum is an exact int64
-ROW_BITS: Final = 40
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cases:
-    """A site's complete cases, encoded; its ``repr`` shows nothing of them.
-
-    Attributes:
-        matrix: shape ``(n, width)``.
-        target: 0 or 1, shape ``(n,)``.
-        starts: index of each unit's first row, rising.
-    """
-
-    matrix: Floats
-    target: Floats
-    starts: npt.NDArray[np.intp]
-
-    def __repr__(self) -> str:
-        return "Cases()"
 
 
 def load_cases(plan: RunPlan, source: LocalTable, limit_s: float | None) -> Cases:
@@ -85,19 +65,40 @@ def load_cases(plan: RunPlan, source: LocalTable, limit_s: float | None) -> Case
             "the local stage gave no result (%s); the site sends zero and noise instead", type(error).__name__
         )
         rows = np.zeros((0, 1 + len(names)), np.int64)
-    return cases_of(plan, rows)
+    return encoding.cases(rows)
 
 
-def cases_of(plan: RunPlan, rows: Integers) -> Cases:
-    """Encode rows as ``LocalTable.complete_cases`` gives them, unit first and target last."""
-    _, starts = np.unique(rows[:, 0], return_index=True)
-    matrix = plan.encoding.matrix(rows[:, 1:-1])
-    return Cases(matrix=matrix, target=rows[:, -1].astype(np.float64), starts=starts)
+class SiteSums:
+    """The ``ClippedSums`` of one site in one attempt: what a strategy may know of its rows."""
+
+    def __init__(self, plan: RunPlan, round_plan: RoundPlan, cases: Cases, noise: ByteSource) -> None:
+        """Take one attempt; arguments as ``site_update``."""
+        self._plan, self._sigma2, self._cases, self._noise = plan, round_plan.sigma2_local, cases, noise
+        self._left = plan.strategy.n_sums(plan.shape.options)
+        self.last: list[int] = []
+
+    def __repr__(self) -> str:
+        return "SiteSums()"
+
+    def at(self, parameters: tuple[int, ...]) -> list[int]:
+        """Return the clipped sum at a point, with noise where the run has an epsilon.
+
+        Raises:
+            UpdateRejectedError: the attempt is not charged for one more sum.
+        """
+        if self._left == 0:
+            raise UpdateRejectedError(site="this site", reason="the attempt is not charged for one more sum")
+        self._left -= 1
+        total = clamped_sum(self._plan, self._cases, floats_of(parameters))
+        if self._sigma2:
+            total += discrete_gaussian(self._sigma2, len(total), self._noise)
+        self.last = total.tolist()
+        return list(self.last)
 
 
 def site_update(
-    plan: RunPlan, round_plan: RoundPlan, cases: Cases, model: Floats, noise: ByteSource
-) -> Integers:
+    plan: RunPlan, round_plan: RoundPlan, cases: Cases, state: Descent, noise: ByteSource, kept: Any = None
+) -> tuple[Integers, Any]:
     """Compute what one site contributes to one attempt.
 
     Visible to: the site alone, until it is encrypted.
@@ -107,21 +108,29 @@ def site_update(
         plan: of the run.
         round_plan: of the attempt.
         cases: this site's.
-        model: the public parameters, shape ``(width,)``.
+        state: the public model.
         noise: system entropy; drawn afresh for every attempt and never kept.
+        kept: what the site kept from its last round.
 
     Returns:
-        Shape ``(length,)``, each within ``+-half_range``.
+        Shape ``(length,)``, each within ``+-half_range``; and what the site keeps for its next round.
+
+    Raises:
+        UpdateRejectedError: the strategy asks for a sum that is not charged, or changes one whose noise is shared.
     """
-    total = clamped_sum(plan, cases, model)
-    if round_plan.sigma2_local == 0:
-        return total
-    return total + discrete_gaussian(round_plan.sigma2_local, len(total), noise)
+    strategy, sums = plan.strategy, SiteSums(plan, round_plan, cases, noise)
+    values, after = strategy.local_update(plan.shape, state, sums, kept if strategy.keeps_state else None)
+    is_shared = round_plan.event is not None and strategy.private_form is PrivateForm.ONE_SUM
+    if is_shared and list(values) != sums.last:
+        raise UpdateRejectedError(
+            site="this site", reason=f"the strategy {strategy.name} changed a sum whose noise all sites share"
+        )
+    return np.array(values, np.int64), after if strategy.keeps_state else None
 
 
-def clamped_sum(plan: RunPlan, cases: Cases, model: Floats) -> Integers:
+def clamped_sum(plan: RunPlan, cases: Cases, parameters: Floats) -> Integers:
     """Return the site's integer sum without noise; it never leaves the site like this in a private run."""
-    total = np.zeros(plan.length, np.int64)
+    total = np.zeros(plan.sum_length, np.int64)
     n_rows = len(cases.target)
     for first, last in _blocks(cases.starts, n_rows):
         begin = int(cases.starts[first])
@@ -131,64 +140,22 @@ def clamped_sum(plan: RunPlan, cases: Cases, model: Floats) -> Integers:
             target=cases.target[begin:end],
             starts=cases.starts[first:last] - begin,
         )
-        total += unit_vectors(plan, part, model).sum(axis=0)
+        total += unit_vectors(plan, part, parameters).sum(axis=0)
     return np.clip(total, -plan.clamp, plan.clamp)
 
 
-def unit_vectors(plan: RunPlan, cases: Cases, model: Floats) -> Integers:
-    """Return each unit's contribution in grid units, shape ``(n_units, length)``."""
+def unit_vectors(plan: RunPlan, cases: Cases, parameters: Floats) -> Integers:
+    """Return each unit's contribution in grid units, shape ``(n_units, sum_length)``."""
     if len(cases.starts) == 0:
-        return np.zeros((0, plan.length), np.int64)
-    gradients, losses = unit_gradients(cases, model)
+        return np.zeros((0, plan.sum_length), np.int64)
+    vectors = plan.model.unit_vectors(cases, parameters)
     clip = None if plan.task.exact else float(plan.task.clip_norm)
-    parts = [quantized(gradients, float(plan.step), clip)]
+    parts = [quantized(vectors.gradients, float(plan.step), clip)]
     if plan.task.report_loss:
         most = np.inf if plan.task.exact else LOSS_CLIP
-        kept = np.minimum(np.nan_to_num(losses, nan=0.0, posinf=0.0), most)
+        kept = np.minimum(np.nan_to_num(vectors.losses, nan=0.0, posinf=0.0), most)
         parts.append(np.trunc(kept * plan.loss_units).astype(np.int64)[:, None])
     return np.concatenate(parts, axis=1)
-
-
-def unit_gradients(cases: Cases, model: Floats) -> tuple[Floats, Floats]:
-    """Gradient and loss of each unit at a model: sums over its rows.
-
-    Accuracy: ``2**-41`` for each row and coordinate, and a few units in the last place of float64; privacy does not rest
-    on it. Privacy rests on this: a unit's numbers do not depend on the rows of others. A matrix product would break it, for
-    it adds up in another order for the last rows of a block; so would vector code, which may compute an exponential
-    differently at the end of an array.
-    """
-    score = _scores(cases.matrix, model)
-    small = _each(_small_power, score)
-    positive = np.where(score >= 0, 1.0, small) / (1.0 + small)
-    rows = np.rint((positive - cases.target)[:, None] * cases.matrix * (1 << ROW_BITS)).astype(np.int64)
-    sums = np.add.reduceat(rows, cases.starts, axis=0).astype(np.float64) / (1 << ROW_BITS)
-    losses = np.maximum(score, 0.0) + _each(math.log1p, small) - cases.target * score
-    return sums, _unit_losses(losses, cases.starts)
-
-
-def _scores(matrix: Floats, model: Floats) -> Floats:
-    """Return each row's score, added up column by column."""
-    score: Floats = np.zeros(len(matrix))
-    for column, weight in zip(matrix.T, model, strict=True):
-        score += column * weight
-    return score
-
-
-def _small_power(score: float) -> float:
-    return math.exp(-abs(score))
-
-
-def _each(function: Callable[[float], float], values: Floats) -> Floats:
-    """Apply a function of one number to each element on its own."""
-    return np.fromiter(map(function, values.tolist()), np.float64, len(values))
-
-
-def _unit_losses(losses: Floats, starts: npt.NDArray[np.intp]) -> Floats:
-    """Return each unit's loss; its rows are added up exactly and rounded once, so in any order."""
-    edges = [*starts.tolist(), len(losses)]
-    numbers = losses.tolist()
-    sums = (math.fsum(numbers[begin:end]) for begin, end in pairwise(edges))
-    return np.fromiter(sums, np.float64, len(starts))
 
 
 def quantized(gradients: Floats, step: float, clip: float | None) -> Integers:

@@ -75,10 +75,10 @@ class Descent:
     n_steps: int = 0
 
     @staticmethod
-    def start(rule: UpdateRule) -> Descent:
-        """Return the model with all parameters 0: the objective has one minimum, so no seed is needed."""
+    def start(rule: UpdateRule, parameters: tuple[int, ...] | None = None) -> Descent:
+        """Return the model before the first step; its parameters are 0 where none are given."""
         zero = (0,) * rule.width
-        return Descent(rule=rule, parameters=zero, velocity=zero)
+        return Descent(rule=rule, parameters=parameters or zero, velocity=zero)
 
     def stepped(self, total: Sequence[int]) -> Descent:
         """Take one step.
@@ -90,17 +90,14 @@ class Descent:
             UpdateRejectedError: the sum is too short, or is not a vector of integers.
         """
         rule = self.rule
-        if len(total) < rule.width or any(type(value) is not int for value in total):
-            raise UpdateRejectedError(
-                site="keyholder", reason="the opened sum is not a vector of integers of this model"
-            )
+        check_integers(total, rule.width)
         squares = self.squares + sum(value * value for value in total[: rule.width])
         scale = self._scale(squares)
         moved = []
         for place, (theta, speed) in enumerate(zip(self.parameters, self.velocity, strict=True)):
             penalty = rule.l2 * theta if place < rule.width - 1 else Fraction(0)
             velocity = round(rule.momentum * speed + total[place] * scale + penalty)
-            moved.append((_within(theta - round(rule.learning_rate * velocity)), velocity))
+            moved.append((within(theta - round(rule.learning_rate * velocity)), velocity))
         return Descent(
             rule=rule,
             parameters=tuple(theta for theta, _ in moved),
@@ -117,9 +114,27 @@ class Descent:
         return Fraction(_ONE * _ONE, root) if root else Fraction(0)
 
     def values(self) -> npt.NDArray[np.float64]:
-        """Return the parameters as floats: exact, since each has at most 53 bits."""
-        return np.array(self.parameters, dtype=np.float64) / _ONE
+        """Return the parameters as floats."""
+        return floats_of(self.parameters)
 
 
-def _within(value: int) -> int:
-    return max(-_LIMIT, min(_LIMIT, value))
+def floats_of(parameters: Sequence[int]) -> npt.NDArray[np.float64]:
+    """Return parameters as floats: exact, since each has at most 53 bits."""
+    return np.array(parameters, dtype=np.float64) / _ONE
+
+
+def within(parameter: int) -> int:
+    """Return the nearest parameter that a model may have."""
+    return max(-_LIMIT, min(_LIMIT, parameter))
+
+
+def check_integers(total: Sequence[int], least: int) -> None:
+    """Refuse what is not an opened sum.
+
+    Raises:
+        UpdateRejectedError: it is shorter than ``least``, or is not a vector of integers.
+    """
+    if len(total) < least or any(type(value) is not int for value in total):
+        raise UpdateRejectedError(
+            site="keyholder", reason="the opened sum is not a vector of integers of this model"
+        )

@@ -3,9 +3,10 @@
 Layer:       federation.training.round_plan. Pure: no row, no key's secret, no ledger.
 Terms:       a *grid unit* is ``clip_norm / 2**20`` of a gradient (``2**-20`` without a clip). s is the number of
              sites at which one unit may have rows, K the cohort's size, t the number of colluding sites.
-Guarantees:  one unit moves the integer sum of a site by at most ``l2_unit`` in L2 norm, exactly, and that of the
-             cohort by s times as much. The noise of the K - t honest sites pays for ``rounds`` such sums at the run's
-             epsilon and the sub-budget's delta. Without noise the cohort of every attempt is all sites of the
+Guarantees:  one unit moves a clipped sum of a site by at most ``l2_unit`` in L2 norm, exactly; the noise pays for all
+             sums of ``rounds`` attempts at the run's epsilon and the sub-budget's delta (``round_price``). Model and
+             strategy are asked by their interfaces alone, and a strategy that an epsilon does not cover is refused
+             here, before any charge. Without noise the cohort of every attempt is all sites of the
              agreement: the difference of sums over two cohorts at one model, in one run or two, would be single
              sites' own sums. Two parties with equal configuration derive equal plans from equal requests; no part of
              a plan is a float.
@@ -15,7 +16,6 @@ Source:      PRIVACY P3, P4, P6, P7, P13 to P16; DESIGN section 4 (truncation to
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING, Any, Final
 from analytics.errors import InvalidRequestError
 from federation.aggregation.manifest import Attempt, Manifest
 from federation.errors import ConfigError
-from federation.paillier.packing import MINIMUM_CONTRIBUTORS, Layout, half_range
+from federation.paillier.packing import MINIMUM_CONTRIBUTORS, Layout
 from federation.training.features import Encoding, encode_table
-from federation.training.optimizer import UpdateRule
+from federation.training.models.registry import MODELS
+from federation.training.optimizer import Descent, UpdateRule, check_integers
+from federation.training.round_price import Priced, RoundEvent, calibrated, root_up, variance_of
+from federation.training.strategies.base import PrivateForm, RunShape
+from federation.training.strategies.registry import STRATEGIES
 from federation.training.task import KIND, TrainingTask, task_of
-from privacy_accounting.calibration import smallest_scale
-from privacy_accounting.errors import InvalidCostError
-from privacy_accounting.events import DistributedDiscreteGaussian, Event, Relation
 from privacy_accounting.noise.gaussian import LARGEST_SIGMA2
 from privacy_accounting.rdp import epsilon as epsilon_of
 
@@ -39,12 +40,14 @@ if TYPE_CHECKING:
 
     from analytics.schema import Schema, Table
     from federation.protocol.request import Request
+    from federation.training.models.base import Model
+    from federation.training.strategies.base import Strategy
+    from privacy_accounting.events import Event, Relation
 
 GRID: Final = 1 << 20
 LOSS_CLIP: Final = 1
 FEWEST_HONEST_EXACT: Final = 2
 NOTICE_EXACT: Final = "no noise is added: training rows may be reconstructed from the sums that are opened"
-_CACHED: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,15 +77,15 @@ class RoundPlan:
 
     Attributes:
         manifest: attempt, cohort, layout and key, which are bound into every ciphertext.
-        clamp: U, the bound on each coordinate of a site's sum.
-        sigma2_local: integer variance of one site's noise; 0 in exact mode.
+        clamp: U, the bound on each coordinate of a site's clipped sum.
+        sigma2_local: integer variance of one site's noise in each of its sums; 0 in exact mode.
         event: the charge of this attempt; None in exact mode.
     """
 
     manifest: Manifest
     clamp: int
     sigma2_local: int
-    event: DistributedDiscreteGaussian | None
+    event: RoundEvent | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +105,24 @@ class RunPlan:
     terms: Terms
 
     @property
+    def model(self) -> Model:
+        """The task's model."""
+        return MODELS[self.task.model]
+
+    @property
+    def strategy(self) -> Strategy:
+        """The task's strategy."""
+        return STRATEGIES[self.task.strategy]
+
+    @property
+    def sum_length(self) -> int:
+        """Numbers in a clipped sum: the gradient, and the loss where it is asked for."""
+        return self.model.size(self.encoding) + int(self.task.report_loss)
+
+    @property
     def length(self) -> int:
-        """Numbers in an update: the gradient, and the loss where it is asked for."""
-        return self.encoding.width + int(self.task.report_loss)
+        """Numbers in an update."""
+        return self.sum_length + self.strategy.extra_numbers
 
     @property
     def step(self) -> Fraction:
@@ -118,14 +136,14 @@ class RunPlan:
 
     @property
     def clamp(self) -> int:
-        """U: no coordinate of a site's sum exceeds it while the table is within ``rows_max``."""
-        return self.table.rows_max * GRID
+        """U: no coordinate of a site's clipped sum exceeds it while the table is within ``rows_max``."""
+        return self.table.rows_max * GRID * (self.model.row_bound if self.task.exact else 1)
 
     @property
     def l2_unit(self) -> int:
         """Most that one unit adds to one site's integer sum, L2, rounded up."""
         loss = self.loss_units**2 if self.task.report_loss else 0
-        return _root_up(GRID**2 + loss)
+        return root_up(GRID**2 + loss)
 
     @property
     def divisor(self) -> int:
@@ -137,7 +155,7 @@ class RunPlan:
         """The update rule of the model."""
         task = self.task
         return UpdateRule(
-            width=self.encoding.width,
+            width=self.model.size(self.encoding),
             step=self.step,
             divisor=task.expected_units,
             learning_rate=task.learning_rate,
@@ -145,28 +163,66 @@ class RunPlan:
             momentum=task.momentum,
         )
 
+    @property
+    def shape(self) -> RunShape:
+        """The strategy's view of the run."""
+        return RunShape(
+            size=self.model.size(self.encoding),
+            has_loss=self.task.report_loss,
+            rule=self.rule,
+            n_sites=len(self.terms.sites),
+            clamp=self.clamp,
+            options=dict(self.task.options),
+        )
+
+    def start(self) -> Descent:
+        """Return the public model before the first round."""
+        return Descent.start(self.rule, self.model.initial(self.encoding))
+
+    def next(self, state: Descent, total: Sequence[int]) -> Descent:
+        """Move the public model by an opened sum.
+
+        Raises:
+            UpdateRejectedError: the sum is too short, or is not a vector of integers.
+        """
+        check_integers(total, self.length)
+        return self.strategy.next(self.shape, state, total)
+
+    def is_used_up(self, n_charged: int) -> bool:
+        """Whether a run that has charged so many attempts, lost ones included, may charge no more.
+
+        The run's epsilon pays for ``rounds`` attempts.
+        """
+        return n_charged >= self.task.rounds
+
     def receivers(self, analyst: str) -> tuple[str, ...]:
         """The parties that see each opened sum: the analyst and all sites (P9)."""
         return tuple(sorted({analyst, *self.terms.sites}))
 
-    def event(self, contributors: int) -> DistributedDiscreteGaussian | None:
+    def event(self, contributors: int) -> RoundEvent | None:
         """Return the price of one attempt of a cohort of this size; None in exact mode.
 
         Raises:
-            InvalidRequestError: no noise pays for this epsilon.
+            InvalidRequestError: no noise reaches this epsilon, or the strategy has no private form.
         """
         if self.task.exact or self.task.epsilon is None:
             return None
-        sites = self.table.sites_per_unit(contributors)
-        l2 = sites * self.l2_unit
-        l1 = sites * _root_up(self.length * self.l2_unit**2)
-        return _calibrated(
-            contributors,
-            self.terms.colluding,
-            (l1, l2, self.length),
-            self.task.rounds,
-            (self.task.epsilon, self.terms.delta),
-            self.terms.relation,
+        if self.strategy.private_form is None:
+            raise InvalidRequestError(parameter="strategy", reason="trains without an epsilon only")
+        return calibrated(
+            Priced(
+                form=self.strategy.private_form,
+                contributors=contributors,
+                colluding=self.terms.colluding,
+                sites_per_unit=self.table.sites_per_unit(contributors),
+                l2=self.l2_unit,
+                length=self.sum_length,
+                n_sums=self.strategy.n_sums(self.shape.options),
+                rounds=self.task.rounds,
+                epsilon=self.task.epsilon,
+                delta=self.terms.delta,
+                relation=self.terms.relation,
+            )
         )
 
     def attempt(self, *, run: str, round_number: int, attempt: int, cohort: Sequence[str]) -> RoundPlan:
@@ -181,17 +237,17 @@ class RunPlan:
         Raises:
             ConfigError: too few sites, strangers, without noise any other cohort than all sites, more attempts than
                 the run may have, or a slot too small for the sum.
-            InvalidRequestError: no noise pays for this epsilon.
+            InvalidRequestError: no noise reaches this epsilon.
         """
         mistakes = self._cohort_mistakes(cohort)
         if self.task.exact and attempt != 0:
             mistakes.append("attempt: without noise a round has one attempt")
-        if round_number + attempt >= self.task.rounds:
+        if self.is_used_up(round_number + attempt):
             mistakes.append(f"attempt: the run has {self.task.rounds} attempts in all")
         if mistakes:
             raise ConfigError(mistakes=mistakes)
         event = self.event(len(cohort))
-        sigma2_local = 0 if event is None else int(event.sigma2_local)
+        sigma2_local = 0 if event is None else variance_of(event)
         if sigma2_local > LARGEST_SIGMA2:
             reason = "needs noise of more than 2^40 grid units a site: give more, or plan fewer rounds"
             raise InvalidRequestError(parameter="epsilon", reason=reason)
@@ -199,7 +255,7 @@ class RunPlan:
             key_bits=self.terms.key_bits,
             length=self.length,
             contributors=len(cohort),
-            half_range=half_range(clamp=self.clamp, sigma2_local=sigma2_local),
+            half_range=self.strategy.half_range(self.shape, sigma2_local),
         )
         manifest = Manifest(
             attempt=Attempt(run=run, round_number=round_number, attempt=attempt),
@@ -219,12 +275,14 @@ class RunPlan:
         layout, event = first.manifest.layout, first.event
         bytes_per_ciphertext = self.terms.key_bits // 4
         return {
+            "model": self.task.model,
+            "strategy": self.task.strategy,
             "parameters": list(self.encoding.labels),
             "rounds": self.task.rounds,
             "ciphertexts_per_update": layout.count,
             "bytes_per_update": layout.count * bytes_per_ciphertext,
             "bytes_per_site": layout.count * bytes_per_ciphertext * self.task.rounds,
-            "step": self._step_sentence(),
+            "step": self.strategy.step_sentence(self.shape),
             "receivers": [*self.terms.sites, "the analyst"],
             "mode": self.task.mode,
             "epsilon": None if event is None else self.epsilon_spent([event] * self.task.rounds),
@@ -234,15 +292,6 @@ class RunPlan:
             "relation": str(self.terms.relation),
             **self._warnings(),
         }
-
-    def _step_sentence(self) -> str:
-        """Describe the divisor of the sums, in words."""
-        if self.task.expected_units is not None:
-            return f"each opened sum is divided by {self.divisor}, the task's expected_units, a public number"
-        return (
-            "each opened sum is divided by the root of the squared norms of all sums so far; "
-            "no number of units is needed"
-        )
 
     def _warnings(self) -> dict[str, str]:
         found = {}
@@ -279,19 +328,36 @@ def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
 
     Raises:
         ConfigError: with every mistake found: table, features, target, number of sites, size of a slot.
-        InvalidRequestError: no noise pays for this epsilon.
+        InvalidRequestError: no noise reaches this epsilon.
     """
     table = schema.table(task.table)
     if table is None:
         raise ConfigError(mistakes=[f"table: {task.table} is not in the schema"])
-    encoding, mistakes = encode_table(table, task.features, task.target)
+    model = MODELS[task.model]
+    encoding, mistakes = encode_table(table, task.features, task.target, model.outcome_mistake)
     if encoding is None:
         raise ConfigError(mistakes=mistakes)
-    if encoding.width > table.rows_max * len(terms.sites):
+    if model.size(encoding) > table.rows_max * len(terms.sites):
         raise ConfigError(mistakes=["features: there are more of them than the tables may have rows"])
     plan = RunPlan(task=task, table=table, encoding=encoding, terms=terms)
+    mistakes = _strategy_mistakes(plan)
+    if mistakes:
+        raise ConfigError(mistakes=mistakes)
     plan.attempt(run="check", round_number=0, attempt=0, cohort=terms.sites)
     return plan
+
+
+def _strategy_mistakes(plan: RunPlan) -> list[str]:
+    """Return why the strategy cannot train this: what its rule does not know, and what an epsilon does not cover."""
+    task, strategy = plan.task, plan.strategy
+    found = strategy.mistakes(plan.rule)
+    if task.epsilon is not None and strategy.private_form is None:
+        found.append(f"strategy: {strategy.name} trains without an epsilon only")
+    if task.epsilon is not None and strategy.keeps_state and strategy.private_form is PrivateForm.ONE_SUM:
+        found.append(
+            f"strategy: each site keeps a state for {strategy.name}, and the noise of one sum a round does not cover it"
+        )
+    return found
 
 
 def plan_of_request(request: Request, schema: Schema, terms: Terms) -> RunPlan:
@@ -307,43 +373,3 @@ def plan_of_request(request: Request, schema: Schema, terms: Terms) -> RunPlan:
         return plan_run(task, schema, terms)
     except ConfigError as error:
         raise InvalidRequestError(parameter="task", reason="; ".join(error.mistakes)) from error
-
-
-@functools.lru_cache(maxsize=_CACHED)
-def _calibrated(
-    contributors: int,
-    colluding: int,
-    shape: tuple[int, int, int],
-    rounds: int,
-    target: tuple[Fraction, Fraction],
-    relation: Relation,
-) -> DistributedDiscreteGaussian:
-    """Return the cheapest single attempt of which ``rounds`` cost at most the target."""
-    l1, l2, length = shape
-    epsilon, delta = target
-
-    def event_at(scale: Fraction, count: int) -> DistributedDiscreteGaussian:
-        return DistributedDiscreteGaussian(
-            parties=contributors,
-            colluding=colluding,
-            sigma2_local=Fraction(math.ceil((l2 * scale) ** 2 / (contributors - colluding))),
-            l1=Fraction(l1),
-            l2=Fraction(l2),
-            dim=length,
-            count=count,
-        )
-
-    def all_rounds(scale: Fraction) -> list[Event]:
-        return [event_at(scale, rounds)]
-
-    try:
-        scale = smallest_scale(all_rounds, epsilon, delta, relation)
-    except InvalidCostError as error:
-        reason = "has no noise that pays for it at this delta: choose one nearer to 1"
-        raise InvalidRequestError(parameter="epsilon", reason=reason) from error
-    return event_at(scale, 1)
-
-
-def _root_up(square: int) -> int:
-    root = math.isqrt(square)
-    return root + (root * root < square)

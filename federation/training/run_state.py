@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from federation.errors import UpdateRejectedError
 from federation.paillier.packing import MINIMUM_CONTRIBUTORS
-from federation.training.optimizer import Descent
 from federation.training.round_plan import FEWEST_HONEST_EXACT
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class RunState:
         self.plan, self.run = plan, run
         self.cohort = tuple(sorted(cohort))
         self.phase, self.ending = Phase.READY, None
-        self.model = Descent.start(plan.rule)
+        self.model = plan.start()
         self.history: list[Step] = []
         self.events: list[Event] = []
         self.n_charged = 0
@@ -122,7 +121,7 @@ class RunState:
         if self.plan.task.report_loss:
             loss = total[-1] / self.plan.loss_units / self.plan.divisor
         step = Step(round_number=len(self.history), attempt=self._attempt, cohort=self.cohort, loss=loss)
-        self.model = self.model.stepped(total)
+        self.model = self.plan.next(self.model, total)
         self.history.append(step)
         self._attempt, self.phase = 0, Phase.READY
         self._check_rounds()
@@ -162,7 +161,7 @@ class RunState:
             self._end(Ending.SITES)
 
     def _check_rounds(self) -> None:
-        if self.phase is not Phase.OVER and self.n_charged >= self.plan.task.rounds:
+        if self.phase is not Phase.OVER and self.plan.is_used_up(self.n_charged):
             self._end(Ending.ROUNDS)
 
     def _end(self, ending: Ending) -> None:

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from federation.aggregation.manifest import EncryptedVector, vector_for
-from federation.aggregation.service import AGGREGATE, OPEN, serve_channel
+from federation.aggregation.service import AGGREGATE, OPEN
 from federation.errors import (
     KeyMismatchError,
     RequestRejectedError,
@@ -27,6 +27,7 @@ from federation.errors import (
     UpdateRejectedError,
 )
 from federation.paillier.packing import pack
+from federation.protocol.exchange import call, serve
 from federation.protocol.training_messages import (
     DecryptedSum,
     Start,
@@ -34,10 +35,8 @@ from federation.protocol.training_messages import (
     Update,
     UpdateReceipt,
     UpdateSent,
-    call,
 )
-from federation.training.local_update import Cases, load_cases, site_update
-from federation.training.optimizer import Descent
+from federation.training.local_update import load_cases, site_update
 from privacy_accounting.noise import SystemSource
 from smpc.errors import PartyLostError, PeerRejectedError
 
@@ -47,8 +46,10 @@ if TYPE_CHECKING:
     from analytics.sources import LocalTable
     from federation.network.channel import Channel, Network
     from federation.paillier.cipher import Encryptor
-    from federation.protocol.training_messages import Message
+    from federation.protocol.codec import Message
     from federation.training.entry_check import CheckedAttempt, EntryCheck
+    from federation.training.features import Cases
+    from federation.training.optimizer import Descent
     from federation.training.round_plan import RunPlan
     from privacy_accounting.ledger.entries import Entry
     from privacy_accounting.noise import ByteSource
@@ -78,6 +79,7 @@ class _Following:
 
     model: Descent
     cases: Cases | None = None
+    kept: Any = None
     used: tuple[int, ...] = ()
     entry_hash: bytes = b""
     update: EncryptedVector | None = None
@@ -127,7 +129,7 @@ class SiteTrainer:
 
     def handle(self, channel: Channel) -> None:
         """Serve one channel until it closes."""
-        serve_channel(channel, self.site, self._reply)
+        serve(channel, self._network, lambda message: self._reply(channel, message))
 
     def take_part(self, start: Start, *, sender: str) -> UpdateSent:
         """Contribute to one attempt.
@@ -177,7 +179,9 @@ class SiteTrainer:
         plan, manifest = attempted.run_plan, attempted.round_plan.manifest
         if state.cases is None:
             state.cases = load_cases(plan, self._source_of(plan.table.name), self._local_limit_s)
-        values = site_update(plan, attempted.round_plan, state.cases, state.model.values(), self._noise)
+        values, state.kept = site_update(
+            plan, attempted.round_plan, state.cases, state.model, self._noise, state.kept
+        )
         plaintexts = pack(values, manifest.layout, site=self.site)
         state.update = vector_for(manifest, self._encryptor.encrypt(plaintexts))
         state.entry_hash = entry_hash
@@ -186,7 +190,7 @@ class SiteTrainer:
     def _state_of(self, attempted: CheckedAttempt) -> _Following:
         run, plan = attempted.round_plan.manifest.attempt.run, attempted.run_plan
         if self._following is None or self._run != run:
-            self._run, self._following = run, _Following(model=Descent.start(plan.rule))
+            self._run, self._following = run, _Following(model=plan.start())
         return self._following
 
     def _follow(self, attempted: CheckedAttempt, state: _Following, used: tuple[int, ...]) -> None:
@@ -195,7 +199,7 @@ class SiteTrainer:
         if plan.task.exact and any(used):
             raise RequestRejectedError(site=self.site, reason="without noise a round has one attempt")
         if used[: len(state.used)] != state.used:
-            state.model, state.used = Descent.start(plan.rule), ()
+            state.model, state.used = plan.start(), ()
         for round_number in range(len(state.used), len(used)):
             ask = SumAsk(run=run, round_number=round_number, attempt=used[round_number], wait_ms=0)
             manifest = None
@@ -205,7 +209,7 @@ class SiteTrainer:
                 before = plan.attempt(run=run, round_number=round_number, attempt=0, cohort=plan.terms.sites)
                 manifest = before.manifest.digest()
             opened = fetch_sum(self._network, self._helpers, ask, plan, manifest=manifest)
-            state.model = state.model.stepped(opened)
+            state.model = plan.next(state.model, opened)
             state.used = used[: round_number + 1]
 
     def _deliver(self, start: Start, update: EncryptedVector) -> None:

@@ -30,12 +30,17 @@ from pydantic import (
 
 from federation.consortium.consortium_file import Number
 from federation.errors import ConfigError
+from federation.training.models.registry import DEFAULT_MODEL, MODELS
+from federation.training.options import read_options, written
+from federation.training.strategies.registry import DEFAULT_STRATEGY, STRATEGIES
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.errors import InvalidCostError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from federation.training.options import Option
 
 KIND: Final = "train"
 MAX_ROUNDS: Final = 10_000
@@ -71,6 +76,20 @@ def _plain_number(value: object) -> object:
     return value.item() if hasattr(value, "item") and not isinstance(value, int | float) else value
 
 
+def _model(name: str) -> str:
+    if name not in MODELS:
+        msg = f"must be one of {', '.join(MODELS)}"
+        raise ValueError(msg)
+    return name
+
+
+def _strategy(name: str) -> str:
+    if name not in STRATEGIES:
+        msg = f"must be one of {', '.join(STRATEGIES)}"
+        raise ValueError(msg)
+    return name
+
+
 Exact = Annotated[Number, AfterValidator(_bounded)]
 Amount = Annotated[Exact, Field(gt=0), BeforeValidator(_plain_number)]
 Size = Annotated[Exact, Field(ge=0), BeforeValidator(_plain_number)]
@@ -78,12 +97,15 @@ Count = Annotated[int, Field(ge=1, strict=True)]
 
 
 class TrainingTask(BaseModel):
-    """One logistic regression over all sites.
+    """One model to be trained over all sites.
 
     Attributes:
         table: of the consortium's schema.
         features: its columns, in the order of the model.
-        target: a boolean column, or a categorical one with two values (the second is the positive class).
+        target: the outcome's column. For a logistic regression a boolean column, or a categorical one with two values
+            (the second is the positive class).
+        model: one of ``models.registry``.
+        strategy: one of ``strategies.registry``.
         epsilon: price of the whole run, lost attempts included; None only with ``exact``.
         exact: no noise, no clip: an exact disclosure of every round, where the sites' policies allow it. The step
             rule is fixed then: ``learning_rate``, ``l2``, ``momentum`` and ``expected_units`` keep their defaults.
@@ -97,6 +119,8 @@ class TrainingTask(BaseModel):
             the squared norms of all sums so far, which needs no number of units.
         report_loss: one more number a round, the loss, paid from the same epsilon.
         purpose: as entered in the ledger.
+        options: parameters that this model or this strategy alone knows, all of them with their values; a task names
+            them beside its other parameters.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
@@ -106,6 +130,8 @@ class TrainingTask(BaseModel):
         min_length=1, max_length=MAX_FEATURES
     )
     target: str = Field(min_length=1, max_length=200)
+    model: Annotated[str, AfterValidator(_model)] = DEFAULT_MODEL
+    strategy: Annotated[str, AfterValidator(_strategy)] = DEFAULT_STRATEGY
     epsilon: Amount | None = None
     exact: Annotated[bool, Field(strict=True)] = False
     rounds: Annotated[Count, Field(le=MAX_ROUNDS)] = 40
@@ -116,6 +142,7 @@ class TrainingTask(BaseModel):
     expected_units: Annotated[Count, Field(le=_LARGEST)] | None = None
     report_loss: Annotated[bool, Field(strict=True)] = False
     purpose: str = Field(default="research", min_length=1, max_length=200)
+    options: tuple[tuple[str, Any], ...] = ()
 
     def __init__(self, **fields: Any) -> None:
         """Check all fields together.
@@ -123,10 +150,17 @@ class TrainingTask(BaseModel):
         Raises:
             ConfigError: with every mistake found.
         """
+        names = set(type(self).model_fields) - {"options"}
+        own = {name: value for name, value in fields.items() if name in names}
+        others = {name: value for name, value in fields.items() if name not in names}
+        chosen = fields.get("model", DEFAULT_MODEL), fields.get("strategy", DEFAULT_STRATEGY)
+        options, mistakes = read_options(declared_options(*chosen), others)
         try:
-            super().__init__(**fields)
+            super().__init__(**own, options=options)
         except ValidationError as error:
-            raise ConfigError(mistakes=_sentences(error)) from error
+            raise ConfigError(mistakes=[*_sentences(error), *mistakes]) from error
+        if mistakes:
+            raise ConfigError(mistakes=mistakes)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -170,8 +204,16 @@ class TrainingTask(BaseModel):
         return "exact" if self.exact else "private"
 
     def question(self) -> dict[str, Any]:
-        """Return the request's question: strings, integers, booleans and lists; epsilon and mode stand beside it."""
-        return {
+        """Return the request's question: strings, integers, booleans and lists; epsilon and mode stand beside it.
+
+        The default model and strategy are not named, so that requests made before there were others keep their bytes.
+        """
+        chosen: dict[str, Any] = {name: written(value) for name, value in self.options}
+        if self.model != DEFAULT_MODEL:
+            chosen["model"] = self.model
+        if self.strategy != DEFAULT_STRATEGY:
+            chosen["strategy"] = self.strategy
+        return chosen | {
             "clip_norm": format_decimal(self.clip_norm),
             "expected_units": self.expected_units,
             "features": list(self.features),
@@ -183,6 +225,16 @@ class TrainingTask(BaseModel):
             "table": self.table,
             "target": self.target,
         }
+
+
+def declared_options(model: object, strategy: object) -> dict[str, Option]:
+    """Return the options of a model and a strategy; none for a name that does not exist."""
+    declared: dict[str, Option] = {}
+    if isinstance(model, str) and model in MODELS:
+        declared.update(MODELS[model].options)
+    if isinstance(strategy, str) and strategy in STRATEGIES:
+        declared.update(STRATEGIES[strategy].options)
+    return declared
 
 
 def task_of(

@@ -1,8 +1,8 @@
 """Meshes between threads of one process: the same frames and checks as over TLS, with queues for sockets.
 
 Layer:       smpc.transport.memory.
-Terms:       an inbox is the one queue on which a party hears all others; a farewell says that a party left, and by
-             whose fault.
+Terms:       an inbox is the one queue on which an end hears all others; a farewell says that another end left, and
+             by whose fault. Channels for messages (``federation.network.in_memory``) are made of the same inboxes.
 Guarantees:  a party that closes with an error, or is silent until the deadline, makes every exchange that waits for
              it raise ``PartyLostError`` with the name of who failed first; frames are checked for kind, sequence and
              exact length. After an exchange that failed there is no other: what lies there of it would be taken for
@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import queue
 import time
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.mesh import DOUBT, Counters, Mesh, culprit_of
@@ -27,23 +27,72 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DEADLINE_S: Final = 30.0
+T = TypeVar("T")
+
+
+class Inbox(Generic[T]):
+    """What one end hears of others. Any thread puts in; ``wait``, ``sort`` and ``take`` belong to the end's thread.
+
+    Attributes:
+        left: the ends that left, as far as sorted, each with the culprit; no culprit after a clean end.
+        has_farewell: whether an end has left, sorted or not; for any thread.
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._queue: queue.SimpleQueue[tuple[str, T | None, str]] = queue.SimpleQueue()
+        self._arrived: defaultdict[str, deque[T]] = defaultdict(deque)
+        self.left: dict[str, str] = {}
+        self.has_farewell = False
+
+    def put(self, sender: str, item: T) -> None:
+        """Deliver an item."""
+        self._queue.put((sender, item, ""))
+
+    def put_farewell(self, sender: str, culprit: str = "") -> None:
+        """Say that the sender left; what it delivered before stays readable."""
+        self.has_farewell = True
+        self._queue.put((sender, None, culprit))
+
+    def has(self, sender: str) -> bool:
+        """Whether an item of the sender is sorted and not taken."""
+        return bool(self._arrived[sender])
+
+    def take(self, sender: str) -> T:
+        """Take the oldest sorted item of the sender."""
+        return self._arrived[sender].popleft()
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Wait for one item or farewell and sort it; an end that is late finds here what came meanwhile.
+
+        Raises:
+            TimeoutError: nothing came in time.
+        """
+        try:
+            received = self._queue.get(timeout=timeout_s)
+        except queue.Empty as error:
+            if self._queue.empty():
+                raise TimeoutError from error
+            received = self._queue.get()
+        self._sort(*received)
+
+    def sort(self) -> None:
+        """Sort what is here; never waits."""
+        while not self._queue.empty():
+            self._sort(*self._queue.get())
+
+    def _sort(self, sender: str, item: T | None, culprit: str) -> None:
+        if item is None:
+            self.left.setdefault(sender, culprit)
+        else:
+            self._arrived[sender].append(item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Frame:
-    sender: str
     header: Header
     payload: bytes = field(repr=False)
     due: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Farewell:
-    sender: str
-    culprit: str  # empty after a clean end
-
-
-_Inbox = queue.SimpleQueue[_Frame | _Farewell]
 
 
 class MemoryMesh(Mesh):
@@ -55,7 +104,7 @@ class MemoryMesh(Mesh):
         name: str,
         names: tuple[str, ...],
         helper: str | None,
-        inboxes: Mapping[str, _Inbox],
+        inboxes: Mapping[str, Inbox[_Frame]],
         timeout_s: float,
         delay_s: float,
     ) -> None:
@@ -70,8 +119,7 @@ class MemoryMesh(Mesh):
         self._delay_s = delay_s
         self._n_sent = dict.fromkeys(inboxes, 0)
         self._n_received = dict.fromkeys(inboxes, 0)
-        self._arrived: dict[str, deque[_Frame]] = {peer: deque() for peer in inboxes}
-        self._left: dict[str, str] = {}
+        self._inbox = inboxes[name]
         self._is_closed = False
         self._has_failed = False
 
@@ -95,7 +143,7 @@ class MemoryMesh(Mesh):
         # the helper waits for every party before it answers, so a party that waits for the helper waits longer
         patience = 2 if self.helper in expected else 1
         end = time.monotonic() + patience * self._timeout_s
-        while missing := [peer for peer in expected if not self._arrived[peer]]:
+        while missing := [peer for peer in expected if not self._inbox.has(peer)]:
             self._check_left(missing)
             self._receive(end + DOUBT * self._timeout_s * (len(missing) > 1), missing)
         received = {peer: self._take(peer, kind, length) for peer, length in expected.items()}
@@ -104,13 +152,12 @@ class MemoryMesh(Mesh):
 
     def has_ended(self, peer: str) -> bool:
         """See ``Mesh.has_ended``."""
-        return self._left.get(peer) == ""
+        return self._inbox.left.get(peer) == ""
 
     def has_spoken(self, peer: str) -> bool:
         """See ``Mesh.has_spoken``."""
-        while not self._inboxes[self._name].empty():
-            self._sort(self._inboxes[self._name].get())
-        return bool(self._arrived[peer])
+        self._inbox.sort()
+        return self._inbox.has(peer)
 
     def close(self, error: BaseException | None = None) -> None:
         """See ``Mesh.close``; may be called twice."""
@@ -119,42 +166,31 @@ class MemoryMesh(Mesh):
         self._is_closed = True
         culprit = culprit_of(error, tuple(self._inboxes), self._name)
         for inbox in self._inboxes.values():
-            inbox.put(_Farewell(sender=self._name, culprit=culprit))
+            inbox.put_farewell(self._name, culprit)
 
     def _send(self, peer: str, kind: int, payload: bytes | memoryview) -> None:
         body = bytes(payload)
         header = Header(kind=kind, tag=NO_SESSION, sequence=self._n_sent[peer], length=len(body))
         self._n_sent[peer] += 1
         due = time.monotonic() + self._delay_s
-        self._inboxes[peer].put(_Frame(sender=self._name, header=header, payload=body, due=due))
+        self._inboxes[peer].put(self._name, _Frame(header=header, payload=body, due=due))
 
     def _check_left(self, missing: Sequence[str]) -> None:
         """Raise when waiting is pointless: a party failed, or a party that is waited for has left."""
-        if self._name in self._left:
+        if self._name in self._inbox.left:
             raise PeerRejectedError(reason="the session is closed here")
-        for peer, culprit in self._left.items():
+        for peer, culprit in self._inbox.left.items():
             if culprit or peer in missing:
                 raise PartyLostError(name=culprit or peer)
 
     def _receive(self, end: float, missing: Sequence[str]) -> None:
-        """Wait for one item; who is late itself finds here what came meanwhile before it blames another."""
-        inbox = self._inboxes[self._name]
         try:
-            item = inbox.get(timeout=max(0.0, end - time.monotonic()))
-        except queue.Empty as error:
-            if inbox.empty():
-                raise PartyLostError(name=missing[0]) from TimeoutError(error)
-            item = inbox.get()
-        self._sort(item)
-
-    def _sort(self, item: _Frame | _Farewell) -> None:
-        if isinstance(item, _Farewell):
-            self._left.setdefault(item.sender, item.culprit)
-        else:
-            self._arrived[item.sender].append(item)
+            self._inbox.wait(max(0.0, end - time.monotonic()))
+        except TimeoutError as error:
+            raise PartyLostError(name=missing[0]) from error
 
     def _take(self, peer: str, kind: int, length: int) -> bytes:
-        frame = self._arrived[peer].popleft()
+        frame = self._inbox.take(peer)
         expectation = Expectation(
             kinds=frozenset({kind}), tag=NO_SESSION, sequence=self._n_received[peer], length=length
         )
@@ -188,7 +224,7 @@ def memory_meshes(
     members = (*names, helper) if helper is not None else tuple(names)
     if len(set(members)) != len(members):
         raise PeerRejectedError(reason="two parties have the same name")
-    inboxes: dict[str, _Inbox] = {check_name(name): queue.SimpleQueue() for name in members}
+    inboxes: dict[str, Inbox[_Frame]] = {check_name(name): Inbox() for name in members}
     return {
         name: MemoryMesh(
             name=name,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from analytics.disclosure.release import answer_bytes, recombine_answer, send_answer, session_memory
+from analytics.disclosure.release import answer_bytes, joint_cost, recombine_answer, send_answer
 from analytics.disclosure.site_noise import noisy_contribution
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.plans.plan import MAX_SLOW_FIGURES, Plan, PlanContext, make_plan
@@ -55,7 +55,7 @@ def run(plan: Plan) -> None:
         assert max(map(abs, total)) < 2**62
         result = finish(plan, total)
         assert len(result.rows) <= plan.n_groups
-    assert session_memory(plan) <= Limits().session_bytes
+    assert joint_cost(plan).memory_bytes <= Limits().session_bytes
 
 
 def test_noise_beyond_the_sampler_is_refused_before_the_charge() -> None:

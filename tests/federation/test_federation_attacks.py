@@ -383,7 +383,7 @@ def test_two_sites_give_no_exact_answer():
 
 
 def test_noise_beyond_any_colluding_sites_has_the_priced_variance(world):
-    plan = plan_request(request_of(world).to_bytes(), world.consortium).plan
+    plan = plan_request(request_of(world).to_bytes(), world.consortium).work.plan
     draws, n, t = 4000, plan.context.n_sites, plan.context.colluding
     zeros = np.zeros(plan.n_figures, dtype=np.int64)
     noise = np.array(
@@ -401,12 +401,12 @@ def test_noise_beyond_any_colluding_sites_has_the_priced_variance(world):
 
 
 def test_no_noise_without_a_private_plan_and_no_figure_beyond_its_clamp(world):
-    plan = plan_request(request_of(world).to_bytes(), world.consortium).plan
+    plan = plan_request(request_of(world).to_bytes(), world.consortium).work.plan
     with pytest.raises(ReleaseRefusedError):
         noisy_contribution(plan, np.array([plan.clamps[0] + 1], dtype=np.int64), SystemSource())
     with pytest.raises(ReleaseRefusedError):
         noisy_contribution(plan, np.array([1.0]), SystemSource())
-    exact = plan_request(request_of(world, mode="exact").to_bytes(), world.consortium).plan
+    exact = plan_request(request_of(world, mode="exact").to_bytes(), world.consortium).work.plan
     with pytest.raises(ReleaseRefusedError):
         noisy_contribution(exact, np.zeros(exact.n_figures, dtype=np.int64), SystemSource())
 

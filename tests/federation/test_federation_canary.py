@@ -29,12 +29,12 @@ from analytics.sources import local_table as sources
 from federation.errors import FederationError, SiteUnavailableError
 from federation.network.in_memory import MemoryChannel
 from federation.node import request_handler
-from federation.node.execution import query_run
 from federation.processes.launcher import Launcher
+from federation.requests.kinds import query
 from federation.setup.create import create_consortium
 from federation.setup.settings import ConsortiumSettings, SiteSetup, TableSetup
 from federation.training import site_worker
-from federation.training.models.logistic_regression import FederatedLogisticRegression
+from federation.training.estimators import FederatedLogisticRegression
 from privacy_accounting.errors import BudgetExceededError
 from privacy_accounting.ledger.storage.store import MemoryStore, Table
 from smpc.transport.memory import MemoryMesh
@@ -207,9 +207,9 @@ def tapped(monkeypatch):
         return blurred
 
     def trained(*arguments):
-        total = update(*arguments)
+        total, kept = update(*arguments)
         tap.hold("update", total)
-        return total
+        return total, kept
 
     with monkeypatch.context() as patch:
         patch.setattr(MemoryChannel, "send", on_line)
@@ -350,11 +350,11 @@ def test_the_canary_search_finds_unmasked_values(monkeypatch):
         plain = figures.astype("<i8").tobytes()
         return plain + share[len(plain) :]
 
-    honest = query_run.send_answer
+    honest = query.send_answer
     with tapped(monkeypatch) as tap, consortium() as session:
         session.sql("SELECT SUM(amount) AS s FROM stays", epsilon=0.5)
         assert not hits(tap.data(), tap.local_patterns())
-        monkeypatch.setattr(query_run, "send_answer", unmasked)
+        monkeypatch.setattr(query, "send_answer", unmasked)
         session.sql("SELECT SUM(amount) AS s FROM stays", epsilon=0.5)
         assert len(hits(tap.data(), tap.local_patterns("figures"))) == len(SITES)
 

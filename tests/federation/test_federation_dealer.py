@@ -63,7 +63,7 @@ def test_without_a_dealer_a_query_that_needs_one_is_refused_free(world):
 
 
 def charged(session, lines):
-    planned, _ = session._planned(BY_SEX, None, exact=True, purpose="test")
+    planned = session._planned(BY_SEX, None, exact=True, purpose="test")
     ask = Ask(request=planned.data, signature=session._identity.sign(REQUEST_TAG + planned.data))
     lines.ask_all(ask, Accepted, timeout_s=10)
     return lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry

@@ -8,7 +8,7 @@ from hospitals import NAMES, POLICY, in_threads
 from federation.consortium.site_file import Policy
 from federation.errors import ConfigError, PolicyRefusedError, RequestRejectedError
 from federation.protocol.messages import AttemptRequest
-from federation.training.models.logistic_regression import FederatedLogisticRegression
+from federation.training.estimators import FederatedLogisticRegression
 from federation.training.task import TrainingTask
 from privacy_accounting.ledger.replication.agreement import agree
 from privacy_accounting.ledger.replication.sequencer import Draft

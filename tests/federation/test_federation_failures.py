@@ -26,7 +26,7 @@ def world(tmp_path_factory):
 
 def charged(session, lines, *, epsilon=0.01, exact=False):
     """Ask and have it charged, but not run."""
-    planned, _ = session._planned(BY_SEX, None if exact else epsilon, exact=exact, purpose="test")
+    planned = session._planned(BY_SEX, None if exact else epsilon, exact=exact, purpose="test")
     ask = Ask(request=planned.data, signature=session._identity.sign(REQUEST_TAG + planned.data))
     lines.ask_all(ask, Accepted, timeout_s=10)
     return lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry

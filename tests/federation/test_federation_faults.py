@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from analytics import errors as analytics_errors
 from federation import errors as federation_errors
+from federation.protocol.codec import decode, encode
 from federation.protocol.error_codes import (
     InternalFaultError,
     from_refusal,
@@ -16,7 +17,7 @@ from federation.protocol.error_codes import (
     to_wire,
     traced,
 )
-from federation.protocol.messages import Failed, decode, encode
+from federation.protocol.messages import Failed
 from privacy_accounting import errors as accounting_errors
 from privacy_accounting.errors import BudgetExceededError, LedgerRefusedError
 from privacy_accounting.ledger.messages import Refusal

@@ -9,7 +9,7 @@ import pytest
 import federation
 from analytics.errors import PlanRejectedError, SchemaMismatchError
 from federation.errors import ConfigError
-from federation.training.models.logistic_regression import FederatedLogisticRegression
+from federation.training.estimators import FederatedLogisticRegression
 
 SCHEMA = {
     "tables": {

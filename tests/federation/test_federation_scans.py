@@ -6,7 +6,7 @@ from hospitals import NAMES
 from analytics.errors import LocalTimeoutError, SourceFailedError, SourceLostError
 from analytics.sources import LocalTable
 from federation.errors import FederationError, SiteUnavailableError
-from federation.training.models.logistic_regression import FederatedLogisticRegression
+from federation.training.estimators import FederatedLogisticRegression
 from smpc.errors import SmpcError
 
 COUNT = "SELECT COUNT(*) AS n FROM patients"

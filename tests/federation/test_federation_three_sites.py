@@ -111,7 +111,7 @@ def test_the_explained_rounds_and_bytes_are_those_of_the_run(trio):
     assert shape["rounds"] == receipt["rounds"]
     # the largest of all is what the dealing site sends to the first: keys, its input, material; besides, it deals
     # 64 bytes to the second and 32 to the inputting site
-    n_figures = trio._planned(BY_SEX, None, exact=True, purpose="test")[1].n_figures
+    n_figures = trio._planned(BY_SEX, None, exact=True, purpose="test").work.plan.n_figures
     assert receipt["bytes_sent_per_site"] == shape["dealer"]["bytes"] - 64 - 32 + 32 + 8 * n_figures
 
 
@@ -164,7 +164,7 @@ def hit(session, victim, number):
     """A site is hit between the charge and the run; how long until the others say so, and whom they name."""
     began = None
     with pytest.raises(PartyLostError) as caught, session._pool.question(NAMES) as lines:
-        planned, _ = session._planned(BY_SEX, None, exact=True, purpose="test")
+        planned = session._planned(BY_SEX, None, exact=True, purpose="test")
         ask = Ask(request=planned.data, signature=session._identity.sign(REQUEST_TAG + planned.data))
         lines.ask_all(ask, Accepted, timeout_s=10)
         entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry

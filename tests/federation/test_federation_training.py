@@ -9,7 +9,7 @@ import pytest
 from hospitals import NAMES, POLICY, VIEW, files, in_processes, in_threads
 
 from federation.errors import ConfigError, PolicyRefusedError
-from federation.training.models.logistic_regression import FederatedLogisticRegression
+from federation.training.estimators import FederatedLogisticRegression
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import BudgetExceededError
 from privacy_accounting.ledger.replication.agreement import agree

@@ -7,7 +7,7 @@ import pytest
 from hospitals import VIEW, files, in_threads
 
 import federation
-from federation.training.models.logistic_regression import FederatedLogisticRegression
+from federation.training.estimators import FederatedLogisticRegression
 
 pytestmark = pytest.mark.slow  # forty rounds at the size of real keys; a small key does it in tests/training
 FEATURES = ["age", "sex", "cp", "trestbps", "fbs", "ecg_abnormal", "thalach", "exang", "oldpeak"]

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from federation.consortium.consortium_file import consortium_from_dict
 from federation.consortium.genesis import genesis_body
 from federation.errors import PolicyRefusedError
-from federation.protocol import messages, training_messages
+from federation.protocol import codec, messages, training_messages
 from federation.protocol.error_codes import to_wire
 from federation.protocol.request import REQUEST_TAG, Request
 from federation.requests.ledger_content import content_of
@@ -161,12 +161,12 @@ def golden():
             f"{name}: request": data,
             f"{name}: request hash": planned.digest.encode(),
             f"{name}: request signature": signature,
-            f"{name}: plan": planned.plan.digest().encode(),
+            f"{name}: plan": planned.work.digest().encode(),
             f"{name}: entry": entry.to_bytes(),
             f"{name}: session id": session_id(body),
-            f"{name}: ask": messages.encode(messages.Ask(request=data, signature=signature)),
-            f"{name}: charged": messages.encode(messages.Charged(entry=entry.to_bytes())),
-            f"{name}: run": messages.encode(messages.RunRequest(entry=entry.to_bytes())),
+            f"{name}: ask": codec.encode(messages.Ask(request=data, signature=signature)),
+            f"{name}: charged": codec.encode(messages.Charged(entry=entry.to_bytes())),
+            f"{name}: run": codec.encode(messages.RunRequest(entry=entry.to_bytes())),
         }
         previous, number = entry, number + 1
     found |= ledger_messages(consortium, previous)
@@ -208,9 +208,7 @@ def control_messages():
         training_messages.DecryptedSum(manifest="ab" * 32, values=b"12345678"),
         training_messages.SumAsk(run="ab" * 32, round_number=1, attempt=0, wait_ms=50),
     ]
-    return {
-        f"message: {messages.name_on_wire(type(message))}": messages.encode(message) for message in all_of
-    }
+    return {f"message: {codec.name_on_wire(type(message))}": codec.encode(message) for message in all_of}
 
 
 def training(consortium):

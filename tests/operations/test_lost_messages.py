@@ -9,7 +9,7 @@ import pytest
 import federation
 from federation.consortium.amendments import remove_site, transfer_sequencer
 from federation.errors import SiteUnavailableError
-from federation.training.models.logistic_regression import FederatedLogisticRegression
+from federation.training.estimators import FederatedLogisticRegression
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.replication.sequencer import Sequencer
 from tests.federation.hospitals import in_threads

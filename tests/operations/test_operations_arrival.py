@@ -12,7 +12,8 @@ from analytics.errors import InvalidRequestError, SchemaError
 from analytics.schema import Schema
 from federation.errors import ConfigError
 from federation.identity.authority import Authority
-from federation.protocol.messages import Ask, AttemptRequest, Deal, LedgerSince, decode, encode
+from federation.protocol.codec import decode, encode
+from federation.protocol.messages import Ask, AttemptRequest, Deal, LedgerSince
 from federation.protocol.request import Request
 from federation.protocol.request_form import MAX_REQUEST_BYTES
 from privacy_accounting.ledger.entries import Body

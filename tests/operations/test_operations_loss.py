@@ -10,7 +10,7 @@ from federation.consortium.consortium_file import load_consortium
 from federation.consortium.membership import restrict_to_members
 from federation.errors import ConfigError
 from federation.processes.launcher import Launcher
-from federation.training.models.logistic_regression import FederatedLogisticRegression
+from federation.training.estimators import FederatedLogisticRegression
 from tests.cli.conftest import crossward
 from tests.federation.hospitals import BY_SEX, NAMES, found
 from tests.operations.operations_world import ledger, whole

@@ -9,8 +9,9 @@ import pytest
 from federation.consortium.consortium_file import load_consortium
 from federation.identity.certificates import Identity, trust_of
 from federation.network.tls import TlsNetwork, addresses_of
+from federation.protocol.codec import encode
 from federation.protocol.exchange import receive, send
-from federation.protocol.messages import HealthAsk, encode
+from federation.protocol.messages import HealthAsk
 from smpc.errors import PartyLostError
 from smpc.transport.connecting.endpoint import Endpoint
 from smpc.transport.connecting.listener import Listener

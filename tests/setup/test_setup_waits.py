@@ -10,7 +10,8 @@ from federation.consortium.consortium_file import load_consortium
 from federation.errors import SiteUnavailableError
 from federation.identity.certificates import Identity
 from federation.network.tls import TlsNetwork
-from federation.protocol.training_messages import DecryptedSum, SumAsk, call, send
+from federation.protocol.exchange import call, send
+from federation.protocol.training_messages import DecryptedSum, SumAsk
 from smpc.transport.liveness import Liveness
 
 NEVER = SumAsk(run="ab" * 32, round_number=0, attempt=0, wait_ms=600_000)  # no such run was ever charged

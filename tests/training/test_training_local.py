@@ -8,20 +8,12 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from training_world import MADE_TABLES, made_frame, task_of
+from training_world import MADE_TABLES, made_frame, state_at, task_of
 
 from analytics.errors import InvalidRequestError, LocalTimeoutError, SourceFailedError, SourceLostError
 from federation.diagnostics.training_readiness import findings
-from federation.training.local_update import (
-    Cases,
-    cases_of,
-    clamped_sum,
-    load_cases,
-    quantized,
-    site_update,
-    unit_gradients,
-    unit_vectors,
-)
+from federation.training.features import Cases
+from federation.training.local_update import clamped_sum, load_cases, quantized, site_update, unit_vectors
 from federation.training.optimizer import Descent, UpdateRule
 from federation.training.round_plan import GRID
 from privacy_accounting.noise import SystemSource, discrete_gaussian
@@ -43,7 +35,8 @@ def test_gradients_are_the_finite_differences_of_the_loss(made, scale):
     matrix, target, _ = made.pooled(plan)
     cases = Cases(matrix=matrix, target=target, starts=np.arange(len(target)))
     theta = scale * np.cos(np.arange(plan.encoding.width) + 1.0)
-    gradients, losses = unit_gradients(cases, theta)
+    found = plan.model.unit_vectors(cases, theta)
+    gradients, losses = found.gradients, found.losses
     np.testing.assert_allclose(losses, loss_of(matrix, target, theta).astype(float), rtol=1e-12, atol=1e-12)
     step = 1e-6
     for place in range(len(theta)):
@@ -78,8 +71,8 @@ def test_law_one_unit_moves_the_integer_sum_by_at_most_the_declared_norm(
     plan = made.plan(task_of(**(MADE | {"clip_norm": clip, "report_loss": with_loss})))
     table = np.array(sorted(rows), np.int64).reshape(-1, 5)
     model = np.array(theta)
-    whole = clamped_sum(plan, cases_of(plan, table), model)
-    less = clamped_sum(plan, cases_of(plan, table[table[:, 0] != gone]), model)
+    whole = clamped_sum(plan, plan.encoding.cases(table), model)
+    less = clamped_sum(plan, plan.encoding.cases(table[table[:, 0] != gone]), model)
     moved = [int(value) for value in whole - less]
     assert sum(value * value for value in moved) <= plan.l2_unit**2
     event = plan.event(4)
@@ -154,10 +147,8 @@ def test_the_sum_is_clamped_to_the_public_bound(world_of):
     total = clamped_sum(plan, cases, np.array([0.0, -5.0]))
     assert total.min() == -3 * GRID
     planned = plan.attempt(run="r", round_number=0, attempt=0, cohort=world.sites)
-    assert (
-        abs(site_update(plan, planned, cases, np.array([0.0, -5.0]), SystemSource())).max()
-        <= planned.manifest.layout.half_range
-    )
+    update, _ = site_update(plan, planned, cases, state_at(plan, [0.0, -5.0]), SystemSource())
+    assert abs(update).max() <= planned.manifest.layout.half_range
 
 
 def test_features_are_scaled_by_public_bounds_alone(heart):
@@ -181,11 +172,11 @@ def test_without_the_colluders_noise_the_honest_noise_is_still_enough(made):
     """P7: the opened sum minus what t sites know has at least the calibrated variance. False alarm below 1e-6."""
     plan = made.plan(task_of(**MADE))
     planned = plan.attempt(run="r", round_number=0, attempt=0, cohort=made.sites)
-    empty = cases_of(plan, np.zeros((0, 5), np.int64))
+    empty = plan.encoding.cases(np.zeros((0, 5), np.int64))
     draws = 2_000
     honest = np.array(
         [
-            sum(site_update(plan, planned, empty, np.zeros(5), SystemSource()) for _ in range(3))
+            sum(site_update(plan, planned, empty, plan.start(), SystemSource())[0] for _ in range(3))
             for _ in range(draws)
         ]
     ).ravel()
@@ -199,14 +190,13 @@ def test_every_update_has_fresh_noise_and_exact_runs_have_none(made):
     planned = plan.attempt(run="r", round_number=0, attempt=0, cohort=made.sites)
     cases = load_cases(plan, made.sources["west"]["patients"], None)
     theta = np.zeros(plan.encoding.width)
-    one, two = (site_update(plan, planned, cases, theta, SystemSource()) for _ in range(2))
+    one, two = (site_update(plan, planned, cases, plan.start(), SystemSource())[0] for _ in range(2))
     assert (one != two).any()
     assert one.dtype == np.int64
     exact = made.plan(task_of(**(MADE | {"epsilon": None, "exact": True, "expected_units": None})))
     planned = exact.attempt(run="r", round_number=0, attempt=0, cohort=made.sites)
-    assert (
-        site_update(exact, planned, cases, theta, None).tolist() == clamped_sum(exact, cases, theta).tolist()
-    )
+    found, _ = site_update(exact, planned, cases, exact.start(), None)
+    assert found.tolist() == clamped_sum(exact, cases, theta).tolist()
 
 
 # ---- data never cause an error after the charge (P19 iii); the administrator is told before (P19 i)
@@ -232,9 +222,7 @@ def test_odd_data_give_a_noisy_update_and_a_message_to_the_administrator(world_o
     plan = world.plan(task_of(**MADE))
     planned = plan.attempt(run="r", round_number=0, attempt=0, cohort=world.sites)
     source = world.sources["a"]["patients"]
-    update = site_update(
-        plan, planned, load_cases(plan, source, None), np.zeros(plan.encoding.width), SystemSource()
-    )
+    update, _ = site_update(plan, planned, load_cases(plan, source, None), plan.start(), SystemSource())
     assert update.shape == (plan.length,)
     assert abs(update).max() > 0
     assert findings(plan, source)

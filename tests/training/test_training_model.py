@@ -13,7 +13,7 @@ from training_world import made_frame
 
 from analytics.errors import InvalidRequestError
 from federation.errors import ConfigError
-from federation.training.models.logistic_regression import FederatedLogisticRegression
+from federation.training.estimators import FederatedLogisticRegression
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_an_outcome_becomes_a_model_without_fit(model):
     [
         "federation.aggregation.service",
         "federation.training.coordinator",
-        "federation.training.models.logistic_regression",
+        "federation.training.estimators",
     ],
 )
 def test_helpers_and_analyst_never_load_torch(module):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from training_world import task_of
 
-from federation.training.local_update import Cases, clamped_sum, unit_gradients, unit_vectors
+from federation.training.features import Cases
+from federation.training.local_update import clamped_sum, unit_vectors
+from federation.training.models.registry import MODELS
 
 
 def cases_of_rows(rows, target, starts):
@@ -19,21 +21,23 @@ def drawn(generator, n_units, width, *, most=1):
     return matrix, generator.integers(0, 2, len(matrix)).astype(float), starts, sizes
 
 
+@pytest.mark.parametrize("name", sorted(MODELS))
 @pytest.mark.parametrize("most", [1, 5])
 @pytest.mark.parametrize("width", [1, 2, 5, 13, 31, 64])
-def test_a_units_numbers_are_the_same_bits_beside_any_other_rows(width, most):
+def test_a_units_numbers_are_the_same_bits_beside_any_other_rows(name, width, most):
     """The attack: a matrix product adds up in another order for the last rows of a block, so that a row which is
     added moves the numbers of others."""
     generator = np.random.default_rng(width * 10 + most)
     matrix, target, starts, sizes = drawn(generator, 41, width, most=most)
     model = generator.normal(size=width) * 3
-    gradients, losses = unit_gradients(cases_of_rows(matrix, target, starts), model)
+    vectors_of = MODELS[name].unit_vectors
+    whole = vectors_of(cases_of_rows(matrix, target, starts), model)
     for unit, (start, size) in enumerate(zip(starts, sizes, strict=True)):
         own = slice(start, start + size)
         order = generator.permutation(size)
-        alone = unit_gradients(cases_of_rows(matrix[own][order], target[own][order], [0]), model)
-        assert alone[0].tobytes() == gradients[unit : unit + 1].tobytes()
-        assert alone[1].tobytes() == losses[unit : unit + 1].tobytes()
+        alone = vectors_of(cases_of_rows(matrix[own][order], target[own][order], [0]), model)
+        assert alone.gradients.tobytes() == whole.gradients[unit : unit + 1].tobytes()
+        assert alone.losses.tobytes() == whole.losses[unit : unit + 1].tobytes()
 
 
 @pytest.mark.parametrize("with_loss", [False, True])

@@ -10,9 +10,10 @@ import pytest
 from training_world import ANALYST, SITES, auc, made_frame, task_of
 
 from federation.errors import CiphertextInvalidError, SiteUnavailableError, UpdateRejectedError
-from federation.protocol.training_messages import Start, UpdateSent, call
+from federation.protocol.exchange import call
+from federation.protocol.training_messages import Start, UpdateSent
 from federation.training.coordinator import Progress
-from federation.training.models.logistic_regression import FederatedLogisticRegression
+from federation.training.estimators import FederatedLogisticRegression
 from federation.training.round_plan import GRID
 from federation.training.run_state import Ending
 from federation.training.site_worker import TRAIN
@@ -197,8 +198,8 @@ def test_the_lost_attempts_update_and_the_next_have_different_noise(made):
     original = site_worker.site_update
 
     def spy(*args):
-        values.append(original(*args))
-        return values[-1]
+        values.append(original(*args)[0])
+        return values[-1], None
 
     site_worker.site_update = spy
     try:
@@ -293,7 +294,7 @@ def test_every_site_derives_the_model_from_the_opened_sums(made):
     assert len({state.model.parameters for state in states}) == 1
     fresh = made.trainer("east")
     agreed = fresh._agreement.attempt_of(made.request(task_of(**MADE), 1), outcome.entries[-1])
-    fresh._follow(agreed, state := type(states[0])(model=states[0].model.start(outcome.plan.rule)), (0,) * 5)
+    fresh._follow(agreed, state := type(states[0])(model=outcome.plan.start()), (0,) * 5)
     assert state.model.parameters == states[0].model.parameters
     assert states[0].model.stepped(_last_sum(made, outcome)).parameters == outcome.model.parameters
 

@@ -19,6 +19,8 @@ from federation.errors import (
 from federation.paillier.cipher import Encryptor, add_vectors
 from federation.paillier.key_files import accept_public_key
 from federation.paillier.packing import pack
+from federation.protocol.codec import decode, encode
+from federation.protocol.exchange import call
 from federation.protocol.messages import Ack
 from federation.protocol.training_messages import (
     KeyAnswer,
@@ -26,9 +28,6 @@ from federation.protocol.training_messages import (
     Start,
     UpdateReceipt,
     UpdateSent,
-    call,
-    decode,
-    encode,
 )
 from federation.training.site_worker import TRAIN
 from privacy_accounting.errors import LedgerRefusedError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from federation.consortium.consortium_file import consortium_from_dict
 from federation.network.in_memory import MemoryExchange
 from federation.paillier.cipher import Encryptor
 from federation.paillier.packing import pack
+from federation.protocol.exchange import call
 from federation.protocol.messages import Ack
 from federation.protocol.request import Request as Asked
 from federation.protocol.training_messages import (
@@ -28,7 +30,6 @@ from federation.protocol.training_messages import (
     SumAsk,
     Update,
     UpdateReceipt,
-    call,
 )
 from federation.training.coordinator import Coordinator
 from federation.training.entry_check import EntryCheck, members_of, terms_of
@@ -264,10 +265,10 @@ class World:
         return Hand(self, request, self.sign(self.body(task, request, planned, **changes)), planned)
 
     def pooled(self, plan):
-        from federation.training.local_update import cases_of
-
         names = [*(feature.name for feature in plan.encoding.features), plan.encoding.target]
-        parts = [cases_of(plan, self.sources[s][plan.table.name].complete_cases(names)) for s in self.sites]
+        parts = [
+            plan.encoding.cases(self.sources[s][plan.table.name].complete_cases(names)) for s in self.sites
+        ]
         return np.vstack([p.matrix for p in parts]), np.concatenate([p.target for p in parts]), parts
 
 
@@ -339,6 +340,11 @@ def task_of(**changes):
         "expected_units": 800,
     }
     return TrainingTask(**(fields | changes))
+
+
+def state_at(plan, theta):
+    """The public model at a point."""
+    return replace(plan.start(), parameters=tuple(round(float(value) * 2**32) for value in theta))
 
 
 def auc(target, score):

@@ -14,7 +14,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from analytics.disclosure.release import session_memory
 from analytics.errors import AnalyticsError
 from federation.errors import FederationError, PolicyRefusedError, RequestRejectedError
 from federation.node.admission.exact_limits import ExactLimit
@@ -22,7 +21,7 @@ from federation.node.in_service import check_in_service
 from federation.protocol.request import request_hash
 from federation.requests import site_policy as policies
 from federation.requests.ledger_content import check_content, content_of
-from federation.requests.planning import Planned, check_signature, plan_request
+from federation.requests.planning import AnyPlanned, check_signature, plan_request
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Charge, Exact
 from smpc.errors import PeerRejectedError
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from federation.consortium.limits import Limits
     from federation.consortium.site_file import Policy
     from federation.protocol.messages import Ask
+    from federation.requests.kinds.base import SessionNeeds
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.replication.replica import Replica
 
@@ -45,9 +45,9 @@ CACHED: Final = 1024
 class AdmittedRequest:
     """A request that this site has received, derived and found signed."""
 
-    planned: Planned
+    planned: AnyPlanned
     ask: Ask
-    memory_bytes: int  # the most that its session holds here
+    needs: SessionNeeds
 
 
 class QueryAdmission:
@@ -148,7 +148,7 @@ class QueryAdmission:
         if isinstance(content, Exact):
             self._exact_limit.add_pending(body.number, content)
 
-    def exact_use(self, planned: Planned) -> dict[str, str]:
+    def exact_use(self, planned: AnyPlanned) -> dict[str, str]:
         """For an exact request: the earlier exact requests of its analyst, and the limit of this site."""
         if not planned.is_exact:
             return {}
@@ -158,9 +158,9 @@ class QueryAdmission:
             "exact_limit": str(self.policy.exact_requests_per_analyst),
         }
 
-    def source(self, planned: Planned) -> LocalTable:
+    def source(self, planned: AnyPlanned) -> LocalTable:
         """This site's own table for a request."""
-        return self._sources[planned.table.name]
+        return self._sources[planned.work.table.name]
 
     def _learn(self, ask: Ask) -> AdmittedRequest:
         digest = request_hash(ask.request)
@@ -169,7 +169,7 @@ class QueryAdmission:
             return known
         check_signature(ask.request, ask.signature, self.consortium, site=self.site)
         planned = plan_request(ask.request, self.consortium)
-        known = AdmittedRequest(planned=planned, ask=ask, memory_bytes=session_memory(planned.plan))
+        known = AdmittedRequest(planned=planned, ask=ask, needs=planned.work.session_needs())
         with self._lock:
             self._known[digest] = known
             while len(self._known) > CACHED:
@@ -180,12 +180,14 @@ class QueryAdmission:
         planned = known.planned
         limit = self.limits.session_bytes
         check_in_service(self.source(planned), site=self.site)
-        if known.memory_bytes > limit:
-            rule = f"limits.session_bytes: at most {limit} bytes, this question takes {known.memory_bytes}"
+        if known.needs.memory_bytes > limit:
+            rule = (
+                f"limits.session_bytes: at most {limit} bytes, this question takes {known.needs.memory_bytes}"
+            )
             raise PolicyRefusedError(site=self.site, rule=rule)
         policies.check(
             planned.request,
-            planned.plan,
+            planned.work.facts,
             self.policy,
             site=self.site,
             exact=self._exact_limit.count(planned.population, planned.request.analyst, number)

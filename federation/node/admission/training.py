@@ -189,8 +189,7 @@ class TrainingAdmission:
         self._check_policy(known, n_rounds=1, number=body.number)
         asked = content.asked
         pending = self._attempts.count(known.digest, body.number)
-        if self._replica.core.state.attempts_of(known.digest) + pending >= known.plan.task.rounds:
-            # the epsilon of the run pays for this many attempts, including lost ones
+        if known.plan.is_used_up(self._replica.core.state.attempts_of(known.digest) + pending):
             raise RequestRejectedError(site=self.site, reason="all attempts of this run are used up")
         try:
             planned = known.plan.attempt(

@@ -18,10 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from analytics.disclosure.release import joint_cost, needs_material, send_answer, send_mined
 from analytics.errors import LocalTimeoutError, SourceLostError
-from analytics.mining.bitmaps import local_bitmaps
-from analytics.mining.plan import MiningPlan
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.node.ledger.late_entry import accept_entry
 from federation.protocol.messages import Deal, Share
@@ -36,16 +33,13 @@ from smpc.session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from analytics.plans.plan import Plan
     from federation.consortium.consortium_file import Consortium
     from federation.network.channel import Network
     from federation.node.admission.queries import AdmittedRequest, QueryAdmission
     from federation.node.execution.background import BackgroundRunner
     from federation.node.execution.dealer_channel import DealerChannels
     from federation.node.execution.prepared_sessions import PreparedSessions
+    from federation.requests.kinds.base import JointPart
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.replication.replica import Replica
     from smpc.dealer.pool import Pool
@@ -75,17 +69,21 @@ class QueryRunner:
     def prepare(self, body: Body) -> None:
         """Start to open the session of a question that this site has signed: keys and material, no row (P1).
 
-        Mining with a dealer is excluded: it requests its first material after the local scan, and an idle dealer has
-        left the session by then.
+        Work that fetches its material step by step, from a dealer, is excluded: it requests the first after the
+        local scan, and an idle dealer has left the session by then.
         """
         content = body.content
         if not isinstance(content, Charge | Exact) or content.asked.run:
             return
         known = self.admission.known(content.asked.request)
-        has_dealer = self.consortium.three_sites is None
-        if known is not None and not (has_dealer and isinstance(known.planned.plan, MiningPlan)):
+        if known is None:
+            return
+        fetches_later = known.planned.work.has_products and not known.needs.requests
+        if not (fetches_later and self.consortium.three_sites is None):
             session = session_id(body)
-            self.prepared_sessions.prepare(session, lambda: self._opened(known, session), known.memory_bytes)
+            self.prepared_sessions.prepare(
+                session, lambda: self._opened(known, session), known.needs.memory_bytes
+            )
 
     def run(self, entry_data: bytes, *, known: AdmittedRequest, source: str) -> Share:
         """Run one complete entry.
@@ -109,33 +107,8 @@ class QueryRunner:
             raise RequestRejectedError(site=self.site, reason="the entry belongs to another request")
         accept_entry(self.replica, entry, source=source, deadline_s=float(self.consortium.file.deadline_s))
         session = self.replica.start(entry)
-        if isinstance(known.planned.plan, MiningPlan):
-            return self._mine(known, session, known.planned.plan)
-        return self._answer(known, session, known.planned.plan)
-
-    def check_dealer(self, known: AdmittedRequest) -> None:
-        """Check before the charge that the dealer is alive, if the question needs one.
-
-        Raises:
-            SiteUnavailableError: this site does not hear the heartbeat of the dealer.
-        """
-        plan, dealer = known.planned.plan, self.consortium.file.dealer
-        if dealer is None or not (isinstance(plan, MiningPlan) or needs_material(plan)):
-            return
-        ends_at = time.monotonic() + SETTLE_S
-        while not self.network.is_alive(dealer.name):
-            if time.monotonic() > ends_at:
-                raise SiteUnavailableError(site=dealer.name, reason="no heartbeat from the dealer")
-            time.sleep(POLL_S)
-
-    def _answer(self, known: AdmittedRequest, session: bytes, plan: Plan) -> Share:
-        """Answer a question: local scan, then noise or guard, then this site's summand."""
-        figures = self._local(known, plan)
-
-        def joint(session: Session) -> bytes:
-            return send_answer(session, plan, figures, SystemSource())
-
-        if not (self.pool.is_on and needs_material(plan)):
+        joint = self._scanned(known)
+        if not (self.pool.is_on and known.needs.requests):
             return self._joint(known, session, joint)
 
         def work(report: Callable[[Share], None]) -> None:
@@ -143,32 +116,41 @@ class QueryRunner:
 
         return self.background.call(work)
 
-    def _mine(self, known: AdmittedRequest, session: bytes, plan: MiningPlan) -> Share:
-        """Answer a mining request: local bitmaps, then one level after the other."""
-        source, limit_s = self.admission.source(known.planned), float(self.consortium.file.local_limit_s)
-        bitmaps = local_bitmaps(plan, source, limit_s)
-        return self._joint(known, session, lambda session: send_mined(session, plan, bitmaps))
+    def check_dealer(self, known: AdmittedRequest) -> None:
+        """Check before the charge that the dealer is alive, if the question needs one.
 
-    def _local(self, known: AdmittedRequest, plan: Plan) -> npt.NDArray[np.int64] | None:
-        """The local scan; None if the scan of a private question was late or lost its database."""
-        limit_s = float(self.consortium.file.local_limit_s)
+        Raises:
+            SiteUnavailableError: this site does not hear the heartbeat of the dealer.
+        """
+        dealer = self.consortium.file.dealer
+        if dealer is None or not known.planned.work.has_products:
+            return
+        ends_at = time.monotonic() + SETTLE_S
+        while not self.network.is_alive(dealer.name):
+            if time.monotonic() > ends_at:
+                raise SiteUnavailableError(site=dealer.name, reason="no heartbeat from the dealer")
+            time.sleep(POLL_S)
+
+    def _scanned(self, known: AdmittedRequest) -> JointPart:
+        """This site's joint part after its scan; of private work also after a scan that was late or lost (P19)."""
+        work, limit_s = known.planned.work, float(self.consortium.file.local_limit_s)
         try:
-            return self.admission.source(known.planned).local_figures(plan, limit_s)
+            return work.scan(self.admission.source(known.planned), limit_s)
         except (LocalTimeoutError, SourceLostError) as error:
-            if plan.mode == "exact":
+            if work.mode == "exact":
                 raise
             LOG.error(  # noqa: TRY400 - only the type of the failure: a trace could quote data
                 "%s: the local scan failed (%s); the site sends zero plus noise instead",
                 self.site,
                 type(error).__name__,
             )
-            return None
+            return work.without_scan()
 
     def _joint(
         self,
         known: AdmittedRequest,
         session_id: bytes,
-        joint: Callable[[Session], bytes],
+        joint: JointPart,
         report: Callable[[Share], None] | None = None,
     ) -> Share:
         """Run this site's part in the session of all sites, usually a prepared one.
@@ -180,7 +162,7 @@ class QueryRunner:
             report: receives this site's share before material is dealt ahead.
         """
         with self.prepared_sessions.take(session_id) or self._opened(known, session_id) as session:
-            share = self._share(joint(session), session.counters)
+            share = self._share(joint(session, SystemSource()), session.counters)
             if report is not None:
                 report(share)
                 session.deal_ahead()
@@ -198,7 +180,7 @@ class QueryRunner:
         the secrecy of a sum then needs no helper.
         """
         request_hash = bytes.fromhex(known.planned.digest)
-        has_material, requests = _needs(known.planned.plan)
+        has_material, requests = known.planned.work.has_products, known.needs.requests
         sites = self.consortium.three_sites if has_material else None
         has_dealer = has_material and sites is None
         dealer = self._call_dealer(session_id, request_hash) if has_dealer else None
@@ -235,10 +217,3 @@ class QueryRunner:
             deal = Deal(session_id=session_id, request_hash=request_hash, parties=parties)
             self.dealer_channels.call(dealer.name, deal)
         return dealer.name
-
-
-def _needs(plan: Plan | MiningPlan) -> tuple[bool, Sequence[Request]]:
-    """Whether a run needs material, and the list it requests at once; a mining run requests it for each level."""
-    if isinstance(plan, MiningPlan):
-        return True, ()
-    return needs_material(plan), joint_cost(plan).requests if needs_material(plan) else ()

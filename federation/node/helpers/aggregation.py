@@ -14,17 +14,18 @@ from federation.aggregation.secure_sum import SecureSum
 from federation.aggregation.service import AggregatorService, KeyHolderService
 from federation.errors import KeyMismatchError
 from federation.node.clock import installed_version, wall_clock
-from federation.protocol.exchange import receive, send
+from federation.protocol.exchange import serve
 from federation.protocol.messages import Health, HealthAsk
 from federation.training.entry_check import EntryCheck, members_of
 from federation.training.helpers import helpers_of, pinned_key
-from smpc.errors import PartyLostError, PeerRejectedError
+from smpc.errors import PeerRejectedError
 
 if TYPE_CHECKING:
     from federation.aggregation.claims import Claims
     from federation.consortium.consortium_file import Consortium
     from federation.network.channel import Channel, Network
     from federation.paillier.keys import PrivateKey
+    from federation.protocol.codec import Message
 
 
 class HelperNode:
@@ -56,18 +57,14 @@ class HelperNode:
             self._answers.close()
 
     def _requests(self, channel: Channel) -> None:
-        try:
-            while True:
-                self._answer(channel)
-        except (PartyLostError, PeerRejectedError):
-            channel.close()
+        serve(channel, self._network, lambda message: self._answer(message, channel))
 
-    def _answer(self, channel: Channel) -> None:
-        if not isinstance(receive(channel, self._network, timeout_s=None), HealthAsk):
+    def _answer(self, message: Message, channel: Channel) -> Message:
+        if not isinstance(message, HealthAsk):
             raise PeerRejectedError(
                 reason="this helper answers only a health request on this channel", name=channel.peer
             )
-        send(channel, self._health())
+        return self._health()
 
     def _health(self) -> Health:
         return Health(

@@ -13,16 +13,17 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from federation.node.clock import installed_version, wall_clock
-from federation.protocol.error_codes import to_wire, traced
-from federation.protocol.exchange import receive, send
-from federation.protocol.messages import Ack, Deal, Failed, Health, HealthAsk, Message
+from federation.protocol.error_codes import traced
+from federation.protocol.exchange import serve
+from federation.protocol.messages import Ack, Deal, Health, HealthAsk
 from smpc.dealer.service import DealerService
-from smpc.errors import PartyLostError, PeerRejectedError, SmpcError
+from smpc.errors import PeerRejectedError, SmpcError
 from smpc.sharing import FEWEST_PARTIES
 
 if TYPE_CHECKING:
     from federation.consortium.consortium_file import Consortium
     from federation.network.channel import Channel, Network
+    from federation.protocol.codec import Message
 
 LOG: Final = logging.getLogger(__name__)
 JOIN_S: Final = 10.0
@@ -52,17 +53,7 @@ class DealerNode:
             thread.join(JOIN_S)
 
     def _requests(self, channel: Channel) -> None:
-        try:
-            while True:
-                message = receive(channel, self.network, timeout_s=None)
-                try:
-                    reply = self._answer(message, channel)
-                except SmpcError as error:
-                    code, fields = to_wire(error, site=self.name)
-                    reply = Failed(code=code, fields=fields)
-                send(channel, reply)
-        except (PartyLostError, PeerRejectedError):
-            channel.close()
+        serve(channel, self.network, lambda message: self._answer(message, channel))
 
     def _answer(self, message: Message, channel: Channel) -> Message:
         if isinstance(message, HealthAsk):

@@ -1,1 +1,7 @@
-"""The models, one file each."""
+"""The models, one file each. One line a module, lowest first.
+
+base                 what a model is: its parameters, its units' vectors, its predictions
+generalized_linear   models whose score is a weighted sum of the features
+logistic_regression  a class of two
+registry             the models by the names that tasks use
+"""

@@ -1,0 +1,126 @@
+"""Mining requests: one scan into bitmaps, then a level of candidates after the other on shares.
+
+Layer:       federation.requests.kinds.mining, above analytics.
+Guarantees:  as ``base``. The joint part fetches its material for each level: how many candidates a level has follows
+             from the bits that the level before it opened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from analytics.disclosure.release import recombine_mined, send_mined
+from analytics.errors import InvalidRequestError, ReleaseRefusedError
+from analytics.mining.bitmaps import local_bitmaps
+from analytics.mining.plan import MiningPlan, make_mining_plan
+from analytics.mining.request import MiningRequest
+from analytics.mining.site_run import most_memory
+from federation.requests.explanation import Explanation, explain_miner
+from federation.requests.kinds.base import JointPart, Mode, PolicyFacts, SessionNeeds
+from federation.requests.kinds.plan_context import context_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from analytics.mining.result import MiningResult
+    from analytics.schema import Table
+    from analytics.sources import LocalTable
+    from federation.consortium.consortium_file import Consortium
+    from federation.protocol.request import Request
+    from federation.requests.trust import TrustModel
+    from privacy_accounting.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MiningWork:
+    """A planned mining request.
+
+    Attributes:
+        plan: what runs.
+    """
+
+    plan: MiningPlan
+
+    @property
+    def mode(self) -> Mode:
+        """Always exact."""
+        return self.plan.mode
+
+    @property
+    def table(self) -> Table:
+        """The table of the items."""
+        return self.plan.table
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """None."""
+        return ()
+
+    @property
+    def facts(self) -> PolicyFacts:
+        """The minimum cell, the candidates' cap, and whether nested supports open without a guard."""
+        return PolicyFacts(
+            minimum_cell=self.plan.context.minimum_cell,
+            numbers=self.plan.most_opened,
+            opens_nested_supports=self.plan.nested_supports == "allow",
+        )
+
+    @property
+    def has_products(self) -> bool:
+        """Every level compares."""
+        return True
+
+    def digest(self) -> str:
+        """See ``MiningPlan.digest``."""
+        return self.plan.digest()
+
+    def session_needs(self) -> SessionNeeds:
+        """Each level fetches its own material."""
+        return SessionNeeds(requests=(), memory_bytes=most_memory(self.plan))
+
+    def scan(self, table: LocalTable, limit_s: float) -> JointPart:
+        """Read the items' bitmaps."""
+        bitmaps = local_bitmaps(self.plan, table, limit_s)
+        return lambda session, _source: send_mined(session, self.plan, bitmaps)
+
+    def without_scan(self) -> JointPart:
+        """Refuse: an exact disclosure needs every site's rows."""
+        raise ReleaseRefusedError(rule="figures", reason="an exact answer needs every site's figures")
+
+    def cost(self) -> Mapping[str, object]:
+        """See ``MiningPlan.cost``."""
+        return self.plan.cost()
+
+    def explain(self, trust: TrustModel) -> Explanation:
+        """Explain the plan; how long a run is depends on the bits that it opens."""
+        return explain_miner(self.plan, trust)
+
+    def finish(self, answers: Sequence[bytes], *, receipt: Mapping[str, object]) -> MiningResult:
+        """Recombine the supports of open itemsets and derive the rules."""
+        return recombine_mined(self.plan, answers, cost=self.cost(), receipt=receipt)
+
+
+@dataclass(frozen=True, slots=True)
+class MiningKind:
+    """Mining requests."""
+
+    name: str = "mine"
+    sub_budget: str = "mining"
+
+    def work(self, request: Request, consortium: Consortium) -> MiningWork:
+        """Plan a mining request."""
+        if request.mode != "exact" or request.epsilon is not None:
+            reason = "must be exact: private mining is not available yet"
+            raise InvalidRequestError(parameter="mode", reason=reason)
+        asked = MiningRequest.from_dict(request.question)
+        table = consortium.schema.table(asked.table)
+        if table is None:
+            known = ", ".join(consortium.schema.tables)
+            reason = f"is not one of this consortium, which has {known}"
+            raise InvalidRequestError(parameter="table", reason=reason)
+        context = context_of(consortium, table.population, self.sub_budget, is_exact=True)
+        return MiningWork(plan=make_mining_plan(asked, consortium.schema, context))
+
+
+MINE: Final = MiningKind()

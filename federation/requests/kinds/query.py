@@ -1,0 +1,141 @@
+"""SQL questions: one local statement at each site, one opening.
+
+Layer:       federation.requests.kinds.query, above analytics.
+Guarantees:  as ``base``; a private answer whose scan was late is zero plus this site's noise (P19).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from analytics.disclosure.release import joint_cost, needs_material, recombine_answer, send_answer
+from analytics.errors import InvalidRequestError
+from analytics.plans.plan import Plan, make_plan
+from analytics.plans.question import bind
+from analytics.results.assemble import finish, plan_cost
+from federation.requests.explanation import Explanation, explain_query
+from federation.requests.kinds.base import JointPart, Mode, PolicyFacts, SessionNeeds
+from federation.requests.kinds.plan_context import context_of
+from federation.requests.private_terms import private_terms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from analytics.results.result import Result
+    from analytics.schema import Table
+    from analytics.sources import LocalTable
+    from federation.consortium.consortium_file import Consortium
+    from federation.protocol.request import Request
+    from federation.requests.trust import TrustModel
+    from privacy_accounting.events import Event
+    from smpc.cost import Cost
+
+MAX_SQL: Final = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryWork:
+    """A planned SQL question.
+
+    Attributes:
+        plan: what runs.
+    """
+
+    plan: Plan
+
+    @property
+    def mode(self) -> Mode:
+        """As the plan."""
+        return self.plan.mode
+
+    @property
+    def table(self) -> Table:
+        """The table of FROM."""
+        return self.plan.query.table
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """One for each block of a private plan."""
+        return self.plan.cost
+
+    @property
+    def facts(self) -> PolicyFacts:
+        """The minimum cell, and the opened figures."""
+        return PolicyFacts(minimum_cell=self.plan.context.minimum_cell, numbers=self.plan.most_opened)
+
+    @property
+    def has_products(self) -> bool:
+        """Guards compare; sums need no material."""
+        return needs_material(self.plan)
+
+    def digest(self) -> str:
+        """See ``Plan.digest``."""
+        return self.plan.digest()
+
+    @cached_property
+    def _cost(self) -> Cost:
+        return joint_cost(self.plan)
+
+    def session_needs(self) -> SessionNeeds:
+        """All material at once."""
+        cost = self._cost
+        return SessionNeeds(
+            requests=cost.requests if self.has_products else (), memory_bytes=cost.memory_bytes
+        )
+
+    def scan(self, table: LocalTable, limit_s: float) -> JointPart:
+        """Run the local statement."""
+        return self._joint(table.local_figures(self.plan, limit_s))
+
+    def without_scan(self) -> JointPart:
+        """Zero and noise; the joint part of an exact question refuses."""
+        return self._joint(None)
+
+    def _joint(self, figures: npt.NDArray[np.int64] | None) -> JointPart:
+        return lambda session, source: send_answer(session, self.plan, figures, source)
+
+    def cost(self) -> Mapping[str, object]:
+        """The plan's cost; of private answers also at ``t`` and at ``n - 1`` colluding sites."""
+        cost, context = plan_cost(self.plan), self.plan.context
+        if self.mode == "exact":
+            return cost
+        return cost | private_terms(
+            self.events, delta=context.delta, relation=context.relation, n_sites=context.n_sites
+        )
+
+    def explain(self, trust: TrustModel) -> Explanation:
+        """Explain the plan with rounds and bytes of its run."""
+        return explain_query(self.plan, self._cost, trust)
+
+    def finish(self, answers: Sequence[bytes], *, receipt: Mapping[str, object]) -> Result:
+        """Recombine the shares and assemble the rows."""
+        opened = recombine_answer(self.plan, answers)
+        return finish(self.plan, opened, cost=self.cost(), receipt=receipt)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryKind:
+    """SQL questions."""
+
+    name: str = "query"
+    sub_budget: str = "query"
+
+    def work(self, request: Request, consortium: Consortium) -> QueryWork:
+        """Bind and plan a question."""
+        if set(request.question) != {"sql"} or not isinstance(request.question["sql"], str):
+            raise InvalidRequestError(parameter="question", reason="must hold the SQL text and nothing else")
+        if len(request.question["sql"]) > MAX_SQL:
+            raise InvalidRequestError(parameter="question", reason=f"is longer than {MAX_SQL} characters")
+        query = bind(request.question["sql"], consortium.schema)
+        is_exact = request.mode == "exact"
+        context = context_of(consortium, query.table.population, self.sub_budget, is_exact=is_exact)
+        mode: Mode = "exact" if is_exact else "private"
+        return QueryWork(plan=make_plan(query, mode=mode, epsilon=request.epsilon, context=context))
+
+
+QUERY: Final = QueryKind()

@@ -1,0 +1,411 @@
+"""Trained models with the habits of scikit-learn: ``fit``, ``predict``, ``score``, ``save``.
+
+Layer:       federation.training.estimators, the topmost module of training. Runs on the analyst's machine; needs numpy
+             and pandas.
+Terms:       ``coef_`` belongs to the encoded features (``feature_names_out_``): numbers scaled by their public bounds
+             to [-1, 1], one column for each category but the first.
+Guarantees:  a model is a function of public numbers: the opened sums and the schema. Saving writes JSON, and loading
+             reads only that JSON. Any model of the registry can be fitted (``estimator_of``).
+See instead: the training (``coordinator``), the models' numbers (``models``), the session
+             (``federation.client.session``).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import asdict
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from analytics.errors import InvalidRequestError
+from federation.errors import ConfigError
+from federation.training.features import Encoding, Feature
+from federation.training.models.registry import MODELS
+from federation.training.optimizer import floats_of
+from federation.training.strategies.registry import DEFAULT_STRATEGY
+from federation.training.task import TrainingTask, declared_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pandas as pd
+
+    from federation.training.coordinator import Outcome, Progress
+    from federation.training.models.base import Model
+
+_MAX_FILE_BYTES: Final = 1 << 24
+_EVEN: Final = 0.5
+_FITTED: Final = ("coef_", "intercept_", "n_iter_", "history_", "feature_names_out_")
+
+
+class Trainer(Protocol):
+    """The part of a session that ``fit`` needs."""
+
+    def train(self, task: TrainingTask, *, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
+        """Have a task trained: ask all sites, charge round by round, return the outcome."""
+        ...
+
+
+class FederatedModel:
+    """A model over all sites under encrypted aggregation.
+
+    Parameters are those of ``TrainingTask`` without table, features, target and model; options of the model and the
+    strategy stand beside them. After ``fit``: ``coef_`` and ``intercept_``, ``n_iter_`` (opened rounds), ``history_``
+    (one dictionary a round), ``feature_names_out_``, ``epsilon_`` (spent; None in exact mode), ``outcome_``.
+    """
+
+    model_name: ClassVar[str]
+
+    def __init__(  # noqa: PLR0913  (scikit-learn's habit: every parameter by keyword with its default)
+        self,
+        *,
+        epsilon: float | None = 2.0,
+        exact: bool = False,
+        rounds: int = 40,
+        learning_rate: float = 4.0,
+        clip_norm: float = 1.0,
+        l2: float = 0.0,
+        momentum: float = 0.0,
+        expected_units: int | None = None,
+        report_loss: bool = False,
+        purpose: str = "research",
+        strategy: str = DEFAULT_STRATEGY,
+        **options: Any,
+    ) -> None:
+        """Keep the parameters; they are checked by ``fit``. ``exact=True`` needs ``epsilon=None``."""
+        self.epsilon, self.exact = epsilon, exact
+        self.rounds, self.learning_rate, self.clip_norm = rounds, learning_rate, clip_norm
+        self.l2, self.momentum, self.expected_units = l2, momentum, expected_units
+        self.report_loss, self.purpose = report_loss, purpose
+        self.strategy, self.options = strategy, options
+
+    @classmethod
+    def _names(cls) -> tuple[str, ...]:
+        parameters = inspect.signature(FederatedModel.__init__).parameters.values()
+        return tuple(each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters; ``deep`` exists for scikit-learn."""
+        del deep
+        return {name: getattr(self, name) for name in self._names()} | self.options
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters.
+
+        Raises:
+            ConfigError: a parameter is unknown.
+        """
+        names = set(self._names())
+        options = declared_options(self.model_name, params.get("strategy", self.strategy))
+        unknown = sorted(set(params) - names - set(options))
+        if unknown:
+            raise ConfigError(mistakes=[f"{name}: is not a parameter of the model" for name in unknown])
+        for name, value in params.items():
+            if name in names:
+                setattr(self, name, value)
+        self.options |= {name: value for name, value in params.items() if name not in names}
+        return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for copies and other processes: all but ``outcome_``, which holds the plan of the run."""
+        return {name: value for name, value in self.__dict__.items() if name != "outcome_"}
+
+    def task(self, *, table: str, features: Sequence[str], target: str) -> TrainingTask:
+        """Return the task that ``fit`` would train.
+
+        Raises:
+            ConfigError: with every mistake found.
+        """
+        return TrainingTask(
+            table=table,
+            features=cast("tuple[str, ...]", features),
+            target=target,
+            model=self.model_name,
+            **self.get_params(),
+        )
+
+    def fit(
+        self,
+        session: Trainer,
+        *,
+        table: str,
+        features: Sequence[str],
+        target: str,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Self:
+        """Train over all sites.
+
+        Cost: at most ``epsilon`` of the training budget, charged round by round.
+
+        Args:
+            session: an open session.
+            table: of the schema.
+            features: its columns.
+            target: the outcome's column.
+            on_progress: called after each attempt.
+
+        Returns:
+            This object, fitted.
+
+        Raises:
+            ConfigError: with every mistake in parameters and columns.
+            BudgetExceededError: the budget pays for less than one round.
+        """
+        task = self.task(table=table, features=features, target=target)
+        return self._take(session.train(task, on_progress=on_progress))
+
+    @classmethod
+    def from_outcome(cls, outcome: Outcome) -> Self:
+        """Make a fitted model from a run that was driven without ``fit``."""
+        task = outcome.plan.task
+        given: dict[str, Any] = {name: getattr(task, name) for name in cls._names()} | dict(task.options)
+        for name, value in given.items():
+            given[name] = float(value) if isinstance(value, Fraction) else value
+        model = cls(**given)
+        return model._take(outcome)
+
+    def predict(self, frame: pd.DataFrame) -> npt.NDArray[Any]:
+        """Return the model's prediction for each row, shape ``(n,)``.
+
+        Raises:
+            InvalidRequestError: not fitted, or the frame lacks a column, has missing or unknown values.
+        """
+        encoding = self._fitted()
+        return self._model().predict(
+            encoding, floats_of(self._parameters), encoding.matrix(encoding.codes_of(frame))
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Return coefficients by feature, and the intercept."""
+        self._fitted()
+        weights = np.ravel(self.coef_).tolist()
+        return {
+            "coef": dict(zip(self.feature_names_out_, weights, strict=True)),
+            "intercept": float(np.ravel(self.intercept_)[0]),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as JSON."""
+        encoding = self._fitted()
+        params = self.get_params()
+        if self.strategy == DEFAULT_STRATEGY:
+            del params["strategy"]  # files from before there were other strategies have none
+        document = {
+            "format": self._model().file_format,
+            "params": params,
+            "features": [feature.to_dict() for feature in encoding.features],
+            **self._model().outcome_to_dict(encoding.outcome),
+            "parameters": list(self._parameters),
+            "history": self.history_,
+            "epsilon": self.epsilon_,
+        }
+        Path(path).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a model that ``save`` wrote.
+
+        Raises:
+            ConfigError: the file is not a saved model.
+        """
+        path = Path(path)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(mistakes=[f"cannot read {path.name}: {error.strerror}"]) from error
+        try:
+            document = json.loads(data) if len(data) <= _MAX_FILE_BYTES else None
+            return cls._from_document(document)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise ConfigError(mistakes=[f"{path.name} is not a saved model"]) from error
+
+    @classmethod
+    def _from_document(cls, document: Any) -> Self:
+        if not isinstance(document, dict) or document.get("format") != cls._model().file_format:
+            msg = "another format"
+            raise ValueError(msg)
+        encoding = Encoding(
+            features=tuple(Feature.from_dict(fields) for fields in document["features"]),
+            outcome=cls._model().outcome_from_dict(document),
+        )
+        parameters = tuple(document["parameters"])
+        n_parameters = cls._model().size(encoding)
+        if len(parameters) != n_parameters or any(type(value) is not int for value in parameters):
+            msg = "parameters do not fit the features"
+            raise ValueError(msg)
+        model = cls(**document["params"])
+        if not set(model.options) <= set(declared_options(cls.model_name, model.strategy)):
+            msg = "unknown parameters"
+            raise ValueError(msg)
+        model._learned(encoding, parameters, list(document["history"]), document["epsilon"])
+        return model
+
+    def _take(self, outcome: Outcome) -> Self:
+        history = [asdict(step) | {"cohort": list(step.cohort)} for step in outcome.history]
+        self._learned(outcome.plan.encoding, outcome.model.parameters, history, outcome.epsilon)
+        self.outcome_ = outcome
+        return self
+
+    def _learned(
+        self,
+        encoding: Encoding,
+        parameters: tuple[int, ...],
+        history: Sequence[Mapping[str, Any]],
+        epsilon: float | None,
+    ) -> None:
+        self._encoding, self._parameters = encoding, parameters
+        self.coef_, self.intercept_ = self._model().coefficients(encoding, floats_of(parameters))
+        self.n_iter_, self.history_, self.epsilon_ = len(history), list(history), epsilon
+        self.feature_names_out_ = encoding.labels[:-1]
+
+    coef_: npt.NDArray[np.float64]
+    intercept_: float | npt.NDArray[np.float64]
+
+    @classmethod
+    def _model(cls) -> Model:
+        return MODELS[cls.model_name]
+
+    def _fitted(self) -> Encoding:
+        if not all(hasattr(self, name) for name in _FITTED):
+            raise InvalidRequestError(parameter="model", reason="is not fitted yet")
+        return self._encoding
+
+
+class FederatedClassifier(FederatedModel):
+    """A model of two classes. After ``fit`` also ``classes_``; ``coef_`` has the shape ``(1, n)``, ``intercept_`` ``(1,)``."""
+
+    def predict_proba(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """Return probabilities of both classes, shape ``(n, 2)``; errors as ``predict``."""
+        positive = super().predict(frame)
+        return np.stack([1.0 - positive, positive], axis=1)
+
+    def predict(self, frame: pd.DataFrame) -> npt.NDArray[Any]:
+        """Return the likelier class of each row; errors as ``FederatedModel``."""
+        is_positive = super().predict(frame) > _EVEN
+        return self.classes_[is_positive.astype(np.int64)]
+
+    def score(self, frame: pd.DataFrame, target: Sequence[Any]) -> float:
+        """Return the accuracy on a frame of the caller's own.
+
+        Args:
+            frame: as for ``predict``.
+            target: the true class of each row, of ``classes_``.
+
+        Raises:
+            InvalidRequestError: as ``predict``, or a label is missing or none of ``classes_``.
+        """
+        predicted, labels = self.predict(frame), list(target)
+        _check_as_many(labels, predicted)
+        known = self.classes_.tolist()
+        if not all(_is_one_of(label, known) for label in labels):
+            classes = ", ".join(map(str, known))
+            raise InvalidRequestError(
+                parameter="target", reason=f"has labels that are none of the classes {classes}"
+            )
+        pairs = zip(predicted.tolist(), labels, strict=True)
+        return float(np.mean([bool(found == true) for found, true in pairs]))
+
+    def _learned(
+        self,
+        encoding: Encoding,
+        parameters: tuple[int, ...],
+        history: Sequence[Mapping[str, Any]],
+        epsilon: float | None,
+    ) -> None:
+        super()._learned(encoding, parameters, history, epsilon)
+        self.coef_, self.intercept_ = np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)
+        self.classes_ = np.array(encoding.outcome.classes)
+
+
+class FederatedRegressor(FederatedModel):
+    """A model of a number. ``coef_`` has the shape ``(n,)``, ``intercept_`` is a number, both on the outcome's scale."""
+
+    def score(self, frame: pd.DataFrame, target: Sequence[Any]) -> float:
+        """Return the coefficient of determination on a frame of the caller's own.
+
+        Args:
+            frame: as for ``predict``.
+            target: the true number of each row.
+
+        Raises:
+            InvalidRequestError: as ``predict``, or a number is missing or infinite, or all are equal.
+        """
+        predicted, numbers = self.predict(frame), list(target)
+        _check_as_many(numbers, predicted)
+        try:
+            truth = np.asarray(numbers, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InvalidRequestError(parameter="target", reason="must hold numbers only") from error
+        if not np.isfinite(truth).all() or (truth == truth[0]).all():
+            raise InvalidRequestError(
+                parameter="target", reason="must hold finite numbers that are not all equal"
+            )
+        return float(1 - ((truth - predicted) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
+
+
+class FederatedLogisticRegression(FederatedClassifier):
+    """Logistic regression over all sites."""
+
+    model_name = "logistic_regression"
+
+    def decision_function(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """Return the log-odds of the positive class, shape ``(n,)``; errors as ``predict``."""
+        encoding = self._fitted()
+        scores: npt.NDArray[np.float64] = encoding.matrix(encoding.codes_of(frame)) @ floats_of(
+            self._parameters
+        )
+        return scores
+
+
+@cache
+def estimator_of(name: str) -> type[FederatedModel]:
+    """Return the class that fits a model of the registry: its own where there is one, else one made for it.
+
+    Args:
+        name: of the model, as tasks use it.
+
+    Raises:
+        ConfigError: there is no such model.
+    """
+    if name not in MODELS:
+        raise ConfigError(mistakes=[f"model: must be one of {', '.join(MODELS)}"])
+    for known in (FederatedLogisticRegression,):
+        if known.model_name == name:
+            return known
+    base = FederatedClassifier if MODELS[name].has_classes else FederatedRegressor
+    title = "Federated" + name.title().replace("_", "")
+    return type(title, (base,), {"model_name": name, "__module__": __name__, "__doc__": base.__doc__})
+
+
+def __getattr__(name: str) -> type[FederatedModel]:
+    """Return the class of a registered model by its name, such as ``FederatedLinearRegression`` (PEP 562)."""
+    for model in MODELS:
+        if name == "Federated" + model.title().replace("_", ""):
+            return estimator_of(model)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def _check_as_many(labels: Sequence[Any], predicted: npt.NDArray[Any]) -> None:
+    if len(labels) != len(predicted):
+        reason = f"has {len(labels)} labels where the frame has {len(predicted)} rows"
+        raise InvalidRequestError(parameter="target", reason=reason)
+    if not labels:
+        raise InvalidRequestError(parameter="frame", reason="has no rows")
+
+
+def _is_one_of(label: object, classes: Sequence[object]) -> bool:
+    """Whether a label is a class; missing labels (None, NaN, NA) equal nothing, or their comparison fails."""
+    try:
+        return any(bool(label == each) for each in classes)
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,118 @@
+"""What a model is: its parameters, the vectors of its units, its predictions and its saved form.
+
+Layer:       federation.training.models.base. Pure numpy.
+Terms:       a *unit's vector* is the gradient of the loss over the unit's rows, before the clip; a model has
+             ``size`` parameters, integers in units of ``2**-32``.
+Guarantees:  the rest of training asks a model only what stands here, so that a new model is a new file and a line of
+             the registry. Clip, grid, noise and charge are not a model's matter: whatever a model computes, one unit
+             moves a site's sum by the clip at most.
+See instead: how parameters move (``strategies``), the clip (``local_update``).
+Source:      PRIVACY P13.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from federation.training.features import Feature
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from federation.training.features import Cases, Encoding, Floats
+    from federation.training.options import Option
+
+
+@dataclass(frozen=True, slots=True)
+class UnitVectors:
+    """What the units of a site say about a point; ``repr`` shows nothing of it.
+
+    Attributes:
+        gradients: shape ``(n_units, size)``.
+        losses: shape ``(n_units,)``.
+    """
+
+    gradients: Floats
+    losses: Floats
+
+    def __repr__(self) -> str:
+        return "UnitVectors()"
+
+
+class Model(ABC):
+    """One kind of model. It holds no state, and one object serves every run.
+
+    Attributes:
+        name: in task files and requests.
+        file_format: names the form of a saved model.
+        has_classes: whether the outcome is one of two classes; otherwise it is a number.
+        row_bound: most that one row adds to a coordinate of its unit's vector, a whole number; without a clip it
+            bounds the sums.
+        options: parameters of a task that this model alone knows.
+    """
+
+    name: ClassVar[str]
+    file_format: ClassVar[str]
+    has_classes: ClassVar[bool]
+    row_bound: ClassVar[int] = 1
+    options: ClassVar[Mapping[str, Option]] = {}
+
+    def size(self, encoding: Encoding) -> int:
+        """Return the number of parameters; the last one is the intercept, which no penalty moves."""
+        return encoding.width
+
+    def initial(self, encoding: Encoding) -> tuple[int, ...]:
+        """Return the first parameters: zero, so that no request chooses the point of the first sum (P16)."""
+        return (0,) * self.size(encoding)
+
+    @abstractmethod
+    def outcome_mistake(self, outcome: Feature) -> str | None:
+        """Say why this model cannot learn an outcome ("must be ..."); None where it can."""
+
+    @abstractmethod
+    def unit_vectors(self, cases: Cases, parameters: Floats) -> UnitVectors:
+        """Return each unit's gradient and loss at a point.
+
+        A unit's numbers have to be the same bits beside any other rows and in any order of its own (P13): no matrix
+        product, no vector code for exponentials and logarithms, rows added up exactly.
+
+        Args:
+            cases: of one site, at least one unit.
+            parameters: shape ``(size,)``.
+        """
+
+    @abstractmethod
+    def predict(self, encoding: Encoding, parameters: Floats, matrix: Floats) -> Floats:
+        """Predict.
+
+        Args:
+            encoding: of features and outcome.
+            parameters: shape ``(size,)``.
+            matrix: encoded rows, shape ``(n, width)``.
+
+        Returns:
+            Shape ``(n,)``: the chance of the second class, or the outcome as a number on its own scale.
+        """
+
+    def coefficients(self, encoding: Encoding, parameters: Floats) -> tuple[Floats, float]:
+        """Return the weight of each encoded feature, shape ``(width - 1,)``, and the intercept, for a reader."""
+        del encoding
+        return parameters[:-1], float(parameters[-1])
+
+    def outcome_to_dict(self, outcome: Feature) -> dict[str, Any]:
+        """Return what a saved model says of its outcome."""
+        return {"outcome": outcome.to_dict()}
+
+    def outcome_from_dict(self, document: Mapping[str, Any]) -> Feature:
+        """Read the outcome of a saved model.
+
+        Raises:
+            KeyError, TypeError, ValueError: the document is not a saved model of this kind.
+        """
+        outcome = Feature.from_dict(document["outcome"])
+        mistake = self.outcome_mistake(outcome)
+        if mistake is not None:
+            raise ValueError(mistake)
+        return outcome

@@ -1,0 +1,16 @@
+"""The models by the names that tasks use. A new model is one file and one line here.
+
+Layer:       federation.training.models.registry, the topmost module of models.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from federation.training.models.logistic_regression import LogisticRegression
+
+if TYPE_CHECKING:
+    from federation.training.models.base import Model
+
+DEFAULT_MODEL: Final = LogisticRegression.name
+MODELS: Final[dict[str, Model]] = {model.name: model for model in (LogisticRegression(),)}

@@ -1,0 +1,6 @@
+"""The strategies, one file each. One line a module, lowest first.
+
+base          what a strategy is: what a site sends, how an opened sum moves the model, in which form it is private
+sum_gradient  one clipped sum of gradients a round
+registry      the strategies by the names that tasks use
+"""

@@ -1,0 +1,16 @@
+"""The strategies by the names that tasks use. A new strategy is one file and one line here.
+
+Layer:       federation.training.strategies.registry, the topmost module of strategies.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from federation.training.strategies.sum_gradient import SumGradient
+
+if TYPE_CHECKING:
+    from federation.training.strategies.base import Strategy
+
+DEFAULT_STRATEGY: Final = SumGradient.name
+STRATEGIES: Final[dict[str, Strategy]] = {strategy.name: strategy for strategy in (SumGradient(),)}
