@@ -15,6 +15,7 @@ from analytics.statistics.moments.counts import CountRows, CountUnits, CountValu
 from analytics.statistics.moments.means import Mean
 from analytics.statistics.moments.sums import Total
 from analytics.statistics.moments.variances import Variance
+from analytics.statistics.survival.kaplan_meier import KaplanMeier
 from analytics.statistics.tables.chi_square import ChiSquare
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ AGGREGATES: Final[Mapping[str, Aggregate]] = MappingProxyType({each.name: each f
 _STATISTICS: Final[tuple[type[AnyStatistic], ...]] = (
     # one line each
     ChiSquare,
+    KaplanMeier,
 )
 STATISTICS: Final[Mapping[str, type[AnyStatistic]]] = MappingProxyType(
     {each.name: each for each in _STATISTICS}

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from federation.requests.kinds.mining import MINE
 from federation.requests.kinds.query import QUERY
+from federation.requests.kinds.statistic import STATISTIC
 
 if TYPE_CHECKING:
     from federation.requests.kinds.base import AnyKind
 
-KINDS: Final[dict[str, AnyKind]] = {kind.name: kind for kind in (QUERY, MINE)}
+KINDS: Final[dict[str, AnyKind]] = {kind.name: kind for kind in (QUERY, MINE, STATISTIC)}
