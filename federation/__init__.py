@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from federation.client.connect import connect
     from federation.client.local import local
     from federation.client.session import Session
+    from federation.setup.infer_schema import guess_schema
 
-__all__ = ["Session", "connect", "local"]
+__all__ = ["Session", "connect", "guess_schema", "local"]
 
 _PLACES = {
     "Session": "federation.client.session",
     "connect": "federation.client.connect",
+    "guess_schema": "federation.setup.infer_schema",
     "local": "federation.client.local",
 }
 

@@ -1,33 +1,59 @@
 """From the view's columns to typed columns on their public grids.
 
-Layer:       analytics.sources above loading.
-Terms:       a clean numeric column holds grid indices between its bounds, a category its position in the domain.
+Layer:       analytics.sources above cells.
+Terms:       a clean numeric column holds grid indices between its bounds, a category its position in the domain. A
+             *staged* column is the same in one integer a cell, with values beside the range for what was wrong: one
+             pass reads, cleans and marks.
 Guarantees:  a value on the grid keeps its index exactly (the error of two double operations is below 1e-3 steps for
              indices up to 2^40); one off the grid goes to a nearest one. NULL stays NULL and never becomes a bound.
-Source:      ours; DuckDB's LEAST and GREATEST skip NULL, so clipping stands behind a test for it.
+             What a cell means depends on the schema, the source's rules and the cell, not on other rows.
+Source:      ours.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from analytics.errors import SchemaMismatchError
 from analytics.schema import BooleanColumn, CategoricalColumn, Column, NumericColumn, Table
 from analytics.schema.numbers import format_decimal
+from analytics.sources.cells import (
+    DATES,
+    FLOATS,
+    NUMBERS,
+    base_type,
+    cell_text,
+    text_date,
+    text_literal,
+    text_number,
+)
 from analytics.sql.render import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
-INTEGERS = frozenset(
-    {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
-    | {"UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"}
-)
-FLOATS = frozenset({"FLOAT", "DOUBLE"})
-_TRUE = "('true', 't', '1', '1.0')"
-_FALSE = "('false', 'f', '0', '0.0')"
+    from analytics.sources.spec import CellRules
+
+RULES_VERSION: Final = 1  # of this module and cells: a typed copy made by other rules is not used
+_KINDS = ("missing", "unreadable", "not_finite", "clipped", "outside_domain")
 _TIMES = ("DATE", "TIME", "INTERVAL")
+_WHOLE = 2**53
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewColumn:
+    """One column of the site's view.
+
+    Attributes:
+        name: its name there.
+        sql: what the cleaning statement calls it.
+        kind: DuckDB's type.
+    """
+
+    name: str
+    sql: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,34 +62,46 @@ class CleanColumn:
 
     Attributes:
         name: the column's name in the schema.
-        clean: the typed value.
-        missing: true where the source has no value.
-        unreadable: true where a text is no number at all: the column is not what the schema says.
-        not_finite: true for NaN and infinities.
-        clipped: true outside the bounds.
-        outside_domain: true outside the domain.
+        staged: from the view's cell to the staged integer.
+        clean: from the staged integer to the typed value.
+        unreadable: of the staged integer: a text is no number at all.
+        not_finite: NaN or an infinity.
+        clipped: outside the bounds.
+        outside_domain: outside the domain.
+        sides: for a boolean, true and false.
     """
 
     name: str
+    staged: str
     clean: str
-    missing: str
     unreadable: str = "FALSE"
     not_finite: str = "FALSE"
     clipped: str = "FALSE"
     outside_domain: str = "FALSE"
+    sides: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> str:
+        """Of the staged integer: the source has no value."""
+        return f"{quoted(self.name)} IS NULL"
 
     def flags(self) -> Iterator[tuple[str, str]]:
-        """Names and texts of the flags, in a fixed order."""
-        for kind in ("missing", "unreadable", "not_finite", "clipped", "outside_domain"):
+        """Names and conditions on the staged column, in a fixed order."""
+        for kind in _KINDS:
             yield f"{self.name}#{kind}", getattr(self, kind)
+        for place, side in enumerate(self.sides):
+            yield f"{self.name}#side{place}", side
 
 
-def clean_columns(table: Table, types: Mapping[str, str], source: str) -> list[CleanColumn]:
+def clean_columns(
+    table: Table, view: Sequence[ViewColumn], rules: CellRules, source: str
+) -> list[CleanColumn]:
     """Say how each declared column is cleaned.
 
     Args:
         table: the table.
-        types: DuckDB's type of each column of the view.
+        view: the view's columns.
+        rules: how the source's texts are written.
         source: the file's name, for messages.
 
     Returns:
@@ -73,123 +111,172 @@ def clean_columns(table: Table, types: Mapping[str, str], source: str) -> list[C
         SchemaMismatchError: a column is missing or of a type that cannot be what the schema says.
     """
     return [
-        _clean(column, *find_column(name, types, source), source)
+        _clean(column, find_column(name, view, source), rules, source)
         for name, column in table.columns.items()
         if name != table.privacy_unit
     ]
 
 
-def find_column(name: str, types: Mapping[str, str], source: str) -> tuple[str, str]:
-    """The view's column of a name, upper and lower case alike, and its type.
+def find_column(name: str, view: Sequence[ViewColumn], source: str) -> ViewColumn:
+    """The view's column of exactly this name, or else the one that differs in upper and lower case alone.
 
     Args:
         name: in the schema.
-        types: DuckDB's type of each column of the view.
+        view: the view's columns.
         source: the file's name, for messages.
 
-    Returns:
-        Its name in the view, and its type.
-
     Raises:
-        SchemaMismatchError: there is none.
+        SchemaMismatchError: there is none, or more than one.
     """
-    for found, kind in types.items():
-        if found.lower() == name.lower():
-            return found, kind
-    raise SchemaMismatchError(source=source, column=name, reason="is missing from the site's view")
+    exact = [column for column in view if column.name == name]
+    alike = exact or [column for column in view if column.name.lower() == name.lower()]
+    if not alike:
+        raise SchemaMismatchError(source=source, column=name, reason="is missing from the site's view")
+    if len(alike) > 1:
+        reason = "two columns have this name: rename one in the site's view"
+        raise SchemaMismatchError(source=source, column=name, reason=reason)
+    return alike[0]
 
 
 def _refuse(source: str, column: str, reason: str) -> None:
     raise SchemaMismatchError(source=source, column=column, reason=reason)
 
 
-def base_type(kind: str) -> str:
-    """DuckDB's type without parameters; nested types keep their brackets and match nothing."""
-    if kind.endswith("]"):
-        return "LIST"
-    base = kind.partition("(")[0]
-    texts = {"ENUM", '"NULL"', "NULL"}  # a frame's column without any value has DuckDB's type NULL
-    return "VARCHAR" if base in texts else base
-
-
-def _clean(column: Column, found: str, kind: str, source: str) -> CleanColumn:
-    base = base_type(kind)
-    raw = quoted(found)
-    text = f"NULLIF(trim(CAST({raw} AS VARCHAR)), '')"
-    known = f"({text if base == 'VARCHAR' else raw} IS NOT NULL)"
-    if base.startswith(_TIMES):
-        cast = f"CAST({found} AS VARCHAR) AS {column.name}"
-        _refuse(
-            source, column.name, f"was read as a date or time: write {cast} in the site's view, or a number"
-        )
+def _clean(column: Column, found: ViewColumn, rules: CellRules, source: str) -> CleanColumn:
+    base = base_type(found.kind)
+    if base.startswith(_TIMES) and not (base in DATES and isinstance(column, CategoricalColumn)):
+        cast = f"CAST({found.name} AS VARCHAR) AS {column.name}"
+        reason = f"was read as a date or time: write {cast} in the site's view, or a number"
+        _refuse(source, column.name, reason)
     if isinstance(column, NumericColumn):
-        if base not in INTEGERS | FLOATS | {"DECIMAL", "VARCHAR"}:
+        if base not in NUMBERS | {"VARCHAR"}:
             _refuse(source, column.name, "is not a number as the schema says")
-        return _numeric(column, text if base == "VARCHAR" else raw, known)
-    if base not in INTEGERS | FLOATS | {"DECIMAL", "VARCHAR", "BOOLEAN"}:
+        return _numeric(column, found, rules)
+    if base not in NUMBERS | DATES | {"VARCHAR", "BOOLEAN", "UUID"}:
         _refuse(source, column.name, "is neither text, number nor boolean")
     if isinstance(column, BooleanColumn):
-        return _boolean(column, raw, text, known, base)
+        return _boolean(column, found, rules)
     if isinstance(column, CategoricalColumn):
-        return _categorical(column, raw, text, known)
+        return _categorical(column, found, rules)
     raise SchemaMismatchError(source=source, column=column.name, reason="cannot be cleaned")
 
 
-def _numeric(column: NumericColumn, raw: str, known: str) -> CleanColumn:
-    value = f"TRY_CAST({raw} AS DOUBLE)"
+def _is_missing(found: ViewColumn) -> str:
+    """SQL of a cell without a value: NULL, blank, and NaN in a column of numbers."""
+    if base_type(found.kind) == "VARCHAR":
+        return f"({found.sql} IS NULL OR {cell_text(found.sql, found.kind)} = '')"
+    if base_type(found.kind) in FLOATS:
+        return f"({found.sql} IS NULL OR isnan({found.sql}))"
+    return f"{found.sql} IS NULL"
+
+
+def _raw_text(found: ViewColumn) -> str:
+    return found.sql if found.kind == "VARCHAR" else f"CAST({found.sql} AS VARCHAR)"
+
+
+def _numeric(column: NumericColumn, found: ViewColumn, rules: CellRules) -> CleanColumn:
+    """Staged: the grid index; beside the bounds: below, above, not finite, no number."""
+    is_text = base_type(found.kind) == "VARCHAR"
+    value = text_number(_raw_text(found), rules) if is_text else f"CAST({found.sql} AS DOUBLE)"
     lower, upper = _double(format_decimal(column.lower)), _double(format_decimal(column.upper))
-    steps = column.resolution
-    grid = (
-        f"round(greatest(least({value}, {upper}), {lower}) * {_double(str(steps.denominator))}"
-        f" / {_double(str(steps.numerator))})"
-    )
-    finite = f"COALESCE(isfinite({value}), FALSE)"
-    whole = f"greatest(least(TRY_CAST({grid} AS BIGINT), {column.grid_upper}), {column.grid_lower})"
+    low, high, steps = column.grid_lower, column.grid_upper, column.resolution
+    grid = f"{value} * {_double(str(steps.denominator))} / {_double(str(steps.numerator))}"
+    if steps.denominator == steps.numerator == 1:
+        grid = value
+    is_missing = _is_missing(found) if is_text else f"{found.sql} IS NULL"
+    name = quoted(column.name)
     return CleanColumn(
         name=column.name,
-        clean=f"CASE WHEN {finite} THEN {whole} END",
-        missing=f"(NOT {known})",
-        unreadable=f"({known} AND {value} IS NULL)",
-        not_finite=f"({known} AND {value} IS NOT NULL AND NOT {finite})",
-        clipped=f"({finite} AND NOT ({value} BETWEEN {lower} AND {upper}))",
+        staged=(
+            f"CASE WHEN {value} BETWEEN {lower} AND {upper} "
+            f"THEN greatest(least(CAST(round({grid}) AS BIGINT), {high}), {low}) "
+            f"WHEN isfinite({value}) THEN CASE WHEN {value} < {lower} THEN {low - 1} ELSE {high + 1} END "
+            f"WHEN {value} IS NOT NULL THEN {high + 2} WHEN {is_missing} THEN NULL ELSE {high + 3} END"
+        ),
+        clean=f"CASE WHEN {name} <= {high + 1} THEN greatest(least({name}, {high}), {low}) END",
+        unreadable=f"{name} = {high + 3}",
+        not_finite=f"{name} = {high + 2}",
+        clipped=f"{name} IN ({low - 1}, {high + 1})",
     )
 
 
-def _boolean(column: BooleanColumn, raw: str, text: str, known: str, base: str) -> CleanColumn:
+def _boolean(column: BooleanColumn, found: ViewColumn, rules: CellRules) -> CleanColumn:
+    """Staged: 0 and 1; 2 for anything else."""
+    base, raw = base_type(found.kind), found.sql
     if base == "BOOLEAN":
-        return CleanColumn(name=column.name, clean=raw, missing=f"(NOT {known})")
-    if base == "VARCHAR":
-        yes, no = f"lower({text}) IN {_TRUE}", f"lower({text}) IN {_FALSE}"
+        value = f"CAST({raw} AS INTEGER)"
+    elif base == "VARCHAR":
+        yes, no = ([*dict.fromkeys(word.lower() for word in words)] for words in (rules.yes, rules.no))
+        code = _codes(
+            [_raw_text(found), f"lower({cell_text(raw, found.kind)})"], [*map(str, yes), *map(str, no)]
+        )
+        value = f"CASE WHEN {code} < {len(yes)} THEN 1 WHEN {code} IS NOT NULL THEN 0 END"
     else:
-        yes, no = f"{raw} = 1", f"{raw} = 0"
-    clean = f"CASE WHEN {yes} THEN TRUE WHEN {no} THEN FALSE END"
+        value = f"CASE WHEN {raw} = 1 THEN 1 WHEN {raw} = 0 THEN 0 END"
+    name = quoted(column.name)
     return CleanColumn(
         name=column.name,
-        clean=clean,
-        missing=f"(NOT {known})",
-        outside_domain=f"({known} AND ({clean}) IS NULL)",
+        staged=_or_outside(value, 2, _is_missing(found), "UTINYINT"),
+        clean=f"CASE {name} WHEN 1 THEN TRUE WHEN 0 THEN FALSE END",
+        outside_domain=f"{name} = 2",
+        sides=(f"{name} = 1", f"{name} = 0"),
     )
 
 
-def _categorical(column: CategoricalColumn, raw: str, text: str, known: str) -> CleanColumn:
-    value = text
-    if isinstance(column.domain[0], int):
-        number = f"TRY_CAST({raw} AS DOUBLE)"
-        value = f"CASE WHEN {number} = floor({number}) THEN CAST(TRY_CAST({number} AS BIGINT) AS VARCHAR) END"
-    members = ", ".join(_quoted_text(str(item)) for item in column.domain)
-    code = f"CAST(enum_code(TRY_CAST({value} AS ENUM({members}))) AS BIGINT)"
+def _categorical(column: CategoricalColumn, found: ViewColumn, rules: CellRules) -> CleanColumn:
+    """Staged: the position in the domain; its length for anything else."""
+    base, raw = base_type(found.kind), found.sql
+    is_text = base == "VARCHAR"
+    text = cell_text(raw, found.kind)
+    members = [str(item) for item in column.domain]
+    tries = [_code(_raw_text(found), members)] if is_text else []
+    tries.append(_code(text, members))
+    if base in NUMBERS or isinstance(column.domain[0], int):
+        number = text_number(_raw_text(found), rules) if is_text else f"TRY_CAST({raw} AS DOUBLE)"
+        tries.append(_code(cell_text(number, "DOUBLE"), _number_texts(members)))
+    elif is_text and rules.dates:
+        tries.append(_code(f"CAST({text_date(_raw_text(found), rules)} AS VARCHAR)", members))
+    n, name = len(members), quoted(column.name)
     return CleanColumn(
         name=column.name,
-        clean=code,
-        missing=f"(NOT {known})",
-        outside_domain=f"({known} AND {code} IS NULL)",
+        staged=_or_outside(f"COALESCE({', '.join(tries)})", n, _is_missing(found), "USMALLINT"),
+        clean=f"CASE WHEN {name} < {n} THEN CAST({name} AS BIGINT) END",
+        outside_domain=f"{name} = {n}",
     )
+
+
+def _or_outside(value: str, outside: int, is_missing: str, kind: str) -> str:
+    """The value; where there is none, NULL for a missing cell and a mark for any other."""
+    mark = f"CASE WHEN {is_missing} THEN NULL ELSE {outside} END"
+    return f"CAST(COALESCE({value}, {mark}) AS {kind})"
+
+
+def _codes(texts: Sequence[str], members: Sequence[str]) -> str:
+    return f"COALESCE({', '.join(_code(text, members) for text in texts)})"
+
+
+def _code(text: str, members: Sequence[str]) -> str:
+    """SQL of a text's position among the members; NULL where it is none of them."""
+    return f"CAST(enum_code(TRY_CAST({text} AS ENUM({', '.join(map(text_literal, members))}))) AS INTEGER)"
+
+
+def _number_texts(members: Sequence[str]) -> list[str]:
+    """The shortest text of each member that is a number, at its place; a text that no number has at the others."""
+    found: list[str] = []
+    for place, member in enumerate(members):
+        text = _shortest(member)
+        found.append(text if text and text not in found else f"#{place}")
+    return found
+
+
+def _shortest(member: str) -> str:
+    try:
+        number = float(member)
+    except ValueError:
+        return ""
+    is_whole = abs(number) < _WHOLE and number == int(number)
+    return str(int(number)) if is_whole else repr(number)
 
 
 def _double(decimal: str) -> str:
     return f"CAST('{decimal}' AS DOUBLE)"
-
-
-def _quoted_text(text: str) -> str:
-    doubled = text.replace("'", "''")
-    return f"'{doubled}'"

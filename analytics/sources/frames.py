@@ -1,33 +1,41 @@
-"""A pandas frame as the table ``source`` of a site that is a thread of this process.
+"""A pandas frame as the relation of a site that is a thread of this process.
 
 Layer:       analytics.sources beside loading.
-Guarantees:  what cannot be read is named by site and column, with what to do; no value stands in the message.
+Guarantees:  what cannot be read is named by site and column, with what to do; no value stands in the message. Columns of
+             Python objects become texts one cell at a time, so that no cell decides the type of another.
 Source:      ours.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import datetime as dt
+import decimal
+import numbers
+import uuid
+from typing import TYPE_CHECKING, Any, Final
 
 from analytics.errors import SchemaMismatchError
-from analytics.sources.loading import RAW
+from analytics.sources.formats.base import Relation, described
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     import duckdb
     import pandas as pd
 
+FRAME: Final = "#frame"
+_QUOTED: Final = f'"{FRAME}"'
 _PROBE = "probe"
 
 
-def register(connection: duckdb.DuckDBPyConnection, frame: object, source: str) -> None:
-    """Make a frame readable as ``source``.
+def register(connection: duckdb.DuckDBPyConnection, frame: object, source: str) -> Relation:
+    """Make a frame readable.
 
     Args:
         connection: an open database.
         frame: the rows.
         source: what messages call the frame.
+
+    Returns:
+        The relation, until ``#frame`` is unregistered.
 
     Raises:
         SchemaMismatchError: this is no frame, or a column of it is of a type that no schema has.
@@ -39,18 +47,67 @@ def register(connection: duckdb.DuckDBPyConnection, frame: object, source: str) 
         raise SchemaMismatchError(
             source=source, reason=f"rows are a pandas frame, a path or a SourceSpec, not {kind}"
         )
-    names = [str(name).lower() for name in frame.columns]
-    if not names:
+    if not len(frame.columns):
         raise SchemaMismatchError(source=source, reason="the frame has no column")
-    for name in names:
-        if names.count(name) > 1:
-            raise SchemaMismatchError(source=source, column=name, reason="two columns have this name")
-    if not _is_readable(connection, frame, RAW):
-        for column in frame.columns:
-            if not _is_readable(connection, frame[[column]], _PROBE):
-                reason = f"its type {_kind(frame, column)} cannot be read: make it text, or a number"
-                raise SchemaMismatchError(source=source, column=str(column), reason=reason)
+    names = tuple(str(name) for name in frame.columns)
+    plain = frame.set_axis([f"c{place}" for place in range(len(names))], axis=1)
+    for place, name in enumerate(names):
+        column = plain.iloc[:, place]
+        if column.dtype == object:
+            plain = plain.assign(**{f"c{place}": _texts(column, name, source)})
+    if not _is_readable(connection, plain, FRAME):
+        for place, name in enumerate(names):
+            if not _is_readable(connection, plain[[f"c{place}"]], _PROBE):
+                _refuse(plain.iloc[:, place], name, source)
         raise SchemaMismatchError(source=source, reason="the frame cannot be read")
+    types = described(connection, _QUOTED)[1]
+    return Relation(names=names, types=types, sql=_QUOTED, empty=f"(SELECT * FROM {_QUOTED} LIMIT 0)")  # noqa: S608
+
+
+def _refuse(column: pd.Series[Any], name: str, source: str) -> None:
+    reason = f"its type {_kind(column)} cannot be read: make it text, or a number"
+    raise SchemaMismatchError(source=source, column=name, reason=reason)
+
+
+def _texts(column: pd.Series[Any], name: str, source: str) -> pd.Series[Any]:
+    """A column of Python objects as texts; None where pandas sees no value."""
+    import pandas as pd
+
+    known = column.notna().to_numpy()
+    texts = [_text(value) if is_known else "" for value, is_known in zip(column, known, strict=True)]
+    if any(text is None for text in texts):
+        _refuse(column, name, source)
+    found = pd.Series(texts, index=column.index, dtype="str")
+    return found.where(column.notna())
+
+
+def _text(value: Any) -> str | None:
+    """The text of one object, as a file would hold it; None for a type that has none."""
+    if isinstance(value, str):
+        return value if value.isascii() or _is_unicode(value) else None
+    if isinstance(value, bool) or type(value).__name__ == "bool":  # numpy's too
+        return "true" if value else "false"
+    if isinstance(value, numbers.Integral):
+        return str(int(value))
+    if isinstance(value, decimal.Decimal):
+        return format(value, "f") if value.is_finite() else str(value)
+    if isinstance(value, numbers.Real):
+        number = float(value)
+        return str(int(number)) if number.is_integer() else repr(number)
+    if isinstance(value, dt.datetime):
+        is_date = value.time() == dt.time() and value.tzinfo is None
+        return value.date().isoformat() if is_date else value.isoformat(" ")
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return str(value) if isinstance(value, uuid.UUID) else None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_readable(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame, name: str) -> bool:
@@ -58,13 +115,13 @@ def _is_readable(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame, nam
     try:
         connection.register(name, frame)
         figures = ", ".join(f"count(#{place})" for place in range(1, frame.shape[1] + 1))
-        connection.execute(f"SELECT {figures} FROM {name}").fetchall()  # noqa: S608  a name of ours
+        connection.execute(f'SELECT {figures} FROM "{name}"').fetchall()  # noqa: S608  a name of ours
     except Exception:  # noqa: BLE001  what it says can hold values; the caller names the column
         return False
     return True
 
 
-def _kind(frame: pd.DataFrame, column: Hashable) -> str:
+def _kind(column: pd.Series[Any]) -> str:
     """The column's type without its categories, which are data."""
-    kind = str(frame[column].dtype)
+    kind = str(column.dtype)
     return kind.partition("[")[0] if kind.isprintable() else "unknown"

@@ -1,7 +1,7 @@
 """Ingest: builds the clean table once.
 
 Layer:       analytics.sources above cleaning.
-Guarantees:  one pass over the view; rows of one unit are capped by a keyed hash of their content, so that neither
+Guarantees:  one pass over the source and its view; rows of one unit are capped by a keyed hash of their content, so that neither
              their order nor another unit's rows decide which stay; what was wrong is counted for the administrator.
 Source:      ours; PRIVACY "private answers have no guard on true values". HMAC: RFC 2104 over SHA-256.
 """
@@ -15,33 +15,54 @@ import duckdb
 from analytics.errors import SchemaMismatchError
 from analytics.plans.local_query import UNIT_COLUMN
 from analytics.schema.tables import ROW
-from analytics.sources.cleaning import CleanColumn, clean_columns
-from analytics.sources.report import ColumnReport, IngestReport
+from analytics.sources.cells import view_functions
+from analytics.sources.cleaning import CleanColumn, ViewColumn, clean_columns
+from analytics.sources.projection import source_names, source_query, wanted_names
+from analytics.sources.report import MOST_MISFITS, ColumnReport, IngestReport
 from analytics.sources.units import UnitColumn, near_duplicates, unit_column
-from analytics.sources.views import bare_view, view_fault, view_types
+from analytics.sources.view_comparisons import check_comparisons
+from analytics.sources.views import over_source, view_fault, view_types
 from analytics.sql.render import quoted
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from analytics.schema import Table
+    from analytics.sources.formats.base import Relation
+    from analytics.sources.spec import CellRules
 
 _STAGED = "staged"
 _REFUSED = "#refused"
-_ROW_TEXT = f"'{ROW}'"
 _BLOCK_BYTES = 64
 MIN_KEY_BYTES = 16
+_NO_NUMBERS = (
+    "holds text, the schema declares numbers: list the source's words for a missing value (missing), its decimal sign "
+    "(decimal), or make numbers in the site's view"
+)
+_ONE_SIDED = "has words for one of yes and no that are understood, and words that are not: declare the source's words (yes, no)"
+_NOT_UNDERSTOOD = "{} in the domain: correct the domain in the schema, the source's words (missing, yes, no), or the site's view"
 
 
 def ingest(
-    connection: duckdb.DuckDBPyConnection, *, table: Table, view: str, source: str, site_key: bytes
+    connection: duckdb.DuckDBPyConnection,
+    relation: Relation,
+    *,
+    table: Table,
+    view: str,
+    rules: CellRules,
+    source: str,
+    site_key: bytes,
 ) -> IngestReport:
     """Build the clean table of a site.
 
     Visible to: the site alone.
 
     Args:
-        connection: a shut database with the temporary table or view ``source``.
+        connection: a shut database.
+        relation: the open source.
         table: the schema's table.
         view: the administrator's SELECT over ``source``.
+        rules: how the source's texts are written.
         source: the file's name, for messages.
         site_key: the site's secret for choosing rows, at least 16 bytes.
 
@@ -49,22 +70,39 @@ def ingest(
         What was found.
 
     Raises:
-        SchemaMismatchError: the view cannot be computed, or a column is not as the schema says.
+        SchemaMismatchError: the file is not of its kind, the view cannot be computed, or a column is not as the schema
+            says.
     """
     if not MIN_KEY_BYTES <= len(site_key) <= _BLOCK_BYTES:
         raise SchemaMismatchError(
             source=source, reason=f"the site key must have {MIN_KEY_BYTES} to {_BLOCK_BYTES} bytes"
         )
+    names = source_names(relation.names, wanted_names(table.columns, view), source)
+    for statement in view_functions(rules):
+        connection.execute(statement)
+    empty = source_query(relation, names, rules, is_empty=True)
+    types = view_types(connection, view, empty, source)
+    check_comparisons(view, dict(zip(names, relation.types, strict=True)), source)
+    viewed = [
+        ViewColumn(name=name, sql=f"v{place}", kind=kind) for place, (name, kind) in enumerate(types.items())
+    ]
+    columns = clean_columns(table, viewed, rules, source)
+    unit = None if table.privacy_unit == ROW else unit_column(table, viewed, source)
+    selected = over_source(
+        view,
+        source_query(relation, names, rules, is_empty=False),
+        _staged(columns, unit),
+        ", ".join(column.sql for column in viewed),
+    )
+    statement = f"CREATE TEMP TABLE {_STAGED} AS {selected}"
     try:
-        types = view_types(connection, view, source)
-        columns = clean_columns(table, types, source)
-        unit = None if table.privacy_unit == ROW else unit_column(table, types, source)
-        _stage(connection, columns, unit, view)
+        _stage(connection, relation, statement, source)
         read = _count(connection, f"SELECT count(*) FROM {_STAGED}")  # noqa: S608
         without_unit = 0 if unit is None else _check_unit(connection, unit, source, read)
         found = _count_flags(connection, columns, source, read)
+        _check_columns(found, rules.most_misfits, source)
         near = near_duplicates(connection, _STAGED) if unit and unit.is_text else 0
-        _keep(connection, table, [column.name for column in columns], site_key)
+        _keep(connection, table, columns, site_key)
         kept = _count(connection, f"SELECT count(*) FROM {quoted(table.name)}")  # noqa: S608
         connection.execute(f"DROP TABLE {_STAGED}")
     except duckdb.Error as error:
@@ -82,17 +120,25 @@ def ingest(
     )
 
 
-def _stage(
-    connection: duckdb.DuckDBPyConnection, columns: list[CleanColumn], unit: UnitColumn | None, view: str
-) -> None:
-    """One pass over the view: clean values and flags side by side."""
-    chosen = [f"{column.clean} AS {quoted(column.name)}" for column in columns]
-    chosen += [f"{text} AS {quoted(name)}" for column in columns for name, text in column.flags()]
-    chosen.append(f"{unit.normal if unit else _ROW_TEXT} AS {quoted(UNIT_COLUMN)}")
-    chosen.append(f"{unit.refused if unit else 'FALSE'} AS {quoted(_REFUSED)}")
-    connection.execute(
-        f"CREATE TEMP TABLE {_STAGED} AS SELECT {', '.join(chosen)} FROM ({bare_view(view)}) AS viewed"  # noqa: S608
-    )
+def _staged(columns: list[CleanColumn], unit: UnitColumn | None) -> str:
+    chosen = [f"{column.staged} AS {quoted(column.name)}" for column in columns]
+    if unit is not None:
+        chosen += [f"{unit.normal} AS {quoted(UNIT_COLUMN)}", f"{unit.refused} AS {quoted(_REFUSED)}"]
+    return ", ".join(chosen)
+
+
+def _stage(connection: duckdb.DuckDBPyConnection, relation: Relation, statement: str, source: str) -> None:
+    """One pass over the source; a fault of the file is told before one of the view, which it can cause."""
+    failed: duckdb.Error | None = None
+    try:
+        connection.execute(statement)
+    except duckdb.Error as error:
+        failed = error
+    fault = relation.fault(failed)
+    if fault:
+        raise SchemaMismatchError(source=source, reason=fault)
+    if failed is not None:
+        raise failed
 
 
 def _check_unit(connection: duckdb.DuckDBPyConnection, unit: UnitColumn, source: str, read: int) -> int:
@@ -108,20 +154,19 @@ def _check_unit(connection: duckdb.DuckDBPyConnection, unit: UnitColumn, source:
 def _count_flags(
     connection: duckdb.DuckDBPyConnection, columns: list[CleanColumn], source: str, read: int
 ) -> tuple[ColumnReport, ...]:
-    names = [name for column in columns for name, _ in column.flags()]
-    counted = ", ".join(f"count(*) FILTER (WHERE {quoted(name)})" for name in names)
+    flags = dict(flag for column in columns for flag in column.flags())
+    counted = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in flags.values())
     row = connection.execute(f"SELECT {counted} FROM {_STAGED}").fetchone() or ()  # noqa: S608
-    counts = dict(zip(names, map(int, row), strict=True))
-    for column in columns:
-        if counts[f"{column.name}#unreadable"]:
-            reason = "holds text, the schema declares numbers"
-            raise SchemaMismatchError(source=source, column=column.name, reason=reason)
-        outside = counts[f"{column.name}#outside_domain"]
-        if outside and outside == read - counts[f"{column.name}#missing"]:
-            reason = (
-                "none of its values is in the domain: correct the domain in the schema, or the site's view"
-            )
-            raise SchemaMismatchError(source=source, column=column.name, reason=reason)
+    counts = dict(zip(flags, map(int, row), strict=True))
+    unreadable = [column.name for column in columns if counts[f"{column.name}#unreadable"]]
+    _refuse_columns(unreadable, source, _NO_NUMBERS)
+    one_sided = [
+        column.name
+        for column in columns
+        if counts[f"{column.name}#outside_domain"]
+        and sum(not counts[f"{column.name}#side{place}"] for place, _ in enumerate(column.sides)) == 1
+    ]
+    _refuse_columns(one_sided, source, _ONE_SIDED)
     return tuple(
         ColumnReport(
             name=column.name,
@@ -135,19 +180,35 @@ def _count_flags(
     )
 
 
-def _keep(connection: duckdb.DuckDBPyConnection, table: Table, names: list[str], site_key: bytes) -> None:
+def _check_columns(found: tuple[ColumnReport, ...], most: Fraction, source: str) -> None:
+    """Refuse columns of which no value, or too small a share, is understood."""
+    none = [column.name for column in found if 0 < column.outside_domain == column.rows - column.missing]
+    _refuse_columns(none, source, _NOT_UNDERSTOOD.format("none of its values is"))
+    few = [column.name for column in found if column.outside_domain > most * (column.rows - column.missing)]
+    share = "more than half" if most == MOST_MISFITS else f"more than {float(most):g}"
+    _refuse_columns(few, source, _NOT_UNDERSTOOD.format(f"{share} of its values are not"))
+
+
+def _refuse_columns(names: list[str], source: str, reason: str) -> None:
+    if names:
+        others = f"; so also for {', '.join(names[1:])}" if names[1:] else ""
+        raise SchemaMismatchError(source=source, column=names[0], reason=reason + others)
+
+
+def _keep(
+    connection: duckdb.DuckDBPyConnection, table: Table, columns: list[CleanColumn], site_key: bytes
+) -> None:
     """The clean table: declared columns, and for units that are columns a number a unit."""
-    listed = ", ".join(quoted(name) for name in names)
-    target = f"CREATE TABLE memory.main.{quoted(table.name)} AS SELECT {listed}"
+    cleaned = ", ".join(f"{column.clean} AS {quoted(column.name)}" for column in columns)
+    target = f"CREATE TABLE memory.main.{quoted(table.name)} AS SELECT"
     unit = quoted(UNIT_COLUMN)
     if table.privacy_unit == ROW:
-        connection.execute(f"{target} FROM {_STAGED}")
+        connection.execute(f"{target} {cleaned} FROM {_STAGED}")
         return
-    content = ", '|', ".join(f"COALESCE(CAST({quoted(name)} AS VARCHAR), '~')" for name in names)
-    numbered = (
-        f"SELECT *, concat(length({unit}), ':', {unit}, '|', {content}) AS \"#content\" "  # noqa: S608
-        f"FROM {_STAGED} WHERE {unit} IS NOT NULL"
-    )
+    names = [quoted(column.name) for column in columns]
+    clean = f"SELECT {cleaned}, {unit} FROM {_STAGED} WHERE {unit} IS NOT NULL"  # noqa: S608
+    content = ", '|', ".join(f"COALESCE(CAST({name} AS VARCHAR), '~')" for name in names)
+    numbered = f"SELECT *, concat(length({unit}), ':', {unit}, '|', {content}) AS \"#content\" FROM ({clean})"  # noqa: S608
     tied = (
         'SELECT *, concat("#content", \'|\', row_number() OVER (PARTITION BY "#content")) '  # noqa: S608
         f'AS "#message" FROM ({numbered})'
@@ -157,7 +218,7 @@ def _keep(connection: duckdb.DuckDBPyConnection, table: Table, names: list[str],
         f'ORDER BY sha256(? || unhex(sha256(? || encode("#message"))))) AS "#rank" FROM ({tied})'
     )
     connection.execute(
-        f"{target}, dense_rank() OVER (ORDER BY {unit}) AS {unit} "
+        f"{target} {', '.join(names)}, dense_rank() OVER (ORDER BY {unit}) AS {unit} "
         f'FROM ({ranked}) WHERE "#rank" <= {table.max_rows_per_unit}',
         [_pad(site_key, 0x5C), _pad(site_key, 0x36)],
     )

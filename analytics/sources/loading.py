@@ -1,25 +1,30 @@
 """An in-memory DuckDB that holds one site's rows and can reach nothing else.
 
-Layer:       analytics.sources above spec; with local_table the only importer of duckdb.
-Guarantees:  after ``shut`` no statement reads or writes a file, loads an extension, spills to disk, sees a Python
-             variable or changes a setting. No text of a DuckDB error goes on: it can quote data.
+Layer:       analytics.sources above formats.
+Guarantees:  after ``shut`` no statement reads or writes a file but those of the workplace, loads an extension, spills to
+             disk, sees a Python variable or changes a setting; once the workplace is gone, none reads or writes any
+             file. No text of a DuckDB error goes on: it can quote data.
 Source:      ours; DuckDB's manual, "Securing DuckDB".
 """
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from analytics.errors import SchemaMismatchError
-from analytics.sources.csv_faults import is_empty, read_strictly
-from analytics.sql.render import quoted
+from analytics.sources.cells import text_literal
+from analytics.sources.formats import FORMATS
 
 if TYPE_CHECKING:
-    from analytics.sources.spec import SourceSpec
+    from collections.abc import Iterator, Sequence
 
-RAW = "source"
+    from analytics.sources.formats.base import Relation
+    from analytics.sources.spec import SourceSpec
 
 
 def connect(threads: int | None) -> duckdb.DuckDBPyConnection:
@@ -43,77 +48,54 @@ def connect(threads: int | None) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def load(connection: duckdb.DuckDBPyConnection, spec: SourceSpec) -> None:
-    """Load a file as the temporary table ``source``.
+@contextmanager
+def opened(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, *, workplace: Path) -> Iterator[Relation]:
+    """Open a site's source.
 
     Args:
         connection: an open database that is not yet shut.
         spec: the site's source.
+        workplace: an empty folder for this alone.
+
+    Yields:
+        The relation.
 
     Raises:
-        SchemaMismatchError: the file is missing, or not of its kind.
+        SchemaMismatchError: the file is missing, cannot be read, or is not of its kind.
     """
     spec.check_file()
-    path = str(spec.path)
     try:
-        if spec.kind == "csv":
-            _load_csv(connection, spec)
-        elif spec.kind == "parquet":
-            connection.execute(f"CREATE TEMP TABLE {RAW} AS SELECT * FROM read_parquet(?)", [path])  # noqa: S608
-        else:
-            _load_database(connection, spec)
+        with FORMATS[spec.kind].open(connection, spec, workplace) as relation:
+            yield relation
     except OSError as error:
-        raise SchemaMismatchError(
-            source=spec.name, reason=f"the file cannot be read: {error.strerror}"
-        ) from None
-    except (duckdb.Error, ValueError) as error:
-        kind = type(error).__name__
-        reason = f"this cannot be read as {spec.kind} ({kind})"
+        reason = f"the file cannot be read: {error.strerror}"
         raise SchemaMismatchError(source=spec.name, reason=reason) from None
 
 
-def _load_csv(connection: duckdb.DuckDBPyConnection, spec: SourceSpec) -> None:
-    """Load a CSV file; what the strict reader refuses for its mixed line ends alone is read all the same."""
-    if is_empty(spec.path):
-        raise SchemaMismatchError(source=spec.name, reason="the file is empty")
+@contextmanager
+def workplace_in(folder: Path | None) -> Iterator[Path]:
+    """A new folder that only this process's user can enter; it is removed with all that it holds.
+
+    Args:
+        folder: where; None: the system's place for temporary files.
+    """
     try:
-        _read_csv(connection, spec, is_strict=True)
-    except (duckdb.Error, UnicodeError):
-        found = read_strictly(spec.path, spec.delimiter)
-        if found.fault or not found.has_mixed_ends:
-            raise SchemaMismatchError(
-                source=spec.name, reason=f"this cannot be read as csv{found.fault and ': '}{found.fault}"
-            ) from None
-        _read_csv(connection, spec, is_strict=False)
-        row = connection.execute(f"SELECT count(*) FROM {RAW}").fetchone()  # noqa: S608
-        if row != (found.n_rows,):
-            reason = "its lines end in two ways (CR LF and LF): write it anew with one of them"
-            raise SchemaMismatchError(source=spec.name, reason=reason) from None
+        made = tempfile.TemporaryDirectory(prefix=".work-", dir=folder)
+    except OSError as error:
+        reason = f"no working folder can be made: {error.strerror}"
+        raise SchemaMismatchError(source=str(folder or "temporary files"), reason=reason) from None
+    with made as path:
+        yield Path(path)
 
 
-def _read_csv(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, *, is_strict: bool) -> None:
-    strict = "true" if is_strict else "false"
-    connection.execute(
-        f"CREATE TEMP TABLE {RAW} AS SELECT * FROM read_csv(?, delim = ?, header = true, "  # noqa: S608  constants
-        "quote = '\"', escape = '\"', skip = 0, comment = '', sample_size = -1, null_padding = false, "
-        f"ignore_errors = false, strict_mode = {strict})",
-        [str(spec.path), spec.delimiter],
-    )
-
-
-def shut(connection: duckdb.DuckDBPyConnection) -> None:
-    """Close every way out of the database, for good.
+def shut(connection: duckdb.DuckDBPyConnection, paths: Sequence[str] = ()) -> None:
+    """Close every way out of the database but some paths, for good.
 
     Args:
         connection: the database, with its rows loaded or registered.
+        paths: of a workplace; they need not exist yet.
     """
+    if paths:
+        connection.execute(f"SET allowed_paths = [{', '.join(map(text_literal, paths))}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-
-
-def _load_database(connection: duckdb.DuckDBPyConnection, spec: SourceSpec) -> None:
-    path = str(spec.path).replace("'", "''")
-    relation = ".".join(quoted(part) for part in spec.relation.split("."))
-    connection.execute(f"ATTACH '{path}' AS site_file (READ_ONLY)")
-    connection.execute(f"CREATE TEMP TABLE {RAW} AS SELECT * FROM site_file.{relation}")  # noqa: S608
-    connection.execute("DETACH site_file")

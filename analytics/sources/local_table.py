@@ -20,18 +20,20 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from analytics.errors import LocalTimeoutError, SchemaMismatchError, SourceFailedError, SourceLostError
+from analytics.errors import LocalTimeoutError, SourceFailedError, SourceLostError
 from analytics.plans.local_query import UNIT_COLUMN
 from analytics.schema.tables import ROW
 from analytics.sources.engines.duckdb_engine import DuckDBEngine
-from analytics.sources.frames import register
+from analytics.sources.frames import FRAME, register
 from analytics.sources.ingest import ingest
-from analytics.sources.loading import RAW, connect, load, shut
-from analytics.sources.spec import DEFAULT_VIEW, SourceSpec
+from analytics.sources.loading import connect, opened, shut, workplace_in
+from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
+from analytics.sources.typed_copy import TypedCopy
 from analytics.sql.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     import duckdb
     import pandas as pd
@@ -166,7 +168,14 @@ class LocalTable:
             raise SourceFailedError(source=self.report.source, kind=type(error).__name__) from None
 
 
-def open_table(spec: SourceSpec, table: Table, *, site_key: bytes, threads: int | None = None) -> LocalTable:
+def open_table(
+    spec: SourceSpec,
+    table: Table,
+    *,
+    site_key: bytes,
+    threads: int | None = None,
+    copies: Path | None = None,
+) -> LocalTable:
     """Load, clean and shut off a site's file.
 
     Visible to: the site alone.
@@ -176,6 +185,7 @@ def open_table(spec: SourceSpec, table: Table, *, site_key: bytes, threads: int 
         table: the schema's table.
         site_key: the site's secret, 16 to 64 bytes, that chooses which rows of a unit stay.
         threads: threads for its queries; None leaves DuckDB's choice.
+        copies: the site's protected folder for clean tables of unchanged files; None: none are kept.
 
     Returns:
         The source; its ``report`` is for the site's administrator.
@@ -183,19 +193,54 @@ def open_table(spec: SourceSpec, table: Table, *, site_key: bytes, threads: int 
     Raises:
         SchemaMismatchError: the file or a column is not as it should be.
     """
+    kept = None if copies is None else TypedCopy(copies, spec, table, site_key)
     connection = connect(threads)
     try:
-        load(connection, spec)
-        source = _finished(connection, table, spec.view, spec.name, site_key)
-        connection.execute(f"DROP TABLE {RAW}")
-    except SchemaMismatchError:
+        report = kept.load(connection) if kept else None
+        if report is not None:
+            shut(connection)
+        else:
+            report = _read(connection, spec, table, site_key, kept)
+    except BaseException:
         connection.close()
         raise
-    return source
+    return LocalTable(engine=DuckDBEngine(connection, source=spec.name), table=table, report=report)
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    spec: SourceSpec,
+    table: Table,
+    site_key: bytes,
+    kept: TypedCopy | None,
+) -> IngestReport:
+    with workplace_in(kept.folder if kept else None) as workplace:
+        copy = workplace / "clean.parquet"
+        with opened(connection, spec, workplace=workplace) as relation:
+            shut(connection, [*relation.paths, str(copy)])
+            report = ingest(
+                connection,
+                relation,
+                table=table,
+                view=spec.view,
+                rules=spec.cells,
+                source=spec.name,
+                site_key=site_key,
+            )
+            digest = relation.digest()
+        if kept:
+            kept.save(connection, copy, report, digest)
+    return report
 
 
 def open_frame(
-    frame: pd.DataFrame, table: Table, *, site_key: bytes, view: str = DEFAULT_VIEW, name: str = "frame"
+    frame: pd.DataFrame,
+    table: Table,
+    *,
+    site_key: bytes,
+    view: str = DEFAULT_VIEW,
+    name: str = "frame",
+    cells: CellRules | None = None,
 ) -> LocalTable:
     """Clean and shut off a pandas frame; for sites that are threads of one process.
 
@@ -205,6 +250,7 @@ def open_frame(
         site_key: as for ``open_table``.
         view: one SELECT over ``source``.
         name: what messages call it.
+        cells: how its texts are written.
 
     Returns:
         The source.
@@ -214,18 +260,19 @@ def open_frame(
     """
     connection = connect(None)
     try:
-        register(connection, frame, name)
-        source = _finished(connection, table, view, name, site_key)
-        connection.unregister(RAW)
-    except SchemaMismatchError:
+        relation = register(connection, frame, name)
+        shut(connection)
+        report = ingest(
+            connection,
+            relation,
+            table=table,
+            view=view,
+            rules=cells or CellRules(),
+            source=name,
+            site_key=site_key,
+        )
+        connection.unregister(FRAME)
+    except BaseException:
         connection.close()
         raise
-    return source
-
-
-def _finished(
-    connection: duckdb.DuckDBPyConnection, table: Table, view: str, name: str, site_key: bytes
-) -> LocalTable:
-    shut(connection)
-    report = ingest(connection, table=table, view=view, source=name, site_key=site_key)
     return LocalTable(engine=DuckDBEngine(connection, source=name), table=table, report=report)

@@ -20,16 +20,17 @@ from typing import TYPE_CHECKING
 
 from analytics.errors import SchemaMismatchError
 from analytics.plans.local_query import UNIT_COLUMN
-from analytics.sources.cleaning import FLOATS, INTEGERS, base_type, find_column
+from analytics.sources.cells import FLOATS, INTEGERS, base_type
+from analytics.sources.cleaning import find_column
 from analytics.sql.render import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     import duckdb
 
     from analytics.schema import Table
-    from analytics.schema.tables import UnitForm
+    from analytics.sources.cleaning import ViewColumn
 
 MISSING_WORDS = (
     *("", "nan", "na", "n/a", "#n/a", "<na>", "nat", "null", "none", "nil", "missing", "unknown"),
@@ -64,12 +65,12 @@ class UnitColumn:
     is_text: bool = False
 
 
-def unit_column(table: Table, types: Mapping[str, str], source: str) -> UnitColumn:
+def unit_column(table: Table, view: Sequence[ViewColumn], source: str) -> UnitColumn:
     """Return the SQL that brings a table's identifiers to their normal form.
 
     Args:
         table: the table; its privacy unit is a column.
-        types: DuckDB's type of each column of the view.
+        view: the view's columns.
         source: the file's name, for messages.
 
     Returns:
@@ -79,8 +80,8 @@ def unit_column(table: Table, types: Mapping[str, str], source: str) -> UnitColu
         SchemaMismatchError: the column is missing, or of a type that cannot tell units apart.
     """
     name = table.privacy_unit
-    found, kind = find_column(name, types, source)
-    base = base_type(kind)
+    found = find_column(name, view, source)
+    base = base_type(found.kind)
     reasons = {
         "FLOAT": "single-precision numbers cannot hold identifiers: give texts or integers",
         "BLOB": "cannot tell units apart: bytes are neither text nor number",
@@ -88,7 +89,7 @@ def unit_column(table: Table, types: Mapping[str, str], source: str) -> UnitColu
     if base in reasons or base not in INTEGERS | FLOATS | {"VARCHAR", "UUID", "DECIMAL"}:
         reason = reasons.get(base, "cannot tell units apart: its type is neither text nor number")
         raise SchemaMismatchError(source=source, column=name, reason=reason)
-    raw = quoted(found)
+    raw = found.sql
     if base in FLOATS | {"DECIMAL"}:
         normal, refused = _decimal(raw) if base == "DECIMAL" else _double(raw)
         reason = "fractions and numbers of 2^53 or more in floating point cannot be identifiers: two can have become one"
@@ -115,11 +116,6 @@ def normal_text(raw: str) -> str:
     bare = f"regexp_replace(nfc_normalize(CAST({raw} AS VARCHAR)), '^{_BLANK}+|{_BLANK}+$', '', 'g')"
     words = ", ".join(f"'{word}'" for word in MISSING_WORDS)
     return f"CASE WHEN lower({bare}) NOT IN ({words}) THEN {bare} END"
-
-
-def unit_form_of(kind: str) -> UnitForm:
-    """The form to suggest for a column of a type of DuckDB's."""
-    return "integer" if base_type(kind) in INTEGERS | FLOATS | {"DECIMAL"} else "text"
 
 
 def near_duplicates(connection: duckdb.DuckDBPyConnection, staged: str) -> int:

@@ -42,9 +42,22 @@ def init(
             "--without-dealer", help="The first three sites compute; any two of them could read the shares."
         ),
     ] = False,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help="How files are written: KEY=VALUE for all sites, SITE.KEY=VALUE for one. Keys: delimiter (also: tab, "
+            "semicolon), quote, encoding, decimal; and, given once a word: missing, yes, no, dates.",
+        ),
+    ] = None,
+    views: Annotated[
+        list[str] | None,
+        typer.Option("--view", help="FILE, or SITE=FILE: a SELECT over the table source, before the guess."),
+    ] = None,
 ) -> None:
     """Create a consortium on this machine: keys, certificates, a schema to edit, policies."""
     from federation.setup.infer_schema import init_consortium
+    from federation.setup.site_rows import read_settings
 
     files: dict[str, Path] = {}
     for text in sites:
@@ -52,11 +65,38 @@ def init(
         if not name or not path or name in files:
             raise UsageError(reason=f"--site takes NAME=FILE with different names, not {text!r}")
         files[name] = Path(path)
-    places = init_consortium(folder, sites=files, table=table, has_dealer=not without_dealer, tell=typer.echo)
+    places = init_consortium(
+        folder,
+        sites=files,
+        table=table,
+        has_dealer=not without_dealer,
+        tell=typer.echo,
+        settings=read_settings(formats or [], list(files)),
+        views=_read_views(views or [], list(files)),
+    )
     typer.echo(f"made {places.consortium}")
     typer.echo("Next: read it, correct the guessed columns and remove their guessed = true,")
     typer.echo("correct the keys that the line guessed = [...] names and delete that line;")
     typer.echo(f"then crossward up {folder}")
+
+
+def _read_views(texts: list[str], sites: list[str]) -> dict[str, str]:
+    """Read the files of --view; one without a site is for all sites that have none of their own."""
+    common: dict[str, str] = {}
+    own: dict[str, str] = {}
+    for text in texts:
+        site, is_given, path = text.partition("=")
+        named = is_given and site in sites
+        try:
+            view = Path(path if named else text).read_text("utf-8")
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise UsageError(reason=f"--view {text}: cannot be read: {reason}") from None
+        if named:
+            own[site] = view
+        else:
+            common = dict.fromkeys(sites, view)
+    return common | own
 
 
 def up(

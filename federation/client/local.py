@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from analytics.sources import SourceSpec, open_frame, open_table
+from analytics.sources.formats import ENDINGS, kind_of
 from federation.aggregation.claims import Claims
 from federation.client.session import Session
 from federation.consortium.consortium_file import Consortium, consortium_from_dict
@@ -27,7 +28,6 @@ from federation.network.in_memory import MemoryExchange
 from federation.node.helpers.aggregation import HelperNode, aggregator_node, keyholder_node
 from federation.node.helpers.dealer import DealerNode
 from federation.node.site_node import SiteLedger, SiteNode
-from federation.node.site_process import KINDS
 from federation.paillier.keys import PrivateKey, generate_private_key
 from federation.paillier.validation import FLOOR_BITS
 from federation.requests.site_policy import check_tables
@@ -320,10 +320,10 @@ def _sources(consortium: Consortium, site: str, given: Rows, view: str) -> dict[
 def _spec_of(site: str, path: Path | str, view: str) -> SourceSpec:
     """Return the source of a file's rows, by its ending, as on the command line."""
     file, relation = Path(path), ""
-    if file.suffix.lower() not in KINDS:
+    if kind_of(file) is None:
         text, _, relation = str(path).partition("#")
         file = Path(text)
-    kind = KINDS.get(file.suffix.lower())
+    kind = kind_of(file)
     if kind is None:
-        raise ConfigError(mistakes=[f"{site}: {file.name} is none of {', '.join(KINDS)}"])
+        raise ConfigError(mistakes=[f"{site}: {file.name} is none of {', '.join(ENDINGS)}"])
     return SourceSpec(kind=kind, path=file, view=view, relation=relation)

@@ -9,11 +9,14 @@ See instead: the agreement of all members (``consortium_file``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from analytics.errors import SchemaMismatchError
+from analytics.sources.report import MOST_MISFITS
+from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
 from federation.consortium.consortium_file import (
     Address,
     Consortium,
@@ -28,9 +31,6 @@ from federation.consortium.consortium_file import (
 from federation.consortium.ledger_location import LedgerLocation
 from federation.consortium.limits import Limits
 from federation.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Policy(Model):
@@ -54,15 +54,50 @@ class Policy(Model):
 
 
 class SiteTable(Model):
-    """A table's source file and the view that maps it to the consortium's schema."""
+    """A table's source file, how it is written, and the view that maps it to the consortium's schema."""
 
     source: str = Field(min_length=1)
     table: str | None = None
-    view: str = "SELECT * FROM source"
-    most_misfits: Share = Field(
-        default=Fraction(1, 2),
-        description="largest share of a column's values outside its domain or bounds; beyond it doctor says FIX",
+    view: str = DEFAULT_VIEW
+    delimiter: str | None = Field(default=None, description="for CSV: between fields; default a comma")
+    quote: str | None = Field(default=None, description='for CSV: around fields; default ", empty for none')
+    encoding: str | None = Field(default=None, description="for CSV: such as cp1252; default utf-8")
+    decimal: str | None = Field(default=None, description="decimal sign, . or ,; default .")
+    missing: list[str] | None = Field(
+        default=None, description="cells that mean no value, besides empty ones"
     )
+    yes: list[str] | None = Field(default=None, description="words for true, in any case")
+    no: list[str] | None = Field(default=None, description="words for false, in any case")
+    dates: list[str] | None = Field(default=None, description='how dates are written, such as "%d.%m.%Y"')
+    most_misfits: Share = Field(
+        default=MOST_MISFITS,
+        description=(
+            "largest share of a column's values that may not be understood; beyond it the source is refused, and doctor "
+            "says FIX; the same for values outside the bounds, where doctor alone says FIX"
+        ),
+    )
+    keep_copy: bool = Field(
+        default=True, description="keep the clean table in the state folder while the file stays as it is"
+    )
+
+    @model_validator(mode="after")
+    def _is_a_format(self) -> Self:
+        try:
+            SourceSpec(kind="csv", path=Path(self.source), **self.source_format())
+        except SchemaMismatchError as error:
+            raise ValueError(error.reason) from None
+        return self
+
+    def source_format(self) -> dict[str, Any]:
+        """Keyword arguments of a ``SourceSpec`` that say how the source is written."""
+        own = self.model_dump(exclude_none=True)
+        cells: dict[str, Any] = {
+            key: tuple(own[key]) for key in ("missing", "yes", "no", "dates") if key in own
+        }
+        if self.decimal is not None:
+            cells["decimal"] = self.decimal
+        rules = CellRules(most_misfits=self.most_misfits, **cells)
+        return {key: own[key] for key in ("delimiter", "quote", "encoding") if key in own} | {"cells": rules}
 
 
 class SiteComputation(Model):

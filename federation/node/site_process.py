@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from analytics.sources import SourceSpec, open_table
+from analytics.sources.formats import ENDINGS, kind_of
 from federation.aggregation.claims import Claims
 from federation.consortium.amendments import Approvals
 from federation.consortium.consortium_file import load_consortium
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
     from pathlib import Path
-    from typing import Literal
 
     from analytics.sources import LocalTable
     from federation.consortium.consortium_file import Consortium
@@ -49,12 +49,7 @@ HEARD_S = (
 )
 ADMINISTRATOR_S = 10.0  # within this time the start of another site may still make this site ready
 LOG = logging.getLogger(__name__)
-KINDS: dict[str, Literal["csv", "parquet", "duckdb"]] = {
-    ".csv": "csv",
-    ".parquet": "parquet",
-    ".duckdb": "duckdb",
-    ".db": "duckdb",
-}
+COPIES = "tables"
 
 
 def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> None:
@@ -189,11 +184,16 @@ def open_sources(config: SiteConfig) -> dict[str, LocalTable]:
     found: dict[str, LocalTable] = {}
     for name, table in config.file.tables.items():
         path = config.folder / table.source
-        kind = KINDS.get(path.suffix.lower())
+        kind = kind_of(path)
         if kind is None:
-            raise ConfigError(mistakes=[f"tables.{name}.source: {path.name} is none of {', '.join(KINDS)}"])
-        spec = SourceSpec(kind=kind, path=path, view=table.view, relation=table.table or "")
-        found[name] = open_table(spec, config.consortium.schema.tables[name], site_key=key, threads=1)
+            raise ConfigError(mistakes=[f"tables.{name}.source: {path.name} is none of {', '.join(ENDINGS)}"])
+        spec = SourceSpec(
+            kind=kind, path=path, view=table.view, relation=table.table or "", **table.source_format()
+        )
+        copies = config.state / COPIES if table.keep_copy else None
+        found[name] = open_table(
+            spec, config.consortium.schema.tables[name], site_key=key, threads=1, copies=copies
+        )
     return found
 
 

@@ -139,6 +139,8 @@ def _site_text(places: Folders, name: str, setup: SiteSetup) -> str:
         section["source"] = str(table.source.resolve())
         if table.table is not None:
             section["table"] = table.table
+        for key, value in table.format.items():
+            section[key] = value
         section["view"] = tomlkit.string(table.view.strip() + "\n", multiline=True)
         tables[table_name] = section
     document["tables"] = tables

@@ -10,35 +10,37 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+import unicodedata
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
 import tomlkit
 
 from analytics.schema.columns import MAX_GRID, MAX_TEXT
-from analytics.sources.units import normal_text, unit_form_of
+from analytics.sources.cells import DATES, NUMBERS, base_type, text_literal, text_number
+from analytics.sources.units import normal_text
 from analytics.sql.render import quoted
 from privacy_accounting.decimals import format_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from analytics.sources import CellRules
+
 UNIT_NAMES = frozenset(
     {"patient_id", "person_id", "subject_id", "patient", "subject", "person", "mrn", "pid"}
 )
-INTEGERS = frozenset(
-    {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
-    | {"UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"}
-)
-FLOATS = frozenset({"FLOAT", "DOUBLE", "DECIMAL"})
-TEXTS = frozenset({"VARCHAR", "ENUM"})
 TRUTHS = ({"true", "false"}, {"t", "f"})
+MISSING_WORDS = ("NA", "N/A", "n/a", "#N/A", "NULL", "null", "\\N", "?", ".", "-", "--")
+DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
 MAX_CODES = 10
 MAX_WORDS = 30
 ROWS_PER_VALUE = 10
 MAX_PLACES = 3
 WIDER = Fraction(3, 2)
+_DATA_NAME = re.compile(r"[+-]?\d+([.,]\d+)?|\d{4}-\d\d-\d\d.*|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
+_LED_BY_ZERO = "^[+-]?0[0-9]"
 
 
 class Rows(Protocol):
@@ -92,20 +94,22 @@ class Guess:
 
     def line(self) -> str:
         """Its line of the schema."""
+        label = tomlkit.item(self.source).as_string()
         if not self.body:
-            label = tomlkit.item(self.source).as_string()
             return f"# {label} {'is the privacy unit' if self.is_unit else 'is left out: ' + self.remark}"
         keys = ", ".join(f"{key} = {_toml(value)}" for key, value in self.body.items())
-        return f"{self.name} = {{ {keys} }}"
+        note = "" if plain_name(self.source) == self.name else f"  # {label} in the file"
+        return f"{self.name} = {{ {keys} }}{note}"
 
 
-def guess_columns(connection: Connection) -> tuple[int, list[Guess]]:
+def guess_columns(connection: Connection, cells: CellRules) -> tuple[int, list[Guess]]:
     """Infer every column of the table ``source``.
 
     Visible to: the site alone.
 
     Args:
         connection: a sealed database.
+        cells: how its texts are written.
 
     Returns:
         The number of rows, and an inferred column for each column of the file, in its order.
@@ -114,21 +118,82 @@ def guess_columns(connection: Connection) -> tuple[int, list[Guess]]:
     n_rows = int(_row(connection, "count(*)")[0])
     unit = next((name for name in types if plain_name(name) in UNIT_NAMES), None)
     return n_rows, [
-        _guess_unit(connection, name, kind) if name == unit else _guess(connection, name, kind)
-        for name, kind in types.items()
+        _guess_unit(connection, name, kind)
+        if name == unit
+        else _guess(connection, name, kind, name_of(name, place), cells)
+        for place, (name, kind) in enumerate(types.items(), start=1)
     ]
 
 
 def column_types(connection: Connection) -> dict[str, str]:
     """Return the columns of ``source`` and their types without parameters, in the file's order."""
     described = connection.execute("DESCRIBE source").fetchall()
-    return {str(row[0]): str(row[1]).partition("(")[0] for row in described}
+    return {str(row[0]): base_type(str(row[1])) for row in described}
+
+
+def missing_words(connection: Connection, cells: CellRules) -> tuple[str, ...]:
+    """Return the usual words for "missing" that stand among the numbers of a column.
+
+    Args:
+        connection: a sealed database with the table ``source``.
+        cells: how its texts are written.
+    """
+    found: set[str] = set()
+    for name, kind in column_types(connection).items():
+        if kind != "VARCHAR":
+            continue
+        text = f"trim({quoted(name)})"
+        words = ", ".join(map(text_literal, MISSING_WORDS))
+        known = f"FROM source WHERE {text} <> ''"
+        number = text_number(text, cells)
+        row = connection.execute(
+            f"SELECT count({number}), count(*) FILTER (WHERE {number} IS NULL AND {text} NOT IN ({words})) {known}"
+        ).fetchone() or (0, 1)
+        if row[0] and not row[1]:
+            listed = connection.execute(f"SELECT DISTINCT {text} {known} AND {text} IN ({words})")
+            found |= {str(word) for (word,) in listed.fetchall()}
+    return tuple(word for word in MISSING_WORDS if word in found)
+
+
+def data_in_header(connection: Connection) -> bool:
+    """Return whether the names of the columns look like a row of data.
+
+    Args:
+        connection: a sealed database with the table ``source``.
+
+    Returns:
+        True where a name is a number or a date, or occurs as a value of its own column.
+    """
+    for name, kind in column_types(connection).items():
+        if _DATA_NAME.fullmatch(name):
+            return True
+        if kind == "VARCHAR":
+            found = _row(connection, f"count(*) FILTER (WHERE trim({quoted(name)}) = {text_literal(name)})")
+            if found[0]:
+                return True
+    return False
 
 
 def plain_name(text: str) -> str:
     """Return a name for SQL and configuration files: lower case, a-z, 0-9 and _; empty where nothing is left."""
-    joined = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    spelled = unicodedata.normalize("NFKD", text.casefold())
+    letters = "".join(sign for sign in spelled if not unicodedata.combining(sign))
+    joined = re.sub(r"[^a-z0-9]+", "_", letters).strip("_")
     return (joined if not joined or joined[0].isalpha() else f"c_{joined}")[:60]
+
+
+def name_of(source: str, place: int) -> str:
+    """Return a column's name in the schema: its own in plain letters, or ``column_`` and its place.
+
+    Args:
+        source: its name in the file, in any script.
+        place: from 1.
+    """
+    name = plain_name(source)
+    n_lost = sum(sign.isalpha() for sign in unicodedata.normalize("NFKD", source.casefold()))
+    n_kept = sum(sign.isalpha() for sign in name)
+    is_readable = name and name != "row" and 2 * n_kept >= n_lost
+    return name if is_readable else f"column_{place}"
 
 
 def round_up(value: Fraction | int) -> Fraction:
@@ -141,22 +206,26 @@ def round_up(value: Fraction | int) -> Fraction:
         power *= 10
 
 
-def _guess(connection: Connection, source: str, kind: str) -> Guess:
-    name = plain_name(source)
-    if not name or name == "row":
-        return Guess(
-            source=source, name=f"column_{name}", remark="its name is not one for SQL; name it in the view"
-        )
+def _guess(connection: Connection, source: str, kind: str, name: str, cells: CellRules) -> Guess:
     column = quoted(source)
     if kind == "BOOLEAN":
         missing = int(_row(connection, f"count(*) - count({column})")[0])
         return Guess(source=source, name=name, body=_flags({"type": "boolean"}, is_nullable=missing > 0))
-    if kind in TEXTS:
-        return _guess_text(connection, source, name)
-    if kind in INTEGERS | FLOATS:
-        return _guess_number(connection, source, name)
+    if kind == "VARCHAR":
+        return _guess_text(connection, source, name, cells)
+    if kind in NUMBERS:
+        value = f"CAST({column} AS DOUBLE)"
+        return _guess_number(connection, source, name, f"CASE WHEN isfinite({value}) THEN {value} END")
+    if kind in DATES:
+        return Guess(source=source, name=name, remark=_date_remark(column, name))
     return Guess(
         source=source, name=name, remark=f"type {kind.lower()}; make a number or a category in the view"
+    )
+
+
+def _date_remark(date: str, name: str) -> str:
+    return (
+        f"its values are dates; make a number or a category in the view, such as year({date}) AS {name}_year"
     )
 
 
@@ -166,26 +235,41 @@ def _guess_unit(connection: Connection, source: str, kind: str) -> Guess:
     row = connection.execute(f"SELECT coalesce(max(n), 1) FROM {inner}").fetchone()  # noqa: S608
     most = int(row[0]) if row else 1
     per_unit = 1 if most == 1 else int(round_up(most))
+    others = _row(
+        connection, f"count(*) FILTER (WHERE NOT regexp_full_match({unit}, '[+-]?[0-9]+')), count({unit})"
+    )
+    is_whole = kind in NUMBERS or (others[1] and not others[0])
     return Guess(
         source=source,
         name=plain_name(source),
         is_unit=True,
         rows_per_unit=per_unit,
-        unit_form=unit_form_of(kind),
+        unit_form="integer" if is_whole else "text",
     )
 
 
-def _guess_text(connection: Connection, source: str, name: str) -> Guess:
+def _guess_text(connection: Connection, source: str, name: str, cells: CellRules) -> Guess:
     value = f"nullif(trim(CAST({quoted(source)} AS VARCHAR)), '')"
-    known, different, missing = _row(
-        connection, f"count({value}), count(DISTINCT {value}), count(*) - count({value})"
+    number, comma = text_number(value, cells), text_number(value, replace(cells, decimal=","))
+    known, different, missing, numbers, commas, led = _row(
+        connection,
+        f"count({value}), count(DISTINCT {value}), count(*) - count({value}), count({number}), count({comma}), "
+        f"count(*) FILTER (WHERE regexp_matches({value}, '{_LED_BY_ZERO}'))",
     )
     if not known:
         return Guess(source=source, name=name, remark="no value in this file")
+    if numbers == known and not led:
+        finite = f"CASE WHEN isfinite({number}) THEN {number} END"
+        return _guess_number(connection, source, name, finite)
     if different > MAX_WORDS or known < ROWS_PER_VALUE * different:
-        return Guess(
-            source=source, name=name, remark="free text or too many different values for a public domain"
-        )
+        remark = "free text or too many different values for a public domain"
+        if commas == known:
+            remark = 'numbers with a decimal comma: declare decimal = ","'
+        elif written := _date_formats(connection, value, known):
+            listed = " or ".join(f'dates = ["{text}"]' for text in written)
+            declared = "" if set(written) & {*cells.dates, "%Y-%m-%d"} else f"; declare {listed}"
+            remark = _date_remark(f"as_date({quoted(source)})", name) + declared
+        return Guess(source=source, name=name, remark=remark)
     words = [str(row[0]) for row in _distinct(connection, value)]
     if {word.lower() for word in words} in TRUTHS:
         return Guess(source=source, name=name, body=_flags({"type": "boolean"}, is_nullable=missing > 0))
@@ -195,8 +279,14 @@ def _guess_text(connection: Connection, source: str, name: str) -> Guess:
     return Guess(source=source, name=name, body=body)
 
 
-def _guess_number(connection: Connection, source: str, name: str) -> Guess:
-    value = f"CASE WHEN isfinite(CAST({quoted(source)} AS DOUBLE)) THEN CAST({quoted(source)} AS DOUBLE) END"
+def _date_formats(connection: Connection, value: str, known: int) -> list[str]:
+    """Return the usual formats in which all values are dates."""
+    counts = ", ".join(f"count(try_strptime({value}, {text_literal(text)}))" for text in DATE_FORMATS)
+    found = _row(connection, counts)
+    return [text for text, n in zip(DATE_FORMATS, found, strict=True) if n == known]
+
+
+def _guess_number(connection: Connection, source: str, name: str, value: str) -> Guess:
     known, different, missing, low, high = _row(
         connection,
         f"count({value}), count(DISTINCT {value}), count(*) - count({value}), min({value}), max({value})",

@@ -1,38 +1,38 @@
-"""Infers a first schema from one file, for a person to correct.
+"""Infers a first schema from one site's rows, for a person to correct.
 
-Layer:       federation.setup.infer_schema, above infer_column and create.
+Layer:       federation.setup.infer_schema, above site_rows, fit and create.
 Guarantees:  every inferred column says ``guessed = true``: sites refuse private questions on it until a person has
              checked it (P20). Inferred keys of the table stand in its line ``guessed = [...]``: sites answer nothing
              until a person deletes that line. No bound is a value of the data; all are widened to round numbers.
-             Every site's file is read once against the schema, and all misfits are reported at once.
-See instead: inferring one column (``infer_column``), writing files (``create``).
+             Every site's rows are read once against the schema, and all misfits are reported at once.
+See instead: inferring one column (``infer_column``), the other sites' rows (``fit``), writing files (``create``).
 """
 
 from __future__ import annotations
 
-import secrets
+import warnings
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
-from analytics.errors import SchemaError, SchemaMismatchError
+from analytics.errors import SchemaError
 from analytics.schema import Schema
-from analytics.sources import SourceSpec, open_table
-from analytics.sources.loading import connect, load, shut
+from analytics.sources import SourceSpec
+from analytics.sources.spec import DEFAULT_VIEW
 from federation.consortium.consortium_file import name_mistake
 from federation.errors import ConfigError
-from federation.node.site_process import KINDS
 from federation.setup.create import create_consortium
-from federation.setup.infer_column import Connection, Guess, column_types, guess_columns, plain_name, round_up
+from federation.setup.fit import check_fit
+from federation.setup.infer_column import Guess, guess_columns, plain_name, round_up
 from federation.setup.settings import ConsortiumSettings, SiteSetup, TableSetup
+from federation.setup.site_rows import SiteRows, file_rows
 from smpc.computing_sites import COMPUTING_SITES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Mapping, Sequence
 
     from federation.consortium.folders import Folders
 
@@ -46,7 +46,6 @@ POLICY: Mapping[str, Any] = {
 }
 FEWEST_ROWS_MAX = 1_000
 HEADROOM = 10
-KEY_BYTES = 32
 _OTHER_FORM = {"text": "integer", "integer": "text"}
 _SCHEMA_HEAD = """\
 # What is public about the data, and nothing else. Everything below was guessed from one file: correct it,
@@ -60,17 +59,35 @@ _SCHEMA_HEAD = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuessedTable:
-    """A table, as inferred from one file.
+    """A table, as inferred from one site's rows.
 
     Attributes:
-        view: one SELECT over ``source`` whose columns have plain names.
         schema: TOML text of the ``[tables.NAME]`` section.
-        columns: names in the file of the columns that the view needs.
+        guesses: the columns that the schema needs.
     """
 
-    view: str
     schema: str
-    columns: Sequence[str]
+    guesses: Sequence[Guess]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names in the file of the columns that views need."""
+        return tuple(guess.source for guess in self.guesses)
+
+    def view(self, given: str = DEFAULT_VIEW) -> str:
+        """One SELECT over ``source`` whose columns have plain names.
+
+        Args:
+            given: the site's own view, which then stands inside.
+        """
+        if given != DEFAULT_VIEW and all(guess.source == guess.name for guess in self.guesses):
+            return given
+        lines = [
+            guess.quoted if guess.source == guess.name else f"{guess.quoted} AS {guess.name}"
+            for guess in self.guesses
+        ]
+        origin = "source" if given == DEFAULT_VIEW else f"(\n{given.strip().rstrip(';')}\n) AS prepared"
+        return "SELECT\n  " + ",\n  ".join(lines) + f"\nFROM {origin}"
 
 
 def init_consortium(
@@ -80,6 +97,8 @@ def init_consortium(
     table: str = "patients",
     has_dealer: bool = True,
     tell: Callable[[str], None] = lambda _: None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    views: Mapping[str, str] | None = None,
 ) -> Folders:
     """Create a consortium on this machine with a schema inferred from the first site's file.
 
@@ -90,7 +109,10 @@ def init_consortium(
         sites: each site's CSV, Parquet or DuckDB file; ``FILE.duckdb#TABLE`` names the table in a database.
         table: the table's name in SQL.
         has_dealer: otherwise the first three sites compute without one.
-        tell: called with each remark on values of a site outside the inferred schema, with counts.
+        tell: called with each remark on values of a site outside the inferred schema, with counts and values: they are
+            for this person's screen.
+        settings: by site, keys of the site file that say how its file is written.
+        views: by site, one SELECT over ``source``; a site without one takes the file's columns.
 
     Returns:
         The paths of all files.
@@ -99,10 +121,8 @@ def init_consortium(
         ConfigError: with every mistake; no file is written then.
     """
     _check_names(sites, table, fewest=2 if has_dealer else COMPUTING_SITES)
-    specs = _specs(sites)
-    guess = guess_table(next(iter(specs.values())), table)
-    for remark in _check_fit(specs, guess, table):
-        tell(remark)
+    rows = _all_rows(sites, settings or {}, views or {})
+    guess = _guessed(rows, table, tell)
     terms = ConsortiumSettings(
         name=plain_name(folder.resolve().name) or "consortium",
         budgets={table: {"epsilon": EPSILON, **{name: {"share": share} for name, share in SHARES.items()}}},
@@ -112,58 +132,105 @@ def init_consortium(
         three_sites=() if has_dealer else tuple(sites)[:COMPUTING_SITES],
     )
     setups = {
-        name: SiteSetup(
-            tables={table: TableSetup(source=spec.path, view=guess.view, table=spec.relation or None)},
+        each.site: SiteSetup(
+            tables={
+                table: TableSetup(
+                    source=each.rows.path,
+                    view=guess.view(each.view),
+                    table=each.rows.relation or None,
+                    format=each.format,
+                )
+            },
             policy=POLICY,
         )
-        for name, spec in specs.items()
+        for each in rows
     }
     return create_consortium(folder, terms=terms, sites=setups)
 
 
-def guess_table(spec: SourceSpec, table: str) -> GuessedTable:
-    """Infer a table from one file.
+def guess_schema(
+    tables: Mapping[str, Any], *, table: str = "patients", view: str = DEFAULT_VIEW
+) -> dict[str, Any]:
+    """Infer a first schema from the first site's rows, for ``federation.local``.
+
+    Columns say ``guessed``, and the table lists its inferred keys under ``guessed``: private questions are refused until
+    a person has checked and removed these marks.
+
+    Visible to: the person who runs it sees all rows. The schema holds category names and rounded bounds of the first
+    site's rows.
+
+    Args:
+        tables: each site's rows: a pandas frame, a path, or a ``SourceSpec``.
+        table: the table's name in SQL.
+        view: one SELECT over ``source``, for every site.
+
+    Returns:
+        ``{"tables": {table: {...}}}``.
+
+    Raises:
+        ConfigError: with every mistake: rows that cannot be read, or do not fit.
+
+    Warns:
+        UserWarning: values of a site are outside the schema.
+    """
+    if not tables or plain_name(table) != table:
+        raise ConfigError(mistakes=["give each site's rows, and a table name of a-z, 0-9 and _"])
+    rows = []
+    for site, given in tables.items():
+        if isinstance(given, Path | str):
+            rows.append(file_rows(site, Path(given), settings={}, view=view))
+        elif isinstance(given, SourceSpec):
+            own = view if given.view == DEFAULT_VIEW else given.view
+            rows.append(SiteRows(site=site, rows=given, cells=given.cells, view=own))
+        else:
+            rows.append(SiteRows(site=site, rows=given, view=view))
+    plain = [each.with_missing_words() for each in rows]
+    guess = _guessed(plain, table, lambda text: warnings.warn(text, stacklevel=4))
+    return dict(tomlkit.parse(guess.schema).unwrap())
+
+
+def guess_table(rows: SiteRows, table: str, *, n_sites: int = 1) -> GuessedTable:
+    """Infer a table from one site's rows.
 
     Visible to: the site alone; the result holds category names and rounded bounds.
 
     Args:
-        spec: the file.
+        rows: the site's.
         table: the table's name in SQL.
+        n_sites: sites of the consortium.
 
     Returns:
-        View and schema.
+        The table.
 
     Raises:
-        ConfigError: the file cannot be read, or no column can be queried.
+        ConfigError: the rows cannot be read, or no column can be queried.
     """
-    with _loaded(spec) as connection:
-        n_rows, guesses = guess_columns(connection)
+    with rows.inspected() as connection:
+        n_rows, guesses = guess_columns(connection, rows.cells)
     names = Counter(guess.name for guess in guesses)
     twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
         raise ConfigError(
-            mistakes=[f"{spec.name}: two columns would both be called {name}" for name in twice]
+            mistakes=[f"{rows.name}: two columns would both be called {name}" for name in twice]
         )
     if not any(guess.body for guess in guesses):
-        raise ConfigError(mistakes=[f"{spec.name}: no column could be guessed; write the schema by hand"])
+        raise ConfigError(mistakes=[f"{rows.name}: no column could be guessed; write the schema by hand"])
     return GuessedTable(
-        view=_view(guesses),
-        schema=_schema_text(table, guesses, n_rows),
-        columns=tuple(guess.source for guess in guesses if guess.is_kept),
+        schema=_schema_text(table, guesses, n_rows, n_sites),
+        guesses=[guess for guess in guesses if guess.is_kept],
     )
 
 
-@contextmanager
-def _loaded(spec: SourceSpec) -> Iterator[Connection]:
-    connection = connect(1)
+def _guessed(rows: Sequence[SiteRows], table: str, tell: Callable[[str], None]) -> GuessedTable:
+    guess = guess_table(rows[0], table, n_sites=len(rows))
     try:
-        load(connection, spec)
-        shut(connection)
-        yield connection
-    except SchemaMismatchError as error:
-        raise ConfigError(mistakes=[str(error)]) from error
-    finally:
-        connection.close()
+        schema = Schema.from_dict(tomlkit.parse(guess.schema).unwrap())
+    except SchemaError as error:
+        raise ConfigError(mistakes=[f"guessed schema: {mistake}" for mistake in error.mistakes]) from error
+    views = {each.site: guess.view(each.view) for each in rows}
+    for remark in check_fit(rows, schema.tables[table], guess.columns, views):
+        tell(remark)
+    return guess
 
 
 def _check_names(sites: Mapping[str, Path], table: str, *, fewest: int) -> None:
@@ -177,72 +244,30 @@ def _check_names(sites: Mapping[str, Path], table: str, *, fewest: int) -> None:
         raise ConfigError(mistakes=mistakes)
 
 
-def _specs(sites: Mapping[str, Path]) -> dict[str, SourceSpec]:
-    specs: dict[str, SourceSpec] = {}
+def _all_rows(
+    sites: Mapping[str, Path], settings: Mapping[str, Mapping[str, Any]], views: Mapping[str, str]
+) -> list[SiteRows]:
+    """Every site's rows, with the words for "missing" that stand among its numbers; all mistakes at once."""
+    found: list[SiteRows] = []
     mistakes: list[str] = []
-    for name, given in sites.items():
-        file, _, relation = given.name.partition("#")
-        path = (given.parent / file).resolve()
-        kind = KINDS.get(path.suffix.lower())
-        if kind is None:
-            mistakes.append(
-                f"{name}: {given} is none of {', '.join(KINDS)}; export the table to one of these"
-            )
-            continue
+    for site, path in sites.items():
         try:
-            spec = SourceSpec(kind=kind, path=path, relation=relation)
-            spec.check_file()
-            specs[name] = spec
-        except SchemaMismatchError as error:
-            mistakes.append(f"{name}: {error}")
+            view = views.get(site, DEFAULT_VIEW)
+            found.append(file_rows(site, path, settings=settings.get(site, {}), view=view))
+        except ConfigError as error:
+            mistakes += error.mistakes
+    plain: list[SiteRows] = []
+    for rows in found if not mistakes else ():
+        try:
+            plain.append(rows.with_missing_words())
+        except ConfigError as error:
+            mistakes += error.mistakes
     if mistakes:
         raise ConfigError(mistakes=mistakes)
-    return specs
+    return plain
 
 
-def _check_fit(specs: Mapping[str, SourceSpec], guess: GuessedTable, table: str) -> list[str]:
-    """Read every file against the schema, as its node will; return remarks on values outside it."""
-    try:
-        schema = Schema.from_dict(tomlkit.parse(guess.schema).unwrap())
-    except SchemaError as error:
-        raise ConfigError(mistakes=[f"guessed schema: {mistake}" for mistake in error.mistakes]) from error
-    mistakes: list[str] = []
-    remarks: list[str] = []
-    for name, spec in specs.items():
-        with _loaded(spec) as connection:
-            lacking = [column for column in guess.columns if column not in column_types(connection)]
-        if lacking:
-            mistakes.append(
-                f"{name}: {spec.name} lacks the columns {', '.join(lacking)} of the first site's file"
-            )
-            continue
-        viewed = SourceSpec(kind=spec.kind, path=spec.path, relation=spec.relation, view=guess.view)
-        try:
-            source = open_table(
-                viewed, schema.tables[table], site_key=secrets.token_bytes(KEY_BYTES), threads=1
-            )
-            remarks += [
-                f"column {column.name}: {column.clipped + column.outside_domain} values of site {name} are outside"
-                for column in source.report.columns
-                if column.clipped + column.outside_domain
-            ]
-            source.close()
-        except SchemaMismatchError as error:
-            mistakes.append(f"{name}: {error}")
-    if mistakes:
-        raise ConfigError(mistakes=mistakes)
-    return remarks
-
-
-def _view(guesses: Sequence[Guess]) -> str:
-    kept = [guess for guess in guesses if guess.is_kept]
-    lines = [
-        guess.quoted if guess.source == guess.name else f"{guess.quoted} AS {guess.name}" for guess in kept
-    ]
-    return "SELECT\n  " + ",\n  ".join(lines) + "\nFROM source"
-
-
-def _schema_text(table: str, guesses: Sequence[Guess], n_rows: int) -> str:
+def _schema_text(table: str, guesses: Sequence[Guess], n_rows: int, n_sites: int) -> str:
     unit = next((guess for guess in guesses if guess.is_unit), None)
     rows_max = max(FEWEST_ROWS_MAX, int(round_up(n_rows * HEADROOM)))
     lines = [
@@ -255,7 +280,7 @@ def _schema_text(table: str, guesses: Sequence[Guess], n_rows: int) -> str:
             'privacy_unit = "row"            # CHECK: right only if no person has two rows; else name the id',
             "max_rows_per_unit = 1",
         ]
-        guessed = ["privacy_unit", "rows_max"]
+        guessed = ["privacy_unit", "max_rows_per_unit", "rows_max"]
     else:
         lines += [
             f'privacy_unit = "{unit.name}"    # rows of one value are one person\'s',
@@ -264,6 +289,7 @@ def _schema_text(table: str, guesses: Sequence[Guess], n_rows: int) -> str:
         ]
         guessed = ["privacy_unit", "unit_form", "max_rows_per_unit", "rows_max"]
     lines += [
+        f"max_sites_per_unit = {n_sites}          # sites that one person may have rows at; noise and minimum cell grow with it",
         f"rows_max = {rows_max}                # per site; leave space to grow",
         "exact_dimensions = []           # columns that exact WHERE and GROUP BY may use",
         "guessed = ["

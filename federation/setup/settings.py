@@ -21,11 +21,13 @@ class TableSetup:
         source: a CSV, Parquet or DuckDB file; read in place, never copied.
         view: one SELECT over ``source``.
         table: for a DuckDB file the table in it.
+        format: further keys of the site file that say how the file is written, such as delimiter and missing.
     """
 
     source: Path
     view: str = "SELECT * FROM source"
     table: str | None = None
+    format: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from analytics.sources import LocalTable, SourceSpec, open_table
 DATA = Path(__file__).resolve().parents[2] / "federation" / "demo" / "data" / "heart_disease"
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va_long_beach")
 VIEW = """
-SELECT * REPLACE (CASE sex WHEN 1 THEN 'M' ELSE 'F' END AS sex, NULLIF(chol, 0) AS chol), num > 0 AS disease
+SELECT * REPLACE (CASE as_number(sex) WHEN 1 THEN 'M' ELSE 'F' END AS sex, NULLIF(as_number(chol), 0) AS chol), as_number(num) > 0 AS disease
 FROM source -- chol = 0 means not measured
 """
 SCHEMA = Schema.from_dict(

@@ -25,7 +25,7 @@ sex = { type = "categorical", domain = [0, 1] }
 chol = { type = "numeric", lower = 0, upper = 700, resolution = 1, guessed = true }
 hidden = { type = "boolean" }
 """
-VIEW = "SELECT age, sex, chol, num > 3 AS hidden FROM source"
+VIEW = "SELECT age, sex, chol, as_number(num) > 3 AS hidden FROM source"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

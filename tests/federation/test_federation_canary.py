@@ -50,8 +50,8 @@ PEOPLE = ("person-qwx-48611", "person-kjv-51797", "person-zhb-60913")
 UPPER, STEPS = 10_000, 10_000  # resolution 0.0001
 ASKED_FOR = "3571.5"  # a constant of a question: the one number that must be found
 VIEW = (
-    "SELECT person, amount, length(remark) > 12 AS flagged, CASE ward WHEN 1 THEN 'east' ELSE 'west' END AS side,"
-    " ill = 1 AS ill FROM source"
+    "SELECT person, amount, length(remark) > 12 AS flagged, CASE as_number(ward) WHEN 1 THEN 'east' ELSE 'west' END AS side,"
+    " as_number(ill) = 1 AS ill FROM source"
 )
 SCHEMA_TEXT = f"""
 [tables.stays]

@@ -143,7 +143,9 @@ def test_nodes_end_with_their_parent(tmp_path):
 
 def test_a_node_that_cannot_start_is_named_with_its_reason(tmp_path):
     folders = found(tmp_path / "here")
-    folders.site(VICTIM).write_text(folders.site(VICTIM).read_text().replace("num > 0", "nothing_here > 0"))
+    folders.site(VICTIM).write_text(
+        folders.site(VICTIM).read_text().replace("as_number(num)", "nothing_here")
+    )
     with pytest.raises(ConfigError) as caught:
         Launcher(folders)
     assert VICTIM in str(caught.value)

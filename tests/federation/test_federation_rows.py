@@ -59,7 +59,7 @@ def test_a_path_of_another_kind_or_to_nothing_is_named(tmp_path):
 
 
 def test_a_site_whose_column_is_not_understood_is_named():
-    words = FRAME.assign(ill=["yes", "no"] * 6)
+    words = FRAME.assign(ill=["ja", "nein"] * 6)
     with pytest.raises(SchemaMismatchError, match="b, column ill: none of its values is in the domain"):
         asked({"a": FRAME, "b": words, "c": FRAME})
     bands = FRAME.assign(age=pd.cut(FRAME["age"], [0, 50, 100]))
@@ -68,11 +68,14 @@ def test_a_site_whose_column_is_not_understood_is_named():
 
 
 def test_a_site_with_mostly_invalid_values_causes_a_warning_and_answers():
-    some = FRAME.assign(ill=["yes"] * 7 + ["t"] * 5)
+    some = FRAME.assign(age=[-9] * 7 + [40] * 5)
     with pytest.warns(
-        UserWarning, match="site b, table t: column ill: more than half of its values"
+        UserWarning, match="site b, table t: column age: more than half of its values"
     ) as caught:
         assert asked({"a": FRAME, "b": some, "c": FRAME}) == [36]
+    some = FRAME.assign(ill=["perhaps"] * 7 + ["t", "f"] * 2 + ["t"])
+    with pytest.raises(SchemaMismatchError, match="b, column ill: more than half of its values"):
+        asked({"a": FRAME, "b": some, "c": FRAME})
     assert [warning.filename for warning in caught] == [__file__]
 
 

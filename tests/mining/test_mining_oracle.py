@@ -28,11 +28,11 @@ FLAGS = [
     "I131_treatment", "query_hypothyroid", "query_hyperthyroid", "lithium", "goitre", "tumor", "hypopituitary", "psych",
 ]  # fmt: skip
 LABS = {
-    "TSH_high": "TSH > 4.5", "TSH_low": "TSH < 0.4", "T3_low": "T3 < 1.2", "T3_high": "T3 > 2.8", "TT4_low": "TT4 < 60",
-    "TT4_high": "TT4 > 150", "FTI_low": "FTI < 65", "FTI_high": "FTI > 155", "condition": "target <> '-'",
+    "TSH_high": "as_number(TSH) > 4.5", "TSH_low": "as_number(TSH) < 0.4", "T3_low": "as_number(T3) < 1.2", "T3_high": "as_number(T3) > 2.8", "TT4_low": "as_number(TT4) < 60",
+    "TT4_high": "as_number(TT4) > 150", "FTI_low": "as_number(FTI) < 65", "FTI_high": "as_number(FTI) > 155", "condition": "target <> '-'",
 }  # fmt: skip
 THYROID_VIEW = (
-    "SELECT CASE WHEN age <= 120 THEN age END AS age, sex, "
+    "SELECT CASE WHEN as_number(age) <= 120 THEN age END AS age, sex, "
     + ", ".join(FLAGS)
     + "".join(f", {text} AS {name}" for name, text in LABS.items())
     + " FROM source"

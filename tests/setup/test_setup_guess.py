@@ -12,6 +12,7 @@ from federation.consortium.site_file import load_site
 from federation.errors import ConfigError
 from federation.setup.infer_column import plain_name, round_up
 from federation.setup.infer_schema import guess_table, init_consortium
+from federation.setup.site_rows import SiteRows
 from tests.setup.setup_world import HEART, without_marks
 
 HOSPITALS = {path.stem: path for path in sorted(HEART.glob("*.csv"))}
@@ -44,7 +45,8 @@ def test_setup_guess_on_four_real_hospitals(tmp_path):
     assert table.columns["cp"].domain == (1, 2, 3, 4)
     assert table.columns["oldpeak"].resolution == Fraction(1, 10)
     assert table.privacy_unit == "row"
-    assert table.guessed == ("privacy_unit", "rows_max")
+    assert table.guessed == ("privacy_unit", "max_rows_per_unit", "rows_max")
+    assert table.max_sites_per_unit == 4
     assert not load_site(places.site("hungary")).file.policy.exact
 
 
@@ -99,7 +101,7 @@ def test_setup_rows_without_an_identifier_are_no_unit_of_many_rows(tmp_path):
     """What reads as NaN is many people's; it must not widen how many rows of one person count."""
     rows = [[n, 20 + n % 60] for n in range(200)] + [["NaN", 30]] * 50
     path = table_of(tmp_path, [["mrn", "age"], *rows])
-    text = guess_table(SourceSpec(kind="csv", path=path), "people").schema
+    text = guess_table(SiteRows(site="a", rows=SourceSpec(kind="csv", path=path)), "people").schema
     assert "max_rows_per_unit = 1 " in text
     assert 'unit_form = "integer"' in text
 
@@ -114,13 +116,13 @@ def test_setup_values_of_one_site_alone_are_told_with_the_site(tmp_path):
     )
     told = []
     init_consortium(tmp_path / "made", sites={"a": first, "b": second}, tell=told.append)
-    assert told == ["column stage: 20 values of site b are outside"]
+    assert told == ["column stage: 20 values of site b are outside: 'IV' (20)"]
 
 
 def test_setup_a_site_whose_column_is_not_understood_is_named(tmp_path):
     first = table_of(tmp_path, [["flag", "age"], *[[n % 2, 40] for n in range(60)]], "a.csv")
-    second = table_of(tmp_path, [["flag", "age"], *[["YN"[n % 2], 40] for n in range(60)]], "b.csv")
-    with pytest.raises(ConfigError, match=r"b: b.csv, column flag: none of its values is in the domain"):
+    second = table_of(tmp_path, [["flag", "age"], *[["JN"[n % 2], 40] for n in range(60)]], "b.csv")
+    with pytest.raises(ConfigError, match=r"b: b.csv, column flag: has words for one of yes and no"):
         init_consortium(tmp_path / "made", sites={"a": first, "b": second})
 
 
@@ -141,7 +143,7 @@ def test_setup_odd_columns(tmp_path):
     ]
     table, places = guessed(tmp_path, header, rows)
     columns = table.columns
-    assert set(columns) == {"gr_e_cm", "c_1st_visit", "flag", "deficit", "tiny"}
+    assert set(columns) == {"grosse_cm", "c_1st_visit", "flag", "deficit", "tiny", "column_8"}
     assert columns["c_1st_visit"].to_dict()["type"] == "boolean"
     assert columns["deficit"].upper == 0
     assert columns["deficit"].lower <= -150
@@ -194,7 +196,7 @@ def test_setup_files_that_are_no_tables(tmp_path, content):
     path = tmp_path / "odd.csv"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ConfigError):
-        guess_table(SourceSpec(kind="csv", path=path), "t")
+        guess_table(SiteRows(site="a", rows=SourceSpec(kind="csv", path=path)), "t")
 
 
 @given(st.fractions(min_value=Fraction(1, 10**9), max_value=10**12))

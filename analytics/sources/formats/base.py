@@ -1,0 +1,135 @@
+"""What a kind of source must do: say its endings, and open a file as a relation that SQL reads.
+
+Layer:       analytics.sources.formats.base, the lowest of sources.
+Guarantees:  a relation that is open needs no path but those in ``paths``; once it is closed, the database reaches no
+             file through it.
+See instead: names and texts of the columns (``projection``), the site's view (``ingest``).
+Source:      ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    import duckdb
+
+
+def _no_fault(_: BaseException | None) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """The rows of an open source.
+
+    Attributes:
+        names: the source's own column names, in order; two may be equal.
+        types: the database's type of each column.
+        sql: what stands after FROM; its columns are called c0, c1, ... in order.
+        empty: the same columns without a row, for finding out types; reads no file.
+        paths: files that stay readable while the relation is open.
+        fault: given the error of the statement that read it, or None, says what is wrong with the file; empty where
+            nothing is. Holds no text of the file.
+        digest: once it is read to its end, the SHA-256 of the file as it was read; empty where that is not known.
+    """
+
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    sql: str
+    empty: str
+    paths: tuple[str, ...] = ()
+    fault: Callable[[BaseException | None], str] = field(default=_no_fault)
+    digest: Callable[[], str] = field(default=str)
+
+
+class FileSpec(Protocol):
+    """What a kind of source needs of a ``SourceSpec``, which says what each means."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The file's name, for messages."""
+        ...
+
+    @property
+    def relation(self) -> str:
+        """The table in a database."""
+        ...
+
+    @property
+    def delimiter(self) -> str:
+        """Between fields of a CSV file."""
+        ...
+
+    @property
+    def quote(self) -> str:
+        """Around fields of a CSV file; empty: none."""
+        ...
+
+    @property
+    def encoding(self) -> str:
+        """Of a CSV file."""
+        ...
+
+
+class SourceFormat(Protocol):
+    """One kind of source."""
+
+    @property
+    def kind(self) -> str:
+        """The word for it in a ``SourceSpec``."""
+        ...
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Endings of its files, lower case, with their dots."""
+        ...
+
+    @property
+    def is_one_file(self) -> bool:
+        """Whether the file's bytes are all there is, so that equal bytes mean equal rows."""
+        ...
+
+    def mistake(self, relation: str) -> str:
+        """What is wrong with a spec's ``relation`` for this kind; empty where nothing is."""
+        ...
+
+    def open(
+        self, connection: duckdb.DuckDBPyConnection, spec: FileSpec, workplace: Path
+    ) -> AbstractContextManager[Relation]:
+        """Open a source.
+
+        Args:
+            connection: a database that is not yet shut off.
+            spec: the source.
+            workplace: an empty folder that only this process's user can enter; it ends with the relation.
+
+        Returns:
+            The relation, until the context ends.
+
+        Raises:
+            SchemaMismatchError: the file is not of this kind.
+            OSError: it cannot be read.
+        """
+        ...
+
+
+def described(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and types of a table's columns.
+
+    Args:
+        connection: the database.
+        table: quoted for SQL.
+    """
+    rows: list[tuple[Any, ...]] = connection.execute(f"DESCRIBE {table}").fetchall()
+    return tuple(str(row[0]) for row in rows), tuple(str(row[1]) for row in rows)

@@ -1,0 +1,55 @@
+"""Tables in DuckDB's database files.
+
+Layer:       analytics.sources.formats above tables.
+Source:      ours.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from analytics.errors import SchemaMismatchError
+from analytics.sources.formats.tables import LOADED, loaded_table
+from analytics.sql.render import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from analytics.sources.formats.base import FileSpec, Relation
+
+_RELATION = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?", re.ASCII)
+
+
+class DuckDBFormat:
+    """A table of a database file, opened read-only; see ``SourceFormat``."""
+
+    kind = "duckdb"
+    endings = (".duckdb", ".db")
+    is_one_file = False  # changes can still stand in a file beside it
+
+    def mistake(self, relation: str) -> str:
+        """As ``SourceFormat``."""
+        return "" if _RELATION.fullmatch(relation) else "a duckdb source needs relation, a table's name"
+
+    @contextmanager
+    def open(
+        self, connection: duckdb.DuckDBPyConnection, spec: FileSpec, workplace: Path
+    ) -> Iterator[Relation]:
+        """As ``SourceFormat``; the rows are copied into the database's memory."""
+        del workplace
+        path = str(spec.path).replace("'", "''")
+        relation = ".".join(quoted(part) for part in spec.relation.split("."))
+        try:
+            connection.execute(f"ATTACH '{path}' AS site_file (READ_ONLY)")
+            connection.execute(f"CREATE TEMP TABLE {LOADED} AS SELECT * FROM site_file.{relation}")  # noqa: S608
+            connection.execute("DETACH site_file")
+        except (duckdb.Error, ValueError) as error:
+            reason = f"this cannot be read as duckdb ({type(error).__name__})"
+            raise SchemaMismatchError(source=spec.name, reason=reason) from None
+        with loaded_table(connection) as relation_:
+            yield relation_

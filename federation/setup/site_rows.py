@@ -1,0 +1,167 @@
+"""One site's rows before there is a schema: the file or frame, how it is written, and the view over it.
+
+Layer:       federation.setup.site_rows, above settings.
+Guarantees:  each mistake names the site, and none holds a value.
+See instead: inferring the schema (``infer_schema``), reading rows (``analytics.sources``).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from analytics.errors import SchemaMismatchError
+from analytics.sources import CellRules, SourceSpec, open_frame, open_table
+from analytics.sources.formats import ENDINGS, kind_of
+from analytics.sources.inspection import inspected
+from analytics.sources.spec import DEFAULT_VIEW
+from federation.consortium.site_file import SiteTable
+from federation.errors import ConfigError
+from federation.setup.infer_column import Connection, data_in_header, missing_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from analytics.schema import Table
+    from analytics.sources import LocalTable
+
+LISTS = ("missing", "yes", "no", "dates")
+TEXTS = ("delimiter", "quote", "encoding", "decimal")
+_NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "none": ""}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteRows:
+    """Rows of one site.
+
+    Attributes:
+        site: its name.
+        rows: a source, or a pandas frame.
+        cells: how texts are written.
+        view: one SELECT over ``source``, given by the site's administrator.
+        format: the same as keys of the site file.
+    """
+
+    site: str
+    rows: Any
+    cells: CellRules = field(default_factory=CellRules)
+    view: str = DEFAULT_VIEW
+    format: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The file's name, or the site's."""
+        return self.rows.name if isinstance(self.rows, SourceSpec) else self.site
+
+    @contextmanager
+    def inspected(self) -> Iterator[Connection]:
+        """Open the view's rows as the table ``source``.
+
+        Raises:
+            ConfigError: they cannot be read.
+        """
+        try:
+            with inspected(self.rows, name=self.name, view=self.view, cells=self.cells) as connection:
+                yield connection
+        except SchemaMismatchError as error:
+            raise ConfigError(mistakes=[self._of_site(str(error))]) from None
+
+    def open(self, table: Table, view: str, key: bytes) -> LocalTable:
+        """Open the clean table, as the site's node will.
+
+        Args:
+            table: the schema's.
+            view: over ``source``.
+            key: the site's secret.
+
+        Raises:
+            SchemaMismatchError: the rows do not match the schema.
+        """
+        if isinstance(self.rows, SourceSpec):
+            spec = replace(self.rows, view=view, cells=self.cells)
+            return open_table(spec, table, site_key=key, threads=1)
+        return open_frame(self.rows, table, site_key=key, view=view, name=self.site, cells=self.cells)
+
+    def with_missing_words(self) -> SiteRows:
+        """Add the usual words for "missing" that stand among its numbers.
+
+        Raises:
+            ConfigError: the rows cannot be read, or the header row looks like data.
+        """
+        with self.inspected() as connection:
+            if data_in_header(connection):
+                reason = "the header row looks like a row of data: it needs the columns' names, as they stand in shared files"
+                raise ConfigError(mistakes=[self._of_site(f"{self.name}: {reason}")])
+            found = missing_words(connection, self.cells)
+        words = tuple(dict.fromkeys((*self.cells.missing, *found)))
+        if words == self.cells.missing:
+            return self
+        cells, keys = replace(self.cells, missing=words), {**self.format, "missing": list(words)}
+        return replace(self, cells=cells, format=keys)
+
+    def _of_site(self, text: str) -> str:
+        return text if text.startswith(self.site) else f"{self.site}: {text}"
+
+
+def file_rows(site: str, given: Path, *, settings: Mapping[str, Any], view: str) -> SiteRows:
+    """The rows of a file.
+
+    Args:
+        site: the site.
+        given: a path, ``FILE.duckdb#TABLE`` for a table in a database.
+        settings: keys of the site file that say how it is written.
+        view: one SELECT over ``source``.
+
+    Raises:
+        ConfigError: no such file or kind, or a setting is wrong.
+    """
+    path, relation = given.resolve(), ""
+    if kind_of(path) is None:
+        file, _, relation = given.name.partition("#")
+        path = (given.parent / file).resolve()
+    kind = kind_of(path)
+    if kind is None:
+        raise ConfigError(
+            mistakes=[f"{site}: {given} is none of {', '.join(ENDINGS)}; export the table to one of these"]
+        )
+    try:
+        how = SiteTable.model_construct(source=str(path), **settings).source_format()
+        spec = SourceSpec(kind=kind, path=path, relation=relation, **how)
+        spec.check_file()
+    except SchemaMismatchError as error:
+        raise ConfigError(mistakes=[f"{site}: {error}"]) from None
+    return SiteRows(site=site, rows=spec, cells=spec.cells, view=view, format=settings)
+
+
+def read_settings(texts: list[str], sites: list[str]) -> dict[str, dict[str, Any]]:
+    """Read settings such as ``anna.delimiter=;`` or ``missing=NA``, which is for every site.
+
+    Args:
+        texts: one a setting; the keys of lists may come again.
+        sites: all names.
+
+    Returns:
+        Keys of the site file, by site.
+
+    Raises:
+        ConfigError: a key or a site is not known.
+    """
+    found: dict[str, dict[str, Any]] = {site: {} for site in sites}
+    mistakes = []
+    for text in texts:
+        place, is_given, value = text.partition("=")
+        site, _, key = place.rpartition(".")
+        if not is_given or key not in TEXTS + LISTS or (site and site not in found):
+            known = ", ".join(TEXTS + LISTS)
+            mistakes.append(f"{place}: a setting is KEY=VALUE or SITE.KEY=VALUE, with a key of {known}")
+            continue
+        for own in [site] if site else sites:
+            if key in LISTS:
+                found[own].setdefault(key, []).append(value)
+            else:
+                found[own][key] = _NAMED.get(value, value)
+    if mistakes:
+        raise ConfigError(mistakes=mistakes)
+    return found
