@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs slow second-opinion bench-queries bench-latency bench-smpc bench-kernels bench-three-sites bench-accounting bench-paillier bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs slow second-opinion bench-queries bench-latency bench-ingest bench-smpc bench-kernels bench-three-sites bench-accounting bench-paillier bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -57,6 +57,9 @@ bench-queries: $(READY)
 
 bench-latency: $(READY)
 	$(PY) -m benchmarks.latency
+
+bench-ingest: $(READY)
+	$(PY) -m benchmarks.ingest --rows $(or $(ROWS),1000000)
 
 bench-smpc: $(READY)
 	$(PY) -m benchmarks.smpc

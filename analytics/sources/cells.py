@@ -71,8 +71,10 @@ def text_number(text: str, rules: CellRules) -> str:
         rules: the source's; of ``.`` and ``,`` only the decimal sign is part of a number.
     """
     if rules.decimal == ".":
-        return f"TRY_CAST({text} AS DOUBLE)"
-    return f"TRY_CAST(CASE WHEN NOT contains({text}, '.') THEN replace({text}, ',', '.') END AS DOUBLE)"
+        return f"TRY_CAST(CASE WHEN NOT contains({text}, '_') THEN {text} END AS DOUBLE)"  # the database reads 1_2 as 12
+    return (
+        f"TRY_CAST(CASE WHEN NOT regexp_matches({text}, '[._]') THEN replace({text}, ',', '.') END AS DOUBLE)"
+    )
 
 
 def text_date(text: str, rules: CellRules) -> str:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from analytics.sources.spec import CellRules
 
 RULES_VERSION: Final = 1  # of this module and cells: a typed copy made by other rules is not used
-_KINDS = ("missing", "unreadable", "not_finite", "clipped", "outside_domain")
+_KINDS = ("unreadable", "not_finite", "clipped", "outside_domain")
 _TIMES = ("DATE", "TIME", "INTERVAL")
 _WHOLE = 2**53
 
@@ -63,7 +63,10 @@ class CleanColumn:
     Attributes:
         name: the column's name in the schema.
         staged: from the view's cell to the staged integer.
-        clean: from the staged integer to the typed value.
+        low: smallest staged integer without a mark.
+        high: the largest one.
+        plain: from the staged integer without a mark to the typed value.
+        clean: from any staged integer to the typed value.
         unreadable: of the staged integer: a text is no number at all.
         not_finite: NaN or an infinity.
         clipped: outside the bounds.
@@ -73,17 +76,15 @@ class CleanColumn:
 
     name: str
     staged: str
+    low: int
+    high: int
+    plain: str
     clean: str
     unreadable: str = "FALSE"
     not_finite: str = "FALSE"
     clipped: str = "FALSE"
     outside_domain: str = "FALSE"
     sides: tuple[str, ...] = ()
-
-    @property
-    def missing(self) -> str:
-        """Of the staged integer: the source has no value."""
-        return f"{quoted(self.name)} IS NULL"
 
     def flags(self) -> Iterator[tuple[str, str]]:
         """Names and conditions on the staged column, in a fixed order."""
@@ -176,27 +177,40 @@ def _raw_text(found: ViewColumn) -> str:
 
 def _numeric(column: NumericColumn, found: ViewColumn, rules: CellRules) -> CleanColumn:
     """Staged: the grid index; beside the bounds: below, above, not finite, no number."""
-    is_text = base_type(found.kind) == "VARCHAR"
-    value = text_number(_raw_text(found), rules) if is_text else f"CAST({found.sql} AS DOUBLE)"
-    lower, upper = _double(format_decimal(column.lower)), _double(format_decimal(column.upper))
-    low, high, steps = column.grid_lower, column.grid_upper, column.resolution
-    grid = f"{value} * {_double(str(steps.denominator))} / {_double(str(steps.numerator))}"
-    if steps.denominator == steps.numerator == 1:
-        grid = value
-    is_missing = _is_missing(found) if is_text else f"{found.sql} IS NULL"
-    name = quoted(column.name)
+    if base_type(found.kind) == "VARCHAR":
+        staged = _staged_number(column, text_number(_raw_text(found), rules))
+        trimmed = text_number(cell_text(found.sql, found.kind), rules)
+        again = f"{_staged_number(column, trimmed)} ELSE {column.grid_upper + 3} END"
+        staged += f" WHEN {_is_missing(found)} THEN NULL ELSE {again} END"
+    else:
+        staged = f"{_staged_number(column, f'CAST({found.sql} AS DOUBLE)')} END"
+    low, high, name = column.grid_lower, column.grid_upper, quoted(column.name)
     return CleanColumn(
         name=column.name,
-        staged=(
-            f"CASE WHEN {value} BETWEEN {lower} AND {upper} "
-            f"THEN greatest(least(CAST(round({grid}) AS BIGINT), {high}), {low}) "
-            f"WHEN isfinite({value}) THEN CASE WHEN {value} < {lower} THEN {low - 1} ELSE {high + 1} END "
-            f"WHEN {value} IS NOT NULL THEN {high + 2} WHEN {is_missing} THEN NULL ELSE {high + 3} END"
-        ),
+        staged=staged,
+        low=low,
+        high=high,
+        plain=name,
         clean=f"CASE WHEN {name} <= {high + 1} THEN greatest(least({name}, {high}), {low}) END",
         unreadable=f"{name} = {high + 3}",
         not_finite=f"{name} = {high + 2}",
         clipped=f"{name} IN ({low - 1}, {high + 1})",
+    )
+
+
+def _staged_number(column: NumericColumn, value: str) -> str:
+    """The branches of a CASE for a cell that is a number, without its ELSE and END."""
+    lower, upper = _double(format_decimal(column.lower)), _double(format_decimal(column.upper))
+    low, high, steps = column.grid_lower, column.grid_upper, column.resolution
+    grid = value
+    if steps.denominator != 1:
+        grid += f" * {_double(str(steps.denominator))}"
+    if steps.numerator != 1:
+        grid += f" / {_double(str(steps.numerator))}"
+    return (
+        f"CASE WHEN {value} BETWEEN {lower} AND {upper} THEN CAST({grid} AS BIGINT) "  # to the nearest
+        f"WHEN isfinite({value}) THEN CASE WHEN {value} < {lower} THEN {low - 1} ELSE {high + 1} END "
+        f"WHEN {value} IS NOT NULL THEN {high + 2}"
     )
 
 
@@ -217,6 +231,9 @@ def _boolean(column: BooleanColumn, found: ViewColumn, rules: CellRules) -> Clea
     return CleanColumn(
         name=column.name,
         staged=_or_outside(value, 2, _is_missing(found), "UTINYINT"),
+        low=0,
+        high=1,
+        plain=f"{name} = 1",
         clean=f"CASE {name} WHEN 1 THEN TRUE WHEN 0 THEN FALSE END",
         outside_domain=f"{name} = 2",
         sides=(f"{name} = 1", f"{name} = 0"),
@@ -232,7 +249,7 @@ def _categorical(column: CategoricalColumn, found: ViewColumn, rules: CellRules)
     tries = [_code(_raw_text(found), members)] if is_text else []
     tries.append(_code(text, members))
     if base in NUMBERS or isinstance(column.domain[0], int):
-        number = text_number(_raw_text(found), rules) if is_text else f"TRY_CAST({raw} AS DOUBLE)"
+        number = text_number(text, rules) if is_text else f"TRY_CAST({raw} AS DOUBLE)"
         tries.append(_code(cell_text(number, "DOUBLE"), _number_texts(members)))
     elif is_text and rules.dates:
         tries.append(_code(f"CAST({text_date(_raw_text(found), rules)} AS VARCHAR)", members))
@@ -240,6 +257,9 @@ def _categorical(column: CategoricalColumn, found: ViewColumn, rules: CellRules)
     return CleanColumn(
         name=column.name,
         staged=_or_outside(f"COALESCE({', '.join(tries)})", n, _is_missing(found), "USMALLINT"),
+        low=0,
+        high=n - 1,
+        plain=f"CAST({name} AS BIGINT)",
         clean=f"CASE WHEN {name} < {n} THEN CAST({name} AS BIGINT) END",
         outside_domain=f"{name} = {n}",
     )

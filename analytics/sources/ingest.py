@@ -8,6 +8,7 @@ Source:      ours; PRIVACY "private answers have no guard on true values". HMAC:
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -99,10 +100,11 @@ def ingest(
         _stage(connection, relation, statement, source)
         read = _count(connection, f"SELECT count(*) FROM {_STAGED}")  # noqa: S608
         without_unit = 0 if unit is None else _check_unit(connection, unit, source, read)
-        found = _count_flags(connection, columns, source, read)
+        counts, marked = _count_marks(connection, columns)
+        found = _column_reports(columns, counts, source, read)
         _check_columns(found, rules.most_misfits, source)
         near = near_duplicates(connection, _STAGED) if unit and unit.is_text else 0
-        _keep(connection, table, columns, site_key)
+        _keep(connection, table, columns, marked, site_key)
         kept = _count(connection, f"SELECT count(*) FROM {quoted(table.name)}")  # noqa: S608
         connection.execute(f"DROP TABLE {_STAGED}")
     except duckdb.Error as error:
@@ -151,13 +153,34 @@ def _check_unit(connection: duckdb.DuckDBPyConnection, unit: UnitColumn, source:
     return without
 
 
-def _count_flags(
-    connection: duckdb.DuckDBPyConnection, columns: list[CleanColumn], source: str, read: int
+def _count_marks(
+    connection: duckdb.DuckDBPyConnection, columns: list[CleanColumn]
+) -> tuple[Counter[str], set[str]]:
+    """How often each mark occurs, and the columns that have any: most have none, which their bounds show."""
+    figures = ", ".join(f"count({name}), min({name}), max({name})" for name in _quoted_names(columns))
+    row = connection.execute(f"SELECT {figures} FROM {_STAGED}").fetchone() or ()  # noqa: S608
+    counts: Counter[str] = Counter()
+    marked: set[str] = set()
+    for place, column in enumerate(columns):
+        known, low, high = row[3 * place : 3 * place + 3]
+        counts[f"{column.name}#known"] = int(known)
+        if known and not column.low <= low <= high <= column.high:
+            marked.add(column.name)
+    flags = dict(flag for column in columns if column.name in marked for flag in column.flags())
+    if flags:
+        counted = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in flags.values())
+        row = connection.execute(f"SELECT {counted} FROM {_STAGED}").fetchone() or ()  # noqa: S608
+        counts.update(dict(zip(flags, map(int, row), strict=True)))
+    return counts, marked
+
+
+def _quoted_names(columns: list[CleanColumn]) -> list[str]:
+    return [quoted(column.name) for column in columns]
+
+
+def _column_reports(
+    columns: list[CleanColumn], counts: Counter[str], source: str, read: int
 ) -> tuple[ColumnReport, ...]:
-    flags = dict(flag for column in columns for flag in column.flags())
-    counted = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in flags.values())
-    row = connection.execute(f"SELECT {counted} FROM {_STAGED}").fetchone() or ()  # noqa: S608
-    counts = dict(zip(flags, map(int, row), strict=True))
     unreadable = [column.name for column in columns if counts[f"{column.name}#unreadable"]]
     _refuse_columns(unreadable, source, _NO_NUMBERS)
     one_sided = [
@@ -171,7 +194,7 @@ def _count_flags(
         ColumnReport(
             name=column.name,
             rows=read,
-            missing=counts[f"{column.name}#missing"],
+            missing=read - counts[f"{column.name}#known"],
             not_finite=counts[f"{column.name}#not_finite"],
             clipped=counts[f"{column.name}#clipped"],
             outside_domain=counts[f"{column.name}#outside_domain"],
@@ -196,16 +219,23 @@ def _refuse_columns(names: list[str], source: str, reason: str) -> None:
 
 
 def _keep(
-    connection: duckdb.DuckDBPyConnection, table: Table, columns: list[CleanColumn], site_key: bytes
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    columns: list[CleanColumn],
+    marked: set[str],
+    site_key: bytes,
 ) -> None:
     """The clean table: declared columns, and for units that are columns a number a unit."""
-    cleaned = ", ".join(f"{column.clean} AS {quoted(column.name)}" for column in columns)
+    cleaned = ", ".join(
+        f"{column.clean if column.name in marked else column.plain} AS {quoted(column.name)}"
+        for column in columns
+    )
     target = f"CREATE TABLE memory.main.{quoted(table.name)} AS SELECT"
     unit = quoted(UNIT_COLUMN)
     if table.privacy_unit == ROW:
         connection.execute(f"{target} {cleaned} FROM {_STAGED}")
         return
-    names = [quoted(column.name) for column in columns]
+    names = _quoted_names(columns)
     clean = f"SELECT {cleaned}, {unit} FROM {_STAGED} WHERE {unit} IS NOT NULL"  # noqa: S608
     content = ", '|', ".join(f"COALESCE(CAST({name} AS VARCHAR), '~')" for name in names)
     numbered = f"SELECT *, concat(length({unit}), ':', {unit}, '|', {content}) AS \"#content\" FROM ({clean})"  # noqa: S608

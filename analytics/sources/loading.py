@@ -49,13 +49,16 @@ def connect(threads: int | None) -> duckdb.DuckDBPyConnection:
 
 
 @contextmanager
-def opened(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, *, workplace: Path) -> Iterator[Relation]:
+def opened(
+    connection: duckdb.DuckDBPyConnection, spec: SourceSpec, *, workplace: Path, is_hashed: bool = False
+) -> Iterator[Relation]:
     """Open a site's source.
 
     Args:
         connection: an open database that is not yet shut.
         spec: the site's source.
         workplace: an empty folder for this alone.
+        is_hashed: whether the relation's digest will be asked for.
 
     Yields:
         The relation.
@@ -65,7 +68,7 @@ def opened(connection: duckdb.DuckDBPyConnection, spec: SourceSpec, *, workplace
     """
     spec.check_file()
     try:
-        with FORMATS[spec.kind].open(connection, spec, workplace) as relation:
+        with FORMATS[spec.kind].open(connection, spec, workplace, is_hashed=is_hashed) as relation:
             yield relation
     except OSError as error:
         reason = f"the file cannot be read: {error.strerror}"

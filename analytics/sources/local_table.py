@@ -216,7 +216,7 @@ def _read(
 ) -> IngestReport:
     with workplace_in(kept.folder if kept else None) as workplace:
         copy = workplace / "clean.parquet"
-        with opened(connection, spec, workplace=workplace) as relation:
+        with opened(connection, spec, workplace=workplace, is_hashed=kept is not None) as relation:
             shut(connection, [*relation.paths, str(copy)])
             report = ingest(
                 connection,

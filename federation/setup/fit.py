@@ -93,8 +93,10 @@ def _outside(site: str, table: Table, report: IngestReport, values: Mapping[str,
         if not count:
             continue
         declared = table.columns[column.name]
-        domain = set(map(str, declared.domain)) if isinstance(declared, CategoricalColumn) else set()
-        counted = values.get(column.name) or {}
+        domain: set[str] = (
+            {str(item) for item in declared.domain} if isinstance(declared, CategoricalColumn) else set()
+        )
+        counted = values[column.name] if column.name in values else Counter()
         found = {value: n for value, n in counted.items() if value not in domain}
         shown = ", ".join(f"{value!r} ({n})" for value, n in list(found.items())[:MOST_SHOWN])
         more = ", ..." if len(found) > MOST_SHOWN else ""

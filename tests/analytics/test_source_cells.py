@@ -227,6 +227,26 @@ def test_an_undeclared_word_among_numbers_is_refused_with_the_way_out(tmp_path: 
     assert found == [(None,), (80,)]
 
 
+@pytest.mark.parametrize(
+    "cell",
+    ["1_2", "0x1F", "1 2", "1,5", "--1", "1-2", "1.2.3", "5\u00a0000", "\u0661", "1d", "1/2", "<5", "5+"],
+)
+def test_a_text_that_is_no_number_is_never_read_as_one(tmp_path: Path, cell: str) -> None:
+    content = f'c;d\n{cell};1\n"40";1\n'
+    assert "holds text" in refusal(tmp_path, content, {"c": NUMBER}, delimiter=";").reason
+    codes = {"c": category(1, 40)}
+    assert rows(opened(tmp_path, content, codes, delimiter=";")) == [(None,), (1,)]
+    view = "SELECT as_number(c) AS c FROM source"
+    assert "as_number met" in refusal(tmp_path, content, {"c": NUMBER}, delimiter=";", view=view).reason
+
+
+@pytest.mark.parametrize(
+    "cell", ["40", " 40 ", "40\u00a0", "\t40", "+40", "40.", "4e1", "4.0E+1", "040", "40.0000"]
+)
+def test_spellings_of_a_number_are_that_number(tmp_path: Path, cell: str) -> None:
+    assert rows(opened(tmp_path, f"c,d\n{cell},1\n", {"c": NUMBER})) == [(80,)]
+
+
 def test_words_for_yes_and_no(tmp_path: Path) -> None:
     rules = CellRules(yes=("Ja", "J"), no=("Nein",))
     assert rows(opened(tmp_path, "c\nja\nNEIN\n J \n\n", {"c": BOOLEAN}, cells=rules)) == [

@@ -105,7 +105,12 @@ class SourceFormat(Protocol):
         ...
 
     def open(
-        self, connection: duckdb.DuckDBPyConnection, spec: FileSpec, workplace: Path
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        spec: FileSpec,
+        workplace: Path,
+        *,
+        is_hashed: bool = False,
     ) -> AbstractContextManager[Relation]:
         """Open a source.
 
@@ -113,6 +118,7 @@ class SourceFormat(Protocol):
             connection: a database that is not yet shut off.
             spec: the source.
             workplace: an empty folder that only this process's user can enter; it ends with the relation.
+            is_hashed: whether the relation's digest will be asked for.
 
         Returns:
             The relation, until the context ends.

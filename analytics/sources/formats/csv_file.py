@@ -42,7 +42,12 @@ class CsvFormat:
 
     @contextmanager
     def open(
-        self, connection: duckdb.DuckDBPyConnection, spec: FileSpec, workplace: Path
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        spec: FileSpec,
+        workplace: Path,
+        *,
+        is_hashed: bool = False,
     ) -> Iterator[Relation]:
         """As ``SourceFormat``; the relation can be read once."""
         del connection
@@ -53,6 +58,7 @@ class CsvFormat:
             encoding=spec.encoding,
             delimiter=spec.delimiter,
             quote=spec.quote,
+            is_hashed=is_hashed,
         )
 
         def fault(error: BaseException | None) -> str:

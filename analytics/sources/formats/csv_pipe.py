@@ -2,8 +2,8 @@
 
 Layer:       analytics.sources.formats beside csv_faults.
 Guarantees:  the database never gets a path of the site's file, so that it can read nothing once the pipe is gone. No
-             row is written to a disk. What it was handed is hashed and counted on the way: a row with a delimiter too
-             many at its end, which the database would pass over, shows in the counts.
+             row is written to a disk. The file can be hashed on the way. A row with a delimiter too many at its end,
+             which the database would pass over, is found.
 See instead: what a fault is called (``csv_faults``).
 Source:      ours; pipe(7).
 """
@@ -32,7 +32,9 @@ UTF8: Final = frozenset({"utf-8", "ascii"})
 class CsvPipe:
     """One passage of a file; a thread of its own writes while the database reads."""
 
-    def __init__(self, path: Path, *, pipe: Path, encoding: str, delimiter: str, quote: str) -> None:
+    def __init__(
+        self, path: Path, *, pipe: Path, encoding: str, delimiter: str, quote: str, is_hashed: bool
+    ) -> None:
         """Create the pipe and start to wait for its reader.
 
         Args:
@@ -41,30 +43,28 @@ class CsvPipe:
             encoding: of the file.
             delimiter: between fields.
             quote: around fields; empty: none.
+            is_hashed: whether its digest will be asked for.
         """
         os.mkfifo(pipe, 0o600)
         self._path, self._pipe, self._encoding = path, pipe, encoding
         self._delimiter, self._quote = delimiter.encode(), quote.encode()
-        self._hash = hashlib.sha256()
-        self._last = b"\n"
+        self._hash = hashlib.sha256() if is_hashed else None
+        self._digest, self._last = "", b"\n"
         self.error: Exception | None = None
-        self.is_complete = self.has_quotes = False
-        self.n_delimiters = self.n_lines = self.n_ended_by_delimiter = 0
+        self.is_complete = self._has_quotes = False
+        self._n_suspects = 0
         self._thread = threading.Thread(target=self._run, name="csv-pipe", daemon=True)
         self._thread.start()
 
     @property
     def digest(self) -> str:
         """SHA-256 of the file as it was read, in hex; empty where it was not read to its end."""
-        return self._hash.hexdigest() if self.is_complete else ""
+        return self._digest
 
     def join(self) -> None:
         """Wait for the writer once the reader is done; a pipe that was never read is let go."""
         while self._thread.is_alive():
-            descriptor = os.open(
-                self._pipe, os.O_RDONLY | os.O_NONBLOCK
-            )  # a writer that waits gets its reader
-            os.close(descriptor)
+            os.close(os.open(self._pipe, os.O_RDONLY | os.O_NONBLOCK))  # a writer that waits gets its reader
             self._thread.join(0.01)
 
     def _run(self) -> None:
@@ -74,7 +74,9 @@ class CsvPipe:
                 for block in self._normal(source.fileno()):
                     self._count(block)
                     _write(target.fileno(), block)
-                self.is_complete = True
+            if self._hash:
+                self._digest, self._hash = self._hash.hexdigest(), None
+            self.is_complete = True
         except BrokenPipeError:
             pass  # the reader has seen enough
         except (OSError, UnicodeError) as error:
@@ -104,24 +106,18 @@ class CsvPipe:
 
     def _blocks(self, descriptor: int) -> Iterator[bytes]:
         while block := os.read(descriptor, _BLOCK):
-            self._hash.update(block)
+            if self._hash:
+                self._hash.update(block)
             yield block
 
     def _count(self, block: bytes) -> None:
-        """Lines that are not empty, delimiters, and lines that end in a delimiter."""
+        """Lines that end in a delimiter; such a line may have one too many, which the database passes over."""
         if not block:
             return
-        seen = self._last + block
-        self.n_delimiters += block.count(self._delimiter)
-        self.n_lines += block.count(b"\n") - _pairs(seen)
-        self.n_ended_by_delimiter += seen.count(self._delimiter + b"\n")
-        self.has_quotes = self.has_quotes or bool(self._quote and self._quote in block)
+        self._n_suspects += block.count(self._delimiter + b"\n")
+        self._n_suspects += self._last == self._delimiter and block.startswith(b"\n")
+        self._has_quotes = self._has_quotes or bool(self._quote and self._quote in block)
         self._last = block[-1:]
-
-    @property
-    def ends_within_a_line(self) -> bool:
-        """Whether the last line has no line end."""
-        return self._last != b"\n"
 
     def has_even_rows(self, width: int) -> bool | None:
         """Whether no row has a delimiter too many; None where quotation marks hide it from counting.
@@ -129,17 +125,19 @@ class CsvPipe:
         Args:
             width: fields of a row; the database has refused each row that has fewer.
         """
-        ended = self.n_ended_by_delimiter + (self.ends_within_a_line and self._last == self._delimiter[-1:])
-        if not self.is_complete or not ended:
+        if not self.is_complete or not (self._n_suspects or self._last == self._delimiter):
             return True
-        if self.has_quotes:
+        if self._has_quotes:
             return None
-        return self.n_delimiters == (self.n_lines + self.ends_within_a_line) * (width - 1)
-
-
-def _pairs(seen: bytes) -> int:
-    """Line ends that follow a line end at once: empty lines."""
-    return len(_EMPTY_LINE.findall(seen)) if b"\n\n" in seen else 0
+        n_delimiters = n_lines = 0
+        last = b"\n"
+        with self._path.open("rb", 0) as source:
+            for block in self._normal(source.fileno()):
+                if block:
+                    n_delimiters += block.count(self._delimiter)
+                    n_lines += block.count(b"\n") - len(_EMPTY_LINE.findall(last + block))
+                    last = block[-1:]
+        return n_delimiters == (n_lines + (last != b"\n")) * (width - 1)
 
 
 def _enlarge(descriptor: int) -> None:

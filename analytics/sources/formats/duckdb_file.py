@@ -38,10 +38,15 @@ class DuckDBFormat:
 
     @contextmanager
     def open(
-        self, connection: duckdb.DuckDBPyConnection, spec: FileSpec, workplace: Path
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        spec: FileSpec,
+        workplace: Path,
+        *,
+        is_hashed: bool = False,
     ) -> Iterator[Relation]:
         """As ``SourceFormat``; the rows are copied into the database's memory."""
-        del workplace
+        del workplace, is_hashed
         path = str(spec.path).replace("'", "''")
         relation = ".".join(quoted(part) for part in spec.relation.split("."))
         try:

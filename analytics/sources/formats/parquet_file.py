@@ -34,10 +34,15 @@ class ParquetFormat:
 
     @contextmanager
     def open(
-        self, connection: duckdb.DuckDBPyConnection, spec: FileSpec, workplace: Path
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        spec: FileSpec,
+        workplace: Path,
+        *,
+        is_hashed: bool = False,
     ) -> Iterator[Relation]:
         """As ``SourceFormat``; the rows are copied into the database's memory."""
-        del workplace
+        del workplace, is_hashed
         try:
             connection.execute(
                 f"CREATE TEMP TABLE {LOADED} AS SELECT * FROM read_parquet(?)",  # noqa: S608  a constant
