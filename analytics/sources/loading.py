@@ -50,7 +50,12 @@ def connect(threads: int | None) -> duckdb.DuckDBPyConnection:
 
 @contextmanager
 def opened(
-    connection: duckdb.DuckDBPyConnection, spec: SourceSpec, *, workplace: Path, is_hashed: bool = False
+    connection: duckdb.DuckDBPyConnection,
+    spec: SourceSpec,
+    *,
+    workplace: Path,
+    is_hashed: bool = False,
+    numbers: frozenset[str] = frozenset(),
 ) -> Iterator[Relation]:
     """Open a site's source.
 
@@ -59,6 +64,7 @@ def opened(
         spec: the site's source.
         workplace: an empty folder for this alone.
         is_hashed: whether the relation's digest will be asked for.
+        numbers: columns that may be read as numbers where that makes no difference.
 
     Yields:
         The relation.
@@ -68,7 +74,9 @@ def opened(
     """
     spec.check_file()
     try:
-        with FORMATS[spec.kind].open(connection, spec, workplace, is_hashed=is_hashed) as relation:
+        with FORMATS[spec.kind].open(
+            connection, spec, workplace, is_hashed=is_hashed, numbers=numbers
+        ) as relation:
             yield relation
     except OSError as error:
         reason = f"the file cannot be read: {error.strerror}"

@@ -14,14 +14,16 @@ Source:      ours.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from analytics.errors import LocalTimeoutError, SourceFailedError, SourceLostError
+from analytics.errors import LocalTimeoutError, SchemaMismatchError, SourceFailedError, SourceLostError
 from analytics.plans.local_query import UNIT_COLUMN
+from analytics.schema import NumericColumn
 from analytics.schema.tables import ROW
 from analytics.sources.engines.duckdb_engine import DuckDBEngine
 from analytics.sources.frames import FRAME, register
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from analytics.sources.report import IngestReport
 
 T = TypeVar("T")
+LARGE_BYTES = 1 << 24  # of a file that is worth a second reading where the first one stops
 
 
 class LocalTable:
@@ -194,29 +197,62 @@ def open_table(
         SchemaMismatchError: the file or a column is not as it should be.
     """
     kept = None if copies is None else TypedCopy(copies, spec, table, site_key)
-    connection = connect(threads)
-    try:
-        report = kept.load(connection) if kept else None
-        if report is not None:
-            shut(connection)
-        else:
-            report = _read(connection, spec, table, site_key, kept)
-    except BaseException:
-        connection.close()
-        raise
+    found = _from_copy(kept, threads) if kept else None
+    if found is None and (numbers := _plain_numbers(spec, table)):
+        with contextlib.suppress(
+            SchemaMismatchError
+        ):  # whatever is wrong, reading every cell as a text says it
+            found = _read(spec, table, site_key, threads, kept, numbers)
+    connection, report = found or _read(spec, table, site_key, threads, kept)
     return LocalTable(engine=DuckDBEngine(connection, source=spec.name), table=table, report=report)
 
 
+def _from_copy(kept: TypedCopy, threads: int | None) -> tuple[duckdb.DuckDBPyConnection, IngestReport] | None:
+    connection = connect(threads)
+    report = kept.load(connection)
+    if report is None:
+        connection.close()
+        return None
+    shut(connection)
+    return connection, report
+
+
+def _plain_numbers(spec: SourceSpec, table: Table) -> frozenset[str]:
+    """Columns whose texts no view and no rule of the source looks at: a reader may make numbers of them at once."""
+    is_plain = spec.view == DEFAULT_VIEW and not spec.cells.missing and spec.cells.decimal == "."
+    if not is_plain or not spec.path.is_file() or spec.path.stat().st_size < LARGE_BYTES:
+        return frozenset()
+    return frozenset(name for name, column in table.columns.items() if isinstance(column, NumericColumn))
+
+
 def _read(
+    spec: SourceSpec,
+    table: Table,
+    site_key: bytes,
+    threads: int | None,
+    kept: TypedCopy | None,
+    numbers: frozenset[str] = frozenset(),
+) -> tuple[duckdb.DuckDBPyConnection, IngestReport]:
+    connection = connect(threads)
+    try:
+        return connection, _ingest_file(connection, spec, table, site_key, kept, numbers)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _ingest_file(
     connection: duckdb.DuckDBPyConnection,
     spec: SourceSpec,
     table: Table,
     site_key: bytes,
     kept: TypedCopy | None,
+    numbers: frozenset[str],
 ) -> IngestReport:
     with workplace_in(kept.folder if kept else None) as workplace:
         copy = workplace / "clean.parquet"
-        with opened(connection, spec, workplace=workplace, is_hashed=kept is not None) as relation:
+        is_hashed = kept is not None
+        with opened(connection, spec, workplace=workplace, is_hashed=is_hashed, numbers=numbers) as relation:
             shut(connection, [*relation.paths, str(copy)])
             report = ingest(
                 connection,

@@ -112,7 +112,7 @@ def _of_one_site(table: Table, values: Mapping[str, Mapping[str, Counter[str]]])
         if not isinstance(column, CategoricalColumn) or len(values) < 2:  # noqa: PLR2004  with one site all are
             continue
         for value in map(str, column.domain):
-            sites = [site for site, found in values.items() if found.get(name, {}).get(value)]
+            sites = [site for site, found in values.items() if name in found and found[name][value]]
             if len(sites) == 1:
                 remarks.append(
                     f"column {name}: {value!r} is in the shared domain and occurs at site {sites[0]} alone"

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from analytics.errors import SchemaMismatchError
 from analytics.schema import Schema, Table
 from analytics.sources import CellRules, LocalTable, SourceSpec, open_frame, open_table
+from analytics.sources import local_table as module
 from analytics.sources.formats import ENDINGS, FORMATS, kind_of
 from analytics.sources.formats.base import Relation
 from analytics.sources.inspection import inspected
@@ -447,3 +448,55 @@ def test_contract_a_kind_opens_its_file_as_one_relation_and_refuses_others(tmp_p
     with pytest.raises(SchemaMismatchError) as caught:
         open_table(broken, table_of({"c": NUMBER}), site_key=KEY, threads=1)
     assert CANARY not in str(caught.value)
+
+
+# -- the shortcut of large files ---------------------------------------------------------------------------------
+
+NUMBERS = st.one_of(
+    st.sampled_from(
+        ["40", " 40", "40 ", '"40"', '"4,0"', "", "  ", '""', "1_2", "nan", "-inf", "1e3", "1e999", "-0", "0x1F", "NA", "4.", ".5",
+         "5\u00a0", "999", "-1", "0.25", "12345678901234567890"]
+    ),
+    st.text(st.sampled_from("0123456789.eE+-_ n"), max_size=4),
+    st.floats().map(repr),
+)  # fmt: skip
+
+
+@settings(max_examples=20, deadline=None)
+@given(cells=st.lists(NUMBERS, min_size=1, max_size=5))
+def test_law_numbers_that_the_reader_makes_are_those_of_the_texts(tmp_path_factory, cells: list[str]) -> None:
+    """In a large file the reader makes numbers at once; the meaning of a cell is that of its text all the same."""
+    folder = tmp_path_factory.mktemp("large")
+    content = "n_1,k\n" + "".join(f"{cell},x\n" for cell in cells)
+    outcomes = []
+    for least in (0, 1 << 40):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "LARGE_BYTES", least)
+            try:
+                source = opened(folder, content, {"n_1": NUMBER, "k": category("x")})
+                outcomes.append((source.report, rows(source)))
+            except SchemaMismatchError as error:
+                outcomes.append((str(error), None))
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize(("cell", "is_number"), [("40", True), ("1_2", False), ("NA", False)])
+def test_a_large_file_is_read_as_numbers_at_once_or_again_as_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: str, is_number: bool
+) -> None:
+    taken = []
+    read = module._read
+
+    def noted(spec, table, key, threads, kept, numbers=frozenset()):
+        taken.append("numbers" if numbers else "texts")
+        return read(spec, table, key, threads, kept, numbers)
+
+    monkeypatch.setattr(module, "_read", noted)
+    content = "n_1,k\n" + "1,x\n" * 300_000 + f"{cell},x\n" + "1,x\n" * 10
+    monkeypatch.setattr(module, "LARGE_BYTES", len(content))
+    if is_number:
+        assert opened(tmp_path, content, {"n_1": NUMBER}).report.rows_kept == 300_011
+        assert taken == ["numbers"]
+    else:
+        assert "holds text" in refusal(tmp_path, content, {"n_1": NUMBER}).reason
+        assert taken == ["numbers", "texts"]

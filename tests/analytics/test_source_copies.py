@@ -49,9 +49,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     read = module._read
 
-    def counted(connection, spec, *others):
+    def counted(spec, table, key, threads, kept, numbers=frozenset()):
         found.append(spec.name)
-        return read(connection, spec, *others)
+        return read(spec, table, key, threads, kept, numbers)
 
     monkeypatch.setattr(module, "_read", counted)
     return found

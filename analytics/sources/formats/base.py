@@ -111,6 +111,7 @@ class SourceFormat(Protocol):
         workplace: Path,
         *,
         is_hashed: bool = False,
+        numbers: frozenset[str] = frozenset(),
     ) -> AbstractContextManager[Relation]:
         """Open a source.
 
@@ -119,6 +120,8 @@ class SourceFormat(Protocol):
             spec: the source.
             workplace: an empty folder that only this process's user can enter; it ends with the relation.
             is_hashed: whether the relation's digest will be asked for.
+            numbers: columns that may be read as numbers where that makes no difference; the caller reads the source
+                again without them where anything is refused.
 
         Returns:
             The relation, until the context ends.

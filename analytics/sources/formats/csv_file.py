@@ -9,6 +9,7 @@ Source:      ours; RFC 4180.
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from analytics.sources.formats.base import FileSpec
 
 
+_SAMPLE_BYTES: Final = 1 << 20
+_UNDERSCORE: Final = "a cell with an underscore cannot be read as a number at once"
 _PLANNING: Final = (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException)
 
 
@@ -48,10 +51,13 @@ class CsvFormat:
         workplace: Path,
         *,
         is_hashed: bool = False,
+        numbers: frozenset[str] = frozenset(),
     ) -> Iterator[Relation]:
         """As ``SourceFormat``; the relation can be read once."""
         del connection
         names = header_names(spec)
+        kinds = _kinds(spec, names, numbers)
+        is_typed = "DOUBLE" in kinds
         pipe = CsvPipe(
             spec.path,
             pipe=workplace / "source.csv",
@@ -66,6 +72,8 @@ class CsvFormat:
             if isinstance(pipe.error, OSError):
                 return f"the file cannot be read: {pipe.error.strerror}"
             is_suspect = pipe.error or (isinstance(error, duckdb.Error) and not isinstance(error, _PLANNING))
+            if is_typed and pipe.n_underscores != "".join(names).count("_"):
+                return _UNDERSCORE
             if not is_suspect and pipe.has_even_rows(len(names)):
                 return ""
             found = read_strictly(spec.path, spec.delimiter, spec.quote, spec.encoding)
@@ -74,9 +82,9 @@ class CsvFormat:
         try:
             yield Relation(
                 names=names,
-                types=("VARCHAR",) * len(names),
-                sql=_read(workplace / "source.csv", spec, len(names)),
-                empty=_empty(len(names)),
+                types=kinds,
+                sql=_read(workplace / "source.csv", spec, kinds),
+                empty=_empty(kinds),
                 paths=(str(workplace / "source.csv"),),
                 fault=fault,
                 digest=lambda: pipe.digest,
@@ -103,9 +111,28 @@ def header_names(spec: FileSpec) -> tuple[str, ...]:
     return tuple(name.strip() or f"column_{place}" for place, name in enumerate(names, start=1))
 
 
-def _read(pipe: Path, spec: FileSpec, width: int) -> str:
+def _kinds(spec: FileSpec, names: tuple[str, ...], numbers: frozenset[str]) -> tuple[str, ...]:
+    """The types in which columns are read: texts, or numbers where the caller allows it.
+
+    The reader makes the same numbers of the same texts as a cast does, and stops at any other text; only ``1_2`` is 12 for
+    it, so that a file with an underscore below its header is read as texts.
+    """
+    if not numbers or _has_underscore(spec.path):
+        return ("VARCHAR",) * len(names)
+    folded = Counter(name.lower() for name in names)
+    return tuple("DOUBLE" if name in numbers and folded[name.lower()] == 1 else "VARCHAR" for name in names)
+
+
+def _has_underscore(path: Path) -> bool:
+    """Whether the file's start has one below its first line: then its reading as numbers would be in vain."""
+    with path.open("rb") as stream:
+        stream.readline(_SAMPLE_BYTES)
+        return b"_" in stream.read(_SAMPLE_BYTES)
+
+
+def _read(pipe: Path, spec: FileSpec, kinds: tuple[str, ...]) -> str:
     """The reader's call; nothing in it is left to a guess."""
-    columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(width))
+    columns = ", ".join(f"'c{place}': '{kind}'" for place, kind in enumerate(kinds))
     return (
         f"read_csv({_text(str(pipe))}, delim = {_text(spec.delimiter)}, quote = {_text(spec.quote)}, "
         f"escape = {_text(spec.quote)}, columns = {{{columns}}}, header = true, auto_detect = false, skip = 0, "
@@ -113,8 +140,8 @@ def _read(pipe: Path, spec: FileSpec, width: int) -> str:
     )
 
 
-def _empty(width: int) -> str:
-    columns = ", ".join(f"NULL::VARCHAR AS c{place}" for place in range(width))
+def _empty(kinds: tuple[str, ...]) -> str:
+    columns = ", ".join(f"NULL::{kind} AS c{place}" for place, kind in enumerate(kinds))
     return f"(SELECT {columns} LIMIT 0)"
 
 

@@ -52,7 +52,7 @@ class CsvPipe:
         self._digest, self._last = "", b"\n"
         self.error: Exception | None = None
         self.is_complete = self._has_quotes = False
-        self._n_suspects = 0
+        self._n_suspects = self.n_underscores = 0
         self._thread = threading.Thread(target=self._run, name="csv-pipe", daemon=True)
         self._thread.start()
 
@@ -116,6 +116,7 @@ class CsvPipe:
             return
         self._n_suspects += block.count(self._delimiter + b"\n")
         self._n_suspects += self._last == self._delimiter and block.startswith(b"\n")
+        self.n_underscores += block.count(b"_")
         self._has_quotes = self._has_quotes or bool(self._quote and self._quote in block)
         self._last = block[-1:]
 

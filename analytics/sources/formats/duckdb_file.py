@@ -44,9 +44,10 @@ class DuckDBFormat:
         workplace: Path,
         *,
         is_hashed: bool = False,
+        numbers: frozenset[str] = frozenset(),
     ) -> Iterator[Relation]:
         """As ``SourceFormat``; the rows are copied into the database's memory."""
-        del workplace, is_hashed
+        del workplace, is_hashed, numbers
         path = str(spec.path).replace("'", "''")
         relation = ".".join(quoted(part) for part in spec.relation.split("."))
         try:

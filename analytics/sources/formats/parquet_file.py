@@ -40,9 +40,10 @@ class ParquetFormat:
         workplace: Path,
         *,
         is_hashed: bool = False,
+        numbers: frozenset[str] = frozenset(),
     ) -> Iterator[Relation]:
         """As ``SourceFormat``; the rows are copied into the database's memory."""
-        del workplace, is_hashed
+        del workplace, is_hashed, numbers
         try:
             connection.execute(
                 f"CREATE TEMP TABLE {LOADED} AS SELECT * FROM read_parquet(?)",  # noqa: S608  a constant
