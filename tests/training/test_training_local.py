@@ -210,7 +210,7 @@ def odd_sites():
         "target missing": rows.assign(y=pd.array([None] * 30, "boolean")),
         "one class": made_frame(30, 1, target=False),
         "one row": rows.iloc[:1],
-        "values outside": rows.assign(x=1e300, k=[*rows.k[:1], *["zzz"] * 29]),
+        "values outside": rows.assign(x=1e300, k=[*rows.k[:15], *["zzz"] * 15]),
         "infinite": rows.assign(x=np.inf),
     }
 
