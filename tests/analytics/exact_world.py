@@ -4,7 +4,8 @@ from fractions import Fraction
 
 import pandas as pd
 
-from analytics.disclosure.release import recombine_answer, send_answer
+from analytics.disclosure.recombine import recombine_answer
+from analytics.disclosure.release import send_answer
 from analytics.plans.plan import Plan, PlanContext, make_plan
 from analytics.plans.question import bind
 from analytics.results.assemble import finish

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 import federation
-from analytics.disclosure.release import recombine_answer, send_answer
+from analytics.disclosure.recombine import recombine_answer
+from analytics.disclosure.release import send_answer
 from analytics.disclosure.site_noise import noisy_contribution
 from analytics.errors import ReleaseRefusedError
 from analytics.plans.plan import PlanContext, make_plan
