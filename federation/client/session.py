@@ -48,7 +48,7 @@ from federation.requests.explanation import Explanation, explain_miner, explain_
 from federation.requests.planning import MINE, QUERY, Planned, plan_request
 from federation.requests.receipt import exact_requests, make_receipt, private_terms
 from federation.requests.trust import trust_model_of
-from federation.training.training_session import Training
+from federation.training.coordinator import Training
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.entries import Entry

@@ -315,3 +315,14 @@ def test_a_party_plans_an_attempt_once_and_a_helper_checks_its_entry_once(made):
     other = made.attempt(task_of(features=("x",), target="y"), cohort=made.sites[:3])
     assert check(other.request, other.entry).manifest.cohort == made.sites[:3]
     assert len(checks) == 2
+
+
+def test_no_option_has_the_name_of_another_parameter():
+    from federation.training.models.registry import MODELS
+    from federation.training.strategies.registry import STRATEGIES
+
+    for model in MODELS.values():
+        for strategy in STRATEGIES.values():
+            names = [*TrainingTask.model_fields, *model.options, *strategy.options]
+            assert len(set(names)) == len(names)
+    assert all(name == known.name for registry in (MODELS, STRATEGIES) for name, known in registry.items())
