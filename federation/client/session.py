@@ -67,10 +67,9 @@ if TYPE_CHECKING:
     from federation.requests.explanation import Explanation
     from federation.requests.kinds.base import Kind
     from federation.requests.planning import AnyPlanned, Planned
-    from federation.training.coordinator import Outcome, Progress
+    from federation.training.coordinator import Outcome, Progress, Training
     from federation.training.round_plan import RunPlan
     from federation.training.task import TrainingTask
-    from federation.training.training_session import Training
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -350,7 +349,7 @@ class Session:
         return [*self._founded.names, *(helper.name for helper in helpers)]
 
     def _training(self, task: TrainingTask) -> Training:
-        from federation.training.training_session import Training
+        from federation.training.coordinator import Training
 
         return Training(
             consortium=self._founded,
