@@ -102,10 +102,7 @@ class World:
         self.encryptor = Encryptor(key.public)
         self.answers = Claims(folder / "answers.sqlite")
         self.sources = {
-            site: {
-                name: _read(frames[site], table)
-                for name, table in consortium.schema.tables.items()
-            }
+            site: {name: _read(frames[site], table) for name, table in consortium.schema.tables.items()}
             for site in self.sites
         }
         self.sum_network = self.exchange.network("aggregator", "aggregator")
