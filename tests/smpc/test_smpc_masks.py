@@ -271,7 +271,7 @@ def inputs_of_all():
             yield pytest.param(name, inputs, marks=pytest.mark.slow if is_other else ())
 
 
-@pytest.mark.parametrize(("name", "inputs"), inputs_of_all())
+@pytest.mark.parametrize(("name", "inputs"), list(inputs_of_all()))
 def test_opened_and_sent_values_are_uniform_for_two_distant_inputs(name, inputs, watch, monkeypatch):
     """Some thousand bytes of each kind of opening; 16 cells a half byte; false alarm 1e-9 each."""
     if inputs == "zeros":
