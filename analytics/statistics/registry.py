@@ -15,6 +15,7 @@ from analytics.statistics.moments.counts import CountRows, CountUnits, CountValu
 from analytics.statistics.moments.means import Mean
 from analytics.statistics.moments.sums import Total
 from analytics.statistics.moments.variances import Variance
+from analytics.statistics.regression.glm import Glm
 from analytics.statistics.survival.kaplan_meier import KaplanMeier
 from analytics.statistics.tables.chi_square import ChiSquare
 
@@ -41,6 +42,7 @@ _STATISTICS: Final[tuple[type[AnyStatistic], ...]] = (
     # one line each
     ChiSquare,
     KaplanMeier,
+    Glm,
 )
 STATISTICS: Final[Mapping[str, type[AnyStatistic]]] = MappingProxyType(
     {each.name: each for each in _STATISTICS}
