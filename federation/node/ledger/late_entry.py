@@ -13,7 +13,6 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.messages import Complete
 
 if TYPE_CHECKING:
     from privacy_accounting.ledger.entries import Entry
@@ -43,4 +42,4 @@ def accept_entry(replica: Replica, entry: Entry, *, source: str, deadline_s: flo
     while entry.body.number > replica.head + 1 and time.monotonic() < ends_at:
         time.sleep(PAUSE_S)
     if entry.body.number > replica.head:
-        replica.completed(Complete(entries=(entry.to_bytes(),)).to_bytes(), source=source)
+        replica.catch_up((entry.to_bytes(),), source=source)

@@ -27,7 +27,8 @@ from privacy_accounting.errors import (
     LedgerRefusedError,
 )
 from privacy_accounting.ledger.contents import MembersChange
-from privacy_accounting.ledger.messages import MAX_ENTRIES, Proposal, Signed, read_answer
+from privacy_accounting.ledger.entries import MAX_ENTRIES
+from privacy_accounting.ledger.messages import Proposal, Signed, read_message
 from privacy_accounting.ledger.replication.agreement import agree
 from privacy_accounting.ledger.replication.entry_validation import bodies_of
 from privacy_accounting.ledger.replication.sequencer import Draft, Sequencer
@@ -173,19 +174,20 @@ class LedgerReplication:
             raise LedgerRefusedError(reason="this site has not read the other sites' ledgers yet")
         for ask in requests:
             self._cache_request(ask)
-        self._withdraw_overtaken(data, source)
-        answer = self._replica.receive(data, self._admit, source=source)
-        if answer and isinstance(read_answer(answer), Signed):
-            self._report_signed(Proposal.from_bytes(data))
-        return answer
+        message = read_message(data)
+        if isinstance(message, Proposal):
+            self._withdraw_overtaken(message, source)
+        answer = self._replica.handle(message, self._admit, source=source)
+        if isinstance(message, Proposal) and isinstance(answer, Signed):
+            self._report_signed(message)
+        return b"" if answer is None else answer.to_bytes()
 
-    def _withdraw_overtaken(self, data: bytes, source: str) -> None:
+    def _withdraw_overtaken(self, proposal: Proposal, source: str) -> None:
         """Withdraw this site's unfinished removal of a site once the sequencer proposes again, and notify all."""
         number = self._replica.head + 1
         if self.is_sequencer or not self._sequencer.has_proposed(number):
             return
         try:
-            proposal = Proposal.from_bytes(data)
             withdrawals = self._sequencer.give_way(proposal.number, self._catch_up())
         except AccountingError as error:
             LOG.warning("%s: an earlier proposal stays as it is: %s", self._replica.name, error)
