@@ -7,7 +7,6 @@ Source:      ours.
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from analytics.sql.query import Form
@@ -20,8 +19,6 @@ from analytics.statistics.survival.kaplan_meier import KaplanMeier
 from analytics.statistics.tables.chi_square import ChiSquare
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from analytics.sql.functions import Functions
     from analytics.statistics.aggregate import Aggregate
     from analytics.statistics.base import AnyStatistic
@@ -37,22 +34,20 @@ _AGGREGATES: Final[tuple[Aggregate, ...]] = (
     Variance(name="deviation_sample", sql_names=("STDDEV", "STDDEV_SAMP"), lost=1, is_root=True),
     Variance(name="deviation_population", sql_names=("STDDEV_POP",), lost=0, is_root=True),
 )
-AGGREGATES: Final[Mapping[str, Aggregate]] = MappingProxyType({each.name: each for each in _AGGREGATES})
+AGGREGATES: Final[dict[str, Aggregate]] = {each.name: each for each in _AGGREGATES}
 _STATISTICS: Final[tuple[type[AnyStatistic], ...]] = (
     # one line each
     ChiSquare,
     KaplanMeier,
     Glm,
 )
-STATISTICS: Final[Mapping[str, type[AnyStatistic]]] = MappingProxyType(
-    {each.name: each for each in _STATISTICS}
-)
+STATISTICS: Final[dict[str, type[AnyStatistic]]] = {each.name: each for each in _STATISTICS}
 
 
 def sql_functions() -> Functions:
     """The aggregates by SQL name and form, for the binder."""
     found: dict[str, dict[Form, str]] = {}
-    for each in _AGGREGATES:
+    for each in AGGREGATES.values():
         for name in each.sql_names:
             found.setdefault(name, {})[each.form] = each.name
     return found
