@@ -45,6 +45,12 @@ def solve_exactly(half: Sequence[int], wanted: Sequence[int], bits: int) -> tupl
     return tuple(((row[count] << (bits + 1)) + before) // (2 * before) for row in rows)
 
 
+def inverse(half: Sequence[int], count: int, bits: int) -> list[tuple[int, ...]]:
+    """The inverse of a positive definite matrix, given by its upper half, in integers of ``2^-bits``; else nothing."""
+    units = [[int(place == row) for place in range(count)] for row in range(count)]
+    return [found for unit in units if (found := solve_exactly(half, unit, bits)) is not None]
+
+
 def symmetric(half: Sequence[int], count: int) -> list[list[int]]:
     """The symmetric matrix of an upper half, ``count`` rows."""
     found = [[0] * count for _ in range(count)]

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.statistics.integer_solve import solve_exactly
+from analytics.statistics.integer_solve import inverse, solve_exactly
 
 BITS = 40
 
@@ -31,3 +31,11 @@ def test_what_is_not_positive_definite_has_no_solution():
     assert solve_exactly([1, 2, 1], [1, 1], BITS) is None
     assert solve_exactly([1, 1, 1], [1, 1], BITS) is None
     assert solve_exactly([0], [1], BITS) is None
+
+
+def test_an_inverse_times_its_matrix_is_one():
+    matrix = np.array([[4, 1, 2], [1, 3, 0], [2, 0, 5]])
+    half = [int(value) for value in matrix[np.triu_indices(3)]]
+    found = np.array(inverse(half, 3, 60), dtype=np.float64) / 2.0**60
+    assert np.abs(found @ matrix - np.eye(3)).max() < 1e-12
+    assert inverse([1, 1, 1], 2, 60) == []

@@ -35,7 +35,7 @@ from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejecte
 from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
 from analytics.statistics.base import EXACT, Answer, Statistic, Step
-from analytics.statistics.integer_solve import solve_exactly, symmetric
+from analytics.statistics.integer_solve import inverse, solve_exactly
 from analytics.statistics.value_windows import has_few_values, windows
 from smpc.operations.arithmetic import take
 from smpc.operations.selection import all_of
@@ -61,6 +61,7 @@ MAX_TESTED: Final = 5_000
 MAX_STEPS: Final = 15
 _RING_BITS: Final = 61
 _FEWEST_BITS: Final = 24
+_INVERSE_BITS: Final = 120
 _CONVERGED: Final = (1 << POINT_BITS) // 10**7
 _FARTHEST: Final = 100 << POINT_BITS
 _LEVEL: Final = 0.95
@@ -302,9 +303,10 @@ class Glm(Statistic[_State]):
         if state.phase != "over":
             return nothing, nothing, state.n_steps
         point = np.array(state.point, dtype=np.float64) / 2.0**POINT_BITS
-        covariance = np.linalg.inv(np.array(symmetric(state.hessian, self.n_parameters)) / 2.0**self.bits)
+        covariance = np.array(inverse(state.hessian, self.n_parameters, _INVERSE_BITS), dtype=np.float64)
         units = self._units()
-        return units @ point, np.sqrt(np.diag(units @ covariance @ units.T)), state.n_steps
+        variances = np.diag(units @ covariance @ units.T) * 2.0 ** (self.bits - _INVERSE_BITS)
+        return units @ point, np.sqrt(np.maximum(variances, np.finfo(np.float64).tiny)), state.n_steps
 
     def _units(self) -> Floats:
         """From parameters of the design to those of the columns' own units."""
