@@ -26,7 +26,7 @@ from analytics.plans.block_layout import lay_out
 from analytics.plans.cell_guards import Guard, add_guards
 from analytics.plans.context import PlanContext, check_decimal
 from analytics.plans.local_query import local_statement
-from analytics.plans.mode_rules import check_exact, check_private, check_table
+from analytics.plans.mode_rules import check_exact, check_opened_blocks, check_private, check_table
 from analytics.plans.noise_calibration import BlockNoise, Calibration, calibrate
 from analytics.sql.extent import ExpressionLimitError
 from analytics.sql.render import describe_integer
@@ -306,6 +306,7 @@ def _private(query: BoundQuery, epsilon: Fraction, context: PlanContext) -> Plan
 def _exact(query: BoundQuery, context: PlanContext) -> Plan:
     check_exact(query, context)
     layout = lay_out(query, centered=False)
+    check_opened_blocks(layout.figures)
     _check_blocks(layout.figures)
     figures: tuple[BlockSpec, ...] = layout.figures
     guards: tuple[Guard, ...] = ()

@@ -8,7 +8,6 @@ Source:      ours.
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from analytics.sql.query import Form
@@ -18,8 +17,6 @@ from analytics.statistics.moments.sums import Total
 from analytics.statistics.moments.variances import Variance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from analytics.sql.functions import Functions
     from analytics.statistics.aggregate import Aggregate
 
@@ -34,13 +31,13 @@ _AGGREGATES: Final[tuple[Aggregate, ...]] = (
     Variance(name="deviation_sample", sql_names=("STDDEV", "STDDEV_SAMP"), lost=1, is_root=True),
     Variance(name="deviation_population", sql_names=("STDDEV_POP",), lost=0, is_root=True),
 )
-AGGREGATES: Final[Mapping[str, Aggregate]] = MappingProxyType({each.name: each for each in _AGGREGATES})
+AGGREGATES: Final[dict[str, Aggregate]] = {each.name: each for each in _AGGREGATES}
 
 
 def sql_functions() -> Functions:
     """The aggregates by SQL name and form, for the binder."""
     found: dict[str, dict[Form, str]] = {}
-    for each in _AGGREGATES:
+    for each in AGGREGATES.values():
         for name in each.sql_names:
             found.setdefault(name, {})[each.form] = each.name
     return found

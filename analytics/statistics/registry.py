@@ -8,7 +8,7 @@ Source:      ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, MutableMapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -16,20 +16,32 @@ if TYPE_CHECKING:
     from analytics.statistics.base import AnyStatistic
 
 # one line each: its name, and its class under analytics.statistics
-_STATISTICS: Final[dict[str, str]] = {
+_STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "chi_square": "tables.chi_square.ChiSquare",
+    "glm": "regression.glm.Glm",
     "kaplan_meier": "survival.kaplan_meier.KaplanMeier",
 }
 
 
-class Registry(Mapping[str, "type[AnyStatistic]"]):
+class Registry(MutableMapping[str, "type[AnyStatistic]"]):
     """The classes by name; each is imported when it is first taken."""
 
     def __getitem__(self, name: str) -> type[AnyStatistic]:
-        """Import a statistic."""
-        module, _, cls = _STATISTICS[name].rpartition(".")
+        """Return a statistic; import it where its line is still a name."""
+        line = _STATISTICS[name]
+        if not isinstance(line, str):
+            return line
+        module, _, cls = line.rpartition(".")
         found: type[AnyStatistic] = getattr(import_module(f"analytics.statistics.{module}"), cls)
         return found
+
+    def __setitem__(self, name: str, statistic: type[AnyStatistic]) -> None:
+        """Add a class, as a script does that tries a statistic of its own."""
+        _STATISTICS[name] = statistic
+
+    def __delitem__(self, name: str) -> None:
+        """Take it out again."""
+        del _STATISTICS[name]
 
     def __contains__(self, name: object) -> bool:
         """Whether there is one, without importing it."""
