@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from analytics.errors import PlanRejectedError, ReleaseRefusedError
 from analytics.schema import NumericColumn
 from analytics.sql.query import AggregateOutput, BoundQuery, Clause, KeyOutput, Use
+from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.blocks import Measure, column_name
-from analytics.statistics.registry import AGGREGATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["Block", "Mode", "Plan", "PlanContext", "make_plan"]
 
 RING_BITS = 62
+ELEMENT_BYTES = 8
 SAFETY_DEVIATIONS = 12
 MAX_FIGURES = 100_000
 MAX_BLOCKS = 200  # pricing takes time by the block
@@ -154,6 +155,16 @@ class Plan:
     def most_opened(self) -> int:
         """How many numbers are opened at most."""
         return len(self.opened)
+
+    @property
+    def has_products(self) -> bool:
+        """Whether the joint stage compares or multiplies. Private answers and unguarded ones do neither."""
+        return bool(self.guards)
+
+    @property
+    def answer_bytes(self) -> int:
+        """Length of one site's answer share (bytes): the opened figures, then with a guard their flags."""
+        return ELEMENT_BYTES * len(self.opened) * (2 if self.guards else 1)
 
     @property
     def clamps(self) -> tuple[int, ...]:

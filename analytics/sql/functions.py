@@ -2,7 +2,7 @@
 
 Layer:       analytics.sql beside query, below scalars; knows no formula.
 Guarantees:  a function is found by its names alone, whatever node sqlglot makes of it.
-See instead: the list itself (``analytics.statistics.registry``).
+See instead: the list itself (``analytics.statistics.aggregates``).
 Source:      ours.
 """
 

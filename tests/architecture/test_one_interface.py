@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from analytics.statistics.aggregate import Aggregate
+from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.base import Statistic
-from analytics.statistics.registry import AGGREGATES, STATISTICS
+from analytics.statistics.registry import STATISTICS
 from federation.requests.kinds.registry import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,7 +128,7 @@ def test_only_the_registry_imports_a_statistic():
         for path in FILES
         if any(name.startswith(CONCRETE) for name in imported(ast.parse(path.read_text("utf-8"))))
     }
-    assert found == {"analytics/statistics/registry.py"}
+    assert found == {"analytics/statistics/aggregates.py"}  # the other registry names classes as text
 
 
 def test_every_statistic_stands_in_a_folder_that_the_search_knows():

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from analytics.statistics.registry import AGGREGATES, STATISTICS
+from analytics.statistics.aggregates import AGGREGATES
+from analytics.statistics.registry import STATISTICS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "adding-a-statistic.md"
 CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)

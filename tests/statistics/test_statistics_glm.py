@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from statistic_world import StatisticWorld
 
-from analytics.disclosure.release import recombine_statistic
+from analytics.disclosure.recombine import recombine_statistic
 from analytics.errors import InvalidRequestError, PlanRejectedError, ReleaseRefusedError
 
 COLUMNS = {

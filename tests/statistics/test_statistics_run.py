@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from statistic_world import N_SITES, StatisticWorld
 
-from analytics.disclosure.release import recombine_statistic, send_statistic, statistic_cost
+from analytics.disclosure.recombine import recombine_statistic
+from analytics.disclosure.release import send_statistic, statistic_cost
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError, ReleaseRefusedError
 from privacy_accounting.noise import SystemSource
 from smpc.simulator import simulate

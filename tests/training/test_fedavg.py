@@ -343,3 +343,22 @@ def test_a_run_over_the_wire_charges_each_local_step_and_survives_a_lost_site(ma
     assert all(step.loss is not None for step in outcome.history)
     assert isinstance(outcome.model, Descent)
     assert made.trainers["east"]._following.model.n_steps == 3
+
+
+def test_the_class_takes_the_strategy_and_its_options(made, tmp_path):
+    from federation.training.estimators import FederatedLogisticRegression
+
+    model = FederatedLogisticRegression(rounds=2, strategy="fedavg", local_epochs=3)
+    clone = pytest.importorskip("sklearn.base", reason="a test dependency").clone
+    assert clone(model).get_params() == model.get_params()
+    model.fit(made, table="patients", features=["x", "k", "b"], target="y")
+    assert dict(model.outcome_.plan.task.options) == {"local_epochs": 3}
+    model.save(tmp_path / "m.json")
+    again = FederatedLogisticRegression.load(tmp_path / "m.json")
+    assert again.get_params() == model.get_params()
+    assert FederatedLogisticRegression.from_outcome(model.outcome_).options == {"local_epochs": 3}
+    assert FederatedLogisticRegression().set_params(strategy="fedavg", local_epochs=1).options == {
+        "local_epochs": 1
+    }
+    with pytest.raises(ConfigError, match="local_epochs"):
+        FederatedLogisticRegression(local_epochs=1).task(table="t", features=["x"], target="y")

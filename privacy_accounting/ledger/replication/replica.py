@@ -117,6 +117,11 @@ class Replica:
             raise EntriesArchivedError(site=self.name, number=number, first=first)
         return self.core.store.entries(number, limit)
 
+    def wait_for(self, number: int, timeout_s: float) -> bool:
+        """Wait until an entry is held; whether it is."""
+        with self.core.grown:
+            return self.core.grown.wait_for(lambda: self.head >= number, timeout_s)
+
     # -- proposals -----------------------------------------------------------------------------------------
 
     def receive(self, data: bytes, admit: Admit, *, source: str) -> bytes:

@@ -66,6 +66,7 @@ class ReplicaBase:
             LedgerRefusedError: the store begins with another genesis entry, or holds no chain.
         """
         self.lock = threading.RLock()
+        self.grown = threading.Condition(self.lock)  # notified when entries were added
         self.store, self.key, self.clock, self.name = store, key, clock, store.owner
         self.refusals = refusals
         self.genesis = None if genesis is None else genesis.to_bytes()
@@ -305,6 +306,7 @@ class ReplicaBase:
             self.signed_in_this_life.add(entry.hash)
         self._write_checkpoints()
         self.settle()
+        self.grown.notify_all()
 
     def take(self, datas: Sequence[bytes], source: str) -> list[Entry]:
         """Take over entries of another site, as far as they are right.
@@ -331,4 +333,5 @@ class ReplicaBase:
                 self.write(fresh, ())
                 self._write_checkpoints()
             self.settle()
+            self.grown.notify_all()
         return fresh
