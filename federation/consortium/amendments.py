@@ -24,7 +24,7 @@ from federation.errors import AmendmentRejectedError, ApprovalMissingError, Conf
 from privacy_accounting.budget.allowance import SubBudget, allowance_units
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
-from privacy_accounting.ledger.canonical import Fields, decode, encode
+from privacy_accounting.ledger.canonical_json import Fields, decode, encode
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import (
     HASH_BYTES,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from privacy_accounting.budget.privacy_filter import PrivacyFilter
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.budgets import budget_to_json
-from privacy_accounting.ledger.canonical import encode
+from privacy_accounting.ledger.canonical_json import encode
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import (
     STATE_FORMAT,

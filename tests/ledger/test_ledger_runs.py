@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.entries import session_id
 from privacy_accounting.ledger.messages import (
     Complete,
     Proposal,
@@ -13,6 +12,7 @@ from privacy_accounting.ledger.messages import (
     Signed,
 )
 from privacy_accounting.ledger.replication.replica import Replica
+from privacy_accounting.ledger.session_id import session_id_of_entry
 from privacy_accounting.ledger.storage.store import MemoryStore, Table
 from tests.ledger.ledger_world import (
     NAMES,
@@ -68,7 +68,7 @@ def test_p1_one_charge_one_run(world):
     entry = world.agree(a_charge(world.budget)).entries[0]
     replica = world.head.replica
     assert replica.may_start(entry)
-    assert replica.start(entry) == session_id(entry.body)
+    assert replica.start(entry) == session_id_of_entry(entry.body)
     assert not replica.may_start(entry)
     with pytest.raises(LedgerRefusedError, match="started before"):
         replica.start(entry)
@@ -101,7 +101,9 @@ def test_p1_started_note_is_durable_before_the_session_id_is_given(world):
         site.replica.start(entry)
     assert world.head.replica.start(entry)
     assert [note.digest for note in world.head.store.notes(Table.STARTED)] == [entry.hash.hex()]
-    assert [note.digest for note in world.head.store.notes(Table.OPENED)] == [session_id(entry.body).hex()]
+    assert [note.digest for note in world.head.store.notes(Table.OPENED)] == [
+        session_id_of_entry(entry.body).hex()
+    ]
 
 
 def test_p1_a_charge_received_by_catch_up_is_spent_and_never_run(world):
@@ -164,7 +166,7 @@ def test_p1_training_attempts_are_charges_of_their_own(world):
     for round_, attempt in ((1, 0), (1, 1), (2, 0)):
         charge = a_charge(world.budget, nonce=5, run="r", round_=round_, attempt=attempt)
         assert world.agree(charge, cohort=("ankara", "basel")).entries
-    assert len({session_id(entry.body) for entry in world.entries()[1:]}) == 3
+    assert len({session_id_of_entry(entry.body) for entry in world.entries()[1:]}) == 3
 
 
 def test_p1_the_sequencer_runs_nothing_outside_its_cohort(world):

@@ -3,6 +3,7 @@
 Layer:       federation.node.admission.exact_limits. Safe for several threads.
 Guarantees:  an entry that this site has signed and that is not complete yet counts, so that two simultaneous requests
              cannot both use the last allowed one.
+See instead: comparing the counts with the site's limits (``federation.requests.site_policy``).
 """
 
 from __future__ import annotations

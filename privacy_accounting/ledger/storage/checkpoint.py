@@ -26,7 +26,7 @@ from privacy_accounting.budget.totals import SpendTotals
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.events import Relation
 from privacy_accounting.ledger.budgets import budget_from_json, budget_to_json
-from privacy_accounting.ledger.canonical import Fields
+from privacy_accounting.ledger.canonical_json import Fields
 from privacy_accounting.ledger.contents import FORMAT_NAMED, HASH_BYTES, Genesis, Snapshot
 from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, Entry, body_hash
 from privacy_accounting.ledger.members import Succession
