@@ -29,6 +29,7 @@ from tests.ledger.ledger_world import (
     an_exact,
     cancel_of,
     check_quickly,
+    complete_message,
     copy_of,
     key_of,
     settle,
@@ -216,7 +217,8 @@ class LedgerMachine(RuleBasedStateMachine):
                     with contextlib.suppress(LedgerRefusedError):
                         world.sequencer.collect(site, answer)
         try:
-            end = world.sequencer.withdraw("refused") if world.sequencer.missing else world.sequencer.commit()
+            sequencer = world.sequencer
+            end = sequencer.withdraw("refused") if sequencer.missing else complete_message(sequencer.commit())
         except Crash:
             world.head.up = False
         except LedgerRefusedError:

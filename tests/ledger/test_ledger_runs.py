@@ -23,6 +23,7 @@ from tests.ledger.ledger_world import (
     admit_all,
     an_exact,
     cancel_of,
+    complete_message,
     complete_of,
     consider,
     copy_of,
@@ -122,7 +123,7 @@ def test_p1_a_restart_between_signature_and_completion_never_runs(world):
     for name in ("basel", "cairo"):
         world.sequencer.collect(name, world.sites[name].replica.consider(data, admit_all))
     world.restart("cairo")
-    complete = world.sequencer.commit()
+    complete = complete_message(world.sequencer.commit())
     for name in ("basel", "cairo"):
         (entry,) = world.sites[name].replica.completed(complete)
     assert world.sites["basel"].replica.may_start(entry)
