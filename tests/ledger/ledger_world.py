@@ -295,7 +295,7 @@ def check_quickly(world):
     if len(longest) > 1:
         book = next(
             s for n, s in world.sites.items() if len(chains[n]) == len(longest)
-        ).replica.core.state.book
+        ).replica.core.state.privacy_filter
         part = book.sub_budget("cardiology", "query")
         assert book.spent("cardiology", "query") <= part.allowance
 
@@ -323,13 +323,13 @@ def check_invariants(world):
         assert longest.runs[number].session == session.hex()
         assert not longest.state.cancelled(number), f"{site} ran entry {number}, which was given back"
     if longest.hashes:
-        part = longest.state.book.sub_budget("cardiology", "query")
+        part = longest.state.privacy_filter.sub_budget("cardiology", "query")
         paid = sum(
             entry.body.content.cost
             for number, entry in enumerate(world.entries(longest.owner))
             if isinstance(entry.body.content, Charge) and not longest.state.cancelled(number)
         )
-        assert longest.state.book.spent("cardiology", "query") == paid <= part.allowance
+        assert longest.state.privacy_filter.spent("cardiology", "query") == paid <= part.allowance
 
 
 def settle(world):
