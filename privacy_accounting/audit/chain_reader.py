@@ -124,7 +124,7 @@ class ChainReader:
         members = self.state.members_for(body)
         members.check_complete(entry)
         if isinstance(body.content, Charge):
-            self.state.book.check(body.content.spend)
+            self.state.privacy_filter.check(body.content.spend)
         if isinstance(body.content, Snapshot) and body.content.root != self.tree.root():
             raise LedgerRefusedError(reason="the snapshot differs from the entries before it")
         self.state.apply(entry)

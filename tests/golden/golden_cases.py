@@ -148,7 +148,7 @@ def golden():
         data = request.to_bytes()
         planned = plan_request(data, consortium)
         signature = key_of(ANALYST).sign(REQUEST_TAG + data)
-        content = content_of(planned, signature, state.book)
+        content = content_of(planned, signature, state.privacy_filter)
         body = Body(
             chain=consortium.digest(),
             number=number,

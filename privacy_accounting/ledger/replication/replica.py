@@ -87,9 +87,9 @@ class Replica:
         return bytes.fromhex(self.core.state.place.previous)
 
     @property
-    def book(self) -> PrivacyFilter:
+    def privacy_filter(self) -> PrivacyFilter:
         """What is spent; entries in doubt count as spent."""
-        return self.core.state.book
+        return self.core.state.privacy_filter
 
     @property
     def sequencer(self) -> str:

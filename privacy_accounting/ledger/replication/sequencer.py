@@ -288,11 +288,7 @@ class Sequencer:
             if not body_signature_holds(key, body_hash(data), bytes.fromhex(signature)):
                 raise refuse(f"the signature of {answer.sender} is wrong")
 
-    def commit(self) -> bytes:
-        """Commit as ``commit_entries``, and give the ``Complete`` message for all sites."""
-        return Complete(entries=tuple(entry.to_bytes() for entry in self.commit_entries())).to_bytes()
-
-    def commit_entries(self) -> list[Entry]:
+    def commit(self) -> list[Entry]:
         """Sign last and store: the entries are complete, and spent, when this returns.
 
         Raises:
