@@ -40,13 +40,10 @@ from federation.protocol.messages import (
     Share,
 )
 from federation.protocol.request import REQUEST_TAG, Request
-from federation.requests.kinds.mining import MINE
-from federation.requests.kinds.query import QUERY
-from federation.requests.kinds.statistic import STATISTIC
+from federation.requests.kinds.registry import mining_kind, query_kind, statistic_kind
 from federation.requests.planning import plan_as
 from federation.requests.receipt import exact_requests, make_receipt
 from federation.requests.trust import trust_model_of
-from federation.training.training_session import Training
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.entries import Entry
@@ -70,7 +67,7 @@ if TYPE_CHECKING:
     from federation.requests.explanation import Explanation
     from federation.requests.kinds.base import Kind
     from federation.requests.planning import AnyPlanned, Planned
-    from federation.training.coordinator import Outcome, Progress
+    from federation.training.coordinator import Outcome, Progress, Training
     from federation.training.round_plan import RunPlan
     from federation.training.task import TrainingTask
 
@@ -190,12 +187,12 @@ class Session:
             **options: ``epsilon`` or ``exact``, ``purpose``, and the statistic's own arguments by name.
         """
         asked = NamedStatistic.of(name, table, arguments, options)
-        return self._answered(lambda: self._plan(STATISTIC, **asked.request))
+        return self._answered(lambda: self._plan(statistic_kind(), **asked.request))
 
     def explain_statistic(self, name: str, *arguments: object, table: str, **options: object) -> Explanation:
         """Return plan, recipients and price of a statistic; nothing is spent."""
         asked = NamedStatistic.of(name, table, arguments, options)
-        return self._explained(self._plan(STATISTIC, **asked.request))
+        return self._explained(self._plan(statistic_kind(), **asked.request))
 
     def train(self, task: TrainingTask, *, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
         """Train a model over all sites, charged round by round; see ``FederatedLogisticRegression``.
@@ -312,8 +309,6 @@ class Session:
                 found[name] = error
         return found
 
-    # -- inside --------------------------------------------------------------------------------------------
-
     def _ask_budget(self, site: str) -> BudgetAnswer:
         with self._pool.question([site]) as exchange:
             return exchange.ask_one(site, BudgetAsk(), BudgetAnswer, timeout_s=self._answer_s)
@@ -354,6 +349,8 @@ class Session:
         return [*self._founded.names, *(helper.name for helper in helpers)]
 
     def _training(self, task: TrainingTask) -> Training:
+        from federation.training.coordinator import Training
+
         return Training(
             consortium=self._founded,
             members=self.consortium.names,
@@ -366,11 +363,11 @@ class Session:
 
     def _planned(self, text: str, epsilon: object, *, exact: bool, purpose: str) -> Planned[Result]:
         return self._plan(
-            QUERY, {"sql": text}, epsilon=epsilon_or_exact(epsilon, exact=exact), purpose=purpose
+            query_kind(), {"sql": text}, epsilon=epsilon_or_exact(epsilon, exact=exact), purpose=purpose
         )
 
     def _planned_mining(self, request: MiningRequest, purpose: str) -> Planned[MiningResult]:
-        return self._plan(MINE, request.to_dict(), epsilon=None, purpose=purpose)
+        return self._plan(mining_kind(), request.to_dict(), epsilon=None, purpose=purpose)
 
     def _plan(
         self, kind: Kind[A], question: dict[str, Any], *, epsilon: Fraction | None, purpose: str

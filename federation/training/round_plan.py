@@ -17,7 +17,8 @@ Source:      PRIVACY P3, P4, P6, P7, P13 to P16; DESIGN section 4 (truncation to
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 GRID: Final = 1 << 20
 LOSS_CLIP: Final = 1
 FEWEST_HONEST_EXACT: Final = 2
+_KEPT: Final = 8
 NOTICE_EXACT: Final = "no noise is added: training rows may be reconstructed from the sums that are opened"
 
 
@@ -103,11 +105,14 @@ class RunPlan:
     table: Table
     encoding: Encoding
     terms: Terms
+    _latest: OrderedDict[tuple[Attempt, tuple[str, ...]], RoundPlan] = field(
+        default_factory=OrderedDict, repr=False, compare=False
+    )
 
     @property
     def model(self) -> Model:
-        """The task's model."""
-        return MODELS[self.task.model]
+        """The task's model, with its options."""
+        return MODELS[self.task.model].configured(dict(self.task.options))
 
     @property
     def strategy(self) -> Strategy:
@@ -226,7 +231,7 @@ class RunPlan:
         )
 
     def attempt(self, *, run: str, round_number: int, attempt: int, cohort: Sequence[str]) -> RoundPlan:
-        """Plan one attempt.
+        """Plan one attempt; a party's admission, check and work use the same plan.
 
         Args:
             run: digest of the request.
@@ -239,6 +244,10 @@ class RunPlan:
                 the run may have, or a slot too small for the sum.
             InvalidRequestError: no noise reaches this epsilon.
         """
+        named = Attempt(run=run, round_number=round_number, attempt=attempt)
+        known = self._latest.get((named, tuple(cohort)))
+        if known is not None:
+            return known
         mistakes = self._cohort_mistakes(cohort)
         if self.task.exact and attempt != 0:
             mistakes.append("attempt: without noise a round has one attempt")
@@ -258,12 +267,17 @@ class RunPlan:
             half_range=self.strategy.half_range(self.shape, sigma2_local),
         )
         manifest = Manifest(
-            attempt=Attempt(run=run, round_number=round_number, attempt=attempt),
-            cohort=tuple(cohort),
-            layout=layout,
-            key_fingerprint=self.terms.key_fingerprint,
+            attempt=named, cohort=tuple(cohort), layout=layout, key_fingerprint=self.terms.key_fingerprint
         )
-        return RoundPlan(manifest=manifest, clamp=self.clamp, sigma2_local=sigma2_local, event=event)
+        planned = RoundPlan(manifest=manifest, clamp=self.clamp, sigma2_local=sigma2_local, event=event)
+        return self._remember(planned)
+
+    def _remember(self, planned: RoundPlan) -> RoundPlan:
+        """Keep the latest plans; several threads may add the same one."""
+        self._latest[planned.manifest.attempt, planned.manifest.cohort] = planned
+        while len(self._latest) > _KEPT:
+            self._latest.popitem(last=False)
+        return planned
 
     def epsilon_spent(self, events: Sequence[Event]) -> float:
         """The run's stand-alone epsilon after these events, at the sub-budget's delta; 0 for none."""
@@ -333,7 +347,7 @@ def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
     table = schema.table(task.table)
     if table is None:
         raise ConfigError(mistakes=[f"table: {task.table} is not in the schema"])
-    model = MODELS[task.model]
+    model = MODELS[task.model].configured(dict(task.options))
     encoding, mistakes = encode_table(table, task.features, task.target, model.outcome_mistake)
     if encoding is None:
         raise ConfigError(mistakes=mistakes)
@@ -353,10 +367,16 @@ def _strategy_mistakes(plan: RunPlan) -> list[str]:
     found = strategy.mistakes(plan.rule)
     if task.epsilon is not None and strategy.private_form is None:
         found.append(f"strategy: {strategy.name} trains without an epsilon only")
-    if task.epsilon is not None and strategy.keeps_state and strategy.private_form is PrivateForm.ONE_SUM:
-        found.append(
-            f"strategy: each site keeps a state for {strategy.name}, and the noise of one sum a round does not cover it"
-        )
+    if task.epsilon is not None and strategy.private_form is PrivateForm.ONE_SUM:
+        # shared noise covers one sum that is sent as it is: not what a site keeps of it, or computes from it
+        if strategy.keeps_state:
+            found.append(
+                f"strategy: each site keeps a state for {strategy.name}, and the noise of one sum does not cover it"
+            )
+        if strategy.n_sums(plan.shape.options) != 1 or strategy.extra_numbers:
+            found.append(
+                f"strategy: {strategy.name} needs more than one sum, and the noise of one sum does not cover it"
+            )
     return found
 
 

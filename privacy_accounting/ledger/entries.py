@@ -1,11 +1,12 @@
-"""Entries: the bytes that are hashed, their signatures, and the session that they allow.
+"""Entries: the bytes that are hashed, and their signatures.
 
 Layer:       privacy_accounting.ledger, above ``contents``. Pure.
 Terms:       a *body* is one entry's canonical JSON; an entry is a body with the signatures of the sequencer and of
              every site of its cohort. The chain is made of body hashes.
 Guarantees:  a body holds nothing that differs between sites, so all write the same bytes; a signature covers a domain
-             tag and the body's hash and is valid for nothing else; one body gives one session id.
-See instead: whether an entry is right (``entry_validation``), where it is kept (``store``).
+             tag and the body's hash and is valid for nothing else.
+See instead: the session that an entry allows (``session_id``), whether an entry is
+             right (``entry_validation``), where it is kept (``store``).
 Source:      DESIGN 3b; Ed25519 is RFC 8032 (deterministic: the same body is signed with the same bytes).
 """
 
@@ -13,19 +14,18 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from privacy_accounting.ledger.canonical import Fields, decode, encode, malformed
+from privacy_accounting.ledger.canonical_json import Fields, encode, malformed, parse
 from privacy_accounting.ledger.contents import (
     HASH_BYTES,
     SIGNATURE_BYTES,
-    Charge,
     Content,
-    Exact,
     MembersChange,
     kind_of,
     read_content,
@@ -37,11 +37,12 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 MAX_BODY_BYTES: Final = 64 * 1024
 MAX_ENTRY_BYTES: Final = 256 * 1024
+MAX_ENTRIES: Final = 64  # of one proposal
 NO_PREVIOUS: Final = "00" * HASH_BYTES
 _CACHED_KEYS: Final = 256
+_CACHED_ENTRIES: Final = 256  # a few proposals of the largest size
 _BODY_TAG: Final = b"crossward/ledger/body/1\x00"
 _SIGNATURE_TAG: Final = b"crossward/ledger/signature/1\x00"
-_SESSION_TAG: Final = b"crossward/ledger/session/1\x00"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,9 @@ class Body:
     time: int
     cohort: tuple[str, ...]
     content: Content
+    _data: bytes = field(
+        default=b"", init=False, repr=False, compare=False
+    )  # the canonical bytes, once written
 
     @property
     def kind(self) -> str:
@@ -76,11 +80,13 @@ class Body:
         return change.name if isinstance(change, MembersChange) and change.change == "lose" else ""
 
     def to_bytes(self) -> bytes:
-        """Write the canonical bytes.
+        """Write the canonical bytes, once.
 
         Raises:
             LedgerRefusedError: a value has no canonical form, or the body is longer than 64 KiB.
         """
+        if self._data:
+            return self._data
         header = {
             "version": VERSION,
             "chain": self.chain,
@@ -93,6 +99,7 @@ class Body:
         data = encode({**header, **self.content.to_json()})
         if len(data) > MAX_BODY_BYTES:
             raise malformed("a body is at most 64 KiB")
+        object.__setattr__(self, "_data", data)
         return data
 
     @classmethod
@@ -102,43 +109,32 @@ class Body:
         Raises:
             LedgerRefusedError: anything is not exactly as ``to_bytes`` writes it.
         """
-        fields = Fields(decode(data, limit=MAX_BODY_BYTES), "body")
-        fields.integer("version", low=VERSION, high=VERSION)
-        kind = fields.text("kind")
-        body = cls(
-            chain=fields.hexadecimal("chain", HASH_BYTES),
-            number=fields.integer("number"),
-            previous=fields.hexadecimal("previous", HASH_BYTES),
-            time=fields.integer("time"),
-            cohort=fields.names("cohort"),
-            content=read_content(kind, fields),
-        )
-        fields.done()
-        if body.to_bytes() != data:
-            raise malformed("body does not encode to the same bytes")
-        return body
+        return _read_body(data)
+
+
+@functools.lru_cache(maxsize=_CACHED_ENTRIES)
+def _read_body(data: bytes) -> Body:
+    """Read a body; recent ones are kept, since a body crosses a site in a proposal, an entry and a run."""
+    fields = Fields(parse(data, limit=MAX_BODY_BYTES), "body")
+    fields.integer("version", low=VERSION, high=VERSION)
+    kind = fields.text("kind")
+    body = Body(
+        chain=fields.hexadecimal("chain", HASH_BYTES),
+        number=fields.integer("number"),
+        previous=fields.hexadecimal("previous", HASH_BYTES),
+        time=fields.integer("time"),
+        cohort=fields.names("cohort"),
+        content=read_content(kind, fields),
+    )
+    fields.done()
+    if body.to_bytes() != data:
+        raise malformed("body does not encode to the same bytes")
+    return body
 
 
 def body_hash(data: bytes) -> bytes:
     """Hash a body's canonical bytes: SHA-256 under the body's domain tag, 32 bytes."""
     return hashlib.sha256(_BODY_TAG + data).digest()
-
-
-def session_id(body: Body) -> bytes:
-    """Give the one session that a complete charge or exact disclosure allows.
-
-    Returns:
-        32 bytes: SHA-256 of the body; for training, of the body, the round and the attempt.
-
-    Raises:
-        LedgerRefusedError: the entry allows no session.
-    """
-    if not isinstance(body.content, Charge | Exact):
-        raise malformed(f"a {body.kind} entry allows no session")
-    asked = body.content.asked
-    training = asked.round.to_bytes(8, "big") + asked.attempt.to_bytes(8, "big") if asked.run else b""
-    data = body.to_bytes()
-    return hashlib.sha256(_SESSION_TAG + len(data).to_bytes(8, "big") + data + training).digest()
 
 
 def sign_body(key: Ed25519PrivateKey, hashed: bytes) -> bytes:
@@ -183,16 +179,25 @@ class Entry:
     data: bytes
     body: Body
     signatures: Mapping[str, bytes]
+    _hash: bytes = field(default=b"", init=False, repr=False, compare=False)
+    _written: bytes = field(
+        default=b"", init=False, repr=False, compare=False
+    )  # what to_bytes gives, once written
 
     @property
     def hash(self) -> bytes:
         """Body hash, 32 bytes."""
-        return body_hash(self.data)
+        if not self._hash:
+            object.__setattr__(self, "_hash", body_hash(self.data))
+        return self._hash
 
     def to_bytes(self) -> bytes:
-        """Write body and signatures, as they are stored and sent."""
-        signatures = {name: signature.hex() for name, signature in self.signatures.items()}
-        return encode({"body": self.data.decode("ascii"), "signatures": signatures})
+        """Write body and signatures, as they are stored and sent; once."""
+        if not self._written:
+            signatures = {name: signature.hex() for name, signature in self.signatures.items()}
+            written = encode({"body": self.data.decode("ascii"), "signatures": signatures})
+            object.__setattr__(self, "_written", written)
+        return self._written
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Entry:
@@ -201,18 +206,27 @@ class Entry:
         Raises:
             LedgerRefusedError: not exactly what ``to_bytes`` writes.
         """
-        fields = Fields(decode(data, limit=MAX_ENTRY_BYTES), "entry")
-        text = fields.text("body", most=MAX_BODY_BYTES)
-        mapping = fields.mapping("signatures")
-        fields.done()
-        signatures = Fields(mapping, "signatures")
-        if not text.isascii():
-            raise malformed("a body is ASCII")
-        body = text.encode("ascii")
-        return cls(
-            data=body,
-            body=Body.from_bytes(body),
-            signatures={
-                name: bytes.fromhex(signatures.hexadecimal(name, SIGNATURE_BYTES)) for name in mapping
-            },
-        )
+        return _read_entry(data)
+
+
+@functools.lru_cache(maxsize=_CACHED_ENTRIES)
+def _read_entry(data: bytes) -> Entry:
+    """Read an entry; recent ones are kept, since the sequencer and the client deliver the same one."""
+    fields = Fields(parse(data, limit=MAX_ENTRY_BYTES), "entry")
+    text = fields.text("body", most=MAX_BODY_BYTES)
+    mapping = fields.mapping("signatures")
+    fields.done()
+    signatures = Fields(mapping, "signatures")
+    if not text.isascii():
+        raise malformed("a body is ASCII")
+    body = text.encode("ascii")
+    entry = Entry(
+        data=body,
+        body=_read_body(body),
+        signatures=MappingProxyType(
+            {name: bytes.fromhex(signatures.hexadecimal(name, SIGNATURE_BYTES)) for name in mapping}
+        ),
+    )
+    if entry.to_bytes() != data:
+        raise malformed("not in canonical form")
+    return entry

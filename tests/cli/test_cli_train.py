@@ -71,6 +71,18 @@ def test_cli_train_a_linear_regression(ran, tmp_path):
     assert json.loads(out.read_text())["format"] == "crossward/linear-regression/1"
 
 
+def test_cli_train_with_fedavg(ran):
+    fields = 'epsilon = 0.1\nrounds = 2\nstrategy = "fedavg"\nlocal_epochs = 2\n'
+    dry = ran(fields, "--dry-run")
+    assert "step: each site takes 2 steps of its own from the model, each with its own full noise" in dry.out
+    told = ran(fields, "--json")
+    assert told.code == 0, told.err
+    assert json.loads(told.out)["charged_attempts"] == 2
+    refused = ran(fields + "momentum = 0.5\n")
+    assert refused.code == 1
+    assert "momentum: fedavg has none" in refused.err
+
+
 def test_cli_an_unaffordable_training_is_refused_before_its_first_round(ran, session):
     """The fault: ten of twenty rounds were run, the budget was gone, and the exit code was 0."""
     before, text = spent(session), "epsilon = 30\nrounds = 20\n"

@@ -8,6 +8,7 @@ import federation
 from federation.processes.launcher import Launcher
 from federation.setup.create import create_consortium
 from federation.setup.settings import ConsortiumSettings, SiteSetup, TableSetup
+from tests.smpc import pace
 
 DATA = Path(__file__).resolve().parents[2] / "federation" / "demo" / "data"
 NAMES = ("cleveland", "hungary", "switzerland", "va_long_beach")
@@ -39,6 +40,11 @@ BY_SEX = (
 
 def files():
     return {name: DATA / "heart_disease" / f"{name}.csv" for name in NAMES}
+
+
+def is_at_once(seconds, deadline_s):
+    """Whether a lost party was named before a silent one would be."""
+    return pace.is_within(seconds, deadline_s - 0.5)
 
 
 @contextmanager

@@ -1,10 +1,13 @@
-"""Sites killed, frozen or restarted are named in time, started runs stay spent, and the next query works."""
+"""Sites killed, frozen or restarted are named in time, started runs stay spent, and the next query works.
+
+What tests/cli/test_cli_operation.py does by commands in every run is here in ``make slow-processes``.
+"""
 
 import signal
 import time
 
 import pytest
-from hospitals import BY_SEX, NAMES, found, in_processes
+from hospitals import BY_SEX, NAMES, found, in_processes, is_at_once
 
 import federation
 from federation.errors import ConfigError, SiteUnavailableError
@@ -15,7 +18,7 @@ from privacy_accounting.audit.verify import verify
 from smpc.errors import PartyLostError
 
 VICTIM = "switzerland"
-DEADLINE_S = 3
+DEADLINE_S = 4
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,7 @@ def test_a_killed_site_is_named_at_once_and_spends_only_its_run(world, exact):
     before = n_entries(world)
     seconds, name = run_without(world, number=signal.SIGKILL, exact=exact)
     assert name == VICTIM
-    assert seconds < 1.5  # a second by rule, and a busy machine
+    assert is_at_once(seconds, DEADLINE_S)
     world.nodes_started.restart(VICTIM)
     result = world.sql(BY_SEX, exact=True)
     assert [row[1] for row in result.rows] == [194, 726]
@@ -105,19 +108,19 @@ def test_every_ledger_is_whole_afterwards(world):
     assert report.forks == ()
 
 
-def test_a_restarted_site_runs_nothing_that_it_signed_before(tmp_path):
-    with in_processes(tmp_path / "here") as session:
-        with session._pool.question(NAMES) as lines:
-            entry = charged(session, lines)
-        session.nodes_started.kill(VICTIM, signal.SIGKILL)
-        session.nodes_started.restart(VICTIM)
-        planned_again = session.sql(BY_SEX, epsilon=0.01)  # the site lives and takes part
-        assert planned_again.rows
-        with pytest.raises(Exception, match=r"no open request|since its last start|was not asked"):
-            with session._pool.question([VICTIM]) as lines:
-                lines.ask_one(VICTIM, RunRequest(entry=entry), Share, timeout_s=10)
+def test_a_restarted_site_runs_nothing_that_it_signed_before(world):
+    with world._pool.question(NAMES) as lines:
+        entry = charged(world, lines)
+    world.nodes_started.kill(VICTIM, signal.SIGKILL)
+    world.nodes_started.restart(VICTIM)
+    planned_again = world.sql(BY_SEX, epsilon=0.01)  # the site lives and takes part
+    assert planned_again.rows
+    with pytest.raises(Exception, match=r"no open request|since its last start|was not asked"):
+        with world._pool.question([VICTIM]) as lines:
+            lines.ask_one(VICTIM, RunRequest(entry=entry), Share, timeout_s=10)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_the_nodes(tmp_path):
     with in_processes(tmp_path / "here") as session:
         pids = [*session.nodes_started.pids.values(), session.nodes_started.supervisor]
@@ -141,6 +144,7 @@ def test_nodes_end_with_their_parent(tmp_path):
         nodes.stop()
 
 
+@pytest.mark.slow
 def test_a_node_that_cannot_start_is_named_with_its_reason(tmp_path):
     folders = found(tmp_path / "here")
     folders.site(VICTIM).write_text(

@@ -8,7 +8,7 @@ from scipy import stats
 import federation
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from federation.errors import PolicyRefusedError
-from federation.requests.kinds.registry import KINDS
+from federation.requests.kinds.registry import statistic_kind
 
 SCHEMA = {
     "tables": {
@@ -16,7 +16,7 @@ SCHEMA = {
             "privacy_unit": "row",
             "rows_max": 1000,
             "max_sites_per_unit": 1,
-            "exact_dimensions": ["sex", "disease", "days"],
+            "exact_dimensions": ["sex", "disease", "days", "age"],
             "columns": {
                 "sex": {"type": "categorical", "domain": ["F", "M"]},
                 "disease": {"type": "boolean"},
@@ -81,6 +81,35 @@ def test_a_curve_runs_from_a_table_of_the_session(session):
     assert answer.to_dict()["receipt"]["number"] > 0
 
 
+def test_a_fit_opens_its_steps_to_all_sites(session):
+    table = session.table("patients")
+    answer = table.glm("disease", ["sex", "age"], max_steps=5, exact=True)
+    assert (answer.closed, answer.terms) == ("", ("intercept", "sex=M", "age"))
+    explained = table.explain("glm", "disease", ["sex", "age"], max_steps=5, exact=True)
+    assert "5 times: 9 integers of each site as shares; 9 number(s) opened to all sites" in explained.text
+    assert explained.to_dict()["most_opened"] == 1 + 5 * 9
+    with pytest.raises(InvalidRequestError, match="FederatedLogisticRegression"):
+        table.glm("disease", ["sex", "age"], epsilon=1)
+
+
+def test_three_computing_sites_and_crypten_give_the_same_answer(session, frame):
+    sites = {name: frame.iloc[place::3] for place, name in enumerate(("anna", "bert", "cleo"))}
+    three = ("bert", "cleo", "anna")
+    with federation.local(sites, schema=SCHEMA, three_sites=three, engine="crypten") as other:
+        for name, arguments in (
+            ("chi_square", ("sex", "disease")),
+            ("kaplan_meier", ("days", "disease", "sex")),
+        ):
+            answers = [
+                each.statistic(name, *arguments, table="patients", exact=True) for each in (session, other)
+            ]
+            assert answers[0].values() == answers[1].values()
+        assert answers[1].receipt["secrecy"]["trust"] == "three-sites"
+        assert set(answers[1].receipt["engines"].values()) == {"crypten"}
+        fits = [each.table("patients").glm("disease", ["sex"], exact=True) for each in (session, other)]
+        assert fits[0].values() == fits[1].values()
+
+
 def test_what_is_explained_is_what_is_entered(session):
     table = session.table("patients")
     explained = table.explain("chi_square", "sex", "disease", exact=True)
@@ -132,4 +161,4 @@ def test_a_site_that_gives_no_exact_answers_refuses_them_by_its_rule(frame):
 
 
 def test_the_kind_is_one_line_of_the_registry():
-    assert KINDS["statistic"].sub_budget == "query"
+    assert statistic_kind().sub_budget == "query"

@@ -1,6 +1,7 @@
 """A fault at each exchange of each operation: the others name the party in time, none learns a value, the next run works.
 
-Sessions with a dealer, sessions of three computing sites, and CrypTen's own calls.
+Sessions with a dealer, sessions of three computing sites, and CrypTen's own calls: some in every run (``is_quick``), all in
+``make slow-faults``.
 """
 
 import ast
@@ -39,7 +40,10 @@ ENGINE = [(name, n) for name in CALLS for n in (2, 3) if n == 2 or name not in L
 
 
 def is_quick(name, n):
-    return n is not THREE if name in OPERATIONS else name in QUICK and (name, n) != ("crypten.less", 3)
+    """What every run has: three parties, and every second operation without a dealer."""
+    if n is THREE_OF_FOUR:
+        return name in list(WITHOUT_DEALER)[::2]
+    return n is not THREE and n == 3 and name != "crypten.less" and (name in OPERATIONS or name in QUICK)
 
 
 def walked(cases, *, is_slow=False):
@@ -88,8 +92,8 @@ def at_its_pace(strike, name, cases):
     at_once(lambda case: patiently(strike, case, wait_s), name, cases)
 
 
-def strike_all(name, n, turns):
-    """Everybody whose turn it is fails in every way that ends a session, at every exchange."""
+def strike_all(name, n, turns, every=1):
+    """Everybody whose turn it is fails in every way that ends a session, at every exchange; or in some ways at each."""
     service = DealerService()
     whole = undisturbed(name, n, service)
     assert len(whole.sent[whole.names[0]]) == n_exchanges(name, n)
@@ -101,16 +105,31 @@ def strike_all(name, n, turns):
 
     kinds = (FaultKind.KILL, FaultKind.PARTIAL, *WRONG)
     faults = [
-        struck(n, at, kind, turn) for turn in turns for kind in kinds for at in range(n_exchanges(name, n))
+        struck(n, at, kind, turn)
+        for turn in turns
+        for place, kind in enumerate(kinds)
+        for at in range(n_exchanges(name, n))
+        if (place + at) % every == 0
     ]
     at_once(strike, name, [fault for fault in faults if bites(fault, whole)])
     same(name, undisturbed(name, n, service).results[whole.names[1]], whole.results[whole.names[1]])
 
 
+def turns_of(name, n):
+    """What only some of the parties wait for is short, so that everybody has a turn."""
+    return range(n) if name.startswith("communicator.") else [0]
+
+
 @pytest.mark.parametrize(("name", "n"), EVERY)
 def test_killed_or_out_of_step_at_each_exchange(name, n):
-    # what only some of the parties wait for is short, so that everybody has a turn
-    strike_all(name, n, range(n) if name.startswith("communicator.") else [0])
+    strike_all(name, n, turns_of(name, n), every=2 if is_quick(name, n) else 1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("name", "n"), [case for case in [*OURS, *SITES, *ENGINE] if is_quick(*case)])
+def test_killed_or_out_of_step_in_every_way_at_each_exchange(name, n):
+    strike_all(name, n, turns_of(name, n))
 
 
 @pytest.mark.slow
@@ -145,7 +164,14 @@ def silent(cases, turn=0):
         same(name, again.results[again.names[1]], whole.results[again.names[1]])
 
 
-@pytest.mark.parametrize("n", [2, 3, THREE_OF_FOUR, pytest.param(THREE, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [3, THREE_OF_FOUR])
+def test_silent_at_each_exchange_of_every_second_operation(n):
+    silent([case for case in [*OURS, *SITES] if case[1] is n][::2])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("n", [2, 3, THREE_OF_FOUR, THREE])
 def test_silent_at_each_exchange_of_each_operation(n):
     silent([case for case in [*OURS, *SITES] if case[1] is n])
 
@@ -194,7 +220,12 @@ SLOWEST = ["arithmetic.multiply", "comparison.is_negative", "sorting.sort"]
 
 
 @pytest.mark.parametrize(
-    ("names", "n"), [(SLOWEST, 3), (SLOWEST, THREE_OF_FOUR), (["crypten.mul", "communicator.gather"], 3)]
+    ("names", "n"),
+    [
+        (SLOWEST, 3),
+        pytest.param(SLOWEST, THREE_OF_FOUR, marks=pytest.mark.slow),
+        pytest.param(["crypten.mul", "communicator.gather"], 3, marks=pytest.mark.slow),
+    ],
 )
 def test_a_party_that_is_slower_than_the_deadline_is_lost(names, n):
     service = DealerService()
@@ -214,7 +245,9 @@ def test_a_party_that_is_slower_than_the_deadline_is_lost(names, n):
     at_its_pace(strike, names[0], [(name, at) for name in names for at in range(n_exchanges(name, n))])
 
 
-@pytest.mark.parametrize("name", ["comparison.is_negative", "crypten.mul"])
+@pytest.mark.parametrize(
+    "name", ["comparison.is_negative", pytest.param("crypten.mul", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind is not FaultKind.TRICKLE])
 @pytest.mark.parametrize("at", [0, 1])
 def test_a_dealer_that_fails_is_named_by_all(name, kind, at):

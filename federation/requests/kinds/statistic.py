@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from analytics.disclosure.release import recombine_statistic, send_statistic, statistic_cost
+from analytics.disclosure.recombine import recombine_statistic
 from analytics.plans.statistic_plan import StatisticPlan, make_statistic_plan, read_question
 from analytics.results.explain_statistic import statistic_price
-from federation.requests.explanation import Explanation, explain_named
 from federation.requests.kinds.base import JointPart, Mode, PolicyFacts, SessionNeeds
 from federation.requests.kinds.plan_context import context_of
-from federation.requests.private_terms import private_terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from analytics.statistics.base import Answer
     from federation.consortium.consortium_file import Consortium
     from federation.protocol.request import Request
+    from federation.requests.explanation import Explanation
     from federation.requests.trust import TrustModel
     from privacy_accounting.events import Event
     from smpc.cost import Cost
@@ -76,6 +75,8 @@ class StatisticWork:
 
     @cached_property
     def _cost(self) -> Cost:
+        from analytics.disclosure.release import statistic_cost
+
         return statistic_cost(self.plan)
 
     def session_needs(self) -> SessionNeeds:
@@ -96,6 +97,8 @@ class StatisticWork:
         return self._joint(None)
 
     def _joint(self, scanned: npt.NDArray[np.int64] | None) -> JointPart:
+        from analytics.disclosure.release import send_statistic
+
         return lambda session, source: send_statistic(session, self.plan, scanned, source)
 
     def cost(self) -> Mapping[str, object]:
@@ -103,12 +106,16 @@ class StatisticWork:
         cost, context = statistic_price(self.plan), self.plan.context
         if self.mode == "exact":
             return cost
+        from federation.requests.private_terms import private_terms
+
         return cost | private_terms(
             self.events, delta=context.delta, relation=context.relation, n_sites=context.n_sites
         )
 
     def explain(self, trust: TrustModel) -> Explanation:
         """Explain the plan with rounds and bytes of its longest run."""
+        from federation.requests.explanation import explain_named
+
         return explain_named(self.plan, self._cost, trust)
 
     def finish(self, answers: Sequence[bytes], *, receipt: Mapping[str, object]) -> Answer:
@@ -137,4 +144,4 @@ class StatisticKind:
         return StatisticWork(plan=plan)
 
 
-STATISTIC: Final = StatisticKind()
+KIND: Final = StatisticKind()

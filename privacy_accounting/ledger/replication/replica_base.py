@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.errors import AccountingError, LedgerForkedError, LedgerRefusedError
 from privacy_accounting.ledger.contents import Cancel, Charge, Genesis, Snapshot
-from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex
+from privacy_accounting.ledger.entries import MAX_ENTRIES, Body, Entry, body_hash, public_hex
 from privacy_accounting.ledger.members import Members
-from privacy_accounting.ledger.messages import MAX_ENTRIES, Proposal, Signed, read_answer
+from privacy_accounting.ledger.messages import Proposal, Signed, read_answer
 from privacy_accounting.ledger.replication.entry_validation import (
     Admit,
     ValidationContext,
@@ -66,6 +66,7 @@ class ReplicaBase:
             LedgerRefusedError: the store begins with another genesis entry, or holds no chain.
         """
         self.lock = threading.RLock()
+        self.grown = threading.Condition(self.lock)  # notified when entries were added
         self.store, self.key, self.clock, self.name = store, key, clock, store.owner
         self.refusals = refusals
         self.genesis = None if genesis is None else genesis.to_bytes()
@@ -223,7 +224,7 @@ class ReplicaBase:
         """Count a proposal as in doubt, its charges as spent."""
         self.doubts[proposal.digest] = proposal
         if self.hashes:
-            self.state.book.hold(proposal.digest, self._open_spends(proposal))
+            self.state.privacy_filter.hold(proposal.digest, self._open_spends(proposal))
 
     def _open_spends(self, proposal: Proposal) -> list[Spend]:
         bodies = [body for _, body in bodies_of(proposal.bodies) if body.number > self.state.head]
@@ -235,7 +236,7 @@ class ReplicaBase:
         if proposal is None:
             return
         if self.hashes:
-            self.state.book.release(digest)
+            self.state.privacy_filter.release(digest)
         complete = set(self.hashes[proposal.number :])
         self.signed_in_this_life -= {body_hash(data) for data in proposal.bodies} - complete
 
@@ -247,7 +248,7 @@ class ReplicaBase:
             if known != hashes[: len(known)] or len(known) == len(hashes):
                 self.release(digest)
             elif known:
-                self.state.book.hold(digest, self._open_spends(proposal))
+                self.state.privacy_filter.hold(digest, self._open_spends(proposal))
 
     # -- entries -------------------------------------------------------------------------------------------
 
@@ -305,6 +306,7 @@ class ReplicaBase:
             self.signed_in_this_life.add(entry.hash)
         self._write_checkpoints()
         self.settle()
+        self.grown.notify_all()
 
     def take(self, datas: Sequence[bytes], source: str) -> list[Entry]:
         """Take over entries of another site, as far as they are right.
@@ -331,4 +333,5 @@ class ReplicaBase:
                 self.write(fresh, ())
                 self._write_checkpoints()
             self.settle()
+            self.grown.notify_all()
         return fresh

@@ -6,7 +6,7 @@ Terms:       a *draft* is a content and its cohort, without a place; a *proposal
 Guarantees:  one proposal at a time; it is durable before it is sent; its own signature, stored in one transaction
              with the complete entries, is the only commit point; what is not committed is withdrawn, durably, before
              the number is used again. A refusal, a time-out or a restart never blocks the chain.
-See instead: asking the sites and waiting for them (``agreement``, the caller).
+See instead: handing the office over (``ledger.members``), asking the sites and waiting for them (``agreement``).
 Source:      DESIGN 3b; PRIVACY P2.
 """
 
@@ -18,9 +18,15 @@ from typing import TYPE_CHECKING
 
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.ledger.clock import ClockCorrection
-from privacy_accounting.ledger.entries import Body, Entry, body_hash, body_signature_holds, sign_body
-from privacy_accounting.ledger.messages import (
+from privacy_accounting.ledger.entries import (
     MAX_ENTRIES,
+    Body,
+    Entry,
+    body_hash,
+    body_signature_holds,
+    sign_body,
+)
+from privacy_accounting.ledger.messages import (
     Answer,
     Complete,
     PendingProposal,
@@ -282,11 +288,8 @@ class Sequencer:
             if not body_signature_holds(key, body_hash(data), bytes.fromhex(signature)):
                 raise refuse(f"the signature of {answer.sender} is wrong")
 
-    def commit(self) -> bytes:
+    def commit(self) -> list[Entry]:
         """Sign last and store: the entries are complete, and spent, when this returns.
-
-        Returns:
-            A ``Complete`` message for all sites.
 
         Raises:
             LedgerRefusedError: a signature is missing, or no proposal is open.
@@ -302,7 +305,7 @@ class Sequencer:
                 members.check_complete(entry)
             self._core.append_own(entries)
             self._open = None
-            return Complete(entries=tuple(entry.to_bytes() for entry in entries)).to_bytes()
+            return entries
 
     def _entry(self, index: int, data: bytes, body: Body) -> Entry:
         signatures = {
