@@ -55,7 +55,7 @@ def init(
         typer.Option("--view", help="FILE, or SITE=FILE: a SELECT over the table source, before the guess."),
     ] = None,
 ) -> None:
-    """Create a consortium on this machine: keys, certificates, a schema to edit, policies."""
+    """Rehearse on this machine alone: all members' keys, a schema to edit, policies; see also found."""
     from federation.setup.infer_schema import init_consortium
     from federation.setup.site_rows import read_settings
 
@@ -74,7 +74,8 @@ def init(
         settings=read_settings(formats or [], list(files)),
         views=_read_views(views or [], list(files)),
     )
-    typer.echo(f"made {places.consortium}")
+    typer.echo(f"made {places.consortium}: a rehearsal, with every member's key on this one machine;")
+    typer.echo("over several machines each member makes its own key: crossward found, crossward join")
     typer.echo("Next: read it, correct the guessed columns and remove their guessed = true,")
     typer.echo("correct the keys that the line guessed = [...] names and delete that line;")
     typer.echo(f"then crossward up {folder}")

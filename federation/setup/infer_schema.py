@@ -27,7 +27,7 @@ from federation.errors import ConfigError
 from federation.setup.create import create_consortium
 from federation.setup.fit import check_fit
 from federation.setup.infer_column import Guess, guess_columns, plain_name, round_up
-from federation.setup.settings import ConsortiumSettings, SiteSetup, TableSetup
+from federation.setup.settings import ConsortiumSettings, SiteSetup
 from federation.setup.site_rows import SiteRows, file_rows
 from smpc.computing_sites import COMPUTING_SITES
 
@@ -133,14 +133,7 @@ def init_consortium(
     )
     setups = {
         each.site: SiteSetup(
-            tables={
-                table: TableSetup(
-                    source=each.rows.path,
-                    view=guess.view(each.view),
-                    table=each.rows.relation or None,
-                    format=each.format,
-                )
-            },
+            tables={table: each.setup(guess.view(each.view))},
             policy=POLICY,
         )
         for each in rows
@@ -189,7 +182,7 @@ def guess_schema(
     return dict(tomlkit.parse(guess.schema).unwrap())
 
 
-def guess_table(rows: SiteRows, table: str, *, n_sites: int = 1) -> GuessedTable:
+def guess_table(rows: SiteRows, table: str, *, n_sites: int | None = None) -> GuessedTable:
     """Infer a table from one site's rows.
 
     Visible to: the site alone; the result holds category names and rounded bounds.
@@ -197,7 +190,7 @@ def guess_table(rows: SiteRows, table: str, *, n_sites: int = 1) -> GuessedTable
     Args:
         rows: the site's.
         table: the table's name in SQL.
-        n_sites: sites of the consortium.
+        n_sites: sites of the consortium; None: not known yet, and a person may have rows at all of them.
 
     Returns:
         The table.
@@ -267,7 +260,7 @@ def _all_rows(
     return plain
 
 
-def _schema_text(table: str, guesses: Sequence[Guess], n_rows: int, n_sites: int) -> str:
+def _schema_text(table: str, guesses: Sequence[Guess], n_rows: int, n_sites: int | None) -> str:
     unit = next((guess for guess in guesses if guess.is_unit), None)
     rows_max = max(FEWEST_ROWS_MAX, int(round_up(n_rows * HEADROOM)))
     lines = [
@@ -288,8 +281,12 @@ def _schema_text(table: str, guesses: Sequence[Guess], n_rows: int, n_sites: int
             f"max_rows_per_unit = {unit.rows_per_unit}           # further rows of one person do not count",
         ]
         guessed = ["privacy_unit", "unit_form", "max_rows_per_unit", "rows_max"]
+    if n_sites is not None:
+        lines.append(
+            f"max_sites_per_unit = {n_sites}          # sites that one person may have rows at; "
+            "noise and minimum cell grow with it"
+        )
     lines += [
-        f"max_sites_per_unit = {n_sites}          # sites that one person may have rows at; noise and minimum cell grow with it",
         f"rows_max = {rows_max}                # per site; leave space to grow",
         "exact_dimensions = []           # columns that exact WHERE and GROUP BY may use",
         "guessed = ["

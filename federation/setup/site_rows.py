@@ -19,6 +19,7 @@ from analytics.sources.spec import DEFAULT_VIEW
 from federation.consortium.site_file import SiteTable
 from federation.errors import ConfigError
 from federation.setup.infer_column import Connection, data_in_header, missing_words
+from federation.setup.settings import TableSetup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,6 +85,16 @@ class SiteRows:
             return open_table(spec, table, site_key=key, threads=1)
         return open_frame(self.rows, table, site_key=key, view=view, name=self.site, cells=self.cells)
 
+    def setup(self, view: str) -> TableSetup:
+        """Describe the file in the site file.
+
+        Args:
+            view: over ``source``.
+        """
+        return TableSetup(
+            source=self.rows.path, view=view, table=self.rows.relation or None, format=self.format
+        )
+
     def with_missing_words(self) -> SiteRows:
         """Add the usual words for "missing" that stand among its numbers.
 
@@ -133,6 +144,11 @@ def file_rows(site: str, given: Path, *, settings: Mapping[str, Any], view: str)
     except SchemaMismatchError as error:
         raise ConfigError(mistakes=[f"{site}: {error}"]) from None
     return SiteRows(site=site, rows=spec, cells=spec.cells, view=view, format=settings)
+
+
+def settings_of(table: SiteTable) -> dict[str, Any]:
+    """Return the keys of a site file's table that say how the file is written."""
+    return table.model_dump(include={*TEXTS, *LISTS}, exclude_none=True)
 
 
 def read_settings(texts: list[str], sites: list[str]) -> dict[str, dict[str, Any]]:

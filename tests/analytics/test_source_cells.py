@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.errors import SchemaMismatchError
@@ -22,6 +22,7 @@ from analytics.sources.formats import ENDINGS, FORMATS, kind_of
 from analytics.sources.formats.base import Relation
 from analytics.sources.inspection import inspected
 from analytics.sources.spec import DEFAULT_VIEW
+from tests.examples import costly_law
 
 KEY = bytes(range(32))
 CANARY = "CANARY73519"
@@ -55,6 +56,19 @@ def opened(folder: Path, content: str | bytes, columns: dict, **changes: object)
     return open_table(spec, table, site_key=KEY, threads=1)
 
 
+def side_by_side(folder: Path, cases: list[tuple[list[str], dict]], delimiter: str = ",") -> list[list]:
+    """What the texts of each case become; all cases are columns of one file, the shorter ones end with empty cells."""
+    longest = max(len(texts) for texts, _ in cases)
+    padded = [[*texts, *[""] * (longest - len(texts))] for texts, _ in cases]
+    names = [f"c{place}" for place in range(len(cases))]
+    lines = [delimiter.join(line) for line in [names, *zip(*padded, strict=True)]]
+    columns = dict(zip(names, (column for _, column in cases), strict=True))
+    source = opened(folder, "\n".join(lines) + "\n", columns, delimiter=delimiter)
+    found = zip(*rows(source), strict=True)
+    assert len(lines) == longest + 1
+    return [list(values)[: len(texts)] for values, (texts, _) in zip(found, cases, strict=True)]
+
+
 def refusal(*arguments: object, **changes: object) -> SchemaMismatchError:
     with pytest.raises(SchemaMismatchError) as caught:
         opened(*arguments, **changes)
@@ -66,36 +80,36 @@ def refusal(*arguments: object, **changes: object) -> SchemaMismatchError:
 # -- the schema decides ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("content", "column", "wanted"),
-    [
-        ("c\nyes\nno\n", category("yes", "no"), [0, 1]),
-        ("c\nY\nN\n", BOOLEAN, [True, False]),
-        ("c\nyes\nNO\n", BOOLEAN, [True, False]),
-        ("c\n250.00\n401.90\n", category("250.00", "401.90"), [0, 1]),
-        ("c\n250.00\n250.0\n250.00\n", category("250.00"), [0, None, 0]),
-        ("c\n2020-01-01\n2021-01-01\n", category("2020-01-01", "2021-01-01"), [0, 1]),
-        ("c\n1\n2\n1\n1\n2\n2\nx\n", category("1", "2"), [0, 1, 0, 0, 1, 1, None]),
-        ("c\n007\n7\n", category("007", "7"), [0, 1]),
-        ("c\n1.2.10\n10/12/80\n", category("1.2.10", "10/12/80"), [0, 1]),
-        ("c\ntrue\nfalse\n", category("true", "false"), [0, 1]),
-        ("c\n1\n" + "2\n" * 40 + "2.5\n", NUMBER, [2] + [4] * 40 + [5]),
-        ("c\n1.0\n2\n", category(1, 2), [0, 1]),
-        ("c\nNaN\n1\n", NUMBER, [None, 2]),
-    ],
-)  # fmt: skip
-def test_a_text_is_what_the_schema_says(tmp_path: Path, content: str, column: dict, wanted: list) -> None:
-    assert [row[0] for row in rows(opened(tmp_path, content, {"c": column}))] == wanted
+WRITTEN = [
+    (["yes", "no"], category("yes", "no"), [0, 1]),
+    (["Y", "N"], BOOLEAN, [True, False]),
+    (["yes", "NO"], BOOLEAN, [True, False]),
+    (["250.00", "401.90"], category("250.00", "401.90"), [0, 1]),
+    (["250.00", "250.0", "250.00"], category("250.00"), [0, None, 0]),
+    (["2020-01-01", "2021-01-01"], category("2020-01-01", "2021-01-01"), [0, 1]),
+    (["1", "2", "1", "1", "2", "2", "x"], category("1", "2"), [0, 1, 0, 0, 1, 1, None]),
+    (["007", "7"], category("007", "7"), [0, 1]),
+    (["1.2.10", "10/12/80"], category("1.2.10", "10/12/80"), [0, 1]),
+    (["true", "false"], category("true", "false"), [0, 1]),
+    (["1", *["2"] * 40, "2.5"], NUMBER, [2] + [4] * 40 + [5]),
+    (["1.0", "2"], category(1, 2), [0, 1]),
+    (["NaN", "1"], NUMBER, [None, 2]),
+]  # fmt: skip
+
+
+def test_a_text_is_what_the_schema_says(tmp_path: Path) -> None:
+    found = side_by_side(tmp_path, [(texts, column) for texts, column, _ in WRITTEN])
+    assert found == [wanted for _, _, wanted in WRITTEN]
 
 
 def test_other_rows_never_change_what_a_cell_means(tmp_path: Path) -> None:
     """The reader of a file once decided the type from all rows: one more word changed what the others meant."""
-    columns = {"c": category("1", "1.0", "yes", "true", "2020-01-01", "01")}
     cells = ["1", "1.0", "yes", "true", "2020-01-01", "01"]
-    for place, cell in enumerate(cells):
-        for other in (cells[place - 1], cells[place - 3]):
-            found = rows(opened(tmp_path, f"c\n{cell}\n{other}\n", columns))
-            assert found[0] == (place,)
+    column = category(*cells)
+    pairs = [[cell, cells[place - back]] for place, cell in enumerate(cells) for back in (1, 3)]
+    found = side_by_side(tmp_path, [(pair, column) for pair in pairs])
+    assert found == [[cells.index(cell) for cell in pair] for pair in pairs]
+    assert rows(opened(tmp_path, "c\n01\n1\n", {"c": column})) == [(5,), (0,)]
 
 
 @pytest.mark.parametrize("ids", ["1.1\n1.10\n", "007\n7\n", "1e3\n1000\n", "2020-01-01\n01.01.2020\n"])
@@ -152,12 +166,15 @@ SAME = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("column", "texts", "frame"), SAME)
-def test_a_file_and_a_frame_of_one_record_agree(tmp_path: Path, column: dict, texts: list, frame) -> None:
-    of_file = rows(opened(tmp_path, "c,d\n" + "".join(f"{text},1\n" for text in texts), {"c": column}))
-    of_frame = rows(open_frame(pd.DataFrame({"c": frame}), table_of({"c": column}), site_key=KEY))
-    assert of_file == of_frame
-    assert [value is None for (value,) in of_file] == [not text for text in texts]
+def test_a_file_and_a_frame_of_one_record_agree(tmp_path: Path) -> None:
+    of_file = side_by_side(tmp_path, [(texts, column) for column, texts, _ in SAME])
+    frame = pd.DataFrame({f"c{place}": values for place, (_, _, values) in enumerate(SAME)})
+    table = table_of({f"c{place}": column for place, (column, _, _) in enumerate(SAME)})
+    of_frame = rows(open_frame(frame, table, site_key=KEY))
+    assert of_file == [list(values) for values in zip(*of_frame, strict=True)]
+    assert [[value is None for value in values] for values in of_file] == [
+        [not text for text in texts] for _, texts, _ in SAME
+    ]
 
 
 def test_a_late_object_changes_no_earlier_one() -> None:
@@ -208,17 +225,24 @@ def test_decimal_sign(tmp_path: Path) -> None:
     assert refusal(tmp_path, "c;d\n1,5;a\n", {"c": NUMBER}, delimiter=";").column == "c"
 
 
-@pytest.mark.parametrize("word", ["NA", ".", "?", "\\N", "NULL", "n/a", "-9", "it's"])
-def test_words_for_missing(tmp_path: Path, word: str) -> None:
-    content = f"c,k\n{word},{word}\n 40 ,x\n {word} ,x\n"
-    columns = {"c": NUMBER, "k": category("x")}
-    rules = CellRules(missing=(word,))
+def test_words_for_missing(tmp_path: Path) -> None:
+    words = ("NA", ".", "?", "\\N", "NULL", "n/a", "-9", "it's")
+    columns = {f"c{place}": NUMBER for place in range(8)} | {f"k{place}": category("x") for place in range(8)}
+    lines = [[*columns], [*words, *words], [" 40 "] * 8 + ["x"] * 8, [f" {word} " for word in words] * 2]
+    content = "".join(",".join(line) + "\n" for line in lines)
+    rules = CellRules(missing=words)
     source = opened(tmp_path, content, columns, cells=rules)
-    assert [column.missing for column in source.report.columns] == [2, 1]
-    assert rows(source) == [(None, None), (80, 0), (None, 0)]
-    frame = pd.DataFrame({"c": [word, "40", None], "k": [word, "x", "x"]})
+    assert [column.missing for column in source.report.columns] == [2] * 16
+    assert rows(source) == [(None,) * 16, (80,) * 8 + (0,) * 8, (None,) * 16]
+    cells = [*zip(words, ["40"] * 8, [None] * 8, strict=True), *zip(words, "x" * 8, "x" * 8, strict=True)]
+    frame = pd.DataFrame(dict(zip(columns, cells, strict=True)))
     found = rows(open_frame(frame, table_of(columns), site_key=KEY, cells=rules))
-    assert found == [(None, None), (80, 0), (None, 0)]
+    assert found == [(None,) * 16, (80,) * 8 + (0,) * 8, (None,) * 8 + (0,) * 8]
+
+
+def test_one_declared_word_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    source = opened(tmp_path, "k,j\nNA,.\n.,NA\n", {"k": category(".")}, cells=CellRules(missing=("NA",)))
+    assert rows(source) == [(None,), (0,)]
 
 
 def test_an_undeclared_word_among_numbers_is_refused_with_the_way_out(tmp_path: Path) -> None:
@@ -228,24 +252,33 @@ def test_an_undeclared_word_among_numbers_is_refused_with_the_way_out(tmp_path: 
     assert found == [(None,), (80,)]
 
 
-@pytest.mark.parametrize(
-    "cell",
-    ["1_2", "0x1F", "1 2", "1,5", "--1", "1-2", "1.2.3", "5\u00a0000", "\u0661", "1d", "1/2", "<5", "5+"],
-)
-def test_a_text_that_is_no_number_is_never_read_as_one(tmp_path: Path, cell: str) -> None:
-    content = f'c;d\n{cell};1\n"40";1\n'
-    assert "holds text" in refusal(tmp_path, content, {"c": NUMBER}, delimiter=";").reason
-    codes = {"c": category(1, 40)}
-    assert rows(opened(tmp_path, content, codes, delimiter=";")) == [(None,), (1,)]
+NO_NUMBERS = [
+    "1_2", "0x1F", "1 2", "1,5", "--1", "1-2", "1.2.3", "5\u00a0000", "\u0661", "1d", "1/2", "<5", "5+",
+]  # fmt: skip
+
+
+def test_a_text_that_is_no_number_is_never_read_as_one(tmp_path: Path) -> None:
+    names = [f"c{place}" for place in range(len(NO_NUMBERS))]
+    lines = [["good", *names], ["1", *NO_NUMBERS], ['"40"'] * (1 + len(names))]
+    content = "".join(";".join(line) + "\n" for line in lines)
+    refused = refusal(tmp_path, content, dict.fromkeys(lines[0], NUMBER), delimiter=";")
+    assert "holds text" in refused.reason
+    assert refused.column == "c0"
+    assert refused.reason.endswith(f"; so also for {', '.join(names[1:])}")
+
+
+def test_a_text_that_is_no_number_is_no_code_and_no_number_of_a_view(tmp_path: Path) -> None:
+    cases = [([cell, '"40"'], category(1, 40)) for cell in NO_NUMBERS]
+    assert side_by_side(tmp_path, cases, delimiter=";") == [[None, 1]] * len(cases)
     view = "SELECT as_number(c) AS c FROM source"
-    assert "as_number met" in refusal(tmp_path, content, {"c": NUMBER}, delimiter=";", view=view).reason
+    for cell in ("1_2", "1,5", "5\u00a0000"):
+        content = f'c;d\n{cell};1\n"40";1\n'
+        assert "as_number met" in refusal(tmp_path, content, {"c": NUMBER}, delimiter=";", view=view).reason
 
 
-@pytest.mark.parametrize(
-    "cell", ["40", " 40 ", "40\u00a0", "\t40", "+40", "40.", "4e1", "4.0E+1", "040", "40.0000"]
-)
-def test_spellings_of_a_number_are_that_number(tmp_path: Path, cell: str) -> None:
-    assert rows(opened(tmp_path, f"c,d\n{cell},1\n", {"c": NUMBER})) == [(80,)]
+def test_spellings_of_a_number_are_that_number(tmp_path: Path) -> None:
+    cells = ["40", " 40 ", "40\u00a0", "\t40", "+40", "40.", "4e1", "4.0E+1", "040", "40.0000"]
+    assert side_by_side(tmp_path, [([cell], NUMBER) for cell in cells]) == [[80]] * len(cells)
 
 
 def test_words_for_yes_and_no(tmp_path: Path) -> None:
@@ -363,7 +396,7 @@ def test_an_empty_last_cell_is_no_change_of_width(tmp_path: Path) -> None:
 CELL = st.text(st.sampled_from('ab1 "\n,;é.'), max_size=4)
 
 
-@settings(max_examples=25, deadline=None)
+@costly_law(8, deadline=None)
 @given(
     table=st.integers(1, 4).flatmap(
         lambda n: st.lists(st.lists(CELL, min_size=n, max_size=n), min_size=1, max_size=6)
@@ -462,7 +495,7 @@ NUMBERS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=20, deadline=None)
+@costly_law(6, deadline=None)
 @given(cells=st.lists(NUMBERS, min_size=1, max_size=5))
 def test_law_numbers_that_the_reader_makes_are_those_of_the_texts(tmp_path_factory, cells: list[str]) -> None:
     """In a large file the reader makes numbers at once; the meaning of a cell is that of its text all the same."""

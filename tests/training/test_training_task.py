@@ -136,7 +136,7 @@ def test_tasks_that_do_not_suit_the_schema_are_refused(world_of):
     def table(columns, **fields):
         return {"patients": {"privacy_unit": "row", "rows_max": 1, "columns": columns} | fields}
 
-    frame = made_frame(3, 1).assign(i=["p", "q", "r"])
+    frame = made_frame(3, 1).assign(i=["p", "q", "r"], k="a")
     x = {"type": "numeric", "lower": 0, "upper": 1, "resolution": 1}
     flag = {"type": "boolean"}
     world = world_of(
