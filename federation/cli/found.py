@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,10 @@ AddressOption = Annotated[
 ]
 Engine = Annotated[str, typer.Option("--engine", help="What computes on shares here: crypten or numpy.")]
 Days = Annotated[int, typer.Option("--days", help="How long an invitation is good for.", min=1, max=365)]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option("--format", help="How the site's file is written, once a key: KEY=VALUE, as for init."),
+]
 ENGINES = ("crypten", "numpy")
 
 
@@ -40,6 +44,7 @@ def found(  # noqa: PLR0913, PLR0917  typer reads the options from the parameter
     table: Annotated[str, typer.Option("--table", help="Name of the table in SQL.")] = "patients",
     days: Days = 14,
     engine: Engine = "crypten",
+    formats: Formats = None,
 ) -> None:
     """Found a consortium over several machines: this site's keys, the authority, the invitations."""
     from federation.setup import founding
@@ -59,6 +64,7 @@ def found(  # noqa: PLR0913, PLR0917  typer reads the options from the parameter
         table=table,
         days=days,
         engine=_engine(engine),
+        settings=_settings(formats),
     )
     invitations = founding.found(folder, plan)
     typer.echo(f"founded {name} in {folder}; the authority's key is in {folder / 'authority'}")
@@ -90,11 +96,19 @@ def join(
     address: AddressOption = "",
     data: Data = None,
     engine: Engine = "crypten",
+    formats: Formats = None,
 ) -> None:
     """Answer an invitation: make this member's keys here, and an answer for the founder."""
     from federation.setup import joining
 
-    joined = joining.join(_read(invitation), folder, address=address, data=data, engine=_engine(engine))
+    joined = joining.join(
+        _read(invitation),
+        folder,
+        address=address,
+        data=data,
+        engine=_engine(engine),
+        settings=_settings(formats),
+    )
     before = "had joined before; " if joined.was_there else ""
     typer.echo(f"{before}send {joined.answer} to the founder")
     typer.echo(
@@ -204,6 +218,13 @@ def _engine(text: str) -> str:
     if text not in ENGINES:
         raise UsageError(reason=f"--engine is {' or '.join(ENGINES)}, not {text!r}")
     return text
+
+
+def _settings(texts: list[str] | None) -> dict[str, Any]:
+    """Read the options --format; a founding knows one site's file only."""
+    from federation.setup.site_rows import read_settings
+
+    return read_settings(texts or [], ["site"])["site"]
 
 
 def _asked(name: str, option: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
@@ -125,6 +125,7 @@ class FoundingPlan:
         table: the table's name in SQL.
         days: how long the invitations are good for.
         engine: what computes on shares at this site.
+        settings: keys of the site file that say how the data file is written.
     """
 
     name: str
@@ -135,6 +136,7 @@ class FoundingPlan:
     table: str = "patients"
     days: int = 14
     engine: str = "crypten"
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def found(folder: Path, plan: FoundingPlan, *, now: int | None = None) -> list[Path]:
@@ -157,7 +159,8 @@ def found(folder: Path, plan: FoundingPlan, *, now: int | None = None) -> list[P
     members = {plan.site: "site"} | dict(plan.invited)
     _check_plan(plan, members)
     at = int(time.time()) if now is None else now
-    rows = file_rows(plan.site, plan.data, settings={}, view=DEFAULT_VIEW).with_missing_words()
+    given = file_rows(plan.site, plan.data, settings=plan.settings, view=DEFAULT_VIEW)
+    rows = given.with_missing_words()
     guess = guess_table(rows, plan.table)
     table = rows.setup(guess.view())
     terms = _terms(plan, members, guess.schema)

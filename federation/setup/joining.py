@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from analytics.sources.spec import DEFAULT_VIEW
 from federation.consortium.consortium_file import address_mistake
@@ -28,6 +28,7 @@ from federation.setup.site_rows import SiteRows, file_rows
 from federation.setup.whole_files import PRIVATE, new_folder, put
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 CONSORTIUM: Final = "consortium.toml"
@@ -116,6 +117,7 @@ def join(
     address: str = "",
     data: Path | None = None,
     engine: str = "crypten",
+    settings: Mapping[str, Any] | None = None,
     now: int | None = None,
 ) -> Joined:
     """Answer an invitation on the member's own machine.
@@ -126,6 +128,7 @@ def join(
         address: HOST:PORT where the others reach this node; empty for analysts and auditors.
         data: for a site, its CSV, Parquet or DuckDB file (``FILE.duckdb#TABLE``).
         engine: for a site, what computes on shares: crypten or numpy.
+        settings: for a site, keys of the site file that say how its data file is written.
         now: seconds since 1970; default this machine's clock.
 
     Returns:
@@ -141,7 +144,7 @@ def join(
         return _joined_before(member, given, address)
     at = int(time.time()) if now is None else now
     given.check_time(at)
-    rows = _checked(given, address, data)
+    rows = _checked(given, address, data, settings or {})
     table = None if rows is None else _viewed(rows, given.table)
     with new_folder(folder.resolve()) as partial:
         write_member(partial, given, address=address, table=table, engine=engine, made=at)
@@ -197,16 +200,18 @@ def address_faults(name: str, role: str, address: str) -> list[str]:
     return [f"--address {address!r} {mistake}: where the other members reach {name}"] if mistake else []
 
 
-def _checked(invitation: Invitation, address: str, data: Path | None) -> SiteRows | None:
+def _checked(
+    invitation: Invitation, address: str, data: Path | None, settings: Mapping[str, Any]
+) -> SiteRows | None:
     name, is_site = invitation.name, invitation.role == "site"
     mistakes = address_faults(name, invitation.role, address)
     if is_site and data is None:
         mistakes.append(f"--data: a site brings a file with its rows of {invitation.table}")
-    if not is_site and data is not None:
+    if not is_site and (data is not None or settings):
         mistakes.append(f"--data: {invitation.role} {name} brings no data")
     if mistakes:
         raise ConfigError(mistakes=mistakes)
-    return None if data is None else file_rows(name, data, settings={}, view=DEFAULT_VIEW)
+    return None if data is None else file_rows(name, data, settings=settings, view=DEFAULT_VIEW)
 
 
 def _viewed(rows: SiteRows, table: str) -> TableSetup:

@@ -87,3 +87,26 @@ def test_cli_init_says_that_it_is_a_rehearsal(site):
     assert ran.code == 0, ran.err
     assert "a rehearsal, with every member's key on this one machine" in ran.out
     assert "crossward found, crossward join" in ran.out
+
+
+def test_cli_found_and_join_read_a_file_as_format_says(site, tmp_path):
+    data = tmp_path / "a.csv"
+    data.write_text((site / "a.csv").read_text().replace(",", ";"))
+    common = ("--data", data, "--engine", "numpy", "--format", "delimiter=semicolon", "--format", "missing=-")
+    ran = crossward(
+        *("found", tmp_path / "anna", "--site", "anna", "--address", "127.0.0.1:17101", *common),
+        *("--invite", "bert", "--invite", "ada:analyst"),
+    )
+    assert ran.code == 0, ran.err
+    invitation = tmp_path / "anna" / "invitations" / "bert.json"
+    ran = crossward("join", invitation, tmp_path / "bert", "--address", "127.0.0.1:17102", *common)
+    assert ran.code == 0, ran.err
+    for name in ("anna", "bert"):
+        text = (tmp_path / name / "site.toml").read_text()
+        assert 'delimiter = ";"\nmissing = ["-"]' in text
+        assert '  "age",' in text
+    ran = crossward(
+        "join", invitation, tmp_path / "new", "--address", "127.0.0.1:17102", "--format", "sign=x"
+    )
+    assert ran.code == 1
+    assert "with a key of" in ran.err

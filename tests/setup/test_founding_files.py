@@ -68,3 +68,30 @@ def test_a_header_that_is_data_founds_nothing_and_joins_without_a_guess(tmp_path
     bert.write_text("".join(bert.read_text().splitlines(keepends=True)[1:]))
     world.join("bert")
     assert table_of(world, "bert")["view"].strip() == "SELECT * FROM source"
+
+
+def test_a_file_in_another_format_founds_and_joins_where_it_is_declared(tmp_path):
+    world = World(root=tmp_path)
+    settings = {"delimiter": ";", "decimal": ",", "missing": ["unknown"]}
+    for name in ("anna", "bert"):
+        path = world.data(name)
+        path.write_text(path.read_text().replace(",", ";") + "50;M;unknown\n51;M;190,5\n")
+    with pytest.raises(ConfigError):
+        world.found()
+    assert not world.folder("anna").exists()
+    world.found(settings=settings)
+    world.join("bert", settings=settings)
+    world.join("ada")
+    for name in ("anna", "bert"):
+        assert {key: table_of(world, name)[key] for key in settings} == settings
+    world.look()
+    world.admit("bert", "ada")
+    assert signing.review(world.folder("bert"), world.draft()).differences == []
+    assert "unknown" not in world.draft().decode()
+
+
+def test_a_member_without_data_declares_no_format(tmp_path):
+    world = World(root=tmp_path)
+    world.found()
+    with pytest.raises(ConfigError, match="brings no data"):
+        world.join("ada", settings={"delimiter": ";"})
