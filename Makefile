@@ -22,7 +22,7 @@ fmt: $(READY)
 lint: $(READY)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	.venv/bin/codespell README.md SECURITY.md CHANGELOG.md docs privacy_accounting smpc analytics federation tests examples
+	.venv/bin/codespell README.md SECURITY.md CHANGELOG.md docs crossward privacy_accounting smpc analytics federation tests examples
 	.venv/bin/lint-imports
 	$(PY) tools/plain_words.py
 

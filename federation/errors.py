@@ -1,6 +1,6 @@
 """Errors between sites, each class by whose fault it is.
 
-Layer:       federation.errors. Imports nothing else of this product.
+Layer:       federation.errors, above the base of all errors alone.
 Guarantees:  a message holds public fields only (names, rules, limits), never a row, share, key or unreleased count.
 See instead: errors of accounting, secret sharing and analytics (each package has its own root); the form of errors on
              the wire (``federation.protocol.error_codes``).
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from crossward.base_error import CrosswardError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class FederationError(Exception):
+class FederationError(CrosswardError):
     """Root of the errors of this package."""
 
 
