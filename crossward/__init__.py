@@ -33,13 +33,10 @@ _PLACES: Final = {
     "MiningRequest": "analytics.mining.request",
     "MiningResult": "analytics.mining.result",
     "Result": "analytics.results.result",
-    "Session": "federation.client.session",
     "SourceSpec": "analytics.sources.spec",
     "TableView": "federation.client.table",
     "TrainingTask": "federation.training.task",
-    "connect": "federation.client.connect",
     "load_task": "federation.training.task",
-    "local": "federation.client.local",
 }
 _MODULES: Final = ("audit", "errors", "models")
 
@@ -65,8 +62,10 @@ __all__ = [
 
 
 def __dir__() -> list[str]:
-    """List the public names, also before they are loaded."""
-    return sorted(__all__)
+    """List the public names, also before they are loaded; those of ``federation`` are among them."""
+    import federation
+
+    return sorted({*__all__, *federation.__all__})
 
 
 def __getattr__(name: str) -> Any:
@@ -79,7 +78,11 @@ def __getattr__(name: str) -> Any:
         return version("crossward")
     if name in _MODULES:
         return import_module(f"crossward.{name}")
-    if name not in _PLACES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(_PLACES[name]), name)
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
+    import federation
+
+    if name in federation.__all__:
+        return getattr(federation, name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

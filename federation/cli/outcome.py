@@ -7,7 +7,7 @@ Guarantees:  exit codes are 0 done, 1 failed, 2 wrong usage, 3 refused by policy
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from analytics.errors import (
     InvalidRequestError,
@@ -25,6 +25,7 @@ from federation.errors import (
     RequestRejectedError,
     SiteUnavailableError,
 )
+from federation.protocol.error_codes import is_ours, to_wire
 from privacy_accounting.errors import BudgetExceededError, InvalidCostError
 from smpc.errors import PartyLostError
 
@@ -70,6 +71,15 @@ def sentence(error: BaseException) -> str:
     return printable(f"{error}{_spent(error) or _hint(error)}")
 
 
+def error_document(error: BaseException) -> dict[str, Any]:
+    """Return an error for ``--json``: its code, the sentence, the exit code, and its public fields."""
+    fields: dict[str, Any] = {"mistakes": error.mistakes} if isinstance(error, ConfigError) else {}
+    code = type(error).__name__
+    if is_ours(error):
+        code, fields = to_wire(error, site="")
+    return {"code": code, "message": sentence(error), "exit_code": exit_code(error), "fields": fields}
+
+
 def _spent(error: BaseException) -> str:
     """Return what was charged before the error, where the session knows it."""
     return "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
@@ -106,4 +116,3 @@ def _hint(error: BaseException) -> str:
     if isinstance(error, PolicyRefusedError):
         return "; nothing was spent. The rule is in that site's own file"
     return ""
-

@@ -119,7 +119,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         tables: for each site a pandas frame, a path (text or ``Path``; its ending says whether it is CSV, Parquet or
             DuckDB, ``FILE.duckdb#TABLE`` for the last), or a ``SourceSpec``; or a mapping of table names to them where
             the schema has several tables.
-        schema: the shape of DESIGN section 8, ``{"tables": {...}}``.
+        schema: ``{"tables": {...}}``; its keys are in docs/reference/schema.md.
         budget: a population's budget, or a mapping of populations to budgets; default epsilon 4 at delta 1e-6, half of it
             for queries, a quarter each for mining and training.
         policy: of every site; default: exact answers with a minimum cell of 10, and training without noise.

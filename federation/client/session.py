@@ -17,6 +17,7 @@ from operator import sub
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from federation.client.arguments import epsilon_or_exact, questions_of
+from federation.client.described import Described
 from federation.client.named_statistic import PURPOSE, NamedStatistic
 from federation.client.queueing import QuestionQueue
 from federation.client.spending import is_spent, noting_what_is_spent
@@ -50,7 +51,7 @@ from privacy_accounting.ledger.entries import Entry
 from smpc.errors import PartyLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from fractions import Fraction
 
     import pandas as pd
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from analytics.mining.result import MiningResult
     from analytics.results.result import Result
     from analytics.statistics.base import Answer
+    from federation.client.arguments import Questions
     from federation.consortium.amendments import Amendment
     from federation.consortium.consortium_file import Consortium
     from federation.identity.certificates import Identity
@@ -76,7 +78,7 @@ A = TypeVar("A")
 EXTRA_S = 5.0
 
 
-class Session:
+class Session(Described):
     """An open session with every site of a consortium; a context manager. Safe for several threads.
 
     Attributes:
@@ -223,8 +225,8 @@ class Session:
         """Return whether the budget pays for a whole training; free; None without noise; errors as ``train``."""
         return self._training(task).fits()
 
-    def table(self, name: str) -> TableView:
-        """Return one table of the schema, for statistics and mining with Python arguments.
+    def table(self, name: str = "") -> TableView:
+        """Return one table of the schema, for statistics and mining; the only one needs no name.
 
         Raises:
             InvalidRequestError: there is no such table.
@@ -250,19 +252,20 @@ class Session:
         return pd.DataFrame(self.budget_rows())
 
     def quote(
-        self, questions: Sequence[tuple[str, object]], *, purpose: str = PURPOSE
+        self, questions: Questions, *, epsilon: object = None, purpose: str = PURPOSE
     ) -> list[dict[str, Any]]:
         """Price private questions one after the other, with the budget they would leave; free, sites keep nothing.
 
         Args:
-            questions: text and epsilon of each.
+            questions: one text or several, or pairs of a text and its own epsilon.
+            epsilon: of each text.
             purpose: the purpose whose cap they would count against.
 
         Raises:
-            InvalidRequestError: not pairs; further errors as ``sql``.
+            InvalidRequestError: none of these; further errors as ``sql``.
         """
-        pairs = questions_of(questions)
-        asked = [self._planned(text, epsilon, exact=False, purpose=purpose).data for text, epsilon in pairs]
+        pairs = questions_of(questions, epsilon)
+        asked = [self._planned(text, price, exact=False, purpose=purpose).data for text, price in pairs]
         with self._pool.question([self._sequencer]) as exchange:
             answer = exchange.ask_one(
                 self._sequencer, QuoteAsk(requests=asked), QuoteAnswer, timeout_s=self._answer_s

@@ -16,7 +16,7 @@ from analytics.errors import AnalyticsError
 from federation.errors import FederationError
 from federation.protocol.error_codes import InternalFaultError
 from privacy_accounting.decimals import rounded_up
-from privacy_accounting.errors import AccountingError
+from privacy_accounting.errors import UNIT, AccountingError
 from privacy_accounting.ledger.contents import Charge
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from privacy_accounting.ledger.entries import Entry
 
-UNIT: Final = 2**40
 UNKNOWN: Final = "this client does not know whether it was charged: crossward budget shows what is spent"
 NOTHING: Final = "nothing was charged"
 REFUSALS: Final = (AccountingError, AnalyticsError, FederationError)

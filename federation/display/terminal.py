@@ -18,7 +18,7 @@ from rich.text import Text
 from analytics.results.result import SUPPRESSED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from analytics.mining.result import MiningResult
     from analytics.results.result import Result
@@ -62,13 +62,16 @@ def plain(text: object) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in str(text))
 
 
-def grid(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+def grid(
+    title: str, names: Sequence[str], rows: Iterable[Sequence[object]], left: Collection[str] = _LEFT
+) -> Table:
     """Build a table; empty columns are left out, and cells are plain text.
 
     Args:
         title: above it.
         names: of the columns.
         rows: cells in the order of the columns.
+        left: names of the columns whose cells begin at the left.
 
     Returns:
         A rich table.
@@ -77,7 +80,7 @@ def grid(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> 
     table = Table(title=title or None, title_justify="left", header_style="bold")
     kept = [place for place, _ in enumerate(names) if any(row[place] for row in filled)] if filled else []
     for place in kept or range(len(names)):
-        justify = "left" if names[place] in _LEFT else "right"
+        justify = "left" if names[place] in left else "right"
         table.add_column(
             Text(names[place]), justify="left" if justify == "left" else "right", overflow="fold"
         )

@@ -8,14 +8,14 @@ Guarantees:  every site has accepted the request before the first attempt is cha
              model of the opened rounds and a report of what was spent. Where no round was opened, the error itself is
              raised, with a note on what was charged. Every wait has a deadline.
 See instead: the state of the run (``run_state``), what a step does (``strategies``).
-Source:      PRIVACY P13, P14.
+Source:      docs/guarantees.md P13, P14.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
@@ -106,13 +106,13 @@ class Outcome:
         seconds: from the first charge to the end.
     """
 
-    plan: RunPlan
-    model: Descent
-    history: tuple[Step, ...]
+    plan: RunPlan = field(repr=False)
+    model: Descent = field(repr=False)
+    history: tuple[Step, ...] = field(repr=False)
     ending: Ending
     n_charged: int
     epsilon: float | None
-    entries: tuple[bytes, ...]
+    entries: tuple[bytes, ...] = field(repr=False)
     bytes_sent: int
     seconds: float
     failure: str = ""

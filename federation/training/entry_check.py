@@ -8,7 +8,7 @@ Guarantees:  an attempt follows from an entry that carries exactly the signature
              attempt. So site, aggregator and key holder derive the same manifest from the entry, and no party reads a
              manifest from a message.
 See instead: whether the entry fits the chain and the budget (the ledger, before it was signed).
-Source:      PRIVACY P3, P14, P15.
+Source:      docs/guarantees.md P3, P14, P15.
 """
 
 from __future__ import annotations

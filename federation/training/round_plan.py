@@ -11,7 +11,7 @@ Guarantees:  one unit moves a clipped sum of a site by at most ``l2_unit`` in L2
              sites' own sums. Two parties with equal configuration derive equal plans from equal requests; no part of
              a plan is a float.
 See instead: the computation (``local_update``), the charge (the ledger).
-Source:      PRIVACY P3, P4, P6, P7, P13 to P16; DESIGN section 4 (truncation toward zero on the grid).
+Source:      docs/guarantees.md P3, P4, P6, P7, P13 to P16; truncation is toward zero on the grid.
 """
 
 from __future__ import annotations
@@ -284,7 +284,7 @@ class RunPlan:
         return epsilon_of(events, self.terms.delta, self.terms.relation).epsilon if events else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the content of ``--dry-run``: no site was asked, nothing is spent."""
+        """Return the content of ``--explain``: no site was asked, nothing is spent."""
         first = self.attempt(run="dry-run", round_number=0, attempt=0, cohort=self.terms.sites)
         layout, event = first.manifest.layout, first.event
         bytes_per_ciphertext = self.terms.key_bits // 4

@@ -6,7 +6,7 @@ Terms:       a *body* is one entry's canonical JSON; an entry is a body with the
 Guarantees:  a body holds nothing that differs between sites, so all write the same bytes; a signature covers a domain
              tag and the body's hash and is valid for nothing else; one body gives one session id.
 See instead: whether an entry is right (``entry_validation``), where it is kept (``store``).
-Source:      DESIGN 3b; Ed25519 is RFC 8032 (deterministic: the same body is signed with the same bytes).
+Source:      docs/guarantees.md P2; Ed25519 is RFC 8032 (deterministic: the same body is signed with the same bytes).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Guarantees:  every figure follows from valid entries (the first invalid one ends
              site's own notes; a figure is never shown without unit, relation, delta and t, which ``Claim`` carries;
              at most 400 points a curve, each the exact total at its time.
 See instead: pictures (``charts``), words around them (the template).
-Source:      PRIVACY P4, P8.
+Source:      docs/guarantees.md P4, P8.
 """
 
 from __future__ import annotations

@@ -64,6 +64,7 @@ def small():
         (np.int64(1), "1"),
         (np.uint8(2), "2"),
         (np.float32(0.5), "0.5"),
+        ("0.5", "0.5"),
         (np.float64(0.1), "0.1"),
         (np.float32(0.1), "0.100000001490116119384765625"),
     ],
@@ -73,7 +74,7 @@ def test_numbers_of_other_libraries_are_taken_exactly(small, epsilon, exactly):
 
 
 @pytest.mark.parametrize(
-    "epsilon", [True, np.True_, np.float32("nan"), np.float32("inf"), "0.5", 1j, np.array([1.0])]
+    "epsilon", [True, np.True_, np.float32("nan"), np.float32("inf"), "1e-1", ".5", 1j, np.array([1.0])]
 )
 def test_what_is_no_finite_number_is_refused(small, epsilon):
     with pytest.raises(InvalidRequestError) as caught:
@@ -82,12 +83,21 @@ def test_what_is_no_finite_number_is_refused(small, epsilon):
 
 
 @pytest.mark.parametrize(
-    "questions", [COUNT, [COUNT], [(COUNT,)], [(COUNT, 0.1, 2)], [], None, [(0.1, COUNT)]]
+    "questions", [[(COUNT,)], [(COUNT, 0.1, 2)], [], None, [(0.1, COUNT)], [COUNT, (COUNT, 0.1)]]
 )
 def test_a_quote_of_another_shape_is_refused_with_the_right_one(small, questions):
     with pytest.raises(InvalidRequestError, match=r'such as \[\("SELECT \.\.\.", 0\.5\)\]'):
         small.quote(questions)
     assert small.quote([(COUNT, 0.1)])[0]["sql"] == COUNT
+
+
+def test_a_quote_takes_one_text_or_several_with_one_epsilon(small):
+    pairs = small.quote([(COUNT, 0.1)])
+    assert small.quote(COUNT, epsilon=0.1) == small.quote([COUNT], epsilon="0.1") == pairs
+    for questions, epsilon in ((COUNT, None), ([COUNT], None), ([(COUNT, 0.1)], 0.1)):
+        with pytest.raises(InvalidRequestError) as caught:
+            small.quote(questions, epsilon=epsilon)
+        assert caught.value.parameter == "epsilon"
 
 
 @pytest.mark.parametrize("items", ["sex=M", [], [1], None])

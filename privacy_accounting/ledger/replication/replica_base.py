@@ -7,7 +7,7 @@ Guarantees:  nothing changes in memory that is not durable first, but for entrie
              write that failed, or a fork, every call refuses until the ledger is opened anew. Doubts count as spent
              in the privacy filter.
 See instead: what a site answers (``replica``), what the sequencer does (``sequencer``).
-Source:      DESIGN 3b.
+Source:      docs/guarantees.md P2; docs/adr/0004-one-chain-with-a-sequencer.md.
 """
 
 from __future__ import annotations
