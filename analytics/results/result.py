@@ -16,6 +16,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from analytics.errors import InvalidRequestError
+from analytics.plans.context import guard_text
 from analytics.text_tables import as_html, as_text, cell_text
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ class Result:
 
     def _price(self) -> str:
         if "epsilon" not in self.cost:
-            return "exact disclosure, without noise"
+            guard = (self.cost.get("minimum_cell"), self.cost.get("max_sites_per_unit"))
+            why = f"; {guard_text(*guard)}" if isinstance(guard[0], int) and isinstance(guard[1], int) else ""
+            return f"exact disclosure, without noise{why}"
         return f"private: epsilon {self.cost['epsilon']} at delta {self.cost.get('delta')}"
 
     def _shown(self) -> list[list[object]]:

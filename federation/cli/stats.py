@@ -149,7 +149,7 @@ def _list(*, as_json: bool) -> None:
 
 
 def _print(answer: Answer) -> None:
-    from federation.display.terminal import console, exact_lines, grid, plain, secrecy_line
+    from federation.display.terminal import console, exact_lines, grid, guard_of, plain, secrecy_line
 
     screen = console()
     for line in answer.lines():
@@ -162,7 +162,7 @@ def _print(answer: Answer) -> None:
             screen.print(grid("", names, [[cell_text(cell) for cell in row] for row in rows]))
     cost, receipt = answer.cost, answer.receipt
     price = (
-        "cost: an exact disclosure, without epsilon"
+        f"cost: an exact disclosure, without epsilon; {guard_of(cost)}"
         if cost.get("epsilon") is None
         else f"cost: epsilon {cost['epsilon']}"
     )

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from analytics.plans.context import guard_text
 from analytics.results.result import SUPPRESSED
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def cost_lines(result: Result) -> list[str]:
     place = f"ledger entry {receipt['number']}, signed by {', '.join(signers)}" if receipt else ""
     if cost.get("mode") != "private":
         unit = f"privacy unit {cost.get('privacy_unit')}, at up to {cost.get('max_sites_per_unit')} site(s)"
-        cost_line = f"cost: an exact disclosure, without epsilon; threshold {cost.get('threshold')} ({unit})"
+        cost_line = f"cost: an exact disclosure, without epsilon; {guard_of(cost)} ({unit})"
         return [
             cost_line,
             plain(cost.get("suppressed_where", "")),
@@ -169,6 +170,11 @@ def cost_lines(result: Result) -> list[str]:
     )
     note = FEW_NOTE if result.too_few else ""
     return [note, terms_line(cost), secrecy_line(receipt), f"{charged}; {place}"]
+
+
+def guard_of(cost: Mapping[str, Any]) -> str:
+    """Return the guard of an exact answer with its reason, from its cost."""
+    return guard_text(int(cost.get("minimum_cell", 0)), int(cost.get("max_sites_per_unit", 1)))
 
 
 def exact_lines(receipt: Mapping[str, Any]) -> list[str]:
@@ -343,10 +349,10 @@ def rule_tables(result: MiningResult, most: int = 20) -> list[Table | str]:
     if rest > 0:
         lines.append(f"and {rest} more (--json has all)")
     n_rows = "a suppressed number of rows" if result.n_rows is None else f"{result.n_rows} rows"
+    cost = result.cost
     lines.append(
         f"{len(result.found)} frequent itemsets of {n_rows}; cost: one exact disclosure, at least "
-        f"{result.cost.get('threshold')} rows behind a support (minimum cell {result.cost.get('minimum_cell')}, "
-        f"{result.cost.get('max_sites_per_unit')} site(s) a unit), nested supports: {result.cost.get('nested_supports')}"
+        f"{cost.get('threshold')} rows behind a support ({guard_of(cost)}), nested supports: {cost.get('nested_supports')}"
     )
     lines += filter(None, [*exact_lines(result.receipt), secrecy_line(result.receipt)])
     return lines

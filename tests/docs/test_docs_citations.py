@@ -16,7 +16,8 @@ ELSEWHERE = re.compile(r"\b(DESIGN|PRIVACY|LAYOUT|STYLE)\b")
 RULE = re.compile(r"(?:guarantees\.md |\()(P\d+(?:(?:, | to | and )P\d+)*)")
 RULES = set(
     re.findall(
-        r"\bP\d+\b", " ".join(re.findall(r"^## (.*)$", (ROOT / "docs/guarantees.md").read_text(), re.M))
+        r"\bP\d+\b",
+        " ".join(re.findall(r"^## (.*)$", (ROOT / "docs/guarantees.md").read_text(), re.MULTILINE)),
     )
 )
 

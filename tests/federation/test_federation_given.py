@@ -136,7 +136,7 @@ def test_a_suppressed_cell_names_the_threshold_that_holds_and_its_reason(small):
     assert result.flags["n"].tolist() == ["", "suppressed"]
     assert (result.cost["minimum_cell"], result.cost["threshold"]) == (10, 30)
     said = "at least 30 privacy units stand behind it"
-    reason = "the minimum cell of 10 times the 3 site(s) at which one unit may be"
+    reason = "guard 30 = minimum cell 10 x 3 sites at which one unit may be"
     for text in (" ".join(cost_lines(result)), small.explain(COUNT, exact=True).text, str(result.to_dict())):
         assert said in text
         assert reason in text
@@ -167,7 +167,7 @@ def test_mining_says_the_threshold_that_holds(small):
     )  # fmt: skip
     lines = rule_tables(small.mine(request))
     text = " ".join(line for line in lines if isinstance(line, str))
-    assert "at least 30 rows behind a support (minimum cell 10, 3 site(s) a unit)" in text
+    assert "at least 30 rows behind a support (guard 30 = minimum cell 10 x 3 sites)" in text
     assert "exact requests of this analyst" in text
 
 
