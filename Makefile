@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs slow slow-laws slow-faults slow-kills slow-processes second-opinion bench-queries bench-latency bench-smpc bench-kernels bench-three-sites bench-accounting bench-paillier bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes second-opinion bench-queries bench-latency bench-smpc bench-kernels bench-three-sites bench-accounting bench-paillier bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -40,6 +40,10 @@ laws: $(READY)
 
 docs: $(READY)
 	$(PY) -m pytest tests/docs -p no:randomly
+
+# the pages of docs/reference that follow from the code
+reference: $(READY)
+	$(PY) tools/reference.py
 
 # every group is under forty minutes on two cores; together they are all tests that are marked slow, and all laws at length
 slow: slow-laws slow-faults slow-kills slow-processes

@@ -68,7 +68,7 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
         result = session.sql(text, epsilon=amount, exact=exact, purpose=purpose)
         with never_lost(result):
             if as_json:
-                print_json(result.to_dict())
+                print_json({"question": text, **result.to_dict()})
             elif as_csv:
                 print_csv(*result.spreadsheet())
             else:

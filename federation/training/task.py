@@ -103,8 +103,8 @@ class TrainingTask(BaseModel):
         features: its columns, in the order of the model.
         target: the outcome's column. For a logistic regression a boolean column, or a categorical one with two values
             (the second is the positive class).
-        model: one of ``models.registry``.
-        strategy: one of ``strategies.registry``.
+        model: the kind of model, by its name; docs/reference/task.md lists them.
+        strategy: how a round moves the model, by its name; docs/reference/task.md lists them.
         epsilon: price of the whole run, lost attempts included; None only with ``exact``.
         exact: no noise, no clip: an exact disclosure of every round, where the sites' policies allow it. The step
             rule is fixed then: ``learning_rate``, ``l2``, ``momentum`` and ``expected_units`` keep their defaults.

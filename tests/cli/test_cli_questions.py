@@ -46,7 +46,17 @@ def test_cli_private_answer_shows_noise_interval_terms_and_remaining_budget(hosp
 def test_cli_json_is_the_whole_answer(hospital):
     ran = ask(hospital, COUNT, "--epsilon", "0.25", "--json")
     answer = json.loads(ran.out)
-    expected = {"columns", "rows", "standard_errors", "intervals", "suppressed", "too_few", "cost", "receipt"}
+    expected = {
+        "question",
+        "columns",
+        "rows",
+        "standard_errors",
+        "intervals",
+        "suppressed",
+        "too_few",
+        "cost",
+        "receipt",
+    }
     assert set(answer) == expected
     assert answer["columns"] == ["sex", "n"]
     assert answer["standard_errors"][0][1] > 0

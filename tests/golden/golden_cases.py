@@ -212,7 +212,9 @@ def control_messages():
 
 
 def training(consortium):
-    task = TrainingTask(table="patients", features=["age", "sex"], target="disease", rounds=3, epsilon=1)
+    task = TrainingTask(
+        table="patients", features=["age", "sex"], target="disease", rounds=3, epsilon=1, purpose="research"
+    )
     terms = Terms(
         sites=SITES,
         colluding=1,
