@@ -43,7 +43,7 @@ docs: $(READY)
 
 # the pages of docs/reference that follow from the code
 reference: $(READY)
-	$(PY) tools/reference.py
+	$(PY) -m tools.reference
 
 # every group is under forty minutes on two cores; together they are all tests that are marked slow, and all laws at length
 slow: slow-laws slow-faults slow-kills slow-processes

@@ -9,23 +9,29 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-import tomllib
-import types
 import typing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
+
+from tools.reference_parts import (
+    ROOT,
+    TEXTS,
+    attributes,
+    default_of,
+    first_line,
+    kind_of,
+    page,
+    table,
+    text_for,
+)
 
 if TYPE_CHECKING:
+    import types
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
-TEXTS: dict[str, dict[str, str]] = tomllib.loads((ROOT / "tools" / "reference_texts.toml").read_text("utf-8"))
-NOTE = "<!-- written by tools/reference.py; change the code or tools/reference_texts.toml, then run make reference -->"
 
 
 def main() -> int:
@@ -58,104 +64,6 @@ def pages() -> dict[str, str]:
     }
 
 
-# -- parts ---------------------------------------------------------------------------------------------------------
-
-
-def table(names: list[str], rows: list[list[str]]) -> list[str]:
-    """Return a Markdown table."""
-    lines = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
-    return [*lines, *(f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows)]
-
-
-def page(title: str, *parts: list[str] | str) -> str:
-    """Return a page."""
-    lines = [f"# {title}", "", NOTE, ""]
-    for part in parts:
-        lines += [*([part] if isinstance(part, str) else part), ""]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def attributes(described: object) -> dict[str, str]:
-    """Return the ``Attributes:`` of a docstring."""
-    return _section(inspect.getdoc(described) or "", "Attributes")
-
-
-def text_for(kind: str, name: str) -> str:
-    """Return a text that people wrote.
-
-    Raises:
-        SystemExit: there is none.
-    """
-    if name not in TEXTS.get(kind, {}):
-        sys.exit(f"tools/reference_texts.toml: [{kind}] lacks {name}")
-    return TEXTS[kind][name]
-
-
-def _section(doc: str, title: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    match = re.search(rf"^{title}:\n((?:    .*\n|\n)+)", doc + "\n", re.MULTILINE)
-    current = ""
-    for line in match[1].splitlines() if match else []:
-        named = re.match(r"    (\w[\w*, ]*): (.*)", line)
-        if named:
-            current = named[1]
-            found[current] = named[2]
-        elif current and line.strip():
-            found[current] += " " + line.strip()
-    return {name.lstrip("*"): text for names, text in found.items() for name in names.split(", ")}
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").replace("``", "`").split())
-
-
-def _kind(annotation: Any) -> str:
-    """Return a type in words."""
-    origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
-    words = {
-        "Fraction": "number",
-        "int": "whole number",
-        "str": "text",
-        "bool": "true or false",
-        "Decimal": "number",
-    }
-    if origin is typing.Annotated:
-        return _kind(inside[0])
-    if origin is typing.Literal:
-        return " or ".join(f"`{_toml(value)}`" for value in inside)
-    if origin in {types.UnionType, typing.Union}:
-        return " or ".join(_kind(part) for part in inside if part is not type(None))
-    if origin in {list, tuple}:
-        return f"list of {_kind(inside[0])}"
-    if origin is dict:
-        return f"table: {_kind(inside[0])} to {_kind(inside[1])}"
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
-    name = getattr(annotation, "__name__", str(annotation))
-    return words.get(name, "text" if "Secret" in name else "anything" if name == "Any" else name)
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_toml(each) for each in value)}]"
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-def _default(field: Any) -> str:
-    if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True)
-    if value is None or value is PydanticUndefined or value in ({}, (), []):
-        return "left out"
-    if isinstance(value, BaseModel):
-        return "its defaults"
-    if type(value).__name__ == "Fraction":
-        value = int(value) if value.denominator == 1 else float(value)
-    return f"`{value}`" if isinstance(value, list) else f"`{_toml(value)}`"
-
-
 # -- files ---------------------------------------------------------------------------------------------------------
 
 
@@ -177,7 +85,7 @@ def files_page() -> str:
         for each in _models(model):
             if each is not model:
                 parts.append(f"### {each.__name__}")
-            parts += [_first_line(each), _keys(each, place)]
+            parts += [first_line(each), _keys(each, place)]
     return page("Files of a consortium", *parts)
 
 
@@ -207,12 +115,8 @@ def _keys(model: type[BaseModel], place: str) -> list[str]:
         key = field.alias or name
         owner = next(each for each in reversed(model.__mro__) if name in getattr(each, "__annotations__", {}))
         meaning = field.description or said.get(name) or text_for(place, f"{owner.__name__}.{key}")
-        rows.append([f"`{key}`", _kind(field.annotation), _default(field), meaning])
+        rows.append([f"`{key}`", kind_of(field.annotation), default_of(field), meaning])
     return table(["key", "value", "default", "meaning"], rows)
-
-
-def _first_line(described: object) -> str:
-    return (inspect.getdoc(described) or "").split("\n\n")[0].replace("``", "`").replace("\n", " ")
 
 
 # -- schema --------------------------------------------------------------------------------------------------------
@@ -246,7 +150,7 @@ def schema_page() -> str:
         rows += [[f"`{key}`", _needed(key, required, {}), said[key]] for key in said if key in allowed]
         parts += [
             f"## A column of type {kind}",
-            _first_line(column),
+            first_line(column),
             table(["key", "default", "meaning"], rows),
         ]
     return page("The schema", *parts)
@@ -269,8 +173,8 @@ def task_page() -> str:
     rows = []
     for name, field in TrainingTask.model_fields.items():
         if name != "options":
-            default = "the model's own" if name == "learning_rate" else _default(field)
-            rows.append([f"`{name}`", _kind(field.annotation), default, said[name]])
+            default = "the model's own" if name == "learning_rate" else default_of(field)
+            rows.append([f"`{name}`", kind_of(field.annotation), default, said[name]])
     options = [
         [f"`{key}`", owner, str(option.default), f"{option.lowest} to {option.highest}"]
         for owner, registry in (("model", MODELS), ("strategy", STRATEGIES))
@@ -291,7 +195,7 @@ def task_page() -> str:
 
 
 def _names(registry: dict[str, Any]) -> str:
-    return "\n".join(f"* `{name}`: {_first_line(type(each))}" for name, each in registry.items())
+    return "\n".join(f"* `{name}`: {first_line(type(each))}" for name, each in registry.items())
 
 
 # -- command line --------------------------------------------------------------------------------------------------
@@ -365,7 +269,7 @@ def python_page() -> str:
 
 
 def _module(name: str, found: types.ModuleType) -> list[list[str] | str]:
-    parts: list[list[str] | str] = [f"## crossward.{name}", _first_line(found)]
+    parts: list[list[str] | str] = [f"## crossward.{name}", first_line(found)]
     if name == "errors":
         return [*parts, "See [errors.md](errors.md)."]
     for each in dir(found):
@@ -475,7 +379,7 @@ def errors_page() -> str:
             [
                 f"`{name}`" + (f" (code `{code}`)" if code != name else ""),
                 str(exit_code(bare)),
-                _first_line(kind),
+                first_line(kind),
                 text_for("errors", name),
                 ", ".join(f"`{field}`" for field in fields) or "none",
             ]

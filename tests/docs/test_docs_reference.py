@@ -1,7 +1,6 @@
 """Reference pages: complete, up to date, and true of what the program does."""
 
 import dataclasses
-import importlib.util
 import json
 import re
 import sys
@@ -21,6 +20,7 @@ from privacy_accounting.audit.recompute import RecomputeReport
 from privacy_accounting.audit.statement import Statement
 from privacy_accounting.audit.verify import VerifyReport
 from tests.cli.conftest import crossward as command
+from tools import reference, reference_parts
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "reference"
@@ -38,14 +38,6 @@ ROWS = pd.DataFrame(
 )
 
 
-def loaded(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-reference = loaded("reference")
 REPORTS = {
     "audit verify": VerifyReport,
     "audit recompute": RecomputeReport,
@@ -83,10 +75,10 @@ def test_a_stale_page_is_noticed(monkeypatch, tmp_path):
 
 def test_a_missing_text_of_an_error_stops_the_tool():
     with pytest.raises(SystemExit, match="lacks NothingError"):
-        reference.text_for("errors", "NothingError")
+        reference_parts.text_for("errors", "NothingError")
     listed = set(re.findall(r"^\| `(\w+)`", (FOLDER / "errors.md").read_text("utf-8"), re.MULTILINE))
-    assert set(crossward.errors.__all__) - set(reference.TEXTS["roots"]) <= listed
-    assert set(reference.TEXTS["errors"]) == listed
+    assert set(crossward.errors.__all__) - set(reference_parts.TEXTS["roots"]) <= listed
+    assert set(reference_parts.TEXTS["errors"]) == listed
 
 
 def test_every_name_of_the_api_and_every_statistic_has_its_place():
@@ -100,7 +92,7 @@ def test_every_exit_code_is_listed():
     from federation.cli import outcome
 
     codes = {outcome.DONE, outcome.FAILED, outcome.USAGE, outcome.REFUSED, outcome.STOPPED}
-    assert {int(code) for code in reference.TEXTS["exit_codes"]} == codes
+    assert {int(code) for code in reference_parts.TEXTS["exit_codes"]} == codes
 
 
 # SQL
