@@ -82,8 +82,8 @@ class Result:
 
     def _price(self) -> str:
         if "epsilon" not in self.cost:
-            guard = (self.cost.get("minimum_cell"), self.cost.get("max_sites_per_unit"))
-            why = f"; {guard_text(*guard)}" if isinstance(guard[0], int) and isinstance(guard[1], int) else ""
+            cell, sites = self.cost.get("minimum_cell"), self.cost.get("max_sites_per_unit")
+            why = f"; {guard_text(cell, sites)}" if isinstance(cell, int) and isinstance(sites, int) else ""
             return f"exact disclosure, without noise{why}"
         return f"private: epsilon {self.cost['epsilon']} at delta {self.cost.get('delta')}"
 

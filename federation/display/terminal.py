@@ -165,9 +165,7 @@ def cost_lines(result: Result) -> list[str]:
             secrecy_line(receipt),
             place,
         ]
-    charged = (
-        f"charged: {receipt.get('charged')} of {receipt.get('sub_budget')} at order {receipt.get('order')}"
-    )
+    charged = f"charged to the {receipt.get('sub_budget')} budget"
     note = FEW_NOTE if result.too_few else ""
     return [note, terms_line(cost), secrecy_line(receipt), f"{charged}; {place}"]
 
@@ -207,12 +205,19 @@ def left_line(result: Result, rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         is_whole = not row["purpose"] and not row["analyst"]
         if is_whole and (row["population"], row["sub_budget"]) == (result.cost.get("population"), sub_budget):
-            fits = row["largest_epsilon_that_fits"] or "nothing"
+            fits = row["largest_epsilon_that_fits"]
             spent = 100 * float(str(row["fraction_spent"]))
-            return (
-                f"left of {sub_budget}: {spent:.1f} % spent, largest single epsilon that still fits: {fits}"
-            )
+            own = share_charged(result, row)
+            taken = f"this answer took {own} of the {sub_budget} budget; " if own else ""
+            rest = f"a question of epsilon {fits} still fits" if fits else "no further question fits"
+            return f"{taken}left of {sub_budget}: {spent:.1f} % is spent, {rest}"
     return ""
+
+
+def share_charged(result: Result, row: Mapping[str, Any]) -> str:
+    """Return what an answer took of its sub-budget, as a share; empty for an exact one."""
+    charged, allowance = result.receipt.get("charged"), float(str(row["allowance"]))
+    return f"{100 * float(str(charged)) / allowance:.2g} %" if charged and allowance else ""
 
 
 def budget_table(rows: Sequence[Mapping[str, Any]]) -> Table:
