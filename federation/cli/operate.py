@@ -164,7 +164,10 @@ def doctor(
     identity: IdentityFile = None,
     site_file: Annotated[
         Path | None,
-        typer.Option("--site", help="Also check this site's file, key and data; its key asks the nodes."),
+        typer.Option(
+            "--site",
+            help="Also check this site's file, key and data; where no analyst's key is here, its key asks the nodes.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -192,18 +195,17 @@ def doctor(
 
 
 def _who_asks(consortium: Path, identity: Path | None, site_file: Path | None) -> Path | None:
-    """Return the certificate that asks the nodes: the one given, the site's own, or the only analyst's here."""
+    """Return the certificate that asks the nodes: the one given, the only analyst's here, or the site's own."""
     from federation.client.connect import only_identity
     from federation.consortium.site_file import load_site
 
     if identity is not None:
         return identity
-    if site_file is not None:
-        try:
-            return load_site(site_file).identity
-        except ConfigError:
-            return None  # the checks of the files report every mistake
     try:
         return only_identity(consortium)
     except InvalidRequestError:
-        return None
+        pass
+    try:
+        return None if site_file is None else load_site(site_file).identity
+    except ConfigError:
+        return None  # the checks of the files report every mistake

@@ -24,8 +24,8 @@ POPULATION: Final = "cardiology"
 LARGEST_EPSILON: Final = "2"
 BUDGET: Final[dict[str, Any]] = {
     "epsilon": "5",
-    "query": {"share": "0.5"},
-    "training": {"share": "0.5"},
+    "query": {"share": "0.4"},
+    "training": {"share": "0.6"},
 }
 
 

@@ -295,7 +295,7 @@ def statement_tables(report: Statement) -> list[Table]:
                 line.purpose,
                 line.price,
                 line.left,
-                " ".join(filter(None, [line.run, line.remark])),
+                " ".join(filter(None, [_short(line.run), line.remark])),
             )
             for line in report.lines
         ],
@@ -336,6 +336,12 @@ def statement_tables(report: Statement) -> list[Table]:
         ],
     )
     return [lines, spenders, left]
+
+
+def _short(run: str) -> str:
+    """Return a training's round and attempt, the run by the first digits of its hash; --json has all."""
+    name, _, attempt = run.partition(" ")
+    return f"{name[:8]} {attempt}" if attempt else run
 
 
 def rule_tables(result: MiningResult, most: int = 20) -> list[Table | str]:

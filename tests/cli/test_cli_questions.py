@@ -229,6 +229,22 @@ def test_cli_doctor_finds_nothing_at_healthy_nodes_but_the_guessed_column(hospit
     assert "303 rows read" in ran.out
 
 
+def test_cli_doctor_asks_the_nodes_with_a_sites_own_certificate(hospital):
+    """An administrator has no identity of an analyst; health is told to every member, answers to analysts alone."""
+    own = hospital.site_identity("carl")
+    ran = crossward("doctor", "-c", hospital.root, "--identity", own)
+    for word in (
+        "certificate of site carl",
+        "ok  node anna: site",
+        "ok  node carl: site",
+        "ok  node dealer",
+        "connections",
+    ):
+        assert word in ran.out
+    assert "FIX node" not in ran.out
+    assert ask(hospital, COUNT, "--epsilon", "0.1", "--identity", own).code == 1
+
+
 def test_cli_doctor_keeps_other_sites_counts_to_itself(hospital):
     """P19 i: without a site's own file no count of its rows is shown."""
     assert "303" not in crossward("doctor", "-c", hospital.consortium).out
