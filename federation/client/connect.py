@@ -62,5 +62,5 @@ def session_of(agreement: Consortium, who: Identity) -> Session:
     return Session(
         consortium=agreement,
         identity=who,
-        network=TlsNetwork(consortium=agreement, identity=who, delay_s=distance_s()),
+        network=TlsNetwork(consortium=agreement, identity=who, delay_s=distance_s(), asks_only=True),
     )

@@ -98,6 +98,7 @@ class TlsNetwork(Network):
         listen: Address | None = None,
         beat_s: float = BEAT_S,
         delay_s: float = 0.0,
+        asks_only: bool = False,
     ) -> None:
         """Start listening and sending heartbeats when the identity is a node's.
 
@@ -107,6 +108,7 @@ class TlsNetwork(Network):
             listen: the address that a node binds; default: its address in the consortium file.
             beat_s: time between two heartbeats (s).
             delay_s: added one-way delay of every message (s), to measure the cost of a distance.
+            asks_only: do not listen, also with a node's identity: for its administrator, beside the running node.
 
         Raises:
             ConfigError: the consortium file holds another identity, or the address cannot be bound.
@@ -133,13 +135,13 @@ class TlsNetwork(Network):
             self._addresses,
             beat_s=pace_s,
             silence_s=silence_s,
-            is_client=identity.role not in NODE_ROLES,
+            is_client=asks_only or identity.role not in NODE_ROLES,
         )
         self._caller_heartbeats = CallerHeartbeats(beat_s=pace_s, silence_s=silence_s)
         self._plane: DataPlane | None = None
         self._listener: Listener | None = None
         self.address: Address | None = None
-        if identity.role in NODE_ROLES:
+        if identity.role in NODE_ROLES and not asks_only:
             self._become_node(listen or self._addresses[self.name], silence_s=silence_s)
 
     def __repr__(self) -> str:
@@ -150,7 +152,7 @@ class TlsNetwork(Network):
         """Open a channel; see ``Network``."""
         ends_at = time.monotonic() + timeout_s
         address = self._addresses.get(peer)
-        if self._is_closed or address is None:
+        if self._is_closed or address is None or peer == self.name:  # no member calls itself
             raise PartyLostError(name=peer)
         channel = TlsChannel(self._endpoint.dial(address, peer, purpose, deadline_s=timeout_s))
         if not self._keep(channel):

@@ -236,7 +236,7 @@ def test_cli_doctor_asks_the_nodes_with_a_sites_own_certificate(hospital):
     for word in (
         "certificate of site carl",
         "ok  node anna: site",
-        "ok  node carl: site",
+        "ok  node carl: anna, bert, dealer hear it",
         "ok  node dealer",
         "connections",
     ):
