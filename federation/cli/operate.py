@@ -185,6 +185,7 @@ def doctor(
     elif not any(finding.is_fatal for finding in findings):
         with session_of(load_consortium(consortium), Identity.load(who)) as session:
             findings += examine_nodes(session)
+    findings = list(dict.fromkeys(findings))  # a site that asks has its own certificate checked once
     if as_json:
         print_json([finding.to_dict() for finding in findings])
     else:

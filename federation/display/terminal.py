@@ -257,20 +257,26 @@ def _exact_answers(row: Mapping[str, Any]) -> str:
 def quote_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Show what each question would cost and leave."""
     return grid(
-        "Quotes, nothing is spent (cost and left: Rényi, at the order of the sub-budget)",
-        ("question", "sub-budget", "epsilon", "cost", "left", "would be refused"),
+        "Quotes, nothing is spent (takes, leaves: shares of the budget or the cap that is nearest)",
+        ("question", "sub-budget", "epsilon", "takes", "leaves", "would be refused"),
         [
             (
                 " ".join(row["sql"].split()),
                 f"{row['population']} · {row['sub_budget']}",
                 row["epsilon"],
-                row["cost"],
-                row["left"],
+                _share(row["cost"], row),
+                _share(row["left"], row),
                 row["refusal"],
             )
             for row in rows
         ],
     )
+
+
+def _share(cost: object, row: Mapping[str, Any]) -> str:
+    """Return a Rényi cost as a share of what may be spent in all."""
+    whole = float(str(row["spent"])) + float(str(row["remaining"]))
+    return f"{100 * float(str(cost)) / whole:.3g} %" if whole else ""
 
 
 def _whose(row: Mapping[str, Any]) -> str:

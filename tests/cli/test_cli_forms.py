@@ -83,7 +83,10 @@ def test_cli_csv_of_an_answer_has_noise_interval_and_flags():
         assert abs(float(row["n"]) - float(truth["n"])) < 12 * float(row["n sd"])
     budget = table(ask("budget", "--csv").out)
     assert {row["sub_budget"] for row in budget} >= {"query"}
-    assert table(ask("quote", COUNT, "--epsilon", "0.5", "--csv").out)[0]["sql"] == COUNT
+    (quoted,) = table(ask("quote", COUNT, "--epsilon", "0.5", "--csv").out)
+    assert quoted["sql"] == COUNT
+    share = 100 * float(quoted["cost"]) / (float(quoted["spent"]) + float(quoted["remaining"]))
+    assert f"{share:.3g} %" in ask("quote", COUNT, "--epsilon", "0.5").out
 
 
 @pytest.mark.usefixtures("here")
@@ -191,7 +194,7 @@ def test_cli_an_administrator_needs_no_identity_of_an_analyst(folders):
     ran = crossward("doctor", "-c", folders.root)
     assert "nodes: not asked: a certificate is needed" in ran.out
     ran = crossward("doctor", "-c", folders.root, "--site", folders.site("anna"))
-    assert "certificate of site anna" in ran.out
+    assert ran.out.count("certificate of site anna") == 1
     assert "node bert: " in ran.out
     assert "start it" in ran.out
 
