@@ -153,6 +153,7 @@ def trust_of(consortium: Consortium) -> Trust:
     file = consortium.file
     roster = {name: ("site", member.fingerprint) for name, member in file.sites.items()}
     roster |= {name: ("analyst", analyst.fingerprint) for name, analyst in file.analysts.items()}
+    roster |= {name: ("auditor", auditor.fingerprint) for name, auditor in file.auditors.items()}
     for role in ("dealer", "aggregator", "keyholder"):
         helper = getattr(file, role)
         if helper is not None:
