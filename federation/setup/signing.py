@@ -17,7 +17,7 @@ from federation.consortium.approvals import AUTHORITY, Agreement, Draft, Signatu
 from federation.consortium.comparison_words import check_words
 from federation.consortium.invitations import Answer
 from federation.errors import ConfigError, FoundingRefusedError
-from federation.identity.certificates import Identity, write_private
+from federation.identity.certificates import Identity, remove_partial, write_private
 from federation.identity.signing_request import load_key
 from federation.setup.draft_review import differences, guesses, in_words
 from federation.setup.founding import founder_of
@@ -296,6 +296,7 @@ def _write_identity(member: MemberFolder, invitation: Invitation, draft: Draft) 
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_private(path, certificate + bare.read_bytes())
+    remove_partial(path)
     identity = Identity.load(path)
     if identity.certificate_pem != certificate:
         raise ConfigError(mistakes=[f"{path} holds another certificate than the agreement pins"])
