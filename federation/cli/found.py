@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.outcome import UsageError
+from federation.cli.outcome import UsageError, printable
+
+if TYPE_CHECKING:
+    from federation.setup.signing import Review
 
 Folder = Annotated[Path, typer.Argument(help="The member's folder on this machine.")]
 Data = Annotated[
@@ -118,7 +121,7 @@ def admit(
         if not sign or name in said:
             raise UsageError(reason='--words takes NAME="EIGHT WORDS", once for each member')
         said[name] = value
-    for name in founding.new_members(folder, given):
+    for name in dict.fromkeys(founding.new_members(folder, given)):
         said[name] = said.get(name) or _asked(name, f'--words {name}="..."')
     state = founding.admit(folder, given, words=said)
     typer.echo(f"admitted: {', '.join(state.members)}")
@@ -146,16 +149,7 @@ def sign(
 
     data = _read(draft)
     reviewed = signing.review(folder, data)
-    for line in (*reviewed.lines, *reviewed.remarks):
-        typer.echo(line)
-    typer.echo(f"draft {reviewed.digest[:16]}: all sites see this number")
-    for line in reviewed.guesses:
-        typer.echo(f"guessed: {line}")
-    typer.echo(
-        "differences from this site's data (shown here alone):" if reviewed.differences else "no difference"
-    )
-    for line in reviewed.differences:
-        typer.echo(f"  {line}")
+    _show(reviewed)
     if only_show:
         return
     if not words and signing.needs_words(folder):
@@ -179,10 +173,24 @@ def begin(
     if not words and signing.needs_words(folder, to_begin=True):
         words = _asked("this member", "--words")
     begun = signing.begin(folder, [_read(path) for path in files or []], words=words)
-    typer.echo("had begun before" if begun.was_there else "all sites have signed")
-    typer.echo(f"the members that have not begun need {begun.agreement}")
+    done = "had begun before" if begun.was_there else "all sites have signed"
+    typer.echo(f"{done}: draft {begun.digest[:16]}, the number that the sites saw when they signed")
+    typer.echo(f"send {begun.agreement} to all members that have not begun")
     if begun.start is not None:
         typer.echo(f"Next: crossward {begun.role} serve {begun.start}")
+
+
+def _show(reviewed: Review) -> None:
+    """Print a draft in words; its text comes from another member."""
+    lines = [*reviewed.lines, *reviewed.remarks, *(f"guessed: {line}" for line in reviewed.guesses)]
+    lines.append(f"draft {reviewed.digest[:16]}: all sites see this number")
+    lines.append(
+        "differences from this site's data, which only this screen shows:"
+        if reviewed.differences
+        else "no difference from this site's data"
+    )
+    for line in (*lines, *(f"  {line}" for line in reviewed.differences)):
+        typer.echo(printable(line))
 
 
 def _member(text: str) -> tuple[str, str]:

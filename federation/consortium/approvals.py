@@ -253,10 +253,10 @@ class Signature:
                 reason=f"{self.name} signed another draft ({self.draft[:16]}) than this one ({draft.digest[:16]}): "
                 "all sites sign the same file"
             )
-        public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(member.public_key))
         try:
+            public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(member.public_key))
             public.verify(bytes.fromhex(self.signature), _signed(self.draft, self.name))
-        except InvalidSignature as error:
+        except (InvalidSignature, ValueError) as error:
             raise FoundingRefusedError(
                 reason=f"the signature of {self.name} is not by the key that the draft pins for {self.name}"
             ) from error

@@ -234,10 +234,10 @@ class Answer:
             fields.done()
         except LedgerRefusedError as error:
             raise _invalid("answer", error.reason) from error
-        public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(answer.public_key))
         try:
+            public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(answer.public_key))
             public.verify(bytes.fromhex(answer.signature), answer.signed_bytes())
-        except InvalidSignature as error:
+        except (InvalidSignature, ValueError) as error:
             raise FoundingRefusedError(
                 reason=f"the answer of {answer.name} is not signed by the key that it names"
             ) from error

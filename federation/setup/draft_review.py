@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from analytics.schema import Table
     from analytics.sources import IngestReport
+    from federation.consortium.consortium_file import ConsortiumFile, SubBudget
     from federation.consortium.site_file import SiteTable
 
 OTHER_UNIT: Final = 8
@@ -39,11 +40,36 @@ def in_words(consortium: Consortium) -> list[str]:
         consortium: the draft's text, read.
 
     Returns:
-        Sentences; the same at every site.
+        Sentences; the same at every site. No value of the agreement but keys and their fingerprints is left out.
     """
     file = consortium.file
     lines = [f"consortium {file.name}: {len(file.sites)} sites, {file.sequencer} orders the ledger"]
-    lines += [f"site {name} at {each.address}" for name, each in file.sites.items()]
+    lines += _members(file)
+    lines.append(
+        f"{file.relation}; {file.colluding} sites may pool what they know; at least {file.minimum_cell} persons "
+        "behind an exact figure"
+    )
+    lines.append(
+        f"a member that is silent for {format_decimal(file.deadline_s)} s is lost; a local scan takes at most "
+        f"{format_decimal(file.local_limit_s)} s"
+    )
+    for name, budget in file.budgets.items():
+        delta = format_decimal(consortium.delta_of(name))
+        lines.append(f"budget of {name}: epsilon {format_decimal(budget.epsilon)}, delta {delta}")
+        caps = ", ".join(f"{purpose} {format_decimal(share)}" for purpose, share in budget.purposes.items())
+        lines.append(f"  purposes: {caps or 'any'}")
+        for part, sub_budget in budget.parts.items():
+            lines.append(
+                f"  {part}: share {format_decimal(sub_budget.share)}, planned for {_plan(sub_budget)}"
+            )
+    for name, table in consortium.schema.tables.items():
+        lines += [f"table {name}: {_table(table)}"]
+        lines += [f"  {column.name}: {_column(column)}" for column in table.columns.values()]
+    return lines
+
+
+def _members(file: ConsortiumFile) -> list[str]:
+    lines = [f"site {name} at {each.address}" for name, each in file.sites.items()]
     for role in ("dealer", "aggregator", "keyholder"):
         helper = getattr(file, role)
         if helper is not None:
@@ -52,20 +78,16 @@ def in_words(consortium: Consortium) -> list[str]:
         f"analyst {name}: at most {format_decimal(each.cap)} of each budget"
         for name, each in file.analysts.items()
     ]
-    lines += [f"auditor {name}" for name in file.auditors]
+    lines += [f"auditor {name}: reads the ledger and asks nothing" for name in file.auditors]
     if file.computation is not None:
-        lines.append(f"computing sites, without a dealer: {', '.join(file.computation.sites)}")
-    lines.append(
-        f"{file.relation}; {file.colluding} sites may pool what they know; at least {file.minimum_cell} persons "
-        "behind an exact figure"
-    )
-    for name, budget in file.budgets.items():
-        delta = format_decimal(consortium.delta_of(name))
-        lines.append(f"budget of {name}: epsilon {format_decimal(budget.epsilon)}, delta {delta}")
-    for name, table in consortium.schema.tables.items():
-        lines += [f"table {name}: {_table(table)}"]
-        lines += [f"  {column.name}: {_column(column)}" for column in table.columns.values()]
+        sites = ", ".join(file.computation.sites)
+        lines.append(f"computing sites, without a dealer: {sites}; any two of them could read the shares")
     return lines
+
+
+def _plan(part: SubBudget) -> str:
+    """Describe planned events by their own keys, since each mechanism has others."""
+    return "; ".join(" ".join(f"{key} {event[key]}" for key in sorted(event)) for event in part.plan)
 
 
 def guesses(consortium: Consortium) -> list[str]:
@@ -184,21 +206,26 @@ def _unit_difference(column: NumericColumn, here: NumericColumn) -> list[str]:
 
 def _table(table: Table) -> str:
     return (
-        f"population {table.population}, one person is one {table.privacy_unit}, at most {table.max_rows_per_unit} rows "
-        f"a person, {table.rows_max} rows a site, exact WHERE and GROUP BY over {_list(table.exact_dimensions)}"
+        f"population {table.population}, one person is one {table.privacy_unit} as {table.unit_form}, at most "
+        f"{table.max_rows_per_unit} rows a person, at {table.max_sites_per_unit or 'all'} sites, {table.rows_max} rows a "
+        f"site, exact WHERE and GROUP BY over {_list(table.exact_dimensions)}"
     )
 
 
 def _column(column: object) -> str:
-    mark = ", guessed" if getattr(column, "guessed", False) else ""
-    nullable = ", may be missing" if getattr(column, "nullable", False) else ""
+    marks = "".join(
+        text
+        for flag, text in (("nullable", ", may be missing"), ("guessed", ", guessed"))
+        if getattr(column, flag, False)
+    )
     if isinstance(column, NumericColumn):
         unit = f" {column.unit}" if column.unit else ""
+        bins = f", bins {_list([format_decimal(edge) for edge in column.bins])}" if column.bins else ""
         bounds = f"{format_decimal(column.lower)} to {format_decimal(column.upper)}{unit}"
-        return f"number from {bounds} in steps of {format_decimal(column.resolution)}{nullable}{mark}"
+        return f"number from {bounds} in steps of {format_decimal(column.resolution)}{bins}{marks}"
     if isinstance(column, CategoricalColumn):
-        return f"one of {_list([str(level) for level in column.domain])}{nullable}{mark}"
-    return f"{type(column).__name__.removesuffix('Column').lower()}{nullable}{mark}"
+        return f"one of {_list([str(level) for level in column.domain])}{marks}"
+    return f"{type(column).__name__.removesuffix('Column').lower()}{marks}"
 
 
 def _list(values: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from federation.consortium.consortium_file import address_mistake
 from federation.consortium.helper_file import TEXT
-from federation.consortium.invitations import NODE_ROLES, Answer, Invitation
+from federation.consortium.invitations import NODE_ROLES, Answer, Invitation, date
 from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.certificates import write_private
 from federation.identity.signing_request import load_key, new_key, signing_request
@@ -226,8 +226,8 @@ def _joined_before(member: MemberFolder, given: Invitation, address: str) -> Joi
     known = member.load_invitation()
     if known != given:
         raise FoundingRefusedError(
-            reason=f"{member.root} answers the invitation of {known.name} to {known.consortium} that expires at "
-            f"{known.expires}, not this one of {given.name} to {given.consortium}: use another folder"
+            reason=f"{member.root} answers the invitation of {known.name} to {known.consortium} that expires on "
+            f"{date(known.expires)}, not this one of {given.name} to {given.consortium}: use another folder"
         )
     answer = Answer.from_bytes(member.answer(given.name).read_bytes())
     if address and address != answer.address:

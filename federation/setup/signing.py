@@ -60,12 +60,14 @@ class Begun:
 
     Attributes:
         agreement: the file for the members that have not begun.
+        digest: of the draft, hex; administrators may compare it.
         start: the file that starts this member's node; None where it runs none.
         role: this member's role.
         was_there: whether it had begun before.
     """
 
     agreement: Path
+    digest: str
     start: Path | None
     role: str
     was_there: bool
@@ -195,6 +197,7 @@ def begin(folder: Path, files: Sequence[bytes], *, words: str = "", now: datetim
         put(member.consortium, agreement.draft.text.encode())
     return Begun(
         agreement=member.agreement,
+        digest=agreement.draft.digest,
         start=_start_file(folder, invitation),
         role=invitation.role,
         was_there=was_there,
