@@ -21,7 +21,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -342,13 +342,16 @@ def _fault(
         found = peer_name(der)
     except PeerRejectedError as error:
         return f"cannot be used: {error.reason}"
-    public = certificate.public_key()
+    try:
+        public = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return "has no key that can be read"
     key = public.public_bytes_raw().hex() if isinstance(public, Ed25519PublicKey) else ""
     if (found.name, found.role, found.fingerprint, key) != (name, *pinned[name]):
         return "is not the one that the consortium file pins"
     try:
         certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return "was not issued by the consortium's authority"
     return ""
 
@@ -370,7 +373,7 @@ def _time(certificate: x509.Certificate, now: datetime) -> tuple[str, str]:
 def _certificate(der: bytes, name: str) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise FoundingRefusedError(reason=f"the certificate of {name} cannot be read") from error
 
 

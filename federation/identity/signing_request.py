@@ -71,9 +71,9 @@ def requested_key(der: bytes, name: str) -> Ed25519PublicKey:
         request = x509.load_der_x509_csr(der)
         key = request.public_key()
         is_signed = request.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm) as error:
+        names = [attribute.value for attribute in request.subject]
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise FoundingRefusedError(reason=f"the certificate request of {name} cannot be read") from error
-    names = [attribute.value for attribute in request.subject]
     if not isinstance(key, Ed25519PublicKey) or not is_signed:
         raise FoundingRefusedError(
             reason=f"the certificate request of {name} is not signed by its own Ed25519 key"
