@@ -49,7 +49,7 @@ def signed(session, *, epsilon=None):
     ).to_bytes()
     ask = Ask(request=data, signature=session._identity.sign(REQUEST_TAG + data))
     planned = plan_request(data, session.consortium)
-    return ask, content_of(planned, ask.signature, session.nodes["bert"].replica.book)
+    return ask, content_of(planned, ask.signature, session.nodes["bert"].replica.privacy_filter)
 
 
 def body_of(session, content, *, behind=0):

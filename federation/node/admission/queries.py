@@ -104,9 +104,9 @@ class QueryAdmission:
                 site=self.site, reason="the request names an analyst other than its sender"
             )
         self._check_policy(known)
-        content = content_of(known.planned, ask.signature, self._replica.book)
+        content = content_of(known.planned, ask.signature, self._replica.privacy_filter)
         if isinstance(content, Charge):
-            self._replica.book.check(content.spend)
+            self._replica.privacy_filter.check(content.spend)
         return known
 
     def cache(self, ask: Ask) -> None:
@@ -144,7 +144,7 @@ class QueryAdmission:
         if tuple(body.cohort) != self.consortium.names:
             raise RequestRejectedError(site=self.site, reason="the cohort of a question must be all sites")
         self._check_policy(known, number=body.number)
-        check_content(content, planned, known.ask.signature, self._replica.book, site=self.site)
+        check_content(content, planned, known.ask.signature, self._replica.privacy_filter, site=self.site)
         if isinstance(content, Exact):
             self._exact_limit.add_pending(body.number, content)
 

@@ -23,7 +23,8 @@ from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.node.ledger.late_entry import accept_entry
 from federation.protocol.messages import Deal, Share
 from privacy_accounting.ledger.contents import Charge, Exact
-from privacy_accounting.ledger.entries import Entry, session_id
+from privacy_accounting.ledger.entries import Entry
+from privacy_accounting.ledger.session_id import session_id_of_entry
 from privacy_accounting.noise import SystemSource
 from smpc.dealer.frames import answer_bytes
 from smpc.dealer.pool import Prefetch
@@ -80,7 +81,7 @@ class QueryRunner:
             return
         fetches_later = known.planned.work.has_products and not known.needs.requests
         if not (fetches_later and self.consortium.three_sites is None):
-            session = session_id(body)
+            session = session_id_of_entry(body)
             self.prepared_sessions.prepare(
                 session, lambda: self._opened(known, session), known.needs.memory_bytes
             )
