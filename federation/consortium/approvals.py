@@ -26,12 +26,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from federation.consortium.consortium_file import Consortium, consortium_from_dict
-from federation.consortium.invitations import HASH_BYTES, SIGNATURE_BYTES, opened
+from federation.consortium.invitations import HASH_BYTES, SIGNATURE_BYTES, check_exact, opened
 from federation.errors import ConfigError, FoundingRefusedError
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.canonical import Fields, encode
+from privacy_accounting.ledger.canonical_json import Fields, encode
 from smpc.errors import PeerRejectedError
-from smpc.transport.wire.tls import peer_name
+from smpc.transport.wire.peer_identity import peer_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,8 +91,7 @@ class Draft:
         """
         fields = opened(data, _DRAFT, "draft", limit=MAX_BYTES)
         draft = cls.read(fields)
-        if draft.to_bytes().removesuffix(b"\n") != data.removesuffix(b"\n"):
-            raise FoundingRefusedError(reason="this is not a valid draft: not in canonical form")
+        check_exact(draft.to_bytes(), data, "draft")
         return draft
 
     @classmethod
@@ -295,7 +294,9 @@ class Agreement:
             fields.done()
         except LedgerRefusedError as error:
             raise FoundingRefusedError(reason=f"this is not a valid agreement: {error.reason}") from error
-        return cls(draft=draft, signatures=signatures)
+        agreement = cls(draft=draft, signatures=signatures)
+        check_exact(agreement.to_bytes(), data, "agreement")
+        return agreement
 
     def check(self, now: datetime | None = None) -> tuple[Consortium, list[str]]:
         """Check the draft and that every site has signed it; errors and result as ``Draft.check``.

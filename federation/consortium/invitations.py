@@ -27,7 +27,7 @@ from federation.consortium.comparison_words import comparison_words
 from federation.consortium.consortium_file import name_mistake
 from federation.errors import FoundingRefusedError
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.canonical import Fields, decode, encode
+from privacy_accounting.ledger.canonical_json import Fields, decode, encode
 
 ROLES: Final = ("site", "dealer", "aggregator", "keyholder", "analyst", "auditor")
 NODE_ROLES: Final = ("site", "dealer", "aggregator", "keyholder")
@@ -234,6 +234,7 @@ class Answer:
             fields.done()
         except LedgerRefusedError as error:
             raise _invalid("answer", error.reason) from error
+        check_exact(answer.to_bytes(), data, "answer")
         try:
             public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(answer.public_key))
             public.verify(bytes.fromhex(answer.signature), answer.signed_bytes())
@@ -333,6 +334,21 @@ def opened(data: bytes, wanted: str, what: str, *, limit: int = MAX_BYTES) -> Fi
     if found != wanted:
         raise _invalid(what, f"its format is {found}, not {wanted}")
     return fields
+
+
+def check_exact(written: bytes, given: bytes, what: str) -> None:
+    """Refuse a file that says the same in other bytes, such as capitals in hexadecimal.
+
+    Args:
+        written: what the program writes for the content.
+        given: the file.
+        what: the file's kind, for the error.
+
+    Raises:
+        FoundingRefusedError: they differ in more than the line's end.
+    """
+    if written.removesuffix(b"\n") != given.removesuffix(b"\n"):
+        raise _invalid(what, "not in canonical form")
 
 
 def date(seconds: int) -> str:

@@ -99,7 +99,7 @@ class Authority:
         Args:
             public: the member's key.
             name: the member's name in the consortium file.
-            role: one of ``smpc.transport.wire.tls.ROLES``.
+            role: one of ``smpc.transport.wire.peer_identity.ROLES``.
             now: the time of issue; default the present.
             days: how long the certificate is valid.
 

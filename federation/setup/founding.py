@@ -33,7 +33,7 @@ from federation.setup.joining import MemberFolder, address_faults, source_of, wr
 from federation.setup.settings import ConsortiumSettings
 from federation.setup.whole_files import PRIVATE, new_folder, put
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.canonical import encode
+from privacy_accounting.ledger.canonical_json import encode
 from smpc.computing_sites import COMPUTING_SITES
 
 if TYPE_CHECKING:

@@ -1,19 +1,21 @@
 """Founding a consortium over several machines: what is refused, and by which name."""
 
 import tomllib
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from federation.consortium.approvals import Agreement, Draft
 from federation.consortium.comparison_words import WORDS, check_words, comparison_words
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.invitations import DAY_S, Answer, Invitation
 from federation.consortium.site_file import load_site
 from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.certificates import Identity, trust_of
-from federation.identity.signing_request import signing_request
+from federation.identity.signing_request import requested_key, signing_request
 from federation.setup import founding, signing
 from tests.setup.founding_world import CANARY, NOW, World, copied, rows
 
@@ -174,8 +176,6 @@ def forged(world, *, token=None, request=None, sign_with=None, **changes):
         if token is None
         else Invitation.from_bytes(invitation.to_bytes().replace(invitation.token.encode(), token.encode()))
     )
-    from dataclasses import replace
-
     answer = Answer.write(
         held, key, request=request or signing_request(key, "bert"), address="127.0.0.1:9", made=NOW
     )
@@ -344,6 +344,34 @@ def test_draft_and_agreement_that_differ_in_one_byte_are_refused(at_draft):
     assert not (at_draft.folder("bert") / "consortium.toml").exists()
     assert not at_draft.begin("bert", agreement).was_there
     assert at_draft.begin("bert", agreement).was_there
+
+
+@pytest.mark.parametrize("kind", ["draft", "agreement", "answer"])
+def test_file_that_says_the_same_in_other_bytes_is_refused(begun, kind):
+    data = begun.answer("bert") if kind == "answer" else getattr(begun, kind)()
+    reader = {"draft": Draft, "agreement": Agreement, "answer": Answer}[kind]
+    assert reader.from_bytes(data) == reader.from_bytes(data.removesuffix(b"\n"))
+    field = {"draft": b'"authority":"', "agreement": b'"authority":"', "answer": b'"request":"'}[kind]
+    place = data.index(field) + len(field)
+    capital = data[:place] + data[place : place + 200].upper() + data[place + 200 :]
+    for other in (capital, data.replace(b",", b", ", 1), data + b"\n", data[:place] + b" " + data[place:]):
+        assert other != data
+        with refused(f"not a valid {kind}"):
+            reader.from_bytes(other)
+
+
+def test_damaged_certificate_or_request_is_refused_by_name(begun):
+    draft = Draft.from_bytes(begun.draft())
+    der = draft.certificates["bert"]
+    request = Answer.from_bytes(begun.answer("bert")).request
+    for place in range(0, len(der), 9):
+        bad = der[:place] + bytes([der[place] ^ 4]) + der[place + 1 :]
+        with pytest.raises((FoundingRefusedError, ConfigError), match="certificate of bert"):
+            replace(draft, certificates={**draft.certificates, "bert": bad}).check()
+    for place in range(0, len(request), 5):
+        bad = request[:place] + bytes([request[place] ^ 4]) + request[place + 1 :]
+        with refused("request"):
+            requested_key(bad, "bert")
 
 
 def test_no_site_begins_until_all_have_signed(at_draft):
