@@ -77,8 +77,8 @@ class MemberFolder:
         return self.root / f"{name}.key"
 
     def identity(self, name: str, role: str) -> Path:
-        """The member's certificate and key."""
-        return self.root / "analysts" / f"{name}.pem" if role == "analyst" else self.root / f"{name}.pem"
+        """The member's certificate and key; those of analysts and auditors lie where the commands look for them."""
+        return self.root / f"{name}.pem" if role in NODE_ROLES else self.root / "analysts" / f"{name}.pem"
 
     def load_invitation(self) -> Invitation:
         """Read the invitation that this folder answers.

@@ -23,7 +23,7 @@ HEART = ROOT / "federation" / "demo" / "data" / "heart_disease"
 COMMAND = re.compile(r"^    (\w+)\$ crossward (.*)$", re.MULTILINE)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SENT = re.compile(r"send (\S+) to (.*?)(?:;|$)", re.MULTILINE)
-MACHINES = ("anna", "bert", "carl", "ada")
+MACHINES = ("anna", "bert", "carl", "ada", "vera")
 READY_S = 40
 
 
@@ -37,10 +37,10 @@ class Machines:
         self.answer = None
         ports = dict(zip(MACHINES, free_ports(len(MACHINES)), strict=True))
         self.addresses = {f"{name}.example:7843": f"127.0.0.1:{port}" for name, port in ports.items()}
-        for name, file in zip(MACHINES, "abc", strict=False):
+        for name in MACHINES:
             (root / name).mkdir()
+        for name, file in zip(MACHINES, "abc", strict=False):
             shutil.copy(HEART / "cleveland.csv", root / name / f"{file}.csv")
-        (root / "ada").mkdir()
 
     def given(self, line):
         """The page's line, with what only this run knows."""
@@ -122,6 +122,11 @@ def test_the_commands_of_the_page_lead_three_machines_from_nothing_to_a_joint_an
     try:
         for name, line in commands:
             machines.run(name, line, monkeypatch)
+        asked = crossward(
+            "query", "-c", "auditor/consortium.toml", "SELECT COUNT(*) AS n FROM patients", "--epsilon", "1"
+        )
+        assert asked.code == 1
+        assert "only an analyst can send this message; nothing was spent" in asked.err
     finally:
         machines.stop()
     assert "ledger entry 1, signed by anna, bert, carl" in machines.answer

@@ -74,7 +74,7 @@ def test_founding_gives_all_members_the_same_agreement_with_their_own_keys(begun
     for name, role in begun.roles.items():
         agreement = load_consortium(begun.folder(name) / "consortium.toml")
         digests.add(agreement.digest())
-        place = "analysts" if role == "analyst" else "."
+        place = "analysts" if role in {"analyst", "auditor"} else "."
         who = Identity.load(begun.folder(name) / place / f"{name}.pem")
         assert trust_of(agreement).roster[name] == (role, who.fingerprint)
         assert who.is_issued_by(agreement.authority_pem)
