@@ -407,7 +407,8 @@ def _draft(places: FounderFolder, names: Sequence[str], authority: Authority) ->
 def _check_not_begun(folder: Path) -> None:
     if MemberFolder(root=folder).consortium.exists():
         raise FoundingRefusedError(
-            reason=f"the consortium of {folder} has begun: its members change by amendments, with crossward ledger"
+            reason=f"the consortium of {folder} has begun: a lost site is removed with crossward ledger propose, and a new "
+            "member needs a new founding"
         )
 
 

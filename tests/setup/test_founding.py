@@ -508,3 +508,32 @@ def test_law_an_invitation_reads_as_written_and_a_changed_one_has_other_words(
     except FoundingRefusedError:
         return
     assert other.digest != invitation.digest
+
+
+@pytest.mark.parametrize(
+    ("edit", "match"),
+    [
+        (
+            lambda text: text.replace("minimum_cell = 10", "minimum_cell = 10\t"),
+            "a tab or another control character",
+        ),
+        (lambda text: text.replace('relation = "add_or_remove_one"', 'relation = "near"'), "draft: relation"),
+        (lambda text: text + "\n[sites.evil]\naddress = 'x:1'\n", "draft"),
+        (
+            lambda text: text.replace('authority = "authority.pem"', 'authority = "/etc/passwd"'),
+            "authority must be",
+        ),
+        (lambda text: text.replace('name = "heart"', 'name = "heart'), "draft is not TOML"),
+        (lambda text: text.replace('sequencer = "anna"', 'sequencer = "zoe"'), "zoe is not one of the sites"),
+    ],
+)
+def test_wrong_terms_make_no_draft(at_answers, edit, match):
+    terms = at_answers.folder("anna") / "terms.toml"
+    right = terms.read_text()
+    assert edit(right) != right
+    terms.write_text(edit(right))
+    with pytest.raises((FoundingRefusedError, ConfigError), match=match):
+        at_answers.admit("bert", "ada")
+    assert not (at_answers.folder("anna") / "draft.json").exists()
+    terms.write_text(right)
+    assert at_answers.admit().draft is not None  # both stay admitted: no words are asked again
