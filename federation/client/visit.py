@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from federation.client.spending import is_refusal
 from federation.protocol.channel_pool import highest_ranked
 from federation.protocol.messages import Charged, RunRequest, Share
+from privacy_accounting.errors import LedgerRefusedError
 
 if TYPE_CHECKING:
     from federation.client.spending import Spending
@@ -97,6 +98,5 @@ class Visit:
     def _refused(self, error: Exception, others: list[str], answer_s: float) -> Exception:
         """The error to raise: a site's own words come before the sequencer's report of them."""
         own = self._exchange.release(others, answer_s)
-        if own and getattr(error, "site", "") != self._sequencer:
-            return highest_ranked(own)
-        return highest_ranked({self._sequencer: error, **own})
+        is_report = isinstance(error, LedgerRefusedError) or getattr(error, "site", "") in own
+        return highest_ranked(own if own and is_report else {self._sequencer: error, **own})

@@ -69,6 +69,7 @@ class QueryService:
         Raises:
             RequestRejectedError: the request is another analyst's, not signed, waits on another channel, or this site
                 derives another plan.
+            PolicyRefusedError: a rule of this site forbids it, whatever was asked before.
             LedgerRefusedError: the request was entered before, and no answer to it is kept here.
             AnalyticsError: the question is not allowed.
         """
@@ -77,6 +78,7 @@ class QueryService:
             raise RequestRejectedError(
                 site=self.site, reason="the request names an analyst other than its sender"
             )
+        self._admission.check_rules(known)
         self._settle(known)
         if self._states.find(known.planned.digest) is None and self._was_entered(known):
             raise LedgerRefusedError(reason="this request was entered before")
@@ -100,7 +102,7 @@ class QueryService:
 
     def refused(self, request: OpenRequest) -> None:
         """This site was to propose the charge, and the charge has failed."""
-        self._states.refused(request)
+        self._runner.discard(self._states.refused(request))
 
     def leave(self, request: OpenRequest) -> None:
         """The channel waits for the request no more."""
@@ -163,7 +165,9 @@ class QueryService:
         if isinstance(content, Charge | Exact) and not content.asked.run:
             known = self._admission.known(content.asked.request)
             if known is not None:
-                self._runner.prepare(known, session_id(body))
+                session = session_id(body)
+                self._states.signed(known.planned.digest, session)
+                self._runner.prepare(known, session)
 
     def completed(self, entries: Sequence[Entry]) -> None:
         """The ledger holds new complete entries: start the run of each that this site has admitted."""
@@ -171,11 +175,15 @@ class QueryService:
             content = entry.body.content
             if isinstance(content, Charge | Exact) and not content.asked.run:
                 self._charged(content.asked.request, entry)
-            self._states.void(entry.body.number, entry.body.number)  # another entry has taken its number
+            self._void(entry.body.number, entry.body.number)  # of another request proposed for its number
 
     def withdrawn(self, number: int) -> None:
         """What was proposed from this number on, and is not complete, never will be."""
-        self._states.void(number)
+        self._void(number)
+
+    def _void(self, first: int, last: int | None = None) -> None:
+        for session in self._states.void(first, last):
+            self._runner.discard(session)
 
     def _charged(self, digest: str, entry: Entry) -> None:
         if not self._replica.has_signed(entry):

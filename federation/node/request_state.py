@@ -71,6 +71,7 @@ class OpenRequest:
         place: its place among the site's questions, once reserved.
         has_caller: whether a channel of its analyst waits.
         number: of the proposed or complete entry.
+        session: of the run under the proposed entry, once this site has signed it; empty before.
         cost: what the answer says of the analyst's exact requests before this one.
         answer: the share, or the error of the run.
         answered_s: when the answer was there (s, monotonic).
@@ -81,6 +82,7 @@ class OpenRequest:
     place: Reservation | None = None
     has_caller: bool = False
     number: int | None = None
+    session: bytes = b""
     cost: Mapping[str, str] = field(default_factory=dict)
     answer: Future[Share] = field(default_factory=Future)
     answered_s: float = 0.0
@@ -177,19 +179,35 @@ class RequestStates:
             request.number, request.cost = number, cost
             return request
 
-    def void(self, first: int, last: int | None = None) -> None:
-        """What was proposed for these numbers, without a last one from ``first`` on, will never be complete."""
+    def signed(self, digest: str, session: bytes) -> None:
+        """This site has signed the proposed entry of a request, whose run has this session."""
+        with self._lock:
+            request = self._open.get(digest)
+            if request is not None and request.state is State.ADMITTED:
+                request.session = session
+
+    def void(self, first: int, last: int | None = None) -> list[bytes]:
+        """What was proposed for these numbers, without a last one from ``first`` on, will never be complete.
+
+        Returns:
+            The sessions that will never run.
+        """
+        sessions = []
         with self._lock:
             proposed = [each for each in self._open.values() if each.state is State.ADMITTED]
             for request in proposed:
                 if request.number is not None and first <= request.number <= (last or request.number):
+                    sessions.append(request.session)
                     self._undecide(request)
+        return sessions
 
-    def refused(self, request: OpenRequest) -> None:
-        """At the sequencer: the charge has failed, so that no proposal holds the request any more."""
+    def refused(self, request: OpenRequest) -> bytes:
+        """At the sequencer: the charge has failed, so that no proposal holds the request any more; its session."""
         with self._lock:
+            session = request.session
             if request.state is State.ADMITTED:
                 self._undecide(request)
+            return session
 
     def charged(self, known: AdmittedRequest, *, number: int) -> OpenRequest | None:
         """The entry of a request is complete, and this site has signed it; None if that was reported before."""
@@ -238,7 +256,7 @@ class RequestStates:
 
     def _undecide(self, request: OpenRequest) -> None:
         self._become(request, State.ASKED)
-        request.number = None
+        request.number, request.session = None, b""
         if not request.has_caller:
             self._drop(request)
 

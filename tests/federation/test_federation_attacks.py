@@ -286,6 +286,23 @@ def test_a_client_that_dies_after_the_charge_stops_no_site(world):
         own.deliver(own.open(ask, caller="analyst"), 5)
 
 
+def test_a_complete_entry_starts_one_run_and_none_where_the_site_has_not_signed_it(world):
+    """As after a restart: the entry comes by catch-up, and what this site signed before is spent and never run."""
+    _, data, _ = ran(world)
+    entry, node = Entry.from_bytes(data), world.nodes["hungary"]
+    queries, signed_here = node._services.queries, node.replica.core.signed_in_this_life
+    signed_here.discard(entry.hash)
+    queries.completed([entry])
+    assert len(states(world)["hungary"]) == 0
+    signed_here.add(entry.hash)
+    queries.completed([entry])
+    request = states(world)["hungary"].find(entry.body.content.asked.request)
+    with pytest.raises(LedgerRefusedError, match="started before"):
+        request.answer.result(10)
+    states(world)["hungary"].delivered(request)
+    nothing_is_left(world)
+
+
 def test_one_channel_at_a_time_waits_for_a_request(world):
     ask = signed(world, request_of(world).to_bytes())
     with world._pool.question(["hungary"]) as first, world._pool.question(["hungary"]) as second:

@@ -24,6 +24,7 @@ from federation.protocol.request import request_hash
 from federation.requests import site_policy as policies
 from federation.requests.ledger_content import check_content
 from federation.requests.planning import AnyPlanned, check_signature, plan_request
+from federation.requests.site_policy import NOTHING_EXACT, ExactSoFar
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Charge, Exact
 from smpc.errors import PeerRejectedError
@@ -162,7 +163,8 @@ class QueryAdmission:
         planned = known.planned
         if tuple(body.cohort) != self.consortium.names:
             raise RequestRejectedError(site=self.site, reason="the cohort of a question must be all sites")
-        self._check_policy(known, number=body.number)
+        before = self._exact_limit.count(planned.population, planned.request.analyst, body.number)
+        self.check_rules(known, before if planned.is_exact else NOTHING_EXACT)
         check_content(content, planned, known.ask.signature, self._replica.book, site=self.site)
         self._hold(known)
         if isinstance(content, Exact):
@@ -202,21 +204,23 @@ class QueryAdmission:
             )
         return AdmittedRequest(planned=planned, ask=ask, needs=planned.work.session_needs())
 
-    def _check_policy(self, known: AdmittedRequest, *, number: int) -> None:
-        planned = known.planned
-        limit = self.limits.session_bytes
+    def check_rules(self, known: AdmittedRequest, exact: ExactSoFar = NOTHING_EXACT) -> None:
+        """Check the rules of this site.
+
+        Args:
+            known: the request.
+            exact: the exact disclosures before it; none while no entry is proposed, since what is signed and not
+                complete may be the request itself.
+
+        Raises:
+            PolicyRefusedError: a rule forbids it.
+            SiteUnavailableError: the table is out of service.
+        """
+        planned, limit = known.planned, self.limits.session_bytes
         check_in_service(self.source(planned), site=self.site)
         if known.needs.memory_bytes > limit:
             rule = (
                 f"limits.session_bytes: at most {limit} bytes, this question takes {known.needs.memory_bytes}"
             )
             raise PolicyRefusedError(site=self.site, rule=rule)
-        policies.check(
-            planned.request,
-            planned.work.facts,
-            self.policy,
-            site=self.site,
-            exact=self._exact_limit.count(planned.population, planned.request.analyst, number)
-            if planned.is_exact
-            else policies.NOTHING_EXACT,
-        )
+        policies.check(planned.request, planned.work.facts, self.policy, site=self.site, exact=exact)

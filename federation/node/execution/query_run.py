@@ -69,6 +69,10 @@ class QueryRunner:
                 session, lambda: self._opened(known, session), known.needs.memory_bytes
             )
 
+    def discard(self, session: bytes) -> None:
+        """Close a prepared session that will never run."""
+        self.prepared_sessions.discard(session)
+
     def run(self, known: AdmittedRequest, session_id: bytes, report: Callable[[Share], None]) -> None:
         """Run a request whose entry is complete and whose start is noted.
 
