@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs slow second-opinion bench-queries bench-latency bench-smpc bench-kernels bench-three-sites bench-accounting bench-paillier bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs slow slow-laws slow-faults slow-kills slow-processes second-opinion bench-queries bench-latency bench-smpc bench-kernels bench-three-sites bench-accounting bench-paillier bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -41,10 +41,32 @@ laws: $(READY)
 docs: $(READY)
 	$(PY) -m pytest tests/docs -p no:randomly
 
-# real processes that are killed and stopped wait more than they work: four at once on two cores
-slow: $(READY)
-	$(PY) -m pytest -m slow -p no:randomly --timeout 1800 -n 2 --dist loadfile --ignore tests/smpc/test_smpc_faults_processes.py
-	$(PY) -m pytest -m slow -p no:randomly --timeout 1800 -n 4 --dist worksteal tests/smpc/test_smpc_faults_processes.py
+# every group is under forty minutes on two cores; together they are all tests that are marked slow, and all laws at length
+slow: slow-laws slow-faults slow-kills slow-processes
+
+SLOW := $(PY) -m pytest -m slow -p no:randomly --timeout 1800
+FAULTS := tests/smpc/test_smpc_faults.py tests/smpc/test_smpc_faults_over_tls.py
+KILLS := tests/smpc/test_smpc_faults_processes.py
+STATISTICS := tests/federation/test_federation_empirical.py
+PROCESSES := tests/cli tests/docs tests/federation tests/ledger tests/operations tests/setup tests/transport
+
+# laws with fifty times the examples, and what is counted over many runs
+slow-laws: $(READY)
+	HYPOTHESIS_PROFILE=long $(PY) -m pytest -m costly_law --timeout 1800 -n $(WORKERS) --dist worksteal
+	$(SLOW) -n $(WORKERS) --dist worksteal tests $(addprefix --ignore=,$(FAULTS) $(KILLS) $(PROCESSES))
+	$(SLOW) -n $(WORKERS) --dist loadfile $(STATISTICS)
+
+# a fault at each exchange of each operation, in memory and over TLS
+slow-faults: $(READY)
+	$(SLOW) -n $(WORKERS) --dist worksteal $(FAULTS)
+
+# sites and dealer as processes, killed and stopped at each exchange: they wait more than they work, so four at once on two cores
+slow-kills: $(READY)
+	$(SLOW) -n 4 --dist worksteal $(KILLS)
+
+# whole consortia of processes: commands, restarts, lost disks, archives, soak
+slow-processes: $(READY)
+	$(SLOW) -n $(WORKERS) --dist loadfile $(PROCESSES) $(addprefix --ignore=,$(STATISTICS))
 
 # dp-accounting beside this accountant: every event of the table, and the charges of a real ledger
 second-opinion: $(READY)

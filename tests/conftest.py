@@ -6,12 +6,14 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("dev", max_examples=25, deadline=None)
 settings.register_profile(
     "ci",
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+# tests/examples.py multiplies under this name; a law without a number of its own has this many
+settings.register_profile("long", max_examples=500, deadline=None)
 settings.register_profile("night", max_examples=2_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
@@ -30,3 +32,16 @@ def foreign_key():
     from federation.paillier.keys import generate_private_key
 
     return generate_private_key(testing_bits=512)
+
+
+@pytest.fixture(scope="module")
+def one_key_for_all():
+    """Every consortium that is made in this process has the same Paillier key, of the smallest size that is allowed.
+
+    To make one takes seconds. Keys are tested in tests/paillier; a conftest below lets its folder use this.
+    """
+    from federation.client.local import _key
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("federation.paillier.key_files.generate_private_key", lambda **_: _key())
+        yield

@@ -1,58 +1,40 @@
-"""Release of results: the only file that opens shares, with the site's half and the recipient's half.
+"""Release of results: the site's half, the only file of a site that opens shares.
 
 Layer:       analytics, above site_noise and minimum_cell; the only importer of ``smpc.operations.reveal``.
 Terms:       an *answer share* is one site's summand of the answer, after a fresh share of zero.
 Guarantees:  a site sends exactly what the plan opens, to the recipient that the plan names, the analyst alone:
              clamped integers with noise (private), or guarded sums (exact). Order: the caller has charged and noted
              the start; this file clamps and adds noise or guards, then shares, then opens.
-See instead: charging (federation.node), turning integers into an answer (results.assemble).
+See instead: the recipient's half (recombine), charging (federation.node), turning integers into an answer (results.assemble).
 Source:      PRIVACY "charge before anything leaves", "openings name their recipients", "zero shares from all pairs".
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analytics.disclosure.minimum_cell import open_or_closed
 from analytics.disclosure.site_noise import check_bounds, noisy_contribution
-from analytics.disclosure.statistic_run import replay, run_at_site, run_cost
+from analytics.disclosure.statistic_run import run_at_site, run_cost
 from analytics.errors import ReleaseRefusedError
-from analytics.mining.finish import finish_mining
 from analytics.mining.site_run import mine_at_site
 from smpc.cost import Cost, dry_run
 from smpc.operations.arithmetic import concatenate, take
 from smpc.operations.inputs import contribute
-from smpc.operations.reveal import blinded_share, recombine, reveal_to_all
+from smpc.operations.reveal import blinded_share, reveal_to_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import numpy.typing as npt
 
     from analytics.mining.bitmaps import Bitmaps
     from analytics.mining.plan import MiningPlan
-    from analytics.mining.result import MiningResult
     from analytics.plans.plan import Plan
     from analytics.plans.statistic_plan import StatisticPlan
-    from analytics.statistics.base import Answer
     from privacy_accounting.noise import ByteSource
     from smpc.session import Session
     from smpc.sharing import Shared
-
-ELEMENT_BYTES = 8
-
-
-def needs_material(plan: Plan) -> bool:
-    """Whether the joint stage has comparisons and products. Private answers and unguarded ones have none."""
-    return bool(plan.guards)
-
-
-def answer_bytes(plan: Plan) -> int:
-    """Length of one site's answer share (bytes)."""
-    return ELEMENT_BYTES * len(plan.opened) * (2 if plan.guards else 1)
 
 
 def joint_stage(session: Session, figures: npt.NDArray[np.int64], plan: Plan) -> Shared:
@@ -80,7 +62,7 @@ def joint_cost(plan: Plan) -> Cost:
     return dry_run(
         lambda session: joint_stage(session, nothing, plan),
         plan.context.n_sites,
-        has_three_sites=plan.context.has_three_sites and needs_material(plan),
+        has_three_sites=plan.context.has_three_sites and plan.has_products,
     )
 
 
@@ -98,7 +80,7 @@ def send_answer(
         source: uniform bytes for the noise.
 
     Returns:
-        The answer share for the analyst, little end first, ``answer_bytes(plan)`` bytes.
+        The answer share for the analyst, little end first, ``plan.answer_bytes`` bytes.
 
     Raises:
         ReleaseRefusedError: an exact plan without figures, or figures beyond the plan's bounds.
@@ -111,36 +93,6 @@ def send_answer(
         check_bounds(plan, figures)
     share = blinded_share(session, joint_stage(session, figures, plan))
     return share.astype("<i8", copy=False).tobytes()
-
-
-def recombine_answer(plan: Plan, shares: Sequence[bytes]) -> list[int | None]:
-    """The recipient's half: put the sites' summands together.
-
-    Visible to: the analyst.
-
-    Args:
-        plan: what ran.
-        shares: every site's answer share.
-
-    Returns:
-        The opened integers in the order of ``plan.opened``; None where the guard kept a figure closed.
-
-    Raises:
-        ReleaseRefusedError: a share is missing, of another length, or a flag is neither 0 nor 1.
-    """
-    if len(shares) != plan.context.n_sites or any(len(share) != answer_bytes(plan) for share in shares):
-        raise ReleaseRefusedError(
-            rule="shares", reason="the answer needs one share of the planned length from each site"
-        )
-    total = recombine([np.frombuffer(share, dtype="<i8").astype(np.int64) for share in shares])
-    n_opened = len(plan.opened)
-    values = [int(value) for value in total[:n_opened]]
-    if not plan.guards:
-        return list(values)
-    flags = [int(flag) for flag in total[n_opened:]]
-    if any(flag not in {0, 1} for flag in flags):
-        raise ReleaseRefusedError(rule="shares", reason="the sites' shares do not fit together")
-    return [value if flag else None for value, flag in zip(values, flags, strict=True)]
 
 
 def send_mined(session: Session, plan: MiningPlan, bitmaps: Bitmaps) -> bytes:
@@ -166,19 +118,6 @@ def send_mined(session: Session, plan: MiningPlan, bitmaps: Bitmaps) -> bytes:
         open_to_all=lambda shared: reveal_to_all(session, shared),
         blind=lambda shared: blinded_share(session, shared),
     ).to_bytes()
-
-
-def recombine_mined(
-    plan: MiningPlan, answers: Sequence[bytes], *, cost: Mapping[str, object], receipt: Mapping[str, object]
-) -> MiningResult:
-    """The recipient's half of a mining run.
-
-    Visible to: the analyst.
-
-    Raises:
-        ReleaseRefusedError: the sites' answers differ or do not fit together.
-    """
-    return finish_mining(plan, answers, recombine=recombine, cost=cost, receipt=receipt)
 
 
 def send_statistic(
@@ -211,21 +150,3 @@ def send_statistic(
 def statistic_cost(plan: StatisticPlan) -> Cost:
     """What a run of a statistic takes at most: material, rounds, bytes, memory. The same at every member."""
     return run_cost(plan, reveal_to_all)
-
-
-def recombine_statistic(
-    plan: StatisticPlan,
-    answers: Sequence[bytes],
-    *,
-    cost: Mapping[str, object],
-    receipt: Mapping[str, object],
-) -> Answer:
-    """The recipient's half of a statistic: put the sites' answers together, and estimate.
-
-    Visible to: the analyst.
-
-    Raises:
-        ReleaseRefusedError: the sites' answers differ or do not fit together.
-    """
-    opened = replay(plan, answers, recombine=recombine)
-    return replace(plan.statistic.estimate(opened, plan.noise), cost=cost, receipt=receipt)

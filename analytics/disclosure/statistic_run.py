@@ -1,4 +1,4 @@
-"""A statistic's run: the steps at one site, and their replay at the analyst.
+"""A statistic's run: the steps at one site.
 
 Layer:       analytics.disclosure above site_noise, below release.
 Guarantees:  at every step in this order: this site's integers, clamps checked, noise (private), shares, the joint part,
@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from analytics.disclosure.replay import checked
 from analytics.disclosure.site_noise import check_bounds_of, noisy_contribution
 from analytics.errors import ReleaseRefusedError
 from smpc.cost import Cost, dry_run
 from smpc.operations.inputs import contribute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from analytics.plans.statistic_plan import StatisticPlan
     from analytics.statistics.base import Ints, Step
@@ -65,52 +66,13 @@ def run_at_site(
         own = _own(plan, step, scanned, source)
         shared = step.joint(session, contribute(session, own))
         if step.to == "sites":
-            opened = _checked(step, open_to_all(shared))
+            opened = checked(step, open_to_all(shared))
             parts.append(opened)
             state = statistic.advance(state, opened)
         else:
             parts.append(blind(shared))
             state = statistic.advance(state, _NOTHING)
     return b"".join(part.astype("<i8", copy=False).tobytes() for part in parts)
-
-
-def replay(
-    plan: StatisticPlan, answers: Sequence[bytes], *, recombine: Callable[[Sequence[RingArray]], RingArray]
-) -> tuple[Ints, ...]:
-    """Follow the steps with what the sites sent.
-
-    Visible to: the analyst.
-
-    Args:
-        plan: what ran.
-        answers: each site's bytes.
-        recombine: adds up the sites' summands.
-
-    Returns:
-        What each step opened.
-
-    Raises:
-        ReleaseRefusedError: an answer is missing or of another length, the sites report different openings, or a
-            flag is neither 0 nor 1; a site has left the protocol.
-    """
-    if len(answers) != plan.context.n_sites or any(len(answer) % ELEMENT_BYTES for answer in answers):
-        raise _misfit()
-    left = [np.frombuffer(answer, dtype="<i8").astype(np.int64) for answer in answers]
-    statistic, found = plan.statistic, []
-    state = statistic.start()
-    while (step := statistic.step(state)) is not None:
-        parts, left = [rest[: step.n_opened] for rest in left], [rest[step.n_opened :] for rest in left]
-        if any(part.size != step.n_opened for part in parts):
-            raise _misfit()
-        is_public = step.to == "sites"
-        if is_public and any(not np.array_equal(part, parts[0]) for part in parts):
-            raise ReleaseRefusedError(rule="sites_agree", reason="the sites report different openings")
-        opened = _checked(step, parts[0] if is_public else recombine(parts))
-        found.append(opened)
-        state = statistic.advance(state, opened if is_public else _NOTHING)
-    if any(rest.size for rest in left):
-        raise _misfit()
-    return tuple(found)
 
 
 def run_cost(plan: StatisticPlan, open_to_all: Callable[[Session, Shared], object]) -> Cost:
@@ -138,14 +100,3 @@ def _own(plan: StatisticPlan, step: Step, scanned: Ints | None, source: ByteSour
     own = step.local(scanned)
     check_bounds_of(step.clamps, own)
     return own
-
-
-def _checked(step: Step, opened: RingArray) -> Ints:
-    flags = opened[step.n_values :]
-    if opened.shape != (step.n_opened,) or not np.isin(flags, (0, 1)).all():
-        raise _misfit()
-    return opened
-
-
-def _misfit() -> ReleaseRefusedError:
-    return ReleaseRefusedError(rule="shares", reason="the sites' answers do not fit together")

@@ -5,7 +5,7 @@ Guarantees:  an answer is made only where every site reports the same bits, the 
              obey what the bits say: at least the threshold, no larger than a subset's. Data never cause an error:
              nothing frequent is an empty answer.
 Visible to:  the analyst alone: bits, open supports, the number of rows.
-See instead: adding up the summands (``recombine`` is handed in by ``analytics.disclosure.release``).
+See instead: adding up the summands (``recombine`` is handed in by ``analytics.disclosure.recombine``).
 Source:      ours.
 """
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from analytics.sql.expressions import Integer, bounds
 from analytics.sql.query import AggregateOutput, BoundQuery, KeyOutput
 from analytics.statistics.aggregate import PlanColumn, Shift
-from analytics.statistics.registry import AGGREGATES
+from analytics.statistics.aggregates import AGGREGATES
 
 if TYPE_CHECKING:
     from analytics.statistics.blocks import BlockSpec

@@ -41,14 +41,13 @@ from analytics.sql.expressions import (
     columns_in,
 )
 from analytics.statistics.blocks import BlockSpec, Measure, count_of, is_always_known
+from analytics.statistics.value_windows import has_few_values, windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analytics.sql.query import BoundQuery
 
-FEW_VALUES = 7
-_MOST_PIECES = 32
 MAX_SCANNED = 2_000  # figures and counts; the local database plans a statement in the square of them
 
 
@@ -218,9 +217,9 @@ def _behind_sum(argument: Integer) -> list[Integer]:
 
 def _behind_squares(argument: Integer) -> list[Integer]:
     match argument:
-        case ColumnIndex(lower=lower, upper=upper) if 1 < upper - lower < FEW_VALUES:
+        case ColumnIndex(lower=lower, upper=upper) if upper - lower > 1 and has_few_values(lower, upper):
             return [_only(_compare(argument, "=", value)) for value in range(lower, upper + 1)]
-        case ColumnIndex(lower=lower, upper=upper) if upper - lower >= FEW_VALUES:
+        case ColumnIndex(lower=lower, upper=upper) if not has_few_values(lower, upper):
             inside = Both(left=_compare(argument, ">", lower), right=_compare(argument, "<", upper))
             return [_only(inside), *(_only(outside) for outside in _outside_windows(argument, lower, upper))]
         case _:
@@ -229,10 +228,9 @@ def _behind_squares(argument: Integer) -> list[Integer]:
 
 def _outside_windows(argument: Integer, lower: int, upper: int) -> list[Condition]:
     """The range in pieces: for each two neighbouring ones, who has a value outside both."""
-    width = -(-(upper - lower + 1) // _MOST_PIECES)
     return [
-        Either(left=_compare(argument, "<", start), right=_compare(argument, ">", start + 2 * width - 1))
-        for start in range(lower, upper + 1 - width, width)
+        Either(left=_compare(argument, "<", first), right=_compare(argument, ">", last))
+        for first, last in windows(lower, upper)
     ]
 
 

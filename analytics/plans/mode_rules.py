@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 from analytics.errors import PlanRejectedError, ReleaseRefusedError
 from analytics.schema import NumericColumn
 from analytics.sql.query import AggregateOutput, BoundQuery, Clause, KeyOutput, Use
-from analytics.statistics.blocks import column_name
-from analytics.statistics.registry import AGGREGATES
+from analytics.statistics.aggregates import AGGREGATES
+from analytics.statistics.blocks import Measure, column_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analytics.plans.context import PlanContext
     from analytics.schema import Table
+    from analytics.statistics.blocks import BlockSpec
 
 _MIN_SITES = 3
 _MIN_HONEST = 2
@@ -78,6 +79,25 @@ def check_exact(query: BoundQuery, context: PlanContext) -> None:
         _check_dimension(query, use)
     _check_narrowed(query)
     _check_rows_beside_units(query)
+
+
+def check_opened_blocks(blocks: Sequence[BlockSpec]) -> None:
+    """Refuse sums of anything but one declared column: only of them the guards know which counts a sum would tell.
+
+    Questions are refused by their form before; this stands for aggregates that make expressions of their own.
+
+    Args:
+        blocks: the blocks that an exact answer would open.
+
+    Raises:
+        PlanRejectedError: one adds up an expression.
+    """
+    for block in blocks:
+        adds = block.measure in {Measure.SUM, Measure.SQUARES}
+        if adds and (block.argument is None or column_name(block.argument) is None):
+            raise PlanRejectedError(
+                position="", reason="an exact answer sums one declared column", hint="ask with epsilon"
+            )
 
 
 def _check_dimension(query: BoundQuery, use: Use) -> None:

@@ -26,7 +26,7 @@ from analytics.plans.block_layout import lay_out
 from analytics.plans.cell_guards import Guard, add_guards
 from analytics.plans.context import PlanContext, check_decimal
 from analytics.plans.local_query import local_statement
-from analytics.plans.mode_rules import check_exact, check_private, check_table
+from analytics.plans.mode_rules import check_exact, check_opened_blocks, check_private, check_table
 from analytics.plans.noise_calibration import BlockNoise, Calibration, calibrate
 from analytics.sql.extent import ExpressionLimitError
 from analytics.sql.render import describe_integer
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["Block", "Mode", "Plan", "PlanContext", "make_plan"]
 
 RING_BITS = 62
+ELEMENT_BYTES = 8
 SAFETY_DEVIATIONS = 12
 MAX_FIGURES = 100_000
 MAX_BLOCKS = 200  # pricing takes time by the block
@@ -154,6 +155,16 @@ class Plan:
     def most_opened(self) -> int:
         """How many numbers are opened at most."""
         return len(self.opened)
+
+    @property
+    def has_products(self) -> bool:
+        """Whether the joint stage compares or multiplies. Private answers and unguarded ones do neither."""
+        return bool(self.guards)
+
+    @property
+    def answer_bytes(self) -> int:
+        """Length of one site's answer share (bytes): the opened figures, then with a guard their flags."""
+        return ELEMENT_BYTES * len(self.opened) * (2 if self.guards else 1)
 
     @property
     def clamps(self) -> tuple[int, ...]:
@@ -295,6 +306,7 @@ def _private(query: BoundQuery, epsilon: Fraction, context: PlanContext) -> Plan
 def _exact(query: BoundQuery, context: PlanContext) -> Plan:
     check_exact(query, context)
     layout = lay_out(query, centered=False)
+    check_opened_blocks(layout.figures)
     _check_blocks(layout.figures)
     figures: tuple[BlockSpec, ...] = layout.figures
     guards: tuple[Guard, ...] = ()

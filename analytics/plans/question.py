@@ -1,6 +1,6 @@
 """Binds a question with the aggregates of this version.
 
-Layer:       analytics.plans above statistics.registry and sql.
+Layer:       analytics.plans above statistics.aggregates and sql.
 Source:      ours.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analytics.sql.bind import bind as bind_with
-from analytics.statistics.registry import sql_functions
+from analytics.statistics.aggregates import sql_functions
 
 if TYPE_CHECKING:
     from analytics.schema import Schema

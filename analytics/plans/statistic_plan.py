@@ -78,6 +78,11 @@ class StatisticPlan:
         )
 
     @property
+    def most_sent(self) -> int:
+        """How many integers a site sends to the analyst at most."""
+        return sum(step.n_opened for step in self.statistic.every_step())
+
+    @property
     def has_products(self) -> bool:
         """Whether a step compares or multiplies on shares."""
         return any(step.has_products for step in self.statistic.every_step())

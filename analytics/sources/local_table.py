@@ -1,30 +1,29 @@
-"""A site's clean table in DuckDB, scanned by plans.
+"""A site's clean table, scanned by plans.
 
 Layer:       analytics.sources, the highest.
 Shapes:      ``local_figures`` gives ``(n_figures,)`` int64, clamped, neither weighted nor noisy; ``complete_cases``
              gives rows, for the site's own training stage.
-Guarantees:  one scan a plan; questions run side by side, each on its own cursor; a time limit ends one without
-             touching the others. No error carries a value: DuckDB's texts stay here. Only time and a closed
+Guarantees:  one scan a plan; questions run side by side; a time limit ends one without touching the others. No error
+             carries a value: the database's texts stay here. Only time and a closed
              connection make a statement fail, whatever the rows. If a statement fails for another reason all the
              same, the table is out of service until the site's program is restarted, so that the rows behind such a
              failure can be probed once at most.
-See instead: weight, noise and shares (release).
+See instead: the database (``engines``), weight, noise and shares (release).
 Source:      ours.
 """
 
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self, TypeVar
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import LocalTimeoutError, SchemaMismatchError, SourceFailedError, SourceLostError
 from analytics.plans.local_query import UNIT_COLUMN
 from analytics.schema.tables import ROW
+from analytics.sources.engines.duckdb_engine import DuckDBEngine
 from analytics.sources.frames import register
 from analytics.sources.ingest import ingest
 from analytics.sources.loading import RAW, connect, load, shut
@@ -32,12 +31,14 @@ from analytics.sources.spec import DEFAULT_VIEW, SourceSpec
 from analytics.sql.render import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
+    import duckdb
     import pandas as pd
 
     from analytics.plans.plan import Plan
     from analytics.schema import Table
+    from analytics.sources.engines.base import Engine, Row
     from analytics.sources.report import IngestReport
 
 T = TypeVar("T")
@@ -46,10 +47,15 @@ T = TypeVar("T")
 class LocalTable:
     """One table of one site, clean and shut off; thread-safe."""
 
-    def __init__(self, *, connection: duckdb.DuckDBPyConnection, table: Table, report: IngestReport) -> None:
-        self.table, self.report = table, report
-        self._connection = connection
-        self._lock = threading.Lock()
+    def __init__(self, *, engine: Engine, table: Table, report: IngestReport) -> None:
+        """Take over an engine that holds the clean table.
+
+        Args:
+            engine: open, and shut off from everything else.
+            table: the schema's table.
+            report: what was found at ingest, for the site's administrator.
+        """
+        self.table, self.report, self.engine = table, report, engine
         self._out_of_service = threading.Event()
 
     def __repr__(self) -> str:
@@ -110,8 +116,8 @@ class LocalTable:
             SourceLostError: the database is gone.
             SourceFailedError: the database failed, now or before.
         """
-        columns = self._query(statement, limit_s, lambda cursor: cursor.fetchnumpy())
-        return np.stack([np.asarray(column, dtype=np.int64) for column in columns.values()])
+        columns = self._run(lambda: self.engine.columns(statement, limit_s))
+        return np.stack(list(columns.values()))
 
     def complete_cases(self, columns: Sequence[str], limit_s: float | None = None) -> npt.NDArray[np.int64]:
         """Fetch the rows that have a value in every one of some columns, clean and on their grids.
@@ -137,50 +143,27 @@ class LocalTable:
         known = " AND ".join(f"{name} IS NOT NULL" for name in names)
         rows = f"FROM {quoted(self.table.name)} WHERE {known} ORDER BY unit"
         statement = f"SELECT CAST({unit} AS BIGINT) AS unit{values} {rows}"
-        found = self._query(statement, limit_s, lambda cursor: cursor.fetchnumpy())
-        return np.stack([np.asarray(column, dtype=np.int64) for column in found.values()], axis=1)
+        found = self._run(lambda: self.engine.columns(statement, limit_s))
+        return np.stack(list(found.values()), axis=1)
 
     def close(self) -> None:
         """Forget the rows."""
-        with self._lock:
-            self._connection.close()
+        self.engine.close()
 
-    def _rows(self, statement: str, limit_s: float | None) -> list[tuple[int | None, *tuple[int, ...]]]:
-        return self._query(statement, limit_s, lambda cursor: cursor.fetchall())
+    def _rows(self, statement: str, limit_s: float | None) -> list[Row]:
+        return self._run(lambda: self.engine.rows(statement, limit_s))
 
-    def _query(
-        self, statement: str, limit_s: float | None, fetch: Callable[[duckdb.DuckDBPyConnection], T]
-    ) -> T:
+    def _run(self, ask: Callable[[], T]) -> T:
+        """Run a statement; any failure but time and a lost database puts the table out of service."""
         if not self.is_in_service:
             raise SourceFailedError(source=self.report.source, kind="out of service")
         try:
-            with self._lock:
-                cursor = self._connection.cursor()
-            with cursor, _deadline(cursor, limit_s):
-                return fetch(cursor.execute(statement))
-        except duckdb.InterruptException:
-            raise LocalTimeoutError(limit_s=limit_s or 0.0) from None
-        except duckdb.ConnectionException:
-            raise SourceLostError(source=self.report.source) from None
+            return ask()
+        except (LocalTimeoutError, SourceLostError):
+            raise
         except Exception as error:  # noqa: BLE001  whatever it is, its text stays here
             self._out_of_service.set()
             raise SourceFailedError(source=self.report.source, kind=type(error).__name__) from None
-
-
-@contextmanager
-def _deadline(cursor: duckdb.DuckDBPyConnection, limit_s: float | None) -> Iterator[None]:
-    """Interrupt the cursor's statement when time is up; the timer is gone before the cursor is."""
-    if limit_s is None:
-        yield
-        return
-    timer = threading.Timer(limit_s, cursor.interrupt)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
 
 
 def open_table(spec: SourceSpec, table: Table, *, site_key: bytes, threads: int | None = None) -> LocalTable:
@@ -245,4 +228,4 @@ def _finished(
 ) -> LocalTable:
     shut(connection)
     report = ingest(connection, table=table, view=view, source=name, site_key=site_key)
-    return LocalTable(connection=connection, table=table, report=report)
+    return LocalTable(engine=DuckDBEngine(connection, source=name), table=table, report=report)

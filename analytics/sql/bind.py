@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from analytics.errors import PlanRejectedError
 from analytics.schema import IdentifierColumn, Schema
-from analytics.sql.functions import argument_of, forms_of
+from analytics.sql.functions import argument_of, called, forms_of
 from analytics.sql.grouping import Item, group_key, is_name, ordinal
 from analytics.sql.parse import parse
 from analytics.sql.query import (
@@ -171,7 +171,7 @@ def _aggregated(scope: Scope, node: exp.Expr, forms: Mapping[Form, str]) -> tupl
     inner = argument_of(node)
     if inner is None:
         raise scope.refusal(
-            node, f"{_called(node)} takes one argument", "COUNT(*)" if Form.ROWS in forms else ""
+            node, f"{called(node)} takes one argument", "COUNT(*)" if Form.ROWS in forms else ""
         )
     if isinstance(inner, exp.Star) and Form.ROWS in forms:
         return forms[Form.ROWS], None
@@ -196,10 +196,6 @@ def _counted(
         raise scope.refusal(node, "the privacy unit is counted with COUNT(DISTINCT ...)")
     argument = countable(scope, inner)
     return (forms[Form.ROWS], None) if argument.constant is not None else (forms[Form.VALUE], argument)
-
-
-def _called(node: exp.Expr) -> str:
-    return node.name.upper() if isinstance(node, exp.Anonymous) else node.key.upper()
 
 
 def _check_distinct(scope: Scope, node: exp.Distinct) -> None:

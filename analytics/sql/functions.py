@@ -2,7 +2,7 @@
 
 Layer:       analytics.sql beside query, below scalars; knows no formula.
 Guarantees:  a function is found by its names alone, whatever node sqlglot makes of it.
-See instead: the list itself (``analytics.statistics.registry``).
+See instead: the list itself (``analytics.statistics.aggregates``).
 Source:      ours.
 """
 
@@ -40,3 +40,10 @@ def argument_of(node: exp.Expr) -> exp.Expr | None:
         return several[0] if len(several) == 1 else None
     only = node.this
     return only if isinstance(only, exp.Expr) and not several else None
+
+
+def called(node: exp.Expr) -> str:
+    """What a call's function is called, upper case."""
+    if isinstance(node, exp.Anonymous):
+        return node.name.upper()
+    return node.sql_name() if isinstance(node, exp.Func) else node.key.upper()

@@ -33,7 +33,7 @@ from analytics.sql.expressions import (
     Not,
 )
 from analytics.sql.extent import ExpressionLimitError
-from analytics.sql.functions import forms_of
+from analytics.sql.functions import called, forms_of
 from analytics.sql.numeric import (
     MIRROR,
     Numeric,
@@ -212,10 +212,9 @@ def _unknown(scope: Scope, node: exp.Expr) -> PlanRejectedError:
     kind = type(node)
     if isinstance(node, exp.Null):
         return scope.refusal(node, "NULL cannot stand here", "use IS NULL, or leave ELSE out")
+    if forms_of(scope.functions, node) is not None:
+        return scope.refusal(node, f"{called(node)} cannot stand here", "aggregates stand alone in SELECT")
     if isinstance(node, exp.AggFunc):
-        if forms_of(scope.functions, node) is not None:
-            reason = f"{node.sql_name()} cannot stand here"
-            return scope.refusal(node, reason, "aggregates stand alone in SELECT")
         return scope.refusal(node, f"{node.sql_name()} is not supported", _HINTS.get(kind, ""))
     if isinstance(node, exp.Anonymous):
         return scope.refusal(node, f"unknown function {str(node.this)[:80]}")

@@ -1,54 +1,59 @@
-"""The registry: every aggregate of SQL and every statistic of a table, each in one line.
+"""The registry of statistics that are asked by name, each in one line.
 
 Layer:       analytics.statistics, the highest.
-Guarantees:  nothing else in the product lists them, or asks which one it has.
+Guarantees:  nothing else in the product lists them, or asks which one it has. A process loads only those that it uses.
+See instead: the aggregates of SQL (aggregates).
 Source:      ours.
 """
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from analytics.sql.query import Form
-from analytics.statistics.moments.counts import CountRows, CountUnits, CountValues
-from analytics.statistics.moments.means import Mean
-from analytics.statistics.moments.sums import Total
-from analytics.statistics.moments.variances import Variance
-from analytics.statistics.tables.chi_square import ChiSquare
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from analytics.sql.functions import Functions
-    from analytics.statistics.aggregate import Aggregate
     from analytics.statistics.base import AnyStatistic
 
-_AGGREGATES: Final[tuple[Aggregate, ...]] = (
-    CountRows(name="count_rows", sql_names=("COUNT",), form=Form.ROWS),
-    CountValues(name="count", sql_names=("COUNT",), form=Form.VALUE),
-    CountUnits(name="count_units", sql_names=("COUNT",), form=Form.UNITS),
-    Total(name="sum", sql_names=("SUM",)),
-    Mean(name="mean", sql_names=("AVG",)),
-    Variance(name="variance_sample", sql_names=("VARIANCE",), lost=1),
-    Variance(name="variance_population", sql_names=("VARIANCE_POP",), lost=0),
-    Variance(name="deviation_sample", sql_names=("STDDEV", "STDDEV_SAMP"), lost=1, is_root=True),
-    Variance(name="deviation_population", sql_names=("STDDEV_POP",), lost=0, is_root=True),
-)
-AGGREGATES: Final[Mapping[str, Aggregate]] = MappingProxyType({each.name: each for each in _AGGREGATES})
-_STATISTICS: Final[tuple[type[AnyStatistic], ...]] = (
-    # one line each
-    ChiSquare,
-)
-STATISTICS: Final[Mapping[str, type[AnyStatistic]]] = MappingProxyType(
-    {each.name: each for each in _STATISTICS}
-)
+# one line each: its name, and its class under analytics.statistics
+_STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
+    "chi_square": "tables.chi_square.ChiSquare",
+    "glm": "regression.glm.Glm",
+    "kaplan_meier": "survival.kaplan_meier.KaplanMeier",
+}
 
 
-def sql_functions() -> Functions:
-    """The aggregates by SQL name and form, for the binder."""
-    found: dict[str, dict[Form, str]] = {}
-    for each in _AGGREGATES:
-        for name in each.sql_names:
-            found.setdefault(name, {})[each.form] = each.name
-    return found
+class Registry(MutableMapping[str, "type[AnyStatistic]"]):
+    """The classes by name; each is imported when it is first taken."""
+
+    def __getitem__(self, name: str) -> type[AnyStatistic]:
+        """Return a statistic; import it where its line is still a name."""
+        line = _STATISTICS[name]
+        if not isinstance(line, str):
+            return line
+        module, _, cls = line.rpartition(".")
+        found: type[AnyStatistic] = getattr(import_module(f"analytics.statistics.{module}"), cls)
+        return found
+
+    def __setitem__(self, name: str, statistic: type[AnyStatistic]) -> None:
+        """Add a class, as a script does that tries a statistic of its own."""
+        _STATISTICS[name] = statistic
+
+    def __delitem__(self, name: str) -> None:
+        """Take it out again."""
+        del _STATISTICS[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is one, without importing it."""
+        return name in _STATISTICS
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return iter(_STATISTICS)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(_STATISTICS)
+
+
+STATISTICS: Final = Registry()

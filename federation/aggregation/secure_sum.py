@@ -12,9 +12,12 @@ Source:      rules P13, P14.
 
 from __future__ import annotations
 
+import hashlib
 import threading
+import time
+from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from federation.aggregation.manifest import EncryptedVector, Manifest, vector_for
 from federation.errors import KeyMismatchError, SiteUnavailableError, UpdateRejectedError
@@ -22,30 +25,48 @@ from federation.paillier.cipher import add_checked
 from federation.paillier.validation import parse_ciphertexts, serialise_ciphertexts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from federation.paillier.keys import PublicKey
+
+ABANDONED_S: Final = 3600.0
 
 
 @dataclass(slots=True)
 class _Collection:
-    """One attempt under way: the running product and its contributors."""
+    """The latest attempt of a run: the running product, the hash of each contributor's update, and whether it is over.
+
+    An attempt that is over holds no ciphertexts; it is ``sent`` if the key holder has its sum, else abandoned.
+    """
 
     manifest: Manifest
     digest: str
-    arrived: set[str] = field(default_factory=set)
+    arrived: dict[str, bytes] = field(default_factory=dict)
     totals: list[int] = field(default_factory=list)
+    changed_s: float = 0.0
+    is_over: bool = False
+    is_sent: bool = False
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(site for site in self.manifest.cohort if site not in self.arrived)
 
 
 class SecureSum:
     """The state of one aggregator: at most one attempt under way for each run; safe for many threads."""
 
-    def __init__(self, key: PublicKey) -> None:
+    def __init__(self, key: PublicKey, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Start without any run.
 
         Args:
             key: the consortium's public key, accepted against its pinned fingerprint.
+            clock: seconds, for the age of an attempt that its sites abandoned.
         """
-        self._key = key
+        self._key, self._clock = key, clock
         self._collections: dict[str, _Collection] = {}
+        self._held: OrderedDict[str, None] = (
+            OrderedDict()
+        )  # runs whose ciphertexts are held, the oldest first
         self._lock = threading.Lock()
 
     def begin(self, manifest: Manifest) -> None:
@@ -60,12 +81,11 @@ class SecureSum:
         """
         check_key(manifest, self._key)
         with self._lock:
-            current = self._collections.get(manifest.attempt.run)
-            if current is not None and manifest.attempt.number <= current.manifest.attempt.number:
+            if not self._is_newer(manifest):
                 raise UpdateRejectedError(
                     site=manifest.cohort[0], reason=f"{manifest.attempt} is not newer than the last"
                 )
-            self._collections[manifest.attempt.run] = _Collection(manifest, manifest.digest())
+            self._begin(manifest)
 
     def accept(self, update: EncryptedVector, *, sender: str) -> tuple[str, ...]:
         """Check one site's update and add it.
@@ -83,13 +103,31 @@ class SecureSum:
             CiphertextInvalidError: wrong length, or a ciphertext that fails a check.
         """
         with self._lock:
-            collection = self._expecting(update, sender)
-            layout = collection.manifest.layout
-            values = parse_ciphertexts(update.ciphertexts, n=self._key.n, count=layout.count)
-            is_first = not collection.arrived
-            collection.totals = values if is_first else add_checked(self._key, collection.totals, values)
-            collection.arrived.add(sender)
-            return _missing(collection)
+            return self._accept(update, sender)
+
+    def take(self, manifest: Manifest, update: EncryptedVector, *, sender: str) -> tuple[str, ...]:
+        """Accept one site's update, which may be the first of its attempt or a repetition of the same bytes.
+
+        Args:
+            manifest: of the update's attempt, as the caller derives it.
+            update: as it came.
+            sender: the name in the certificate of the channel's peer.
+
+        Returns:
+            The sites still missing, sorted.
+
+        Raises:
+            KeyMismatchError, UpdateRejectedError, CiphertextInvalidError: as ``begin`` and ``accept``.
+        """
+        check_key(manifest, self._key)
+        with self._lock:
+            self._drop_abandoned()
+            if self._is_newer(manifest):
+                self._begin(manifest)
+            known = self._collections[manifest.attempt.run]
+            if known.digest == manifest.digest() and known.arrived.get(sender) == _fingerprint(update):
+                return known.missing
+            return self._accept(update, sender)
 
     def total(self, manifest: Manifest) -> EncryptedVector:
         """Return the encrypted sum, once the whole cohort is in it; every call returns the same bytes.
@@ -100,24 +138,60 @@ class SecureSum:
         """
         with self._lock:
             collection = self._collections.get(manifest.attempt.run)
-            if collection is None or collection.digest != manifest.digest():
+            if collection is None or collection.is_over or collection.digest != manifest.digest():
                 raise UpdateRejectedError(
                     site=manifest.cohort[0], reason=f"{manifest.attempt} is not under way"
                 )
-            missing = _missing(collection)
-            if missing:
-                raise SiteUnavailableError(site=missing[0], reason=f"no update for {manifest.attempt}")
+            if collection.missing:
+                raise SiteUnavailableError(
+                    site=collection.missing[0], reason=f"no update for {manifest.attempt}"
+                )
             return vector_for(manifest, serialise_ciphertexts(collection.totals, n=self._key.n))
 
-    def forget(self, run: str) -> None:
-        """Drop the ciphertexts of a run that ended; its attempts stay spent.
-
-        The last manifest is kept, so that no older attempt of the run can begin again.
-        """
+    def is_sent(self, manifest: Manifest) -> bool:
+        """Whether the key holder has the sum of this attempt."""
         with self._lock:
-            collection = self._collections.get(run)
-            if collection is not None:
-                self._collections[run] = _Collection(collection.manifest, digest="")
+            collection = self._collections.get(manifest.attempt.run)
+            return collection is not None and collection.is_sent and collection.digest == manifest.digest()
+
+    def sent(self, manifest: Manifest) -> None:
+        """Note that the key holder has the sum of this attempt, and drop its ciphertexts; the attempt stays spent."""
+        with self._lock:
+            collection = self._collections.get(manifest.attempt.run)
+            if collection is not None and collection.digest == manifest.digest():
+                collection.is_sent = True
+                self._close(manifest.attempt.run)
+
+    def _is_newer(self, manifest: Manifest) -> bool:
+        current = self._collections.get(manifest.attempt.run)
+        return current is None or manifest.attempt.number > current.manifest.attempt.number
+
+    def _begin(self, manifest: Manifest) -> None:
+        self._collections[manifest.attempt.run] = _Collection(manifest, manifest.digest())
+        self._held.pop(manifest.attempt.run, None)
+
+    def _accept(self, update: EncryptedVector, sender: str) -> tuple[str, ...]:
+        collection = self._expecting(update, sender)
+        layout = collection.manifest.layout
+        values = parse_ciphertexts(update.ciphertexts, n=self._key.n, count=layout.count)
+        is_first = not collection.arrived
+        collection.totals = values if is_first else add_checked(self._key, collection.totals, values)
+        collection.arrived[sender] = _fingerprint(update)
+        collection.changed_s = self._clock()
+        self._held[update.attempt.run] = None
+        self._held.move_to_end(update.attempt.run)
+        return collection.missing
+
+    def _close(self, run: str) -> None:
+        """Drop the ciphertexts of a run's latest attempt; its manifest is kept, so that no older one can begin again."""
+        collection = self._collections[run]
+        collection.totals, collection.is_over = [], True
+        self._held.pop(run, None)
+
+    def _drop_abandoned(self) -> None:
+        due = self._clock() - ABANDONED_S
+        while self._held and self._collections[run := next(iter(self._held))].changed_s < due:
+            self._close(run)
 
     def _expecting(self, update: EncryptedVector, sender: str) -> _Collection:
         collection = self._collections.get(update.attempt.run)
@@ -138,6 +212,8 @@ class SecureSum:
             raise UpdateRejectedError(
                 site=sender, reason=f"this site has already sent an update for {expected}"
             )
+        if collection.is_over:
+            raise UpdateRejectedError(site=sender, reason=f"{expected} is over")
         return collection
 
 
@@ -151,5 +227,5 @@ def check_key(manifest: Manifest, key: PublicKey) -> None:
         raise KeyMismatchError(reason="the manifest names another key")
 
 
-def _missing(collection: _Collection) -> tuple[str, ...]:
-    return tuple(site for site in collection.manifest.cohort if site not in collection.arrived)
+def _fingerprint(update: EncryptedVector) -> bytes:
+    return hashlib.sha256(update.manifest_digest.encode() + update.ciphertexts).digest()

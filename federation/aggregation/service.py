@@ -7,7 +7,7 @@ Guarantees:  the aggregator never sees a plaintext, the key holder never a singl
              only in an attempt whose entry is complete, and derive its manifest from that entry alone. The aggregator
              takes one update of each site of the cohort, over that site's own channel; a repeated update with the
              same bytes gets the same receipt. When all updates are in, the aggregator sends the sum to the key holder
-             and drops the ciphertexts; it also drops those of an abandoned attempt after ``ABANDONED_S``. The key
+             and drops the ciphertexts; it also drops those of an abandoned attempt after an hour. The key
              holder takes sums from the aggregator alone, opens each attempt once (its claim is on the disk before),
              and sends the sum to its receivers alone; a repeated request gets the same numbers. A receiver waits for
              a sum no longer than the deadline, nor than its own channel is open, and one party waits at most
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 
 AGGREGATE: Final = "aggregate"
 OPEN: Final = "open"
-ABANDONED_S: Final = 3600.0
 MOST_WAITS: Final = 16
 WAIT_POLL_S: Final = 0.25
 _KEPT_ATTEMPTS: Final = 10_000
@@ -83,20 +82,11 @@ class AggregatorService:
         secure_sum: SecureSum,
         keyholder: str,
         deadline_s: float,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Join the sums and the network; it serves once ``serve`` is called."""
         self.name, self._network = name, network
         self._agree, self._sums = agree, secure_sum
         self._keyholder, self._deadline_s = keyholder, deadline_s
-        self._begun: dict[str, Manifest] = {}
-        self._taken: dict[tuple[str, str], bytes] = {}
-        self._forwarded: set[str] = set()  # runs whose latest attempt is over: the key holder has its sum
-        self._clock = clock
-        self._last_s: OrderedDict[str, float] = (
-            OrderedDict()
-        )  # runs whose ciphertexts are held, the oldest first
-        self._lock = threading.Lock()
 
     def serve(self) -> None:
         """Start to serve."""
@@ -111,51 +101,11 @@ class AggregatorService:
             raise PeerRejectedError(reason="the aggregator accepts updates only", name=channel.peer)
         manifest = self._agree(message.request, message.entry).manifest
         vector = _vector(message, manifest)
-        missing = self._take(manifest, vector, channel.peer)
-        if not missing and not self._is_over(manifest):
+        missing = self._sums.take(manifest, vector, sender=channel.peer)
+        if not missing and not self._sums.is_sent(manifest):
             self._forward(manifest, message)
-            self._finish(manifest)
+            self._sums.sent(manifest)
         return UpdateReceipt(missing=list(missing))
-
-    def _take(self, manifest: Manifest, vector: EncryptedVector, sender: str) -> tuple[str, ...]:
-        fingerprint = hashlib.sha256(vector.manifest_digest.encode() + vector.ciphertexts).digest()
-        with self._lock:
-            self._forget_abandoned()
-            begun = self._begun.get(manifest.attempt.run)
-            if begun is None or manifest.attempt.number > begun.attempt.number:
-                self._sums.begin(manifest)
-                self._begun[manifest.attempt.run] = manifest
-                self._taken = {key: at for key, at in self._taken.items() if key[0] != manifest.attempt.run}
-                self._forwarded.discard(manifest.attempt.run)
-            known = self._taken.get((manifest.attempt.run, sender))
-            if known == fingerprint and begun is not None and begun.digest() == manifest.digest():
-                arrived = {site for run, site in self._taken if run == manifest.attempt.run}
-                return tuple(site for site in manifest.cohort if site not in arrived)
-            missing = self._sums.accept(vector, sender=sender)
-            self._taken[manifest.attempt.run, sender] = fingerprint
-            self._last_s[manifest.attempt.run] = self._clock()
-            self._last_s.move_to_end(manifest.attempt.run)
-            return missing
-
-    def _is_over(self, manifest: Manifest) -> bool:
-        with self._lock:
-            run = manifest.attempt.run
-            return run in self._forwarded and self._begun[run].digest() == manifest.digest()
-
-    def _finish(self, manifest: Manifest) -> None:
-        """Drop the ciphertexts that the key holder has; keep the hashes of accepted updates."""
-        with self._lock:
-            run = manifest.attempt.run
-            if self._begun[run].digest() == manifest.digest():
-                self._forwarded.add(run)
-                self._last_s.pop(run, None)
-                self._sums.forget(run)
-
-    def _forget_abandoned(self) -> None:
-        due = self._clock() - ABANDONED_S
-        while self._last_s and next(iter(self._last_s.values())) < due:
-            run, _ = self._last_s.popitem(last=False)
-            self._sums.forget(run)
 
     def _forward(self, manifest: Manifest, update: Update) -> None:
         total = self._sums.total(manifest)

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
-from privacy_accounting.decimals import as_fraction
+from privacy_accounting.decimals import as_fraction, format_decimal
 from privacy_accounting.errors import InvalidCostError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from fractions import Fraction
 
 _PAIR = 2
@@ -43,6 +44,39 @@ def epsilon_of(value: object) -> Fraction:
     if number <= 0:
         raise InvalidRequestError(parameter="epsilon", reason="must be above 0")
     return number
+
+
+def epsilon_or_exact(epsilon: object, *, exact: bool) -> Fraction | None:
+    """Read how a question is asked: the epsilon of a private answer; None for an exact one.
+
+    Raises:
+        InvalidRequestError: both or neither are given, or epsilon is not a finite number above 0.
+    """
+    if exact == (epsilon is not None):
+        reason = "must be given for a private answer, or exact=True for one without noise, not both"
+        raise InvalidRequestError(parameter="epsilon", reason=reason)
+    return None if exact else epsilon_of(epsilon)
+
+
+def plain_arguments(values: Mapping[str, object]) -> dict[str, object]:
+    """Write a statistic's arguments as a request holds them: texts, integers, decimal strings and lists of them.
+
+    Raises:
+        InvalidRequestError: a value is none of these, or a number has no finite decimal expansion.
+    """
+    return {name: _plain(name, value) for name, value in values.items()}
+
+
+def _plain(name: str, value: object) -> object:
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, Iterable):
+        return [_plain(name, each) for each in value]
+    number = exact_number(name, value)
+    try:
+        return number.numerator if number.denominator == 1 else format_decimal(number)
+    except InvalidCostError as error:
+        raise InvalidRequestError(parameter=name, reason=error.reason) from error
 
 
 def names_of(name: str, values: object) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ from contextlib import suppress
 from operator import sub
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from analytics.errors import InvalidRequestError
-from federation.client.arguments import epsilon_of, questions_of
+from federation.client.arguments import epsilon_or_exact, questions_of
+from federation.client.named_statistic import PURPOSE, NamedStatistic
 from federation.client.queueing import QuestionQueue
 from federation.client.spending import is_spent, noting_what_is_spent
 from federation.client.table import TableView
@@ -38,12 +38,10 @@ from federation.protocol.messages import (
     Share,
 )
 from federation.protocol.request import REQUEST_TAG, Request
-from federation.requests.kinds.mining import MINE
-from federation.requests.kinds.query import QUERY
+from federation.requests.kinds.registry import mining_kind, query_kind, statistic_kind
 from federation.requests.planning import NO_PLAN, new_request
 from federation.requests.receipt import exact_requests, make_receipt
 from federation.requests.trust import trust_model_of
-from federation.training.training_session import Training
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.entries import Entry
@@ -58,6 +56,7 @@ if TYPE_CHECKING:
     from analytics.mining.request import MiningRequest
     from analytics.mining.result import MiningResult
     from analytics.results.result import Result
+    from analytics.statistics.base import Answer
     from federation.client.spending import Spending
     from federation.consortium.amendments import Amendment
     from federation.consortium.consortium_file import Consortium
@@ -67,11 +66,10 @@ if TYPE_CHECKING:
     from federation.requests.explanation import Explanation
     from federation.requests.kinds.base import Kind
     from federation.requests.planning import AnyPlanned, Planned
-    from federation.training.coordinator import Outcome, Progress
+    from federation.training.coordinator import Outcome, Progress, Training
     from federation.training.round_plan import RunPlan
     from federation.training.task import TrainingTask
 
-PURPOSE = "analysis"
 T = TypeVar("T")
 A = TypeVar("A")
 EXTRA_S = 5.0
@@ -174,6 +172,26 @@ class Session:
     def explain_mining(self, request: MiningRequest, *, purpose: str = PURPOSE) -> Explanation:
         """Return plan and recipients of a mining run; nothing is spent."""
         return self._explained(self._planned_mining(request, purpose))
+
+    def statistic(self, name: str, *arguments: object, table: str, **options: object) -> Answer:
+        """Compute a statistic by its name; ``session.table(t).NAME(...)`` is the same; errors as ``sql``.
+
+        Visible to: the analyst sees the answer; all sites see what steps open to them (``explain_statistic``).
+        Cost: its epsilon of the population's query budget, or an exact disclosure.
+
+        Args:
+            name: the statistic.
+            *arguments: the statistic's own, in its order.
+            table: of the schema.
+            **options: ``epsilon`` or ``exact``, ``purpose``, and the statistic's own arguments by name.
+        """
+        asked = NamedStatistic.of(name, table, arguments, options)
+        return self._answered(lambda: self._plan(statistic_kind(), **asked.request))
+
+    def explain_statistic(self, name: str, *arguments: object, table: str, **options: object) -> Explanation:
+        """Return plan, recipients and price of a statistic; nothing is spent."""
+        asked = NamedStatistic.of(name, table, arguments, options)
+        return self._explained(self._plan(statistic_kind(), **asked.request))
 
     def train(self, task: TrainingTask, *, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
         """Train a model over all sites, charged round by round; see ``FederatedLogisticRegression``.
@@ -290,8 +308,6 @@ class Session:
                 found[name] = error
         return found
 
-    # -- inside --------------------------------------------------------------------------------------------
-
     def _ask_budget(self, site: str) -> BudgetAnswer:
         with self._pool.question([site]) as exchange:
             return exchange.ask_one(site, BudgetAsk(), BudgetAnswer, timeout_s=self._answer_s)
@@ -333,6 +349,8 @@ class Session:
         return [*self._founded.names, *(helper.name for helper in helpers)]
 
     def _training(self, task: TrainingTask) -> Training:
+        from federation.training.coordinator import Training
+
         return Training(
             consortium=self._founded,
             members=self.consortium.names,
@@ -344,14 +362,12 @@ class Session:
         )
 
     def _planned(self, text: str, epsilon: object, *, exact: bool, purpose: str) -> Planned[Result]:
-        if exact == (epsilon is not None):
-            reason = "must be given for a private answer, or exact=True for one without noise, not both"
-            raise InvalidRequestError(parameter="epsilon", reason=reason)
-        given = None if exact else epsilon_of(epsilon)
-        return self._plan(QUERY, {"sql": text}, epsilon=given, purpose=purpose)
+        return self._plan(
+            query_kind(), {"sql": text}, epsilon=epsilon_or_exact(epsilon, exact=exact), purpose=purpose
+        )
 
     def _planned_mining(self, request: MiningRequest, purpose: str) -> Planned[MiningResult]:
-        return self._plan(MINE, request.to_dict(), epsilon=None, purpose=purpose)
+        return self._plan(mining_kind(), request.to_dict(), epsilon=None, purpose=purpose)
 
     def _plan(
         self, kind: Kind[A], question: dict[str, Any], *, epsilon: Fraction | None, purpose: str

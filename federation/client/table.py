@@ -1,21 +1,25 @@
-"""One table of a session: mining with Python arguments.
+"""One table of a session: statistics by their names, and mining, with Python arguments.
 
 Layer:       federation.client.table, beside session. A convenience wrapper; it can do nothing that a request cannot.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from analytics.errors import InvalidRequestError
 from analytics.mining.request import DEFAULT_CANDIDATES, MiningRequest, NestedSupports
+from analytics.statistics.registry import STATISTICS
 from federation.client.arguments import exact_number, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from analytics.mining.result import MiningResult
+    from analytics.statistics.base import Answer
     from federation.consortium.consortium_file import Consortium
+    from federation.requests.explanation import Explanation
 
 FREQUENT_ONLY = 1
 
@@ -27,6 +31,14 @@ class Miner(Protocol):
 
     def mine(self, request: MiningRequest, *, purpose: str) -> MiningResult:
         """Mine; see ``federation.client.session``."""
+        ...
+
+    def statistic(self, name: str, *arguments: object, table: str, **options: object) -> Answer:
+        """Compute a statistic; see ``federation.client.session``."""
+        ...
+
+    def explain_statistic(self, name: str, *arguments: object, table: str, **options: object) -> Explanation:
+        """Explain a statistic; see ``federation.client.session``."""
         ...
 
 
@@ -41,6 +53,29 @@ class TableView:
                 parameter="table", reason=f"is not one of this consortium, which has {known}"
             )
         self._session, self.name = session, name
+
+    def __getattr__(self, statistic: str) -> Callable[..., Answer]:
+        """Return a statistic of the registry as a method: its own arguments, ``epsilon`` or ``exact``, ``purpose``."""
+        if statistic not in STATISTICS:
+            raise AttributeError(statistic)
+        return partial(self._session.statistic, statistic, table=self.name)
+
+    def __dir__(self) -> list[str]:
+        """Return the statistics' names too."""
+        return sorted({*super().__dir__(), *STATISTICS})
+
+    def explain(self, statistic: str, *arguments: object, **options: object) -> Explanation:
+        """Return plan, recipients and price of a statistic; nothing is spent.
+
+        Args:
+            statistic: its name.
+            *arguments: as for the statistic itself.
+            **options: likewise.
+
+        Raises:
+            InvalidRequestError, PlanRejectedError: it cannot be computed.
+        """
+        return self._session.explain_statistic(statistic, *arguments, table=self.name, **options)
 
     def association_rules(
         self,

@@ -19,7 +19,7 @@ from smpc import errors as smpc_errors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from privacy_accounting.ledger.messages import Refusal
+    from privacy_accounting.ledger.refusal import Refusal
 
 FieldValue = str | int | float | list[str] | None
 

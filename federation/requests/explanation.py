@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analytics.disclosure.release import answer_bytes
 from analytics.mining.explain import explain_mining, explain_mining_text
+from analytics.plans.plan import ELEMENT_BYTES
 from analytics.results.explain import explain, explain_text
+from analytics.results.explain_statistic import explain_statistic, explain_statistic_text
 from smpc.randomness import KEY_BYTES
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from analytics.mining.plan import MiningPlan
     from analytics.plans.plan import Plan
+    from analytics.plans.statistic_plan import StatisticPlan
     from federation.requests.trust import TrustModel
     from smpc.cost import Cost
 
@@ -56,10 +58,20 @@ def explain_query(plan: Plan, cost: Cost, secrecy: TrustModel) -> Explanation:
     """
     # exchanging the session's keys is one more exchange; the answer share goes to the analyst
     rounds = cost.rounds + KEY_ROUNDS + ANSWER_ROUNDS
-    n_bytes = (plan.context.n_sites - 1) * KEY_BYTES + cost.bytes_sent + answer_bytes(plan)
+    n_bytes = (plan.context.n_sites - 1) * KEY_BYTES + cost.bytes_sent + plan.answer_bytes
     shape = explain(plan, rounds=rounds, bytes_per_party=n_bytes)
     shape["dealer"] = {"needed": secrecy.trust == "dealer", "bytes": cost.dealer_bytes}
     text = explain_text(plan, rounds=rounds, bytes_per_party=n_bytes)
+    return _with_secrecy(text, shape, secrecy)
+
+
+def explain_named(plan: StatisticPlan, cost: Cost, secrecy: TrustModel) -> Explanation:
+    """Explain a statistic's plan and its trust model; rounds and bytes are those of its longest run; arguments as above."""
+    rounds = cost.rounds + KEY_ROUNDS + ANSWER_ROUNDS
+    n_bytes = (plan.context.n_sites - 1) * KEY_BYTES + cost.bytes_sent + ELEMENT_BYTES * plan.most_sent
+    shape = explain_statistic(plan, rounds=rounds, bytes_per_party=n_bytes)
+    shape["dealer"] = {"needed": secrecy.trust == "dealer", "bytes": cost.dealer_bytes}
+    text = explain_statistic_text(plan, rounds=rounds, bytes_per_party=n_bytes)
     return _with_secrecy(text, shape, secrecy)
 
 

@@ -83,7 +83,7 @@ def plan_request(data: bytes, consortium: Consortium) -> AnyPlanned:
     kind = KINDS.get(Request.from_bytes(data).kind)
     if kind is None:
         raise InvalidRequestError(parameter="kind", reason="is not one that this version answers")
-    return plan_as(kind, data, consortium)
+    return plan_as(kind(), data, consortium)
 
 
 def plan_as(kind: Kind[A], data: bytes, consortium: Consortium) -> Planned[A]:

@@ -13,7 +13,6 @@ run_state           the run as a pure state machine: rounds, attempts, cohort, w
 entry_check         from a complete ledger entry to its attempt: every party's own check
 site_worker         a site's side of a run: note, compute, encrypt, send, follow the opened sums
 helpers             the pinned public key, and the names of the two helpers
-coordinator         the analyst's side of a run: charge, start, gather, step
-training_session    the analyst's side of a training: acceptance at every site, then the run
+coordinator         the analyst's side of a run: acceptance at every site, then charge, start, gather, step
 estimators          trained models with the habits of scikit-learn, such as ``FederatedLogisticRegression``
 """

@@ -1,16 +1,19 @@
-"""The analyst's side of a run: charges, starts, gathers and applies one attempt after the other, until the run ends.
+"""The analyst's side of a run: has it accepted by every site, then charges, starts and opens attempt after attempt.
 
-Layer:       federation.training.coordinator, above site_worker and run_state. The analyst's thread.
-Guarantees:  an attempt is charged before any part of it starts. A lost site costs its attempt only: the next attempt
-             is charged for the remaining sites; without noise the loss ends the run. A lost helper, a refusal and
-             Ctrl-C end the run with the model of the opened rounds and a report of what was spent. Where no round was
-             opened, the error itself is raised, with a note on what was charged. Every wait has a deadline.
-See instead: how an attempt is charged (the session hands in a function), what a step does (``optimizer``).
+Layer:       federation.training.coordinator, above site_worker and run_state, below ``federation.client``. The analyst's
+             thread.
+Guarantees:  every site has accepted the request before the first attempt is charged. An attempt is charged before any
+             part of it starts. A lost site costs its attempt only: the next attempt is charged for the remaining
+             sites; without noise the loss ends the run. A lost helper, a refusal and Ctrl-C end the run with the
+             model of the opened rounds and a report of what was spent. Where no round was opened, the error itself is
+             raised, with a note on what was charged. Every wait has a deadline.
+See instead: the state of the run (``run_state``), what a step does (``strategies``).
 Source:      PRIVACY P13, P14.
 """
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -22,20 +25,30 @@ from federation.errors import (
     RequestRejectedError,
     SiteUnavailableError,
 )
+from federation.protocol.channel_pool import find_sequencer
 from federation.protocol.exchange import expect, send
+from federation.protocol.messages import Accepted, Ask, AttemptRequest, Charged, QuoteAnswer, QuoteAsk
+from federation.protocol.request import REQUEST_TAG, Request, request_hash
 from federation.protocol.training_messages import Start, SumAsk, UpdateSent
-from federation.training.round_plan import NOTICE_EXACT
+from federation.training.entry_check import terms_of
+from federation.training.helpers import helpers_of, pinned_key
+from federation.training.round_plan import NOTICE_EXACT, plan_run
 from federation.training.run_state import Ending, Phase, RunState, Step
 from federation.training.site_worker import TRAIN, Helpers, fetch_sum
+from federation.training.task import KIND
 from privacy_accounting.errors import AccountingError, BudgetExceededError, LedgerRefusedError
 from smpc.errors import PartyLostError, SmpcError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from federation.consortium.consortium_file import Consortium
+    from federation.identity.certificates import Identity
     from federation.network.channel import Channel, Network
+    from federation.protocol.channel_pool import ChannelPool
     from federation.training.optimizer import Descent
     from federation.training.round_plan import RoundPlan, RunPlan
+    from federation.training.task import TrainingTask
 
 DIAL_S = 5.0
 _FAILURES: Final = (AnalyticsError, FederationError, AccountingError, SmpcError, OSError)
@@ -145,10 +158,9 @@ class Coordinator:
         self._network, self._helpers, self._run, self._request = network, helpers, run, request
         self._charge, self._start_s, self._on_progress = charge, start_s, on_progress
         self._channels: dict[str, Channel] = {}
-        self._entries: list[bytes] = []
         self._bytes_sent = 0
         self._began_s = 0.0
-        self._failure, self._is_charging = "", False
+        self._failure = ""
 
     def go(self) -> Outcome:
         """Run to the end, or until something fails after a round was opened.
@@ -203,22 +215,21 @@ class Coordinator:
         run, is_in_doubt = self._run, self._is_in_doubt(error)
         if run.n_charged == 0 and not is_in_doubt:
             return
-        epsilon = self._epsilon()
+        epsilon = run.epsilon
         spent = "" if epsilon is None else f", epsilon {epsilon:.4g} of this run is spent"
         said = [f"{run.n_charged} attempts were charged{spent}; {len(run.history)} rounds were opened"]
         error.add_note("; ".join([*said, *([_IN_DOUBT] if is_in_doubt else [])]))
 
     def _is_in_doubt(self, error: BaseException) -> bool:
         """Whether an attempt may have been charged although its entry did not arrive."""
-        return self._is_charging and not isinstance(error, _NOT_CHARGED)
+        return self._run.phase is Phase.CHARGING and not isinstance(error, _NOT_CHARGED)
 
     def _one_attempt(self) -> None:
         planned = self._run.next_attempt()
         entry = self._charged(planned)
         if entry is None:
             return
-        self._run.charged(planned)
-        self._entries.append(entry)
+        self._run.charged(planned, entry)
         used = list(self._run.used_attempts)
         lost = self._gather(Start(request=self._request, entry=entry, used_attempts=used), planned)
         if lost:
@@ -242,9 +253,8 @@ class Coordinator:
 
     def _charged(self, planned: RoundPlan) -> bytes | None:
         """Return the complete entry, or None where the run goes on or ends without it."""
-        self._is_charging, entry = True, None
         try:
-            entry = self._charge(planned)
+            return self._charge(planned)
         except BudgetExceededError:
             if not self._run.history:
                 raise
@@ -258,8 +268,7 @@ class Coordinator:
                 self._failure = f"lost: {gone}"
                 if not self._run.history:
                     raise
-        self._is_charging = False
-        return entry
+        return None
 
     def _gather(self, start: Start, planned: RoundPlan) -> tuple[str, ...]:
         """Start the attempt at every site of the cohort; return the lost sites."""
@@ -290,10 +299,6 @@ class Coordinator:
             return False
         return True
 
-    def _epsilon(self) -> float | None:
-        run = self._run
-        return None if run.plan.task.exact else run.plan.epsilon_spent(run.events)
-
     def _report(self, lost: tuple[str, ...], loss: float | None) -> None:
         if self._on_progress is None:
             return
@@ -308,7 +313,7 @@ class Coordinator:
                 cohort=run.cohort,
                 lost=lost,
                 loss=loss,
-                epsilon=self._epsilon(),
+                epsilon=run.epsilon,
                 bytes_sent=self._bytes_sent,
                 left_s=pace * left,
             )
@@ -322,9 +327,114 @@ class Coordinator:
             history=tuple(run.history),
             ending=run.ending or Ending.ROUNDS,
             n_charged=run.n_charged,
-            epsilon=self._epsilon(),
-            entries=tuple(self._entries),
+            epsilon=run.epsilon,
+            entries=tuple(run.entries),
             bytes_sent=self._bytes_sent,
             seconds=time.monotonic() - self._began_s,
             failure=self._failure,
         )
+
+
+class Training:
+    """One run, from the request to its end."""
+
+    def __init__(
+        self,
+        *,
+        consortium: Consortium,
+        identity: Identity,
+        network: Network,
+        pool: ChannelPool,
+        task: TrainingTask,
+        members: Sequence[str],
+        waits_s: tuple[float, float],
+    ) -> None:
+        """Plan the run; no site is asked yet.
+
+        Args:
+            consortium: the founding agreement: the helpers, which hold no ledger, plan by it.
+            identity: of the analyst.
+            network: the analyst's.
+            pool: the session's channels.
+            task: the task.
+            members: the present members.
+            waits_s: longest wait for an answer and for an attempt's charge or update (s).
+
+        Raises:
+            ConfigError: the task does not fit the consortium, with every mistake found.
+            InvalidRequestError: no noise pays for this epsilon.
+        """
+        self._consortium, self._network, self._pool = consortium, network, pool
+        self._members, (self._answer_s, self._run_s) = tuple(members), waits_s
+        self.plan: RunPlan = plan_run(
+            task, consortium.schema, terms_of(consortium, task.table, pinned_key(consortium))
+        )
+        request = Request(
+            kind=KIND,
+            mode=task.mode,
+            epsilon=task.epsilon,
+            analyst=identity.name,
+            purpose=task.purpose,
+            nonce=secrets.token_hex(16),
+            configuration=consortium.digest(),
+            plan=self.plan.digest(),
+            question=task.question(),
+        ).to_bytes()
+        self._request = Ask(request=request, signature=identity.sign(REQUEST_TAG + request))
+        self._run = request_hash(request)
+        self._sequencer = consortium.file.sequencer
+
+    def asked(self) -> Training:
+        """Have every site accept the request; nothing is charged. Errors as ``Session.train``."""
+        self._sequencer = find_sequencer(self._ask(self._members))
+        return self
+
+    def fits(self) -> dict[str, str | bool] | None:
+        """Ask the sequencer whether the budget pays for the whole run; None without noise, which costs no epsilon."""
+        if self.plan.task.exact:
+            return None
+        message = QuoteAsk(requests=[self._request.request])
+        with self._pool.question([self._sequencer]) as exchange:
+            return exchange.ask_one(self._sequencer, message, QuoteAnswer, timeout_s=self._answer_s).rows[0]
+
+    def go(self, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
+        """Run the accepted training; errors as ``Session.train``."""
+        driver = Coordinator(
+            network=self._network,
+            helpers=helpers_of(self._consortium),
+            run=RunState(self.plan, self._run, self._members),
+            request=self._request.request,
+            charge=self._charge,
+            start_s=self._run_s,
+            on_progress=on_progress,
+        )
+        return driver.go()
+
+    def _ask(self, names: Sequence[str]) -> dict[str, Accepted]:
+        """Have sites accept the request."""
+        with self._pool.question(names) as exchange:
+            answers = exchange.ask_all(self._request, Accepted, timeout_s=self._answer_s)
+        return dict(zip(names, answers, strict=True))
+
+    def _charge(self, planned: RoundPlan) -> bytes:
+        """Have one attempt charged for its cohort, also where the sequencer has changed since the last attempt."""
+        attempt = planned.manifest.attempt
+        message = AttemptRequest(
+            ask=self._request,
+            round_number=attempt.round_number,
+            attempt=attempt.attempt,
+            cohort=list(planned.manifest.cohort),
+        )
+        try:
+            return self._charged(message)
+        except LedgerRefusedError:
+            before = self._sequencer
+            # the former sequencer is the first to know its successor
+            self._sequencer = self._ask([before])[before].sequencer
+            if self._sequencer == before:
+                raise
+            return self._charged(message)
+
+    def _charged(self, message: AttemptRequest) -> bytes:
+        with self._pool.question([self._sequencer]) as exchange:
+            return exchange.ask_one(self._sequencer, message, Charged, timeout_s=self._run_s).entry

@@ -14,6 +14,7 @@ Source:      PRIVACY P3, P14, P15.
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -71,13 +72,23 @@ class EntryCheck:
         self._party, self._consortium, self._key, self._members = party, consortium, key, members
         self._configuration = consortium.digest()
         self._plans: dict[str, tuple[Request, RunPlan]] = {}
+        self._agreed: OrderedDict[tuple[bytes, bytes], Agreed] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(self, request: bytes, entry: bytes) -> Agreed:
-        """Derive manifest and receivers, as the helpers' services need them."""
+        """Derive manifest and receivers, as the helpers' services need them; the same bytes are checked once."""
+        with self._lock:
+            known = self._agreed.get((request, entry))
+        if known is not None:
+            return known
         attempted = self.attempt_of(request, entry)
         receivers = attempted.run_plan.receivers(attempted.request.analyst)
-        return Agreed(manifest=attempted.round_plan.manifest, receivers=frozenset(receivers))
+        agreed = Agreed(manifest=attempted.round_plan.manifest, receivers=frozenset(receivers))
+        with self._lock:
+            self._agreed[request, entry] = agreed
+            while len(self._agreed) > _KEPT_PLANS:
+                self._agreed.popitem(last=False)
+        return agreed
 
     def attempt_of(self, request_data: bytes, entry_data: bytes) -> CheckedAttempt:
         """Check an entry and derive its attempt.

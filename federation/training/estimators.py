@@ -68,7 +68,7 @@ class FederatedModel:
         epsilon: float | None = 2.0,
         exact: bool = False,
         rounds: int = 40,
-        learning_rate: float = 4.0,
+        learning_rate: float | None = None,
         clip_norm: float = 1.0,
         l2: float = 0.0,
         momentum: float = 0.0,
@@ -80,7 +80,8 @@ class FederatedModel:
     ) -> None:
         """Keep the parameters; they are checked by ``fit``. ``exact=True`` needs ``epsilon=None``."""
         self.epsilon, self.exact = epsilon, exact
-        self.rounds, self.learning_rate, self.clip_norm = rounds, learning_rate, clip_norm
+        self.rounds, self.clip_norm = rounds, clip_norm
+        self.learning_rate = float(self._model().learning_rate) if learning_rate is None else learning_rate
         self.l2, self.momentum, self.expected_units = l2, momentum, expected_units
         self.report_loss, self.purpose = report_loss, purpose
         self.strategy, self.options = strategy, options

@@ -125,6 +125,9 @@ def site_update(
         raise UpdateRejectedError(
             site="this site", reason=f"the strategy {strategy.name} changed a sum whose noise all sites share"
         )
+    limit = round_plan.manifest.layout.half_range
+    if not is_shared:
+        values = [max(-limit, min(limit, value)) for value in values]
     return np.array(values, np.int64), after if strategy.keeps_state else None
 
 

@@ -19,7 +19,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,6 +52,7 @@ PLAN_TAG: Final = b"crossward/training-plan/1\n"
 GRID: Final = 1 << 20
 LOSS_CLIP: Final = 1
 FEWEST_HONEST_EXACT: Final = 2
+_KEPT: Final = 8
 NOTICE_EXACT: Final = "no noise is added: training rows may be reconstructed from the sums that are opened"
 
 
@@ -107,6 +109,9 @@ class RunPlan:
     table: Table
     encoding: Encoding
     terms: Terms
+    _latest: OrderedDict[tuple[Attempt, tuple[str, ...]], RoundPlan] = field(
+        default_factory=OrderedDict, repr=False, compare=False
+    )
 
     @property
     def model(self) -> Model:
@@ -230,7 +235,7 @@ class RunPlan:
         )
 
     def attempt(self, *, run: str, round_number: int, attempt: int, cohort: Sequence[str]) -> RoundPlan:
-        """Plan one attempt.
+        """Plan one attempt; a party's admission, check and work use the same plan.
 
         Args:
             run: digest of the request.
@@ -243,6 +248,10 @@ class RunPlan:
                 the run may have, or a slot too small for the sum.
             InvalidRequestError: no noise reaches this epsilon.
         """
+        named = Attempt(run=run, round_number=round_number, attempt=attempt)
+        known = self._latest.get((named, tuple(cohort)))
+        if known is not None:
+            return known
         mistakes = self._cohort_mistakes(cohort)
         if self.task.exact and attempt != 0:
             mistakes.append("attempt: without noise a round has one attempt")
@@ -262,12 +271,17 @@ class RunPlan:
             half_range=self.strategy.half_range(self.shape, sigma2_local),
         )
         manifest = Manifest(
-            attempt=Attempt(run=run, round_number=round_number, attempt=attempt),
-            cohort=tuple(cohort),
-            layout=layout,
-            key_fingerprint=self.terms.key_fingerprint,
+            attempt=named, cohort=tuple(cohort), layout=layout, key_fingerprint=self.terms.key_fingerprint
         )
-        return RoundPlan(manifest=manifest, clamp=self.clamp, sigma2_local=sigma2_local, event=event)
+        planned = RoundPlan(manifest=manifest, clamp=self.clamp, sigma2_local=sigma2_local, event=event)
+        return self._remember(planned)
+
+    def _remember(self, planned: RoundPlan) -> RoundPlan:
+        """Keep the latest plans; several threads may add the same one."""
+        self._latest[planned.manifest.attempt, planned.manifest.cohort] = planned
+        while len(self._latest) > _KEPT:
+            self._latest.popitem(last=False)
+        return planned
 
     def digest(self) -> str:
         """SHA-256 of what the first attempt of all sites would be, hexadecimal: two members that plan alike agree on it."""

@@ -74,7 +74,7 @@ def calibrated(priced: Priced) -> RoundEvent:
     try:
         scale = smallest_scale(all_rounds, priced.epsilon, priced.delta, priced.relation)
     except InvalidCostError as error:
-        reason = "cannot be reached at this delta with any noise: choose an epsilon nearer to 1"
+        reason = "lies outside the range that noise can give at this delta: choose one nearer to 1"
         raise InvalidRequestError(parameter="epsilon", reason=reason) from error
     return event_at(priced, scale, 1)
 

@@ -31,6 +31,7 @@ class Phase(StrEnum):
     """The state of a run."""
 
     READY = "ready"  # the next attempt may be charged
+    CHARGING = "in the middle of a charge"  # the ledger alone knows whether the attempt is charged
     CHARGED = "charged"  # an attempt is charged and not yet opened or lost
     OVER = "over"
 
@@ -79,7 +80,7 @@ class RunState:
         self.model = plan.start()
         self.history: list[Step] = []
         self.events: list[Event] = []
-        self.n_charged = 0
+        self.entries: list[bytes] = []
         self._attempt = 0
         self._check_sites()
 
@@ -91,17 +92,29 @@ class RunState:
         """The opened attempt of each opened round: other parties follow the model by them."""
         return tuple(step.attempt for step in self.history)
 
+    @property
+    def n_charged(self) -> int:
+        """Attempts charged so far, lost ones included."""
+        return len(self.entries)
+
+    @property
+    def epsilon(self) -> float | None:
+        """Spent by the run so far, at the sub-budget's delta; None in exact mode."""
+        return None if self.plan.task.exact else self.plan.epsilon_spent(self.events)
+
     def next_attempt(self) -> RoundPlan:
-        """Plan the next attempt, to be charged."""
+        """Plan the next attempt; its charge begins."""
         self._expect(Phase.READY)
-        return self.plan.attempt(
+        planned = self.plan.attempt(
             run=self.run, round_number=len(self.history), attempt=self._attempt, cohort=self.cohort
         )
+        self.phase = Phase.CHARGING
+        return planned
 
-    def charged(self, round_plan: RoundPlan) -> None:
+    def charged(self, round_plan: RoundPlan, entry: bytes) -> None:
         """Note that the attempt's entry is complete: it is spent from here on."""
-        self._expect(Phase.READY)
-        self.n_charged += 1
+        self._expect(Phase.CHARGING)
+        self.entries.append(entry)
         if round_plan.event is not None:
             self.events.append(round_plan.event)
         self.phase = Phase.CHARGED
@@ -135,13 +148,14 @@ class RunState:
         self._check_rounds()
 
     def absent(self, sites: Iterable[str]) -> None:
-        """Note that sites were gone before the next attempt was charged: nothing is spent."""
-        self._expect(Phase.READY)
+        """Note that sites were gone before the attempt was charged: nothing is spent."""
+        self._expect(Phase.CHARGING)
+        self.phase = Phase.READY
         self._leave(sites)
 
     def refused(self) -> None:
         """End the run with its present model: the budget does not pay for another attempt."""
-        self._expect(Phase.READY)
+        self._expect(Phase.CHARGING)
         self._end(Ending.BUDGET)
 
     def broken_off(self, ending: Ending) -> None:

@@ -46,7 +46,6 @@ KIND: Final = "train"
 MAX_ROUNDS: Final = 10_000
 MAX_FEATURES: Final = 1_000
 MAX_EXACT_ROUNDS: Final = 100
-DEFAULT_RATE: Final = Fraction(4)
 _LARGEST: Final = 10**9
 _SMALLEST: Final = Fraction(1, 10**12)
 
@@ -110,7 +109,7 @@ class TrainingTask(BaseModel):
         exact: no noise, no clip: an exact disclosure of every round, where the sites' policies allow it. The step
             rule is fixed then: ``learning_rate``, ``l2``, ``momentum`` and ``expected_units`` keep their defaults.
         rounds: most attempts that are charged; without losses each is one step. At most 100 with ``exact``.
-        learning_rate: of a step; see ``optimizer`` for its two rules.
+        learning_rate: of a step; see ``optimizer`` for its two rules. By default the model's own.
         clip_norm: L2 bound on what one privacy unit adds to a site's gradient; not used with ``exact``.
         l2: strength of the penalty ``l2 / 2 |coef|^2`` on the mean loss; the intercept is free. Needs
             ``expected_units``, over which the mean is taken.
@@ -135,7 +134,7 @@ class TrainingTask(BaseModel):
     epsilon: Amount | None = None
     exact: Annotated[bool, Field(strict=True)] = False
     rounds: Annotated[Count, Field(le=MAX_ROUNDS)] = 40
-    learning_rate: Amount = DEFAULT_RATE
+    learning_rate: Amount
     clip_norm: Amount = Fraction(1)
     l2: Size = Fraction(0)
     momentum: Annotated[Size, Field(lt=1)] = Fraction(0)
@@ -153,8 +152,9 @@ class TrainingTask(BaseModel):
         names = set(type(self).model_fields) - {"options"}
         own = {name: value for name, value in fields.items() if name in names}
         others = {name: value for name, value in fields.items() if name not in names}
-        chosen = fields.get("model", DEFAULT_MODEL), fields.get("strategy", DEFAULT_STRATEGY)
-        options, mistakes = read_options(declared_options(*chosen), others)
+        model, strategy = fields.get("model", DEFAULT_MODEL), fields.get("strategy", DEFAULT_STRATEGY)
+        options, mistakes = read_options(declared_options(model, strategy), others)
+        own.setdefault("learning_rate", (MODELS.get(str(model)) or MODELS[DEFAULT_MODEL]).learning_rate)
         try:
             super().__init__(**own, options=options)
         except ValidationError as error:
@@ -184,7 +184,7 @@ class TrainingTask(BaseModel):
     def _exact_mistakes(self) -> list[str]:
         """Find parameters that would let an analyst choose the points at which exact sums are opened."""
         fixed = {
-            "learning_rate": self.learning_rate == DEFAULT_RATE,
+            "learning_rate": self.learning_rate == MODELS[self.model].learning_rate,
             "l2": self.l2 == 0,
             "momentum": self.momentum == 0,
             "expected_units": self.expected_units is None,

@@ -2,7 +2,7 @@
 
 Layer:       privacy_accounting.ledger, above ``budget``. Decisions and a store; it opens no connection.
 Modules:     ``canonical`` (bytes) · ``budgets`` (events and budgets as bytes) · ``contents`` (kinds) · ``entries``
-             (body, hash, signatures) · ``messages`` (messages between nodes) · ``members`` (who signs) · ``state``
+             (body, hash, signatures) · ``refusal``, ``messages`` (between nodes) · ``members`` (who signs) · ``state``
              (the folded chain) · replication: ``entry_validation`` (checks before a signature), ``replica`` (site
              side), ``sequencer`` (orders, signs last), ``agreement`` (one proposal from drafts to complete entries),
              ``snapshots`` · storage: ``store``, ``sqlite``, ``postgres`` (where it is kept), ``checkpoint`` (quick

@@ -16,7 +16,7 @@ from privacy_accounting.budget.allowance import PopulationBudget, SubBudget
 from privacy_accounting.decimals import format_decimal, parse_decimal
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.events import Event, event_from_dict, event_to_dict
-from privacy_accounting.ledger.canonical import Fields, decode, encode, malformed
+from privacy_accounting.ledger.canonical import Fields, encode, malformed, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,6 +26,7 @@ MAX_EVENT_BYTES = 16 * 1024
 _CACHED_EVENTS = 4096
 
 
+@functools.lru_cache(maxsize=_CACHED_EVENTS)
 def event_text(event: Event) -> str:
     """Write an event as canonical JSON text."""
     return encode(event_to_dict(event)).decode("ascii")
@@ -39,7 +40,7 @@ def read_event(text: str) -> Event:
         LedgerRefusedError: the text is not an event of the vocabulary in its canonical spelling.
     """
     try:
-        event: Event = event_from_dict(decode(text.encode("ascii"), limit=MAX_EVENT_BYTES))
+        event: Event = event_from_dict(parse(text.encode("ascii"), limit=MAX_EVENT_BYTES))
     except (AccountingError, UnicodeEncodeError) as error:
         raise malformed(f"event: {error}") from error
     if event_text(event) != text:
@@ -94,7 +95,13 @@ def events_from_json(values: Iterable[object], where: str) -> tuple[str, ...]:
     for value in values:
         if not isinstance(value, dict):
             raise malformed(f"{where} holds something that is not an event")
-        texts.append(encode(value).decode("ascii"))
+        try:
+            event = event_from_dict(value)
+        except AccountingError as error:
+            raise malformed(f"event: {error}") from error
+        if event_to_dict(event) != value:
+            raise malformed("event is not in its canonical spelling")
+        texts.append(event_text(event))
     return tuple(texts)
 
 

@@ -94,6 +94,18 @@ def decode(data: bytes, *, limit: int) -> dict[str, object]:
     Raises:
         LedgerRefusedError: too long, not JSON, no object, or not what ``encode`` would write.
     """
+    value = parse(data, limit=limit)
+    if encode(value) != data:
+        raise malformed("not in canonical form")
+    return value
+
+
+def parse(data: bytes, *, limit: int) -> dict[str, object]:
+    """Read JSON whose form is not checked: for a caller that writes what it read and compares the bytes.
+
+    Raises:
+        LedgerRefusedError: too long, not JSON, no object, or with a float.
+    """
     if len(data) > limit:
         raise malformed(f"more than {limit} bytes")
     try:
@@ -107,8 +119,6 @@ def decode(data: bytes, *, limit: int) -> dict[str, object]:
         raise malformed("not JSON") from error
     if not isinstance(value, dict):
         raise malformed("not an object")
-    if encode(value) != data:
-        raise malformed("not in canonical form")
     return value
 
 

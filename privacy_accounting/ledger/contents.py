@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from privacy_accounting.budget.totals import Spend
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
-from privacy_accounting.events import Event, Relation
+from privacy_accounting.events import Event, Relation, event_to_dict
 from privacy_accounting.ledger.budgets import (
     budget_from_json,
     budget_to_json,
@@ -24,7 +24,7 @@ from privacy_accounting.ledger.budgets import (
     events_from_json,
     read_event,
 )
-from privacy_accounting.ledger.canonical import Fields, decode, malformed
+from privacy_accounting.ledger.canonical import Fields, malformed
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.rdp import INFINITE_UNITS
 
@@ -194,7 +194,7 @@ class Charge:
         return {
             **self.asked.to_json(),
             "sub_budget": self.sub_budget,
-            "events": [decode(text.encode("ascii"), limit=1 << 16) for text in self.events],
+            "events": [event_to_dict(read_event(text)) for text in self.events],
             "order": format_decimal(self.order),
             "cost": self.cost,
             "cost_all_but_one": self.cost_all_but_one,

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from privacy_accounting.ledger.canonical import Fields, decode, encode, malformed
+from privacy_accounting.ledger.canonical import Fields, encode, malformed, parse
 from privacy_accounting.ledger.contents import (
     HASH_BYTES,
     SIGNATURE_BYTES,
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 MAX_BODY_BYTES: Final = 64 * 1024
 MAX_ENTRY_BYTES: Final = 256 * 1024
+MAX_ENTRIES: Final = 64  # of one proposal
 NO_PREVIOUS: Final = "00" * HASH_BYTES
 _CACHED_KEYS: Final = 256
+_CACHED_ENTRIES: Final = 256  # a few proposals of the largest size
 _BODY_TAG: Final = b"crossward/ledger/body/1\x00"
 _SIGNATURE_TAG: Final = b"crossward/ledger/signature/1\x00"
 _SESSION_TAG: Final = b"crossward/ledger/session/1\x00"
@@ -63,6 +66,9 @@ class Body:
     time: int
     cohort: tuple[str, ...]
     content: Content
+    _data: bytes = field(
+        default=b"", init=False, repr=False, compare=False
+    )  # the canonical bytes, once written
 
     @property
     def kind(self) -> str:
@@ -76,11 +82,13 @@ class Body:
         return change.name if isinstance(change, MembersChange) and change.change == "lose" else ""
 
     def to_bytes(self) -> bytes:
-        """Write the canonical bytes.
+        """Write the canonical bytes, once.
 
         Raises:
             LedgerRefusedError: a value has no canonical form, or the body is longer than 64 KiB.
         """
+        if self._data:
+            return self._data
         header = {
             "version": VERSION,
             "chain": self.chain,
@@ -93,6 +101,7 @@ class Body:
         data = encode({**header, **self.content.to_json()})
         if len(data) > MAX_BODY_BYTES:
             raise malformed("a body is at most 64 KiB")
+        object.__setattr__(self, "_data", data)
         return data
 
     @classmethod
@@ -102,21 +111,27 @@ class Body:
         Raises:
             LedgerRefusedError: anything is not exactly as ``to_bytes`` writes it.
         """
-        fields = Fields(decode(data, limit=MAX_BODY_BYTES), "body")
-        fields.integer("version", low=VERSION, high=VERSION)
-        kind = fields.text("kind")
-        body = cls(
-            chain=fields.hexadecimal("chain", HASH_BYTES),
-            number=fields.integer("number"),
-            previous=fields.hexadecimal("previous", HASH_BYTES),
-            time=fields.integer("time"),
-            cohort=fields.names("cohort"),
-            content=read_content(kind, fields),
-        )
-        fields.done()
-        if body.to_bytes() != data:
-            raise malformed("body does not encode to the same bytes")
-        return body
+        return _read_body(data)
+
+
+@functools.lru_cache(maxsize=_CACHED_ENTRIES)
+def _read_body(data: bytes) -> Body:
+    """Read a body; recent ones are kept, since a body crosses a site in a proposal, an entry and a run."""
+    fields = Fields(parse(data, limit=MAX_BODY_BYTES), "body")
+    fields.integer("version", low=VERSION, high=VERSION)
+    kind = fields.text("kind")
+    body = Body(
+        chain=fields.hexadecimal("chain", HASH_BYTES),
+        number=fields.integer("number"),
+        previous=fields.hexadecimal("previous", HASH_BYTES),
+        time=fields.integer("time"),
+        cohort=fields.names("cohort"),
+        content=read_content(kind, fields),
+    )
+    fields.done()
+    if body.to_bytes() != data:
+        raise malformed("body does not encode to the same bytes")
+    return body
 
 
 def body_hash(data: bytes) -> bytes:
@@ -183,16 +198,25 @@ class Entry:
     data: bytes
     body: Body
     signatures: Mapping[str, bytes]
+    _hash: bytes = field(default=b"", init=False, repr=False, compare=False)
+    _written: bytes = field(
+        default=b"", init=False, repr=False, compare=False
+    )  # what to_bytes gives, once written
 
     @property
     def hash(self) -> bytes:
         """Body hash, 32 bytes."""
-        return body_hash(self.data)
+        if not self._hash:
+            object.__setattr__(self, "_hash", body_hash(self.data))
+        return self._hash
 
     def to_bytes(self) -> bytes:
-        """Write body and signatures, as they are stored and sent."""
-        signatures = {name: signature.hex() for name, signature in self.signatures.items()}
-        return encode({"body": self.data.decode("ascii"), "signatures": signatures})
+        """Write body and signatures, as they are stored and sent; once."""
+        if not self._written:
+            signatures = {name: signature.hex() for name, signature in self.signatures.items()}
+            written = encode({"body": self.data.decode("ascii"), "signatures": signatures})
+            object.__setattr__(self, "_written", written)
+        return self._written
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Entry:
@@ -201,18 +225,27 @@ class Entry:
         Raises:
             LedgerRefusedError: not exactly what ``to_bytes`` writes.
         """
-        fields = Fields(decode(data, limit=MAX_ENTRY_BYTES), "entry")
-        text = fields.text("body", most=MAX_BODY_BYTES)
-        mapping = fields.mapping("signatures")
-        fields.done()
-        signatures = Fields(mapping, "signatures")
-        if not text.isascii():
-            raise malformed("a body is ASCII")
-        body = text.encode("ascii")
-        return cls(
-            data=body,
-            body=Body.from_bytes(body),
-            signatures={
-                name: bytes.fromhex(signatures.hexadecimal(name, SIGNATURE_BYTES)) for name in mapping
-            },
-        )
+        return _read_entry(data)
+
+
+@functools.lru_cache(maxsize=_CACHED_ENTRIES)
+def _read_entry(data: bytes) -> Entry:
+    """Read an entry; recent ones are kept, since the sequencer and the client deliver the same one."""
+    fields = Fields(parse(data, limit=MAX_ENTRY_BYTES), "entry")
+    text = fields.text("body", most=MAX_BODY_BYTES)
+    mapping = fields.mapping("signatures")
+    fields.done()
+    signatures = Fields(mapping, "signatures")
+    if not text.isascii():
+        raise malformed("a body is ASCII")
+    body = text.encode("ascii")
+    entry = Entry(
+        data=body,
+        body=_read_body(body),
+        signatures=MappingProxyType(
+            {name: bytes.fromhex(signatures.hexadecimal(name, SIGNATURE_BYTES)) for name in mapping}
+        ),
+    )
+    if entry.to_bytes() != data:
+        raise malformed("not in canonical form")
+    return entry

@@ -15,21 +15,20 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self, TypedDict
 
 from privacy_accounting.ledger.canonical import Fields, decode, encode, malformed
 from privacy_accounting.ledger.contents import HASH_BYTES, SIGNATURE_BYTES
-from privacy_accounting.ledger.entries import MAX_BODY_BYTES, VERSION, signature_holds
+from privacy_accounting.ledger.entries import MAX_BODY_BYTES, MAX_ENTRIES, VERSION, signature_holds
+from privacy_accounting.ledger.refusal import MAX_TEXT, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-MAX_ENTRIES: Final = 64
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 MAX_BALLOT: Final = 2**40
-MAX_TEXT: Final = 2_000
 _MESSAGE_TAG: Final = b"crossward/ledger/message/1\x00"
 
 
@@ -52,6 +51,12 @@ class Message(ABC):
     ballot: int
     sender: str
     signature: str = field(default="", repr=False)
+    _signed_bytes: bytes = field(
+        default=b"", init=False, repr=False, compare=False
+    )  # the payload, once written
+    _data: bytes = field(
+        default=b"", init=False, repr=False, compare=False
+    )  # the message, once written or read
 
     @abstractmethod
     def own_fields(self) -> dict[str, object]:
@@ -74,20 +79,30 @@ class Message(ABC):
         }
         return {**header, **self.own_fields()}
 
+    def signed_bytes(self) -> bytes:
+        """Give the canonical bytes of everything that is signed; written once."""
+        if not self._signed_bytes:
+            object.__setattr__(self, "_signed_bytes", encode(self.payload()))
+        return self._signed_bytes
+
     def _tagged(self) -> bytes:
-        return _MESSAGE_TAG + hashlib.sha256(encode(self.payload())).digest()
+        return _MESSAGE_TAG + hashlib.sha256(self.signed_bytes()).digest()
 
     def signed_by(self, key: Ed25519PrivateKey) -> Self:
         """Give the same message with its signature."""
-        return replace(self, signature=key.sign(self._tagged()).hex())
+        signed = replace(self, signature=key.sign(self._tagged()).hex())
+        object.__setattr__(signed, "_signed_bytes", self._signed_bytes)
+        return signed
 
     def holds(self, public_key: str) -> bool:
         """Say whether the signature is of the key given in hexadecimal."""
         return signature_holds(public_key, self._tagged(), bytes.fromhex(self.signature))
 
     def to_bytes(self) -> bytes:
-        """Write the message."""
-        return encode({**self.payload(), "signature": self.signature})
+        """Write the message; once."""
+        if not self._data:
+            object.__setattr__(self, "_data", encode({**self.payload(), "signature": self.signature}))
+        return self._data
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -96,17 +111,29 @@ class Message(ABC):
         Raises:
             LedgerRefusedError: too long, of another type, or not exactly as ``to_bytes`` writes it.
         """
-        fields = Fields(decode(data, limit=MAX_MESSAGE_BYTES), "message")
-        if fields.text("type") != cls.TYPE:
+        kind, fields = _opened(data)
+        if kind != cls.TYPE:
             raise malformed(f"not a message of type {cls.TYPE}")
-        fields.integer("version", low=VERSION, high=VERSION)
+        return cls.read_from(fields, data)
+
+    @classmethod
+    def read_from(cls, fields: Fields, data: bytes) -> Self:
+        """Take the fields of a message of this type, of which the type and version are read."""
         message = cls.read(fields)
         fields.done()
+        object.__setattr__(message, "_data", data)
         return message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Header:
+def _opened(data: bytes) -> tuple[str, Fields]:
+    """Read the type of a message, and its fields behind type and version."""
+    fields = Fields(decode(data, limit=MAX_MESSAGE_BYTES), "message")
+    kind = fields.text("type")
+    fields.integer("version", low=VERSION, high=VERSION)
+    return kind, fields
+
+
+class _Header(TypedDict):
     """Fields that every message has."""
 
     chain: str
@@ -115,15 +142,15 @@ class _Header:
     sender: str
     signature: str
 
-    @classmethod
-    def read(cls, fields: Fields) -> _Header:
-        return cls(
-            chain=fields.hexadecimal("chain", HASH_BYTES),
-            number=fields.integer("number"),
-            ballot=fields.integer("ballot", high=MAX_BALLOT),
-            sender=fields.text("sender"),
-            signature=fields.hexadecimal("signature", SIGNATURE_BYTES),
-        )
+
+def _header(fields: Fields) -> _Header:
+    return _Header(
+        chain=fields.hexadecimal("chain", HASH_BYTES),
+        number=fields.integer("number"),
+        ballot=fields.integer("ballot", high=MAX_BALLOT),
+        sender=fields.text("sender"),
+        signature=fields.hexadecimal("signature", SIGNATURE_BYTES),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +168,7 @@ class Proposal(Message):
     @property
     def digest(self) -> str:
         """Name of the proposal in answers and withdrawals: SHA-256 of what is signed, hexadecimal."""
-        return hashlib.sha256(encode(self.payload())).hexdigest()
+        return hashlib.sha256(self.signed_bytes()).hexdigest()
 
     @property
     def last(self) -> int:
@@ -155,17 +182,13 @@ class Proposal(Message):
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take all fields."""
-        header = _Header.read(fields)
+        header = _header(fields)
         texts = fields.sequence("bodies")
         bodies = tuple(_body(text) for text in texts)
         if not 0 < len(bodies) <= MAX_ENTRIES:
             raise malformed(f"a proposal has 1 to {MAX_ENTRIES} entries")
         return cls(
-            chain=header.chain,
-            number=header.number,
-            ballot=header.ballot,
-            sender=header.sender,
-            signature=header.signature,
+            **header,
             bodies=bodies,
         )
 
@@ -206,7 +229,7 @@ class Signed(Answer):
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take all fields."""
-        header = _Header.read(fields)
+        header = _header(fields)
         signatures = []
         for value in fields.sequence("signatures"):
             if value == "":
@@ -216,47 +239,10 @@ class Signed(Answer):
                     Fields({"signature": value}, "signed").hexadecimal("signature", SIGNATURE_BYTES)
                 )
         return cls(
-            chain=header.chain,
-            number=header.number,
-            ballot=header.ballot,
-            sender=header.sender,
-            signature=header.signature,
+            **header,
             proposal=fields.hexadecimal("proposal", HASH_BYTES),
             signatures=tuple(signatures),
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Why a site does not sign one body: an error as name and public fields.
-
-    Attributes:
-        entry: place of the body in the proposal.
-        code: name of the error's class.
-        fields: its fields as text; never a data value.
-    """
-
-    entry: int
-    code: str
-    fields: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, object]:
-        """Write the refusal."""
-        return {"entry": self.entry, "code": self.code, "fields": dict(self.fields)}
-
-    @classmethod
-    def from_json(cls, value: object) -> Refusal:
-        """Read the refusal strictly."""
-        fields = Fields(value, "refusal")
-        mapping = fields.mapping("fields")
-        inner = Fields(mapping, "fields")
-        refusal = cls(
-            entry=fields.integer("entry", high=MAX_ENTRIES - 1),
-            code=fields.text("code"),
-            fields={name: inner.text(name, most=MAX_TEXT, empty=True) for name in mapping},
-        )
-        fields.done()
-        return refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,13 +264,8 @@ class Refused(Answer):
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take all fields."""
-        header = _Header.read(fields)
         return cls(
-            chain=header.chain,
-            number=header.number,
-            ballot=header.ballot,
-            sender=header.sender,
-            signature=header.signature,
+            **_header(fields),
             proposal=fields.hexadecimal("proposal", HASH_BYTES),
             refusals=tuple(Refusal.from_json(value) for value in fields.sequence("refusals")),
         )
@@ -334,13 +315,8 @@ class Waiting(Answer):
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take all fields."""
-        header = _Header.read(fields)
         return cls(
-            chain=header.chain,
-            number=header.number,
-            ballot=header.ballot,
-            sender=header.sender,
-            signature=header.signature,
+            **_header(fields),
             proposal=fields.hexadecimal("proposal", HASH_BYTES),
             head=fields.integer("head", low=-1),
             highest_ballot=fields.integer("highest_ballot", low=-1, high=MAX_BALLOT),
@@ -378,13 +354,8 @@ class Withdrawal(Answer):
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take all fields."""
-        header = _Header.read(fields)
         return cls(
-            chain=header.chain,
-            number=header.number,
-            ballot=header.ballot,
-            sender=header.sender,
-            signature=header.signature,
+            **_header(fields),
             proposal=fields.hexadecimal("proposal", HASH_BYTES),
             reason=fields.text("reason", most=MAX_TEXT),
         )
@@ -414,10 +385,14 @@ class Complete:
         Raises:
             LedgerRefusedError: too long, or not exactly as ``to_bytes`` writes it.
         """
-        fields = Fields(decode(data, limit=MAX_MESSAGE_BYTES), "message")
-        if fields.text("type") != cls.TYPE:
+        kind, fields = _opened(data)
+        if kind != cls.TYPE:
             raise malformed("not a message of type complete")
-        fields.integer("version", low=VERSION, high=VERSION)
+        return cls.read_from(fields)
+
+    @classmethod
+    def read_from(cls, fields: Fields) -> Complete:
+        """Take the fields of a message of this type, of which the type and version are read."""
         values: Sequence[object] = fields.sequence("entries")
         fields.done()
         if not values or not all(isinstance(value, str) and value.isascii() for value in values):
@@ -431,11 +406,26 @@ def read_answer(data: bytes) -> Signed | Refused | Waiting:
     Raises:
         LedgerRefusedError: it is none of the three.
     """
-    fields = Fields(decode(data, limit=MAX_MESSAGE_BYTES), "message")
+    kind, fields = _opened(data)
     readers: dict[str, type[Signed | Refused | Waiting]] = {
         reader.TYPE: reader for reader in (Signed, Refused, Waiting)
     }
-    kind = fields.text("type")
     if kind not in readers:
         raise malformed("not an answer to a proposal")
-    return readers[kind].from_bytes(data)
+    return readers[kind].read_from(fields, data)
+
+
+def read_message(data: bytes) -> Proposal | Withdrawal | Complete:
+    """Read a message for a site, of whichever type it is.
+
+    Raises:
+        LedgerRefusedError: it is none of the three.
+    """
+    kind, fields = _opened(data)
+    if kind == Proposal.TYPE:
+        return Proposal.read_from(fields, data)
+    if kind == Withdrawal.TYPE:
+        return Withdrawal.read_from(fields, data)
+    if kind == Complete.TYPE:
+        return Complete.read_from(fields)
+    raise malformed("not a message for a site")

@@ -359,7 +359,7 @@ def only_refusals(sql: str) -> None:
 LAW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much]}
 
 
-@settings(max_examples=150, **LAW)
+@settings(max_examples=60, **LAW)
 @given(TEXTS)
 def test_law_only_refusals_come_out_of_any_text(sql: str) -> None:
     only_refusals(sql)

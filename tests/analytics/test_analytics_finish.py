@@ -17,9 +17,9 @@ from analytics.results.assemble import finish
 from analytics.results.result import Result
 from analytics.sql.query import Form
 from analytics.statistics.aggregate import PlanColumn
+from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.blocks import Measure
 from analytics.statistics.estimates import Estimate, Opened
-from analytics.statistics.registry import AGGREGATES
 
 if TYPE_CHECKING:
     from analytics.plans.plan import Plan

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import costly_law
+
 ROW = st.tuples(
     st.none() | st.integers(-6, 10).map(lambda i: i / 2),
     st.none() | st.integers(0, 9),
@@ -19,7 +21,6 @@ ROW = st.tuples(
     st.none() | st.booleans(),
 )
 LAWS = settings(
-    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -69,7 +70,7 @@ def dealt(rows: list[Any], owners: list[int], frame_of: Callable[..., pd.DataFra
     return [frame_of([r for r, o in zip(rows, owners, strict=True) if o == site]) for site in range(3)]
 
 
-@LAWS
+@costly_law(6, LAWS)
 @given(st.lists(st.tuples(ROW, st.integers(0, 2)), max_size=40), st.sampled_from(["private", "exact"]))
 def test_moments_agree_with_pooled_duckdb(world_of, frame_of, schema, dealt_rows, mode) -> None:
     rows, owners = [r for r, _ in dealt_rows], [o for _, o in dealt_rows]
@@ -79,7 +80,7 @@ def test_moments_agree_with_pooled_duckdb(world_of, frame_of, schema, dealt_rows
     assert_same(result, duck(frame_of(rows), sql), 1, mode)
 
 
-@LAWS
+@costly_law(6, LAWS)
 @given(st.lists(st.tuples(ROW, st.integers(0, 2)), max_size=40))
 def test_groups_of_three_kinds_agree(world_of, frame_of, schema, dealt_rows) -> None:
     rows, owners = [r for r, _ in dealt_rows], [o for _, o in dealt_rows]
@@ -129,7 +130,7 @@ def conditions(depth: int) -> st.SearchStrategy[str]:
     )
 
 
-@settings(LAWS, max_examples=200)
+@costly_law(50, LAWS)
 @given(numbers(2), conditions(2))
 def test_expressions_and_conditions_agree(world, pooled, expression, condition) -> None:
     sql = f"SELECT COUNT(*) AS n, COUNT({expression}) AS c, SUM({expression}) AS s FROM visits WHERE {condition}"
@@ -137,7 +138,7 @@ def test_expressions_and_conditions_agree(world, pooled, expression, condition) 
     assert_same(result, pooled(sql), 0)
 
 
-@settings(LAWS, max_examples=80)
+@costly_law(25, LAWS)
 @given(numbers(2))
 def test_moments_of_expressions_agree(world, pooled, expression) -> None:
     body = MOMENTS.format(e=expression).removeprefix("COUNT(*) AS n, ")
@@ -152,7 +153,7 @@ def test_moments_of_expressions_agree(world, pooled, expression) -> None:
         )
 
 
-@LAWS
+@costly_law(6, LAWS)
 @given(st.lists(st.integers(0, 2), min_size=60, max_size=60), st.sampled_from(["private", "exact"]))
 def test_split_invariance(world_of, world, frame_of, schema, rows, owners, mode) -> None:
     kept, argument = (

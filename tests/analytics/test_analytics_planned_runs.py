@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from analytics.disclosure.release import answer_bytes, joint_cost, recombine_answer, send_answer
+from analytics.disclosure.recombine import recombine_answer
+from analytics.disclosure.release import joint_cost, send_answer
 from analytics.disclosure.site_noise import noisy_contribution
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.plans.plan import MAX_SLOW_FIGURES, Plan, PlanContext, make_plan
@@ -169,6 +170,6 @@ def test_law_what_is_planned_runs_in_a_session(data: st.DataObject) -> None:
     most = np.array(plan.clamps, dtype=np.int64)
     answers = simulate(lambda session: send_answer(session, plan, most, SystemSource()), 3, timeout_s=60)
     shares = list(answers.results.values())
-    assert {len(share) for share in shares} == {answer_bytes(plan)}
+    assert {len(share) for share in shares} == {plan.answer_bytes}
     opened = recombine_answer(plan, shares)
     finish(plan, opened)

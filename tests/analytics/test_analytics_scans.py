@@ -278,7 +278,7 @@ def test_a_scan_that_fails_takes_its_table_out_of_service() -> None:
     with hospital() as source:
         assert source.is_in_service
         with pytest.raises(SourceFailedError):
-            source._query("SELECT error('a row')", 5, lambda cursor: cursor.fetchall())
+            source._rows("SELECT error('a row')", 5)
         assert not source.is_in_service
         for ask in (lambda: source.local_figures(plan), lambda: source.complete_cases(["age"])):
             with pytest.raises(SourceFailedError):
@@ -298,7 +298,7 @@ def test_time_and_a_lost_database_leave_the_table_in_service(fault: Any, error: 
 
     with hospital() as source:
         with pytest.raises(error):
-            source._query("SELECT 1", 5, fetch)
+            source._run(lambda: source.engine._run("SELECT 1", 5, fetch))
         assert source.is_in_service
 
 

@@ -40,7 +40,7 @@ def csv(tmp_path: Path, text: str, name: str = "site.csv") -> Path:
 
 
 def rows(source: LocalTable, columns: str = "*") -> list[tuple]:
-    return source._connection.execute(f"SELECT {columns} FROM t").fetchall()
+    return source.engine._connection.execute(f"SELECT {columns} FROM t").fetchall()
 
 
 def opened(path: Path, table: Table = PLAIN, **changes: object) -> LocalTable:
@@ -279,7 +279,7 @@ def test_nothing_gets_in_or_out(tmp_path: Path, statement: str) -> None:
     path = csv(tmp_path, "x\n1\n")
     source = opened(path)
     with pytest.raises(duckdb.Error):
-        source._connection.execute(statement.format(path=path))
+        source.engine._connection.execute(statement.format(path=path))
 
 
 def test_report_and_source_show_no_counts(tmp_path: Path) -> None:
@@ -377,8 +377,9 @@ def test_any_failure_while_rows_are_fetched_is_one_error(frame_of, schema, world
     def fetch(_):
         raise error("utf-8", CANARY.encode(), 0, 1, CANARY) if error is UnicodeDecodeError else error(CANARY)
 
+    source = world_of(schema, [frame_of([])]).sources[0]
     with pytest.raises(SourceFailedError) as caught:
-        world_of(schema, [frame_of([])]).sources[0]._query("SELECT 1", 5, fetch)
+        source._run(lambda: source.engine._run("SELECT 1", 5, fetch))
     assert CANARY not in f"{caught.value} {caught.value!r}"
     assert caught.value.__suppress_context__
 

@@ -39,7 +39,7 @@ def opened(ids: object, form: str = "text", cap: int = 1) -> LocalTable:
 
 def n_units(ids: object, form: str = "text") -> int:
     with opened(ids, form, cap=100) as source:
-        [(found,)] = source._connection.execute('SELECT count(DISTINCT "#unit") FROM t').fetchall()
+        [(found,)] = source.engine._connection.execute('SELECT count(DISTINCT "#unit") FROM t').fetchall()
         return found
 
 
@@ -179,7 +179,7 @@ def test_spellings_of_one_person_share_one_cap() -> None:
     for ids in frames:
         frame = pd.DataFrame({"pid": ids, "b": [True, False, True, False, True, False]})
         with open_frame(frame, table_of(cap=2), site_key=KEY) as source:
-            kept.append(sorted(source._connection.execute("SELECT b FROM t").fetchall()))
+            kept.append(sorted(source.engine._connection.execute("SELECT b FROM t").fetchall()))
             assert source.report.rows_over_cap == 4
     assert kept[0] == kept[1]
 

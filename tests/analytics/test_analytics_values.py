@@ -33,7 +33,7 @@ def framed(values: object, column: dict) -> LocalTable:
 
 def values(source: LocalTable) -> list:
     with source:
-        return [row[0] for row in source._connection.execute("SELECT x FROM t").fetchall()]
+        return [row[0] for row in source.engine._connection.execute("SELECT x FROM t").fetchall()]
 
 
 def opened(path: Path, column: dict = CATEGORY, **changes: object) -> LocalTable:

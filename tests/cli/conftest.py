@@ -77,3 +77,8 @@ def hospital(tmp_path_factory):
     folders = make_folder(tmp_path_factory.mktemp("cli") / "here")
     with Launcher(folders):
         yield folders
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_key(one_key_for_all):
+    """Consortia that are made here share a key."""

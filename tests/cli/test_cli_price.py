@@ -88,14 +88,30 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_cli_a_wrong_value_gives_one_sentence_and_exit_code_2(priced, place):
-    for value in WRONG:
+CASES = [
+    *(("noise_multiplier", value) for value in WRONG),
+    *((place, value) for at, place in enumerate(PLACES) for value in WRONG[at % 5 :: 5]),
+]
+
+
+def refused(priced, cases):
+    for place, value in cases:
         ran = priced(PLACES[place](value))
         assert (ran.code, ran.out) == (2, ""), value
         assert ran.err.startswith("crossward: "), value
         assert place in ran.err, value
         assert len(ran.err.strip().splitlines()) == 1
+
+
+def test_cli_a_wrong_value_gives_one_sentence_and_exit_code_2(priced):
+    """Every wrong value at one place, every fifth at each."""
+    refused(priced, CASES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PLACES)
+def test_cli_every_wrong_value_at_every_place(priced, place):
+    refused(priced, [(place, value) for value in WRONG])
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ def ran(session, monkeypatch, tmp_path):
     monkeypatch.setattr(command, "open_session", lambda *_: nullcontext(session))
     (tmp_path / "consortium.toml").touch()
 
-    def run(text, *arguments):
+    def run(text, *arguments, target="disease"):
         task = tmp_path / "task.toml"
-        task.write_text(TASK + text)
+        task.write_text(TASK.replace("disease", target) + text)
         return crossward("train", task, "-c", tmp_path / "consortium.toml", *arguments)
 
     return run
@@ -59,6 +59,28 @@ def test_cli_train_writes_the_model_and_no_other_file(ran, tmp_path):
     assert json.loads(out.read_text())["classes"] == [False, True]
     assert json.loads(told.out)["rounds"] == 2
     assert {path.name for path in tmp_path.iterdir()} == {"consortium.toml", "task.toml", "model.json"}
+
+
+def test_cli_train_a_linear_regression(ran, tmp_path):
+    out = tmp_path / "model.json"
+    told = ran(
+        'epsilon = 0.1\nrounds = 2\nmodel = "linear_regression"\n', "--out", out, "--json", target="thalach"
+    )
+    assert told.code == 0, told.err
+    assert list(json.loads(told.out)["coef"]) == ["age", "sex=M"]
+    assert json.loads(out.read_text())["format"] == "crossward/linear-regression/1"
+
+
+def test_cli_train_with_fedavg(ran):
+    fields = 'epsilon = 0.1\nrounds = 2\nstrategy = "fedavg"\nlocal_epochs = 2\n'
+    dry = ran(fields, "--dry-run")
+    assert "step: each site takes 2 steps of its own from the model, each with its own full noise" in dry.out
+    told = ran(fields, "--json")
+    assert told.code == 0, told.err
+    assert json.loads(told.out)["charged_attempts"] == 2
+    refused = ran(fields + "momentum = 0.5\n")
+    assert refused.code == 1
+    assert "momentum: fedavg has none" in refused.err
 
 
 def test_cli_an_unaffordable_training_is_refused_before_its_first_round(ran, session):

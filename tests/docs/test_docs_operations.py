@@ -1,5 +1,6 @@
 """The operator's page: its commands run in order on real nodes, and the program reads its settings."""
 
+import itertools
 import re
 import shlex
 import shutil
@@ -50,6 +51,18 @@ def ask(epsilon="0.1"):
     assert ran.code == 0, ran.err
 
 
+def test_every_command_of_the_page_has_its_options():
+    """They are run in their order in ``make slow-processes``."""
+    for command in COMMAND.findall(PAGE.read_text("utf-8")):
+        words = shlex.split(command)[1:]
+        name = itertools.takewhile(lambda word: not word.startswith("--"), words)
+        ran = crossward(*name, "--help")
+        assert ran.code == 0, command
+        for option in (word.split("=")[0] for word in words if word.startswith("--")):
+            assert option in ran.out, command
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_commands_of_the_page_run_in_their_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -7,7 +7,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from hospitals import THREE, in_processes, in_threads
 
-KINDS = ["threads", "processes", "threads without a dealer", "processes without a dealer"]
+KINDS = ["threads", "processes", "threads without a dealer"]
+KINDS.append(pytest.param("processes without a dealer", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -27,3 +28,8 @@ def private_world():
     """A consortium of threads for one test alone."""
     with in_threads() as opened:
         yield opened
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_key(one_key_for_all):
+    """Consortia that are made here share a key."""

@@ -62,7 +62,7 @@ def request_of(session, **changes):
         fields["epsilon"] = Fraction(1, 100)
     request = Request(**fields)
     with suppress(AnalyticsError, KeyError):  # what cannot be planned has no plan
-        return new_request(KINDS[request.kind], request, session.consortium).request
+        return new_request(KINDS[request.kind](), request, session.consortium).request
     return request
 
 

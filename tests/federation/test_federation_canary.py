@@ -28,8 +28,8 @@ from analytics.errors import AnalyticsError
 from analytics.sources import local_table as sources
 from federation.errors import FederationError, SiteUnavailableError
 from federation.network.in_memory import MemoryChannel
-from federation.node import request_handler
 from federation.processes.launcher import Launcher
+from federation.protocol import exchange
 from federation.requests.kinds import query
 from federation.setup.create import create_consortium
 from federation.setup.settings import ConsortiumSettings, SiteSetup, TableSetup
@@ -331,7 +331,7 @@ def error_of_a_failing_scan(session, monkeypatch):
         raise duckdb.ConversionException(text)
 
     def rows_of(self, statement, limit_s):
-        return self._query(statement, limit_s, quoting)
+        return self._run(lambda: self.engine._run(statement, limit_s, quoting))
 
     with monkeypatch.context() as patch:
         patch.setattr(sources.LocalTable, "_rows", rows_of)
@@ -369,9 +369,9 @@ def test_an_error_that_quotes_a_row_is_reported_without_its_text(monkeypatch, is
 
     monkeypatch.setattr(sources.LocalTable, "_rows", quoting)
     if is_careless:
-        monkeypatch.setattr(request_handler, "traced", repr)
+        monkeypatch.setattr(exchange, "traced", repr)
         monkeypatch.setattr(
-            request_handler,
+            exchange,
             "to_wire",
             lambda error, site: ("SiteUnavailableError", {"site": site, "reason": str(error)}),
         )

@@ -158,6 +158,11 @@ BROKEN = {
     "one share missing": (one_share_missing, "chi-square"),
     "reused": (reused, "freshness"),
 }
+QUICK = {
+    "no noise",
+    "one share missing",
+    "reused",
+}  # one of each kind of test that turns red; the others are slow
 
 
 def red_tests(pair, epsilon, sql=COUNT, times=3):
@@ -176,12 +181,16 @@ def red_tests(pair, epsilon, sql=COUNT, times=3):
     return red
 
 
-@pytest.mark.parametrize("sql", [COUNT, SUM], ids=["count", "sum"])
+@pytest.mark.parametrize(
+    "sql", [pytest.param(COUNT, id="count"), pytest.param(SUM, id="sum", marks=pytest.mark.slow)]
+)
 def test_whole_answers_keep_their_epsilon_and_their_noise(pair, sql):
     assert red_tests(pair, 2.0, sql) == set()
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in BROKEN]
+)
 def test_every_broken_mechanism_is_caught_in_whole_answers(pair, monkeypatch, name):
     change, caught_by = BROKEN[name]
     monkeypatch.setattr(site_noise, "discrete_gaussian", Draws(change))

@@ -44,6 +44,14 @@ def test_p16_a_second_run_with_one_site_less_is_refused_before_its_charge(sessio
     assert {node.replica.head for node in session.nodes.values()} == heads
 
 
+def test_p16_fedavg_without_noise_takes_all_sites_and_no_fewer(session):
+    assert session.train(task(strategy="fedavg")).history[0].cohort == FOUR
+    second = session._training(task(strategy="fedavg")).asked()
+    message = AttemptRequest(ask=second._request, round_number=0, attempt=0, cohort=list(THREE))
+    with pytest.raises(RequestRejectedError, match="every site"):
+        second._charged(message)
+
+
 def test_p16_every_site_refuses_a_smaller_cohort_from_any_sequencer(session):
     """A site that orders and does not check proposes it all the same."""
     training = session._training(task()).asked()
@@ -83,8 +91,9 @@ REFUSALS = {
 }
 
 
+@pytest.mark.parametrize("strategy", ["sum_gradient", "fedavg"])
 @pytest.mark.parametrize("name", sorted(REFUSALS))
-def test_p16_one_site_that_forbids_exact_training_refuses_it_without_charge(session, name):
+def test_p16_one_site_that_forbids_exact_training_refuses_it_without_charge(session, name, strategy):
     changes, says = REFUSALS[name]
     admission = session.nodes[THREE[1]]._training.admission
     opened, before = admission.policy, disclosures(session)
@@ -92,7 +101,7 @@ def test_p16_one_site_that_forbids_exact_training_refuses_it_without_charge(sess
         stack.callback(setattr, admission, "policy", opened)
         admission.policy = Policy.model_validate(opened.model_dump() | changes)
         with pytest.raises(PolicyRefusedError, match=says):
-            session.train(task(rounds=2))
+            session.train(task(rounds=2, strategy=strategy))
     assert disclosures(session) == before
 
 

@@ -1,10 +1,13 @@
-"""Sites killed, frozen or restarted are named in time, started runs stay spent, and the next query works."""
+"""Sites killed, frozen or restarted are named in time, started runs stay spent, and the next query works.
+
+What tests/cli/test_cli_operation.py does by commands in every run is here in ``make slow-processes``.
+"""
 
 import signal
 import time
 
 import pytest
-from hospitals import BY_SEX, NAMES, at_a_distance, found, in_processes
+from hospitals import BY_SEX, NAMES, at_a_distance, found, in_processes, is_at_once
 
 import federation
 from federation.client.spending import Spending
@@ -17,7 +20,7 @@ from privacy_accounting.audit.verify import verify
 from smpc.errors import PartyLostError
 
 VICTIM = "switzerland"
-DEADLINE_S = 3
+DEADLINE_S = 4
 DELAY_MS = 100
 
 
@@ -52,7 +55,7 @@ def test_a_killed_site_is_named_at_once_and_spends_only_its_run(world, exact):
     before = n_entries(world)
     seconds, name = run_without(world, number=signal.SIGKILL, exact=exact)
     assert name == VICTIM
-    assert seconds < 1.5  # a second by rule, and a busy machine
+    assert is_at_once(seconds, DEADLINE_S)
     world.nodes_started.restart(VICTIM)
     result = world.sql(BY_SEX, exact=True)
     assert [row[1] for row in result.rows] == [194, 726]
@@ -105,6 +108,7 @@ def test_every_ledger_is_whole_afterwards(world):
     assert report.forks == ()
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_the_nodes(tmp_path):
     with in_processes(tmp_path / "here") as session:
         pids = [*session.nodes_started.pids.values(), session.nodes_started.supervisor]
@@ -128,6 +132,7 @@ def test_nodes_end_with_their_parent(tmp_path):
         nodes.stop()
 
 
+@pytest.mark.slow
 def test_a_node_that_cannot_start_is_named_with_its_reason(tmp_path):
     folders = found(tmp_path / "here")
     folders.site(VICTIM).write_text(folders.site(VICTIM).read_text().replace("num > 0", "nothing_here > 0"))

@@ -20,7 +20,7 @@ from federation.protocol.error_codes import (
 from federation.protocol.messages import Failed
 from privacy_accounting import errors as accounting_errors
 from privacy_accounting.errors import BudgetExceededError, LedgerRefusedError
-from privacy_accounting.ledger.messages import Refusal
+from privacy_accounting.ledger.refusal import Refusal
 from privacy_accounting.ledger.replication.entry_validation import describe
 from smpc import errors as smpc_errors
 

@@ -279,7 +279,7 @@ def test_a_session_of_a_replaced_charge_serves_no_other(private_world):
             threads = [threading.Thread(target=ask_for, args=(place,)) for place in (0, 1)]
             for place, thread in enumerate(threads):
                 thread.start()
-                until(lambda place=place: waiting.qsize() == place + 1)
+                until(lambda place=place: len(waiting) == place + 1)
         entry_of(first)
         assert all(share_of(first, name) for name in NAMES)
     for thread in threads:

@@ -5,7 +5,7 @@ import time
 from fractions import Fraction
 
 import pytest
-from hospitals import BY_SEX, NAMES, THREE, at_a_distance, in_processes, in_threads
+from hospitals import BY_SEX, NAMES, THREE, at_a_distance, in_processes, in_threads, is_at_once
 
 from analytics.errors import InvalidRequestError
 from analytics.mining.request import MiningRequest
@@ -19,7 +19,7 @@ from smpc.transport.mesh import Step
 FIRST, SECOND, DEALING = THREE
 INPUTTING = "switzerland"
 ITEMS = ["sex=M", "age>=60", "cp=asymptomatic", "fbs", "exang", "disease"]
-DEADLINE_S = 3
+DEADLINE_S = 4
 DELAY_MS = 100
 COUNT = "SELECT COUNT(*) AS n FROM patients"
 
@@ -35,7 +35,13 @@ def asked(session):
     return rows.rows, ages.rows, ages.suppressed, itemsets, mined.n_rows
 
 
-@pytest.mark.parametrize("names", [NAMES, tuple(sorted(THREE))], ids=["four sites", "three sites"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(NAMES, id="four sites"),
+        pytest.param(tuple(sorted(THREE)), id="three sites", marks=pytest.mark.slow),
+    ],
+)
 def test_answers_equal_those_with_a_dealer_and_over_tls_too(names, tmp_path):
     with in_threads(names=names) as session:
         expected = asked(session)
@@ -53,7 +59,7 @@ def test_answers_equal_those_with_a_dealer_and_over_tls_too(names, tmp_path):
 # -- on whose honesty ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["threads", "processes"])
+@pytest.fixture(scope="module", params=["threads", pytest.param("processes", marks=pytest.mark.slow)])
 def trio(request, tmp_path_factory):
     if request.param == "threads":
         with in_threads(three_sites=THREE) as opened:
@@ -177,16 +183,16 @@ def hit(session, victim, number):
     return time.monotonic() - began, caught.value.name
 
 
-@pytest.mark.parametrize("victim", [FIRST, SECOND, DEALING, INPUTTING])
+@pytest.mark.parametrize("victim", [FIRST, pytest.param(SECOND, marks=pytest.mark.slow), DEALING, INPUTTING])
 def test_any_killed_role_is_named_at_once_and_the_next_query_works(world, victim):
     seconds, name = hit(world, victim, signal.SIGKILL)
     assert name == victim
-    assert seconds < 1.5  # a second by rule, and a busy machine
+    assert is_at_once(seconds, DEADLINE_S)
     world.nodes_started.restart(victim)
     assert [row[1] for row in world.sql(BY_SEX, exact=True).rows] == [194, 726]
 
 
-@pytest.mark.parametrize("victim", [SECOND, DEALING])
+@pytest.mark.parametrize("victim", [pytest.param(SECOND, marks=pytest.mark.slow), DEALING])
 def test_a_frozen_one_is_named_at_the_deadline(world, victim):
     try:
         seconds, name = hit(world, victim, signal.SIGSTOP)

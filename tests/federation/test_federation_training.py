@@ -98,6 +98,7 @@ def test_training_without_noise_follows_the_policy():
         )
 
 
+@pytest.mark.slow
 def test_a_lost_site_costs_one_attempt_and_the_others_go_on(tmp_path):
     with in_processes(
         tmp_path / "here", helpers=("dealer", "aggregator", "keyholder"), deadline_s=5
@@ -116,13 +117,13 @@ def test_a_lost_site_costs_one_attempt_and_the_others_go_on(tmp_path):
         assert report.ok, report.to_dict()
 
 
-def test_only_the_key_holders_folder_has_the_private_key(tmp_path):
-    with in_processes(tmp_path / "here", helpers=("dealer", "aggregator", "keyholder")) as session:
-        assert len(set(session.nodes_started.pids.values())) == 7
-        root = session.folders.root
-        found = [p for p in root.rglob("*") if p.is_file() and b"paillier-private" in p.read_bytes()]
-        assert [p.relative_to(root).parts[:2] for p in found] == [("helpers", "keyholder")]
-        assert found[0].stat().st_mode & 0o077 == 0
+@pytest.mark.parametrize("session", ["processes"], indirect=True)
+def test_only_the_key_holders_folder_has_the_private_key(session):
+    assert len(set(session.nodes_started.pids.values())) == 7
+    root = session.folders.root
+    found = [p for p in root.rglob("*") if p.is_file() and b"paillier-private" in p.read_bytes()]
+    assert [p.relative_to(root).parts[:2] for p in found] == [("helpers", "keyholder")]
+    assert found[0].stat().st_mode & 0o077 == 0
 
 
 def test_p4_attempts_charged_together_never_exceed_the_approved_run():

@@ -107,7 +107,7 @@ def request_of(consortium, *, kind, mode, epsilon, question, nonce, purpose="ana
         plan=plan or NO_PLAN,
         question=question,
     )
-    return request if plan else new_request(KINDS[kind], request, consortium).request
+    return request if plan else new_request(KINDS[kind](), request, consortium).request
 
 
 def plain(value):

@@ -37,12 +37,12 @@ from privacy_accounting.ledger.messages import (
     Complete,
     PendingProposal,
     Proposal,
-    Refusal,
     Refused,
     Signed,
     Waiting,
     Withdrawal,
 )
+from privacy_accounting.ledger.refusal import Refusal
 from tests.ledger.ledger_world import key_of
 
 ASKED = Request(
@@ -382,6 +382,42 @@ def test_entries_and_complete_messages_read_back():
     assert Complete.from_bytes(complete.to_bytes()) == complete
     with pytest.raises(LedgerRefusedError):
         Complete.from_bytes(encode({"type": "complete", "version": 1, "entries": []}))
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.TYPE)
+def test_bytes_that_are_kept_are_those_that_the_fields_give(message):
+    data = message.signed_by(key_of("ankara")).to_bytes()
+    read = type(message).from_bytes(data)
+    assert dataclasses.replace(read, ballot=read.ballot).to_bytes() == data
+    other = dataclasses.replace(read, ballot=read.ballot + 1)
+    assert other.to_bytes() != data
+    assert not other.holds(public_hex(key_of("ankara")))
+
+
+def test_a_changed_copy_of_a_read_entry_keeps_none_of_its_bytes():
+    read = Entry.from_bytes(
+        Entry(data=GOLDEN_CHARGE, body=body_of("charge"), signatures={"ankara": b"\x01" * 64}).to_bytes()
+    )
+    later = dataclasses.replace(read.body, time=read.body.time + 1)
+    assert later.to_bytes() != read.body.to_bytes() == GOLDEN_CHARGE
+    resigned = dataclasses.replace(read, signatures={"ankara": b"\x02" * 64})
+    assert resigned.to_bytes() != read.to_bytes()
+    assert dataclasses.replace(read, data=later.to_bytes(), body=later).hash != read.hash
+    with pytest.raises(TypeError):
+        read.signatures["ankara"] = b"\x02" * 64
+
+
+def test_another_spelling_is_refused_after_the_canonical_one_was_read():
+    data = Entry(data=GOLDEN_CHARGE, body=body_of("charge"), signatures={"ankara": b"\x01" * 64}).to_bytes()
+    for read, canonical in ((Body.from_bytes, GOLDEN_CHARGE), (Entry.from_bytes, data)):
+        assert read(canonical)
+        for spelled in (
+            canonical + b" ",
+            canonical.replace(b":", b": ", 1),
+            canonical.replace(b"{", b"{ ", 1),
+        ):
+            with pytest.raises(LedgerRefusedError):
+                read(spelled)
 
 
 if __name__ == "__main__":  # prints the vectors anew after a change of version

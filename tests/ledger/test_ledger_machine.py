@@ -19,6 +19,7 @@ from privacy_accounting.ledger.replication.sequencer import Draft
 from privacy_accounting.ledger.replication.snapshots import snapshot_draft
 from privacy_accounting.ledger.storage.sqlite import SqliteStore
 from privacy_accounting.ledger.storage.store import Table
+from tests.examples import TIMES
 from tests.ledger.ledger_world import (
     NAMES,
     RELATION,
@@ -284,7 +285,8 @@ class LedgerMachine(RuleBasedStateMachine):
         settle(self.world)
 
 
-LedgerMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+LedgerMachine.TestCase.settings = settings(max_examples=12 * TIMES, stateful_step_count=20, deadline=None)
+LedgerMachine.TestCase.pytestmark = [pytest.mark.costly_law]
 TestLedgerMachine = LedgerMachine.TestCase
 
 
@@ -326,8 +328,22 @@ def tell(world, victim, at, *, after):
     return happened
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("victim", NAMES)
+QUICK = {(HEAD, True), ("cairo", False)}  # the others are slow
+
+
+@pytest.mark.parametrize(
+    ("victim", "after"),
+    [
+        pytest.param(
+            victim,
+            after,
+            id=f"{victim}-{'after' if after else 'before'}",
+            marks=() if (victim, after) in QUICK else pytest.mark.slow,
+        )
+        for victim in NAMES
+        for after in (False, True)
+    ],
+)
 def test_p1_p2_a_crash_at_every_write_loses_and_repeats_nothing(victim, after):
     for at in itertools.count():
         if not tell(World(), victim, at, after=after):

@@ -4,14 +4,14 @@ import math
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.mining.rules import MEASURES, find_rules, measures_of
+from tests.examples import costly_law
 
 BASKETS = st.lists(st.text("abcdeABC", min_size=0, max_size=5), max_size=40)  # capitals are missing values
 SUPPORTS = st.sampled_from([Fraction(n, d) for d in (1, 2, 4, 5, 8, 10) for n in range(1, d + 1)])
-FEW = settings(max_examples=25)
 ITEMS = ("a", "b", "c", "d", "e")
 
 
@@ -23,7 +23,7 @@ def held(baskets):
     ]
 
 
-@FEW
+@costly_law(6)
 @given(BASKETS, SUPPORTS, st.lists(st.integers(0, 3), min_size=40, max_size=40), st.integers(0, 6))
 def test_a_run_is_a_plain_apriori_over_all_rows(miner, apriori, baskets, support, dealt, cell) -> None:
     sites = [[b for b, site in zip(baskets, dealt, strict=False) if site == number] for number in range(4)]
@@ -37,7 +37,7 @@ def test_a_run_is_a_plain_apriori_over_all_rows(miner, apriori, baskets, support
     assert one_site.result.found_rules == result.found_rules
 
 
-@FEW
+@costly_law(6)
 @given(BASKETS, SUPPORTS, st.permutations(ITEMS))
 def test_the_order_of_items_and_rows_changes_nothing(miner, baskets, support, order) -> None:
     one = miner([baskets[::2], baskets[1::2], []], items=ITEMS, min_support=support)
@@ -45,7 +45,7 @@ def test_the_order_of_items_and_rows_changes_nothing(miner, baskets, support, or
     assert one.result.to_dict() == other.result.to_dict()
 
 
-@FEW
+@costly_law(8)
 @given(BASKETS, SUPPORTS, st.integers(1, 8))
 def test_no_two_nested_supports_that_open_under_the_guard_are_near(
     miner, apriori, baskets, support, cell
@@ -68,7 +68,7 @@ def test_no_two_nested_supports_that_open_under_the_guard_are_near(
     assert supports == (kept if len(kept) > 1 else {})
 
 
-@FEW
+@costly_law(8)
 @given(BASKETS, SUPPORTS)
 def test_supports_fall_towards_larger_itemsets_and_lift_is_symmetric(miner, baskets, support) -> None:
     ran = miner([baskets, [], []], items=ITEMS, min_support=support, min_confidence=Fraction(1, 1000))

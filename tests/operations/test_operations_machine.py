@@ -25,6 +25,7 @@ from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.entries import Entry
 from privacy_accounting.ledger.replication.snapshots import snapshot_draft
 from privacy_accounting.ledger.state import ChainState
+from tests.examples import TIMES
 from tests.ledger.ledger_world import a_charge, an_exact, cancel_of
 from tests.operations.consortium_fixture import FOUR, Town, copied
 
@@ -309,5 +310,6 @@ class TownMachine(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-TownMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+TownMachine.TestCase.settings = settings(max_examples=10 * TIMES, stateful_step_count=40, deadline=None)
+TownMachine.TestCase.pytestmark = [pytest.mark.costly_law]
 TestTownMachine = TownMachine.TestCase

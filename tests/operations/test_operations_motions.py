@@ -149,6 +149,7 @@ def test_queries_continue_in_one_session_across_a_sequencer_transfer(folders, tm
     assert report.behind == {}
 
 
+@pytest.mark.slow
 def test_queries_during_a_sequencer_transfer_are_answered_and_charged_once(folders, tmp_path):
     answered, errors, stop = [], [], threading.Event()
 
@@ -184,6 +185,7 @@ def test_queries_during_a_sequencer_transfer_are_answered_and_charged_once(folde
     assert found.count("charge") == len(answered) > 6
 
 
+@pytest.mark.slow
 def test_a_sequencer_killed_during_an_amendment_enters_it_fully_or_not(folders, tmp_path):
     with running(folders) as nodes:
         for round_number in range(4):
@@ -210,6 +212,7 @@ def test_a_sequencer_killed_during_an_amendment_enters_it_fully_or_not(folders, 
     assert kinds(folders.ledger("bert")).count("budget") == 4
 
 
+@pytest.mark.slow
 def test_a_lost_sequencer_is_voted_out_by_all_others(folders, tmp_path):
     with running(folders) as nodes:
         asked(folders)
@@ -251,6 +254,7 @@ def proposed_by_two(folders, out):
     return out
 
 
+@pytest.mark.slow
 def test_all_administrators_change_the_order_while_no_query_runs(folders, tmp_path):
     with running(folders):
         assert ask_private(folders, "0.5").code == 0
@@ -291,6 +295,7 @@ def test_a_consent_taken_back_is_none(folders, tmp_path):
     assert [kinds(folders.ledger(site)) for site in SITES] == [["genesis", "exact"]] * 3
 
 
+@pytest.mark.slow
 def test_a_consent_outlives_its_node_and_binds_to_every_byte(folders, tmp_path):
     with running(folders) as nodes:
         motion = proposed(

@@ -77,6 +77,7 @@ def test_a_site_answers_is_killed_restarted_and_goes_on(folders, tmp_path, postg
     store.close()
 
 
+@pytest.mark.slow
 def test_the_server_goes_away_and_comes_back(folders, postgres):
     """A write that failed stops the site by name; nothing is half-written; restarted it goes on."""
     with running(folders) as nodes:
@@ -100,6 +101,7 @@ def test_the_server_goes_away_and_comes_back(folders, postgres):
     store.close()
 
 
+@pytest.mark.slow
 def test_old_entries_move_from_the_server_to_a_file_and_the_node_goes_on(folders, tmp_path):
     with running(folders) as nodes:
         for _ in range(5):
@@ -168,6 +170,7 @@ def test_without_the_driver_the_extra_is_named(folders, monkeypatch):
     assert ledger("show", folders.site("bert")).code == 1
 
 
+@pytest.mark.slow
 def test_a_lost_database_schema_is_restored_from_peers_or_an_archive(folders, tmp_path, postgres):
     def lose():
         with psycopg.connect(postgres, autocommit=True) as connection:
@@ -197,6 +200,7 @@ def test_a_lost_database_schema_is_restored_from_peers_or_an_archive(folders, tm
     )
 
 
+@pytest.mark.slow
 def test_doctor_looks_at_the_ledger_beside_the_node(folders, postgres):
     with running(folders):
         asked(folders)

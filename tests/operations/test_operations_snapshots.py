@@ -57,6 +57,7 @@ def test_the_running_sequencer_has_the_ledger_pinned_and_all_sites_sign(folders)
         asked(folders)
 
 
+@pytest.mark.slow
 def test_a_sequencer_killed_at_any_moment_pins_on(folders):
     set_ledger(folders, "anna", snapshot_every=2)
     with running(folders) as nodes:
@@ -145,6 +146,7 @@ def test_a_site_without_ledger_learns_which_archive_to_use_and_catches_up(folder
     assert report.behind == {}
 
 
+@pytest.mark.slow
 def test_a_site_without_ledger_copies_it_from_a_complete_peer(folders, tmp_path):
     with_archives(folders, tmp_path, "anna")
     lose_disk(folders, "carl")
@@ -154,6 +156,7 @@ def test_a_site_without_ledger_copies_it_from_a_complete_peer(folders, tmp_path)
     whole(*(folders.ledger(site) for site in SITES))
 
 
+@pytest.mark.slow
 def test_a_foreign_or_altered_archive_is_refused(folders, tmp_path):
     begins = with_archives(folders, tmp_path, "anna", "bert")
     other = make_folder(tmp_path / "other")

@@ -214,17 +214,31 @@ def test_attempts_only_rise_and_a_new_one_drops_the_old_ciphertexts(stage, aggre
     assert stage.holder.open_sum(survivors, aggregator.total(survivors), sender="x").tolist() == [30] * 40
 
 
-def test_a_forgotten_run_gives_nothing_and_does_not_begin_again(stage, aggregator, manifest):
+def test_a_sum_that_was_sent_is_dropped_and_its_attempt_does_not_begin_again(stage, aggregator, manifest):
     for site in "abc":
         aggregator.accept(stage.update(manifest, 1), sender=site)
-    aggregator.forget("run")
-    aggregator.forget("unknown")
+    aggregator.sent(manifest)
+    aggregator.sent(stage.manifest(run="unknown"))
+    assert aggregator.is_sent(manifest)
     with pytest.raises(UpdateRejectedError, match="not under way"):
         aggregator.total(manifest)
-    with pytest.raises(UpdateRejectedError, match="another manifest"):
+    with pytest.raises(UpdateRejectedError, match="already"):
         aggregator.accept(stage.update(manifest, 1), sender="a")
     with pytest.raises(UpdateRejectedError, match="not newer"):
         aggregator.begin(manifest)
+
+
+def test_a_bad_first_update_of_a_new_attempt_does_not_end_it(stage, manifest):
+    aggregator = SecureSum(stage.key.public)
+    assert aggregator.take(manifest, stage.update(manifest, 1), sender="a") == ("b", "c")
+    again = stage.manifest(round_number=4, attempt=2)
+    with pytest.raises(CiphertextInvalidError):
+        aggregator.take(again, vector_for(again, b""), sender="a")
+    for site in "abc":
+        update = stage.update(again, 2)
+        missing = aggregator.take(again, update, sender=site)
+        assert aggregator.take(again, update, sender=site) == missing
+    assert stage.holder.open_sum(again, aggregator.total(again), sender="x").tolist() == [6] * 40
 
 
 def test_two_runs_do_not_mix(stage, aggregator, manifest):

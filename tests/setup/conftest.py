@@ -24,3 +24,8 @@ def no_threads_left():
     before = set(threading.enumerate())
     yield
     wait_until(lambda: not (set(threading.enumerate()) - before))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_key(one_key_for_all):
+    """Consortia that are made here share a key."""

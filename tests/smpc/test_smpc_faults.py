@@ -1,6 +1,7 @@
 """A fault at each exchange of each operation: the others name the party in time, none learns a value, the next run works.
 
-Sessions with a dealer, sessions of three computing sites, and CrypTen's own calls.
+Sessions with a dealer, sessions of three computing sites, and CrypTen's own calls: some in every run (``is_quick``), all in
+``make slow-faults``.
 """
 
 import ast
@@ -39,7 +40,10 @@ ENGINE = [(name, n) for name in CALLS for n in (2, 3) if n == 2 or name not in L
 
 
 def is_quick(name, n):
-    return n is not THREE if name in OPERATIONS else name in QUICK and (name, n) != ("crypten.less", 3)
+    """What every run has: three parties, and every second operation without a dealer."""
+    if n is THREE_OF_FOUR:
+        return name in list(WITHOUT_DEALER)[::2]
+    return n is not THREE and n == 3 and name != "crypten.less" and (name in OPERATIONS or name in QUICK)
 
 
 def walked(cases, *, is_slow=False):
@@ -145,7 +149,14 @@ def silent(cases, turn=0):
         same(name, again.results[again.names[1]], whole.results[again.names[1]])
 
 
-@pytest.mark.parametrize("n", [2, 3, THREE_OF_FOUR, pytest.param(THREE, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [3, THREE_OF_FOUR])
+def test_silent_at_each_exchange_of_every_second_operation(n):
+    silent([case for case in [*OURS, *SITES] if case[1] is n][::2])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("n", [2, 3, THREE_OF_FOUR, THREE])
 def test_silent_at_each_exchange_of_each_operation(n):
     silent([case for case in [*OURS, *SITES] if case[1] is n])
 
@@ -194,7 +205,12 @@ SLOWEST = ["arithmetic.multiply", "comparison.is_negative", "sorting.sort"]
 
 
 @pytest.mark.parametrize(
-    ("names", "n"), [(SLOWEST, 3), (SLOWEST, THREE_OF_FOUR), (["crypten.mul", "communicator.gather"], 3)]
+    ("names", "n"),
+    [
+        (SLOWEST, 3),
+        pytest.param(SLOWEST, THREE_OF_FOUR, marks=pytest.mark.slow),
+        pytest.param(["crypten.mul", "communicator.gather"], 3, marks=pytest.mark.slow),
+    ],
 )
 def test_a_party_that_is_slower_than_the_deadline_is_lost(names, n):
     service = DealerService()
@@ -214,7 +230,9 @@ def test_a_party_that_is_slower_than_the_deadline_is_lost(names, n):
     at_its_pace(strike, names[0], [(name, at) for name in names for at in range(n_exchanges(name, n))])
 
 
-@pytest.mark.parametrize("name", ["comparison.is_negative", "crypten.mul"])
+@pytest.mark.parametrize(
+    "name", ["comparison.is_negative", pytest.param("crypten.mul", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind is not FaultKind.TRICKLE])
 @pytest.mark.parametrize("at", [0, 1])
 def test_a_dealer_that_fails_is_named_by_all(name, kind, at):

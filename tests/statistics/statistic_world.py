@@ -4,7 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from analytics.disclosure.release import recombine_statistic, send_statistic
+from analytics.disclosure.recombine import recombine_statistic
+from analytics.disclosure.release import send_statistic
 from analytics.plans.plan import PlanContext
 from analytics.plans.statistic_plan import make_statistic_plan
 from analytics.schema import Schema

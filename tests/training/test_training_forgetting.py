@@ -5,7 +5,7 @@ import itertools
 import pytest
 from training_world import task_of
 
-from federation.aggregation.service import ABANDONED_S
+from federation.aggregation.secure_sum import ABANDONED_S
 from federation.errors import UpdateRejectedError
 from federation.protocol.training_messages import UpdateReceipt
 
@@ -41,7 +41,7 @@ def test_a_finished_attempt_answers_equal_bytes_again_and_refuses_others(made, m
 
 def test_an_abandoned_attempt_is_dropped_and_stays_spent(made):
     now = [0.0]
-    made.aggregator._clock = lambda: now[0]
+    made.aggregator._sums._clock = lambda: now[0]
     left = made.attempt(task_of(**MADE), nonce=next(FRESH))
     left.send(made.sites[0])
     other = made.attempt(task_of(**MADE), nonce=next(FRESH))

@@ -324,7 +324,7 @@ def test_the_state_machine_refuses_frames_of_another_phase(made):
     for step in (lambda: run.opened([0] * 5), lambda: run.lost(["east"])):
         with pytest.raises(UpdateRejectedError):
             step()
-    run.charged(run.next_attempt())
+    run.charged(run.next_attempt(), b"entry")
     for step in (run.next_attempt, run.refused, lambda: run.absent(["east"]), lambda: run.opened([0] * 4)):
         with pytest.raises(UpdateRejectedError):
             step()

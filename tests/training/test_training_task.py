@@ -298,3 +298,32 @@ def test_limit_epsilon_for_an_observer_of_sums_of_fewer_sites(heart, epsilon, tw
     for shares, expected in ((3, float(epsilon)), (2, two_shares), (1, one_share)):
         left = replace(event, parties=shares, colluding=0)
         assert plan.epsilon_spent([left] * 40) == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_party_plans_an_attempt_once_and_a_helper_checks_its_entry_once(made):
+    plan, fields = made.plan(task_of(features=("x",), target="y")), {"run": "r", "cohort": made.sites}
+    first = plan.attempt(round_number=0, attempt=0, **fields)
+    assert plan.attempt(round_number=0, attempt=0, **fields) is first
+    assert plan.attempt(round_number=0, attempt=1, **fields).manifest != first.manifest
+    fewer = plan.attempt(run="r", round_number=0, attempt=0, cohort=made.sites[1:])
+    assert fewer.manifest.cohort == made.sites[1:]
+    hand, checks = made.attempt(task_of(features=("x",), target="y")), []
+    check = made.agreement("aggregator")
+    members = check._members
+    check._members = lambda entry: checks.append(entry) or members(entry)
+    assert check(hand.request, hand.entry) == check(hand.request, hand.entry)
+    assert len(checks) == 1
+    other = made.attempt(task_of(features=("x",), target="y"), cohort=made.sites[:3])
+    assert check(other.request, other.entry).manifest.cohort == made.sites[:3]
+    assert len(checks) == 2
+
+
+def test_no_option_has_the_name_of_another_parameter():
+    from federation.training.models.registry import MODELS
+    from federation.training.strategies.registry import STRATEGIES
+
+    for model in MODELS.values():
+        for strategy in STRATEGIES.values():
+            names = [*TrainingTask.model_fields, *model.options, *strategy.options]
+            assert len(set(names)) == len(names)
+    assert all(name == known.name for registry in (MODELS, STRATEGIES) for name, known in registry.items())

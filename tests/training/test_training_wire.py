@@ -315,13 +315,13 @@ def test_one_attempt_has_one_noise(made):
     taken = []
     network = made.networks["east"]
     made.trainers["east"]._network = network
-    original = made.aggregator._take
+    original = made.aggregator._sums.take
 
-    def spy(manifest, vector, sender):
+    def spy(manifest, vector, *, sender):
         taken.append(vector.ciphertexts)
-        return original(manifest, vector, sender)
+        return original(manifest, vector, sender=sender)
 
-    made.aggregator._take = spy
+    made.aggregator._sums.take = spy
     for _ in range(3):
         call(made.network, "east", TRAIN, start, UpdateSent, timeout_s=5)
     assert len(taken) == 3

@@ -33,6 +33,7 @@ from federation.protocol.training_messages import (
 )
 from federation.training.coordinator import Coordinator
 from federation.training.entry_check import EntryCheck, members_of, terms_of
+from federation.training.local_update import site_update
 from federation.training.round_plan import plan_run
 from federation.training.run_state import RunState
 from federation.training.site_worker import Helpers, SiteTrainer
@@ -41,6 +42,7 @@ from privacy_accounting.errors import BudgetExceededError, LedgerRefusedError
 from privacy_accounting.ledger.budgets import event_text
 from privacy_accounting.ledger.contents import Charge, Exact, Request
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex, session_id, sign_body
+from privacy_accounting.noise import SystemSource
 
 HEART = Path(__file__).parents[2] / "federation" / "demo" / "data"
 FEATURES = ("age", "sex", "cp", "trestbps", "chol", "fbs", "ecg_abnormal", "thalach", "exang", "oldpeak")
@@ -80,6 +82,17 @@ def a_consortium(tables, sites, *, colluding=1, relation="add_or_remove_one", ep
     )
 
 
+_kept = {}
+
+
+def _read(frame, table):
+    """The rows of a site; tests only read them, so equal ones are read once and stay."""
+    key = (frame.to_json(), tuple(map(str, frame.dtypes)), repr(table))
+    if key not in _kept:
+        _kept[key] = open_frame(frame, table, site_key=b"k" * 32)
+    return _kept[key]
+
+
 class World:
     """Sites, both helpers and a purse in place of the ledger: it signs what it is asked to, until it is empty."""
 
@@ -92,10 +105,7 @@ class World:
         self.encryptor = Encryptor(key.public)
         self.answers = Claims(folder / "answers.sqlite")
         self.sources = {
-            site: {
-                name: open_frame(frames[site], table, site_key=b"k" * 32)
-                for name, table in consortium.schema.tables.items()
-            }
+            site: {name: _read(frames[site], table) for name, table in consortium.schema.tables.items()}
             for site in self.sites
         }
         self.sum_network = self.exchange.network("aggregator", "aggregator")
@@ -157,9 +167,6 @@ class World:
 
     def close(self):
         self.answers.close()
-        for tables in self.sources.values():
-            for source in tables.values():
-                source.close()
 
     def terms(self, table):
         return terms_of(self.consortium, table, self.public)
@@ -382,3 +389,22 @@ def made_frame(n, seed, *, target=None):
             "y": pd.array(list(map(bool, y)), "boolean"),
         }
     )
+
+
+def added_up(world, task, noise=None):
+    """A run whose sums are added up in the clear: the same integers as over the wire, much faster."""
+    plan = world.plan(task)
+    names = [*(feature.name for feature in plan.encoding.features), plan.encoding.target]
+    cases = [
+        plan.encoding.cases(world.sources[s][plan.table.name].complete_cases(names)) for s in world.sites
+    ]
+    state, kept = plan.start(), [None] * len(cases)
+    planned = plan.attempt(run="r", round_number=0, attempt=0, cohort=world.sites)
+    for _ in range(task.rounds):
+        total = np.zeros(plan.length, np.int64)
+        for place, own in enumerate(cases):
+            update, kept[place] = site_update(plan, planned, own, state, noise or SystemSource(), kept[place])
+            total += update
+        state = plan.next(state, total.tolist())
+    matrix, target = np.vstack([c.matrix for c in cases]), np.concatenate([c.target for c in cases])
+    return plan, state, matrix, target

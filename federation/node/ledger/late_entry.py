@@ -9,17 +9,13 @@ See instead: the rules for complete entries (``privacy_accounting.ledger``).
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.messages import Complete
 
 if TYPE_CHECKING:
     from privacy_accounting.ledger.entries import Entry
     from privacy_accounting.ledger.replication.replica import Replica
-
-PAUSE_S: Final = 0.002
 
 
 def accept_entry(replica: Replica, entry: Entry, *, source: str, deadline_s: float) -> None:
@@ -39,8 +35,6 @@ def accept_entry(replica: Replica, entry: Entry, *, source: str, deadline_s: flo
         raise LedgerRefusedError(
             reason="entries before it are missing, and this site has not signed it since its last start"
         )
-    ends_at = time.monotonic() + deadline_s
-    while entry.body.number > replica.head + 1 and time.monotonic() < ends_at:
-        time.sleep(PAUSE_S)
+    replica.wait_for(entry.body.number - 1, deadline_s)
     if entry.body.number > replica.head:
-        replica.completed(Complete(entries=(entry.to_bytes(),)).to_bytes(), source=source)
+        replica.catch_up((entry.to_bytes(),), source=source)

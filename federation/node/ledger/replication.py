@@ -12,22 +12,22 @@ Source:      DESIGN 3b.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from typing import TYPE_CHECKING, Final
 
 from federation.errors import AmendmentRejectedError, SiteUnavailableError
+from federation.node.ledger.catch_up import CatchUp
+from federation.node.ledger.readiness import Readiness
 from federation.node.ledger.snapshot_timer import SnapshotTimer
-from federation.node.ledger.submissions import Submission, complete, refusal_reason
+from federation.node.ledger.submissions import Submission, SubmissionQueue, complete, refusal_reason
 from federation.requests.ledger_content import content_of
 from privacy_accounting.errors import (
     AccountingError,
-    EntriesArchivedError,
     LedgerForkedError,
     LedgerRefusedError,
 )
 from privacy_accounting.ledger.contents import MembersChange
-from privacy_accounting.ledger.messages import MAX_ENTRIES, Proposal, Signed, read_answer
+from privacy_accounting.ledger.messages import Proposal, Signed, read_message
 from privacy_accounting.ledger.replication.agreement import agree
 from privacy_accounting.ledger.replication.entry_validation import bodies_of
 from privacy_accounting.ledger.replication.sequencer import Draft, Sequencer
@@ -84,11 +84,10 @@ class LedgerReplication:
         self._genesis = genesis
         self._sequencer = Sequencer(replica)
         self._snapshots = SnapshotTimer(replica, every=snapshot_every)
-        self._archived: EntriesArchivedError | None = None
-        self._caught_up = threading.Event()
         self._stopping = threading.Event()
-        self._submissions: queue.SimpleQueue[Submission | None] = queue.SimpleQueue()
-        self._held: Submission | None = None
+        self._catch_up = CatchUp(replica, peers, self._stopping)
+        self._readiness = Readiness(consortium, replica, self._catch_up)
+        self._submissions = SubmissionQueue(replica.name)
         self._reached_all = False
         self._thread = threading.Thread(target=self._work, name=f"{replica.name}-ledger", daemon=True)
 
@@ -102,45 +101,12 @@ class LedgerReplication:
     @property
     def not_ready(self) -> str:
         """The reason why this site cannot serve requests yet; empty when it can."""
-        if not self._caught_up.is_set():
-            return "it is still reading the other sites' ledgers"
-        broken = self._broken()
-        if broken:
-            return broken
-        if self.lacks_archive:
-            return f"{self._archived}; give it a copy of that archive with crossward ledger catch-up"
-        return "the ledger has no first entry yet" if self._replica.head < 0 else self._left()
-
-    def _left(self) -> str:
-        """The reason why this site cannot serve requests after a change of members; empty without one."""
-        members = self._replica.members
-        if self._replica.name not in members:
-            return "it was left out of the consortium"
-        return "" if members == self._consortium.names else "the members have changed: restart this node"
-
-    def _broken(self) -> str:
-        """The reason why the ledger cannot be written; empty for a fork, which has an error of its own."""
-        core = self._replica.core
-        if core.is_usable:
-            return ""
-        with core.lock:  # a write in progress has not failed
-            try:
-                core.usable()
-            except LedgerRefusedError as error:
-                return f"{error}: remove the cause, then restart the node"
-            except LedgerForkedError:
-                return ""
-        return ""
-
-    @property
-    def lacks_archive(self) -> bool:
-        """Whether every reached site has archived the entries that this site lacks."""
-        return self._archived is not None and self._replica.head + 1 < self._archived.first
+        return self._readiness.reason
 
     @property
     def needs_administrator(self) -> bool:
         """Whether this site serves no request before an administrator acts."""
-        return self.lacks_archive or (self._replica.head >= 0 and self._left() != "")
+        return self._readiness.needs_administrator
 
     def start(self) -> None:
         """Catch up and, at the sequencer, start to enter charges; in a thread of its own."""
@@ -149,7 +115,7 @@ class LedgerReplication:
     def stop(self) -> None:
         """End the thread; submissions under way fail. The network is closed already."""
         self._stopping.set()
-        self._submissions.put(None)
+        self._submissions.close("it is stopping")
         self._thread.join(JOIN_S)
 
     # -- what other sites send -----------------------------------------------------------------------------
@@ -169,29 +135,30 @@ class LedgerReplication:
             LedgerRefusedError: the message does not fit, or this site is not ready.
             LedgerForkedError: the ledger is forked.
         """
-        if not self._caught_up.wait(float(self._consortium.file.deadline_s)):
+        if not self._catch_up.is_done.wait(float(self._consortium.file.deadline_s)):
             raise LedgerRefusedError(reason="this site has not read the other sites' ledgers yet")
         for ask in requests:
             self._cache_request(ask)
-        self._withdraw_overtaken(data, source)
-        answer = self._replica.receive(data, self._admit, source=source)
-        if answer and isinstance(read_answer(answer), Signed):
-            self._report_signed(Proposal.from_bytes(data))
-        return answer
+        message = read_message(data)
+        if isinstance(message, Proposal):
+            self._withdraw_overtaken(message, source)
+        answer = self._replica.handle(message, self._admit, source=source)
+        if isinstance(message, Proposal) and isinstance(answer, Signed):
+            self._report_signed(message)
+        return b"" if answer is None else answer.to_bytes()
 
-    def _withdraw_overtaken(self, data: bytes, source: str) -> None:
+    def _withdraw_overtaken(self, proposal: Proposal, source: str) -> None:
         """Withdraw this site's unfinished removal of a site once the sequencer proposes again, and notify all."""
         number = self._replica.head + 1
         if self.is_sequencer or not self._sequencer.has_proposed(number):
             return
         try:
-            proposal = Proposal.from_bytes(data)
-            withdrawals = self._sequencer.give_way(proposal.number, self._catch_up())
+            withdrawals = self._sequencer.give_way(proposal.number, self._catch_up.fetch())
         except AccountingError as error:
             LOG.warning("%s: an earlier proposal stays as it is: %s", self._replica.name, error)
             return
         if withdrawals and proposal.sender != self._replica.name:
-            others = [site for site in self._others() if site != source]
+            others = [site for site in self._catch_up.others if site != source]
             self._peers.broadcast(dict.fromkeys(others, withdrawals))
 
     def entries_from(self, number: int) -> list[bytes]:
@@ -218,7 +185,7 @@ class LedgerReplication:
         self._resolve_doubt()
         if not self.is_sequencer:
             raise LedgerRefusedError(reason=f"only the sequencer, {self._replica.sequencer}, enters charges")
-        return self._wait_for(Submission(draft=draft, ask=ask))
+        return self._submissions.enter(Submission(draft=draft, ask=ask))
 
     def enter_amendment(self, amendment: Amendment) -> Entry:
         """Enter an amendment that all administrators approved. Only at the site that signs it last.
@@ -233,7 +200,7 @@ class LedgerReplication:
             SiteUnavailableError: a site did not answer; nothing was changed.
         """
         reason = self.not_ready
-        if reason and reason != self._left():  # an amendment does not wait for a restart of this node
+        if reason and reason != self._readiness.left:  # an amendment does not wait for a restart of this node
             raise SiteUnavailableError(site=self._replica.name, reason=reason)
         self._resolve_doubt()
         state = self._replica.core.state
@@ -246,7 +213,9 @@ class LedgerReplication:
             last = members.sequencer if amendment.leaves_out == last else last
         if last != self._replica.name:
             raise LedgerRefusedError(reason=f"this amendment must be entered by {last}")
-        return self._wait_for(Submission(draft=Draft(cohort=members.names, content=content), ask=None))
+        return self._submissions.enter(
+            Submission(draft=Draft(cohort=members.names, content=content), ask=None)
+        )
 
     def _resolve_doubt(self) -> None:
         """Ask the other sites for the outcome of an open proposal, which may have made this site the sequencer.
@@ -254,7 +223,7 @@ class LedgerReplication:
         The site must ask: the previous sequencer proposes no more, and the present one may be this site itself.
         """
         if not self.is_sequencer and self._replica.in_doubt:
-            self._guarded_catch_up()
+            self._catch_up.fetch_guarded()
 
     def _check_lost(self, amendment: Amendment) -> None:
         """Refuse to remove a running site: a running sequencer could still complete an entry, a fork."""
@@ -264,32 +233,21 @@ class LedgerReplication:
                 reason=f"{lost} still answers; only a lost site can be left out: stop its node first"
             )
 
-    def _wait_for(self, submission: Submission) -> Entry:
-        self._submissions.put(submission)
-        while not submission.done.wait(RETRY_S):
-            if self._stopping.is_set():
-                raise SiteUnavailableError(site=self._replica.name, reason="it is stopping")
-        if submission.entry is None:
-            raise submission.error or SiteUnavailableError(
-                site=self._replica.name, reason="the charge failed"
-            )
-        return submission.entry
-
     def _work(self) -> None:
-        self._open()
-        while not self._stopping.is_set():
+        try:
+            self._open()
             self._snapshot_if_due()
-            first = self._held or self._submissions.get()
-            self._held = None
-            if first is None:
-                return
-            self._agree_on([first] if first.is_alone else self._with_waiting(first))
+            while submissions := self._submissions.take():
+                self._agree_on(submissions)
+                self._snapshot_if_due()
+        finally:  # a submission never waits for a thread that has ended
+            self._submissions.close("its ledger has stopped; see the log of that node")
 
     def _snapshot_if_due(self) -> None:
         """Propose a due snapshot to all sites, without other entries; a failure changes nothing else."""
-        if not self.is_sequencer or not self._snapshots.is_due(charges_wait=not self._submissions.empty()):
+        if not self.is_sequencer or not self._snapshots.is_due(charges_wait=len(self._submissions) > 0):
             return
-        if not self._peers.all_alive(self._others()):
+        if not self._peers.all_alive(self._catch_up.others):
             return
         try:
             if not self._reached_all:
@@ -306,24 +264,9 @@ class LedgerReplication:
             self._snapshots.failed()
 
     def _refusal_of(self, agreement: Agreement, place: int) -> Exception:
-        return refusal_reason(agreement, place, sequencer=self._replica.name, others=len(self._others()))
-
-    def _others(self) -> tuple[str, ...]:
-        """The other sites that are current members."""
-        return tuple(site for site in self._peers.sites if site in self._replica.members)
-
-    def _with_waiting(self, first: Submission) -> list[Submission]:
-        submissions = [first]
-        while len(submissions) < MAX_ENTRIES and not self._submissions.empty():
-            submission = self._submissions.get()
-            if submission is None:
-                self._stopping.set()
-                break
-            if submission.is_alone:
-                self._held = submission
-                break
-            submissions.append(submission)
-        return submissions
+        return refusal_reason(
+            agreement, place, sequencer=self._replica.name, others=len(self._catch_up.others)
+        )
 
     def _agree_on(self, submissions: list[Submission]) -> None:
         requests = [submission.ask for submission in submissions if submission.ask is not None]
@@ -339,13 +282,11 @@ class LedgerReplication:
             )
         except AccountingError as error:
             for submission in submissions:
-                submission.error = error
-                submission.done.set()
+                submission.fail(error)
             return
         for place, submission in enumerate(submissions):
             if submission.entry is None:
-                submission.error = self._refusal_of(agreement, place)
-                submission.done.set()
+                submission.fail(self._refusal_of(agreement, place))
 
     def _broadcast(
         self, messages: Mapping[str, Sequence[bytes]], requests: Sequence[Ask]
@@ -365,10 +306,10 @@ class LedgerReplication:
 
     def _open(self) -> None:
         """Catch up; at the sequencer also recover, and propose the genesis entry once all sites answer."""
-        self._guarded_catch_up()
-        self._caught_up.set()
-        while self._lacks_entries and not self._stopping.wait(LACKING_S):
-            self._guarded_catch_up()  # a site that has the entries may start later
+        self._catch_up.fetch_guarded()
+        self._catch_up.is_done.set()
+        while self._catch_up.lacks_entries and not self._stopping.wait(LACKING_S):
+            self._catch_up.fetch_guarded()  # a site that has the entries may start later
         while not self._stopping.is_set() and self.is_sequencer:
             try:
                 self._recover()
@@ -383,24 +324,11 @@ class LedgerReplication:
                 LOG.warning("%s: the ledger cannot be opened yet: %s", self._replica.name, error)
             self._stopping.wait(RETRY_S)
 
-    @property
-    def _lacks_entries(self) -> bool:
-        """Whether this site must fetch missing entries itself: the sequencer sends entries only with new ones."""
-        return self.lacks_archive or (self._replica.head < 0 and not self.is_sequencer)
-
-    def _guarded_catch_up(self) -> None:
-        try:
-            self._catch_up()
-        except LedgerForkedError as error:
-            LOG.critical("%s: %s; this site runs no requests", self._replica.name, error)
-        except AccountingError as error:
-            LOG.error("%s: entries of another site's ledger were refused: %s", self._replica.name, error)  # noqa: TRY400
-
     def _recover(self) -> None:
-        heads = self._catch_up()
+        heads = self._catch_up.fetch()
         with self._sequencer.turn:
             withdrawals = self._sequencer.recover(heads)
-        self._reached_all = set(heads) >= set(self._others())
+        self._reached_all = set(heads) >= set(self._catch_up.others)
         if withdrawals:
             self._peers.broadcast(dict.fromkeys(heads, withdrawals))
 
@@ -409,37 +337,3 @@ class LedgerReplication:
         agreement = agree(self._sequencer, [draft], self._admit, self._peers.broadcast)
         if not agreement.entries:
             raise LedgerRefusedError(reason=str(self._refusal_of(agreement, 0)))
-
-    def _catch_up(self) -> dict[str, int]:
-        """Fetch the entries that this site lacks, and compare the last common entry with each other site.
-
-        Returns:
-            The number of the last entry of every site that answered.
-        """
-        heads: dict[str, int] = {}
-        archived: dict[str, EntriesArchivedError] = {}
-        again: set[str] = set()
-        since = dict.fromkeys(self._others(), max(0, self._replica.head))
-        while since and not self._stopping.is_set():
-            answers = self._peers.entries_since(since)
-            since = {}
-            for site, answer in answers.items():
-                if isinstance(answer, EntriesArchivedError):
-                    archived[site] = answer
-                    heads.setdefault(site, answer.first)
-                    continue
-                heads[site] = answer.head
-                if answer.entries:
-                    self._replica.catch_up(answer.entries, source=site)
-                if self._replica.head < answer.head and answer.entries:
-                    since[site] = self._replica.head + 1
-                elif 0 <= answer.head < self._replica.head and not answer.entries:
-                    since[site] = answer.head  # a shorter chain may be a fork: compare its last entry
-            for site, lacking in list(archived.items()):
-                # Another site, or this one, holds the entries in between: ask once more, from its first entry.
-                if lacking.first <= self._replica.head + 1 and site not in again:
-                    since[site] = max(lacking.first, self._replica.head)
-                    again.add(site)
-                    del archived[site]
-        self._archived = next((archived[site] for site in sorted(archived)), None)
-        return heads

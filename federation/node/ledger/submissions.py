@@ -1,6 +1,8 @@
 """Submissions: requests and amendments on their way into the ledger, until they have an entry or an error.
 
 Layer:       federation.node.ledger.submissions, below replication.
+Guarantees:  the ledger's thread takes what waits together, an amendment alone, in the order of arrival. A waiting
+             caller wakes when its submission has an entry or an error, or when the queue is closed; never by polling.
 See instead: the thread that runs them (``replication``), how sites agree
              (``privacy_accounting.ledger.replication.agreement``).
 """
@@ -8,12 +10,14 @@ See instead: the thread that runs them (``replication``), how sites agree
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from federation.errors import ApprovalMissingError, SiteUnavailableError
 from federation.protocol.error_codes import from_refusal
 from privacy_accounting.errors import ClockDiffersError, EntriesArchivedError, LedgerRefusedError
+from privacy_accounting.ledger.entries import MAX_ENTRIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,10 +38,70 @@ class Submission:
     entry: Entry | None = None
     error: Exception | None = None
 
+    def fail(self, error: Exception) -> None:
+        """Give the error to the waiting caller."""
+        self.error = error
+        self.done.set()
+
     @property
     def is_alone(self) -> bool:
         """Whether this is an amendment, which is proposed alone."""
         return self.ask is None
+
+
+class SubmissionQueue:
+    """Submissions of many callers for one thread."""
+
+    def __init__(self, site: str) -> None:
+        """Start empty; ``site`` is named in errors."""
+        self._site = site
+        self._changed = threading.Condition()
+        self._waiting: deque[Submission] = deque()
+        self._taken: list[Submission] = []
+        self._closed = ""
+
+    def __len__(self) -> int:
+        """How many wait and are not taken yet."""
+        return len(self._waiting)
+
+    def enter(self, submission: Submission) -> Entry:
+        """Hand a submission to the thread and wait for its entry.
+
+        Raises:
+            AccountingError, AnalyticsError, FederationError: the error of the first site that refused.
+            SiteUnavailableError: the queue is closed; the entry may or may not become complete.
+        """
+        with self._changed:
+            if self._closed:
+                raise SiteUnavailableError(site=self._site, reason=self._closed)
+            self._waiting.append(submission)
+            self._changed.notify()
+        submission.done.wait()
+        if submission.entry is None:
+            raise submission.error or SiteUnavailableError(site=self._site, reason="the charge failed")
+        return submission.entry
+
+    def take(self) -> list[Submission]:
+        """Wait for submissions; those that are proposed together, or none once the queue is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            batch: list[Submission] = []
+            while self._waiting and not self._closed and len(batch) < MAX_ENTRIES:
+                if batch and (self._waiting[0].is_alone or batch[0].is_alone):
+                    break
+                batch.append(self._waiting.popleft())
+            self._taken = [*(each for each in self._taken if not each.done.is_set()), *batch]
+            return batch
+
+    def close(self, reason: str) -> None:
+        """Refuse submissions from now on; those without an outcome fail. The first reason holds."""
+        with self._changed:
+            self._closed = self._closed or reason
+            unfinished = [each for each in (*self._taken, *self._waiting) if not each.done.is_set()]
+            self._waiting.clear()
+            self._changed.notify_all()
+        for submission in unfinished:
+            submission.fail(SiteUnavailableError(site=self._site, reason=self._closed))
 
 
 def complete(submissions: Sequence[Submission], entries: Mapping[int, Entry]) -> None:

@@ -10,13 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from analytics.disclosure.release import recombine_mined, send_mined
+from analytics.disclosure.recombine import recombine_mined
 from analytics.errors import InvalidRequestError, ReleaseRefusedError
-from analytics.mining.bitmaps import local_bitmaps
 from analytics.mining.plan import MiningPlan, make_mining_plan
 from analytics.mining.request import MiningRequest
-from analytics.mining.site_run import most_memory
-from federation.requests.explanation import Explanation, explain_miner
 from federation.requests.kinds.base import JointPart, Mode, PolicyFacts, SessionNeeds
 from federation.requests.kinds.plan_context import context_of
 
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
     from analytics.sources import LocalTable
     from federation.consortium.consortium_file import Consortium
     from federation.protocol.request import Request
+    from federation.requests.explanation import Explanation
     from federation.requests.trust import TrustModel
     from privacy_accounting.events import Event
 
@@ -77,10 +75,15 @@ class MiningWork:
 
     def session_needs(self) -> SessionNeeds:
         """Each level fetches its own material."""
+        from analytics.mining.site_run import most_memory
+
         return SessionNeeds(requests=(), memory_bytes=most_memory(self.plan))
 
     def scan(self, table: LocalTable, limit_s: float) -> JointPart:
         """Read the items' bitmaps."""
+        from analytics.disclosure.release import send_mined
+        from analytics.mining.bitmaps import local_bitmaps
+
         bitmaps = local_bitmaps(self.plan, table, limit_s)
         return lambda session, _source: send_mined(session, self.plan, bitmaps)
 
@@ -94,6 +97,8 @@ class MiningWork:
 
     def explain(self, trust: TrustModel) -> Explanation:
         """Explain the plan; how long a run is depends on the bits that it opens."""
+        from federation.requests.explanation import explain_miner
+
         return explain_miner(self.plan, trust)
 
     def finish(self, answers: Sequence[bytes], *, receipt: Mapping[str, object]) -> MiningResult:
@@ -123,4 +128,4 @@ class MiningKind:
         return MiningWork(plan=make_mining_plan(asked, consortium.schema, context))
 
 
-MINE: Final = MiningKind()
+KIND: Final = MiningKind()

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from analytics.disclosure.release import joint_cost, needs_material, recombine_answer, send_answer
+from analytics.disclosure.recombine import recombine_answer
 from analytics.errors import InvalidRequestError
 from analytics.plans.plan import Plan, make_plan
 from analytics.plans.question import bind
 from analytics.results.assemble import finish, plan_cost
-from federation.requests.explanation import Explanation, explain_query
 from federation.requests.kinds.base import JointPart, Mode, PolicyFacts, SessionNeeds
 from federation.requests.kinds.plan_context import context_of
-from federation.requests.private_terms import private_terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from analytics.sources import LocalTable
     from federation.consortium.consortium_file import Consortium
     from federation.protocol.request import Request
+    from federation.requests.explanation import Explanation
     from federation.requests.trust import TrustModel
     from privacy_accounting.events import Event
     from smpc.cost import Cost
@@ -71,7 +70,7 @@ class QueryWork:
     @property
     def has_products(self) -> bool:
         """Guards compare; sums need no material."""
-        return needs_material(self.plan)
+        return self.plan.has_products
 
     def digest(self) -> str:
         """See ``Plan.digest``."""
@@ -79,6 +78,8 @@ class QueryWork:
 
     @cached_property
     def _cost(self) -> Cost:
+        from analytics.disclosure.release import joint_cost
+
         return joint_cost(self.plan)
 
     def session_needs(self) -> SessionNeeds:
@@ -97,6 +98,8 @@ class QueryWork:
         return self._joint(None)
 
     def _joint(self, figures: npt.NDArray[np.int64] | None) -> JointPart:
+        from analytics.disclosure.release import send_answer
+
         return lambda session, source: send_answer(session, self.plan, figures, source)
 
     def cost(self) -> Mapping[str, object]:
@@ -104,12 +107,16 @@ class QueryWork:
         cost, context = plan_cost(self.plan), self.plan.context
         if self.mode == "exact":
             return cost
+        from federation.requests.private_terms import private_terms
+
         return cost | private_terms(
             self.events, delta=context.delta, relation=context.relation, n_sites=context.n_sites
         )
 
     def explain(self, trust: TrustModel) -> Explanation:
         """Explain the plan with rounds and bytes of its run."""
+        from federation.requests.explanation import explain_query
+
         return explain_query(self.plan, self._cost, trust)
 
     def finish(self, answers: Sequence[bytes], *, receipt: Mapping[str, object]) -> Result:
@@ -138,4 +145,4 @@ class QueryKind:
         return QueryWork(plan=make_plan(query, mode=mode, epsilon=request.epsilon, context=context))
 
 
-QUERY: Final = QueryKind()
+KIND: Final = QueryKind()

@@ -1,13 +1,44 @@
-"""The kinds of requests that this version answers, by their names on the wire."""
+"""The kinds of requests that this version answers, by their names on the wire.
+
+Guarantees:  nothing else in the product lists them. A process loads only those that it uses.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from federation.requests.kinds.mining import MINE
-from federation.requests.kinds.query import QUERY
-
 if TYPE_CHECKING:
-    from federation.requests.kinds.base import AnyKind
+    from collections.abc import Callable
 
-KINDS: Final[dict[str, AnyKind]] = {kind.name: kind for kind in (QUERY, MINE)}
+    from federation.requests.kinds.base import AnyKind
+    from federation.requests.kinds.mining import MiningKind
+    from federation.requests.kinds.query import QueryKind
+    from federation.requests.kinds.statistic import StatisticKind
+
+
+def query_kind() -> QueryKind:
+    """SQL questions."""
+    from federation.requests.kinds.query import KIND
+
+    return KIND
+
+
+def mining_kind() -> MiningKind:
+    """Mining requests."""
+    from federation.requests.kinds.mining import KIND
+
+    return KIND
+
+
+def statistic_kind() -> StatisticKind:
+    """Statistics by name."""
+    from federation.requests.kinds.statistic import KIND
+
+    return KIND
+
+
+KINDS: Final[dict[str, Callable[[], AnyKind]]] = {
+    "query": query_kind,
+    "mine": mining_kind,
+    "statistic": statistic_kind,
+}

@@ -3,5 +3,6 @@
 base                 what a model is: its parameters, its units' vectors, its predictions
 generalized_linear   models whose score is a weighted sum of the features
 logistic_regression  a class of two
+linear_regression    a number
 registry             the models by the names that tasks use
 """

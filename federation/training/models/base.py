@@ -20,6 +20,7 @@ from federation.training.features import Feature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from fractions import Fraction
 
     from federation.training.features import Cases, Encoding, Floats
     from federation.training.options import Option
@@ -50,6 +51,7 @@ class Model(ABC):
         has_classes: whether the outcome is one of two classes; otherwise it is a number.
         row_bound: most that one row adds to a coordinate of its unit's vector, a whole number; without a clip it
             bounds the sums.
+        learning_rate: of a task that names none, and of every run without noise.
         options: parameters of a task that this model alone knows.
     """
 
@@ -57,6 +59,7 @@ class Model(ABC):
     file_format: ClassVar[str]
     has_classes: ClassVar[bool]
     row_bound: ClassVar[int] = 1
+    learning_rate: ClassVar[Fraction]
     options: ClassVar[Mapping[str, Option]] = {}
 
     def size(self, encoding: Encoding) -> int:

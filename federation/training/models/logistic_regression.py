@@ -7,6 +7,7 @@ Source:      the gradient of the logistic loss is ``(sigmoid(x theta) - y) x``.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -24,6 +25,7 @@ class LogisticRegression(GeneralizedLinear):
     name: ClassVar[str] = "logistic_regression"
     file_format: ClassVar[str] = "crossward/logistic-regression/1"
     has_classes: ClassVar[bool] = True
+    learning_rate: ClassVar[Fraction] = Fraction(4)
 
     def outcome_mistake(self, outcome: Feature) -> str | None:
         """See ``Model``."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from federation.training.models.linear_regression import LinearRegression
 from federation.training.models.logistic_regression import LogisticRegression
 
 if TYPE_CHECKING:
     from federation.training.models.base import Model
 
 DEFAULT_MODEL: Final = LogisticRegression.name
-MODELS: Final[dict[str, Model]] = {model.name: model for model in (LogisticRegression(),)}
+MODELS: Final[dict[str, Model]] = {model.name: model for model in (LogisticRegression(), LinearRegression())}

@@ -2,5 +2,6 @@
 
 base          what a strategy is: what a site sends, how an opened sum moves the model, in which form it is private
 sum_gradient  one clipped sum of gradients a round
+fedavg        each site takes some steps of its own, and the model moves by the mean of their moves
 registry      the strategies by the names that tasks use
 """

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from federation.training.strategies.fedavg import FedAvg
 from federation.training.strategies.sum_gradient import SumGradient
 
 if TYPE_CHECKING:
     from federation.training.strategies.base import Strategy
 
 DEFAULT_STRATEGY: Final = SumGradient.name
-STRATEGIES: Final[dict[str, Strategy]] = {strategy.name: strategy for strategy in (SumGradient(),)}
+STRATEGIES: Final[dict[str, Strategy]] = {strategy.name: strategy for strategy in (SumGradient(), FedAvg())}

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.errors import AccountingError, LedgerForkedError
 from privacy_accounting.ledger.entries import Entry
-from privacy_accounting.ledger.messages import Complete, Refusal, Refused, Waiting
+from privacy_accounting.ledger.messages import Complete, Refused, Waiting
 from privacy_accounting.ledger.replication.entry_validation import Admit, describe
 from privacy_accounting.ledger.replication.sequencer import Draft, DraftsRefusedError, Sequencer
+
+if TYPE_CHECKING:
+    from privacy_accounting.ledger.refusal import Refusal
 
 MAX_TRIES: Final = 8
 
@@ -132,10 +135,10 @@ def _commit(
     sequencer: Sequencer, wanted: Sequence[int], carry: Carry, committed: Committed
 ) -> dict[int, Entry]:
     """Commit, tell all sites, and give the entries by the place of their draft."""
-    message = sequencer.commit()
-    datas = Complete.from_bytes(message).entries
-    entries = {index: Entry.from_bytes(data) for index, data in zip(wanted, datas, strict=True)}
+    complete = sequencer.commit_entries()
+    entries = dict(zip(wanted, complete, strict=True))
     committed(entries)
+    message = Complete(entries=tuple(entry.to_bytes() for entry in complete)).to_bytes()
     others = [site for site in sequencer.replica.members if site != sequencer.replica.name]
     carry({site: [message] for site in others})
     return entries

@@ -27,8 +27,8 @@ from privacy_accounting.ledger.contents import (
 )
 from privacy_accounting.ledger.entries import Body, body_hash
 from privacy_accounting.ledger.merkle import merkle_root
-from privacy_accounting.ledger.messages import Refusal
 from privacy_accounting.ledger.pricing import own_price, price_of
+from privacy_accounting.ledger.refusal import Refusal
 from privacy_accounting.ledger.state import Batch, ChainPosition, ChainState, refuse
 
 CLOCK_SKEW_S: Final = 300

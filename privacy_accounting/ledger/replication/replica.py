@@ -14,11 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.errors import AccountingError, EntriesArchivedError
-from privacy_accounting.ledger.canonical import Fields, decode, malformed
 from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, session_id, sign_body
 from privacy_accounting.ledger.messages import (
-    MAX_MESSAGE_BYTES,
     Complete,
     PendingProposal,
     Proposal,
@@ -26,6 +24,8 @@ from privacy_accounting.ledger.messages import (
     Signed,
     Waiting,
     Withdrawal,
+    read_answer,
+    read_message,
 )
 from privacy_accounting.ledger.replication.entry_validation import Admit, bodies_of, describe
 from privacy_accounting.ledger.replication.replica_base import ReplicaBase
@@ -117,6 +117,11 @@ class Replica:
             raise EntriesArchivedError(site=self.name, number=number, first=first)
         return self.core.store.entries(number, limit)
 
+    def wait_for(self, number: int, timeout_s: float) -> bool:
+        """Wait until an entry is held; whether it is."""
+        with self.core.grown:
+            return self.core.grown.wait_for(lambda: self.head >= number, timeout_s)
+
     # -- proposals -----------------------------------------------------------------------------------------
 
     def receive(self, data: bytes, admit: Admit, *, source: str) -> bytes:
@@ -134,26 +139,38 @@ class Replica:
             LedgerRefusedError: the message is malformed, not authentic, or does not fit.
             LedgerForkedError: a fork was found, now or before.
         """
-        kind = Fields(decode(data, limit=MAX_MESSAGE_BYTES), "message").text("type")
-        if kind == Proposal.TYPE:
-            return self.consider(data, admit)
-        if kind == Withdrawal.TYPE:
-            self.withdrawn(data)
-        elif kind == Complete.TYPE:
-            self.completed(data, source=source)
+        with self.core.lock:
+            self.core.usable()
+            answer = self.handle(read_message(data), admit, source=source)
+            return b"" if answer is None else answer.to_bytes()
+
+    def handle(
+        self, message: Proposal | Withdrawal | Complete, admit: Admit, *, source: str
+    ) -> Signed | Refused | Waiting | None:
+        """Take a message that is read; as ``receive``, and the answer is not written yet."""
+        if isinstance(message, Proposal):
+            return self.answer(message, admit)
+        if isinstance(message, Withdrawal):
+            self._take_withdrawal(message)
         else:
-            raise malformed("not a message for a site")
-        return b""
+            self.catch_up(message.entries, source=source)
+        return None
 
     def consider(self, data: bytes, admit: Admit) -> bytes:
+        """Answer a proposal given as bytes; the answer as bytes."""
+        with self.core.lock:
+            self.core.usable()
+            return self.answer(Proposal.from_bytes(data), admit).to_bytes()
+
+    def answer(self, proposal: Proposal, admit: Admit) -> Signed | Refused | Waiting:
         """Answer a proposal: signed, refused, or waiting for what the site lacks.
 
         Args:
-            data: the proposal.
+            proposal: of the site that orders.
             admit: decides on each body in whose cohort the site is; raises to refuse.
 
         Returns:
-            Bytes of the answer; signatures and refusals are durable before they are returned.
+            The answer; signatures and refusals are durable before they are returned.
 
         Raises:
             LedgerRefusedError: the proposal is malformed or not the sequencer's.
@@ -162,7 +179,6 @@ class Replica:
         core = self.core
         with core.lock:
             core.usable()
-            proposal = Proposal.from_bytes(data)
             if proposal.chain != core.chain():
                 raise refuse("the proposal is for another chain")
             answered = self._answered(proposal)
@@ -177,10 +193,10 @@ class Replica:
                 return self._waiting(proposal, highest, doubts)
             return self._decide(proposal, bodies, admit)
 
-    def _answered(self, proposal: Proposal) -> bytes | None:
+    def _answered(self, proposal: Proposal) -> Signed | Refused | Waiting | None:
         """Find the answer given to exactly this proposal."""
         for note in self.core.store.notes(Table.ANSWERS, first=proposal.number, digest=proposal.digest):
-            return note.payload
+            return read_answer(note.payload)
         return None
 
     def _check_sender(self, proposal: Proposal, first: Body) -> str:
@@ -202,7 +218,7 @@ class Replica:
         )
         return highest, doubts
 
-    def _waiting(self, proposal: Proposal, highest: int, doubts: tuple[PendingProposal, ...]) -> bytes:
+    def _waiting(self, proposal: Proposal, highest: int, doubts: tuple[PendingProposal, ...]) -> Waiting:
         answer = Waiting(
             chain=proposal.chain,
             number=proposal.number,
@@ -213,21 +229,23 @@ class Replica:
             highest_ballot=highest,
             doubts=doubts,
         )
-        return answer.signed_by(self.core.key).to_bytes()
+        return answer.signed_by(self.core.key)
 
-    def _decide(self, proposal: Proposal, bodies: Sequence[tuple[bytes, Body]], admit: Admit) -> bytes:
+    def _decide(
+        self, proposal: Proposal, bodies: Sequence[tuple[bytes, Body]], admit: Admit
+    ) -> Signed | Refused:
         core = self.core
         core.check_own_key(core.members(proposal.number).signing_keys(bodies[0][1]))
         refused = core.judge(bodies, admit)
-        answer = self._refused(proposal, refused) if refused else self._signed(proposal, bodies)
-        payload = answer.signed_by(core.key).to_bytes()
+        unsigned = self._refused(proposal, refused) if refused else self._signed(proposal, bodies)
+        answer = unsigned.signed_by(core.key)
         received = _note(Table.RECEIVED, proposal, proposal.to_bytes())
-        core.write((), (received, _note(Table.ANSWERS, proposal, payload)))
+        core.write((), (received, _note(Table.ANSWERS, proposal, answer.to_bytes())))
         if not refused:
             core.hold(proposal)
             core.close_cancelled(bodies)
             core.signed_in_this_life |= {body_hash(data) for data, body in bodies if self.name in body.cohort}
-        return payload
+        return answer
 
     def _refused(self, proposal: Proposal, refused: Mapping[int, Exception]) -> Refused:
         return Refused(
@@ -258,10 +276,14 @@ class Replica:
         Raises:
             LedgerRefusedError: it is malformed, not of who proposed, or of a proposal that is complete.
         """
+        with self.core.lock:
+            self.core.usable()
+            self._take_withdrawal(Withdrawal.from_bytes(data))
+
+    def _take_withdrawal(self, message: Withdrawal) -> None:
         core = self.core
         with core.lock:
             core.usable()
-            message = Withdrawal.from_bytes(data)
             if core.store.notes(Table.WITHDRAWALS, first=message.number, digest=message.proposal):
                 return
             keys, proposal = core.members(message.number).keys, self._proposed(message)

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from privacy_accounting.errors import AccountingError, LedgerForkedError, LedgerRefusedError
 from privacy_accounting.ledger.contents import Cancel, Charge, Genesis, Snapshot
-from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex
+from privacy_accounting.ledger.entries import MAX_ENTRIES, Body, Entry, body_hash, public_hex
 from privacy_accounting.ledger.members import Members
-from privacy_accounting.ledger.messages import MAX_ENTRIES, Proposal, Signed, read_answer
+from privacy_accounting.ledger.messages import Proposal, Signed, read_answer
 from privacy_accounting.ledger.replication.entry_validation import (
     Admit,
     ValidationContext,
@@ -78,6 +78,7 @@ class ReplicaBase:
             LedgerRefusedError: the store begins with another genesis entry, or holds no chain.
         """
         self.lock = threading.RLock()
+        self.grown = threading.Condition(self.lock)  # notified when entries were added
         self.store, self.key, self.clock, self.name = store, key, clock, store.owner
         self.refusals = refusals
         self.genesis = None if genesis is None else genesis.to_bytes()
@@ -318,6 +319,7 @@ class ReplicaBase:
             self.signed_in_this_life.add(entry.hash)
         self._write_checkpoints()
         self.settle()
+        self.grown.notify_all()
         self._report(entries)
 
     def take(self, datas: Sequence[bytes], source: str) -> list[Entry]:
@@ -345,6 +347,7 @@ class ReplicaBase:
                 self.write(fresh, ())
                 self._write_checkpoints()
             self.settle()
+            self.grown.notify_all()
             self._report(fresh)
         return fresh
 

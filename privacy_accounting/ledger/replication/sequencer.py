@@ -18,9 +18,15 @@ from typing import TYPE_CHECKING
 
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.ledger.clock import ClockCorrection
-from privacy_accounting.ledger.entries import Body, Entry, body_hash, body_signature_holds, sign_body
-from privacy_accounting.ledger.messages import (
+from privacy_accounting.ledger.entries import (
     MAX_ENTRIES,
+    Body,
+    Entry,
+    body_hash,
+    body_signature_holds,
+    sign_body,
+)
+from privacy_accounting.ledger.messages import (
     Answer,
     Complete,
     PendingProposal,
@@ -283,10 +289,11 @@ class Sequencer:
                 raise refuse(f"the signature of {answer.sender} is wrong")
 
     def commit(self) -> bytes:
-        """Sign last and store: the entries are complete, and spent, when this returns.
+        """Commit as ``commit_entries``, and give the ``Complete`` message for all sites."""
+        return Complete(entries=tuple(entry.to_bytes() for entry in self.commit_entries())).to_bytes()
 
-        Returns:
-            A ``Complete`` message for all sites.
+    def commit_entries(self) -> list[Entry]:
+        """Sign last and store: the entries are complete, and spent, when this returns.
 
         Raises:
             LedgerRefusedError: a signature is missing, or no proposal is open.
@@ -302,7 +309,7 @@ class Sequencer:
                 members.check_complete(entry)
             self._core.append_own(entries)
             self._open = None
-            return Complete(entries=tuple(entry.to_bytes() for entry in entries)).to_bytes()
+            return entries
 
     def _entry(self, index: int, data: bytes, body: Body) -> Entry:
         signatures = {

@@ -1,0 +1,41 @@
+"""Exact solutions of symmetric equations in integers."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analytics.statistics.integer_solve import inverse, solve_exactly
+
+BITS = 40
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.integers(0, 2**32))
+def test_a_known_solution_is_found(count, seed):
+    generator = np.random.default_rng(seed)
+    root = generator.integers(-1000, 1000, (count, count))
+    matrix = root @ root.T + np.eye(count, dtype=int)
+    wanted = generator.integers(-50, 50, count)
+    half = [int(value) for value in matrix[np.triu_indices(count)]]
+    found = solve_exactly(half, [int(value) for value in matrix @ wanted], BITS)
+    assert found == tuple(int(value) << BITS for value in wanted)
+
+
+def test_a_solution_is_rounded_to_the_nearest_step():
+    assert solve_exactly([3], [1], BITS) == ((2**BITS + 1) // 3,)
+    assert solve_exactly([3], [-1], BITS) == (-((2**BITS + 1) // 3),)
+    assert solve_exactly([2**61, 2**60, 2**61], [2**60, -(2**60)], 1) == (2, -2)
+
+
+def test_what_is_not_positive_definite_has_no_solution():
+    assert solve_exactly([1, 2, 1], [1, 1], BITS) is None
+    assert solve_exactly([1, 1, 1], [1, 1], BITS) is None
+    assert solve_exactly([0], [1], BITS) is None
+
+
+def test_an_inverse_times_its_matrix_is_one():
+    matrix = np.array([[4, 1, 2], [1, 3, 0], [2, 0, 5]])
+    half = [int(value) for value in matrix[np.triu_indices(3)]]
+    found = np.array(inverse(half, 3, 60), dtype=np.float64) / 2.0**60
+    assert np.abs(found @ matrix - np.eye(3)).max() < 1e-12
+    assert inverse([1, 1, 1], 2, 60) == []

@@ -1,0 +1,160 @@
+"""A statistic's run: what the analyst refuses, what a site refuses, and plans that are equal everywhere."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from statistic_world import N_SITES, StatisticWorld
+
+from analytics.disclosure.recombine import recombine_statistic
+from analytics.disclosure.release import send_statistic, statistic_cost
+from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError, ReleaseRefusedError
+from privacy_accounting.noise import SystemSource
+from smpc.simulator import simulate
+
+COLUMNS = {
+    "a": {"type": "boolean"},
+    "b": {"type": "boolean"},
+    "x": {"type": "numeric", "lower": 0, "upper": 9, "resolution": 1},
+}
+ASKED = {"a": "a", "b": "b"}
+DIGESTS = {
+    "chi_square exact": "b2d882d6a2894e75aaf9615f793a99735780b6b03bc82bcfe7922fe2e428cae9",
+    "chi_square private": "7702aafb0327ca96fdadf2eb5509d45a0f7bee814deb05877c6d184b5c960084",
+    "kaplan_meier exact": "6cf1fc409731024eb9c66c93bf5c15e24dfabb8419afe8dbe7f2ae8f01fb55fe",
+    "glm exact": "912fac184fa119ef48e8dd4629ba24c0263af031d64faedfe1ea7476025ade1f",
+}
+
+
+@pytest.fixture(scope="module")
+def world():
+    place = np.arange(120)
+    frame = pd.DataFrame({"a": place % 2 == 0, "b": place % 3 == 0, "x": place % 10})
+    return StatisticWorld(frame, COLUMNS | {"x": COLUMNS["x"] | {"bins": [0, 3, 6, 9]}})
+
+
+ARGUMENTS = {
+    "chi_square exact": ("chi_square", ASKED),
+    "chi_square private": ("chi_square", ASKED | {"epsilon": "0.5"}),
+    "kaplan_meier exact": ("kaplan_meier", {"duration": "x", "event": "a", "by": "b"}),
+    "glm exact": ("glm", {"outcome": "a", "covariates": ["b", "x"]}),
+}
+
+
+def asked(world):
+    return {name: world.plan(statistic, **arguments) for name, (statistic, arguments) in ARGUMENTS.items()}
+
+
+def summands(*opened):
+    """Each site's bytes for an opening, the first site holding it all."""
+    first = np.array(opened, dtype="<i8").tobytes()
+    return [first, *[bytes(len(first))] * (N_SITES - 1)]
+
+
+def refused(plan, answers):
+    with pytest.raises(ReleaseRefusedError) as caught:
+        recombine_statistic(plan, answers, cost={}, receipt={})
+    return caught.value.rule
+
+
+def test_a_flag_is_0_or_1(world):
+    plan = world.plan("chi_square", **ASKED)
+    assert recombine_statistic(plan, summands(20, 30, 40, 30, 1), cost={}, receipt={}).closed == ""
+    assert [refused(plan, summands(20, 30, 40, 30, flag)) for flag in (2, -1, 1 << 40)] == ["shares"] * 3
+
+
+def test_answers_are_complete_and_as_long_as_planned(world):
+    plan = world.plan("chi_square", **ASKED)
+    good = summands(20, 30, 40, 30, 1)
+    wrong = [
+        good[:2],
+        [good[0][:-8], *good[1:]],
+        [part[:-3] for part in good],
+        [part + bytes(8) for part in good],
+    ]
+    assert [refused(plan, answers) for answers in wrong] == ["shares"] * 4
+
+
+def test_a_site_refuses_counts_beyond_the_bounds_and_a_missing_exact_scan(world):
+    plan = world.plan("chi_square", **ASKED)
+    for scanned, rule in ((np.full(4, 1001), "clamp"), (np.full(3, 10), "clamp"), (None, "figures")):
+        run = simulate(
+            lambda session, scanned=scanned: send_statistic(session, plan, scanned, SystemSource()),
+            N_SITES,
+            prefetch=False,
+            timeout_s=60,
+        )
+        with pytest.raises(ReleaseRefusedError) as caught:
+            run.values()
+        assert caught.value.rule == rule
+
+
+def test_a_private_scan_that_was_late_is_zero_and_noise(world):
+    plan = world.plan("chi_square", epsilon="1", **ASKED)
+    answers = simulate(
+        lambda session: send_statistic(session, plan, None, SystemSource()),
+        N_SITES,
+        prefetch=False,
+        timeout_s=60,
+    ).values()
+    answer = recombine_statistic(plan, answers, cost={}, receipt={})
+    assert np.abs(np.array(answer.observed)).max() < 8 * answer.noise_sd
+    assert len({*answers}) == N_SITES
+
+
+def run(plan, rows, cost, *, has_three_sites=False):
+    def joint(session):
+        session.prefetch(cost.requests)
+        return send_statistic(session, plan, rows[session.rank], SystemSource())
+
+    return simulate(joint, N_SITES, prefetch=False, has_three_sites=has_three_sites, timeout_s=60)
+
+
+@pytest.mark.parametrize("has_three_sites", [False, True])
+def test_a_run_takes_what_its_dry_run_says_and_three_sites_open_the_same(world, has_three_sites):
+    for name, plan in asked(world).items():
+        changed = replace(plan, context=replace(plan.context, has_three_sites=has_three_sites))
+        cost, rows = statistic_cost(changed), world.scanned(plan)
+        assert bool(cost.requests) == plan.has_products == ("exact" in name)
+        done = run(changed, rows, cost, has_three_sites=has_three_sites and plan.has_products)
+        answer = recombine_statistic(changed, done.values(), cost={}, receipt={})
+        before = 1 + bool(cost.requests)  # the session's keys, and the material
+        most = max(each.rounds for each in done.counters.values()) - before
+        assert most <= cost.rounds if "glm" in name else most == cost.rounds, (name, most, cost.rounds)
+        if "exact" in name:
+            assert answer.values() == world.ask(ARGUMENTS[name][0], **ARGUMENTS[name][1]).values()
+
+
+def test_digests_of_plans_are_those_of_the_last_format(world):
+    assert {name: plan.digest() for name, plan in asked(world).items()} == DIGESTS
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ({"statistic": "chi_square", "table": "patients"}, "must hold statistic, table and arguments"),
+        ({"statistic": "chi", "table": "patients", "arguments": {}}, "must be one of chi_square"),
+        ({"statistic": ["chi_square"], "table": "patients", "arguments": {}}, "must be one of"),
+        ({"statistic": "chi_square", "table": "people", "arguments": {}}, "is not one of this consortium"),
+        ({"statistic": "chi_square", "table": 7, "arguments": {}}, "is not one of this consortium"),
+        ({"statistic": "chi_square", "table": "patients", "arguments": ["a"]}, "must be a mapping"),
+    ],
+)
+def test_another_shape_of_question_is_refused(world, question, text):
+    from analytics.plans.statistic_plan import make_statistic_plan
+
+    with pytest.raises(InvalidRequestError, match=text):
+        make_statistic_plan(question, mode="exact", epsilon=None, schema=world.schema, context=world.context)
+
+
+def test_public_limits_are_checked_before_a_charge():
+    frame = pd.DataFrame({"a": [True], "b": [False], "x": [1]})
+    with pytest.raises(ReleaseRefusedError, match="3 sites, 2 of them"):
+        StatisticWorld(frame, COLUMNS, colluding=2).plan("chi_square", **ASKED)
+    with pytest.raises(PlanRejectedError, match="guessed from data"):
+        StatisticWorld(frame, COLUMNS, guessed=["rows_max"]).plan("chi_square", **ASKED)
+    with pytest.raises(OverflowRiskError):
+        StatisticWorld(frame, COLUMNS, rows_max=2**40).plan("glm", outcome="a", covariates=["b"])
+    with pytest.raises(InvalidRequestError, match="epsilon must be above 0"):
+        StatisticWorld(frame, COLUMNS).plan("chi_square", epsilon="-1", **ASKED)
