@@ -79,7 +79,10 @@ def main() -> None:
                     assert set(answer.receipt["engines"].values()) == {engine}
                     began = time.perf_counter()
                     session.table("patients").association_rules(
-                        ITEMS, min_support=float(MIN_SUPPORT), min_confidence=float(MIN_CONFIDENCE), exact=True
+                        ITEMS,
+                        min_support=float(MIN_SUPPORT),
+                        min_confidence=float(MIN_CONFIDENCE),
+                        exact=True,
                     )
                     seconds.setdefault(("mining", engine), []).append(time.perf_counter() - began)
             for engine, launcher in launchers.items():
@@ -93,10 +96,16 @@ def main() -> None:
     for work in ("guarded question", "mining"):
         crypten, numpy = (statistics.median(seconds[work, engine][1:]) for engine in ENGINES)
         rows.append({"work": work, "crypten_s": crypten, "numpy_s": numpy, "ratio": crypten / numpy})
-        print(f"{work:20} crypten {1000 * crypten:7.1f} ms  numpy {1000 * numpy:7.1f} ms  ratio {crypten / numpy:.2f}")
+        print(
+            f"{work:20} crypten {1000 * crypten:7.1f} ms  numpy {1000 * numpy:7.1f} ms  ratio {crypten / numpy:.2f}"
+        )
     for engine in ENGINES:
-        rows.append({"work": "four sites", "engine": engine, "ready_s": ready[engine], "bytes": memory[engine]})
-        print(f"four sites, {engine:8} ready in {ready[engine]:.1f} s, {memory[engine] / 2**20:.0f} MiB together")
+        rows.append(
+            {"work": "four sites", "engine": engine, "ready_s": ready[engine], "bytes": memory[engine]}
+        )
+        print(
+            f"four sites, {engine:8} ready in {ready[engine]:.1f} s, {memory[engine] / 2**20:.0f} MiB together"
+        )
     out = Path("build/bench/engines.json")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

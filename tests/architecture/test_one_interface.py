@@ -18,7 +18,7 @@ CLASSES = (
     PLANS
     | {type(each).__name__ for each in AGGREGATES.values()}
     | {kind.__name__ for kind in STATISTICS.values()}
-    | {type(kind).__name__ for kind in KINDS.values()}
+    | {type(kind()).__name__ for kind in KINDS.values()}
 )
 OWNERS = {"request", "plan", "planned", "work", "statistic", "aggregate", "column", "output", "ask", "known"}
 TELLING = {"kind", "aggregate", "statistic"}
@@ -129,6 +129,17 @@ def test_only_the_registry_imports_a_statistic():
         if any(name.startswith(CONCRETE) for name in imported(ast.parse(path.read_text("utf-8"))))
     }
     assert found == {"analytics/statistics/aggregates.py"}  # the other registry names classes as text
+
+
+def test_only_the_registry_and_its_own_file_hold_the_name_of_a_statistic():
+    found = {
+        (str(path.relative_to(ROOT)), node.value)
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and node.value in set(STATISTICS)
+    }
+    own = {(kind.__module__.replace(".", "/") + ".py", name) for name, kind in STATISTICS.items()}
+    assert found == own | {("analytics/statistics/registry.py", name) for name in STATISTICS}
 
 
 def test_every_statistic_stands_in_a_folder_that_the_search_knows():

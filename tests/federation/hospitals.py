@@ -46,8 +46,8 @@ def files():
 
 
 def is_at_once(seconds, deadline_s):
-    """Whether a lost party was named well before a silent one would be; a busy machine has more time."""
-    return seconds < deadline_s - 0.5 or seconds < pace.deadline_s(deadline_s, at_once=4)
+    """Whether a lost party was named before a silent one would be."""
+    return pace.is_within(seconds, deadline_s - 0.5)
 
 
 @contextmanager

@@ -5,9 +5,12 @@ import math
 import threading
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 from hospitals import BY_SEX, NAMES, files
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from federation.errors import PolicyRefusedError
@@ -30,6 +33,19 @@ def test_exact_answer_equals_the_pooled_file(session, pooled):
     assert result.suppressed == ()
     assert result.cost["mode"] == "exact"
     assert result.receipt["signed_by"] == sorted(NAMES)
+
+
+def test_statistics_by_name_equal_the_pooled_file(session, pooled):
+    table = session.table("patients")
+    test = table.chi_square("cp", "disease", exact=True)
+    known = stats.chi2_contingency(pd.crosstab(pooled.cp, pooled.disease).to_numpy())
+    assert (test.statistic, test.pvalue) == pytest.approx((known.statistic, known.pvalue), rel=1e-9)
+    fit = table.glm("disease", ["age", "sex"], exact=True)
+    design = pooled.assign(male=pooled.sex == "M", one=1.0)[["one", "age", "male"]].to_numpy(float)
+    reference = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-12, solver="newton-cholesky")
+    assert fit.params == pytest.approx(reference.fit(design, pooled.disease).coef_[0], rel=1e-5)
+    noisy = table.chi_square("cp", "disease", epsilon=1)
+    assert abs(np.array(noisy.observed) - np.array(test.observed)).max() < 8 * noisy.noise_sd
 
 
 def test_small_groups_are_closed_on_shares(session, pooled):

@@ -66,6 +66,11 @@ def deadline_s(least_s, *, at_once, channels=in_memory):
     return max(least_s, TIMES * max(mesh.slowest_s for mesh in meshes))
 
 
+def is_within(seconds, limit_s):
+    """Whether something took no longer than a limit, to which comes what a healthy party takes on a busy machine."""
+    return seconds < limit_s or seconds < limit_s + deadline_s(0.0, at_once=4)
+
+
 def patiently(strike, case, wait_s):
     """Strike a case with a deadline, and again with longer ones if a healthy party was late."""
     for further in range(TRIES - 1):

@@ -92,8 +92,8 @@ def at_its_pace(strike, name, cases):
     at_once(lambda case: patiently(strike, case, wait_s), name, cases)
 
 
-def strike_all(name, n, turns):
-    """Everybody whose turn it is fails in every way that ends a session, at every exchange."""
+def strike_all(name, n, turns, every=1):
+    """Everybody whose turn it is fails in every way that ends a session, at every exchange; or in some ways at each."""
     service = DealerService()
     whole = undisturbed(name, n, service)
     assert len(whole.sent[whole.names[0]]) == n_exchanges(name, n)
@@ -105,16 +105,31 @@ def strike_all(name, n, turns):
 
     kinds = (FaultKind.KILL, FaultKind.PARTIAL, *WRONG)
     faults = [
-        struck(n, at, kind, turn) for turn in turns for kind in kinds for at in range(n_exchanges(name, n))
+        struck(n, at, kind, turn)
+        for turn in turns
+        for place, kind in enumerate(kinds)
+        for at in range(n_exchanges(name, n))
+        if (place + at) % every == 0
     ]
     at_once(strike, name, [fault for fault in faults if bites(fault, whole)])
     same(name, undisturbed(name, n, service).results[whole.names[1]], whole.results[whole.names[1]])
 
 
+def turns_of(name, n):
+    """What only some of the parties wait for is short, so that everybody has a turn."""
+    return range(n) if name.startswith("communicator.") else [0]
+
+
 @pytest.mark.parametrize(("name", "n"), EVERY)
 def test_killed_or_out_of_step_at_each_exchange(name, n):
-    # what only some of the parties wait for is short, so that everybody has a turn
-    strike_all(name, n, range(n) if name.startswith("communicator.") else [0])
+    strike_all(name, n, turns_of(name, n), every=2 if is_quick(name, n) else 1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("name", "n"), [case for case in [*OURS, *SITES, *ENGINE] if is_quick(*case)])
+def test_killed_or_out_of_step_in_every_way_at_each_exchange(name, n):
+    strike_all(name, n, turns_of(name, n))
 
 
 @pytest.mark.slow

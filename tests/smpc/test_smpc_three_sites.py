@@ -20,6 +20,7 @@ from smpc.simulator import DEALER, Fault, FaultKind, party_names, simulate
 from smpc.transport.memory import memory_meshes
 from smpc.transport.mesh import Step
 from tests.smpc.joint import split_input
+from tests.smpc.pace import patiently
 
 COUNT = 100
 ADA, BOB, CYD, DAN = party_names(4)
@@ -323,7 +324,7 @@ def test_a_party_killed_at_any_exchange_is_named_by_all_others(name, at, party):
     for other in set(run.names) - {party}:
         assert isinstance(run.errors[other], PartyLostError)
         assert run.errors[other].name == party
-    assert run.seconds < 5
+    assert run.seconds < 15  # of 20
 
 
 def fault_of(party, at, kind=FaultKind.KILL):
@@ -333,27 +334,32 @@ def fault_of(party, at, kind=FaultKind.KILL):
 @pytest.mark.parametrize("party", [ADA, BOB, CYD, DAN])
 @pytest.mark.parametrize("at", range(n_exchanges("multiply")))
 def test_a_party_frozen_at_any_exchange_is_named_by_all_others(at, party):
-    fault = fault_of(party, at, FaultKind.FREEZE)
-    run = simulate(opened(FAULTY["multiply"]), 4, faults=[fault], has_three_sites=True, timeout_s=SECONDS)
-    assert run.results == {}
-    assert {run.errors[other].name for other in set(run.names) - {party}} == {party}
-    assert run.seconds < 8 * SECONDS
+    def freeze(fault, wait_s):
+        run = simulate(opened(FAULTY["multiply"]), 4, faults=[fault], has_three_sites=True, timeout_s=wait_s)
+        assert run.results == {}
+        assert {run.errors[other].name for other in set(run.names) - {party}} == {party}
+        assert run.seconds < 8 * wait_s
+
+    patiently(freeze, fault_of(party, at, FaultKind.FREEZE), SECONDS)
 
 
 def test_a_long_evaluation_is_no_loss_for_the_other_sites():
     """The two take three times the deadline in all, a fraction of it for each step."""
 
-    def joint(session):
-        shared = split_input(session, X)
-        for _ in range(12):
-            if session.evaluator_rank >= 0:
-                time.sleep(SECONDS / 4)
-            shared = arithmetic.square(session, shared)
-        return reveal.reveal_to_all(session, shared)
+    def evaluate(_, wait_s):
+        def joint(session):
+            shared = split_input(session, X)
+            for _ in range(12):
+                if session.evaluator_rank >= 0:
+                    time.sleep(wait_s / 4)
+                shared = arithmetic.square(session, shared)
+            return reveal.reveal_to_all(session, shared)
 
-    run = simulate(joint, 4, has_three_sites=True, timeout_s=SECONDS)
-    run.values()
-    assert run.seconds > 3 * SECONDS
+        run = simulate(joint, 4, has_three_sites=True, timeout_s=wait_s)
+        assert not run.errors
+        assert run.seconds > 3 * wait_s
+
+    patiently(evaluate, None, SECONDS)
 
 
 @pytest.mark.parametrize("party", [ADA, BOB, CYD])

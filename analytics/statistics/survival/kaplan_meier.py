@@ -8,7 +8,8 @@ Guarantees:  exact: in each group the first interval in which d, c or those left
              the grid no unit can be left, which is public, so nothing is tested there. Private: d and c of all intervals
              are one release; the curve falls and stays between 0 and 1, and its intervals cover the curve without noise.
              Rows without a known time, event or group are left out.
-See instead: medians between two edges of the grid, which are never given.
+See instead: medians between two edges of the grid, which are never given. Two exact curves on two grids differ like any
+             two exact answers: what that tells is not prevented.
 Source:      Kaplan, Meier 1958; Greenwood 1926; intervals on the scale of log(-log) as in Kalbfleisch and Prentice;
              PRIVACY "exact answers are narrow". Noise: delta method on the logarithm of the curve, ours.
 """
