@@ -9,10 +9,10 @@ from hospitals import BY_SEX, NAMES, in_threads
 from test_federation_attacks import COUNT, request_of, signed
 from visits import entry_of, runs_held, share_of, to_all
 
+from analytics.mining import bitmaps
 from federation.errors import PolicyRefusedError
 from federation.network.in_memory import MemoryExchange
 from federation.node.execution.prepared_sessions import PreparedSessions
-from federation.requests.kinds import mining
 from privacy_accounting.errors import BudgetExceededError
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.mesh import Step
@@ -320,9 +320,9 @@ def test_a_scan_longer_than_the_deadline_finds_its_session_still_there(monkeypat
                 "local_figures",
                 lambda *more, real=real: (time.sleep(scan_s), real(*more))[1],
             )
-        real_bitmaps = mining.local_bitmaps
+        real_bitmaps = bitmaps.local_bitmaps
         monkeypatch.setattr(
-            mining, "local_bitmaps", lambda *more: (time.sleep(scan_s), real_bitmaps(*more))[1]
+            bitmaps, "local_bitmaps", lambda *more: (time.sleep(scan_s), real_bitmaps(*more))[1]
         )
         items = ["sex=M", "disease", "exang"]
         with ThreadPoolExecutor(2) as pool:
