@@ -24,7 +24,7 @@ from privacy_accounting.noise import SystemSource
 from smpc.dealer.frames import answer_bytes
 from smpc.dealer.pool import Prefetch
 from smpc.engine.arithmetic import use_engine
-from smpc.session import Session
+from smpc.session import KeyOffer, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -140,13 +140,12 @@ class QueryRunner:
         sites = self.consortium.three_sites if has_material else None
         has_dealer = has_material and sites is None
         dealer = self._call_dealer(session_id, request_hash) if has_dealer else None
-        mesh = self.network.open_mesh(session_id, request_hash, self.consortium.names, dealer)
+        names = self.consortium.names
+        peers = [name for name in names if name != self.site]
+        offer = KeyOffer(peers, self._ahead(requests) if has_dealer and requests else None)
+        mesh = self.network.open_mesh(session_id, request_hash, names, dealer, offer.first)
         session = Session(
-            mesh,
-            session_id,
-            sites,
-            memory_bytes=self.admission.limits.session_bytes,
-            ahead=self._ahead(requests) if has_dealer and requests else None,
+            mesh, session_id, sites, memory_bytes=self.admission.limits.session_bytes, offer=offer
         )
         use_engine(session, self.engine)
         try:
