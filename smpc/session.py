@@ -6,7 +6,7 @@ Terms:       the active session is the one that CrypTen's own calls in this thre
 Guarantees:  each pair's key is made from fresh bytes of both in one exchange and bound to the session id; the dealer
              is no party and holds none. Sessions in other threads are not touched. What is opened in the middle of a
              computation reaches only the parties that evaluate.
-See instead: channels (``transport``), operations on shares (``operations``).
+See instead: its id (``privacy_accounting.ledger.session_id``), channels (``transport``), operations on shares (``operations``).
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from smpc.transport.connecting.endpoint import Address
     from smpc.transport.mesh import Mesh
-    from smpc.transport.wire.tls import Trust
+    from smpc.transport.wire.peer_identity import Trust
 
     Program = Callable[["Seat"], object]
 

@@ -24,7 +24,7 @@ from federation.errors import AmendmentRejectedError, ApprovalMissingError, Conf
 from privacy_accounting.budget.allowance import SubBudget, allowance_units
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
-from privacy_accounting.ledger.canonical import Fields, decode, encode
+from privacy_accounting.ledger.canonical_json import Fields, decode, encode
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import (
     HASH_BYTES,
@@ -146,9 +146,9 @@ class Amendment:
         if isinstance(self.content, ClockCorrection):
             return f"now: entry {state.head} is dated {_date(state.place.time)}"
         if isinstance(self.content, OrderChange):
-            part = state.book.sub_budget(self.content.population, self.content.sub_budget)
+            part = state.privacy_filter.sub_budget(self.content.population, self.content.sub_budget)
             return f"now: order {format_decimal(part.order)}"
-        return f"now: epsilon {format_decimal(state.book.populations[self.content.population].epsilon)}"
+        return f"now: epsilon {format_decimal(state.privacy_filter.populations[self.content.population].epsilon)}"
 
     def check_fits(self, state: ChainState) -> None:
         """Check against a site's own ledger that the amendment does what its text says.
@@ -283,9 +283,9 @@ def raise_budget(state: ChainState, population: str, epsilon: Fraction) -> Amend
     Raises:
         AmendmentRejectedError: no such population, not more than now, or more than an order can express.
     """
-    old = state.book.populations.get(population)
+    old = state.privacy_filter.populations.get(population)
     if old is None:
-        known = ", ".join(sorted(state.book.populations))
+        known = ", ".join(sorted(state.privacy_filter.populations))
         raise AmendmentRejectedError(reason=f"there is no population {population}; the ledger has {known}")
     if epsilon <= old.epsilon:
         raise AmendmentRejectedError(
@@ -320,7 +320,7 @@ def change_order(state: ChainState, population: str, sub_budget: str, order: Fra
         AmendmentRejectedError: no such sub-budget or order, the same order, or more was spent than is allowed there.
     """
     try:
-        part = state.book.sub_budget(population, sub_budget)
+        part = state.privacy_filter.sub_budget(population, sub_budget)
     except LedgerRefusedError as error:
         raise AmendmentRejectedError(reason=error.reason) from error
     if order == part.order:
@@ -329,7 +329,7 @@ def change_order(state: ChainState, population: str, sub_budget: str, order: Fra
     if order not in set(map(Fraction, ORDERS)):
         raise AmendmentRejectedError(reason=f"{format_decimal(order)} is not one of the accountant's orders")
     allowance = allowance_units(part.epsilon, part.delta - part.reserved_delta, order)
-    purposes, analysts = state.book.repriced(population, sub_budget, order)
+    purposes, analysts = state.privacy_filter.repriced(population, sub_budget, order)
     if sum(purposes.values()) >= allowance:
         raise AmendmentRejectedError(
             reason=f"the charges so far leave nothing of {sub_budget} at order {format_decimal(order)}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from federation.errors import ConfigError
 from privacy_accounting.budget import PopulationBudget, plan_sub_budget
-from privacy_accounting.budget.allowance import EVERYBODY
+from privacy_accounting.budget.allowance import ANY_NAME
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.events import Event, Relation, event_from_dict
 from privacy_accounting.ledger.contents import Genesis
@@ -87,7 +87,7 @@ def population_budget(consortium: Consortium, population: str) -> PopulationBudg
         for name, part in declared.parts.items()
     }
     # A consortium that names purposes means these and no others.
-    purposes = {**declared.purposes, EVERYBODY: Fraction(0)} if declared.purposes else {}
+    purposes = {**declared.purposes, ANY_NAME: Fraction(0)} if declared.purposes else {}
     analysts = {name: analyst.cap for name, analyst in consortium.file.analysts.items()}
     return PopulationBudget(
         epsilon=declared.epsilon,

@@ -26,7 +26,7 @@ from federation.identity.certificates import (
     read_private,
     write_private,
 )
-from smpc.transport.wire.tls import ROLES
+from smpc.transport.wire.peer_identity import ROLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +72,7 @@ class Authority:
 
         Args:
             name: the member's name in the consortium file.
-            role: one of ``smpc.transport.wire.tls.ROLES``.
+            role: one of ``smpc.transport.wire.peer_identity.ROLES``.
             now: the time of issue; default the present.
             days: how long the certificate is valid.
 
@@ -121,7 +121,7 @@ def in_memory_identity(name: str, role: str) -> Identity:
 
     Args:
         name: the party's name.
-        role: one of ``smpc.transport.wire.tls.ROLES``.
+        role: one of ``smpc.transport.wire.peer_identity.ROLES``.
 
     Returns:
         An identity that is stored in no file.

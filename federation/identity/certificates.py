@@ -6,7 +6,7 @@ Terms:       an identity file is one PEM with a certificate and its Ed25519 key 
 Guarantees:  an identity that loads has exactly one name and role, stated twice in its certificate, and the matching
              key. A key file that others may read is refused; an incomplete one is reported with its path. No message
              or ``repr`` holds a key.
-See instead: the check of a peer's certificate (``smpc.transport.wire.tls``), the members
+See instead: the check of a peer's certificate (``smpc.transport.wire.peer_identity``), the members
              (``federation.consortium.consortium_file``).
 Source:      RFC 8410 (Ed25519 in certificates), RFC 5280 sections 4.2.1.1 to 4.2.1.9 (the extensions).
 """
@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from federation.consortium.consortium_file import Consortium, name_mistake
 from federation.errors import ConfigError
 from smpc.errors import PeerRejectedError
-from smpc.transport.wire.tls import Trust, peer_name
+from smpc.transport.wire.peer_identity import Trust, peer_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ class Identity:
 
     Attributes:
         name: the member's name in the consortium file.
-        role: one of ``smpc.transport.wire.tls.ROLES``.
+        role: one of ``smpc.transport.wire.peer_identity.ROLES``.
         certificate_pem: the certificate.
         fingerprint: SHA-256 of the certificate's DER, lower-case hex.
         public_hex: the raw Ed25519 public key, hex; it verifies what the member signs.

@@ -46,7 +46,7 @@ def budget_rows(replica: Replica, *, asker: str, exact_limit: int) -> list[Row]:
     """
     if replica.head < 0:
         return []
-    privacy_filter = replica.book
+    privacy_filter = replica.privacy_filter
     rows: list[Row] = []
     for population, budget in sorted(privacy_filter.populations.items()):
         for name in sorted(budget.sub_budgets):
@@ -91,11 +91,11 @@ def quote_rows(
             raise RequestRejectedError(
                 site=replica.name, reason="an analyst can only quote requests made in their own name"
             )
-        content = content_of(planned, bytes(SIGNATURE_BYTES), replica.book)
+        content = content_of(planned, bytes(SIGNATURE_BYTES), replica.privacy_filter)
         if not isinstance(content, Charge):
             raise RequestRejectedError(site=replica.name, reason="an exact answer costs no epsilon")
         spends.append(content.spend)
-    return [_quoted(quote) for quote in quote_batch(replica.book, spends)]
+    return [_quoted(quote) for quote in quote_batch(replica.privacy_filter, spends)]
 
 
 def _quoted(quote: Quote) -> dict[str, str | bool]:

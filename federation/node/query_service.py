@@ -24,7 +24,7 @@ from federation.protocol.error_codes import is_ours
 from federation.requests.ledger_content import asked_of
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.contents import Charge, Exact
-from privacy_accounting.ledger.entries import session_id
+from privacy_accounting.ledger.session_id import session_id_of_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,7 +165,7 @@ class QueryService:
         if isinstance(content, Charge | Exact) and not content.asked.run:
             known = self._admission.known(content.asked.request)
             if known is not None:
-                session = session_id(body)
+                session = session_id_of_entry(body)
                 self._states.signed(known.planned.digest, session)
                 self._runner.prepare(known, session)
 

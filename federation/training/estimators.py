@@ -28,6 +28,7 @@ from federation.errors import ConfigError
 from federation.training.features import Encoding, Feature
 from federation.training.models.registry import MODELS
 from federation.training.optimizer import floats_of
+from federation.training.options import read_options
 from federation.training.strategies.registry import DEFAULT_STRATEGY
 from federation.training.task import TrainingTask, declared_options
 
@@ -81,7 +82,8 @@ class FederatedModel:
         """Keep the parameters; they are checked by ``fit``. ``exact=True`` needs ``epsilon=None``."""
         self.epsilon, self.exact = epsilon, exact
         self.rounds, self.clip_norm = rounds, clip_norm
-        self.learning_rate = float(self._model().learning_rate) if learning_rate is None else learning_rate
+        model = MODELS[self.model_name]
+        self.learning_rate = float(model.learning_rate) if learning_rate is None else learning_rate
         self.l2, self.momentum, self.expected_units = l2, momentum, expected_units
         self.report_loss, self.purpose = report_loss, purpose
         self.strategy, self.options = strategy, options
@@ -231,21 +233,21 @@ class FederatedModel:
 
     @classmethod
     def _from_document(cls, document: Any) -> Self:
-        if not isinstance(document, dict) or document.get("format") != cls._model().file_format:
+        if not isinstance(document, dict) or document.get("format") != MODELS[cls.model_name].file_format:
             msg = "another format"
             raise ValueError(msg)
         encoding = Encoding(
             features=tuple(Feature.from_dict(fields) for fields in document["features"]),
-            outcome=cls._model().outcome_from_dict(document),
+            outcome=MODELS[cls.model_name].outcome_from_dict(document),
         )
-        parameters = tuple(document["parameters"])
-        n_parameters = cls._model().size(encoding)
-        if len(parameters) != n_parameters or any(type(value) is not int for value in parameters):
-            msg = "parameters do not fit the features"
-            raise ValueError(msg)
         model = cls(**document["params"])
         if not set(model.options) <= set(declared_options(cls.model_name, model.strategy)):
             msg = "unknown parameters"
+            raise ValueError(msg)
+        parameters = tuple(document["parameters"])
+        n_parameters = model._model().size(encoding)
+        if len(parameters) != n_parameters or any(type(value) is not int for value in parameters):
+            msg = "parameters do not fit the features"
             raise ValueError(msg)
         model._learned(encoding, parameters, list(document["history"]), document["epsilon"])
         return model
@@ -271,9 +273,9 @@ class FederatedModel:
     coef_: npt.NDArray[np.float64]
     intercept_: float | npt.NDArray[np.float64]
 
-    @classmethod
-    def _model(cls) -> Model:
-        return MODELS[cls.model_name]
+    def _model(self) -> Model:
+        options, _ = read_options(declared_options(self.model_name, self.strategy), self.options)
+        return MODELS[self.model_name].configured(dict(options))
 
     def _fitted(self) -> Encoding:
         if not all(hasattr(self, name) for name in _FITTED):

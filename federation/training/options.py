@@ -58,7 +58,7 @@ def read_options(
     ]
     values: dict[str, Value] = {}
     for name, option in sorted(declared.items()):
-        values[name] = option.default
+        values[name] = option.default if option.is_whole else Fraction(option.default)
         try:
             if name in given:
                 values[name] = _value(given[name], option)

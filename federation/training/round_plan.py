@@ -115,8 +115,8 @@ class RunPlan:
 
     @property
     def model(self) -> Model:
-        """The task's model."""
-        return MODELS[self.task.model]
+        """The task's model, with its options."""
+        return MODELS[self.task.model].configured(dict(self.task.options))
 
     @property
     def strategy(self) -> Strategy:
@@ -358,7 +358,7 @@ def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
     table = schema.table(task.table)
     if table is None:
         raise ConfigError(mistakes=[f"table: {task.table} is not in the schema"])
-    model = MODELS[task.model]
+    model = MODELS[task.model].configured(dict(task.options))
     encoding, mistakes = encode_table(table, task.features, task.target, model.outcome_mistake)
     if encoding is None:
         raise ConfigError(mistakes=mistakes)
@@ -378,10 +378,16 @@ def _strategy_mistakes(plan: RunPlan) -> list[str]:
     found = strategy.mistakes(plan.rule)
     if task.epsilon is not None and strategy.private_form is None:
         found.append(f"strategy: {strategy.name} trains without an epsilon only")
-    if task.epsilon is not None and strategy.keeps_state and strategy.private_form is PrivateForm.ONE_SUM:
-        found.append(
-            f"strategy: each site keeps a state for {strategy.name}, and the noise of one sum a round does not cover it"
-        )
+    if task.epsilon is not None and strategy.private_form is PrivateForm.ONE_SUM:
+        # shared noise covers one sum that is sent as it is: not what a site keeps of it, or computes from it
+        if strategy.keeps_state:
+            found.append(
+                f"strategy: each site keeps a state for {strategy.name}, and the noise of one sum does not cover it"
+            )
+        if strategy.n_sums(plan.shape.options) != 1 or strategy.extra_numbers:
+            found.append(
+                f"strategy: {strategy.name} needs more than one sum, and the noise of one sum does not cover it"
+            )
     return found
 
 

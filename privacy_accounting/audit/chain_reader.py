@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.ledger.contents import Charge, Exact, Snapshot
-from privacy_accounting.ledger.entries import Entry, body_hash, session_id
+from privacy_accounting.ledger.entries import Entry, body_hash
 from privacy_accounting.ledger.merkle import MerkleTree
+from privacy_accounting.ledger.session_id import session_id_of_entry
 from privacy_accounting.ledger.state import ChainState
 from privacy_accounting.ledger.storage.checkpoint import restore
 from privacy_accounting.ledger.storage.export import import_lines
@@ -123,7 +124,7 @@ class ChainReader:
         members = self.state.members_for(body)
         members.check_complete(entry)
         if isinstance(body.content, Charge):
-            self.state.book.check(body.content.spend)
+            self.state.privacy_filter.check(body.content.spend)
         if isinstance(body.content, Snapshot) and body.content.root != self.tree.root():
             raise LedgerRefusedError(reason="the snapshot differs from the entries before it")
         self.state.apply(entry)
@@ -133,7 +134,7 @@ class ChainReader:
             self.countersigned.add(body.number)
         if isinstance(body.content, Charge | Exact):
             self.runs[body.number] = EntryRun(
-                hash=entry.hash.hex(), session=session_id(body).hex(), cohort=body.cohort
+                hash=entry.hash.hex(), session=session_id_of_entry(body).hex(), cohort=body.cohort
             )
 
 

@@ -167,7 +167,7 @@ def recompute_store(
 
 
 def _opinions(state: ChainState) -> Iterator[Opinion]:
-    privacy_filter = state.book
+    privacy_filter = state.privacy_filter
     for population, budget in sorted(privacy_filter.populations.items()):
         for name, part in sorted(budget.sub_budgets.items()):
             events = privacy_filter.events(population, name)
@@ -198,5 +198,5 @@ def _charges(store: Store, state: ChainState, progress: Progress | None) -> Iter
         if isinstance(content, Charge):
             key = (content.events, content.order)
             if key not in cache:
-                cache[key] = own_price(content.parsed_events, content.order, state.book.relation)
+                cache[key] = own_price(content.parsed_events, content.order, state.privacy_filter.relation)
             yield Recomputed(number=entry.body.number, stated=price_of(content), computed=cache[key])

@@ -197,7 +197,7 @@ def statement_of(store: Store, *, population: str | None = None) -> Statement:
         owner=store.owner,
         lines=tuple(wanted),
         remaining=_remaining(state, population),
-        spenders=_spenders(state.book, population),
+        spenders=_spenders(state.privacy_filter, population),
     )
 
 
@@ -210,9 +210,9 @@ def _charge_of(body: Body, lines: Sequence[Line], begins: int) -> Line | None:
 def _line(body: Body, state: ChainState, cancelled: Line | None) -> Line:
     line, content = Line(number=body.number, time=body.time, kind=body.kind), body.content
     if isinstance(content, Charge | Exact):
-        return _asked(line, content, state.book)
+        return _asked(line, content, state.privacy_filter)
     if isinstance(content, Cancel) and cancelled is not None:
-        return _cancelled(line, content, cancelled, state.book)
+        return _cancelled(line, content, cancelled, state.privacy_filter)
     if isinstance(content, BudgetChange):
         remark = f"epsilon {format_decimal(content.budget.epsilon)} from here on"
         return replace(line, population=content.population, remark=remark)
@@ -261,7 +261,7 @@ def _left(privacy_filter: PrivacyFilter, population: str, sub_budget: str) -> st
 def _remaining(state: ChainState, population: str | None) -> tuple[Remaining, ...]:
     rows = [
         _row(state, name, sub_budget)
-        for name, budget in sorted(state.book.populations.items())
+        for name, budget in sorted(state.privacy_filter.populations.items())
         for sub_budget in sorted(budget.sub_budgets)
         if population in {None, name}
     ]
@@ -294,7 +294,7 @@ def _spenders(privacy_filter: PrivacyFilter, population: str | None) -> tuple[Sp
 
 
 def _row(state: ChainState, population: str, sub_budget: str) -> Remaining:
-    privacy_filter = state.book
+    privacy_filter = state.privacy_filter
     part, exact = (
         privacy_filter.sub_budget(population, sub_budget),
         privacy_filter.exact_disclosures(population),

@@ -317,7 +317,7 @@ def _totals(chains: Sequence[ChainReader], forks: Sequence[Fork]) -> tuple[Total
     chain = _longest(chains, forks)
     if chain is None:
         return ()
-    privacy_filter = chain.state.book
+    privacy_filter = chain.state.privacy_filter
     return tuple(
         Total(
             population=population,

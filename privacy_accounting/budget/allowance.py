@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from privacy_accounting.events import Event, Relation
 
 UNIT_BITS: Final = 40
-EVERYBODY: Final = "*"
+ANY_NAME: Final = "*"
 _PRECISION: Final = 60
 _RATIO_DIGITS: Final = 10**9
 
@@ -157,7 +157,7 @@ class PopulationBudget:
 
 
 def _cap(caps: Mapping[str, Fraction], name: str, allowance: int) -> int:
-    fraction = caps.get(name, caps.get(EVERYBODY, Fraction(1)))
+    fraction = caps.get(name, caps.get(ANY_NAME, Fraction(1)))
     return int(allowance * fraction)
 
 

@@ -16,7 +16,7 @@ from privacy_accounting.budget.allowance import PopulationBudget, SubBudget
 from privacy_accounting.decimals import format_decimal, parse_decimal
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.events import Event, event_from_dict, event_to_dict
-from privacy_accounting.ledger.canonical import Fields, encode, malformed, parse
+from privacy_accounting.ledger.canonical_json import Fields, encode, malformed, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from privacy_accounting.ledger.canonical import Fields
+    from privacy_accounting.ledger.canonical_json import Fields
 
 LATEST: Final = 253_402_300_799  # the last second of the year 9999
 

@@ -24,7 +24,7 @@ from privacy_accounting.ledger.budgets import (
     events_from_json,
     read_event,
 )
-from privacy_accounting.ledger.canonical import Fields, malformed
+from privacy_accounting.ledger.canonical_json import Fields, malformed
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.rdp import INFINITE_UNITS
 

@@ -1,11 +1,12 @@
-"""Entries: the bytes that are hashed, their signatures, and the session that they allow.
+"""Entries: the bytes that are hashed, and their signatures.
 
 Layer:       privacy_accounting.ledger, above ``contents``. Pure.
 Terms:       a *body* is one entry's canonical JSON; an entry is a body with the signatures of the sequencer and of
              every site of its cohort. The chain is made of body hashes.
 Guarantees:  a body holds nothing that differs between sites, so all write the same bytes; a signature covers a domain
-             tag and the body's hash and is valid for nothing else; one body gives one session id.
-See instead: whether an entry is right (``entry_validation``), where it is kept (``store``).
+             tag and the body's hash and is valid for nothing else.
+See instead: the session that an entry allows (``session_id``), whether an entry is
+             right (``entry_validation``), where it is kept (``store``).
 Source:      DESIGN 3b; Ed25519 is RFC 8032 (deterministic: the same body is signed with the same bytes).
 """
 
@@ -20,13 +21,11 @@ from typing import TYPE_CHECKING, Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from privacy_accounting.ledger.canonical import Fields, encode, malformed, parse
+from privacy_accounting.ledger.canonical_json import Fields, encode, malformed, parse
 from privacy_accounting.ledger.contents import (
     HASH_BYTES,
     SIGNATURE_BYTES,
-    Charge,
     Content,
-    Exact,
     MembersChange,
     kind_of,
     read_content,
@@ -44,7 +43,6 @@ _CACHED_KEYS: Final = 256
 _CACHED_ENTRIES: Final = 256  # a few proposals of the largest size
 _BODY_TAG: Final = b"crossward/ledger/body/1\x00"
 _SIGNATURE_TAG: Final = b"crossward/ledger/signature/1\x00"
-_SESSION_TAG: Final = b"crossward/ledger/session/1\x00"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,23 +135,6 @@ def _read_body(data: bytes) -> Body:
 def body_hash(data: bytes) -> bytes:
     """Hash a body's canonical bytes: SHA-256 under the body's domain tag, 32 bytes."""
     return hashlib.sha256(_BODY_TAG + data).digest()
-
-
-def session_id(body: Body) -> bytes:
-    """Give the one session that a complete charge or exact disclosure allows.
-
-    Returns:
-        32 bytes: SHA-256 of the body; for training, of the body, the round and the attempt.
-
-    Raises:
-        LedgerRefusedError: the entry allows no session.
-    """
-    if not isinstance(body.content, Charge | Exact):
-        raise malformed(f"a {body.kind} entry allows no session")
-    asked = body.content.asked
-    training = asked.round.to_bytes(8, "big") + asked.attempt.to_bytes(8, "big") if asked.run else b""
-    data = body.to_bytes()
-    return hashlib.sha256(_SESSION_TAG + len(data).to_bytes(8, "big") + data + training).digest()
 
 
 def sign_body(key: Ed25519PrivateKey, hashed: bytes) -> bytes:

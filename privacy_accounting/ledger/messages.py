@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self, TypedDict
 
-from privacy_accounting.ledger.canonical import Fields, decode, encode, malformed
+from privacy_accounting.ledger.canonical_json import Fields, decode, encode, malformed
 from privacy_accounting.ledger.contents import HASH_BYTES, SIGNATURE_BYTES
 from privacy_accounting.ledger.entries import MAX_BODY_BYTES, MAX_ENTRIES, VERSION, signature_holds
 from privacy_accounting.ledger.refusal import MAX_TEXT, Refusal

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from privacy_accounting.ledger.canonical import Fields
+from privacy_accounting.ledger.canonical_json import Fields
 from privacy_accounting.ledger.entries import MAX_ENTRIES
 
 if TYPE_CHECKING:

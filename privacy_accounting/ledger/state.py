@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from privacy_accounting.budget.privacy_filter import PrivacyFilter
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.budgets import budget_to_json
-from privacy_accounting.ledger.canonical import encode
+from privacy_accounting.ledger.canonical_json import encode
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import (
     STATE_FORMAT,
@@ -125,7 +125,7 @@ class ChainState:
         self.place = ChainPosition(number=0, previous=NO_PREVIOUS, time=0)
         self.genesis: Genesis | None = None
         self.chain = ""
-        self._book: PrivacyFilter | None = None
+        self._privacy_filter: PrivacyFilter | None = None
         self.succession = Succession()
         self.used = UsedRequests()
         self._open: dict[int, _Open] = {}
@@ -139,15 +139,15 @@ class ChainState:
         return self.place.number - 1
 
     @property
-    def book(self) -> PrivacyFilter:
+    def privacy_filter(self) -> PrivacyFilter:
         """The privacy filter, which holds what is spent.
 
         Raises:
             LedgerRefusedError: there is no genesis entry yet.
         """
-        if self._book is None:
+        if self._privacy_filter is None:
             raise refuse("the ledger has no genesis entry yet")
-        return self._book
+        return self._privacy_filter
 
     def members(self, number: int | None = None) -> Members:
         """Give the members that an entry's signatures are checked against.
@@ -228,7 +228,7 @@ class ChainState:
             if sum(content.purposes.values()) != sum(content.analysts.values()):
                 raise refuse("units by purpose and by analyst differ")
         elif isinstance(content, BudgetChange):
-            self.book.check_budget(content.population, content.budget)
+            self.privacy_filter.check_budget(content.population, content.budget)
         elif isinstance(content, Snapshot) and (content.entries, content.state) != (
             self.place.number,
             self.digest(),
@@ -238,10 +238,10 @@ class ChainState:
     def _check_asked(self, content: Charge | Exact, batch: Batch) -> None:
         if content.asked.once in self.used or content.asked.once in batch.once:
             raise refuse("this request was entered before")
-        if content.asked.population not in self.book.populations:
+        if content.asked.population not in self.privacy_filter.populations:
             raise refuse(f"the ledger has no population {content.asked.population}")
         if isinstance(content, Charge):
-            self.book.sub_budget(content.asked.population, content.sub_budget)
+            self.privacy_filter.sub_budget(content.asked.population, content.sub_budget)
 
     def _check_cancel(self, cohort: tuple[str, ...], content: Cancel, batch: Batch) -> None:
         known = self._open.get(content.entry)
@@ -278,7 +278,7 @@ class ChainState:
             self._uncount(self._open.pop(content.entry).content)
             self._cancelled.add(content.entry)
         elif isinstance(content, BudgetChange):
-            self.book.set_budget(content.population, content.budget)
+            self.privacy_filter.set_budget(content.population, content.budget)
             self._raised[content.population] = number
         elif isinstance(content, OrderChange):
             self._move_order(content, number)
@@ -291,31 +291,37 @@ class ChainState:
 
     def _begin(self, chain: str, genesis: Genesis) -> None:
         self.genesis, self.chain = genesis, chain
-        self._book = PrivacyFilter(relation=genesis.relation)
+        self._privacy_filter = PrivacyFilter(relation=genesis.relation)
         for population, budget in genesis.populations.items():
-            self._book.set_budget(population, budget)
+            self._privacy_filter.set_budget(population, budget)
         self.succession.begin(genesis)
 
     def _count(self, content: Charge | Exact) -> None:
         self.used.add(content.asked.once)
         self._attempts[content.asked.run] += 1
         if isinstance(content, Charge):
-            self.book.add(content.spend)
+            self.privacy_filter.add(content.spend)
         else:
-            self.book.add_exact(content.asked.population, content.asked.analyst, numbers=content.numbers)
+            self.privacy_filter.add_exact(
+                content.asked.population, content.asked.analyst, numbers=content.numbers
+            )
 
     def _uncount(self, content: Charge | Exact) -> None:
         self._attempts[content.asked.run] -= 1
         if isinstance(content, Charge):
-            self.book.give_back(content.spend)
+            self.privacy_filter.give_back(content.spend)
         else:
-            self.book.add_exact(content.asked.population, content.asked.analyst, -1, numbers=-content.numbers)
+            self.privacy_filter.add_exact(
+                content.asked.population, content.asked.analyst, -1, numbers=-content.numbers
+            )
 
     def _moved(self, change: OrderChange) -> PopulationBudget:
-        return self.book.moved_budget(change.population, change.sub_budget, change.order, change.allowance)
+        return self.privacy_filter.moved_budget(
+            change.population, change.sub_budget, change.order, change.allowance
+        )
 
     def _move_order(self, change: OrderChange, number: int) -> None:
-        self.book.move_order(
+        self.privacy_filter.move_order(
             change.population,
             change.sub_budget,
             self._moved(change),
@@ -350,13 +356,13 @@ class ChainState:
         *,
         chain: str,
         genesis: Genesis,
-        book: PrivacyFilter,
+        privacy_filter: PrivacyFilter,
         past: FoldedState,
         succession: Succession,
         used: UsedRequests,
     ) -> None:
         """Take over a state that was folded before, up to a snapshot."""
-        self.chain, self.genesis, self._book = chain, genesis, book
+        self.chain, self.genesis, self._privacy_filter = chain, genesis, privacy_filter
         self.succession, self.used = succession, used
         self.place, self._pinned = past.place, ""
         self._cancelled, self._moves = set(past.cancelled), dict(past.moved)
@@ -380,8 +386,10 @@ class ChainState:
             "number": past.place.number,
             "members": self.succession.to_json(),
             "used": self.used.digest(),
-            "budgets": {name: budget_to_json(budget) for name, budget in self.book.populations.items()},
-            "totals": self.book.totals(),
+            "budgets": {
+                name: budget_to_json(budget) for name, budget in self.privacy_filter.populations.items()
+            },
+            "totals": self.privacy_filter.totals(),
             "cancelled": sorted(past.cancelled),
             "moved": sorted([*key, number] for key, number in past.moved.items()),
             "raised": dict(past.raised),

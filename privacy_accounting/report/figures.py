@@ -235,7 +235,7 @@ def _curves(store: Store) -> tuple[ChainState, dict[tuple[str, str], tuple[Curve
             for curve in (curve for pair in curves.values() for curve in pair):
                 curve.times = [min(time, body.time) for time in curve.times]
         for key in touched:
-            _note(curves.setdefault(key, (Curve(), Curve())), key, body.time, state.book)
+            _note(curves.setdefault(key, (Curve(), Curve())), key, body.time, state.privacy_filter)
     return state, curves
 
 
@@ -254,7 +254,7 @@ def _part(
     *,
     unit: str,
 ) -> Part:
-    key, privacy_filter = (row.population, row.sub_budget), state.book
+    key, privacy_filter = (row.population, row.sub_budget), state.privacy_filter
     purposes, analysts = curves.get(key, (Curve(), Curve()))
     budget, limit = privacy_filter.populations[row.population], privacy_filter.limits(*key)[0]
     return Part(

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smpc.dealer.correlation_parts import Material, Part, Recipe, ring_part, totals
-from smpc.dealer.matrices import fixed_matrix_recipe, gram_recipe, product_recipe, square_recipe
+from smpc.dealer.product_triples import fixed_matrix_recipe, gram_recipe, product_recipe, square_recipe
 from smpc.dealer.requests import Correlation, Request
 from smpc.errors import PeerRejectedError
 from smpc.ring import RING_BITS, RingArray, plane_bits, plane_bytes, reduce_bits

@@ -23,7 +23,7 @@ from smpc.transport.wire.frames import NO_SESSION, Expectation, FrameReader, Hea
 from smpc.transport.wire.handshake import Refusal, encode_refusal
 
 if TYPE_CHECKING:
-    from smpc.transport.wire.tls import PeerName
+    from smpc.transport.wire.peer_identity import PeerName
 
 SEND_S: Final = 30.0
 _ONE_WRITE_BYTES: Final = 1 << 14  # header and payload together in one TLS record up to here

@@ -135,7 +135,7 @@ def test_the_axis_shows_no_rounded_values():
 def test_it_tells_what_the_ledger_tells(page, world):
     figures = report_figures(world.sites["cairo"].store.inner)
     query = next(part for part in figures.parts if part.remaining.sub_budget == "query")
-    book = world.head.replica.book
+    book = world.head.replica.privacy_filter
     allowance = book.sub_budget("cardiology", "query").allowance
     assert query.fraction == pytest.approx(book.spent("cardiology", "query") / allowance, abs=1e-6)
     for row in query.analysts:

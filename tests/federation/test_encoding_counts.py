@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from hospitals import BY_SEX, in_threads
 
-from privacy_accounting.ledger import budgets, canonical, entries
+from privacy_accounting.ledger import budgets, canonical_json, entries
 
 COUNT = "SELECT COUNT(*) AS patients FROM patients"
 MOST_PARSES, MOST_ENCODINGS = 12, 60
@@ -31,7 +31,7 @@ def count_in_each_member(patch, counted):
         counted[member()] += 1
         return json.dumps(*values, **settings)
 
-    patch.setattr(canonical, "json", SimpleNamespace(loads=json.loads, dumps=dumps))
+    patch.setattr(canonical_json, "json", SimpleNamespace(loads=json.loads, dumps=dumps))
 
 
 def cache_of_each_member(read, counted, is_parse):

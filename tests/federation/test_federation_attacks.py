@@ -405,7 +405,7 @@ def altered(session, bend, *, ask=None, **changes):
         node = session.nodes[name]
         node._admission.cache(ask)
         planned = plan_request(ask.request, session.consortium)
-        honest = content_of(planned, ask.signature, node.replica.book)
+        honest = content_of(planned, ask.signature, node.replica.privacy_filter)
         state = node.replica.core.state
         body = Body(
             chain=node.replica.core.chain(),
@@ -504,7 +504,7 @@ def test_numbers_opened_about_a_population_have_a_cap_over_all_analysts():
 def test_signed_incomplete_requests_count_against_both_caps():
     book, head = PrivacyFilter(relation=Relation.ADD_OR_REMOVE_ONE), 6
     book.add_exact("cardiology", "ada", numbers=10)
-    cap = ExactLimit(SimpleNamespace(book=book, head=head))
+    cap = ExactLimit(SimpleNamespace(privacy_filter=book, head=head))
     asked = SimpleNamespace(population="cardiology", analyst="bob")
     cap.add_pending(7, SimpleNamespace(asked=asked, numbers=30))
     cap.add_pending(8, SimpleNamespace(asked=asked, numbers=2))

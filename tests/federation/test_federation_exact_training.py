@@ -29,7 +29,7 @@ def session():
 
 
 def disclosures(session):
-    return {node.replica.book.exact_disclosures("cardiology") for node in session.nodes.values()}
+    return {node.replica.privacy_filter.exact_disclosures("cardiology") for node in session.nodes.values()}
 
 
 def test_p16_a_second_run_with_one_site_less_is_refused_before_its_charge(session):
@@ -127,7 +127,7 @@ def test_p16_a_site_that_left_closes_it_until_a_new_agreement(session):
 
     class Left:
         members = THREE
-        book, core = replica.book, replica.core
+        book, core = replica.privacy_filter, replica.core
 
     try:
         admission._replica = Left()

@@ -21,9 +21,10 @@ from federation.requests.ledger_content import content_of
 from federation.requests.planning import NO_PLAN, new_request, plan_request
 from federation.training.round_plan import Terms, plan_run
 from federation.training.task import TrainingTask
-from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex, session_id, sign_body
+from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex, sign_body
 from privacy_accounting.ledger.messages import Complete, Proposal, Refused, Signed, Waiting, Withdrawal
 from privacy_accounting.ledger.replication.entry_validation import describe
+from privacy_accounting.ledger.session_id import session_id_of_entry
 from privacy_accounting.ledger.state import ChainState
 
 SITES = ("anna", "bert", "cora", "dora")
@@ -150,7 +151,7 @@ def golden():
         data = request.to_bytes()
         planned = plan_request(data, consortium)
         signature = key_of(ANALYST).sign(REQUEST_TAG + data)
-        content = content_of(planned, signature, state.book)
+        content = content_of(planned, signature, state.privacy_filter)
         body = Body(
             chain=consortium.digest(),
             number=number,
@@ -166,7 +167,7 @@ def golden():
             f"{name}: request signature": signature,
             f"{name}: plan": planned.work.digest().encode(),
             f"{name}: entry": entry.to_bytes(),
-            f"{name}: session id": session_id(body),
+            f"{name}: session id": session_id_of_entry(body),
             f"{name}: ask": codec.encode(messages.Ask(request=data, signature=signature)),
             f"{name}: charged": codec.encode(messages.Charged(entry=entry.to_bytes())),
             f"{name}: run": codec.encode(

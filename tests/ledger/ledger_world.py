@@ -15,7 +15,7 @@ from privacy_accounting.events import Gaussian, Relation
 from privacy_accounting.ledger.budgets import event_text
 from privacy_accounting.ledger.contents import Cancel, Charge, Exact, Genesis, Request
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex, sign_body
-from privacy_accounting.ledger.messages import Proposal, read_answer
+from privacy_accounting.ledger.messages import Complete, Proposal, read_answer
 from privacy_accounting.ledger.pricing import stated_price
 from privacy_accounting.ledger.replication.agreement import agree
 from privacy_accounting.ledger.replication.replica import Replica
@@ -295,7 +295,7 @@ def check_quickly(world):
     if len(longest) > 1:
         book = next(
             s for n, s in world.sites.items() if len(chains[n]) == len(longest)
-        ).replica.core.state.book
+        ).replica.core.state.privacy_filter
         part = book.sub_budget("cardiology", "query")
         assert book.spent("cardiology", "query") <= part.allowance
 
@@ -323,13 +323,13 @@ def check_invariants(world):
         assert longest.runs[number].session == session.hex()
         assert not longest.state.cancelled(number), f"{site} ran entry {number}, which was given back"
     if longest.hashes:
-        part = longest.state.book.sub_budget("cardiology", "query")
+        part = longest.state.privacy_filter.sub_budget("cardiology", "query")
         paid = sum(
             entry.body.content.cost
             for number, entry in enumerate(world.entries(longest.owner))
             if isinstance(entry.body.content, Charge) and not longest.state.cancelled(number)
         )
-        assert longest.state.book.spent("cardiology", "query") == paid <= part.allowance
+        assert longest.state.privacy_filter.spent("cardiology", "query") == paid <= part.allowance
 
 
 def settle(world):
@@ -372,3 +372,8 @@ def complete_of(body_bytes, signers=NAMES):
     hashed = body_hash(body_bytes)
     signatures = {name: sign_body(key_of(name), hashed) for name in signers}
     return Entry(data=body_bytes, body=Body.from_bytes(body_bytes), signatures=signatures)
+
+
+def complete_message(entries):
+    """The message that tells complete entries to the other sites."""
+    return Complete(entries=tuple(entry.to_bytes() for entry in entries)).to_bytes()

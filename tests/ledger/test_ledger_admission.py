@@ -152,12 +152,12 @@ def test_a_site_with_another_key_than_the_chains_does_not_sign(world):
 
 def test_budget_entries_raise_and_add_and_are_signed_by_all(world):
     world.agree(a_charge(world.budget))
-    spent = world.head.replica.book.spent("cardiology", "query")
+    spent = world.head.replica.privacy_filter.spent("cardiology", "query")
     order = world.budget.sub_budgets["query"].order
     raised = a_budget(epsilon=4)
     assert world.agree(BudgetChange(population="oncology", budget=raised)).entries
     assert world.agree(a_charge(world.budget, population="oncology")).entries
-    assert world.head.replica.book.spent("cardiology", "query") == spent
+    assert world.head.replica.privacy_filter.spent("cardiology", "query") == spent
     other = a_budget(epsilon=8)
     assert other.sub_budgets["query"].order != order
     result = world.agree(BudgetChange(population="cardiology", budget=other))
@@ -168,7 +168,7 @@ def test_budget_entries_raise_and_add_and_are_signed_by_all(world):
 
 def test_order_entries_price_the_past_anew(world):
     world.agree(a_charge(world.budget), a_charge(world.budget, analyst="bob"))
-    book = world.head.replica.book
+    book = world.head.replica.privacy_filter
     order = world.budget.sub_budgets["query"].order * 2
     purposes, analysts = book.repriced("cardiology", "query", order)
     change = OrderChange(
@@ -301,7 +301,7 @@ def test_p4_32_racing_requests_admit_exactly_the_affordable_number():
     refused = [result for result in results if result.refusals]
     assert len(refused) == 29
     assert refused[0].refusals[0]["ankara"].code == BudgetExceededError.__name__
-    assert world.head.replica.book.spent("cardiology", "query") == affordable * price
+    assert world.head.replica.privacy_filter.spent("cardiology", "query") == affordable * price
 
 
 def test_p4_one_proposal_cannot_pass_the_allowance_together():

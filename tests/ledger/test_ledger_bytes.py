@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from privacy_accounting.budget import PopulationBudget, SubBudget, allowance_units
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.events import Relation
-from privacy_accounting.ledger.canonical import MAX_INTEGER, decode, encode
+from privacy_accounting.ledger.canonical_json import MAX_INTEGER, decode, encode
 from privacy_accounting.ledger.contents import (
     BudgetChange,
     Cancel,
@@ -30,7 +30,6 @@ from privacy_accounting.ledger.entries import (
     body_hash,
     body_signature_holds,
     public_hex,
-    session_id,
     sign_body,
 )
 from privacy_accounting.ledger.messages import (
@@ -43,6 +42,7 @@ from privacy_accounting.ledger.messages import (
     Withdrawal,
 )
 from privacy_accounting.ledger.refusal import Refusal
+from privacy_accounting.ledger.session_id import session_id_of_entry
 from tests.ledger.ledger_world import key_of
 
 ASKED = Request(
@@ -168,7 +168,7 @@ def test_p2_hash_of_each_kind_is_fixed(kind):
 
 @pytest.mark.parametrize("kind", ["charge", "training", "exact"])
 def test_p1_session_ids_are_fixed(kind):
-    assert session_id(body_of(kind)).hex() == GOLDEN_SESSIONS[kind]
+    assert session_id_of_entry(body_of(kind)).hex() == GOLDEN_SESSIONS[kind]
 
 
 def test_signature_is_fixed_and_is_over_the_tag():
@@ -278,13 +278,15 @@ def test_p4_a_budget_that_promises_too_much_cannot_be_read():
 
 def test_one_body_one_session_and_round_and_attempt_count():
     base = body_of("training")
-    seen = {session_id(base), session_id(body_of("charge"))}
+    seen = {session_id_of_entry(base), session_id_of_entry(body_of("charge"))}
     for change in ({"round": 4}, {"attempt": 2}, {"run": "heart-8"}, {"nonce": "00" * 16}):
         asked = dataclasses.replace(TRAINING, **change)
-        seen.add(session_id(dataclasses.replace(base, content=dataclasses.replace(CHARGE, asked=asked))))
+        seen.add(
+            session_id_of_entry(dataclasses.replace(base, content=dataclasses.replace(CHARGE, asked=asked)))
+        )
     assert len(seen) == 6
     with pytest.raises(LedgerRefusedError):
-        session_id(body_of("cancel"))
+        session_id_of_entry(body_of("cancel"))
 
 
 values = st.recursive(
@@ -422,5 +424,5 @@ def test_another_spelling_is_refused_after_the_canonical_one_was_read():
 
 if __name__ == "__main__":  # prints the vectors anew after a change of version
     print({kind: body_hash(body_of(kind).to_bytes()).hex() for kind in CONTENTS})
-    print({kind: session_id(body_of(kind)).hex() for kind in ("charge", "training", "exact")})
+    print({kind: session_id_of_entry(body_of(kind)).hex() for kind in ("charge", "training", "exact")})
     print(sign_body(key_of("ankara"), body_hash(GOLDEN_CHARGE)).hex())

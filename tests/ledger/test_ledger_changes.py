@@ -165,7 +165,7 @@ def test_p2_a_former_sequencer_restored_from_backup_orders_nothing(world):
 def test_p2_removing_a_lost_sequencer_voids_its_charge_in_doubt(world):
     """Its charge counts as spent until then, and no run of it starts afterwards."""
     world.agree(an_exact())
-    before = world.sites["cairo"].replica.book.spent("cardiology", "query")
+    before = world.sites["cairo"].replica.privacy_filter.spent("cardiology", "query")
     data = propose(world, a_charge(world.budget))
     assert isinstance(consider(world, "cairo", data), Signed)
     held = world.sites["cairo"].replica
@@ -173,7 +173,7 @@ def test_p2_removing_a_lost_sequencer_voids_its_charge_in_doubt(world):
     left_out(world, "ankara", "basel")
     assert held.in_doubt == ()
     assert held.core.signed_in_this_life == {held.core.hashes[1], held.core.hashes[2], held.core.hashes[0]}
-    assert held.book.spent("cardiology", "query") == before
+    assert held.privacy_filter.spent("cardiology", "query") == before
     world.restart("cairo")
     assert world.sites["cairo"].replica.in_doubt == ()
 
@@ -192,12 +192,14 @@ def test_p2_two_sites_cannot_stop_a_third_with_archived_entries(tmp_path):
     archive(tmp_path / "cairo.db", tmp_path / "old.db", older_than=world.now)
     cairo.store = type(cairo.store)(SqliteStore(tmp_path / "cairo.db", owner="cairo"))
     cairo.boot()
-    spent = world.head.replica.book.spent("cardiology", "query")
+    spent = world.head.replica.privacy_filter.spent("cardiology", "query")
     answer = world.agree(cancel_of(entry), cohort=entry.body.cohort)
     assert not answer.entries  # pinned: it stays spent
     assert world.agree(an_exact()).entries
     assert cairo.replica.head == world.head.replica.head
-    assert {site.replica.book.spent("cardiology", "query") for site in world.sites.values()} == {spent}
+    assert {site.replica.privacy_filter.spent("cardiology", "query") for site in world.sites.values()} == {
+        spent
+    }
     for site in world.sites.values():
         site.store.close()
 

@@ -50,7 +50,7 @@ def a_history(world):
     world.agree(an_exact())
     snapshot(world)
     order = Fraction(16)
-    purposes, analysts = world.head.replica.book.repriced("cardiology", "query", order)
+    purposes, analysts = world.head.replica.privacy_filter.repriced("cardiology", "query", order)
     moved = plan_sub_budget(
         epsilon=Fraction(4), delta=Fraction(1, 10**6), share=Fraction(1), relation=RELATION, orders=[order]
     )
@@ -82,7 +82,7 @@ def without_checkpoints(store):
 
 def everything(replica):
     state = replica.core.state
-    return (state.digest(), state.place, state.used._all, state.chain, replica.core.hashes, replica.book.events("cardiology", "query"))  # fmt: skip
+    return (state.digest(), state.place, state.used._all, state.chain, replica.core.hashes, replica.privacy_filter.events("cardiology", "query"))  # fmt: skip
 
 
 def test_a_start_from_a_checkpoint_equals_one_from_the_genesis_entry(world):
@@ -104,7 +104,7 @@ def test_after_a_restart_used_requests_and_cancelled_charges_stay_so(world):
         world.restart(name)
     again = world.agree(an_exact(nonce=1))  # any number: a nonce is used once
     first = kept[0].body.content.asked
-    repeated = world.agree(a_charge(world.head.replica.book.populations["cardiology"], asked=first))
+    repeated = world.agree(a_charge(world.head.replica.privacy_filter.populations["cardiology"], asked=first))
     assert not repeated.entries
     for entry in kept.values():
         assert not world.agree(cancel_of(entry)).entries
@@ -114,13 +114,13 @@ def test_after_a_restart_used_requests_and_cancelled_charges_stay_so(world):
 def test_a_charge_from_before_a_snapshot_stays_spent(world):
     """Whoever has archived it could not follow its cancellation."""
     entry = world.agree(a_charge(world.budget)).entries[0]
-    spent = world.head.replica.book.spent("cardiology", "query")
+    spent = world.head.replica.privacy_filter.spent("cardiology", "query")
     snapshot(world)
     assert not world.agree(cancel_of(entry)).entries
     later = world.agree(a_charge(world.budget)).entries[0]
     assert world.agree(cancel_of(later)).entries
     witness = Replica(copy_of(world.sites["cairo"].store), key_of("cairo"), world.clock)
-    assert witness.book.spent("cardiology", "query") == spent > 0
+    assert witness.privacy_filter.spent("cardiology", "query") == spent > 0
 
 
 @pytest.mark.parametrize("what", ["payload", "digest", "state", "hashes"])

@@ -59,7 +59,7 @@ def refused(world, content, **settings):
 
 
 def totals(world):
-    return world.head.replica.book.totals()
+    return world.head.replica.privacy_filter.totals()
 
 
 @pytest.fixture

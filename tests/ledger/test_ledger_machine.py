@@ -30,6 +30,7 @@ from tests.ledger.ledger_world import (
     an_exact,
     cancel_of,
     check_quickly,
+    complete_message,
     copy_of,
     key_of,
     settle,
@@ -95,19 +96,19 @@ class LedgerMachine(RuleBasedStateMachine):
         world = self.world
         if not world.head.up or not world.head.replica.core.is_usable:
             return
-        old = world.head.replica.book.populations["cardiology"]
+        old = world.head.replica.privacy_filter.populations["cardiology"]
         order = old.sub_budgets["query"].order
         epsilon = old.epsilon + Fraction(1, 2)
         part = plan_sub_budget(
             epsilon=epsilon, delta=old.delta, share=Fraction(1), relation=RELATION, orders=[order]
         )
         budget = PopulationBudget(epsilon=epsilon, delta=old.delta, sub_budgets={"query": part})
-        spent = world.head.replica.book.spent("cardiology", "query")
+        spent = world.head.replica.privacy_filter.spent("cardiology", "query")
         result = attempt(world, BudgetChange(population="cardiology", budget=budget))
         if result is not None and result.entries:
             (entry,) = result.entries.values()
             assert set(entry.signatures) == set(NAMES)
-            assert world.head.replica.book.spent("cardiology", "query") == spent
+            assert world.head.replica.privacy_filter.spent("cardiology", "query") == spent
 
     @rule()
     def snapshot(self):
@@ -217,7 +218,8 @@ class LedgerMachine(RuleBasedStateMachine):
                     with contextlib.suppress(LedgerRefusedError):
                         world.sequencer.collect(site, answer)
         try:
-            end = world.sequencer.withdraw("refused") if world.sequencer.missing else world.sequencer.commit()
+            sequencer = world.sequencer
+            end = sequencer.withdraw("refused") if sequencer.missing else complete_message(sequencer.commit())
         except Crash:
             world.head.up = False
         except LedgerRefusedError:

@@ -244,7 +244,7 @@ def test_p2_a_refusal_never_blocks_the_chain(world):
     world.sites["basel"].admit = refuse_all
     refused = world.agree(a_charge(world.budget))
     assert refused.refusals[0]["basel"].fields == {"reason": "policy: no charge"}
-    assert world.head.replica.book.spent("cardiology", "query") == 0
+    assert world.head.replica.privacy_filter.spent("cardiology", "query") == 0
     world.sites["basel"].admit = admit_all
     assert world.agree(a_charge(world.budget)).entries
 

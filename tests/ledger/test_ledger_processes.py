@@ -92,7 +92,7 @@ def check(folder, budget):
     if world.head.store.height():
         held = {bytes.fromhex(hashed): int(cost) for _, _, hashed, cost in left}
         assert held.keys() <= set(world.head.replica.core.hashes)
-        spent = world.head.replica.book.spent("cardiology", "query")
+        spent = world.head.replica.privacy_filter.spent("cardiology", "query")
         assert spent >= sum(held.values())
         heads = {site.replica.core.state.digest() for site in world.sites.values()}
         assert len(heads) == 1
@@ -188,7 +188,7 @@ def test_p4_32_racing_processes_admit_exactly_the_affordable_number(tmp_path):
     charges = [entry for entry in world.entries() if isinstance(entry.body.content, Charge)]
     assert len(charges) == affordable
     assert len({entry.body.content.asked.once for entry in charges}) == affordable
-    assert world.head.replica.book.spent("cardiology", "query") == affordable * cost
+    assert world.head.replica.privacy_filter.spent("cardiology", "query") == affordable * cost
     close(world)
     assert verify([tmp_path / f"{name}.db" for name in NAMES]).ok
     assert Entry.from_bytes(charges[0].to_bytes()) == charges[0]

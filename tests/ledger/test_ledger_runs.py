@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.entries import session_id
 from privacy_accounting.ledger.messages import (
     Complete,
     Proposal,
@@ -13,6 +12,7 @@ from privacy_accounting.ledger.messages import (
     Signed,
 )
 from privacy_accounting.ledger.replication.replica import Replica
+from privacy_accounting.ledger.session_id import session_id_of_entry
 from privacy_accounting.ledger.storage.store import MemoryStore, Table
 from tests.ledger.ledger_world import (
     NAMES,
@@ -23,6 +23,7 @@ from tests.ledger.ledger_world import (
     admit_all,
     an_exact,
     cancel_of,
+    complete_message,
     complete_of,
     consider,
     copy_of,
@@ -68,7 +69,7 @@ def test_p1_one_charge_one_run(world):
     entry = world.agree(a_charge(world.budget)).entries[0]
     replica = world.head.replica
     assert replica.may_start(entry)
-    assert replica.start(entry) == session_id(entry.body)
+    assert replica.start(entry) == session_id_of_entry(entry.body)
     assert not replica.may_start(entry)
     with pytest.raises(LedgerRefusedError, match="started before"):
         replica.start(entry)
@@ -101,7 +102,9 @@ def test_p1_started_note_is_durable_before_the_session_id_is_given(world):
         site.replica.start(entry)
     assert world.head.replica.start(entry)
     assert [note.digest for note in world.head.store.notes(Table.STARTED)] == [entry.hash.hex()]
-    assert [note.digest for note in world.head.store.notes(Table.OPENED)] == [session_id(entry.body).hex()]
+    assert [note.digest for note in world.head.store.notes(Table.OPENED)] == [
+        session_id_of_entry(entry.body).hex()
+    ]
 
 
 def test_p1_a_charge_received_by_catch_up_is_spent_and_never_run(world):
@@ -111,7 +114,7 @@ def test_p1_a_charge_received_by_catch_up_is_spent_and_never_run(world):
     world.restart("cairo", backup)
     replica = world.sites["cairo"].replica
     assert replica.head == 1
-    assert replica.book.spent("cardiology", "query") == entry.body.content.cost
+    assert replica.privacy_filter.spent("cardiology", "query") == entry.body.content.cost
     with pytest.raises(LedgerRefusedError, match="has not signed"):
         replica.start(entry)
 
@@ -122,7 +125,7 @@ def test_p1_a_restart_between_signature_and_completion_never_runs(world):
     for name in ("basel", "cairo"):
         world.sequencer.collect(name, world.sites[name].replica.consider(data, admit_all))
     world.restart("cairo")
-    complete = world.sequencer.commit()
+    complete = complete_message(world.sequencer.commit())
     for name in ("basel", "cairo"):
         (entry,) = world.sites[name].replica.completed(complete)
     assert world.sites["basel"].replica.may_start(entry)
@@ -137,14 +140,14 @@ def test_p1_in_doubt_counts_as_spent_until_resolved(world):
     replica = world.sites["basel"].replica
     data = propose(world, charge)
     consider(world, "basel", data)
-    assert replica.book.spent("cardiology", "query") == charge.cost
+    assert replica.privacy_filter.spent("cardiology", "query") == charge.cost
     world.restart("basel")
     replica = world.sites["basel"].replica
-    assert replica.book.spent("cardiology", "query") == charge.cost
+    assert replica.privacy_filter.spent("cardiology", "query") == charge.cost
     assert len(replica.in_doubt) == 1
     replica.withdrawn(world.sequencer.withdraw("test"))
-    assert replica.book.spent("cardiology", "query") == 0
-    assert world.head.replica.book.spent("cardiology", "query") == 0
+    assert replica.privacy_filter.spent("cardiology", "query") == 0
+    assert world.head.replica.privacy_filter.spent("cardiology", "query") == 0
     world.restart("basel")
     assert world.sites["basel"].replica.in_doubt == ()
 
@@ -164,7 +167,7 @@ def test_p1_training_attempts_are_charges_of_their_own(world):
     for round_, attempt in ((1, 0), (1, 1), (2, 0)):
         charge = a_charge(world.budget, nonce=5, run="r", round_=round_, attempt=attempt)
         assert world.agree(charge, cohort=("ankara", "basel")).entries
-    assert len({session_id(entry.body) for entry in world.entries()[1:]}) == 3
+    assert len({session_id_of_entry(entry.body) for entry in world.entries()[1:]}) == 3
 
 
 def test_p1_the_sequencer_runs_nothing_outside_its_cohort(world):
@@ -178,13 +181,13 @@ def test_p1_the_sequencer_runs_nothing_outside_its_cohort(world):
 def test_p1_the_sequencers_own_proposal_counts_as_spent_over_a_crash(world):
     charge = a_charge(world.budget)
     propose(world, charge)
-    assert world.head.replica.book.spent("cardiology", "query") == charge.cost
+    assert world.head.replica.privacy_filter.spent("cardiology", "query") == charge.cost
     assert (
-        Replica(world.head.store, key_of("ankara"), world.clock).book.spent("cardiology", "query")
+        Replica(world.head.store, key_of("ankara"), world.clock).privacy_filter.spent("cardiology", "query")
         == charge.cost
     )
     world.restart("ankara")
-    assert world.head.replica.book.spent("cardiology", "query") == 0
+    assert world.head.replica.privacy_filter.spent("cardiology", "query") == 0
 
 
 def test_p1_a_withdrawn_charge_never_runs_under_a_lying_sequencer(world):
@@ -194,7 +197,7 @@ def test_p1_a_withdrawn_charge_never_runs_under_a_lying_sequencer(world):
     site.withdrawn(world.sequencer.withdraw("test"))
     entry = complete_of(Proposal.from_bytes(data).bodies[0])
     site.completed(Complete(entries=(entry.to_bytes(),)).to_bytes())
-    assert site.book.spent("cardiology", "query") == entry.body.content.cost
+    assert site.privacy_filter.spent("cardiology", "query") == entry.body.content.cost
     assert not site.may_start(entry)
 
 
@@ -204,7 +207,7 @@ def test_p1_a_withdrawn_charge_never_runs_under_a_lying_sequencer(world):
 def test_cancel_gives_back_when_nothing_left_and_closes_the_run(world):
     entry = world.agree(a_charge(world.budget)).entries[0]
     assert world.agree(cancel_of(entry)).entries
-    assert all(site.replica.book.spent("cardiology", "query") == 0 for site in world.sites.values())
+    assert all(site.replica.privacy_filter.spent("cardiology", "query") == 0 for site in world.sites.values())
     for name in NAMES:
         with pytest.raises(LedgerRefusedError, match="cancelled"):
             world.sites[name].replica.start(entry)
@@ -217,7 +220,7 @@ def test_p1_no_cancel_after_a_site_started(world, name):
     world.run(entry, [name])
     result = world.agree(cancel_of(entry))
     assert result.refusals[0][name].fields["reason"].startswith("this site has started")
-    assert world.head.replica.book.spent("cardiology", "query") == entry.body.content.cost
+    assert world.head.replica.privacy_filter.spent("cardiology", "query") == entry.body.content.cost
 
 
 @pytest.mark.parametrize("name", NAMES)

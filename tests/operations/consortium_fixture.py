@@ -228,7 +228,7 @@ class Town(World):
             for entry in map(Entry.from_bytes, self.seen)
             if isinstance(entry.body.content, Charge) and not state.cancelled(entry.body.number)
         )
-        part = state.book.sub_budget("cardiology", "query")
-        assert state.book.spent("cardiology", "query") <= part.allowance
+        part = state.privacy_filter.sub_budget("cardiology", "query")
+        assert state.privacy_filter.spent("cardiology", "query") <= part.allowance
         if not state.past.moved:
-            assert state.book.spent("cardiology", "query") == paid
+            assert state.privacy_filter.spent("cardiology", "query") == paid

@@ -71,14 +71,14 @@ class TownMachine(RuleBasedStateMachine):
     @rule(name=WHO, count=st.integers(1, 3), costly=st.booleans())
     def ask(self, name, count, costly):
         if (name := self.who(name)) is not None:
-            budget = self.state(name).book.populations["cardiology"]
+            budget = self.state(name).privacy_filter.populations["cardiology"]
             charges = [a_charge(budget, noise=2 if costly else 20) for _ in range(count)]
             self.entries += self.town.enter(name, *charges, an_exact())
 
     @rule(name=WHO, cohort=st.sets(NAMES, min_size=2, max_size=3), attempt=st.integers(0, 1))
     def train(self, name, cohort, attempt):
         if (name := self.who(name)) is not None:
-            budget = self.state(name).book.populations["cardiology"]
+            budget = self.state(name).privacy_filter.populations["cardiology"]
             charge = a_charge(budget, noise=20, run="r" * 64, round_=1, attempt=attempt)
             self.entries += self.town.enter(name, charge, cohort=cohort)
 
@@ -105,7 +105,7 @@ class TownMachine(RuleBasedStateMachine):
 
     def propose_at(self, name, about, to, what):
         state = self.state(name)
-        now = state.book.populations["cardiology"]
+        now = state.privacy_filter.populations["cardiology"]
         with contextlib.suppress(AmendmentRejectedError):
             if what == "raise":
                 self.motions.append(raise_budget(state, "cardiology", now.epsilon + Fraction(1, 2)))

@@ -395,7 +395,7 @@ def body_of(state, content, number=None):
 
 
 def test_a_raised_budget_changes_epsilon_alone_and_stays_within_it(state):
-    old = state.book.populations["cardiology"]
+    old = state.privacy_filter.populations["cardiology"]
     new = raise_budget(state, "cardiology", Fraction(7)).content.budget
     assert (new.epsilon, new.delta, new.purpose_caps, new.analyst_caps) == (
         7,

@@ -38,7 +38,7 @@ def signed(session, *, epsilon=None):
     planned = session._planned(COUNT, epsilon, exact=epsilon is None, purpose="test")
     data = planned.data
     ask = Ask(request=data, signature=session._identity.sign(REQUEST_TAG + data))
-    return ask, content_of(planned, ask.signature, session.nodes["bert"].replica.book)
+    return ask, content_of(planned, ask.signature, session.nodes["bert"].replica.privacy_filter)
 
 
 def body_of(session, content, *, behind=0):

@@ -13,7 +13,8 @@ from cryptography.x509.oid import NameOID
 from federation.errors import ConfigError
 from federation.identity.authority import Authority, in_memory_identity
 from federation.identity.certificates import Identity, read_private, write_private
-from smpc.transport.wire.tls import ROLES, Trust, client_context, peer_name, server_context
+from smpc.transport.wire.peer_identity import ROLES, Trust, peer_name
+from smpc.transport.wire.tls_contexts import client_context, server_context
 
 NOW = datetime(2030, 5, 1, tzinfo=UTC)
 

@@ -21,7 +21,7 @@ from smpc.errors import SmpcError
 from smpc.session import Session
 from smpc.transport.connecting.endpoint import Endpoint
 from smpc.transport.mesh import Mesh
-from smpc.transport.wire.tls import Trust
+from smpc.transport.wire.peer_identity import Trust
 from tests.smpc.every_operation import fetched
 from tests.smpc.joint import Sites
 from tests.transport.party import ROSTER, write_roster

@@ -39,7 +39,7 @@ def test_every_subpackage_but_the_engine_works_without_torch():
         "import sys, importlib\n"
         "modules = 'errors ring randomness sharing session cost simulator engine engine.refusal engine.current '\n"
         "modules += 'dealer.service dealer.supply operations.comparison operations.selection operations.reveal '\n"
-        "modules += 'operations.inputs operations.arithmetic transport.memory transport.wire.tls'\n"
+        "modules += 'operations.inputs operations.arithmetic transport.memory transport.wire.tls_contexts'\n"
         "for module in modules.split(): importlib.import_module('smpc.' + module)\n"
         "import numpy as np\n"
         "from smpc.simulator import simulate\n"

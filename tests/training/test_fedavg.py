@@ -147,13 +147,25 @@ class RememberingSum(Remembering):
     name, private_form = "remembering_sum", PrivateForm.ONE_SUM
 
 
+class TwoSums(OneMore):
+    """Sends the sum at a point that it has from another one, in the form whose noise all sites share."""
+
+    name, private_form = "two_sums", PrivateForm.ONE_SUM
+
+    def n_sums(self, options):
+        return 2
+
+    def local_update(self, shape, state, sums, kept):
+        return sums.at(state.stepped(sums.at(state.parameters)).parameters), kept
+
+
 class Clear(OneMore):
     name, private_form = "clear", None
 
 
 @pytest.fixture(autouse=True)
 def toys(monkeypatch):
-    for toy in (OneMore(), Weighted(), Remembering(), RememberingSum(), Clear()):
+    for toy in (OneMore(), Weighted(), Remembering(), RememberingSum(), TwoSums(), Clear()):
         monkeypatch.setitem(STRATEGIES, toy.name, toy)
 
 
@@ -250,6 +262,7 @@ def test_fedavg_keeps_nothing_from_round_to_round(made, monkeypatch):
         ({"strategy": "sum_gradient", "local_epochs": 2}, "local_epochs: is not a parameter"),
         ({"strategy": "fedprox"}, "strategy: must be one of"),
         ({"strategy": "clear"}, "strategy: clear trains without an epsilon only"),
+        ({"strategy": "two_sums"}, "strategy: two_sums needs more than one sum"),
         ({"proximal": 1}, "proximal: is not a parameter"),
     ],
     ids=str,

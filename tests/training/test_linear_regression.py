@@ -1,5 +1,7 @@
 """Linear regression: gradients, the clip, least squares on pooled rows as the oracle, and real data with an epsilon."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,8 +13,11 @@ from federation.errors import ConfigError
 from federation.training.estimators import FederatedLinearRegression, estimator_of
 from federation.training.features import Cases
 from federation.training.local_update import clamped_sum
+from federation.training.models.linear_regression import LinearRegression
 from federation.training.models.registry import MODELS
+from federation.training.options import Option
 from federation.training.round_plan import GRID
+from federation.training.task import task_of as read_back
 
 FEATURES = ["age", "sex", "cp", "trestbps", "exang", "oldpeak"]
 MADE = {"features": ("k", "b", "y"), "target": "x", "model": "linear_regression", "expected_units": None}
@@ -119,8 +124,6 @@ def test_a_run_over_the_wire_gives_a_model_on_the_outcomes_scale(made, tmp_path)
 
 
 def test_a_request_names_its_model_and_reads_back():
-    from federation.training.task import task_of as read_back
-
     task = heart_task(epsilon=1)
     question = task.question()
     assert question["model"] == "linear_regression"
@@ -130,3 +133,38 @@ def test_a_request_names_its_model_and_reads_back():
         heart_task(exact=True, learning_rate=4)
     with pytest.raises(ConfigError, match="model: must be one of"):
         heart_task(model="perceptron", epsilon=1)
+
+
+class Huber(LinearRegression):
+    """Half the squared difference up to a cutoff, and a straight line beyond: a model with an option of its own."""
+
+    name, file_format = "huber", "test/huber/1"
+    options = {"cutoff": Option(default=1, lowest=Fraction(1, 100), highest=64, is_whole=False)}  # noqa: RUF012
+    cutoff = 1.0
+
+    def configured(self, options):
+        found = Huber()
+        found.cutoff = float(options["cutoff"])
+        return found
+
+    def residuals(self, scores, targets):
+        differences = np.clip(scores - targets, -self.cutoff, self.cutoff)
+        return differences, np.abs(differences)
+
+
+def test_a_model_has_options_of_its_own(made, monkeypatch, tmp_path):
+    monkeypatch.setitem(MODELS, "huber", Huber())
+    fields = MADE | {"model": "huber", "epsilon": 2}
+    plan = made.plan(task_of(**(fields | {"cutoff": "0.25"})))
+    assert plan.task.question()["cutoff"] == "0.25"
+    assert plan.model.residuals(np.array([1.0]), np.array([0.0]))[0].tolist() == [0.25]
+    assert made.plan(task_of(**fields)).model.cutoff == 1
+    for task in (plan.task, task_of(**fields)):
+        assert read_back(task.question(), mode="private", epsilon=task.epsilon, purpose=task.purpose) == task
+    for bad in (0, 65, "a", float("nan"), True, Fraction(1, 3)):
+        with pytest.raises(ConfigError, match="cutoff"):
+            task_of(**(fields | {"cutoff": bad}))
+    model = estimator_of("huber")(rounds=2, cutoff=0.5)
+    model.fit(made, table="patients", features=["k"], target="x").save(tmp_path / "m.json")
+    assert estimator_of("huber").load(tmp_path / "m.json")._model().cutoff == 0.5
+    estimator_of.cache_clear()

@@ -41,7 +41,8 @@ from federation.training.task import TrainingTask
 from privacy_accounting.errors import BudgetExceededError, LedgerRefusedError
 from privacy_accounting.ledger.budgets import event_text
 from privacy_accounting.ledger.contents import Charge, Exact, Request
-from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex, session_id, sign_body
+from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex, sign_body
+from privacy_accounting.ledger.session_id import session_id_of_entry
 from privacy_accounting.noise import SystemSource
 
 HEART = Path(__file__).parents[2] / "federation" / "demo" / "data"
@@ -160,7 +161,7 @@ class World:
         )
 
     def note(self, site, entry):
-        session = session_id(entry.body)
+        session = session_id_of_entry(entry.body)
         if session in self.noted[site]:
             raise LedgerRefusedError(reason="this session was started before")
         self.noted[site].append(session)

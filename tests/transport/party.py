@@ -14,7 +14,7 @@ from pathlib import Path
 from smpc.errors import SmpcError
 from smpc.transport.connecting.endpoint import Endpoint
 from smpc.transport.mesh import Mesh, Step
-from smpc.transport.wire.tls import Trust
+from smpc.transport.wire.peer_identity import Trust
 from tests.transport.tls_world import CONFIGURATION, REQUEST, Node, World
 
 ROSTER = "roster.json"

@@ -17,11 +17,11 @@ from tests.transport.intruder import PAIR, STEP
 from tests.transport.tls_world import outcomes
 
 NAMES = ("ada", "bob", "cyd")
-EVERYBODY = {"bob": 1, "cyd": 1}
+ALL_PEERS = {"bob": 1, "cyd": 1}
 
 
 class Overslept:
-    """An inbox whose owner wakes up after its deadline, when all frames are there."""
+    """The queue of an inbox whose owner wakes up after its deadline, when all frames are there."""
 
     def __init__(self, inner, n_items):
         self.inner, self.n_items = inner, n_items
@@ -38,11 +38,11 @@ class Overslept:
 
 def test_a_party_that_resumes_late_reads_frames_received_meanwhile():
     meshes = memory_meshes(NAMES, timeout_s=0.0)
-    inboxes = meshes["ada"]._inboxes
-    inboxes["ada"] = Overslept(inboxes["ada"], 2)
+    inbox = meshes["ada"]._inbox
+    inbox._queue = Overslept(inbox._queue, 2)
     for other in ("bob", "cyd"):
         meshes[other].exchange(STEP, {"ada": b"x"}, {})
-    assert meshes["ada"].exchange(STEP, {}, EVERYBODY) == {"bob": b"x", "cyd": b"x"}
+    assert meshes["ada"].exchange(STEP, {}, ALL_PEERS) == {"bob": b"x", "cyd": b"x"}
 
 
 def test_of_two_late_parties_the_one_that_reports_the_other_is_not_blamed():
@@ -54,7 +54,7 @@ def test_of_two_late_parties_the_one_that_reports_the_other_is_not_blamed():
         time.sleep((1 + DOUBT / 2) * timeout_s)
         meshes["bob"].close(PartyLostError(name="cyd"))
 
-    found = outcomes({"ada": lambda: meshes["ada"].exchange(STEP, {}, EVERYBODY), "bob": bob})
+    found = outcomes({"ada": lambda: meshes["ada"].exchange(STEP, {}, ALL_PEERS), "bob": bob})
     assert found["ada"].name == "cyd"
 
 

@@ -21,7 +21,8 @@ from smpc.transport.connecting.endpoint import Endpoint
 from smpc.transport.connecting.listener import Listener
 from smpc.transport.connection import Connection
 from smpc.transport.wire.frames import NO_SESSION, Header, Kind, encode_header
-from smpc.transport.wire.tls import Trust, client_context
+from smpc.transport.wire.peer_identity import Trust
+from smpc.transport.wire.tls_contexts import client_context
 
 CONFIGURATION = bytes(range(32))
 HANDSHAKE_S = 0.6

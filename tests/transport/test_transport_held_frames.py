@@ -12,7 +12,7 @@ from smpc.transport.connecting.endpoint import Endpoint
 from smpc.transport.connecting.listener import Listener
 from smpc.transport.data_plane import DataPlane
 from smpc.transport.liveness import Liveness
-from smpc.transport.wire.tls import Trust
+from smpc.transport.wire.peer_identity import Trust
 
 NAMES = ("ann", "ben", "cid")
 

@@ -13,7 +13,7 @@ import pytest
 from smpc.errors import PeerRejectedError
 from smpc.transport.connecting.endpoint import Endpoint
 from smpc.transport.connecting.listener import Listener
-from smpc.transport.connecting.unidentified import FIRST_BYTE_S, Strangers
+from smpc.transport.connecting.unidentified import FIRST_BYTE_S, UnidentifiedCallers
 from smpc.transport.wire.frames import FIRST_BYTES, NO_SESSION, Header, Kind, encode_header
 from tests.transport.intruder import wait_for
 
@@ -119,9 +119,9 @@ def test_a_member_is_served_while_two_thousand_strangers_wait(listener, dial):
 def test_silent_callers_use_no_thread_and_are_closed_at_the_first_byte_deadline(listener):
     before = threading.active_count()
     silent = [socket.create_connection(listener.address) for _ in range(40)]
-    wait_for(lambda: listener._strangers.counts == (40, 40))
+    wait_for(lambda: listener._unidentified.counts == (40, 40))
     assert threading.active_count() == before
-    wait_for(lambda: listener._strangers.counts == (0, 0), FIRST_BYTE_S + 5.0)
+    wait_for(lambda: listener._unidentified.counts == (0, 0), FIRST_BYTE_S + 5.0)
     for channel in silent:
         channel.settimeout(5.0)
         assert channel.recv(1) == b""
@@ -131,15 +131,15 @@ def test_silent_callers_use_no_thread_and_are_closed_at_the_first_byte_deadline(
 def test_strangers_that_begin_a_greeting_and_stop_give_way_too(world):
     """The attack: the first byte of a greeting, and then nothing, in every place."""
     endpoint = world.endpoint("ankara", handshake_s=60.0)
-    with Listener(endpoint, ("127.0.0.1", 0), {"request": echo}, max_strangers=8) as listener:
+    with Listener(endpoint, ("127.0.0.1", 0), {"request": echo}, max_unidentified=8) as listener:
         held = []
         for _ in range(12):
             held.append(socket.create_connection(listener.address))
             held[-1].send(b"\x16")
-            wait_for(lambda: listener._strangers.counts[1] == 0)
+            wait_for(lambda: listener._unidentified.counts[1] == 0)
         caller = world.endpoint("basel")
         seconds_of(lambda: caller.dial(listener.address, "ankara", "request", deadline_s=20.0))
-        assert listener._strangers.counts[0] <= 4
+        assert listener._unidentified.counts[0] <= 4
         for channel in held[:8]:
             channel.settimeout(10.0)
             with contextlib.suppress(ConnectionResetError):
@@ -170,7 +170,7 @@ class Listening:
 
 def test_one_address_holds_at_most_half_of_the_connections():
     listening, pairs = Listening(), []
-    strangers = Strangers(listening, name="anna", most=8)
+    strangers = UnidentifiedCallers(listening, name="anna", most=8)
 
     def call(address):
         ours, theirs = socket.socketpair()

@@ -8,7 +8,7 @@ import pytest
 
 from smpc.transport.connecting import endpoint
 from smpc.transport.mesh import Step
-from smpc.transport.wire import frames, handshake, tls
+from smpc.transport.wire import frames, handshake, peer_identity
 from smpc.transport.wire.frames import Header, Kind, encode_header, session_tag
 from smpc.transport.wire.handshake import (
     PURPOSES,
@@ -95,9 +95,11 @@ def test_purposes_and_who_may_dial():
     rows = tables()["purpose", "number", "what for"][0]
     assert [(name, int(number)) for name, number, *_ in rows] == [(p, n + 1) for n, p in enumerate(PURPOSES)]
     for name, _, _, callers in rows:
-        wanted = set(tls.ROLES) if callers == "everybody of the roster" else set(callers.split(", "))
+        wanted = (
+            set(peer_identity.ROLES) if callers == "everybody of the roster" else set(callers.split(", "))
+        )
         assert endpoint.CALLERS[name] == wanted
-    assert all(f"`{role}`" in PAGE for role in tls.ROLES)
+    assert all(f"`{role}`" in PAGE for role in peer_identity.ROLES)
 
 
 def test_refusals():

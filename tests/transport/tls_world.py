@@ -21,7 +21,7 @@ from smpc.transport.connection import Connection
 from smpc.transport.data_plane import DataPlane
 from smpc.transport.heartbeat import Heartbeats
 from smpc.transport.mesh import Mesh
-from smpc.transport.wire.tls import Trust
+from smpc.transport.wire.peer_identity import Trust
 
 CONFIGURATION = bytes(range(32))
 REQUEST = b"r" * 32

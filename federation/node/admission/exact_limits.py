@@ -3,6 +3,7 @@
 Layer:       federation.node.admission.exact_limits. Safe for several threads.
 Guarantees:  an entry that this site has signed and that is not complete yet counts, so that two simultaneous requests
              cannot both use the last allowed one.
+See instead: comparing the counts with the site's limits (``federation.requests.site_policy``).
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class ExactLimit:
         # pending entries first: an entry that becomes complete in between counts twice rather than not at all
         requests = self._requests.count(f"{population}\n{analyst}", number)
         numbers = self._numbers.count(population, number)
-        privacy_filter = self._replica.book
+        privacy_filter = self._replica.privacy_filter
         return ExactSoFar(
             requests=requests + privacy_filter.exact_disclosures(population, analyst),
             numbers=numbers + privacy_filter.exact_numbers.get(population, 0),

@@ -165,7 +165,7 @@ class QueryAdmission:
             raise RequestRejectedError(site=self.site, reason="the cohort of a question must be all sites")
         before = self._exact_limit.count(planned.population, planned.request.analyst, body.number)
         self.check_rules(known, before if planned.is_exact else NOTHING_EXACT)
-        check_content(content, planned, known.ask.signature, self._replica.book, site=self.site)
+        check_content(content, planned, known.ask.signature, self._replica.privacy_filter, site=self.site)
         self._hold(known)
         if isinstance(content, Exact):
             self._exact_limit.add_pending(body.number, content)

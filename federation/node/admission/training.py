@@ -123,12 +123,12 @@ class TrainingAdmission:
         spend = self._attempt_spend(known)
         if spend is None:
             raise RequestRejectedError(site=self.site, reason="a training without noise costs no epsilon")
-        return run_quote(self._replica.book, spend, rounds=plan.task.rounds)
+        return run_quote(self._replica.privacy_filter, spend, rounds=plan.task.rounds)
 
     def _attempt_spend(self, known: AdmittedRun) -> Spend | None:
         """The cost of one attempt of all sites; None without noise."""
         first = known.plan.attempt(run=known.digest, round_number=0, attempt=0, cohort=self.consortium.names)
-        content = attempt_content(known, first, self._replica.book)
+        content = attempt_content(known, first, self._replica.privacy_filter)
         return content.spend if isinstance(content, contents.Charge) else None
 
     def _check_budget(self, known: AdmittedRun) -> None:
@@ -136,7 +136,7 @@ class TrainingAdmission:
         spend = self._attempt_spend(known)
         if spend is None:
             return
-        privacy_filter, rounds = self._replica.book, known.plan.task.rounds
+        privacy_filter, rounds = self._replica.privacy_filter, known.plan.task.rounds
         quoted = run_quote(privacy_filter, spend, rounds=rounds)
         if not quoted.fits:
             raise BudgetExceededError(
@@ -197,7 +197,7 @@ class TrainingAdmission:
             )
         except ConfigError as error:
             raise RequestRejectedError(site=self.site, reason="; ".join(error.mistakes)) from error
-        check_stated(content, attempt_content(known, planned, self._replica.book), site=self.site)
+        check_stated(content, attempt_content(known, planned, self._replica.privacy_filter), site=self.site)
         self._attempts.add_pending(body.number, known.digest)
         if isinstance(content, contents.Exact):
             self._exact_limit.add_pending(body.number, content)
@@ -216,7 +216,7 @@ class TrainingAdmission:
             )
         except ConfigError as error:
             raise RequestRejectedError(site=self.site, reason="; ".join(error.mistakes)) from error
-        return attempt_content(known, planned, self._replica.book)
+        return attempt_content(known, planned, self._replica.privacy_filter)
 
     def _check_policy(self, known: AdmittedRun, *, n_rounds: int, number: int | None = None) -> None:
         check_in_service(self._sources[known.plan.table.name], site=self.site)

@@ -177,7 +177,7 @@ class LedgerReplication:
             AccountingError, AnalyticsError, FederationError: the error of the first site that refused.
             SiteUnavailableError: a site did not answer; nothing was charged.
         """
-        content = content_of(known.planned, known.ask.signature, self._replica.book)
+        content = content_of(known.planned, known.ask.signature, self._replica.privacy_filter)
         return self.enter(Draft(cohort=self._consortium.names, content=content), known.ask)
 
     def enter(self, draft: Draft, ask: Ask) -> Entry:

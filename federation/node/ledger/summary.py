@@ -129,9 +129,9 @@ def _budgets(state: ChainState) -> tuple[dict[str, str], ...]:
             "epsilon": format_decimal(budget.epsilon),
             "sub_budget": name,
             "part": format_decimal(part.epsilon),
-            "spent": f"{float(state.book.fraction_spent(population, name)):.2%}",
+            "spent": f"{float(state.privacy_filter.fraction_spent(population, name)):.2%}",
         }
-        for population, budget in sorted(state.book.populations.items())
+        for population, budget in sorted(state.privacy_filter.populations.items())
         for name, part in sorted(budget.sub_budgets.items())
     )
 

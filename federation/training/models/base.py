@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from federation.training.features import Cases, Encoding, Floats
-    from federation.training.options import Option
+    from federation.training.options import Option, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class UnitVectors:
 
 
 class Model(ABC):
-    """One kind of model. It holds no state, and one object serves every run.
+    """One kind of model. It never changes, and one object serves every run.
 
     Attributes:
         name: in task files and requests.
@@ -61,6 +61,11 @@ class Model(ABC):
     row_bound: ClassVar[int] = 1
     learning_rate: ClassVar[Fraction]
     options: ClassVar[Mapping[str, Option]] = {}
+
+    def configured(self, options: Mapping[str, Value]) -> Model:
+        """Return this model with the values of its options; itself where it has none."""
+        del options
+        return self
 
     def size(self, encoding: Encoding) -> int:
         """Return the number of parameters; the last one is the intercept, which no penalty moves."""

@@ -6,8 +6,9 @@ Terms:       a *clipped sum* adds up the clipped vectors of a site's units at a 
 Guarantees:  a strategy never sees a row, a unit or a count: it asks ``ClippedSums`` for sums at points of its choice,
              at most as often as the round is charged for. With epsilon each of these sums has its noise before the
              strategy sees it, and the price follows from form and number of sums, not from the strategy. In the form
-             ``ONE_SUM`` a site sends exactly the noisy sum; in the form ``LOCAL_STEPS`` each sum has the site's own
-             full noise, so that whatever a strategy makes of it, kept state included, costs nothing more.
+             ``ONE_SUM`` a site computes one sum and sends exactly this noisy sum; in the form ``LOCAL_STEPS`` each sum
+             has the site's own full noise, so that whatever a strategy makes of it, kept state included, costs
+             nothing more.
 See instead: noise and price (``round_price``), the sums (``local_update``), the models (``models.base``).
 Source:      PRIVACY P13: forms (a) and (b).
 """
@@ -69,7 +70,7 @@ class ClippedSums(Protocol):
 
 
 class Strategy(ABC):
-    """One way to train. It holds no state, and one object serves every run.
+    """One way to train. It never changes, and one object serves every run.
 
     Attributes:
         name: in task files and requests.

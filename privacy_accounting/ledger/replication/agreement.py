@@ -135,7 +135,7 @@ def _commit(
     sequencer: Sequencer, wanted: Sequence[int], carry: Carry, committed: Committed
 ) -> dict[int, Entry]:
     """Commit, tell all sites, and give the entries by the place of their draft."""
-    complete = sequencer.commit_entries()
+    complete = sequencer.commit()
     entries = dict(zip(wanted, complete, strict=True))
     committed(entries)
     message = Complete(entries=tuple(entry.to_bytes() for entry in complete)).to_bytes()

@@ -151,18 +151,18 @@ def _check_content(data: bytes, body: Body, state: ChainState, context: Validati
 
 
 def _check_charge(charge: Charge, state: ChainState, batch: Batch) -> None:
-    part = state.book.sub_budget(charge.asked.population, charge.sub_budget)
+    part = state.privacy_filter.sub_budget(charge.asked.population, charge.sub_budget)
     if charge.order != part.order:
         raise refuse("the charge is not priced at the sub-budget's order")
-    own = own_price(charge.parsed_events, charge.order, state.book.relation)
+    own = own_price(charge.parsed_events, charge.order, state.privacy_filter.relation)
     if not price_of(charge).covers(own):
         raise refuse("the charge is priced lower than its events cost")
-    state.book.check(charge.spend, also=batch.spends)
+    state.privacy_filter.check(charge.spend, also=batch.spends)
 
 
 def _check_order(change: OrderChange, state: ChainState) -> None:
     """A new order must count everything ever released at no less than this site prices it there."""
-    purposes, analysts = state.book.repriced(change.population, change.sub_budget, change.order)
+    purposes, analysts = state.privacy_filter.repriced(change.population, change.sub_budget, change.order)
     for stated, own in ((change.purposes, purposes), (change.analysts, analysts)):
         if any(stated.get(name, 0) < units - units // 10**9 - 1 for name, units in own.items()):
             raise refuse("the new order counts less than what was spent")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.errors import AccountingError, EntriesArchivedError
 from privacy_accounting.ledger.contents import Charge, Exact
-from privacy_accounting.ledger.entries import Body, Entry, body_hash, session_id, sign_body
+from privacy_accounting.ledger.entries import Body, Entry, body_hash, sign_body
 from privacy_accounting.ledger.messages import (
     Complete,
     PendingProposal,
@@ -29,6 +29,7 @@ from privacy_accounting.ledger.messages import (
 )
 from privacy_accounting.ledger.replication.entry_validation import Admit, bodies_of, describe
 from privacy_accounting.ledger.replication.replica_base import ReplicaBase
+from privacy_accounting.ledger.session_id import session_id_of_entry
 from privacy_accounting.ledger.state import refuse
 from privacy_accounting.ledger.storage.store import Note, Store, Table
 
@@ -86,9 +87,9 @@ class Replica:
         return bytes.fromhex(self.core.state.place.previous)
 
     @property
-    def book(self) -> PrivacyFilter:
+    def privacy_filter(self) -> PrivacyFilter:
         """What is spent; entries in doubt count as spent."""
-        return self.core.state.book
+        return self.core.state.privacy_filter
 
     @property
     def sequencer(self) -> str:
@@ -378,7 +379,7 @@ class Replica:
             return "the run was cancelled"
         if core.store.notes(Table.STARTED, digest=hashed.hex()):
             return "the run was started before"
-        if core.store.notes(Table.OPENED, digest=session_id(entry.body).hex()):
+        if core.store.notes(Table.OPENED, digest=session_id_of_entry(entry.body).hex()):
             return "the session was opened before"
         return ""
 
@@ -401,7 +402,7 @@ class Replica:
             obstacle = self._obstacle(entry)
             if obstacle:
                 raise refuse(obstacle)
-            session, now = session_id(entry.body), str(core.clock()).encode("ascii")
+            session, now = session_id_of_entry(entry.body), str(core.clock()).encode("ascii")
             number, digest = entry.body.number, entry.hash.hex()
             started = Note(table=Table.STARTED, number=number, digest=digest, payload=now)
             opened = Note(table=Table.OPENED, number=number, digest=session.hex(), payload=now)

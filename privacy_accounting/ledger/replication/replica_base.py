@@ -237,7 +237,7 @@ class ReplicaBase:
         """Count a proposal as in doubt, its charges as spent."""
         self.doubts[proposal.digest] = proposal
         if self.hashes:
-            self.state.book.hold(proposal.digest, self._open_spends(proposal))
+            self.state.privacy_filter.hold(proposal.digest, self._open_spends(proposal))
 
     def _open_spends(self, proposal: Proposal) -> list[Spend]:
         bodies = [body for _, body in bodies_of(proposal.bodies) if body.number > self.state.head]
@@ -249,7 +249,7 @@ class ReplicaBase:
         if proposal is None:
             return
         if self.hashes:
-            self.state.book.release(digest)
+            self.state.privacy_filter.release(digest)
         complete = set(self.hashes[proposal.number :])
         self.signed_in_this_life -= {body_hash(data) for data in proposal.bodies} - complete
 
@@ -261,7 +261,7 @@ class ReplicaBase:
             if known != hashes[: len(known)] or len(known) == len(hashes):
                 self.release(digest)
             elif known:
-                self.state.book.hold(digest, self._open_spends(proposal))
+                self.state.privacy_filter.hold(digest, self._open_spends(proposal))
 
     # -- entries -------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ Terms:       a *draft* is a content and its cohort, without a place; a *proposal
 Guarantees:  one proposal at a time; it is durable before it is sent; its own signature, stored in one transaction
              with the complete entries, is the only commit point; what is not committed is withdrawn, durably, before
              the number is used again. A refusal, a time-out or a restart never blocks the chain.
-See instead: asking the sites and waiting for them (``agreement``, the caller).
+See instead: handing the office over (``ledger.members``), asking the sites and waiting for them (``agreement``).
 Source:      DESIGN 3b; PRIVACY P2.
 """
 
@@ -288,11 +288,7 @@ class Sequencer:
             if not body_signature_holds(key, body_hash(data), bytes.fromhex(signature)):
                 raise refuse(f"the signature of {answer.sender} is wrong")
 
-    def commit(self) -> bytes:
-        """Commit as ``commit_entries``, and give the ``Complete`` message for all sites."""
-        return Complete(entries=tuple(entry.to_bytes() for entry in self.commit_entries())).to_bytes()
-
-    def commit_entries(self) -> list[Entry]:
+    def commit(self) -> list[Entry]:
         """Sign last and store: the entries are complete, and spent, when this returns.
 
         Raises:

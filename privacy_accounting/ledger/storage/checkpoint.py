@@ -26,7 +26,7 @@ from privacy_accounting.budget.totals import SpendTotals
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.events import Relation
 from privacy_accounting.ledger.budgets import budget_from_json, budget_to_json
-from privacy_accounting.ledger.canonical import Fields
+from privacy_accounting.ledger.canonical_json import Fields
 from privacy_accounting.ledger.contents import FORMAT_NAMED, HASH_BYTES, Genesis, Snapshot
 from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, Entry, body_hash
 from privacy_accounting.ledger.members import Succession
@@ -194,7 +194,7 @@ def _genesis_hash(chain: str, genesis: Genesis) -> bytes:
 
 
 def _state_to_json(state: ChainState) -> dict[str, object]:
-    past, book, genesis = state.past, state.book, state.genesis
+    past, privacy_filter, genesis = state.past, state.privacy_filter, state.genesis
     if genesis is None:
         raise refuse("the ledger has no genesis entry yet")
     place = past.place
@@ -206,10 +206,10 @@ def _state_to_json(state: ChainState) -> dict[str, object]:
         "moved": [[*key, number] for key, number in past.moved.items()],
         "raised": dict(past.raised),
         "attempts": dict(past.attempts),
-        "budgets": {name: budget_to_json(budget) for name, budget in book.populations.items()},
-        "tallies": [[*key, _tally_to_json(tally)] for key, tally in book.tallies.items()],
-        "exact": [[*key, number] for key, number in book.exact_counts.items()],
-        "exact_numbers": dict(book.exact_numbers),
+        "budgets": {name: budget_to_json(budget) for name, budget in privacy_filter.populations.items()},
+        "tallies": [[*key, _tally_to_json(tally)] for key, tally in privacy_filter.tallies.items()],
+        "exact": [[*key, number] for key, number in privacy_filter.exact_counts.items()],
+        "exact_numbers": dict(privacy_filter.exact_numbers),
     }
 
 
@@ -249,12 +249,12 @@ def _take_over(
     succession: Succession,
     used: UsedRequests,
 ) -> None:
-    book = PrivacyFilter(relation=Relation(genesis.relation))
+    privacy_filter = PrivacyFilter(relation=Relation(genesis.relation))
     for population, budget in written["budgets"].items():
-        book.set_budget(population, budget_from_json(budget))
+        privacy_filter.set_budget(population, budget_from_json(budget))
     tallies = {(population, name): _tally_from_json(each) for population, name, each in written["tallies"]}
     exact = {(where, who): number for where, who, number in written["exact"]}
-    book.restore(tallies, exact, written.get("exact_numbers", {}))  # older checkpoints have none
+    privacy_filter.restore(tallies, exact, written.get("exact_numbers", {}))  # older checkpoints have none
     number, previous, time = written["place"]
     past = FoldedState(
         place=ChainPosition(number=number, previous=previous, time=time),
@@ -264,5 +264,10 @@ def _take_over(
         attempts=dict(written["attempts"]),
     )
     state.restore(
-        chain=written["chain"], genesis=genesis, book=book, past=past, succession=succession, used=used
+        chain=written["chain"],
+        genesis=genesis,
+        privacy_filter=privacy_filter,
+        past=past,
+        succession=succession,
+        used=used,
     )

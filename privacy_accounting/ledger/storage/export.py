@@ -15,7 +15,7 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.canonical import Fields, decode, encode
+from privacy_accounting.ledger.canonical_json import Fields, decode, encode
 from privacy_accounting.ledger.entries import Entry
 from privacy_accounting.ledger.storage.store import MemoryStore, Note, Table
 

@@ -35,15 +35,8 @@ from smpc.transport.wire.handshake import (
     decode_refusal,
     encode_hello,
 )
-from smpc.transport.wire.tls import (
-    ROLES,
-    Trust,
-    check_peer,
-    client_context,
-    peer_name,
-    server_context,
-    tune_socket,
-)
+from smpc.transport.wire.peer_identity import ROLES, Trust, check_peer, peer_name
+from smpc.transport.wire.tls_contexts import client_context, server_context, tune_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

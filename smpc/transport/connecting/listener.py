@@ -19,7 +19,12 @@ from typing import Final, Self
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.connecting.endpoint import CALLERS, Address, Endpoint, ways_s
-from smpc.transport.connecting.unidentified import FIRST_BYTE_S, MOST_STRANGERS, Stranger, Strangers
+from smpc.transport.connecting.unidentified import (
+    FIRST_BYTE_S,
+    MOST_UNIDENTIFIED,
+    UnidentifiedCaller,
+    UnidentifiedCallers,
+)
 from smpc.transport.connection import Connection
 
 LOG: Final = logging.getLogger(__name__)
@@ -44,7 +49,7 @@ class Listener:
         handlers: Mapping[str, Handler],
         *,
         callers: Mapping[str, frozenset[str]] = CALLERS,
-        max_strangers: int = MOST_STRANGERS,
+        max_unidentified: int = MOST_UNIDENTIFIED,
         most_per_peer: int = MOST_PER_PEER,
     ) -> None:
         """Bind and start accepting.
@@ -55,7 +60,7 @@ class Listener:
             handlers: purpose -> function that owns the connection while it runs. The connection is closed
                 when it returns, unless it called ``connection.hand_over()``.
             callers: purpose -> roles that may call for it.
-            max_strangers: callers not yet known at once; beyond, the oldest gives way.
+            max_unidentified: callers not yet known at once; beyond, the oldest gives way.
             most_per_peer: connections that one member may have in handlers at once.
         """
         self._endpoint = endpoint
@@ -69,10 +74,10 @@ class Listener:
         self._n_of: Counter[str] = Counter()  # by member
         self._socket = socket.create_server(address, backlog=_BACKLOG)
         self._socket.settimeout(0)
-        self._strangers = Strangers(
+        self._unidentified = UnidentifiedCallers(
             self._socket,
             name=endpoint.name,
-            most=max_strangers,
+            most=max_unidentified,
             first_byte_s=FIRST_BYTE_S + ways_s(endpoint.delay_s),
         )
         self.address: Address = self._socket.getsockname()[:2]
@@ -95,21 +100,21 @@ class Listener:
 
     def _accept_all(self) -> None:
         while not self._stopping.is_set():
-            for stranger in self._strangers.spoken(_SLICE_MS):
+            for caller in self._unidentified.spoken(_SLICE_MS):
                 thread = threading.Thread(
-                    target=self._serve, args=(stranger,), name=f"{self._endpoint.name}-caller", daemon=True
+                    target=self._serve, args=(caller,), name=f"{self._endpoint.name}-caller", daemon=True
                 )
                 with self._lock:
                     self._threads.add(thread)
                 thread.start()
-        self._strangers.close()
+        self._unidentified.close()
 
-    def _serve(self, stranger: Stranger) -> None:
+    def _serve(self, caller: UnidentifiedCaller) -> None:
         admitted: list[str] = []
 
         def watch() -> None:
             self._watch()
-            stranger.check_place()
+            caller.check_place()
 
         def admit(name: str) -> bool:
             with self._lock:
@@ -121,12 +126,12 @@ class Listener:
 
         try:
             try:
-                connection = self._endpoint.accept(stranger.channel, self._callers, watch, admit)
+                connection = self._endpoint.accept(caller.channel, self._callers, watch, admit)
             finally:
-                self._strangers.leave(stranger)
+                self._unidentified.leave(caller)
             self._handle(connection)
         except (PartyLostError, PeerRejectedError) as error:
-            if not (self._stopping.is_set() or stranger.has_given_way):
+            if not (self._stopping.is_set() or caller.has_given_way):
                 LOG.warning("%s: caller refused: %s", self._endpoint.name, error)
         finally:
             with self._lock:

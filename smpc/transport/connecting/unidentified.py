@@ -1,10 +1,10 @@
 """Limits on callers that have shown no certificate yet: how many may wait, and which one is dropped first.
 
 Layer:       smpc.transport.connecting.unidentified, below listener.
-Terms:       a stranger is a caller whose greeting is not complete; it is silent until its first byte.
-Guarantees:  a silent stranger costs a socket and no thread, and is closed after ``first_byte_s``. With every place in
-             use the oldest stranger gives way, of the address that holds most; one address never holds more than half
-             of the places. So a member whose greeting goes on is served while any number of strangers wait.
+Terms:       an unidentified caller is one whose greeting is not complete; it is silent until its first byte.
+Guarantees:  a silent caller costs a socket and no thread, and is closed after ``first_byte_s``. With every place in
+             use the oldest caller gives way, of the address that holds most; one address never holds more than half
+             of the places. So a member whose greeting goes on is served while any number of other callers wait.
 See instead: the greeting itself (``endpoint``), limits of those who are known (``listener``).
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOG: Final = logging.getLogger(__name__)
-MOST_STRANGERS: Final = 256
+MOST_UNIDENTIFIED: Final = 256
 FIRST_BYTE_S: Final = 1.0
 _AGED_S: Final = 0.1  # who has sent nothing for so long gives way before one that is being greeted
 _AT_ONCE: Final = 64
@@ -32,7 +32,7 @@ _REPORT_S: Final = 10.0
 
 
 @dataclass(eq=False, slots=True)
-class Stranger:
+class UnidentifiedCaller:
     """One caller without a name.
 
     Attributes:
@@ -59,15 +59,15 @@ class Stranger:
             raise TimeoutError
 
 
-class Strangers:
-    """The strangers of one listening socket. ``spoken`` and ``close`` belong to one thread, ``leave`` to any."""
+class UnidentifiedCallers:
+    """The unidentified callers of one listening socket. ``spoken`` and ``close`` belong to one thread, ``leave`` to any."""
 
     def __init__(
         self,
         listening: socket.socket,
         *,
         name: str,
-        most: int = MOST_STRANGERS,
+        most: int = MOST_UNIDENTIFIED,
         first_byte_s: float = FIRST_BYTE_S,
     ) -> None:
         """Begin with none.
@@ -82,13 +82,13 @@ class Strangers:
         self._most, self._most_of_one = most, max(1, most // 2)
         self._first_byte_s = first_byte_s
         self._lock = threading.Lock()
-        self._present: dict[Stranger, None] = {}  # the oldest first
-        self._silent: dict[int, Stranger] = {}  # by the socket's number, the oldest first
+        self._present: dict[UnidentifiedCaller, None] = {}  # the oldest first
+        self._silent: dict[int, UnidentifiedCaller] = {}  # by the socket's number, the oldest first
         self._poller = select.poll()
         self._poller.register(listening, select.POLLIN)
         self._n_dropped, self._reported_at = 0, float("-inf")
 
-    def spoken(self, timeout_ms: int) -> Iterator[Stranger]:
+    def spoken(self, timeout_ms: int) -> Iterator[UnidentifiedCaller]:
         """Accept who calls, drop who has been silent for too long, give those whose first byte is here.
 
         Args:
@@ -97,22 +97,22 @@ class Strangers:
         for number, _ in self._poller.poll(timeout_ms):
             if number == self._listening.fileno():
                 self._accept_some()
-            elif (stranger := self._silent.get(number)) is not None and self._is_greeting(stranger):
-                yield stranger
+            elif (caller := self._silent.get(number)) is not None and self._is_greeting(caller):
+                yield caller
         overdue = time.monotonic() - self._first_byte_s
-        for stranger in [each for each in self._silent.values() if each.since <= overdue]:
-            self._drop(stranger)
+        for caller in [each for each in self._silent.values() if each.since <= overdue]:
+            self._drop(caller)
         self._report()
 
-    def leave(self, stranger: Stranger) -> None:
+    def leave(self, caller: UnidentifiedCaller) -> None:
         """Free its place: it is known by now, or gone. May be called twice."""
         with self._lock:
-            self._present.pop(stranger, None)
+            self._present.pop(caller, None)
 
     def close(self) -> None:
         """Close every silent one."""
-        for stranger in list(self._silent.values()):
-            self._drop(stranger)
+        for caller in list(self._silent.values()):
+            self._drop(caller)
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -132,14 +132,14 @@ class Strangers:
                 time.sleep(_AGED_S)
                 return
             channel.settimeout(0)
-            stranger = Stranger(channel=channel, address=address[0], since=time.monotonic())
-            self._give_way(self._who_gives_way(stranger))
+            caller = UnidentifiedCaller(channel=channel, address=address[0], since=time.monotonic())
+            self._give_way(self._who_gives_way(caller))
             with self._lock:
-                self._present[stranger] = None
-            self._silent[channel.fileno()] = stranger
+                self._present[caller] = None
+            self._silent[channel.fileno()] = caller
             self._poller.register(channel, select.POLLIN)
 
-    def _who_gives_way(self, comer: Stranger) -> Stranger | None:
+    def _who_gives_way(self, comer: UnidentifiedCaller) -> UnidentifiedCaller | None:
         with self._lock:
             if len(self._present) < self._most_of_one:
                 return None
@@ -154,41 +154,41 @@ class Strangers:
         aged = comer.since - _AGED_S
         return next((each for each in theirs if each.is_silent and each.since <= aged), theirs[0])
 
-    def _give_way(self, stranger: Stranger | None) -> None:
-        if stranger is None:
+    def _give_way(self, caller: UnidentifiedCaller | None) -> None:
+        if caller is None:
             return
-        if stranger.is_silent:
-            self._drop(stranger)
+        if caller.is_silent:
+            self._drop(caller)
             return
-        stranger.has_given_way = True  # its thread closes it
+        caller.has_given_way = True  # its thread closes it
         self._n_dropped += 1
-        self.leave(stranger)
+        self.leave(caller)
 
-    def _is_greeting(self, stranger: Stranger) -> bool:
+    def _is_greeting(self, caller: UnidentifiedCaller) -> bool:
         """Whether it has sent something, and not just left."""
         try:
-            is_there = bool(stranger.channel.recv(1, socket.MSG_PEEK))
+            is_there = bool(caller.channel.recv(1, socket.MSG_PEEK))
         except BlockingIOError:
             return False
         except OSError:
             is_there = False
         if not is_there:
-            self._drop(stranger)
+            self._drop(caller)
             return False
-        self._forget(stranger)
-        stranger.is_silent = False
+        self._forget(caller)
+        caller.is_silent = False
         return True
 
-    def _drop(self, stranger: Stranger) -> None:
-        self._forget(stranger)
-        self.leave(stranger)
+    def _drop(self, caller: UnidentifiedCaller) -> None:
+        self._forget(caller)
+        self.leave(caller)
         self._n_dropped += 1
-        stranger.channel.close()
+        caller.channel.close()
 
-    def _forget(self, stranger: Stranger) -> None:
-        del self._silent[stranger.channel.fileno()]
+    def _forget(self, caller: UnidentifiedCaller) -> None:
+        del self._silent[caller.channel.fileno()]
         with contextlib.suppress(KeyError):
-            self._poller.unregister(stranger.channel)
+            self._poller.unregister(caller.channel)
 
     def _report(self) -> None:
         """One line for all of them: as many lines as callers would fill the disk."""

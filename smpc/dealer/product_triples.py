@@ -1,6 +1,6 @@
 """Material for products of arrays, of matrices, and of one matrix with many others.
 
-Layer:       smpc.dealer.matrices. Pure.
+Layer:       smpc.dealer.product_triples. Pure.
 Guarantees:  bound parts are the exact products of the free ones mod ``2**64``.
 See instead: bits (``correlations``).
 Source:      eprint 2011/535 (triples); a matrix masked once for many products: ours, after the same paper.

@@ -1,23 +1,21 @@
-"""Mutual TLS 1.3 and the one identity check of the product, the same at both ends.
+"""The one identity check of the product, the same at both ends: a peer's name, role and certificate against the roster.
 
-Layer:       smpc.transport.wire.tls.
+Layer:       smpc.transport.wire.peer_identity.
 Terms:       the roster says which name has which role and certificate; it comes from the consortium's configuration.
-Guarantees:  a peer passes only with a certificate of the consortium's authority whose name, role and SHA-256
-             fingerprint are those of the roster. Host names play no part: OpenSSL's check of them is off, ours is
-             stricter.
-See instead: who issues certificates (``federation.identity.certificates``), the first words on a channel
-             (``endpoint``).
-Source:      RFC 8446 (TLS 1.3), RFC 5280 section 4.2.1.6 (subjectAltName).
+Guarantees:  a peer passes only with a certificate whose name, role and SHA-256 fingerprint are those of the roster.
+             Host names play no part: OpenSSL's check of them is off, this one is stricter.
+See instead: the certificate's authority and TLS itself (``tls_contexts``), who issues certificates
+             (``federation.identity.authority``), the role for each purpose (``connecting.endpoint``), a removed site,
+             whose certificate stays valid and whose signature does not (``privacy_accounting.ledger.members``).
+Source:      RFC 5280 section 4.2.1.6 (subjectAltName).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import socket
-import ssl
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 
@@ -26,7 +24,6 @@ from smpc.transport.wire.handshake import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 ROLES: Final = ("site", "dealer", "aggregator", "keyholder", "analyst", "auditor")
 _URN: Final = re.compile(r"urn:crossward:([a-z]+):([a-z0-9_-]+)", re.ASCII)
@@ -101,55 +98,3 @@ def check_peer(peer: PeerName, trust: Trust, *, expected: str | None = None) -> 
         )
     if peer.fingerprint != fingerprint:
         raise PeerRejectedError(reason="certificate is not the one in the roster", name=peer.name)
-
-
-class Channel(ssl.SSLSocket):
-    """A TLS socket that never outlives a failed start.
-
-    Python 3.11 asks a new one for its peer and, where that was reset a moment ago, raises without closing it.
-    """
-
-    def getpeername(self) -> Any:
-        """Return the peer's address.
-
-        Raises:
-            OSError: there is none any more; the socket is closed.
-        """
-        try:
-            return super().getpeername()
-        except OSError:
-            self.close()
-            raise
-
-
-def client_context(trust: Trust, identity_file: Path) -> ssl.SSLContext:
-    """Return a TLS 1.3-only context for the dialing end; ``identity_file`` holds certificate and key."""
-    return _harden(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust, identity_file)
-
-
-def server_context(trust: Trust, identity_file: Path) -> ssl.SSLContext:
-    """Return a TLS 1.3-only context for the listening end, which demands the caller's certificate."""
-    context = _harden(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), trust, identity_file)
-    # Session tickets would be bytes after the handshake that no end waits for, and every channel is checked
-    # anew.
-    context.num_tickets = 0
-    return context
-
-
-def _harden(context: ssl.SSLContext, trust: Trust, identity_file: Path) -> ssl.SSLContext:
-    context.sslsocket_class = Channel
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.check_hostname = False  # check_peer demands more: name, role and fingerprint, at both ends
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.verify_flags |= ssl.VERIFY_X509_STRICT
-    context.load_verify_locations(cadata=trust.ca_pem.decode("ascii"))
-    context.load_cert_chain(identity_file)
-    return context
-
-
-def tune_socket(channel: socket.socket, *, user_timeout_s: float) -> None:
-    """Make a socket non-blocking, without Nagle's delay; the kernel gives up on unacknowledged data."""
-    channel.settimeout(0)
-    channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; elsewhere the heartbeat alone notices a cut cable
-        channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(user_timeout_s * 1000))
