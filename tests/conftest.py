@@ -1,5 +1,4 @@
 import os
-from functools import lru_cache
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,16 +16,6 @@ settings.register_profile(
 settings.register_profile("long", max_examples=500, deadline=None)
 settings.register_profile("night", max_examples=2_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _allowances_are_kept():
-    """A budget converts its epsilon at hundreds of orders, for each site of each consortium: equal ones once."""
-    from privacy_accounting.budget import allowance
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(allowance, "allowance_units", lru_cache(maxsize=None)(allowance.allowance_units))
-        yield
 
 
 @pytest.fixture(scope="session")

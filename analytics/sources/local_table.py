@@ -147,7 +147,8 @@ class LocalTable:
         return np.stack(list(found.values()), axis=1)
 
     def close(self) -> None:
-        """Forget the rows."""
+        """End every statement that runs, and forget the rows."""
+        self.engine.cancel()
         self.engine.close()
 
     def _rows(self, statement: str, limit_s: float | None) -> list[Row]:

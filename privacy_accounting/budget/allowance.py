@@ -15,6 +15,7 @@ Source:      conversion: Canonne, Kamath, Steinke, arXiv 2004.00010 v4, Proposit
 from __future__ import annotations
 
 import decimal
+import functools
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
@@ -31,6 +32,9 @@ UNIT_BITS: Final = 40
 ANY_NAME: Final = "*"
 _PRECISION: Final = 60
 _RATIO_DIGITS: Final = 10**9
+_KEPT: Final = (
+    4_096  # a budget converts its epsilon at hundreds of orders, again at every member and every start
+)
 
 
 def _ln(value: Fraction, context: decimal.Context) -> decimal.Decimal:
@@ -39,6 +43,7 @@ def _ln(value: Fraction, context: decimal.Context) -> decimal.Decimal:
     return context.ln(quotient)
 
 
+@functools.lru_cache(maxsize=_KEPT)
 def allowance_units(epsilon: Fraction, delta: Fraction, order: Fraction) -> int:
     """Convert (epsilon, delta) to the largest Rényi cost at one order that implies it.
 
