@@ -81,7 +81,7 @@ def test_a_failed_site_removal_blocks_no_site_once_the_sequencer_returns(session
     nodes = session.nodes
     bert = nodes["bert"].chain
     bert._check_lost = lambda _: None
-    commit, bert._sequencer.commit_entries = bert._sequencer.commit_entries, died
+    commit, bert._sequencer.commit = bert._sequencer.commit, died
     bert._sequencer.abandon = lambda _: None
     with pytest.raises(LedgerRefusedError, match="died"):
         bert.enter_amendment(remove_site(nodes["bert"].replica.core.state, "anna", sequencer="bert"))
