@@ -23,7 +23,7 @@ from federation.client.spending import is_spent, noting_what_is_spent
 from federation.client.table import TableView
 from federation.client.visit import Visit
 from federation.consortium.membership import restrict_to_members
-from federation.errors import SiteUnavailableError
+from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.protocol.channel_pool import ChannelPool
 from federation.protocol.messages import (
     ApplyAmendment,
@@ -331,13 +331,15 @@ class Session:
         self._pool.check_process()
         try:
             return ask()
-        except SiteUnavailableError as error:
+        except (SiteUnavailableError, RequestRejectedError) as error:
             try:
                 present = self._longest()
             except SiteUnavailableError:
                 raise error from None
             left_out = set(self.consortium.names).difference(present.members)
-            if is_spent(error) or not left_out.intersection(error.site.split(", ")):
+            # the remaining sites derive another plan than this client, which still counts the removed one
+            is_other_plan = isinstance(error, RequestRejectedError) and bool(left_out)
+            if is_spent(error) or not (is_other_plan or left_out.intersection(error.site.split(", "))):
                 raise
             self.consortium = restrict_to_members(self._founded, present.members, sequencer=present.sequencer)
             self._sequencer = present.sequencer
