@@ -100,6 +100,15 @@ class AmendmentRejectedError(FederationError):
         super().__init__(f"amendment rejected: {reason}")
 
 
+class FoundingRefusedError(FederationError):
+    """An invitation, an answer, a draft or a signature of a consortium's founding is refused; nothing was changed."""
+
+    def __init__(self, *, reason: str) -> None:
+        """Take the reason."""
+        self.reason = reason
+        super().__init__(reason)
+
+
 class KeyMismatchError(FederationError):
     """A Paillier key is not the one that the plan names, or is not safe to use."""
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from federation.cli import analyst, audit, demo, ledger, mine, operate, train
+from federation.cli import analyst, audit, demo, found, ledger, mine, operate, train
 from federation.cli.outcome import FAILED, OURS, STOPPED, exit_code, sentence, stopped, without_permission
 
 app = typer.Typer(
@@ -29,6 +29,12 @@ for command in (
     mine.mine,
     train.train,
     operate.init,
+    found.found,
+    found.invite,
+    found.join,
+    found.admit,
+    found.sign,
+    found.begin,
     operate.up,
     operate.down,
     operate.doctor,

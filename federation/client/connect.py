@@ -15,26 +15,26 @@ from federation.identity.certificates import Identity
 from federation.network.delay import distance_s
 from federation.network.tls import TlsNetwork
 
-ANALYST = "analyst"
+CALLERS = ("analyst", "auditor")
 
 
 def connect(consortium: str | Path, *, identity: str | Path) -> Session:
-    """Open a session as an analyst.
+    """Open a session as an analyst, or as an auditor, whose questions every node refuses.
 
     Args:
         consortium: the consortium file.
-        identity: the analyst's certificate and key, one PEM.
+        identity: the analyst's or auditor's certificate and key, one PEM.
 
     Returns:
         An open session; close it, or use it in a ``with`` statement.
 
     Raises:
-        ConfigError: with every mistake in the files, or when the identity is not an analyst's.
+        ConfigError: with every mistake in the files, or when the identity is that of a node.
     """
     agreement = load_consortium(Path(consortium))
     who = Identity.load(Path(identity))
-    if who.role != ANALYST:
-        raise ConfigError(mistakes=[f"{who.name} is a {who.role}; only analysts may ask questions"])
+    if who.role not in CALLERS:
+        raise ConfigError(mistakes=[f"{who.name} is a node ({who.role}); only analysts may ask questions"])
     return Session(
         consortium=agreement,
         identity=who,

@@ -30,7 +30,6 @@ from federation.errors import FederationError, SiteUnavailableError
 from federation.network.in_memory import MemoryChannel
 from federation.processes.launcher import Launcher
 from federation.protocol import exchange
-from federation.requests.kinds import query
 from federation.setup.create import create_consortium
 from federation.setup.settings import ConsortiumSettings, SiteSetup, TableSetup
 from federation.training import site_worker
@@ -350,11 +349,11 @@ def test_the_canary_search_finds_unmasked_values(monkeypatch):
         plain = figures.astype("<i8").tobytes()
         return plain + share[len(plain) :]
 
-    honest = query.send_answer
+    honest = release.send_answer
     with tapped(monkeypatch) as tap, consortium() as session:
         session.sql("SELECT SUM(amount) AS s FROM stays", epsilon=0.5)
         assert not hits(tap.data(), tap.local_patterns())
-        monkeypatch.setattr(query, "send_answer", unmasked)
+        monkeypatch.setattr(release, "send_answer", unmasked)
         session.sql("SELECT SUM(amount) AS s FROM stays", epsilon=0.5)
         assert len(hits(tap.data(), tap.local_patterns("figures"))) == len(SITES)
 

@@ -4,7 +4,7 @@ import pytest
 from hospitals import NAMES
 
 from analytics.errors import LocalTimeoutError, SourceFailedError, SourceLostError
-from analytics.sources import LocalTable
+from analytics.sources.engines.duckdb_engine import DuckDBEngine
 from federation.errors import FederationError, SiteUnavailableError
 from federation.training.estimators import FederatedLogisticRegression
 from smpc.errors import SmpcError
@@ -20,15 +20,15 @@ def cleveland(private_world):
 
 def failing_at(monkeypatch, table, ask):
     """Every scan of one table goes another way; hears how many there were."""
-    honest, scans = LocalTable._query, []
+    honest, scans = DuckDBEngine.rows, []
 
-    def query(self, statement, limit_s, fetch):
-        if self is not table:
-            return honest(self, statement, limit_s, fetch)
+    def rows(self, statement, limit_s):
+        if self is not table.engine:
+            return honest(self, statement, limit_s)
         scans.append(1)
-        return ask(lambda failing: honest(self, failing, limit_s, fetch))
+        return ask(lambda failing: honest(self, failing, limit_s))
 
-    monkeypatch.setattr(LocalTable, "_query", query)
+    monkeypatch.setattr(DuckDBEngine, "rows", rows)
     return scans
 
 

@@ -9,7 +9,8 @@ import pytest
 from training_world import SITES, added_up, auc, state_at, task_of
 
 from federation.errors import ConfigError, RequestRejectedError, UpdateRejectedError
-from federation.protocol.training_messages import Start, UpdateSent, call
+from federation.protocol.exchange import call
+from federation.protocol.training_messages import Start, UpdateSent
 from federation.training import local_update
 from federation.training.features import Cases
 from federation.training.local_update import SiteSums, site_update
