@@ -58,6 +58,17 @@ class SiteBusyError(SiteUnavailableError):
     wire_name: ClassVar[str] = "SiteBusyError"
 
 
+class RequestHeldError(FederationError):
+    """A person of a site must look at the request before the site signs it; nothing was charged, ask again later."""
+
+    wire_name: ClassVar[str] = "RequestHeldError"
+
+    def __init__(self, *, site: str, reason: str) -> None:
+        """Take the site that waits for a person, and what that person decides."""
+        self.site, self.reason = site, reason
+        super().__init__(f"{site} holds the request: {reason}")
+
+
 class RequestRejectedError(FederationError):
     """A site rejects a request: forged, stale, repeated, or made for another configuration."""
 
@@ -89,6 +100,15 @@ class AmendmentRejectedError(FederationError):
         """Take the reason."""
         self.reason = reason
         super().__init__(f"amendment rejected: {reason}")
+
+
+class FoundingRefusedError(FederationError):
+    """An invitation, an answer, a draft or a signature of a consortium's founding is refused; nothing was changed."""
+
+    def __init__(self, *, reason: str) -> None:
+        """Take the reason."""
+        self.reason = reason
+        super().__init__(reason)
 
 
 class KeyMismatchError(FederationError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from federation.cli import analyst, audit, demo, ledger, mine, operate, schema, stats, train
+from federation.cli import analyst, audit, demo, found, ledger, mine, operate, schema, stats, train
 from federation.cli.examples import add_examples
 from federation.cli.outcome import (
     DONE,
@@ -70,6 +70,12 @@ for command in (
     train.train,
     schema.schema,
     operate.init,
+    found.found,
+    found.invite,
+    found.join,
+    found.admit,
+    found.sign,
+    found.begin,
     operate.up,
     operate.down,
     operate.doctor,

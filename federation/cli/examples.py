@@ -34,6 +34,17 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "schema": ("crossward schema -c trial",),
     "init": ("crossward init trial --site anna=a.csv --site bert=b.csv --site carl=c.csv",),
+    "found": (
+        (
+            "crossward found ours --site anna --address mpc.anna.example:7843 --data a.csv "
+            "--invite bert --invite carl --invite ada:analyst --invite dealer:dealer"
+        ),
+    ),
+    "invite": ("crossward invite ours dora:analyst",),
+    "join": ("crossward join invitation.json mine --address mpc.bert.example:7843 --data b.csv",),
+    "admit": ('crossward admit ours bert.answer.json carl.answer.json --words bert="EIGHT WORDS"',),
+    "sign": ("crossward sign mine draft.json --only-show",),
+    "begin": ("crossward begin mine anna.signature.json carl.signature.json",),
     "up": ("crossward up trial --detach",),
     "down": ("crossward down trial",),
     "doctor": (

@@ -42,7 +42,7 @@ def init(
         ),
     ] = False,
 ) -> None:
-    """Create a consortium on this machine: keys, certificates, a schema to edit, policies."""
+    """Rehearse on this machine alone: all members' keys, a schema to edit, policies; see also found."""
     from federation.setup.infer_schema import init_consortium
 
     files: dict[str, Path] = {}
@@ -52,7 +52,8 @@ def init(
             raise UsageError(reason=f"--site takes NAME=FILE with different names, not {text!r}")
         files[name] = Path(path)
     places = init_consortium(folder, sites=files, table=table, has_dealer=not without_dealer, tell=typer.echo)
-    typer.echo(f"made {places.consortium}")
+    typer.echo(f"made {places.consortium}: a rehearsal, with every member's key on this one machine;")
+    typer.echo("over several machines each member makes its own key: crossward found, crossward join")
     typer.echo("Next: read it, correct the guessed columns and remove their guessed = true,")
     typer.echo("correct the keys that the line guessed = [...] names and delete that line;")
     typer.echo(f"then crossward up {folder}")

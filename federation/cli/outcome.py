@@ -21,6 +21,7 @@ from federation.errors import (
     ApprovalMissingError,
     ConfigError,
     FederationError,
+    FoundingRefusedError,
     PolicyRefusedError,
     RequestRejectedError,
     SiteUnavailableError,
@@ -54,7 +55,8 @@ def exit_code(error: BaseException) -> int:
         | BudgetExceededError
         | ReleaseRefusedError
         | ApprovalMissingError
-        | AmendmentRejectedError,
+        | AmendmentRejectedError
+        | FoundingRefusedError,
     ):
         return REFUSED
     if isinstance(

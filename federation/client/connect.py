@@ -16,27 +16,27 @@ from federation.identity.certificates import Identity
 from federation.network.delay import distance_s
 from federation.network.tls import TlsNetwork
 
-ANALYST = "analyst"
+CALLERS = ("analyst", "auditor")
 
 
 def connect(consortium: str | Path, *, identity: str | Path | None = None) -> Session:
-    """Open a session as an analyst.
+    """Open a session as an analyst, or as an auditor, whose questions every node refuses.
 
     Args:
         consortium: the consortium file, or the folder that holds ``consortium.toml``.
-        identity: the analyst's certificate and key, one PEM; default: the only one in ``analysts/`` beside the file.
+        identity: the analyst's or auditor's certificate and key, one PEM; default: the only one in ``analysts/`` beside the file.
 
     Returns:
         An open session; close it, or use it in a ``with`` statement.
 
     Raises:
-        ConfigError: with every mistake in the files, or when the identity is not an analyst's.
+        ConfigError: with every mistake in the files, or when the identity is that of a node.
         InvalidRequestError: no identity is given, and there is not exactly one beside the file.
     """
     agreement = load_consortium(Path(consortium))
     who = Identity.load(only_identity(Path(consortium)) if identity is None else Path(identity))
-    if who.role != ANALYST:
-        raise ConfigError(mistakes=[f"{who.name} is a {who.role}; only analysts may ask questions"])
+    if who.role not in CALLERS:
+        raise ConfigError(mistakes=[f"{who.name} is a node ({who.role}); only analysts may ask questions"])
     return session_of(agreement, who)
 
 

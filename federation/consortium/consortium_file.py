@@ -75,11 +75,18 @@ def _name(value: str) -> str:
     return value
 
 
-def _address(value: str) -> str:
+def address_mistake(value: str) -> str | None:
+    """Return the rule for addresses that an address breaks, if any."""
     host, _, port = value.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004
-        msg = "must be HOST:PORT"
-        raise ValueError(msg)
+        return "must be HOST:PORT"
+    return None
+
+
+def _address(value: str) -> str:
+    mistake = address_mistake(value)
+    if mistake is not None:
+        raise ValueError(mistake)
     return value
 
 
@@ -135,6 +142,13 @@ class Analyst(Model):
     cap: Share = Field(
         default=Fraction(1), description="fraction of each sub-budget's allowance that this analyst may spend"
     )
+
+
+class Auditor(Model):
+    """A person or program that may read the ledger and the health of the nodes, and ask nothing."""
+
+    fingerprint: Hex32
+    public_key: Hex32
 
 
 class SubBudget(Model):
@@ -195,6 +209,7 @@ class ConsortiumFile(Model):
     aggregator: Helper | None = None
     keyholder: Keyholder | None = None
     analysts: dict[Name, Analyst] = Field(min_length=1)
+    auditors: dict[Name, Auditor] = Field(default_factory=dict)
     budgets: dict[str, Budget] = Field(min_length=1)
     tables: dict[str, Any] = Field(min_length=1)
 
@@ -216,10 +231,11 @@ class Consortium:
         if self._digest:
             return
         body = self.file.model_dump(exclude={"authority", "tables"})
-        if (
-            self.file.computation is None
-        ):  # an agreement without this key keeps the hash it had before the key existed
-            del body["computation"]
+        for key in ("computation", "auditors"):
+            if not getattr(
+                self.file, key
+            ):  # an agreement without this key keeps the hash it had before the key existed
+                del body[key]
         body["authority"] = hashlib.sha256(self.authority_pem).hexdigest()
         body["tables"] = self.schema.to_dict()
         text = json.dumps(_plain(body), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -352,7 +368,7 @@ def _disagreements(file: ConsortiumFile, schema: Schema | None) -> list[str]:
             colluding=file.colluding,
         )
     helpers = [helper.name for helper in (file.dealer, file.aggregator, file.keyholder) if helper is not None]
-    names = [*file.sites, *file.analysts, *helpers]
+    names = [*file.sites, *file.analysts, *file.auditors, *helpers]
     found += [
         f"name {name} is given to more than one member"
         for name in sorted({n for n in names if names.count(n) > 1})

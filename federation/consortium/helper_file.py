@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TEXT = """\
 # The {name}: it sees no data.
 version = 1
-consortium = "../../consortium.toml"    # its own copy of the agreement, a path beside this file
+consortium = "{consortium}"    # its own copy of the agreement, a path beside this file
 identity = "{identity}"                # certificate and key in one PEM, mode 0600
 """
 

@@ -82,18 +82,47 @@ class Authority:
         Raises:
             ConfigError: the name or the role is not valid.
         """
+        key = Ed25519PrivateKey.generate()
+        return self.certify(key.public_key(), name, role, now=now, days=days) + key_pem(key)
+
+    def certify(
+        self,
+        public: Ed25519PublicKey,
+        name: str,
+        role: str,
+        *,
+        now: datetime | None = None,
+        days: int = CERTIFICATE_DAYS,
+    ) -> bytes:
+        """Make a certificate for a key that its member has made.
+
+        Args:
+            public: the member's key.
+            name: the member's name in the consortium file.
+            role: one of ``smpc.transport.wire.peer_identity.ROLES``.
+            now: the time of issue; default the present.
+            days: how long the certificate is valid.
+
+        Returns:
+            The certificate, PEM.
+
+        Raises:
+            ConfigError: the name or the role is not valid.
+        """
         _check_name(name)
         if role not in ROLES:
             raise ConfigError(mistakes=[f"role {role} is none of {', '.join(ROLES)}"])
-        key = Ed25519PrivateKey.generate()
         issuer = x509.load_pem_x509_certificate(self.certificate_pem).subject
-        return _member(issuer, self.key, key, name=name, role=role, now=now or datetime.now(UTC), days=days)
+        builder = _member(
+            issuer, self.key, public, name=name, role=role, now=now or datetime.now(UTC), days=days
+        )
+        return _pem(builder.sign(self.key, None))
 
     def save(self, folder: Path) -> None:
         """Write certificate and key to a folder; only the owner may read the key."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / AUTHORITY_FILE).write_bytes(self.certificate_pem)
-        write_private(folder / AUTHORITY_KEY, _key_pem(self.key))
+        write_private(folder / AUTHORITY_KEY, key_pem(self.key))
 
     @staticmethod
     def load(folder: Path) -> Authority:
@@ -149,27 +178,27 @@ def _builder(
 def _member(
     issuer: x509.Name,
     issuer_key: Ed25519PrivateKey,
-    key: Ed25519PrivateKey,
+    public: Ed25519PublicKey,
     *,
     name: str,
     role: str,
     now: datetime,
     days: int,
-) -> bytes:
+) -> x509.CertificateBuilder:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     names = [x509.UniformResourceIdentifier(f"urn:crossward:{role}:{name}"), x509.DNSName(name)]
     uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-    builder = _builder(subject, issuer, key.public_key(), now, days)
+    builder = _builder(subject, issuer, public, now, days)
     for extension, is_critical in (
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_usage(signs_certificates=False), True),
         (x509.ExtendedKeyUsage(uses), False),
         (x509.SubjectAlternativeName(names), False),
-        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
+        (x509.SubjectKeyIdentifier.from_public_key(public), False),
         (x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), False),
     ):
         builder = builder.add_extension(extension, critical=is_critical)
-    return _pem(builder.sign(issuer_key, None)) + _key_pem(key)
+    return builder
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
@@ -190,7 +219,8 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _key_pem(key: Ed25519PrivateKey) -> bytes:
+def key_pem(key: Ed25519PrivateKey) -> bytes:
+    """Return a private key as PKCS8 PEM, for a file that only its owner may read."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

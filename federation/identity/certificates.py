@@ -153,6 +153,7 @@ def trust_of(consortium: Consortium) -> Trust:
     file = consortium.file
     roster = {name: ("site", member.fingerprint) for name, member in file.sites.items()}
     roster |= {name: ("analyst", analyst.fingerprint) for name, analyst in file.analysts.items()}
+    roster |= {name: ("auditor", auditor.fingerprint) for name, auditor in file.auditors.items()}
     for role in ("dealer", "aggregator", "keyholder"):
         helper = getattr(file, role)
         if helper is not None:
@@ -194,7 +195,7 @@ def write_private(path: Path, content: bytes) -> None:
     Raises:
         ConfigError: the file exists already or cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = _partial(path)
     try:
         partial.unlink(missing_ok=True)
         number = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE)
@@ -209,6 +210,22 @@ def write_private(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise ConfigError(mistakes=[f"{path}: cannot be written: {error.strerror}"]) from error
+
+
+def remove_partial(path: Path) -> None:
+    """Remove the second name that a key file keeps where its writing was interrupted after the first.
+
+    Raises:
+        ConfigError: it cannot be removed.
+    """
+    try:
+        _partial(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(mistakes=[f"{path}: cannot be written: {error.strerror}"]) from error
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
 
 
 def _sync_folder(folder: Path) -> None:

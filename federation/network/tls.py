@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from federation.consortium.consortium_file import Consortium
     from smpc.transport.connection import Connection
     from smpc.transport.data_plane import DataPlane
-    from smpc.transport.mesh import Mesh
+    from smpc.transport.mesh import FirstFrame, Mesh
 
 NODE_ROLES: Final = frozenset({"site", "dealer", "aggregator", "keyholder"})
 BEAT_S: Final = 0.5
@@ -172,7 +172,12 @@ class TlsNetwork(Network):
             self._changed.notify_all()
 
     def open_mesh(
-        self, session_id: bytes, request_hash: bytes, parties: Sequence[str], helper: str | None
+        self,
+        session_id: bytes,
+        request_hash: bytes,
+        parties: Sequence[str],
+        helper: str | None,
+        first: FirstFrame | None = None,
     ) -> Mesh:
         """Join a session's mesh; see ``Network``.
 
@@ -182,7 +187,9 @@ class TlsNetwork(Network):
         """
         if self._plane is None or self._is_closed:
             raise PeerRejectedError(reason="a client takes part in no session", name=self.name)
-        return self._plane.open_mesh(session_id, request_hash, parties, helper, deadline_s=self._deadline_s)
+        return self._plane.open_mesh(
+            session_id, request_hash, parties, helper, deadline_s=self._deadline_s, first=first
+        )
 
     def is_alive(self, peer: str) -> bool:
         """Whether the peer is not known to be lost; see ``Network``."""

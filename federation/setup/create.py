@@ -99,10 +99,12 @@ def _write(places: Folders, terms: ConsortiumSettings, sites: Mapping[str, SiteS
         encoding="utf-8",
     )
     for role in terms.helpers:
-        text = TEXT.format(name=role, identity=places.helper(role).name)
+        text = TEXT.format(name=role, identity=places.helper(role).name, consortium="../../consortium.toml")
         places.helper_file(role).write_text(text, encoding="utf-8")
     for name, setup in sites.items():
-        places.site(name).write_text(_site_text(places, name, setup), encoding="utf-8")
+        places.site(name).write_text(
+            site_text(name, setup, consortium="../../consortium.toml"), encoding="utf-8"
+        )
 
 
 def _issue(authority: Authority, path: Path, name: str, role: str) -> Identity:
@@ -119,13 +121,23 @@ def _member(identity: Identity, port: int) -> dict[str, str]:
     }
 
 
-def _site_text(places: Folders, name: str, setup: SiteSetup) -> str:
+def site_text(name: str, setup: SiteSetup, *, consortium: str = "consortium.toml") -> str:
+    """Write the text of a site file.
+
+    Args:
+        name: the site.
+        setup: its choices.
+        consortium: path of the agreement, beside the site file.
+
+    Returns:
+        TOML; the identity is ``NAME.pem`` beside it.
+    """
     document = tomlkit.document()
     document.add(tomlkit.comment(f"The site {name}: its own file; no other member reads it."))
     document["version"] = 1
-    document["consortium"] = "../../consortium.toml"
+    document["consortium"] = consortium
     document["site"] = name
-    document["identity"] = places.site_identity(name).name
+    document["identity"] = f"{name}.pem"
     document["state"] = "state"
     policy = tomlkit.table()
     policy.comment("this site's own rules, on top of the agreement")

@@ -99,7 +99,7 @@ def init_consortium(
         ConfigError: with every mistake; no file is written then.
     """
     _check_names(sites, table, fewest=2 if has_dealer else COMPUTING_SITES)
-    specs = _specs(sites)
+    specs = specs_of(sites)
     guess = guess_table(next(iter(specs.values())), table)
     for remark in _check_fit(specs, guess, table):
         tell(remark)
@@ -177,7 +177,18 @@ def _check_names(sites: Mapping[str, Path], table: str, *, fewest: int) -> None:
         raise ConfigError(mistakes=mistakes)
 
 
-def _specs(sites: Mapping[str, Path]) -> dict[str, SourceSpec]:
+def specs_of(sites: Mapping[str, Path]) -> dict[str, SourceSpec]:
+    """Find each site's file.
+
+    Args:
+        sites: by site, a CSV, Parquet or DuckDB file; ``FILE.duckdb#TABLE`` names the table in a database.
+
+    Returns:
+        By site, the file without a view.
+
+    Raises:
+        ConfigError: with every file that is missing or of no known kind.
+    """
     specs: dict[str, SourceSpec] = {}
     mistakes: list[str] = []
     for name, given in sites.items():

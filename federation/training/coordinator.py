@@ -377,6 +377,7 @@ class Training:
             purpose=task.purpose,
             nonce=secrets.token_hex(16),
             configuration=consortium.digest(),
+            plan=self.plan.digest(),
             question=task.question(),
         ).to_bytes()
         self._request = Ask(request=request, signature=identity.sign(REQUEST_TAG + request))
@@ -411,16 +412,9 @@ class Training:
 
     def _ask(self, names: Sequence[str]) -> dict[str, Accepted]:
         """Have sites accept the request."""
-        first = self.plan.attempt(run=self._run, round_number=0, attempt=0, cohort=self._consortium.names)
         with self._pool.question(names) as exchange:
             answers = exchange.ask_all(self._request, Accepted, timeout_s=self._answer_s)
-        accepted = dict(zip(names, answers, strict=True))
-        for site, answer in accepted.items():
-            if answer.plan != first.manifest.digest():
-                raise RequestRejectedError(
-                    site=site, reason="this site derives another plan from the request"
-                )
-        return accepted
+        return dict(zip(names, answers, strict=True))
 
     def _charge(self, planned: RoundPlan) -> bytes:
         """Have one attempt charged for its cohort, also where the sequencer has changed since the last attempt."""

@@ -16,6 +16,8 @@ Source:      docs/guarantees.md P3, P4, P6, P7, P13 to P16; truncation is toward
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -33,6 +35,7 @@ from federation.training.round_price import Priced, RoundEvent, calibrated, root
 from federation.training.strategies.base import PrivateForm, RunShape
 from federation.training.strategies.registry import STRATEGIES
 from federation.training.task import KIND, TrainingTask, task_of
+from privacy_accounting.ledger.budgets import event_text
 from privacy_accounting.noise.gaussian import LARGEST_SIGMA2
 from privacy_accounting.rdp import epsilon as epsilon_of
 
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from federation.training.strategies.base import Strategy
     from privacy_accounting.events import Event, Relation
 
+PLAN_TAG: Final = b"crossward/training-plan/1\n"
 GRID: Final = 1 << 20
 LOSS_CLIP: Final = 1
 FEWEST_HONEST_EXACT: Final = 2
@@ -278,6 +282,13 @@ class RunPlan:
         while len(self._latest) > _KEPT:
             self._latest.popitem(last=False)
         return planned
+
+    def digest(self) -> str:
+        """SHA-256 of what the first attempt of all sites would be, hexadecimal: two members that plan alike agree on it."""
+        first = self.attempt(run="plan", round_number=0, attempt=0, cohort=self.terms.sites)
+        event = None if first.event is None else event_text(first.event)
+        fields = [first.manifest.digest(), self.task.rounds, str(first.clamp), str(first.sigma2_local), event]
+        return hashlib.sha256(PLAN_TAG + json.dumps(fields).encode("ascii")).hexdigest()
 
     def epsilon_spent(self, events: Sequence[Event]) -> float:
         """The run's stand-alone epsilon after these events, at the sub-budget's delta; 0 for none."""

@@ -294,7 +294,8 @@ class LedgerReplication:
         """Send messages; a proposal counts as signed here, since the sequencer has checked it and signs last."""
         if self._sequencer.open is not None:
             self._report_signed(self._sequencer.open)
-        return self._peers.broadcast(messages, requests)
+            return self._peers.broadcast(messages, requests)
+        return self._peers.broadcast(messages)
 
     def _report_signed(self, proposal: Proposal) -> None:
         for _, body in bodies_of(proposal.bodies):

@@ -298,6 +298,8 @@ class Replica:
                 raise refuse("the withdrawal names a proposal that is complete")
             core.write((), (withdrawal_note(message),))
             core.release(message.proposal)
+            if core.observer is not None:
+                core.observer.withdrawn(message.number)
 
     def _proposed(self, message: Withdrawal) -> Proposal | None:
         """Find the proposal that a withdrawal names, if it came here or was made here."""

@@ -1,0 +1,223 @@
+"""Commands that found a consortium over several machines: found, invite, join, admit, sign, begin.
+
+Layer:       federation.cli.found.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from federation.cli.outcome import UsageError, printable
+
+if TYPE_CHECKING:
+    from federation.setup.signing import Review
+
+Folder = Annotated[Path, typer.Argument(help="The member's folder on this machine.")]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="A site's CSV, Parquet or DuckDB file (FILE.duckdb#TABLE).")
+]
+AddressOption = Annotated[
+    str, typer.Option("--address", help="HOST:PORT where the other members reach this node.")
+]
+Engine = Annotated[str, typer.Option("--engine", help="What computes on shares here: crypten or numpy.")]
+Days = Annotated[int, typer.Option("--days", help="How long an invitation is good for.", min=1, max=365)]
+ENGINES = ("crypten", "numpy")
+
+
+def found(  # noqa: PLR0913, PLR0917  typer reads the options from the parameters
+    folder: Annotated[Path, typer.Argument(help="A new folder for the founder.")],
+    site: Annotated[str, typer.Option("--site", help="The founder's own site.")],
+    address: AddressOption,
+    data: Annotated[Path, typer.Option("--data", help="The site's file; the schema is guessed from it.")],
+    invited: Annotated[
+        list[str], typer.Option("--invite", help="NAME or NAME:ROLE, once for each other member.")
+    ],
+    name: Annotated[str, typer.Option("--name", help="Name of the consortium.")] = "consortium",
+    table: Annotated[str, typer.Option("--table", help="Name of the table in SQL.")] = "patients",
+    days: Days = 14,
+    engine: Engine = "crypten",
+) -> None:
+    """Found a consortium over several machines: this site's keys, the authority, the invitations."""
+    from federation.setup import founding
+
+    members: dict[str, str] = {}
+    for text in invited:
+        member, role = _member(text)
+        if member in members:
+            raise UsageError(reason=f"--invite {member} stands twice; two members cannot have one name")
+        members[member] = role
+    plan = founding.FoundingPlan(
+        name=name,
+        site=site,
+        address=address,
+        data=data,
+        invited=members,
+        table=table,
+        days=days,
+        engine=_engine(engine),
+    )
+    invitations = founding.found(folder, plan)
+    typer.echo(f"founded {name} in {folder}; the authority's key is in {folder / 'authority'}")
+    for path in invitations:
+        typer.echo(f"send {path} to {path.stem}")
+    typer.echo(f"Next: correct what is guessed in {folder / 'terms.toml'} and remove the marks;")
+    typer.echo(f"then, with the answers and the words of each: crossward admit {folder} ANSWER.json ...")
+
+
+def invite(
+    folder: Folder,
+    member: Annotated[str, typer.Argument(help="NAME or NAME:ROLE.")],
+    days: Days = 14,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also if it was admitted: its certificate is dropped.")
+    ] = False,
+) -> None:
+    """Write one more invitation, or a new one in the place of one that expired; at the founder."""
+    from federation.setup import founding
+
+    name, role = _member(member)
+    path = founding.invite(folder, name, role, days=days, replace=replace)
+    typer.echo(f"send {path} to {name}; an earlier invitation of {name} is void")
+
+
+def join(
+    invitation: Annotated[Path, typer.Argument(help="The file that the founder sent.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder for this member.")],
+    address: AddressOption = "",
+    data: Data = None,
+    engine: Engine = "crypten",
+) -> None:
+    """Answer an invitation: make this member's keys here, and an answer for the founder."""
+    from federation.setup import joining
+
+    joined = joining.join(_read(invitation), folder, address=address, data=data, engine=_engine(engine))
+    before = "had joined before; " if joined.was_there else ""
+    typer.echo(f"{before}send {joined.answer} to the founder")
+    typer.echo(
+        "Then call the founder's administrator, on a number that was not in the same e-mail, and read out:"
+    )
+    typer.echo(f"words: {' '.join(joined.words)}")
+
+
+def admit(
+    folder: Folder,
+    answers: Annotated[list[Path] | None, typer.Argument(help="The answers that the members sent.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Option("--words", help='NAME="EIGHT WORDS" as that member\'s administrator reads them out.'),
+    ] = None,
+) -> None:
+    """Admit members by their answers and words; write the draft once all have answered; at the founder."""
+    from federation.setup import founding
+
+    given = [_read(path) for path in answers or []]
+    said: dict[str, str] = {}
+    for text in words or []:
+        name, sign, value = text.partition("=")
+        if not sign or name in said:
+            raise UsageError(reason='--words takes NAME="EIGHT WORDS", once for each member')
+        said[name] = value
+    for name in dict.fromkeys(founding.new_members(folder, given)):
+        said[name] = said.get(name) or _asked(name, f'--words {name}="..."')
+    state = founding.admit(folder, given, words=said)
+    typer.echo(f"admitted: {', '.join(state.members)}")
+    for remark in state.remarks:
+        typer.echo(remark)
+    if state.draft is None:
+        typer.echo(f"waiting for the answers of {', '.join(state.waiting)}")
+        return
+    typer.echo(f"send {state.draft} to all sites; each signs it: crossward sign FOLDER {state.draft.name}")
+
+
+def sign(
+    folder: Folder,
+    draft: Annotated[Path, typer.Argument(help="The draft that the founder sent.")],
+    words: Annotated[
+        str, typer.Option("--words", help="The eight words, as the founder's administrator reads them out.")
+    ] = "",
+    accepts_differences: Annotated[
+        bool, typer.Option("--accept-differences", help="Sign although it differs from this site's data.")
+    ] = False,
+    only_show: Annotated[bool, typer.Option("--only-show", help="Show the draft and sign nothing.")] = False,
+) -> None:
+    """Show a draft and how it differs from this site's data, then sign it; at each site."""
+    from federation.setup import signing
+
+    data = _read(draft)
+    reviewed = signing.review(folder, data)
+    _show(reviewed)
+    if only_show:
+        return
+    if not words and signing.needs_words(folder):
+        words = _asked("this site", "--words")
+    path = signing.sign(folder, data, reviewed, words=words, accepts_differences=accepts_differences)
+    typer.echo(f"signed; send {path} to the founder")
+
+
+def begin(
+    folder: Folder,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Signatures of the other sites, or the agreement.")
+    ] = None,
+    words: Annotated[
+        str, typer.Option("--words", help="For members that sign nothing: the eight words of the founder.")
+    ] = "",
+) -> None:
+    """Begin once all sites have signed: write the agreement and this member's certificate."""
+    from federation.setup import signing
+
+    if not words and signing.needs_words(folder, to_begin=True):
+        words = _asked("this member", "--words")
+    begun = signing.begin(folder, [_read(path) for path in files or []], words=words)
+    done = "had begun before" if begun.was_there else "all sites have signed"
+    typer.echo(f"{done}: draft {begun.digest[:16]}, the number that the sites saw when they signed")
+    typer.echo(f"send {begun.agreement} to all members that have not begun")
+    if begun.start is not None:
+        typer.echo(f"Next: crossward {begun.role} serve {begun.start}")
+
+
+def _show(reviewed: Review) -> None:
+    """Print a draft in words; its text comes from another member."""
+    lines = [*reviewed.lines, *reviewed.remarks, *(f"guessed: {line}" for line in reviewed.guesses)]
+    lines.append(f"draft {reviewed.digest[:16]}: all sites see this number")
+    lines.append(
+        "differences from this site's data, which only this screen shows:"
+        if reviewed.differences
+        else "no difference from this site's data"
+    )
+    for line in (*lines, *(f"  {line}" for line in reviewed.differences)):
+        typer.echo(printable(line))
+
+
+def _member(text: str) -> tuple[str, str]:
+    name, _, role = text.partition(":")
+    if not name:
+        raise UsageError(reason=f"a member is NAME or NAME:ROLE, not {text!r}")
+    return name, role or "site"
+
+
+def _engine(text: str) -> str:
+    if text not in ENGINES:
+        raise UsageError(reason=f"--engine is {' or '.join(ENGINES)}, not {text!r}")
+    return text
+
+
+def _asked(name: str, option: str) -> str:
+    """Ask a person for the words; a program must give the option."""
+    if not sys.stdin.isatty():
+        raise UsageError(reason=f"the eight words for {name} are missing: give {option}")
+    return str(typer.prompt(f"the eight words for {name}"))
+
+
+def _read(path: Path) -> bytes:
+    from federation.consortium.approvals import MAX_BYTES
+
+    try:
+        with path.open("rb") as stream:
+            return stream.read(2 * MAX_BYTES)
+    except OSError as error:
+        raise UsageError(reason=f"cannot read {path}: {error.strerror}") from error
