@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs slow slow-laws slow-faults slow-kills slow-processes second-opinion bench-queries bench-latency bench-ingest bench-smpc bench-kernels bench-three-sites bench-accounting bench-paillier bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes second-opinion bench-queries bench-latency bench-ingest bench-smpc bench-kernels bench-three-sites bench-accounting bench-paillier bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -22,7 +22,7 @@ fmt: $(READY)
 lint: $(READY)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	.venv/bin/codespell README.md SECURITY.md CHANGELOG.md docs privacy_accounting smpc analytics federation tests examples
+	.venv/bin/codespell README.md SECURITY.md CHANGELOG.md docs crossward privacy_accounting smpc analytics federation tests examples
 	.venv/bin/lint-imports
 	$(PY) tools/plain_words.py
 
@@ -40,6 +40,10 @@ laws: $(READY)
 
 docs: $(READY)
 	$(PY) -m pytest tests/docs -p no:randomly
+
+# the pages of docs/reference that follow from the code
+reference: $(READY)
+	$(PY) -m tools.reference
 
 # every group is under forty minutes on two cores; together they are all tests that are marked slow, and all laws at length
 slow: slow-laws slow-faults slow-kills slow-processes

@@ -1,6 +1,6 @@
 """Errors of analytics, one class per kind of fault.
 
-Layer:       analytics, the lowest.
+Layer:       analytics, the lowest; above the base of all errors alone.
 Guarantees:  messages are made from the fields; no field ever holds a value of the data, a share or a count that was
              not released. Positions and reasons are about the question and the schema, which are public.
 Source:      ours.
@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from crossward.base_error import CrosswardError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class AnalyticsError(Exception):
+class AnalyticsError(CrosswardError):
     """Root of the errors of this package."""
 
 

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 PIECE = 1 << 16
 PURPOSE = "demo"
 MEAN = "SELECT AVG(age) AS mean_age FROM patients"
-PHASES = ("ask", "charge", "run")
-LIMIT_S = 0.010
+PHASES = ("charge", "run")
+HOPS = 5  # of a private answer: to the sites, proposal, signatures, entry, share
+LIMIT_S = 0.025
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, one_way_s: float) -> None:
@@ -193,9 +194,9 @@ def main() -> None:
             )
             print(f"{row['work']:24} {row['rounds']:3} rounds  {phases}")
     mean = next(row for row in rows if row["work"] == "private_mean")
-    most_s = 3 * one_way_s + LIMIT_S
-    verdict = "under" if mean["run_s"] < most_s else "NOT under"
-    print(f"a private mean after its charge: {1000 * mean['run_s']:.1f} ms, {verdict} {1000 * most_s:.0f} ms")
+    most_s, seconds = HOPS * one_way_s + LIMIT_S, sum(mean[f"{phase}_s"] for phase in PHASES)
+    verdict = "under" if seconds < most_s else "NOT under"
+    print(f"a private mean: {1000 * seconds:.1f} ms, {verdict} {1000 * most_s:.0f} ms")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Errors between sites, each class by whose fault it is.
 
-Layer:       federation.errors. Imports nothing else of this product.
+Layer:       federation.errors, above the base of all errors alone.
 Guarantees:  a message holds public fields only (names, rules, limits), never a row, share, key or unreleased count.
 See instead: errors of accounting, secret sharing and analytics (each package has its own root); the form of errors on
              the wire (``federation.protocol.error_codes``).
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from crossward.base_error import CrosswardError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class FederationError(Exception):
+class FederationError(CrosswardError):
     """Root of the errors of this package."""
 
 
@@ -54,6 +56,17 @@ class SiteBusyError(SiteUnavailableError):
     """A site has no capacity for one more question now; nothing was charged, and the analyst can ask again."""
 
     wire_name: ClassVar[str] = "SiteBusyError"
+
+
+class RequestHeldError(FederationError):
+    """A person of a site must look at the request before the site signs it; nothing was charged, ask again later."""
+
+    wire_name: ClassVar[str] = "RequestHeldError"
+
+    def __init__(self, *, site: str, reason: str) -> None:
+        """Take the site that waits for a person, and what that person decides."""
+        self.site, self.reason = site, reason
+        super().__init__(f"{site} holds the request: {reason}")
 
 
 class RequestRejectedError(FederationError):

@@ -7,10 +7,14 @@ See instead: what a refusal looks like on the wire (``federation.protocol.messag
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+from crossward.base_error import CrosswardError
+
+UNIT: Final = 2**40  # costs are integers of this part of 1
 
 
-class AccountingError(Exception):
+class AccountingError(CrosswardError):
     """Root of the errors of this package."""
 
 
@@ -58,8 +62,8 @@ class BudgetExceededError(AccountingError):
         self.population, self.sub_budget, self.largest_epsilon = population, sub_budget, largest_epsilon
         fits = "nothing more fits" if largest_epsilon is None else f"epsilon {largest_epsilon} still fits"
         super().__init__(
-            f"budget '{sub_budget}' of population '{population}' is exceeded: requested {requested}, "
-            f"spent {spent}, remaining {remaining} (units of 2^-40); {fits}"
+            f"the {sub_budget} budget of {population} refuses: requested {requested / UNIT:.4f}, "
+            f"spent {spent / UNIT:.4f}, remaining {remaining / UNIT:.4f} (Rényi cost at its order); {fits}"
         )
 
 

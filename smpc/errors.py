@@ -1,6 +1,6 @@
 """Errors between parties, each class by the party at fault.
 
-Layer:       smpc.errors. Imports no other module of this product.
+Layer:       smpc.errors, above the base of all errors alone.
 Guarantees:  a message is made from public fields only: names and fixed reasons, never a share, key or value. What
              comes from a peer is also a ``ConnectionError``, not a ``RuntimeError``, which CrypTen catches and
              retries.
@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from crossward.base_error import CrosswardError
 
-class SmpcError(Exception):
+
+class SmpcError(CrosswardError):
     """Root of the errors of this package."""
 
 

@@ -22,7 +22,7 @@ from smpc.kernels import MatrixProduct, matmul
 from smpc.randomness import KEY_BYTES, Keystream, Purpose, Shape, ZeroShares, derive_key, fresh_key
 from smpc.sharing import FEWEST_PARTIES, MOST_PARTIES
 from smpc.transport.memory_limit import Memory, MeteredMesh
-from smpc.transport.mesh import Counters, Mesh, Step
+from smpc.transport.mesh import Counters, FirstFrame, Mesh, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,6 +78,26 @@ class ShareArithmetic(Protocol):
         """Return shares of the matrix product; one round."""
 
 
+class KeyOffer:
+    """One party's fresh bytes for its pair keys, and its offer of a block, drawn before the mesh is open."""
+
+    def __init__(self, peers: Sequence[str], ahead: Prefetch | None = None) -> None:
+        """Draw the bytes.
+
+        Args:
+            peers: the other parties.
+            ahead: the session's use of a pool of material.
+        """
+        self.keys = {name: fresh_key() for name in peers}
+        self.ahead = ahead
+
+    @property
+    def first(self) -> FirstFrame:
+        """The frames of the session's first exchange, which may travel with the lease."""
+        offer = b"" if self.ahead is None else self.ahead.offer
+        return FirstFrame(kind=Step.KEYS, payloads={name: key + offer for name, key in self.keys.items()})
+
+
 class Session:
     """One party's side of a session: a context manager, agrees on keys at its start, closes the mesh.
 
@@ -100,7 +120,7 @@ class Session:
         sites: ThreeSites | None = None,
         *,
         memory_bytes: int | None = MEMORY_BYTES,
-        ahead: Prefetch | None = None,
+        offer: KeyOffer | None = None,
     ) -> None:
         """Take over a mesh whose parties all hold the same session id, and name the same sites.
 
@@ -109,7 +129,8 @@ class Session:
             session_id: 32 bytes.
             sites: the three computing sites; None where all parties evaluate.
             memory_bytes: most material, frames and replies that it may hold at once; see ``Cost.memory_bytes``.
-            ahead: its use of a pool of material; every party gives one, or none does.
+            offer: its key bytes and its use of a pool of material, which every party names, or none does; default:
+                fresh bytes, no pool.
 
         Raises:
             PeerRejectedError: not 2 to 8 parties, the id has not 32 bytes, or a computing site is none of them.
@@ -127,7 +148,8 @@ class Session:
             if sites is None
             else SiteSupply(self.mesh, session_id, sites, self.memory)
         )
-        self.ahead = ahead
+        self._offer = KeyOffer(self.peers) if offer is None else offer
+        self.ahead = self._offer.ahead
         self.local = Keystream(fresh_key())
         self.matmul: MatrixProduct = matmul
         self.arithmetic: ShareArithmetic | None = None
@@ -309,13 +331,10 @@ class Session:
         return ZeroShares(self.rank, keys), ZeroShares(self.rank, inner if self.evaluator_rank >= 0 else {})
 
     def _agree_on_keys(self) -> dict[int, bytes]:
-        mine = {name: fresh_key() for name in self.peers}
-        offer = b"" if self.ahead is None else self.ahead.offer
-        heard = self.mesh.exchange(
-            Step.KEYS,
-            {name: key + offer for name, key in mine.items()},
-            dict.fromkeys(self.peers, KEY_BYTES + len(offer)),
-        )
+        mine, first = dict(self._offer.keys), self._offer.first
+        self._offer.keys.clear()
+        lengths = {name: len(payload) for name, payload in first.payloads.items()}
+        heard = self.mesh.exchange(first.kind, first.payloads, lengths)
         if self.ahead is not None:
             self.ahead.settle([heard[name][KEY_BYTES:] for name in self.peers])
         theirs = {name: said[:KEY_BYTES] for name, said in heard.items()}

@@ -5,7 +5,7 @@ Terms:       a *flag* is a shared 0 or 1; a closed figure is opened as 0 with fl
 Guarantees:  a figure is opened only where every count behind it reaches the threshold; no party learns which of the
              counts did not, zero among them. The comparison, the AND and the flags stay in shares until the opening.
 See instead: which counts a figure needs (plans.cell_guards), the opening (release).
-Source:      ours; PRIVACY "exact answers are narrow".
+Source:      ours; docs/guarantees.md P8.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Layer:       analytics.disclosure beside release; no session, no dealer, no nois
 Guarantees:  an answer opens only where every site has sent a summand of the planned length and all fit together.
 Visible to:  the analyst.
 See instead: the site's half (release), turning integers into an answer (results.assemble).
-Source:      PRIVACY "openings name their recipients".
+Source:      docs/guarantees.md P9.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Guarantees:  a site sends exactly what the plan opens, to the recipient that the
              clamped integers with noise (private), or guarded sums (exact). Order: the caller has charged and noted
              the start; this file clamps and adds noise or guards, then shares, then opens.
 See instead: the recipient's half (recombine), charging (federation.node), turning integers into an answer (results.assemble).
-Source:      PRIVACY "charge before anything leaves", "openings name their recipients", "zero shares from all pairs".
+Source:      docs/guarantees.md P1, P9 and P10.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Guarantees:  integers throughout; every site's noise is its own exact discrete G
              fresh from the operating system at every call; nothing is clipped after the noise. A site without figures
              (it ran out of time) gives zero and noise, which cannot be distinguished from any other contribution.
 See instead: the local scan and its clamp (sources), shares (release).
-Source:      Kairouz, Liu, Steinke 2102.06387 section 3; PRIVACY "noise in shares".
+Source:      Kairouz, Liu, Steinke 2102.06387 section 3; docs/guarantees.md P7.
 """
 
 from __future__ import annotations

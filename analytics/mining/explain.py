@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analytics.mining.site_run import floor_cost, level_cost
+from analytics.plans.context import guard_text
 from privacy_accounting.decimals import format_decimal
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def explain_mining_text(plan: MiningPlan) -> str:
             *(f"    {item.name}" for item in plan.items),
             "",
             f"on shares: an itemset opens with {support} of all rows or more, at least {plan.floor_count} rows",
-            f"guard: {_guard(plan)}",
+            guard_text(plan.context.minimum_cell, plan.table.sites_per_unit(plan.context.n_sites)),
+            f"nested itemsets: {_guard(plan)}",
             "opened to all sites: one bit for each candidate of each level",
             "opened to the analyst alone: the supports of open itemsets, the number of rows if one is open",
             f"at most {plan.max_levels} level(s) and {plan.max_candidates} candidates in the whole run",

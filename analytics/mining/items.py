@@ -5,7 +5,7 @@ Terms:       an item holds in a row where its column's code lies between ``low``
              category's position in its domain, 0 or 1 of a boolean. NULL lies nowhere, so the item does not hold.
 Guarantees:  items come from booleans, categories and declared bins over the exact dimensions alone, so that no
              constant of a request can cut a person out of a bin; equal items have one name however they are written.
-Source:      ours; PRIVACY "openings name their recipients".
+Source:      ours; docs/guarantees.md P9.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn
 from analytics.schema.numbers import exact_number, format_decimal
 from analytics.sql.render import quoted
+from analytics.text_tables import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,7 +170,8 @@ class _Reader:
         if value not in domain and len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
             value = value[1:-1]
         if value not in domain:
-            raise self.refusal(f"{value[:_SHOWN]!r} is not in the domain of {column.name}")
+            reason = f"{value[:_SHOWN]!r} is not in the domain of {column.name}"
+            raise self.refusal(reason, f"which has {listed(domain)}")
         code = domain.index(value)
         name = f"{column.name}={value}"
         return Item(name=name, column=column.name, low=code, high=code, is_boolean=False)

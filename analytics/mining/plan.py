@@ -7,7 +7,7 @@ Terms:       ``b`` and ``a``: the smallest support is ``a / b``. ``floor_count``
 Guarantees:  every site derives the equal plan from the request, the schema and the context; no floats in its digest.
              Every comparison fits its declared width, from public bounds alone.
 See instead: running it (site_run), the site's policy on ``nested_supports`` (federation).
-Source:      ours; PRIVACY "exact answers are narrow", "openings name their recipients".
+Source:      ours; docs/guarantees.md P8, P9.
 """
 
 from __future__ import annotations

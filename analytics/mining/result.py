@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from analytics.mining.rules import MEASURES
+from analytics.text_tables import as_html, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,9 +52,12 @@ class NamedRule:
     measures: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+_SHOWN: Final = ("support", "confidence", "lift")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class MiningResult:
-    """Itemsets and rules.
+    """Itemsets and rules; printed, a table of the rules.
 
     Attributes:
         found: open itemsets, level by level.
@@ -70,6 +74,31 @@ class MiningResult:
     is_complete: bool
     cost: Mapping[str, object] = field(default_factory=dict)
     receipt: Mapping[str, object] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Counts in one line."""
+        return f"<MiningResult: {self._counts()}>"
+
+    def __str__(self) -> str:
+        """The rules, the strongest first."""
+        return as_text(("if", "then", *_SHOWN), self._shown(), [self._counts()])
+
+    def _repr_html_(self) -> str:
+        return as_html(("if", "then", *_SHOWN), self._shown(), [self._counts()])
+
+    def _counts(self) -> str:
+        rows = "a suppressed number of" if self.n_rows is None else self.n_rows
+        return f"{len(self.found)} itemsets and {len(self.found_rules)} rules of {rows} rows; an exact disclosure"
+
+    def _shown(self) -> list[list[object]]:
+        return [
+            [
+                ", ".join(rule.antecedents),
+                ", ".join(rule.consequents),
+                *(rule.measures[name] for name in _SHOWN),
+            ]
+            for rule in self.found_rules
+        ]
 
     @property
     def itemsets(self) -> pd.DataFrame:
@@ -103,6 +132,18 @@ class MiningResult:
     def frame(self) -> pd.DataFrame:
         """The rules."""
         return self.rules
+
+    def spreadsheet(self) -> tuple[list[str], list[list[object]]]:
+        """The rules for ``--csv``: items of a side are joined by semicolons; an infinite conviction is None."""
+        rows: list[list[object]] = [
+            [
+                "; ".join(rule.antecedents),
+                "; ".join(rule.consequents),
+                *(_finite(rule.measures[name]) for name in MEASURES),
+            ]
+            for rule in self.found_rules
+        ]
+        return ["antecedents", "consequents", *MEASURES], rows
 
     def to_dict(self) -> dict[str, object]:
         """The answer for ``--json``; an infinite conviction is null, since JSON has no infinity."""

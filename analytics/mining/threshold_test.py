@@ -10,7 +10,7 @@ Guarantees:  N, the threshold, counts and the comparisons' bits stay in shares. 
              supports that open are nearer than m.
 See instead: opening the bits (release, handed to site_run), local counts (bitmaps). The guard is on pairs: sums of
              three and more open supports, such as ``n(A) - n(AB) - n(AC) + n(ABC)``, may still be small.
-Source:      ours; PRIVACY "openings name their recipients".
+Source:      ours; docs/guarantees.md P9.
 """
 
 from __future__ import annotations

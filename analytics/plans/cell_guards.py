@@ -13,7 +13,7 @@ Guarantees:  a figure opens where each of these counts reaches the threshold, in
              those in whom they agree and those in whom they differ.
 See instead: squares of more than seven values can still bound how many people have one of them, for data that lie at
              few points; differences between several answers.
-Source:      ours; PRIVACY "exact answers are narrow". With number, sum and squares of a column in hand, what is never
+Source:      ours; docs/guarantees.md P8. With number, sum and squares of a column in hand, what is never
              negative and 0 at two neighbouring values, or at both bounds, is a sum over the few who have another
              value.
 """

@@ -17,6 +17,19 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
 
+def guard_text(minimum_cell: int, sites: int) -> str:
+    """Return what guarded counts must reach, and why it is that number.
+
+    Args:
+        minimum_cell: fewest privacy units behind an exact figure; 0 for no guard.
+        sites: sites at which one unit may be; each counts it, so a sum over them may count it so many times.
+    """
+    if not minimum_cell:
+        return "no guard: the minimum cell is 0"
+    places = "site" if sites == 1 else "sites"
+    return f"guard {minimum_cell * sites} = minimum cell {minimum_cell} x {sites} {places}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanContext:
     """The public parameters that a plan depends on besides the question and the schema.

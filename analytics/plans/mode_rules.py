@@ -5,7 +5,7 @@ Guarantees:  exact answers aggregate one declared column that their own filter a
              and group by categories and declared bins of the exact dimensions only, and do not open units beside
              rows; private answers never touch a guessed column; no answer is planned over a table whose privacy unit,
              its form, its rows or the table's size were guessed and no person has checked them.
-Source:      ours; PRIVACY "exact answers are narrow", "guessed bounds are not public".
+Source:      ours; docs/guarantees.md P8, P20.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from analytics.errors import ReleaseRefusedError
+from analytics.plans.context import guard_text
 from analytics.results.result import Cell, Interval, Kind, Result
 from analytics.schema import CategoricalColumn, NumericColumn
 from analytics.sql.expressions import bounds
@@ -134,7 +135,7 @@ def suppressed_where(plan: Plan) -> str:
         return "no minimum cell is set, so no cell is suppressed"
     return (
         f"a cell is suppressed unless at least {plan.threshold} privacy units stand behind it and behind every count "
-        f"that it would tell: the minimum cell of {cell} times the {sites} site(s) at which one unit may be"
+        f"that it would tell: {guard_text(cell, sites)} at which one unit may be"
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from analytics.plans.context import guard_text
 from analytics.results.assemble import plan_cost
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def _guard(plan: StatisticPlan) -> str:
     if not plan.threshold:
         return "no minimum cell is set: nothing is guarded"
     return (
-        f"guard, on shares: counts of fewer than {plan.threshold} privacy units stay closed, zero among them"
+        f"guard, on shares: counts of fewer than {plan.threshold} privacy units stay closed, zero among them: "
+        f"{guard_text(plan.context.minimum_cell, plan.table.sites_per_unit(plan.context.n_sites))}"
     )
 
 

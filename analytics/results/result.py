@@ -16,6 +16,8 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from analytics.errors import InvalidRequestError
+from analytics.plans.context import guard_text
+from analytics.text_tables import as_html, as_text, cell_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,9 +40,9 @@ class Interval(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Result:
-    """An answer.
+    """An answer; printed, a table of its figures with their noise and what it cost.
 
     Attributes:
         columns: the SELECT's columns.
@@ -66,6 +68,35 @@ class Result:
     too_few: tuple[tuple[int, str], ...] = ()
     cost: Mapping[str, object] = field(default_factory=dict)
     receipt: Mapping[str, object] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Shape and price in one line."""
+        return f"<Result: {len(self.rows)} rows of {', '.join(self.columns)}; {self._price()}>"
+
+    def __str__(self) -> str:
+        """The table, with ``± standard error`` and a word on each flagged cell."""
+        return as_text(self.columns, self._shown(), [self._price()])
+
+    def _repr_html_(self) -> str:
+        return as_html(self.columns, self._shown(), [self._price()])
+
+    def _price(self) -> str:
+        if "epsilon" not in self.cost:
+            cell, sites = self.cost.get("minimum_cell"), self.cost.get("max_sites_per_unit")
+            why = f"; {guard_text(cell, sites)}" if isinstance(cell, int) and isinstance(sites, int) else ""
+            return f"exact disclosure, without noise{why}"
+        return f"private: epsilon {self.cost['epsilon']} at delta {self.cost.get('delta')}"
+
+    def _shown(self) -> list[list[object]]:
+        """Cells for people."""
+        marks = dict.fromkeys(self.too_few, TOO_FEW) | dict.fromkeys(self.suppressed, SUPPRESSED)
+        return [
+            [
+                _cell(value, error, marks.get((number, name), ""))
+                for name, value, error in zip(self.columns, row, self.errors[number], strict=True)
+            ]
+            for number, row in enumerate(self.rows)
+        ]
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -127,6 +158,28 @@ class Result:
             for cells, errors, intervals in zip(self.rows, self.errors, self.intervals, strict=True)
         )
 
+    def spreadsheet(self) -> tuple[list[str], list[list[object]]]:
+        """The answer for ``--csv``: beside each private figure its noise and interval, at the end the flags.
+
+        Returns:
+            Names of the columns, and rows; None where there is no value.
+        """
+        intervals = self.interval_rows()
+        noisy = [any(row[place] is not None for row in self.intervals) for place in range(len(self.columns))]
+        names: list[str] = []
+        for name, is_noisy in zip(self.columns, noisy, strict=True):
+            names += [name, *((f"{name} sd", f"{name} low", f"{name} high") if is_noisy else ())]
+        marks = dict.fromkeys(self.too_few, TOO_FEW) | dict.fromkeys(self.suppressed, SUPPRESSED)
+        rows: list[list[object]] = []
+        for number, row in enumerate(self.rows):
+            cells: list[object] = []
+            for place, value in enumerate(row):
+                around = intervals[number][place] or (None, None)
+                cells += [value, *((self.errors[number][place], *around) if noisy[place] else ())]
+            flags = [f"{name}: {marks[number, name]}" for name in self.columns if (number, name) in marks]
+            rows.append([*cells, "; ".join(flags)])
+        return [*names, "flags"], rows
+
     def to_dict(self) -> dict[str, object]:
         """The answer for ``--json``."""
         return {
@@ -157,6 +210,14 @@ class Result:
             for place, (name, dtype) in enumerate(zip(self.columns, dtypes, strict=True))
         }
         return pd.DataFrame(columns)
+
+
+def _cell(value: Cell, error: float | None, mark: str) -> object:
+    """A cell with its noise and its flag."""
+    if mark == SUPPRESSED:
+        return mark
+    noise = f" ± {error:.3g}" if error else ""
+    return f"{cell_text(value)}{noise} ({mark})" if mark else f"{cell_text(value)}{noise}"
 
 
 def _width(level: object) -> float:

@@ -4,7 +4,7 @@ Layer:       analytics.schema above numbers.
 Terms:       a numeric column lives on a grid: value = grid index x resolution, lower <= value <= upper. A category is
              stored as its position in the declared domain.
 Guarantees:  a column that exists is valid; all mistakes of a column are reported at once.
-Source:      ours; the grid is DESIGN "Numbers that must be right".
+Source:      ours.
 """
 
 from __future__ import annotations

@@ -161,7 +161,7 @@ class Schema:
         """Read a schema from a dictionary or from parsed TOML.
 
         Args:
-            mapping: ``{"tables": {name: {...}}}``, the shape of DESIGN section 8.
+            mapping: ``{"tables": {name: {...}}}``; its keys are in docs/reference/schema.md.
 
         Returns:
             The schema.

@@ -3,7 +3,7 @@
 Layer:       analytics.sources above cleaning.
 Guarantees:  one pass over the source and its view; rows of one unit are capped by a keyed hash of their content, so that neither
              their order nor another unit's rows decide which stay; what was wrong is counted for the administrator.
-Source:      ours; PRIVACY "private answers have no guard on true values". HMAC: RFC 2104 over SHA-256.
+Source:      ours; docs/guarantees.md P5. HMAC: RFC 2104 over SHA-256.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Layer:       analytics.sources beside spec.
 Guarantees:  holds counts, so it never leaves the site; its ``repr`` holds none, so that a log line cannot leak one,
              and neither does a fault's text.
-Source:      ours; PRIVACY "errors in three classes", the first.
+Source:      ours; docs/guarantees.md P19.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Guarantees:  a row whose identifier is missing, blank, not a number (NaN) or a w
              2^53 or more) or that is not an integer where the schema says so refuses the source. The normal form is
              its own normal form.
 See instead: which rows of a unit stay (``ingest``).
-Source:      ours; PRIVACY "guessed bounds are not public". Unicode: UAX 15 (NFC is closed under substrings).
+Source:      ours; docs/guarantees.md P20. Unicode: UAX 15 (NFC is closed under substrings).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Layer:       analytics.sources above loading.
 Guarantees:  a fault names a word of the view and its place, and nothing else: DuckDB's texts can hold values of the
              data, and the names of other columns, which a file without a header row takes from its first row.
-Source:      ours; PRIVACY "errors in three classes", the first.
+Source:      ours; docs/guarantees.md P19.
 """
 
 from __future__ import annotations

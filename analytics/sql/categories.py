@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from analytics.sql.expressions import ColumnIndex, Member
 from analytics.sql.numeric import Numeric
 from analytics.sql.wildcards import Wildcards
+from analytics.text_tables import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +81,11 @@ def category_compared(
         name = category.column.name
         raise scope.refusal(node, f"{name} holds {kind}: compare it with a constant of that kind")
     if (operator == "=" and not places) or (operator == "<>" and len(places) == len(category.column.domain)):
-        raise scope.refusal(node, f"this value is not in the domain of {category.column.name}")
+        raise scope.refusal(
+            node,
+            f"this value is not in the domain of {category.column.name}",
+            f"which has {listed(category.column.domain)}",
+        )
     return Member(argument=category.code, codes=places)
 
 

@@ -4,7 +4,7 @@ Layer:       analytics.sql above scope, below scalars.
 Terms:       a comparison *cuts* at a grid index where its truth changes between the index below and it.
 Guarantees:  what passes holds for all values of a bin or for none of them, so that no constant of a question can part
              the people of one bin.
-Source:      ours; PRIVACY "exact answers are narrow".
+Source:      ours; docs/guarantees.md P8.
 """
 
 from __future__ import annotations

@@ -78,6 +78,10 @@ _HINTS: Final[dict[type[exp.Expr], str]] = {
     exp.Min: "the smallest value is one person's; ask for counts by bins",
     exp.Max: "the largest value is one person's; ask for counts by bins",
     exp.Div: "multiply by a constant instead",
+    exp.Median: "ask for counts by bins",
+    exp.Corr: "ask for AVG of the product, the means and the deviations",
+    exp.Cast: "a condition counts as 0 or 1 as it is; other types are made in a site's view",
+    exp.Filter: "put the condition inside, as in SUM(condition), or in WHERE",
 }
 _NAMES: Final[dict[type[exp.Expr], str]] = {
     exp.Subquery: "a subquery",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from analytics.text_tables import as_block, as_html, cell_text
 from smpc.operations.comparison import at_least
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ S = TypeVar("S")
 BOTH: frozenset[Mode] = frozenset({"private", "exact"})
 EXACT: frozenset[Mode] = frozenset({"exact"})
 MINIMUM_CELL = "minimum_cell"
+_LISTS = (list, tuple, dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +126,9 @@ class Step:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Answer(ABC):
-    """The answer of a statistic; subclasses add its fields.
+    """The answer of a statistic; subclasses add its fields. Printed, its own fields without cost and receipt.
 
     Attributes:
         closed: why it has no value: ``minimum_cell`` where the guard closed it, another code where it is undefined;
@@ -138,6 +140,41 @@ class Answer(ABC):
     closed: str = ""
     cost: Mapping[str, object] = field(default_factory=dict)
     receipt: Mapping[str, object] = field(default_factory=dict)
+
+    def __init_subclass__(cls) -> None:
+        """Keep the short form in every subclass: a dataclass would write a long one of its own."""
+        super().__init_subclass__()
+        cls.__repr__ = Answer.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        """Shape and price in one line."""
+        figures = f"closed: {self.closed}" if self.closed else ", ".join(map(_field, self.values().items()))
+        return f"<{type(self).__name__}: {figures}; {self._price()}>"
+
+    def _repr_html_(self) -> str:
+        if self.closed:
+            return as_block(repr(self))
+        names, rows = self.cells()
+        return as_html(names, rows, [*self.lines(), self._price()])
+
+    def cells(self) -> tuple[list[str], list[list[object]]]:
+        """Names and rows of ``frame``, labels of the rows included; None where there is no value."""
+        import pandas as pd
+
+        frame = self.frame
+        if not isinstance(frame.index, pd.RangeIndex):
+            frame = frame.reset_index(names="" if frame.index.name is None else None)
+        rows = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
+        return [str(name) for name in frame.columns], rows
+
+    def lines(self) -> list[str]:
+        """The answer's single figures, one a line; lists are left to ``frame``."""
+        single = {name: value for name, value in self.values().items() if not isinstance(value, _LISTS)}
+        return [f"{name}: {cell_text(value)}" for name, value in single.items()]
+
+    def _price(self) -> str:
+        epsilon = self.cost.get("epsilon")
+        return "an exact disclosure" if epsilon is None else f"epsilon {epsilon}"
 
     @property
     @abstractmethod
@@ -156,6 +193,12 @@ class Answer(ABC):
             "cost": dict(self.cost),
             "receipt": dict(self.receipt),
         }
+
+
+def _field(named: tuple[str, object]) -> str:
+    """One field for people; a list is counted."""
+    name, value = named
+    return f"{name} of {len(value)}" if isinstance(value, _LISTS) else f"{name} {cell_text(value)}"
 
 
 @dataclass(frozen=True, kw_only=True)

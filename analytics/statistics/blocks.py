@@ -5,7 +5,7 @@ Terms:       a block is one aggregate over all groups; a figure is one block's i
              what one row can add to a figure, ``l1`` and ``l2`` what one unit can change in a block, over all its
              sites.
 Guarantees:  the bounds hold for whatever rows a site has.
-Source:      ours; sensitivities as in PRIVACY "enforced at the site".
+Source:      ours; sensitivities as in docs/guarantees.md P6.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ Guarantees:  the aggregator never sees a plaintext, the key holder never a singl
              a sum no longer than the deadline, nor than its own channel is open, and one party waits at most
              ``MOST_WAITS`` times at once. Every refusal names its error.
 See instead: the checks of sums and ciphertexts (``secure_sum``, ``open_sum``).
-Source:      PRIVACY P13 to P15.
+Source:      docs/guarantees.md P13 to P15.
 """
 
 from __future__ import annotations

@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from federation.cli.options import (
+    PURPOSE,
+    AsCsv,
     AsJson,
     ConsortiumFile,
+    Epsilon,
+    Exact,
+    Explain,
     IdentityFile,
+    Purpose,
+    QuestionFile,
     never_lost,
+    one_output,
     open_session,
     positive_decimal,
+    print_csv,
     print_json,
+    read_questions,
 )
 from federation.cli.outcome import OURS, UsageError, sentence
 
@@ -25,52 +35,59 @@ if TYPE_CHECKING:
     from federation.client.session import Session
 
 
-def query(
-    sql: Annotated[str, typer.Argument(help="One SELECT over one table of the schema.")],
+def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     consortium: ConsortiumFile,
-    epsilon: Annotated[
-        str | None, typer.Option("--epsilon", help="Private: what the answer may cost.")
+    sql: Annotated[
+        str | None, typer.Argument(help="One SELECT over one table of the schema; - for standard input.")
     ] = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="No noise; allowed only where every site's policy permits it.")
-    ] = False,
-    purpose: Annotated[
-        str, typer.Option("--purpose", help="The purpose, as entered in the ledger.")
-    ] = "analysis",
+    file: QuestionFile = None,
+    epsilon: Epsilon = None,
+    exact: Exact = False,
+    purpose: Purpose = PURPOSE,
     identity: IdentityFile = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show the plan and its cost, spend nothing.")
-    ] = False,
+    explain: Explain = False,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Ask all sites one question."""
     if exact == (epsilon is not None):
         raise UsageError(
             reason="say --epsilon E for a private answer, the usual one, or --exact for one without noise; not both"
         )
+    one_output(as_json=as_json, as_csv=as_csv)
     amount = None if epsilon is None else positive_decimal(epsilon, name="epsilon")
+    (text,) = read_questions([] if sql is None else [sql], file)
     with open_session(consortium, identity) as session:
         if explain:
-            explanation = session.explain(sql, epsilon=amount, exact=exact, purpose=purpose)
+            explanation = session.explain(text, epsilon=amount, exact=exact, purpose=purpose)
             if as_json:
                 print_json(explanation.to_dict())
             else:
                 typer.echo(explanation.text)
             return
-        result = session.sql(sql, epsilon=amount, exact=exact, purpose=purpose)
+        result = session.sql(text, epsilon=amount, exact=exact, purpose=purpose)
         with never_lost(result):
             if as_json:
-                print_json(result.to_dict())
+                print_json({"question": text, **result.to_dict()})
+            elif as_csv:
+                print_csv(*result.spreadsheet())
             else:
                 _print_answer(result, session)
 
 
-def budget(consortium: ConsortiumFile, identity: IdentityFile = None, as_json: AsJson = False) -> None:
+def budget(
+    consortium: ConsortiumFile, identity: IdentityFile = None, as_json: AsJson = False, as_csv: AsCsv = False
+) -> None:
     """Show the spent and the remaining budget."""
+    one_output(as_json=as_json, as_csv=as_csv)
     with open_session(consortium, identity) as session:
         rows = session.budget_rows()
     if as_json:
         print_json(rows)
+        return
+    if as_csv:
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        print_csv(names, ([row.get(name) for name in names] for row in rows))
         return
     from federation.display.terminal import budget_table, console
 
@@ -78,23 +95,34 @@ def budget(consortium: ConsortiumFile, identity: IdentityFile = None, as_json: A
 
 
 def quote(
-    sql: Annotated[
-        list[str], typer.Argument(help="Questions, one SELECT each, in the order in which to ask.")
-    ],
     consortium: ConsortiumFile,
     epsilon: Annotated[str, typer.Option("--epsilon", help="What each answer may cost.")],
+    sql: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Questions, one SELECT each, in the order in which to ask; - for standard input."
+        ),
+    ] = None,
+    file: QuestionFile = None,
     purpose: Annotated[
         str, typer.Option("--purpose", help="The purpose whose cap the questions would count against.")
-    ] = "analysis",
+    ] = PURPOSE,
     identity: IdentityFile = None,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Show the price of private questions and the budget they would leave; free."""
+    one_output(as_json=as_json, as_csv=as_csv)
     amount = positive_decimal(epsilon, name="epsilon")
+    texts = read_questions(sql or [], file)
     with open_session(consortium, identity) as session:
-        rows = session.quote([(text, amount) for text in sql], purpose=purpose)
+        rows = session.quote(texts, epsilon=amount, purpose=purpose)
     if as_json:
         print_json(rows)
+        return
+    if as_csv:
+        names = list(rows[0])
+        print_csv(names, ([row.get(name) for name in names] for row in rows))
         return
     from federation.display.terminal import console, quote_table
 

@@ -1,33 +1,74 @@
 """All commands, and the one place where errors become exit codes.
 
 Layer:       federation.cli.app, the topmost module of this package.
+Guarantees:  with ``--json`` an error is one JSON document on standard error, with the exit code of the same sentence.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 import traceback
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
-from federation.cli import analyst, audit, demo, found, ledger, mine, operate, train
-from federation.cli.outcome import FAILED, OURS, STOPPED, exit_code, sentence, stopped, without_permission
+from federation.cli import analyst, audit, demo, found, ledger, mine, operate, schema, stats, train
+from federation.cli.examples import add_examples
+from federation.cli.outcome import (
+    DONE,
+    FAILED,
+    OURS,
+    STOPPED,
+    USAGE,
+    error_document,
+    exit_code,
+    sentence,
+    stopped,
+    without_permission,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class _StoppedError(BaseException):
+    """Ctrl-C, before typer turns it into a bare exit code."""
+
+    def __init__(self, interrupt: KeyboardInterrupt) -> None:
+        self.interrupt = interrupt
+        super().__init__()
+
+
+class _Commands(TyperGroup):
+    """The group of all commands."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; let Ctrl-C through with its notes on what was charged."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise _StoppedError(interrupt) from interrupt
+
 
 app = typer.Typer(
     name="crossward",
+    cls=_Commands,
     help="Joint analysis over many sites; no site shows a row to another site or to the analyst.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 for command in (
     analyst.query,
-    analyst.budget,
     analyst.quote,
+    analyst.budget,
+    stats.stats,
     mine.mine,
     train.train,
+    schema.schema,
     operate.init,
     found.found,
     found.invite,
@@ -47,12 +88,22 @@ app.add_typer(operate.aggregator, name="aggregator")
 app.add_typer(operate.keyholder, name="keyholder")
 app.add_typer(audit.app, name="audit")
 app.add_typer(ledger.app, name="ledger")
+add_examples(app)
 
 
 class _Switches:
     """Settings of this run."""
 
     is_debugging = False
+    as_json = False
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from federation.node.clock import installed_version
+
+        typer.echo(f"crossward {installed_version()}")
+        raise typer.Exit(DONE)
 
 
 @app.callback()
@@ -61,45 +112,39 @@ def main(
         bool,
         typer.Option("--debug", help="Print where crossward failed when the fault is its own; for a report."),
     ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True),
+    ] = False,
 ) -> None:
     """Joint analysis over many sites; no site shows a row to another site or to the analyst."""
+    del version
     _Switches.is_debugging = debug
 
 
-def run(arguments: list[str] | None = None) -> None:
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    _Switches.as_json = "--json" in given[: given.index("--")] if "--" in given else "--json" in given
     if importlib.util.find_spec("fcntl") is None:
-        sys.stderr.write("crossward: this system is not supported; Crossward runs on Linux\n")
-        sys.exit(FAILED)
+        _end("UnsupportedSystem", "this system is not supported; Crossward runs on Linux", FAILED)
     try:
-        app(arguments)
+        code = app(arguments, standalone_mode=False)
     except OURS as error:
-        _end(error)
-    except SystemExit as end:
-        interrupt = _interrupt(end)
-        if interrupt is None:
-            raise
-        sys.stderr.write(f"crossward: {stopped(interrupt)}\n")
-        sys.exit(STOPPED)
+        _end_with(error)
+    except _StoppedError as stop:
+        _end("Stopped", stopped(stop.interrupt), STOPPED)
     except OSError as error:
         _trace(error)
-        sys.stderr.write(f"crossward: {without_permission(error)}\n")
-        sys.exit(FAILED)
+        _end("OSError", without_permission(error), FAILED)
     except Exception as error:  # noqa: BLE001 - the last place
+        if hasattr(error, "format_message"):  # the command line itself is wrong
+            _end_usage(error)
         _trace(error)
         how = "" if _Switches.is_debugging else "; crossward --debug shows where"
-        sys.stderr.write(
-            f"crossward: a fault of its own: {type(error).__name__}. Please report how to make it happen{how}\n"
-        )
-        sys.exit(FAILED)
-
-
-def _interrupt(end: BaseException) -> KeyboardInterrupt | None:
-    """Find the Ctrl-C behind an exit; typer turns it into an exit code silently."""
-    error: BaseException | None = end
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error
+        text = f"a fault of its own: {type(error).__name__}. Please report how to make it happen{how}"
+        _end("InternalFault", text, FAILED)
+    sys.exit(code if isinstance(code, int) else DONE)
 
 
 def _trace(error: Exception) -> None:
@@ -107,6 +152,38 @@ def _trace(error: Exception) -> None:
         sys.stderr.writelines(traceback.format_exception(error))
 
 
-def _end(error: Exception) -> None:
+def _end_with(error: Exception) -> NoReturn:
+    _trace(error)
+    if _Switches.as_json:
+        _end_json(error_document(error))
     sys.stderr.write(f"crossward: {sentence(error)}\n")
     sys.exit(exit_code(error))
+
+
+def _end(code: str, text: str, number: int) -> NoReturn:
+    if _Switches.as_json:
+        _end_json({"code": code, "message": text, "exit_code": number, "fields": {}})
+    sys.stderr.write(f"crossward: {text}\n")
+    sys.exit(number)
+
+
+def _end_usage(error: Any) -> NoReturn:
+    """End with what is wrong with the command line, as typer says it."""
+    if _Switches.as_json:
+        _end_json(
+            {
+                "code": "UsageError",
+                "message": error.format_message(),
+                "exit_code": error.exit_code,
+                "fields": {},
+            }
+        )
+    from typer.rich_utils import rich_format_error
+
+    rich_format_error(error)
+    sys.exit(getattr(error, "exit_code", USAGE))
+
+
+def _end_json(document: dict[str, Any]) -> NoReturn:
+    sys.stderr.write(json.dumps({"error": document}, indent=1, sort_keys=True, default=str) + "\n")
+    sys.exit(document["exit_code"])

@@ -6,6 +6,7 @@ Layer:       federation.cli.audit.
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,8 @@ import typer
 from federation.cli.options import AsJson, check_writable, print_json
 from federation.cli.outcome import FAILED, UsageError
 from federation.display.terminal import console, plain, statement_tables
-from privacy_accounting.decimals import rounded_up
+from privacy_accounting.decimals import format_decimal, rounded_up
+from privacy_accounting.errors import UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +29,9 @@ app = typer.Typer(help="Check ledgers and price events; needs files alone.", no_
 Ledger = Annotated[Path, typer.Argument(help="A site's ledger file.")]
 Agreement = Annotated[
     Path | None,
-    typer.Option("-c", "--consortium", help="The consortium file of this ledger: names the keys."),
+    typer.Option(
+        "-c", "--consortium", help="The consortium file of this ledger, or its folder: names the keys."
+    ),
 ]
 NOT_COMPARED = (
     "not compared with a consortium file (-c): the keys are those that the files themselves name, "
@@ -169,7 +173,7 @@ def _recompute_lines(report: RecomputeReport, *, asked: bool) -> Iterator[str]:
     for wrong in report.wrong:
         yield (
             f"entry {wrong.number} states {_prices(wrong.stated)}; its events cost {_prices(wrong.computed)} "
-            "(units of 2^-40: at t, all but one colluding, pure epsilon)"
+            "(Rényi cost at t, with all but one colluding, pure epsilon)"
         )
     if not asked:
         yield "no second opinion: dp-accounting is not installed here"
@@ -178,7 +182,9 @@ def _recompute_lines(report: RecomputeReport, *, asked: bool) -> Iterator[str]:
 
 
 def _prices(price: Price) -> str:
-    return f"{price.cost}, {price.cost_all_but_one}, {price.pure_epsilon}"
+    """Return costs as decimals, with enough digits that a difference of one unit shows."""
+    costs = (price.cost, price.cost_all_but_one, price.pure_epsilon)
+    return ", ".join(format_decimal(Fraction(cost, UNIT)) for cost in costs)
 
 
 def _opinion_line(opinion: Opinion) -> str:

@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from federation.cli.options import (
+    PURPOSE,
+    AsCsv,
     AsJson,
     ConsortiumFile,
+    Explain,
     IdentityFile,
+    Purpose,
+    TableName,
     never_lost,
+    one_output,
+    only_table,
     open_session,
     positive_decimal,
+    print_csv,
     print_json,
 )
 from federation.cli.outcome import UsageError
@@ -27,41 +35,45 @@ if TYPE_CHECKING:
 def mine(  # noqa: PLR0913, PLR0917
     items: Annotated[list[str], typer.Argument(help="Items such as sex=M, age>=60, disease.")],
     consortium: ConsortiumFile,
-    table: Annotated[str, typer.Option("--table", help="A table of the schema.")],
     min_support: Annotated[str, typer.Option("--min-support", help="Smallest share of the rows.")],
+    table: TableName = None,
     min_confidence: Annotated[str, typer.Option("--min-confidence", help="Smallest confidence.")] = "0.5",
     max_len: Annotated[int | None, typer.Option("--max-len", help="Most items of an itemset.")] = None,
     nested: Annotated[
-        str, typer.Option("--nested", help="guard, or allow where every site's policy permits it.")
+        str, typer.Option("--nested-supports", help="guard, or allow where every site's policy permits it.")
     ] = "guard",
+    earlier_nested: Annotated[str | None, typer.Option("--nested", hidden=True)] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Exact; private mining is not available yet.")
     ] = False,
-    purpose: Annotated[
-        str, typer.Option("--purpose", help="The purpose, as entered in the ledger.")
-    ] = "analysis",
+    purpose: Purpose = PURPOSE,
     identity: IdentityFile = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show the plan and its cost, spend nothing.")
-    ] = False,
+    explain: Explain = False,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Find association rules over all sites."""
     from analytics.mining.request import MiningRequest
 
     if not exact:
         raise UsageError(reason="give --exact: private mining is not available yet")
+    one_output(as_json=as_json, as_csv=as_csv)
+    nested = earlier_nested or nested
     if nested not in {"guard", "allow"}:
-        raise UsageError(reason=f"--nested must be guard or allow, not {nested[:40]!r}")
-    request = MiningRequest(
-        table=table,
-        items=tuple(items),
-        min_support=positive_decimal(min_support, name="min-support"),
-        min_confidence=positive_decimal(min_confidence, name="min-confidence"),
-        max_len=max_len,
-        nested_supports=cast("Literal['guard', 'allow']", nested),
-    )
+        raise UsageError(reason=f"--nested-supports must be guard or allow, not {nested[:40]!r}")
+    shares = [
+        positive_decimal(min_support, name="min-support"),
+        positive_decimal(min_confidence, name="min-confidence"),
+    ]
     with open_session(consortium, identity) as session:
+        request = MiningRequest(
+            table=only_table(session.consortium, table),
+            items=tuple(items),
+            min_support=shares[0],
+            min_confidence=shares[1],
+            max_len=max_len,
+            nested_supports=cast("Literal['guard', 'allow']", nested),
+        )
         if explain:
             explanation = session.explain_mining(request, purpose=purpose)
             if as_json:
@@ -73,6 +85,8 @@ def mine(  # noqa: PLR0913, PLR0917
     with never_lost(result):
         if as_json:
             print_json(result.to_dict())
+        elif as_csv:
+            print_csv(*result.spreadsheet())
         else:
             _print_rules(result)
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analytics.errors import InvalidRequestError
 from federation.cli.options import (
     AsJson,
     ConsortiumFile,
     IdentityFile,
-    only_identity,
-    open_session,
     print_json,
 )
 from federation.cli.outcome import FAILED, UsageError
@@ -205,18 +204,29 @@ def doctor(
     consortium: ConsortiumFile,
     identity: IdentityFile = None,
     site_file: Annotated[
-        Path | None, typer.Option("--site", help="Also check this site's file, key and data.")
+        Path | None,
+        typer.Option(
+            "--site",
+            help="Also check this site's file, key and data; where no analyst's key is here, its key asks the nodes.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check files, keys, clocks, versions, ledgers and connections; show what to fix."""
+    """Check files, keys, clocks, versions, ledgers and connections; show what to fix. Needs no analyst."""
+    from federation.client.connect import session_of
+    from federation.consortium.consortium_file import load_consortium
     from federation.diagnostics.checks import Finding, examine_files, examine_nodes
+    from federation.identity.certificates import Identity
 
-    who = identity or only_identity(consortium)
+    who = _who_asks(consortium, identity, site_file)
     findings: list[Finding] = examine_files(consortium, site_file, who)
-    if not any(finding.is_fatal for finding in findings):
-        with open_session(consortium, who) as session:
+    if who is None:
+        text = "not asked: a certificate is needed; name one with --identity, or your site with --site"
+        findings.append(Finding(what="nodes", is_good=True, text=text))
+    elif not any(finding.is_fatal for finding in findings):
+        with session_of(load_consortium(consortium), Identity.load(who)) as session:
             findings += examine_nodes(session)
+    findings = list(dict.fromkeys(findings))  # a site that asks has its own certificate checked once
     if as_json:
         print_json([finding.to_dict() for finding in findings])
     else:
@@ -224,3 +234,20 @@ def doctor(
             typer.echo(finding.line())
     if any(not finding.is_good for finding in findings):
         raise typer.Exit(FAILED)
+
+
+def _who_asks(consortium: Path, identity: Path | None, site_file: Path | None) -> Path | None:
+    """Return the certificate that asks the nodes: the one given, the only analyst's here, or the site's own."""
+    from federation.client.connect import only_identity
+    from federation.consortium.site_file import load_site
+
+    if identity is not None:
+        return identity
+    try:
+        return only_identity(consortium)
+    except InvalidRequestError:
+        pass
+    try:
+        return None if site_file is None else load_site(site_file).identity
+    except ConfigError:
+        return None  # the checks of the files report every mistake

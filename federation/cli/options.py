@@ -5,6 +5,7 @@ Layer:       federation.cli.options.
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import sys
@@ -15,18 +16,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from federation.cli.outcome import FAILED, UsageError
-from federation.errors import ConfigError
 from privacy_accounting.decimals import parse_decimal
 from privacy_accounting.errors import InvalidCostError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from fractions import Fraction
 
     from federation.client.session import Session
+    from federation.consortium.consortium_file import Consortium
 
 ConsortiumFile = Annotated[
-    Path, typer.Option("-c", "--consortium", help="The consortium file.", envvar="CROSSWARD_CONSORTIUM")
+    Path,
+    typer.Option(
+        "-c", "--consortium", help="The consortium file, or its folder.", envvar="CROSSWARD_CONSORTIUM"
+    ),
 ]
 IdentityFile = Annotated[
     Path | None,
@@ -34,31 +38,82 @@ IdentityFile = Annotated[
         "--identity", help="Your certificate and key; default: the only one in analysts/ beside the file."
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines; errors too.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, for spreadsheets.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Show the plan and its cost, spend nothing.")]
+Purpose = Annotated[str, typer.Option("--purpose", help="The purpose, as entered in the ledger.")]
+Epsilon = Annotated[str | None, typer.Option("--epsilon", help="Private: what the answer may cost.")]
+Exact = Annotated[
+    bool, typer.Option("--exact", help="No noise; allowed only where every site's policy permits it.")
+]
+TableName = Annotated[
+    str | None, typer.Option("--table", help="A table of the schema; needed where there are several.")
+]
+QuestionFile = Annotated[
+    Path | None, typer.Option("-f", "--file", help="Read the question from this file; - for standard input.")
+]
+PURPOSE = "analysis"
 
 
 def open_session(consortium: Path, identity: Path | None) -> Session:
     """Open a session as the analyst whose identity is given or found."""
     from federation.client.connect import connect
 
-    return connect(consortium, identity=identity or only_identity(consortium))
+    return connect(consortium, identity=identity)
 
 
-def only_identity(consortium: Path) -> Path:
-    """Find the one identity in ``analysts/`` beside the consortium file.
+def only_table(agreement: Consortium, name: str | None) -> str:
+    """Return the table that is meant: the one that is named, or the only one of the schema.
 
     Raises:
-        ConfigError: there is no such consortium file.
-        UsageError: there is none, or more than one.
+        UsageError: none is named, and the schema has several.
     """
-    if not consortium.is_file():
-        raise ConfigError(mistakes=[f"cannot read {consortium}: there is no such file"])
-    found = sorted((consortium.resolve().parent / "analysts").glob("*.pem"))
-    if len(found) != 1:
+    tables = list(agreement.schema.tables)
+    if name is None and len(tables) > 1:
+        raise UsageError(reason=f"say which table: --table with one of {', '.join(tables)}")
+    return tables[0] if name is None else name
+
+
+def read_questions(given: Sequence[str], file: Path | None, *, name: str = "SQL") -> list[str]:
+    """Return the questions of a command: its arguments, or the text of a file; ``-`` is standard input.
+
+    Args:
+        given: the arguments.
+        file: of ``--file``; a file holds one question.
+        name: of the argument, for the error.
+
+    Raises:
+        UsageError: both or neither are given, or the file cannot be read as text.
+    """
+    if bool(given) == (file is not None):
         raise UsageError(
-            reason=f"there are {len(found)} identities in analysts/ beside {consortium.name}: name one with --identity"
+            reason=f"give {name} as an argument, or --file FILE (- for standard input), not both"
         )
-    return found[0]
+    if file is None:
+        return [sys.stdin.read() if text == "-" else text for text in given]
+    try:
+        return [sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")]
+    except OSError as error:
+        raise UsageError(reason=f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(reason=f"cannot read {file}: it is not UTF-8 text") from error
+
+
+def one_output(*, as_json: bool, as_csv: bool) -> None:
+    """Refuse two forms of output at once.
+
+    Raises:
+        UsageError: both are wanted.
+    """
+    if as_json and as_csv:
+        raise UsageError(reason="give --json or --csv, not both")
+
+
+def print_csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table as CSV on standard output: a header row, UTF-8, an empty cell where there is no value."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
 
 
 def positive_decimal(text: str, *, name: str) -> Fraction:

@@ -7,15 +7,15 @@ Guarantees:  exit codes are 0 done, 1 failed, 2 wrong usage, 3 refused by policy
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from analytics.errors import (
-    AnalyticsError,
     InvalidRequestError,
     OverflowRiskError,
     PlanRejectedError,
     ReleaseRefusedError,
 )
+from crossward.base_error import CrosswardError
 from federation.errors import (
     AmendmentRejectedError,
     ApprovalMissingError,
@@ -26,16 +26,16 @@ from federation.errors import (
     RequestRejectedError,
     SiteUnavailableError,
 )
-from privacy_accounting.errors import AccountingError, BudgetExceededError, InvalidCostError
-from smpc.errors import PartyLostError, SmpcError
+from federation.protocol.error_codes import is_ours, to_wire
+from privacy_accounting.errors import BudgetExceededError, InvalidCostError
+from smpc.errors import PartyLostError
 
 DONE: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 REFUSED: Final = 3
 STOPPED: Final = 130
-OURS: Final = (AnalyticsError, FederationError, AccountingError, SmpcError)
-UNIT: Final = 2**40
+OURS: Final = (CrosswardError,)
 
 
 class UsageError(FederationError):
@@ -70,8 +70,16 @@ def sentence(error: BaseException) -> str:
     """Return the text of an error for the terminal."""
     if isinstance(error, ConfigError):
         return "\n".join(map(printable, error.mistakes))
-    text = budget_sentence(error) if isinstance(error, BudgetExceededError) else str(error)
-    return printable(f"{text}{_spent(error) or _hint(error)}")
+    return printable(f"{error}{_spent(error) or _hint(error)}")
+
+
+def error_document(error: BaseException) -> dict[str, Any]:
+    """Return an error for ``--json``: its code, the sentence, the exit code, and its public fields."""
+    fields: dict[str, Any] = {"mistakes": error.mistakes} if isinstance(error, ConfigError) else {}
+    code = type(error).__name__
+    if is_ours(error):
+        code, fields = to_wire(error, site="")
+    return {"code": code, "message": sentence(error), "exit_code": exit_code(error), "fields": fields}
 
 
 def _spent(error: BaseException) -> str:
@@ -96,9 +104,7 @@ def printable(text: str) -> str:
 
 
 def _hint(error: BaseException) -> str:
-    """Return what to do, or what was charged before the error; only an error without such a note cost nothing."""
-    if notes := getattr(error, "__notes__", None):
-        return "; " + "; ".join(map(str, notes))
+    """Return what to do; only an error without a note on what was charged cost nothing."""
     if isinstance(error, BudgetExceededError):
         return "; nothing was spent"
     if isinstance(error, SiteUnavailableError):
@@ -112,13 +118,3 @@ def _hint(error: BaseException) -> str:
     if isinstance(error, PolicyRefusedError):
         return "; nothing was spent. The rule is in that site's own file"
     return ""
-
-
-def budget_sentence(error: BudgetExceededError) -> str:
-    """Return a refusal by the budget in the units that people use."""
-    fits = f"epsilon {error.largest_epsilon} still fits" if error.largest_epsilon else "nothing more fits"
-    return (
-        f"the {error.sub_budget} budget of {error.population} refuses: requested {error.requested / UNIT:.4f}, "
-        f"spent {error.spent / UNIT:.4f}, remaining {error.remaining / UNIT:.4f} (Rényi cost at its order); "
-        f"{fits}"
-    )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from federation.cli.options import AsJson, ConsortiumFile, IdentityFile, open_session, print_json
-from federation.cli.outcome import FAILED, OURS, REFUSED, printable, sentence
+from federation.cli.outcome import OURS, REFUSED, printable, sentence
 from federation.cli.output_file import output_file
 
 if TYPE_CHECKING:
@@ -29,19 +29,24 @@ def train(
     ],
     consortium: ConsortiumFile,
     identity: IdentityFile = None,
-    dry_run: Annotated[
+    explain: Annotated[
         bool,
-        typer.Option("--dry-run", help="Show plan, cost and whether the budget pays for it; spend nothing."),
+        typer.Option("--explain", help="Show plan, cost and whether the budget pays for it; spend nothing."),
     ] = False,
+    earlier_explain: Annotated[bool, typer.Option("--dry-run", hidden=True)] = False,
+    purpose: Annotated[
+        str | None,
+        typer.Option("--purpose", help="The purpose, as entered in the ledger; else the task file's."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the model here, as JSON.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a model over all sites, charged round by round."""
     from federation.training.task import load_task
 
-    loaded = load_task(task)
+    loaded = load_task(task, purpose=purpose)
     with open_session(consortium, identity) as session:
-        if dry_run:
+        if explain or earlier_explain:
             _show(_forecast(session, loaded), as_json=as_json)
             return
         _run(session, loaded, out, as_json=as_json)
@@ -67,12 +72,7 @@ def _run(session: Session, task: TrainingTask, out: Path | None, *, as_json: boo
     from federation.training.estimators import estimator_of
 
     with nullcontext() if out is None else output_file(out) as place:
-        try:
-            outcome = session.train(task, on_progress=None if as_json else _tell)
-        except KeyboardInterrupt as stopped:
-            said = "; ".join(getattr(stopped, "__notes__", ["nothing was charged"]))
-            typer.echo(f"crossward: stopped; {said}", err=True)
-            raise typer.Exit(FAILED) from None
+        outcome = session.train(task, on_progress=None if as_json else _tell)
         model = estimator_of(task.model).from_outcome(outcome)
         # the model is paid for, so it is shown before anything else can fail
         _show(_summary(outcome) | model.summary(), as_json=as_json)

@@ -8,11 +8,11 @@ See instead: the text of a question (``analytics.sql``), the parameters of a tra
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
-from privacy_accounting.decimals import as_fraction, format_decimal
+from privacy_accounting.decimals import as_fraction, format_decimal, parse_decimal
 from privacy_accounting.errors import InvalidCostError
 
 if TYPE_CHECKING:
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
 _PAIR = 2
+Questions = str | Sequence[str] | Sequence[tuple[str, object]]
 
 
 def exact_number(name: str, value: object) -> Fraction:
-    """Read a parameter as an exact number.
+    """Read a parameter as an exact number; a text is a plain decimal, as on the command line and in files.
 
     Raises:
         InvalidRequestError: the value is not a finite number.
     """
     try:
-        return as_fraction(value, what=name)
+        return parse_decimal(value, what=name) if isinstance(value, str) else as_fraction(value, what=name)
     except InvalidCostError as error:
         raise InvalidRequestError(parameter=name, reason=error.reason) from error
 
@@ -91,16 +92,27 @@ def names_of(name: str, values: object) -> tuple[str, ...]:
     return found
 
 
-def questions_of(values: object) -> list[tuple[str, object]]:
-    """Read questions with the epsilon of each.
+def questions_of(values: object, epsilon: object = None) -> list[tuple[str, object]]:
+    """Read questions with the epsilon of each: one text or several with one epsilon, or pairs.
 
     Raises:
-        InvalidRequestError: the value is not a list of pairs (text, epsilon).
+        InvalidRequestError: the value is none of these, or it is not clear which epsilon counts.
     """
+    texts = [values] if isinstance(values, str) else values
+    if isinstance(texts, Sequence) and texts and all(isinstance(text, str) for text in texts):
+        if epsilon is None:
+            raise InvalidRequestError(
+                parameter="epsilon", reason="must be given beside texts, such as epsilon=0.5"
+            )
+        return [(str(text), epsilon_of(epsilon)) for text in texts]
+    if epsilon is not None:
+        raise InvalidRequestError(
+            parameter="epsilon", reason="stands in each pair; leave it out beside pairs"
+        )
     pairs = [] if isinstance(values, str | bytes) or not isinstance(values, Iterable) else list(values)
     if not pairs or not all(
         isinstance(pair, tuple | list) and len(pair) == _PAIR and isinstance(pair[0], str) for pair in pairs
     ):
-        reason = 'must be a list of pairs of a text and its epsilon, such as [("SELECT ...", 0.5)]'
+        reason = 'must be a text or several, with epsilon=0.5, or pairs such as [("SELECT ...", 0.5)]'
         raise InvalidRequestError(parameter="questions", reason=reason)
     return [(text, epsilon) for text, epsilon in pairs]

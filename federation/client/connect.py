@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from analytics.errors import InvalidRequestError
 from federation.client.session import Session
-from federation.consortium.consortium_file import load_consortium
+from federation.consortium.consortium_file import Consortium, consortium_path, load_consortium
 from federation.errors import ConfigError
 from federation.identity.certificates import Identity
 from federation.network.delay import distance_s
@@ -18,25 +19,48 @@ from federation.network.tls import TlsNetwork
 CALLERS = ("analyst", "auditor")
 
 
-def connect(consortium: str | Path, *, identity: str | Path) -> Session:
+def connect(consortium: str | Path, *, identity: str | Path | None = None) -> Session:
     """Open a session as an analyst, or as an auditor, whose questions every node refuses.
 
     Args:
-        consortium: the consortium file.
-        identity: the analyst's or auditor's certificate and key, one PEM.
+        consortium: the consortium file, or the folder that holds ``consortium.toml``.
+        identity: the analyst's or auditor's certificate and key, one PEM; default: the only one in ``analysts/`` beside the file.
 
     Returns:
         An open session; close it, or use it in a ``with`` statement.
 
     Raises:
         ConfigError: with every mistake in the files, or when the identity is that of a node.
+        InvalidRequestError: no identity is given, and there is not exactly one beside the file.
     """
     agreement = load_consortium(Path(consortium))
-    who = Identity.load(Path(identity))
+    who = Identity.load(only_identity(Path(consortium)) if identity is None else Path(identity))
     if who.role not in CALLERS:
         raise ConfigError(mistakes=[f"{who.name} is a node ({who.role}); only analysts may ask questions"])
+    return session_of(agreement, who)
+
+
+def only_identity(consortium: Path) -> Path:
+    """Find the one identity in ``analysts/`` beside a consortium file.
+
+    Raises:
+        ConfigError: there is no such consortium file.
+        InvalidRequestError: there is no identity, or more than one.
+    """
+    file = consortium_path(consortium)
+    if not file.is_file():
+        raise ConfigError(mistakes=[f"cannot read {file}: there is no such file"])
+    found = sorted((file.resolve().parent / "analysts").glob("*.pem"))
+    if len(found) != 1:
+        reason = f"must be given: there are {len(found)} identities in analysts/ beside {file.name}"
+        raise InvalidRequestError(parameter="identity", reason=reason)
+    return found[0]
+
+
+def session_of(agreement: Consortium, who: Identity) -> Session:
+    """Open a session as any member; nodes answer questions of analysts alone, and checks of health to all."""
     return Session(
         consortium=agreement,
         identity=who,
-        network=TlsNetwork(consortium=agreement, identity=who, delay_s=distance_s()),
+        network=TlsNetwork(consortium=agreement, identity=who, delay_s=distance_s(), asks_only=True),
     )

@@ -47,8 +47,7 @@ SITE_KEY_BYTES = 32
 DEFAULT_BUDGET: Mapping[str, Any] = {
     "epsilon": "4",
     "delta": "0.000001",
-    "query": {"share": "0.5"},
-    "mining": {"share": "0.25"},
+    "query": {"share": "0.75"},
     "training": {"share": "0.25"},
 }
 # the person who runs this process owns all rows: training without noise is permitted, for the present sites
@@ -119,9 +118,9 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         tables: for each site a pandas frame, a path (text or ``Path``; its ending says whether it is CSV, Parquet or
             DuckDB, ``FILE.duckdb#TABLE`` for the last), or a ``SourceSpec``; or a mapping of table names to them where
             the schema has several tables.
-        schema: the shape of DESIGN section 8, ``{"tables": {...}}``.
-        budget: a population's budget, or a mapping of populations to budgets; default epsilon 4 at delta 1e-6, half of it
-            for queries, a quarter each for mining and training.
+        schema: ``{"tables": {...}}``; its keys are in docs/reference/schema.md.
+        budget: a population's budget, or a mapping of populations to budgets; default epsilon 4 at delta 1e-6, three quarters of
+            it for queries, a quarter for training.
         policy: of every site; default: exact answers with a minimum cell of 10, and training without noise.
         view: one SELECT over ``source`` that makes the schema's columns.
         colluding: sites that may pool what they know.

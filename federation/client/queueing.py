@@ -4,8 +4,8 @@ Layer:       federation.client.queueing, above ``federation.protocol``.
 Guarantees:  a question waits at one site at a time and holds no reservation meanwhile, so that two clients never wait
              for each other. It waits ``PATIENCE_S`` at most and logs that it waits; then the error names the site and
              its limit. No charge is made before all sites have a reservation for the question.
-See instead: the order of waiting questions at a site (``federation.node.admission.concurrency``), the question itself
-             (``session``).
+See instead: the order of waiting questions at a site (``federation.node.admission.concurrency``), one visit to all
+             sites (``visit``), the question itself (``session``).
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ import logging
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from federation.errors import FederationError, RequestRejectedError, SiteBusyError, SiteUnavailableError
-from federation.protocol.messages import Accepted, Ack, Ask, Charged, Withdraw
+from federation.errors import FederationError, SiteBusyError, SiteUnavailableError
+from federation.protocol.messages import Accepted, Ask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from federation.protocol.channel_pool import Exchange
 
 LOG: Final = logging.getLogger(__name__)
+T = TypeVar("T")
 PATIENCE_S: Final = 60.0
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.02, 1.0
 MOST_AT_ONCE: Final = 48  # questions of one client: a node takes only so many connections of one member
@@ -64,32 +65,26 @@ class QuestionQueue:
         finally:
             self._own.release()
 
-    def charged(
-        self, exchange: Exchange, ask: Ask, plan: str, charge: Callable[[Mapping[str, Accepted]], Charged]
-    ) -> Charged:
-        """Ask every site, queue where one has no capacity, and have the question charged.
+    def answered(self, exchange: Exchange, ask: Ask, visit: Callable[[], T]) -> T:
+        """Visit all sites; where one has no capacity, wait for a place there and visit them again.
 
         Args:
             exchange: channels to every site.
             ask: the signed request.
-            plan: digest of the plan that the client derives.
-            charge: charges the question; receives the sites' answers by site.
+            visit: one visit; after an error no site keeps anything of the request for this client.
 
         Raises:
-            RequestRejectedError: a site derives another plan.
             SiteUnavailableError: a site had no capacity for too long; nothing was spent.
         """
         ends_at, first, pause_s = time.monotonic() + self.patience_s, None, FIRST_PAUSE_S
         while True:
             try:
-                accepted = self._accepted(exchange, ask, first, ends_at)
-                for site, answer in accepted.items():
-                    if answer.plan != plan:
-                        reason = "this site derives another plan from the request"
-                        raise RequestRejectedError(site=site, reason=reason)
-                return charge(accepted)
+                if first is not None:
+                    self._reserve(exchange, ask, first, ends_at)
+                return visit()
             except SiteBusyError as error:
-                exchange.ask_all(Withdraw(), Ack, timeout_s=self._answer_s)
+                if first is not None and error.site != first:
+                    exchange.release([first], self._answer_s)
                 if time.monotonic() >= ends_at:
                     reason = f"{error.reason}; the site had no capacity within {self.patience_s:g} s"
                     raise SiteUnavailableError(site=error.site, reason=reason) from error
@@ -101,20 +96,12 @@ class QuestionQueue:
                         self.patience_s,
                     )
                 first = error.site if error.site in exchange.channels else None
-                time.sleep(
-                    pause_s
-                )  # a site that stays busy and does not queue the question is asked more and more rarely
+                # a site that stays busy and does not queue the question is asked more and more rarely
+                time.sleep(pause_s)
                 pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
-    def _accepted(
-        self, exchange: Exchange, ask: Ask, first: str | None, ends_at: float
-    ) -> dict[str, Accepted]:
-        if first is None:
-            answers = exchange.ask_all(ask, Accepted, timeout_s=self._answer_s)
-            return dict(zip(exchange.channels, answers, strict=True))
+    def _reserve(self, exchange: Exchange, ask: Ask, site: str, ends_at: float) -> None:
+        """Wait for a place at one site."""
         left_s = max(0.0, ends_at - time.monotonic())
         queued = Ask(request=ask.request, signature=ask.signature, patience_ms=int(1000 * left_s))
-        own = exchange.ask_one(first, queued, Accepted, timeout_s=left_s + self._answer_s)
-        others = exchange.without(first)
-        answers = others.ask_all(ask, Accepted, timeout_s=self._answer_s)
-        return {first: own, **dict(zip(others.channels, answers, strict=True))}
+        exchange.ask_one(site, queued, Accepted, timeout_s=left_s + self._answer_s)

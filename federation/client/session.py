@@ -17,31 +17,30 @@ from operator import sub
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from federation.client.arguments import epsilon_or_exact, questions_of
+from federation.client.described import Described
 from federation.client.named_statistic import PURPOSE, NamedStatistic
 from federation.client.queueing import QuestionQueue
 from federation.client.spending import is_spent, noting_what_is_spent
 from federation.client.table import TableView
+from federation.client.visit import Visit
 from federation.consortium.membership import restrict_to_members
-from federation.errors import SiteUnavailableError
-from federation.protocol.channel_pool import ChannelPool, find_sequencer
+from federation.errors import RequestRejectedError, SiteUnavailableError
+from federation.protocol.channel_pool import ChannelPool
 from federation.protocol.messages import (
-    Accepted,
     ApplyAmendment,
     Ask,
     BudgetAnswer,
     BudgetAsk,
     Charged,
-    ChargeRequest,
     Health,
     HealthAsk,
     QuoteAnswer,
     QuoteAsk,
-    RunRequest,
     Share,
 )
 from federation.protocol.request import REQUEST_TAG, Request
 from federation.requests.kinds.registry import mining_kind, query_kind, statistic_kind
-from federation.requests.planning import plan_as
+from federation.requests.planning import NO_PLAN, new_request
 from federation.requests.receipt import exact_requests, make_receipt
 from federation.requests.trust import trust_model_of
 from privacy_accounting.errors import LedgerRefusedError
@@ -50,7 +49,7 @@ from privacy_accounting.ledger.entries import Entry
 from smpc.errors import PartyLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
     from fractions import Fraction
 
     import pandas as pd
@@ -59,6 +58,8 @@ if TYPE_CHECKING:
     from analytics.mining.result import MiningResult
     from analytics.results.result import Result
     from analytics.statistics.base import Answer
+    from federation.client.arguments import Questions
+    from federation.client.spending import Spending
     from federation.consortium.amendments import Amendment
     from federation.consortium.consortium_file import Consortium
     from federation.identity.certificates import Identity
@@ -76,7 +77,7 @@ A = TypeVar("A")
 EXTRA_S = 5.0
 
 
-class Session:
+class Session(Described):
     """An open session with every site of a consortium; a context manager. Safe for several threads.
 
     Attributes:
@@ -223,8 +224,8 @@ class Session:
         """Return whether the budget pays for a whole training; free; None without noise; errors as ``train``."""
         return self._training(task).fits()
 
-    def table(self, name: str) -> TableView:
-        """Return one table of the schema, for statistics and mining with Python arguments.
+    def table(self, name: str = "") -> TableView:
+        """Return one table of the schema, for statistics and mining; the only one needs no name.
 
         Raises:
             InvalidRequestError: there is no such table.
@@ -250,19 +251,20 @@ class Session:
         return pd.DataFrame(self.budget_rows())
 
     def quote(
-        self, questions: Sequence[tuple[str, object]], *, purpose: str = PURPOSE
+        self, questions: Questions, *, epsilon: object = None, purpose: str = PURPOSE
     ) -> list[dict[str, Any]]:
         """Price private questions one after the other, with the budget they would leave; free, sites keep nothing.
 
         Args:
-            questions: text and epsilon of each.
+            questions: one text or several, or pairs of a text and its own epsilon.
+            epsilon: of each text.
             purpose: the purpose whose cap they would count against.
 
         Raises:
-            InvalidRequestError: not pairs; further errors as ``sql``.
+            InvalidRequestError: none of these; further errors as ``sql``.
         """
-        pairs = questions_of(questions)
-        asked = [self._planned(text, epsilon, exact=False, purpose=purpose).data for text, epsilon in pairs]
+        pairs = questions_of(questions, epsilon)
+        asked = [self._planned(text, price, exact=False, purpose=purpose).data for text, price in pairs]
         with self._pool.question([self._sequencer]) as exchange:
             answer = exchange.ask_one(
                 self._sequencer, QuoteAsk(requests=asked), QuoteAnswer, timeout_s=self._answer_s
@@ -332,15 +334,18 @@ class Session:
         self._pool.check_process()
         try:
             return ask()
-        except SiteUnavailableError as error:
+        except (SiteUnavailableError, RequestRejectedError) as error:
             try:
                 present = self._longest()
             except SiteUnavailableError:
                 raise error from None
             left_out = set(self.consortium.names).difference(present.members)
-            if is_spent(error) or not left_out.intersection(error.site.split(", ")):
+            # the remaining sites derive another plan than this client, which still counts the removed one
+            is_other_plan = isinstance(error, RequestRejectedError) and bool(left_out)
+            if is_spent(error) or not (is_other_plan or left_out.intersection(error.site.split(", "))):
                 raise
             self.consortium = restrict_to_members(self._founded, present.members, sequencer=present.sequencer)
+            self._sequencer = present.sequencer
         return ask()
 
     def _nodes(self) -> list[str]:
@@ -373,27 +378,22 @@ class Session:
         self, kind: Kind[A], question: dict[str, Any], *, epsilon: Fraction | None, purpose: str
     ) -> Planned[A]:
         """Plan a fresh request of one kind; no epsilon: exact."""
-        data = self._request(kind=kind.name, epsilon=epsilon, purpose=purpose, question=question)
-        return plan_as(kind, data, self.consortium)
-
-    def _explained(self, planned: AnyPlanned) -> Explanation:
-        work = planned.work
-        return work.explain(trust_model_of(self.consortium, has_products=work.has_products))
-
-    def _request(
-        self, *, kind: str, epsilon: Fraction | None, purpose: str, question: dict[str, Any]
-    ) -> bytes:
-        """Return the canonical bytes of a fresh request."""
-        return Request(
-            kind=kind,
+        request = Request(
+            kind=kind.name,
             mode="exact" if epsilon is None else "private",
             epsilon=epsilon,
             analyst=self.analyst,
             purpose=purpose,
             nonce=secrets.token_hex(16),
             configuration=self.consortium.digest(),
+            plan=NO_PLAN,
             question=question,
-        ).to_bytes()
+        )
+        return new_request(kind, request, self.consortium)
+
+    def _explained(self, planned: AnyPlanned) -> Explanation:
+        work = planned.work
+        return work.explain(trust_model_of(self.consortium, has_products=work.has_products))
 
     def _answered(self, plan: Callable[[], Planned[A]]) -> A:
         """Plan, ask, charge, run and finish; plan again where a lost site has been removed meanwhile."""
@@ -406,42 +406,45 @@ class Session:
         return planned.work.finish(answers, receipt=receipt)
 
     def _ask(self, planned: AnyPlanned) -> tuple[list[bytes], dict[str, Any]]:
-        """Ask, charge, run; return every site's share, and the receipt."""
+        """Have it charged and run in one visit; return every site's share, and the receipt."""
         ask = Ask(request=planned.data, signature=self._identity.sign(REQUEST_TAG + planned.data))
-        marks, answers = [time.monotonic()], dict[str, Accepted]()
         names = self.consortium.names
         with noting_what_is_spent() as spending, self._queue.own(), self._pool.question(names) as exchange:
+            marks = list[float]()
 
-            def charge(accepted: Mapping[str, Accepted]) -> Charged:
-                marks[1:] = [time.monotonic()]
-                answers.update(accepted)
-                spending.asked()
-                return self._charge(exchange, find_sequencer(accepted))
+            def visit() -> tuple[Charged, list[Share]]:
+                marks[:] = [time.monotonic()]
+                visit, charged = self._charged(exchange, ask, spending)
+                marks.append(time.monotonic())
+                return charged, visit.shares(charged, run_s=self._run_s)
 
-            charged = self._queue.charged(exchange, ask, planned.work.digest(), charge)
-            spending.charged(Entry.from_bytes(charged.entry))
-            marks.append(time.monotonic())
-            shares = exchange.ask_all(RunRequest(entry=charged.entry), Share, timeout_s=self._run_s)
+            charged, shares = self._queue.answered(exchange, ask, visit)
         marks.append(time.monotonic())
+        answers = dict(zip(names, shares, strict=True))
         receipt = make_receipt(
             planned,
             Entry.from_bytes(charged.entry),
             secrecy=trust_model_of(self.consortium, has_products=planned.work.has_products),
-            seconds=dict(zip(("ask", "charge", "run"), map(sub, marks[1:], marks), strict=True)),
+            seconds=dict(zip(("charge", "run"), map(sub, marks[1:], marks), strict=True)),
             rounds=max(share.rounds for share in shares),
             bytes_sent=max(share.bytes_sent for share in shares),
-            engines={site: share.engine for site, share in zip(self.consortium.names, shares, strict=True)},
-        ) | exact_requests(answers)
+            engines={site: share.engine for site, share in answers.items()},
+        ) | exact_requests({site: share.cost for site, share in answers.items()})
         return [bytes(share.values) for share in shares], receipt
 
-    def _charge(self, exchange: Exchange, sequencer: str) -> Charged:
-        """Have the request charged once, also where the sequencer changes meanwhile."""
+    def _charged(self, exchange: Exchange, ask: Ask, spending: Spending) -> tuple[Visit, Charged]:
+        """Have the request charged once, also where the sequencer has changed since the last question."""
+        sequencer = self._sequencer
         try:
-            charged = exchange.ask_one(sequencer, ChargeRequest(), Charged, timeout_s=self._run_s)
+            return self._visited(exchange, ask, spending, sequencer)
         except LedgerRefusedError:
-            before, sequencer = sequencer, self._longest().sequencer
-            if sequencer == before:
+            self._sequencer = self._longest().sequencer
+            if self._sequencer in {sequencer, *set(self._founded.names).difference(exchange.channels)}:
                 raise
-            charged = exchange.ask_one(sequencer, ChargeRequest(), Charged, timeout_s=self._run_s)
-        self._sequencer = sequencer
-        return charged
+            return self._visited(exchange, ask, spending, self._sequencer)
+
+    def _visited(
+        self, exchange: Exchange, ask: Ask, spending: Spending, sequencer: str
+    ) -> tuple[Visit, Charged]:
+        visit = Visit(exchange, ask, sequencer=sequencer)
+        return visit, visit.charged(spending, charge_s=self._run_s, answer_s=self._answer_s)

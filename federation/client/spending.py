@@ -16,15 +16,13 @@ from analytics.errors import AnalyticsError
 from federation.errors import FederationError
 from federation.protocol.error_codes import InternalFaultError
 from privacy_accounting.decimals import rounded_up
-from privacy_accounting.errors import AccountingError
+from privacy_accounting.errors import UNIT, AccountingError
 from privacy_accounting.ledger.contents import Charge
+from privacy_accounting.ledger.entries import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from privacy_accounting.ledger.entries import Entry
-
-UNIT: Final = 2**40
 UNKNOWN: Final = "this client does not know whether it was charged: crossward budget shows what is spent"
 NOTHING: Final = "nothing was charged"
 REFUSALS: Final = (AccountingError, AnalyticsError, FederationError)
@@ -42,9 +40,9 @@ class Spending:
         """Note that the client requests the charge."""
         self._is_asked = True
 
-    def charged(self, entry: Entry) -> None:
+    def charged(self, entry: bytes) -> None:
         """Take the complete entry: it is spent."""
-        self._entry = entry
+        self._entry = Entry.from_bytes(entry)
 
     def note(self, error: BaseException) -> str:
         """Return the note for a question that ends with this error; empty where nothing was spent."""
@@ -52,8 +50,12 @@ class Spending:
             return NOTHING if isinstance(error, KeyboardInterrupt) else ""
         if self._entry is not None:
             return spent_text(self._entry)
-        is_refused = isinstance(error, REFUSALS) and not isinstance(error, InternalFaultError)
-        return "" if is_refused else UNKNOWN
+        return "" if is_refusal(error) else UNKNOWN
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the error is a decision of a site, after which nothing is charged."""
+    return isinstance(error, REFUSALS) and not isinstance(error, InternalFaultError)
 
 
 @contextmanager

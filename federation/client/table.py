@@ -12,6 +12,7 @@ from analytics.errors import InvalidRequestError
 from analytics.mining.request import DEFAULT_CANDIDATES, MiningRequest, NestedSupports
 from analytics.statistics.registry import STATISTICS
 from federation.client.arguments import exact_number, names_of
+from federation.client.schema_view import SchemaView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,9 +47,11 @@ class TableView:
     """One table, asked through its session."""
 
     def __init__(self, session: Miner, name: str) -> None:
-        """Name a table; see ``Session.table``."""
+        """Name a table, or leave the name out where the schema has one; see ``Session.table``."""
+        tables = session.consortium.schema.tables
+        name = name or (next(iter(tables)) if len(tables) == 1 else "")
         if session.consortium.schema.table(name) is None:
-            known = ", ".join(session.consortium.schema.tables)
+            known = ", ".join(tables)
             raise InvalidRequestError(
                 parameter="table", reason=f"is not one of this consortium, which has {known}"
             )
@@ -59,6 +62,19 @@ class TableView:
         if statistic not in STATISTICS:
             raise AttributeError(statistic)
         return partial(self._session.statistic, statistic, table=self.name)
+
+    def __repr__(self) -> str:
+        """Return the table's columns and facts."""
+        return repr(self._columns())
+
+    def _repr_html_(self) -> str:
+        return self._columns()._repr_html_()
+
+    def _columns(self) -> SchemaView:
+        schema = self._session.consortium.schema
+        return SchemaView(
+            {name: table for name, table in schema.tables.items() if table is schema.table(self.name)}
+        )
 
     def __dir__(self) -> list[str]:
         """Return the statistics' names too."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 MAX_NAME = 63
 NAME = re.compile(rf"[a-z][a-z0-9_-]{{0,{MAX_NAME - 1}}}")
 MIN_SITES, MAX_SITES = 2, 8
+FILE_NAME = "consortium.toml"
 SUB_BUDGETS = ("query", "mining", "training")
 
 
@@ -261,11 +262,17 @@ class Consortium:
         return self.file.budgets[population].delta or self.file.delta
 
 
+def consortium_path(given: Path) -> Path:
+    """Return the consortium file: the path itself, or ``consortium.toml`` in a folder."""
+    return given / FILE_NAME if given.is_dir() else given
+
+
 def load_consortium(path: Path) -> Consortium:
     """Read a consortium file.
 
     Args:
-        path: the TOML file; the authority's certificate lies where ``authority`` says, beside it.
+        path: the TOML file, or the folder that holds ``consortium.toml``; the authority's certificate lies where
+            ``authority`` says, beside it.
 
     Returns:
         The checked agreement.
@@ -273,6 +280,7 @@ def load_consortium(path: Path) -> Consortium:
     Raises:
         ConfigError: with every mistake found.
     """
+    path = consortium_path(path)
     document = read_toml(path)
     authority = document.get("authority")
     pem = b""

@@ -9,7 +9,7 @@ Guarantees:  an invitation is for one consortium, one name and one role, and for
 Visible to:  whoever reads an invitation on its way can answer it: the founder finds out by the words that two people
              compare (``comparison_words``).
 See instead: making keys and writing these files (``federation.setup.founding``, ``federation.setup.joining``).
-Source:      RFC 2104 (HMAC); DESIGN of the files is ours.
+Source:      RFC 2104 (HMAC); the form of the files is ours.
 """
 
 from __future__ import annotations

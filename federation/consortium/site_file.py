@@ -32,6 +32,8 @@ from federation.consortium.ledger_location import LedgerLocation
 from federation.consortium.limits import Limits
 from federation.errors import ConfigError
 
+FILE_NAME = "site.toml"
+
 
 class Policy(Model):
     """A site's own rules, on top of the agreement.
@@ -152,7 +154,7 @@ def load_site(path: Path) -> SiteConfig:
     """Read a site file and the consortium file that it names.
 
     Args:
-        path: the TOML file.
+        path: the TOML file, or the folder that holds ``site.toml``.
 
     Returns:
         The site's configuration.
@@ -160,6 +162,7 @@ def load_site(path: Path) -> SiteConfig:
     Raises:
         ConfigError: with every mistake found in both files.
     """
+    path = path / FILE_NAME if path.is_dir() else path
     document = read_toml(path)
     found: list[str] = []
     file = validated(SiteFile, document, path.name, found)

@@ -23,6 +23,7 @@ class Section:
 
     title: str
     sql: str = ""
+    caption: str = ""
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     pictures: Sequence[str] = ()
@@ -36,8 +37,10 @@ class Page:
     """The content of the page."""
 
     lead: str
+    made: str
     terms: str
     sites: Sequence[dict[str, str]]
+    words: Sequence[tuple[str, str]] = ()
     sections: Sequence[Section] = field(default_factory=tuple)
 
 
@@ -56,6 +59,7 @@ def render(page: Page) -> str:
         {
             "title": section.title,
             "sql": section.sql,
+            "caption": section.caption,
             "columns": section.columns,
             "rows": section.rows,
             "pictures": [Markup(picture) for picture in section.pictures],  # noqa: S704
@@ -65,4 +69,11 @@ def render(page: Page) -> str:
         }
         for section in page.sections
     ]
-    return template.render(lead=page.lead, terms=page.terms, sites=page.sites, sections=sections)
+    return template.render(
+        lead=page.lead,
+        made=page.made,
+        terms=page.terms,
+        sites=page.sites,
+        words=page.words,
+        sections=sections,
+    )

@@ -63,10 +63,11 @@ def gauge(label: str, fraction: float) -> str:
         An ``<svg>`` element.
     """
     part = min(max(fraction, 0.0), 1.0)
+    said = f"{escape(label)}: {part:.1%} spent"
     return (
-        f'<svg role="img" aria-label="{escape(label)}: {part:.1%} spent" viewBox="0 0 300 18" width="300" height="18">'
-        f'<rect class="allowance" x="0" y="2" width="300" height="14" rx="3"/>'
-        f'<rect class="spent" x="0" y="2" width="{300 * part:.1f}" height="14" rx="3"/></svg>'
+        f'<svg role="img" aria-label="{said}" viewBox="0 0 300 40" width="300" height="40">'
+        f'<text x="0" y="14">{said}</text><rect class="allowance" x="0" y="22" width="300" height="14" rx="3"/>'
+        f'<rect class="spent" x="0" y="22" width="{300 * part:.1f}" height="14" rx="3"/></svg>'
     )
 
 

@@ -5,8 +5,10 @@ Layer:       federation.demo.report_sections, above page and pictures.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
+from federation.demo.hospitals import HOSPITALS, patients_of
 from federation.demo.page import Page, Section, render
 from federation.demo.pictures import Bar, bars, gauge
 from federation.demo.questions import (
@@ -18,11 +20,14 @@ from federation.demo.questions import (
     REFUSED,
     DemoQuestion,
 )
-from federation.display.terminal import LEVEL, answer_cells, cost_lines, terms_line
+from federation.display.terminal import LEVEL, answer_cells, cost_lines, share_charged, terms_line
+from federation.node.clock import installed_version
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from analytics.mining.result import NamedRule
     from analytics.results.result import Result
     from federation.demo.results import DemoResults
     from federation.demo.single_site_reference import Comparison
@@ -34,6 +39,28 @@ LEAD = (
 )
 
 
+WORDS = (
+    ("epsilon", "the most that an answer may tell about one row; twice the epsilon is half the noise"),
+    ("delta", "the chance with which epsilon may be exceeded"),
+    (
+        "private",
+        "noise is added, so that no single row shows; the interval covers the answer without noise 95 times of 100",
+    ),
+    ("standard error", "the size of that noise"),
+    ("exact", "no noise; figures about few people are suppressed instead"),
+    ("add_or_remove_one", "epsilon compares the data with the data without one row"),
+    ("colluding", "hospitals that may pool what they know; the noise of the others still hides each row"),
+    (
+        "secrecy threshold",
+        "so many hospitals would have to pool their shares before they could read a sum of others",
+    ),
+    (
+        "budget",
+        "what may be learned in all, for ever; every answer takes a share of it, entered in a ledger that all sign",
+    ),
+)
+
+
 def write_page(path: Path, results: DemoResults, *, note: str) -> None:
     """Write the HTML page.
 
@@ -42,7 +69,7 @@ def write_page(path: Path, results: DemoResults, *, note: str) -> None:
         results: the demo's results.
         note: on the declaration behind the noise.
     """
-    sections = [_answer(question, results.answers[question.key]) for question in ANSWERED]
+    sections = [_answer(question, results.answers[question.key], results.budget) for question in ANSWERED]
     sections += _mined(results)
     sections += _modeled(results)
     sections.append(
@@ -58,23 +85,21 @@ def write_page(path: Path, results: DemoResults, *, note: str) -> None:
     ]
     sections += [_budget(results), _audit(results)]
     private = next(result for result in results.answers.values() if result.cost.get("mode") == "private")
-    sites = [
-        {"name": name, "process": str(pid), "rows": "its own"}
-        for name, pid in sorted(results.pids.items())
-        if name not in {"dealer", "aggregator", "keyholder"}
-    ]
+    made = f"Made on {datetime.now(UTC):%Y-%m-%d} with crossward {installed_version()}."
     page = Page(
         lead=LEAD,
+        made=made,
+        words=WORDS,
         terms=f"Of every private answer: {terms_line(private.cost)}. {note}",
-        sites=sites,
+        sites=[{"name": name, "rows": str(patients_of(name))} for name in HOSPITALS],
         sections=sections,
     )
     path.write_text(render(page), encoding="utf-8")
 
 
-def _answer(question: DemoQuestion, result: Result) -> Section:
+def _answer(question: DemoQuestion, result: Result, budget: Sequence[Mapping[str, Any]]) -> Section:
     if len(result.rows) == 1 and result.cost.get("mode") == "private":
-        return _one_row(question, result)
+        return _one_row(question, result, budget)
     columns: list[str] = []
     for place, name in enumerate(result.columns):
         columns.append(name)
@@ -87,11 +112,12 @@ def _answer(question: DemoQuestion, result: Result) -> Section:
         columns=columns,
         rows=answer_cells(result),
         pictures=pictures,
-        notes=[line for line in cost_lines(result) if line],
+        caption=_caption(question, result) if pictures else "",
+        notes=_notes(result, budget),
     )
 
 
-def _one_row(question: DemoQuestion, result: Result) -> Section:
+def _one_row(question: DemoQuestion, result: Result, budget: Sequence[Mapping[str, Any]]) -> Section:
     """One row of many figures, from top to bottom."""
     cells = iter(answer_cells(result)[0])
     rows = []
@@ -103,8 +129,23 @@ def _one_row(question: DemoQuestion, result: Result) -> Section:
         sql=question.sql,
         columns=["figure", "value", "standard error", "95 % interval"],
         rows=rows,
-        notes=[line for line in cost_lines(result) if line],
+        notes=_notes(result, budget),
     )
+
+
+def _notes(result: Result, budget: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what an answer cost, its price as a share of the budget."""
+    share = ""
+    for row in budget:
+        is_whole = not row["purpose"] and not row["analyst"]
+        if is_whole and row["sub_budget"] == result.receipt.get("sub_budget"):
+            share = f"This answer took {share_charged(result, row)} of the {row['sub_budget']} budget."
+    return list(filter(None, [share, *cost_lines(result)]))
+
+
+def _caption(question: DemoQuestion, result: Result) -> str:
+    noise = "; the line on each bar is the 95 % interval, ± is half of it"
+    return f"{question.figure.replace('_', ' ')}{noise if result.cost.get('mode') == 'private' else ''}"
 
 
 def _picture(question: DemoQuestion, result: Result) -> str:
@@ -138,14 +179,23 @@ def _mined(results: DemoResults) -> list[Section]:
             ", ".join(rule.consequents),
             *(f"{rule.measures[name]:.3f}" for name in measures),
         ]
-        for rule in results.mined.found_rules[:MOST_RULES]
+        for rule in _different(results.mined.found_rules)[:MOST_RULES]
     ]
     note = (
         f"{len(results.mined.found)} frequent itemsets of {results.mined.n_rows} patients, "
-        f"{len(results.mined.found_rules)} rules, the strongest shown; one exact disclosure. "
+        f"{len(results.mined.found_rules)} rules; shown: of each itemset the strongest rule, {MOST_RULES} in all; "
+        "one exact disclosure. "
         "The sites saw one bit a candidate; counts below the threshold never left shares."
     )
     return [Section(title=MINED, columns=["if", "then", *measures], rows=rows, notes=[note])]
+
+
+def _different(rules: Sequence[NamedRule]) -> list[NamedRule]:
+    """Keep the first rule of each itemset; the others say the same turned around."""
+    first: dict[frozenset[str], NamedRule] = {}
+    for rule in rules:
+        first.setdefault(frozenset(rule.antecedents) | frozenset(rule.consequents), rule)
+    return list(first.values())
 
 
 def comparison_rows(comparison: Comparison) -> list[list[str]]:
@@ -203,19 +253,20 @@ def _budget(results: DemoResults) -> Section:
     return Section(
         title="What is spent, what is left",
         columns=[
-            "sub-budget",
-            "epsilon",
+            "part of the budget",
+            "its epsilon",
             "delta",
-            "spent",
-            "epsilon spent",
-            "largest epsilon that still fits",
+            "share spent",
+            "spent, as one epsilon",
+            "a single question that still fits",
         ],
         rows=rows,
         pictures=[gauge(str(row["sub_budget"]), float(str(row["fraction_spent"]))) for row in whole],
         notes=[
+            "The share grows with the square of epsilon: a question of half the part's epsilon takes about a quarter of it.",
             f"{whole[0]['exact_disclosures']} exact disclosures were made: epsilon holds given these."
             if whole
-            else ""
+            else "",
         ],
     )
 

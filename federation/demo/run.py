@@ -182,22 +182,10 @@ def _ask(session: Session, question: DemoQuestion) -> Result:
 def _refusal(session: Session, question: DemoQuestion) -> str:
     try:
         _ask(session, question)
-    except PolicyRefusedError as error:
+    except (PolicyRefusedError, BudgetExceededError) as error:
         return str(error)
-    except BudgetExceededError as error:
-        return refusal_text(error)
     msg = f"{question.key} was answered and should have been refused"
     raise FederationError(msg)
-
-
-def refusal_text(error: BudgetExceededError) -> str:
-    """Return a refusal by the budget in the units that people use."""
-    unit = 2**40
-    fits = f"epsilon {error.largest_epsilon} still fits" if error.largest_epsilon else "nothing more fits"
-    return (
-        f"the {error.sub_budget} budget of {error.population} refuses: requested {error.requested / unit:.4f}, spent "
-        f"{error.spent / unit:.4f}, remaining {error.remaining / unit:.4f} (Rényi cost at its order); {fits}"
-    )
 
 
 def _audit(folders: Folders, out: Path, console: Console, results: DemoResults) -> None:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import SchemaMismatchError
-from federation.consortium.consortium_file import load_consortium
+from federation.consortium.consortium_file import consortium_path, load_consortium
 from federation.consortium.genesis import genesis_body
 from federation.consortium.site_file import load_site
 from federation.errors import ConfigError, SiteUnavailableError
@@ -26,7 +26,7 @@ from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.replication.entry_validation import CLOCK_SKEW_S
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from fractions import Fraction
     from pathlib import Path
 
@@ -70,13 +70,14 @@ def examine_files(
     """Check the files of this machine.
 
     Args:
-        consortium: the consortium file.
+        consortium: the consortium file, or its folder.
         site_file: a site's own file, for its administrator.
         identity: certificate and key of the person who asks.
 
     Returns:
         Findings.
     """
+    consortium = consortium_path(consortium)
     try:
         agreement = load_consortium(consortium)
         genesis_body(agreement)
@@ -210,7 +211,7 @@ def examine_nodes(session: Session) -> list[Finding]:
     """Check every node.
 
     Args:
-        session: an analyst's.
+        session: an analyst's, or one with a node's own certificate, which cannot ask that node itself.
 
     Returns:
         Findings about nodes, clocks, versions, ledgers and connections.
@@ -225,12 +226,23 @@ def examine_nodes(session: Session) -> list[Finding]:
             found.append(_node(health, session.consortium.digest()))
         else:
             silent[name] = health
+    if session.analyst in silent:
+        found += _own(session.analyst, healthy, silent)
     left_out = _left_out(session) if silent and healthy else ()
     found += _silent(silent, left_out)
     found += [_clock(health) for health in healthy.values()]
     found += _connections(healthy, left_out)
     found.append(_ledgers(healthy))
     return found
+
+
+def _own(name: str, healthy: Mapping[str, Health], silent: dict[str, Exception]) -> list[Finding]:
+    """Say what the other nodes hear of the node whose certificate asks; it answers no call of its own."""
+    heard = [other for other, health in healthy.items() if health.hears.get(name)]
+    if not heard:
+        return []
+    del silent[name]
+    return [Finding(what=f"node {name}", is_good=True, text=f"{', '.join(sorted(heard))} hear it")]
 
 
 def _left_out(session: Session) -> tuple[str, ...]:

@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from analytics.plans.context import guard_text
 from analytics.results.result import SUPPRESSED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from analytics.mining.result import MiningResult
     from analytics.results.result import Result
@@ -62,13 +63,16 @@ def plain(text: object) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in str(text))
 
 
-def grid(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+def grid(
+    title: str, names: Sequence[str], rows: Iterable[Sequence[object]], left: Collection[str] = _LEFT
+) -> Table:
     """Build a table; empty columns are left out, and cells are plain text.
 
     Args:
         title: above it.
         names: of the columns.
         rows: cells in the order of the columns.
+        left: names of the columns whose cells begin at the left.
 
     Returns:
         A rich table.
@@ -77,7 +81,7 @@ def grid(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> 
     table = Table(title=title or None, title_justify="left", header_style="bold")
     kept = [place for place, _ in enumerate(names) if any(row[place] for row in filled)] if filled else []
     for place in kept or range(len(names)):
-        justify = "left" if names[place] in _LEFT else "right"
+        justify = "left" if names[place] in left else "right"
         table.add_column(
             Text(names[place]), justify="left" if justify == "left" else "right", overflow="fold"
         )
@@ -153,7 +157,7 @@ def cost_lines(result: Result) -> list[str]:
     place = f"ledger entry {receipt['number']}, signed by {', '.join(signers)}" if receipt else ""
     if cost.get("mode") != "private":
         unit = f"privacy unit {cost.get('privacy_unit')}, at up to {cost.get('max_sites_per_unit')} site(s)"
-        cost_line = f"cost: an exact disclosure, without epsilon; threshold {cost.get('threshold')} ({unit})"
+        cost_line = f"cost: an exact disclosure, without epsilon; {guard_of(cost)} ({unit})"
         return [
             cost_line,
             plain(cost.get("suppressed_where", "")),
@@ -161,11 +165,14 @@ def cost_lines(result: Result) -> list[str]:
             secrecy_line(receipt),
             place,
         ]
-    charged = (
-        f"charged: {receipt.get('charged')} of {receipt.get('sub_budget')} at order {receipt.get('order')}"
-    )
+    charged = f"charged to the {receipt.get('sub_budget')} budget"
     note = FEW_NOTE if result.too_few else ""
     return [note, terms_line(cost), secrecy_line(receipt), f"{charged}; {place}"]
+
+
+def guard_of(cost: Mapping[str, Any]) -> str:
+    """Return the guard of an exact answer with its reason, from its cost."""
+    return guard_text(int(cost.get("minimum_cell", 0)), int(cost.get("max_sites_per_unit", 1)))
 
 
 def exact_lines(receipt: Mapping[str, Any]) -> list[str]:
@@ -198,12 +205,19 @@ def left_line(result: Result, rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         is_whole = not row["purpose"] and not row["analyst"]
         if is_whole and (row["population"], row["sub_budget"]) == (result.cost.get("population"), sub_budget):
-            fits = row["largest_epsilon_that_fits"] or "nothing"
+            fits = row["largest_epsilon_that_fits"]
             spent = 100 * float(str(row["fraction_spent"]))
-            return (
-                f"left of {sub_budget}: {spent:.1f} % spent, largest single epsilon that still fits: {fits}"
-            )
+            own = share_charged(result, row)
+            taken = f"this answer took {own} of the {sub_budget} budget; " if own else ""
+            rest = f"a question of epsilon {fits} still fits" if fits else "no further question fits"
+            return f"{taken}left of {sub_budget}: {spent:.1f} % is spent, {rest}"
     return ""
+
+
+def share_charged(result: Result, row: Mapping[str, Any]) -> str:
+    """Return what an answer took of its sub-budget, as a share; empty for an exact one."""
+    charged, allowance = result.receipt.get("charged"), float(str(row["allowance"]))
+    return f"{100 * float(str(charged)) / allowance:.2g} %" if charged and allowance else ""
 
 
 def budget_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -243,20 +257,26 @@ def _exact_answers(row: Mapping[str, Any]) -> str:
 def quote_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Show what each question would cost and leave."""
     return grid(
-        "Quotes, nothing is spent (cost and left: Rényi, at the order of the sub-budget)",
-        ("question", "sub-budget", "epsilon", "cost", "left", "would be refused"),
+        "Quotes, nothing is spent (takes, leaves: shares of the budget or the cap that is nearest)",
+        ("question", "sub-budget", "epsilon", "takes", "leaves", "would be refused"),
         [
             (
                 " ".join(row["sql"].split()),
                 f"{row['population']} · {row['sub_budget']}",
                 row["epsilon"],
-                row["cost"],
-                row["left"],
+                _share(row["cost"], row),
+                _share(row["left"], row),
                 row["refusal"],
             )
             for row in rows
         ],
     )
+
+
+def _share(cost: object, row: Mapping[str, Any]) -> str:
+    """Return a Rényi cost as a share of what may be spent in all."""
+    whole = float(str(row["spent"])) + float(str(row["remaining"]))
+    return f"{100 * float(str(cost)) / whole:.3g} %" if whole else ""
 
 
 def _whose(row: Mapping[str, Any]) -> str:
@@ -281,7 +301,7 @@ def statement_tables(report: Statement) -> list[Table]:
                 line.purpose,
                 line.price,
                 line.left,
-                " ".join(filter(None, [line.run, line.remark])),
+                " ".join(filter(None, [_short(line.run), line.remark])),
             )
             for line in report.lines
         ],
@@ -324,6 +344,12 @@ def statement_tables(report: Statement) -> list[Table]:
     return [lines, spenders, left]
 
 
+def _short(run: str) -> str:
+    """Return a training's round and attempt, the run by the first digits of its hash; --json has all."""
+    name, _, attempt = run.partition(" ")
+    return f"{name[:8]} {attempt}" if attempt else run
+
+
 def rule_tables(result: MiningResult, most: int = 20) -> list[Table | str]:
     """Show itemsets and rules, the strongest first, and their cost."""
     rules = Table(title=f"{len(result.found_rules)} rules", title_justify="left", header_style="bold")
@@ -340,10 +366,10 @@ def rule_tables(result: MiningResult, most: int = 20) -> list[Table | str]:
     if rest > 0:
         lines.append(f"and {rest} more (--json has all)")
     n_rows = "a suppressed number of rows" if result.n_rows is None else f"{result.n_rows} rows"
+    cost = result.cost
     lines.append(
         f"{len(result.found)} frequent itemsets of {n_rows}; cost: one exact disclosure, at least "
-        f"{result.cost.get('threshold')} rows behind a support (minimum cell {result.cost.get('minimum_cell')}, "
-        f"{result.cost.get('max_sites_per_unit')} site(s) a unit), nested supports: {result.cost.get('nested_supports')}"
+        f"{cost.get('threshold')} rows behind a support ({guard_of(cost)}), nested supports: {cost.get('nested_supports')}"
     )
     lines += filter(None, [*exact_lines(result.receipt), secrecy_line(result.receipt)])
     return lines

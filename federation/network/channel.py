@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smpc.transport.mesh import Mesh
+    from smpc.transport.mesh import FirstFrame, Mesh
 
 MESSAGE_BYTES = 1 << 22
 
@@ -77,9 +77,17 @@ class Network(ABC):
 
     @abstractmethod
     def open_mesh(
-        self, session_id: bytes, request_hash: bytes, parties: Sequence[str], helper: str | None
+        self,
+        session_id: bytes,
+        request_hash: bytes,
+        parties: Sequence[str],
+        helper: str | None,
+        first: FirstFrame | None = None,
     ) -> Mesh:
-        """Join the session's mesh; every party calls this with the same arguments."""
+        """Join the session's mesh; every party calls this with the same arguments but ``first``.
+
+        ``first``: this party's frames of the first exchange, which may be sent before the peers have joined.
+        """
 
     @abstractmethod
     def is_alive(self, peer: str) -> bool:

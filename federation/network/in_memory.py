@@ -13,7 +13,7 @@ from smpc.transport.memory import Inbox, memory_meshes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smpc.transport.mesh import Mesh
+    from smpc.transport.mesh import FirstFrame, Mesh
 
 _OTHER: Final = "the other end"
 
@@ -163,10 +163,15 @@ class MemoryNetwork(Network):
         self._exchange.serve(self.name, purpose, handler)
 
     def open_mesh(
-        self, session_id: bytes, request_hash: bytes, parties: Sequence[str], helper: str | None
+        self,
+        session_id: bytes,
+        request_hash: bytes,
+        parties: Sequence[str],
+        helper: str | None,
+        first: FirstFrame | None = None,
     ) -> Mesh:
         """Join a session's mesh."""
-        del request_hash
+        del request_hash, first  # nothing is gained by sending ahead in one process
         return self._exchange.mesh(self.name, session_id, parties, helper)
 
     def is_alive(self, peer: str) -> bool:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from federation.consortium.consortium_file import Consortium
     from smpc.transport.connection import Connection
     from smpc.transport.data_plane import DataPlane
-    from smpc.transport.mesh import Mesh
+    from smpc.transport.mesh import FirstFrame, Mesh
 
 NODE_ROLES: Final = frozenset({"site", "dealer", "aggregator", "keyholder"})
 BEAT_S: Final = 0.5
@@ -98,6 +98,7 @@ class TlsNetwork(Network):
         listen: Address | None = None,
         beat_s: float = BEAT_S,
         delay_s: float = 0.0,
+        asks_only: bool = False,
     ) -> None:
         """Start listening and sending heartbeats when the identity is a node's.
 
@@ -107,6 +108,7 @@ class TlsNetwork(Network):
             listen: the address that a node binds; default: its address in the consortium file.
             beat_s: time between two heartbeats (s).
             delay_s: added one-way delay of every message (s), to measure the cost of a distance.
+            asks_only: do not listen, also with a node's identity: for its administrator, beside the running node.
 
         Raises:
             ConfigError: the consortium file holds another identity, or the address cannot be bound.
@@ -133,13 +135,13 @@ class TlsNetwork(Network):
             self._addresses,
             beat_s=pace_s,
             silence_s=silence_s,
-            is_client=identity.role not in NODE_ROLES,
+            is_client=asks_only or identity.role not in NODE_ROLES,
         )
         self._caller_heartbeats = CallerHeartbeats(beat_s=pace_s, silence_s=silence_s)
         self._plane: DataPlane | None = None
         self._listener: Listener | None = None
         self.address: Address | None = None
-        if identity.role in NODE_ROLES:
+        if identity.role in NODE_ROLES and not asks_only:
             self._become_node(listen or self._addresses[self.name], silence_s=silence_s)
 
     def __repr__(self) -> str:
@@ -150,7 +152,7 @@ class TlsNetwork(Network):
         """Open a channel; see ``Network``."""
         ends_at = time.monotonic() + timeout_s
         address = self._addresses.get(peer)
-        if self._is_closed or address is None:
+        if self._is_closed or address is None or peer == self.name:  # no member calls itself
             raise PartyLostError(name=peer)
         channel = TlsChannel(self._endpoint.dial(address, peer, purpose, deadline_s=timeout_s))
         if not self._keep(channel):
@@ -170,7 +172,12 @@ class TlsNetwork(Network):
             self._changed.notify_all()
 
     def open_mesh(
-        self, session_id: bytes, request_hash: bytes, parties: Sequence[str], helper: str | None
+        self,
+        session_id: bytes,
+        request_hash: bytes,
+        parties: Sequence[str],
+        helper: str | None,
+        first: FirstFrame | None = None,
     ) -> Mesh:
         """Join a session's mesh; see ``Network``.
 
@@ -180,7 +187,9 @@ class TlsNetwork(Network):
         """
         if self._plane is None or self._is_closed:
             raise PeerRejectedError(reason="a client takes part in no session", name=self.name)
-        return self._plane.open_mesh(session_id, request_hash, parties, helper, deadline_s=self._deadline_s)
+        return self._plane.open_mesh(
+            session_id, request_hash, parties, helper, deadline_s=self._deadline_s, first=first
+        )
 
     def is_alive(self, peer: str) -> bool:
         """Whether the peer is not known to be lost; see ``Network``."""

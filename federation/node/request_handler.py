@@ -1,11 +1,11 @@
 """Handles the channels of analysts, auditors and other sites: one thread per channel, one message at a time.
 
-Layer:       federation.node.request_handler, above execution.
-Guarantees:  on one channel a request is sent, then charged, then run, in that order; the site answers every failure
-             with an error, and the channel stays usable. An unexpected error is logged at the site and crosses the
-             wire without its text.
-See instead: the decision about a request (``admission``), the charge (``ledger.replication``), the run
-             (``execution.query_run``).
+Layer:       federation.node.request_handler, above request_services.
+Guarantees:  a request is charged and answered in one visit: the site that proposes its charge answers with the entry
+             and then with its share, every other site with its share. Every failure is answered with an error, and the
+             channel stays usable. An unexpected error is logged at the site and crosses the wire without its text.
+See instead: the states of a request (``request_state``), the decision (``admission``), the charge
+             (``ledger.replication``), the run (``execution.query_run``).
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from federation.consortium.amendments import Amendment
-from federation.errors import RequestRejectedError, SiteBusyError, SiteUnavailableError
-from federation.node.budget_report import budget_rows, quote_rows
+from federation.errors import RequestRejectedError, SiteUnavailableError
+from federation.node.budget_report import budget_rows
+from federation.node.ledger.late_entry import accept_entry
 from federation.protocol.codec import name_on_wire
-from federation.protocol.exchange import serve
+from federation.protocol.exchange import poll, send, serve
 from federation.protocol.messages import (
     Accepted,
     Ack,
@@ -26,7 +27,6 @@ from federation.protocol.messages import (
     BudgetAnswer,
     BudgetAsk,
     Charged,
-    ChargeRequest,
     Health,
     HealthAsk,
     LedgerEntries,
@@ -37,26 +37,26 @@ from federation.protocol.messages import (
     QuoteAsk,
     RunRequest,
     Withdraw,
-    kind_of,
 )
-from federation.protocol.request import Request
+from federation.protocol.request import request_hash
+from privacy_accounting.ledger.entries import Entry
 from privacy_accounting.ledger.replication.sequencer import Draft
+from smpc.errors import PartyLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from federation.network.channel import Channel, Network
-    from federation.node.admission.concurrency import ConcurrencyLimit, Reservation
-    from federation.node.admission.queries import AdmittedRequest, QueryAdmission
-    from federation.node.admission.training import TrainingAdmission
-    from federation.node.execution.query_run import QueryRunner
     from federation.node.ledger.replication import LedgerReplication
+    from federation.node.query_service import QueryService
+    from federation.node.request_services import RequestServices
+    from federation.node.request_state import OpenRequest
     from federation.protocol.codec import Message
     from privacy_accounting.ledger.replication.replica import Replica
 
 ANALYST: Final = "analyst"
-TRAIN: Final = "train"
 SITE: Final = "site"
+TICK_S: Final = 0.05
 
 
 class RequestHandler:
@@ -66,41 +66,56 @@ class RequestHandler:
         self,
         *,
         network: Network,
-        admission: QueryAdmission,
-        training: TrainingAdmission | None,
+        services: RequestServices,
         chain: LedgerReplication,
-        runner: QueryRunner,
         replica: Replica,
-        slots: ConcurrencyLimit,
+        deadline_s: float,
+        exact_limit: int,
         health: Callable[[], Health],
     ) -> None:
-        """Create the handler; it serves once registered with the network."""
-        self._network, self._admission, self._chain, self._runner = network, admission, chain, runner
-        self._training = training
-        self._replica, self._slots, self._health = replica, slots, health
-        self.site = replica.name
+        """Create the handler; it serves once registered with the network.
+
+        Args:
+            network: the site's.
+            services: what serves each kind of request.
+            chain: the site's ledger on the network.
+            replica: the site's ledger.
+            deadline_s: longest wait for earlier entries of a batch (s).
+            exact_limit: exact requests that this site allows one analyst.
+            health: the state that the doctor command shows.
+        """
+        self._network, self._services, self._chain = network, services, chain
+        self._replica, self._deadline_s, self._exact_limit = replica, deadline_s, exact_limit
+        self._health, self.site = health, replica.name
 
     def requests(self, channel: Channel) -> None:
         """Serve one channel of an analyst, an auditor or a node."""
-        state = _ChannelState()
+        state = _ChannelState(self._services.queries)
         try:
             serve(channel, self._network, lambda message: self._request(message, channel, state))
         finally:
-            state.reset()
+            state.leave()
 
     def ledger(self, channel: Channel) -> None:
         """Serve one ledger channel of another site."""
         serve(channel, self._network, lambda message: self._ledger(message, channel))
 
-    def _request(self, message: Message, channel: Channel, state: _ChannelState) -> Message:
+    def _request(self, message: Message, channel: Channel, state: _ChannelState) -> Message | None:
         if isinstance(message, HealthAsk):
             return self._health()
         if isinstance(message, BudgetAsk):
             return self._budget(channel)
         if channel.role != ANALYST:
             raise RequestRejectedError(site=self.site, reason="only an analyst can send this message")
+        return self._analyst(message, channel, state)
+
+    def _analyst(self, message: Message, channel: Channel, state: _ChannelState) -> Message | None:
+        if isinstance(message, RunRequest):
+            return self._run(message, channel, state)
+        if isinstance(message, Charged):
+            return None  # an answer and the analyst's copy of the entry have crossed
         if isinstance(message, Ask):
-            return self._check_request(message, channel, state)
+            return self._accept(message, channel, state)
         if isinstance(message, QuoteAsk):
             return self._quotes(message, channel)
         if isinstance(message, AttemptRequest):
@@ -108,15 +123,14 @@ class RequestHandler:
         if isinstance(message, ApplyAmendment):
             return Charged(entry=self._chain.enter_amendment(Amendment.from_bytes(message.motion)).to_bytes())
         if isinstance(message, Withdraw):
-            state.reset()
+            state.leave()
             return Ack()
-        return self._charge_or_run(message, channel, state)
+        raise self._unexpected(message)
 
     def _budget(self, channel: Channel) -> BudgetAnswer:
-        limit = self._admission.policy.exact_requests_per_analyst
         asker = channel.peer if channel.role == ANALYST else ""
         return BudgetAnswer(
-            rows=budget_rows(self._replica, asker=asker, exact_limit=limit),
+            rows=budget_rows(self._replica, asker=asker, exact_limit=self._exact_limit),
             number=self._replica.head,
             head=self._replica.head_hash.hex(),
             sequencer=self._replica.sequencer,
@@ -124,41 +138,31 @@ class RequestHandler:
         )
 
     def _quotes(self, message: QuoteAsk, channel: Channel) -> QuoteAnswer:
-        if len(message.requests) == 1 and Request.from_bytes(message.requests[0]).kind == TRAIN:
-            quoted = self._training_admission().quote(message.requests[0], caller=channel.peer)
-            return QuoteAnswer(rows=[quoted.to_dict()])
-        rows = quote_rows(message.requests, self._admission.consortium, self._replica, analyst=channel.peer)
-        return QuoteAnswer(rows=rows)
+        if not message.requests:
+            return QuoteAnswer(rows=[])
+        service = self._services.of(message.requests[0])
+        return QuoteAnswer(rows=service.quote(message.requests, caller=channel.peer))
 
-    def _check_request(self, ask: Ask, channel: Channel, state: _ChannelState) -> Accepted:
+    def _check_ready(self) -> None:
         reason = self._chain.not_ready
         if reason:
             raise SiteUnavailableError(site=self.site, reason=reason)
-        if kind_of(ask) == TRAIN:
-            return self._check_training(ask, channel)
-        state.reset()
-        state.slot = self._slots.reserve(
-            channel.peer, patience_s=ask.patience_ms / 1000, has_left=lambda: channel.has_left
-        )
-        try:
-            state.known = self._admission.check(ask, caller=channel.peer)
-            self._runner.check_dealer(state.known)
-        except BaseException:
-            state.reset()
-            raise
-        planned = state.known.planned
-        cost = {"mode": planned.request.mode, **self._admission.exact_use(planned)}
-        return Accepted(plan=planned.work.digest(), cost=cost, sequencer=self._replica.sequencer)
 
-    def _check_training(self, ask: Ask, channel: Channel) -> Accepted:
-        known = self._training_admission().check(ask, caller=channel.peer)
-        first = known.plan.attempt(run=known.digest, round_number=0, attempt=0, cohort=known.plan.terms.sites)
-        cost = {"mode": known.request.mode}
-        return Accepted(plan=first.manifest.digest(), cost=cost, sequencer=self._replica.sequencer)
+    def _accept(self, ask: Ask, channel: Channel, state: _ChannelState) -> Accepted:
+        """Check a training, or reserve a place for another request."""
+        self._check_ready()
+        state.leave()
+        state.request = self._services.of(ask.request).accept(
+            ask,
+            caller=channel.peer,
+            patience_s=ask.patience_ms / 1000,
+            has_left=lambda: channel.has_left,
+        )
+        return Accepted(sequencer=self._replica.sequencer)
 
     def _charge_attempt(self, message: AttemptRequest, channel: Channel) -> Charged:
         """At the sequencer: enter the charge of one attempt of a training for its cohort."""
-        admission = self._training_admission()
+        admission = self._services.training.admission
         known = admission.learn(message.ask)
         if known.request.analyst != channel.peer:
             raise RequestRejectedError(
@@ -170,28 +174,46 @@ class RequestHandler:
         draft = Draft(cohort=tuple(message.cohort), content=content)
         return Charged(entry=self._chain.enter(draft, message.ask).to_bytes())
 
-    def _training_admission(self) -> TrainingAdmission:
-        if self._training is None:
-            raise RequestRejectedError(
-                site=self.site, reason="the consortium has no aggregator and key holder"
-            )
-        return self._training
+    def _run(self, message: RunRequest, channel: Channel, state: _ChannelState) -> Message:
+        """Have a request charged, if this site is the one to propose it, and answer it."""
+        self._check_ready()
+        state.keep_only(request_hash(message.ask.request))
+        if state.request is None:
+            service = self._services.of(message.ask.request)
+            state.request = service.open(message.ask, caller=channel.peer)
+        try:
+            if message.sequencer == self.site:
+                send(channel, Charged(entry=self._charge(state.request).to_bytes()))
+            return self._answer(state.request, channel)
+        finally:
+            state.leave()
 
-    def _charge_or_run(self, message: Message, channel: Channel, state: _ChannelState) -> Message:
-        known, slot = state.known, state.slot
-        if known is None or slot is None:
-            raise RequestRejectedError(
-                site=self.site, reason="this channel has no open request; send the request first"
-            )
-        if isinstance(message, ChargeRequest):
-            if not slot.is_reserved:
-                raise SiteBusyError(site=self.site, reason="the reservation expired; send the request again")
-            return Charged(entry=self._chain.charge(known).to_bytes())
-        if isinstance(message, RunRequest):
-            state.known = state.slot = None
-            with slot.running():
-                return self._runner.run(message.entry, known=known, source=channel.peer)
-        raise RequestRejectedError(
+    def _charge(self, request: OpenRequest) -> Entry:
+        try:
+            return self._chain.charge(request.known)
+        except BaseException:
+            self._services.queries.refused(request)
+            raise
+
+    def _answer(self, request: OpenRequest, channel: Channel) -> Message:
+        """Wait for the answer of a request, and meanwhile for its withdrawal or for its entry from the analyst."""
+        while True:
+            share = self._services.queries.deliver(request, TICK_S)
+            if share is not None:
+                return share
+            if not self._network.is_alive(channel.peer):
+                raise PartyLostError(name=channel.peer)
+            message = poll(channel, 0.0)
+            if isinstance(message, Withdraw):
+                return Ack()
+            if isinstance(message, Charged):
+                entry, deadline_s = Entry.from_bytes(message.entry), float(self._deadline_s)
+                accept_entry(self._replica, entry, source=channel.peer, deadline_s=deadline_s)
+            elif message is not None:
+                raise self._unexpected(message)
+
+    def _unexpected(self, message: Message) -> RequestRejectedError:
+        return RequestRejectedError(
             site=self.site, reason=f"a {name_on_wire(type(message))} message is not expected here"
         )
 
@@ -200,21 +222,24 @@ class RequestHandler:
             entries = self._chain.entries_from(max(0, message.number))
             return LedgerEntries(entries=entries, head=self._replica.head)
         if not isinstance(message, LedgerPost) or channel.role != SITE:
-            raise RequestRejectedError(
-                site=self.site, reason=f"a {name_on_wire(type(message))} message is not expected here"
-            )
+            raise self._unexpected(message)
         return LedgerReply(reply=self._chain.take(message.data, message.requests, source=channel.peer))
 
 
 class _ChannelState:
-    """The last request of one channel, and its reservation."""
+    """The request for which one channel waits, or has reserved a place."""
 
-    def __init__(self) -> None:
-        self.known: AdmittedRequest | None = None
-        self.slot: Reservation | None = None
+    def __init__(self, queries: QueryService) -> None:
+        self._queries = queries
+        self.request: OpenRequest | None = None
 
-    def reset(self) -> None:
-        """Drop the request and release its reservation."""
-        if self.slot is not None:
-            self.slot.release()
-        self.known = self.slot = None
+    def keep_only(self, digest: str) -> None:
+        """Leave the last request unless it is this one."""
+        if self.request is not None and self.request.digest != digest:
+            self.leave()
+
+    def leave(self) -> None:
+        """Wait for the last request no more."""
+        request, self.request = self.request, None
+        if request is not None:
+            self._queries.leave(request)

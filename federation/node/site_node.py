@@ -18,7 +18,6 @@ from federation.consortium.membership import restrict_to_members
 from federation.errors import (
     FederationError,
     PolicyRefusedError,
-    RequestRejectedError,
     SiteUnavailableError,
 )
 from federation.node.admission.concurrency import ConcurrencyLimit
@@ -31,9 +30,12 @@ from federation.node.execution.prepared_sessions import PreparedSessions
 from federation.node.execution.query_run import QueryRunner
 from federation.node.ledger.peers import PeerClients
 from federation.node.ledger.replication import LedgerReplication
-from federation.node.request_handler import TRAIN, RequestHandler
+from federation.node.query_service import QueryService
+from federation.node.request_handler import RequestHandler
+from federation.node.request_services import RequestServices, TrainingService
+from federation.node.request_state import RequestStates
 from federation.node.training_node import TrainingNode
-from federation.protocol.messages import Health, kind_of
+from federation.protocol.messages import Health
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Change, Charge, Exact
 from privacy_accounting.ledger.replication.replica import Replica
@@ -140,40 +142,51 @@ class SiteNode:
         # a prepared session waits for the local scan of its run, up to the limit of a scan
         patience_s = 2 * float(consortium.file.deadline_s) + float(consortium.file.local_limit_s)
         self._prepared_sessions = PreparedSessions(patience_s=patience_s, most_bytes=limits.session_bytes)
-        runner = self._runner(limits)
-        self.chain = self._chain(runner, genesis, ledger.snapshot_every)
+        self._services = self._services_of(limits)
+        self.chain = self._chain(genesis, ledger.snapshot_every)
         self._request_handler = RequestHandler(
             network=network,
-            admission=self._admission,
-            training=None if self._training is None else self._training.admission,
+            services=self._services,
             chain=self.chain,
-            runner=runner,
             replica=self.replica,
-            slots=ConcurrencyLimit(site=self.name, limit=limits.sessions),
+            deadline_s=float(consortium.file.deadline_s),
+            exact_limit=policy.exact_requests_per_analyst,
             health=self.health,
         )
+
+    def _services_of(self, limits: Limits) -> RequestServices:
+        queries = QueryService(
+            admission=self._admission,
+            runner=self._runner(limits),
+            replica=self.replica,
+            states=RequestStates(
+                site=self.name, places=ConcurrencyLimit(site=self.name, limit=limits.sessions)
+            ),
+            background=self._background,
+        )
+        self.replica.core.observer = queries
+        training = None if self._training is None else self._training.admission
+        return RequestServices(queries, TrainingService(training, site=self.name))
 
     def _runner(self, limits: Limits) -> QueryRunner:
         return QueryRunner(
             site=self.name,
             consortium=self.consortium,
             network=self.network,
-            replica=self.replica,
             admission=self._admission,
             prepared_sessions=self._prepared_sessions,
             dealer_channels=DealerChannels(self.network, float(self.consortium.file.deadline_s)),
             pool=Pool(limits.pool_bytes),
-            background=self._background,
             engine=self._engine,
         )
 
-    def _chain(self, runner: QueryRunner, genesis: Body, snapshot_every: int) -> LedgerReplication:
+    def _chain(self, genesis: Body, snapshot_every: int) -> LedgerReplication:
         return LedgerReplication(
             consortium=self.consortium,
             replica=self.replica,
             cache_request=self._cache_request,
             admit=self._admit,
-            on_signed=runner.prepare,
+            on_signed=self._services.queries.signed,
             peers=self._peers,
             genesis=genesis,
             snapshot_every=snapshot_every,
@@ -188,12 +201,9 @@ class SiteNode:
         self.chain.start()
 
     def _cache_request(self, ask: Ask) -> None:
-        """Cache a request sent with a proposal; an invalid request is ignored."""
+        """Keep a request sent with a proposal; an invalid one is refused with its entry."""
         try:
-            if kind_of(ask) == TRAIN and self._training is not None:
-                self._training.admission.learn(ask)
-            else:
-                self._admission.cache(ask)
+            self._services.of(ask.request).cache(ask)
         except (*REFUSALS, PeerRejectedError):
             return
 
@@ -206,13 +216,9 @@ class SiteNode:
             self._consents.check(body, self.replica.core.state, site=self.name)
             return
         if isinstance(content, Charge | Exact) and content.asked.run:
-            if self._training is None:
-                raise RequestRejectedError(
-                    site=self.name, reason="the consortium has no aggregator and key holder"
-                )
-            self._training.admission.admit(body)
+            self._services.training.admission.admit(body)
         else:
-            self._admission.admit(body)
+            self._services.queries.admit(body)
 
     def wait_ready(self, timeout_s: float) -> None:
         """Wait until this site can charge requests.

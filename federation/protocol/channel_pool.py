@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from federation.errors import FederationError, PolicyRefusedError, SiteUnavailableError
-from federation.protocol.exchange import expect, send
+from federation.protocol.error_codes import from_wire
+from federation.protocol.exchange import checked, expect, poll, receive, send
+from federation.protocol.messages import Ack, Failed, Withdraw
 from smpc.errors import PartyLostError, PeerRejectedError, SmpcError
 
 if TYPE_CHECKING:
@@ -36,12 +39,6 @@ class Exchange:
         """Wrap the channels."""
         self._network, self.channels = network, channels
 
-    def without(self, name: str) -> Exchange:
-        """The same channels without one node."""
-        return Exchange(
-            self._network, {each: channel for each, channel in self.channels.items() if each != name}
-        )
-
     def ask_one(self, name: str, message: Message, kind: type[M], *, timeout_s: float) -> M:
         """Send a message to one node and wait for its answer."""
         send(self.channels[name], message)
@@ -56,13 +53,8 @@ class Exchange:
         Raises:
             The error of the highest rank among those received.
         """
-        errors: dict[str, Exception] = {}
+        errors = self.send(tuple(self.channels), message)
         answers: dict[str, M] = {}
-        for name, channel in self.channels.items():
-            try:
-                send(channel, message)
-            except SmpcError as error:
-                errors[name] = error
         for name, channel in self.channels.items():
             if name in errors:
                 continue
@@ -71,8 +63,52 @@ class Exchange:
             except Exception as error:  # noqa: BLE001
                 errors[name] = error
         if errors:
-            raise _highest_ranked(errors)
+            raise highest_ranked(errors)
         return [answers[name] for name in self.channels]
+
+    def send(self, names: Sequence[str], message: Message) -> dict[str, Exception]:
+        """Send one message to several nodes, and wait for nothing; the errors by node."""
+        errors: dict[str, Exception] = {}
+        for name in names:
+            try:
+                send(self.channels[name], message)
+            except SmpcError as error:
+                errors[name] = error
+        return errors
+
+    def expect(self, name: str, kind: type[M], *, timeout_s: float) -> M:
+        """Wait for a message of one kind from one node."""
+        return expect(self.channels[name], self._network, kind, timeout_s=timeout_s)
+
+    def collect(self, kind: type[M], ends_at: float) -> tuple[dict[str, M], dict[str, Exception]]:
+        """Take the messages of one kind that come until a time (s, monotonic); the messages and the errors by node.
+
+        A node in neither has sent nothing yet.
+        """
+        answers: dict[str, M] = {}
+        errors: dict[str, Exception] = {}
+        for name, channel in self.channels.items():
+            try:
+                message = poll(channel, ends_at - time.monotonic())
+                if message is not None:
+                    answers[name] = checked(message, kind, peer=name)
+            except Exception as error:  # noqa: BLE001
+                errors[name] = error
+        return answers, errors
+
+    def release(self, names: Sequence[str], timeout_s: float) -> dict[str, Exception]:
+        """Withdraw the last request at several nodes; the errors that they had answered meanwhile, by node."""
+        errors = self.send(names, Withdraw())
+        for name in [name for name in names if name not in errors]:
+            try:
+                message = receive(self.channels[name], self._network, timeout_s=timeout_s)
+                while not isinstance(message, Ack):
+                    if isinstance(message, Failed):
+                        errors[name] = from_wire(message.code, message.fields, site=name)
+                    message = receive(self.channels[name], self._network, timeout_s=timeout_s)
+            except SmpcError as error:
+                errors[name] = error
+        return errors
 
 
 def find_sequencer(accepted: Mapping[str, Accepted]) -> str:
@@ -91,7 +127,7 @@ def find_sequencer(accepted: Mapping[str, Accepted]) -> str:
     return max(sorted(accepted), key=named.count)
 
 
-def _highest_ranked(errors: dict[str, Exception]) -> Exception:
+def highest_ranked(errors: dict[str, Exception]) -> Exception:
     """The error of the highest rank: a refusal, then a peer reported lost by another node, then the rest.
 
     Of several reports, one that names a peer whose own channel is lost too comes first.

@@ -19,7 +19,6 @@ Message = (
     control.Ask
     | control.Accepted
     | control.Failed
-    | control.ChargeRequest
     | control.AttemptRequest
     | control.ApplyAmendment
     | control.Withdraw

@@ -48,6 +48,7 @@ _KINDS: Final[tuple[tuple[type[Any], str], ...]] = (
     (federation_errors.PolicyRefusedError, "site rule"),
     (federation_errors.SiteUnavailableError, "site reason"),
     (federation_errors.SiteBusyError, "site reason"),
+    (federation_errors.RequestHeldError, "site reason"),
     (federation_errors.RequestRejectedError, "site reason"),
     (federation_errors.ApprovalMissingError, "site motion"),
     (federation_errors.AmendmentRejectedError, "reason"),

@@ -61,18 +61,34 @@ def receive(channel: Channel, network: Network, *, timeout_s: float | None) -> M
                 raise PartyLostError(name=channel.peer) from None
 
 
+def poll(channel: Channel, timeout_s: float) -> Message | None:
+    """Wait a short time for one typed message; None if none came. Errors as ``receive``."""
+    try:
+        return decode(channel.receive(max(0.0, timeout_s)), peer=channel.peer)
+    except TimeoutError:
+        return None
+
+
 def expect(channel: Channel, network: Network, kind: type[M], *, timeout_s: float | None) -> M:
     """Wait for a message of one kind; a ``Failed`` is raised as the error it carries.
 
     Raises:
         PeerRejectedError: the peer sent another kind of message.
     """
-    message = receive(channel, network, timeout_s=timeout_s)
+    return checked(receive(channel, network, timeout_s=timeout_s), kind, peer=channel.peer)
+
+
+def checked(message: Message, kind: type[M], *, peer: str) -> M:
+    """A message that must be of one kind; a ``Failed`` is raised as the error it carries.
+
+    Raises:
+        PeerRejectedError: it is of another kind.
+    """
     if isinstance(message, Failed):
-        raise from_wire(message.code, message.fields, site=channel.peer)
+        raise from_wire(message.code, message.fields, site=peer)
     if not isinstance(message, kind):
         raise PeerRejectedError(
-            reason=f"received {name_on_wire(type(message))}, expected {name_on_wire(kind)}", name=channel.peer
+            reason=f"received {name_on_wire(type(message))}, expected {name_on_wire(kind)}", name=peer
         )
     return message
 
@@ -94,13 +110,13 @@ def call(
         channel.close()
 
 
-def serve(channel: Channel, network: Network, reply: Callable[[Message], Message]) -> None:
+def serve(channel: Channel, network: Network, reply: Callable[[Message], Message | None]) -> None:
     """Answer message by message until the peer is gone, or sends bytes that are not a message; close the channel.
 
     Args:
         channel: the peer's channel.
         network: this member's network.
-        reply: gives the answer; what it raises is sent to the peer.
+        reply: gives the answer, None for a message that has none; what it raises is sent to the peer.
     """
     try:
         while True:
@@ -109,7 +125,8 @@ def serve(channel: Channel, network: Network, reply: Callable[[Message], Message
                 answer = reply(message)
             except Exception as error:  # noqa: BLE001
                 answer = failure(error, member=network.name, peer=channel.peer)
-            send(channel, answer)
+            if answer is not None:
+                send(channel, answer)
     except (PartyLostError, PeerRejectedError):
         pass
     finally:

@@ -15,8 +15,6 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from federation.protocol.request import Request
-
 MAX_ROUND = 2**31 - 1
 MAX_NUMBER = 2**62
 MAX_SITES = 64
@@ -41,10 +39,8 @@ class Ask(WireMessage, frozen=True, tag="Ask"):
 
 
 class Accepted(WireMessage, frozen=True, tag="Accepted"):
-    """Site to analyst: this site would take part; the cost this site computed, and the current sequencer."""
+    """Site to analyst: the training may begin, or a place is reserved for the request; the current sequencer."""
 
-    plan: str
-    cost: dict[str, str]
     sequencer: str
 
 
@@ -55,12 +51,8 @@ class Failed(WireMessage, frozen=True, tag="Failed"):
     fields: dict[str, str | int | float | list[str] | None]
 
 
-class ChargeRequest(WireMessage, frozen=True, tag="Go"):
-    """Analyst to the sequencer: every site accepted; charge the request."""
-
-
 class Withdraw(WireMessage, frozen=True, tag="Withdraw"):
-    """Analyst to site: drop the last request of this channel."""
+    """Analyst to site: this channel waits no more for its last request."""
 
 
 class AttemptRequest(WireMessage, frozen=True, tag="Attempt"):
@@ -79,27 +71,38 @@ class ApplyAmendment(WireMessage, frozen=True, tag="Enter"):
 
 
 class Charged(WireMessage, frozen=True, tag="Charged"):
-    """Sequencer to analyst: the complete ledger entry; its charge is spent from now on."""
+    """Sequencer to analyst: the complete ledger entry; its charge is spent from now on.
 
-    entry: bytes
-
-
-class RunRequest(WireMessage, frozen=True, tag="Run"):
-    """Analyst to site: run the request under this complete entry.
-
-    The signatures prove an entry, whoever delivers it. A client never carries a proposal.
+    Also analyst to site, without an answer: the same entry for a site that has not answered yet. The signatures prove
+    an entry, whoever delivers it. A client never carries a proposal.
     """
 
     entry: bytes
 
 
+class RunRequest(WireMessage, frozen=True, tag="Run"):
+    """Analyst to every site at once: have this request charged, and answer it once it is.
+
+    ``sequencer``: the site that the analyst takes for the sequencer. That site proposes the charge, and answers with
+    the complete entry before its share. Every other site answers with its share alone.
+    """
+
+    ask: Ask
+    sequencer: Name
+
+
 class Share(WireMessage, frozen=True, tag="Share"):
-    """Site to analyst: this site's blinded share of the answer (little-endian int64), and its engine."""
+    """Site to analyst: this site's blinded share of the answer (little-endian int64), and its engine.
+
+    ``cost``: of an exact answer, the analyst's earlier exact requests and this site's limit (``exact_before``,
+    ``exact_limit``); else empty.
+    """
 
     values: bytes
     rounds: int
     bytes_sent: int
     engine: str
+    cost: dict[str, str] = {}
 
 
 class BudgetAsk(WireMessage, frozen=True, tag="BudgetAsk"):
@@ -184,12 +187,3 @@ class Deal(WireMessage, frozen=True, tag="Deal"):
     session_id: Annotated[bytes, Meta(max_length=MAX_HASH)]
     request_hash: Annotated[bytes, Meta(max_length=MAX_HASH)]
     parties: Annotated[list[Name], Meta(min_length=1, max_length=MAX_SITES)]
-
-
-def kind_of(ask: Ask) -> str:
-    """The kind of a signed request, read from its bytes.
-
-    Raises:
-        PeerRejectedError: the bytes are not a request.
-    """
-    return Request.from_bytes(ask.request).kind

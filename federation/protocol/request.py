@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
 
-REQUEST_TAG = b"crossward/request/1\n"
+REQUEST_TAG = b"crossward/request/2\n"
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Request:
     """A request of an analyst, in the form that is hashed, signed and charged.
 
     ``question`` holds the kind's own parameters (for a query: ``sql``); numbers in it are decimal strings or ints.
+    ``plan`` is the digest of the plan that the client derives, hexadecimal: a site that derives another one refuses.
     """
 
     kind: str
@@ -33,12 +35,13 @@ class Request:
     purpose: str
     nonce: str
     configuration: str
+    plan: str
     question: dict[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Canonical JSON, ASCII, sorted keys."""
         body = {
-            "version": 1,
+            "version": VERSION,
             "kind": self.kind,
             "mode": self.mode,
             "epsilon": None if self.epsilon is None else format_decimal(self.epsilon),
@@ -46,6 +49,7 @@ class Request:
             "purpose": self.purpose,
             "nonce": self.nonce,
             "configuration": self.configuration,
+            "plan": self.plan,
             "question": self.question,
         }
         return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
@@ -59,15 +63,18 @@ class Request:
         """Read canonical bytes; bytes that would not encode to themselves are refused.
 
         Raises:
-            PeerRejectedError: the bytes are not a request of version 1, or a field is malformed.
+            PeerRejectedError: the bytes are not a request of this version, or a field is malformed.
             InvalidRequestError: the purpose or the question holds a forbidden character.
         """
         if len(data) > MAX_REQUEST_BYTES:
             raise PeerRejectedError(reason="the request is too long")
         try:
             body = json.loads(data)
-            if not isinstance(body, dict) or body.pop("version", None) != 1:
-                raise PeerRejectedError(reason="the request has another version")
+            version = body.pop("version", None) if isinstance(body, dict) else None
+            if version != VERSION:
+                named = version if isinstance(version, int) else "none"
+                reason = f"the request has version {named}, and this member reads version {VERSION} only"
+                raise PeerRejectedError(reason=reason)
             epsilon = body.pop("epsilon")
             request = Request(epsilon=None if epsilon is None else parse_decimal(epsilon), **body)
             check_fields(body)

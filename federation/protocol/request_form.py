@@ -26,7 +26,11 @@ MAX_REQUEST_BYTES: Final = 1 << 21
 MAX_DEPTH: Final = 4
 MAX_VALUES: Final = 20_000
 MAX_INTEGER: Final = 2**63 - 1
-_HEX: Final = {"nonce": re.compile(r"[0-9a-f]{32}"), "configuration": re.compile(r"[0-9a-f]{64}")}
+_HEX: Final = {
+    "nonce": re.compile(r"[0-9a-f]{32}"),
+    "configuration": re.compile(r"[0-9a-f]{64}"),
+    "plan": re.compile(r"[0-9a-f]{64}"),
+}
 _NAMES: Final = ("kind", "mode", "analyst")
 _LAYOUT: Final = re.compile("[\n\r\t\u00a0\u2000-\u200a\u202f\u3000]")  # white space that people type
 

@@ -12,6 +12,7 @@ from analytics.mining.explain import explain_mining, explain_mining_text
 from analytics.plans.plan import ELEMENT_BYTES
 from analytics.results.explain import explain, explain_text
 from analytics.results.explain_statistic import explain_statistic, explain_statistic_text
+from analytics.text_tables import as_block
 from smpc.randomness import KEY_BYTES
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ KEY_ROUNDS = 1
 ANSWER_ROUNDS = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Explanation:
     """A plan for people and for machines; no site was asked.
 
@@ -43,9 +44,16 @@ class Explanation:
         """Return plain data."""
         return dict(self.shape)
 
+    def __repr__(self) -> str:
+        """Return the first line."""
+        return f"<Explanation: {self.text.partition(chr(10))[0]}>"
+
     def __str__(self) -> str:
         """Return the text."""
         return self.text
+
+    def _repr_html_(self) -> str:
+        return as_block(self.text)
 
 
 def explain_query(plan: Plan, cost: Cost, secrecy: TrustModel) -> Explanation:

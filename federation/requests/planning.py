@@ -10,9 +10,9 @@ See instead: a site's own policy (``federation.requests.site_policy``), the priv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from federation.requests.kinds.base import Kind, Work
 
 A = TypeVar("A")
+NO_PLAN: Final = "0" * 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +106,31 @@ def plan_as(kind: Kind[A], data: bytes, consortium: Consortium) -> Planned[A]:
         InvalidRequestError: also where no party can deal the material that the answer needs.
     """
     request = Request.from_bytes(data)
+    work = _work_of(kind, request, consortium)
+    return Planned(request=request, data=data, work=work, sub_budget=kind.sub_budget)
+
+
+def new_request(kind: Kind[A], request: Request, consortium: Consortium) -> Planned[A]:
+    """Plan a request that its analyst has not signed yet, and write the digest of its plan into it.
+
+    Args:
+        kind: the kind of the request.
+        request: the request; its ``plan`` is replaced.
+        consortium: the analyst's copy of the agreement.
+
+    Returns:
+        The planned request, ready to be signed.
+
+    Raises:
+        The errors of ``plan_as``.
+    """
+    checked = Request.from_bytes(replace(request, plan=NO_PLAN).to_bytes())
+    work = _work_of(kind, checked, consortium)
+    complete = replace(checked, plan=work.digest())
+    return Planned(request=complete, data=complete.to_bytes(), work=work, sub_budget=kind.sub_budget)
+
+
+def _work_of(kind: Kind[A], request: Request, consortium: Consortium) -> Work[A]:
     if request.configuration != consortium.digest():
         raise InvalidRequestError(parameter="configuration", reason="is not the one of this consortium file")
     if request.mode not in {"private", "exact"}:
@@ -117,7 +143,7 @@ def plan_as(kind: Kind[A], data: bytes, consortium: Consortium) -> Planned[A]:
             parameter="mode", reason="needs a dealer or three computing sites, and the consortium has neither"
         )
     _check_purpose(request.purpose, work.table.population, consortium)
-    return Planned(request=request, data=data, work=work, sub_budget=kind.sub_budget)
+    return work
 
 
 def _check_purpose(purpose: str, population: str, consortium: Consortium) -> None:

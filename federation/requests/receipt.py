@@ -16,7 +16,6 @@ from privacy_accounting.ledger.contents import Charge
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from federation.protocol.messages import Accepted
     from federation.requests.planning import AnyPlanned
     from federation.requests.trust import TrustModel
     from privacy_accounting.ledger.entries import Entry
@@ -43,7 +42,7 @@ def make_receipt(
         rounds: exchanges among the sites.
         bytes_sent: payload that one site sent to another (bytes).
         engines: the engine that computed on shares at each site, as the sites report it.
-        seconds: how long asking, charging and running took, as the analyst saw it.
+        seconds: how long charging and running took, as the analyst saw it.
 
     Returns:
         Plain data, ready for JSON.
@@ -73,18 +72,18 @@ def make_receipt(
     return receipt
 
 
-def exact_requests(accepted: Mapping[str, Accepted]) -> dict[str, Any]:
+def exact_requests(costs: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """Return the analyst's used exact requests, this one included, at the site with the fewest left; empty for a private answer.
 
     Args:
-        accepted: the sites' answers to the request.
+        costs: by site what its share says of the cost.
 
     Returns:
         ``{"exact_requests": {"used": ..., "of": ..., "site": ...}}``, or an empty dictionary.
     """
     found = []
-    for site, answer in accepted.items():
-        before, limit = answer.cost.get("exact_before", ""), answer.cost.get("exact_limit", "")
+    for site, cost in costs.items():
+        before, limit = cost.get("exact_before", ""), cost.get("exact_limit", "")
         if before.isdecimal() and limit.isdecimal():
             found.append((int(limit) - int(before), site, int(before) + 1, int(limit)))
     if not found:

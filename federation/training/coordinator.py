@@ -8,14 +8,14 @@ Guarantees:  every site has accepted the request before the first attempt is cha
              model of the opened rounds and a report of what was spent. Where no round was opened, the error itself is
              raised, with a note on what was charged. Every wait has a deadline.
 See instead: the state of the run (``run_state``), what a step does (``strategies``).
-Source:      PRIVACY P13, P14.
+Source:      docs/guarantees.md P13, P14.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
@@ -106,13 +106,13 @@ class Outcome:
         seconds: from the first charge to the end.
     """
 
-    plan: RunPlan
-    model: Descent
-    history: tuple[Step, ...]
+    plan: RunPlan = field(repr=False)
+    model: Descent = field(repr=False)
+    history: tuple[Step, ...] = field(repr=False)
     ending: Ending
     n_charged: int
     epsilon: float | None
-    entries: tuple[bytes, ...]
+    entries: tuple[bytes, ...] = field(repr=False)
     bytes_sent: int
     seconds: float
     failure: str = ""
@@ -377,6 +377,7 @@ class Training:
             purpose=task.purpose,
             nonce=secrets.token_hex(16),
             configuration=consortium.digest(),
+            plan=self.plan.digest(),
             question=task.question(),
         ).to_bytes()
         self._request = Ask(request=request, signature=identity.sign(REQUEST_TAG + request))
@@ -411,16 +412,9 @@ class Training:
 
     def _ask(self, names: Sequence[str]) -> dict[str, Accepted]:
         """Have sites accept the request."""
-        first = self.plan.attempt(run=self._run, round_number=0, attempt=0, cohort=self._consortium.names)
         with self._pool.question(names) as exchange:
             answers = exchange.ask_all(self._request, Accepted, timeout_s=self._answer_s)
-        accepted = dict(zip(names, answers, strict=True))
-        for site, answer in accepted.items():
-            if answer.plan != first.manifest.digest():
-                raise RequestRejectedError(
-                    site=site, reason="this site derives another plan from the request"
-                )
-        return accepted
+        return dict(zip(names, answers, strict=True))
 
     def _charge(self, planned: RoundPlan) -> bytes:
         """Have one attempt charged for its cohort, also where the sequencer has changed since the last attempt."""

@@ -8,7 +8,7 @@ Guarantees:  an attempt follows from an entry that carries exactly the signature
              attempt. So site, aggregator and key holder derive the same manifest from the entry, and no party reads a
              manifest from a message.
 See instead: whether the entry fits the chain and the budget (the ledger, before it was signed).
-Source:      PRIVACY P3, P14, P15.
+Source:      docs/guarantees.md P3, P14, P15.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class EntryCheck:
 
         Raises:
             PeerRejectedError: the bytes are not a request.
-            RequestRejectedError: of another configuration.
+            RequestRejectedError: of another configuration, or its plan is not the one that this party derives.
             InvalidRequestError: it is not a training that can be planned.
         """
         digest = request_hash(request_data)
@@ -144,7 +144,10 @@ class EntryCheck:
         if request.configuration != self._configuration:
             raise self._reject("the request was made for another configuration")
         terms = terms_of(self._consortium, str(request.question.get("table")), self._key)
-        planned = (request, plan_of_request(request, self._consortium.schema, terms))
+        run_plan = plan_of_request(request, self._consortium.schema, terms)
+        if run_plan.digest() != request.plan:
+            raise self._reject("this site derives another plan from the request")
+        planned = (request, run_plan)
         with self._lock:
             if len(self._plans) >= _KEPT_PLANS:
                 self._plans.pop(next(iter(self._plans)))

@@ -66,7 +66,7 @@ class FederatedModel:
     def __init__(  # noqa: PLR0913  (scikit-learn's habit: every parameter by keyword with its default)
         self,
         *,
-        epsilon: float | None = 2.0,
+        epsilon: float | str | Fraction | None = 2.0,
         exact: bool = False,
         rounds: int = 40,
         learning_rate: float | None = None,
@@ -75,7 +75,7 @@ class FederatedModel:
         momentum: float = 0.0,
         expected_units: int | None = None,
         report_loss: bool = False,
-        purpose: str = "research",
+        purpose: str = "analysis",
         strategy: str = DEFAULT_STRATEGY,
         **options: Any,
     ) -> None:

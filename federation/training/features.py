@@ -7,7 +7,7 @@ Terms:       a numeric column's value x becomes ``(2 x - lower - upper) / (upper
 Shapes:      codes int64 ``(n, n_features)``, as the clean table holds them; matrix float64 ``(n, width)``.
 Guarantees:  every entry of the matrix lies in [-1, 1], whatever the rows. Nothing is learned from data (no mean, no
              deviation, no list of seen values).
-Source:      PRIVACY P13, P20.
+Source:      docs/guarantees.md P13, P20.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ Guarantees:  in this order: a unit's vector is clipped to C, truncated toward ze
              the scan fail in another way; if it fails, every run raises the error.
 See instead: packing and encryption (``federation.paillier``), the note that must be durable before this
              (``site_worker``).
-Source:      PRIVACY P1, P7, P13, P19.
+Source:      docs/guarantees.md P1, P7, P13, P19.
 """
 
 from __future__ import annotations

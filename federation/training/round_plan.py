@@ -11,11 +11,13 @@ Guarantees:  one unit moves a clipped sum of a site by at most ``l2_unit`` in L2
              sites' own sums. Two parties with equal configuration derive equal plans from equal requests; no part of
              a plan is a float.
 See instead: the computation (``local_update``), the charge (the ledger).
-Source:      PRIVACY P3, P4, P6, P7, P13 to P16; DESIGN section 4 (truncation toward zero on the grid).
+Source:      docs/guarantees.md P3, P4, P6, P7, P13 to P16; truncation is toward zero on the grid.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -33,6 +35,7 @@ from federation.training.round_price import Priced, RoundEvent, calibrated, root
 from federation.training.strategies.base import PrivateForm, RunShape
 from federation.training.strategies.registry import STRATEGIES
 from federation.training.task import KIND, TrainingTask, task_of
+from privacy_accounting.ledger.budgets import event_text
 from privacy_accounting.noise.gaussian import LARGEST_SIGMA2
 from privacy_accounting.rdp import epsilon as epsilon_of
 
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from federation.training.strategies.base import Strategy
     from privacy_accounting.events import Event, Relation
 
+PLAN_TAG: Final = b"crossward/training-plan/1\n"
 GRID: Final = 1 << 20
 LOSS_CLIP: Final = 1
 FEWEST_HONEST_EXACT: Final = 2
@@ -279,12 +283,19 @@ class RunPlan:
             self._latest.popitem(last=False)
         return planned
 
+    def digest(self) -> str:
+        """SHA-256 of what the first attempt of all sites would be, hexadecimal: two members that plan alike agree on it."""
+        first = self.attempt(run="plan", round_number=0, attempt=0, cohort=self.terms.sites)
+        event = None if first.event is None else event_text(first.event)
+        fields = [first.manifest.digest(), self.task.rounds, str(first.clamp), str(first.sigma2_local), event]
+        return hashlib.sha256(PLAN_TAG + json.dumps(fields).encode("ascii")).hexdigest()
+
     def epsilon_spent(self, events: Sequence[Event]) -> float:
         """The run's stand-alone epsilon after these events, at the sub-budget's delta; 0 for none."""
         return epsilon_of(events, self.terms.delta, self.terms.relation).epsilon if events else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the content of ``--dry-run``: no site was asked, nothing is spent."""
+        """Return the content of ``--explain``: no site was asked, nothing is spent."""
         first = self.attempt(run="dry-run", round_number=0, attempt=0, cohort=self.terms.sites)
         layout, event = first.manifest.layout, first.event
         bytes_per_ciphertext = self.terms.key_bits // 4

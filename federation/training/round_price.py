@@ -7,7 +7,7 @@ Guarantees:  in the form ``ONE_SUM`` the K - t honest sites' noise together pays
              the form ``LOCAL_STEPS`` every site's noise alone pays: a unit is in the sums of s sites, each with noise
              of its own, so that one step of all sites costs as much as one sum of sensitivity ``sqrt(s) l2``, and each
              step is charged.
-Source:      PRIVACY P4, P6, P7, P13.
+Source:      docs/guarantees.md P4, P6, P7, P13.
 """
 
 from __future__ import annotations

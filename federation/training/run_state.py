@@ -7,7 +7,7 @@ Guarantees:  a run never charges more attempts than its task has rounds, so it n
              the cohort is the remaining sites, and the next attempt of the same round has a new number; without noise
              the first loss ends the run. A failure also ends it, with the model of the rounds so far.
 See instead: which site was lost and why (``coordinator``), what a step does (``optimizer``).
-Source:      PRIVACY P13, P14.
+Source:      docs/guarantees.md P13, P14.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Guarantees:  in this order (P1): the entry is complete and is what this site der
              update leaves. A second request for the same entry gets the same bytes, without a computation: one
              attempt has one noise. A site that restarted holds no such bytes, and its note refuses a second start.
 See instead: the note itself and the charge (the site's ledger), the analyst's side (``coordinator``).
-Source:      PRIVACY P1, P3, P13, P14.
+Source:      docs/guarantees.md P1, P3, P13, P14.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Guarantees:  a task that exists is well-formed: all mistakes are reported at onc
              step rule is fixed and the rounds are capped: an analyst who chose learning rate, momentum, penalty or
              divisor would choose the points at which exact sums are opened, and could so count any half-space.
 See instead: whether table, features and target exist (``round_plan``), the budget (the ledger).
-Source:      PRIVACY P13, P16.
+Source:      docs/guarantees.md P13, P16.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from pydantic import (
@@ -38,7 +39,6 @@ from privacy_accounting.errors import InvalidCostError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from federation.training.options import Option
 
@@ -103,8 +103,8 @@ class TrainingTask(BaseModel):
         features: its columns, in the order of the model.
         target: the outcome's column. For a logistic regression a boolean column, or a categorical one with two values
             (the second is the positive class).
-        model: one of ``models.registry``.
-        strategy: one of ``strategies.registry``.
+        model: the kind of model, by its name; docs/reference/task.md lists them.
+        strategy: how a round moves the model, by its name; docs/reference/task.md lists them.
         epsilon: price of the whole run, lost attempts included; None only with ``exact``.
         exact: no noise, no clip: an exact disclosure of every round, where the sites' policies allow it. The step
             rule is fixed then: ``learning_rate``, ``l2``, ``momentum`` and ``expected_units`` keep their defaults.
@@ -140,7 +140,7 @@ class TrainingTask(BaseModel):
     momentum: Annotated[Size, Field(lt=1)] = Fraction(0)
     expected_units: Annotated[Count, Field(le=_LARGEST)] | None = None
     report_loss: Annotated[bool, Field(strict=True)] = False
-    purpose: str = Field(default="research", min_length=1, max_length=200)
+    purpose: str = Field(default="analysis", min_length=1, max_length=200)
     options: tuple[tuple[str, Any], ...] = ()
 
     def __init__(self, **fields: Any) -> None:
@@ -260,15 +260,17 @@ def task_of(
     return task
 
 
-def load_task(path: Path) -> TrainingTask:
+def load_task(path: str | Path, *, purpose: str | None = None) -> TrainingTask:
     """Read a task file.
 
     Args:
         path: TOML; its keys are the fields of ``TrainingTask``.
+        purpose: stands for the file's own.
 
     Raises:
         ConfigError: the file cannot be read, or with every mistake found in it.
     """
+    path = Path(path)
     try:
         with path.open("rb") as stream:
             document = tomllib.load(stream, parse_float=Decimal)
@@ -276,7 +278,7 @@ def load_task(path: Path) -> TrainingTask:
         raise ConfigError(mistakes=[f"cannot read {path.name}: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(mistakes=[f"{path.name} is not TOML: {error}"]) from error
-    return TrainingTask(**document)
+    return TrainingTask(**document if purpose is None else document | {"purpose": purpose})
 
 
 def _sentences(error: ValidationError) -> list[str]:

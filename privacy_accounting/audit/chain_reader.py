@@ -5,7 +5,7 @@ Guarantees:  an entry counts only if it is canonical, follows the one before, is
              folded state and, for a charge, fitted the allowances when it was made. The first entry that fails is
              named; no later entry counts.
 See instead: comparing files (``verify``), prices (``recompute``).
-Source:      DESIGN 3b.
+Source:      docs/guarantees.md P2; docs/adr/0004-one-chain-with-a-sequencer.md.
 """
 
 from __future__ import annotations

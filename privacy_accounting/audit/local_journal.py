@@ -7,7 +7,7 @@ Guarantees:  a run without its complete charge, two signatures under one number 
 See instead: entries (``chain_reader``), comparing files (``verify``). An audit cannot see what a site removed from
              its notes about itself alone, except that its signatures stand in the entries: ``forgotten`` counts
              those.
-Source:      DESIGN 3b; PRIVACY P1, P2.
+Source:      docs/guarantees.md P1, P2.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Guarantees:  only valid entries count, and the first invalid one is named. A cha
              figures is lower than this machine computes from the events, less 1e-9 of it and one unit; the largest
              overcharge is reported too, and dp-accounting's price of the totals where it is installed.
 See instead: whether the events are those of the plan (only the sites saw the request), signatures (``verify``).
-Source:      PRIVACY P4; the accountant's own curves (``rdp``).
+Source:      docs/guarantees.md P4; the accountant's own curves (``rdp``).
 """
 
 from __future__ import annotations

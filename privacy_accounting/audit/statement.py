@@ -5,14 +5,14 @@ Guarantees:  one line per valid entry, in order, with figures that follow from t
              entry ends the statement and is named; a population with an exact disclosure says so, because its epsilon
              then holds only given that disclosure.
 See instead: the site's own notes, other sites' files (``verify``), pictures (``report``).
-Source:      PRIVACY P4, P8.
+Source:      docs/guarantees.md P4, P8.
 """
 
 from __future__ import annotations
 
 import decimal
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.audit.chain_reader import ValidPrefix, open_file, opening, read_chain, read_entries
@@ -25,6 +25,8 @@ from privacy_accounting.ledger.entries import Body, Entry
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import pandas as pd
 
     from privacy_accounting.budget.privacy_filter import PrivacyFilter
     from privacy_accounting.ledger.state import ChainState
@@ -138,11 +140,20 @@ class Statement:
     """
 
     owner: str
-    lines: tuple[Line, ...]
-    remaining: tuple[Remaining, ...]
-    spenders: tuple[Spender, ...] = ()
+    lines: tuple[Line, ...] = field(repr=False)
+    remaining: tuple[Remaining, ...] = field(repr=False)
+    spenders: tuple[Spender, ...] = field(default=(), repr=False)
     first_bad: int | None = None
     reason: str = ""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The lines as a frame."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [asdict(line) for line in self.lines], columns=[each.name for each in fields(Line)]
+        )
 
     def to_dict(self) -> dict[str, object]:
         """Give everything as JSON values."""

@@ -8,7 +8,7 @@ Guarantees:  names the first bad entry of each file and the forking site; a site
              started note without its complete charge and a file whose append-only triggers were removed are found.
              Needs no key.
 See instead: prices (``recompute``), printing (the caller).
-Source:      DESIGN 3b; PRIVACY P1, P2.
+Source:      docs/guarantees.md P1, P2.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ Why:      nothing is put together from maxima of several cells: what is charged 
           by these events holds for a sub-budget that moves to another order of the grid, and to no other.
 See instead: declaring partitions (the schema), checking that a cell's release reads only its own cell (the plan).
 Source:      McSherry, Privacy integrated queries (SIGMOD 2009), Theorem 4, which holds order by order for Rényi
-             divergence because the other cells' outputs do not change; PRIVACY P6. Adaptive choices within one cell
+             divergence because the other cells' outputs do not change; docs/guarantees.md P6. Adaptive choices within one cell
              are that cell's own composition.
 """
 

@@ -5,7 +5,7 @@ Guarantees:  a quote holds for the privacy filter as it stands and says whether 
              with the earlier requests of the same batch counted as spent; a request that would be refused does not
              use up what the later ones need.
 See instead: building events from a question (the caller), refusing (``PrivacyFilter.check``).
-Source:      PRIVACY P4.
+Source:      docs/guarantees.md P4.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Guarantees:  a body holds nothing that differs between sites, so all write the s
              tag and the body's hash and is valid for nothing else.
 See instead: the session that an entry allows (``session_id``), whether an entry is
              right (``entry_validation``), where it is kept (``store``).
-Source:      DESIGN 3b; Ed25519 is RFC 8032 (deterministic: the same body is signed with the same bytes).
+Source:      docs/guarantees.md P2; Ed25519 is RFC 8032 (deterministic: the same body is signed with the same bytes).
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ MAX_ENTRY_BYTES: Final = 256 * 1024
 MAX_ENTRIES: Final = 64  # of one proposal
 NO_PREVIOUS: Final = "00" * HASH_BYTES
 _CACHED_KEYS: Final = 256
+_CACHED_SIGNATURES: Final = 1024
 _CACHED_ENTRIES: Final = 256  # a few proposals of the largest size
 _BODY_TAG: Final = b"crossward/ledger/body/1\x00"
 _SIGNATURE_TAG: Final = b"crossward/ledger/signature/1\x00"
@@ -147,8 +148,12 @@ def body_signature_holds(public_key: str, hashed: bytes, signature: bytes) -> bo
     return signature_holds(public_key, _SIGNATURE_TAG + hashed, signature)
 
 
+@functools.lru_cache(maxsize=_CACHED_SIGNATURES)
 def signature_holds(public_key: str, message: bytes, signature: bytes) -> bool:
-    """Say whether an Ed25519 signature over a tagged message is of the key given in hexadecimal."""
+    """Say whether an Ed25519 signature over a tagged message is of the key given in hexadecimal.
+
+    A pure function of its arguments: the sequencer checks each signature when it arrives and again in the complete entry.
+    """
     try:
         _public_key(public_key).verify(signature, message)
     except (InvalidSignature, ValueError):

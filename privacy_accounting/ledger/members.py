@@ -6,7 +6,7 @@ Guarantees:  an entry is complete only with the signature of the sequencer and o
              two sites remain. A change of members is signed by all sites that are members after it. The genesis entry
              and the entries that changed the members alone determine who signs; no site has to be trusted for it.
 See instead: analysts and other roles (the caller's certificates).
-Source:      DESIGN 3b.
+Source:      docs/guarantees.md P2; docs/adr/0004-one-chain-with-a-sequencer.md.
 """
 
 from __future__ import annotations

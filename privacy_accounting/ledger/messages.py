@@ -7,7 +7,7 @@ Terms:       a *proposal* asks for signatures under one entries' range and one *
 Guarantees:  every message but ``Complete`` is signed by its sender over a tag of its own; reading accepts exactly
              what writing writes, and is bounded in size before it parses.
 See instead: who sends them over which connection (the caller moves bytes).
-Source:      DESIGN 3b.
+Source:      docs/guarantees.md P2; docs/adr/0004-one-chain-with-a-sequencer.md.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Guarantees:  independent discrete Gaussians, exact, from bytes drawn for this ca
              refused, because then a sum of discrete Gaussians is no longer close to one.
 See instead: which variance pays for what (``calibration``), adding noise to figures (the caller, before it shares
              them).
-Source:      Kairouz, Liu, Steinke 2102.06387, section 3; PRIVACY P7.
+Source:      Kairouz, Liu, Steinke 2102.06387, section 3; docs/guarantees.md P7.
 """
 
 from __future__ import annotations

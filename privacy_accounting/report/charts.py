@@ -184,7 +184,7 @@ def _legend(series: Sequence[tuple[str, str, list[float]]]) -> list[Markup]:
                 name,
                 WIDTH - _RIGHT + 28,
                 y + 14,
-                f"{values[-1]:.2%} of B",
+                f"{values[-1]:.2%}",
             )
         )
     return rows

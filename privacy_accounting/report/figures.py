@@ -5,18 +5,18 @@ Guarantees:  every figure follows from valid entries (the first invalid one ends
              site's own notes; a figure is never shown without unit, relation, delta and t, which ``Claim`` carries;
              at most 400 points a curve, each the exact total at its time.
 See instead: pictures (``charts``), words around them (the template).
-Source:      PRIVACY P4, P8.
+Source:      docs/guarantees.md P4, P8.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.audit.chain_reader import ValidPrefix, opening, read_chain, read_entries
 from privacy_accounting.audit.local_journal import check_notes
-from privacy_accounting.audit.statement import Line, Remaining, statement_of
+from privacy_accounting.audit.statement import Line, Remaining, Statement, statement_of
 from privacy_accounting.budget.totals import readable
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.clock import ClockCorrection
@@ -129,6 +129,36 @@ class Part:
         """Spent over allowed."""
         return float(self.remaining.fraction_spent)
 
+    @property
+    def is_one_series(self) -> bool:
+        """Whether one analyst spent for one purpose alone, so that one picture says it all."""
+        return len(self.by_purpose.totals) == len(self.by_analyst.totals) == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeRow:
+    """One private answer or cancellation, or all attempts of one training.
+
+    Attributes:
+        entries: number of the entry, or the first and the last.
+        time: of the last entry, seconds since 1970.
+        share: of the sub-budget's present allowance; None for a cancellation.
+        share_all_but_one: the same if all sites but one collude.
+        left: share of the allowance after the last entry.
+        what: training and number of attempts, or the cancellation; empty for a question.
+    """
+
+    entries: str
+    time: int
+    population: str
+    sub_budget: str
+    analyst: str
+    purpose: str
+    share: float | None
+    share_all_but_one: float
+    left: float
+    what: str = ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalRow:
@@ -164,7 +194,7 @@ class ReportFigures:
     refusals: tuple[RefusalRow, ...]
     refusals_left_out: int
     changes: tuple[Line, ...]
-    charges: tuple[Line, ...]
+    charges: tuple[ChargeRow, ...]
     charges_left_out: int
 
 
@@ -189,7 +219,7 @@ def report_figures(store: Store, units: Mapping[str, str] | None = None) -> Repo
     parts = tuple(
         _part(row, state, curves, exact, refusals, unit=named[row.population]) for row in shown.remaining
     )
-    charges = [line for line in shown.lines if line.kind in {"charge", "cancel"}]
+    charges = _charge_rows(shown)
     times = [line.time for line in shown.lines if line.time]
     return ReportFigures(
         owner=store.owner,
@@ -212,6 +242,45 @@ def report_figures(store: Store, units: Mapping[str, str] | None = None) -> Repo
         charges=tuple(charges[-MAX_ROWS:]),
         charges_left_out=max(0, len(charges) - MAX_ROWS),
     )
+
+
+def _charge_rows(shown: Statement) -> list[ChargeRow]:
+    """One row for each question and cancellation, and one for the attempts of a training that follow each other."""
+    allowed = {(row.population, row.sub_budget): float(row.allowance) for row in shown.remaining}
+    rows: list[ChargeRow] = []
+    before = ""
+    first = attempts = 0
+    for line in shown.lines:
+        if line.kind not in {"charge", "cancel"}:
+            continue
+        whole = allowed.get((line.population, line.sub_budget), 0.0) or float("inf")
+        row = ChargeRow(
+            entries=str(line.number),
+            time=line.time,
+            population=line.population,
+            sub_budget=line.sub_budget,
+            analyst=line.analyst,
+            purpose=line.purpose,
+            share=float(line.price) / whole if line.price else None,
+            share_all_but_one=float(line.price_all_but_one or 0) / whole,
+            left=float(line.left or 0) / whole,
+            what=line.remark,
+        )
+        run = line.run.partition(" ")[0]
+        if run and run == before and rows[-1].share is not None and row.share is not None:
+            attempts += 1
+            last = rows.pop()
+            row = replace(
+                row,
+                entries=f"{first} to {line.number}",
+                share=(last.share or 0.0) + row.share,
+                share_all_but_one=last.share_all_but_one + row.share_all_but_one,
+            )
+        elif run:
+            first, attempts = line.number, 1
+        rows.append(replace(row, what=f"training {run[:8]}, {attempts} attempts") if run else row)
+        before = run
+    return rows
 
 
 def _curves(store: Store) -> tuple[ChainState, dict[tuple[str, str], tuple[Curve, Curve]]]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from smpc.transport.connecting.endpoint import Address, Endpoint
     from smpc.transport.connection import Connection
     from smpc.transport.liveness import Liveness
-    from smpc.transport.mesh import Mesh
+    from smpc.transport.mesh import FirstFrame, Mesh
 
 DEADLINE_S: Final = 30.0
 HOLD_S: Final = 30.0
@@ -87,6 +87,7 @@ class DataPlane:
         helper: str | None = None,
         *,
         deadline_s: float = DEADLINE_S,
+        first: FirstFrame | None = None,
     ) -> Mesh:
         """Open a session with its other parties, who call this with the same arguments.
 
@@ -96,6 +97,7 @@ class DataPlane:
             names: the computing parties in rank order.
             helper: name of the dealer, who calls this too.
             deadline_s: limit for the opening, and for each exchange afterwards (s).
+            first: the frames of the first exchange, sent while the session is opened.
 
         Returns:
             This party's end; it belongs to the calling thread.
@@ -115,7 +117,7 @@ class DataPlane:
         self._begin(session_id)
         mesh = None
         try:
-            mesh = self._join(seat, lease, deadline_s)
+            mesh = self._join(seat, lease, deadline_s, first)
         finally:
             with self._changed:
                 if mesh is None:
@@ -142,7 +144,7 @@ class DataPlane:
             self._pool.begin(session_id)
             self._open[session_id] = None
 
-    def _join(self, seat: Seat, lease: Lease, deadline_s: float) -> TlsMesh:
+    def _join(self, seat: Seat, lease: Lease, deadline_s: float, first: FirstFrame | None) -> TlsMesh:
         missing = self._liveness.wait_alive(seat.peers, min(self._settle_s, deadline_s))
         if missing is not None:
             lost = PartyLostError(name=missing)
@@ -158,6 +160,7 @@ class DataPlane:
             attribution=attribution,
             watch=self._watch,
             delay_s=self._delay_s,
+            first=first,
         )
         mesh = TlsMesh(
             seat,
@@ -167,6 +170,7 @@ class DataPlane:
             deadline_s=deadline_s,
             delay_s=self._delay_s,
             on_left=lambda abort: self._left(lease.session_id, abort),
+            first=first,
         )
         with self._changed:
             self._open[lease.session_id] = mesh

@@ -39,6 +39,32 @@ class Step(IntEnum):
     STOCK = 11
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstFrame:
+    """The frames of a session's first exchange, which may travel with its lease, before the peers have joined.
+
+    They hold nothing that depends on data: only peers that have joined answer them, and nothing else is sent before.
+
+    Attributes:
+        kind: of the exchange.
+        payloads: by peer.
+    """
+
+    kind: int
+    payloads: Mapping[str, bytes]
+
+    def check(self, kind: int, outgoing: Mapping[str, bytes | memoryview]) -> None:
+        """Refuse another first exchange than the one whose frames are under way.
+
+        Raises:
+            PeerRejectedError: it sends something else.
+        """
+        if kind != self.kind or dict(outgoing) != dict(self.payloads):
+            raise PeerRejectedError(
+                reason="the first exchange sends other frames than those that were sent ahead"
+            )
+
+
 @dataclass(slots=True)
 class Counters:
     """What one party has sent in a session.

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from smpc.transport.connection_pool import ConnectionPool
+    from smpc.transport.mesh import FirstFrame
 
 
 class SessionSetup:
     """One session being opened at one party; belongs to the thread that opens it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - independent settings, by keyword
         self,
         endpoint: Endpoint,
         addresses: Mapping[str, Address],
@@ -41,6 +42,7 @@ class SessionSetup:
         attribution: FaultAttribution,
         watch: Callable[[], None],
         delay_s: float = 0.0,
+        first: FirstFrame | None = None,
     ) -> None:
         """Begin with no link.
 
@@ -53,7 +55,10 @@ class SessionSetup:
             attribution: knows the heartbeats since now.
             watch: raises when this node is stopping.
             delay_s: time that a lease, and its answer, is under way (s), to see what a distance costs.
+            first: the frames that each peer gets with the lease, or with the answer to its own.
         """
+        self._kind = 0 if first is None else first.kind
+        self._payloads = {} if first is None else first.payloads
         self._endpoint = endpoint
         self._addresses = addresses
         self._pool = pool
@@ -139,6 +144,8 @@ class SessionSetup:
 
     def _add(self, link: Link) -> None:
         self._links[link.name] = link
+        if link.name in self._payloads:
+            link.connection.begin_send(self._kind, self._payloads[link.name])
         link.peek()
         self._attribution.pump(link, links=self._links.values())
 

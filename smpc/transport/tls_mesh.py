@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from smpc.transport.connection_pool import ConnectionPool
     from smpc.transport.link import FaultAttribution, Link
+    from smpc.transport.mesh import FirstFrame
 
 _CLOSED: Final = "the session is closed here"
 
@@ -94,6 +95,7 @@ class TlsMesh(Mesh):
         deadline_s: float,
         delay_s: float,
         on_left: Callable[[bytes | None], None],
+        first: FirstFrame | None = None,
     ) -> None:
         """Take over the links of an open session.
 
@@ -106,6 +108,7 @@ class TlsMesh(Mesh):
                 more where several peers are late.
             delay_s: time that every frame is under way (s), to see what a distance costs.
             on_left: called once when the connections were given back, with the ABORT payload after an error.
+            first: the frames of the first exchange, which were sent while the session was opened.
         """
         self.names = seat.names
         self.rank = seat.rank
@@ -119,7 +122,7 @@ class TlsMesh(Mesh):
         self._deadline_s = deadline_s
         self._delay_s = delay_s
         self._late_s = 0.0
-        self._on_left = on_left
+        self._on_left, self._first = on_left, first
         self._busy = threading.Lock()
         self._closing = threading.Lock()
         self._is_closed = False
@@ -177,6 +180,10 @@ class TlsMesh(Mesh):
     def _round(
         self, kind: int, outgoing: Mapping[str, bytes | memoryview], expected: Mapping[str, int]
     ) -> dict[str, bytes]:
+        first, self._first = self._first, None
+        if first is not None:
+            first.check(kind, outgoing)
+            outgoing = {}
         self._travel(is_sending=bool(outgoing), is_waiting=bool(expected))
         # the helper waits for every party before it answers, and should be the first to say who is late
         patience = 2 if self.helper in expected else 1

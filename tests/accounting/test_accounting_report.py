@@ -209,3 +209,57 @@ def test_a_second_point_at_one_time_replaces_the_first():
     curve.add(6, {"b": 1}, 10)
     assert curve.times == [5, 6]
     assert curve.totals == {"a": [0.2, 0.0], "b": [0.1, 0.1]}
+
+
+# words, narrow screens, paper
+
+
+def training_world():
+    """Two questions, and a training of three attempts between them."""
+    budget = a_budget(shares=(("query", Fraction(1, 2)), ("mining", Fraction(1, 2))))
+    world = World(budget=budget).found()
+    runs = ["", "ab" * 32, "ab" * 32, "ab" * 32, ""]
+    for number, run in enumerate(runs):
+        world.now += DAY
+        asked = {"run": run, "round_": number, "attempt": 0} if run else {}
+        world.agree(a_charge(budget, noise=30, analyst="ada", purpose="quality", **asked))
+    return world
+
+
+def test_the_attempts_of_a_training_are_one_row_with_their_sum():
+    world = training_world()
+    store = world.sites["cairo"].store.inner
+    figures = report_figures(store)
+    first, training, last = figures.charges
+    assert (first.entries, training.entries, last.entries) == ("1", "2 to 4", "5")
+    assert training.what == "training abababab, 3 attempts"
+    assert training.share == pytest.approx(3 * first.share)
+    assert training.share_all_but_one == pytest.approx(3 * first.share_all_but_one)
+    assert last.left == pytest.approx(1 - 5 * first.share, abs=1e-5)
+    (query,) = [part for part in figures.parts if part.remaining.sub_budget == "query"]
+    assert sum(row.share for row in figures.charges) == pytest.approx(query.fraction, abs=1e-5)
+    assert "ab" * 32 not in report_html(store)
+
+
+def test_one_analyst_with_one_purpose_has_one_picture(page):
+    alone = report_html(training_world().sites["cairo"].store.inner)
+    assert alone.count('class="chart"') == 1
+    assert "Spend over time: quality, ada" in alone
+    assert "Spend over time by analyst" in page
+
+
+def test_every_cell_of_a_stacked_row_names_its_column(page):
+    tables = re.findall(r'<table class="many">.*?</table>', page, re.DOTALL)
+    assert len(tables) >= 3
+    for table in tables:
+        heads = re.findall(r"<th[^>]*>([^<]*)</th>", table)
+        for row in re.findall(r"<tr><td.*?</tr>", table, re.DOTALL):
+            labels = re.findall(r'data-label="([^"]*)"', row)
+            assert len(labels) == len(re.findall("<td", row))
+            assert labels == heads or ('colspan="2"' in row and set(labels) < set(heads))
+
+
+def test_the_page_speaks_of_shares_and_has_a_place_to_sign(page):
+    assert not re.search(r"of B\b|cost at t", page)
+    for word in ("share of its part of the budget", "of this part spent", "Signature", "Place and date"):
+        assert word in page

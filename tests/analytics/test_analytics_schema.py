@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from analytics.errors import SchemaError
 from analytics.schema import CategoricalColumn, IdentifierColumn, NumericColumn, Schema
 
-DESIGN = """
+WHOLE = """
 [tables.patients]
 population = "cardiology"
 privacy_unit = "patient_id"
@@ -29,7 +29,7 @@ disease = { type = "boolean", nullable = true }
 
 
 def base() -> dict:
-    return tomllib.loads(DESIGN)
+    return tomllib.loads(WHOLE)
 
 
 def mistakes(mapping: object) -> dict[str, str]:

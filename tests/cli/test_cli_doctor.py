@@ -34,12 +34,15 @@ def health(name, **changes):
     return msgspec.structs.replace(good, **changes)
 
 
-def examined(**changes):
+def examined(asker="ada", **changes):
     answers = {name: health(name) for name in ("anna", "bert", "carl")}
     for name, change in changes.items():
         answers[name] = change if isinstance(change, Exception) else health(name, **change)
     session = SimpleNamespace(
-        consortium=SimpleNamespace(digest=lambda: DIGEST), health=lambda: answers, left_out=lambda: ("dora",)
+        consortium=SimpleNamespace(digest=lambda: DIGEST),
+        health=lambda: answers,
+        left_out=lambda: ("dora",),
+        analyst=asker,
     )
     return examine_nodes(session)
 
@@ -70,6 +73,14 @@ def test_cli_doctor_names_the_node_and_the_remedy(change, what, said):
     found = mends(bert=change)
     assert set(found) == {what}
     assert said in found[what]
+
+
+def test_cli_doctor_hears_of_the_asking_node_from_the_others():
+    lost = PartyLostError(name="bert")
+    assert mends(asker="bert", bert=lost) == {}
+    alone = {"hears": {"bert": False, "carl": True}}
+    deaf = mends(asker="bert", bert=lost, anna=alone, carl={"hears": {"anna": True, "bert": False}})
+    assert "start it" in deaf["node bert"]
 
 
 def test_cli_doctor_calls_a_fork_a_fork_and_behind_behind():

@@ -46,7 +46,17 @@ def test_cli_private_answer_shows_noise_interval_terms_and_remaining_budget(hosp
 def test_cli_json_is_the_whole_answer(hospital):
     ran = ask(hospital, COUNT, "--epsilon", "0.25", "--json")
     answer = json.loads(ran.out)
-    expected = {"columns", "rows", "standard_errors", "intervals", "suppressed", "too_few", "cost", "receipt"}
+    expected = {
+        "question",
+        "columns",
+        "rows",
+        "standard_errors",
+        "intervals",
+        "suppressed",
+        "too_few",
+        "cost",
+        "receipt",
+    }
     assert set(answer) == expected
     assert answer["columns"] == ["sex", "n"]
     assert answer["standard_errors"][0][1] > 0
@@ -217,6 +227,22 @@ def test_cli_doctor_finds_nothing_at_healthy_nodes_but_the_guessed_column(hospit
     assert "connections" in what
     assert "ledgers" in what
     assert "303 rows read" in ran.out
+
+
+def test_cli_doctor_asks_the_nodes_with_a_sites_own_certificate(hospital):
+    """An administrator has no identity of an analyst; health is told to every member, answers to analysts alone."""
+    own = hospital.site_identity("carl")
+    ran = crossward("doctor", "-c", hospital.root, "--identity", own)
+    for word in (
+        "certificate of site carl",
+        "ok  node anna: site",
+        "ok  node carl: anna, bert, dealer hear it",
+        "ok  node dealer",
+        "connections",
+    ):
+        assert word in ran.out
+    assert "FIX node" not in ran.out
+    assert ask(hospital, COUNT, "--epsilon", "0.1", "--identity", own).code == 1
 
 
 def test_cli_doctor_keeps_other_sites_counts_to_itself(hospital):

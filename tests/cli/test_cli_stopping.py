@@ -18,7 +18,6 @@ from federation.consortium.folders import Folders
 from federation.errors import SiteUnavailableError
 from federation.processes import stop
 from federation.protocol.channel_pool import Exchange
-from federation.protocol.messages import Ask, ChargeRequest, RunRequest
 from smpc.errors import PartyLostError
 from tests.cli.conftest import crossward, make_folder
 from tests.setup.setup_world import SCHEMA
@@ -49,19 +48,19 @@ def session(opened, monkeypatch):
     return opened
 
 
-def stop_at(monkeypatch, kind, error=KeyboardInterrupt, *, sent):
-    """End the command where it sends a message of this kind, or waits for its answer."""
-    for name in ("ask_all", "ask_one"):
-        real = getattr(Exchange, name)
+CHARGE, ANSWERS, SENDING = "ask_one", "collect", "send"  # the steps of a visit to all sites, by their methods
 
-        def ask(self, *arguments, _real=real, **settings):
-            if not any(isinstance(argument, kind) for argument in arguments):
-                return _real(self, *arguments, **settings)
-            if sent:
-                _real(self, *arguments, **settings)
-            raise error
 
-        monkeypatch.setattr(Exchange, name, ask)
+def stop_at(monkeypatch, step, error=KeyboardInterrupt, *, sent):
+    """End the command before a step of its visit, or after it."""
+    real = getattr(Exchange, step)
+
+    def stopped(self, *arguments, **settings):
+        if sent:
+            real(self, *arguments, **settings)
+        raise error
+
+    monkeypatch.setattr(Exchange, step, stopped)
 
 
 def head(session):
@@ -74,7 +73,7 @@ def head(session):
 @pytest.mark.parametrize("sent", [False, True])
 def test_cli_ctrl_c_after_the_charge_reports_it(session, monkeypatch, words, cost, sent):
     before = head(session)
-    stop_at(monkeypatch, RunRequest, sent=sent)
+    stop_at(monkeypatch, ANSWERS, sent=sent)
     ran = crossward(*words)
     assert ran.code == 130
     assert f"stopped; the answer is lost, and ledger entry {before + 1} has charged" in ran.err
@@ -85,7 +84,7 @@ def test_cli_ctrl_c_after_the_charge_reports_it(session, monkeypatch, words, cos
 
 def test_cli_ctrl_c_in_mining_reports_the_charge(session, monkeypatch):
     before = head(session)
-    stop_at(monkeypatch, RunRequest, sent=False)
+    stop_at(monkeypatch, ANSWERS, sent=False)
     ran = crossward(*MINE)
     assert ran.code == 130
     assert f"ledger entry {before + 1} has charged one exact disclosure" in ran.err
@@ -93,14 +92,14 @@ def test_cli_ctrl_c_in_mining_reports_the_charge(session, monkeypatch):
 
 @pytest.mark.parametrize("words", [PRIVATE, EXACT, MINE])
 def test_cli_ctrl_c_during_the_charge_reports_an_unknown_outcome(session, monkeypatch, words):
-    stop_at(monkeypatch, ChargeRequest, sent=False)
+    stop_at(monkeypatch, CHARGE, sent=False)
     ran = crossward(*words)
     assert (ran.code, ran.err) == (130, f"crossward: stopped; {UNKNOWN}\n")
 
 
 def test_cli_ctrl_c_before_the_charge_reports_that_nothing_was_charged(session, monkeypatch):
     before = head(session)
-    stop_at(monkeypatch, Ask, sent=True)
+    stop_at(monkeypatch, SENDING, sent=True)
     ran = crossward(*PRIVATE)
     assert (ran.code, ran.err) == (130, "crossward: stopped; nothing was charged\n")
     assert head(session) == before
@@ -109,7 +108,7 @@ def test_cli_ctrl_c_before_the_charge_reports_that_nothing_was_charged(session, 
 @pytest.mark.parametrize("error", [PartyLostError(name="bert"), SiteUnavailableError(site="bert")])
 def test_cli_errors_after_the_charge_report_it_and_charge_only_once(session, monkeypatch, error):
     before = head(session)
-    stop_at(monkeypatch, RunRequest, error, sent=False)
+    stop_at(monkeypatch, ANSWERS, error, sent=False)
     ran = crossward(*PRIVATE)
     assert ran.code == 1
     assert "nothing was spent" not in ran.err

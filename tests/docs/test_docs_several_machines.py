@@ -1,6 +1,7 @@
 """The page on several machines: its commands run in order, each member in a folder of its own, with real nodes."""
 
 import configparser
+import json
 import re
 import shlex
 import shutil
@@ -15,6 +16,7 @@ import pytest
 from federation.consortium.site_file import SiteFile
 from federation.setup.free_ports import free_ports
 from tests.cli.conftest import crossward
+from tests.setup.founding_world import World
 from tests.setup.setup_world import without_marks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -166,3 +168,17 @@ def test_every_block_of_the_page_is_read_by_its_reader():
 def test_every_command_of_the_founding_is_on_the_page(command):
     assert f"crossward {command} " in PAGE.read_text("utf-8")
     assert crossward(command, "--help").code == 0
+
+
+def test_every_file_of_a_founding_is_listed_with_its_fields(tmp_path):
+    """The page on the formats against the files of a founding that was run."""
+    world = World(root=tmp_path)
+    world.to_agreement()
+    page = (ROOT / "docs" / "wire-format.md").read_text("utf-8")
+    listed = dict(re.findall(r"^\| `(crossward/[\w/-]+)` \| [^|]+ \| ([\w, ]+) \|", page, re.MULTILINE))
+    found = {}
+    for path in world.exchanged():
+        content = json.loads(path.read_bytes())
+        name = content.pop("format")
+        found[name] = set(content)
+    assert found == {name: set(fields.split(", ")) for name, fields in listed.items()}

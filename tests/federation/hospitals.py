@@ -4,7 +4,10 @@ import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 import federation
+from federation.network.delay import VARIABLE
 from federation.processes.launcher import Launcher
 from federation.setup.create import create_consortium
 from federation.setup.settings import ConsortiumSettings, SiteSetup, TableSetup
@@ -89,6 +92,18 @@ def found(
         three_sites=three_sites,
     )
     return create_consortium(folder, terms=terms, sites=sites)
+
+
+@contextmanager
+def at_a_distance(delay_ms, folder, **settings):
+    """Processes that send every message so much later: time enough to hit a site between its charge and its answer."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(VARIABLE, f"{delay_ms}")
+        folders = found(folder, **settings)
+        nodes = Launcher(folders)
+    with nodes, federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session:
+        session.nodes_started, session.folders = nodes, folders
+        yield session
 
 
 @contextmanager

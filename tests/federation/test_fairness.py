@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hospitals import BY_SEX, NAMES, in_threads
 from test_federation_attacks import COUNT, ran, request_of, signed
+from visits import SEQUENCER, entry_of, runs_held, share_of, to_all, withdraw
 
 from federation.consortium.limits import Limits
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.node.admission import queries as admission
 from federation.node.admission.concurrency import ConcurrencyLimit
 from federation.node.execution.prepared_sessions import PreparedSessions
-from federation.protocol.messages import Accepted, Charged, ChargeRequest, RunRequest, Share
+from federation.protocol.messages import Charged, Share
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.entries import Entry
 
@@ -37,47 +38,50 @@ def far_ahead(data):
 
 def test_an_entry_that_a_site_never_signed_is_not_waited_for(world):
     """The attack: sixteen lines present an invented entry, and keep every place in use until the deadline, for nothing."""
-    ask, data, _ = ran(world)
+    _, data, _ = ran(world)
+    ask = signed(world, request_of(world).to_bytes())
     begin = time.monotonic()
-    for name in NAMES:
+    for name in NAMES[1:]:
         with pytest.raises(LedgerRefusedError), world._pool.question([name]) as lines:
-            lines.ask_one(name, ask, Accepted, timeout_s=5)
-            lines.ask_one(name, RunRequest(entry=far_ahead(data)), Share, timeout_s=60)
+            to_all(lines, ask, names=[name])
+            lines.ask_one(name, Charged(entry=far_ahead(data)), Share, timeout_s=60)
     assert time.monotonic() - begin < SOON_S
 
 
 def test_a_charged_query_runs_however_many_others_are_asked(world, monkeypatch):
-    """The attack: make a site forget a request between its charge and its run, so that it is spent for nothing."""
+    """The attack: make a site forget a request between its proposal and its run, so that it is spent for nothing."""
     monkeypatch.setattr(admission, "CACHED", 3)
-    with world._pool.question(NAMES) as lines:
-        lines.ask_all(signed(world, request_of(world).to_bytes()), Accepted, timeout_s=5)
-        entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry
+    with world._pool.question(NAMES) as lines, runs_held(world) as go:
+        to_all(lines, signed(world, request_of(world).to_bytes()))
+        entry_of(lines)
         for _ in range(4):
             other = signed(world, request_of(world).to_bytes())
-            with world._pool.question(NAMES) as others:
-                others.ask_all(other, Accepted, timeout_s=5)
-        assert len(lines.ask_all(RunRequest(entry=entry), Share, timeout_s=30)) == len(NAMES)
+            with world._pool.question(NAMES[1:]) as others:
+                to_all(others, other, names=NAMES[1:])
+                for name in NAMES[1:]:
+                    withdraw(others, name)
+        go.set()
+        assert all(share_of(lines, name) for name in NAMES)
 
 
 @pytest.mark.parametrize(
     "changes", [{}, {"mode": "exact", "question": {"sql": BY_SEX}}], ids=["private", "exact"]
 )
-def test_one_of_many_channels_racing_to_run_a_charge_succeeds(world, changes):
+def test_one_of_many_channels_racing_for_the_answer_gets_it(world, changes):
     ask = signed(world, request_of(world, **changes).to_bytes())
     n_lines = 6
     gate = threading.Barrier(n_lines * len(NAMES))
-    with world._pool.question(NAMES) as lines:
-        lines.ask_all(ask, Accepted, timeout_s=5)
-        entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry
 
     def race(name):
         with world._pool.question([name]) as own:
-            own.ask_one(name, ask, Accepted, timeout_s=10)
             gate.wait(20)
             try:
-                return own.ask_one(name, RunRequest(entry=entry), Share, timeout_s=30)
-            except LedgerRefusedError as error:
-                assert "started before" in str(error)  # noqa: PT017
+                to_all(own, ask, names=[name])
+                if name == SEQUENCER:
+                    entry_of(own, timeout_s=30)
+                return share_of(own, name)
+            except (LedgerRefusedError, RequestRejectedError) as error:
+                assert "entered before" in str(error) or "another channel" in str(error)  # noqa: PT017
                 return None
 
     with ThreadPoolExecutor(n_lines * len(NAMES)) as pool:
@@ -130,7 +134,7 @@ def test_reservations_are_counted_for_each_analyst():
 
 
 def test_an_analyst_holding_all_reservations_does_not_block_another(private_world):
-    slots = private_world.nodes["hungary"]._request_handler._slots
+    slots = private_world.nodes["hungary"]._services.queries._states.places
     taken = [slots.reserve("mallory") for _ in range(Limits().sessions)]
     assert private_world.sql(COUNT, epsilon=0.01).rows
     for slot in taken:
@@ -138,7 +142,7 @@ def test_an_analyst_holding_all_reservations_does_not_block_another(private_worl
 
 
 def places(world):
-    return [node._request_handler._slots for node in world.nodes.values()]
+    return [node._services.queries._states.places for node in world.nodes.values()]
 
 
 def wait_for(condition):
@@ -182,7 +186,7 @@ def test_a_waiting_query_holds_no_reservation_at_other_sites(world):
 
 def test_a_query_without_reservation_is_refused_with_the_limit(world, monkeypatch):
     monkeypatch.setattr(world._queue, "patience_s", 0.4)
-    slots = world.nodes["hungary"]._request_handler._slots
+    slots = world.nodes["hungary"]._services.queries._states.places
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
     with pytest.raises(
         SiteUnavailableError, match=r"hungary.*limits.sessions; the site had no capacity within 0.4 s"
@@ -229,7 +233,7 @@ def test_a_node_without_memory_prepares_no_session_and_still_answers(world):
     before, node._prepared_sessions._most_bytes = node._prepared_sessions._most_bytes, 1
     try:
         opened = []
-        real, node._request_handler._runner.prepared_sessions._hold = (
+        real, node._prepared_sessions._hold = (
             node._prepared_sessions._hold,
             lambda *_: opened.append(1),
         )
@@ -241,12 +245,3 @@ def test_a_node_without_memory_prepares_no_session_and_still_answers(world):
     finally:
         node._prepared_sessions._most_bytes = before
     assert node._prepared_sessions._most_bytes == node._admission.limits.session_bytes
-
-
-def test_a_request_that_is_not_known_runs_nowhere(world):
-    _, data, _ = ran(world)
-    with (
-        pytest.raises(RequestRejectedError, match="no open request"),
-        world._pool.question(["hungary"]) as lines,
-    ):
-        lines.ask_one("hungary", RunRequest(entry=data), Share, timeout_s=5)

@@ -3,32 +3,34 @@
 import copy
 import dataclasses
 import secrets
+import time
+from contextlib import suppress
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from hospitals import BY_SEX, NAMES, SCHEMA, files, in_threads
+from visits import entry_of, runs_held, share_of, to_all, visited, withdraw
 
 import federation
 from analytics.disclosure.site_noise import noisy_contribution
-from analytics.errors import InvalidRequestError, PlanRejectedError, ReleaseRefusedError
-from federation.errors import ConfigError, PolicyRefusedError, RequestRejectedError
+from analytics.errors import AnalyticsError, InvalidRequestError, PlanRejectedError, ReleaseRefusedError
+from federation.errors import (
+    ConfigError,
+    PolicyRefusedError,
+    RequestHeldError,
+    RequestRejectedError,
+    SiteBusyError,
+)
 from federation.identity.authority import in_memory_identity
 from federation.node.admission.exact_limits import ExactLimit
-from federation.protocol.messages import (
-    Accepted,
-    Ack,
-    Ask,
-    Charged,
-    ChargeRequest,
-    RunRequest,
-    Share,
-    Withdraw,
-)
-from federation.protocol.request import REQUEST_TAG, Request
+from federation.node.request_state import KEEP_S, State
+from federation.protocol.messages import Accepted, Ask, Charged, RunRequest, Share
+from federation.protocol.request import REQUEST_TAG, Request, request_hash
+from federation.requests.kinds.registry import KINDS
 from federation.requests.ledger_content import content_of
-from federation.requests.planning import plan_request
+from federation.requests.planning import NO_PLAN, new_request, plan_request
 from federation.requests.site_policy import ExactSoFar
 from privacy_accounting.budget import PrivacyFilter
 from privacy_accounting.errors import LedgerRefusedError
@@ -36,6 +38,7 @@ from privacy_accounting.events import Relation
 from privacy_accounting.ledger.contents import Charge, Exact
 from privacy_accounting.ledger.entries import Body, Entry
 from privacy_accounting.noise import SystemSource
+from smpc.errors import PartyLostError, PeerRejectedError
 
 COUNT = "SELECT COUNT(*) AS n FROM patients"
 
@@ -49,6 +52,7 @@ def request_of(session, **changes):
         "purpose": "attack",
         "nonce": secrets.token_hex(16),
         "configuration": session.consortium.digest(),
+        "plan": NO_PLAN,
         "question": {"sql": COUNT},
     }
     fields |= changes
@@ -56,7 +60,10 @@ def request_of(session, **changes):
         from fractions import Fraction
 
         fields["epsilon"] = Fraction(1, 100)
-    return Request(**fields)
+    request = Request(**fields)
+    with suppress(AnalyticsError, KeyError):  # what cannot be planned has no plan
+        return new_request(KINDS[request.kind](), request, session.consortium).request
+    return request
 
 
 def signed(session, data):
@@ -68,11 +75,31 @@ def head(session):
 
 
 def refused_by_every_site(session, ask, error):
+    """No site takes the request, alone or in one visit, and none keeps anything of it."""
     before = head(session)
     for name in NAMES:
         with pytest.raises(error), session._pool.question([name]) as lines:
             lines.ask_one(name, ask, Accepted, timeout_s=5)
+        with pytest.raises(error), session._pool.question([name]) as lines:
+            lines.ask_one(name, RunRequest(ask=ask, sequencer=name), Charged, timeout_s=5)
     assert head(session) == before
+    nothing_is_left(session)
+
+
+def states(session):
+    return {name: session.nodes[name]._services.queries._states for name in NAMES}
+
+
+def nothing_is_left(session):
+    """No site holds a request, or a place for one."""
+    until(lambda: not any(len(each) or each.places._reserved for each in states(session).values()))
+
+
+def until(condition):
+    ends_at = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
@@ -117,18 +144,28 @@ def test_what_is_no_question_is_refused(world, changes):
     refused_by_every_site(world, signed(world, request_of(world, **changes).to_bytes()), InvalidRequestError)
 
 
-def test_charging_or_running_without_asking_is_refused(world):
-    with pytest.raises(RequestRejectedError), world._pool.question(["cleveland"]) as lines:
-        lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=5)
-    with pytest.raises(RequestRejectedError), world._pool.question(["hungary"]) as lines:
-        lines.ask_one("hungary", RunRequest(entry=b"{}"), Share, timeout_s=5)
+@pytest.mark.parametrize("plan", ["00" * 32, "ab" * 32])
+def test_a_request_with_another_plan_is_refused_by_every_site(world, plan):
+    """The attack: the client shows its user another plan than the one that the sites run."""
+    data = dataclasses.replace(request_of(world), plan=plan).to_bytes()
+    refused_by_every_site(world, signed(world, data), RequestRejectedError)
 
 
-def test_a_withdrawn_question_cannot_be_charged(world):
-    with pytest.raises(RequestRejectedError), world._pool.question(["cleveland"]) as lines:
-        lines.ask_one("cleveland", signed(world, request_of(world).to_bytes()), Accepted, timeout_s=5)
-        lines.ask_one("cleveland", Withdraw(), Ack, timeout_s=5)
-        lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=5)
+def test_no_site_signs_a_proposal_whose_request_has_another_plan(world):
+    data = dataclasses.replace(request_of(world), plan="ab" * 32).to_bytes()
+    for found in altered(world, lambda body: body, ask=signed(world, data)):
+        (error,) = found.values()
+        assert isinstance(error, RequestRejectedError)
+        assert "derives another plan" in str(error)
+
+
+def test_a_request_of_the_version_before_is_refused_and_names_both_versions(world):
+    data = request_of(world).to_bytes().replace(b'"version":2', b'"version":1')
+    with (
+        pytest.raises(PeerRejectedError, match=r"has version 1.*reads version 2 only"),
+        world._pool.question(["hungary"]) as lines,
+    ):
+        lines.ask_one("hungary", signed(world, data), Accepted, timeout_s=5)
 
 
 # -- charge before anything leaves (P1) ----------------------------------------------------------------------
@@ -138,33 +175,24 @@ def ran(session, **changes):
     """One whole run by hand: the request, its entry, and the shares."""
     ask = signed(session, request_of(session, **changes).to_bytes())
     with session._pool.question(NAMES) as lines:
-        lines.ask_all(ask, Accepted, timeout_s=5)
-        entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=5).entry
-        shares = lines.ask_all(RunRequest(entry=entry), Share, timeout_s=10)
+        entry, shares = visited(lines, ask)
     return ask, entry, shares
 
 
 @pytest.mark.parametrize("changes", [{}, {"mode": "exact"}])
-def test_one_charge_runs_once_at_every_site(world, changes):
-    ask, entry, _ = ran(world, **changes)
+def test_one_request_is_charged_and_answered_once_at_every_site(world, changes):
+    ask, _, _ = ran(world, **changes)
     before = head(world)
     for name in NAMES:
-        with pytest.raises(LedgerRefusedError, match="started before"), world._pool.question([name]) as lines:
-            lines.ask_one(name, ask, Accepted, timeout_s=5)
-            lines.ask_one(name, RunRequest(entry=entry), Share, timeout_s=5)
+        with pytest.raises(LedgerRefusedError, match="entered before"), world._pool.question([name]) as lines:
+            lines.ask_one(name, RunRequest(ask=ask, sequencer="cleveland"), Share, timeout_s=5)
     assert head(world) == before
-
-
-def test_one_request_is_charged_once(world):
-    ask, _, _ = ran(world)
-    with pytest.raises(LedgerRefusedError, match="entered before"), world._pool.question(NAMES) as lines:
-        lines.ask_all(ask, Accepted, timeout_s=5)
-        lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=5)
+    nothing_is_left(world)
 
 
 @pytest.mark.parametrize("missing", NAMES)
 def test_a_charge_without_every_countersignature_runs_nowhere(world, missing):
-    ask, data, _ = ran(world)
+    _, data, _ = ran(world)
     entry = Entry.from_bytes(data)
     forged = dataclasses.replace(
         entry.body, number=entry.body.number + 1, previous=entry.hash.hex(), time=entry.body.time
@@ -174,28 +202,204 @@ def test_a_charge_without_every_countersignature_runs_nowhere(world, missing):
         body=forged,
         signatures={name: sign for name, sign in entry.signatures.items() if name != missing},
     )
-    for name in NAMES:
+    ask = signed(world, request_of(world).to_bytes())
+    for name in NAMES[1:]:
         with pytest.raises(LedgerRefusedError), world._pool.question([name]) as lines:
-            lines.ask_one(name, ask, Accepted, timeout_s=5)
-            lines.ask_one(name, RunRequest(entry=stripped.to_bytes()), Share, timeout_s=5)
+            to_all(lines, ask, names=[name])
+            lines.ask_one(name, Charged(entry=stripped.to_bytes()), Share, timeout_s=5)
+    nothing_is_left(world)
 
 
-def test_an_entry_about_another_request_is_not_run(world):
+def test_an_entry_about_another_request_starts_no_run(world):
     _, entry, _ = ran(world)
     other = signed(
         world, request_of(world, question={"sql": "SELECT SUM(age) AS s FROM patients"}).to_bytes()
     )
-    with pytest.raises(RequestRejectedError), world._pool.question(["hungary"]) as lines:
-        lines.ask_one("hungary", other, Accepted, timeout_s=5)
-        lines.ask_one("hungary", RunRequest(entry=entry), Share, timeout_s=5)
+    with world._pool.question(["hungary"]) as lines:
+        to_all(lines, other, names=["hungary"])
+        with pytest.raises(PartyLostError):  # it waits on
+            lines.ask_one("hungary", Charged(entry=entry), Share, timeout_s=0.3)
+        withdraw(lines, "hungary")
+    nothing_is_left(world)
+
+
+# -- one visit -----------------------------------------------------------------------------------------------
+
+
+def test_sites_that_the_analyst_leaves_out_decide_by_the_proposal_and_take_part(world):
+    """The request comes with the proposal alone: each site admits it, runs, and keeps its answer for its analyst."""
+    ask = signed(world, request_of(world).to_bytes())
+    with world._pool.question(["cleveland"]) as lines:
+        to_all(lines, ask, names=["cleveland"])
+        entry_of(lines)
+        share_of(lines, "cleveland")
+    for name in NAMES[1:]:
+        with world._pool.question([name]) as lines:
+            to_all(lines, ask, names=[name])
+            assert len(share_of(lines, name).values) == 8
+    nothing_is_left(world)
+
+
+def test_an_answer_that_is_kept_is_given_to_its_analyst_alone_once_and_not_for_long(world, monkeypatch):
+    ask = signed(world, request_of(world).to_bytes())
+    with world._pool.question(["cleveland"]) as lines:
+        to_all(lines, ask, names=["cleveland"])
+        entry_of(lines)
+        share_of(lines, "cleveland")
+    queries = world.nodes["hungary"]._services.queries
+    until_answered(world, ask, NAMES[1:])
+    with pytest.raises(RequestRejectedError, match="an analyst other than its sender"):
+        queries.open(ask, caller="mallory")
+    assert queries.deliver(queries.open(ask, caller="analyst"), 5) is not None
+    with pytest.raises(LedgerRefusedError, match="entered before"):
+        queries.open(ask, caller="analyst")
+    later = states(world)["switzerland"]
+    monkeypatch.setattr(later, "_clock", lambda: time.monotonic() + KEEP_S + 1)
+    with pytest.raises(LedgerRefusedError, match="entered before"):
+        world.nodes["switzerland"]._services.queries.open(ask, caller="analyst")
+    assert len(later) == 0
+    own = world.nodes["va_long_beach"]._services.queries
+    own.deliver(own.open(ask, caller="analyst"), 5)
+    nothing_is_left(world)
+
+
+def until_answered(session, ask, names=NAMES):
+    digest = request_hash(ask.request)
+    until(lambda: all(states(session)[name].find(digest).state is State.ANSWERED for name in names))
+
+
+def test_a_client_that_dies_after_the_charge_stops_no_site(world):
+    before, ask = head(world), signed(world, request_of(world).to_bytes())
+    digest = request_hash(ask.request)
+    with runs_held(world) as go:
+        with pytest.raises(ZeroDivisionError), world._pool.question(NAMES) as lines:
+            to_all(lines, ask)
+            entry_of(lines)
+            raise ZeroDivisionError  # the channels are closed
+        until(lambda: not any(each.find(digest).has_caller for each in states(world).values()))
+        go.set()
+        until_answered(world, ask)
+    assert head(world) == before + 1
+    assert not any(each.places._running for each in states(world).values())
+    for name in NAMES:
+        own = world.nodes[name]._services.queries
+        own.deliver(own.open(ask, caller="analyst"), 5)
+
+
+def test_a_complete_entry_starts_one_run_and_none_where_the_site_has_not_signed_it(world):
+    """As after a restart: the entry comes by catch-up, and what this site signed before is spent and never run."""
+    _, data, _ = ran(world)
+    entry, node = Entry.from_bytes(data), world.nodes["hungary"]
+    queries, signed_here = node._services.queries, node.replica.core.signed_in_this_life
+    signed_here.discard(entry.hash)
+    queries.completed([entry])
+    assert len(states(world)["hungary"]) == 0
+    signed_here.add(entry.hash)
+    queries.completed([entry])
+    request = states(world)["hungary"].find(entry.body.content.asked.request)
+    with pytest.raises(LedgerRefusedError, match="started before"):
+        request.answer.result(10)
+    states(world)["hungary"].delivered(request)
+    nothing_is_left(world)
+
+
+def test_one_channel_at_a_time_waits_for_a_request(world):
+    ask = signed(world, request_of(world).to_bytes())
+    with world._pool.question(["hungary"]) as first, world._pool.question(["hungary"]) as second:
+        to_all(first, ask, names=["hungary"])
+        until(lambda: len(states(world)["hungary"]))
+        with pytest.raises(RequestRejectedError, match="under way on another channel"):
+            second.ask_one("hungary", RunRequest(ask=ask, sequencer="cleveland"), Share, timeout_s=5)
+        withdraw(first, "hungary")
+    nothing_is_left(world)
+
+
+def test_a_request_that_is_not_charged_leaves_nothing_when_its_channel_closes(world):
+    ask = signed(world, request_of(world).to_bytes())
+    with pytest.raises(ZeroDivisionError), world._pool.question(NAMES[1:]) as lines:
+        to_all(lines, ask, names=NAMES[1:])
+        raise ZeroDivisionError
+    nothing_is_left(world)
+
+
+def test_a_refused_proposal_leaves_no_place_at_the_sites_that_admitted_it(world):
+    """Also where the analyst's own message never came, so that only the withdrawal releases the place."""
+    admission = world.nodes["va_long_beach"]._admission
+    agreed, admission.policy = admission.policy, admission.policy.model_copy(update={"analysts": ["bob"]})
+    before = head(world)
+    try:
+        for names in (NAMES, NAMES[:1]):
+            ask = signed(world, request_of(world).to_bytes())
+            with (
+                pytest.raises(PolicyRefusedError, match=r"policy\.analysts"),
+                world._pool.question(NAMES) as lines,
+            ):
+                to_all(lines, ask, names=names)
+                entry_of(lines)
+            nothing_is_left(world)
+    finally:
+        admission.policy = agreed
+    assert head(world) == before
+    assert world.sql(COUNT, epsilon=0.01).rows
+
+
+def test_a_site_without_a_free_place_refuses_the_proposal_and_nothing_is_charged(world):
+    places, before = states(world)["hungary"].places, head(world)
+    limit, places._limit = places._limit, 0
+    try:
+        with pytest.raises(SiteBusyError) as caught, world._pool.question(["cleveland"]) as lines:
+            to_all(lines, signed(world, request_of(world).to_bytes()), names=["cleveland"])
+            entry_of(lines)
+    finally:
+        places._limit = limit
+    assert caught.value.site == "hungary"
+    assert head(world) == before
+    nothing_is_left(world)
+
+
+def test_a_request_that_waits_for_a_person_is_not_charged_and_can_be_asked_again(world):
+    admission, before, approved = world.nodes["hungary"]._admission, head(world), []
+
+    def hold(known):
+        if not approved:
+            raise RequestHeldError(site="hungary", reason="waiting for the data access committee")
+
+    real, admission._hold = admission._hold, hold
+    try:
+        with pytest.raises(
+            RequestHeldError, match="hungary holds the request: waiting for the data access"
+        ) as caught:
+            world.sql(COUNT, epsilon=0.01)
+        assert not getattr(caught.value, "__notes__", [])
+        assert head(world) == before
+        nothing_is_left(world)
+        approved.append(1)
+        assert world.sql(COUNT, epsilon=0.01).rows
+    finally:
+        admission._hold = real
+
+
+def test_a_refusal_is_raised_with_the_rule_of_each_site_and_no_other_site_waits_on(world):
+    for name in NAMES:
+        admission = world.nodes[name]._admission
+        agreed, admission.policy = admission.policy, admission.policy.model_copy(update={"analysts": ["bob"]})
+        try:
+            with pytest.raises(
+                PolicyRefusedError, match=r"policy\.analysts: analyst may not ask here"
+            ) as caught:
+                world.sql(COUNT, epsilon=0.01)
+        finally:
+            admission.policy = agreed
+        assert caught.value.site == name
+        nothing_is_left(world)
 
 
 # -- a hostile sequencer (P3) --------------------------------------------------------------------------------
 
 
-def altered(session, bend, **changes):
+def altered(session, bend, *, ask=None, **changes):
     """Alter the body that the sequencer would propose for a request; give every other site's reply."""
-    ask = signed(session, request_of(session, **changes).to_bytes())
+    ask = ask or signed(session, request_of(session, **changes).to_bytes())
     answers = []
     for name in NAMES[1:]:
         node = session.nodes[name]

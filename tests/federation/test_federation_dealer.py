@@ -8,12 +8,15 @@ from contextlib import contextmanager
 
 import pytest
 from hospitals import BY_SEX, NAMES, found, in_processes, in_threads, is_at_once
+from visits import entry_of, runs_held, share_of, to_all
 
 import federation
+from federation.client.spending import Spending
+from federation.client.visit import Visit
 from federation.errors import SiteUnavailableError
 from federation.processes.launcher import Launcher
 from federation.protocol.exchange import expect, send
-from federation.protocol.messages import Accepted, Ack, Ask, Charged, ChargeRequest, Deal, RunRequest, Share
+from federation.protocol.messages import Ack, Ask, Deal
 from federation.protocol.request import REQUEST_TAG
 from privacy_accounting.audit.verify import verify
 from smpc.errors import PartyLostError, PeerRejectedError
@@ -61,11 +64,10 @@ def test_without_a_dealer_a_query_that_needs_one_is_refused_free(world):
     back(world)
 
 
-def charged(session, lines):
+def visit_of(session, lines):
     planned = session._planned(BY_SEX, None, exact=True, purpose="test")
     ask = Ask(request=planned.data, signature=session._identity.sign(REQUEST_TAG + planned.data))
-    lines.ask_all(ask, Accepted, timeout_s=10)
-    return lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry
+    return Visit(lines, ask, sequencer="cleveland")
 
 
 def test_a_dealer_killed_in_the_middle_is_named_by_all_and_the_charge_is_spent(world):
@@ -78,11 +80,12 @@ def test_a_dealer_killed_in_the_middle_is_named_by_all_and_the_charge_is_spent(w
 
     with pytest.raises(PartyLostError) as caught, world._pool.question(NAMES) as lines:
         victim.kill("dealer", signal.SIGSTOP)
-        entry = charged(world, lines)
+        visit = visit_of(world, lines)
+        charged = visit.charged(Spending(), charge_s=10, answer_s=10)
         timer = threading.Timer(0.6, kill)
         timer.start()
         try:
-            lines.ask_all(RunRequest(entry=entry), Share, timeout_s=30)
+            visit.shares(charged, run_s=30)
         finally:
             seconds = time.monotonic() - killed_at[0] if killed_at else None
             timer.join()
@@ -94,15 +97,16 @@ def test_a_dealer_killed_in_the_middle_is_named_by_all_and_the_charge_is_spent(w
     assert n_entries(world) > before + 1
 
 
-def test_a_dealer_lost_after_its_last_batch_ends_no_run(world):
-    with world._pool.question(NAMES) as lines:
-        entry = charged(world, lines)
-        time.sleep(1.5)  # the session opened while the charge was signed
-        world.nodes_started.kill("dealer", signal.SIGKILL)
-        time.sleep(0.2)
-        shares = lines.ask_all(RunRequest(entry=entry), Share, timeout_s=30)
-    assert len(shares) == len(NAMES)
-    back(world)
+def test_a_dealer_lost_after_its_last_batch_ends_no_run():
+    with in_threads() as session, session._pool.question(NAMES) as lines, runs_held(session) as go:
+        planned = session._planned(BY_SEX, None, exact=True, purpose="test")
+        to_all(lines, Ask(request=planned.data, signature=session._identity.sign(REQUEST_TAG + planned.data)))
+        entry_of(lines)
+        prepared = [session.nodes[name]._prepared_sessions._prepared for name in NAMES]
+        assert all(each.is_open.wait(10) for found in prepared for each in found.values())
+        next(node for node in session.assistants if node.name == "dealer").close()
+        go.set()
+        assert all(share_of(lines, name) for name in NAMES)
 
 
 def test_a_dealer_killed_during_mining_is_named_unless_its_part_is_done(world):
@@ -186,12 +190,11 @@ def test_a_question_like_earlier_ones_takes_a_round_less(tmp_path):
 
 def test_a_site_that_wants_no_pool_is_respected_by_all():
     with in_threads() as session:
-        for name in NAMES:
-            session.nodes[name]._request_handler._runner.pool._limit_bytes = (
-                0 if name == "hungary" else 1 << 20
-            )
+        pools = {name: session.nodes[name]._services.queries._runner.pool for name in NAMES}
+        for name, pool in pools.items():
+            pool._limit_bytes = 0 if name == "hungary" else 1 << 20
         assert len(set(rounds_of(session, 4, at_most=8))) == 1
-        assert {node._request_handler._runner.pool.n_blocks for node in session.nodes.values()} == {0}
+        assert {pool.n_blocks for pool in pools.values()} == {0}
 
 
 @pytest.mark.slow

@@ -7,42 +7,42 @@ import signal
 import time
 
 import pytest
-from hospitals import BY_SEX, NAMES, found, in_processes, is_at_once
+from hospitals import BY_SEX, NAMES, at_a_distance, found, in_processes, is_at_once
 
 import federation
+from federation.client.spending import Spending
+from federation.client.visit import Visit
 from federation.errors import ConfigError, SiteUnavailableError
 from federation.processes.launcher import Launcher
-from federation.protocol.messages import Accepted, Ask, Charged, ChargeRequest, RunRequest, Share
+from federation.protocol.messages import Ask
 from federation.protocol.request import REQUEST_TAG
 from privacy_accounting.audit.verify import verify
 from smpc.errors import PartyLostError
 
 VICTIM = "switzerland"
 DEADLINE_S = 4
+DELAY_MS = 100
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    with in_processes(tmp_path_factory.mktemp("failures") / "here", deadline_s=DEADLINE_S) as opened:
+    folder = tmp_path_factory.mktemp("failures") / "here"
+    with at_a_distance(DELAY_MS, folder, deadline_s=DEADLINE_S) as opened:
         yield opened
 
 
-def charged(session, lines, *, epsilon=0.01, exact=False):
-    """Ask and have it charged, but not run."""
-    planned = session._planned(BY_SEX, None if exact else epsilon, exact=exact, purpose="test")
-    ask = Ask(request=planned.data, signature=session._identity.sign(REQUEST_TAG + planned.data))
-    lines.ask_all(ask, Accepted, timeout_s=10)
-    return lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry
-
-
 def run_without(session, *, number, exact):
-    """The victim is hit after the charge and before the run; how long until the others say so, and whom they name."""
+    """The victim is hit after the charge and before its answer; how long until the client knows, and whom it names."""
+    planned = session._planned(BY_SEX, None if exact else 0.01, exact=exact, purpose="test")
+    ask = Ask(request=planned.data, signature=session._identity.sign(REQUEST_TAG + planned.data))
     began = None
     with pytest.raises(PartyLostError) as caught, session._pool.question(NAMES) as lines:
-        entry = charged(session, lines, exact=exact)
+        visit, spending = Visit(lines, ask, sequencer="cleveland"), Spending()
+        charged = visit.charged(spending, charge_s=10, answer_s=10)
         session.nodes_started.kill(VICTIM, number)
         began = time.monotonic()
-        lines.ask_all(RunRequest(entry=entry), Share, timeout_s=30)
+        visit.shares(charged, run_s=30)
+    assert "has charged" in spending.note(caught.value)
     return time.monotonic() - began, caught.value.name
 
 
@@ -106,18 +106,6 @@ def test_every_ledger_is_whole_afterwards(world):
     report = verify([world.folders.ledger(name) for name in NAMES])
     assert report.ok, report.to_dict()
     assert report.forks == ()
-
-
-def test_a_restarted_site_runs_nothing_that_it_signed_before(world):
-    with world._pool.question(NAMES) as lines:
-        entry = charged(world, lines)
-    world.nodes_started.kill(VICTIM, signal.SIGKILL)
-    world.nodes_started.restart(VICTIM)
-    planned_again = world.sql(BY_SEX, epsilon=0.01)  # the site lives and takes part
-    assert planned_again.rows
-    with pytest.raises(Exception, match=r"no open request|since its last start|was not asked"):
-        with world._pool.question([VICTIM]) as lines:
-            lines.ask_one(VICTIM, RunRequest(entry=entry), Share, timeout_s=10)
 
 
 @pytest.mark.slow

@@ -64,6 +64,7 @@ def small():
         (np.int64(1), "1"),
         (np.uint8(2), "2"),
         (np.float32(0.5), "0.5"),
+        ("0.5", "0.5"),
         (np.float64(0.1), "0.1"),
         (np.float32(0.1), "0.100000001490116119384765625"),
     ],
@@ -73,7 +74,7 @@ def test_numbers_of_other_libraries_are_taken_exactly(small, epsilon, exactly):
 
 
 @pytest.mark.parametrize(
-    "epsilon", [True, np.True_, np.float32("nan"), np.float32("inf"), "0.5", 1j, np.array([1.0])]
+    "epsilon", [True, np.True_, np.float32("nan"), np.float32("inf"), "1e-1", ".5", 1j, np.array([1.0])]
 )
 def test_what_is_no_finite_number_is_refused(small, epsilon):
     with pytest.raises(InvalidRequestError) as caught:
@@ -82,12 +83,21 @@ def test_what_is_no_finite_number_is_refused(small, epsilon):
 
 
 @pytest.mark.parametrize(
-    "questions", [COUNT, [COUNT], [(COUNT,)], [(COUNT, 0.1, 2)], [], None, [(0.1, COUNT)]]
+    "questions", [[(COUNT,)], [(COUNT, 0.1, 2)], [], None, [(0.1, COUNT)], [COUNT, (COUNT, 0.1)]]
 )
 def test_a_quote_of_another_shape_is_refused_with_the_right_one(small, questions):
     with pytest.raises(InvalidRequestError, match=r'such as \[\("SELECT \.\.\.", 0\.5\)\]'):
         small.quote(questions)
     assert small.quote([(COUNT, 0.1)])[0]["sql"] == COUNT
+
+
+def test_a_quote_takes_one_text_or_several_with_one_epsilon(small):
+    pairs = small.quote([(COUNT, 0.1)])
+    assert small.quote(COUNT, epsilon=0.1) == small.quote([COUNT], epsilon="0.1") == pairs
+    for questions, epsilon in ((COUNT, None), ([COUNT], None), ([(COUNT, 0.1)], 0.1)):
+        with pytest.raises(InvalidRequestError) as caught:
+            small.quote(questions, epsilon=epsilon)
+        assert caught.value.parameter == "epsilon"
 
 
 @pytest.mark.parametrize("items", ["sex=M", [], [1], None])
@@ -126,7 +136,7 @@ def test_a_suppressed_cell_names_the_threshold_that_holds_and_its_reason(small):
     assert result.flags["n"].tolist() == ["", "suppressed"]
     assert (result.cost["minimum_cell"], result.cost["threshold"]) == (10, 30)
     said = "at least 30 privacy units stand behind it"
-    reason = "the minimum cell of 10 times the 3 site(s) at which one unit may be"
+    reason = "guard 30 = minimum cell 10 x 3 sites at which one unit may be"
     for text in (" ".join(cost_lines(result)), small.explain(COUNT, exact=True).text, str(result.to_dict())):
         assert said in text
         assert reason in text
@@ -157,7 +167,7 @@ def test_mining_says_the_threshold_that_holds(small):
     )  # fmt: skip
     lines = rule_tables(small.mine(request))
     text = " ".join(line for line in lines if isinstance(line, str))
-    assert "at least 30 rows behind a support (minimum cell 10, 3 site(s) a unit)" in text
+    assert "at least 30 rows behind a support (guard 30 = minimum cell 10 x 3 sites)" in text
     assert "exact requests of this analyst" in text
 
 

@@ -44,7 +44,7 @@ def test_eight_questions_at_once_get_the_answers_that_they_get_alone(session):
 
 def test_with_all_reservations_in_use_a_query_is_refused_free(private_world, monkeypatch):
     monkeypatch.setattr(private_world._queue, "patience_s", 0.5)
-    slots = private_world.nodes["hungary"]._request_handler._slots
+    slots = private_world.nodes["hungary"]._services.queries._states.places
     taken = [slots.reserve("analyst") for _ in range(Limits().sessions)]
     before = entries(private_world)
     with pytest.raises(SiteUnavailableError) as caught:
@@ -57,8 +57,12 @@ def test_with_all_reservations_in_use_a_query_is_refused_free(private_world, mon
         slot.release()
     assert private_world.sql(BY_SEX, exact=True).rows[0][1] == 194
     # and whoever asked and was served has left every place at every site
-    assert {len(node._request_handler._slots._reserved) for node in private_world.nodes.values()} <= {0, 1}
-    assert {node._request_handler._slots._running.total() for node in private_world.nodes.values()} == {0}
+    assert {
+        len(node._services.queries._states.places._reserved) for node in private_world.nodes.values()
+    } <= {0, 1}
+    assert {
+        node._services.queries._states.places._running.total() for node in private_world.nodes.values()
+    } == {0}
 
 
 def test_a_query_beyond_the_memory_limit_is_refused_before_the_charge(private_world):

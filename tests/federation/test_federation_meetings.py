@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hospitals import BY_SEX, NAMES, in_threads
 from test_federation_attacks import COUNT, request_of, signed
+from visits import entry_of, runs_held, share_of, to_all
 
 from analytics.mining import bitmaps
 from federation.errors import PolicyRefusedError
 from federation.network.in_memory import MemoryExchange
 from federation.node.execution.prepared_sessions import PreparedSessions
-from federation.protocol.messages import Accepted, Charged, ChargeRequest, RunRequest, Share
 from privacy_accounting.errors import BudgetExceededError
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.mesh import Step
@@ -151,11 +151,6 @@ def waiting(session):
     return [len(session.nodes[name]._prepared_sessions) for name in NAMES]
 
 
-def charged(session, lines, ask):
-    lines.ask_all(ask, Accepted, timeout_s=10)
-    return lines.ask_one(session.consortium.file.sequencer, ChargeRequest(), Charged, timeout_s=20)
-
-
 @pytest.mark.parametrize(
     "kind", [{}, {"mode": "exact", "question": {"sql": BY_SEX}}], ids=["private", "guarded"]
 )
@@ -178,14 +173,16 @@ def test_before_the_run_only_keys_and_request_lists_are_sent(private_world, kind
 
         network.open_mesh = watched
     data = request_of(session, **kind).to_bytes()
-    with session._pool.question(session.consortium.names) as lines:
-        answer = charged(session, lines, signed(session, data))
+    with session._pool.question(session.consortium.names) as lines, runs_held(session) as go:
+        to_all(lines, signed(session, data))
+        entry_of(lines)
         until(lambda: waiting(session) == [1] * len(NAMES))
         until(lambda: len(sent) >= len(NAMES))
         time.sleep(0.2)
         assert set(sent) <= {Step.KEYS, Step.MATERIAL}
         before = len(sent)
-        lines.ask_all(RunRequest(entry=answer.entry), Share, timeout_s=30)
+        go.set()
+        assert all(share_of(lines, name) for name in NAMES)
     assert waiting(session) == [0] * len(NAMES)
     if kind:
         assert set(sent[before:]) - {Step.KEYS, Step.MATERIAL}
@@ -193,13 +190,20 @@ def test_before_the_run_only_keys_and_request_lists_are_sent(private_world, kind
         assert sent[before:] == []  # the answer goes to the analyst alone
 
 
-def test_a_charge_that_is_never_run_disturbs_no_other(private_world):
+def test_a_session_of_a_withdrawn_proposal_is_closed_and_disturbs_no_other(private_world):
+    """One site refuses; the others have signed, and opened the session as far as they can."""
     session = private_world
-    with session._pool.question(session.consortium.names) as lines:
-        charged(session, lines, signed(session, request_of(session).to_bytes()))
-    until(lambda: waiting(session) == [1] * len(NAMES))
+    admission = session.nodes["va_long_beach"]._admission
+    agreed, admission.policy = admission.policy, admission.policy.model_copy(update={"analysts": ["bob"]})
+    discarded = []
+    for name in NAMES:
+        prepared = session.nodes[name]._prepared_sessions
+        prepared.discard = lambda found, real=prepared.discard: (discarded.append(found), real(found))
+    with pytest.raises(PolicyRefusedError):
+        session.sql(COUNT, epsilon=0.1)
+    admission.policy = agreed
+    until(lambda: len([found for found in discarded if found]) == len(NAMES) - 1)
     assert session.sql(COUNT, epsilon=0.1).rows
-    assert waiting(session) == [1] * len(NAMES)
 
 
 def test_a_refused_request_is_expected_nowhere(private_world):
@@ -243,7 +247,7 @@ def test_a_session_of_a_replaced_charge_serves_no_other(private_world):
         meetings, attend = session.nodes[name]._prepared_sessions, session.nodes[name]._prepared_sessions.take
 
         def attended(session_id, attend=attend, name=name):
-            used[name] = session_id
+            used.setdefault(name, []).append(session_id)
             return attend(session_id)
 
         meetings.take = attended
@@ -256,34 +260,33 @@ def test_a_session_of_a_replaced_charge_serves_no_other(private_world):
     held_up, agree_on = threading.Event(), cleveland.chain._agree_on
     cleveland.chain._agree_on = lambda submissions: (held_up.set(), agree_on(submissions))
     outcomes, waiting = {}, cleveland.chain._submissions
-    with cleveland.chain._sequencer.turn, session._pool.question(NAMES) as first:
-        # the sequencer is held up by a question before these two, which therefore wait together
-        first.ask_all(signed(session, request_of(session).to_bytes()), Accepted, timeout_s=10)
-        going = threading.Thread(
-            target=lambda: first.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=20)
-        )
-        going.start()
-        assert held_up.wait(10)
+    with session._pool.question(NAMES) as first:
+        with cleveland.chain._sequencer.turn:
+            # the sequencer is held up by a question before these two, which therefore wait together
+            to_all(first, signed(session, request_of(session).to_bytes()))
+            assert held_up.wait(10)
 
-        def ask_for(place):
-            with session._pool.question(NAMES) as lines:
-                lines.ask_all(asks[place], Accepted, timeout_s=10)
-                try:
-                    entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=30).entry
-                    outcomes[place] = lines.ask_all(RunRequest(entry=entry), Share, timeout_s=30)
-                except PolicyRefusedError as error:
-                    outcomes[place] = error
+            def ask_for(place):
+                with session._pool.question(NAMES) as lines:
+                    to_all(lines, asks[place])
+                    try:
+                        entry_of(lines)
+                        outcomes[place] = [share_of(lines, name) for name in NAMES]
+                    except PolicyRefusedError as error:
+                        outcomes[place] = error
+                        lines.release(NAMES[1:], 5)
 
-        threads = [threading.Thread(target=ask_for, args=(place,)) for place in (0, 1)]
-        for place, thread in enumerate(threads):
-            thread.start()
-            until(lambda place=place: len(waiting) == place + 1)
-    going.join(20)
+            threads = [threading.Thread(target=ask_for, args=(place,)) for place in (0, 1)]
+            for place, thread in enumerate(threads):
+                thread.start()
+                until(lambda place=place: len(waiting) == place + 1)
+        entry_of(first)
+        assert all(share_of(first, name) for name in NAMES)
     for thread in threads:
         thread.join(40)
     assert isinstance(outcomes[0], PolicyRefusedError)
     assert len(outcomes[1]) == len(NAMES)
-    (ran_in,) = set(used.values())
+    (ran_in,) = {sessions[-1] for sessions in used.values()}
     opened = {session_id for _, session_id in sent}
     stale = opened - {ran_in}
     assert len(stale) >= 3  # the question before, and both charges of the first proposal
@@ -297,10 +300,11 @@ def test_a_session_of_a_replaced_charge_serves_no_other(private_world):
 def test_closing_does_not_wait_for_sessions_that_wait_for_a_site():
     """What was refused at one site leaves the others waiting for it; between processes their sockets are closed, here not less."""
     with in_threads() as session:
-        session.nodes["hungary"]._prepared_sessions.close()  # it opens nothing ahead: the others wait for it
-        with session._pool.question(session.consortium.names) as lines:
-            charged(session, lines, signed(session, request_of(session).to_bytes()))
-        until(lambda: waiting(session) == [1, 0, 1, 1])
+        admission = session.nodes["hungary"]._admission
+        admission.policy = admission.policy.model_copy(update={"analysts": ["bob"]})
+        with pytest.raises(PolicyRefusedError):
+            session.sql(COUNT, epsilon=0.1)
+        assert waiting(session) == [1, 0, 1, 1]
         begin = time.monotonic()
     assert time.monotonic() - begin < 10
 

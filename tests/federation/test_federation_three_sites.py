@@ -5,11 +5,13 @@ import time
 from fractions import Fraction
 
 import pytest
-from hospitals import BY_SEX, NAMES, THREE, in_processes, in_threads, is_at_once
+from hospitals import BY_SEX, NAMES, THREE, at_a_distance, in_processes, in_threads, is_at_once
 
 from analytics.errors import InvalidRequestError
 from analytics.mining.request import MiningRequest
-from federation.protocol.messages import Accepted, Ask, Charged, ChargeRequest, RunRequest, Share
+from federation.client.spending import Spending
+from federation.client.visit import Visit
+from federation.protocol.messages import Ask
 from federation.protocol.request import REQUEST_TAG
 from smpc.errors import PartyLostError
 from smpc.transport.mesh import Step
@@ -18,6 +20,7 @@ FIRST, SECOND, DEALING = THREE
 INPUTTING = "switzerland"
 ITEMS = ["sex=M", "age>=60", "cp=asymptomatic", "fbs", "exang", "disease"]
 DEADLINE_S = 4
+DELAY_MS = 100
 COUNT = "SELECT COUNT(*) AS n FROM patients"
 
 
@@ -162,21 +165,21 @@ def test_no_masked_value_passes_to_the_dealing_site_or_one_that_only_inputs(monk
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("failures") / "here"
-    with in_processes(folder, three_sites=THREE, deadline_s=DEADLINE_S) as opened:
+    with at_a_distance(DELAY_MS, folder, three_sites=THREE, deadline_s=DEADLINE_S) as opened:
         yield opened
 
 
 def hit(session, victim, number):
-    """A site is hit between the charge and the run; how long until the others say so, and whom they name."""
+    """A site is hit between its charge and its answer; how long until the others say so, and whom they name."""
     began = None
     with pytest.raises(PartyLostError) as caught, session._pool.question(NAMES) as lines:
         planned = session._planned(BY_SEX, None, exact=True, purpose="test")
         ask = Ask(request=planned.data, signature=session._identity.sign(REQUEST_TAG + planned.data))
-        lines.ask_all(ask, Accepted, timeout_s=10)
-        entry = lines.ask_one("cleveland", ChargeRequest(), Charged, timeout_s=10).entry
+        visit = Visit(lines, ask, sequencer="cleveland")
+        charged = visit.charged(Spending(), charge_s=10, answer_s=10)
         session.nodes_started.kill(victim, number)
         began = time.monotonic()
-        lines.ask_all(RunRequest(entry=entry), Share, timeout_s=30)
+        visit.shares(charged, run_s=30)
     return time.monotonic() - began, caught.value.name
 
 

@@ -8,7 +8,7 @@ import pytest
 from federation.client.queueing import QuestionQueue
 from federation.errors import FederationError, SiteBusyError, SiteUnavailableError
 from federation.node.admission.concurrency import ConcurrencyLimit
-from federation.protocol.messages import Ask
+from federation.protocol.messages import Accepted, Ask
 
 PATIENT_S = 60.0
 
@@ -81,18 +81,21 @@ def test_a_session_has_so_many_questions_under_way_and_says_so():
 
 
 class Busy:
-    """Lines to two sites of which one never has a place, and never lets anybody wait."""
+    """Channels to two sites of which one never has a place."""
 
     def __init__(self, said):
-        self.channels, self.said, self.n_asked = {"anna": None, "bert": None}, said, 0
+        self.channels, self.said, self.n_asked, self.released = {"anna": None, "bert": None}, said, 0, []
 
-    def ask_all(self, message, kind, *, timeout_s):
-        if isinstance(message, Ask):
-            self.n_asked += 1
-            raise SiteBusyError(site=self.said, reason="all places are in use")
+    def visit(self):
+        self.n_asked += 1
+        raise SiteBusyError(site=self.said, reason="all places are in use")
 
     def ask_one(self, name, message, kind, *, timeout_s):
-        self.ask_all(message, kind, timeout_s=timeout_s)
+        assert (name, message.request, kind) == (self.said, b"r", Accepted)
+        self.visit()
+
+    def release(self, names, timeout_s):
+        self.released += names
 
 
 @pytest.mark.parametrize("said", ["anna", "absent"])
@@ -100,5 +103,22 @@ def test_a_busy_site_is_asked_at_growing_intervals_and_then_no_more(said):
     lines, turns = Busy(said), QuestionQueue(answer_s=1.0, patience_s=0.5)
     ask = Ask(request=b"r", signature=b"s")
     with pytest.raises(SiteUnavailableError, match=f"{said}.*the site had no capacity within 0.5 s"):
-        turns.charged(lines, ask, "plan", lambda _: pytest.fail("charged"))
+        turns.answered(lines, ask, lines.visit)
     assert 2 <= lines.n_asked <= 7
+
+
+def test_a_place_at_one_site_is_released_while_another_site_is_busy():
+    """Two clients that each hold a place and wait for the other's would wait for ever."""
+    said = iter(["anna", "bert", "bert", ""])
+    lines, turns, reserved = Busy("anna"), QuestionQueue(answer_s=1.0), []
+    lines.ask_one = lambda name, *_, **__: reserved.append(name)
+
+    def visit():
+        site = next(said)
+        if not site:
+            return "answer"
+        raise SiteBusyError(site=site, reason="all places are in use")
+
+    assert turns.answered(lines, Ask(request=b"r", signature=b"s"), visit) == "answer"
+    assert reserved == ["anna", "bert", "bert"]
+    assert lines.released == ["anna"]

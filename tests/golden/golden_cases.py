@@ -16,8 +16,9 @@ from federation.errors import PolicyRefusedError
 from federation.protocol import codec, messages, training_messages
 from federation.protocol.error_codes import to_wire
 from federation.protocol.request import REQUEST_TAG, Request
+from federation.requests.kinds.registry import KINDS
 from federation.requests.ledger_content import content_of
-from federation.requests.planning import plan_request
+from federation.requests.planning import NO_PLAN, new_request, plan_request
 from federation.training.round_plan import Terms, plan_run
 from federation.training.task import TrainingTask
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex, sign_body
@@ -95,8 +96,8 @@ def a_consortium():
     )
 
 
-def request_of(consortium, *, kind, mode, epsilon, question, nonce, purpose="analysis"):
-    return Request(
+def request_of(consortium, *, kind, mode, epsilon, question, nonce, purpose="analysis", plan=None):
+    request = Request(
         kind=kind,
         mode=mode,
         epsilon=epsilon,
@@ -104,8 +105,10 @@ def request_of(consortium, *, kind, mode, epsilon, question, nonce, purpose="ana
         purpose=purpose,
         nonce=f"{nonce:032x}",
         configuration=consortium.digest(),
+        plan=plan or NO_PLAN,
         question=question,
     )
+    return request if plan else new_request(KINDS[kind](), request, consortium).request
 
 
 def plain(value):
@@ -167,7 +170,9 @@ def golden():
             f"{name}: session id": session_id_of_entry(body),
             f"{name}: ask": codec.encode(messages.Ask(request=data, signature=signature)),
             f"{name}: charged": codec.encode(messages.Charged(entry=entry.to_bytes())),
-            f"{name}: run": codec.encode(messages.RunRequest(entry=entry.to_bytes())),
+            f"{name}: run": codec.encode(
+                messages.RunRequest(ask=messages.Ask(request=data, signature=signature), sequencer="anna")
+            ),
         }
         previous, number = entry, number + 1
     found |= ledger_messages(consortium, previous)
@@ -195,11 +200,12 @@ def ledger_messages(consortium, entry):
 def control_messages():
     code, fields = to_wire(PolicyRefusedError(site="bert", rule="largest_epsilon: at most 1"), site="bert")
     all_of = [
-        messages.Accepted(plan="ab" * 32, cost={"epsilon": "0.5"}, sequencer="anna"),
+        messages.Accepted(sequencer="anna"),
         messages.Failed(code=code, fields=fields),
-        messages.ChargeRequest(),
         messages.Withdraw(),
-        messages.Share(values=b"12345678", rounds=2, bytes_sent=96, engine="crypten"),
+        messages.Share(
+            values=b"12345678", rounds=2, bytes_sent=96, engine="crypten", cost={"exact_before": "3"}
+        ),
         messages.Ack(),
         messages.LedgerSince(number=4),
         messages.Deal(session_id=b"s" * 32, request_hash=b"r" * 32, parties=list(SITES)),
@@ -213,7 +219,9 @@ def control_messages():
 
 
 def training(consortium):
-    task = TrainingTask(table="patients", features=["age", "sex"], target="disease", rounds=3, epsilon=1)
+    task = TrainingTask(
+        table="patients", features=["age", "sex"], target="disease", rounds=3, epsilon=1, purpose="research"
+    )
     terms = Terms(
         sites=SITES,
         colluding=1,
@@ -231,6 +239,7 @@ def training(consortium):
         question=task.question(),
         nonce=7,
         purpose=task.purpose,
+        plan=plan.digest(),
     )
     first = plan.attempt(run=request.digest(), round_number=0, attempt=0, cohort=SITES)
     return {

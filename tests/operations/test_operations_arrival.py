@@ -23,7 +23,7 @@ from tests.operations.operations_world import COUNT
 from tests.setup.setup_world import SCHEMA
 
 RIGHT = {
-    "version": 1,
+    "version": 2,
     "kind": "query",
     "mode": "private",
     "epsilon": "0.1",
@@ -31,6 +31,7 @@ RIGHT = {
     "purpose": "test",
     "nonce": "0" * 32,
     "configuration": "0" * 64,
+    "plan": "0" * 64,
     "question": {"sql": COUNT},
 }
 # turn the writing, join, take no place, end a line, control, private, unassigned, lone surrogate

@@ -1,7 +1,6 @@
 """Checks that a site repeats before it signs, because a client may omit that site when it asks."""
 
 import json
-import secrets
 import tomllib
 from fractions import Fraction
 
@@ -12,10 +11,9 @@ import federation
 from analytics.errors import InvalidRequestError
 from federation.errors import PolicyRefusedError
 from federation.node.admission.exact_limits import ExactLimit
-from federation.protocol.messages import Accepted, Ask, Charged, ChargeRequest
-from federation.protocol.request import REQUEST_TAG, Request
+from federation.protocol.messages import Accepted, Ask, Charged, RunRequest
+from federation.protocol.request import REQUEST_TAG
 from federation.requests.ledger_content import content_of
-from federation.requests.planning import plan_request
 from federation.requests.site_policy import ExactSoFar
 from privacy_accounting.ledger.entries import Body
 from smpc.errors import PeerRejectedError
@@ -37,18 +35,9 @@ def session():
 
 def signed(session, *, epsilon=None):
     """A signed request, exact where it has no epsilon, and the entry's content that follows from it."""
-    data = Request(
-        kind="query",
-        mode="exact" if epsilon is None else "private",
-        epsilon=epsilon,
-        analyst=session.analyst,
-        purpose="test",
-        nonce=secrets.token_hex(16),
-        configuration=session.consortium.digest(),
-        question={"sql": COUNT},
-    ).to_bytes()
+    planned = session._planned(COUNT, epsilon, exact=epsilon is None, purpose="test")
+    data = planned.data
     ask = Ask(request=data, signature=session._identity.sign(REQUEST_TAG + data))
-    planned = plan_request(data, session.consortium)
     return ask, content_of(planned, ask.signature, session.nodes["bert"].replica.privacy_filter)
 
 
@@ -76,9 +65,9 @@ def test_p3_a_site_that_the_analyst_omits_still_refuses_before_signing(session):
     ask, _ = signed(session, epsilon=Fraction(1, 5))
     try:
         with session._pool.question(["anna"]) as lines:
-            lines.ask_one("anna", ask, Accepted, timeout_s=30)
+            message = RunRequest(ask=ask, sequencer="anna")
             with pytest.raises(PolicyRefusedError, match="largest_epsilon") as caught:
-                lines.ask_one("anna", ChargeRequest(), Charged, timeout_s=60)
+                lines.ask_one("anna", message, Charged, timeout_s=60)
     finally:
         admission.policy = agreed
     assert caught.value.site == "bert"

@@ -18,7 +18,7 @@ from smpc.operations import comparison
 from smpc.operations.reveal import reveal_to_all
 from smpc.randomness import KEY_BYTES, fresh_key
 from smpc.ring import unpack
-from smpc.session import Session
+from smpc.session import KeyOffer, Session
 from smpc.simulator import DEALER, party_names
 from smpc.transport.memory import memory_meshes
 from smpc.transport.mesh import Step
@@ -30,6 +30,10 @@ X = np.array([5, -6, 7, 0])
 ADA, BOB, CYD = NAMES = party_names(3)
 REQUESTS = cost_of("comparison.is_negative", 3).requests
 MEBIBYTE = 1 << 20
+
+
+def offer_of(name, ahead):
+    return KeyOffer([peer for peer in NAMES if peer != name], ahead)
 
 
 class Site:
@@ -59,7 +63,7 @@ class World:
             rank = NAMES.index(name)
             ahead = Prefetch(self.sites[name].pool, REQUESTS, answer_bytes(REQUESTS, rank))
             bend(ahead, rank)
-            with Session(meshes[name], identity, ahead=ahead) as session:
+            with Session(meshes[name], identity, offer=offer_of(name, ahead)) as session:
                 session.prefetch(REQUESTS)
                 opened = reveal_to_all(session, comparison.is_negative(session, split_input(session, X), 24))
                 at_end(rank)
@@ -268,7 +272,7 @@ def test_a_dealt_block_gives_the_answer_though_the_dealer_is_gone():
 
     def take_part(name):
         ahead = Prefetch(world.sites[name].pool, REQUESTS, answer_bytes(REQUESTS, names.index(name)))
-        with Session(meshes[name], identity, ahead=ahead) as session:
+        with Session(meshes[name], identity, offer=offer_of(name, ahead)) as session:
             session.prefetch(REQUESTS)
             opened = reveal_to_all(session, comparison.is_negative(session, split_input(session, X), 24))
             with pytest.raises(PartyLostError) as caught:
@@ -284,7 +288,7 @@ def test_a_dealt_block_gives_the_answer_though_the_dealer_is_gone():
 
 def test_a_list_that_was_not_named_at_the_beginning_is_refused():
     ahead = Prefetch(Pool(MEBIBYTE), REQUESTS, 100)
-    session = Session(memory_meshes([ADA, BOB], DEALER)[ADA], fresh_key(), ahead=ahead)
+    session = Session(memory_meshes([ADA, BOB], DEALER)[ADA], fresh_key(), offer=KeyOffer([BOB], ahead))
     with pytest.raises(MaterialError):
         session.prefetch([square((4,))])
 

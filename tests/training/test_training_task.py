@@ -83,6 +83,7 @@ def test_a_task_goes_through_a_request_and_back():
         purpose=task.purpose,
         nonce="00" * 16,
         configuration="00" * 32,
+        plan="00" * 32,
         question=task.question(),
     )
     again = Request.from_bytes(request.to_bytes())

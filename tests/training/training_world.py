@@ -181,6 +181,7 @@ class World:
             purpose=task.purpose,
             nonce=f"{nonce:032x}",
             configuration=self.consortium.digest(),
+            plan=self.plan(task).digest(),
             question=task.question(),
         ).to_bytes()
 

@@ -8,6 +8,7 @@ import pytest
 
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.connection_pool import Stage
+from smpc.transport.mesh import FirstFrame, Step
 from smpc.transport.wire.frames import NO_SESSION, Header, Kind, encode_header, session_tag
 from smpc.transport.wire.handshake import Lease, Refusal, decode_refusal, encode_lease
 from tests.transport.intruder import PAIR, STEP, Intruder, close_all, stages, swap, wait_for
@@ -299,3 +300,60 @@ def test_idle_connection_that_the_peer_closed_is_not_taken(pair):
             pool._close(pooled)
     wait_for(lambda: not stages(pair, "ankara"))
     swap(pair.meshes(PAIR))
+
+
+# -- the first frames travel with the lease ------------------------------------------------------------------
+
+
+def first_of(name, names, payload=b"key of "):
+    return FirstFrame(
+        kind=Step.KEYS, payloads={peer: payload + name.encode() for peer in names if peer != name}
+    )
+
+
+def opened_with_first(nodes, names, *, requests=None):
+    identity = fresh_id()
+
+    def open_one(name):
+        request = (requests or {}).get(name, REQUEST)
+        return lambda: nodes.plane(name).open_mesh(
+            identity, request, names, deadline_s=5, first=first_of(name, names)
+        )
+
+    return outcomes({name: open_one(name) for name in names})
+
+
+def test_the_first_frames_are_there_once_all_have_joined(nodes):
+    names = PARTIES
+    meshes = opened_with_first(nodes, names)
+
+    def work(name):
+        frame = first_of(name, names)
+        expected = {peer: len(b"key of " + peer.encode()) for peer in frame.payloads}
+        heard = meshes[name].exchange(frame.kind, frame.payloads, expected)
+        again = meshes[name].exchange(Step.BARRIER, dict.fromkeys(expected, b"x"), dict.fromkeys(expected, 1))
+        return heard, again, meshes[name].counters.messages
+
+    for name, (heard, again, messages) in run_all({n: lambda n=n: work(n) for n in names}).items():
+        others = [peer for peer in names if peer != name]
+        assert heard == {peer: b"key of " + peer.encode() for peer in others}
+        assert again == dict.fromkeys(others, b"x")
+        assert messages == 2 * len(others)
+    for mesh in meshes.values():
+        mesh.close()
+
+
+def test_another_first_exchange_than_the_one_sent_ahead_is_refused(nodes):
+    names = PARTIES
+    meshes = opened_with_first(nodes, names)
+    peers = [name for name in names if name != names[0]]
+    with pytest.raises(PeerRejectedError, match="sent ahead"):
+        meshes[names[0]].exchange(Step.OPEN_RING, dict.fromkeys(peers, b"data"), dict.fromkeys(peers, 4))
+    for mesh in meshes.values():
+        mesh.close()
+
+
+def test_a_party_with_another_request_is_refused_though_frames_came_with_the_lease(nodes):
+    names = PARTIES
+    found = opened_with_first(nodes, names, requests={names[-1]: bytes(32)})
+    assert all(isinstance(error, PeerRejectedError | PartyLostError) for error in found.values())

@@ -16,8 +16,8 @@ Guarantees:  exact mode alone. The first step opens one bit to all sites: whethe
 Visible to:  all sites and the analyst: the bit; gradient and Hessian of each step.
 See instead: private models, whose gradients carry noise (``federation.training``). Numeric data that lie at few points
              far apart can still tell how many rows lie elsewhere, as sums of squares in SQL (``plans.cell_guards``).
-Source:      Newton's method for a binomial likelihood with its canonical link; PRIVACY "an exact fit is guarded as the
-             tables it implies".
+Source:      Newton's method for a binomial likelihood with its canonical link; docs/guarantees.md
+             P16.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ Guarantees:  exact: in each group the first interval in which d, c or those left
 See instead: medians between two edges of the grid, which are never given. Two exact curves on two grids differ like any
              two exact answers: what that tells is not prevented.
 Source:      Kaplan, Meier 1958; Greenwood 1926; intervals on the scale of log(-log) as in Kalbfleisch and Prentice;
-             PRIVACY "exact answers are narrow". Noise: delta method on the logarithm of the curve, ours.
+             docs/guarantees.md P8. Noise: delta method on the logarithm of the curve, ours.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Decides whether a query may be charged at this site: on receipt, and again before the site signs its entry.
+"""Decides whether a query may be charged at this site: when its entry is proposed, before the site signs.
 
 Layer:       federation.node.admission.queries. No socket; reads the site's replica of the ledger.
-Guarantees:  the site derives a request anew from its own bytes (P3) and checks policy and budget before it signs. A
+Guarantees:  the site derives a request from its own bytes (P3), once, and checks policy and budget before it signs. A
              refusal names the rule and its limit and costs nothing. The site signs no entry for a request that it has
              not received with the analyst's signature.
 See instead: messages (``request_handler``), the ledger's own rules (``privacy_accounting.ledger``).
@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from analytics.errors import AnalyticsError
 from federation.errors import FederationError, PolicyRefusedError, RequestRejectedError
@@ -20,8 +22,9 @@ from federation.node.admission.exact_limits import ExactLimit
 from federation.node.in_service import check_in_service
 from federation.protocol.request import request_hash
 from federation.requests import site_policy as policies
-from federation.requests.ledger_content import check_content, content_of
+from federation.requests.ledger_content import check_content
 from federation.requests.planning import AnyPlanned, check_signature, plan_request
+from federation.requests.site_policy import NOTHING_EXACT, ExactSoFar
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Charge, Exact
 from smpc.errors import PeerRejectedError
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.replication.replica import Replica
 
 CACHED: Final = 1024
+REFUSALS: Final = (AccountingError, AnalyticsError, FederationError, PeerRejectedError)
+Hold = Callable[["AdmittedRequest"], None]
+"""Raises ``RequestHeldError`` for a request that a person of this site must look at first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,19 @@ class AdmittedRequest:
     planned: AnyPlanned
     ask: Ask
     needs: SessionNeeds
+
+
+class _Turn:
+    """Lets one thread at a time derive a request."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 class QueryAdmission:
@@ -63,6 +82,7 @@ class QueryAdmission:
         sources: Mapping[str, LocalTable],
         replica: Replica,
         exact_limit: ExactLimit | None = None,
+        hold: Hold = lambda _: None,
     ) -> None:
         """Create the admission check.
 
@@ -74,85 +94,94 @@ class QueryAdmission:
             sources: its tables.
             replica: its ledger.
             exact_limit: what counts exact disclosures at this site, the same for trainings; default: one of its own.
+            hold: asked after every other rule, before this site signs.
         """
         self.site, self.consortium, self.policy, self.limits = site, consortium, policy, limits
         self._sources, self._replica = sources, replica
         self._lock = threading.Lock()
         self._known: OrderedDict[str, AdmittedRequest] = OrderedDict()
-        self._exact_limit = exact_limit or ExactLimit(replica)
+        self._invalid: OrderedDict[str, Exception] = OrderedDict()
+        self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
+        self._exact_limit, self._hold = exact_limit or ExactLimit(replica), hold
 
-    def check(self, ask: Ask, *, caller: str) -> AdmittedRequest:
-        """Make every check on a request from an analyst's own channel; nothing is spent.
-
-        Args:
-            ask: the signed request.
-            caller: the name in the certificate of the channel.
-
-        Returns:
-            The request as derived by this site.
+    def learn(self, ask: Ask) -> AdmittedRequest:
+        """Derive a signed request, once for each request; nothing is decided.
 
         Raises:
-            RequestRejectedError: the request is another analyst's, or not signed.
-            PolicyRefusedError: the policy of this site forbids it.
-            SiteUnavailableError: the table of this site is out of service.
-            BudgetExceededError: the remaining budget does not pay for it.
+            RequestRejectedError: it is not signed by its analyst, or this site derives another plan.
+            PeerRejectedError: the bytes are not a request.
             AnalyticsError: the question is not allowed.
         """
-        known = self._learn(ask)
-        if known.planned.request.analyst != caller:
-            raise RequestRejectedError(
-                site=self.site, reason="the request names an analyst other than its sender"
-            )
-        self._check_policy(known)
-        content = content_of(known.planned, ask.signature, self._replica.privacy_filter)
-        if isinstance(content, Charge):
-            self._replica.privacy_filter.check(content.spend)
-        return known
+        digest = request_hash(ask.request)
+        with self._turn_of(digest):  # the analyst's message and the proposal arrive at about the same time
+            known = self.known(digest)
+            if known is None or known.ask.signature != ask.signature:
+                known = self._derived(ask)
+                with self._lock:
+                    self._known[digest] = known
+                    while len(self._known) > CACHED:
+                        self._known.popitem(last=False)
+            return known
 
-    def cache(self, ask: Ask) -> None:
-        """Cache a request sent with a proposal; the site decides on it together with its entry.
+    def cache(self, ask: Ask) -> AdmittedRequest | None:
+        """Derive a request sent with a proposal; the site decides on it together with its entry.
 
-        An invalid request is ignored: the site then refuses its entry.
+        An invalid request is not raised here: the site then refuses its entry for the same reason.
         """
         try:
-            self._learn(ask)
-        except (AccountingError, AnalyticsError, FederationError, PeerRejectedError):
-            return
+            return self.learn(ask)
+        except REFUSALS as error:
+            with self._lock:
+                self._invalid[request_hash(ask.request)] = error
+                while len(self._invalid) > CACHED:
+                    self._invalid.popitem(last=False)
+            return None
 
     def known(self, digest: str) -> AdmittedRequest | None:
         """A request by its hash, if this site has received it."""
         with self._lock:
             return self._known.get(digest)
 
-    def admit(self, body: Body) -> None:
+    def admit(self, body: Body) -> AdmittedRequest | None:
         """Decide on a ledger entry before this site signs it: the ledger's callback.
+
+        Returns:
+            The request behind the entry; None if the entry is of another kind.
 
         Raises:
             RequestRejectedError: this site has not received the request, or the entry does not match it.
+            RequestHeldError: a person of this site must look at it first.
             PolicyRefusedError: the policy of this site forbids it.
             AnalyticsError: the question is not allowed.
         """
         content = body.content
         if not isinstance(content, Charge | Exact):
-            return
+            return None
         known = self.known(content.asked.request)
         if known is None:
-            raise RequestRejectedError(
-                site=self.site, reason="this site has not received the request behind this entry"
-            )
+            raise self._unknown(content.asked.request)
         planned = known.planned
         if tuple(body.cohort) != self.consortium.names:
             raise RequestRejectedError(site=self.site, reason="the cohort of a question must be all sites")
-        self._check_policy(known, number=body.number)
+        before = self._exact_limit.count(planned.population, planned.request.analyst, body.number)
+        self.check_rules(known, before if planned.is_exact else NOTHING_EXACT)
         check_content(content, planned, known.ask.signature, self._replica.privacy_filter, site=self.site)
+        self._hold(known)
         if isinstance(content, Exact):
             self._exact_limit.add_pending(body.number, content)
+        return known
 
-    def exact_use(self, planned: AnyPlanned) -> dict[str, str]:
-        """For an exact request: the earlier exact requests of its analyst, and the limit of this site."""
+    def _unknown(self, digest: str) -> Exception:
+        with self._lock:
+            return self._invalid.get(digest) or RequestRejectedError(
+                site=self.site, reason="this site has not received the request behind this entry"
+            )
+
+    def exact_use(self, planned: AnyPlanned, number: int) -> dict[str, str]:
+        """For an exact request: its analyst's exact requests before entry ``number``, and the limit of this site."""
         if not planned.is_exact:
             return {}
-        before = self._exact_limit.count(planned.population, planned.request.analyst)
+        before = self._exact_limit.count(planned.population, planned.request.analyst, number)
         return {
             "exact_before": str(before.requests),
             "exact_limit": str(self.policy.exact_requests_per_analyst),
@@ -162,35 +191,36 @@ class QueryAdmission:
         """This site's own table for a request."""
         return self._sources[planned.work.table.name]
 
-    def _learn(self, ask: Ask) -> AdmittedRequest:
-        digest = request_hash(ask.request)
-        known = self.known(digest)
-        if known is not None and known.ask.signature == ask.signature:
-            return known
+    def _turn_of(self, digest: str) -> _Turn:
+        with self._lock:
+            return self._turns.setdefault(digest, _Turn())
+
+    def _derived(self, ask: Ask) -> AdmittedRequest:
         check_signature(ask.request, ask.signature, self.consortium, site=self.site)
         planned = plan_request(ask.request, self.consortium)
-        known = AdmittedRequest(planned=planned, ask=ask, needs=planned.work.session_needs())
-        with self._lock:
-            self._known[digest] = known
-            while len(self._known) > CACHED:
-                self._known.popitem(last=False)
-        return known
+        if planned.work.digest() != planned.request.plan:
+            raise RequestRejectedError(
+                site=self.site, reason="this site derives another plan from the request"
+            )
+        return AdmittedRequest(planned=planned, ask=ask, needs=planned.work.session_needs())
 
-    def _check_policy(self, known: AdmittedRequest, *, number: int | None = None) -> None:
-        planned = known.planned
-        limit = self.limits.session_bytes
+    def check_rules(self, known: AdmittedRequest, exact: ExactSoFar = NOTHING_EXACT) -> None:
+        """Check the rules of this site.
+
+        Args:
+            known: the request.
+            exact: the exact disclosures before it; none while no entry is proposed, since what is signed and not
+                complete may be the request itself.
+
+        Raises:
+            PolicyRefusedError: a rule forbids it.
+            SiteUnavailableError: the table is out of service.
+        """
+        planned, limit = known.planned, self.limits.session_bytes
         check_in_service(self.source(planned), site=self.site)
         if known.needs.memory_bytes > limit:
             rule = (
                 f"limits.session_bytes: at most {limit} bytes, this question takes {known.needs.memory_bytes}"
             )
             raise PolicyRefusedError(site=self.site, rule=rule)
-        policies.check(
-            planned.request,
-            planned.work.facts,
-            self.policy,
-            site=self.site,
-            exact=self._exact_limit.count(planned.population, planned.request.analyst, number)
-            if planned.is_exact
-            else policies.NOTHING_EXACT,
-        )
+        policies.check(planned.request, planned.work.facts, self.policy, site=self.site, exact=exact)

@@ -6,7 +6,7 @@ Guarantees:  as ``queries``: the site plans the run anew from the signed request
              it signs. A run is refused before its first round if the budget does not pay for all rounds. A training
              without noise needs every site of the agreement as a member, and all sites as its cohort.
 See instead: the attempt itself (``federation.training.site_worker``).
-Source:      PRIVACY P3, P13, P14, P16.
+Source:      docs/guarantees.md P3, P13, P14, P16.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs work whose caller waits for the result only, not for what the work does afterwards.
+"""Runs work in threads: a caller has the result as soon as there is one, and waits for nothing that follows.
 
 Layer:       federation.node.execution.background.
 Guarantees:  the caller has the result, or the error, as soon as the work reports it; a later error is logged with its
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from federation.protocol.error_codes import is_ours, traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
 LOG: Final = logging.getLogger(__name__)
 JOIN_S: Final = 10.0
@@ -36,26 +36,19 @@ class BackgroundRunner:
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
 
-    def call(self, work: Callable[[Callable[[T], None]], None]) -> T:
-        """Run ``work(report)`` in a thread of its own and wait until it reports its result.
+    def start(self, work: Callable[[Callable[[T], None]], None], result: Future[T]) -> None:
+        """Run ``work(report)`` in a thread of its own; does not wait.
 
         Args:
             work: calls its argument once with the result, and may then continue.
-
-        Returns:
-            The result.
-
-        Raises:
-            Exception: the error that the work raised before it reported a result.
+            result: receives the result, or the error that the work raised before it reported one.
         """
-        result: Future[T] = Future()
         thread = threading.Thread(
             target=self._run, args=(work, result), name=f"{self._name}-session", daemon=True
         )
         with self._lock:
             self._threads.add(thread)
         thread.start()
-        return result.result()
 
     def close(self) -> None:
         """Wait until all work has ended."""

@@ -100,6 +100,13 @@ class PreparedSessions:
             raise prepared.error
         return prepared.session
 
+    def discard(self, session_id: bytes) -> None:
+        """Close a prepared session whose entry will never be complete, as soon as it is open."""
+        with self._lock:
+            prepared = self._prepared.get(session_id)
+        if prepared is not None:
+            prepared.is_over.set()
+
     def close(self) -> None:
         """Close the waiting sessions and end the threads; the network is closed before."""
         with self._lock:

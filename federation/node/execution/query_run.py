@@ -1,14 +1,13 @@
-"""One run at one site: from a complete ledger entry to this site's share of the answer.
+"""One run at one site: from the noted start to this site's share of the answer.
 
-Layer:       federation.node.execution.query_run, above ledger.replication.
-Guarantees:  the order is fixed: the entry is complete and this site has signed it since its last start; the start is
-             noted, durably and once; local scan; noise or guard on shares; this site's summand of the opening. After
-             the note the charge is spent in any case. After the charge no data cause an error of a private run: a
-             scan that takes too long, or whose database is lost, gives zero and noise (P1, P5, P19). No row can make
-             a scan fail in another way; if one does, the run ends with an error and the table goes out of service,
-             since a substitute value could depend on a row. Material is dealt ahead only after the site has reported
-             its share.
-See instead: the charge (``ledger.replication``), the analyst's channel (``request_handler``).
+Layer:       federation.node.execution.query_run, above admission.
+Guarantees:  the order is fixed: local scan; noise or guard on shares; this site's summand of the opening. The caller
+             has noted the start durably, so that the charge is spent in any case. After the charge no data cause an
+             error of a private run: a scan that takes too long, or whose database is lost, gives zero and noise (P1,
+             P5, P19). No row can make a scan fail in another way; if one does, the run ends with an error and the
+             table goes out of service, since a substitute value could depend on a row. Material is dealt ahead only
+             after the site has reported its share.
+See instead: what comes before the run (``query_service``), the charge (``ledger.replication``).
 """
 
 from __future__ import annotations
@@ -19,17 +18,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import LocalTimeoutError, SourceLostError
-from federation.errors import RequestRejectedError, SiteUnavailableError
-from federation.node.ledger.late_entry import accept_entry
+from federation.errors import SiteUnavailableError
 from federation.protocol.messages import Deal, Share
-from privacy_accounting.ledger.contents import Charge, Exact
-from privacy_accounting.ledger.entries import Entry
-from privacy_accounting.ledger.session_id import session_id_of_entry
 from privacy_accounting.noise import SystemSource
 from smpc.dealer.frames import answer_bytes
 from smpc.dealer.pool import Prefetch
 from smpc.engine.arithmetic import use_engine
-from smpc.session import Session
+from smpc.session import KeyOffer, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,12 +32,9 @@ if TYPE_CHECKING:
     from federation.consortium.consortium_file import Consortium
     from federation.network.channel import Network
     from federation.node.admission.queries import AdmittedRequest, QueryAdmission
-    from federation.node.execution.background import BackgroundRunner
     from federation.node.execution.dealer_channel import DealerChannels
     from federation.node.execution.prepared_sessions import PreparedSessions
     from federation.requests.kinds.base import JointPart
-    from privacy_accounting.ledger.entries import Body
-    from privacy_accounting.ledger.replication.replica import Replica
     from smpc.dealer.pool import Pool
     from smpc.dealer.requests import Request
     from smpc.transport.mesh import Counters
@@ -59,66 +51,51 @@ class QueryRunner:
     site: str
     consortium: Consortium
     network: Network
-    replica: Replica
     admission: QueryAdmission
     prepared_sessions: PreparedSessions
     dealer_channels: DealerChannels
     pool: Pool
-    background: BackgroundRunner
     engine: str
 
-    def prepare(self, body: Body) -> None:
+    def prepare(self, known: AdmittedRequest, session: bytes) -> None:
         """Start to open the session of a question that this site has signed: keys and material, no row (P1).
 
         Work that fetches its material step by step, from a dealer, is excluded: it requests the first after the
         local scan, and an idle dealer has left the session by then.
         """
-        content = body.content
-        if not isinstance(content, Charge | Exact) or content.asked.run:
-            return
-        known = self.admission.known(content.asked.request)
-        if known is None:
-            return
         fetches_later = known.planned.work.has_products and not known.needs.requests
         if not (fetches_later and self.consortium.three_sites is None):
-            session = session_id_of_entry(body)
             self.prepared_sessions.prepare(
                 session, lambda: self._opened(known, session), known.needs.memory_bytes
             )
 
-    def run(self, entry_data: bytes, *, known: AdmittedRequest, source: str) -> Share:
-        """Run one complete entry.
+    def discard(self, session: bytes) -> None:
+        """Close a prepared session that will never run."""
+        self.prepared_sessions.discard(session)
+
+    def run(self, known: AdmittedRequest, session_id: bytes, report: Callable[[Share], None]) -> None:
+        """Run a request whose entry is complete and whose start is noted.
 
         Args:
-            entry_data: the entry's bytes, with all signatures.
-            known: the open request of the caller's channel.
-            source: the member that delivered the entry.
-
-        Returns:
-            This site's share of the answer.
+            known: the request.
+            session_id: the session of this run.
+            report: receives this site's share of the answer, before the session ends and material is dealt ahead.
 
         Raises:
-            LedgerRefusedError: the entry is incomplete, not to be run by this site, or was run before.
-            RequestRejectedError: the entry belongs to another request.
             PartyLostError: another site was lost; the charge is spent.
         """
-        entry = Entry.from_bytes(entry_data)
-        content = entry.body.content
-        if not isinstance(content, Charge | Exact) or content.asked.request != known.planned.digest:
-            raise RequestRejectedError(site=self.site, reason="the entry belongs to another request")
-        accept_entry(self.replica, entry, source=source, deadline_s=float(self.consortium.file.deadline_s))
-        session = self.replica.start(entry)
         joint = self._scanned(known)
-        if not (self.pool.is_on and known.needs.requests):
-            return self._joint(known, session, joint)
+        with self.prepared_sessions.take(session_id) or self._opened(known, session_id) as session:
+            report(self._share(joint(session, SystemSource()), session.counters))
+            if self.pool.is_on and known.needs.requests:
+                session.deal_ahead()
 
-        def work(report: Callable[[Share], None]) -> None:
-            self._joint(known, session, joint, report)
-
-        return self.background.call(work)
-
-    def check_dealer(self, known: AdmittedRequest) -> None:
+    def check_dealer(self, known: AdmittedRequest, *, settle_s: float = SETTLE_S) -> None:
         """Check before the charge that the dealer is alive, if the question needs one.
+
+        Args:
+            known: the request.
+            settle_s: how long to wait for its heartbeat (s).
 
         Raises:
             SiteUnavailableError: this site does not hear the heartbeat of the dealer.
@@ -126,7 +103,7 @@ class QueryRunner:
         dealer = self.consortium.file.dealer
         if dealer is None or not known.planned.work.has_products:
             return
-        ends_at = time.monotonic() + SETTLE_S
+        ends_at = time.monotonic() + settle_s
         while not self.network.is_alive(dealer.name):
             if time.monotonic() > ends_at:
                 raise SiteUnavailableError(site=dealer.name, reason="no heartbeat from the dealer")
@@ -147,28 +124,6 @@ class QueryRunner:
             )
             return work.without_scan()
 
-    def _joint(
-        self,
-        known: AdmittedRequest,
-        session_id: bytes,
-        joint: JointPart,
-        report: Callable[[Share], None] | None = None,
-    ) -> Share:
-        """Run this site's part in the session of all sites, usually a prepared one.
-
-        Args:
-            known: the question.
-            session_id: the session of this run.
-            joint: this site's part.
-            report: receives this site's share before material is dealt ahead.
-        """
-        with self.prepared_sessions.take(session_id) or self._opened(known, session_id) as session:
-            share = self._share(joint(session, SystemSource()), session.counters)
-            if report is not None:
-                report(share)
-                session.deal_ahead()
-        return share
-
     def _share(self, values: bytes, counters: Counters) -> Share:
         """This site's share of the answer, and the cost of the session so far."""
         bytes_sent = max(counters.bytes_sent.values(), default=0)
@@ -185,13 +140,12 @@ class QueryRunner:
         sites = self.consortium.three_sites if has_material else None
         has_dealer = has_material and sites is None
         dealer = self._call_dealer(session_id, request_hash) if has_dealer else None
-        mesh = self.network.open_mesh(session_id, request_hash, self.consortium.names, dealer)
+        names = self.consortium.names
+        peers = [name for name in names if name != self.site]
+        offer = KeyOffer(peers, self._ahead(requests) if has_dealer and requests else None)
+        mesh = self.network.open_mesh(session_id, request_hash, names, dealer, offer.first)
         session = Session(
-            mesh,
-            session_id,
-            sites,
-            memory_bytes=self.admission.limits.session_bytes,
-            ahead=self._ahead(requests) if has_dealer and requests else None,
+            mesh, session_id, sites, memory_bytes=self.admission.limits.session_bytes, offer=offer
         )
         use_engine(session, self.engine)
         try:

@@ -6,7 +6,7 @@ Guarantees:  a site signs nothing before it has adopted the longest valid chain 
              proposals go from the sequencer to the sites and never through a client; requests that wait at the same
              time are proposed together.
 See instead: every decision about bytes (``privacy_accounting.ledger``), runs (``execution.query_run``).
-Source:      DESIGN 3b.
+Source:      docs/guarantees.md P2; docs/adr/0004-one-chain-with-a-sequencer.md.
 """
 
 from __future__ import annotations
@@ -294,7 +294,8 @@ class LedgerReplication:
         """Send messages; a proposal counts as signed here, since the sequencer has checked it and signs last."""
         if self._sequencer.open is not None:
             self._report_signed(self._sequencer.open)
-        return self._peers.broadcast(messages, requests)
+            return self._peers.broadcast(messages, requests)
+        return self._peers.broadcast(messages)
 
     def _report_signed(self, proposal: Proposal) -> None:
         for _, body in bodies_of(proposal.bodies):

@@ -7,7 +7,7 @@ Guarantees:  the rest of training asks a model only what stands here, so that a 
              the registry. Clip, grid, noise and charge are not a model's matter: whatever a model computes, one unit
              moves a site's sum by the clip at most.
 See instead: how parameters move (``strategies``), the clip (``local_update``).
-Source:      PRIVACY P13.
+Source:      docs/guarantees.md P13.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ Guarantees:  what one unit adds is a function of its own rows alone, to the last
              other units' rows nor the order of rows has a part in it.
 Accuracy:    ``2**-(41 - residual_bits)`` for each row and coordinate, and a few units in the last place of float64;
              privacy does not rest on it.
-Source:      PRIVACY P13; McCullagh and Nelder, Generalized Linear Models, 1989: the gradient of a row is its residual
+Source:      docs/guarantees.md P13; McCullagh and Nelder, Generalized Linear Models, 1989: the gradient of a row is its residual
              times its features.
 """
 

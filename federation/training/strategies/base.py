@@ -10,7 +10,7 @@ Guarantees:  a strategy never sees a row, a unit or a count: it asks ``ClippedSu
              has the site's own full noise, so that whatever a strategy makes of it, kept state included, costs
              nothing more.
 See instead: noise and price (``round_price``), the sums (``local_update``), the models (``models.base``).
-Source:      PRIVACY P13: forms (a) and (b).
+Source:      docs/guarantees.md P13: forms (a) and (b).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Guarantees:  with epsilon every local step has the site's own full noise and is 
              steps in this round: public numbers and sums that are paid for. A site keeps nothing from round to round.
              The mean is taken over all sites of the consortium, a public number: after a loss the moves are smaller.
 See instead: the one noisy sum that all sites share, at a fraction of the noise (``sum_gradient``).
-Source:      McMahan and others, Communication-Efficient Learning, AISTATS 2017; PRIVACY P13, form (b).
+Source:      McMahan and others, Communication-Efficient Learning, AISTATS 2017; docs/guarantees.md P13, form (b).
 """
 
 from __future__ import annotations

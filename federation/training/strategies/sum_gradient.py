@@ -2,7 +2,7 @@
 
 Layer:       federation.training.strategies.sum_gradient. Pure integers.
 Guarantees:  the noise of a round is shared by the sites that do not collude, so it is the cheapest form.
-Source:      PRIVACY P13, form (a).
+Source:      docs/guarantees.md P13, form (a).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Layer:       privacy_accounting.ledger, above ``sequencer``. The caller carries 
 Guarantees:  when ``agree`` returns, its proposals are committed or withdrawn, whatever happened; drafts that a site
              refuses do not hold up the others; a site that is behind or in doubt is helped and asked again.
 See instead: connections, time limits (the caller's ``carry`` returns without a site that did not answer in time).
-Source:      DESIGN 3b.
+Source:      docs/guarantees.md P2; docs/adr/0004-one-chain-with-a-sequencer.md.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Guarantees:  a site signs only a body that fits its own folded chain, is dated w
              what is in doubt counted as spent.
 See instead: the plan behind the events and the site's policy (the caller's ``admit``), signatures already given
              (``replica``).
-Source:      PRIVACY P1, P3, P4.
+Source:      docs/guarantees.md P1, P3, P4.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Guarantees:  at most one signature per number without a withdrawal of the one be
              signed since its last start, once, after a durable note. Entries taken by catch-up are spent and never
              run, so that a site restored from an old copy of its ledger repeats nothing.
 See instead: ordering and committing (``sequencer``); connections (the caller moves bytes).
-Source:      DESIGN 3b; PRIVACY P1, P2.
+Source:      docs/guarantees.md P1, P2.
 """
 
 from __future__ import annotations
@@ -298,6 +298,8 @@ class Replica:
                 raise refuse("the withdrawal names a proposal that is complete")
             core.write((), (withdrawal_note(message),))
             core.release(message.proposal)
+            if core.observer is not None:
+                core.observer.withdrawn(message.number)
 
     def _proposed(self, message: Withdrawal) -> Proposal | None:
         """Find the proposal that a withdrawal names, if it came here or was made here."""

@@ -7,14 +7,14 @@ Guarantees:  nothing changes in memory that is not durable first, but for entrie
              write that failed, or a fork, every call refuses until the ledger is opened anew. Doubts count as spent
              in the privacy filter.
 See instead: what a site answers (``replica``), what the sequencer does (``sequencer``).
-Source:      DESIGN 3b.
+Source:      docs/guarantees.md P2; docs/adr/0004-one-chain-with-a-sequencer.md.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from privacy_accounting.errors import AccountingError, LedgerForkedError, LedgerRefusedError
 from privacy_accounting.ledger.contents import Cancel, Charge, Genesis, Snapshot
@@ -39,6 +39,18 @@ if TYPE_CHECKING:
     from privacy_accounting.budget.totals import Spend
 
 LOG: Final = logging.getLogger(__name__)
+
+
+class LedgerObserver(Protocol):
+    """Is told of the outcome of proposals, under the ledger's lock: it must not wait."""
+
+    def completed(self, entries: Sequence[Entry]) -> None:
+        """These entries are complete and durable here now."""
+        ...
+
+    def withdrawn(self, number: int) -> None:
+        """What was proposed for this number and is not complete was withdrawn."""
+        ...
 
 
 class ReplicaBase:
@@ -77,6 +89,7 @@ class ReplicaBase:
         self.closed: set[bytes] = set()
         self._stopped = False
         self._fork: LedgerForkedError | None = None
+        self.observer: LedgerObserver | None = None
         self._load()
 
     def _load(self) -> None:
@@ -307,6 +320,7 @@ class ReplicaBase:
         self._write_checkpoints()
         self.settle()
         self.grown.notify_all()
+        self._report(entries)
 
     def take(self, datas: Sequence[bytes], source: str) -> list[Entry]:
         """Take over entries of another site, as far as they are right.
@@ -334,4 +348,9 @@ class ReplicaBase:
                 self._write_checkpoints()
             self.settle()
             self.grown.notify_all()
+            self._report(fresh)
         return fresh
+
+    def _report(self, entries: Sequence[Entry]) -> None:
+        if self.observer is not None and entries:
+            self.observer.completed(entries)

@@ -7,7 +7,7 @@ Guarantees:  one proposal at a time; it is durable before it is sent; its own si
              with the complete entries, is the only commit point; what is not committed is withdrawn, durably, before
              the number is used again. A refusal, a time-out or a restart never blocks the chain.
 See instead: handing the office over (``ledger.members``), asking the sites and waiting for them (``agreement``).
-Source:      DESIGN 3b; PRIVACY P2.
+Source:      docs/guarantees.md P2.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ Guarantees:  a checkpoint is used only if its hashes give the snapshot's root an
              them, each of which proves itself. One that does not fit is ignored and the entries are folded instead,
              or refused where they are archived: nothing in the file is trusted unchecked.
 See instead: when a snapshot is due (``snapshots``), moving old entries away (``archive``).
-Source:      DESIGN 3b.
+Source:      docs/guarantees.md P2; docs/adr/0004-one-chain-with-a-sequencer.md.
 """
 
 from __future__ import annotations

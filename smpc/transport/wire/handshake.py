@@ -15,7 +15,7 @@ from typing import Final
 
 from smpc.errors import PeerRejectedError
 
-PROTOCOL_VERSION: Final = 2
+PROTOCOL_VERSION: Final = 3
 DIGEST_BYTES: Final = 32
 PROGRAM_BYTES: Final = 8
 HELLO_LIMIT: Final = 256

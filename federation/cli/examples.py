@@ -1,0 +1,116 @@
+"""Examples for the help of every command.
+
+Layer:       federation.cli.examples, below app.
+Guarantees:  every example is a command line that can be read: a test parses each of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import typer
+
+COUNT: Final = '"SELECT sex, COUNT(*) AS n FROM patients GROUP BY sex"'
+EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
+    "query": (
+        f"crossward query -c trial {COUNT} --epsilon 0.5",
+        "crossward query -c trial -f question.sql --exact --csv",
+        f"crossward query -c trial {COUNT} --epsilon 0.5 --explain",
+    ),
+    "quote": (f"crossward quote -c trial {COUNT} --epsilon 0.5",),
+    "budget": ("crossward budget -c trial",),
+    "stats": (
+        "crossward stats",
+        "crossward stats chi_square -c trial --table patients a=smoker b=ill --exact",
+    ),
+    "mine": ("crossward mine -c trial smoker ill sex=M --min-support 0.1 --exact",),
+    "train": (
+        "crossward train task.toml -c trial --explain",
+        "crossward train task.toml -c trial --out model.json",
+    ),
+    "schema": ("crossward schema -c trial",),
+    "init": ("crossward init trial --site anna=a.csv --site bert=b.csv --site carl=c.csv",),
+    "found": (
+        (
+            "crossward found ours --site anna --address mpc.anna.example:7843 --data a.csv "
+            "--invite bert --invite carl --invite ada:analyst --invite dealer:dealer"
+        ),
+    ),
+    "invite": ("crossward invite ours dora:analyst",),
+    "join": ("crossward join invitation.json mine --address mpc.bert.example:7843 --data b.csv",),
+    "admit": ('crossward admit ours bert.answer.json carl.answer.json --words bert="EIGHT WORDS"',),
+    "sign": ("crossward sign mine draft.json --only-show",),
+    "begin": ("crossward begin mine anna.signature.json carl.signature.json",),
+    "up": ("crossward up trial --detach",),
+    "down": ("crossward down trial",),
+    "doctor": (
+        "crossward doctor -c trial",
+        "crossward doctor -c trial --site trial/sites/anna/site.toml",
+    ),
+    "demo": ("crossward demo --out demo-out",),
+    "site serve": ("crossward site serve trial/sites/anna/site.toml",),
+    "dealer serve": ("crossward dealer serve trial/helpers/dealer/dealer.toml",),
+    "aggregator serve": ("crossward aggregator serve trial/helpers/aggregator/aggregator.toml",),
+    "keyholder serve": ("crossward keyholder serve trial/helpers/keyholder/keyholder.toml",),
+    "audit verify": (
+        "crossward audit verify anna.sqlite bert.sqlite carl.sqlite -c trial --receipt answer.json",
+    ),
+    "audit recompute": ("crossward audit recompute anna.sqlite",),
+    "audit statement": ("crossward audit statement anna.sqlite --population patients",),
+    "audit report": ("crossward audit report anna.sqlite -c trial --out report.html",),
+    "audit price": ("crossward audit price events.json",),
+    "ledger show": ("crossward ledger show trial/sites/anna/site.toml",),
+    "ledger export": ("crossward ledger export trial/sites/anna/site.toml --out anna.jsonl",),
+    "ledger archive": (
+        "crossward ledger archive trial/sites/anna/site.toml --into 2026.sqlite --older-than 365",
+    ),
+    "ledger catch-up": ("crossward ledger catch-up trial/sites/anna/site.toml bert.sqlite",),
+    "ledger approve": ("crossward ledger approve trial/sites/anna/site.toml raise.amendment",),
+    "ledger apply": ("crossward ledger apply raise.amendment -c trial",),
+    "ledger revoke": ("crossward ledger revoke trial/sites/anna/site.toml raise.amendment",),
+    "ledger propose raise-budget": (
+        (
+            "crossward ledger propose raise-budget trial/sites/anna/site.toml --out raise.amendment "
+            "--population patients --epsilon 6"
+        ),
+    ),
+    "ledger propose change-order": (
+        (
+            "crossward ledger propose change-order trial/sites/anna/site.toml --out order.amendment "
+            "--population patients --sub-budget query --order 16"
+        ),
+    ),
+    "ledger propose transfer-sequencer": (
+        "crossward ledger propose transfer-sequencer trial/sites/anna/site.toml --out next.amendment --to bert",
+    ),
+    "ledger propose remove-site": (
+        "crossward ledger propose remove-site trial/sites/anna/site.toml --out lost.amendment --lost carl",
+    ),
+    "ledger propose correct-clock": (
+        "crossward ledger propose correct-clock trial/sites/anna/site.toml --out clock.amendment",
+    ),
+}
+
+
+def commands(app: typer.Typer, prefix: str = "") -> Iterator[tuple[str, typer.models.CommandInfo]]:
+    """Give every visible command with its words, such as ``audit verify``."""
+    for command in app.registered_commands:
+        callback = command.callback
+        name = command.name or ("" if callback is None else callback.__name__.replace("_", "-"))
+        if not command.hidden:
+            yield f"{prefix}{name}", command
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            yield from commands(group.typer_instance, f"{prefix}{group.name} ")
+
+
+def add_examples(app: typer.Typer) -> None:
+    """Write each command's examples below its help."""
+    for name, command in commands(app):
+        lines = EXAMPLES.get(name, ())
+        if lines:
+            command.epilog = inspect.cleandoc("\n\n".join(["Examples:", *lines]))
