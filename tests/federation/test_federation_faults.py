@@ -62,6 +62,7 @@ CROSSING = [
     federation_errors.SiteUnavailableError(site="bert", reason="it is starting"),
     federation_errors.SiteBusyError(site="bert", reason="all places are in use"),
     federation_errors.RequestRejectedError(site="cora", reason="it is not signed"),
+    federation_errors.RequestHeldError(site="cora", reason="a person of this site must look at it first"),
     federation_errors.ApprovalMissingError(site="bert, cora", motion="ab" * 32),
     federation_errors.AmendmentRejectedError(reason="it is out of date"),
     federation_errors.KeyMismatchError(reason="another modulus"),
@@ -77,6 +78,7 @@ STAYING = [
     analytics_errors.SourceFailedError(source="data.csv", kind="ConversionException"),
     analytics_errors.SourceLostError(source="data.csv"),
     federation_errors.ConfigError(mistakes=[SECRET]),
+    federation_errors.FoundingRefusedError(reason=SECRET),
 ]
 
 

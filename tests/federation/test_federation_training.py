@@ -32,10 +32,11 @@ def session(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pooled():
-    frames = []
+    frames, connection = [], duckdb.connect()
+    connection.execute("CREATE MACRO as_number(cell) AS CAST(cell AS DOUBLE)")
     for path in files().values():
         source = pd.read_csv(path)  # noqa: F841 - the view reads it by name
-        frames.append(duckdb.sql(VIEW).df())
+        frames.append(connection.sql(VIEW).df())
     return pd.concat(frames).dropna(subset=[*FEATURES, "disease"])
 
 

@@ -105,7 +105,7 @@ def test_a_member_or_column_more_or_fewer_changes_the_words():
         more = copy.deepcopy(base)
         more[section]["zoe"] = dict(base[section][name])
         seen.add(tuple(words(more)))
-    for path in (("dealer",), ("tables", "visits", "columns", "chol"), ("budgets", "cardiology", "mining")):
+    for path in (("dealer",), ("tables", "visits", "columns", "chol"), ("budgets", "cardiology", "training")):
         fewer = copy.deepcopy(base)
         place = fewer
         for key in path[:-1]:
