@@ -45,7 +45,7 @@ docs: $(READY)
 reference: $(READY)
 	$(PY) -m tools.reference
 
-# every group is under forty minutes on two cores; together they are all tests that are marked slow, and all laws at length
+# every group is meant to stay under forty minutes on two cores; together they are all tests that are marked slow, and all laws at length
 slow: slow-laws slow-faults slow-kills slow-processes
 
 SLOW := $(PY) -m pytest -m slow -p no:randomly --timeout 1800

@@ -39,7 +39,7 @@ class Policy(Model):
     """A site's own rules, on top of the agreement.
 
     Training without noise has a key of its own and also needs ``exact``. ``"unguarded"`` permits opening exact sums of any
-    model; training rows may be reconstructed from them. ``"guarded"`` is refused until fits have guards. The permission
+    model; training rows may be reconstructed from them. ``"guarded"`` is refused until trainings have guards. The permission
     holds for exactly the sites in ``exact_training_members``: when the members change, each site has to renew it.
     """
 

@@ -153,7 +153,7 @@ def _exact(facts: PolicyFacts, policy: Policy, exact: ExactSoFar) -> str | None:
 
 def _exact_training(policy: Policy, members: Sequence[str]) -> str | None:
     if policy.exact_training == "guarded":
-        return 'policy.exact_training: "guarded" waits for guards of fits, which are not built yet; ask with an epsilon'
+        return 'policy.exact_training: "guarded" is refused, since guards of trainings are not built yet; ask with an epsilon'
     if policy.exact_training != "unguarded":
         return "policy.exact_training: this site trains with noise only, also where it gives exact answers; ask with an epsilon"
     if sorted(policy.exact_training_members or ()) != sorted(members):

@@ -83,7 +83,7 @@ REFUSALS = {
         {"exact_training": False},
         "policy.exact_training: this site trains with noise",
     ),
-    "guards are not built": ({"exact_training": "guarded"}, '"guarded" waits'),
+    "guards are not built": ({"exact_training": "guarded"}, '"guarded" is refused'),
     "other members": ({"exact_training_members": list(THREE)}, "must name exactly the members"),
     "no members named": ({"exact_training_members": None}, "must name exactly the members"),
     "exact is off": ({"exact": False}, "policy.exact"),
