@@ -4,6 +4,7 @@ import dataclasses
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 from hospitals import BY_SEX, NAMES, in_threads
@@ -11,11 +12,12 @@ from test_federation_attacks import COUNT, ran, request_of, signed
 from visits import SEQUENCER, entry_of, runs_held, share_of, to_all, withdraw
 
 from federation.consortium.limits import Limits
-from federation.errors import RequestRejectedError, SiteUnavailableError
+from federation.errors import RequestRejectedError, SiteBusyError, SiteUnavailableError
 from federation.node.admission import queries as admission
 from federation.node.admission.concurrency import ConcurrencyLimit
 from federation.node.execution.prepared_sessions import PreparedSessions
 from federation.protocol.messages import Charged, Share
+from federation.protocol.request import request_hash
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.entries import Entry
 
@@ -166,6 +168,44 @@ def test_more_queries_than_reservations_are_all_answered(world, caplog):
     assert "2 questions are in progress here" in caplog.text
     assert "waiting for a reservation, 60 s at most" in caplog.text
     assert not any(slots._waiting for slots in places(world))
+
+
+def test_a_query_proposed_beside_a_refused_one_is_answered(world, monkeypatch):
+    """The fault: the withdrawal closed a session that the next proposal, of the same entry, used again."""
+    asks = [
+        signed(world, request_of(world, mode="exact", question={"sql": BY_SEX}).to_bytes()) for _ in range(3)
+    ]
+    refused = request_hash(asks[2].request)
+    ran(world)  # the ledger of the sequencer is open
+    chain = world.nodes[SEQUENCER].chain
+    states = world.nodes["hungary"]._services.queries._states
+    admit, tried = states.admit, []
+
+    def busy(known, **details):
+        tried.append(known.planned.digest)
+        if known.planned.digest == refused:
+            raise SiteBusyError(site="hungary", reason="no place")
+        return admit(known, **details)
+
+    monkeypatch.setattr(states, "admit", busy)
+    now = chain._replica.core.clock()
+    monkeypatch.setattr(chain._replica.core, "clock", lambda: now)
+    with ExitStack() as stack:
+        lines = [stack.enter_context(world._pool.question(NAMES)) for _ in asks]
+        with chain._sequencer.turn:
+            to_all(lines[0], asks[0])
+            wait_for(lambda: chain._submissions._taken and not len(chain._submissions))
+            for own, ask in zip(lines[1:], asks[1:], strict=True):
+                n_waiting = len(chain._submissions)
+                to_all(own, ask)
+                wait_for(lambda n=n_waiting: len(chain._submissions) == n + 1)
+        for own in lines[:2]:
+            entry_of(own)
+            assert all(share_of(own, name) for name in NAMES)
+        with pytest.raises(SiteBusyError):
+            entry_of(lines[2])
+    assert refused in tried
+    assert len(tried) == 4  # one alone, two together, the one that was not refused once more
 
 
 def test_a_waiting_query_holds_no_reservation_at_other_sites(world):

@@ -104,6 +104,34 @@ def test_an_unused_prepared_session_is_closed():
     meetings.close()
 
 
+def test_a_withdrawn_session_is_closed_soon():
+    prepared = PreparedSessions(patience_s=60, void_s=0.05)
+    opened = FakeSession()
+    prepared.prepare(ID, lambda: opened)
+    prepared.discard(ID)
+    until(lambda: opened.mesh.errors)
+    assert prepared.take(ID) is None
+    prepared.close()
+
+
+def test_a_session_of_an_entry_proposed_again_in_the_same_bytes_stays_open():
+    prepared = PreparedSessions(patience_s=60, void_s=0.2)
+    opened, calls = FakeSession(), []
+
+    def opening():
+        calls.append(1)
+        return opened
+
+    prepared.prepare(ID, opening)
+    prepared.discard(ID)
+    prepared.prepare(ID, opening)
+    time.sleep(0.4)
+    assert prepared.take(ID) is opened
+    assert calls == [1]
+    assert opened.mesh.errors == []
+    prepared.close()
+
+
 def test_too_many_at_once_are_left_to_their_runs():
     meetings = PreparedSessions(patience_s=30, most=2)
     for number in range(5):
