@@ -77,7 +77,11 @@ def trips(monkeypatch):
 
 
 def fewest(trips, ask):
-    """The trips of the charge and of the shares; the fewest of some questions, since a site may ask for a proposal again."""
+    """The trips of the charge and of the shares; the fewest of some questions.
+
+    A trip is counted too many where a site posts to one site after the answer of another has come, which happens by
+    chance in its threads and not because one waits for the other.
+    """
     found = []
     for _ in range(4):
         trips.begin()
