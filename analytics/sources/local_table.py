@@ -153,7 +153,6 @@ class LocalTable:
 
     def close(self) -> None:
         """End every statement that runs, and forget the rows."""
-        self.engine.cancel()
         self.engine.close()
 
     def _rows(self, statement: str, limit_s: float | None) -> list[Row]:

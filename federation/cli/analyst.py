@@ -31,8 +31,11 @@ from federation.cli.options import (
 from federation.cli.outcome import OURS, UsageError, sentence
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from analytics.results.result import Result
     from federation.client.session import Session
+    from federation.requests.explanation import Explanation
 
 
 def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
@@ -50,7 +53,7 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     as_csv: AsCsv = False,
 ) -> None:
     """Ask all sites one question."""
-    if exact == (epsilon is not None):
+    if (exact and epsilon is not None) or not (exact or epsilon is not None or explain):
         raise UsageError(
             reason="say --epsilon E for a private answer, the usual one, or --exact for one without noise; not both"
         )
@@ -59,7 +62,7 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     (text,) = read_questions([] if sql is None else [sql], file)
     with open_session(consortium, identity) as session:
         if explain:
-            explanation = session.explain(text, epsilon=amount, exact=exact, purpose=purpose)
+            explanation = _explained(session, text, amount, exact=exact, purpose=purpose)
             if as_json:
                 print_json(explanation.to_dict())
             else:
@@ -73,6 +76,17 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
                 print_csv(*result.spreadsheet())
             else:
                 _print_answer(result, session)
+
+
+def _explained(
+    session: Session, text: str, amount: Fraction | None, *, exact: bool, purpose: str
+) -> Explanation:
+    """Explain as asked; at several prices where no price was said."""
+    from federation.client.price_list import at_several_prices
+
+    if exact or amount is not None:
+        return session.explain(text, epsilon=amount, exact=exact, purpose=purpose)
+    return at_several_prices(lambda epsilon: session.explain(text, epsilon=epsilon, purpose=purpose))
 
 
 def budget(

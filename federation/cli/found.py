@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from federation.cli.options import read_view
 from federation.cli.outcome import UsageError, printable
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ Formats = Annotated[
     list[str] | None,
     typer.Option("--format", help="How the site's file is written, once a key: KEY=VALUE, as for init."),
 ]
+View = Annotated[
+    str | None,
+    typer.Option("--view", help="FILE with one SELECT over the table source, before the guess, as for init."),
+]
 ENGINES = ("crypten", "numpy")
 
 
@@ -45,6 +50,7 @@ def found(  # noqa: PLR0913, PLR0917  typer reads the options from the parameter
     days: Days = 14,
     engine: Engine = "crypten",
     formats: Formats = None,
+    view: View = None,
 ) -> None:
     """Found a consortium over several machines: this site's keys, the authority, the invitations."""
     from federation.setup import founding
@@ -65,6 +71,7 @@ def found(  # noqa: PLR0913, PLR0917  typer reads the options from the parameter
         days=days,
         engine=_engine(engine),
         settings=_settings(formats),
+        view=_view(view),
     )
     invitations = founding.found(folder, plan)
     typer.echo(f"founded {name} in {folder}; the authority's key is in {folder / 'authority'}")
@@ -97,6 +104,7 @@ def join(
     data: Data = None,
     engine: Engine = "crypten",
     formats: Formats = None,
+    view: View = None,
 ) -> None:
     """Answer an invitation: make this member's keys here, and an answer for the founder."""
     from federation.setup import joining
@@ -108,6 +116,7 @@ def join(
         data=data,
         engine=_engine(engine),
         settings=_settings(formats),
+        view=_view(view),
     )
     before = "had joined before; " if joined.was_there else ""
     typer.echo(f"{before}send {joined.answer} to the founder")
@@ -225,6 +234,12 @@ def _settings(texts: list[str] | None) -> dict[str, Any]:
     from federation.setup.site_rows import read_settings
 
     return read_settings(texts or [], ["site"])["site"]
+
+
+def _view(file: str | None) -> str:
+    from analytics.sources.spec import DEFAULT_VIEW
+
+    return DEFAULT_VIEW if file is None else read_view(file)
 
 
 def _asked(name: str, option: str) -> str:

@@ -18,6 +18,7 @@ from federation.cli.options import (
     ConsortiumFile,
     IdentityFile,
     print_json,
+    read_view,
 )
 from federation.cli.outcome import FAILED, UsageError
 from federation.errors import ConfigError
@@ -87,11 +88,7 @@ def _read_views(texts: list[str], sites: list[str]) -> dict[str, str]:
     for text in texts:
         site, is_given, path = text.partition("=")
         named = is_given and site in sites
-        try:
-            view = Path(path if named else text).read_text("utf-8")
-        except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8"
-            raise UsageError(reason=f"--view {text}: cannot be read: {reason}") from None
+        view = read_view(text, path=path if named else None)
         if named:
             own[site] = view
         else:

@@ -40,7 +40,10 @@ IdentityFile = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines; errors too.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, for spreadsheets.")]
-Explain = Annotated[bool, typer.Option("--explain", help="Show the plan and its cost, spend nothing.")]
+Explain = Annotated[
+    bool,
+    typer.Option("--explain", help="Show the plan and its cost, without a price at several; spend nothing."),
+]
 Purpose = Annotated[str, typer.Option("--purpose", help="The purpose, as entered in the ledger.")]
 Epsilon = Annotated[str | None, typer.Option("--epsilon", help="Private: what the answer may cost.")]
 Exact = Annotated[
@@ -97,6 +100,23 @@ def read_questions(given: Sequence[str], file: Path | None, *, name: str = "SQL"
         raise UsageError(reason=f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(reason=f"cannot read {file}: it is not UTF-8 text") from error
+
+
+def read_view(text: str, *, path: str | None = None) -> str:
+    """Read the file of --view.
+
+    Args:
+        text: the option, for the error.
+        path: the file; default: ``text``.
+
+    Raises:
+        UsageError: it cannot be read as text.
+    """
+    try:
+        return Path(text if path is None else path).read_text("utf-8")
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise UsageError(reason=f"--view {text}: cannot be read: {reason}") from None
 
 
 def one_output(*, as_json: bool, as_csv: bool) -> None:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analytics.statistics.base import Answer
+    from federation.client.session import Session
+    from federation.requests.explanation import Explanation
 
 
 def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
@@ -71,16 +73,18 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
     given = read_arguments(arguments or [])
     if consortium is None:
         raise UsageError(reason="say which consortium: -c with its file or folder")
-    if exact == (epsilon is not None):
+    if (exact and epsilon is not None) or not (exact or epsilon is not None or explain):
         raise UsageError(
             reason="say --epsilon E for a private answer, or --exact for one without noise; not both"
         )
-    how = {"exact": True} if epsilon is None else {"epsilon": positive_decimal(epsilon, name="epsilon")}
+    how: dict[str, object] = {"exact": True} if exact else {}
+    if epsilon is not None:
+        how = {"epsilon": positive_decimal(epsilon, name="epsilon")}
     with open_session(consortium, identity) as session:
         where = only_table(session.consortium, table)
         options: dict[str, object] = {**how, "purpose": purpose, **given}
         if explain:
-            explanation = session.explain_statistic(name, table=where, **options)
+            explanation = _explained(session, name, where, options)
             if as_json:
                 print_json(explanation.to_dict())
             else:
@@ -94,6 +98,20 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
             print_csv(*answer.cells())
         else:
             _print(answer)
+
+
+def _explained(session: Session, name: str, table: str, options: dict[str, object]) -> Explanation:
+    """Explain as asked; where no price was said, at several, or exactly if the statistic has no private form."""
+    from analytics.statistics.registry import STATISTICS
+    from federation.client.price_list import at_several_prices
+
+    if {"epsilon", "exact"}.intersection(options):
+        return session.explain_statistic(name, table=table, **options)
+    if name in STATISTICS and "private" not in STATISTICS[name].modes:
+        return session.explain_statistic(name, table=table, **options, exact=True)
+    return at_several_prices(
+        lambda epsilon: session.explain_statistic(name, table=table, **options, epsilon=epsilon)
+    )
 
 
 def read_arguments(texts: Sequence[str]) -> dict[str, object]:

@@ -131,6 +131,10 @@ class QueryService:
 
     # -- the ledger ----------------------------------------------------------------------------------------
 
+    def ask_of(self, digest: str) -> Ask | None:
+        """The signed bytes of a request that this site has received, also of an invalid one."""
+        return self._admission.ask_of(digest)
+
     def cache(self, ask: Ask) -> None:
         """Derive a request sent with a proposal, before the ledger is locked; an invalid one is refused with its entry."""
         known = self._admission.cache(ask)

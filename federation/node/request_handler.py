@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from federation.network.channel import Channel, Network
     from federation.node.ledger.replication import LedgerReplication
     from federation.node.query_service import QueryService
+    from federation.node.request_records import RequestRecords
     from federation.node.request_services import RequestServices
     from federation.node.request_state import OpenRequest
     from federation.protocol.codec import Message
@@ -72,6 +73,7 @@ class RequestHandler:
         deadline_s: float,
         exact_limit: int,
         health: Callable[[], Health],
+        records: RequestRecords,
     ) -> None:
         """Create the handler; it serves once registered with the network.
 
@@ -83,10 +85,11 @@ class RequestHandler:
             deadline_s: longest wait for earlier entries of a batch (s).
             exact_limit: exact requests that this site allows one analyst.
             health: the state that the doctor command shows.
+            records: the kept texts and refusals.
         """
         self._network, self._services, self._chain = network, services, chain
         self._replica, self._deadline_s, self._exact_limit = replica, deadline_s, exact_limit
-        self._health, self.site = health, replica.name
+        self._health, self._records, self.site = health, records, replica.name
 
     def requests(self, channel: Channel) -> None:
         """Serve one channel of an analyst, an auditor or a node."""
@@ -152,16 +155,21 @@ class RequestHandler:
         """Check a training, or reserve a place for another request."""
         self._check_ready()
         state.leave()
-        state.request = self._services.of(ask.request).accept(
-            ask,
-            caller=channel.peer,
-            patience_s=ask.patience_ms / 1000,
-            has_left=lambda: channel.has_left,
-        )
+        with self._records.refusals.noting(ask, channel.peer):
+            state.request = self._services.of(ask.request).accept(
+                ask,
+                caller=channel.peer,
+                patience_s=ask.patience_ms / 1000,
+                has_left=lambda: channel.has_left,
+            )
         return Accepted(sequencer=self._replica.sequencer)
 
     def _charge_attempt(self, message: AttemptRequest, channel: Channel) -> Charged:
         """At the sequencer: enter the charge of one attempt of a training for its cohort."""
+        with self._records.refusals.noting(message.ask, channel.peer):
+            return self._charged_attempt(message, channel)
+
+    def _charged_attempt(self, message: AttemptRequest, channel: Channel) -> Charged:
         admission = self._services.training.admission
         known = admission.learn(message.ask)
         if known.request.analyst != channel.peer:
@@ -179,11 +187,14 @@ class RequestHandler:
         self._check_ready()
         state.keep_only(request_hash(message.ask.request))
         if state.request is None:
-            service = self._services.of(message.ask.request)
-            state.request = service.open(message.ask, caller=channel.peer)
+            with self._records.refusals.noting(message.ask, channel.peer):
+                service = self._services.of(message.ask.request)
+                state.request = service.open(message.ask, caller=channel.peer)
         try:
             if message.sequencer == self.site:
-                send(channel, Charged(entry=self._charge(state.request).to_bytes()))
+                with self._records.refusals.noting(message.ask, channel.peer):
+                    entry = self._charge(state.request)
+                send(channel, Charged(entry=entry.to_bytes()))
             return self._answer(state.request, channel)
         finally:
             state.leave()

@@ -83,6 +83,10 @@ class TrainingService:
         """Plan a training sent with a proposal."""
         self.admission.learn(ask)
 
+    def ask_of(self, digest: str) -> Ask | None:
+        """The signed bytes of a training that this site has received."""
+        return None if self._admission is None else self._admission.ask_of(digest)
+
     def quote(self, requests: Sequence[bytes], *, caller: str) -> list[dict[str, str | bool]]:
         """Quote one whole training."""
         if len(requests) != 1:
@@ -100,6 +104,10 @@ class RequestServices:
             **dict.fromkeys(KINDS, queries),
             TRAINING: training,
         }
+
+    def ask_of(self, digest: str) -> Ask | None:
+        """The signed bytes of a request that this site has received; None for one that it has not."""
+        return self.queries.ask_of(digest) or self.training.ask_of(digest)
 
     def of(self, request: bytes) -> RequestService:
         """The service for a request's bytes.

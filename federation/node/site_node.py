@@ -32,6 +32,7 @@ from federation.node.ledger.peers import PeerClients
 from federation.node.ledger.replication import LedgerReplication
 from federation.node.query_service import QueryService
 from federation.node.request_handler import RequestHandler
+from federation.node.request_records import RequestRecords
 from federation.node.request_services import RequestServices, TrainingService
 from federation.node.request_state import RequestStates
 from federation.node.training_node import TrainingNode
@@ -46,6 +47,7 @@ from smpc.errors import PeerRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from analytics.sources import LocalTable
     from federation.consortium.amendments import Approvals
@@ -69,11 +71,13 @@ class SiteLedger:
         store: the storage of the ledger.
         snapshot_every: entries between two snapshots while this site is the sequencer.
         consents: the amendments that its administrator approved; None: the site signs no amendment.
+        records: folder of the request texts and the refusals; None: memory.
     """
 
     store: Store
     snapshot_every: int = EVERY
     consents: Approvals | None = None
+    records: Path | None = None
 
 
 class SiteNode:
@@ -117,6 +121,7 @@ class SiteNode:
         self._consents = ledger.consents
         limits = limits or Limits()
         self.consortium = _in_force(consortium, self.replica)
+        self._records = self._records_of(ledger.records, limits)
         others = [name for name in self.consortium.names if name != self.name]
         self._peers = PeerClients(network, others, float(self.consortium.file.deadline_s))
         exact_limit = ExactLimit(self.replica)  # one for all kinds of requests: they share their caps
@@ -152,6 +157,16 @@ class SiteNode:
             deadline_s=float(consortium.file.deadline_s),
             exact_limit=policy.exact_requests_per_analyst,
             health=self.health,
+            records=self._records,
+        )
+
+    def _records_of(self, folder: Path | None, limits: Limits) -> RequestRecords:
+        return RequestRecords.of(
+            folder,
+            consortium=self.consortium,
+            site=self.name,
+            limit_bytes=limits.request_text_bytes,
+            clock=self._clock,
         )
 
     def _services_of(self, limits: Limits) -> RequestServices:
@@ -208,7 +223,19 @@ class SiteNode:
             return
 
     def _admit(self, body: Body) -> None:
-        """Decide on an entry before this site signs it: questions, trainings, and amendments by approval."""
+        """Decide on an entry before this site signs it; keep the text behind it, or the refusal."""
+        content = body.content
+        ask = self._services.ask_of(content.asked.request) if isinstance(content, Charge | Exact) else None
+        try:
+            self._decide(body)
+            self._records.keep(body, ask)
+        except REFUSALS as error:
+            if ask is not None:
+                self._records.refusals.record(ask, error)
+            raise
+
+    def _decide(self, body: Body) -> None:
+        """Decide on an entry: questions, trainings, and amendments by approval."""
         content = body.content
         if isinstance(content, Change):
             if self._consents is None:
@@ -259,6 +286,7 @@ class SiteNode:
         self._peers.close()
         for source in self._sources.values():
             source.close()
+        self._records.close()
         self._store.close()
 
 

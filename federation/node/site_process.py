@@ -83,6 +83,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
             store=store,
             snapshot_every=config.file.ledger.snapshot_every,
             consents=Approvals(config.consents),
+            records=config.state,
         ),
         sources=sources,
         limits=config.file.limits,

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from analytics.errors import SchemaError, SchemaMismatchError
 from analytics.schema import CategoricalColumn, NumericColumn, Schema
-from analytics.sources.spec import DEFAULT_VIEW
 from federation.consortium.consortium_file import Consortium, read_toml, validated
 from federation.consortium.site_file import SiteConfig, SiteFile
 from federation.errors import ConfigError
@@ -169,16 +168,14 @@ def _counted(table: Table, report: IngestReport) -> list[str]:
 
 
 def _named(folder: Path, name: str, table: Table, own: SiteTable) -> list[str]:
-    """Name levels and units; only while the view is the one that was guessed, so that columns mean the same."""
+    """Name levels and units, as they are guessed from the rows of the site's view."""
     path = folder / own.source
     try:
         data = path if own.table is None else path.with_name(f"{path.name}#{own.table}")
-        rows = file_rows("here", data, settings=settings_of(own), view=DEFAULT_VIEW)
+        rows = file_rows("here", data, settings=settings_of(own), view=own.view)
         guess = guess_table(rows, name)
         mine = Schema.from_dict(tomllib.loads(guess.schema, parse_float=Decimal)).tables[name]
     except (ConfigError, SchemaError):
-        return []
-    if guess.view().strip() != own.view.strip():
         return []
     found = []
     for column in table.columns.values():

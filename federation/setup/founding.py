@@ -126,6 +126,7 @@ class FoundingPlan:
         days: how long the invitations are good for.
         engine: what computes on shares at this site.
         settings: keys of the site file that say how the data file is written.
+        view: one SELECT over ``source``, before the guess.
     """
 
     name: str
@@ -137,6 +138,7 @@ class FoundingPlan:
     days: int = 14
     engine: str = "crypten"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    view: str = DEFAULT_VIEW
 
 
 def found(folder: Path, plan: FoundingPlan, *, now: int | None = None) -> list[Path]:
@@ -159,10 +161,10 @@ def found(folder: Path, plan: FoundingPlan, *, now: int | None = None) -> list[P
     members = {plan.site: "site"} | dict(plan.invited)
     _check_plan(plan, members)
     at = int(time.time()) if now is None else now
-    given = file_rows(plan.site, plan.data, settings=plan.settings, view=DEFAULT_VIEW)
+    given = file_rows(plan.site, plan.data, settings=plan.settings, view=plan.view)
     rows = given.with_missing_words()
     guess = guess_table(rows, plan.table)
-    table = rows.setup(guess.view())
+    table = rows.setup(guess.view(plan.view))
     terms = _terms(plan, members, guess.schema)
     authority = Authority.create(plan.name)
     with new_folder(folder.resolve()) as partial:

@@ -118,6 +118,7 @@ def join(
     data: Path | None = None,
     engine: str = "crypten",
     settings: Mapping[str, Any] | None = None,
+    view: str = DEFAULT_VIEW,
     now: int | None = None,
 ) -> Joined:
     """Answer an invitation on the member's own machine.
@@ -129,6 +130,7 @@ def join(
         data: for a site, its CSV, Parquet or DuckDB file (``FILE.duckdb#TABLE``).
         engine: for a site, what computes on shares: crypten or numpy.
         settings: for a site, keys of the site file that say how its data file is written.
+        view: for a site, one SELECT over ``source``; the guess of columns starts from its rows.
         now: seconds since 1970; default this machine's clock.
 
     Returns:
@@ -144,7 +146,7 @@ def join(
         return _joined_before(member, given, address)
     at = int(time.time()) if now is None else now
     given.check_time(at)
-    rows = _checked(given, address, data, settings or {})
+    rows = _checked(given, address, data, settings or {}, view)
     table = None if rows is None else _viewed(rows, given.table)
     with new_folder(folder.resolve()) as partial:
         write_member(partial, given, address=address, table=table, engine=engine, made=at)
@@ -201,25 +203,29 @@ def address_faults(name: str, role: str, address: str) -> list[str]:
 
 
 def _checked(
-    invitation: Invitation, address: str, data: Path | None, settings: Mapping[str, Any]
+    invitation: Invitation, address: str, data: Path | None, settings: Mapping[str, Any], view: str
 ) -> SiteRows | None:
     name, is_site = invitation.name, invitation.role == "site"
     mistakes = address_faults(name, invitation.role, address)
     if is_site and data is None:
         mistakes.append(f"--data: a site brings a file with its rows of {invitation.table}")
-    if not is_site and (data is not None or settings):
+    if not is_site and (data is not None or settings or view != DEFAULT_VIEW):
         mistakes.append(f"--data: {invitation.role} {name} brings no data")
     if mistakes:
         raise ConfigError(mistakes=mistakes)
-    return None if data is None else file_rows(name, data, settings=settings, view=DEFAULT_VIEW)
+    return None if data is None else file_rows(name, data, settings=settings, view=view)
 
 
 def _viewed(rows: SiteRows, table: str) -> TableSetup:
     try:
         plain = rows.with_missing_words()
-        return plain.setup(guess_table(plain, table).view())
-    except ConfigError:  # the administrator writes the view by hand; signing checks it against the draft
-        return rows.setup(DEFAULT_VIEW)
+        return plain.setup(guess_table(plain, table).view(rows.view))
+    except ConfigError:
+        if rows.view != DEFAULT_VIEW:
+            raise
+        return rows.setup(
+            DEFAULT_VIEW
+        )  # a view is written by hand later; signing checks it against the draft
 
 
 def _joined_before(member: MemberFolder, given: Invitation, address: str) -> Joined:

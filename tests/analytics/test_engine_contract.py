@@ -81,6 +81,111 @@ def test_a_closed_engine_is_a_lost_source(engine):
         engine.rows("SELECT 0, 1", None)
 
 
+def begun(engine, n_statements):
+    """Threads that run long statements, and how each statement ended."""
+    ended = []
+
+    def ask():
+        try:
+            engine.rows(LONG, None)
+        except Exception as error:  # whatever it is, the test looks at it
+            ended.append(type(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(n_statements)]
+    for thread in threads:
+        thread.start()
+    while len(engine._running) < n_statements:
+        time.sleep(0.01)
+    time.sleep(0.2)  # they are registered; now they are in the database too, where a bare close is refused
+    return threads, ended
+
+
+@pytest.mark.parametrize("n_statements", [1, 3])
+def test_close_ends_what_runs_and_raises_nothing_of_the_database(engine, n_statements):
+    threads, ended = begun(engine, n_statements)
+    engine.close()
+    assert not engine._running  # it waited for them
+    for thread in threads:
+        thread.join()
+    assert set(ended) <= {SourceLostError, LocalTimeoutError}
+    assert len(ended) == n_statements
+    with pytest.raises(SourceLostError):
+        engine.rows("SELECT 0, 1", None)
+
+
+def test_many_may_close_at_once_and_again_while_statements_come(engine):
+    """Statements of every phase: before execution, in it, and at the fetch."""
+    ended, closed = set(), []
+
+    def ask():
+        while True:
+            try:
+                engine.columns("SELECT range AS x FROM range(20000)", 5)
+            except Exception as error:
+                ended.add(type(error))
+                return
+
+    def end():
+        try:
+            engine.close()
+            closed.append(None)
+        except Exception as error:
+            closed.append(error)
+
+    asking = [threading.Thread(target=ask) for _ in range(3)]
+    closing = [threading.Thread(target=end) for _ in range(2)]
+    for thread in (*asking, *closing):
+        thread.start()
+    for thread in (*asking, *closing):
+        thread.join()
+    engine.close()
+    assert closed == [None, None]
+    assert ended <= {SourceLostError, LocalTimeoutError}
+
+
+def test_close_gives_up_waiting_for_a_statement_that_cannot_be_ended(monkeypatch):
+    monkeypatch.setattr("analytics.sources.engines.duckdb_engine.CLOSE_LIMIT_S", 0.2)
+    connection, proceed = StuckConnection(), threading.Event()
+    connection.execute = lambda _statement: proceed.wait() and connection
+    engine, ended = DuckDBEngine(connection, source="t.csv"), []
+
+    def ask():
+        try:
+            ended.append(engine.rows("SELECT 0, 1", None))
+        except SourceLostError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while not engine._running:
+        time.sleep(0.01)
+    engine.close()
+    assert connection.n_closed == 0  # DuckDB would refuse it as busy
+    assert connection.n_interrupts > 1
+    proceed.set()
+    thread.join()
+    assert ended == [[(0, 1)]]
+    assert connection.n_closed == 2  # the cursor, then the database behind it
+
+
+class StuckConnection:
+    """A connection that is its own cursor and ignores interrupts, as on a machine whose disk hangs."""
+
+    n_closed = n_interrupts = 0
+
+    def cursor(self):
+        return self
+
+    def interrupt(self):
+        self.n_interrupts += 1
+
+    def fetchall(self):
+        return [(0, 1)]
+
+    def close(self):
+        self.n_closed += 1
+
+
 def test_it_names_its_dialect_and_version(engine):
     from sqlglot import Dialect
 

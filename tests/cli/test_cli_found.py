@@ -110,3 +110,56 @@ def test_cli_found_and_join_read_a_file_as_format_says(site, tmp_path):
     )
     assert ran.code == 1
     assert "with a key of" in ran.err
+
+
+VIEW = "SELECT as_number(age) + 1 AS years, upper(sex) AS sex FROM source"
+
+
+def test_cli_found_and_join_guess_from_a_view(site, tmp_path):
+    (tmp_path / "view.sql").write_text(VIEW)
+    common = ("--data", site / "a.csv", "--engine", "numpy", "--view", tmp_path / "view.sql")
+    ran = crossward(
+        *("found", tmp_path / "anna", "--site", "anna", "--address", "127.0.0.1:17101", *common),
+        *("--invite", "bert", "--invite", "ada:analyst"),
+    )
+    assert ran.code == 0, ran.err
+    terms = (tmp_path / "anna" / "terms.toml").read_text()
+    assert "years = {" in terms
+    assert "chol" not in terms
+    invitation = tmp_path / "anna" / "invitations" / "bert.json"
+    ran = crossward("join", invitation, tmp_path / "bert", "--address", "127.0.0.1:17102", *common)
+    assert ran.code == 0, ran.err
+    for name in ("anna", "bert"):
+        assert VIEW in (tmp_path / name / "site.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("SELECT aeg FROM source", "aeg"),
+        ("SELECT age FROM sauce", "source"),
+        ("DELETE FROM source", "SELECT"),
+    ],
+)
+def test_cli_a_wrong_view_is_named_and_leaves_no_folder(site, tmp_path, text, said):
+    view = tmp_path / "view.sql"
+    view.write_text(text)
+    join = ("join", site / "anna" / "invitations" / "bert.json", tmp_path / "new")
+    found = ("found", tmp_path / "new", "--site", "anna", "--invite", "bert", "--invite", "ada:analyst")
+    for command in (join, found):
+        ran = crossward(*command, "--address", "127.0.0.1:17102", "--data", site / "a.csv", "--view", view)
+        assert ran.code == 1
+        assert said in ran.err
+        assert ran.err.count("\n") == 1
+        assert not (tmp_path / "new").exists()
+    ran = crossward(
+        *join, "--address", "127.0.0.1:17102", "--data", site / "a.csv", "--view", tmp_path / "no"
+    )
+    assert ran.code == 2
+
+
+def test_cli_a_member_without_data_takes_no_view(site, tmp_path):
+    (tmp_path / "view.sql").write_text(VIEW)
+    invitation = site / "anna" / "invitations" / "ada.json"
+    ran = crossward("join", invitation, tmp_path / "ada", "--view", tmp_path / "view.sql")
+    assert (ran.code, "brings no data" in ran.err) == (1, True)

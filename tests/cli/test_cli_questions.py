@@ -133,6 +133,26 @@ def test_cli_explain_spends_nothing(hospital):
     assert entries(hospital) == before
 
 
+def test_cli_explain_without_a_price_shows_several(hospital):
+    before = entries(hospital)
+    ran = ask(hospital, COUNT, "--explain", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    prices = {each["epsilon"]: each for each in json.loads(ran.out)["prices"]}
+    assert list(prices) == ["0.1", "0.25", "0.5", "1", "2"]
+    for epsilon, price in prices.items():
+        alone = json.loads(ask(hospital, COUNT, "--epsilon", epsilon, "--explain", "--json").out)
+        assert price["noise"] == {"n": alone["noise"]["n"]["itself"]}
+    assert prices["2"]["odds"] == pytest.approx(7.389056)
+    text = ask(hospital, "SELECT AVG(age) AS a FROM visits", "--explain").out
+    assert "the plan above is the one at epsilon 0.5" in text
+    assert "a sum" in text
+    named = ("stats", "-c", hospital.consortium, "chi_square", "a=sex", "b=hidden", "--explain")
+    assert "odds at most times" in crossward(*named).out
+    assert ask(hospital, COUNT, "--explain", "--epsilon", "1", "--exact").code == 2
+    assert ask(hospital, "SELECT AVG(chol) AS c FROM visits", "--explain").code == 2
+    assert entries(hospital) == before
+
+
 def test_cli_a_hostile_purpose_does_not_control_the_auditors_terminal(hospital):
     """An analyst writes markup and escape codes into the shared book; the auditor sees letters."""
     purpose = "[/x][bold red]free\x1b[2J\x07"

@@ -424,6 +424,16 @@ def test_draft_says_where_it_differs_from_this_sites_data(at_draft):
         assert "outside" not in path.read_text()
 
 
+def test_draft_names_levels_through_a_view_written_by_hand_too(at_draft):
+    rows(at_draft.data("bert"), levels=("f", "m", "x"))
+    site = at_draft.folder("bert") / "site.toml"
+    view = "SELECT as_number(age) AS age, upper(sex) AS sex, as_number(chol) AS chol FROM source"
+    before = site.read_text()
+    site.write_text(before.partition("view = ")[0] + f"view = {view!r}\n" + before.partition('\n"""')[2])
+    said = "\n".join(signing.review(at_draft.folder("bert"), at_draft.draft()).differences)
+    assert "sex: this site has the levels X, which the draft lacks" in said
+
+
 def test_draft_of_another_founder_key_or_address_is_refused(at_draft, tmp_path):
     other = World(root=tmp_path / "other")
     other.root.mkdir()

@@ -66,5 +66,9 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Forget the rows. Statements that run or come later raise ``SourceLostError`` or ``LocalTimeoutError``."""
+        """End every statement that runs, wait for them in bounded time, and forget the rows.
+
+        It raises nothing, whoever closes at the same time or again. Statements that run or come later raise
+        ``SourceLostError`` or ``LocalTimeoutError``.
+        """
         ...

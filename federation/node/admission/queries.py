@@ -100,7 +100,7 @@ class QueryAdmission:
         self._sources, self._replica = sources, replica
         self._lock = threading.Lock()
         self._known: OrderedDict[str, AdmittedRequest] = OrderedDict()
-        self._invalid: OrderedDict[str, Exception] = OrderedDict()
+        self._invalid: OrderedDict[str, tuple[Ask, Exception]] = OrderedDict()
         self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
         self._exact_limit, self._hold = exact_limit or ExactLimit(replica), hold
 
@@ -132,7 +132,7 @@ class QueryAdmission:
             return self.learn(ask)
         except REFUSALS as error:
             with self._lock:
-                self._invalid[request_hash(ask.request)] = error
+                self._invalid[request_hash(ask.request)] = (ask, error)
                 while len(self._invalid) > CACHED:
                     self._invalid.popitem(last=False)
             return None
@@ -141,6 +141,14 @@ class QueryAdmission:
         """A request by its hash, if this site has received it."""
         with self._lock:
             return self._known.get(digest)
+
+    def ask_of(self, digest: str) -> Ask | None:
+        """The signed bytes of a request that this site has received, also of an invalid one."""
+        with self._lock:
+            known, invalid = self._known.get(digest), self._invalid.get(digest)
+        if known is not None:
+            return known.ask
+        return None if invalid is None else invalid[0]
 
     def admit(self, body: Body) -> AdmittedRequest | None:
         """Decide on a ledger entry before this site signs it: the ledger's callback.
@@ -173,9 +181,12 @@ class QueryAdmission:
 
     def _unknown(self, digest: str) -> Exception:
         with self._lock:
-            return self._invalid.get(digest) or RequestRejectedError(
-                site=self.site, reason="this site has not received the request behind this entry"
-            )
+            invalid = self._invalid.get(digest)
+        if invalid is not None:
+            return invalid[1]
+        return RequestRejectedError(
+            site=self.site, reason="this site has not received the request behind this entry"
+        )
 
     def exact_use(self, planned: AnyPlanned, number: int) -> dict[str, str]:
         """For an exact request: its analyst's exact requests before entry ``number``, and the limit of this site."""

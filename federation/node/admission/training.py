@@ -170,6 +170,12 @@ class TrainingAdmission:
                 self._known.popitem(last=False)
         return known
 
+    def ask_of(self, digest: str) -> Ask | None:
+        """The signed bytes of a training that this site has received."""
+        with self._lock:
+            known = self._known.get(digest)
+        return None if known is None else known.ask
+
     def admit(self, body: Body) -> None:
         """Decide on an attempt's entry before this site signs it.
 
