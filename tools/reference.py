@@ -331,25 +331,32 @@ def _doc(found: Any) -> str:
 
 
 def statistics_page() -> str:
-    """Return every statistic of the registry with its parameters."""
+    """Return the register, then every statistic of the registry with its parameters."""
     from analytics.statistics.arguments import REQUIRED
+    from analytics.statistics.register import register
     from analytics.statistics.registry import STATISTICS
 
+    entries = register()
     parts: list[list[str] | str] = [
         TEXTS["introductions"]["statistics"],
+        "## Register",
+        TEXTS["introductions"]["register"],
+        table(
+            ["statistic", "exact", "private"],
+            [[f"`{entry.name}`", str(entry.exact), str(entry.private)] for entry in entries],
+        ),
     ]
-    for name, each in STATISTICS.items():
+    for name in (entry.name for entry in entries if entry.name in STATISTICS):
+        each = STATISTICS[name]
         rows = [
             [f"`{one.name}`", "required" if one.default is REQUIRED else f"`{one.default}`", one.meaning]
             for one in each.parameters
         ]
-        modes = " and ".join(sorted(each.modes, reverse=True)) + (
-            f"; {each.no_private}" if each.no_private else ""
-        )
         parts += [
             f"## {name}",
-            f"{each.summary}. Modes: {modes}.",
+            f"{each.summary}. Modes: {' and '.join(sorted(each.modes, reverse=True))}.",
             table(["parameter", "default", "meaning"], rows),
+            _doc(inspect.getmodule(each)),
         ]
     return page("Statistics by name", *parts)
 

@@ -22,6 +22,7 @@ from analytics.plans.plan import RING_BITS, Plan, make_plan
 from analytics.statistics.arguments import Arguments
 from analytics.statistics.base import AnyStatistic, Limits, Mode
 from analytics.statistics.noise_law import NoiseLaw
+from analytics.statistics.register import why_unknown
 from analytics.statistics.registry import STATISTICS
 from privacy_accounting.decimals import format_decimal
 
@@ -160,7 +161,8 @@ def make_statistic_plan(
     name, table, values = read_question(question, schema)
     kind = STATISTICS[name]
     if mode not in kind.modes:
-        raise InvalidRequestError(parameter="mode", reason=kind.no_private or f"cannot be {mode} for {name}")
+        reason = kind.no_private if mode == "private" else kind.no_exact
+        raise InvalidRequestError(parameter="mode", reason=reason)
     check_table(table)
     if mode == "exact":
         check_exact_sites(context)
@@ -197,7 +199,7 @@ def read_question(question: Mapping[str, object], schema: Schema) -> tuple[str, 
         )
     name, asked, values = question["statistic"], question["table"], question["arguments"]
     if not isinstance(name, str) or name not in STATISTICS:
-        raise InvalidRequestError(parameter="statistic", reason=f"must be one of {', '.join(STATISTICS)}")
+        raise InvalidRequestError(parameter="statistic", reason=why_unknown(name))
     table = schema.table(asked) if isinstance(asked, str) else None
     if table is None:
         known = ", ".join(schema.tables)

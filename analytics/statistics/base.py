@@ -214,7 +214,9 @@ class Statistic(ABC, Generic[S]):
     name: ClassVar[str]
     summary: ClassVar[str]
     modes: ClassVar[frozenset[Mode]]
+    promoted: ClassVar[frozenset[Mode]] = frozenset()  # see register; the other modes are provisional
     no_private: ClassVar[str] = ""  # why a private one is refused, for those that have none
+    no_exact: ClassVar[str] = ""  # likewise
     parameters: ClassVar[tuple[Parameter, ...]]
     table: Table
     mode: Mode

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # one line each: its name, and its class under analytics.statistics
 _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "chi_square": "tables.chi_square.ChiSquare",
+    "crosstab": "tables.crosstab.Crosstab",
     "glm": "regression.glm.Glm",
     "kaplan_meier": "survival.kaplan_meier.KaplanMeier",
 }

@@ -62,11 +62,16 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
     purpose: Purpose = PURPOSE,
     identity: IdentityFile = None,
     explain: Explain = False,
+    list_all: Annotated[
+        bool, typer.Option("--list", help="List every statistic, and what of it is refused and why.")
+    ] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Compute a statistic by its name, such as chi_square; without a name, list all."""
     one_output(as_json=as_json, as_csv=as_csv)
+    if list_all and name is not None:
+        raise UsageError(reason="--list takes no name of a statistic")
     if name is None:
         _list(as_json=as_json)
         return
@@ -145,23 +150,34 @@ def _read(text: str) -> object:
 
 def _list(*, as_json: bool) -> None:
     from analytics.statistics.arguments import REQUIRED
+    from analytics.statistics.register import register
     from analytics.statistics.registry import STATISTICS
 
+    entries = register()
+    known = {entry.name: STATISTICS[entry.name] for entry in entries if entry.name in STATISTICS}
     if as_json:
         print_json(
             {
-                name: {
-                    "summary": found.summary,
-                    "modes": sorted(found.modes),
-                    "parameters": {each.name: each.meaning for each in found.parameters},
+                entry.name: {
+                    "summary": entry.summary,
+                    "modes": sorted(known[entry.name].modes) if entry.name in known else [],
+                    "exact": {"level": entry.exact.level, "reason": entry.exact.reason},
+                    "private": {"level": entry.private.level, "reason": entry.private.reason},
+                    "parameters": {
+                        each.name: each.meaning
+                        for each in (known[entry.name].parameters if entry.name in known else ())
+                    },
                 }
-                for name, found in STATISTICS.items()
+                for entry in entries
             }
         )
         return
-    for name, found in STATISTICS.items():
-        typer.echo(f"{name}: {found.summary}; {' and '.join(sorted(found.modes, reverse=True))}")
-        for each in found.parameters:
+    for entry in entries:
+        if entry.name not in known:
+            typer.echo(f"{entry.name}: {entry.exact}")
+            continue
+        typer.echo(f"{entry.name}: {entry.summary}; exact: {entry.exact}; private: {entry.private}")
+        for each in known[entry.name].parameters:
             rest = "" if each.default is REQUIRED else f" (default: {each.default})"
             typer.echo(f"    {each.name}: {each.meaning}{rest}")
 

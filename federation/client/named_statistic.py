@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from analytics.errors import InvalidRequestError
+from analytics.statistics.register import why_unknown
 from analytics.statistics.registry import STATISTICS
 from federation.client.arguments import epsilon_or_exact, plain_arguments
 
@@ -64,7 +65,7 @@ class NamedStatistic:
                 exact.
         """
         if name not in STATISTICS:
-            raise InvalidRequestError(parameter="statistic", reason=f"must be one of {', '.join(STATISTICS)}")
+            raise InvalidRequestError(parameter="statistic", reason=why_unknown(name))
         names = [parameter.name for parameter in STATISTICS[name].parameters]
         if len(arguments) > len(names):
             raise InvalidRequestError(parameter=name, reason=f"takes at most {', '.join(names)}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from analytics.errors import InvalidRequestError
 from analytics.mining.request import DEFAULT_CANDIDATES, MiningRequest, NestedSupports
+from analytics.statistics.register import REFUSED
 from analytics.statistics.registry import STATISTICS
 from federation.client.arguments import exact_number, names_of
 from federation.client.schema_view import SchemaView
@@ -58,8 +59,11 @@ class TableView:
         self._session, self.name = session, name
 
     def __getattr__(self, statistic: str) -> Callable[..., Answer]:
-        """Return a statistic of the registry as a method: its own arguments, ``epsilon`` or ``exact``, ``purpose``."""
-        if statistic not in STATISTICS:
+        """Return a statistic of the registry as a method: its own arguments, ``epsilon`` or ``exact``, ``purpose``.
+
+        A call of one that the register refuses says why.
+        """
+        if statistic not in STATISTICS and statistic not in REFUSED:
             raise AttributeError(statistic)
         return partial(self._session.statistic, statistic, table=self.name)
 

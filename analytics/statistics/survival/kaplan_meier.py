@@ -27,7 +27,7 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
+from analytics.statistics.base import BOTH, EXACT, MINIMUM_CELL, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.counts import CountStatistic
 from smpc.operations.arithmetic import concatenate, matmul_public, multiply, take
@@ -105,6 +105,7 @@ class KaplanMeier(CountStatistic):
     name: ClassVar[str] = "kaplan_meier"
     summary: ClassVar[str] = "Kaplan-Meier curves on a declared grid"
     modes: ClassVar = BOTH
+    promoted: ClassVar = EXACT
     parameters: ClassVar = (
         Parameter(name="duration", meaning="a numeric column with declared bins: the time"),
         Parameter(name="event", meaning="true where the event was seen, false where the time was censored"),

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
+from analytics.statistics.base import BOTH, EXACT, MINIMUM_CELL, Answer
 from analytics.statistics.counts import CountStatistic
 from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.noise_law import simulation
@@ -102,6 +102,7 @@ class ChiSquare(CountStatistic):
     name: ClassVar[str] = "chi_square"
     summary: ClassVar[str] = "chi-square test of independence of two columns"
     modes: ClassVar = BOTH
+    promoted: ClassVar = EXACT
     parameters: ClassVar = (
         Parameter(name="a", meaning="a column with public groups: the table's rows"),
         Parameter(name="b", meaning="another one: the table's columns"),
