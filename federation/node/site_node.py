@@ -40,12 +40,14 @@ from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Change, Charge, Exact
 from privacy_accounting.ledger.replication.replica import Replica
 from privacy_accounting.ledger.replication.snapshots import EVERY
+from privacy_accounting.ledger.storage.uncharged import BEGINNING
 from smpc.dealer.pool import Pool
 from smpc.engine.arithmetic import CRYPTEN, prepare_engine
 from smpc.errors import PeerRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from analytics.sources import LocalTable
     from federation.consortium.amendments import Approvals
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
 
 REFUSALS: Final = (AccountingError, AnalyticsError, FederationError)
 WAIT_S: Final = 0.02
+CORRECTING: Final = "a correction of the agreement is signed here; begin with it, or withdraw the signature"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +72,13 @@ class SiteLedger:
         store: the storage of the ledger.
         snapshot_every: entries between two snapshots while this site is the sequencer.
         consents: the amendments that its administrator approved; None: the site signs no amendment.
+        signed_correction: while this file exists, the site signs nothing but the beginning of its ledger.
     """
 
     store: Store
     snapshot_every: int = EVERY
     consents: Approvals | None = None
+    signed_correction: Path | None = None
 
 
 class SiteNode:
@@ -114,7 +119,7 @@ class SiteNode:
         genesis = genesis_body(consortium)
         self.replica = Replica(ledger.store, identity.signing_key, clock, genesis=genesis, refusals=REFUSALS)
         self._store, self._sources, self._clock = ledger.store, dict(sources), clock
-        self._consents = ledger.consents
+        self._consents, self._signed_correction = ledger.consents, ledger.signed_correction
         limits = limits or Limits()
         self.consortium = _in_force(consortium, self.replica)
         others = [name for name in self.consortium.names if name != self.name]
@@ -210,6 +215,9 @@ class SiteNode:
     def _admit(self, body: Body) -> None:
         """Decide on an entry before this site signs it: questions, trainings, and amendments by approval."""
         content = body.content
+        is_correcting = self._signed_correction is not None and self._signed_correction.exists()
+        if is_correcting and not isinstance(content, BEGINNING):
+            raise PolicyRefusedError(site=self.name, rule=CORRECTING)
         if isinstance(content, Change):
             if self._consents is None:
                 raise PolicyRefusedError(site=self.name, rule="this site accepts no amendment")
