@@ -43,7 +43,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "invite": ("crossward invite ours dora:analyst",),
     "join": ("crossward join invitation.json mine --address mpc.bert.example:7843 --data b.csv",),
     "admit": ('crossward admit ours bert.answer.json carl.answer.json --words bert="EIGHT WORDS"',),
-    "sign": ("crossward sign mine draft.json --only-show",),
+    "sign": ("crossward sign mine draft.json --only-show", "crossward sign mine --withdraw"),
     "begin": ("crossward begin mine anna.signature.json carl.signature.json",),
     "up": ("crossward up trial --detach",),
     "down": ("crossward down trial",),

@@ -158,7 +158,7 @@ def admit(
 
 def sign(
     folder: Folder,
-    draft: Annotated[Path, typer.Argument(help="The draft that the founder sent.")],
+    draft: Annotated[Path | None, typer.Argument(help="The draft that the founder sent.")] = None,
     words: Annotated[
         str, typer.Option("--words", help="The eight words, as the founder's administrator reads them out.")
     ] = "",
@@ -166,10 +166,21 @@ def sign(
         bool, typer.Option("--accept-differences", help="Sign although it differs from this site's data.")
     ] = False,
     only_show: Annotated[bool, typer.Option("--only-show", help="Show the draft and sign nothing.")] = False,
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Go back to the agreement in force after signing a correction.")
+    ] = False,
 ) -> None:
-    """Show a draft and how it differs from this site's data, then sign it; at each site."""
-    from federation.setup import signing
+    """Show a draft, what it changes and how it differs from this site's data, then sign it; at each site."""
+    from federation.setup import correcting, signing
 
+    if (draft is None) != withdraw:
+        raise UsageError(reason="give the draft to sign, or --withdraw and no draft")
+    if draft is None:
+        was_signed = correcting.withdraw(folder)
+        typer.echo(
+            "withdrawn: the agreement in force stays" if was_signed else "no correction is signed here"
+        )
+        return
     data = _read(draft)
     reviewed = signing.review(folder, data)
     _show(reviewed)
@@ -190,15 +201,20 @@ def begin(
         str, typer.Option("--words", help="For members that sign nothing: the eight words of the founder.")
     ] = "",
 ) -> None:
-    """Begin once all sites have signed: write the agreement and this member's certificate."""
+    """Begin once all sites have signed: write the agreement and this member's certificate; print what it changes."""
     from federation.setup import signing
 
-    if not words and signing.needs_words(folder, to_begin=True):
+    given = [_read(path) for path in files or []]
+    if not words and signing.needs_words(folder, to_begin=given):
         words = _asked("this member", "--words")
-    begun = signing.begin(folder, [_read(path) for path in files or []], words=words)
+    begun = signing.begin(folder, given, words=words)
     done = "had begun before" if begun.was_there else "all sites have signed"
     typer.echo(f"{done}: draft {begun.digest[:16]}, the number that the sites saw when they signed")
-    typer.echo(f"send {begun.agreement} to all members that have not begun")
+    for line in begun.changes:
+        typer.echo(printable(f"changed: {line}"))
+    typer.echo(
+        f"send {begun.agreement} to all members that have not begun{' with it' if begun.changes else ''}"
+    )
     if begun.start is not None:
         typer.echo(f"Next: crossward {begun.role} serve {begun.start}")
 
@@ -206,6 +222,7 @@ def begin(
 def _show(reviewed: Review) -> None:
     """Print a draft in words; its text comes from another member."""
     lines = [*reviewed.lines, *reviewed.remarks, *(f"guessed: {line}" for line in reviewed.guesses)]
+    lines += [f"changed: {line}" for line in reviewed.changes]
     lines.append(f"draft {reviewed.digest[:16]}: all sites see this number")
     lines.append(
         "differences from this site's data, which only this screen shows:"

@@ -28,6 +28,7 @@ from federation.identity.authority import Authority
 from federation.identity.certificates import AUTHORITY_FILE
 from federation.identity.signing_request import requested_key
 from federation.setup.consortium_toml import members_toml, terms_toml
+from federation.setup.correcting import check_open
 from federation.setup.infer_column import plain_name
 from federation.setup.infer_schema import EPSILON, SHARES, guess_table
 from federation.setup.joining import MemberFolder, address_faults, write_member
@@ -196,12 +197,12 @@ def invite(
         The invitation to send.
 
     Raises:
-        FoundingRefusedError: the consortium has begun, the member was admitted, or it is the founder itself.
+        FoundingRefusedError: something was charged already, the member was admitted, or it is the founder itself.
         ConfigError: the name or the role is wrong.
     """
     places = FounderFolder(root=folder)
     known = places.invitations()
-    _check_not_begun(folder)
+    check_open(folder)
     own = MemberFolder(root=folder).load_invitation()
     if member == own.name:
         raise FoundingRefusedError(reason=f"{member} is the founder and needs no invitation")
@@ -241,7 +242,7 @@ def admit(
     """
     places = FounderFolder(root=folder)
     invitations = places.invitations()
-    _check_not_begun(folder)
+    check_open(folder)
     at = int(time.time()) if now is None else now
     authority = Authority.load(places.authority)
     for data in answers:
@@ -411,14 +412,6 @@ def _draft(places: FounderFolder, names: Sequence[str], authority: Authority) ->
             helpers[answer.role] = {"name": name} | member | modulus
     text = terms.rstrip() + "\n" + members_toml(sections, helpers)
     return Draft(text=text, authority=_der(_certificate_of(authority)), certificates=certificates)
-
-
-def _check_not_begun(folder: Path) -> None:
-    if MemberFolder(root=folder).consortium.exists():
-        raise FoundingRefusedError(
-            reason=f"the consortium of {folder} has begun: a lost site is removed with crossward ledger propose, and a new "
-            "member needs a new founding"
-        )
 
 
 def _certificate_of(authority: Authority) -> x509.Certificate:
