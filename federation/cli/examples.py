@@ -60,7 +60,11 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward audit verify anna.sqlite bert.sqlite carl.sqlite -c trial --receipt answer.json",
     ),
     "audit recompute": ("crossward audit recompute anna.sqlite",),
-    "audit statement": ("crossward audit statement anna.sqlite --population patients",),
+    "audit statement": (
+        "crossward audit statement trial/sites/anna/state/ledger.sqlite -c trial --since 2026-11-01",
+        "crossward audit statement anna.sqlite --texts texts.jsonl --analyst ada --csv",
+    ),
+    "audit refusals": ("crossward audit refusals trial/sites/anna/site.toml",),
     "audit report": ("crossward audit report anna.sqlite -c trial --out report.html",),
     "audit price": ("crossward audit price events.json",),
     "ledger show": ("crossward ledger show trial/sites/anna/site.toml",),

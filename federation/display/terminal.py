@@ -8,7 +8,6 @@ Guarantees:  a private figure never stands without its noise and the terms of it
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from analytics.mining.result import MiningResult
     from analytics.results.result import Result
-    from privacy_accounting.audit.statement import Statement
+    from privacy_accounting.audit.statement import Remaining, Spender
 
 LEVEL = 0.95
 FEW_MARK = "*"
@@ -286,26 +285,8 @@ def _whose(row: Mapping[str, Any]) -> str:
     return f"    by {row['analyst']}" if row["analyst"] else f"  {row['sub_budget']}"
 
 
-def statement_tables(report: Statement) -> list[Table]:
-    """Show a ledger's entries, the use by analyst and population, then the rest of every sub-budget."""
-    lines = grid(
-        f"Ledger of {plain(report.owner)}",
-        ("entry", "time (UTC)", "kind", "population", "analyst", "purpose", "price", "left", "remark"),
-        [
-            (
-                line.number,
-                datetime.fromtimestamp(line.time, UTC).strftime("%Y-%m-%d %H:%M:%S") if line.time else "",
-                line.kind,
-                " · ".join(filter(None, [line.population, line.sub_budget])),
-                line.analyst,
-                line.purpose,
-                line.price,
-                line.left,
-                " ".join(filter(None, [_short(line.run), line.remark])),
-            )
-            for line in report.lines
-        ],
-    )
+def left_tables(spenders: Sequence[Spender], remaining: Sequence[Remaining]) -> list[Table]:
+    """Show the use of every sub-budget by analyst, then its rest."""
     names = ("population", "sub-budget", "epsilon", "delta", "relation", "t", "spent", "left")
     left = grid(
         "What is left (Rényi cost at the sub-budget's order)",
@@ -323,10 +304,10 @@ def statement_tables(report: Statement) -> list[Table]:
                 part.epsilon_spent,
                 part.remark,
             )
-            for part in report.remaining
+            for part in remaining
         ],
     )
-    spenders = grid(
+    spent = grid(
         "Who spent (Rényi cost at the sub-budget's order)",
         ("population", "analyst", "sub-budget", "spent", "of B", "exact"),
         [
@@ -338,16 +319,10 @@ def statement_tables(report: Statement) -> list[Table]:
                 f"{100 * float(each.fraction):.2f} %" if each.fraction else "",
                 each.exact_disclosures or "",
             )
-            for each in report.spenders
+            for each in spenders
         ],
     )
-    return [lines, spenders, left]
-
-
-def _short(run: str) -> str:
-    """Return a training's round and attempt, the run by the first digits of its hash; --json has all."""
-    name, _, attempt = run.partition(" ")
-    return f"{name[:8]} {attempt}" if attempt else run
+    return [spent, left]
 
 
 def rule_tables(result: MiningResult, most: int = 20) -> list[Table | str]:
