@@ -204,7 +204,11 @@ def price(
     if as_json:
         print_json(report.to_dict())
         return
-    order = "the sum of pure epsilons" if report.order is None else f"order {float(report.order):g}"
+    order = (
+        "the exact profile, or the sum of pure epsilons"
+        if report.order is None
+        else f"order {float(report.order):g}"
+    )
     if report.epsilon == float("inf"):
         order = "no order gives a finite one"
     typer.echo(
