@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analytics.plans.context import guard_text
-from analytics.results.result import SUPPRESSED
+from analytics.results.result import SUPPRESSED, origin_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -34,6 +34,7 @@ COMBINED = (
     "exact answers can be combined, also with earlier ones: what is suppressed in one may follow from the differences of "
     "others; each request counts, the same question asked again too"
 )
+PAY_AGAIN = "a release of the rows as they are now: --fresh, which pays again"
 WIDE = 200
 _LEFT = frozenset(
     {
@@ -152,6 +153,10 @@ def answer_cells(result: Result) -> list[list[str]]:
 def cost_lines(result: Result) -> list[str]:
     """Return the cost of an answer, with everything that its epsilon depends on."""
     cost, receipt = result.cost, result.receipt
+    origin = receipt.get("from_store")
+    if isinstance(origin, dict) and origin["free"]:
+        note = FEW_NOTE if result.too_few else ""
+        return [note, f"cost: nothing; {origin_text(origin)}. The rows are those of that time", PAY_AGAIN]
     signers: Any = receipt.get("signed_by", ())
     place = f"ledger entry {receipt['number']}, signed by {', '.join(signers)}" if receipt else ""
     if cost.get("mode") != "private":
@@ -166,7 +171,9 @@ def cost_lines(result: Result) -> list[str]:
         ]
     charged = f"charged to the {receipt.get('sub_budget')} budget"
     note = FEW_NOTE if result.too_few else ""
-    return [note, terms_line(cost), secrecy_line(receipt), f"{charged}; {place}"]
+    made = origin_text(origin) if isinstance(origin, dict) else ""
+    kept = f"not kept for later: {receipt['not_kept']}" if "not_kept" in receipt else ""
+    return [note, terms_line(cost), secrecy_line(receipt), f"{charged}; {place}", made, plain(kept)]
 
 
 def guard_of(cost: Mapping[str, Any]) -> str:
