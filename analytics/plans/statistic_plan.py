@@ -176,7 +176,7 @@ def make_statistic_plan(
     )
     statistic = kind.bind(table, Arguments(values, kind.parameters, name), mode, limits)
     if mode == "exact":
-        check_dimensions(table, statistic.columns)
+        check_dimensions(table, statistic.dimensions)
     query = statistic.query
     counts = None if query is None else make_plan(query, mode=mode, epsilon=epsilon, context=context)
     plan = StatisticPlan(statistic=statistic, context=context, epsilon=epsilon, counts=counts)

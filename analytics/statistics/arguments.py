@@ -121,6 +121,31 @@ class Arguments:
         except ValueError as error:
             raise InvalidRequestError(parameter=name, reason="must be a list of numbers") from error
 
+    def labels(self, name: str) -> tuple[str, ...]:
+        """A list of groups by their labels as texts, whole numbers or truth values; empty where it is not given.
+
+        Raises:
+            InvalidRequestError: it is something else, or one comes twice.
+        """
+        if self._values[name] is None:
+            return ()
+        found = tuple(str(item) for item in self._items(name) if isinstance(item, str | int))
+        if not found or len(found) != len(self._items(name)) or len(set(found)) != len(found):
+            raise InvalidRequestError(parameter=name, reason="must be a list of different groups")
+        return found
+
+    def number_column(self, name: str, table: Table) -> NumericColumn:
+        """The declared numeric column that it names.
+
+        Raises:
+            InvalidRequestError: it is no text.
+            PlanRejectedError: no such column, or another type.
+        """
+        column = column_of(self.text(name), table, name)
+        if not isinstance(column, NumericColumn):
+            raise PlanRejectedError(position=name, reason=f"{column.name} must be numeric")
+        return column
+
     def is_given(self, name: str) -> bool:
         """Whether it is set to something."""
         return self._values[name] is not None

@@ -248,6 +248,11 @@ class Statistic(ABC, Generic[S]):
         """The columns whose complete rows a site scans; empty for counts over groups."""
         return ()
 
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Columns that have to be exact dimensions in exact mode; those of ``query`` are checked with it."""
+        return self.columns
+
     @abstractmethod
     def start(self) -> S:
         """The public state before anything is opened."""

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 # one line each: its name, and its class under analytics.statistics
 _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
+    "anova": "location.anova.Anova",
     "chi_square": "tables.chi_square.ChiSquare",
     "crosstab": "tables.crosstab.Crosstab",
     "glm": "regression.glm.Glm",
     "kaplan_meier": "survival.kaplan_meier.KaplanMeier",
+    "t_test": "location.t_test.TTest",
 }
 
 
