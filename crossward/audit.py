@@ -1,6 +1,6 @@
 """Checks of ledger files, and what was asked: ``verify``, ``recompute``, ``statement``, ``report``, ``refusals``, ``price``.
 
-They need files alone, no site and no key.
+They need files alone, no site and no key; ``fetch_texts`` asks the sites, as an auditor.
 
 Layer:       crossward.audit, above ``privacy_accounting`` and ``federation.audit``.
 See instead: the same on the command line (``crossward audit``).
@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from federation.audit import refusals, report, statement
+from federation.audit import copy_texts, fetch_texts, refusals, report, statement
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.genesis import genesis_body
 from privacy_accounting.audit import recompute as _recompute
@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from privacy_accounting.audit.recompute import RecomputeReport
     from privacy_accounting.audit.verify import Receipt, VerifyReport
 
-__all__ = ["price", "recompute", "refusals", "report", "statement", "verify"]
+__all__ = [
+    "copy_texts",
+    "fetch_texts",
+    "price",
+    "recompute",
+    "refusals",
+    "report",
+    "statement",
+    "verify",
+]
 
 
 def verify(

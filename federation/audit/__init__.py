@@ -1,7 +1,8 @@
 """What was asked of a consortium, for its auditors and administrators: frames of statements and refusals.
 
 Modules: ``kept_texts`` (texts out of files, compared with their hashes) · ``asked`` (a request in words) · ``account``
-(the ledger's lines with their texts) · ``tables`` (the same for a terminal) · ``moments`` (dates of a selection).
+(the ledger's lines with their texts) · ``tables`` (the same for a terminal) · ``moments`` (dates of a selection) ·
+``fetch`` (texts from the sites, for an auditor).
 
 Layer:       federation.audit, above client.
 See instead: whether a ledger is whole, and its prices (``privacy_accounting.audit``).
@@ -9,11 +10,12 @@ See instead: whether a ledger is whole, and its prices (``privacy_accounting.aud
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from federation.audit.account import Account, account_of
-from federation.audit.kept_texts import load_texts, texts_beside
+from federation.audit.kept_texts import load_texts, text_line, texts_beside
 from federation.audit.moments import moment, moment_after
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.site_file import load_site
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from federation.audit.fetch import Fetched
     from federation.consortium.consortium_file import Consortium
 
-__all__ = ["Account", "RefusalReport", "refusals", "report", "statement"]
+__all__ = ["Account", "RefusalReport", "copy_texts", "fetch_texts", "refusals", "report", "statement"]
 
 
 def statement(
@@ -150,6 +153,59 @@ def _selection(
 
 def _texts_of(ledger: Path, texts: Sequence[str | Path] | None) -> list[Path]:
     return texts_beside(ledger) if texts is None else [Path(each) for each in texts]
+
+
+def fetch_texts(consortium: str | Path, out: str | Path, *, identity: str | Path | None = None) -> Fetched:
+    """Ask every site for its request texts and write them into one file for ``statement`` and ``report``.
+
+    Visible to: an auditor of the consortium file gets the texts of all analysts, an analyst their own.
+
+    Args:
+        consortium: the consortium file or its folder.
+        out: the file, one text a line (JSON).
+        identity: certificate and key; default: the only one in ``analysts/`` beside the consortium file.
+
+    Returns:
+        How many texts each site gave, and which sites are missing or incomplete, with the reason.
+
+    Raises:
+        ConfigError: the files hold mistakes, or the identity is that of a node.
+        InvalidRequestError: no identity is given, and there is not exactly one beside the file.
+        OSError: the file cannot be written.
+    """
+    from federation.audit.fetch import fetch_texts as fetch
+    from federation.client.connect import caller_of, network_of
+
+    agreement, who = caller_of(consortium, identity)
+    with closing(network_of(agreement, who)) as network, Path(out).open("w", encoding="utf-8") as stream:
+        return fetch(
+            network,
+            agreement.names,
+            lambda *text: print(text_line(*text), file=stream),
+            timeout_s=float(agreement.file.deadline_s),
+        )
+
+
+def copy_texts(site: str | Path, out: str | Path) -> Fetched:
+    """Write a site's own request texts into a file, on its own machine; its node may run.
+
+    Args:
+        site: the site's own file, or its folder.
+        out: the file, one text a line (JSON).
+
+    Raises:
+        ConfigError: the site file holds mistakes, or the site keeps no texts yet.
+        OSError: the file cannot be written.
+    """
+    from federation.audit.fetch import Fetched
+    from federation.node.request_texts import FILE as TEXTS
+    from federation.node.request_texts import read_texts
+
+    config = load_site(Path(site))
+    name, found = config.file.site, read_texts(config.state / TEXTS)
+    lines = [text_line(name, digest, data) + "\n" for digest, data in found.items()]
+    Path(out).write_text("".join(lines), encoding="utf-8")
+    return Fetched(counts={name: len(lines)})
 
 
 def refusals(site: str | Path) -> RefusalReport:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Check ledgers and show what was asked; needs files alone.", no_args_is_help=True)
 app.command()(audit_questions.statement)
 app.command()(audit_questions.report)
+app.command()(audit_questions.texts)
 app.command()(audit_questions.refusals)
 Agreement = Annotated[
     Path | None,

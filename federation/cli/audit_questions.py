@@ -127,6 +127,45 @@ def report(
         raise typer.Exit(FAILED)
 
 
+def texts(
+    out: Annotated[Path, typer.Option("--out", help="The file to write, one text a line (JSON).")],
+    site: Annotated[
+        Path | None, typer.Argument(help="A site file: copy that site's own texts, on its machine.")
+    ] = None,
+    consortium: Annotated[
+        Path | None,
+        typer.Option("-c", "--consortium", help="The consortium file: ask every site, as an auditor."),
+    ] = None,
+    identity: Annotated[
+        Path | None,
+        typer.Option(
+            "--identity", help="The auditor's certificate and key; default: the only one in analysts/."
+        ),
+    ] = None,
+) -> None:
+    """Write the texts of all requests into a file for audit statement and report; an analyst gets their own."""
+    from federation import audit
+
+    if (site is None) == (consortium is None):
+        raise UsageError(reason="give a site file, or -c with the consortium file, not both")
+    check_writable(out)
+    try:
+        fetched = (
+            audit.copy_texts(site, out)
+            if consortium is None and site is not None
+            else audit.fetch_texts(consortium or Path(), out, identity=identity)
+        )
+    except OSError as error:
+        raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
+    for name, count in fetched.counts.items():
+        typer.echo(plain(f"{name}: {count} request text(s)"))
+    typer.echo(f"wrote {out}")
+    for name, reason in fetched.failed.items():
+        typer.echo(plain(f"INCOMPLETE: the texts of {name}: {reason}"))
+    if fetched.failed:
+        raise typer.Exit(FAILED)
+
+
 def refusals(
     site: Annotated[Path, typer.Argument(help="The site file, or a copy of refusals.sqlite.")],
     as_json: AsJson = False,

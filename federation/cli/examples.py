@@ -64,6 +64,10 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward audit statement trial/sites/anna/state/ledger.sqlite -c trial --since 2026-11-01",
         "crossward audit statement anna.sqlite --texts texts.jsonl --analyst ada --csv",
     ),
+    "audit texts": (
+        "crossward audit texts -c trial --identity vera.pem --out texts.jsonl",
+        "crossward audit texts trial/sites/anna/site.toml --out anna.jsonl",
+    ),
     "audit refusals": ("crossward audit refusals trial/sites/anna/site.toml",),
     "audit report": ("crossward audit report anna.sqlite -c trial --out report.html",),
     "audit price": ("crossward audit price events.json",),
