@@ -18,10 +18,9 @@ from federation.consortium.comparison_words import check_words
 from federation.consortium.invitations import Answer
 from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.certificates import Identity, remove_partial, write_private
-from federation.identity.signing_request import load_key
 from federation.setup.draft_review import differences, guesses, in_words
 from federation.setup.founding import founder_of
-from federation.setup.joining import SITE_FILE, MemberFolder
+from federation.setup.joining import SITE_FILE, MemberFolder, member_key
 from federation.setup.whole_files import put
 
 if TYPE_CHECKING:
@@ -141,7 +140,7 @@ def sign(
             reason=f"the draft differs from this site's data in {len(reviewed.differences)} points: have it corrected, "
             "correct the view in site.toml, or sign with --accept-differences"
         )
-    key = _key(member, invitation)
+    key = member_key(member, invitation)
     _check_words(folder, invitation, key, words)
     put(member.draft, wanted.to_bytes())
     put(member.signature(invitation.name), Signature.write(wanted, invitation.name, key).to_bytes())
@@ -189,7 +188,7 @@ def begin(folder: Path, files: Sequence[bytes], *, words: str = "", now: datetim
             reason=f"{folder} has begun with another agreement, which is never replaced"
         )
     if needs_words(folder, to_begin=True):
-        _check_words(folder, invitation, _key(member, invitation), words)
+        _check_words(folder, invitation, member_key(member, invitation), words)
     put(member.agreement, agreement.to_bytes())
     put(folder / AUTHORITY, agreement.draft.authority_pem)
     _write_identity(member, invitation, agreement.draft)
@@ -285,11 +284,6 @@ def _is_agreement(data: bytes) -> bool:
 
 def _signed_before(member: MemberFolder, draft: Draft) -> bool:
     return member.draft.exists() and member.draft.read_bytes() == draft.to_bytes()
-
-
-def _key(member: MemberFolder, invitation: Invitation) -> Ed25519PrivateKey:
-    bare = member.key(invitation.name)
-    return load_key(bare if bare.exists() else member.identity(invitation.name, invitation.role))
 
 
 def _write_identity(member: MemberFolder, invitation: Invitation, draft: Draft) -> None:
