@@ -42,6 +42,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "invite": ("crossward invite ours dora:analyst",),
     "join": ("crossward join invitation.json mine --address mpc.bert.example:7843 --data b.csv",),
+    "collect": ("crossward collect ours", "crossward collect ours --listen 0.0.0.0:7844"),
     "admit": ('crossward admit ours bert.answer.json carl.answer.json --words bert="EIGHT WORDS"',),
     "sign": ("crossward sign mine draft.json --only-show", "crossward sign mine --withdraw"),
     "begin": ("crossward begin mine anna.signature.json carl.signature.json",),

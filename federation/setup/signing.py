@@ -18,11 +18,10 @@ from federation.consortium.comparison_words import check_words
 from federation.consortium.invitations import Answer
 from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.certificates import Identity, remove_partial, write_private
-from federation.identity.signing_request import load_key
 from federation.setup.correcting import become_quiet, check_open, difference, in_place_of, is_correction
 from federation.setup.draft_review import differences, guesses, in_words
 from federation.setup.founding import founder_of
-from federation.setup.joining import SITE_FILE, MemberFolder
+from federation.setup.joining import SITE_FILE, MemberFolder, member_key
 from federation.setup.whole_files import put
 
 if TYPE_CHECKING:
@@ -146,7 +145,7 @@ def sign(
             reason=f"the draft differs from this site's data in {len(reviewed.differences)} points: have it corrected, "
             "correct the view in site.toml, or sign with --accept-differences"
         )
-    key = _key(member, invitation)
+    key = member_key(member, invitation)
     _check_words(folder, invitation, key, words)
     if is_correction(member, wanted):
         become_quiet(folder, wanted)
@@ -194,7 +193,7 @@ def begin(folder: Path, files: Sequence[bytes], *, words: str = "", now: datetim
     was_there = member.consortium.exists()
     said = difference(folder, agreement.draft)
     if needs_words(folder, to_begin=files):
-        _check_words(folder, invitation, _key(member, invitation), words)
+        _check_words(folder, invitation, member_key(member, invitation), words)
     with in_place_of(folder, agreement.draft):
         put(member.agreement, agreement.to_bytes())
         put(folder / AUTHORITY, agreement.draft.authority_pem)
@@ -294,11 +293,6 @@ def _is_news(member: MemberFolder, files: Sequence[bytes]) -> bool:
     """Whether a member that signs nothing would begin, or begin anew, with these files."""
     agreements = [Agreement.from_bytes(data) for data in files if _is_agreement(data)]
     return not member.consortium.exists() or any(is_correction(member, each.draft) for each in agreements)
-
-
-def _key(member: MemberFolder, invitation: Invitation) -> Ed25519PrivateKey:
-    bare = member.key(invitation.name)
-    return load_key(bare if bare.exists() else member.identity(invitation.name, invitation.role))
 
 
 def _write_identity(member: MemberFolder, invitation: Invitation, draft: Draft) -> None:

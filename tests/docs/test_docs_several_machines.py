@@ -180,7 +180,7 @@ def test_every_block_of_the_page_is_read_by_its_reader():
     assert words[2].startswith(unit["Service"]["ReadWritePaths"])
 
 
-@pytest.mark.parametrize("command", ["found", "invite", "join", "admit", "sign", "begin"])
+@pytest.mark.parametrize("command", ["found", "invite", "join", "collect", "admit", "sign", "begin"])
 def test_every_command_of_the_founding_is_on_the_page(command):
     assert f"crossward {command} " in PAGE.read_text("utf-8")
     assert crossward(command, "--help").code == 0
