@@ -33,7 +33,7 @@ from analytics.sql.grouping import labels_of
 from analytics.sql.numeric import Numeric
 from analytics.sql.query import AggregateOutput, BoundQuery, Clause, GroupKey, Use
 from analytics.statistics.aggregate import shift_of
-from analytics.statistics.arguments import check_one_row_a_unit
+from analytics.statistics.arguments import check_one_row_a_unit, chosen_groups
 from analytics.statistics.base import MINIMUM_CELL, Answer, Statistic, Step
 from analytics.statistics.counts import OPEN, OVER
 from analytics.statistics.value_guards import alone, atoms, counted
@@ -146,13 +146,7 @@ class GroupMoments(Statistic[int]):
         column, by = arguments.number_column("column", table), arguments.group_column("by", table)
         if column.name == by.name:
             raise InvalidRequestError(parameter="by", reason="must be another column")
-        labels = [str(label) for label in labels_of(by) if label is not None]
-        asked = arguments.labels("groups")
-        for label in asked:
-            if label not in labels:
-                reason = f"has no group {label[:80]}: {by.name} has {', '.join(labels[:20])}"
-                raise InvalidRequestError(parameter="groups", reason=reason)
-        chosen = tuple(labels.index(label) for label in asked) or tuple(range(len(labels)))
+        chosen = chosen_groups(by, arguments)
         if len(chosen) > MAX_GROUPS:
             raise InvalidRequestError(parameter="by", reason=f"makes more than {MAX_GROUPS} groups")
         bound = {"table": table, "mode": mode, "limits": limits, "column": column, "by": by, "chosen": chosen}

@@ -22,6 +22,8 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "crosstab": "tables.crosstab.Crosstab",
     "glm": "regression.glm.Glm",
     "kaplan_meier": "survival.kaplan_meier.KaplanMeier",
+    "kruskal_wallis": "location.kruskal_wallis.KruskalWallis",
+    "mann_whitney": "location.mann_whitney.MannWhitney",
     "t_test": "location.t_test.TTest",
 }
 
