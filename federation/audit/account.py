@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from federation.audit.asked import Asked, asked_of
+from federation.audit.exact_pairs import exact_requests, marks
 from federation.audit.kept_texts import KeptTexts
 from privacy_accounting.audit.selection import Selection
 from privacy_accounting.budget.totals import readable
@@ -50,7 +51,8 @@ class AskedLine:
         price: Rényi cost at the sub-budget's order, decimal; of a training, of all attempts.
         price_all_but_one: the same if all sites but one collude.
         left: what the sub-budget had left afterwards, decimal.
-        differs_from: earlier exact requests of this analyst that this one can be subtracted from.
+        differs_from: earlier exact requests of this analyst that this one can be subtracted from, by entry, or that it was
+            not compared; empty for other entries, and without the consortium file.
         remark: what else the entry says.
         request: the request hash.
     """
@@ -153,6 +155,7 @@ def account_of(
         selection: which lines to show.
     """
     texts, wanted = kept or KeptTexts(), selection or Selection()
+    marked = {} if consortium is None else marks(exact_requests(statement.lines, texts, consortium))
     lines = [
         line
         for line in folded(statement)
@@ -166,7 +169,10 @@ def account_of(
     ]
     return Account(
         owner=statement.owner,
-        lines=tuple(_in_words(line, texts, consortium) for line in lines),
+        lines=tuple(
+            replace(_in_words(line, texts, consortium), differs_from=marked.get(line.number, ""))
+            for line in lines
+        ),
         remaining=statement.remaining,
         spenders=statement.spenders,
         texts=tuple(texts.places),
