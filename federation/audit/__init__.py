@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from federation.audit.account import Account, account_of
+from federation.audit.exact_pairs import remark_of
 from federation.audit.kept_texts import load_texts, text_line, texts_beside
 from federation.audit.moments import moment, moment_after
 from federation.consortium.consortium_file import load_consortium
@@ -125,7 +126,11 @@ def report(
     account = statement(ledger, texts=texts, consortium=consortium)
     words = {
         line.request: Words(
-            question=line.question, epsilon=line.epsilon, accuracy=line.accuracy, text=line.text
+            question=line.question,
+            epsilon=line.epsilon,
+            accuracy=line.accuracy,
+            text=line.text,
+            note=remark_of(line.differs_from),
         )
         for line in account.lines
         if line.request and account.texts

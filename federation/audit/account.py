@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
-from federation.audit.asked import Asked, asked_of
+from federation.audit.asked import Accuracies, asked_of
 from federation.audit.exact_pairs import exact_requests, marks
 from federation.audit.kept_texts import KeptTexts
 from privacy_accounting.audit.selection import Selection
@@ -156,6 +156,7 @@ def account_of(
     """
     texts, wanted = kept or KeptTexts(), selection or Selection()
     marked = {} if consortium is None else marks(exact_requests(statement.lines, texts, consortium))
+    accuracies = Accuracies(consortium)
     lines = [
         line
         for line in folded(statement)
@@ -170,7 +171,7 @@ def account_of(
     return Account(
         owner=statement.owner,
         lines=tuple(
-            replace(_in_words(line, texts, consortium), differs_from=marked.get(line.number, ""))
+            replace(_in_words(line, texts, accuracies), differs_from=marked.get(line.number, ""))
             for line in lines
         ),
         remaining=statement.remaining,
@@ -181,10 +182,10 @@ def account_of(
     )
 
 
-def _in_words(line: AskedLine, kept: KeptTexts, consortium: Consortium | None) -> AskedLine:
+def _in_words(line: AskedLine, kept: KeptTexts, accuracies: Accuracies) -> AskedLine:
     if not line.request:
         return line
-    asked: Asked = asked_of(line.request, kept, consortium)
+    asked = asked_of(line.request, kept, accuracies)
     return replace(
         line, question=asked.question, text=asked.text, epsilon=asked.epsilon, accuracy=asked.accuracy
     )

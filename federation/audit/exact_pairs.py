@@ -12,7 +12,9 @@ Source:      docs/accounting.md, "Exact answers that can be subtracted".
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from analytics.plans.populations import unequal_cells
@@ -35,11 +37,12 @@ if TYPE_CHECKING:
 
 MOST_COMPARED: Final = 2_000
 """Pairs of different questions over one table by one analyst."""
+MOST_NAMED: Final = 12
 NOT_COMPARED: Final = "not compared with other exact answers"
 EXACT: Final = "exact"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ExactRequest:
     """One exact request of the ledger, with whom it counts.
 
@@ -51,13 +54,13 @@ class ExactRequest:
         threshold: the fewest people that an opened figure has behind it.
     """
 
-    number: int
-    analyst: str
-    question: str
-    populations: tuple[Population, ...]
-    threshold: int
+    number: int = 0
+    analyst: str = ""
+    question: str = ""
+    populations: tuple[Population, ...] = ()
+    threshold: int = 0
 
-    @property
+    @cached_property
     def form(self) -> str:
         """A text that is equal where two requests open figures of the same people."""
         return "\n".join(sorted(population.form for population in self.populations))
@@ -104,7 +107,7 @@ class DifferenceReport:
     Attributes:
         site: whose rows were counted.
         small: the smallest first.
-        pairs: how many pairs of answers were compared.
+        pairs: how many pairs of different answers there are; equal pairs of questions are counted and listed once.
         not_compared: entries of exact answers that could not be compared, or not in full.
     """
 
@@ -128,32 +131,39 @@ class DifferenceReport:
 
 def exact_requests(lines: Sequence[Line], kept: KeptTexts, consortium: Consortium) -> list[ExactRequest]:
     """Return the exact requests of a ledger's lines, in their order; attempts of trainings are left out."""
-    return [
-        _exact(line, kept.texts.get(line.request), consortium)
-        for line in lines
-        if line.kind == EXACT and not line.run
-    ]
+    planned: dict[tuple[str, str, str], ExactRequest] = {}
+    found = []
+    for line in lines:
+        if line.kind == EXACT and not line.run:
+            request = _read(kept.texts.get(line.request))
+            if request is None:
+                known = ExactRequest()
+            else:
+                form = (request.kind, json.dumps(request.question, sort_keys=True), request.configuration)
+                known = planned.get(form) or _planned(request, consortium)
+                planned[form] = known
+            found.append(replace(known, number=line.number, analyst=line.analyst))
+    return found
 
 
-def _exact(line: Line, data: bytes | None, consortium: Consortium) -> ExactRequest:
-    unknown = ExactRequest(number=line.number, analyst=line.analyst, question="", populations=(), threshold=0)
-    if data is None:
-        return unknown
+def _read(data: bytes | None) -> Request | None:
     try:
-        request = Request.from_bytes(data)
-        if request.configuration != consortium.digest():
-            return unknown
-        work = plan_request(data, consortium).work
-        populations = work.populations()
+        return None if data is None else Request.from_bytes(data)
     except CrosswardError:
-        return unknown
-    sites = work.table.sites_per_unit(len(consortium.names))
+        return None
+
+
+def _planned(request: Request, consortium: Consortium) -> ExactRequest:
+    """Whom a request counts; equal questions have equal populations."""
+    try:
+        work = plan_request(request.to_bytes(), consortium).work
+        populations = work.populations()
+    except CrosswardError:  # made under another consortium file, or not answered by this version
+        return ExactRequest()
     return ExactRequest(
-        number=line.number,
-        analyst=line.analyst,
         question=question_text(request),
         populations=populations,
-        threshold=work.facts.minimum_cell * sites,
+        threshold=work.facts.minimum_cell * work.table.sites_per_unit(len(consortium.names)),
     )
 
 
@@ -164,8 +174,18 @@ def marks(requests: Sequence[ExactRequest]) -> dict[int, str]:
     for first, second in _pairs(requests):
         if compared.differ(first, second):
             found.setdefault(second.number, []).append(first.number)
-    texts = {number: f"entry {', '.join(map(str, others))}" for number, others in found.items()}
+    texts = {number: _named(others) for number, others in found.items()}
     return texts | {each.number: NOT_COMPARED for each in requests if not each.populations}
+
+
+def remark_of(mark: str) -> str:
+    """Return a mark as a remark for people; empty for none."""
+    return mark if mark in {"", NOT_COMPARED} else f"can be subtracted from {mark}"
+
+
+def _named(numbers: Sequence[int]) -> str:
+    more = f" and {len(numbers) - MOST_NAMED} more" if len(numbers) > MOST_NAMED else ""
+    return f"entry {', '.join(map(str, numbers[:MOST_NAMED]))}{more}"
 
 
 class _Compared:
@@ -209,7 +229,7 @@ def small_differences(
     *,
     limit_s: float | None = None,
 ) -> DifferenceReport:
-    """Count a site's own people between exact answers of one analyst.
+    """Count a site's own people between exact answers of one analyst; two questions that were asked again are counted once.
 
     Visible to: the site's administrator alone.
 
@@ -225,18 +245,22 @@ def small_differences(
     report = DifferenceReport(
         site=site, not_compared=[each.number for each in requests if not each.populations]
     )
-    counted: dict[tuple[str, str], tuple[list[SmallDifference], bool]] = {}
+    seen: set[tuple[str, ...]] = set()
     for first, second in _pairs(requests):
-        forms = (first.form, second.form)
+        forms = tuple(sorted((first.form, second.form)))
         if forms[0] == forms[1]:
             continue
-        if forms not in counted and len(counted) < MOST_COMPARED:
-            counted[forms] = _counted(first, second, tables[first.table], limit_s)
-        found, is_whole = counted.get(forms, ([], False))
         report.pairs += 1
+        key = (second.analyst, *forms)
+        if key in seen:
+            continue
+        is_whole = len(seen) < MOST_COMPARED
+        if is_whole:
+            seen.add(key)
+            found, is_whole = _counted(first, second, tables[first.table], limit_s)
+            report.small += found
         if not is_whole and second.number not in report.not_compared:
             report.not_compared.append(second.number)
-        report.small += [_between(first, second, each) for each in found]
     report.small.sort(key=lambda each: (each.people, each.first, each.second))
     return report
 
@@ -266,15 +290,3 @@ def _counted(
                 for part in parts
             ]
     return found, is_whole
-
-
-def _between(first: ExactRequest, second: ExactRequest, found: SmallDifference) -> SmallDifference:
-    """The same difference of another pair with equal populations, under that pair's entries."""
-    return replace(
-        found,
-        analyst=second.analyst,
-        first=first.number,
-        second=second.number,
-        first_question=first.question,
-        second_question=second.question,
-    )

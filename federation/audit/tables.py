@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from crossward.base_error import CrosswardError
 from federation.audit.account import AskedLine
-from federation.audit.exact_pairs import NOT_COMPARED, SmallDifference
+from federation.audit.exact_pairs import SmallDifference, remark_of
 from federation.display.terminal import grid, left_tables, plain
 from federation.node.refusals import RefusedRequest
 from federation.protocol.request import Request
@@ -224,8 +224,7 @@ def _remarks(line: AskedLine) -> Iterator[str]:
     if line.remark:
         yield line.remark
     if line.differs_from:
-        is_marked = line.differs_from != NOT_COMPARED
-        yield f"can be subtracted from {line.differs_from}" if is_marked else line.differs_from
+        yield remark_of(line.differs_from)
     if line.question and "changed" in line.text:
         yield line.text.partition("; ")[2]
 
