@@ -169,13 +169,18 @@ def _planned(request: Request, consortium: Consortium) -> ExactRequest:
 
 def marks(requests: Sequence[ExactRequest]) -> dict[int, str]:
     """Return, for each exact request, the earlier ones of its analyst that it can be subtracted from, by entry."""
-    found: dict[int, list[int]] = {}
+    found: dict[int, str] = {}
     compared = _Compared()
-    for first, second in _pairs(requests):
-        if compared.differ(first, second):
-            found.setdefault(second.number, []).append(first.number)
-    texts = {number: _named(others) for number, others in found.items()}
-    return texts | {each.number: NOT_COMPARED for each in requests if not each.populations}
+    for request, earlier in _with_earlier(requests):
+        numbers = [
+            number
+            for same in earlier.values()
+            if compared.differ(same.first, request)
+            for number in same.numbers
+        ]
+        if numbers:
+            found[request.number] = _named(sorted(numbers))
+    return found | {each.number: NOT_COMPARED for each in requests if not each.populations}
 
 
 def remark_of(mark: str) -> str:
@@ -211,15 +216,23 @@ class _Compared:
         return known
 
 
-def _pairs(requests: Sequence[ExactRequest]) -> Iterator[tuple[ExactRequest, ExactRequest]]:
-    """Give earlier and later requests of one analyst over one table."""
-    before: dict[tuple[str, str], list[ExactRequest]] = {}
+@dataclass(slots=True)
+class _Same:
+    """Requests of one analyst whose figures count the same people: the first of them, and all entries."""
+
+    first: ExactRequest
+    numbers: list[int] = field(default_factory=list)
+
+
+def _with_earlier(requests: Sequence[ExactRequest]) -> Iterator[tuple[ExactRequest, dict[str, _Same]]]:
+    """Give each request with the earlier ones of its analyst over its table, by their forms."""
+    before: dict[tuple[str, str], dict[str, _Same]] = {}
     for request in requests:
         if not request.populations:
             continue
-        earlier = before.setdefault((request.analyst, request.table), [])
-        yield from ((other, request) for other in earlier)
-        earlier.append(request)
+        earlier = before.setdefault((request.analyst, request.table), {})
+        yield request, earlier
+        earlier.setdefault(request.form, _Same(request)).numbers.append(request.number)
 
 
 def small_differences(
@@ -246,21 +259,21 @@ def small_differences(
         site=site, not_compared=[each.number for each in requests if not each.populations]
     )
     seen: set[tuple[str, ...]] = set()
-    for first, second in _pairs(requests):
-        forms = tuple(sorted((first.form, second.form)))
-        if forms[0] == forms[1]:
-            continue
-        report.pairs += 1
-        key = (second.analyst, *forms)
-        if key in seen:
-            continue
-        is_whole = len(seen) < MOST_COMPARED
-        if is_whole:
-            seen.add(key)
-            found, is_whole = _counted(first, second, tables[first.table], limit_s)
-            report.small += found
-        if not is_whole and second.number not in report.not_compared:
-            report.not_compared.append(second.number)
+    for second, earlier in _with_earlier(requests):
+        for form, same in earlier.items():
+            if form == second.form:
+                continue
+            report.pairs += len(same.numbers)
+            key = (second.analyst, *sorted((form, second.form)))
+            if key in seen:
+                continue
+            is_whole = len(seen) < MOST_COMPARED
+            if is_whole:
+                seen.add(key)
+                found, is_whole = _counted(same.first, second, tables[second.table], limit_s)
+                report.small += found
+            if not is_whole and second.number not in report.not_compared:
+                report.not_compared.append(second.number)
     report.small.sort(key=lambda each: (each.people, each.first, each.second))
     return report
 
