@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from federation.audit import copy_texts, fetch_texts, refusals, report, statement
+from federation.audit import copy_texts, differences, fetch_texts, refusals, report, statement
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.genesis import genesis_body
 from privacy_accounting.audit import recompute as _recompute
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "copy_texts",
+    "differences",
     "fetch_texts",
     "price",
     "recompute",

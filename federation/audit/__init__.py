@@ -2,7 +2,7 @@
 
 Modules: ``kept_texts`` (texts out of files, compared with their hashes) · ``asked`` (a request in words) · ``account``
 (the ledger's lines with their texts) · ``tables`` (the same for a terminal) · ``moments`` (dates of a selection) ·
-``fetch`` (texts from the sites, for an auditor).
+``fetch`` (texts from the sites, for an auditor) · ``exact_pairs`` (exact answers that can be subtracted).
 
 Layer:       federation.audit, above client.
 See instead: whether a ledger is whole, and its prices (``privacy_accounting.audit``).
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from federation.audit.account import Account, account_of
+from federation.audit.exact_pairs import remark_of
 from federation.audit.kept_texts import load_texts, text_line, texts_beside
 from federation.audit.moments import moment, moment_after
 from federation.consortium.consortium_file import load_consortium
@@ -27,10 +28,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from federation.audit.exact_pairs import DifferenceReport
     from federation.audit.fetch import Fetched
     from federation.consortium.consortium_file import Consortium
 
-__all__ = ["Account", "RefusalReport", "copy_texts", "fetch_texts", "refusals", "report", "statement"]
+__all__ = [
+    "Account",
+    "RefusalReport",
+    "copy_texts",
+    "differences",
+    "fetch_texts",
+    "refusals",
+    "report",
+    "statement",
+]
 
 
 def statement(
@@ -115,7 +126,11 @@ def report(
     account = statement(ledger, texts=texts, consortium=consortium)
     words = {
         line.request: Words(
-            question=line.question, epsilon=line.epsilon, accuracy=line.accuracy, text=line.text
+            question=line.question,
+            epsilon=line.epsilon,
+            accuracy=line.accuracy,
+            text=line.text,
+            note=remark_of(line.differs_from),
         )
         for line in account.lines
         if line.request and account.texts
@@ -206,6 +221,44 @@ def copy_texts(site: str | Path, out: str | Path) -> Fetched:
     lines = [text_line(name, digest, data) + "\n" for digest, data in found.items()]
     Path(out).write_text("".join(lines), encoding="utf-8")
     return Fetched(counts={name: len(lines)})
+
+
+def differences(site: str | Path) -> DifferenceReport:
+    """Return between which exact answers of one analyst few people of a site lie, for that site's administrator.
+
+    Visible to: the site alone; the report holds counts of its rows.
+
+    Args:
+        site: the site's own file, or its folder.
+
+    Returns:
+        The pairs whose difference at this site has at least one person and fewer than the minimum cell allows; ``frame``
+        is a table of pandas.
+
+    Raises:
+        ConfigError: the site file or the texts cannot be read.
+        SchemaMismatchError: the site's rows do not match the schema.
+        LedgerRefusedError: there is no ledger yet.
+    """
+    from federation.audit.exact_pairs import exact_requests, small_differences
+    from federation.node.ledger.storage import read_ledger
+    from federation.node.request_texts import FILE as TEXTS
+    from federation.node.site_process import open_sources
+    from privacy_accounting.audit.statement import statement_of
+
+    config = load_site(Path(site))
+    kept = load_texts([config.state / TEXTS])
+    with closing(read_ledger(config)) as store:
+        lines = statement_of(store).lines
+    requests = exact_requests(lines, kept, config.consortium)
+    tables = open_sources(config)
+    try:
+        return small_differences(
+            config.file.site, requests, tables, limit_s=float(config.consortium.file.local_limit_s)
+        )
+    finally:
+        for table in tables.values():
+            table.close()
 
 
 def refusals(site: str | Path) -> RefusalReport:

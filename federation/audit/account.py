@@ -13,7 +13,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
-from federation.audit.asked import Asked, asked_of
+from federation.audit.asked import Accuracies, asked_of
+from federation.audit.exact_pairs import exact_requests, marks
 from federation.audit.kept_texts import KeptTexts
 from privacy_accounting.audit.selection import Selection
 from privacy_accounting.budget.totals import readable
@@ -50,7 +51,8 @@ class AskedLine:
         price: Rényi cost at the sub-budget's order, decimal; of a training, of all attempts.
         price_all_but_one: the same if all sites but one collude.
         left: what the sub-budget had left afterwards, decimal.
-        differs_from: earlier exact requests of this analyst that this one can be subtracted from.
+        differs_from: earlier exact requests of this analyst that this one can be subtracted from, by entry, or that it was
+            not compared; empty for other entries, and without the consortium file.
         remark: what else the entry says.
         request: the request hash.
     """
@@ -153,6 +155,8 @@ def account_of(
         selection: which lines to show.
     """
     texts, wanted = kept or KeptTexts(), selection or Selection()
+    marked = {} if consortium is None else marks(exact_requests(statement.lines, texts, consortium))
+    accuracies = Accuracies(consortium)
     lines = [
         line
         for line in folded(statement)
@@ -166,7 +170,10 @@ def account_of(
     ]
     return Account(
         owner=statement.owner,
-        lines=tuple(_in_words(line, texts, consortium) for line in lines),
+        lines=tuple(
+            replace(_in_words(line, texts, accuracies), differs_from=marked.get(line.number, ""))
+            for line in lines
+        ),
         remaining=statement.remaining,
         spenders=statement.spenders,
         texts=tuple(texts.places),
@@ -175,10 +182,10 @@ def account_of(
     )
 
 
-def _in_words(line: AskedLine, kept: KeptTexts, consortium: Consortium | None) -> AskedLine:
+def _in_words(line: AskedLine, kept: KeptTexts, accuracies: Accuracies) -> AskedLine:
     if not line.request:
         return line
-    asked: Asked = asked_of(line.request, kept, consortium)
+    asked = asked_of(line.request, kept, accuracies)
     return replace(
         line, question=asked.question, text=asked.text, epsilon=asked.epsilon, accuracy=asked.accuracy
     )

@@ -8,6 +8,7 @@ See instead: lines of the ledger (``account``).
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,13 +50,32 @@ class Asked:
     text: str = "missing"
 
 
-def asked_of(digest: str, kept: KeptTexts, consortium: Consortium | None) -> Asked:
+class Accuracies:
+    """The accuracy of requests; of equal questions it is derived once."""
+
+    def __init__(self, consortium: Consortium | None) -> None:
+        """Take the agreement; None: no accuracy."""
+        self._consortium = consortium
+        self._known: dict[tuple[object, ...], str] = {}
+
+    def of(self, request: Request) -> str:
+        """Return the noise of an answer as its plan states it; empty where no plan can be derived."""
+        if self._consortium is None and request.mode != "exact":
+            return ""
+        question = json.dumps(request.question, sort_keys=True)
+        key = (request.kind, request.mode, request.epsilon, request.configuration, question)
+        if key not in self._known:
+            self._known[key] = accuracy_of(request, self._consortium)
+        return self._known[key]
+
+
+def asked_of(digest: str, kept: KeptTexts, accuracies: Accuracies) -> Asked:
     """Return the words of a request.
 
     Args:
         digest: the request hash, as the ledger entry holds it.
         kept: the texts at hand.
-        consortium: the agreement, for the accuracy; None: without.
+        accuracies: of the agreement.
     """
     places = kept.changed.get(digest, [])
     changed = f"changed at {', '.join(places)}" if places else ""
@@ -69,7 +89,7 @@ def asked_of(digest: str, kept: KeptTexts, consortium: Consortium | None) -> Ask
     return Asked(
         question=question_text(request),
         epsilon="" if request.epsilon is None else format_decimal(request.epsilon),
-        accuracy=accuracy_of(request, consortium),
+        accuracy=accuracies.of(request),
         text=f"kept; {changed}" if changed else "kept",
     )
 

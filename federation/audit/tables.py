@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from crossward.base_error import CrosswardError
 from federation.audit.account import AskedLine
+from federation.audit.exact_pairs import SmallDifference, remark_of
 from federation.display.terminal import grid, left_tables, plain
 from federation.node.refusals import RefusedRequest
 from federation.protocol.request import Request
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from federation.audit.account import Account
+    from federation.audit.exact_pairs import DifferenceReport
     from federation.node.refusals import RefusalReport
 
 FORMULA = ("=", "+", "-", "@")
@@ -107,6 +109,55 @@ def spreadsheet(account: Account) -> tuple[list[str], list[list[object]]]:
     return names, [[_cell(getattr(line, name)) for name in names] for line in account.lines]
 
 
+def difference_table(report: DifferenceReport) -> Table:
+    """Return the small differences at one site."""
+    return grid(
+        f"Pairs of exact answers with few people of {plain(report.site)} between them; for this site's administrator alone",
+        (
+            "analyst",
+            "entries",
+            "people",
+            "fewer than",
+            "kind",
+            "cell of the first",
+            "cell of the second",
+            "questions",
+        ),
+        [
+            (
+                each.analyst,
+                f"{each.first}, {each.second}",
+                each.people,
+                each.threshold,
+                each.kind,
+                each.first_cell,
+                each.second_cell,
+                f"{each.first_question}  |  {each.second_question}",
+            )
+            for each in report.small
+        ],
+        left=LEFT | {"cell of the first", "cell of the second", "questions"},
+    )
+
+
+def difference_notes(report: DifferenceReport) -> list[str]:
+    """Return how many pairs were compared, and what was not."""
+    count = f"{report.pairs} pair(s) of exact answers compared, {len(report.small)} small difference(s)"
+    found = [f"{count} at {report.site}, by its rows as they are now"]
+    if report.not_compared:
+        entries = ", ".join(map(str, report.not_compared))
+        found.append(
+            f"entry {entries}: not compared, or not in full: mining, fitted models, missing texts, another consortium file"
+        )
+    return found
+
+
+def difference_spreadsheet(report: DifferenceReport) -> tuple[list[str], list[list[object]]]:
+    """Return the small differences with all their fields."""
+    names = [each.name for each in fields(SmallDifference)]
+    return names, [[_cell(getattr(each, name)) for name in names] for each in report.small]
+
+
 def refusal_table(report: RefusalReport) -> Table:
     """Return a site's refusals, oldest first."""
     return grid(
@@ -173,7 +224,7 @@ def _remarks(line: AskedLine) -> Iterator[str]:
     if line.remark:
         yield line.remark
     if line.differs_from:
-        yield f"can be subtracted from {line.differs_from}"
+        yield remark_of(line.differs_from)
     if line.question and "changed" in line.text:
         yield line.text.partition("; ")[2]
 

@@ -32,6 +32,7 @@ app.command()(audit_questions.statement)
 app.command()(audit_questions.report)
 app.command()(audit_questions.texts)
 app.command()(audit_questions.refusals)
+app.command()(audit_questions.differences)
 Agreement = Annotated[
     Path | None,
     typer.Option(

@@ -185,3 +185,27 @@ def refusals(
         console().print(refusal_table(report))
         for note in refusal_notes(report):
             typer.echo(plain(note))
+
+
+def differences(
+    site: Annotated[Path, typer.Argument(help="The site file; on the site's own machine.")],
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Show exact answers of one analyst between which few people of this site lie; for this site alone."""
+    from federation import audit
+    from federation.audit.tables import difference_notes, difference_spreadsheet, difference_table
+
+    one_output(as_json=as_json, as_csv=as_csv)
+    report = audit.differences(site)
+    if as_json:
+        print_json(report.to_dict())
+    elif as_csv:
+        print_csv(*difference_spreadsheet(report))
+    else:
+        if report.small:
+            console().print(difference_table(report))
+        for note in difference_notes(report):
+            typer.echo(plain(note))
+    if report.small:
+        raise typer.Exit(FAILED)

@@ -69,6 +69,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward audit texts -c trial --identity vera.pem --out texts.jsonl",
         "crossward audit texts trial/sites/anna/site.toml --out anna.jsonl",
     ),
+    "audit differences": ("crossward audit differences trial/sites/anna/site.toml",),
     "audit refusals": ("crossward audit refusals trial/sites/anna/site.toml",),
     "audit report": ("crossward audit report anna.sqlite -c trial --out report.html",),
     "audit price": ("crossward audit price events.json",),

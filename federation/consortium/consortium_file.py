@@ -145,7 +145,7 @@ class Analyst(Model):
 
 
 class Auditor(Model):
-    """A person or program that may read the ledger and the health of the nodes, and ask nothing."""
+    """A person or program that may read the ledger, the texts of all requests and the health of nodes, and ask nothing."""
 
     fingerprint: Hex32
     public_key: Hex32

@@ -79,7 +79,10 @@ def _members(file: ConsortiumFile) -> list[str]:
         f"analyst {name}: at most {format_decimal(each.cap)} of each budget"
         for name, each in file.analysts.items()
     ]
-    lines += [f"auditor {name}: reads the ledger and asks nothing" for name in file.auditors]
+    lines += [
+        f"auditor {name}: reads the ledger and the texts of all requests, and asks nothing"
+        for name in file.auditors
+    ]
     if file.computation is not None:
         sites = ", ".join(file.computation.sites)
         lines.append(f"computing sites, without a dealer: {sites}; any two of them could read the shares")

@@ -172,12 +172,14 @@ class Words:
         epsilon: decimal; empty for an exact answer.
         accuracy: the noise as its plan states it; empty where it is not known.
         text: kept, missing, or changed with the places.
+        note: what else a reader should know, such as exact answers that can be subtracted.
     """
 
     question: str
     epsilon: str
     accuracy: str
     text: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -186,11 +186,13 @@ def test_texts_over_tls_for_an_auditor_of_the_file_and_for_no_other(tmp_path):
     with Launcher(folders):
         asked = command("query", "-c", folders.consortium, COUNT, "--epsilon", "0.5", "--json")
         assert asked.code == 0, asked.err
+        for exact in (COUNT, "SELECT COUNT(*) AS n FROM visits WHERE sex = 1"):
+            assert command("query", "-c", folders.consortium, exact, "--exact").code == 0
         refused = command("query", "-c", folders.consortium, COUNT, "--epsilon", "3")
         assert refused.code == 3
         told = command("audit", "texts", "-c", folders.consortium, "--identity", vera, "--out", out)
         assert (told.code, told.err) == (0, "")
-        assert "anna: 1 request text(s)" in told.out
+        assert "anna: 3 request text(s)" in told.out
         wrong = command("audit", "texts", "-c", folders.consortium, "--identity", stranger, "--out", none)
         assert wrong.code == 1
         assert "is not the certificate that the consortium file names for victor" in wrong.err
@@ -209,9 +211,11 @@ def test_texts_over_tls_for_an_auditor_of_the_file_and_for_no_other(tmp_path):
         refusals = command("audit", "refusals", folders.site("anna"), "--json")
         (row,) = json.loads(refusals.out)["refusals"]
         assert row["code"] == "PolicyRefusedError"
-    texts = {json.loads(line)["site"]: json.loads(line) for line in out.read_text().splitlines()}
-    assert set(texts) == set(SITES)
-    assert json.loads(own.read_text())["request"] == texts["anna"]["request"]
+        told = command("audit", "differences", folders.site("anna"))  # while the node runs
+        assert "1 pair(s) of exact answers compared" in told.out, told.err
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["site"] for line in lines] == [site for site in SITES for _ in range(3)]
+    assert own.read_text().splitlines() == out.read_text().splitlines()[:3]
     line = crossward.audit.statement(
         folders.ledger("bert"), texts=[out], consortium=folders.consortium
     ).lines[1]

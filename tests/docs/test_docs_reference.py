@@ -14,6 +14,7 @@ import crossward
 from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.registry import STATISTICS
 from federation.audit import Account, RefusalReport
+from federation.audit.exact_pairs import DifferenceReport
 from federation.diagnostics.checks import Finding
 from federation.node.ledger.summary import LedgerSummary
 from privacy_accounting.audit.price import PriceReport
@@ -43,6 +44,7 @@ REPORTS = {
     "audit recompute": RecomputeReport,
     "audit statement": Account,
     "audit refusals": RefusalReport,
+    "audit differences": DifferenceReport,
     "audit price": PriceReport,
     "ledger show": LedgerSummary,
     "doctor": Finding,

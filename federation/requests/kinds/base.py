@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from analytics.plans.populations import Population
     from analytics.schema import Table
     from analytics.sources import LocalTable
     from federation.consortium.consortium_file import Consortium
@@ -122,6 +123,10 @@ class Work(Protocol[A_co]):
 
     def noise(self) -> Mapping[str, float]:
         """Return the standard deviation of the noise in what is opened, by name; empty in exact mode."""
+        ...
+
+    def populations(self) -> tuple[Population, ...]:
+        """Return whom the figures of exact work count; empty where they are not of that form."""
         ...
 
     def explain(self, trust: TrustModel) -> Explanation:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analytics.mining.result import MiningResult
+    from analytics.plans.populations import Population
     from analytics.schema import Table
     from analytics.sources import LocalTable
     from federation.consortium.consortium_file import Consortium
@@ -98,6 +99,10 @@ class MiningWork:
     def noise(self) -> Mapping[str, float]:
         """None."""
         return {}
+
+    def populations(self) -> tuple[Population, ...]:
+        """None: which itemsets open follows from the bits of a run."""
+        return ()
 
     def explain(self, trust: TrustModel) -> Explanation:
         """Explain the plan; how long a run is depends on the bits that it opens."""

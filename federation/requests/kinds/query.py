@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from analytics.plans.populations import Population
     from analytics.results.result import Result
     from analytics.schema import Table
     from analytics.sources import LocalTable
@@ -118,6 +119,12 @@ class QueryWork:
         from analytics.results.explain import noise_by_column
 
         return noise_by_column(self.plan)
+
+    def populations(self) -> tuple[Population, ...]:
+        """Those of the question."""
+        from analytics.plans.populations import populations_of
+
+        return populations_of(self.plan.query)
 
     def explain(self, trust: TrustModel) -> Explanation:
         """Explain the plan with rounds and bytes of its run."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from analytics.plans.populations import Population
     from analytics.schema import Table
     from analytics.sources import LocalTable
     from analytics.statistics.base import Answer
@@ -120,6 +121,12 @@ class StatisticWork:
             if counts is None
             else {block.meaning: law.sd for block, law in zip(counts.blocks, laws, strict=False)}
         )
+
+    def populations(self) -> tuple[Population, ...]:
+        """Those of its counts; none where rows are fitted."""
+        from analytics.plans.populations import populations_of
+
+        return () if self.plan.counts is None else populations_of(self.plan.counts.query)
 
     def explain(self, trust: TrustModel) -> Explanation:
         """Explain the plan with rounds and bytes of its longest run."""
