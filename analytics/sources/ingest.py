@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from analytics.sources.spec import CellRules
 
 _STAGED = "staged"
+_CROWDED = "crowded"
 _REFUSED = "#refused"
 _BLOCK_BYTES = 64
 MIN_KEY_BYTES = 16
@@ -235,10 +236,32 @@ def _keep(
     if table.privacy_unit == ROW:
         connection.execute(f"{target} {cleaned} FROM {_STAGED}")
         return
-    names = _quoted_names(columns)
+    names = ", ".join(_quoted_names(columns))
     clean = f"SELECT {cleaned}, {unit} FROM {_STAGED} WHERE {unit} IS NOT NULL"  # noqa: S608
-    content = ", '|', ".join(f"COALESCE(CAST({name} AS VARCHAR), '~')" for name in names)
-    numbered = f"SELECT *, concat(length({unit}), ':', {unit}, '|', {content}) AS \"#content\" FROM ({clean})"  # noqa: S608
+    kept, values = clean, []
+    connection.execute(
+        f"CREATE TEMP TABLE {_CROWDED} AS SELECT {unit} FROM {_STAGED} WHERE {unit} IS NOT NULL "  # noqa: S608
+        f"GROUP BY {unit} HAVING count(*) > {table.max_rows_per_unit}"
+    )
+    if _count(connection, f"SELECT count(*) FROM {_CROWDED}"):  # noqa: S608
+        few = f"SELECT {names}, {unit} FROM ({clean}) ANTI JOIN {_CROWDED} USING ({unit})"  # noqa: S608
+        many = f"SELECT * FROM ({clean}) SEMI JOIN {_CROWDED} USING ({unit})"  # noqa: S608
+        chosen = _chosen(many, names, columns, table.max_rows_per_unit)
+        kept, values = f"{few} UNION ALL {chosen}", [_pad(site_key, 0x5C), _pad(site_key, 0x36)]
+    connection.execute(
+        f"{target} {names}, dense_rank() OVER (ORDER BY {unit}) AS {unit} FROM ({kept})", values
+    )
+    connection.execute(f"DROP TABLE {_CROWDED}")
+
+
+def _chosen(rows: str, names: str, columns: list[CleanColumn], most: int) -> str:
+    """SQL of the rows that stay of units with too many: the first ones by a keyed hash of what they hold.
+
+    Units that keep all their rows need no hash: it decides nothing there.
+    """
+    unit = quoted(UNIT_COLUMN)
+    content = ", '|', ".join(f"COALESCE(CAST({name} AS VARCHAR), '~')" for name in _quoted_names(columns))
+    numbered = f"SELECT *, concat(length({unit}), ':', {unit}, '|', {content}) AS \"#content\" FROM ({rows})"  # noqa: S608
     tied = (
         'SELECT *, concat("#content", \'|\', row_number() OVER (PARTITION BY "#content")) '  # noqa: S608
         f'AS "#message" FROM ({numbered})'
@@ -247,11 +270,7 @@ def _keep(
         f"SELECT *, row_number() OVER (PARTITION BY {unit} "  # noqa: S608
         f'ORDER BY sha256(? || unhex(sha256(? || encode("#message"))))) AS "#rank" FROM ({tied})'
     )
-    connection.execute(
-        f"{target} {', '.join(names)}, dense_rank() OVER (ORDER BY {unit}) AS {unit} "
-        f'FROM ({ranked}) WHERE "#rank" <= {table.max_rows_per_unit}',
-        [_pad(site_key, 0x5C), _pad(site_key, 0x36)],
-    )
+    return f'SELECT {names}, {unit} FROM ({ranked}) WHERE "#rank" <= {most}'  # noqa: S608
 
 
 def _pad(key: bytes, byte: int) -> bytes:
