@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes second-opinion bench-queries bench-latency bench-ingest bench-smpc bench-kernels bench-three-sites bench-accounting bench-paillier bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes field-test second-opinion bench-queries bench-latency bench-ingest bench-smpc bench-kernels bench-three-sites bench-accounting bench-paillier bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -46,7 +46,7 @@ reference: $(READY)
 	$(PY) -m tools.reference
 
 # every group is meant to stay under forty minutes on two cores; together they are all tests that are marked slow, and all laws at length
-slow: slow-laws slow-faults slow-kills slow-processes
+slow: slow-laws slow-faults slow-kills slow-processes field-test
 
 SLOW := $(PY) -m pytest -m slow -p no:randomly --timeout 1800
 FAULTS := tests/smpc/test_smpc_faults.py tests/smpc/test_smpc_faults_over_tls.py
@@ -57,7 +57,7 @@ PROCESSES := tests/cli tests/docs tests/federation tests/ledger tests/operations
 # laws with fifty times the examples, and what is counted over many runs
 slow-laws: $(READY)
 	HYPOTHESIS_PROFILE=long $(PY) -m pytest -m costly_law --timeout 1800 -n $(WORKERS) --dist worksteal
-	$(SLOW) -n $(WORKERS) --dist worksteal tests $(addprefix --ignore=,$(FAULTS) $(KILLS) $(PROCESSES))
+	$(SLOW) -n $(WORKERS) --dist worksteal tests $(addprefix --ignore=,$(FAULTS) $(KILLS) $(PROCESSES) tests/field)
 	$(SLOW) -n $(WORKERS) --dist loadfile $(STATISTICS)
 
 # a fault at each exchange of each operation, in memory and over TLS
@@ -71,6 +71,10 @@ slow-kills: $(READY)
 # whole consortia of processes: commands, restarts, lost disks, archives, soak
 slow-processes: $(READY)
 	$(SLOW) -n $(WORKERS) --dist loadfile $(PROCESSES) $(addprefix --ignore=,$(STATISTICS))
+
+# the commands of docs/several-machines.md, each machine in a network namespace of its own; needs root
+field-test: $(READY)
+	$(SLOW) -rs tests/field
 
 # dp-accounting beside this accountant: every event of the table, and the charges of a real ledger
 second-opinion: $(READY)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from analytics.sources.spec import CellRules
 
 _STAGED = "staged"
+_CROWDED, _DROPPED = "crowded", "dropped"
+_ROW = "#row"
 _REFUSED = "#refused"
 _BLOCK_BYTES = 64
 MIN_KEY_BYTES = 16
@@ -126,6 +128,7 @@ def _staged(columns: list[CleanColumn], unit: UnitColumn | None) -> str:
     chosen = [f"{column.staged} AS {quoted(column.name)}" for column in columns]
     if unit is not None:
         chosen += [f"{unit.normal} AS {quoted(UNIT_COLUMN)}", f"{unit.refused} AS {quoted(_REFUSED)}"]
+        chosen.append(f'row_number() OVER () AS "{_ROW}"')
     return ", ".join(chosen)
 
 
@@ -235,23 +238,43 @@ def _keep(
     if table.privacy_unit == ROW:
         connection.execute(f"{target} {cleaned} FROM {_STAGED}")
         return
-    names = _quoted_names(columns)
-    clean = f"SELECT {cleaned}, {unit} FROM {_STAGED} WHERE {unit} IS NOT NULL"  # noqa: S608
-    content = ", '|', ".join(f"COALESCE(CAST({name} AS VARCHAR), '~')" for name in names)
-    numbered = f"SELECT *, concat(length({unit}), ':', {unit}, '|', {content}) AS \"#content\" FROM ({clean})"  # noqa: S608
+    connection.execute(
+        f"CREATE TEMP TABLE {_CROWDED} AS SELECT {unit} FROM {_STAGED} WHERE {unit} IS NOT NULL "  # noqa: S608
+        f"GROUP BY {unit} HAVING count(*) > {table.max_rows_per_unit}"
+    )
+    dropped = ""
+    if _count(connection, f"SELECT count(*) FROM {_CROWDED}"):  # noqa: S608
+        connection.execute(
+            f"CREATE TEMP TABLE {_DROPPED} AS {_dropped(cleaned, columns, table.max_rows_per_unit)}",
+            [_pad(site_key, 0x5C), _pad(site_key, 0x36)],
+        )
+        dropped = f'ANTI JOIN {_DROPPED} USING ("{_ROW}")'
+    # the units are sorted beside the rows' numbers and not beside whole rows, which would take a second table's memory
+    numbers = f'SELECT "{_ROW}", dense_rank() OVER (ORDER BY {unit}) AS "#number" FROM {_STAGED} WHERE {unit} IS NOT NULL'  # noqa: S608
+    connection.execute(
+        f'{target} {cleaned}, "#number" AS {unit} FROM {_STAGED} JOIN ({numbers}) USING ("{_ROW}") {dropped}'
+    )
+    connection.execute(f"DROP TABLE {_CROWDED}; DROP TABLE IF EXISTS {_DROPPED}")
+
+
+def _dropped(cleaned: str, columns: list[CleanColumn], most: int) -> str:
+    """SQL of the rows that go, of units with too many: all but the first ones by a keyed hash of what they hold.
+
+    Units that keep all their rows need no hash: it decides nothing there.
+    """
+    unit = quoted(UNIT_COLUMN)
+    rows = f'SELECT {cleaned}, {unit}, "{_ROW}" FROM {_STAGED} SEMI JOIN {_CROWDED} USING ({unit})'  # noqa: S608
+    content = ", '|', ".join(f"COALESCE(CAST({name} AS VARCHAR), '~')" for name in _quoted_names(columns))
+    numbered = f"SELECT *, concat(length({unit}), ':', {unit}, '|', {content}) AS \"#content\" FROM ({rows})"  # noqa: S608
     tied = (
         'SELECT *, concat("#content", \'|\', row_number() OVER (PARTITION BY "#content")) '  # noqa: S608
         f'AS "#message" FROM ({numbered})'
     )
     ranked = (
-        f"SELECT *, row_number() OVER (PARTITION BY {unit} "  # noqa: S608
+        f'SELECT "{_ROW}", row_number() OVER (PARTITION BY {unit} '  # noqa: S608
         f'ORDER BY sha256(? || unhex(sha256(? || encode("#message"))))) AS "#rank" FROM ({tied})'
     )
-    connection.execute(
-        f"{target} {', '.join(names)}, dense_rank() OVER (ORDER BY {unit}) AS {unit} "
-        f'FROM ({ranked}) WHERE "#rank" <= {table.max_rows_per_unit}',
-        [_pad(site_key, 0x5C), _pad(site_key, 0x36)],
-    )
+    return f'SELECT "{_ROW}" FROM ({ranked}) WHERE "#rank" > {most}'  # noqa: S608
 
 
 def _pad(key: bytes, byte: int) -> bytes:

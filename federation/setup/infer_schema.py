@@ -204,10 +204,12 @@ def guess_table(rows: SiteRows, table: str, *, n_sites: int | None = None) -> Gu
     twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
         raise ConfigError(
-            mistakes=[f"{rows.name}: two columns would both be called {name}" for name in twice]
+            mistakes=[rows.of_site(f"{rows.name}: two columns would both be called {name}") for name in twice]
         )
     if not any(guess.body for guess in guesses):
-        raise ConfigError(mistakes=[f"{rows.name}: no column could be guessed; write the schema by hand"])
+        what = "no column could be guessed" if n_rows else "there is no row to guess a schema from"
+        reason = f"{rows.name}: {what}; write the schema by hand"
+        raise ConfigError(mistakes=[rows.of_site(reason)])
     return GuessedTable(
         schema=_schema_text(table, guesses, n_rows, n_sites),
         guesses=[guess for guess in guesses if guess.is_kept],

@@ -67,7 +67,7 @@ class SiteRows:
             with inspected(self.rows, name=self.name, view=self.view, cells=self.cells) as connection:
                 yield connection
         except SchemaMismatchError as error:
-            raise ConfigError(mistakes=[self._of_site(str(error))]) from None
+            raise ConfigError(mistakes=[self.of_site(str(error))]) from None
 
     def open(self, table: Table, view: str, key: bytes) -> LocalTable:
         """Open the clean table, as the site's node will.
@@ -104,7 +104,7 @@ class SiteRows:
         with self.inspected() as connection:
             if data_in_header(connection):
                 reason = "the header row looks like a row of data: it needs the columns' names, as they stand in shared files"
-                raise ConfigError(mistakes=[self._of_site(f"{self.name}: {reason}")])
+                raise ConfigError(mistakes=[self.of_site(f"{self.name}: {reason}")])
             found = missing_words(connection, self.cells)
         words = tuple(dict.fromkeys((*self.cells.missing, *found)))
         if words == self.cells.missing:
@@ -112,8 +112,10 @@ class SiteRows:
         cells, keys = replace(self.cells, missing=words), {**self.format, "missing": list(words)}
         return replace(self, cells=cells, format=keys)
 
-    def _of_site(self, text: str) -> str:
-        return text if text.startswith(self.site) else f"{self.site}: {text}"
+    def of_site(self, text: str) -> str:
+        """A sentence with the site before it, where it does not begin with the site already."""
+        is_named = text.startswith((f"{self.site}:", f"{self.site},"))
+        return text if is_named else f"{self.site}: {text}"
 
 
 def file_rows(site: str, given: Path, *, settings: Mapping[str, Any], view: str) -> SiteRows:

@@ -176,6 +176,34 @@ def test_cap_keeps_the_smallest_keyed_hashes(seed: int) -> None:
     assert [row for row in capped(list(range(9)), key=key) if row[0] == 1] == wanted
 
 
+@given(
+    units=st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 3)), max_size=30),
+    cap=st.integers(1, 4),
+)
+def test_law_cap_keeps_every_row_of_small_units_and_the_smallest_hashes_of_others(
+    units: list[tuple[str, int]], cap: int
+) -> None:
+    """Units below, at and above the cap together; the oracle hashes every row of every unit."""
+    ties: Counter[tuple[str, int]] = Counter()
+    hashed: dict[str, list[tuple[str, int]]] = {}
+    for unit, value in units:
+        ties[unit, value] += 1
+        message = f"1:{unit}|{value}|{ties[unit, value]}".encode()
+        hashed.setdefault(unit, []).append((hmac.new(KEY, message, hashlib.sha256).hexdigest(), value))
+    wanted = [
+        (number, value)
+        for number, unit in enumerate(sorted(hashed), 1)
+        for _, value in sorted(hashed[unit])[:cap]
+    ]
+    frame = pd.DataFrame(
+        {"pid": [unit for unit, _ in units], "x": [value / 10 for _, value in units]},
+    ).astype({"pid": object, "x": float})
+    table = table_of({"x": NUMBER}, privacy_unit="pid", max_rows_per_unit=cap)
+    with open_frame(frame, table, site_key=KEY) as source:
+        assert sorted(rows(source, '"#unit", x')) == sorted(wanted)
+        assert source.report.rows_kept == len(wanted)
+
+
 def test_cap_depends_on_the_sites_key() -> None:
     assert len({tuple(capped(list(range(9)), key=bytes([i]) * 32, cap=1)) for i in range(12)}) > 1
 

@@ -4,115 +4,16 @@ import configparser
 import json
 import re
 import shlex
-import shutil
-import subprocess
-import sys
-import threading
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from federation.consortium.site_file import SiteFile
-from federation.setup.free_ports import free_ports
 from tests.cli.conftest import crossward
+from tests.docs.machines import COMMAND, MACHINES, PAGE, ROOT, Machines, check_keys_stayed
 from tests.setup.founding_world import World
-from tests.setup.setup_world import without_marks
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "several-machines.md"
-HEART = ROOT / "federation" / "demo" / "data" / "heart_disease"
-COMMAND = re.compile(r"^    (\w+)\$ crossward (.*)$", re.MULTILINE)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SENT = re.compile(r"send (\S+) to (.*?)(?:;|$)", re.MULTILINE)
-MACHINES = ("anna", "bert", "carl", "ada", "vera")
-READY_S = 40
-
-
-class Machines:
-    """A folder for each member; only what a command says to send is copied from one to another."""
-
-    def __init__(self, root):
-        self.root = root
-        self.words = {}
-        self.nodes = {}
-        self.answer = None
-        ports = dict(zip(MACHINES, free_ports(len(MACHINES)), strict=True))
-        self.addresses = {f"{name}.example:7843": f"127.0.0.1:{port}" for name, port in ports.items()}
-        for name in MACHINES:
-            (root / name).mkdir()
-        for name, file in zip(MACHINES, "abc", strict=False):
-            shutil.copy(HEART / "cleveland.csv", root / name / f"{file}.csv")
-
-    def given(self, line):
-        """The page's line, with what only this run knows."""
-        for written, real in self.addresses.items():
-            line = line.replace(written, real)
-        return re.sub(r"WORDS OF (\w+)", lambda found: self.words[found[1]], line)
-
-    def run(self, name, line, monkeypatch):
-        monkeypatch.chdir(self.root / name)
-        words = shlex.split(self.given(line))
-        if words[:2] == ["site", "serve"]:
-            self.serve(name, words)
-            return
-        if words[0] == "query":
-            self.wait_ready()
-        ran = crossward(*words)
-        assert ran.code == 0, (name, line, ran.out, ran.err)
-        if words[0] in {"found", "join"}:
-            self.look(name)
-        if words[0] == "join":
-            self.words[name] = re.search(r"^words: (.*)$", ran.out, re.MULTILINE)[1]
-        if words[0] == "query":
-            self.answer = ran.out
-        self.mail(name, ran.out)
-
-    def look(self, name):
-        """What the page asks of a person: guesses corrected; and numpy, which starts sooner than torch."""
-        for path in (self.root / name).glob("site/terms.toml"):
-            path.write_text(without_marks(path.read_text()))
-        for path in (self.root / name).glob("site/site.toml"):
-            path.write_text(path.read_text().replace('engine = "crypten"', 'engine = "numpy"'))
-
-    def mail(self, sender, text):
-        for path, to in SENT.findall(text):
-            if to == "the founder":
-                members = ["anna"]
-            elif to.startswith("all"):
-                members = list(MACHINES)
-            else:
-                members = [to]
-            for member in set(members) - {sender}:
-                shutil.copy(self.root / sender / path, self.root / member)
-
-    def serve(self, name, words):
-        command = [sys.executable, "-c", "from federation.cli import main; main()", *words]
-        log = (self.root / f"{name}.log").open("wb")
-        node = subprocess.Popen(command, cwd=self.root / name, stdout=subprocess.PIPE, stderr=log, text=True)
-        log.close()
-        ready = threading.Event()
-
-        def read():
-            for line in node.stdout:
-                if line.strip() == "ready":
-                    ready.set()
-
-        reader = threading.Thread(target=read)
-        reader.start()
-        self.nodes[name] = (node, ready, reader)
-
-    def wait_ready(self):
-        for name, (_, ready, _reader) in self.nodes.items():
-            assert ready.wait(READY_S), (name, (self.root / f"{name}.log").read_text())
-
-    def stop(self):
-        for node, _, _ in self.nodes.values():
-            node.terminate()
-        for node, _, reader in self.nodes.values():
-            node.wait(20)
-            reader.join(20)
-            node.stdout.close()
 
 
 def test_the_commands_of_the_page_lead_three_machines_from_nothing_to_a_joint_answer(tmp_path, monkeypatch):
@@ -149,20 +50,6 @@ def test_the_commands_in_blocks_have_their_options():
         assert ran.code == 0, words
         for option in (word for word in words if word.startswith("--")):
             assert option in ran.out, words
-
-
-def check_keys_stayed(root):
-    """Each machine holds its own private key and no other's, and nothing of another's data."""
-    for name in MACHINES:
-        keys = [
-            path
-            for path in (root / name).rglob("*")
-            if path.is_file() and b"PRIVATE KEY" in path.read_bytes()
-        ]
-        assert {path.name for path in keys} == {f"{name}.pem"} | (
-            {"authority.key"} if name == "anna" else set()
-        )
-    assert [path.name for path in (root / "bert").rglob("*.csv")] == ["b.csv"]
 
 
 def test_every_block_of_the_page_is_read_by_its_reader():

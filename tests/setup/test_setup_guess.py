@@ -183,6 +183,20 @@ def test_setup_every_mistake_is_told_at_once(tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_setup_a_mistake_names_its_site_also_where_the_file_begins_with_its_name(tmp_path):
+    path = tmp_path / "a2.csv"
+    path.write_text("chol;sex\n100,5;M\n")
+    with pytest.raises(ConfigError) as caught:
+        init_consortium(tmp_path / "x", sites={"a": path, "b": path})
+    assert [mistake.partition(" ")[0] for mistake in caught.value.mistakes] == ["a:", "b:"]
+    path.write_text("chol,sex\n")
+    with pytest.raises(ConfigError, match=r"a: a2.csv: there is no row to guess a schema from"):
+        init_consortium(tmp_path / "x", sites={"a": path, "b": path})
+    path.write_text("a b,a_b\n1,2\n")
+    with pytest.raises(ConfigError, match=r"a: a2.csv: two columns would both be called a_b"):
+        init_consortium(tmp_path / "x", sites={"a": path, "b": path})
+
+
 def test_setup_no_mistake_quotes_data(tmp_path):
     path = table_of(tmp_path, [["age", "sex"], *[["SECRET-NAME", "1"]] * 20, *[["other", "0"]] * 20])
     good = table_of(tmp_path, [["age", "sex"], *[[n, n % 2] for n in range(50)]], "good.csv")

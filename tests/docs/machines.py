@@ -1,0 +1,147 @@
+"""Machines on which the page on several machines is typed: a folder for each member, and what a person does by hand."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from federation.setup.free_ports import free_ports
+from tests.cli.conftest import crossward
+from tests.setup.setup_world import without_marks
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "several-machines.md"
+HEART = ROOT / "federation" / "demo" / "data" / "heart_disease"
+COMMAND = re.compile(r"^    (\w+)\$ crossward (.*)$", re.MULTILINE)
+DIRECT = re.compile(r"^(\w+)\$ crossward (.*)$", re.MULTILINE)
+SENT = re.compile(r"send (\S+) to (.*?)(?:;|$)", re.MULTILINE)
+MACHINES = ("anna", "bert", "carl", "ada", "vera")
+READY_S = 40
+CROSSWARD = (sys.executable, "-c", "from federation.cli import main; main()")
+
+
+class Machines:
+    """A folder for each member; only what a command says to send is copied from one to another."""
+
+    def __init__(self, root):
+        self.root = root
+        self.words = {}
+        self.nodes = {}
+        self.answer = None
+        self.addresses = self.places()
+        for name in MACHINES:
+            (root / name).mkdir()
+        for name, file in zip(MACHINES, "abc", strict=False):
+            shutil.copy(HEART / "cleveland.csv", root / name / f"{file}.csv")
+
+    def places(self):
+        """The address that each machine has here, by the one on the page."""
+        ports = dict(zip(MACHINES, free_ports(len(MACHINES)), strict=True))
+        return {f"{name}.example:7843": f"127.0.0.1:{port}" for name, port in ports.items()}
+
+    def command(self, name):
+        """What stands before the words of a command that is a process of its own on a machine."""
+        del name
+        return list(CROSSWARD)
+
+    def execute(self, name, words, monkeypatch):
+        """Run a command to its end; return what it printed."""
+        monkeypatch.chdir(self.root / name)
+        ran = crossward(*words)
+        assert ran.code == 0, (name, words, ran.out, ran.err)
+        return ran.out
+
+    def given(self, line):
+        """The page's line, with what only this run knows."""
+        for written, real in self.addresses.items():
+            line = line.replace(written, real)
+        return re.sub(r"WORDS OF (\w+)", lambda found: self.words[found[1]], line)
+
+    def run(self, name, line, monkeypatch=None):
+        words = shlex.split(self.given(line))
+        if words[:2] == ["site", "serve"]:
+            self.start(name, words, "ready")
+            return
+        if words[0] == "query":
+            self.wait_ready()
+        out = self.execute(name, words, monkeypatch)
+        if words[0] in {"found", "join"}:
+            self.look(name)
+        if words[0] == "join":
+            self.words[name] = re.search(r"^words: (.*)$", out, re.MULTILINE)[1]
+        if words[0] == "query":
+            self.answer = out
+        self.mail(name, out)
+
+    def look(self, name):
+        """What the page asks of a person: guesses corrected; and numpy, which starts sooner than torch."""
+        for path in (self.root / name).glob("site/terms.toml"):
+            path.write_text(without_marks(path.read_text()))
+        for path in (self.root / name).glob("site/site.toml"):
+            path.write_text(path.read_text().replace('engine = "crypten"', 'engine = "numpy"'))
+
+    def mail(self, sender, text):
+        for path, to in SENT.findall(text):
+            if to == "the founder":
+                members = ["anna"]
+            elif to.startswith("all"):
+                members = list(MACHINES)
+            else:
+                members = [to]
+            for member in set(members) - {sender}:
+                shutil.copy(self.root / sender / path, self.root / member)
+
+    def start(self, name, words, mark):
+        """Start a command that goes on; ``wait_ready`` waits until each has printed a line that begins with its mark."""
+        log = (self.root / f"{name}.log").open("ab")
+        command = [*self.command(name), *words]
+        node = subprocess.Popen(command, cwd=self.root / name, stdout=subprocess.PIPE, stderr=log, text=True)
+        log.close()
+        ready, printed = threading.Event(), []
+
+        def read():
+            for line in node.stdout:
+                printed.append(line.strip())
+                if line.startswith(mark):
+                    ready.set()
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        self.nodes[name, words[0]] = (node, ready, reader, printed)
+        return ready
+
+    def wait_ready(self):
+        for (name, _), (_, ready, *_rest) in self.nodes.items():
+            assert ready.wait(READY_S), (name, (self.root / f"{name}.log").read_text())
+
+    def wait_end(self, name, command):
+        """Wait until a command that goes on has ended by itself; return what it printed."""
+        node, _, reader, printed = self.nodes.pop((name, command))
+        assert node.wait(READY_S) == 0, (name, printed, (self.root / f"{name}.log").read_text())
+        reader.join(20)
+        node.stdout.close()
+        return printed
+
+    def stop(self):
+        for node, *_ in self.nodes.values():
+            node.terminate()
+        for node, _, reader, _ in self.nodes.values():
+            node.wait(20)
+            reader.join(20)
+            node.stdout.close()
+
+
+def check_keys_stayed(root, among=MACHINES, founder=("authority.key",)):
+    """Each machine holds its own private key and no other's, and nothing of another's data."""
+    for name in among:
+        keys = [
+            path
+            for path in (root / name).rglob("*")
+            if path.is_file() and b"PRIVATE KEY" in path.read_bytes()
+        ]
+        expected = {f"{name}.pem"} | (set(founder) if name == "anna" else set())
+        assert {path.name for path in keys} == expected
+    assert [path.name for path in (root / "bert").rglob("*.csv")] == ["b.csv"]
