@@ -74,12 +74,14 @@ _ARGUMENTS: Final[dict[type[exp.Expr], frozenset[str]]] = {
 }
 _CONDITIONS = (exp.Predicate, exp.Not, exp.And, exp.Or)
 _CONSTANTS_ONLY = "IN takes a list of constants, for a column or an expression of columns"
+ROWS_HINT: Final = "no row leaves a site; ask for COUNT(*), or SUM or AVG of a column"
 _HINTS: Final[dict[type[exp.Expr], str]] = {
     exp.Min: "the smallest value is one person's; ask for counts by bins",
     exp.Max: "the largest value is one person's; ask for counts by bins",
     exp.Div: "multiply by a constant instead",
     exp.Median: "ask for counts by bins",
     exp.Corr: "ask for AVG of the product, the means and the deviations",
+    exp.Star: ROWS_HINT,
     exp.Cast: "a condition counts as 0 or 1 as it is; other types are made in a site's view",
     exp.Filter: "put the condition inside, as in SUM(condition), or in WHERE",
 }
@@ -238,7 +240,7 @@ def _numeric(scope: Scope, node: exp.Expr, value: Value) -> Numeric:
 
 def _column(scope: Scope, node: exp.Expr) -> Value:
     if not isinstance(node, exp.Column) or isinstance(node.this, exp.Star):
-        raise scope.refusal(node, "* is not supported here")
+        raise scope.refusal(node, "* is not supported here", ROWS_HINT)
     column = scope.use(node)
     if isinstance(column, NumericColumn):
         index = ColumnIndex(name=column.name, lower=column.grid_lower, upper=column.grid_upper)

@@ -9,11 +9,11 @@ Source:      ours.
 
 from __future__ import annotations
 
-import difflib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from analytics.schema import Column, IdentifierColumn, Table
+from analytics.schema.unknown_names import column_hint
 from analytics.sql.query import Clause, Objection, Use
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ class Scope:
             raise self.refusal(node, f"unknown table {qualifier[:80]}")
         column = self.table.column(node.name)
         if column is None:
-            near = difflib.get_close_matches(node.name, list(self.table.columns), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"{self.table.name} has no such column"
+            hint = column_hint(self.table, node.name, is_sql=True)
             raise self.refusal(node, f"unknown column {node.name[:80]}", hint)
         return column
 

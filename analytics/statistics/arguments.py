@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.schema import BooleanColumn, IdentifierColumn, NumericColumn
 from analytics.schema.numbers import exact_number
+from analytics.schema.unknown_names import column_hint
 from analytics.sql.grouping import labels_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 REQUIRED: Final = object()
 MAX_ITEMS: Final = 1_000
+AS_BOOLEAN: Final = 'declare type = "boolean" in the schema, where its words mean yes and no'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +178,9 @@ class Arguments:
         """
         column = column_of(self.text(name), table, name)
         if not isinstance(column, BooleanColumn):
-            raise PlanRejectedError(position=name, reason=f"{column.name} must be true or false")
+            raise PlanRejectedError(
+                position=name, reason=f"{column.name} must be true or false", hint=AS_BOOLEAN
+            )
         return column
 
     def _items(self, name: str) -> Sequence[object]:
@@ -194,8 +198,7 @@ def column_of(asked: str, table: Table, position: str) -> GroupColumn:
     """
     column = table.column(asked)
     if column is None:
-        near = difflib.get_close_matches(asked, list(table.columns), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"{table.name} has no such column"
+        hint = column_hint(table, asked)
         raise PlanRejectedError(position=position, reason=f"unknown column {asked[:80]}", hint=hint)
     if isinstance(column, IdentifierColumn):
         raise PlanRejectedError(

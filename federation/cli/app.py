@@ -126,6 +126,7 @@ def main(
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _write_any_letter()
     _Switches.as_json = "--json" in given[: given.index("--")] if "--" in given else "--json" in given
     if importlib.util.find_spec("fcntl") is None:
         _end("UnsupportedSystem", "this system is not supported; Crossward runs on Linux", FAILED)
@@ -146,6 +147,14 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
         text = f"a fault of its own: {type(error).__name__}. Please report how to make it happen{how}"
         _end("InternalFault", text, FAILED)
     sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _write_any_letter() -> None:
+    """Let both streams escape what their encoding lacks: an answer that is paid for must not be lost to one letter."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
 
 
 def _trace(error: Exception) -> None:

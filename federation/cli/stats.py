@@ -75,7 +75,7 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
     if name is None:
         _list(as_json=as_json)
         return
-    given = read_arguments(arguments or [])
+    given = read_arguments(arguments or [], name)
     if consortium is None:
         raise UsageError(reason="say which consortium: -c with its file or folder")
     if (exact and epsilon is not None) or not (exact or epsilon is not None or explain):
@@ -119,12 +119,13 @@ def _explained(session: Session, name: str, table: str, options: dict[str, objec
     )
 
 
-def read_arguments(texts: Sequence[str]) -> dict[str, object]:
+def read_arguments(texts: Sequence[str], statistic: str = "") -> dict[str, object]:
     """Read NAME=VALUE.
 
     Args:
         texts: a value that is JSON (a number, true, false, null, a quoted text, a list) is that; one with a comma is a
             list, its items read in the same way; anything else is a text.
+        statistic: the name of the one that is asked, whose arguments a refusal lists.
 
     Raises:
         UsageError: a text has no name, or a name comes twice.
@@ -133,9 +134,25 @@ def read_arguments(texts: Sequence[str]) -> dict[str, object]:
     for text in texts:
         name, is_given, value = text.partition("=")
         if not name or not is_given or name in found or name in {"table", "epsilon", "exact", "purpose"}:
-            raise UsageError(reason=f"arguments are NAME=VALUE, each name once, not {text[:80]!r}")
+            raise UsageError(
+                reason=f"arguments are NAME=VALUE, each name once, not {text[:80]!r}{_takes(statistic)}"
+            )
         found[name] = _read(value)
     return found
+
+
+def _takes(statistic: str) -> str:
+    """Say which arguments a statistic has, or that there is none of this name."""
+    from analytics.statistics.arguments import REQUIRED
+    from analytics.statistics.registry import STATISTICS
+
+    if statistic not in STATISTICS:
+        return "; crossward stats lists the statistics and their arguments" if statistic else ""
+    names = [
+        f"{each.name}=..." if each.default is REQUIRED else f"[{each.name}=...]"
+        for each in STATISTICS[statistic].parameters
+    ]
+    return f"; {statistic} takes {' '.join(names)}"
 
 
 def _read(text: str) -> object:

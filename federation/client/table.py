@@ -5,6 +5,7 @@ Layer:       federation.client.table, beside session. A convenience wrapper; it 
 
 from __future__ import annotations
 
+import difflib
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -64,7 +65,9 @@ class TableView:
         A call of one that the register refuses says why.
         """
         if statistic not in STATISTICS and statistic not in REFUSED:
-            raise AttributeError(statistic)
+            near = difflib.get_close_matches(statistic, STATISTICS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(STATISTICS))}"
+            raise AttributeError(f"a table has no statistic {statistic}{hint}", name=statistic, obj=self)
         return partial(self._session.statistic, statistic, table=self.name)
 
     def __repr__(self) -> str:

@@ -32,6 +32,7 @@ from pydantic import (
 from analytics.errors import SchemaError
 from analytics.schema import Schema
 from federation.consortium.computing_sites import Computation, computation_mistakes
+from federation.consortium.file_kinds import CONSORTIUM, expect_kind, mistake_text
 from federation.errors import ConfigError
 from smpc.computing_sites import ThreeSites
 
@@ -287,6 +288,7 @@ def load_consortium(path: Path) -> Consortium:
     """
     path = consortium_path(path)
     document = read_toml(path)
+    expect_kind(document, CONSORTIUM, path.name)
     authority = document.get("authority")
     pem = b""
     mistakes: list[str] = []
@@ -355,7 +357,7 @@ def validated(model: type[M], document: Mapping[str, Any], place: str, mistakes:
     except ValidationError as error:
         for item in error.errors(include_url=False, include_input=False):
             where = ".".join(str(part) for part in item["loc"]) or "file"
-            mistakes.append(f"{place}: {where}: {item['msg'].removeprefix('Value error, ')}")
+            mistakes.append(f"{place}: {where}: {mistake_text(item['type'], item['msg'])}")
     return None
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from federation.consortium.consortium_file import Address  # noqa: TC001  pydantic reads it at run time
+from federation.consortium.file_kinds import HELPER, expect_kind, mistake_text
 from federation.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,12 +64,16 @@ def load_helper(path: Path) -> HelperPaths:
     """
     try:
         document = tomllib.loads(path.read_text("utf-8"))
+        expect_kind(document, HELPER, path.name)
         file = HelperFile.model_validate(document)
     except OSError as error:
         raise ConfigError(mistakes=[f"cannot read {path}: {error.strerror}"]) from error
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-        mistakes = [f"{path.name}: {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found]
+        mistakes = [
+            f"{path.name}: {'.'.join(map(str, item['loc']))}: {mistake_text(item['type'], item['msg'])}"
+            for item in found
+        ]
         raise ConfigError(mistakes=mistakes) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(mistakes=[f"{path.name} is not TOML"]) from error

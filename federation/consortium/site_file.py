@@ -28,6 +28,7 @@ from federation.consortium.consortium_file import (
     read_toml,
     validated,
 )
+from federation.consortium.file_kinds import SITE, expect_kind
 from federation.consortium.ledger_location import LedgerLocation
 from federation.consortium.limits import Limits
 from federation.errors import ConfigError
@@ -169,6 +170,7 @@ def load_site(path: Path) -> SiteConfig:
     """
     path = path / FILE_NAME if path.is_dir() else path
     document = read_toml(path)
+    expect_kind(document, SITE, path.name)
     found: list[str] = []
     file = validated(SiteFile, document, path.name, found)
     consortium: Consortium | None = None

@@ -54,7 +54,8 @@ def check_fit(
             lacking = [column for column in columns if column not in column_types(connection)]
         if lacking:
             mistakes.append(
-                f"{each.site}: {each.name} lacks the columns {', '.join(lacking)} of the first site's rows"
+                f"{each.site}: {each.name} lacks the columns {_listed(lacking)} of the first site's rows; where they "
+                f"have other names there, give a view that names them so: --view {each.site}=FILE.sql"
             )
             continue
         try:
@@ -68,6 +69,12 @@ def check_fit(
     if mistakes:
         raise ConfigError(mistakes=mistakes)
     return remarks + _of_one_site(table, values)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Name the first few, then count."""
+    more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+    return ", ".join(names[:MOST_SHOWN]) + more
 
 
 def _values(rows: SiteRows, table: Table, view: str) -> dict[str, Counter[str]]:

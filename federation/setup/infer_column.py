@@ -29,8 +29,13 @@ if TYPE_CHECKING:
     from analytics.sources import CellRules
 
 UNIT_NAMES = frozenset(
-    {"patient_id", "person_id", "subject_id", "patient", "subject", "person", "mrn", "pid"}
+    {
+        *("patient_id", "person_id", "subject_id", "patient", "subject", "person", "mrn", "pid", "pat_id"),
+        *("patient_no", "patient_nr", "patient_number", "patientid", "patientnr", "pat_nr", "patnr"),
+        *("patienten_id", "patienten_nr", "patientennummer", "patientennr"),
+    }
 )
+UNIT_ADVICE = "write the column's name as privacy_unit and select it in the view"
 TRUTHS = ({"true", "false"}, {"t", "f"})
 MISSING_WORDS = ("NA", "N/A", "n/a", "#N/A", "NULL", "null", "\\N", "?", ".", "-", "--")
 DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
@@ -263,7 +268,9 @@ def _guess_text(connection: Connection, source: str, name: str, cells: CellRules
         return _guess_number(connection, source, name, finite)
     if different > MAX_WORDS or known < ROWS_PER_VALUE * different:
         remark = "free text or too many different values for a public domain"
-        if commas == known:
+        if led and numbers == known:
+            remark = f"numbers that begin with 0 are read as identifiers; if they name persons: {UNIT_ADVICE}"
+        elif commas == known and not numbers:
             remark = 'numbers with a decimal comma: declare decimal = ","'
         elif written := _date_formats(connection, value, known):
             listed = " or ".join(f'dates = ["{text}"]' for text in written)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ from federation.setup.site_rows import SiteRows, file_rows
 from smpc.computing_sites import COMPUTING_SITES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from federation.consortium.folders import Folders
 
@@ -166,6 +167,10 @@ def guess_schema(
     Warns:
         UserWarning: values of a site are outside the schema.
     """
+    unchecked: object = tables
+    if not isinstance(unchecked, Mapping):
+        given = f'each site by its name, such as {{"anna": frame}}, not {type(unchecked).__name__}'
+        raise ConfigError(mistakes=[f"give the rows of {given}"])
     if not tables or plain_name(table) != table:
         raise ConfigError(mistakes=["give each site's rows, and a table name of a-z, 0-9 and _"])
     rows = []

@@ -171,8 +171,11 @@ def read_settings(texts: list[str], sites: list[str]) -> dict[str, dict[str, Any
     for text in texts:
         place, is_given, value = text.partition("=")
         site, _, key = place.rpartition(".")
-        if not is_given or key not in TEXTS + LISTS or (site and site not in found):
-            known = ", ".join(TEXTS + LISTS)
+        known = ", ".join(TEXTS + LISTS)
+        if is_given and site and site not in found and key in TEXTS + LISTS:
+            mistakes.append(f"{place}: there is no site {site} here, only {', '.join(sites)}")
+            continue
+        if not is_given or key not in TEXTS + LISTS:
             mistakes.append(f"{place}: a setting is KEY=VALUE or SITE.KEY=VALUE, with a key of {known}")
             continue
         for own in [site] if site else sites:

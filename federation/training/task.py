@@ -30,6 +30,7 @@ from pydantic import (
 )
 
 from federation.consortium.consortium_file import Number
+from federation.consortium.file_kinds import TASK, expect_kind
 from federation.errors import ConfigError
 from federation.training.models.registry import DEFAULT_MODEL, MODELS
 from federation.training.options import read_options, written
@@ -278,6 +279,7 @@ def load_task(path: str | Path, *, purpose: str | None = None) -> TrainingTask:
         raise ConfigError(mistakes=[f"cannot read {path.name}: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(mistakes=[f"{path.name} is not TOML: {error}"]) from error
+    expect_kind(document, TASK, path.name)
     return TrainingTask(**document if purpose is None else document | {"purpose": purpose})
 
 

@@ -172,6 +172,13 @@ def test_the_only_table_needs_no_name(session):
         session.table("none")
 
 
+def test_a_statistic_that_is_not_there_is_named_with_what_is_meant(session):
+    with pytest.raises(AttributeError, match="no statistic chisquare; did you mean chi_square"):
+        session.table().chisquare("a", "b")
+    with pytest.raises(AttributeError, match=r"no statistic zzzz; there are .*kaplan_meier"):
+        session.table().zzzz("a")
+
+
 def test_tab_completion_of_a_table_has_the_statistics(session):
     from analytics.statistics.registry import STATISTICS
 

@@ -178,7 +178,9 @@ def test_setup_every_mistake_is_told_at_once(tmp_path):
         )
     assert [mistake[0] for mistake in caught.value.mistakes] == ["b", "c", "d"]
     short = table_of(tmp_path, [["age", "sex"], [1, 0]])
-    with pytest.raises(ConfigError, match=r"b: rows.csv lacks the columns cp, .*num of the first"):
+    with pytest.raises(
+        ConfigError, match=r"b: rows.csv lacks the columns cp, .* and 7 more of the first .*--view b="
+    ):
         init_consortium(tmp_path / "x", sites={"a": good, "b": short})
     assert not (tmp_path / "x").exists()
 

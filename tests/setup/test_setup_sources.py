@@ -153,10 +153,42 @@ def test_setup_settings_are_read_written_and_used(tmp_path):
             assert not list(source.report.faults())
 
 
-@pytest.mark.parametrize("bad", ["delimiter", "c.delimiter=;", "colour=red", "a.view=x"])
+@pytest.mark.parametrize("bad", ["delimiter", "colour=red", "a.view=x", "c.colour=red"])
 def test_setup_settings_that_are_not_known_are_refused(bad):
     with pytest.raises(ConfigError, match="KEY=VALUE"):
         read_settings([bad], ["a", "b"])
+
+
+def test_setup_a_setting_of_a_site_that_is_not_there_names_the_sites():
+    with pytest.raises(ConfigError, match=r"c.delimiter: there is no site c here, only a, b"):
+        read_settings(["c.delimiter=;"], ["a", "b"])
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_setup_identifiers_with_leading_zeros_are_not_called_decimals(tmp_path, decimal):
+    rows = "".join(f"{n:05d};{n % 2}\n" for n in range(60))
+    path = tmp_path / "own.csv"
+    path.write_text("Fall;x\n" + rows)
+    settings = {name: {"delimiter": ";", "decimal": decimal} for name in "ab"}
+    places = init_consortium(tmp_path / "made", sites=dict.fromkeys("ab", path), table="t", settings=settings)
+    shared = places.consortium.read_text()
+    assert '# "Fall" is left out: numbers that begin with 0 are read as identifiers' in shared
+    assert "decimal comma" not in shared
+
+
+@pytest.mark.parametrize("name", ["Patienten-Nr", "patient_no", "PatientID", "Patientennummer"])
+def test_setup_usual_names_of_patient_numbers_are_the_privacy_unit(tmp_path, name):
+    path = tmp_path / "own.csv"
+    path.write_text(f"{name},x\n" + "".join(f"{n:05d},{n % 2}\n" for n in range(60)))
+    places = init_consortium(tmp_path / "made", sites=dict.fromkeys("ab", path), table="t")
+    table = load_consortium(places.consortium).schema.tables["t"]
+    assert table.privacy_unit == plain_name(name)
+
+
+def test_setup_one_frame_instead_of_the_sites_frames_is_refused_in_plain_words():
+    for given in (pd.DataFrame({"a": [1, 2]}), [pd.DataFrame({"a": [1]})], None):
+        with pytest.raises(ConfigError, match="of each site by its name"):
+            federation.guess_schema(given)
 
 
 def test_setup_what_is_left_out_says_what_to_do(tmp_path):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+_TYPED: Final = {";": "semicolon", "\t": "tab", "|": "'|'"}  # as a shell takes it
 _EMPTY_BYTES = 4_096
 _BLOCK = 1 << 16
 _LONGEST_FIELD = 1 << 21  # of the database's reader
@@ -35,9 +36,10 @@ def is_empty(path: Path) -> bool:
 
 
 def delimiter_name(delimiter: str) -> str:
-    """A delimiter and its name, for messages and settings: ``semicolon (delimiter = ";")``."""
+    """A delimiter and its name, for messages and settings."""
     shown = "\\t" if delimiter == "\t" else delimiter
-    return f'{DELIMITERS.get(delimiter, "character")} (delimiter = "{shown}")'
+    option = f"--format delimiter={_TYPED.get(delimiter, shown)}"
+    return f'{DELIMITERS.get(delimiter, "character")} (delimiter = "{shown}"; on the command line {option})'
 
 
 def header_of(path: Path, delimiter: str, quote: str, encoding: str) -> tuple[list[str], str]:
@@ -101,7 +103,10 @@ def read_strictly(path: Path, delimiter: str, quote: str, encoding: str) -> str:
                 if row and len(row) != width:
                     return f"line {number} has {len(row)} fields, the header has {width}"
     except UnicodeError:
-        return f"the file is not {encoding.upper()}: line {_undecodable(path, encoding)}"
+        return (
+            f"the file is not {encoding.upper()}: line {_undecodable(path, encoding)}; declare its encoding, such as "
+            'encoding = "cp1252" (on the command line --format encoding=cp1252)'
+        )
     except csv.Error as error:
         if "field larger" in str(error):
             return f"line {number + 1} has a field of more than {_LONGEST_FIELD} characters"
