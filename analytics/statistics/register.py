@@ -28,8 +28,6 @@ _NOT_YET: Final = "it is not written yet"
 _NO_TABLE: Final = "no guard of one release over many columns exists yet; ask in SQL, column by column"
 # statistics of the field that people ask for by these names, and why they are not answered
 REFUSED: Final[dict[str, str]] = {
-    "correlation": _NOT_YET,
-    "ols": _NOT_YET,
     "quantile": _NOT_YET,
     "cox": f"{_NO_STEPS}; kaplan_meier gives curves by group",
     "describe": _NO_TABLE,
