@@ -26,6 +26,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "kruskal_wallis": "location.kruskal_wallis.KruskalWallis",
     "mann_whitney": "location.mann_whitney.MannWhitney",
     "ols": "regression.ols.Ols",
+    "quantile": "location.quantile.Quantile",
     "t_test": "location.t_test.TTest",
 }
 
