@@ -22,6 +22,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "correlation": "association.correlation.Correlation",
     "crosstab": "tables.crosstab.Crosstab",
     "glm": "regression.glm.Glm",
+    "goodness_of_fit": "tables.goodness_of_fit.GoodnessOfFit",
     "kaplan_meier": "survival.kaplan_meier.KaplanMeier",
     "kruskal_wallis": "location.kruskal_wallis.KruskalWallis",
     "mann_whitney": "location.mann_whitney.MannWhitney",
