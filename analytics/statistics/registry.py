@@ -25,6 +25,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "goodness_of_fit": "tables.goodness_of_fit.GoodnessOfFit",
     "kaplan_meier": "survival.kaplan_meier.KaplanMeier",
     "kruskal_wallis": "location.kruskal_wallis.KruskalWallis",
+    "log_rank": "survival.log_rank.LogRank",
     "mann_whitney": "location.mann_whitney.MannWhitney",
     "ols": "regression.ols.Ols",
     "quantile": "location.quantile.Quantile",
