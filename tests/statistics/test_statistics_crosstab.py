@@ -272,12 +272,13 @@ def test_without_noise_the_private_table_is_the_exact_one():
 
 
 def test_private_measures_cover_as_often_as_they_say():
-    """4,000 releases of tables drawn from known risks, with the mechanism's noise."""
-    world = StatisticWorld(rows_of([[40, 30], [25, 60]]), columns_of([[40, 30], [25, 60]]))
-    plan = world.plan("crosstab", a="a", b="c", epsilon="0.5")
-    law = plan.noise[0]
+    """4,000 releases of tables with the risks of the hospitals' women and men, with the mechanism's noise."""
+    world = heart_world()
+    law = world.plan("crosstab", a="sex", b="disease", epsilon="1").noise[0]
+    known = pd.crosstab(world.frame.sex, world.frame.disease).to_numpy()
     generator = np.random.default_rng(11)
-    sizes, risks, trials = np.array([900, 700]), np.array([0.3, 0.45]), 4000
+    sizes, trials = known.sum(axis=1), 4000
+    risks = known[:, 1] / sizes
     drawn = generator.binomial(sizes, risks, size=(trials, 2))
     cells = np.stack([sizes - drawn, drawn], axis=-1) + law.draw(4 * trials, generator).reshape(trials, 2, 2)
     truth = {

@@ -105,6 +105,7 @@ class LogRank(CountStatistic):
     name: ClassVar[str] = "log_rank"
     summary: ClassVar[str] = "log-rank test of survival in groups on a declared grid"
     modes: ClassVar = PRIVATE
+    promoted: ClassVar = PRIVATE
     no_exact: ClassVar[str] = (
         "must be private: an exact test keeps its table hidden and rounds the statistic on shares, which no operation "
         "does yet"

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, EXACT, MINIMUM_CELL, Answer
+from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
 from analytics.statistics.counts import WholeTable
 from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.independence import noisy_pvalue
@@ -96,7 +96,7 @@ class GoodnessOfFit(WholeTable):
     name: ClassVar[str] = "goodness_of_fit"
     summary: ClassVar[str] = "chi-square test of a column against expected shares"
     modes: ClassVar = BOTH
-    promoted: ClassVar = EXACT
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="column", meaning="a column with public groups"),
         Parameter(
