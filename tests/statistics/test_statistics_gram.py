@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.linear_model import LinearRegression
 from statistic_world import StatisticWorld, heart_world
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
+from tests.examples import costly_law
 
 COLUMNS = {
     "arm": {"type": "categorical", "domain": ["new", "old", "none"], "nullable": True},
@@ -150,7 +151,7 @@ def test_the_hospitals_least_squares_equals_numpys(heart):
     assert "rsquared" in answer.summary()
 
 
-@settings(max_examples=2)
+@costly_law(1)
 @given(st.integers(0, 10**6))
 def test_law_rows_may_lie_at_any_site(seed):
     data = frame(seed=7)

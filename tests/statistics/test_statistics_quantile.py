@@ -5,13 +5,14 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from statistic_world import StatisticWorld, heart_world
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.statistics.location.quantile import _possible
+from tests.examples import costly_law
 
 EDGES = [0, 10, 20, 30, 40, 50]
 COLUMNS = {
@@ -59,7 +60,7 @@ def test_the_hospitals_quantiles_are_those_of_the_sorted_values():
     assert len(answer.frame) == 6
 
 
-@settings(max_examples=5)
+@costly_law(5)
 @given(st.lists(st.integers(0, 12), min_size=5, max_size=5), st.integers(1, 999))
 def test_law_without_a_guard_every_quantile_is_the_sorted_one(counts, thousandths):
     world = StatisticWorld(frame_of(counts), COLUMNS, minimum_cell=0)
