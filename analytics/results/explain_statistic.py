@@ -130,7 +130,7 @@ def _price(plan: StatisticPlan) -> list[str]:
     noise = ", ".join(f"{law.sd:.4g}" for law in plan.noise)
     return [
         f"epsilon {cost['epsilon']} at delta {cost['delta']}, {plan.context.relation}, {plan.context.colluding} colluding",
-        f"standard deviation of the noise on each count: {noise}",
+        f"standard deviation of the noise on each figure, block by block: {noise}",
     ]
 
 

@@ -124,6 +124,22 @@ class Arguments:
         except ValueError as error:
             raise InvalidRequestError(parameter=name, reason="must be a list of numbers") from error
 
+    def one_or_more_numbers(self, name: str) -> tuple[Fraction, ...]:
+        """An exact number, or a list of them that is not empty.
+
+        Raises:
+            InvalidRequestError: it is something else.
+        """
+        value = self._values[name]
+        items = value if isinstance(value, list | tuple) else [value]
+        try:
+            found = tuple(exact_number(item) for item in items[: MAX_ITEMS + 1])
+        except (TypeError, ValueError):
+            found = ()
+        if not found or len(found) > MAX_ITEMS:
+            raise InvalidRequestError(parameter=name, reason="must be a number or a list of numbers")
+        return found
+
     def labels(self, name: str) -> tuple[str, ...]:
         """A list of groups by their labels as texts, whole numbers or truth values; empty where it is not given.
 

@@ -41,6 +41,7 @@ Ints = npt.NDArray[np.int64]
 S = TypeVar("S")
 BOTH: frozenset[Mode] = frozenset({"private", "exact"})
 EXACT: frozenset[Mode] = frozenset({"exact"})
+PRIVATE: frozenset[Mode] = frozenset({"private"})
 MINIMUM_CELL = "minimum_cell"
 _LISTS = (list, tuple, dict)
 

@@ -48,8 +48,22 @@ def pearson(tables: Floats, correction: float = 0.0) -> Floats:
     return np.where((expected > 0).all(axis=(1, 2)), found, np.nan)
 
 
-def noisy_pvalue(table: Floats, measure: Callable[[Floats], Floats], law: NoiseLaw, seed: Ints) -> float:
-    """The share of tables under independence, with fresh noise, that a measure puts at least as far from it.
+def pearson_under_noise(tables: Floats) -> Floats:
+    """As ``pearson``, with nothing for cells of an empty row or column: 0 of an empty table, and never NaN."""
+    expected = np.nan_to_num(expected_counts(tables))
+    apart = (np.maximum(tables, 0.0) - expected) ** 2
+    found: Floats = np.divide(apart, expected, out=np.zeros_like(apart), where=expected > 0).sum(axis=(1, 2))
+    return found
+
+
+def noisy_pvalue(
+    table: Floats,
+    measure: Callable[[Floats], Floats],
+    law: NoiseLaw,
+    seed: Ints,
+    chances: Floats | None = None,
+) -> float:
+    """The share of tables under independence, or of given chances, with fresh noise, that a measure puts at least as far from it.
 
     A replicate whose measure is undefined counts as farther.
 
@@ -58,6 +72,7 @@ def noisy_pvalue(table: Floats, measure: Callable[[Floats], Floats], law: NoiseL
         measure: of each table of a stack; larger is farther. NaN where it is undefined.
         law: of the noise on each cell.
         seed: the answer's integers.
+        chances: of each cell, in order; None: those of independence.
 
     Returns:
         At least ``1 / (1 + REPLICATES)``; NaN where the measure of the table itself is undefined.
@@ -66,9 +81,12 @@ def noisy_pvalue(table: Floats, measure: Callable[[Floats], Floats], law: NoiseL
     if np.isnan(own):
         return own
     generator = simulation(seed)
-    expected = expected_counts(table[np.newaxis])[0]
+    if chances is None:
+        expected = np.nan_to_num(expected_counts(table[np.newaxis])[0]).ravel()
+        total = float(expected.sum())
+        chances = expected / total if total > 0 else np.full(table.size, 1 / table.size)
     size = max(1, round(float(table.sum())))
-    drawn = generator.multinomial(size, (expected / expected.sum()).ravel(), size=REPLICATES)
+    drawn = generator.multinomial(size, chances, size=REPLICATES)
     noise = law.draw(drawn.size, generator).reshape(drawn.shape)
     found = measure((drawn + noise).reshape(REPLICATES, *table.shape))
     farther = int(np.count_nonzero(~(found < own)))

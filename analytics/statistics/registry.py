@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "anova": "location.anova.Anova",
     "chi_square": "tables.chi_square.ChiSquare",
+    "correlation": "association.correlation.Correlation",
     "crosstab": "tables.crosstab.Crosstab",
     "glm": "regression.glm.Glm",
+    "goodness_of_fit": "tables.goodness_of_fit.GoodnessOfFit",
     "kaplan_meier": "survival.kaplan_meier.KaplanMeier",
     "kruskal_wallis": "location.kruskal_wallis.KruskalWallis",
+    "log_rank": "survival.log_rank.LogRank",
     "mann_whitney": "location.mann_whitney.MannWhitney",
+    "ols": "regression.ols.Ols",
+    "quantile": "location.quantile.Quantile",
     "t_test": "location.t_test.TTest",
 }
 

@@ -25,6 +25,7 @@ TELLING = {"kind", "aggregate", "statistic"}
 CONCRETE = (
     "analytics.statistics.moments.",
     "analytics.statistics.tables.",
+    "analytics.statistics.association.",
     "analytics.statistics.location.",
     "analytics.statistics.survival.",
     "analytics.statistics.regression.",

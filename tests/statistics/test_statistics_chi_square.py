@@ -113,6 +113,15 @@ def test_a_private_answer_runs_over_shares_and_is_priced(world):
     assert answer.closed == ""
 
 
+def test_an_empty_table_and_an_empty_column_give_ordinary_noisy_answers(world):
+    for data in (frame().iloc[:0], frame().assign(disease=True)):
+        other = StatisticWorld(data, COLUMNS)
+        for noise in (-3.0, 0.0, 3.0):
+            answer = other.clear("chi_square", noise, a="pain", b="disease", epsilon="1")
+            assert (answer.closed, 0 < answer.pvalue <= 1, answer.statistic >= 0) == ("", True, True)
+            assert np.isfinite(answer.expected).all()
+
+
 def test_one_private_answer_has_one_pvalue(world):
     first, again = (world.clear("chi_square", 3.0, a="pain", b="disease", epsilon="1") for _ in range(2))
     assert first == again

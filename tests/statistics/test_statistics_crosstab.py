@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from statistic_world import StatisticWorld, heart_world
@@ -18,6 +18,7 @@ from smpc.operations.arithmetic import concatenate
 from smpc.operations.comparison import at_least
 from smpc.operations.inputs import contribute
 from smpc.simulator import simulate
+from tests.examples import costly_law
 
 LETTERS = ["p", "q", "r"]
 
@@ -78,7 +79,7 @@ def test_three_ways_of_the_hospitals_equal_pandas_where_they_are_open():
     assert total is None or total == known.sum()
 
 
-@settings(max_examples=4)
+@costly_law(2)
 @given(st.lists(st.integers(10, 30), min_size=9, max_size=9), st.integers(0, 10**6))
 def test_law_a_table_does_not_depend_on_how_rows_are_dealt_to_sites(counts, seed):
     table = np.array(counts).reshape(3, 3)
@@ -118,7 +119,7 @@ def test_measures_of_a_small_table_equal_scipys(table):
     assert found["phi"] == pytest.approx(np.corrcoef(codes.T)[0, 1], rel=1e-9, abs=1e-12)
 
 
-@settings(max_examples=60)
+@costly_law(60)
 @given(st.tuples(*[st.integers(0, 40)] * 4))
 def test_law_fishers_test_equals_scipys(cells):
     table = np.array(cells).reshape(2, 2)
@@ -200,7 +201,7 @@ def open_lines(tables, threshold):
         yield cells, np.where(opened == 1, values, np.nan)
 
 
-@settings(max_examples=3)
+@costly_law(2)
 @given(st.randoms(use_true_random=False))
 def test_law_open_figures_leave_every_closed_cell_all_its_values(random):
     """By trying all tables: a closed cell can be any number below the threshold, given all open sums."""
@@ -272,12 +273,13 @@ def test_without_noise_the_private_table_is_the_exact_one():
 
 
 def test_private_measures_cover_as_often_as_they_say():
-    """4,000 releases of tables drawn from known risks, with the mechanism's noise."""
-    world = StatisticWorld(rows_of([[40, 30], [25, 60]]), columns_of([[40, 30], [25, 60]]))
-    plan = world.plan("crosstab", a="a", b="c", epsilon="0.5")
-    law = plan.noise[0]
+    """4,000 releases of tables with the risks of the hospitals' women and men, with the mechanism's noise."""
+    world = heart_world()
+    law = world.plan("crosstab", a="sex", b="disease", epsilon="1").noise[0]
+    known = pd.crosstab(world.frame.sex, world.frame.disease).to_numpy()
     generator = np.random.default_rng(11)
-    sizes, risks, trials = np.array([900, 700]), np.array([0.3, 0.45]), 4000
+    sizes, trials = known.sum(axis=1), 4000
+    risks = known[:, 1] / sizes
     drawn = generator.binomial(sizes, risks, size=(trials, 2))
     cells = np.stack([sizes - drawn, drawn], axis=-1) + law.draw(4 * trials, generator).reshape(trials, 2, 2)
     truth = {

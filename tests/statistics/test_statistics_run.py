@@ -24,6 +24,15 @@ DIGESTS = {
     "chi_square private": "d6563f19fdfa03cfd92ac6de02d71f682c7e783b8a974301198ed25cd127b2a9",
     "kaplan_meier exact": "6cf1fc409731024eb9c66c93bf5c15e24dfabb8419afe8dbe7f2ae8f01fb55fe",
     "glm exact": "912fac184fa119ef48e8dd4629ba24c0263af031d64faedfe1ea7476025ade1f",
+    "crosstab exact": "1a824cf6fc9c44554af5692d7eb250a75e18f806f36722fa9ed06d3c6aff0607",
+    "t_test exact": "7596f8a0fd3f8ea575e71763d4c362d40a85db16d0a08067d78ce1b84552a4a4",
+    "t_test private": "da07dd82d90d171185bc7e420f2ed11e2ed08adf682c536d9e904458828c2315",
+    "anova exact": "0ac346d281934d5446ee0c16f1e1dd1945a999b2bc2355e4bc81ee8ff5ae2aab",
+    "mann_whitney exact": "00809003b8600be27928010f022955e0605a7d7c9e655613571433233802b033",
+    "kruskal_wallis private": "75c60cb0fd6c20783445fcbc7a354a8f27d95a663153840127d189d6e867ac29",
+    "quantile exact": "80fc85fbaf7c8983513f0eb5a5cd17b82e9215f9981799f8bca881c5e0d2c33f",
+    "correlation exact": "e4ea1beb1a8aecb8d09345b68a12596d7c360654f7ef38d18f292e503b74562e",
+    "ols exact": "6b6ded3cb97d74fe4c5f23ed9249a7aeca8644a2ad497362eeb508d534d3b06d",
 }
 
 
@@ -39,6 +48,15 @@ ARGUMENTS = {
     "chi_square private": ("chi_square", ASKED | {"epsilon": "0.5"}),
     "kaplan_meier exact": ("kaplan_meier", {"duration": "x", "event": "a", "by": "b"}),
     "glm exact": ("glm", {"outcome": "a", "covariates": ["b", "x"]}),
+    "crosstab exact": ("crosstab", ASKED | {"c": "x"}),
+    "t_test exact": ("t_test", {"column": "x", "by": "a"}),
+    "t_test private": ("t_test", {"column": "x", "by": "a", "epsilon": "0.5"}),
+    "anova exact": ("anova", {"column": "x", "by": "b"}),
+    "mann_whitney exact": ("mann_whitney", {"column": "x", "by": "a"}),
+    "kruskal_wallis private": ("kruskal_wallis", {"column": "x", "by": "b", "epsilon": "0.5"}),
+    "quantile exact": ("quantile", {"column": "x", "by": "a"}),
+    "correlation exact": ("correlation", {"columns": ["x", "a"]}),
+    "ols exact": ("ols", {"formula": "x ~ a + b"}),
 }
 
 

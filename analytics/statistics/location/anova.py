@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, EXACT, Answer
+from analytics.statistics.base import BOTH, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.distributions import f_tail
 from analytics.statistics.group_moments import REPLICATES, GroupMoments, Mechanism, Sample
@@ -106,7 +106,7 @@ class Anova(GroupMoments):
     name: ClassVar[str] = "anova"
     summary: ClassVar[str] = "one-way analysis of variance"
     modes: ClassVar = BOTH
-    promoted: ClassVar = EXACT
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="column", meaning="a numeric column"),
         Parameter(name="by", meaning="a column with public groups"),

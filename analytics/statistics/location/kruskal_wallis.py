@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, EXACT
+from analytics.statistics.base import BOTH
 from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.independence import noisy_pvalue
 from analytics.statistics.rank_table import RankAnswer, RankTable, midranks
@@ -56,7 +56,7 @@ class KruskalWallis(RankTable):
     name: ClassVar[str] = "kruskal_wallis"
     summary: ClassVar[str] = "Kruskal-Wallis test of several groups over declared bins"
     modes: ClassVar = BOTH
-    promoted: ClassVar = EXACT
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="column", meaning="a numeric column with declared bins"),
         Parameter(name="by", meaning="a column with public groups"),

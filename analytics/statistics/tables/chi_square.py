@@ -22,10 +22,10 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, EXACT, MINIMUM_CELL, Answer
+from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
 from analytics.statistics.counts import WholeTable
 from analytics.statistics.distributions import chi_square_tail
-from analytics.statistics.independence import expected_counts, noisy_pvalue, pearson
+from analytics.statistics.independence import expected_counts, noisy_pvalue, pearson, pearson_under_noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ class ChiSquareAnswer(Answer):
     """The test.
 
     Attributes:
-        statistic: chi-square; None where it is closed or undefined (an empty row or column of the table).
+        statistic: chi-square; None where it is closed, or in exact mode undefined (an empty row or column of the table).
         pvalue: exact: the upper tail; private: from the bootstrap.
         dof: degrees of freedom.
         observed: the table, with noise in private mode; shape ``(rows, columns)``.
@@ -97,7 +97,7 @@ class ChiSquare(WholeTable):
     name: ClassVar[str] = "chi_square"
     summary: ClassVar[str] = "chi-square test of independence of two columns"
     modes: ClassVar = BOTH
-    promoted: ClassVar = EXACT
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="a", meaning="a column with public groups: the table's rows"),
         Parameter(name="b", meaning="another one: the table's columns"),
@@ -138,11 +138,17 @@ class ChiSquare(WholeTable):
         law = noise[0] if noise else None
         cells = values[: len(self.places)].astype(np.float64) / (1 if law is None else law.weight)
         table = cells.reshape(self._table_shape)
-        expected = expected_counts(table[np.newaxis])[0]
+        expected = np.nan_to_num(expected_counts(table[np.newaxis])[0])
         correction = 0.5 if self.correction and dof == 1 and law is None else 0.0
-        statistic = float(pearson(table[np.newaxis], correction)[0])
+        statistic = float(
+            (
+                pearson(table[np.newaxis], correction)
+                if law is None
+                else pearson_under_noise(table[np.newaxis])
+            )[0]
+        )
         is_defined = not np.isnan(statistic)
-        by_noise = None if law is None else noisy_pvalue(table, pearson, law, values)
+        by_noise = None if law is None else noisy_pvalue(table, pearson_under_noise, law, values)
         pvalue = chi_square_tail(statistic, dof) if by_noise is None else by_noise
         return ChiSquareAnswer(
             statistic=statistic if is_defined else None,

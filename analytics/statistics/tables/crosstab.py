@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, EXACT, MINIMUM_CELL, Answer
+from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.counts import CountStatistic
 from analytics.statistics.margins import known_margins, margins_of, open_margins
@@ -149,7 +149,7 @@ class Crosstab(CountStatistic):
     name: ClassVar[str] = "crosstab"
     summary: ClassVar[str] = "table of counts of two or three columns, with margins and measures"
     modes: ClassVar = BOTH
-    promoted: ClassVar = EXACT
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="a", meaning="a column with public groups; of a 2 x 2 table the exposure"),
         Parameter(name="b", meaning="another one; of a 2 x 2 table the outcome"),

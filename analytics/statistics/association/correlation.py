@@ -1,0 +1,190 @@
+"""Pearson's correlations and covariances of several columns.
+
+Layer:       analytics.statistics.association above gram_rows and distributions.
+Terms:       columns are numbers, or true-or-false columns as 0 and 1.
+Guarantees:  over the rows that lack none of the columns (pandas drops rows pair by pair, which would open one more table
+             for each pair). Covariances are over ``n - 1``. P-values are those of Student's t with ``n - 2`` degrees of
+             freedom and the interval is Fisher's, as ``scipy.stats.pearsonr``. What a column without any spread is
+             compared with is undefined, not 0. From exact integers. Guards: module gram_rows.
+Visible to:  the analyst: number, sums and sums of products of all columns.
+Source:      Pearson 1896; R. A. Fisher 1921 for the interval.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from statistics import NormalDist
+from typing import TYPE_CHECKING, ClassVar, Final, Self
+
+from analytics.errors import InvalidRequestError, PlanRejectedError
+from analytics.schema import CategoricalColumn, NumericColumn
+from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
+from analytics.statistics.base import EXACT, Answer
+from analytics.statistics.distributions import student_tail
+from analytics.statistics.gram_rows import GramRows, middle_of
+from analytics.statistics.integer_solve import symmetric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.schema import Table
+    from analytics.statistics.base import Limits, Mode
+
+Matrix = tuple[tuple[float | None, ...], ...]
+UNDEFINED: Final = "undefined"
+_LEVEL: Final = 0.95
+_PAIR: Final = 2
+_FEWEST: Final = 3  # of the interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrelationAnswer(Answer):
+    """The correlations.
+
+    Attributes:
+        names: of the columns.
+        n: rows that lack none of them.
+        means: of each column.
+        covariance: over ``n - 1``, row by row.
+        correlation: likewise; None where it is undefined.
+        pvalues: of the test that two columns are uncorrelated, with two sides; None on the diagonal.
+    """
+
+    names: tuple[str, ...]
+    n: int = 0
+    means: tuple[float, ...] = ()
+    covariance: Matrix = ()
+    correlation: Matrix = ()
+    pvalues: Matrix = ()
+
+    @property
+    def statistic(self) -> float | None:
+        """The correlation of the first two columns."""
+        return self.correlation[0][1] if self.correlation else None
+
+    @property
+    def pvalue(self) -> float | None:
+        """The p-value of the first two columns."""
+        return self.pvalues[0][1] if self.pvalues else None
+
+    def confidence_interval(
+        self, level: float = _LEVEL, *, first: int = 0, second: int = 1
+    ) -> tuple[float | None, float | None]:
+        """Fisher's interval of the correlation of two columns, by their places."""
+        if not 0 < level < 1:
+            raise InvalidRequestError(parameter="level", reason="must be a number above 0 and below 1")
+        value = self.correlation[first][second] if self.correlation else None
+        if value is None or self.n <= _FEWEST or abs(value) >= 1:
+            return None, None
+        width = NormalDist().inv_cdf((1 + level) / 2) / math.sqrt(self.n - _FEWEST)
+        return math.tanh(math.atanh(value) - width), math.tanh(math.atanh(value) + width)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The correlations."""
+        import pandas as pd
+
+        names = list(self.names)
+        rows = [list(row) for row in self.correlation]
+        return pd.DataFrame(rows, index=names if rows else [], columns=names, dtype="Float64")
+
+    def values(self) -> dict[str, object]:
+        """Its fields as plain data; of two columns also their correlation with its interval at 95 %."""
+        found: dict[str, object] = {
+            "names": list(self.names),
+            "n": self.n,
+            "means": list(self.means),
+            "covariance": [list(row) for row in self.covariance],
+            "correlation": [list(row) for row in self.correlation],
+            "pvalues": [list(row) for row in self.pvalues],
+        }
+        if len(self.names) == _PAIR:
+            low, high = self.confidence_interval()
+            found |= {"statistic": self.statistic, "pvalue": self.pvalue, "low": low, "high": high}
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correlation(GramRows):
+    """The correlations of all pairs of some columns."""
+
+    name: ClassVar[str] = "correlation"
+    summary: ClassVar[str] = "Pearson's correlations and covariances of columns"
+    modes: ClassVar = EXACT
+    no_private: ClassVar[str] = (
+        "must be exact: a release with noise of the products of columns does not exist yet"
+    )
+    parameters: ClassVar = (
+        Parameter(name="columns", meaning="a list of two or more columns, numeric or true or false"),
+    )
+
+    @classmethod
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
+        """See ``Statistic``."""
+        check_one_row_a_unit(table, cls.name)
+        columns = tuple(column_of(name, table, "columns") for name in arguments.texts("columns"))
+        for column in columns:
+            if isinstance(column, CategoricalColumn):
+                reason = f"{column.name} must be numeric, or true or false"
+                raise PlanRejectedError(position="columns", reason=reason)
+        if len(columns) < _PAIR:
+            raise InvalidRequestError(parameter="columns", reason="must be at least two columns")
+        bound = cls(table=table, mode=mode, limits=limits, modelled=columns)
+        bound.check_size("columns")
+        return bound
+
+    def closed_answer(self, reason: str) -> CorrelationAnswer:
+        """See ``GramRows``."""
+        return CorrelationAnswer(names=self.columns, closed=reason)
+
+    def answer(self, gram: tuple[int, ...]) -> CorrelationAnswer:
+        """See ``GramRows``."""
+        (n, *sums), *rows = symmetric(gram, self.n_parameters)
+        if n < _PAIR:
+            return self.closed_answer(UNDEFINED)
+        units = [
+            column.resolution if isinstance(column, NumericColumn) else Fraction(1)
+            for column in self.modelled
+        ]
+        middles = [middle_of(column) for column in self.modelled]
+        count = len(units)
+        # n times the sums of products around the means, in steps: integers
+        apart = [[n * rows[i][j + 1] - sums[i] * sums[j] for j in range(count)] for i in range(count)]
+        correlation = tuple(tuple(_correlation(apart, i, j) for j in range(count)) for i in range(count))
+        scale = Fraction(1, n * (n - 1))
+        return CorrelationAnswer(
+            names=self.columns,
+            n=n,
+            means=tuple(
+                float(unit * (Fraction(total, n) + middle))
+                for unit, total, middle in zip(units, sums, middles, strict=True)
+            ),
+            covariance=tuple(
+                tuple(float(units[i] * units[j] * scale * apart[i][j]) for j in range(count))
+                for i in range(count)
+            ),
+            correlation=correlation,
+            pvalues=tuple(
+                tuple(None if i == j else _pvalue(value, n) for j, value in enumerate(row))
+                for i, row in enumerate(correlation)
+            ),
+        )
+
+
+def _correlation(apart: list[list[int]], i: int, j: int) -> float | None:
+    """From integers, rounded once under the root; None where a column has no spread."""
+    spread = apart[i][i] * apart[j][j]
+    if spread == 0:
+        return None
+    return math.copysign(math.sqrt(Fraction(apart[i][j] ** 2, spread)), apart[i][j])
+
+
+def _pvalue(correlation: float | None, n: int) -> float | None:
+    if correlation is None or n <= _PAIR:
+        return None
+    left = 1 - correlation**2
+    if left <= 0:
+        return 0.0
+    return min(1.0, 2 * student_tail(abs(correlation) * math.sqrt((n - _PAIR) / left), n - _PAIR))

@@ -1,0 +1,299 @@
+"""Ordinary least squares by a formula of declared columns.
+
+Layer:       analytics.statistics.regression above gram_rows, formulas and distributions.
+Terms:       a number enters as it is, a true-or-false column as 0 and 1, a category by one term for each level but the
+             first of its domain, named ``column=level``. There is always an intercept.
+Guarantees:  over the rows that lack none of the columns. The normal equations are solved in exact integers, so no digit
+             is lost; parameters and standard errors are then rounded to six digits. Standard errors are the classical
+             ones, of one variance; p-values and intervals are those of Student's t with ``df_resid`` degrees of
+             freedom, as ``statsmodels`` has them. A design that is singular, no more rows than parameters, an outcome
+             without any spread or without any residual are closed by the same code as a small count: ``fit_closed``.
+             Guards: module gram_rows, with the outcome as one of the columns.
+Visible to:  the analyst: number, sums and sums of products of all terms and the outcome.
+See instead: residuals, leverage and influence of single rows, which are never given; glm for other outcomes.
+Source:      Gauss 1809; elimination: integer_solve.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, ClassVar, Final, Self
+
+from analytics.errors import InvalidRequestError
+from analytics.schema import NumericColumn
+from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
+from analytics.statistics.base import EXACT, Answer
+from analytics.statistics.distributions import f_tail, student_quantile, student_tail
+from analytics.statistics.formulas import read_formula
+from analytics.statistics.gram_rows import GramRows, middle_of, terms_of
+from analytics.statistics.integer_solve import inverse, solve_exactly, symmetric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.schema import Table
+    from analytics.statistics.base import Limits, Mode
+
+FIT_CLOSED: Final = "fit_closed"
+_BITS: Final = 240
+_LEVEL: Final = 0.95
+_DIGITS: Final = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeastSquares:
+    """A fit before anything is rounded for the answer.
+
+    Attributes:
+        params: of the terms, in the columns' own units.
+        bse: their standard errors.
+        n: rows.
+        ss_resid: sum of squared residuals, in the outcome's unit.
+        ss_total: around the outcome's mean.
+    """
+
+    params: tuple[float, ...]
+    bse: tuple[float, ...]
+    n: int
+    ss_resid: float
+    ss_total: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class OlsAnswer(Answer):
+    """The fit, with the names that ``statsmodels`` uses.
+
+    Attributes:
+        terms: the intercept, then those of the formula.
+        params: for each unit of the column; six digits. Empty where it is closed.
+        bse: standard errors; six digits.
+        nobs: rows.
+        df_model: parameters less the intercept.
+        df_resid: rows less parameters.
+        scale: variance of the residuals, over ``df_resid``.
+        rsquared: share of the outcome's variance.
+        fvalue: of the test that all parameters but the intercept are 0.
+    """
+
+    terms: tuple[str, ...]
+    params: tuple[float, ...] = ()
+    bse: tuple[float, ...] = ()
+    nobs: int = 0
+    df_model: int = 0
+    df_resid: int = 0
+    scale: float | None = None
+    rsquared: float | None = None
+    fvalue: float | None = None
+
+    @property
+    def rsquared_adj(self) -> float | None:
+        """The share of variance, adjusted for the number of parameters."""
+        if self.rsquared is None:
+            return None
+        return 1 - (1 - self.rsquared) * (self.nobs - 1) / self.df_resid
+
+    @property
+    def f_pvalue(self) -> float | None:
+        """The upper tail of F."""
+        return None if self.fvalue is None else f_tail(self.fvalue, self.df_model, self.df_resid)
+
+    @property
+    def llf(self) -> float | None:
+        """The log-likelihood of normal residuals."""
+        if self.scale is None:
+            return None
+        return -self.nobs / 2 * (math.log(2 * math.pi * self.scale * self.df_resid / self.nobs) + 1)
+
+    @property
+    def aic(self) -> float | None:
+        """Akaike's criterion, over the parameters without the variance."""
+        return None if self.llf is None else 2 * (self.df_model + 1) - 2 * self.llf
+
+    @property
+    def bic(self) -> float | None:
+        """Schwarz's criterion, likewise."""
+        return None if self.llf is None else math.log(self.nobs) * (self.df_model + 1) - 2 * self.llf
+
+    @property
+    def tvalues(self) -> tuple[float, ...]:
+        """Parameters over their standard errors."""
+        return tuple(value / error for value, error in zip(self.params, self.bse, strict=True))
+
+    @property
+    def pvalues(self) -> tuple[float, ...]:
+        """Of the tests that a parameter is 0, with two sides."""
+        return tuple(min(1.0, 2 * student_tail(abs(value), self.df_resid)) for value in self.tvalues)
+
+    def conf_int(self, alpha: float = 1 - _LEVEL) -> tuple[tuple[float, float], ...]:
+        """Confidence interval of each parameter at ``1 - alpha``."""
+        if not 0 < alpha < 1:
+            raise InvalidRequestError(parameter="alpha", reason="must be a number above 0 and below 1")
+        if not self.params:
+            return ()
+        width = student_quantile(1 - alpha / 2, self.df_resid)
+        pairs = zip(self.params, self.bse, strict=True)
+        return tuple((value - width * error, value + width * error) for value, error in pairs)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a parameter."""
+        import pandas as pd
+
+        low, high = zip(*self.conf_int(), strict=True) if self.params else ((), ())
+        columns = {
+            "coef": self.params,
+            "std err": self.bse,
+            "t": self.tvalues,
+            "P>|t|": self.pvalues,
+            "low": low,
+            "high": high,
+        }
+        return pd.DataFrame(columns, index=list(self.terms) if self.params else [], dtype="Float64")
+
+    def summary(self) -> str:
+        """The fit as text."""
+        if self.closed:
+            return repr(self)
+        from analytics.text_tables import as_text
+
+        names, rows = self.cells()
+        single = {name: value for name, value in self.values().items() if not isinstance(value, list)}
+        return as_text(names, rows, [f"{name}: {value}" for name, value in single.items()])
+
+    def values(self) -> dict[str, object]:
+        """Its fields as plain data."""
+        return {
+            "terms": list(self.terms),
+            "params": list(self.params),
+            "bse": list(self.bse),
+            "tvalues": list(self.tvalues),
+            "pvalues": list(self.pvalues),
+            "conf_int": [list(pair) for pair in self.conf_int()],
+            "nobs": self.nobs,
+            "df_model": self.df_model,
+            "df_resid": self.df_resid,
+            "scale": self.scale,
+            "rsquared": self.rsquared,
+            "rsquared_adj": self.rsquared_adj,
+            "fvalue": self.fvalue,
+            "f_pvalue": self.f_pvalue,
+            "llf": self.llf,
+            "aic": self.aic,
+            "bic": self.bic,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ols(GramRows):
+    """The fit; of ``modelled`` the outcome is the last."""
+
+    name: ClassVar[str] = "ols"
+    summary: ClassVar[str] = "ordinary least squares by a formula of declared columns"
+    modes: ClassVar = EXACT
+    no_private: ClassVar[str] = (
+        "must be exact: a release with noise of the products of columns does not exist yet; crossward train fits linear "
+        "models with noise"
+    )
+    parameters: ClassVar = (
+        Parameter(name="formula", meaning="as outcome ~ column + column, of declared columns alone"),
+    )
+
+    @classmethod
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
+        """See ``Statistic``."""
+        check_one_row_a_unit(table, cls.name)
+        outcome, covariates = read_formula(arguments.text("formula"), table, "formula")
+        if not isinstance(outcome, NumericColumn):
+            raise InvalidRequestError(
+                parameter="formula", reason=f"{outcome.name} must be numeric: it is the outcome"
+            )
+        bound = cls(table=table, mode=mode, limits=limits, modelled=(*covariates, outcome))
+        bound.check_size("formula")
+        return bound
+
+    def describe(self) -> dict[str, object]:
+        """See ``Statistic``."""
+        return {
+            "outcome": self.columns[-1],
+            "covariates": list(self.columns[:-1]),
+            "fewest_rows": super().describe()["fewest_rows"],
+        }
+
+    def closed_answer(self, reason: str) -> OlsAnswer:
+        """See ``GramRows``; one code for all causes."""
+        del reason
+        return OlsAnswer(terms=self.terms[:-1], closed=FIT_CLOSED)
+
+    def answer(self, gram: tuple[int, ...]) -> OlsAnswer:
+        """See ``GramRows``."""
+        fit = self.fitted(gram)
+        if fit is None:
+            return self.closed_answer(FIT_CLOSED)
+        count = len(fit.params)
+        explained = fit.ss_total - fit.ss_resid
+        scale = fit.ss_resid / (fit.n - count)
+        return OlsAnswer(
+            terms=self.terms[:-1],
+            params=tuple(float(f"{value:.{_DIGITS}g}") for value in fit.params),
+            bse=tuple(float(f"{value:.{_DIGITS}g}") for value in fit.bse),
+            nobs=fit.n,
+            df_model=count - 1,
+            df_resid=fit.n - count,
+            scale=scale,
+            rsquared=explained / fit.ss_total,
+            fvalue=explained / (count - 1) / scale,
+        )
+
+    def fitted(self, gram: tuple[int, ...]) -> LeastSquares | None:
+        """The fit from the upper half of the Gram matrix; None where it is closed."""
+        matrix = symmetric(gram, self.n_parameters)
+        count, n = self.n_parameters - 1, matrix[0][0]
+        if n <= count:
+            return None
+        half = tuple(matrix[row][column] for row in range(count) for column in range(row, count))
+        products, squares = [row[-1] for row in matrix[:-1]], matrix[-1][-1]
+        solution = solve_exactly(half, products, _BITS)
+        total = n * squares - products[0] ** 2
+        if solution is None or total == 0:
+            return None
+        point = [Fraction(value, 1 << _BITS) for value in solution]
+        resid = squares - sum(value * product for value, product in zip(point, products, strict=True))
+        if resid * n <= total * Fraction(1, 1 << 80):
+            return None
+        covariance = [[Fraction(value, 1 << _BITS) for value in row] for row in inverse(half, count, _BITS)]
+        units = self._units()
+        outcome = self.modelled[-1]
+        unit = outcome.resolution if isinstance(outcome, NumericColumn) else Fraction(1)
+        variance = resid / (n - count)
+        own = [
+            sum((part * value for part, value in zip(row, point, strict=True)), Fraction(0)) for row in units
+        ]
+        own[0] += middle_of(outcome)
+        errors = [_form(row, covariance) * variance for row in units]
+        return LeastSquares(
+            params=tuple(float(unit * value) for value in own),
+            bse=tuple(float(unit) * math.sqrt(each) for each in errors),
+            n=n,
+            ss_resid=float(unit**2 * resid),
+            ss_total=float(unit**2 * Fraction(total, n)),
+        )
+
+    def _units(self) -> list[list[Fraction]]:
+        """From parameters of the design to those of the columns' own units; the outcome in steps around its middle."""
+        count = self.n_parameters - 1
+        found = [[Fraction(int(row == column)) for column in range(count)] for row in range(count)]
+        place = 1
+        for column in self.modelled[:-1]:
+            if isinstance(column, NumericColumn):
+                found[place][place] = 1 / column.resolution
+                found[0][place] = Fraction(-middle_of(column))
+            place += len(terms_of(column))
+        return found
+
+
+def _form(row: list[Fraction], matrix: list[list[Fraction]]) -> Fraction:
+    """``row @ matrix @ row``."""
+    used = [place for place, value in enumerate(row) if value]
+    return sum((row[i] * row[j] * matrix[i][j] for i in used for j in used), Fraction(0))

@@ -1,0 +1,82 @@
+"""The statistics of the register over the four hospitals, from an analyst's call to answer and receipt, and on the command line."""
+
+import tomllib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+import federation
+from analytics.errors import InvalidRequestError
+from analytics.statistics.register import register
+
+DATA = Path(federation.__file__).parent / "demo" / "data"
+HOSPITALS = {
+    name: DATA / "heart_disease" / f"{name}.csv"
+    for name in ("cleveland", "hungary", "switzerland", "va_long_beach")
+}
+ASKED = {
+    "anova": {"column": "age", "by": "cp"},
+    "chi_square": {"a": "sex", "b": "disease"},
+    "correlation": {"columns": ["age", "thalach"]},
+    "crosstab": {"a": "sex", "b": "disease"},
+    "glm": {"outcome": "disease", "covariates": ["age", "sex"]},
+    "goodness_of_fit": {"column": "age"},
+    "kruskal_wallis": {"column": "age", "by": "disease"},
+    "mann_whitney": {"column": "age", "by": "disease"},
+    "ols": {"formula": "thalach ~ age + sex"},
+    "quantile": {"column": "age", "q": [0.25, 0.5], "by": "disease"},
+    "t_test": {"column": "thalach", "by": "disease"},
+}
+WITHOUT_DATA = {"kaplan_meier"}  # the hospitals have no durations
+
+
+@pytest.fixture(scope="module")
+def session():
+    schema, view = (
+        tomllib.loads((DATA / "schema.toml").read_text("utf-8")),
+        (DATA / "view.sql").read_text("utf-8"),
+    )
+    with federation.local(HOSPITALS, schema=schema, view=view, engine="numpy") as session:
+        yield session
+
+
+def test_every_statistic_is_a_method_of_a_table_and_has_an_explanation(session):
+    names = {entry.name for entry in register() if entry.exact.level != "refused"}
+    assert names - WITHOUT_DATA == set(ASKED)
+    table = session.table("patients")
+    for name, arguments in ASKED.items():
+        explained = table.explain(name, exact=True, **arguments)
+        assert "guard, on shares" in explained.text
+        answer = getattr(table, name)(exact=True, **arguments)
+        assert (answer.closed, answer.receipt["kind"]) == ("", "exact"), name
+        assert answer.to_dict()["cost"]["mode"] == "exact"
+        assert repr(answer)
+        assert answer._repr_html_()
+
+
+def test_private_statistics_are_charged_once(session):
+    table = session.table("patients")
+    for entry in register():
+        if entry.private.level != "refused" and entry.name in ASKED:
+            answer = getattr(table, entry.name)(epsilon=0.2, **ASKED[entry.name])
+            assert (answer.closed, answer.receipt["kind"], answer.cost["epsilon"]) == ("", "charge", "0.2")
+
+
+def test_answers_equal_those_of_the_pooled_rows(session):
+    rows = pd.concat([pd.read_csv(path).apply(pd.to_numeric, errors="coerce") for path in HOSPITALS.values()])
+    known = rows.dropna(subset=["thalach"])
+    found = session.table("patients").t_test("thalach", by="disease", exact=True)
+    pooled = stats.ttest_ind(known.thalach[known.num == 0], known.thalach[known.num > 0], equal_var=False)
+    assert (found.statistic, found.pvalue) == pytest.approx((pooled.statistic, pooled.pvalue), rel=1e-9)
+
+
+def test_a_refused_statistic_says_why(session):
+    table = session.table("patients")
+    with pytest.raises(InvalidRequestError, match="cannot be cox, which is refused: its steps"):
+        table.cox("age", "disease", exact=True)
+    with pytest.raises(InvalidRequestError, match="must be exact"):
+        table.ols("thalach ~ age", epsilon=1)
+    with pytest.raises(AttributeError):
+        table.anything  # noqa: B018
