@@ -35,7 +35,6 @@ REFUSED: Final[dict[str, str]] = {
     "quantile": _NOT_YET,
     "t_test": _NOT_YET,
     "cox": f"{_NO_STEPS}; kaplan_meier gives curves by group",
-    "describe": _NO_TABLE,
     "kmeans": _NO_STEPS,
     "log_rank": f"{_NO_STEPS}: its table must stay hidden and only the rounded statistic may open",
     "pca": _NO_STEPS,

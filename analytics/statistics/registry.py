@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "chi_square": "tables.chi_square.ChiSquare",
     "crosstab": "tables.crosstab.Crosstab",
+    "describe": "profiles.describe.Describe",
     "glm": "regression.glm.Glm",
     "kaplan_meier": "survival.kaplan_meier.KaplanMeier",
 }

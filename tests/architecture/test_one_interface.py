@@ -24,6 +24,7 @@ OWNERS = {"request", "plan", "planned", "work", "statistic", "aggregate", "colum
 TELLING = {"kind", "aggregate", "statistic"}
 CONCRETE = (
     "analytics.statistics.moments.",
+    "analytics.statistics.profiles.",
     "analytics.statistics.tables.",
     "analytics.statistics.survival.",
     "analytics.statistics.regression.",
