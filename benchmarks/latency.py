@@ -129,9 +129,9 @@ class Distance:
 
 def questions(session: federation.Session) -> dict[str, Callable[[], dict]]:
     """Every question of the demo, and one private mean; each returns its receipt."""
-    asked = {"private_mean": lambda: session.sql(MEAN, epsilon=0.01, purpose=PURPOSE).receipt}
+    asked = {"private_mean": lambda: session.sql(MEAN, epsilon=0.01, purpose=PURPOSE, fresh=True).receipt}
     for question in ANSWERED:
-        kind = {"epsilon": 0.02} if question.epsilon else {"exact": True}
+        kind = {"epsilon": 0.02, "fresh": True} if question.epsilon else {"exact": True}
         asked[question.key] = lambda sql=question.sql, kind=kind: (
             session.sql(sql, purpose=PURPOSE, **kind).receipt
         )

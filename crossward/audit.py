@@ -1,6 +1,8 @@
-"""Checks of ledger files: ``verify``, ``recompute``, ``statement``, ``report``, ``price``. They need no site and no key.
+"""Checks of ledger files, and what was asked: ``verify``, ``recompute``, ``statement``, ``report``, ``refusals``, ``price``.
 
-Layer:       crossward.audit, above ``privacy_accounting``.
+They need files alone, no site and no key; ``fetch_texts`` asks the sites, as an auditor.
+
+Layer:       crossward.audit, above ``privacy_accounting`` and ``federation.audit``.
 See instead: the same on the command line (``crossward audit``).
 """
 
@@ -9,10 +11,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from federation.audit import copy_texts, fetch_texts, refusals, report, statement
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.genesis import genesis_body
 from privacy_accounting.audit import recompute as _recompute
-from privacy_accounting.audit import statement as _statement
 from privacy_accounting.audit import verify as _verify
 from privacy_accounting.audit.price import price_document as price
 
@@ -20,10 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from privacy_accounting.audit.recompute import RecomputeReport
-    from privacy_accounting.audit.statement import Statement
     from privacy_accounting.audit.verify import Receipt, VerifyReport
 
-__all__ = ["price", "recompute", "report", "statement", "verify"]
+__all__ = [
+    "copy_texts",
+    "fetch_texts",
+    "price",
+    "recompute",
+    "refusals",
+    "report",
+    "statement",
+    "verify",
+]
 
 
 def verify(
@@ -54,35 +64,3 @@ def verify(
 def recompute(ledger: str | Path) -> RecomputeReport:
     """Price every charge of a ledger file again from its events; ``ok`` says whether all were priced high enough."""
     return _recompute.recompute(Path(ledger))
-
-
-def statement(ledger: str | Path, *, population: str | None = None) -> Statement:
-    """Return each request of a ledger file: analyst, time, purpose, price, and what is left; ``frame`` is a table.
-
-    Args:
-        ledger: a site's file, or an export of one.
-        population: only this one.
-
-    Raises:
-        LedgerRefusedError: the file is no ledger, or there is no such population.
-    """
-    return _statement.statement(Path(ledger), population=population)
-
-
-def report(ledger: str | Path, out: str | Path) -> str:
-    """Write a ledger file as an HTML page.
-
-    Args:
-        ledger: a site's file, or an export of one.
-        out: the page.
-
-    Returns:
-        Why the ledger does not hold; empty where it does. The page says so too.
-
-    Raises:
-        LedgerRefusedError: the file is no ledger, or none of its entries holds.
-        OSError: the page cannot be written.
-    """
-    from privacy_accounting.report import write_report
-
-    return write_report(Path(ledger), Path(out))

@@ -13,12 +13,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.errors import InvalidCostError
+from privacy_accounting.rdp import EpsilonAt
 from privacy_accounting.rdp import epsilon as epsilon_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from privacy_accounting.events import Event, Relation
+
+    Price = Callable[[Iterable[Event], Fraction, Relation], EpsilonAt]
 
 SIGNIFICANT_BITS: Final = 20
 _LARGEST_EXPONENT: Final = 100
@@ -31,6 +34,8 @@ def smallest_scale(
     epsilon: Fraction,
     delta: Fraction,
     relation: Relation,
+    *,
+    price: Price = epsilon_of,
 ) -> Fraction:
     """Find the smallest scale whose events together cost at most epsilon at delta.
 
@@ -40,6 +45,7 @@ def smallest_scale(
         epsilon: target, above 0.
         delta: 0 <= delta < 1.
         relation: which datasets are neighbours.
+        price: converts events into epsilon; by default from their Rényi costs.
 
     Returns:
         ``m * 2**e`` with ``2**19 <= m < 2**20``: the result of bisection rounded up to 20 significant bits.
@@ -53,7 +59,11 @@ def smallest_scale(
         raise InvalidCostError(what="delta", reason="must be at least 0 and below 1")
 
     def meets(scale: Fraction) -> bool:
-        return _meets(events_at, scale, epsilon, delta, relation)
+        try:
+            found = price(events_at(scale), delta, relation).epsilon
+        except InvalidCostError:
+            return False  # too little noise to be priced at all
+        return found < math.inf and Fraction(found) <= epsilon
 
     exponent = _octave(meets, events_at, delta, relation)
     # the answer lies in (2**(exponent - 1), 2**exponent]
@@ -63,20 +73,6 @@ def smallest_scale(
         middle = (low + high) // 2
         low, high = (low, middle) if meets(middle * unit) else (middle, high)
     return high * unit
-
-
-def _meets(
-    events_at: Callable[[Fraction], Sequence[Event]],
-    scale: Fraction,
-    epsilon: Fraction,
-    delta: Fraction,
-    relation: Relation,
-) -> bool:
-    try:
-        found = epsilon_of(events_at(scale), delta, relation).epsilon
-    except InvalidCostError:
-        return False  # too little noise to be priced at all
-    return found < float("inf") and Fraction(found) <= epsilon
 
 
 def _octave(

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from analytics.sql.expressions import Integer, bounds
 from analytics.sql.query import AggregateOutput, BoundQuery, KeyOutput
-from analytics.statistics.aggregate import PlanColumn, Shift
+from analytics.statistics.aggregate import PlanColumn, shift_of
 from analytics.statistics.aggregates import AGGREGATES
 
 if TYPE_CHECKING:
+    from analytics.sql.expressions import Integer
     from analytics.statistics.blocks import BlockSpec
 
 
@@ -71,7 +71,7 @@ def _column(
         return PlanColumn(name=output.name, key=output.key)
     argument = None if output.argument is None else output.argument.expression
     aggregate = AGGREGATES[output.aggregate]
-    shift = _shift_of(argument) if argument is not None and argument in shifted else None
+    shift = shift_of(argument) if argument is not None and argument in shifted else None
     parts = aggregate.blocks(argument, shift, query.table)
     return PlanColumn(
         name=output.name,
@@ -81,13 +81,6 @@ def _column(
         offset=0 if shift is None else shift.offset,
         blocks=tuple((part, _number(block, blocks)) for part, block in parts),
     )
-
-
-def _shift_of(argument: Integer) -> Shift:
-    """Sums around the middle of the bounds, squares around half of their largest."""
-    lower, upper = bounds(argument)
-    center = (lower + upper) // 2
-    return Shift(center=center, offset=max(upper - center, center - lower) ** 2 // 2)
 
 
 def _number(block: BlockSpec, blocks: list[BlockSpec]) -> int:

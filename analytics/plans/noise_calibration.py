@@ -23,7 +23,7 @@ from analytics.statistics.blocks import disjoint_runs
 from privacy_accounting.calibration import smallest_scale
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.events import DistributedDiscreteGaussian, Event, Relation
-from privacy_accounting.rdp import epsilon as epsilon_of
+from privacy_accounting.rdp import standalone_epsilon
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,12 +130,12 @@ def _calibrated(
 
     relation = _relation(context.relation)
     try:
-        scale = smallest_scale(events_at, epsilon, context.delta, relation)
+        scale = smallest_scale(events_at, epsilon, context.delta, relation, price=standalone_epsilon)
     except AccountingError as error:
         reason = "no noise level reaches it at this delta: choose an epsilon nearer to 1"
         raise InvalidRequestError(parameter="epsilon", reason=reason) from error
     events = tuple(events_at(scale))
-    if Fraction(epsilon_of(events, context.delta, relation).epsilon) > epsilon:
+    if Fraction(standalone_epsilon(events, context.delta, relation).epsilon) > epsilon:
         raise InvalidRequestError(parameter="epsilon", reason="could not be met by the calibrated noise")
     return Calibration(noise_multiplier=scale, blocks=tuple(blocks_at(scale)), events=events)
 

@@ -176,7 +176,7 @@ def make_statistic_plan(
     )
     statistic = kind.bind(table, Arguments(values, kind.parameters, name), mode, limits)
     if mode == "exact":
-        check_dimensions(table, statistic.columns)
+        check_dimensions(table, statistic.dimensions)
     query = statistic.query
     counts = (
         None

@@ -24,10 +24,12 @@ from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import event_to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from analytics.plans.plan import Plan
     from analytics.statistics.aggregate import PlanColumn
+
+    Figures = Mapping[int, Opened | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +74,42 @@ def finish(
             rule="opening_length",
             reason=f"{len(opened)} integers were opened, the plan has {len(figures)}",
         )
-    values = dict(zip(figures, opened, strict=True))
-    rows = [_row(plan, group, values) for group in range(plan.n_groups)]
+    values = {
+        figure: None if integer is None else _opened(plan, figure, integer)
+        for figure, integer in zip(figures, opened, strict=True)
+    }
+    whole = frozenset(number for number, block in enumerate(plan.blocks) if block.weight == 1)
+    return finish_figures(plan, values, whole=whole, cost=cost, receipt=receipt)
+
+
+def finish_figures(
+    plan: Plan,
+    values: Figures,
+    *,
+    whole: Collection[int],
+    cost: Mapping[str, object] | None = None,
+    receipt: Mapping[str, object] | None = None,
+) -> Result:
+    """Make the answer from figures whose noise need not be the plan's own.
+
+    Visible to: the analyst alone.
+
+    Args:
+        plan: the question's plan.
+        values: of each opened figure its value and the noise on it; None where the guard kept it closed.
+        whole: the blocks whose values are integers.
+        cost: as for ``finish``.
+        receipt: as for ``finish``.
+
+    Returns:
+        As ``finish``.
+    """
+    rows = [_row(plan, group, values, whole) for group in range(plan.n_groups)]
     rows = _sorted(plan, rows)[: plan.limit]
     names = tuple(column.name for column in plan.columns)
     return Result(
         columns=names,
-        kinds=tuple(_kind(plan, column) for column in plan.columns),
+        kinds=tuple(_kind(plan, column, whole) for column in plan.columns),
         rows=tuple(row.cells for row in rows),
         errors=tuple(row.errors for row in rows),
         intervals=tuple(row.intervals for row in rows),
@@ -146,7 +177,12 @@ def _places(names: Sequence[str], marks: Sequence[Sequence[bool]]) -> tuple[tupl
     )
 
 
-def _row(plan: Plan, group: int, values: Mapping[int, int | None]) -> _Row:
+def _opened(plan: Plan, figure: int, integer: int) -> Opened:
+    number = figure // plan.n_groups
+    return Opened(value=Fraction(integer, plan.blocks[number].weight), noise_sd=plan.noise_sd(number))
+
+
+def _row(plan: Plan, group: int, values: Figures, whole: Collection[int]) -> _Row:
     labels = group_labels(plan.groups, group)
     cells: list[Cell] = []
     found: list[Estimate | None] = []
@@ -160,7 +196,7 @@ def _row(plan: Plan, group: int, values: Mapping[int, int | None]) -> _Row:
             keys.append(place if binned and label is not None else label)
             continue
         made = _estimate(plan, number, group, values)
-        cell = None if made is None or made.value is None else _cell(plan, column, made.value)
+        cell = None if made is None or made.value is None else _cell(plan, column, whole, made.value)
         cells.append(cell)
         found.append(made)
         keys.append(cell)
@@ -191,16 +227,14 @@ def group_labels(keys: Sequence[GroupKey], group: int) -> list[tuple[int, str | 
     return found[::-1]
 
 
-def _estimate(plan: Plan, place: int, group: int, values: Mapping[int, int | None]) -> Estimate | None:
+def _estimate(plan: Plan, place: int, group: int, values: Figures) -> Estimate | None:
     """The cell's estimate; None where a figure it needs is closed."""
     column, parts = plan.columns[place], {}
     for part, number in column.blocks:
-        integer = values[number * plan.n_groups + group]
-        if integer is None:
+        opened = values[number * plan.n_groups + group]
+        if opened is None:
             return None
-        parts[part] = Opened(
-            value=Fraction(integer, plan.blocks[number].weight), noise_sd=plan.noise_sd(number)
-        )
+        parts[part] = opened
     if column.aggregate is None:
         return NA
     if plan.mode == "exact":
@@ -216,20 +250,21 @@ def _span(plan: Plan, place: int) -> Span:
     return Span(lower=lower, upper=upper, n_rows=plan.context.n_sites * plan.query.table.rows_max)
 
 
-def _kind(plan: Plan, column: PlanColumn) -> Kind:
-    """Type of a column, from the plan alone so that it never depends on the data."""
+def _kind(plan: Plan, column: PlanColumn, whole: Collection[int]) -> Kind:
+    """Type of a column, from public facts alone so that it never depends on the data."""
     if column.key is not None:
         key = plan.groups[column.key].column
         if isinstance(key, CategoricalColumn):
             return "integer" if isinstance(key.domain[0], int) else "text"
         return "text" if isinstance(key, NumericColumn) else "boolean"
-    weights = [plan.blocks[number].weight for _, number in column.blocks]
+    blocks = {number for _, number in column.blocks}
     is_whole = column.aggregate is not None and column.aggregate.is_whole
-    return "integer" if is_whole and column.unit.denominator == 1 and set(weights) == {1} else "number"
+    is_integer = is_whole and column.unit.denominator == 1 and bool(blocks) and blocks.issubset(whole)
+    return "integer" if is_integer else "number"
 
 
-def _cell(plan: Plan, column: PlanColumn, value: Fraction | float) -> Cell:
-    return int(value) if _kind(plan, column) == "integer" else float(value)
+def _cell(plan: Plan, column: PlanColumn, whole: Collection[int], value: Fraction | float) -> Cell:
+    return int(value) if _kind(plan, column, whole) == "integer" else float(value)
 
 
 def _sorted(plan: Plan, rows: list[_Row]) -> list[_Row]:

@@ -84,6 +84,22 @@ def explain_text(plan: Plan, *, rounds: int | None = None, bytes_per_party: int 
     return "\n".join(lines)
 
 
+def noise_by_column(plan: Plan) -> dict[str, float]:
+    """Return the standard deviation of the noise of each column of an answer.
+
+    Args:
+        plan: of a private answer; an exact one has no noise.
+
+    Returns:
+        Deviations by the column's name; of a ratio, those of the parts from which it is made, each by its own name.
+    """
+    found: dict[str, float] = {}
+    for column in plan.columns if plan.mode == "private" else ():
+        for part, deviation in _noise(plan, column).items():
+            found[column.name if part == "itself" else f"{part} of {column.name}"] = deviation
+    return found
+
+
 def _codes(plan: Plan) -> dict[str, str]:
     """What the integers of the categories in the statement stand for."""
     found: dict[str, str] = {}

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from numbers import Real
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from analytics.errors import InvalidRequestError
 from analytics.plans.context import guard_text
@@ -81,11 +81,15 @@ class Result:
         return as_html(self.columns, self._shown(), [self._price()])
 
     def _price(self) -> str:
+        origin = self.receipt.get("from_store")
+        if isinstance(origin, dict) and origin["free"]:
+            return f"free: {origin_text(origin)}"
         if "epsilon" not in self.cost:
             cell, sites = self.cost.get("minimum_cell"), self.cost.get("max_sites_per_unit")
             why = f"; {guard_text(cell, sites)}" if isinstance(cell, int) and isinstance(sites, int) else ""
             return f"exact disclosure, without noise{why}"
-        return f"private: epsilon {self.cost['epsilon']} at delta {self.cost.get('delta')}"
+        more = f"; {origin_text(origin)}" if isinstance(origin, dict) else ""
+        return f"private: epsilon {self.cost['epsilon']} at delta {self.cost.get('delta')}{more}"
 
     def _shown(self) -> list[list[object]]:
         """Cells for people."""
@@ -210,6 +214,20 @@ class Result:
             for place, (name, dtype) in enumerate(zip(self.columns, dtypes, strict=True))
         }
         return pd.DataFrame(columns)
+
+
+def origin_text(origin: Mapping[str, Any]) -> str:
+    """Return what an answer is made from, where earlier releases went into it.
+
+    Args:
+        origin: ``from_store`` of its receipt.
+    """
+    made = ", ".join(f"{each['number']} (epsilon {each['epsilon']})" for each in origin["releases"])
+    text = f"made from your own releases of ledger entries {made}"
+    if origin["left_out"]:
+        others = ", ".join(map(str, origin["left_out"]))
+        text += f"; not from {others}: the figures differ by more than their noise, so the rows have changed"
+    return text
 
 
 def _cell(value: Cell, error: float | None, mark: str) -> object:

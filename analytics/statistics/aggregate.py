@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
+from analytics.sql.expressions import bounds
 from analytics.sql.query import Form
 from analytics.statistics.blocks import BlockSpec, Measure, count_of
 from analytics.statistics.bounded import Span, ends_of, number_of
@@ -76,6 +77,13 @@ class Shift:
 
     center: int
     offset: int
+
+
+def shift_of(argument: Integer) -> Shift:
+    """How sums behind a private mean are centered: around the middle of the bounds, squares around half of their largest."""
+    lower, upper = bounds(argument)
+    center = (lower + upper) // 2
+    return Shift(center=center, offset=max(upper - center, center - lower) ** 2 // 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.schema import BooleanColumn, IdentifierColumn, NumericColumn
 from analytics.schema.numbers import exact_number
+from analytics.sql.grouping import labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,6 +122,31 @@ class Arguments:
         except ValueError as error:
             raise InvalidRequestError(parameter=name, reason="must be a list of numbers") from error
 
+    def labels(self, name: str) -> tuple[str, ...]:
+        """A list of groups by their labels as texts, whole numbers or truth values; empty where it is not given.
+
+        Raises:
+            InvalidRequestError: it is something else, or one comes twice.
+        """
+        if self._values[name] is None:
+            return ()
+        found = tuple(str(item) for item in self._items(name) if isinstance(item, str | int))
+        if not found or len(found) != len(self._items(name)) or len(set(found)) != len(found):
+            raise InvalidRequestError(parameter=name, reason="must be a list of different groups")
+        return found
+
+    def number_column(self, name: str, table: Table) -> NumericColumn:
+        """The declared numeric column that it names.
+
+        Raises:
+            InvalidRequestError: it is no text.
+            PlanRejectedError: no such column, or another type.
+        """
+        column = column_of(self.text(name), table, name)
+        if not isinstance(column, NumericColumn):
+            raise PlanRejectedError(position=name, reason=f"{column.name} must be numeric")
+        return column
+
     def is_given(self, name: str) -> bool:
         """Whether it is set to something."""
         return self._values[name] is not None
@@ -176,6 +202,21 @@ def column_of(asked: str, table: Table, position: str) -> GroupColumn:
             position=position, reason=f"{column.name} is the privacy unit: it can only be counted"
         )
     return column
+
+
+def chosen_groups(by: GroupColumn, arguments: Arguments) -> tuple[int, ...]:
+    """The positions of the groups that the argument ``groups`` names, in its order; all where it is not given.
+
+    Raises:
+        InvalidRequestError: it is no list of groups of the column.
+    """
+    labels = [str(label) for label in labels_of(by) if label is not None]
+    asked = arguments.labels("groups")
+    for label in asked:
+        if label not in labels:
+            reason = f"has no group {label[:80]}: {by.name} has {', '.join(labels[:20])}"
+            raise InvalidRequestError(parameter="groups", reason=reason)
+    return tuple(labels.index(label) for label in asked) or tuple(range(len(labels)))
 
 
 def check_one_row_a_unit(table: Table, statistic: str) -> None:

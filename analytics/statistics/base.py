@@ -255,6 +255,11 @@ class Statistic(ABC, Generic[S]):
         """The blocks of a private release over the query's groups; empty: those of the query's outputs."""
         return ()
 
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Columns that have to be exact dimensions in exact mode; those of ``query`` are checked with it."""
+        return self.columns
+
     @abstractmethod
     def start(self) -> S:
         """The public state before anything is opened."""

@@ -22,7 +22,8 @@ from analytics.sql.grouping import labels_of
 from analytics.sql.query import AggregateOutput, BoundQuery, Clause, GroupKey, Use
 from analytics.statistics.arguments import check_one_row_a_unit
 from analytics.statistics.base import Statistic, Step
-from smpc.operations.arithmetic import concatenate, multiply, take
+from smpc.operations.arithmetic import broadcast, concatenate, multiply, take
+from smpc.operations.selection import all_of
 
 if TYPE_CHECKING:
     from analytics.sql.query import GroupColumn
@@ -160,3 +161,19 @@ class CountStatistic(Statistic[int]):
     def _joint(self, session: Session, figures: Shared) -> Shared:
         cells = take(figures, self.places)
         return self.guarded(session, cells) if self.is_guarded else self.unguarded(session, cells)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeTable(CountStatistic):
+    """Counts that open all or not at all: no party learns which of them was small."""
+
+    @property
+    def n_guarded(self) -> tuple[int, int]:
+        """All cells, and one flag."""
+        return len(self.places), 1
+
+    def guarded(self, session: Session, cells: Shared) -> Shared:
+        """Close the whole table unless every cell reaches the threshold."""
+        reached = self.limits.reached(session, cells)
+        flag = all_of(session, *(take(reached, [place]) for place in range(cells.size)))
+        return concatenate([multiply(session, cells, broadcast(flag, cells.shape)), flag])

@@ -1,7 +1,8 @@
-"""Upper tails of the distributions that tests need.
+"""Tails and quantiles of the distributions that tests need.
 
 Layer:       analytics.statistics, the lowest; pure.
-Source:      the chi-square tail of whole degrees of freedom in closed form: Abramowitz and Stegun 26.4.4 and 26.4.5.
+Source:      the incomplete beta function and its inverse: scipy.special (Boost), which is loaded when one is first
+             asked. The chi-square tail of whole degrees of freedom in closed form: Abramowitz and Stegun 26.4.4, 26.4.5.
 """
 
 from __future__ import annotations
@@ -42,3 +43,35 @@ def _by_logarithms(half: float, degrees: int) -> float:
         for number in range(degrees // 2)
     ]
     return min(1.0, math.fsum(math.exp(each) for each in logs))
+
+
+def student_tail(value: float, degrees: float) -> float:
+    """Probability that a Student variable is at least a value.
+
+    Args:
+        value: any.
+        degrees: of freedom, above 0.
+    """
+    from scipy import special
+
+    return float(special.stdtr(degrees, -value))
+
+
+def student_quantile(chance: float, degrees: float) -> float:
+    """The value below which a Student variable lies with a probability between 0 and 1."""
+    from scipy import special
+
+    return float(special.stdtrit(degrees, chance))
+
+
+def f_tail(value: float, above: float, below: float) -> float:
+    """Probability that Fisher's ratio of variances is at least a value.
+
+    Args:
+        value: at least 0.
+        above: degrees of freedom of the numerator.
+        below: of the denominator.
+    """
+    from scipy import special
+
+    return float(special.fdtrc(above, below, value))

@@ -28,12 +28,9 @@ _NOT_YET: Final = "it is not written yet"
 _NO_TABLE: Final = "no guard of one release over many columns exists yet; ask in SQL, column by column"
 # statistics of the field that people ask for by these names, and why they are not answered
 REFUSED: Final[dict[str, str]] = {
-    "anova": _NOT_YET,
     "correlation": _NOT_YET,
-    "mann_whitney": _NOT_YET,
     "ols": _NOT_YET,
     "quantile": _NOT_YET,
-    "t_test": _NOT_YET,
     "cox": f"{_NO_STEPS}; kaplan_meier gives curves by group",
     "kmeans": _NO_STEPS,
     "log_rank": f"{_NO_STEPS}: its table must stay hidden and only the rounded statistic may open",

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 # one line each: its name, and its class under analytics.statistics
 _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
+    "anova": "location.anova.Anova",
     "chi_square": "tables.chi_square.ChiSquare",
     "crosstab": "tables.crosstab.Crosstab",
     "describe": "profiles.describe.Describe",
     "glm": "regression.glm.Glm",
     "kaplan_meier": "survival.kaplan_meier.KaplanMeier",
+    "kruskal_wallis": "location.kruskal_wallis.KruskalWallis",
+    "mann_whitney": "location.mann_whitney.MannWhitney",
+    "t_test": "location.t_test.TTest",
 }
 
 

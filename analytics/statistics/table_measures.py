@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from analytics.statistics.bounded import FEW
 from analytics.statistics.distributions import chi_square_tail
+from analytics.statistics.independence import pearson
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,28 +63,6 @@ class Measure:
         return self.value - width, self.value + width
 
 
-def pearson(table: Floats, correction: float = 0.0) -> float | None:
-    """Pearson's chi-square; None where a row or a column is empty.
-
-    Args:
-        table: shape ``(rows, columns)``, none below 0.
-        correction: what each difference is brought nearer to 0 by, at most.
-    """
-    expected = expected_counts(table)
-    if not (expected > 0).all():
-        return None
-    difference = np.abs(table - expected)
-    difference -= np.minimum(difference, correction)
-    return float((difference**2 / expected).sum())
-
-
-def expected_counts(table: Floats) -> Floats:
-    """Counts under independence, in the table's shape; 0 where all is empty."""
-    total = float(table.sum())
-    found: Floats = np.outer(table.sum(axis=1), table.sum(axis=0)) / (total or 1.0)
-    return found
-
-
 def association(table: Floats) -> dict[str, float | None]:
     """What a two-way table without noise says about the association of its columns.
 
@@ -95,7 +74,7 @@ def association(table: Floats) -> dict[str, float | None]:
         ``fisher_pvalue``. None where a row or a column is empty, or is the only one.
     """
     least, dof = min(table.shape) - 1, (table.shape[0] - 1) * (table.shape[1] - 1)
-    plain, tested = pearson(table), pearson(table, 0.5 if dof == 1 else 0.0)
+    plain, tested = _pearson(table), _pearson(table, 0.5 if dof == 1 else 0.0)
     is_defined = plain is not None and tested is not None and dof > 0
     found: dict[str, float | None] = {
         "chi2": tested if is_defined else None,
@@ -107,6 +86,11 @@ def association(table: Floats) -> dict[str, float | None]:
     if table.shape == TWO_BY_TWO:
         found |= {"phi": _phi(table), "fisher_pvalue": fisher(table)}
     return found
+
+
+def _pearson(table: Floats, correction: float = 0.0) -> float | None:
+    found = float(pearson(table[np.newaxis], correction)[0])
+    return None if math.isnan(found) else found
 
 
 def _phi(table: Floats) -> float | None:

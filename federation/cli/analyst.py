@@ -17,6 +17,7 @@ from federation.cli.options import (
     Epsilon,
     Exact,
     Explain,
+    Fresh,
     IdentityFile,
     Purpose,
     QuestionFile,
@@ -46,6 +47,7 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     file: QuestionFile = None,
     epsilon: Epsilon = None,
     exact: Exact = False,
+    fresh: Fresh = False,
     purpose: Purpose = PURPOSE,
     identity: IdentityFile = None,
     explain: Explain = False,
@@ -57,6 +59,8 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
         raise UsageError(
             reason="say --epsilon E for a private answer, the usual one, or --exact for one without noise; not both"
         )
+    if fresh and exact:
+        raise UsageError(reason="--fresh has no meaning beside --exact: exact answers are not kept")
     one_output(as_json=as_json, as_csv=as_csv)
     amount = None if epsilon is None else positive_decimal(epsilon, name="epsilon")
     (text,) = read_questions([] if sql is None else [sql], file)
@@ -68,7 +72,7 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
             else:
                 typer.echo(explanation.text)
             return
-        result = session.sql(text, epsilon=amount, exact=exact, purpose=purpose)
+        result = session.sql(text, epsilon=amount, exact=exact, fresh=fresh, purpose=purpose)
         with never_lost(result):
             if as_json:
                 print_json({"question": text, **result.to_dict()})

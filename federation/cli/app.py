@@ -73,6 +73,7 @@ for command in (
     found.found,
     found.invite,
     found.join,
+    found.collect,
     found.admit,
     found.sign,
     found.begin,

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.options import AsJson, check_writable, print_json
+from federation.cli import audit_questions
+from federation.cli.audit_questions import Ledger, given
+from federation.cli.options import AsJson, print_json
 from federation.cli.outcome import FAILED, UsageError
-from federation.display.terminal import console, plain, statement_tables
+from federation.display.terminal import plain
 from privacy_accounting.decimals import format_decimal, rounded_up
 from privacy_accounting.errors import UNIT
 
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
     from privacy_accounting.audit.verify import FileReport, Receipt, VerifyReport
     from privacy_accounting.ledger.pricing import Price
 
-app = typer.Typer(help="Check ledgers and price events; needs files alone.", no_args_is_help=True)
-Ledger = Annotated[Path, typer.Argument(help="A site's ledger file.")]
+app = typer.Typer(help="Check ledgers and show what was asked; needs files alone.", no_args_is_help=True)
+app.command()(audit_questions.statement)
+app.command()(audit_questions.report)
+app.command()(audit_questions.texts)
+app.command()(audit_questions.refusals)
 Agreement = Annotated[
     Path | None,
     typer.Option(
@@ -59,7 +64,7 @@ def verify(
 
         genesis = genesis_body(load_consortium(consortium))
     report = check(
-        [_given(path) for path in ledgers],
+        [given(path) for path in ledgers],
         genesis=genesis,
         receipts=[_receipt(path) for path in receipts or []],
     )
@@ -70,19 +75,6 @@ def verify(
             typer.echo(plain(line))
     if not report.ok:
         raise typer.Exit(FAILED)
-
-
-def _given(path: Path) -> Path:
-    """Return the path of a ledger file.
-
-    Raises:
-        UsageError: there is no such file, or it cannot be read; the audit reports on no ledger then.
-    """
-    try:
-        with path.open("rb"):
-            return path
-    except OSError as error:
-        raise UsageError(reason=f"cannot read {path}: {error.strerror}") from error
 
 
 def _receipt(path: Path) -> Receipt:
@@ -156,7 +148,7 @@ def recompute(ledger: Ledger, as_json: AsJson = False) -> None:
     from privacy_accounting.audit.external_accountants import is_installed
     from privacy_accounting.audit.recompute import recompute as again
 
-    report = again(_given(ledger))
+    report = again(given(ledger))
     if as_json:
         print_json(report.to_dict())
     else:
@@ -198,73 +190,6 @@ def _opinion_line(opinion: Opinion) -> str:
 
 
 @app.command()
-def statement(
-    ledger: Ledger,
-    population: Annotated[str | None, typer.Option("--population", help="Only this one.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show each request: analyst, time, purpose, price, and what is left."""
-    from privacy_accounting.audit.statement import statement as tell
-
-    report = tell(_given(ledger), population=population)
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        screen = console()
-        for table in statement_tables(report):
-            screen.print(table)
-        if report.first_bad is not None:
-            typer.echo(
-                plain(
-                    f"NOT WHOLE from entry {report.first_bad} on; those entries are left out: {report.reason}"
-                )
-            )
-    if report.first_bad is not None:
-        raise typer.Exit(FAILED)
-
-
-@app.command()
-def report(
-    ledger: Ledger,
-    out: Annotated[Path, typer.Option("--out", help="The page to write.")] = Path("report.html"),
-    consortium: Annotated[
-        Path | None,
-        typer.Option(
-            "-c",
-            "--consortium",
-            help="The consortium file; it says whether noise hides patients or rows.",
-        ),
-    ] = None,
-) -> None:
-    """Write the ledger as an HTML page: each request, the spent and the remaining budget."""
-    from privacy_accounting.report import write_report
-
-    units = {} if consortium is None else _units(consortium)
-    check_writable(out)
-    try:
-        broken = write_report(_given(ledger), out, units)
-    except OSError as error:
-        raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
-    typer.echo(f"wrote {out}")
-    if broken:
-        typer.echo(plain(f"NOT WHOLE: {broken}"))
-        raise typer.Exit(FAILED)
-
-
-def _units(consortium: Path) -> dict[str, str]:
-    """Return the privacy unit of each population, in words."""
-    from federation.consortium.consortium_file import load_consortium
-
-    units: dict[str, set[str]] = {}
-    for table in load_consortium(consortium).schema.tables.values():
-        unit = table.privacy_unit
-        units.setdefault(table.population, set()).add(
-            "one row" if unit == "row" else f"all rows of one {unit}"
-        )
-    return {population: " or ".join(sorted(named)) for population, named in units.items()}
-
-
-@app.command()
 def price(
     events: Annotated[Path, typer.Argument(help="A JSON file with relation, delta and events.")],
     as_json: AsJson = False,
@@ -280,7 +205,11 @@ def price(
     if as_json:
         print_json(report.to_dict())
         return
-    order = "the sum of pure epsilons" if report.order is None else f"order {float(report.order):g}"
+    order = (
+        "the exact profile, or the sum of pure epsilons"
+        if report.order is None
+        else f"order {float(report.order):g}"
+    )
     if report.epsilon == float("inf"):
         order = "no order gives a finite one"
     typer.echo(

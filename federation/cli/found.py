@@ -5,7 +5,9 @@ Layer:       federation.cli.found.
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +15,10 @@ import typer
 
 from federation.cli.options import read_view
 from federation.cli.outcome import UsageError, printable
+from federation.consortium.consortium_file import address_mistake
 
 if TYPE_CHECKING:
-    from federation.setup.signing import Review
+    from federation.setup.signing import Begun, Review
 
 Folder = Annotated[Path, typer.Argument(help="The member's folder on this machine.")]
 Data = Annotated[
@@ -34,6 +37,16 @@ View = Annotated[
     str | None,
     typer.Option("--view", help="FILE with one SELECT over the table source, before the guess, as for init."),
 ]
+Direct = Annotated[
+    str | None,
+    typer.Option("--direct", help="HOST:PORT where members reach crossward collect, for join --send."),
+]
+Send = Annotated[
+    bool, typer.Option("--send", help="Bring it to the founder directly, and wait for the reply.")
+]
+Wait = Annotated[
+    int, typer.Option("--wait", help="How many minutes to wait with --send.", min=0, max=7 * 24 * 60)
+]
 ENGINES = ("crypten", "numpy")
 
 
@@ -51,6 +64,7 @@ def found(  # noqa: PLR0913, PLR0917  typer reads the options from the parameter
     engine: Engine = "crypten",
     formats: Formats = None,
     view: View = None,
+    direct: Direct = None,
 ) -> None:
     """Found a consortium over several machines: this site's keys, the authority, the invitations."""
     from federation.setup import founding
@@ -72,12 +86,15 @@ def found(  # noqa: PLR0913, PLR0917  typer reads the options from the parameter
         engine=_engine(engine),
         settings=_settings(formats),
         view=_view(view),
+        direct=direct or "",
     )
     invitations = founding.found(folder, plan)
     typer.echo(f"founded {name} in {folder}; the authority's key is in {folder / 'authority'}")
     for path in invitations:
         typer.echo(f"send {path} to {path.stem}")
     typer.echo(f"Next: correct what is guessed in {folder / 'terms.toml'} and remove the marks;")
+    if direct:
+        typer.echo(f"take answers that come directly: crossward collect {folder}")
     typer.echo(f"then, with the answers and the words of each: crossward admit {folder} ANSWER.json ...")
 
 
@@ -88,16 +105,17 @@ def invite(
     replace: Annotated[
         bool, typer.Option("--replace", help="Also if it was admitted: its certificate is dropped.")
     ] = False,
+    direct: Direct = None,
 ) -> None:
     """Write one more invitation, or a new one in the place of one that expired; at the founder."""
     from federation.setup import founding
 
     name, role = _member(member)
-    path = founding.invite(folder, name, role, days=days, replace=replace)
+    path = founding.invite(folder, name, role, days=days, replace=replace, direct=direct)
     typer.echo(f"send {path} to {name}; an earlier invitation of {name} is void")
 
 
-def join(
+def join(  # noqa: PLR0913, PLR0917  as above
     invitation: Annotated[Path, typer.Argument(help="The file that the founder sent.")],
     folder: Annotated[Path, typer.Argument(help="A new folder for this member.")],
     address: AddressOption = "",
@@ -105,6 +123,8 @@ def join(
     engine: Engine = "crypten",
     formats: Formats = None,
     view: View = None,
+    send: Send = False,
+    wait: Wait = 60,
 ) -> None:
     """Answer an invitation: make this member's keys here, and an answer for the founder."""
     from federation.setup import joining
@@ -119,11 +139,13 @@ def join(
         view=_view(view),
     )
     before = "had joined before; " if joined.was_there else ""
-    typer.echo(f"{before}send {joined.answer} to the founder")
+    typer.echo(f"{before}made {joined.answer}" if send else f"{before}send {joined.answer} to the founder")
     typer.echo(
         "Then call the founder's administrator, on a number that was not in the same e-mail, and read out:"
     )
     typer.echo(f"words: {' '.join(joined.words)}")
+    if send:
+        _bring_answer(folder, wait)
 
 
 def admit(
@@ -136,14 +158,18 @@ def admit(
 ) -> None:
     """Admit members by their answers and words; write the draft once all have answered; at the founder."""
     from federation.setup import founding
+    from federation.setup.collecting import arrived_answers
 
-    given = [_read(path) for path in answers or []]
     said: dict[str, str] = {}
     for text in words or []:
         name, sign, value = text.partition("=")
         if not sign or name in said:
             raise UsageError(reason='--words takes NAME="EIGHT WORDS", once for each member')
         said[name] = value
+    given = [_read(path) for path in answers or []]
+    if not given:  # those that came directly: each whose words are given, or all where a person can be asked
+        asks = not said and sys.stdin.isatty()
+        given = [data for name, data in arrived_answers(folder).items() if asks or name in said]
     for name in dict.fromkeys(founding.new_members(folder, given)):
         said[name] = said.get(name) or _asked(name, f'--words {name}="..."')
     state = founding.admit(folder, given, words=said)
@@ -158,7 +184,7 @@ def admit(
 
 def sign(
     folder: Folder,
-    draft: Annotated[Path, typer.Argument(help="The draft that the founder sent.")],
+    draft: Annotated[Path | None, typer.Argument(help="The draft that the founder sent.")] = None,
     words: Annotated[
         str, typer.Option("--words", help="The eight words, as the founder's administrator reads them out.")
     ] = "",
@@ -166,10 +192,23 @@ def sign(
         bool, typer.Option("--accept-differences", help="Sign although it differs from this site's data.")
     ] = False,
     only_show: Annotated[bool, typer.Option("--only-show", help="Show the draft and sign nothing.")] = False,
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Go back to the agreement in force after signing a correction.")
+    ] = False,
+    send: Send = False,
+    wait: Wait = 60,
 ) -> None:
-    """Show a draft and how it differs from this site's data, then sign it; at each site."""
-    from federation.setup import signing
+    """Show a draft, what it changes and how it differs from this site's data, then sign it; at each site."""
+    from federation.setup import correcting, signing
 
+    if (draft is None) != withdraw:
+        raise UsageError(reason="give the draft to sign, or --withdraw and no draft")
+    if draft is None:
+        was_signed = correcting.withdraw(folder)
+        typer.echo(
+            "withdrawn: the agreement in force stays" if was_signed else "no correction is signed here"
+        )
+        return
     data = _read(draft)
     reviewed = signing.review(folder, data)
     _show(reviewed)
@@ -178,7 +217,17 @@ def sign(
     if not words and signing.needs_words(folder):
         words = _asked("this site", "--words")
     path = signing.sign(folder, data, reviewed, words=words, accepts_differences=accepts_differences)
-    typer.echo(f"signed; send {path} to the founder")
+    if not send:
+        typer.echo(f"signed; send {path} to the founder")
+        return
+    from federation.setup.delivering import bring
+
+    typer.echo("signed")
+    agreement = bring(folder, "signature", wants="agreement", wait_s=60.0 * wait, tell=_tell)
+    if agreement is None:
+        _tell("not all sites have signed yet; run this again")
+        return
+    _show_begun(signing.begin(folder, [agreement.read_bytes()]))
 
 
 def begin(
@@ -190,15 +239,77 @@ def begin(
         str, typer.Option("--words", help="For members that sign nothing: the eight words of the founder.")
     ] = "",
 ) -> None:
-    """Begin once all sites have signed: write the agreement and this member's certificate."""
+    """Begin once all sites have signed: write the agreement and this member's certificate; print what it changes."""
     from federation.setup import signing
 
-    if not words and signing.needs_words(folder, to_begin=True):
+    given = [_read(path) for path in files or []]
+    if not words and signing.needs_words(folder, to_begin=given):
         words = _asked("this member", "--words")
-    begun = signing.begin(folder, [_read(path) for path in files or []], words=words)
+    _show_begun(signing.begin(folder, given, words=words))
+
+
+def collect(
+    folder: Folder,
+    listen: Annotated[
+        str | None,
+        typer.Option("--listen", help="HOST:PORT to bind; default: the one that the invitations name."),
+    ] = None,
+) -> None:
+    """Take answers and signatures directly from members, until all have the agreement; at the founder."""
+    from federation.network.direct import listen_for_deliveries
+    from federation.network.tls import bind_address
+    from federation.setup.collecting import Collector
+
+    collector = Collector(folder, tell=_tell)
+    place = collector.address if listen is None else listen
+    mistake = address_mistake(place)
+    address = None if mistake else bind_address(place)
+    if address is None:
+        raise UsageError(reason=f"--listen {place!r} {mistake}")
+    listener = listen_for_deliveries(address, collector.identity_file, collector.take, name="collect")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    _tell(f"takes deliveries at {place}; Ctrl-C stops, and what arrived is kept")
+    try:
+        while not stop.wait(0.2) and not collector.done.is_set():
+            pass
+    finally:
+        listener.stop()
+    _tell("all members have the agreement" if collector.done.is_set() else "stopped")
+
+
+def _bring_answer(folder: Path, wait: int) -> None:
+    """Bring an answer, and say what comes next."""
+    from federation.setup.delivering import bring
+    from federation.setup.joining import MemberFolder
+
+    is_site = MemberFolder(root=folder).load_invitation().role == "site"
+    wants = "draft" if is_site else "agreement"
+    sys.stdout.flush()
+    path = bring(folder, "answer", wants=wants, wait_s=60.0 * wait, tell=_tell)
+    if path is None:
+        _tell(f"the {wants} is not there yet; run this again")
+    elif is_site:
+        _tell(f"Next: crossward sign {folder} {path} --send")
+    else:
+        _tell(f"Next: crossward begin {folder} {path}")
+
+
+def _tell(text: str) -> None:
+    """Print a sentence at once: a person waits for it."""
+    typer.echo(printable(text))
+    sys.stdout.flush()
+
+
+def _show_begun(begun: Begun) -> None:
     done = "had begun before" if begun.was_there else "all sites have signed"
     typer.echo(f"{done}: draft {begun.digest[:16]}, the number that the sites saw when they signed")
-    typer.echo(f"send {begun.agreement} to all members that have not begun")
+    for line in begun.changes:
+        typer.echo(printable(f"changed: {line}"))
+    typer.echo(
+        f"send {begun.agreement} to all members that have not begun{' with it' if begun.changes else ''}"
+    )
     if begun.start is not None:
         typer.echo(f"Next: crossward {begun.role} serve {begun.start}")
 
@@ -206,6 +317,7 @@ def begin(
 def _show(reviewed: Review) -> None:
     """Print a draft in words; its text comes from another member."""
     lines = [*reviewed.lines, *reviewed.remarks, *(f"guessed: {line}" for line in reviewed.guesses)]
+    lines += [f"changed: {line}" for line in reviewed.changes]
     lines.append(f"draft {reviewed.digest[:16]}: all sites see this number")
     lines.append(
         "differences from this site's data, which only this screen shows:"

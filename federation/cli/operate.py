@@ -106,6 +106,7 @@ def up(
 
     folders = Folders(root=folder.resolve())
     _warn_of_guesses(folders)
+    _say_corrections(folders)
     nodes = Launcher(folders, detach=detach)
     for name, pid in sorted(nodes.pids.items()):
         typer.echo(f"{name} runs as process {pid}")
@@ -126,14 +127,33 @@ def up(
 
 
 def _warn_of_guesses(folders: Folders) -> None:
-    """Warn before the first start: it enters the schema in the ledger."""
+    """Warn of what no person has confirmed: until then nothing is answered."""
     from federation.consortium.consortium_file import load_consortium
     from federation.diagnostics.checks import guessed_columns
 
     if not folders.consortium.is_file():
         return
     for finding in guessed_columns(load_consortium(folders.consortium)):
-        typer.echo(f"{finding.what}: {finding.text}; the first start fixes the agreement", err=True)
+        typer.echo(f"{finding.what}: {finding.text}; the first charge fixes the agreement", err=True)
+
+
+def _say_corrections(folders: Folders) -> None:
+    """Show what was corrected since the last start, before any node starts; refuse where a charge binds a site."""
+    from federation.consortium.site_file import load_site
+    from federation.node.ledger.correction import find_correction
+
+    said: dict[str, None] = {}
+    for path in sorted(folders.root.glob("sites/*/site.toml")):
+        step = find_correction(load_site(path))
+        if step is not None and step.bound:
+            raise step.error()
+        if step is not None:
+            said |= dict.fromkeys(step.changes or ("this machine has no copy of the earlier one",))
+    if said:
+        typer.echo("the consortium file was corrected before the first charge; the sites begin a new ledger")
+        typer.echo("and keep the earlier one beside it:")
+    for line in said:
+        typer.echo(f"  {line}")
 
 
 def down(folder: Annotated[Path, typer.Argument(help="The consortium's folder.")]) -> None:

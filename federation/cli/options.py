@@ -49,6 +49,12 @@ Epsilon = Annotated[str | None, typer.Option("--epsilon", help="Private: what th
 Exact = Annotated[
     bool, typer.Option("--exact", help="No noise; allowed only where every site's policy permits it.")
 ]
+Fresh = Annotated[
+    bool,
+    typer.Option(
+        "--fresh", help="Pay for a new release, also where your own earlier ones answer the question."
+    ),
+]
 TableName = Annotated[
     str | None, typer.Option("--table", help="A table of the schema; needed where there are several.")
 ]

@@ -59,6 +59,19 @@ def epsilon_or_exact(epsilon: object, *, exact: bool) -> Fraction | None:
     return None if exact else epsilon_of(epsilon)
 
 
+def check_fresh(*, fresh: object, exact: bool) -> None:
+    """Refuse ``fresh`` where it has no meaning.
+
+    Raises:
+        InvalidRequestError: it is neither True nor False, or stands beside ``exact=True``.
+    """
+    if not isinstance(fresh, bool):
+        raise InvalidRequestError(parameter="fresh", reason="must be True or False")
+    if fresh and exact:
+        reason = "has no meaning beside exact=True: exact answers are not kept, each is a new disclosure"
+        raise InvalidRequestError(parameter="fresh", reason=reason)
+
+
 def plain_arguments(values: Mapping[str, object]) -> dict[str, object]:
     """Write a statistic's arguments as a request holds them: texts, integers, decimal strings and lists of them.
 

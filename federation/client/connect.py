@@ -33,11 +33,16 @@ def connect(consortium: str | Path, *, identity: str | Path | None = None) -> Se
         ConfigError: with every mistake in the files, or when the identity is that of a node.
         InvalidRequestError: no identity is given, and there is not exactly one beside the file.
     """
+    return session_of(*caller_of(consortium, identity))
+
+
+def caller_of(consortium: str | Path, identity: str | Path | None) -> tuple[Consortium, Identity]:
+    """Read a consortium file, and the identity of an analyst or auditor; arguments and errors as ``connect``."""
     agreement = load_consortium(Path(consortium))
     who = Identity.load(only_identity(Path(consortium)) if identity is None else Path(identity))
     if who.role not in CALLERS:
         raise ConfigError(mistakes=[f"{who.name} is a node ({who.role}); only analysts may ask questions"])
-    return session_of(agreement, who)
+    return agreement, who
 
 
 def only_identity(consortium: Path) -> Path:
@@ -62,5 +67,10 @@ def session_of(agreement: Consortium, who: Identity) -> Session:
     return Session(
         consortium=agreement,
         identity=who,
-        network=TlsNetwork(consortium=agreement, identity=who, delay_s=distance_s(), asks_only=True),
+        network=network_of(agreement, who),
     )
+
+
+def network_of(agreement: Consortium, who: Identity) -> TlsNetwork:
+    """Open the network of a member that only asks; close it after use."""
+    return TlsNetwork(consortium=agreement, identity=who, delay_s=distance_s(), asks_only=True)

@@ -16,8 +16,10 @@ from contextlib import suppress
 from operator import sub
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from federation.client.arguments import epsilon_or_exact, questions_of
+from federation.client.administration import Administered
+from federation.client.arguments import check_fresh, epsilon_or_exact, questions_of
 from federation.client.described import Described
+from federation.client.kept_answers import KeptAnswers
 from federation.client.named_statistic import PURPOSE, NamedStatistic
 from federation.client.queueing import QuestionQueue
 from federation.client.spending import is_spent, noting_what_is_spent
@@ -27,13 +29,10 @@ from federation.consortium.membership import restrict_to_members
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.protocol.channel_pool import ChannelPool
 from federation.protocol.messages import (
-    ApplyAmendment,
     Ask,
     BudgetAnswer,
     BudgetAsk,
     Charged,
-    Health,
-    HealthAsk,
     QuoteAnswer,
     QuoteAsk,
     Share,
@@ -44,7 +43,6 @@ from federation.requests.planning import NO_PLAN, new_request
 from federation.requests.receipt import exact_requests, make_receipt
 from federation.requests.trust import trust_model_of
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.entries import Entry
 from smpc.errors import PartyLostError
 
@@ -60,7 +58,6 @@ if TYPE_CHECKING:
     from analytics.statistics.base import Answer
     from federation.client.arguments import Questions
     from federation.client.spending import Spending
-    from federation.consortium.amendments import Amendment
     from federation.consortium.consortium_file import Consortium
     from federation.identity.certificates import Identity
     from federation.network.channel import Network
@@ -77,7 +74,7 @@ A = TypeVar("A")
 EXTRA_S = 5.0
 
 
-class Session(Described):
+class Session(Described, Administered):
     """An open session with every site of a consortium; a context manager. Safe for several threads.
 
     Attributes:
@@ -90,6 +87,7 @@ class Session(Described):
         self.consortium = self._founded = consortium
         self.analyst = identity.name
         self._identity = identity
+        self._kept = KeptAnswers(identity)
         self._network = network
         deadline_s = float(consortium.file.deadline_s)
         self._pool = ChannelPool(network, consortium.names)
@@ -116,17 +114,27 @@ class Session(Described):
     # -- questions -----------------------------------------------------------------------------------------
 
     def sql(
-        self, text: str, *, epsilon: object = None, exact: bool = False, purpose: str = PURPOSE
+        self,
+        text: str,
+        *,
+        epsilon: object = None,
+        exact: bool = False,
+        fresh: bool = False,
+        purpose: str = PURPOSE,
     ) -> Result:
         """Ask a question of all sites together.
 
+        A private question whose blocks were all released to this analyst, with at most the noise that ``epsilon`` would
+        leave, is answered from the analyst's own store; the receipt then says so (``from_store``).
+
         Visible to: the analyst alone sees the answer.
-        Cost: ``epsilon`` of the population's query budget, or an exact disclosure.
+        Cost: ``epsilon`` of the population's query budget, or an exact disclosure; nothing from the store.
 
         Args:
             text: one SELECT over one table of the schema.
             epsilon: a number above 0: private, the answer carries noise.
             exact: no noise; only where every site's policy allows it.
+            fresh: pay for a release of the rows as they are now, and make the answer from it alone.
             purpose: written to the ledger.
 
         Returns:
@@ -135,12 +143,25 @@ class Session(Described):
 
         Raises:
             PlanRejectedError: the question cannot be answered.
+            ConfigError: the analyst's store was altered; nothing was spent.
             PolicyRefusedError: a site's rule forbids it; nothing was spent.
             BudgetExceededError: it costs more than is left; nothing was spent.
             SiteUnavailableError: a site cannot take part; nothing was spent.
             PartyLostError: a site was lost during the run; if the run had begun, its cost is spent.
         """
-        return self._answered(lambda: self._planned(text, epsilon, exact=exact, purpose=purpose))
+        check_fresh(fresh=fresh, exact=exact)
+        if exact:
+            return self._answered(lambda: self._planned(text, epsilon, exact=exact, purpose=purpose))
+
+        def asked() -> Result | tuple[Planned[Result], list[bytes], dict[str, Any]]:
+            planned = self._planned(text, epsilon, exact=False, purpose=purpose)
+            kept = self._kept.answer(planned, self.consortium, fresh=fresh)
+            return (planned, *self._ask(planned)) if kept is None else kept
+
+        found = self._among_members(asked)
+        if isinstance(found, tuple):
+            return self._kept.paid(*found, self.consortium, fresh=fresh)
+        return found
 
     def explain(
         self, text: str, *, epsilon: object = None, exact: bool = False, purpose: str = PURPOSE
@@ -271,46 +292,6 @@ class Session(Described):
             )
         return [{"sql": text, **row} for (text, _), row in zip(pairs, answer.rows, strict=True)]
 
-    def enter(self, motion: Amendment) -> dict[str, Any]:
-        """Apply an amendment that every site's administrator has approved.
-
-        Args:
-            motion: the amendment, as it was proposed and approved.
-
-        Returns:
-            Number, hash and signatures of the entry; the amendment holds from now on.
-
-        Raises:
-            ApprovalMissingError: an administrator has not approved it; nothing was changed.
-            AmendmentRejectedError: it is out of date or another consortium's.
-            LedgerRefusedError: the ledger's rules forbid it.
-            SiteUnavailableError: a site that must sign cannot be reached; nothing was changed.
-        """
-        last = self._longest().sequencer
-        if isinstance(motion.content, MembersChange) and motion.leaves_out == last:
-            last = motion.content.sequencer
-        with self._pool.question([last]) as exchange:
-            message = ApplyAmendment(motion=motion.to_bytes())
-            entered = exchange.ask_one(last, message, Charged, timeout_s=self._run_s)
-        entry = Entry.from_bytes(entered.entry)
-        return {
-            "number": entry.body.number,
-            "hash": entry.hash.hex(),
-            "motion": motion.digest,
-            "signed_by": sorted(entry.signatures),
-        }
-
-    def health(self) -> dict[str, Health | Exception]:
-        """Return the health of every node; an error in place of a node that does not answer."""
-        found: dict[str, Health | Exception] = {}
-        for name in self._nodes():
-            try:
-                with self._pool.question([name]) as exchange:
-                    (found[name],) = exchange.ask_all(HealthAsk(), Health, timeout_s=self._answer_s)
-            except Exception as error:  # noqa: BLE001
-                found[name] = error
-        return found
-
     def _ask_budget(self, site: str) -> BudgetAnswer:
         with self._pool.question([site]) as exchange:
             return exchange.ask_one(site, BudgetAsk(), BudgetAnswer, timeout_s=self._answer_s)
@@ -324,10 +305,6 @@ class Session(Described):
         if not found:
             raise SiteUnavailableError(site=", ".join(self._founded.names))
         return max(found, key=lambda answer: answer.number)
-
-    def left_out(self) -> tuple[str, ...]:
-        """Return the founding sites that are no longer members, by the longest ledger that answers."""
-        return tuple(sorted(set(self._founded.names).difference(self._longest().members)))
 
     def _among_members(self, ask: Callable[[], T]) -> T:
         """Ask; where the other sites have removed a lost site, plan again without it. Nothing was spent by then."""
@@ -347,11 +324,6 @@ class Session(Described):
             self.consortium = restrict_to_members(self._founded, present.members, sequencer=present.sequencer)
             self._sequencer = present.sequencer
         return ask()
-
-    def _nodes(self) -> list[str]:
-        file = self.consortium.file
-        helpers = [helper for helper in (file.dealer, file.aggregator, file.keyholder) if helper is not None]
-        return [*self._founded.names, *(helper.name for helper in helpers)]
 
     def _training(self, task: TrainingTask) -> Training:
         from federation.training.coordinator import Training

@@ -230,6 +230,12 @@ class Consortium:
         """Hash the agreement once; the digest stays the same when members leave (``federation.consortium.membership``)."""
         if self._digest:
             return
+        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        digest = hashlib.sha256(b"crossward/consortium/1\n" + text.encode()).hexdigest()
+        object.__setattr__(self, "_digest", digest)
+
+    def canonical(self) -> dict[str, Any]:
+        """What the digest covers, as plain data: numbers as texts, the authority as its hash."""
         body = self.file.model_dump(exclude={"authority", "tables"})
         for key in ("computation", "auditors"):
             if not getattr(
@@ -238,9 +244,8 @@ class Consortium:
                 del body[key]
         body["authority"] = hashlib.sha256(self.authority_pem).hexdigest()
         body["tables"] = self.schema.to_dict()
-        text = json.dumps(_plain(body), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        digest = hashlib.sha256(b"crossward/consortium/1\n" + text.encode()).hexdigest()
-        object.__setattr__(self, "_digest", digest)
+        plain: dict[str, Any] = _plain(body)
+        return plain
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -24,7 +25,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from federation.consortium.comparison_words import comparison_words
-from federation.consortium.consortium_file import name_mistake
+from federation.consortium.consortium_file import address_mistake, name_mistake
 from federation.errors import FoundingRefusedError
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.canonical_json import Fields, decode, encode
@@ -37,7 +38,8 @@ SIGNATURE_BYTES: Final = 64
 MOST_CLOCK_SKEW_S: Final = 300
 DAY_S: Final = 86_400
 MAX_BYTES: Final = 64 * 1024
-_INVITATION: Final = "crossward/invitation/1"
+_INVITATION: Final = "crossward/invitation/2"
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _ANSWER: Final = "crossward/answer/1"
 
 
@@ -54,6 +56,8 @@ class Invitation:
         token: the one-time token, 16 bytes, hex.
         issued: seconds since 1970, by the founder's clock.
         expires: the same; from then on the invitation is refused.
+        direct: HOST:PORT where the founder takes answers directly; empty: files travel by other means.
+        certificate: SHA-256 of the certificate (DER) that is shown there, hex; empty where ``direct`` is.
     """
 
     consortium: str
@@ -64,6 +68,8 @@ class Invitation:
     token: str
     issued: int
     expires: int
+    direct: str = ""
+    certificate: str = ""
 
     def __repr__(self) -> str:
         """Name the member; the token is a secret."""
@@ -91,6 +97,8 @@ class Invitation:
                 token=fields.hexadecimal("token", TOKEN_BYTES),
                 issued=fields.integer("issued"),
                 expires=fields.integer("expires"),
+                direct=fields.text("direct", empty=True),
+                certificate=fields.text("certificate", empty=True),
             )
             fields.done()
         except LedgerRefusedError as error:
@@ -101,6 +109,11 @@ class Invitation:
             or name_mistake(invitation.consortium)
         ):
             raise _invalid("invitation", "its name or its role is not valid")
+        is_pinned = bool(_FINGERPRINT.fullmatch(invitation.certificate))
+        if bool(invitation.direct) != is_pinned or (not is_pinned and invitation.certificate):
+            raise _invalid("invitation", "its direct address lacks a certificate")
+        if invitation.direct and address_mistake(invitation.direct):
+            raise _invalid("invitation", "its direct address is not HOST:PORT")
         return invitation
 
     @property
@@ -133,7 +146,18 @@ class Invitation:
             )
 
 
-_KEYS: Final = ("consortium", "founder", "name", "role", "table", "token", "issued", "expires")
+_KEYS: Final = (
+    "consortium",
+    "founder",
+    "name",
+    "role",
+    "table",
+    "token",
+    "issued",
+    "expires",
+    "direct",
+    "certificate",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,6 +145,11 @@ class SiteConfig:
         return self.state / "consents"
 
     @property
+    def signed_correction(self) -> Path:
+        """Present while this site has signed another agreement and not begun with it: its node signs no charge then."""
+        return self.state / "signed-correction"
+
+    @property
     def identity(self) -> Path:
         """The site's certificate and key."""
         return self.folder / self.file.identity

@@ -162,6 +162,7 @@ def _examine_site(path: Path) -> list[Finding]:
     except (SchemaMismatchError, ConfigError) as error:
         return [*found, Finding(what="data", is_good=False, text=str(error))]
     found.append(_examine_ledger(config))
+    found += _examine_correction(config)
     for name, source in sources.items():
         found += _examine_table(name, source.report, config.file.tables[name].most_misfits)
         source.close()
@@ -205,6 +206,27 @@ def _examine_ledger(config: SiteConfig) -> Finding:
         return Finding(what=what, is_good=False, text=str(error))
     finally:
         store.close()
+
+
+def _examine_correction(config: SiteConfig) -> list[Finding]:
+    """Say what a corrected consortium file does at the next start, and whether this site has signed another one."""
+    from federation.node.ledger.correction import find_correction
+
+    found = []
+    if config.signed_correction.exists():
+        text = "signed here, and this site has not begun with it: its node signs no charge; begin, or sign --withdraw"
+        found.append(Finding(what="correction of the agreement", is_good=False, text=text))
+    try:
+        step = find_correction(config)
+    except AccountingError:  # the check of the ledger names it
+        return found
+    if step is None:
+        return found
+    what = "ledger of an earlier consortium file"
+    if step.bound:
+        return [*found, Finding(what=what, is_good=False, text=step.error().reason)]
+    text = "; ".join(("the next start begins the ledger of the corrected consortium file", *step.changes))
+    return [*found, Finding(what=what, is_good=True, text=text)]
 
 
 def examine_nodes(session: Session) -> list[Finding]:

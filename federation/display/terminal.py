@@ -8,7 +8,6 @@ Guarantees:  a private figure never stands without its noise and the terms of it
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -16,14 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from analytics.plans.context import guard_text
-from analytics.results.result import SUPPRESSED
+from analytics.results.result import SUPPRESSED, origin_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from analytics.mining.result import MiningResult
     from analytics.results.result import Result
-    from privacy_accounting.audit.statement import Statement
+    from privacy_accounting.audit.statement import Remaining, Spender
 
 LEVEL = 0.95
 FEW_MARK = "*"
@@ -35,6 +34,7 @@ COMBINED = (
     "exact answers can be combined, also with earlier ones: what is suppressed in one may follow from the differences of "
     "others; each request counts, the same question asked again too"
 )
+PAY_AGAIN = "a release of the rows as they are now: --fresh, which pays again"
 WIDE = 200
 _LEFT = frozenset(
     {
@@ -153,6 +153,10 @@ def answer_cells(result: Result) -> list[list[str]]:
 def cost_lines(result: Result) -> list[str]:
     """Return the cost of an answer, with everything that its epsilon depends on."""
     cost, receipt = result.cost, result.receipt
+    origin = receipt.get("from_store")
+    if isinstance(origin, dict) and origin["free"]:
+        note = FEW_NOTE if result.too_few else ""
+        return [note, f"cost: nothing; {origin_text(origin)}. The rows are those of that time", PAY_AGAIN]
     signers: Any = receipt.get("signed_by", ())
     place = f"ledger entry {receipt['number']}, signed by {', '.join(signers)}" if receipt else ""
     if cost.get("mode") != "private":
@@ -167,7 +171,9 @@ def cost_lines(result: Result) -> list[str]:
         ]
     charged = f"charged to the {receipt.get('sub_budget')} budget"
     note = FEW_NOTE if result.too_few else ""
-    return [note, terms_line(cost), secrecy_line(receipt), f"{charged}; {place}"]
+    made = origin_text(origin) if isinstance(origin, dict) else ""
+    kept = f"not kept for later: {receipt['not_kept']}" if "not_kept" in receipt else ""
+    return [note, terms_line(cost), secrecy_line(receipt), f"{charged}; {place}", made, plain(kept)]
 
 
 def guard_of(cost: Mapping[str, Any]) -> str:
@@ -286,26 +292,8 @@ def _whose(row: Mapping[str, Any]) -> str:
     return f"    by {row['analyst']}" if row["analyst"] else f"  {row['sub_budget']}"
 
 
-def statement_tables(report: Statement) -> list[Table]:
-    """Show a ledger's entries, the use by analyst and population, then the rest of every sub-budget."""
-    lines = grid(
-        f"Ledger of {plain(report.owner)}",
-        ("entry", "time (UTC)", "kind", "population", "analyst", "purpose", "price", "left", "remark"),
-        [
-            (
-                line.number,
-                datetime.fromtimestamp(line.time, UTC).strftime("%Y-%m-%d %H:%M:%S") if line.time else "",
-                line.kind,
-                " · ".join(filter(None, [line.population, line.sub_budget])),
-                line.analyst,
-                line.purpose,
-                line.price,
-                line.left,
-                " ".join(filter(None, [_short(line.run), line.remark])),
-            )
-            for line in report.lines
-        ],
-    )
+def left_tables(spenders: Sequence[Spender], remaining: Sequence[Remaining]) -> list[Table]:
+    """Show the use of every sub-budget by analyst, then its rest."""
     names = ("population", "sub-budget", "epsilon", "delta", "relation", "t", "spent", "left")
     left = grid(
         "What is left (Rényi cost at the sub-budget's order)",
@@ -323,10 +311,10 @@ def statement_tables(report: Statement) -> list[Table]:
                 part.epsilon_spent,
                 part.remark,
             )
-            for part in report.remaining
+            for part in remaining
         ],
     )
-    spenders = grid(
+    spent = grid(
         "Who spent (Rényi cost at the sub-budget's order)",
         ("population", "analyst", "sub-budget", "spent", "of B", "exact"),
         [
@@ -338,16 +326,10 @@ def statement_tables(report: Statement) -> list[Table]:
                 f"{100 * float(each.fraction):.2f} %" if each.fraction else "",
                 each.exact_disclosures or "",
             )
-            for each in report.spenders
+            for each in spenders
         ],
     )
-    return [lines, spenders, left]
-
-
-def _short(run: str) -> str:
-    """Return a training's round and attempt, the run by the first digits of its hash; --json has all."""
-    name, _, attempt = run.partition(" ")
-    return f"{name[:8]} {attempt}" if attempt else run
+    return [spent, left]
 
 
 def rule_tables(result: MiningResult, most: int = 20) -> list[Table | str]:

@@ -25,6 +25,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from federation.consortium.consortium_file import Consortium, name_mistake
 from federation.errors import ConfigError
@@ -72,6 +74,11 @@ class Identity:
     def sign(self, data: bytes) -> bytes:
         """Sign bytes with the certificate's key, 64 bytes."""
         return self.signing_key.sign(data)
+
+    def derived_key(self, purpose: bytes) -> bytes:
+        """Return a 32-byte key for one purpose, which only the holder of the signing key can derive (RFC 5869)."""
+        derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose)
+        return derive.derive(self.signing_key.private_bytes_raw())
 
     @property
     def valid_until(self) -> datetime:

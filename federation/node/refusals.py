@@ -17,7 +17,7 @@ import logging
 import sqlite3
 import threading
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
@@ -32,6 +32,8 @@ from smpc.errors import PeerRejectedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import pandas as pd
 
     from federation.consortium.consortium_file import Consortium
     from federation.protocol.messages import Ask
@@ -94,6 +96,14 @@ class RefusalReport:
     refusals: tuple[RefusedRequest, ...]
     dropped: dict[str, int]
     unsigned: int
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The refusals as a frame."""
+        import pandas as pd
+
+        names = [each.name for each in fields(RefusedRequest)]
+        return pd.DataFrame([asdict(each) for each in self.refusals], columns=names)
 
     def to_dict(self) -> dict[str, object]:
         """For machines; a request's bytes as text."""

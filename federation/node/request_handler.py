@@ -36,6 +36,8 @@ from federation.protocol.messages import (
     QuoteAnswer,
     QuoteAsk,
     RunRequest,
+    TextsAnswer,
+    TextsAsk,
     Withdraw,
 )
 from federation.protocol.request import request_hash
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.replication.replica import Replica
 
 ANALYST: Final = "analyst"
+AUDITOR: Final = "auditor"
 SITE: Final = "site"
 TICK_S: Final = 0.05
 
@@ -108,6 +111,8 @@ class RequestHandler:
             return self._health()
         if isinstance(message, BudgetAsk):
             return self._budget(channel)
+        if isinstance(message, TextsAsk):
+            return self._texts(message, channel)
         if channel.role != ANALYST:
             raise RequestRejectedError(site=self.site, reason="only an analyst can send this message")
         return self._analyst(message, channel, state)
@@ -139,6 +144,14 @@ class RequestHandler:
             sequencer=self._replica.sequencer,
             members=list(self._replica.members),
         )
+
+    def _texts(self, message: TextsAsk, channel: Channel) -> TextsAnswer:
+        """Texts of all analysts for an auditor, whom the consortium file names; of an analyst, their own."""
+        if channel.role not in {ANALYST, AUDITOR}:
+            raise RequestRejectedError(site=self.site, reason="only an auditor can read the request texts")
+        analyst = None if channel.role == AUDITOR else channel.peer
+        page = self._records.texts.page(message.after, analyst=analyst)
+        return TextsAnswer(texts=page.texts, next_after=page.next_after)
 
     def _quotes(self, message: QuoteAsk, channel: Channel) -> QuoteAnswer:
         if not message.requests:

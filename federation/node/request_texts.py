@@ -1,9 +1,10 @@
 """The texts of the requests that a site has signed, for its administrator and for auditors.
 
 Layer:       federation.node.request_texts, below site_node. One SQLite file beside the ledger; memory without a path.
-Guarantees:  a text is on the disk before the site signs its charge. Where it cannot be written, or an analyst's texts
+Guarantees:  a text is written before the site signs its charge. Where it cannot be written, or an analyst's texts
              reach their limit, the site signs nothing for that request: no request is answered of which the site keeps
-             no text. The bytes are those that the analyst signed; no row, share or answer is ever written here. The
+             no text. The end of the program loses no text; a power failure may lose those of the last seconds, which
+             the other sites have. The bytes are those that the analyst signed; no row, share or answer is ever written here. The
              ledger never reads this file, and verifies without it.
 See instead: refused requests (``refusals``), showing the texts (``federation.audit``).
 Source:      ours; docs/accounting.md, "What was asked".
@@ -64,13 +65,14 @@ class RequestTexts:
         self._site, self._limit = site, limit_bytes
         self._lock = threading.Lock()
         self._connection = open_records(path, _SCHEMA)
-        self._connection.execute("PRAGMA synchronous = FULL")
+        # NORMAL: one more wait for the disk would delay every question, and every site keeps a copy
+        self._connection.execute("PRAGMA synchronous = NORMAL")
         self._bytes: dict[str, int] = dict(
             self._connection.execute("SELECT analyst, SUM(LENGTH(request)) FROM texts GROUP BY analyst")
         )
 
     def keep(self, digest: str, request: bytes, *, analyst: str, time: int) -> None:
-        """Keep the text of a request, once; it is on the disk when this returns.
+        """Keep the text of a request, once; it is written when this returns.
 
         Args:
             digest: the request hash.

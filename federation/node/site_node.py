@@ -41,6 +41,7 @@ from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Change, Charge, Exact
 from privacy_accounting.ledger.replication.replica import Replica
 from privacy_accounting.ledger.replication.snapshots import EVERY
+from privacy_accounting.ledger.storage.uncharged import BEGINNING
 from smpc.dealer.pool import Pool
 from smpc.engine.arithmetic import CRYPTEN, prepare_engine
 from smpc.errors import PeerRejectedError
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 
 REFUSALS: Final = (AccountingError, AnalyticsError, FederationError)
 WAIT_S: Final = 0.02
+CORRECTING: Final = "a correction of the agreement is signed here; begin with it, or withdraw the signature"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +74,14 @@ class SiteLedger:
         snapshot_every: entries between two snapshots while this site is the sequencer.
         consents: the amendments that its administrator approved; None: the site signs no amendment.
         records: folder of the request texts and the refusals; None: memory.
+        signed_correction: while this file exists, the site signs nothing but the beginning of its ledger.
     """
 
     store: Store
     snapshot_every: int = EVERY
     consents: Approvals | None = None
     records: Path | None = None
+    signed_correction: Path | None = None
 
 
 class SiteNode:
@@ -118,7 +122,7 @@ class SiteNode:
         genesis = genesis_body(consortium)
         self.replica = Replica(ledger.store, identity.signing_key, clock, genesis=genesis, refusals=REFUSALS)
         self._store, self._sources, self._clock = ledger.store, dict(sources), clock
-        self._consents = ledger.consents
+        self._consents, self._signed_correction = ledger.consents, ledger.signed_correction
         limits = limits or Limits()
         self.consortium = _in_force(consortium, self.replica)
         self._records = self._records_of(ledger.records, limits)
@@ -237,6 +241,9 @@ class SiteNode:
     def _decide(self, body: Body) -> None:
         """Decide on an entry: questions, trainings, and amendments by approval."""
         content = body.content
+        is_correcting = self._signed_correction is not None and self._signed_correction.exists()
+        if is_correcting and not isinstance(content, BEGINNING):
+            raise PolicyRefusedError(site=self.name, rule=CORRECTING)
         if isinstance(content, Change):
             if self._consents is None:
                 raise PolicyRefusedError(site=self.name, rule="this site accepts no amendment")

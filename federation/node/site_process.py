@@ -18,13 +18,14 @@ from analytics.sources.formats import ENDINGS, kind_of
 from federation.aggregation.claims import Claims
 from federation.consortium.amendments import Approvals
 from federation.consortium.consortium_file import load_consortium
-from federation.consortium.site_file import load_site
+from federation.consortium.site_file import FILE_NAME, load_site
 from federation.errors import ConfigError, SiteUnavailableError
 from federation.identity.certificates import Identity
 from federation.network.delay import distance_s
 from federation.network.tls import TlsNetwork, bind_address
 from federation.node.helpers.aggregation import HelperNode, aggregator_node, keyholder_node
 from federation.node.helpers.dealer import DealerNode
+from federation.node.ledger.correction import keep_copy, put_aside
 from federation.node.ledger.storage import is_in_postgres, ledger_file, open_ledger
 from federation.node.site_key import site_key
 from federation.node.site_node import SiteLedger, SiteNode
@@ -72,6 +73,8 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     sources = open_sources(config)
     check_tables(config.file.policy, sources, site=config.file.site)
+    _correct(config)
+    keep_copy(config, path if path.is_file() else path / FILE_NAME)
     store = open_ledger(config)
     network = _network(config.consortium, identity, config.file.listen)
     node = SiteNode(
@@ -84,6 +87,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
             snapshot_every=config.file.ledger.snapshot_every,
             consents=Approvals(config.consents),
             records=config.state,
+            signed_correction=config.signed_correction,
         ),
         sources=sources,
         limits=config.file.limits,
@@ -98,6 +102,19 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
         stop.wait()
     finally:
         node.close()
+
+
+def _correct(config: SiteConfig) -> None:
+    """Put the ledger of an earlier agreement aside before the first charge; say what changed."""
+    corrected = put_aside(config)
+    if corrected is None:
+        return
+    step, kept = corrected
+    LOG.warning(
+        "the consortium file was corrected before the first charge; the earlier ledger is kept: %s", kept
+    )
+    for line in step.changes:
+        LOG.warning("corrected: %s", line)
 
 
 def serve_helper(

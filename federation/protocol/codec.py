@@ -29,6 +29,8 @@ Message = (
     | control.BudgetAnswer
     | control.QuoteAsk
     | control.QuoteAnswer
+    | control.TextsAsk
+    | control.TextsAnswer
     | control.HealthAsk
     | control.Health
     | control.LedgerPost

@@ -131,6 +131,22 @@ class QuoteAnswer(WireMessage, frozen=True, tag="QuoteAnswer"):
     rows: list[dict[str, str | bool]]
 
 
+class TextsAsk(WireMessage, frozen=True, tag="TextsAsk"):
+    """Auditor to a site: the request texts behind this place, 0 at first. An analyst gets their own alone."""
+
+    after: Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+
+
+class TextsAnswer(WireMessage, frozen=True, tag="TextsAnswer"):
+    """Site to auditor: some texts, each under the request hash under which the site keeps it; the next place, if any.
+
+    The receiver compares each text with its hash.
+    """
+
+    texts: dict[str, bytes]
+    next_after: int | None
+
+
 class HealthAsk(WireMessage, frozen=True, tag="HealthAsk"):
     """The doctor command to a node: report your state."""
 

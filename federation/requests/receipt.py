@@ -51,6 +51,7 @@ def make_receipt(
     receipt: dict[str, Any] = {
         "number": entry.body.number,
         "entry_hash": entry.hash.hex(),
+        "time": entry.body.time,
         "request_hash": planned.digest,
         "kind": entry.body.kind,
         "signed_by": sorted(entry.signatures),

@@ -21,13 +21,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from analytics.sources.spec import DEFAULT_VIEW
 from federation.consortium.approvals import AUTHORITY, Draft
 from federation.consortium.comparison_words import check_words
-from federation.consortium.consortium_file import MAX_SITES, MIN_SITES, name_mistake
+from federation.consortium.consortium_file import MAX_SITES, MIN_SITES, address_mistake, name_mistake
 from federation.consortium.invitations import DAY_S, ROLES, TOKEN_BYTES, Answer, Invitation, date, opened
 from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.authority import Authority
 from federation.identity.certificates import AUTHORITY_FILE
+from federation.identity.direct_certificate import direct_certificate
 from federation.identity.signing_request import requested_key
 from federation.setup.consortium_toml import members_toml, terms_toml
+from federation.setup.correcting import check_open
+from federation.setup.founder_folder import FounderFolder
 from federation.setup.infer_column import plain_name
 from federation.setup.infer_schema import EPSILON, SHARES, guess_table
 from federation.setup.joining import MemberFolder, address_faults, write_member
@@ -46,53 +49,6 @@ HELPER_ROLES: Final = ("dealer", "aggregator", "keyholder")
 SECTIONS: Final = {"site": "sites", "analyst": "analysts", "auditor": "auditors"}
 _MEMBER: Final = "crossward/admitted/1"
 _MAX_RECORD: Final = 256 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FounderFolder:
-    """Paths of the founder's files, beside those of a member.
-
-    Attributes:
-        root: the founder's folder.
-    """
-
-    root: Path
-
-    @property
-    def authority(self) -> Path:
-        """The authority's certificate and key; take the key offline once the consortium has begun."""
-        return self.root / "authority"
-
-    @property
-    def terms(self) -> Path:
-        """The consortium file without its members, to edit."""
-        return self.root / "terms.toml"
-
-    @property
-    def draft(self) -> Path:
-        """The draft, for all sites to sign."""
-        return self.root / "draft.json"
-
-    def invitation(self, name: str) -> Path:
-        """The invitation to send."""
-        return self.root / "invitations" / f"{name}.json"
-
-    def admitted(self, name: str) -> Path:
-        """A member's answer and certificate."""
-        return self.root / "members" / f"{name}.json"
-
-    def invitations(self) -> dict[str, Invitation]:
-        """Read every invitation, by name.
-
-        Raises:
-            FoundingRefusedError: the folder is not a founder's.
-        """
-        found = [
-            Invitation.from_bytes(path.read_bytes()) for path in (self.root / "invitations").glob("*.json")
-        ]
-        if not found or not self.terms.is_file():
-            raise FoundingRefusedError(reason=f"{self.root} founds no consortium; begin with crossward found")
-        return {each.name: each for each in sorted(found, key=lambda each: (each.issued, each.name))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +83,7 @@ class FoundingPlan:
         engine: what computes on shares at this site.
         settings: keys of the site file that say how the data file is written.
         view: one SELECT over ``source``, before the guess.
+        direct: HOST:PORT where members reach ``crossward collect``; empty: files travel by other means.
     """
 
     name: str
@@ -139,6 +96,7 @@ class FoundingPlan:
     engine: str = "crypten"
     settings: Mapping[str, Any] = field(default_factory=dict)
     view: str = DEFAULT_VIEW
+    direct: str = ""
 
 
 def found(folder: Path, plan: FoundingPlan, *, now: int | None = None) -> list[Path]:
@@ -172,7 +130,16 @@ def found(folder: Path, plan: FoundingPlan, *, now: int | None = None) -> list[P
         authority.save(places.authority)
         put(places.terms, terms_toml(terms, authority=AUTHORITY, sequencer=plan.site).encode())
         for member, role in members.items():
-            _write_invitation(places, authority, member, role, table=plan.table, days=plan.days, now=at)
+            _write_invitation(
+                places,
+                authority,
+                member,
+                role,
+                table=plan.table,
+                days=plan.days,
+                now=at,
+                direct=plan.direct,
+            )
         own = Invitation.from_bytes(places.invitation(plan.site).read_bytes())
         answer = write_member(partial, own, address=plan.address, table=table, engine=plan.engine, made=at)
         _certify(places, authority, answer)
@@ -180,7 +147,14 @@ def found(folder: Path, plan: FoundingPlan, *, now: int | None = None) -> list[P
 
 
 def invite(
-    folder: Path, member: str, role: str, *, days: int = 14, replace: bool = False, now: int | None = None
+    folder: Path,
+    member: str,
+    role: str,
+    *,
+    days: int = 14,
+    replace: bool = False,
+    direct: str | None = None,
+    now: int | None = None,
 ) -> Path:
     """Write an invitation for one more member, or a new one in the place of one that expired or was lost.
 
@@ -190,23 +164,25 @@ def invite(
         role: its role.
         days: how long the invitation is good for.
         replace: also if the member was admitted before; its certificate is dropped.
+        direct: as in ``FoundingPlan``; None: as the founder's own invitation has it.
         now: seconds since 1970.
 
     Returns:
         The invitation to send.
 
     Raises:
-        FoundingRefusedError: the consortium has begun, the member was admitted, or it is the founder itself.
+        FoundingRefusedError: something was charged already, the member was admitted, or it is the founder itself.
         ConfigError: the name or the role is wrong.
     """
     places = FounderFolder(root=folder)
     known = places.invitations()
-    _check_not_begun(folder)
+    check_open(folder)
     own = MemberFolder(root=folder).load_invitation()
     if member == own.name:
         raise FoundingRefusedError(reason=f"{member} is the founder and needs no invitation")
     roles = {name: each.role for name, each in known.items()} | {member: role}
-    mistakes = _member_mistakes(roles)
+    place = own.direct if direct is None else direct
+    mistakes = _member_mistakes(roles) + _direct_mistakes(place)
     if mistakes:
         raise ConfigError(mistakes=mistakes)
     if places.admitted(member).exists():
@@ -217,7 +193,8 @@ def invite(
         places.admitted(member).unlink()
     at = int(time.time()) if now is None else now
     authority = Authority.load(places.authority)
-    _write_invitation(places, authority, member, role, table=own.table, days=days, now=at)
+    places.arrived(member).unlink(missing_ok=True)
+    _write_invitation(places, authority, member, role, table=own.table, days=days, now=at, direct=place)
     return places.invitation(member)
 
 
@@ -241,12 +218,12 @@ def admit(
     """
     places = FounderFolder(root=folder)
     invitations = places.invitations()
-    _check_not_begun(folder)
+    check_open(folder)
     at = int(time.time()) if now is None else now
     authority = Authority.load(places.authority)
     for data in answers:
         answer = Answer.from_bytes(data)
-        if _is_new(places, invitations, answer, at):
+        if is_new_answer(places, invitations, answer, at):
             said = words.get(answer.name, "")
             check_words(said, invitations[answer.name].words(answer.public_key), name=answer.name)
             _certify(places, authority, answer)
@@ -267,8 +244,10 @@ def new_members(folder: Path, answers: Sequence[bytes]) -> list[str]:
     return [name for name in names if name_mistake(name) is None and not places.admitted(name).exists()]
 
 
-def _is_new(places: FounderFolder, invitations: Mapping[str, Invitation], answer: Answer, now: int) -> bool:
-    """Check an answer; False where exactly this answer is admitted already."""
+def is_new_answer(
+    places: FounderFolder, invitations: Mapping[str, Invitation], answer: Answer, now: int
+) -> bool:
+    """Check an answer; False where exactly this answer is admitted already; errors as ``admit``."""
     ours = next(iter(invitations.values()))
     if (answer.consortium, answer.founder) != (ours.consortium, ours.founder):
         answer.check_answers(ours)
@@ -318,9 +297,14 @@ def _check_plan(plan: FoundingPlan, members: Mapping[str, str]) -> None:
         mistakes.append("invite at least one analyst: --invite NAME:analyst")
     if plain_name(plan.table) != plan.table:
         mistakes.append(f"table name {plan.table!r} must start with a letter and hold only a-z, 0-9 and _")
-    mistakes += address_faults(plan.site, "site", plan.address)
+    mistakes += address_faults(plan.site, "site", plan.address) + _direct_mistakes(plan.direct)
     if mistakes:
         raise ConfigError(mistakes=mistakes)
+
+
+def _direct_mistakes(address: str) -> list[str]:
+    mistake = address_mistake(address) if address else None
+    return [f"--direct {address!r} {mistake}"] if mistake else []
 
 
 def _member_mistakes(members: Mapping[str, str]) -> list[str]:
@@ -351,7 +335,15 @@ def _terms(plan: FoundingPlan, members: Mapping[str, str], schema: str) -> Conso
 
 
 def _write_invitation(
-    places: FounderFolder, authority: Authority, member: str, role: str, *, table: str, days: int, now: int
+    places: FounderFolder,
+    authority: Authority,
+    member: str,
+    role: str,
+    *,
+    table: str,
+    days: int,
+    now: int,
+    direct: str,
 ) -> None:
     invitation = Invitation(
         consortium=authority.name,
@@ -362,6 +354,8 @@ def _write_invitation(
         token=secrets.token_hex(TOKEN_BYTES),
         issued=now,
         expires=now + days * DAY_S,
+        direct=direct,
+        certificate=direct_certificate(places.direct, name=authority.name) if direct else "",
     )
     put(places.invitation(member), invitation.to_bytes(), mode=PRIVATE)
 
@@ -374,6 +368,11 @@ def _certify(places: FounderFolder, authority: Authority, answer: Answer) -> Non
         "certificate": _der(x509.load_pem_x509_certificate(pem)).hex(),
     }
     put(places.admitted(answer.name), encode(record) + b"\n")
+
+
+def admitted_answer(places: FounderFolder, name: str) -> Answer | None:
+    """Return the answer under which a member was admitted; None where it was not; errors as ``admit``."""
+    return _records(places, [name])[name][0] if places.admitted(name).exists() else None
 
 
 def _records(places: FounderFolder, names: Sequence[str]) -> dict[str, tuple[Answer, bytes]]:
@@ -411,14 +410,6 @@ def _draft(places: FounderFolder, names: Sequence[str], authority: Authority) ->
             helpers[answer.role] = {"name": name} | member | modulus
     text = terms.rstrip() + "\n" + members_toml(sections, helpers)
     return Draft(text=text, authority=_der(_certificate_of(authority)), certificates=certificates)
-
-
-def _check_not_begun(folder: Path) -> None:
-    if MemberFolder(root=folder).consortium.exists():
-        raise FoundingRefusedError(
-            reason=f"the consortium of {folder} has begun: a lost site is removed with crossward ledger propose, and a new "
-            "member needs a new founding"
-        )
 
 
 def _certificate_of(authority: Authority) -> x509.Certificate:

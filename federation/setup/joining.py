@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 CONSORTIUM: Final = "consortium.toml"
 SITE_FILE: Final = "site.toml"
 
@@ -80,6 +82,18 @@ class MemberFolder:
     def identity(self, name: str, role: str) -> Path:
         """The member's certificate and key; those of analysts and auditors lie where the commands look for them."""
         return self.root / f"{name}.pem" if role in NODE_ROLES else self.root / "analysts" / f"{name}.pem"
+
+    def check_not_begun(self) -> None:
+        """Check that the consortium of this folder has not begun.
+
+        Raises:
+            FoundingRefusedError: it has.
+        """
+        if self.consortium.exists():
+            raise FoundingRefusedError(
+                reason=f"the consortium of {self.root} has begun: a lost site is removed with crossward ledger propose, and a "
+                "new member needs a new founding"
+            )
 
     def load_invitation(self) -> Invitation:
         """Read the invitation that this folder answers.
@@ -192,6 +206,16 @@ def write_member(
     put(member.answer(name), answer.to_bytes())
     put(member.invitation, invitation.to_bytes(), mode=PRIVATE)
     return answer
+
+
+def member_key(member: MemberFolder, invitation: Invitation) -> Ed25519PrivateKey:
+    """Load this member's key, before or after it has its certificate.
+
+    Raises:
+        ConfigError: the file is missing, readable by others, or holds no key.
+    """
+    bare = member.key(invitation.name)
+    return load_key(bare if bare.exists() else member.identity(invitation.name, invitation.role))
 
 
 def address_faults(name: str, role: str, address: str) -> list[str]:

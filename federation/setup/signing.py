@@ -18,10 +18,10 @@ from federation.consortium.comparison_words import check_words
 from federation.consortium.invitations import Answer
 from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.certificates import Identity, remove_partial, write_private
-from federation.identity.signing_request import load_key
+from federation.setup.correcting import become_quiet, check_open, difference, in_place_of, is_correction
 from federation.setup.draft_review import differences, guesses, in_words
 from federation.setup.founding import founder_of
-from federation.setup.joining import SITE_FILE, MemberFolder
+from federation.setup.joining import SITE_FILE, MemberFolder, member_key
 from federation.setup.whole_files import put
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Review:
     Attributes:
         digest: of the draft, hex; administrators may compare it.
         lines: what it says, the same at every site.
+        changes: from the agreement in force; none before the beginning.
         differences: from this site's own data; for its administrator alone.
         remarks: certificates that end soon.
         guesses: what no person has confirmed; while there is any, no site signs.
@@ -49,6 +50,7 @@ class Review:
 
     digest: str
     lines: Sequence[str]
+    changes: Sequence[str]
     differences: Sequence[str]
     remarks: Sequence[str]
     guesses: Sequence[str]
@@ -64,6 +66,7 @@ class Begun:
         start: the file that starts this member's node; None where it runs none.
         role: this member's role.
         was_there: whether it had begun before.
+        changes: from the agreement that this one replaces here; none where it replaces none.
     """
 
     agreement: Path
@@ -71,6 +74,7 @@ class Begun:
     start: Path | None
     role: str
     was_there: bool
+    changes: Sequence[str]
 
 
 def review(folder: Path, draft: bytes, *, now: datetime | None = None) -> Review:
@@ -85,7 +89,8 @@ def review(folder: Path, draft: bytes, *, now: datetime | None = None) -> Review
         What it says and in what it differs from the site's data.
 
     Raises:
-        FoundingRefusedError: of another founder, for another key or address, not a site's folder, or begun already.
+        FoundingRefusedError: of another founder, for another key or address, not a site's folder, or bound to another
+            agreement by a charge.
         ConfigError: the draft or the site file holds mistakes.
     """
     member = MemberFolder(root=folder)
@@ -94,14 +99,13 @@ def review(folder: Path, draft: bytes, *, now: datetime | None = None) -> Review
         raise FoundingRefusedError(
             reason=f"only sites sign; {invitation.role} {invitation.name} begins with the agreement"
         )
-    if member.consortium.exists() and not _signed_before(member, wanted):
-        raise FoundingRefusedError(
-            reason=f"{folder} has begun with another draft, so it signs no further one"
-        )
+    if is_correction(member, wanted):
+        check_open(folder)
     consortium, remarks = _check_own(member, invitation, wanted, now)
     return Review(
         digest=wanted.digest,
         lines=in_words(consortium),
+        changes=difference(folder, wanted),
         differences=differences(folder / SITE_FILE, consortium),
         remarks=remarks,
         guesses=guesses(consortium),
@@ -141,23 +145,25 @@ def sign(
             reason=f"the draft differs from this site's data in {len(reviewed.differences)} points: have it corrected, "
             "correct the view in site.toml, or sign with --accept-differences"
         )
-    key = _key(member, invitation)
+    key = member_key(member, invitation)
     _check_words(folder, invitation, key, words)
+    if is_correction(member, wanted):
+        become_quiet(folder, wanted)
     put(member.draft, wanted.to_bytes())
     put(member.signature(invitation.name), Signature.write(wanted, invitation.name, key).to_bytes())
     return member.signature(invitation.name)
 
 
-def needs_words(folder: Path, *, to_begin: bool = False) -> bool:
+def needs_words(folder: Path, *, to_begin: Sequence[bytes] | None = None) -> bool:
     """Whether this member must give the words: a site to sign, any other member to begin, the founder never.
 
     Args:
         folder: the member's.
-        to_begin: ask about beginning, and not about signing.
+        to_begin: the files to begin with; None asks about signing.
     """
     member = MemberFolder(root=folder)
     invitation = member.load_invitation()
-    if to_begin and (invitation.role == "site" or member.consortium.exists()):
+    if to_begin is not None and (invitation.role == "site" or not _is_news(member, to_begin)):
         return False
     return founder_of(folder) != invitation.founder
 
@@ -175,7 +181,8 @@ def begin(folder: Path, files: Sequence[bytes], *, words: str = "", now: datetim
         The agreement and the file that starts the node.
 
     Raises:
-        FoundingRefusedError: a signature is missing or does not fit, or another draft was signed here.
+        FoundingRefusedError: a signature is missing or does not fit, another draft was signed here, or a charge binds
+            this site to the agreement in force.
         ConfigError: the draft holds mistakes, such as a certificate that has ended.
     """
     member = MemberFolder(root=folder)
@@ -184,23 +191,22 @@ def begin(folder: Path, files: Sequence[bytes], *, words: str = "", now: datetim
     agreement.check(now)
     _check_own(member, invitation, agreement.draft, now)
     was_there = member.consortium.exists()
-    if was_there and member.consortium.read_text("utf-8") != agreement.draft.text:
-        raise FoundingRefusedError(
-            reason=f"{folder} has begun with another agreement, which is never replaced"
-        )
-    if needs_words(folder, to_begin=True):
-        _check_words(folder, invitation, _key(member, invitation), words)
-    put(member.agreement, agreement.to_bytes())
-    put(folder / AUTHORITY, agreement.draft.authority_pem)
-    _write_identity(member, invitation, agreement.draft)
-    if not was_there:
-        put(member.consortium, agreement.draft.text.encode())
+    said = difference(folder, agreement.draft)
+    if needs_words(folder, to_begin=files):
+        _check_words(folder, invitation, member_key(member, invitation), words)
+    with in_place_of(folder, agreement.draft):
+        put(member.agreement, agreement.to_bytes())
+        put(folder / AUTHORITY, agreement.draft.authority_pem)
+        _write_identity(member, invitation, agreement.draft)
+        if not was_there or is_correction(member, agreement.draft):
+            put(member.consortium, agreement.draft.text.encode())
     return Begun(
         agreement=member.agreement,
         digest=agreement.draft.digest,
         start=_start_file(folder, invitation),
         role=invitation.role,
-        was_there=was_there,
+        was_there=was_there and not said,
+        changes=said,
     )
 
 
@@ -283,13 +289,10 @@ def _is_agreement(data: bytes) -> bool:
     return b'"format":"crossward/agreement/1"' in data
 
 
-def _signed_before(member: MemberFolder, draft: Draft) -> bool:
-    return member.draft.exists() and member.draft.read_bytes() == draft.to_bytes()
-
-
-def _key(member: MemberFolder, invitation: Invitation) -> Ed25519PrivateKey:
-    bare = member.key(invitation.name)
-    return load_key(bare if bare.exists() else member.identity(invitation.name, invitation.role))
+def _is_news(member: MemberFolder, files: Sequence[bytes]) -> bool:
+    """Whether a member that signs nothing would begin, or begin anew, with these files."""
+    agreements = [Agreement.from_bytes(data) for data in files if _is_agreement(data)]
+    return not member.consortium.exists() or any(is_correction(member, each.draft) for each in agreements)
 
 
 def _write_identity(member: MemberFolder, invitation: Invitation, draft: Draft) -> None:

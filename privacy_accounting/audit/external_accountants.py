@@ -14,14 +14,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from privacy_accounting import events as ev
 from privacy_accounting.errors import InvalidCostError
 from privacy_accounting.events import Event, Relation
-from privacy_accounting.rdp import curve, order_floats
-from privacy_accounting.rdp import epsilon as epsilon_of
+from privacy_accounting.rdp import curve, order_floats, pure_epsilon, standalone_epsilon
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +66,7 @@ def external_price(events: Sequence[Event], delta: Fraction, relation: Relation)
         ModuleNotFoundError: dp-accounting is not installed.
         InvalidCostError: an event has no price here.
     """
-    own = epsilon_of(events, delta, relation).epsilon
+    own = standalone_epsilon(events, delta, relation).epsilon
     neighbors = importlib.import_module("dp_accounting").NeighboringRelation[relation.name]
     rdp = importlib.import_module("dp_accounting.rdp").RdpAccountant(neighboring_relation=neighbors)
     pld = importlib.import_module("dp_accounting.pld").PLDAccountant(neighbors, _PLD_STEP)
@@ -153,6 +152,8 @@ def _other(vocabulary: Any, event: Event, relation: Relation) -> Any:
             return vocabulary.ZCDpEvent(float(event.rho), float(event.xi))
         case ev.Pure():
             return _pure(vocabulary, float(event.epsilon))
+        case ev.DistributedDiscreteLaplace():
+            return _pure(vocabulary, pure_epsilon(replace(event, count=1), relation))
         case ev.Exponential():
             return vocabulary.ZCDpEvent(float(event.epsilon**2 / 8), 0.0)
         case ev.TopK():

@@ -20,7 +20,7 @@ from typing import Final
 from privacy_accounting.decimals import format_decimal, parse_decimal
 from privacy_accounting.errors import InvalidCostError
 from privacy_accounting.events import Event, Relation, event_or_mistakes, event_to_dict
-from privacy_accounting.rdp import epsilon, pure_epsilon, pure_sum
+from privacy_accounting.rdp import pure_epsilon, pure_sum, standalone_epsilon
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_EVENTS: Final = 100_000
@@ -54,7 +54,8 @@ class PriceReport:
         relation: neighboring relation.
         delta: at which epsilon holds.
         epsilon: rounded up; infinite where no order gives one.
-        order: Rényi order at which it was found; None where the pure sum is smaller, or nothing is finite.
+        order: Rényi order at which it was found; None where the pure sum or the exact profile is smaller, or nothing is
+            finite.
         pure_epsilon: sum of the events' pure epsilons; infinite as for Gaussian noise.
         events: as read.
     """
@@ -116,7 +117,7 @@ def _priced(events: list[Event], delta: Fraction, relation: Relation) -> PriceRe
             mistakes.append(InvalidCostError(what=f"events[{place}]: {error.what}", reason=error.reason))
     if mistakes:
         raise PriceDocumentError(mistakes=mistakes)
-    found = epsilon(events, delta, relation)
+    found = standalone_epsilon(events, delta, relation)
     return PriceReport(
         relation=relation,
         delta=delta,

@@ -23,7 +23,7 @@ from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exa
 from privacy_accounting.ledger.entries import Body, Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -52,6 +52,7 @@ class Line:
         price_all_but_one: the same if all sites but one collude.
         left: what the sub-budget had left afterwards, decimal.
         remark: what else the entry says.
+        request: hash of the analyst's request, hexadecimal; empty where the entry is about none.
     """
 
     number: int
@@ -66,6 +67,7 @@ class Line:
     price_all_but_one: str = ""
     left: str = ""
     remark: str = ""
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,7 @@ class Statement:
         lines: one for each entry that holds.
         remaining: of each sub-budget, after those entries.
         spenders: who had how much of whom, after those entries.
+        costs: of each charge in the lines, by its entry, the two costs in units of 2^-40, for exact sums.
         first_bad: number of the first entry that does not hold.
         reason: why it does not.
     """
@@ -143,6 +146,7 @@ class Statement:
     lines: tuple[Line, ...] = field(repr=False)
     remaining: tuple[Remaining, ...] = field(repr=False)
     spenders: tuple[Spender, ...] = field(default=(), repr=False)
+    costs: Mapping[int, tuple[int, int]] = field(default_factory=dict, repr=False)
     first_bad: int | None = None
     reason: str = ""
 
@@ -195,12 +199,15 @@ def statement_of(store: Store, *, population: str | None = None) -> Statement:
     """Read a store whose entries hold into a statement; arguments as ``statement``."""
     state, _ = opening(store)
     lines: list[Line] = []
+    costs: dict[int, tuple[int, int]] = {}
     begins = store.first()
     for data in read_entries(store):
         entry = Entry.from_bytes(data)
         cancelled = _charge_of(entry.body, lines, begins)
         state.apply(entry)
         lines.append(_line(entry.body, state, cancelled))
+        if isinstance(entry.body.content, Charge):
+            costs[entry.body.number] = (entry.body.content.cost, entry.body.content.cost_all_but_one)
     if state.genesis is None:
         return Statement(owner=store.owner, lines=(), remaining=())
     wanted = [line for line in lines if population in {None, line.population}]
@@ -209,6 +216,7 @@ def statement_of(store: Store, *, population: str | None = None) -> Statement:
         lines=tuple(wanted),
         remaining=_remaining(state, population),
         spenders=_spenders(state.privacy_filter, population),
+        costs=costs,
     )
 
 
@@ -240,7 +248,14 @@ def _line(body: Body, state: ChainState, cancelled: Line | None) -> Line:
 def _asked(line: Line, content: Charge | Exact, privacy_filter: PrivacyFilter) -> Line:
     asked = content.asked
     run = f"{asked.run} round {asked.round} attempt {asked.attempt}" if asked.run else ""
-    line = replace(line, population=asked.population, analyst=asked.analyst, purpose=asked.purpose, run=run)
+    line = replace(
+        line,
+        population=asked.population,
+        analyst=asked.analyst,
+        purpose=asked.purpose,
+        run=run,
+        request=asked.request,
+    )
     if isinstance(content, Exact):
         return replace(line, remark=f"exact disclosure to {', '.join(content.receivers)}")
     return replace(

@@ -22,8 +22,7 @@ from privacy_accounting.budget.allowance import UNIT_BITS, PopulationBudget, Sub
 from privacy_accounting.budget.totals import RemainingAllowance, Spend, SpendTotals, readable
 from privacy_accounting.errors import BudgetExceededError, InvalidCostError, LedgerRefusedError
 from privacy_accounting.events import Event, Gaussian, Relation
-from privacy_accounting.rdp import INFINITE_UNITS, cost_units
-from privacy_accounting.rdp import epsilon as epsilon_of
+from privacy_accounting.rdp import INFINITE_UNITS, cost_units, standalone_epsilon
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
@@ -254,7 +253,7 @@ class PrivacyFilter:
         return [_times(event, number) for event, number in merged.items()]
 
     def epsilon_spent(self, population: str, sub_budget: str) -> float:
-        """Give the epsilon of all complete charges, minimum over orders, at the sub-budget's delta.
+        """Give the epsilon of all complete charges together, at the sub-budget's delta.
 
         It is a figure for people, valid if the workload was not adaptive; the filter does not use it.
         """
@@ -262,7 +261,7 @@ class PrivacyFilter:
         if not events:
             return 0.0
         delta = self.sub_budget(population, sub_budget).delta
-        return float(epsilon_of(events, delta, self.relation).epsilon)
+        return float(standalone_epsilon(events, delta, self.relation).epsilon)
 
     def largest_epsilon(
         self, population: str, sub_budget: str, *, purpose: str | None = None, analyst: str | None = None
@@ -277,7 +276,7 @@ class PrivacyFilter:
         context = decimal.Context(prec=_EPSILON_DIGITS + 8, rounding=decimal.ROUND_UP)
         square = context.divide(decimal.Decimal(rho.denominator), decimal.Decimal(2 * rho.numerator))
         release = Gaussian(noise_multiplier=Fraction(context.sqrt(square)), count=1)
-        value = decimal.Decimal(float(epsilon_of([release], part.delta, self.relation).epsilon))
+        value = decimal.Decimal(float(standalone_epsilon([release], part.delta, self.relation).epsilon))
         shown = decimal.Context(prec=_EPSILON_DIGITS, rounding=decimal.ROUND_DOWN).plus(value)
         return f"{shown:f}" if shown > 0 else None
 

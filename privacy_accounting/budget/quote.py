@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from privacy_accounting.budget.totals import Spend, readable
 from privacy_accounting.decimals import rounded_up
 from privacy_accounting.errors import BudgetExceededError, LedgerRefusedError
-from privacy_accounting.rdp import epsilon as epsilon_of
+from privacy_accounting.rdp import standalone_epsilon
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,7 @@ def quote(privacy_filter: PrivacyFilter, spend: Spend, *, also: Sequence[Spend] 
         remaining=tightest.remaining,
         left=tightest.remaining if refusal else tightest.remaining - spend.units,
         scope=tightest.scope,
-        epsilon=epsilon_of(spend.events, part.delta, privacy_filter.relation).epsilon,
+        epsilon=standalone_epsilon(spend.events, part.delta, privacy_filter.relation).epsilon,
         delta=part.delta,
         refusal=refusal,
     )

@@ -2,7 +2,7 @@
 
     base          Event, Relation, validation
     additive      noise added to a sum: gaussian, laplace, discrete_laplace, discrete_gaussian,
-                  distributed_discrete_gaussian, skellam, tree
+                  distributed_discrete_gaussian, distributed_discrete_laplace, skellam, tree
     guarantees    zcdp, pure, randomized_response, exponential, top_k, poisson_gaussian, poisson,
                   without_replacement_gaussian, repeat_and_select, threshold
     codec         dictionaries and back
@@ -14,6 +14,7 @@ from privacy_accounting.events.additive import (
     DiscreteGaussian,
     DiscreteLaplace,
     DistributedDiscreteGaussian,
+    DistributedDiscreteLaplace,
     Gaussian,
     Laplace,
     Skellam,
@@ -40,6 +41,7 @@ __all__ = [
     "DiscreteGaussian",
     "DiscreteLaplace",
     "DistributedDiscreteGaussian",
+    "DistributedDiscreteLaplace",
     "Event",
     "Exponential",
     "Gaussian",

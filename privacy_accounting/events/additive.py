@@ -115,6 +115,44 @@ class DistributedDiscreteGaussian(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DistributedDiscreteLaplace(Event):
+    """Each party adds its share of discrete Laplace noise; ``colluding`` reveal theirs.
+
+    A share is the difference of two Pólya variables of shape ``1 / shares`` and ``p = exp(-1/b)``, so that ``shares`` of
+    them add up to mass ``tanh(1/(2 b)) exp(-|x| / b)`` at each integer x.
+
+    Attributes:
+        parties: at least 1.
+        colluding: below ``parties``.
+        shares: parties whose noise adds up to one discrete Laplace variable, at most ``parties``: those that were
+            planned to be honest. It stays when ``colluding`` is set to another number.
+        b: scale of that variable, above 0, at most ``2**12``.
+        l1: L1 sensitivity of the integer vector, an integer of at least 1.
+        dim: coordinates of which one unit changes any at all, at least 1.
+    """
+
+    mechanism: ClassVar[str] = "distributed_discrete_laplace"
+
+    parties: int = integer(at_least=1)
+    colluding: int = integer(at_least=0)
+    shares: int = integer(at_least=1)
+    b: Fraction = real(above=0, at_most=2**12)
+    l1: int = integer(at_least=1)
+    dim: int = integer(at_least=1)
+
+    @property
+    def honest(self) -> int:
+        """Number of parties whose noise the adversary does not know."""
+        return self.parties - self.colluding
+
+    def _check_together(self) -> None:
+        if self.colluding >= self.parties:
+            raise self._refuse("colluding", "must be below the number of parties")
+        if self.shares > self.parties:
+            raise self._refuse("shares", "must be at most the number of parties")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Skellam(Event):
     """Integer noise that is the difference of two Poisson variables; closed under addition.
 

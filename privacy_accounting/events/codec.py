@@ -24,6 +24,7 @@ _CLASSES: Final[tuple[type[Event], ...]] = (
     additive.DiscreteLaplace,
     additive.DiscreteGaussian,
     additive.DistributedDiscreteGaussian,
+    additive.DistributedDiscreteLaplace,
     additive.Skellam,
     additive.Tree,
     guarantees.ZCDP,

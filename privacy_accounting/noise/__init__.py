@@ -1,8 +1,9 @@
 """Exact integer noise from system entropy.
 
     source      where bytes come from
-    coins       coins of exact probability
+    bernoulli   coins of exact probability
     laplace     discrete_laplace
+    polya       laplace_share: one party's share of a discrete Laplace variable
     gaussian    discrete_gaussian
     vector      integer_noise, noise_share: a site's noise for a vector of figures
 
@@ -12,6 +13,7 @@ once.
 
 from privacy_accounting.noise.gaussian import discrete_gaussian
 from privacy_accounting.noise.laplace import discrete_laplace
+from privacy_accounting.noise.polya import laplace_share
 from privacy_accounting.noise.source import ByteSource, SystemSource
 from privacy_accounting.noise.vector import integer_noise, local_sigma2, noise_share
 
@@ -21,6 +23,7 @@ __all__ = [
     "discrete_gaussian",
     "discrete_laplace",
     "integer_noise",
+    "laplace_share",
     "local_sigma2",
     "noise_share",
 ]

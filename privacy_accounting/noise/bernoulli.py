@@ -86,14 +86,14 @@ def bernoulli_exps(
         goes_on = (drawn + 1) * k <= low
         for place in np.flatnonzero(~goes_on & (drawn * k < high)):
             probability = exact(int(active[place])) / k
-            goes_on[place] = _settle(int(drawn[place]), probability, source)
+            goes_on[place] = settle(int(drawn[place]), probability, source)
         result[active[~goes_on]] = k % 2 == 1
         active, low, high, k = active[goes_on], low[goes_on], high[goes_on], k + 1
     return result
 
 
-def _settle(drawn: int, probability: Fraction, source: ByteSource) -> bool:
-    """Say whether U < p, given U's first 32 bits."""
+def settle(drawn: int, probability: Fraction, source: ByteSource) -> bool:
+    """Say whether U < p, given the first 32 bits of U."""
     rest = probability * 2**WORD_BITS - drawn
     return rest >= 1 or (rest > 0 and bernoulli(rest, source))
 

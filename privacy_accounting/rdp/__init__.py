@@ -4,6 +4,7 @@ orders                the grid
 special               functions that do not cancel
 conversion            (epsilon, delta) and back
 additive              gaussian, laplace, discrete, distributed, skellam, tree
+shared_laplace        distributed discrete Laplace
 guarantees            zcdp, pure, randomized response, exponential, top-k
 subsampled_gaussian   poisson_gaussian
 subsampled            poisson of anything
@@ -11,6 +12,7 @@ without_replacement   fixed-size samples
 selection             repeat and select
 curves                one event: its curve, its pure epsilon
 composition           many events: units, epsilon
+profile               Gaussian releases: exact epsilon
 """
 
 from privacy_accounting.rdp.composition import (
@@ -27,6 +29,7 @@ from privacy_accounting.rdp.composition import (
 from privacy_accounting.rdp.conversion import epsilons, log_deltas, rdp_allowance
 from privacy_accounting.rdp.curves import at_order, curve, exact_pure_epsilon, own_delta, pure_epsilon
 from privacy_accounting.rdp.orders import ORDERS, order_floats
+from privacy_accounting.rdp.profile import gaussian_delta, standalone_delta, standalone_epsilon
 
 __all__ = [
     "INFINITE_UNITS",
@@ -39,6 +42,7 @@ __all__ = [
     "epsilon",
     "epsilons",
     "exact_pure_epsilon",
+    "gaussian_delta",
     "log_deltas",
     "order_floats",
     "own_delta",
@@ -46,6 +50,8 @@ __all__ = [
     "pure_sum",
     "pure_units",
     "rdp_allowance",
+    "standalone_delta",
+    "standalone_epsilon",
     "total_curve",
     "with_colluding",
 ]

@@ -73,13 +73,14 @@ def distributed_discrete_gaussian(
     honest, total = event.honest, event.honest * event.sigma2_local
     square = float((stretch * event.l2) ** 2 / total)
     l1_over = float(stretch * event.l1) / math.sqrt(total)
-    tau, dim = _tau(honest, float(event.sigma2_local)), float(event.dim)
+    tau, dim = tau_of(honest, float(event.sigma2_local)), float(event.dim)
     half = orders / 2
     least = np.minimum(half * square + tau * dim, half * (square + 2 * tau * l1_over + tau**2 * dim))
     return np.minimum(least, half * (math.sqrt(square) + math.sqrt(dim) * tau) ** 2) * ROUND_UP
 
 
-def _tau(honest: int, sigma2_local: float) -> float:
+def tau_of(honest: int, sigma2_local: float) -> float:
+    """Bound how far a sum of discrete Gaussians is from one, see ``distributed_discrete_gaussian``."""
     # exp(-2 pi^2 s2 k/(k+1)) <= exp(-2 pi^2 s2) exp(2 pi^2 s2/(k+1)); from the 10,000th on every term is
     # bounded by the first of the rest, since terms fall with k.
     exact = min(honest - 1, 10_000)

@@ -21,6 +21,7 @@ import numpy as np
 from privacy_accounting.errors import InvalidCostError
 from privacy_accounting.events import (
     DistributedDiscreteGaussian,
+    DistributedDiscreteLaplace,
     Event,
     Poisson,
     Relation,
@@ -166,7 +167,7 @@ def with_colluding(event: Event, colluding: int) -> Event:
     Raises:
         InvalidCostError: no honest party would be left.
     """
-    if isinstance(event, DistributedDiscreteGaussian):
+    if isinstance(event, DistributedDiscreteGaussian | DistributedDiscreteLaplace):
         return replace(event, colluding=colluding)
     if isinstance(event, Poisson | RepeatAndSelect | Threshold):
         return replace(event, inner=with_colluding(event.inner, colluding))

@@ -18,7 +18,7 @@ import numpy as np
 from privacy_accounting import events as ev
 from privacy_accounting.errors import InvalidCostError
 from privacy_accounting.events import Event, Relation
-from privacy_accounting.rdp import additive, guarantees, selection, subsampled
+from privacy_accounting.rdp import additive, guarantees, selection, shared_laplace, subsampled
 from privacy_accounting.rdp.orders import frozen, order_floats, order_positions
 from privacy_accounting.rdp.special import ROUND_UP
 from privacy_accounting.rdp.subsampled_gaussian import poisson_gaussian
@@ -184,6 +184,8 @@ def _formula(event: Event, orders: NDArray[np.float64], relation: Relation) -> N
             return additive.laplace(event, orders, stretch)
         case ev.DiscreteLaplace():
             return additive.discrete_laplace(event, orders, stretch)
+        case ev.DistributedDiscreteLaplace():
+            return shared_laplace.distributed_discrete_laplace(event, orders, stretch)
         case ev.Skellam():
             return additive.skellam(event, orders, stretch)
         case ev.Tree():
@@ -303,6 +305,8 @@ def _single_pure(event: Event, relation: Relation) -> Fraction | None:  # noqa: 
             return stretch / event.scale_over_l1_sensitivity
         case ev.DiscreteLaplace():
             return stretch * event.a * event.sensitivity
+        case ev.DistributedDiscreteLaplace():
+            return shared_laplace.largest_loss(event, stretch)
         case ev.Pure() | ev.Exponential():
             return event.epsilon
         case ev.TopK():

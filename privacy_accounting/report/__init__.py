@@ -5,6 +5,7 @@ Modules:     ``figures`` (what the page says, from the entries alone) · ``chart
              (report_html, write_report) · ``page.html.j2`` (the template)
 """
 
+from privacy_accounting.report.figures import Words
 from privacy_accounting.report.page import report_html, write_report
 
-__all__ = ["report_html", "write_report"]
+__all__ = ["Words", "report_html", "write_report"]

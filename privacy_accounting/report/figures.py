@@ -10,12 +10,13 @@ Source:      docs/guarantees.md P4, P8.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.audit.chain_reader import ValidPrefix, opening, read_chain, read_entries
 from privacy_accounting.audit.local_journal import check_notes
+from privacy_accounting.audit.selection import Selection
 from privacy_accounting.audit.statement import Line, Remaining, Statement, statement_of
 from privacy_accounting.budget.totals import readable
 from privacy_accounting.errors import AccountingError
@@ -27,7 +28,7 @@ from privacy_accounting.ledger.replication.entry_validation import bodies_of
 from privacy_accounting.ledger.storage.store import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from privacy_accounting.budget.privacy_filter import PrivacyFilter
     from privacy_accounting.budget.totals import RemainingAllowance
@@ -146,6 +147,7 @@ class ChargeRow:
         share_all_but_one: the same if all sites but one collude.
         left: share of the allowance after the last entry.
         what: training and number of attempts, or the cancellation; empty for a question.
+        request: the request hash; empty for a cancellation.
     """
 
     entries: str
@@ -158,6 +160,24 @@ class ChargeRow:
     share_all_but_one: float
     left: float
     what: str = ""
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What a request asked, for people; the ledger holds its hash alone.
+
+    Attributes:
+        question: in one line; empty where its text is missing.
+        epsilon: decimal; empty for an exact answer.
+        accuracy: the noise as its plan states it; empty where it is not known.
+        text: kept, missing, or changed with the places.
+    """
+
+    question: str
+    epsilon: str
+    accuracy: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,14 +216,24 @@ class ReportFigures:
     changes: tuple[Line, ...]
     charges: tuple[ChargeRow, ...]
     charges_left_out: int
+    words: Mapping[str, Words]
+    listed: str
+    exact_in_all: int
 
 
-def report_figures(store: Store, units: Mapping[str, str] | None = None) -> ReportFigures:
+def report_figures(
+    store: Store,
+    units: Mapping[str, str] | None = None,
+    words: Mapping[str, Words] | None = None,
+    selection: Selection | None = None,
+) -> ReportFigures:
     """Read a store.
 
     Args:
         store: of one site, opened read-only.
         units: whose presence is hidden, by population, for people.
+        words: what the requests asked, by their hashes; the ledger does not know.
+        selection: which requests to list; totals and pictures are of all.
 
     Raises:
         LedgerRefusedError: it holds no valid entry.
@@ -219,7 +249,13 @@ def report_figures(store: Store, units: Mapping[str, str] | None = None) -> Repo
     parts = tuple(
         _part(row, state, curves, exact, refusals, unit=named[row.population]) for row in shown.remaining
     )
-    charges = _charge_rows(shown)
+    wanted = selection or Selection()
+    charges = _charge_rows(shown, wanted)
+    refused = tuple(
+        each
+        for each in refusals
+        if wanted.takes(first=each.time, last=each.time, analyst=each.analyst, purpose=each.purpose)
+    )
     times = [line.time for line in shown.lines if line.time]
     return ReportFigures(
         owner=store.owner,
@@ -235,52 +271,60 @@ def report_figures(store: Store, units: Mapping[str, str] | None = None) -> Repo
         members=state.members().names,
         sequencer=state.members().sequencer,
         parts=parts,
-        exact=exact,
-        refusals=refusals[-MAX_ROWS:],
-        refusals_left_out=max(0, len(refusals) - MAX_ROWS),
+        exact=tuple(line for line in exact if _is_wanted(line, line, wanted)),
+        refusals=refused[-MAX_ROWS:],
+        refusals_left_out=max(0, len(refused) - MAX_ROWS),
         changes=tuple(line for line in shown.lines if line.kind in {"budget", "order", "members", "clock"}),
         charges=tuple(charges[-MAX_ROWS:]),
         charges_left_out=max(0, len(charges) - MAX_ROWS),
+        words=words or {},
+        listed=wanted.text,
+        exact_in_all=len(exact),
     )
 
 
-def _charge_rows(shown: Statement) -> list[ChargeRow]:
-    """One row for each question and cancellation, and one for the attempts of a training that follow each other."""
+def _is_wanted(first: Line, last: Line, selection: Selection) -> bool:
+    return selection.takes(
+        first=first.time,
+        last=last.time,
+        analyst=first.analyst,
+        purpose=first.purpose,
+        population=first.population,
+    )
+
+
+def _charge_rows(shown: Statement, selection: Selection) -> list[ChargeRow]:
+    """One row for each question and cancellation, and one for all attempts of a training."""
     allowed = {(row.population, row.sub_budget): float(row.allowance) for row in shown.remaining}
-    rows: list[ChargeRow] = []
-    before = ""
-    first = attempts = 0
+    together: dict[str, list[Line]] = {}
     for line in shown.lines:
-        if line.kind not in {"charge", "cancel"}:
-            continue
-        whole = allowed.get((line.population, line.sub_budget), 0.0) or float("inf")
-        row = ChargeRow(
-            entries=str(line.number),
-            time=line.time,
-            population=line.population,
-            sub_budget=line.sub_budget,
-            analyst=line.analyst,
-            purpose=line.purpose,
-            share=float(line.price) / whole if line.price else None,
-            share_all_but_one=float(line.price_all_but_one or 0) / whole,
-            left=float(line.left or 0) / whole,
-            what=line.remark,
-        )
-        run = line.run.partition(" ")[0]
-        if run and run == before and rows[-1].share is not None and row.share is not None:
-            attempts += 1
-            last = rows.pop()
-            row = replace(
-                row,
-                entries=f"{first} to {line.number}",
-                share=(last.share or 0.0) + row.share,
-                share_all_but_one=last.share_all_but_one + row.share_all_but_one,
-            )
-        elif run:
-            first, attempts = line.number, 1
-        rows.append(replace(row, what=f"training {run[:8]}, {attempts} attempts") if run else row)
-        before = run
-    return rows
+        if line.kind in {"charge", "cancel"}:
+            together.setdefault(line.run.partition(" ")[0] or f"{line.number}", []).append(line)
+    return [
+        _charge_row(lines, allowed.get((lines[0].population, lines[0].sub_budget), 0.0) or float("inf"))
+        for lines in together.values()
+        if _is_wanted(lines[0], lines[-1], selection)
+    ]
+
+
+def _charge_row(lines: Sequence[Line], whole: float) -> ChargeRow:
+    """A row of one entry, or of all attempts of a training; ``whole`` is the sub-budget's allowance."""
+    first, last = lines[0], lines[-1]
+    run = first.run.partition(" ")[0]
+    entries = f"{first.number}" if len(lines) == 1 else f"{first.number} to {last.number}"
+    return ChargeRow(
+        entries=entries,
+        time=last.time,
+        population=first.population,
+        sub_budget=first.sub_budget,
+        analyst=first.analyst,
+        purpose=first.purpose,
+        share=sum(float(line.price) / whole for line in lines) if first.price else None,
+        share_all_but_one=sum(float(line.price_all_but_one or 0) / whole for line in lines),
+        left=float(last.left or 0) / whole,
+        what=f"training {run[:8]}, {len(lines)} attempts" if run else first.remark,
+        request=first.request,
+    )
 
 
 def _curves(store: Store) -> tuple[ChainState, dict[tuple[str, str], tuple[Curve, Curve]]]:

@@ -23,18 +23,26 @@ from privacy_accounting.report.figures import report_figures
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from privacy_accounting.audit.selection import Selection
     from privacy_accounting.ledger.storage.store import Store
-    from privacy_accounting.report.figures import ReportFigures
+    from privacy_accounting.report.figures import ReportFigures, Words
 
 _TEMPLATE: Final = "page.html.j2"
 
 
-def report_html(store: Store, units: Mapping[str, str] | None = None) -> str:
+def report_html(
+    store: Store,
+    units: Mapping[str, str] | None = None,
+    words: Mapping[str, Words] | None = None,
+    selection: Selection | None = None,
+) -> str:
     """Write the report of a ledger.
 
     Args:
         store: of one site, opened read-only.
         units: whose presence each population's epsilon hides, for people; the ledger does not know.
+        words: what the requests asked, by their hashes; the ledger does not know.
+        selection: which requests to list; totals and pictures are of all.
 
     Returns:
         A complete HTML document.
@@ -42,7 +50,7 @@ def report_html(store: Store, units: Mapping[str, str] | None = None) -> str:
     Raises:
         LedgerRefusedError: no entry of the ledger holds.
     """
-    return _render(report_figures(store, units))
+    return _render(report_figures(store, units, words, selection))
 
 
 def _render(figures: ReportFigures) -> str:
@@ -59,13 +67,21 @@ def _render(figures: ReportFigures) -> str:
     return template.render(f=figures, spend_chart=spend_chart, left_bar=left_bar, given_exact=GIVEN_EXACT)
 
 
-def write_report(ledger: Path, out: Path, units: Mapping[str, str] | None = None) -> str:
+def write_report(
+    ledger: Path,
+    out: Path,
+    units: Mapping[str, str] | None = None,
+    words: Mapping[str, Words] | None = None,
+    selection: Selection | None = None,
+) -> str:
     """Write the report of a ledger file; an older one is replaced at once, never half.
 
     Args:
         ledger: a site's file, or an export of one.
         out: the HTML file.
         units: as for ``report_html``.
+        words: as for ``report_html``.
+        selection: as for ``report_html``.
 
     Returns:
         Why the ledger does not hold; empty where it does. The page says so too.
@@ -76,7 +92,7 @@ def write_report(ledger: Path, out: Path, units: Mapping[str, str] | None = None
     """
     store = open_file(ledger)
     try:
-        figures = report_figures(store, units)
+        figures = report_figures(store, units, words, selection)
     finally:
         store.close()
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")

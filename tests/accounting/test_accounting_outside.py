@@ -23,12 +23,12 @@ ORACLES = ROOT / ".venv-oracles" / "bin" / "python"
 PROGRAM = """
 import json, sys
 from fractions import Fraction
-from privacy_accounting.audit.external_accountants import second_opinion
+from privacy_accounting.audit.external_accountants import external_price
 from privacy_accounting.events import Relation, event_from_dict
 found = []
 for row in json.load(sys.stdin):
     events = [event_from_dict(event) for event in row["events"]]
-    opinion = second_opinion(events, Fraction(row["delta"]), Relation(row["relation"]))
+    opinion = external_price(events, Fraction(row["delta"]), Relation(row["relation"]))
     found.append([opinion.own, opinion.rdp, opinion.pld])
 json.dump(found, sys.stdout)
 """
@@ -157,4 +157,6 @@ def test_dp_accounting_itself_prices_the_exports_as_it_prices_its_own_events():
             assert own <= rdp * 1.01
         if pld is not None:
             assert pld == pytest.approx(row["pld"], rel=1e-6)
-            assert own >= pld * (1 - 1e-4)
+            assert own >= pld - 1e-4 * max(
+                1, pld
+            )  # its losses are rounded up to multiples of 1e-4; ours is exact

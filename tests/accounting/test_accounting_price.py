@@ -8,7 +8,7 @@ import pytest
 
 from privacy_accounting.audit.price import PriceDocumentError, price_document
 from privacy_accounting.events import MECHANISMS, Relation, event_from_dict
-from privacy_accounting.rdp import epsilon
+from privacy_accounting.rdp import epsilon, standalone_epsilon
 
 EXAMPLE = {
     "relation": "add_or_remove_one",
@@ -59,6 +59,18 @@ VOCABULARY = [
     ),
     ("add_or_remove_one", {"mechanism": "exponential", "epsilon": "0.5"}),
     ("add_or_remove_one", {"mechanism": "top_k", "epsilon": "0.1", "k": 5}),
+    (
+        "replace_one",
+        {
+            "mechanism": "distributed_discrete_laplace",
+            "parties": 4,
+            "colluding": 1,
+            "shares": 3,
+            "b": "4",
+            "l1": 2,
+            "dim": 3,
+        },
+    ),
 ]
 
 
@@ -72,9 +84,9 @@ def one(**parameters):
 
 def test_the_documented_example():
     report = price_document(json.dumps(EXAMPLE).encode())
-    assert report.epsilon == pytest.approx(8.80356, abs=1e-5)
+    assert report.epsilon == pytest.approx(8.26565, abs=1e-5)  # the exact profile; by orders 8.80356
     written = json.loads(json.dumps(report.to_dict(), allow_nan=False))
-    assert written["order"] == 4.2
+    assert written["order"] is None
     assert written["delta"] == "0.000001"
     assert written["pure_epsilon"] == "infinity"
 
@@ -84,7 +96,8 @@ def test_every_mechanism_has_a_price_that_is_the_accountants(place):
     relation, event = VOCABULARY[place]
     report = price_document({"relation": relation, "delta": "1e-6", "events": [event]})
     assert 0 < report.epsilon < math.inf
-    assert report.epsilon == epsilon([event_from_dict(event)], Fraction(1, 10**6), Relation(relation)).epsilon
+    known = [event_from_dict(event)], Fraction(1, 10**6), Relation(relation)
+    assert report.epsilon == standalone_epsilon(*known).epsilon <= epsilon(*known).epsilon
 
 
 def test_the_vocabulary_is_complete():

@@ -26,6 +26,7 @@ CONCRETE = (
     "analytics.statistics.moments.",
     "analytics.statistics.profiles.",
     "analytics.statistics.tables.",
+    "analytics.statistics.location.",
     "analytics.statistics.survival.",
     "analytics.statistics.regression.",
 )

@@ -30,6 +30,8 @@ CONTROL = {
     "BudgetAnswer",
     "QuoteAsk",
     "QuoteAnswer",
+    "TextsAsk",
+    "TextsAnswer",
     "HealthAsk",
     "Health",
     "LedgerPost",

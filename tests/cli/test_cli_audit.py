@@ -19,9 +19,11 @@ def worked(tmp_path_factory):
     here = tmp_path_factory.mktemp("officer")
     folders = make_folder(here / "there")
     with Launcher(folders):
-        for extra in (("--epsilon", "0.25"), ("--epsilon", "0.1"), ("--exact",)):
+        for extra in (("--fresh", "--epsilon", "0.25"), ("--fresh", "--epsilon", "0.1"), ("--exact",)):
             assert crossward("query", "-c", folders.consortium, COUNT, *extra).code == 0
-        answered = crossward("query", "-c", folders.consortium, COUNT, "--epsilon", "0.05", "--json")
+        answered = crossward(
+            "query", "-c", folders.consortium, COUNT, "--fresh", "--epsilon", "0.05", "--json"
+        )
         (here / "answer.json").write_text(answered.out)
     for name in NAMES:
         shutil.copy(folders.ledger(name), here / f"{name}.sqlite")

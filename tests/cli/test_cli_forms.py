@@ -108,7 +108,7 @@ def test_cli_statistics_by_name_equal_the_session(session):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nonsense", "--exact"], "must be one of chi_square, crosstab"),
+        (["nonsense", "--exact"], "must be one of anova, chi_square"),
         (["chi_square", "a=sex", "--exact"], "b is missing"),
         (["chi_square", "a=sex", "a=sex", "--exact"], "each name once"),
         (["chi_square", "sex", "--exact"], "NAME=VALUE"),

@@ -92,7 +92,7 @@ def test_cli_a_consortium_from_four_files_to_an_answer(tmp_path):
         assert again.code == 1
         assert "is up already" in again.err
         question = "SELECT AVG(age) AS age FROM patients"
-        answer = spawned("query", "-c", agreement, question, "--epsilon", "0.5", "--json")
+        answer = spawned("query", "-c", agreement, question, "--fresh", "--epsilon", "0.5", "--json")
         assert answer.code == 0, answer.err
         assert json.loads(answer.out)["receipt"]["signed_by"] == [
             path.stem for path in sorted(HEART.glob("*.csv"))
@@ -229,7 +229,7 @@ def test_cli_refusal_by_budget_names_numbers_in_epsilon(folders):
     with Launcher(folders):
         spent = 0
         for _ in range(12):
-            ran = ask(folders, COUNT, "--epsilon", "2")
+            ran = ask(folders, COUNT, "--fresh", "--epsilon", "2")
             if ran.code:
                 break
             spent += 1
@@ -350,7 +350,7 @@ def test_cli_no_value_of_the_data_reaches_log_ledger_or_terminal(folders):
     said = []
     with Launcher(folders):
         for question in (COUNT, "SELECT AVG(age) AS a FROM visits", "SELECT MAX(age) AS a FROM visits"):
-            for mode in (["--exact"], ["--epsilon", "0.1"]):
+            for mode in (["--exact"], ["--fresh", "--epsilon", "0.1"]):
                 said.append(ask(folders, question, *mode))
         said.append(crossward("doctor", "-c", folders.consortium))
     table.write_text("\n".join([header, *rows, "canary-31337,1,200,0"]) + "\n")

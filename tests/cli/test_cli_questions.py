@@ -44,7 +44,7 @@ def test_cli_private_answer_shows_noise_interval_terms_and_remaining_budget(hosp
 
 
 def test_cli_json_is_the_whole_answer(hospital):
-    ran = ask(hospital, COUNT, "--epsilon", "0.25", "--json")
+    ran = ask(hospital, COUNT, "--epsilon", "0.25", "--fresh", "--json")
     answer = json.loads(ran.out)
     expected = {
         "question",
@@ -283,3 +283,38 @@ def test_cli_quotes_are_free_and_state_the_remaining_budget(hospital):
     assert float(second["left"]) < float(first["left"])
     assert "nothing is spent" in crossward("quote", "-c", hospital.consortium, sql, "--epsilon", "0.1").out
     assert spent() == before
+
+
+def test_cli_a_paid_question_is_free_from_the_store_until_fresh_is_said(hospital):
+    question = "SELECT COUNT(*) AS n FROM visits WHERE age > 41"
+    paid = json.loads(ask(hospital, question, "--epsilon", "0.01", "--json").out)
+    before = entries(hospital)
+    again = ask(hospital, question, "--epsilon", "0.01")
+    assert (again.code, again.err, entries(hospital)) == (0, "", before)
+    assert (
+        f"cost: nothing; made from your own releases of ledger entries {paid['receipt']['number']}"
+        in again.out
+    )
+    assert "--fresh" in again.out
+    free = json.loads(ask(hospital, question, "--epsilon", "0.01", "--json").out)
+    assert free["rows"] == paid["rows"]
+    assert free["receipt"]["from_store"]["releases"][0]["entry_hash"] == paid["receipt"]["entry_hash"]
+    fresh = json.loads(ask(hospital, question, "--epsilon", "0.01", "--fresh", "--json").out)
+    assert fresh["receipt"]["number"] == paid["receipt"]["number"] + 1
+    assert "from_store" not in fresh["receipt"]
+    assert ask(hospital, question, "--exact", "--fresh").code == 2
+
+
+def test_cli_an_altered_store_is_refused_with_the_remedy_and_costs_nothing(hospital):
+    question = "SELECT COUNT(*) AS n FROM visits WHERE age > 42"
+    assert ask(hospital, question, "--epsilon", "0.01").code == 0
+    (store,) = hospital.consortium.parent.glob("analysts/*.answers")
+    kept, before = store.read_bytes(), entries(hospital)
+    store.write_bytes(kept.replace(b'"values":[', b'"values":[9', 1))
+    try:
+        ran = ask(hospital, question, "--epsilon", "0.01")
+        assert ran.code == 1
+        assert "was altered; move the file away to start a new one" in ran.err
+        assert entries(hospital) == before
+    finally:
+        store.write_bytes(kept)

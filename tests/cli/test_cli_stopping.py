@@ -25,7 +25,7 @@ from tests.setup.setup_world import SCHEMA
 FRAME = pd.DataFrame({"age": [40, 50, 60] * 20, "sex": [0, 1, 1] * 20})
 COUNT = "SELECT COUNT(*) AS n FROM visits"
 MINE = ("mine", "-c", "x.toml", "sex=1", "--table=visits", "--min-support=0.1", "--exact")
-PRIVATE = ("query", "-c", "x.toml", COUNT, "--epsilon=0.1")
+PRIVATE = ("query", "-c", "x.toml", COUNT, "--fresh", "--epsilon=0.1")
 EXACT = ("query", "-c", "x.toml", COUNT, "--exact")
 
 

@@ -13,11 +13,11 @@ import pytest
 import crossward
 from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.registry import STATISTICS
+from federation.audit import Account, RefusalReport
 from federation.diagnostics.checks import Finding
 from federation.node.ledger.summary import LedgerSummary
 from privacy_accounting.audit.price import PriceReport
 from privacy_accounting.audit.recompute import RecomputeReport
-from privacy_accounting.audit.statement import Statement
 from privacy_accounting.audit.verify import VerifyReport
 from tests.cli.conftest import crossward as command
 from tools import reference, reference_parts
@@ -41,7 +41,8 @@ ROWS = pd.DataFrame(
 REPORTS = {
     "audit verify": VerifyReport,
     "audit recompute": RecomputeReport,
-    "audit statement": Statement,
+    "audit statement": Account,
+    "audit refusals": RefusalReport,
     "audit price": PriceReport,
     "ledger show": LedgerSummary,
     "doctor": Finding,

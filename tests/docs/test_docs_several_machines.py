@@ -135,6 +135,22 @@ def test_the_commands_of_the_page_lead_three_machines_from_nothing_to_a_joint_an
     check_keys_stayed(tmp_path)
 
 
+def test_the_commands_in_blocks_have_their_options():
+    """What is typed later than the beginning; tests/setup/test_correcting.py walks through it."""
+    found = [
+        shlex.split(line.split("$ crossward ", 1)[1])
+        for kind, block in BLOCK.findall(PAGE.read_text("utf-8"))
+        if kind == "console"
+        for line in block.splitlines()
+    ]
+    assert len(found) > 8
+    for words in found:
+        ran = crossward(words[0], "--help")
+        assert ran.code == 0, words
+        for option in (word for word in words if word.startswith("--")):
+            assert option in ran.out, words
+
+
 def check_keys_stayed(root):
     """Each machine holds its own private key and no other's, and nothing of another's data."""
     for name in MACHINES:
@@ -164,7 +180,7 @@ def test_every_block_of_the_page_is_read_by_its_reader():
     assert words[2].startswith(unit["Service"]["ReadWritePaths"])
 
 
-@pytest.mark.parametrize("command", ["found", "invite", "join", "admit", "sign", "begin"])
+@pytest.mark.parametrize("command", ["found", "invite", "join", "collect", "admit", "sign", "begin"])
 def test_every_command_of_the_founding_is_on_the_page(command):
     assert f"crossward {command} " in PAGE.read_text("utf-8")
     assert crossward(command, "--help").code == 0

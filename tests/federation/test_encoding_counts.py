@@ -56,7 +56,7 @@ def patch_everywhere(patch, old, new):
 @pytest.fixture(scope="module")
 def hospitals():
     with in_threads(engine="numpy") as session:
-        session.sql(COUNT, epsilon=1)  # every site has read the first entry by then
+        session.sql(COUNT, epsilon=1, fresh=True)  # every site has read the first entry by then
         yield session
 
 
@@ -65,7 +65,7 @@ def test_one_query_over_four_sites_parses_and_encodes_few_times(hospitals, query
     with pytest.MonkeyPatch.context() as patch:
         counted = Counter()
         count_in_each_member(patch, counted)
-        hospitals.sql(query, epsilon=1)
+        hospitals.sql(query, epsilon=1, fresh=True)
     members = {*hospitals.nodes, "MainThread"}
     assert {name for name in counted if name not in {"parses", "encodings"}} == members
     assert len(members) <= counted["parses"] <= MOST_PARSES

@@ -369,12 +369,12 @@ def test_a_request_that_waits_for_a_person_is_not_charged_and_can_be_asked_again
         with pytest.raises(
             RequestHeldError, match="hungary holds the request: waiting for the data access"
         ) as caught:
-            world.sql(COUNT, epsilon=0.01)
+            world.sql(COUNT, epsilon=0.01, fresh=True)
         assert not getattr(caught.value, "__notes__", [])
         assert head(world) == before
         nothing_is_left(world)
         approved.append(1)
-        assert world.sql(COUNT, epsilon=0.01).rows
+        assert world.sql(COUNT, epsilon=0.01, fresh=True).rows
     finally:
         admission._hold = real
 

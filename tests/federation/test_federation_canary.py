@@ -260,15 +260,17 @@ def ask_everything(session, *, rounds=2):
     """Exact, private, mined and trained questions that succeed, and some that are refused; returns the errors."""
     assert session.sql(SUM, exact=True).rows
     session.sql("SELECT side, AVG(amount) AS m FROM stays WHERE flagged GROUP BY side", exact=True)
-    assert session.sql(SUM, epsilon=0.5).rows
-    session.sql(f"SELECT AVG(amount) AS m FROM stays WHERE amount > {ASKED_FOR}", epsilon=0.5)
+    assert session.sql(SUM, epsilon=0.5, fresh=True).rows
+    session.sql(f"SELECT AVG(amount) AS m FROM stays WHERE amount > {ASKED_FOR}", epsilon=0.5, fresh=True)
     session.table("stays").frequent_itemsets(ITEMS, min_support=0.1, exact=True)
     FederatedLogisticRegression(epsilon=2.0, rounds=rounds).fit(
         session, table="stays", features=["amount", "flagged", "side"], target="ill"
     )
     return [
-        raised(BudgetExceededError, lambda: session.sql(SUM, epsilon=29)),
-        raised(AnalyticsError, lambda: session.sql("SELECT MAX(amount) AS m FROM stays", epsilon=0.1)),
+        raised(BudgetExceededError, lambda: session.sql(SUM, epsilon=29, fresh=True)),
+        raised(
+            AnalyticsError, lambda: session.sql("SELECT MAX(amount) AS m FROM stays", epsilon=0.1, fresh=True)
+        ),
         raised(AnalyticsError, lambda: session.sql("SELECT person FROM stays", exact=True)),
         raised(AnalyticsError, lambda: session.sql("SELECT SUM(absent) AS s FROM stays", exact=True)),
     ]
@@ -334,7 +336,7 @@ def error_of_a_failing_scan(session, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(sources.LocalTable, "_rows", rows_of)
-        error = raised(FederationError, lambda: session.sql(SUM, epsilon=0.1))
+        error = raised(FederationError, lambda: session.sql(SUM, epsilon=0.1, fresh=True))
     # whatever made it fail, it cannot be asked about a second time
     told = str(raised(SiteUnavailableError, lambda: session.sql(SUM, exact=True)))
     assert "out of service" in told
@@ -351,10 +353,10 @@ def test_the_canary_search_finds_unmasked_values(monkeypatch):
 
     honest = release.send_answer
     with tapped(monkeypatch) as tap, consortium() as session:
-        session.sql("SELECT SUM(amount) AS s FROM stays", epsilon=0.5)
+        session.sql("SELECT SUM(amount) AS s FROM stays", epsilon=0.5, fresh=True)
         assert not hits(tap.data(), tap.local_patterns())
         monkeypatch.setattr(release, "send_answer", unmasked)
-        session.sql("SELECT SUM(amount) AS s FROM stays", epsilon=0.5)
+        session.sql("SELECT SUM(amount) AS s FROM stays", epsilon=0.5, fresh=True)
         assert len(hits(tap.data(), tap.local_patterns("figures"))) == len(SITES)
 
 

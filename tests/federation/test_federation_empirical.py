@@ -113,7 +113,7 @@ class Claim:
 
 def ask(session, epsilon, sql=COUNT):
     """One answer: its claim, and for each group the opened integer, before the weight was divided out."""
-    result = session.sql(sql, epsilon=epsilon)
+    result = session.sql(sql, epsilon=epsilon, fresh=True)
     claim = Claim(result.cost, LARGEST if sql == SUM else 1)
     values = np.array([row[2] for row in result.rows], dtype=float) * claim.weight
     assert np.allclose(values, np.rint(values), atol=1e-6)
@@ -201,7 +201,7 @@ def test_every_broken_mechanism_is_caught_in_whole_answers(pair, monkeypatch, na
 
 def test_the_standard_error_of_a_receipt_is_the_spread_of_the_answers(pair):
     for sql in (COUNT, SUM):
-        result = pair[0].sql(sql, epsilon=1.0)
+        result = pair[0].sql(sql, epsilon=1.0, fresh=True)
         values = np.array([row[2] for row in result.rows], dtype=float)
         stated = {row[2] for row in result.errors}
         assert len(stated) == 1

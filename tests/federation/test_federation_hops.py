@@ -94,7 +94,7 @@ def test_a_question_takes_five_trips_besides_the_rounds_of_its_session(trips):
     """To the sites, the proposal, the signatures, the entry, the shares: no site waits for the analyst in between."""
     with in_threads() as session:
         for sql in QUESTIONS.values():
-            charged, shares = fewest(trips, lambda sql=sql: session.sql(sql, epsilon=0.1))
+            charged, shares = fewest(trips, lambda sql=sql: session.sql(sql, epsilon=0.1, fresh=True))
             assert charged == [4]
             assert shares == [4, 5, 5, 5]  # the sequencer's own leaves with the entry
         charged, shares = fewest(trips, lambda: session.sql(BY_SEX, exact=True))
@@ -103,9 +103,9 @@ def test_a_question_takes_five_trips_besides_the_rounds_of_its_session(trips):
 
 def test_each_site_receives_one_message_of_the_analyst_for_each_question(trips):
     with in_threads() as session:
-        session.sql(QUESTIONS["count"], epsilon=0.1)
+        session.sql(QUESTIONS["count"], epsilon=0.1, fresh=True)
         trips.begin()
-        session.sql(QUESTIONS["mean"], epsilon=0.1)
+        session.sql(QUESTIONS["mean"], epsilon=0.1, fresh=True)
         kinds = {name: [kind.__name__ for own, kind, _ in trips.arrived if own == name] for name in NAMES}
     for name in NAMES[1:]:
         assert sorted(kinds[name]) == ["LedgerPost", "LedgerPost", "RunRequest"]

@@ -31,7 +31,7 @@ def test_eight_questions_at_once_get_the_answers_that_they_get_alone(session):
 
     def ask(text):
         rows = session.sql(text, exact=True).rows
-        private = session.sql(text, epsilon=0.01)
+        private = session.sql(text, epsilon=0.01, fresh=True)
         return rows, len(private.rows)
 
     with ThreadPoolExecutor(8) as pool:

@@ -88,7 +88,7 @@ def test_private_answer_is_near_and_says_how_near(session, pooled):
 
 def test_noise_is_fresh_for_every_question(session):
     sql = "SELECT COUNT(*) AS n, SUM(age) AS s FROM patients"
-    answers = {session.sql(sql, epsilon=0.01).rows[0] for _ in range(4)}
+    answers = {session.sql(sql, epsilon=0.01, fresh=True).rows[0] for _ in range(4)}
     assert len(answers) == 4
 
 

@@ -45,9 +45,9 @@ def raising(error):
 def test_a_site_that_is_late_or_has_no_database_gives_zero_and_noise(
     private_world, cleveland, monkeypatch, error
 ):
-    ((whole,),) = private_world.sql(COUNT, epsilon=5).rows
+    ((whole,),) = private_world.sql(COUNT, epsilon=5, fresh=True).rows
     failing_at(monkeypatch, cleveland, raising(error))
-    ((rest,),) = private_world.sql(COUNT, epsilon=5).rows
+    ((rest,),) = private_world.sql(COUNT, epsilon=5, fresh=True).rows
     assert abs(whole - rest - CLEVELAND) < CLEVELAND / 3
     assert cleveland.is_in_service
 
@@ -58,10 +58,10 @@ def test_an_unexpected_scan_failure_ends_the_run_and_reveals_one_bit_once(
     """The attack behind it: a row that makes its site's scan fail is there or not, once a question, whatever stands in its place."""
     scans = failing_at(monkeypatch, cleveland, lambda honest: honest("SELECT error('a row')"))
     with pytest.raises((FederationError, SmpcError)) as caught:
-        private_world.sql(COUNT, epsilon=1)
+        private_world.sql(COUNT, epsilon=1, fresh=True)
     assert not isinstance(caught.value, SourceFailedError)  # its text stays at the site
     before = private_world.budget_rows()
-    for ask in ({"epsilon": 1}, {"exact": True}):
+    for ask in ({"epsilon": 1, "fresh": True}, {"exact": True}):
         with pytest.raises(SiteUnavailableError, match="out of service"):
             private_world.sql(COUNT, **ask)
     model = FederatedLogisticRegression(epsilon=2.0, rounds=1)

@@ -18,7 +18,7 @@ from privacy_accounting.budget import (
 from privacy_accounting.budget.privacy_filter import readable
 from privacy_accounting.errors import BudgetExceededError, InvalidCostError, LedgerRefusedError
 from privacy_accounting.events import Gaussian
-from privacy_accounting.rdp import ORDERS, cost_units, epsilon
+from privacy_accounting.rdp import ORDERS, cost_units, standalone_epsilon
 from tests.ledger.ledger_world import RELATION, a_budget
 
 DELTA = Fraction(1, 10**6)
@@ -169,7 +169,8 @@ def test_p4_a_refusal_states_the_remaining_budget_and_blocks_nothing():
     for _ in range(60):
         middle = (low + high) / 2
         exceeds = (
-            epsilon([Gaussian(noise_multiplier=middle, count=1)], part.delta, RELATION).epsilon > largest
+            standalone_epsilon([Gaussian(noise_multiplier=middle, count=1)], part.delta, RELATION).epsilon
+            > largest
         )
         low, high = (middle, high) if exceeds else (low, middle)
     units = cost_units([Gaussian(noise_multiplier=high, count=1)], part.order, RELATION)
@@ -241,7 +242,7 @@ def test_giving_back_restores_every_total():
     assert book.spent("cardiology", "query") == 5
     assert book.by_analyst("cardiology", "query") == {"ada": 5}
     assert book.by_purpose("cardiology", "query") == {"audit": 5}
-    assert book.epsilon_spent("cardiology", "query") == epsilon([event], DELTA, RELATION).epsilon
+    assert book.epsilon_spent("cardiology", "query") == standalone_epsilon([event], DELTA, RELATION).epsilon
 
 
 def test_p4_epsilon_spent_is_a_figure_and_never_above_the_promise():

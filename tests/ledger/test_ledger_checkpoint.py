@@ -367,7 +367,7 @@ def test_p19_a_row_of_another_type_is_reported_not_a_crash(tmp_path, table):
     assert not report.ok
 
 
-@pytest.mark.parametrize("step", ["_settle_log", "_copy", "_compact", "_compare", "replace", "sync_folder"])
+@pytest.mark.parametrize("step", ["settle_log", "_copy", "_compact", "_compare", "replace", "sync_folder"])
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
 def test_a_crash_at_any_step_of_archiving_leaves_a_whole_ledger(tmp_path, monkeypatch, step, is_done):
     world = files(tmp_path)

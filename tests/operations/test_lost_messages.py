@@ -59,12 +59,12 @@ def handed_over(session, to, *, by, unheard_by=""):
 
 
 def test_an_uninformed_next_sequencer_learns_its_role_when_asked(session):
-    session.sql(PRIVATE, epsilon=0.1)
+    session.sql(PRIVATE, epsilon=0.1, fresh=True)
     lost = unheard(session.nodes["anna"], "bert")
     handed_over(session, "bert", by="anna", unheard_by="bert")
     assert lost
     assert session.nodes["bert"].replica.sequencer == "anna"
-    session.sql(PRIVATE, epsilon=0.1)
+    session.sql(PRIVATE, epsilon=0.1, fresh=True)
     assert {node.replica.sequencer for node in session.nodes.values()} == {"bert"}
 
 
@@ -77,7 +77,7 @@ def test_an_amendment_is_entered_though_the_next_sequencer_missed_it(session):
 
 def test_a_failed_site_removal_blocks_no_site_once_the_sequencer_returns(session):
     """Who was to commit it died before it did; all others had signed. Then the one thought lost asks for signatures."""
-    session.sql(PRIVATE, epsilon=0.1)
+    session.sql(PRIVATE, epsilon=0.1, fresh=True)
     nodes = session.nodes
     bert = nodes["bert"].chain
     bert._check_lost = lambda _: None
@@ -89,7 +89,7 @@ def test_a_failed_site_removal_blocks_no_site_once_the_sequencer_returns(session
     assert all(nodes[name].replica.in_doubt for name in ("bert", "carl"))
     assert commit
     for _ in range(2):
-        session.sql(PRIVATE, epsilon=0.1)
+        session.sql(PRIVATE, epsilon=0.1, fresh=True)
     assert {node.replica.members for node in nodes.values()} == {SITES}
     assert not any(node.replica.in_doubt for node in nodes.values())
 

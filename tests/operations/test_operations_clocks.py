@@ -31,7 +31,7 @@ def set_clocks(session, **ahead):
 
 
 def ask(session):
-    return session.sql(COUNT, epsilon=0.01)
+    return session.sql(COUNT, epsilon=0.01, fresh=True)
 
 
 @pytest.fixture(autouse=True)

@@ -40,12 +40,12 @@ def test_a_full_disk_names_its_site_to_the_analyst_and_leaves_a_line_in_its_log(
     with federation.local(
         dict.fromkeys(SITES, FRAME), schema=tomllib.loads(SCHEMA), stores=stores, deadline_s=10
     ) as session:
-        session.sql(COUNT, epsilon=0.1)
+        session.sql(COUNT, epsilon=0.1, fresh=True)
         heads = [node.replica.head for node in session.nodes.values()]
         stores[full].is_full = True
         for _ in range(2):
             with pytest.raises((AccountingError, federation.errors.SiteUnavailableError)) as caught:
-                session.sql(COUNT, epsilon=0.1)
+                session.sql(COUNT, epsilon=0.1, fresh=True)
             assert full in str(caught.value)
         assert [node.replica.head for node in session.nodes.values()] == heads
         lines = [record.getMessage() for record in caplog.records if record.levelno == logging.CRITICAL]

@@ -27,7 +27,7 @@ def world(tmp_path_factory):
         tmp_path_factory.mktemp("loss") / "here", helpers=("dealer", "aggregator", "keyholder"), deadline_s=5
     )
     with Launcher(made) as nodes:
-        assert crossward("query", "-c", made.consortium, BY_SEX, "--epsilon", "0.5").code == 0
+        assert crossward("query", "-c", made.consortium, BY_SEX, "--fresh", "--epsilon", "0.5").code == 0
         nodes.kill(LOST, signal.SIGKILL)
         motion = made.root / "lost.json"
         ran = ledger(
@@ -38,7 +38,7 @@ def world(tmp_path_factory):
             assert ledger("approve", made.site(site), motion).code == 0
         entered = ledger("apply", motion, "-c", made.consortium)
         assert entered.code == 0, entered.err
-        before = crossward("query", "-c", made.consortium, BY_SEX, "--epsilon", "0.5")
+        before = crossward("query", "-c", made.consortium, BY_SEX, "--fresh", "--epsilon", "0.5")
         assert before.code == 1
         assert "restart this node" in before.err
         for site in LEFT:
@@ -62,9 +62,9 @@ def test_an_exact_answer_is_that_of_the_sites_that_are_left(folders):
 
 def test_a_private_answer_has_the_noise_of_three_sites_and_says_so(folders):
     with federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session:
-        result = session.sql(BY_SEX, epsilon=0.5)
+        result = session.sql(BY_SEX, epsilon=0.5, fresh=True)
         assert session.consortium.names == LEFT
-        again = session.sql(BY_SEX, epsilon=0.5)  # no detour any more
+        again = session.sql(BY_SEX, epsilon=0.5, fresh=True)  # no detour any more
         assert result.receipt["signed_by"] == again.receipt["signed_by"] == list(LEFT)
         assert session.left_out() == (LOST,)
         spent = {
@@ -94,7 +94,7 @@ def test_a_removed_site_that_returns_is_informed_and_disturbs_no_other(world):
         told = crossward("doctor", "-c", folders.consortium)
         assert told.code == 1
         assert f"node {LOST}: not ready: it was left out of the consortium" in told.out
-        ran = crossward("query", "-c", folders.consortium, BY_SEX, "--epsilon", "0.5", "--json")
+        ran = crossward("query", "-c", folders.consortium, BY_SEX, "--fresh", "--epsilon", "0.5", "--json")
         assert ran.code == 0, ran.err
         assert json.loads(ran.out)["receipt"]["signed_by"] == list(LEFT)
     finally:

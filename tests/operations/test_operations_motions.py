@@ -62,7 +62,7 @@ def enter(folders, motion):
 
 
 def ask_private(folders, epsilon):
-    return crossward("query", "-c", folders.consortium, PRIVATE, "--epsilon", epsilon)
+    return crossward("query", "-c", folders.consortium, PRIVATE, "--fresh", "--epsilon", epsilon)
 
 
 def heads(folders):
@@ -121,11 +121,13 @@ def test_queries_continue_in_one_session_across_a_sequencer_transfer(folders, tm
         running(folders) as nodes,
         federation.connect(folders.consortium, identity=folders.analyst("analyst")) as session,
     ):
-        session.sql("SELECT COUNT(*) AS n FROM visits", epsilon=0.1)
+        session.sql("SELECT COUNT(*) AS n FROM visits", epsilon=0.1, fresh=True)
         motion = proposed(folders, tmp_path / "over.json", "transfer-sequencer", "--to=bert")
         agree(folders, motion, *SITES)
         assert "signed by anna, bert, carl" in enter(folders, motion).out
-        session.sql("SELECT COUNT(*) AS n FROM visits", epsilon=0.1)  # the session that knew the old one
+        session.sql(
+            "SELECT COUNT(*) AS n FROM visits", epsilon=0.1, fresh=True
+        )  # the session that knew the old one
         asked(folders)
         assert "sequencer: bert" in ledger("show", folders.site("carl")).out
 
@@ -139,7 +141,7 @@ def test_queries_continue_in_one_session_across_a_sequencer_transfer(folders, tm
         back = proposed(folders, tmp_path / "back.json", "transfer-sequencer", "--to=anna")
         agree(folders, back, *SITES)
         assert enter(folders, back).code == 0
-        session.sql("SELECT COUNT(*) AS n FROM visits", epsilon=0.1)
+        session.sql("SELECT COUNT(*) AS n FROM visits", epsilon=0.1, fresh=True)
         asked(folders)
         # the same words as the first time, on another basis: the first consents do not fit
         third = proposed(folders, tmp_path / "third.json", "transfer-sequencer", "--to=bert")
@@ -156,7 +158,7 @@ def test_queries_during_a_sequencer_transfer_are_answered_and_charged_once(folde
     def go_on_asking(session):
         while not stop.is_set():
             try:
-                answered.append(session.sql(PRIVATE, epsilon=0.01).receipt["number"])
+                answered.append(session.sql(PRIVATE, epsilon=0.01, fresh=True).receipt["number"])
             except Exception as error:
                 errors.append(error)
 
@@ -370,7 +372,9 @@ def test_p2_every_other_site_refuses_an_unapproved_amendment_of_the_sequencer():
         with pytest.raises(LedgerRefusedError, match="entered by carl"):
             head.chain.enter_amendment(remove_site(head.replica.core.state, "anna", sequencer="carl"))
         assert [node.replica.head_hash for node in session.nodes.values()] == before
-        assert session.sql("SELECT COUNT(*) AS n FROM visits", epsilon=0.1).rows  # and the chain goes on
+        assert session.sql(
+            "SELECT COUNT(*) AS n FROM visits", epsilon=0.1, fresh=True
+        ).rows  # and the chain goes on
 
 
 # -- the documents -----------------------------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def test_p8_the_last_exact_request_is_allowed_and_the_next_is_not(session):
     admission.cache(ask)
     with pytest.raises(PolicyRefusedError, match=f"exact_requests_per_analyst: {CAP} are used up"):
         admission.admit(body_of(session, content))
-    session.sql(COUNT, epsilon=0.1)  # private ones have a budget instead
+    session.sql(COUNT, epsilon=0.1, fresh=True)  # private ones have a budget instead
 
 
 def test_p19_every_site_refuses_a_query_of_null(session):
@@ -144,5 +144,5 @@ def test_p19_every_site_refuses_a_query_of_null(session):
             ):
                 lines.ask_one(name, ask, Accepted, timeout_s=30)
     with pytest.raises(InvalidRequestError, match="purpose"):
-        session.sql(COUNT, epsilon=0.1, purpose="a\u202eb")
-    assert session.sql(COUNT, epsilon=0.1, purpose="Qualität").rows
+        session.sql(COUNT, epsilon=0.1, fresh=True, purpose="a\u202eb")
+    assert session.sql(COUNT, epsilon=0.1, fresh=True, purpose="Qualität").rows

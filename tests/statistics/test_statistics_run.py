@@ -21,7 +21,7 @@ COLUMNS = {
 ASKED = {"a": "a", "b": "b"}
 DIGESTS = {
     "chi_square exact": "b2d882d6a2894e75aaf9615f793a99735780b6b03bc82bcfe7922fe2e428cae9",
-    "chi_square private": "7702aafb0327ca96fdadf2eb5509d45a0f7bee814deb05877c6d184b5c960084",
+    "chi_square private": "d6563f19fdfa03cfd92ac6de02d71f682c7e783b8a974301198ed25cd127b2a9",
     "kaplan_meier exact": "6cf1fc409731024eb9c66c93bf5c15e24dfabb8419afe8dbe7f2ae8f01fb55fe",
     "describe exact": "afbfe5950e3de50d61070860315b05cc1f9fc9bbc698f0e91d7ca09f32bd5da5",
     "describe private": "02a3de246d9d1e75f4ddad42ea7a1cdc637ae3bd8c92b7fb68905fde14f59b61",

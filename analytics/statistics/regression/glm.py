@@ -36,7 +36,8 @@ from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
 from analytics.statistics.base import EXACT, Answer, Statistic, Step
 from analytics.statistics.integer_solve import inverse, solve_exactly
-from analytics.statistics.value_windows import has_few_values, windows
+from analytics.statistics.value_guards import Sets, alone, atoms, value_span
+from analytics.statistics.value_windows import has_few_values
 from smpc.operations.arithmetic import take
 from smpc.operations.selection import all_of
 
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from smpc.sharing import Shared
 
 Floats = npt.NDArray[np.float64]
-Sets = list[npt.NDArray[np.bool_]]
 FIT_CLOSED: Final = "fit_closed"
 POINT_BITS: Final = 40
 MAX_PARAMETERS: Final = 30
@@ -380,25 +380,25 @@ class Glm(Statistic[_State]):
     def _tested(self, rows: Ints) -> Ints:
         """The guard's counts of this site's rows; all rows are the last."""
         outcome: Sets = [rows[:, 1] == 1, rows[:, 1] == 0]
-        atoms = [_atoms(column, rows[:, place]) for place, column in enumerate(self.covariates, start=2)]
-        alone = [
+        apart = [atoms(column, rows[:, place]) for place, column in enumerate(self.covariates, start=2)]
+        by_column = [
             each
             for place, column in enumerate(self.covariates, start=2)
-            for each in _alone(column, rows[:, place])
+            for each in alone(column, rows[:, place])
         ]
         pairs = [
             one & other
-            for first, second in combinations([outcome, *atoms], 2)
+            for first, second in combinations([outcome, *apart], 2)
             for one in first
             for other in second
         ]
-        sets = [*outcome, *(each for found in atoms for each in found), *alone, *pairs]
+        sets = [*outcome, *(each for found in apart for each in found), *by_column, *pairs]
         counts = [*(int(each.sum()) for each in sets), *self._combinations(rows), len(rows)]
         return np.array(counts, dtype=np.int64)
 
     def _combinations(self, rows: Ints) -> list[int]:
         """Rows of each combination of the values of all covariates, or else of those with few values: see the module."""
-        spans = [(place, *_span(column)) for place, column in enumerate(self.covariates, start=2)]
+        spans = [(place, *value_span(column)) for place, column in enumerate(self.covariates, start=2)]
         few = [(place, low, high) for place, low, high in spans if self._is_discrete(place - 2)]
         for chosen in (spans, few):
             sizes = [high - low + 1 for _, low, high in chosen]
@@ -422,29 +422,3 @@ def _terms(column: GroupColumn) -> tuple[str, ...]:
     if isinstance(column, CategoricalColumn):
         return tuple(f"{column.name}={value}" for value in column.domain[1:])
     return (column.name,)
-
-
-def _span(column: GroupColumn) -> tuple[int, int]:
-    """The least and the largest integer that stands for a value of a column."""
-    if isinstance(column, NumericColumn):
-        return column.grid_lower, column.grid_upper
-    return 0, len(column.domain) - 1 if isinstance(column, CategoricalColumn) else 1
-
-
-def _atoms(column: GroupColumn, values: Ints) -> Sets:
-    """The rows that a covariate tells apart beside another column: its levels; of numbers those off each bound."""
-    if isinstance(column, NumericColumn):
-        return [values > column.grid_lower, values < column.grid_upper]
-    n_levels = len(column.domain) if isinstance(column, CategoricalColumn) else 2
-    return [values == level for level in range(n_levels)]
-
-
-def _alone(column: GroupColumn, values: Ints) -> Sets:
-    """What number, sum and squares of a numeric column tell: see ``plans.cell_guards``."""
-    if not isinstance(column, NumericColumn):
-        return []
-    lower, upper = column.grid_lower, column.grid_upper
-    if has_few_values(lower, upper):
-        return [values == value for value in range(lower, upper + 1)]
-    inside = (values > lower) & (values < upper)
-    return [inside, *((values < first) | (values > last) for first, last in windows(lower, upper))]

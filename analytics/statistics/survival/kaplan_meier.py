@@ -30,6 +30,7 @@ from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, EXACT, MINIMUM_CELL, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.counts import CountStatistic
+from analytics.statistics.grids import coarser
 from smpc.operations.arithmetic import concatenate, matmul_public, multiply, take
 from smpc.operations.selection import all_of
 
@@ -125,7 +126,7 @@ class KaplanMeier(CountStatistic):
         by = arguments.group_column("by", table) if arguments.is_given("by") else None
         if by is not None and by.name in {time.name, event.name}:
             raise InvalidRequestError(parameter="by", reason="must be another column than duration and event")
-        gridded = replace(time, bins=_grid(arguments, time))
+        gridded = replace(time, bins=coarser(arguments, time, "duration", MAX_INTERVALS))
         group = () if by is None else (("by", by),)
         keys = (*group, ("duration", gridded), ("event", event))
         return cls(table=table, mode=mode, limits=limits, keys=keys)
@@ -262,24 +263,6 @@ class KaplanMeier(CountStatistic):
     def _median(self, curve: _Curve) -> str | None:
         below = np.flatnonzero(curve.survival <= 0.5)  # noqa: PLR2004  a half; NaN is not below
         return None if below.size == 0 else str(self.groups[-2].labels[int(below[0])])
-
-
-def _grid(arguments: Arguments, time: NumericColumn) -> tuple[Fraction, ...]:
-    """Edges of the intervals, from the declared ones.
-
-    Raises:
-        InvalidRequestError: an edge is none of the declared ones, they do not rise, or there are too many.
-    """
-    asked = arguments.numbers("grid")
-    if list(asked) != sorted(set(asked)):
-        raise InvalidRequestError(parameter="grid", reason="must rise from edge to edge")
-    if not set(asked) <= set(time.bins):
-        raise InvalidRequestError(parameter="grid", reason="must hold edges of the declared bins alone")
-    edges = tuple(sorted({time.bins[0], *asked, time.bins[-1]})) if asked else time.bins
-    if len(edges) > MAX_INTERVALS + 1:
-        reason = f"must be given: a curve has at most {MAX_INTERVALS} intervals, {time.name} has {len(edges) - 1} bins"
-        raise InvalidRequestError(parameter="grid", reason=reason)
-    return edges
 
 
 def _exact_curve(events: Floats, censored: Floats, at_risk: Floats, is_open: npt.NDArray[np.bool_]) -> _Curve:

@@ -23,11 +23,9 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, EXACT, MINIMUM_CELL, Answer
-from analytics.statistics.counts import CountStatistic
+from analytics.statistics.counts import WholeTable
 from analytics.statistics.distributions import chi_square_tail
-from analytics.statistics.noise_law import simulation
-from smpc.operations.arithmetic import broadcast, concatenate, multiply, take
-from smpc.operations.selection import all_of
+from analytics.statistics.independence import expected_counts, noisy_pvalue, pearson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,12 +35,9 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
     from analytics.statistics.noise_law import NoiseLaw
-    from smpc.session import Session
-    from smpc.sharing import Shared
 
 Floats = npt.NDArray[np.float64]
 MAX_CELLS: Final = 1_000
-REPLICATES: Final = 1_999
 UNDEFINED: Final = "undefined"
 
 
@@ -92,7 +87,7 @@ class ChiSquareAnswer(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChiSquare(CountStatistic):
+class ChiSquare(WholeTable):
     """The test of independence of ``a`` and ``b``.
 
     Attributes:
@@ -128,17 +123,6 @@ class ChiSquare(CountStatistic):
             raise InvalidRequestError(parameter="b", reason=reason)
         return bound
 
-    @property
-    def n_guarded(self) -> tuple[int, int]:
-        """All cells, and one flag."""
-        return len(self.places), 1
-
-    def guarded(self, session: Session, cells: Shared) -> Shared:
-        """Close the whole table unless every cell reaches the threshold."""
-        reached = self.limits.reached(session, cells)
-        flag = all_of(session, *(take(reached, [place]) for place in range(cells.size)))
-        return concatenate([multiply(session, cells, broadcast(flag, cells.shape)), flag])
-
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""
         return {"a": self.keys[0][1].name, "b": self.keys[1][1].name, "correction": self.correction}
@@ -154,11 +138,11 @@ class ChiSquare(CountStatistic):
         law = noise[0] if noise else None
         cells = values[: len(self.places)].astype(np.float64) / (1 if law is None else law.weight)
         table = cells.reshape(self._table_shape)
-        expected = _expected(table[np.newaxis])[0]
+        expected = expected_counts(table[np.newaxis])[0]
         correction = 0.5 if self.correction and dof == 1 and law is None else 0.0
-        statistic = float(_statistic(table[np.newaxis], correction)[0])
+        statistic = float(pearson(table[np.newaxis], correction)[0])
         is_defined = not np.isnan(statistic)
-        by_noise = None if law is None else _bootstrap(table, statistic, law, values)
+        by_noise = None if law is None else noisy_pvalue(table, pearson, law, values)
         pvalue = chi_square_tail(statistic, dof) if by_noise is None else by_noise
         return ChiSquareAnswer(
             statistic=statistic if is_defined else None,
@@ -182,39 +166,3 @@ class ChiSquare(CountStatistic):
             tuple(str(label) for label in key.labels if label is not None) for key in self.groups
         )
         return rows, columns
-
-
-def _expected(tables: Floats) -> Floats:
-    """Counts under independence, of noisy tables with cells below 0 as 0; shape ``(n, rows, columns)``; NaN where empty."""
-    known = np.maximum(tables, 0.0)
-    total = known.sum(axis=(1, 2), keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = known.sum(axis=2, keepdims=True) * known.sum(axis=1, keepdims=True) / total
-    return found
-
-
-def _statistic(tables: Floats, correction: float) -> Floats:
-    """Chi-square of each table, shape ``(n,)``; NaN where an expected count is not above 0."""
-    expected = _expected(tables)
-    difference = np.abs(np.maximum(tables, 0.0) - expected)
-    difference -= np.minimum(difference, correction)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = (difference**2 / expected).sum(axis=(1, 2))
-    return np.where((expected > 0).all(axis=(1, 2)), found, np.nan)
-
-
-def _bootstrap(table: Floats, statistic: float, law: NoiseLaw, seed: Ints) -> float:
-    """The share of tables under independence, with fresh noise, that are at least as far from it.
-
-    A replicate in which an expected count is 0 counts as farther.
-    """
-    if np.isnan(statistic):
-        return float("nan")
-    generator = simulation(seed)
-    expected = _expected(table[np.newaxis])[0]
-    size = max(1, round(float(table.sum())))
-    drawn = generator.multinomial(size, (expected / expected.sum()).ravel(), size=REPLICATES)
-    noise = law.draw(drawn.size, generator).reshape(drawn.shape)
-    found = _statistic((drawn + noise).reshape(REPLICATES, *table.shape), 0.0)
-    farther = int(np.count_nonzero(~(found < statistic)))
-    return (1 + farther) / (1 + REPLICATES)

@@ -120,6 +120,10 @@ class Work(Protocol[A_co]):
         """What a receipt says of the price."""
         ...
 
+    def noise(self) -> Mapping[str, float]:
+        """Return the standard deviation of the noise in what is opened, by name; empty in exact mode."""
+        ...
+
     def explain(self, trust: TrustModel) -> Explanation:
         """Explain plan, recipients and price, with the answer's trust model."""
         ...

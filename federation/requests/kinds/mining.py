@@ -95,6 +95,10 @@ class MiningWork:
         """See ``MiningPlan.cost``."""
         return self.plan.cost()
 
+    def noise(self) -> Mapping[str, float]:
+        """None."""
+        return {}
+
     def explain(self, trust: TrustModel) -> Explanation:
         """Explain the plan; how long a run is depends on the bits that it opens."""
         from federation.requests.explanation import explain_miner

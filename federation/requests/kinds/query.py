@@ -113,6 +113,12 @@ class QueryWork:
             self.events, delta=context.delta, relation=context.relation, n_sites=context.n_sites
         )
 
+    def noise(self) -> Mapping[str, float]:
+        """By the columns of the answer."""
+        from analytics.results.explain import noise_by_column
+
+        return noise_by_column(self.plan)
+
     def explain(self, trust: TrustModel) -> Explanation:
         """Explain the plan with rounds and bytes of its run."""
         from federation.requests.explanation import explain_query

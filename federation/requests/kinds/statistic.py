@@ -114,6 +114,15 @@ class StatisticWork:
             self.events, delta=context.delta, relation=context.relation, n_sites=context.n_sites
         )
 
+    def noise(self) -> Mapping[str, float]:
+        """By the meanings of the counts; equal ones once."""
+        counts, laws = self.plan.counts, self.plan.noise
+        return (
+            {}
+            if counts is None
+            else {block.meaning: law.sd for block, law in zip(counts.blocks, laws, strict=False)}
+        )
+
     def explain(self, trust: TrustModel) -> Explanation:
         """Explain the plan with rounds and bytes of its longest run."""
         from federation.requests.explanation import explain_named

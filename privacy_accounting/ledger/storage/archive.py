@@ -52,7 +52,7 @@ def archive(path: Path, into: Path, *, older_than: int) -> int:
 
 
 def _archive(path: Path, into: Path, older_than: int) -> int:
-    _settle_log(path)
+    settle_log(path)
     store = SqliteStore.read_only(path)
     try:
         begins = newest_snapshot(store, older_than)
@@ -68,7 +68,7 @@ def _archive(path: Path, into: Path, older_than: int) -> int:
     return begins
 
 
-def _settle_log(path: Path) -> None:
+def settle_log(path: Path) -> None:
     """Move the write-ahead log into the file and remove it: a stale log must never meet the compacted file."""
     connection = sqlite3.connect(path, timeout=0)
     try:

@@ -26,6 +26,7 @@ from privacy_accounting.ledger.storage.store import (
     Table,
     already_recorded,
     check_numbers,
+    kept_names,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 FORMAT: Final = 3
 """Of new schemas. Format 2 has no base; such schemas are read and written as they are."""
 OLDEST_FORMAT: Final = 2
+_STEM: Final = 38  # of a name that is kept: what follows it must fit too
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,54}", re.ASCII)
 _GUARD: Final = """
 CREATE FUNCTION {schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -305,6 +307,30 @@ class PostgresStore(Store):
                 raise LedgerRefusedError(reason="the ledger's server did not exchange the schemas") from error
             finally:
                 self._connection.close()
+
+    def put_aside(self, chain: str) -> str:
+        """Give this ledger another name on the server, where it is kept; then close.
+
+        Args:
+            chain: of this ledger, hexadecimal; its beginning stands in the new name.
+
+        Returns:
+            The new name of the schema.
+
+        Raises:
+            LedgerRefusedError: the server refuses; nothing was changed.
+        """
+        with self._lock:
+            try:
+                kept = next(
+                    name for name in kept_names(self._name[:_STEM], chain) if not self._is_there(name)
+                )
+                self._connection.execute(self._sql("ALTER SCHEMA {schema} RENAME TO {kept}", kept=kept))
+            except psycopg.Error as error:
+                raise LedgerRefusedError(reason="the ledger's server did not rename the schema") from error
+            finally:
+                self._connection.close()
+        return kept
 
     def forget(self, schema: str) -> None:
         """Drop a schema that an interrupted archive left behind; there may be none."""

@@ -12,6 +12,7 @@ See instead: what entries and notes mean (``replica``, ``sequencer``), the file 
 from __future__ import annotations
 
 import enum
+import itertools
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from privacy_accounting.errors import LedgerRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from privacy_accounting.ledger.entries import Entry
 
@@ -189,3 +190,10 @@ def check_numbers(entries: Sequence[Entry], height: int) -> None:
 def already_recorded() -> LedgerRefusedError:
     """Build the error for a note that must be unique and is there already."""
     return LedgerRefusedError(reason="this was recorded before and cannot be recorded again")
+
+
+def kept_names(name: str, chain: str) -> Iterator[str]:
+    """Yield names for a ledger that is put aside, without end; the first that is free is taken."""
+    yield f"{name}_kept_{chain[:8]}"
+    for number in itertools.count(2):
+        yield f"{name}_kept_{chain[:8]}_{number}"

@@ -15,10 +15,10 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from smpc.errors import PartyLostError, PeerRejectedError
-from smpc.transport.connecting.endpoint import CALLERS, Address, Endpoint, ways_s
+from smpc.transport.connecting.endpoint import CALLERS, Address, ways_s
 from smpc.transport.connecting.unidentified import (
     FIRST_BYTE_S,
     MOST_UNIDENTIFIED,
@@ -27,12 +27,39 @@ from smpc.transport.connecting.unidentified import (
 )
 from smpc.transport.connection import Connection
 
+if TYPE_CHECKING:
+    from smpc.transport.deadline import Watch
+
 LOG: Final = logging.getLogger(__name__)
 Handler = Callable[[Connection], None]
 MOST_PER_PEER: Final = 128
 _BACKLOG: Final = 1024
 _SLICE_MS: Final = 100
 _JOIN_S: Final = 10.0
+
+
+class ListeningEnd(Protocol):
+    """What greets a caller: ``Endpoint``, or ``PinnedEndpoint`` for callers without a certificate."""
+
+    @property
+    def name(self) -> str:
+        """Name in log lines."""
+        ...
+
+    @property
+    def delay_s(self) -> float:
+        """See ``Endpoint``."""
+        ...
+
+    def accept(
+        self,
+        channel: socket.socket,
+        callers: Mapping[str, frozenset[str]],
+        watch: Watch | None = None,
+        admit: Callable[[str], bool] = ...,
+    ) -> Connection:
+        """Greet one caller; see ``Endpoint.accept``."""
+        ...
 
 
 class Listener:
@@ -44,7 +71,7 @@ class Listener:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoint: ListeningEnd,
         address: Address,
         handlers: Mapping[str, Handler],
         *,

@@ -51,6 +51,30 @@ def server_context(trust: Trust, identity_file: Path) -> ssl.SSLContext:
     return context
 
 
+def pinned_client_context() -> ssl.SSLContext:
+    """Return a TLS 1.3-only context for an end that knows the other's certificate by its fingerprint alone.
+
+    OpenSSL checks no issuer and no name here: the caller compares the fingerprint before it sends anything.
+    """
+    return _limit(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+
+def pinned_server_context(identity_file: Path) -> ssl.SSLContext:
+    """Return a TLS 1.3-only context for a listening end whose callers have no certificate yet."""
+    context = _limit(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    context.load_cert_chain(identity_file)
+    context.num_tickets = 0
+    return context
+
+
+def _limit(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.sslsocket_class = Channel
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def _harden(context: ssl.SSLContext, trust: Trust, identity_file: Path) -> ssl.SSLContext:
     context.sslsocket_class = Channel
     context.minimum_version = ssl.TLSVersion.TLSv1_3

@@ -1,0 +1,336 @@
+"""Statistics that are made from number, sum and sum of squares of a column in groups of another.
+
+Layer:       analytics.statistics above base, aggregate and value_guards, below the statistics themselves.
+Terms:       values are taken in steps of the column's resolution around the middle of its bounds; a *sample* is number,
+             mean and variance of some groups in these steps, over ``n - 1``. A row that lacks one of both values counts
+             nowhere.
+Guarantees:  exact: all chosen groups open or none does, by one flag: whether in each of them all rows, those above the
+             lower and those below the upper bound, and what a variance in SQL is guarded by (each value of up to seven,
+             else those strictly between the bounds and those outside every window) reach the threshold; no party learns
+             which count did not. Private: the three figures of all groups are one release, without any guard; noisy
+             numbers count as at least 2 and noisy variances lie between a twelfth of a squared step and the largest that
+             the bounds allow.
+Visible to:  the analyst: three numbers for each chosen group, in private mode for each group.
+See instead: tests over ranks (rank_table).
+Source:      ours; docs/guarantees.md P5, P8. The noise's law: parametric bootstrap as in Gaboardi et al. 1602.03090, of
+             normal means and chi-square variances with fresh noise on all three figures.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from analytics.errors import InvalidRequestError
+from analytics.schema import NumericColumn
+from analytics.sql.expressions import ColumnIndex
+from analytics.sql.grouping import labels_of
+from analytics.sql.numeric import Numeric
+from analytics.sql.query import AggregateOutput, BoundQuery, Clause, GroupKey, Use
+from analytics.statistics.aggregate import shift_of
+from analytics.statistics.arguments import check_one_row_a_unit, chosen_groups
+from analytics.statistics.base import MINIMUM_CELL, Answer, Statistic, Step
+from analytics.statistics.counts import OPEN, OVER
+from analytics.statistics.value_guards import alone, atoms, counted
+from smpc.operations.arithmetic import broadcast, concatenate, multiply, take
+from smpc.operations.selection import all_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.random import Generator  # noqa: TID251  a simulation after the opening
+
+    from analytics.schema import Table
+    from analytics.sql.query import GroupColumn
+    from analytics.statistics.arguments import Arguments
+    from analytics.statistics.base import Ints, Limits, Mode
+    from analytics.statistics.noise_law import NoiseLaw
+    from smpc.session import Session
+    from smpc.sharing import Shared
+
+Floats = npt.NDArray[np.float64]
+MAX_GROUPS: Final = 100
+REPLICATES: Final = 1_999
+_FIGURES: Final = 3
+_LEAST_VARIANCE: Final = 1 / 12
+_FEWEST: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Groups: arrays of one shape, the groups along the last axis.
+
+    Attributes:
+        n: rows.
+        mean: in steps around the middle.
+        variance: in steps squared, over ``n - 1``; NaN of fewer than two rows.
+    """
+
+    n: Floats
+    mean: Floats
+    variance: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mechanism:
+    """The noise on the three figures, and how they were centered.
+
+    Attributes:
+        count: the law of the noise on the number.
+        total: on the sum.
+        squares: on the sum of squares.
+        center: the middle, in steps.
+        offset: what was subtracted from each square.
+        reach: the largest absolute value around the middle.
+    """
+
+    count: NoiseLaw
+    total: NoiseLaw
+    squares: NoiseLaw
+    center: int
+    offset: int
+    reach: int
+
+    def sample(self, n: Floats, total: Floats, squares: Floats) -> Sample:
+        """What noisy figures say, moved into what is possible."""
+        size = np.maximum(n, _FEWEST)
+        mean = np.clip(total / size, -self.reach, self.reach)
+        raw = (squares + self.offset * n - total * mean) / (size - 1)
+        most = self.reach**2 * size / (size - 1)
+        return Sample(n=size, mean=mean, variance=np.clip(raw, _LEAST_VARIANCE, most))
+
+    def redraw(self, sample: Sample, size: int, generator: Generator) -> Sample:
+        """So many samples of the same groups with fresh rows and fresh noise; shape ``(size, n_groups)``."""
+        shape = (size, sample.n.size)
+        n = np.maximum(np.rint(sample.n), _FEWEST)
+        mean = sample.mean + np.sqrt(sample.variance / n) * generator.standard_normal(shape)
+        variance = sample.variance * generator.chisquare(n - 1, size=shape) / (n - 1)
+        squares = (n - 1) * variance + n * mean**2 - self.offset * n
+        return self.sample(
+            n + self.count.normal(shape, generator),
+            n * mean + self.total.normal(shape, generator),
+            squares + self.squares.normal(shape, generator),
+        )
+
+    def error_of_means(self, sample: Sample) -> Floats:
+        """Standard deviation of the noise on each mean, in steps; first order."""
+        found: Floats = np.hypot(self.total.sd, sample.mean * self.count.sd) / sample.n
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupMoments(Statistic[int]):
+    """A statistic of number, sum and squares in groups.
+
+    Attributes:
+        column: what is averaged.
+        by: what makes the groups.
+        chosen: positions of the compared groups, in the order asked.
+    """
+
+    column: NumericColumn
+    by: GroupColumn
+    chosen: tuple[int, ...]
+
+    @classmethod
+    def bind_groups(
+        cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits, **fields: object
+    ) -> Self:
+        """Bind ``column``, ``by`` and ``groups``; a subclass adds its own fields."""
+        check_one_row_a_unit(table, cls.name)
+        column, by = arguments.number_column("column", table), arguments.group_column("by", table)
+        if column.name == by.name:
+            raise InvalidRequestError(parameter="by", reason="must be another column")
+        chosen = chosen_groups(by, arguments)
+        if len(chosen) > MAX_GROUPS:
+            raise InvalidRequestError(parameter="by", reason=f"makes more than {MAX_GROUPS} groups")
+        bound = {"table": table, "mode": mode, "limits": limits, "column": column, "by": by, "chosen": chosen}
+        return cls(**bound | fields)  # type: ignore[arg-type]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the compared groups."""
+        every = [str(label) for label in labels_of(self.by) if label is not None]
+        return tuple(every[place] for place in self.chosen)
+
+    @property
+    def query(self) -> BoundQuery | None:
+        """Private: the three figures of each group; exact: none, as rows are read."""
+        if self.mode == "exact":
+            return None
+        argument = Numeric(expression=self._value, unit=self.column.resolution)
+        output = AggregateOutput(
+            name="moments", aggregate="variance_sample", argument=argument, position="column"
+        )
+        return BoundQuery(
+            text=f"{self.name}({self.column.name}, {self.by.name})",
+            table=self.table,
+            outputs=(output,),
+            where=None,
+            groups=(GroupKey(column=self.by, labels=labels_of(self.by)),),
+            order=(),
+            limit=None,
+            uses=(
+                Use(column=self.by.name, clause=Clause.GROUP_BY, position="by"),
+                Use(column=self.column.name, clause=Clause.AGGREGATE, position="column"),
+            ),
+            exact_objections=(),
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Exact: the group and the value."""
+        return (self.by.name, self.column.name) if self.mode == "exact" else ()
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The groups alone: a mean takes any column."""
+        return (self.by.name,)
+
+    def describe(self) -> dict[str, object]:
+        """See ``Statistic``."""
+        return {"column": self.column.name, "by": self.by.name, "groups": list(self.labels)}
+
+    def start(self) -> int:
+        """Before the opening."""
+        return OPEN
+
+    def step(self, state: int) -> Step | None:
+        """The one step."""
+        return None if state == OVER else self.every_step()[0]
+
+    def advance(self, state: int, opened: Ints) -> int:
+        """Over."""
+        del state, opened
+        return OVER
+
+    def every_step(self) -> tuple[Step]:
+        """One opening to the analyst."""
+        is_guarded, count = self._is_guarded, _FIGURES * len(self.chosen)
+        if self.mode == "private":
+            n_groups = len(labels_of(self.by))
+            places = [block * n_groups + group for block in range(_FIGURES) for group in self.chosen]
+            clamps, joint = (0,) * (_FIGURES * n_groups), _taken(places)
+        else:
+            far = max(abs(value) for value in self._ends)
+            most = self.limits.rows_max
+            each = [most] * len(self.chosen)
+            guards = (most,) * (self._n_tested * len(self.chosen))
+            clamps = (*each, *(n * max(far, 1) for n in each), *(n * max(far, 1) ** 2 for n in each), *guards)
+            joint = self._all_or_none if is_guarded else _taken(range(count))
+        step = Step(
+            name="number, sum and squares of each group",
+            to="analyst",
+            clamps=clamps,
+            local=self._figures,
+            joint=joint,
+            n_values=count,
+            n_flags=int(is_guarded),
+            has_products=is_guarded,
+        )
+        return (step,)
+
+    def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> Answer:
+        """See ``Statistic``."""
+        (values,) = opened
+        if self._is_guarded and not values[-1]:
+            return self.closed_answer(MINIMUM_CELL)
+        figures = values[: _FIGURES * len(self.chosen)].reshape(_FIGURES, -1)
+        if not noise:
+            return self.answer(self._exact_sample(figures), None, values)
+        count, total, squares = noise
+        shift = shift_of(self._value)
+        lower, upper = self.column.grid_lower, self.column.grid_upper
+        mechanism = Mechanism(
+            count=count,
+            total=total,
+            squares=squares,
+            center=shift.center,
+            offset=shift.offset,
+            reach=max(upper - shift.center, shift.center - lower),
+        )
+        rows = [each / law.weight for each, law in zip(figures, noise, strict=True)]
+        return self.answer(mechanism.sample(*rows), mechanism, values)
+
+    @abstractmethod
+    def answer(self, sample: Sample, mechanism: Mechanism | None, opened: Ints) -> Answer:
+        """The answer from a sample; with its mechanism in private mode."""
+
+    @abstractmethod
+    def closed_answer(self, reason: str) -> Answer:
+        """The answer without values."""
+
+    def means(self, sample: Sample) -> list[float]:
+        """Of each group, in the column's own unit."""
+        unit = float(self.column.resolution)
+        return [float(unit * (mean + self._center)) for mean in sample.mean]
+
+    @property
+    def _value(self) -> ColumnIndex:
+        return ColumnIndex(name=self.column.name, lower=self.column.grid_lower, upper=self.column.grid_upper)
+
+    @property
+    def _center(self) -> int:
+        return shift_of(self._value).center
+
+    @property
+    def _ends(self) -> tuple[int, int]:
+        return self.column.grid_lower - self._center, self.column.grid_upper - self._center
+
+    @property
+    def _is_guarded(self) -> bool:
+        return self.mode == "exact" and self.limits.threshold > 0
+
+    @property
+    def _n_tested(self) -> int:
+        return len(self._tested(np.zeros(0, dtype=np.int64)))
+
+    def _tested(self, values: Ints) -> Ints:
+        """The guard's counts of one group's values."""
+        everyone = [np.ones(values.shape, dtype=np.bool_)]
+        return counted([*everyone, *atoms(self.column, values), *alone(self.column, values)])
+
+    def _figures(self, rows: Ints) -> Ints:
+        """One site's figures: numbers, sums, squares, then the guard's counts group by group."""
+        groups, values = group_places(self.by, rows[:, 1]), rows[:, 2]
+        own = [values[groups == place] for place in self.chosen]
+        moved = [each - self._center for each in own]
+        figures = [[each.size for each in own], [each.sum() for each in moved]]
+        figures.append([(each**2).sum() for each in moved])
+        tested = np.concatenate([self._tested(each) for each in own])
+        return np.concatenate([np.array(figures, dtype=np.int64).ravel(), tested])
+
+    def _all_or_none(self, session: Session, figures: Shared) -> Shared:
+        count = _FIGURES * len(self.chosen)
+        reached = self.limits.reached(session, take(figures, range(count, figures.size)))
+        flag = all_of(session, *(take(reached, [place]) for place in range(reached.size)))
+        values = take(figures, range(count))
+        return concatenate([multiply(session, values, broadcast(flag, values.shape)), flag])
+
+    def _exact_sample(self, figures: Ints) -> Sample:
+        """By integers, rounded once."""
+        rows = [[int(value) for value in row] for row in figures]
+        means, variances = [], []
+        for n, total, squares in zip(*rows, strict=True):
+            means.append(float(Fraction(total, n)) if n else np.nan)
+            variances.append(float(Fraction(n * squares - total**2, n * (n - 1))) if n > 1 else np.nan)
+        return Sample(
+            n=np.array(rows[0], dtype=np.float64), mean=np.array(means), variance=np.array(variances)
+        )
+
+
+def group_places(by: GroupColumn, values: Ints) -> Ints:
+    """The group of each value: its bin, or the place of its category."""
+    if not isinstance(by, NumericColumn):
+        return values
+    edges = np.array([int(edge / by.resolution) for edge in by.bins[1:-1]], dtype=np.int64)
+    return np.searchsorted(edges, values, side="right").astype(np.int64)
+
+
+def _taken(places: Sequence[int]) -> Callable[[Session, Shared], Shared]:
+    return lambda _session, figures: take(figures, places)

@@ -1,0 +1,1 @@
+"""Tests of location: means, variances and ranks in groups."""

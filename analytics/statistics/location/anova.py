@@ -1,0 +1,176 @@
+"""One-way analysis of variance.
+
+Layer:       analytics.statistics.location above group_moments and distributions.
+Terms:       *between* are the groups' means around the mean of all rows, *within* the rows around their group's mean.
+Guarantees:  the classical F test of equal means with one variance, as ``scipy.stats.f_oneway``. Groups without any
+             spread, a group without a row, or no more rows than groups are undefined, not 0. Guards of exact answers and
+             the release of private ones: module group_moments; one small group closes the whole test, so groups that may
+             be small are left out by ``groups``. Private: the p-value is a parametric bootstrap over the mechanism with
+             equal means and one variance, seeded by the answer.
+Visible to:  the analyst: number, sum and squares of each group.
+Source:      R. A. Fisher 1925. Parametric bootstrap: group_moments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from analytics.errors import InvalidRequestError
+from analytics.statistics.arguments import Arguments, Parameter
+from analytics.statistics.base import BOTH, EXACT, Answer
+from analytics.statistics.bounded import FEW
+from analytics.statistics.distributions import f_tail
+from analytics.statistics.group_moments import REPLICATES, GroupMoments, Mechanism, Sample
+from analytics.statistics.noise_law import simulation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.schema import Table
+    from analytics.statistics.base import Ints, Limits, Mode
+
+Floats = npt.NDArray[np.float64]
+UNDEFINED: Final = "undefined"
+_FEWEST_GROUPS: Final = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnovaAnswer(Answer):
+    """The test.
+
+    Attributes:
+        statistic: F; None where it is closed or undefined.
+        pvalue: exact: of the F distribution; private: of the bootstrap.
+        df_between: groups less one.
+        df_within: rows less groups.
+        ss_between: sum of squares between the groups.
+        ss_within: within them.
+        eta_squared: share of the first in both.
+        labels: of the groups.
+        n: rows of each group; noisy in private mode, at least 2.
+        means: of each group.
+        sds: standard deviations, over ``n - 1``.
+        noise_errors: standard error of the noise on each mean; 0 in exact mode.
+        too_few: private: whether the noise leaves the size of a group open (below 4 of its standard deviations).
+    """
+
+    statistic: float | None
+    pvalue: float | None = None
+    df_between: int = 0
+    df_within: float | None = None
+    ss_between: float | None = None
+    ss_within: float | None = None
+    eta_squared: float | None = None
+    labels: tuple[str, ...] = ()
+    n: tuple[float, ...] = ()
+    means: tuple[float, ...] = ()
+    sds: tuple[float, ...] = ()
+    noise_errors: tuple[float, ...] = ()
+    too_few: bool = False
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a group."""
+        import pandas as pd
+
+        columns = {"n": self.n, "mean": self.means, "sd": self.sds, "noise_error": self.noise_errors}
+        return pd.DataFrame(columns, index=list(self.labels) if self.n else [], dtype="Float64")
+
+    def values(self) -> dict[str, object]:
+        """Its fields as plain data."""
+        return {
+            "statistic": self.statistic,
+            "pvalue": self.pvalue,
+            "df_between": self.df_between,
+            "df_within": self.df_within,
+            "ss_between": self.ss_between,
+            "ss_within": self.ss_within,
+            "eta_squared": self.eta_squared,
+            "groups": list(self.labels),
+            "n": list(self.n),
+            "means": list(self.means),
+            "sds": list(self.sds),
+            "noise_errors": list(self.noise_errors),
+            "too_few": self.too_few,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anova(GroupMoments):
+    """The test of equal means of several groups."""
+
+    name: ClassVar[str] = "anova"
+    summary: ClassVar[str] = "one-way analysis of variance"
+    modes: ClassVar = BOTH
+    promoted: ClassVar = EXACT
+    parameters: ClassVar = (
+        Parameter(name="column", meaning="a numeric column"),
+        Parameter(name="by", meaning="a column with public groups"),
+        Parameter(name="groups", meaning="the groups to compare; all by default", default=None),
+    )
+
+    @classmethod
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
+        """See ``Statistic``."""
+        bound = cls.bind_groups(table, arguments, mode, limits)
+        if len(bound.chosen) < _FEWEST_GROUPS:
+            raise InvalidRequestError(parameter="groups", reason="must be at least two groups")
+        return bound
+
+    def closed_answer(self, reason: str) -> AnovaAnswer:
+        """See ``GroupMoments``."""
+        return AnovaAnswer(statistic=None, labels=self.labels, df_between=len(self.chosen) - 1, closed=reason)
+
+    def answer(self, sample: Sample, mechanism: Mechanism | None, opened: Ints) -> AnovaAnswer:
+        """See ``GroupMoments``."""
+        between, within = _squares(sample)
+        above, below = len(self.chosen) - 1, float(sample.n.sum()) - len(self.chosen)
+        if not (float(within) > 0 and below > 0 and (sample.n > 0).all()):
+            return self.closed_answer(UNDEFINED)
+        statistic = float(between) / above / (float(within) / below)
+        by_noise = None if mechanism is None else self._bootstrap(statistic, sample, mechanism, opened)
+        unit = float(self.column.resolution)
+        errors = np.zeros(sample.n.size) if mechanism is None else mechanism.error_of_means(sample)
+        return AnovaAnswer(
+            statistic=statistic,
+            pvalue=f_tail(statistic, above, below) if by_noise is None else by_noise,
+            df_between=above,
+            df_within=below,
+            ss_between=unit**2 * float(between),
+            ss_within=unit**2 * float(within),
+            eta_squared=float(between / (between + within)),
+            labels=self.labels,
+            n=tuple(sample.n.tolist()),
+            means=tuple(self.means(sample)),
+            sds=tuple((unit * np.sqrt(sample.variance)).tolist()),
+            noise_errors=tuple((unit * errors).tolist()),
+            too_few=mechanism is not None and bool((sample.n < FEW * mechanism.count.sd).any()),
+        )
+
+    def _bootstrap(self, statistic: float, sample: Sample, mechanism: Mechanism, opened: Ints) -> float:
+        """The share of releases with equal means and one variance that are at least as far out."""
+        _, within = _squares(sample)
+        size = float(sample.n.sum())
+        count = len(self.chosen)
+        null = Sample(
+            n=sample.n,
+            mean=np.full(count, float((sample.n * sample.mean).sum()) / size),
+            variance=np.full(count, float(within) / (size - count)),
+        )
+        drawn = mechanism.redraw(null, REPLICATES, simulation(opened))
+        between, inside = _squares(drawn)
+        found = between / (count - 1) / (inside / (drawn.n.sum(axis=-1) - count))
+        return float(1 + np.count_nonzero(found >= statistic)) / (1 + REPLICATES)
+
+
+def _squares(sample: Sample) -> tuple[Floats, Floats]:
+    """Sums of squares between and within, in steps squared; the groups along the last axis."""
+    n = sample.n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        middle = (n * sample.mean).sum(axis=-1, keepdims=True) / n.sum(axis=-1, keepdims=True)
+    spread = np.where(n > 1, (n - 1) * np.nan_to_num(sample.variance), 0.0)
+    return (n * (sample.mean - middle) ** 2).sum(axis=-1), spread.sum(axis=-1)

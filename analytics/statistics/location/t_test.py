@@ -1,0 +1,223 @@
+"""The t test of two groups' means.
+
+Layer:       analytics.statistics.location above group_moments and distributions.
+Terms:       the *difference* is the first group's mean less the second's, in the order of ``groups``, which by default
+             is that of the schema (false before true).
+Guarantees:  Welch's test by default, Student's with ``equal_var``; p-value and interval of Student's distribution, as
+             ``scipy.stats.ttest_ind``. Two groups without any spread, or one with fewer than two rows, are undefined, not
+             0. Guards of exact answers and the release of private ones: module group_moments. Private: the p-value is a
+             parametric bootstrap over the mechanism with equal means, seeded by the answer; the interval holds sampling
+             and noise, whose standard errors are reported apart.
+Visible to:  the analyst: number, sum and squares of both groups.
+Source:      Student 1908; Welch 1947, degrees of freedom by Welch and Satterthwaite. Parametric bootstrap: group_moments.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from analytics.errors import InvalidRequestError
+from analytics.statistics.arguments import Arguments, Parameter
+from analytics.statistics.base import BOTH, Answer
+from analytics.statistics.bounded import FEW
+from analytics.statistics.distributions import student_quantile, student_tail
+from analytics.statistics.group_moments import REPLICATES, GroupMoments, Mechanism, Sample
+from analytics.statistics.noise_law import simulation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analytics.schema import Table
+    from analytics.statistics.base import Ints, Limits, Mode
+
+Floats = npt.NDArray[np.float64]
+UNDEFINED: Final = "undefined"
+_ALTERNATIVES: Final = ("two-sided", "less", "greater")
+_GROUPS: Final = 2
+_LEVEL: Final = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class TTestAnswer(Answer):
+    """The test.
+
+    Attributes:
+        statistic: t; None where it is closed or undefined.
+        pvalue: exact: of Student's distribution; private: of the bootstrap.
+        df: degrees of freedom.
+        alternative: as asked.
+        labels: of both groups.
+        n: rows of both groups; noisy in private mode, at least 2.
+        means: of both groups.
+        sds: standard deviations, over ``n - 1``.
+        difference: of the means.
+        sampling_error: standard error of sampling of the difference.
+        noise_error: of the noise; 0 in exact mode.
+        too_few: private: whether the noise leaves the size of a group open (below 4 of its standard deviations).
+    """
+
+    statistic: float | None
+    pvalue: float | None = None
+    df: float | None = None
+    alternative: str = "two-sided"
+    labels: tuple[str, ...] = ()
+    n: tuple[float, ...] = ()
+    means: tuple[float, ...] = ()
+    sds: tuple[float, ...] = ()
+    difference: float | None = None
+    sampling_error: float | None = None
+    noise_error: float = 0.0
+    too_few: bool = False
+
+    def confidence_interval(self, level: float = _LEVEL) -> tuple[float | None, float | None]:
+        """Of the difference, with sampling and noise; one end is infinite where the alternative has one side."""
+        if not 0 < level < 1:
+            raise InvalidRequestError(parameter="level", reason="must be a number above 0 and below 1")
+        if self.difference is None or self.sampling_error is None or self.df is None:
+            return None, None
+        error = math.hypot(self.sampling_error, self.noise_error)
+        if self.alternative == "two-sided":
+            width = student_quantile((1 + level) / 2, self.df) * error
+            return self.difference - width, self.difference + width
+        width = student_quantile(level, self.df) * error
+        if self.alternative == "less":
+            return -math.inf, self.difference + width
+        return self.difference - width, math.inf
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a group."""
+        import pandas as pd
+
+        columns = {"n": self.n, "mean": self.means, "sd": self.sds}
+        return pd.DataFrame(columns, index=list(self.labels) if self.n else [], dtype="Float64")
+
+    def values(self) -> dict[str, object]:
+        """Its fields as plain data, with the interval at 95 %."""
+        low, high = self.confidence_interval()
+        return {
+            "statistic": self.statistic,
+            "pvalue": self.pvalue,
+            "df": self.df,
+            "alternative": self.alternative,
+            "groups": list(self.labels),
+            "n": list(self.n),
+            "means": list(self.means),
+            "sds": list(self.sds),
+            "difference": self.difference,
+            "sampling_error": self.sampling_error,
+            "noise_error": self.noise_error,
+            "low": None if low == -math.inf else low,
+            "high": None if high == math.inf else high,
+            "too_few": self.too_few,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TTest(GroupMoments):
+    """The test of equal means of two groups.
+
+    Attributes:
+        equal_var: Student's test, with one variance for both.
+        alternative: what is tested against.
+    """
+
+    name: ClassVar[str] = "t_test"
+    summary: ClassVar[str] = "t test of two groups' means, Welch's or Student's"
+    modes: ClassVar = BOTH
+    promoted: ClassVar = BOTH
+    parameters: ClassVar = (
+        Parameter(name="column", meaning="a numeric column"),
+        Parameter(name="by", meaning="a column with public groups"),
+        Parameter(name="groups", meaning="the two groups to compare, where by has more", default=None),
+        Parameter(name="equal_var", meaning="Student's test instead of Welch's", default=False),
+        Parameter(name="alternative", meaning="two-sided, less or greater", default="two-sided"),
+    )
+    equal_var: bool = False
+    alternative: str = "two-sided"
+
+    @classmethod
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
+        """See ``Statistic``."""
+        alternative = arguments.text("alternative")
+        if alternative not in _ALTERNATIVES:
+            raise InvalidRequestError(
+                parameter="alternative", reason=f"must be one of {', '.join(_ALTERNATIVES)}"
+            )
+        own = {"equal_var": arguments.flag("equal_var"), "alternative": alternative}
+        bound = cls.bind_groups(table, arguments, mode, limits, **own)
+        if len(bound.chosen) != _GROUPS:
+            reason = f"must name two groups of {bound.by.name}, which has {len(bound.chosen)}"
+            raise InvalidRequestError(parameter="groups", reason=reason)
+        return bound
+
+    def describe(self) -> dict[str, object]:
+        """See ``Statistic``."""
+        return super().describe() | {"equal_var": self.equal_var, "alternative": self.alternative}
+
+    def closed_answer(self, reason: str) -> TTestAnswer:
+        """See ``GroupMoments``."""
+        return TTestAnswer(statistic=None, labels=self.labels, alternative=self.alternative, closed=reason)
+
+    def answer(self, sample: Sample, mechanism: Mechanism | None, opened: Ints) -> TTestAnswer:
+        """See ``GroupMoments``."""
+        errors, degrees = _error(sample, equal_var=self.equal_var)
+        error, df = float(errors), float(degrees)
+        if not error > 0:  # NaN with fewer than two rows
+            return self.closed_answer(UNDEFINED)
+        unit = float(self.column.resolution)
+        difference = float(sample.mean[0] - sample.mean[1])
+        noise_error = 0.0 if mechanism is None else float(np.hypot(*mechanism.error_of_means(sample)))
+        statistic = difference / error
+        by_noise = None if mechanism is None else self._bootstrap(statistic, sample, mechanism, opened)
+        return TTestAnswer(
+            statistic=statistic,
+            pvalue=self._tail(statistic, df) if by_noise is None else by_noise,
+            df=df,
+            alternative=self.alternative,
+            labels=self.labels,
+            n=tuple(sample.n.tolist()),
+            means=tuple(self.means(sample)),
+            sds=tuple((unit * np.sqrt(sample.variance)).tolist()),
+            difference=unit * difference,
+            sampling_error=unit * error,
+            noise_error=unit * noise_error,
+            too_few=mechanism is not None and bool((sample.n < FEW * mechanism.count.sd).any()),
+        )
+
+    def _tail(self, statistic: float, df: float) -> float:
+        if self.alternative == "two-sided":
+            return min(1.0, 2 * student_tail(abs(statistic), df))
+        return student_tail(statistic if self.alternative == "greater" else -statistic, df)
+
+    def _bootstrap(self, statistic: float, sample: Sample, mechanism: Mechanism, opened: Ints) -> float:
+        """The share of releases with equal means, fresh rows and fresh noise that are at least as far out."""
+        weights = sample.n / sample.variance
+        equal = np.full(_GROUPS, float((weights * sample.mean).sum() / weights.sum()))
+        null = Sample(n=sample.n, mean=equal, variance=sample.variance)
+        drawn = mechanism.redraw(null, REPLICATES, simulation(opened))
+        error, _ = _error(drawn, equal_var=self.equal_var)
+        found = (drawn.mean[:, 0] - drawn.mean[:, 1]) / error
+        if self.alternative == "two-sided":
+            farther = np.abs(found) >= abs(statistic)
+        else:
+            farther = found >= statistic if self.alternative == "greater" else found <= statistic
+        return float(1 + np.count_nonzero(farther)) / (1 + REPLICATES)
+
+
+def _error(sample: Sample, *, equal_var: bool) -> tuple[Floats, Floats]:
+    """Standard error of the difference of two means, and its degrees of freedom; the groups along the last axis."""
+    n, variance = sample.n, sample.variance
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if equal_var:
+            df = n.sum(axis=-1) - _GROUPS
+            pooled = ((n - 1) * variance).sum(axis=-1) / df
+            return np.sqrt(pooled * (1 / n).sum(axis=-1)), df
+        parts = variance / n
+        total = parts.sum(axis=-1)
+        return np.sqrt(total), total**2 / (parts**2 / (n - 1)).sum(axis=-1)

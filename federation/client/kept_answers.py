@@ -1,0 +1,173 @@
+"""Answers from the analyst's own store: which releases answer a question, and what a paid answer adds to them.
+
+Layer:       federation.client.kept_answers, above answer_store; below session. Asks no site.
+Guarantees:  a release is used only where its blocks have the identity that this consortium, these sites, this schema and
+             this version of the program give them. A store that cannot be trusted refuses the question before its charge.
+             A paid answer is never lost: where it cannot be kept, its receipt says why.
+See instead: identities and the arithmetic (``analytics.results.reuse``), the file (``answer_store``).
+Source:      docs/guarantees.md P23.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from analytics.disclosure.recombine import recombine_answer
+from analytics.results.assemble import plan_cost
+from analytics.results.reuse import (
+    block_identities,
+    combine,
+    finish_combined,
+    is_accurate_enough,
+    observations_of,
+)
+from federation.client.answer_store import AnswerStore, Release
+from federation.errors import ConfigError
+from federation.node.clock import installed_version
+from privacy_accounting.decimals import format_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from analytics.plans.plan import Plan
+    from analytics.results.result import Result
+    from analytics.results.reuse import Combined, Observation
+    from federation.consortium.consortium_file import Consortium
+    from federation.identity.certificates import Identity
+    from federation.requests.kinds.query import QueryWork
+    from federation.requests.planning import Planned
+
+
+class KeptAnswers:
+    """The released blocks of one analyst, for private SQL questions."""
+
+    def __init__(self, identity: Identity) -> None:
+        """Open no file yet."""
+        self.store = AnswerStore(identity)
+
+    def answer(self, planned: Planned[Result], consortium: Consortium, *, fresh: bool) -> Result | None:
+        """Answer a question from the store.
+
+        Args:
+            planned: the private question.
+            consortium: the agreement among the present members.
+            fresh: only check that the store can be used.
+
+        Returns:
+            The answer; None where it has to be paid for.
+
+        Raises:
+            ConfigError: the store was altered or cannot be read.
+        """
+        releases = self.store.releases()
+        if fresh:
+            return None
+        plan = _plan_of(planned)
+        by_block = [_found(releases, identity) for identity in identities_of(plan, consortium)]
+        if not all(by_block):
+            return None
+        combined = [combine(found) for found in by_block]
+        if not is_accurate_enough(plan, combined):
+            return None
+        used = _numbers(combined)
+        receipt = {
+            "analyst": planned.request.analyst,
+            "purpose": planned.request.purpose,
+            "from_store": _origin(releases, used, combined, is_free=True),
+        }
+        cost = {name: value for name, value in plan_cost(plan).items() if name != "events"} | {"epsilon": "0"}
+        return finish_combined(plan, combined, cost=cost, receipt=receipt)
+
+    def paid(
+        self,
+        planned: Planned[Result],
+        answers: Sequence[bytes],
+        receipt: Mapping[str, Any],
+        consortium: Consortium,
+        *,
+        fresh: bool,
+    ) -> Result:
+        """Finish an answer that was paid for, keep it, and combine it with earlier releases of its blocks.
+
+        Args:
+            planned: the private question.
+            answers: every site's share.
+            receipt: of the release.
+            consortium: the agreement among the present members.
+            fresh: make the answer from this release alone.
+
+        Raises:
+            ReleaseRefusedError: the sites' shares do not fit together.
+        """
+        plan = _plan_of(planned)
+        alone = planned.work.finish(answers, receipt=receipt)
+        observed = observations_of(plan, recombine_answer(plan, answers), int(receipt["number"]))
+        identities = identities_of(plan, consortium)
+        release = Release(
+            number=int(receipt["number"]),
+            entry_hash=str(receipt["entry_hash"]),
+            time=int(receipt["time"]),
+            epsilon="" if plan.epsilon is None else format_decimal(plan.epsilon),
+            about={
+                "configuration": consortium.digest(),
+                "version": installed_version(),
+                "table": plan.query.table.name,
+                "question": str(planned.request.question["sql"]),
+            },
+            blocks=dict(zip(identities, observed, strict=True)),
+        )
+        try:
+            earlier = self.store.releases()
+            self.store.add(release)
+        except ConfigError as error:
+            return replace(alone, receipt={**alone.receipt, "not_kept": "; ".join(error.mistakes)})
+        combined = [
+            combine([*_found(earlier, identity), new])
+            for identity, new in zip(identities, observed, strict=True)
+        ]
+        used = _numbers(combined)
+        if fresh or used == {release.number}:
+            return alone
+        origin = _origin([*earlier, release], used, combined, is_free=False)
+        return finish_combined(plan, combined, cost=alone.cost, receipt={**receipt, "from_store": origin})
+
+
+def identities_of(plan: Plan, consortium: Consortium) -> tuple[str, ...]:
+    """The identity of each block under an agreement, among its present members, for this version of the program."""
+    facts = {
+        "configuration": consortium.digest(),
+        "cohort": {name: member.public_key for name, member in consortium.file.sites.items()},
+        "version": installed_version(),
+    }
+    return block_identities(plan, facts)
+
+
+def _plan_of(planned: Planned[Result]) -> Plan:
+    return cast("QueryWork", planned.work).plan
+
+
+def _found(releases: Sequence[Release], identity: str) -> list[Observation]:
+    """Return every release of a block; a ledger entry counts once."""
+    found = {each.entry_hash: each.blocks[identity] for each in releases if identity in each.blocks}
+    return list(found.values())
+
+
+def _numbers(combined: Sequence[Combined]) -> set[int]:
+    return {number for each in combined for number in each.numbers}
+
+
+def _origin(
+    releases: Sequence[Release], used: Collection[int], combined: Sequence[Combined], *, is_free: bool
+) -> dict[str, object]:
+    """Return what an answer is made from, for its receipt."""
+    left_out = {number for each in combined for number in each.left_out}
+    return {
+        "free": is_free,
+        "releases": [
+            {"number": each.number, "entry_hash": each.entry_hash, "time": each.time, "epsilon": each.epsilon}
+            for each in releases
+            if each.number in used
+        ],
+        "left_out": sorted(left_out),
+    }
