@@ -18,6 +18,7 @@ Source:      ours; docs/guarantees.md P5, P8.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -154,6 +155,12 @@ class Profile(Statistic[int]):
             return ()
         names = tuple(each.column.name for each in self.profiled)
         return names if self.by is None else (*names, self.by.name)
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The columns whose cells open, and the arms': the moments of a number are opened as in SQL."""
+        names = [each.column.name for each in self.profiled if each.numeric is None or each.is_binned]
+        return tuple(names) if self.by is None else (*names, self.by.name)
 
     @property
     def values_of(self) -> tuple[int, ...]:
@@ -314,41 +321,47 @@ class Profile(Statistic[int]):
     # -- what was opened -----------------------------------------------------------------------------------------
 
     def summaries(
-        self, values: Ints, noise: Sequence[NoiseLaw]
+        self, values: Ints, noise: Sequence[NoiseLaw], *, with_sum: bool = False
     ) -> list[tuple[float | None, dict[str, ColumnSummary]]]:
         """Of each arm the number of rows, and the summaries of the open columns.
 
         Args:
             values: what was opened.
             noise: the law of each block of ``figures`` in private mode.
+            with_sum: whether all arms together come last.
         """
-        per_arm = 1 + sum(self.values_of)
-        is_open = [True] * (1 + len(self.profiled))
-        if self.is_guarded:
-            is_open = [bool(flag) for flag in values[len(self.arms) * per_arm :]]
+        per_arm, n_arms = 1 + sum(self.values_of), len(self.arms)
+        flags = values[n_arms * per_arm :] if self.is_guarded else [1] * (1 + len(self.profiled))
         weights = [law.weight for law in noise] or [1] * per_arm
         sds = [law.sd for law in noise] or [0.0] * per_arm
-        most = self.limits.n_sites * self.limits.rows_max
-        found = []
-        for arm in range(len(self.arms)):
-            opened = [
-                Fraction(int(value), weight)
-                for value, weight in zip(values[arm * per_arm : (arm + 1) * per_arm], weights, strict=True)
-            ]
-            summaries, start = {}, 1
-            for place, (each, count) in enumerate(zip(self.profiled, self.values_of, strict=True), start=1):
-                if is_open[place]:
-                    summaries[each.column.name] = summary(
-                        each,
-                        opened[start : start + count],
-                        sds[start : start + count],
-                        offset=self.square_offset(each),
-                        n_rows=most,
-                        least=self.limits.threshold,
-                    )
-                start += count
-            found.append((float(opened[0]) if is_open[0] else None, summaries))
+        arms = [
+            [Fraction(int(value), weight) for value, weight in zip(arm, weights, strict=True)]
+            for arm in values[: n_arms * per_arm].reshape(n_arms, per_arm)
+        ]
+        found = [self._summaries(arm, sds, [bool(flag) for flag in flags]) for arm in arms]
+        if with_sum:
+            together = [sum(each, Fraction(0)) for each in zip(*arms, strict=True)]
+            wider = [math.sqrt(n_arms) * sd for sd in sds]
+            found.append(self._summaries(together, wider, [bool(flag) for flag in flags]))
         return found
+
+    def _summaries(
+        self, opened: Sequence[Fraction], sds: Sequence[float], is_open: Sequence[bool]
+    ) -> tuple[float | None, dict[str, ColumnSummary]]:
+        most, start = self.limits.n_sites * self.limits.rows_max, 1
+        found = {}
+        for place, (each, count) in enumerate(zip(self.profiled, self.values_of, strict=True), start=1):
+            if is_open[place]:
+                found[each.column.name] = summary(
+                    each,
+                    opened[start : start + count],
+                    sds[start : start + count],
+                    offset=self.square_offset(each),
+                    n_rows=most,
+                    least=self.limits.threshold,
+                )
+            start += count
+        return (float(opened[0]) if is_open[0] else None), found
 
     def describe(self) -> dict[str, object]:
         """Columns and arms."""

@@ -25,7 +25,6 @@ Level = Literal["promoted", "provisional", "refused"]
 
 _NO_STEPS: Final = "its steps over secret shares do not exist yet"
 _NOT_YET: Final = "it is not written yet"
-_NO_TABLE: Final = "no guard of one release over many columns exists yet; ask in SQL, column by column"
 # statistics of the field that people ask for by these names, and why they are not answered
 REFUSED: Final[dict[str, str]] = {
     "correlation": _NOT_YET,
@@ -36,7 +35,6 @@ REFUSED: Final[dict[str, str]] = {
     "log_rank": f"{_NO_STEPS}: its table must stay hidden and only the rounded statistic may open",
     "pca": _NO_STEPS,
     "roc_auc": f"{_NO_STEPS}; mann_whitney over declared bins gives the same area",
-    "table_one": _NO_TABLE,
 }
 
 

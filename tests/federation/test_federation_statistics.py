@@ -87,6 +87,9 @@ def test_columns_are_described_at_once_exact_and_private(session, frame):
     assert answer.summaries["age"].mean.value == pytest.approx(frame.age.mean(), rel=1e-9)
     assert answer.summaries["days"].sd.value == pytest.approx(frame.days.std(), rel=1e-9)
     assert [count.value for count in answer.summaries["sex"].counts] == [150, 150]
+    table = session.table("patients").table_one(["age", "days"], "sex", smd=True, exact=True)
+    women = frame[frame.sex == "F"]
+    assert table.summaries["F"]["age"].mean.value == pytest.approx(women.age.mean(), rel=1e-9)
     private = session.table("patients").describe(columns, epsilon=1)
     assert (private.receipt["kind"], private.cost["epsilon"]) == ("charge", "1")
     explained = session.table("patients").explain("describe", columns, exact=True)

@@ -24,7 +24,8 @@ DIGESTS = {
     "chi_square private": "d6563f19fdfa03cfd92ac6de02d71f682c7e783b8a974301198ed25cd127b2a9",
     "kaplan_meier exact": "6cf1fc409731024eb9c66c93bf5c15e24dfabb8419afe8dbe7f2ae8f01fb55fe",
     "describe exact": "afbfe5950e3de50d61070860315b05cc1f9fc9bbc698f0e91d7ca09f32bd5da5",
-    "describe private": "02a3de246d9d1e75f4ddad42ea7a1cdc637ae3bd8c92b7fb68905fde14f59b61",
+    "describe private": "c5aad3f30092799702ed5304a532d69168e91af388a8d141d913dbac94b9d69b",
+    "table_one exact": "2ec03c6d8a8882242ce4066fe57bb5efab2b76b2593444fbb9464ecd1c08a7a9",
     "glm exact": "912fac184fa119ef48e8dd4629ba24c0263af031d64faedfe1ea7476025ade1f",
 }
 
@@ -42,6 +43,7 @@ ARGUMENTS = {
     "kaplan_meier exact": ("kaplan_meier", {"duration": "x", "event": "a", "by": "b"}),
     "describe exact": ("describe", {"columns": ["a", "b", "x"]}),
     "describe private": ("describe", {"columns": ["a", "b", "x"], "epsilon": "0.5"}),
+    "table_one exact": ("table_one", {"columns": ["b", "x"], "groupby": "a"}),
     "glm exact": ("glm", {"outcome": "a", "covariates": ["b", "x"]}),
 }
 

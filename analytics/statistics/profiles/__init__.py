@@ -1,4 +1,4 @@
 """Summaries of many columns in one release.
 
-Modules:     describe.
+Modules:     describe, table_one.
 """

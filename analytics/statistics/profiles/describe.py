@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
 from analytics.statistics.profile import Profile, columns_of, profiled_columns
-from analytics.statistics.profile_estimates import QUARTILES, ColumnSummary, width_of
+from analytics.statistics.profile_estimates import ColumnSummary, intervals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,20 +108,7 @@ class DescribeAnswer(Answer):
             By column: ``n``, ``missing``, ``mean``, ``sd`` as low and high, ``cells`` as a list of them, and ``q1``,
             ``median``, ``q3`` as the first and the last bin. An exact figure has no width.
         """
-        width = width_of(level)
-        found: dict[str, dict[str, object]] = {}
-        for name, each in self.summaries.items():
-            found[name] = {
-                "n": each.n.between(width),
-                "missing": each.missing.between(width),
-                "cells": [count.between(width) for count in each.counts],
-            }
-            if each.mean is not None and each.sd is not None:
-                found[name] |= {"mean": each.mean.between(width), "sd": each.sd.between(width)}
-            if each.is_binned:
-                ranges = (each.quartile_range(quantile, width) for quantile in QUARTILES)
-                found[name] |= dict(zip(("q1", "median", "q3"), ranges, strict=True))
-        return found
+        return intervals(self.summaries, level)
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""
