@@ -34,7 +34,6 @@ REFUSED: Final[dict[str, str]] = {
     "kmeans": _NO_STEPS,
     "log_rank": f"{_NO_STEPS}: its table must stay hidden and only the rounded statistic may open",
     "pca": _NO_STEPS,
-    "roc_auc": f"{_NO_STEPS}; mann_whitney over declared bins gives the same area",
 }
 
 

@@ -25,6 +25,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "kaplan_meier": "survival.kaplan_meier.KaplanMeier",
     "kruskal_wallis": "location.kruskal_wallis.KruskalWallis",
     "mann_whitney": "location.mann_whitney.MannWhitney",
+    "roc_auc": "diagnostics.roc_auc.RocAuc",
     "table_one": "profiles.table_one.TableOne",
     "t_test": "location.t_test.TTest",
 }
