@@ -107,10 +107,11 @@ class ColumnCells:
         return tested[:1] if len(tested) == _PAIR else tested
 
     def members(self, values: Ints, cells: tuple[Cell, ...]) -> Sets:
-        """Which rows lie in which cells; shape ``(n_rows, n_cells)``."""
-        first = np.array([cell[0] for cell in cells], dtype=np.int64)
-        last = np.array([cell[1] for cell in cells], dtype=np.int64)
-        found: Sets = (values[:, np.newaxis] >= first) & (values[:, np.newaxis] <= last)
+        """Which rows lie in which cells; shape ``(n_cells, n_rows)``."""
+        values = np.ascontiguousarray(values)
+        found = np.empty((len(cells), len(values)), dtype=np.bool_)
+        for place, (first, last) in enumerate(cells):
+            np.logical_and(values >= first, values <= last, out=found[place])
         return found
 
     @property

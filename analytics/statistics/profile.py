@@ -262,7 +262,7 @@ class Profile(Statistic[int]):
         in_arm = [np.ones(len(rows), dtype=np.bool_)]
         if self.by is not None:
             cells = ColumnCells(column=self.by)
-            in_arm = list(cells.members(rows[:, -1], cells.known).T)
+            in_arm = list(cells.members(rows[:, -1], cells.known))
         values, tested = [], []
         for each in in_arm:
             arm = rows[each]
@@ -274,7 +274,7 @@ class Profile(Statistic[int]):
         found = [len(rows)]
         for place, each in enumerate(self.profiled, start=1):
             values = rows[:, place]
-            found += each.members(values, each.cells).sum(axis=0).tolist()
+            found += np.count_nonzero(each.members(values, each.cells), axis=1).tolist()
             if each.numeric is not None:
                 centered = values[values != MISSING] - each.center
                 found += [int(centered.sum()), int((centered**2).sum())]
@@ -283,7 +283,7 @@ class Profile(Statistic[int]):
     def _tested(self, rows: Ints) -> list[int]:
         found = [len(rows)]
         for place, each in enumerate(self.profiled, start=1):
-            found += each.members(rows[:, place], each.tested).sum(axis=0).tolist()
+            found += np.count_nonzero(each.members(rows[:, place], each.tested), axis=1).tolist()
             found += each.behind_moments(rows[:, place])
         return found + self._apart(rows)
 
@@ -298,8 +298,8 @@ class Profile(Statistic[int]):
                 each.members(part[:, place], chosen)
                 for place, (each, chosen) in enumerate(zip(self.profiled, cells, strict=True), start=1)
             ]
-            ones = np.concatenate(sets, axis=1).astype(np.float32)
-            both += ones.T @ ones
+            ones = np.concatenate(sets).astype(np.float32)
+            both += ones @ ones.T
         alone = np.diag(both)
         differ = alone[:, np.newaxis] + alone - 2 * both
         found: list[int] = []
