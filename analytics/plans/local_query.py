@@ -16,7 +16,7 @@ from analytics.errors import InvalidRequestError
 from analytics.plans.groups import group_index
 from analytics.sql.expressions import Condition, Integer, Literal, Product, Sum, TruthValue
 from analytics.sql.render import quoted, render_condition, render_integer
-from analytics.statistics.blocks import BlockSpec, Measure, column_name, is_always_known
+from analytics.statistics.blocks import BlockSpec, Measure, column_name, in_cell, is_always_known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,11 @@ def _block(block: BlockSpec, condition: Condition | None) -> str:
         conditions.append(f"{text} IS NOT TRUE" if block.outside else text)
     if block.measure is Measure.UNITS and argument is not None:
         conditions.append(f"{render_integer(argument)} IS NOT NULL")
+    if block.cell is not None and argument is not None:
+        conditions.append(render_condition(in_cell(argument, block.cell)))
     kept = f" FILTER (WHERE {' AND '.join(conditions)})" if conditions else ""
+    if block.measure is Measure.CELL:
+        return f"COUNT(*){kept}"
     if argument is None or block.measure is Measure.UNITS:
         counted = "*" if block.measure is Measure.ROWS else f"DISTINCT {quoted(UNIT_COLUMN)}"
         return f"COUNT({counted}){kept}"

@@ -13,12 +13,13 @@ Source:      Kairouz, Liu, Steinke 2102.06387 section 3 for the sum; equal split
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
+from analytics.statistics.blocks import disjoint_runs
 from privacy_accounting.calibration import smallest_scale
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.events import DistributedDiscreteGaussian, Event, Relation
@@ -59,7 +60,7 @@ class Calibration:
     Attributes:
         noise_multiplier: z.
         blocks: per block.
-        events: the events to charge, one for each block.
+        events: the events to charge, one for each block, or run of counts of one column's cells.
     """
 
     noise_multiplier: Fraction
@@ -99,20 +100,33 @@ def calibrate(
         )
         for block in figures
     )
-    return _calibrated(sensitivities, n_groups, epsilon, context)
+    lengths = disjoint_runs(figures)
+    starts = tuple(sum(lengths[:place]) for place in range(len(lengths)))
+    parts = tuple((*sensitivities[start], length) for start, length in zip(starts, lengths, strict=True))
+    found = _calibrated(parts, n_groups, epsilon, context)
+    blocks = tuple(block for block, length in zip(found.blocks, lengths, strict=True) for _ in range(length))
+    return replace(found, blocks=blocks)
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _calibrated(
-    sensitivities: tuple[tuple[int, int], ...], n_groups: int, epsilon: Fraction, context: PlanContext
+    parts: tuple[tuple[int, int, int], ...], n_groups: int, epsilon: Fraction, context: PlanContext
 ) -> Calibration:
-    """Calibrate from public numbers alone; questions of the same shape are calibrated once."""
+    """Calibrate from public numbers alone; questions of the same shape are calibrated once.
+
+    Args:
+        parts: of each block, or of each run of counts of one column's cells: its L1 and L2, and how many blocks it is.
+        n_groups: as for ``calibrate``.
+        epsilon: likewise.
+        context: likewise.
+    """
 
     def blocks_at(scale: Fraction) -> list[BlockNoise]:
-        return [_block_noise(pair, scale, len(sensitivities), context.honest) for pair in sensitivities]
+        return [_block_noise((l1, l2), scale, len(parts), context.honest) for l1, l2, _ in parts]
 
     def events_at(scale: Fraction) -> list[Event]:
-        return [_event(block, context, n_groups) for block in blocks_at(scale)]
+        pairs = zip(blocks_at(scale), parts, strict=True)
+        return [_event(block, context, n_groups * length) for block, (_, _, length) in pairs]
 
     relation = _relation(context.relation)
     try:
@@ -147,12 +161,12 @@ def _root_above(square: Fraction) -> int:
     return max(1, math.isqrt(math.ceil(square) - 1) + 1) if square > 0 else 1
 
 
-def _event(block: BlockNoise, context: PlanContext, n_groups: int) -> Event:
+def _event(block: BlockNoise, context: PlanContext, n_figures: int) -> Event:
     return DistributedDiscreteGaussian(
         parties=context.n_sites,
         colluding=context.colluding,
         sigma2_local=Fraction(block.sigma2_local),
         l1=Fraction(block.l1),
         l2=Fraction(block.l2),
-        dim=n_groups,
+        dim=n_figures,
     )

@@ -22,7 +22,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
-from analytics.plans.block_layout import lay_out
+from analytics.plans.block_layout import Layout, lay_out
 from analytics.plans.cell_guards import Guard, add_guards
 from analytics.plans.context import PlanContext, check_decimal
 from analytics.plans.local_query import local_statement
@@ -31,7 +31,7 @@ from analytics.plans.noise_calibration import BlockNoise, Calibration, calibrate
 from analytics.sql.extent import ExpressionLimitError
 from analytics.sql.render import describe_integer
 from analytics.statistics.base import Mode
-from analytics.statistics.blocks import BlockSpec, Measure
+from analytics.statistics.blocks import MISSING_CELL, BlockSpec, Measure, disjoint_runs
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import Event, event_to_dict
 from privacy_accounting.noise.gaussian import LARGEST_SIGMA2, SLOW_SIGMA2
@@ -236,7 +236,14 @@ class Plan:
         return tuple(value for value in values for _ in range(self.n_groups))
 
 
-def make_plan(query: BoundQuery, *, mode: Mode, epsilon: Fraction | None, context: PlanContext) -> Plan:
+def make_plan(
+    query: BoundQuery,
+    *,
+    mode: Mode,
+    epsilon: Fraction | None,
+    context: PlanContext,
+    figures: Sequence[BlockSpec] = (),
+) -> Plan:
     """Plan a bound question.
 
     Visible to: no party's data. Cost: none is spent here; ``plan.cost`` says what running it costs.
@@ -246,6 +253,7 @@ def make_plan(query: BoundQuery, *, mode: Mode, epsilon: Fraction | None, contex
         mode: private or exact.
         epsilon: stand-alone epsilon of a private release at the context's delta; None in exact mode.
         context: the consortium's parameters.
+        figures: the blocks of a private release, where they are not those of the query's outputs.
 
     Returns:
         The plan, equal at every site.
@@ -259,7 +267,7 @@ def make_plan(query: BoundQuery, *, mode: Mode, epsilon: Fraction | None, contex
     check_table(query.table)
     try:
         if mode == "private":
-            plan = _private(query, _checked(epsilon), context)
+            plan = _private(query, _checked(epsilon), context, figures)
         else:
             if epsilon is not None:
                 raise InvalidRequestError(parameter="epsilon", reason="has no meaning for an exact answer")
@@ -280,9 +288,11 @@ def _checked(epsilon: Fraction | None) -> Fraction:
     return epsilon
 
 
-def _private(query: BoundQuery, epsilon: Fraction, context: PlanContext) -> Plan:
+def _private(
+    query: BoundQuery, epsilon: Fraction, context: PlanContext, figures: Sequence[BlockSpec]
+) -> Plan:
     check_private(query)
-    layout = lay_out(query, centered=True)
+    layout = Layout(figures=tuple(figures), columns=()) if figures else lay_out(query, centered=True)
     _check_blocks(layout.figures)
     _check_size(query, layout.figures)
     _check_clamps(query, layout.figures, context)
@@ -354,6 +364,7 @@ def _meaning(figures: BlockSpec) -> str:
     words = {
         Measure.ROWS: "rows",
         Measure.COUNT: f"rows where {argument} is known",
+        Measure.CELL: _cell_meaning(argument, figures),
         Measure.UNITS: "privacy units" + (f" where {argument} is known" if argument else ""),
         Measure.SUM: f"sum of {argument}{shift}",
         Measure.SQUARES: f"sum of squares of {argument}{shift}"
@@ -362,11 +373,18 @@ def _meaning(figures: BlockSpec) -> str:
     return words[figures.measure] + (" outside the filter" if figures.outside else "")
 
 
+def _cell_meaning(argument: str, figures: BlockSpec) -> str:
+    if figures.cell is None:
+        return ""
+    if figures.cell == MISSING_CELL:
+        return f"rows where {argument} is missing"
+    return f"rows where {argument} is from {figures.cell[0]} to {figures.cell[1]}"
+
+
 def _check_blocks(figures: Sequence[BlockSpec]) -> None:
-    if len(figures) > MAX_BLOCKS:
-        reason = (
-            f"needs {len(figures)} different sums and counts of at most {MAX_BLOCKS}: ask for fewer columns"
-        )
+    count = len(disjoint_runs(figures))
+    if count > MAX_BLOCKS:
+        reason = f"needs {count} different sums and counts of at most {MAX_BLOCKS}: ask for fewer columns"
         raise InvalidRequestError(parameter="question", reason=reason)
 
 

@@ -178,7 +178,11 @@ def make_statistic_plan(
     if mode == "exact":
         check_dimensions(table, statistic.dimensions)
     query = statistic.query
-    counts = None if query is None else make_plan(query, mode=mode, epsilon=epsilon, context=context)
+    counts = (
+        None
+        if query is None
+        else make_plan(query, mode=mode, epsilon=epsilon, context=context, figures=statistic.figures)
+    )
     plan = StatisticPlan(statistic=statistic, context=context, epsilon=epsilon, counts=counts)
     _check_ring(plan)
     return plan

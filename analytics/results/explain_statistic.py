@@ -77,8 +77,9 @@ def explain_statistic_text(
 ) -> str:
     """Explain a plan in plain text; arguments as ``explain_statistic``."""
     asked = ", ".join(f"{name} = {value}" for name, value in plan.statistic.describe().items())
+    which = "" if plan.statistic.keeps_missing else "complete "
     local = (
-        [f"each site reads the complete rows of {', '.join(plan.statistic.columns)}, for itself alone"]
+        [f"each site reads the {which}rows of {', '.join(plan.statistic.columns)}, for itself alone"]
         if plan.counts is None
         else ["each site runs, over its own clean table:", *_indented(plan.counts.local_sql.splitlines())]
     )

@@ -32,6 +32,7 @@ from analytics.sources.loading import connect, opened, shut, workplace_in
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
 from analytics.sources.typed_copy import TypedCopy
 from analytics.sql.render import quoted
+from analytics.statistics.blocks import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -143,17 +144,25 @@ class LocalTable:
             SourceFailedError: the database failed, now or before.
         """
         names = [quoted(name) for name in columns]
-        unit = "row_number() OVER ()" if self.table.privacy_unit == ROW else quoted(UNIT_COLUMN)
-        values = "".join(f", CAST({name} AS BIGINT) AS c{place}" for place, name in enumerate(names))
         known = " AND ".join(f"{name} IS NOT NULL" for name in names)
-        rows = f"FROM {quoted(self.table.name)} WHERE {known} ORDER BY unit"
-        statement = f"SELECT CAST({unit} AS BIGINT) AS unit{values} {rows}"
-        found = self._run(lambda: self.engine.columns(statement, limit_s))
-        return np.stack(list(found.values()), axis=1)
+        return self._values([f"CAST({name} AS BIGINT)" for name in names], f"WHERE {known}", limit_s)
+
+    def every_row(self, columns: Sequence[str], limit_s: float | None = None) -> npt.NDArray[np.int64]:
+        """Fetch all rows of some columns, as ``complete_cases``, with ``MISSING`` where one lacks a value."""
+        names = [quoted(name) for name in columns]
+        return self._values([f"COALESCE(CAST({name} AS BIGINT), {MISSING})" for name in names], "", limit_s)
 
     def close(self) -> None:
         """End every statement that runs, and forget the rows."""
         self.engine.close()
+
+    def _values(self, values: Sequence[str], where: str, limit_s: float | None) -> npt.NDArray[np.int64]:
+        unit = "row_number() OVER ()" if self.table.privacy_unit == ROW else quoted(UNIT_COLUMN)
+        named = "".join(f", {value} AS c{place}" for place, value in enumerate(values))
+        rows = f"FROM {quoted(self.table.name)} {where} ORDER BY unit"
+        statement = f"SELECT CAST({unit} AS BIGINT) AS unit{named} {rows}"
+        found = self._run(lambda: self.engine.columns(statement, limit_s))
+        return np.stack(list(found.values()), axis=1)
 
     def _rows(self, statement: str, limit_s: float | None) -> list[Row]:
         return self._run(lambda: self.engine.rows(statement, limit_s))

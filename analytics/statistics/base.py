@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sql.query import BoundQuery
     from analytics.statistics.arguments import Arguments, Parameter
+    from analytics.statistics.blocks import BlockSpec
     from analytics.statistics.noise_law import NoiseLaw
     from smpc.session import Session
     from smpc.sharing import Shared
@@ -219,6 +220,7 @@ class Statistic(ABC, Generic[S]):
     no_private: ClassVar[str] = ""  # why a private one is refused, for those that have none
     no_exact: ClassVar[str] = ""  # likewise
     parameters: ClassVar[tuple[Parameter, ...]]
+    keeps_missing: ClassVar[bool] = False  # of rows: also those that lack a value, with MISSING for it
     table: Table
     mode: Mode
     limits: Limits
@@ -246,7 +248,12 @@ class Statistic(ABC, Generic[S]):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns whose complete rows a site scans; empty for counts over groups."""
+        """The columns whose rows a site scans; empty for counts over groups."""
+        return ()
+
+    @property
+    def figures(self) -> tuple[BlockSpec, ...]:
+        """The blocks of a private release over the query's groups; empty: those of the query's outputs."""
         return ()
 
     @property

@@ -13,13 +13,31 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from analytics.schema import IdentifierColumn
-from analytics.sql.expressions import ColumnIndex, Flag, Integer, TruthValue, bounds
+from analytics.sql.expressions import (
+    Both,
+    ColumnIndex,
+    Compare,
+    Condition,
+    Flag,
+    Integer,
+    Is,
+    Literal,
+    Missing,
+    TruthValue,
+    bounds,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analytics.schema import Table
+
+
+MISSING: Final = -(1 << 62)  # below every grid index; stands for NULL in rows that a site reads
+MISSING_CELL: Final = (MISSING, MISSING)
 
 
 class Measure(StrEnum):
@@ -30,6 +48,7 @@ class Measure(StrEnum):
     SUM = "sum"
     SQUARES = "squares"
     UNITS = "units"
+    CELL = "cell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +61,7 @@ class BlockSpec:
         center: subtracted from the argument before it is added or squared.
         offset: subtracted from each square.
         outside: over the rows that the filter leaves out (of guards only).
+        cell: of a count of a cell: the first and the last integer of the argument that lie in it.
     """
 
     measure: Measure
@@ -49,6 +69,7 @@ class BlockSpec:
     center: int = 0
     offset: int = 0
     outside: bool = False
+    cell: tuple[int, int] | None = None
 
     @property
     def bound(self) -> int:
@@ -98,6 +119,40 @@ class BlockSpec:
         return math.isqrt(squared - 1) + 1
 
 
+def disjoint_runs(blocks: Sequence[BlockSpec]) -> tuple[int, ...]:
+    """How many blocks in a row count cells of one column of which a row has at most one; their sum is all blocks.
+
+    What one unit can change in such a run is what it can change in one of its blocks.
+
+    Args:
+        blocks: the blocks of a release, in order.
+
+    Returns:
+        The length of each run; 1 for every other block.
+    """
+    lengths: list[int] = []
+    run: list[BlockSpec] = []
+    for block in blocks:
+        if run and _continues(run, block):
+            run.append(block)
+            lengths[-1] += 1
+        else:
+            run = [block]
+            lengths.append(1)
+    return tuple(lengths)
+
+
+def _continues(run: Sequence[BlockSpec], block: BlockSpec) -> bool:
+    if block.cell is None or any(
+        before.measure is not Measure.CELL or before.argument != block.argument for before in (*run, block)
+    ):
+        return False
+    first, last = block.cell
+    return all(
+        before.cell is not None and (before.cell[1] < first or last < before.cell[0]) for before in run
+    )
+
+
 def count_of(table: Table, argument: Integer | None, *, outside: bool = False) -> BlockSpec:
     """The block that counts privacy units with a non-NULL argument.
 
@@ -113,6 +168,23 @@ def count_of(table: Table, argument: Integer | None, *, outside: bool = False) -
     if table.units_are_rows:
         measure = Measure.ROWS if argument is None else Measure.COUNT
     return BlockSpec(measure=measure, argument=argument, outside=outside)
+
+
+def in_cell(argument: Integer, cell: tuple[int, int]) -> Condition:
+    """Whether a row lies in a cell; never NULL.
+
+    Args:
+        argument: a column.
+        cell: the first and the last integer in it; ``MISSING_CELL`` for the rows that lack a value.
+    """
+    if cell == MISSING_CELL:
+        return Missing(argument=argument)
+    first, last = (Literal(value=edge) for edge in cell)
+    inside = Both(
+        left=Compare(operator=">=", left=argument, right=first),
+        right=Compare(operator="<=", left=argument, right=last),
+    )
+    return Is(condition=inside, value=True)
 
 
 def column_name(argument: Integer) -> str | None:

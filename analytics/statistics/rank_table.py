@@ -11,6 +11,7 @@ Source:      ours; docs/guarantees.md P5, P8.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self
@@ -163,3 +164,21 @@ def midranks(tables: Floats) -> tuple[Floats, Floats]:
     with np.errstate(divide="ignore", invalid="ignore"):
         ties = 1 - (sizes**3 - sizes).sum(axis=1) / (total**3 - total)
     return np.cumsum(sizes, axis=1) - (sizes - 1) / 2, ties
+
+
+def area(table: Floats) -> tuple[float, Floats, float]:
+    """The share of pairs in which the first group's value is larger, its gradient by the cells, and DeLong's standard error.
+
+    The *placement* of a bin is the share of the other group below it, half of it within.
+    """
+    n = table.sum(axis=1)
+    shares = table / n[:, np.newaxis]
+    below = np.cumsum(shares, axis=1) - shares / 2
+    first, second = below[1], 1 - below[0]
+    auc = float((shares[0] * first).sum())
+    gradient = np.stack([(first - auc) / n[0], (second - auc) / n[1]])
+    spreads = [
+        float((row * (each - auc) ** 2).sum()) / max(size - 1, 1.0) / size
+        for row, each, size in zip(table, (first, second), n, strict=True)
+    ]
+    return auc, gradient, math.sqrt(sum(spreads))

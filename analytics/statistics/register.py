@@ -24,15 +24,11 @@ if TYPE_CHECKING:
 Level = Literal["promoted", "provisional", "refused"]
 
 _NO_STEPS: Final = "its steps over secret shares do not exist yet"
-_NO_TABLE: Final = "no guard of one release over many columns exists yet; ask in SQL, column by column"
 # statistics of the field that people ask for by these names, and why they are not answered
 REFUSED: Final[dict[str, str]] = {
     "cox": f"{_NO_STEPS}; kaplan_meier gives curves by group",
-    "describe": _NO_TABLE,
     "kmeans": _NO_STEPS,
     "pca": _NO_STEPS,
-    "roc_auc": f"{_NO_STEPS}; mann_whitney over declared bins gives the same area",
-    "table_one": _NO_TABLE,
 }
 
 

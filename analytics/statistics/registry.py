@@ -21,6 +21,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "chi_square": "tables.chi_square.ChiSquare",
     "correlation": "association.correlation.Correlation",
     "crosstab": "tables.crosstab.Crosstab",
+    "describe": "profiles.describe.Describe",
     "glm": "regression.glm.Glm",
     "goodness_of_fit": "tables.goodness_of_fit.GoodnessOfFit",
     "kaplan_meier": "survival.kaplan_meier.KaplanMeier",
@@ -29,6 +30,8 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "mann_whitney": "location.mann_whitney.MannWhitney",
     "ols": "regression.ols.Ols",
     "quantile": "location.quantile.Quantile",
+    "roc_auc": "diagnostics.roc_auc.RocAuc",
+    "table_one": "profiles.table_one.TableOne",
     "t_test": "location.t_test.TTest",
 }
 

@@ -24,6 +24,8 @@ OWNERS = {"request", "plan", "planned", "work", "statistic", "aggregate", "colum
 TELLING = {"kind", "aggregate", "statistic"}
 CONCRETE = (
     "analytics.statistics.moments.",
+    "analytics.statistics.diagnostics.",
+    "analytics.statistics.profiles.",
     "analytics.statistics.tables.",
     "analytics.statistics.association.",
     "analytics.statistics.location.",

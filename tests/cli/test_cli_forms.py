@@ -90,6 +90,16 @@ def test_cli_csv_of_an_answer_has_noise_interval_and_flags():
 
 
 @pytest.mark.usefixtures("here")
+def test_cli_table_one_is_printed_and_is_json():
+    given = ["table_one", "columns=age,", "groupby=sex", "--exact"]
+    answer = json.loads(ask("stats", *given, "smd=true", "--json").out)
+    assert (answer["groupby"], answer["table"][0]["variable"]) == ("sex", "n")
+    assert "age, mean (SD)" in ask("stats", *given).out
+    refused = ask("stats", "table_one", "columns=age,", "groupby=sex", "pval=true", "--epsilon", "1")
+    assert "figures with noise" in refused.err
+
+
+@pytest.mark.usefixtures("here")
 def test_cli_statistics_by_name_equal_the_session(session):
     given = ["chi_square", "a=sex", "b=disease"]
     answer = json.loads(ask("stats", *given, "--exact", "--json").out)

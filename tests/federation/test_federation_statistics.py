@@ -81,6 +81,21 @@ def test_a_curve_runs_from_a_table_of_the_session(session):
     assert answer.to_dict()["receipt"]["number"] > 0
 
 
+def test_columns_are_described_at_once_exact_and_private(session, frame):
+    columns = ["sex", "disease", "days", "age"]
+    answer = session.table("patients").describe(columns, exact=True)
+    assert answer.summaries["age"].mean.value == pytest.approx(frame.age.mean(), rel=1e-9)
+    assert answer.summaries["days"].sd.value == pytest.approx(frame.days.std(), rel=1e-9)
+    assert [count.value for count in answer.summaries["sex"].counts] == [150, 150]
+    table = session.table("patients").table_one(["age", "days"], "sex", smd=True, exact=True)
+    women = frame[frame.sex == "F"]
+    assert table.summaries["F"]["age"].mean.value == pytest.approx(women.age.mean(), rel=1e-9)
+    private = session.table("patients").describe(columns, epsilon=1)
+    assert (private.receipt["kind"], private.cost["epsilon"]) == ("charge", "1")
+    explained = session.table("patients").explain("describe", columns, exact=True)
+    assert "each site reads the rows of sex, disease, days, age, for itself alone" in explained.text
+
+
 def test_a_fit_opens_its_steps_to_all_sites(session):
     table = session.table("patients")
     answer = table.glm("disease", ["sex", "age"], max_steps=5, exact=True)

@@ -57,6 +57,8 @@ class StatisticWorld:
     def scanned(self, plan):
         if plan.counts is not None:
             return [source.local_figures(plan.counts) for source in self.sources]
+        if plan.statistic.keeps_missing:
+            return [source.every_row(plan.statistic.columns) for source in self.sources]
         return [source.complete_cases(plan.statistic.columns) for source in self.sources]
 
     def answers(self, plan):

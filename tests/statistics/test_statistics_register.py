@@ -48,7 +48,7 @@ def test_a_statistic_is_in_the_registry_or_refused_and_not_both():
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("table_one", "cannot be table_one, which is refused: no guard"),
+        ("kmeans", "cannot be kmeans, which is refused: its steps"),
         ("cox", "refused: its steps over secret shares do not exist yet"),
         ("chi_sqare", "must be one of .*did you mean chi_square"),
         ("eval", "must be one of"),

@@ -27,7 +27,7 @@ from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
 from analytics.statistics.bounded import FEW
 from analytics.statistics.independence import noisy_pvalue
-from analytics.statistics.rank_table import RankAnswer, RankTable, midranks
+from analytics.statistics.rank_table import RankAnswer, RankTable, area, midranks
 
 if TYPE_CHECKING:
     from analytics.schema import Table
@@ -134,7 +134,7 @@ class MannWhitney(RankTable):
         if np.isnan(distance):
             return self.closed_answer(UNDEFINED)
         by_noise = None if law is None else noisy_pvalue(known, self._distance, law, opened)
-        auc, gradient, sampling_error = _auc(known)
+        auc, gradient, sampling_error = area(known)
         noise_sd = 0.0 if law is None else law.sd
         least = FEW * noise_sd * math.sqrt(table.shape[1])
         return MannWhitneyAnswer(
@@ -171,21 +171,3 @@ class MannWhitney(RankTable):
 def _normal_tail(distance: float, alternative: str) -> float:
     tail = math.erfc(distance / math.sqrt(2)) / 2
     return min(1.0, 2 * tail) if alternative == "two-sided" else tail
-
-
-def _auc(table: Floats) -> tuple[float, Floats, float]:
-    """The share of pairs, its gradient by the cells, and DeLong's standard error.
-
-    The *placement* of a bin is the share of the other group below it, half of it within.
-    """
-    n = table.sum(axis=1)
-    shares = table / n[:, np.newaxis]
-    below = np.cumsum(shares, axis=1) - shares / 2
-    first, second = below[1], 1 - below[0]
-    auc = float((shares[0] * first).sum())
-    gradient = np.stack([(first - auc) / n[0], (second - auc) / n[1]])
-    spreads = [
-        float((row * (each - auc) ** 2).sum()) / max(size - 1, 1.0) / size
-        for row, each, size in zip(table, (first, second), n, strict=True)
-    ]
-    return auc, gradient, math.sqrt(sum(spreads))

@@ -88,10 +88,12 @@ class StatisticWork:
         )
 
     def scan(self, table: LocalTable, limit_s: float) -> JointPart:
-        """Count groups, or read complete rows."""
+        """Count groups, or read rows."""
         if self.plan.counts is not None:
             return self._joint(table.local_figures(self.plan.counts, limit_s))
-        return self._joint(table.complete_cases(self.plan.statistic.columns, limit_s))
+        statistic = self.plan.statistic
+        read = table.every_row if statistic.keeps_missing else table.complete_cases
+        return self._joint(read(statistic.columns, limit_s))
 
     def without_scan(self) -> JointPart:
         """Zero and noise; the joint part of an exact statistic refuses."""

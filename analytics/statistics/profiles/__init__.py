@@ -1,0 +1,4 @@
+"""Summaries of many columns in one release.
+
+Modules:     describe, table_one.
+"""

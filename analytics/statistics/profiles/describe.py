@@ -1,0 +1,156 @@
+"""Summaries of columns: rows with and without a value, mean, standard deviation, quartiles, counts of categories.
+
+Layer:       analytics.statistics.profiles above profile and profile_estimates.
+Terms:       as in profile.
+Guarantees:  as in profile. No least and no largest value is given. Quartiles are declared bins, in exact mode with at
+             least the threshold of people on each side.
+Visible to:  the analyst: the figures of open columns, and one bit for each column.
+See instead: two or more groups side by side (table_one).
+Source:      ours; docs/guarantees.md P5, P8. The deviation is over ``n - 1``, as pandas' ``describe`` has it; a quartile
+             is the smallest value that at least this share of the values does not exceed (type 1 of Hyndman and Fan),
+             known as its bin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from analytics.statistics.arguments import Arguments, Parameter
+from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
+from analytics.statistics.profile import Profile, columns_of, profiled_columns
+from analytics.statistics.profile_estimates import ColumnSummary, intervals
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from analytics.schema import Table
+    from analytics.statistics.base import Ints, Limits, Mode
+    from analytics.statistics.noise_law import NoiseLaw
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribeAnswer(Answer):
+    """The summaries.
+
+    Attributes:
+        columns: what was asked, in order.
+        n_rows: all rows; None where it is closed.
+        summaries: of the open columns, by name.
+        noise_sd: standard deviation of the noise on the number of rows; 0 in exact mode.
+    """
+
+    columns: tuple[str, ...]
+    n_rows: float | None
+    summaries: Mapping[str, ColumnSummary]
+    noise_sd: float = 0.0
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a column, and below it one for each of its cells: ``n`` and ``share`` of the known values.
+
+        A closed column has one row without figures.
+        """
+        import pandas as pd
+
+        names = {"n": "Float64", "share": "Float64", "missing": "Float64", "mean": "Float64", "sd": "Float64"}
+        kinds = {
+            "column": "string",
+            "cell": "string",
+            **names,
+            "q1": "string",
+            "median": "string",
+            "q3": "string",
+        }
+        rows = self.rows()
+        return pd.DataFrame(
+            {name: pd.Series([row.get(name) for row in rows], dtype=kind) for name, kind in kinds.items()}
+        )
+
+    def rows(self) -> list[dict[str, object]]:
+        """The rows of ``frame``."""
+        found: list[dict[str, object]] = []
+        for name in self.columns:
+            each = self.summaries.get(name)
+            if each is None:
+                found.append({"column": name, "cell": ""})
+                continue
+            quartiles = dict(zip(("q1", "median", "q3"), each.quartiles, strict=True))
+            found.append(
+                {
+                    "column": name,
+                    "cell": "",
+                    "n": each.n.value,
+                    "missing": each.missing.value,
+                    "mean": None if each.mean is None else each.mean.value,
+                    "sd": None if each.sd is None else each.sd.value,
+                    **quartiles,
+                }
+            )
+            if len(each.labels) > 1:
+                found += [
+                    {
+                        "column": name,
+                        "cell": label,
+                        "n": count.value,
+                        "share": _share(count.value, each.n.value),
+                    }
+                    for label, count in zip(each.labels, each.counts, strict=True)
+                ]
+        return found
+
+    def interval(self, level: float = 0.95) -> dict[str, dict[str, object]]:
+        """Of each open column the figures without noise, each as often as the level says.
+
+        Returns:
+            By column: ``n``, ``missing``, ``mean``, ``sd`` as low and high, ``cells`` as a list of them, and ``q1``,
+            ``median``, ``q3`` as the first and the last bin. An exact figure has no width.
+        """
+        return intervals(self.summaries, level)
+
+    def values(self) -> dict[str, object]:
+        """Its fields as plain data."""
+        return {
+            "n_rows": self.n_rows,
+            "closed_columns": [name for name in self.columns if name not in self.summaries],
+            "too_few": [name for name, each in self.summaries.items() if each.too_few],
+            "rows": self.rows(),
+            "noise_sd": self.noise_sd,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Describe(Profile):
+    """The summaries of some columns over all rows."""
+
+    name: ClassVar[str] = "describe"
+    summary: ClassVar[str] = "rows, missing values, mean, deviation, quartiles and counts of columns, at once"
+    modes: ClassVar = BOTH
+    promoted: ClassVar = BOTH
+    parameters: ClassVar = (Parameter(name="columns", meaning="a list of columns"),)
+
+    @classmethod
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
+        """See ``Statistic``."""
+        columns = columns_of(arguments, table)
+        bound = cls(table=table, mode=mode, limits=limits, profiled=profiled_columns(columns))
+        bound.check_size()
+        return bound
+
+    def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> DescribeAnswer:
+        """See ``Statistic``."""
+        (values,) = opened
+        ((n_rows, summaries),) = self.summaries(values, noise)
+        return DescribeAnswer(
+            columns=tuple(each.column.name for each in self.profiled),
+            n_rows=n_rows,
+            summaries=summaries,
+            noise_sd=noise[0].sd if noise else 0.0,
+            closed="" if summaries or n_rows is not None else MINIMUM_CELL,
+        )
+
+
+def _share(count: float | None, size: float | None) -> float | None:
+    return None if count is None or not size else min(1.0, count / size)
