@@ -16,9 +16,10 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from analytics.errors import InvalidRequestError
+from analytics.statistics.noise_law import NoiseLaw
 from privacy_accounting.calibration import smallest_scale
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.events import DistributedDiscreteGaussian, Event, Relation
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.blocks import BlockSpec
 
+Noise = Literal["gaussian", "laplace"]
 MIN_SIGMA_LOCAL = 8
 _REMEMBERED = 256
 
@@ -41,15 +43,27 @@ class BlockNoise:
 
     Attributes:
         weight: public factor of every figure, before noise.
-        sigma2_local: integer variance of one site's discrete Gaussian, in weighted steps.
+        sigma2_local: integer variance of one site's discrete Gaussian, in weighted steps; 0 for Laplace noise.
         l1: what one unit can change in the weighted block, L1.
         l2: the same, L2.
+        scale: of the discrete Laplace variable that the honest sites' shares add up to; None for Gaussian noise.
     """
 
     weight: int
     sigma2_local: int
     l1: int
     l2: int
+    scale: Fraction | None = None
+
+    def law(self, context: PlanContext) -> NoiseLaw:
+        """The noise of all sites together on one of the block's figures."""
+        return NoiseLaw(
+            n_sites=context.n_sites,
+            sigma2_local=self.sigma2_local,
+            weight=self.weight,
+            scale=self.scale,
+            shares=context.honest,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +71,16 @@ class Calibration:
     """The noise of a plan and its price.
 
     Attributes:
-        noise_multiplier: z.
+        noise_multiplier: z; of Laplace noise the scale over the L1 sensitivity of the whole release.
         blocks: per block.
         events: the events to charge, one for each block.
+        mechanism: the noise that was chosen.
     """
 
     noise_multiplier: Fraction
     blocks: tuple[BlockNoise, ...]
     events: tuple[Event, ...]
+    mechanism: Noise = "gaussian"
 
 
 def calibrate(
@@ -92,14 +108,20 @@ def calibrate(
     Raises:
         InvalidRequestError: no noise fits this epsilon and delta, or the relation is unknown.
     """
-    sensitivities = tuple(
+    return _calibrated(sensitivities_of(figures, table, n_groups, context), n_groups, epsilon, context)
+
+
+def sensitivities_of(
+    figures: Sequence[BlockSpec], table: Table, n_groups: int, context: PlanContext
+) -> tuple[tuple[int, int], ...]:
+    """L1 and L2 sensitivity of each block."""
+    return tuple(
         (
             block.l1(table, n_groups=n_groups, n_sites=context.n_sites),
             block.l2(table, n_groups=n_groups, n_sites=context.n_sites),
         )
         for block in figures
     )
-    return _calibrated(sensitivities, n_groups, epsilon, context)
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -114,7 +136,7 @@ def _calibrated(
     def events_at(scale: Fraction) -> list[Event]:
         return [_event(block, context, n_groups) for block in blocks_at(scale)]
 
-    relation = _relation(context.relation)
+    relation = relation_of(context.relation)
     try:
         scale = smallest_scale(events_at, epsilon, context.delta, relation, price=standalone_epsilon)
     except AccountingError as error:
@@ -126,7 +148,12 @@ def _calibrated(
     return Calibration(noise_multiplier=scale, blocks=tuple(blocks_at(scale)), events=events)
 
 
-def _relation(name: str) -> Relation:
+def relation_of(name: str) -> Relation:
+    """Read a relation.
+
+    Raises:
+        InvalidRequestError: there is none of this name.
+    """
     try:
         return Relation(name)
     except ValueError as error:

@@ -8,7 +8,7 @@ Source:      ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from analytics.sql.expressions import bounds
 from analytics.sql.query import AggregateOutput, GroupKey
 from analytics.statistics.bounded import Span
 from analytics.statistics.estimates import NA, Estimate, Opened
+from analytics.statistics.intervals import HeavyTailed
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import event_to_dict
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from analytics.plans.plan import Plan
     from analytics.statistics.aggregate import PlanColumn
+    from analytics.statistics.noise_law import NoiseLaw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +120,7 @@ def plan_cost(plan: Plan) -> dict[str, object]:
         "relation": context.relation,
         "colluding": context.colluding,
         "events": [event_to_dict(event) for event in plan.cost],
+        **({} if plan.mechanism is None else {"mechanism": plan.mechanism, "noise": plan.noise_name}),
     }
 
 
@@ -205,7 +208,19 @@ def _estimate(plan: Plan, place: int, group: int, values: Mapping[int, int | Non
         return NA
     if plan.mode == "exact":
         return column.aggregate.estimate(column, parts)
-    return column.aggregate.bounded(column, parts, _span(plan, place))
+    found = column.aggregate.bounded(column, parts, _span(plan, place))
+    return _with_tails(found, tuple(plan.noise_law(number) for _, number in column.blocks))
+
+
+def _with_tails(found: Estimate, laws: tuple[NoiseLaw, ...]) -> Estimate:
+    """An interval that covers under Laplace noise too."""
+    if (
+        found.interval is None
+        or isinstance(found.interval, HeavyTailed)
+        or all(law.scale is None for law in laws)
+    ):
+        return found
+    return replace(found, interval=HeavyTailed(interval=found.interval, laws=laws))
 
 
 def _span(plan: Plan, place: int) -> Span:

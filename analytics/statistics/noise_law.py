@@ -5,7 +5,9 @@ Guarantees:  what is drawn here simulates a public law; it hides nothing and no 
              the answer, so that one answer gives one p-value.
 See instead: the noise that protects (``analytics.disclosure.site_noise``).
 Source:      the sum of n discrete Gaussians of a local standard deviation of 8 or more is the discrete Gaussian of n
-             times the variance, up to 1e-50 (Kairouz, Liu, Steinke 2102.06387, theorem 15).
+             times the variance, up to 1e-50 (Kairouz, Liu, Steinke 2102.06387, theorem 15). The sum of n shares of
+             discrete Laplace noise, of which ``shares`` make one variable, is the difference of two negative binomial
+             variables of shape ``n / shares``.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from privacy_accounting.noise import discrete_gaussian
+from privacy_accounting.rdp import log_masses
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,15 +36,23 @@ class NoiseLaw:
         n_sites: sites that add noise.
         sigma2_local: integer variance parameter of each site's discrete Gaussian.
         weight: what the opened integer is divided by.
+        scale: of discrete Laplace noise; None for Gaussian noise, 0 is not one.
+        shares: of discrete Laplace noise: sites whose noise adds up to one variable of that scale.
     """
 
     n_sites: int
     sigma2_local: int
     weight: int
+    scale: Fraction | None = None
+    shares: int = 1
 
     @property
     def sd(self) -> float:
         """Standard deviation, in unweighted steps."""
+        if self.scale is not None:
+            return math.sqrt(2 * self.n_sites / self.shares * self._ratio) / -math.expm1(
+                -1 / float(self.scale)
+            )
         return math.sqrt(self.n_sites * self.sigma2_local) / self.weight
 
     def draw(self, size: int, generator: Generator) -> npt.NDArray[np.float64]:
@@ -53,7 +65,33 @@ class NoiseLaw:
         Returns:
             Shape ``(size,)``.
         """
+        if self.scale is not None:
+            shape, stop = self.n_sites / self.shares, 1 - self._ratio
+            first, second = (generator.negative_binomial(shape, stop, size) for _ in range(2))
+            return (first - second) / float(self.weight)
         return discrete_gaussian(self.n_sites * self.sigma2_local, size, generator) / self.weight
+
+    def deviations(self, width: float) -> float:
+        """Standard deviations on each side that hold the noise as often as ``width`` of them hold Gaussian noise.
+
+        Args:
+            width: above 0.
+
+        Returns:
+            At least ``width``: heavier tails need more, and where they need less, nothing is taken off.
+        """
+        if self.scale is None:
+            return width
+        beyond = math.erfc(width / math.sqrt(2))
+        logs = log_masses(Fraction(self.n_sites, self.shares), float(self.scale), 0)
+        # the probability of more than k steps, on both sides, from the far end
+        tails = 2 * np.cumsum(np.exp(logs[:0:-1]))[::-1]
+        steps = int(np.searchsorted(-tails, -beyond))
+        return max(width, steps / self.weight / self.sd)
+
+    @property
+    def _ratio(self) -> float:
+        return 0.0 if self.scale is None else math.exp(-1 / float(self.scale))
 
 
 def simulation(*opened: npt.NDArray[np.int64]) -> Generator:

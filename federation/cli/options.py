@@ -43,6 +43,13 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, for spreadsheets.
 Explain = Annotated[bool, typer.Option("--explain", help="Show the plan and its cost, spend nothing.")]
 Purpose = Annotated[str, typer.Option("--purpose", help="The purpose, as entered in the ledger.")]
 Epsilon = Annotated[str | None, typer.Option("--epsilon", help="Private: what the answer may cost.")]
+NamedNoise = Annotated[
+    str | None,
+    typer.Option(
+        "--mechanism",
+        help="The noise: gaussian (the default), auto (the least at the same charge), or laplace (less, for a larger charge).",
+    ),
+]
 Exact = Annotated[
     bool, typer.Option("--exact", help="No noise; allowed only where every site's policy permits it.")
 ]

@@ -120,6 +120,10 @@ class Work(Protocol[A_co]):
         """What a receipt says of the price."""
         ...
 
+    def alternatives(self, quoted: Mapping[str, Any] | None = None) -> list[dict[str, str]]:
+        """Say what other noise would cost, by a site's quote or the budget as it was founded; empty where there is none."""
+        ...
+
     def explain(self, trust: TrustModel) -> Explanation:
         """Explain plan, recipients and price, with the answer's trust model."""
         ...
@@ -144,6 +148,11 @@ class Kind(Protocol[A_co]):
     @property
     def sub_budget(self) -> str:
         """The sub-budget that pays, and whose delta a private plan takes."""
+        ...
+
+    @property
+    def names_noise(self) -> bool:
+        """Whether a private request of this kind may name its noise (``Request.mechanism``)."""
         ...
 
     def work(self, request: Request, consortium: Consortium) -> Work[A_co]:
