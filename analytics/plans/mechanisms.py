@@ -3,8 +3,8 @@
 Layer:       analytics.plans above noise_calibration.
 Terms:       a *mechanism* is what a request asks for. ``gaussian`` and ``laplace`` have the request's epsilon as their
              stand-alone epsilon. ``auto`` has the charge of the Gaussian release at that epsilon, at the order that the
-             sub-budget was founded with. Block j of K gets Laplace noise of scale ``l1_j K m``, m the multiplier, so
-             that ``sum l1_j / scale_j = 1 / m``.
+             sub-budget was founded with. A block of a share (noise_split) gets Laplace noise of scale ``l1 m /
+             share``, m the multiplier, so that ``sum l1 / scale = 1 / m``.
 Guarantees:  ``auto`` never has more noise on any block than ``gaussian``, never a larger charge at the order, and never a
              larger stand-alone epsilon. It takes no Laplace noise whose charge with all sites but one colluding is more
              than three times the stated one, which is what it is for Gaussian noise at four sites and one colluding.
@@ -30,6 +30,7 @@ from analytics.plans.noise_calibration import (
     relation_of,
     sensitivities_of,
 )
+from analytics.plans.noise_split import Portion, equal_split
 from privacy_accounting.calibration import smallest_scale
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.events import DiscreteLaplace, DistributedDiscreteLaplace, Event, Relation
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 Mechanism = Literal["auto", "gaussian", "laplace"]
 MECHANISMS: Final[tuple[Mechanism, ...]] = ("auto", "gaussian", "laplace")
 MOST_WITH_ONE_HONEST: Final = 3
-MOST_DRAWS: Final = 2**26  # figures times scale: about two minutes of a slow core
+MOST_DRAWS: Final = 2**21  # figures times scale, some seconds of a site
 _UNITS: Final = 2**40
 _REMEMBERED: Final = 256
 
@@ -57,6 +58,7 @@ class Release:
 
     Attributes:
         sensitivities: L1 and L2 of each block.
+        shares: of each block, summing to 1.
         n_groups: figures of a block.
         touched: figures of a block of which one unit changes any at all.
         epsilon: stand-alone epsilon.
@@ -64,6 +66,7 @@ class Release:
     """
 
     sensitivities: tuple[tuple[int, int], ...]
+    shares: tuple[Fraction, ...]
     n_groups: int
     touched: int
     epsilon: Fraction
@@ -78,6 +81,7 @@ def choose(
     epsilon: Fraction,
     context: PlanContext,
     mechanism: Mechanism,
+    portions: tuple[Portion, ...] = (),
 ) -> Calibration:
     """Find the noise of a release by the mechanism that is asked for.
 
@@ -90,6 +94,7 @@ def choose(
         epsilon: of the request.
         context: the consortium's parameters; ``auto`` needs its order.
         mechanism: what is asked for.
+        portions: how the release is divided; without them every block has the same share.
 
     Returns:
         Weights, noise and events.
@@ -98,12 +103,16 @@ def choose(
         InvalidRequestError: no noise fits, the relation is unknown, Laplace noise is asked for by name and cannot be
             drawn, or there is no order to compare at.
     """
-    gaussian = calibrate(figures, table=table, n_groups=n_groups, epsilon=epsilon, context=context)
+    portions = portions or equal_split(len(figures))
+    gaussian = calibrate(
+        figures, table=table, n_groups=n_groups, epsilon=epsilon, context=context, portions=portions
+    )
     if mechanism == "gaussian":
         return gaussian
     rows = table.sites_per_unit(context.n_sites) * table.max_rows_per_unit
     release = Release(
         sensitivities=sensitivities_of(figures, table, n_groups, context),
+        shares=_by_block(portions, len(figures)),
         n_groups=n_groups,
         touched=min(n_groups, rows),
         epsilon=epsilon,
@@ -192,11 +201,16 @@ def _smallest(
 
 
 def _scales(release: Release, multiplier: Fraction) -> list[Fraction]:
-    n_blocks = len(release.sensitivities)
     return [
-        Fraction(math.ceil(l1 * n_blocks * multiplier * FINEST_SCALE), FINEST_SCALE)
-        for l1, _ in release.sensitivities
+        Fraction(math.ceil(l1 / share * multiplier * FINEST_SCALE), FINEST_SCALE)
+        for (l1, _), share in zip(release.sensitivities, release.shares, strict=True)
     ]
+
+
+def _by_block(portions: Sequence[Portion], n_blocks: int) -> tuple[Fraction, ...]:
+    """Each block's share; blocks of one portion have equal ones."""
+    shares = {place: part.share / len(part.places) for part in portions for place in part.places}
+    return tuple(shares[place] for place in range(n_blocks))
 
 
 def _calibration(release: Release, multiplier: Fraction, scales: Sequence[Fraction]) -> Calibration:

@@ -2,12 +2,13 @@
 
 Layer:       analytics.plans above statistics.blocks; the only module here that prices.
 Terms:       the noise multiplier z is the noise's standard deviation over the L2 sensitivity of the whole release,
-             without unit. Block j of K gets ``sigma_j = l2_j z sqrt(K)``, so that ``sum (l2_j / sigma_j)^2 = 1 /
-             z^2``. Each site adds ``sigma_j^2 / (n - t)``, an integer variance, to integers multiplied by a public
-             weight.
+             without unit. A portion of the release gets ``sigma = l2 z / sqrt(share)``, so that ``sum (l2 / sigma)^2 =
+             1 / z^2``; blocks of one portion share one event. Each site adds ``sigma^2 / (n - t)``, an integer
+             variance, to integers multiplied by a public weight.
 Guarantees:  the events' epsilon is at most the requested one, with every rounding against us; sigma_local is at least
              8 steps, where a sum of discrete Gaussians is a Gaussian to 1e-50.
-Source:      Kairouz, Liu, Steinke 2102.06387 section 3 for the sum; equal split over blocks is ours.
+See instead: the portions and their shares (noise_split), other noise (mechanisms).
+Source:      Kairouz, Liu, Steinke 2102.06387 section 3 for the sum.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from analytics.errors import InvalidRequestError
+from analytics.plans.noise_split import Portion, equal_split, norm_above
 from analytics.statistics.noise_law import NoiseLaw
 from privacy_accounting.calibration import smallest_scale
 from privacy_accounting.errors import AccountingError
@@ -73,7 +75,7 @@ class Calibration:
     Attributes:
         noise_multiplier: z; of Laplace noise the scale over the L1 sensitivity of the whole release.
         blocks: per block.
-        events: the events to charge, one for each block.
+        events: the events to charge, one for each portion of Gaussian noise or block of Laplace noise.
         mechanism: the noise that was chosen.
     """
 
@@ -90,6 +92,7 @@ def calibrate(
     n_groups: int,
     epsilon: Fraction,
     context: PlanContext,
+    portions: tuple[Portion, ...] = (),
 ) -> Calibration:
     """Find the least noise that pays for a release.
 
@@ -101,6 +104,7 @@ def calibrate(
         n_groups: groups of the question.
         epsilon: the release's stand-alone epsilon at the context's delta.
         context: the consortium's parameters.
+        portions: how it is divided; without them every block has the same share.
 
     Returns:
         Weights, variances and events.
@@ -108,7 +112,25 @@ def calibrate(
     Raises:
         InvalidRequestError: no noise fits this epsilon and delta, or the relation is unknown.
     """
-    return _calibrated(sensitivities_of(figures, table, n_groups, context), n_groups, epsilon, context)
+    release = _Release(
+        sensitivities=sensitivities_of(figures, table, n_groups, context),
+        portions=portions or equal_split(len(figures)),
+        rows=table.sites_per_unit(context.n_sites) * table.max_rows_per_unit,
+        n_groups=n_groups,
+        context=context,
+    )
+    return _calibrated(release, epsilon)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Release:
+    """Public numbers that a calibration follows from: sensitivities, portions, rows of one unit at all its sites."""
+
+    sensitivities: tuple[tuple[int, int], ...]
+    portions: tuple[Portion, ...]
+    rows: int
+    n_groups: int
+    context: PlanContext
 
 
 def sensitivities_of(
@@ -125,16 +147,15 @@ def sensitivities_of(
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _calibrated(
-    sensitivities: tuple[tuple[int, int], ...], n_groups: int, epsilon: Fraction, context: PlanContext
-) -> Calibration:
+def _calibrated(release: _Release, epsilon: Fraction) -> Calibration:
     """Calibrate from public numbers alone; questions of the same shape are calibrated once."""
+    context = release.context
 
-    def blocks_at(scale: Fraction) -> list[BlockNoise]:
-        return [_block_noise(pair, scale, len(sensitivities), context.honest) for pair in sensitivities]
+    def parts_at(scale: Fraction) -> list[tuple[dict[int, BlockNoise], Event]]:
+        return [_portion_noise(release, portion, scale) for portion in release.portions]
 
     def events_at(scale: Fraction) -> list[Event]:
-        return [_event(block, context, n_groups) for block in blocks_at(scale)]
+        return [event for _, event in parts_at(scale)]
 
     relation = relation_of(context.relation)
     try:
@@ -142,10 +163,16 @@ def _calibrated(
     except AccountingError as error:
         reason = "no noise level reaches it at this delta: choose an epsilon nearer to 1"
         raise InvalidRequestError(parameter="epsilon", reason=reason) from error
-    events = tuple(events_at(scale))
+    parts = parts_at(scale)
+    events = tuple(event for _, event in parts)
     if Fraction(standalone_epsilon(events, context.delta, relation).epsilon) > epsilon:
         raise InvalidRequestError(parameter="epsilon", reason="could not be met by the calibrated noise")
-    return Calibration(noise_multiplier=scale, blocks=tuple(blocks_at(scale)), events=events)
+    blocks = {place: noise for found, _ in parts for place, noise in found.items()}
+    return Calibration(
+        noise_multiplier=scale,
+        blocks=tuple(blocks[place] for place in range(len(release.sensitivities))),
+        events=events,
+    )
 
 
 def relation_of(name: str) -> Relation:
@@ -160,26 +187,38 @@ def relation_of(name: str) -> Relation:
         raise InvalidRequestError(parameter="relation", reason="is not one of the known ones") from error
 
 
-def _block_noise(sensitivity: tuple[int, int], scale: Fraction, n_blocks: int, honest: int) -> BlockNoise:
-    l1, l2 = sensitivity
-    variance = (l2 * scale) ** 2 * n_blocks / honest
-    weight = _root_above(MIN_SIGMA_LOCAL**2 / variance)
-    return BlockNoise(
-        weight=weight, sigma2_local=math.ceil(variance * weight**2), l1=l1 * weight, l2=l2 * weight
+def _portion_noise(
+    release: _Release, portion: Portion, scale: Fraction
+) -> tuple[dict[int, BlockNoise], Event]:
+    """Weights and variance of a portion's blocks, by their places, and its event."""
+    context = release.context
+    weights = portion.weights or (1,)
+    norms = [release.sensitivities[place] for place in portion.places]
+    l1 = sum(weight * norm for weight, (norm, _) in zip(weights, norms, strict=True))
+    l2 = release.rows * norm_above(portion.square) if portion.weights else norms[0][1]
+    variance = (l2 * scale) ** 2 / portion.share / context.honest
+    factor = _root_above(MIN_SIGMA_LOCAL**2 / variance)
+    sigma2_local = math.ceil(variance * factor**2)
+    blocks = {
+        place: BlockNoise(
+            weight=weight * factor,
+            sigma2_local=sigma2_local,
+            l1=norm1 * weight * factor,
+            l2=norm2 * weight * factor,
+        )
+        for place, weight, (norm1, norm2) in zip(portion.places, weights, norms, strict=True)
+    }
+    event = DistributedDiscreteGaussian(
+        parties=context.n_sites,
+        colluding=context.colluding,
+        sigma2_local=Fraction(sigma2_local),
+        l1=Fraction(max(l1, l2) * factor),
+        l2=Fraction(l2 * factor),
+        dim=len(portion.places) * release.n_groups,
     )
+    return blocks, event
 
 
 def _root_above(square: Fraction) -> int:
     """Smallest positive integer whose square is at least this."""
     return max(1, math.isqrt(math.ceil(square) - 1) + 1) if square > 0 else 1
-
-
-def _event(block: BlockNoise, context: PlanContext, n_groups: int) -> Event:
-    return DistributedDiscreteGaussian(
-        parties=context.n_sites,
-        colluding=context.colluding,
-        sigma2_local=Fraction(block.sigma2_local),
-        l1=Fraction(block.l1),
-        l2=Fraction(block.l2),
-        dim=n_groups,
-    )

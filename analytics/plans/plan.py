@@ -288,6 +288,7 @@ def _private(query: BoundQuery, epsilon: Fraction, context: PlanContext, mechani
         epsilon=epsilon,
         context=context,
         mechanism=mechanism or "gaussian",
+        portions=layout.portions,
     )
     return Plan(
         mode="private",
@@ -295,7 +296,7 @@ def _private(query: BoundQuery, epsilon: Fraction, context: PlanContext, mechani
         context=context,
         epsilon=epsilon,
         noise_multiplier=noise.noise_multiplier,
-        local_sql=local_statement(query, layout.figures, filtered=True),
+        local_sql=local_statement(query, layout.figures, filtered=True, known=layout.known),
         blocks=_noisy_blocks(query, layout.figures, noise),
         columns=layout.columns,
         guards=(),

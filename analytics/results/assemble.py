@@ -20,7 +20,7 @@ from analytics.sql.expressions import bounds
 from analytics.sql.query import AggregateOutput, GroupKey
 from analytics.statistics.bounded import Span
 from analytics.statistics.estimates import NA, Estimate, Opened
-from analytics.statistics.intervals import HeavyTailed
+from analytics.statistics.intervals import HeavyTailed, Rounded, SumInterval
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import event_to_dict
 
@@ -209,16 +209,23 @@ def _estimate(plan: Plan, place: int, group: int, values: Mapping[int, int | Non
     if plan.mode == "exact":
         return column.aggregate.estimate(column, parts)
     found = column.aggregate.bounded(column, parts, _span(plan, place))
-    return _with_tails(found, tuple(plan.noise_law(number) for _, number in column.blocks))
+    found = _with_tails(found, tuple(plan.noise_law(number) for _, number in column.blocks))
+    return _whole(found) if _kind(plan, column) == "integer" else found
+
+
+def _whole(found: Estimate) -> Estimate:
+    """A figure that is whole without noise, as a whole number: a public weight divides noise into parts of a step."""
+    if found.value is None or not isinstance(found.interval, SumInterval | HeavyTailed):
+        return found
+    value = Fraction(round(found.value))
+    return replace(found, value=value, interval=Rounded(interval=found.interval, value=float(value)))
 
 
 def _with_tails(found: Estimate, laws: tuple[NoiseLaw, ...]) -> Estimate:
     """An interval that covers under Laplace noise too."""
-    if (
-        found.interval is None
-        or isinstance(found.interval, HeavyTailed)
-        or all(law.scale is None for law in laws)
-    ):
+    if found.interval is None or isinstance(found.interval, HeavyTailed | Rounded):
+        return found
+    if all(law.scale is None for law in laws):
         return found
     return replace(found, interval=HeavyTailed(interval=found.interval, laws=laws))
 
@@ -238,9 +245,8 @@ def _kind(plan: Plan, column: PlanColumn) -> Kind:
         if isinstance(key, CategoricalColumn):
             return "integer" if isinstance(key.domain[0], int) else "text"
         return "text" if isinstance(key, NumericColumn) else "boolean"
-    weights = [plan.blocks[number].weight for _, number in column.blocks]
     is_whole = column.aggregate is not None and column.aggregate.is_whole
-    return "integer" if is_whole and column.unit.denominator == 1 and set(weights) == {1} else "number"
+    return "integer" if is_whole and column.unit.denominator == 1 else "number"
 
 
 def _cell(plan: Plan, column: PlanColumn, value: Fraction | float) -> Cell:

@@ -166,4 +166,22 @@ class HeavyTailed:
         return self.interval.between(max((law.deviations(width) for law in self.laws), default=width))
 
 
-Interval = SumInterval | MeanInterval | VarianceInterval | HeavyTailed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounded:
+    """The interval of a cell that is shown as a whole number: around the figure before it was rounded, with the number.
+
+    Attributes:
+        interval: before.
+        value: the whole number.
+    """
+
+    interval: SumInterval | HeavyTailed
+    value: float
+
+    def between(self, width: float) -> tuple[float, float]:
+        """Low and high."""
+        low, high = self.interval.between(width)
+        return min(low, self.value), max(high, self.value)
+
+
+Interval = SumInterval | MeanInterval | VarianceInterval | HeavyTailed | Rounded

@@ -16,7 +16,8 @@ import hashlib
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from privacy_accounting.rdp import log_masses
 if TYPE_CHECKING:
     import numpy.typing as npt
     from numpy.random import Generator  # noqa: TID251  as below
+
+
+_REMEMBERED: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,18 +84,22 @@ class NoiseLaw:
         Returns:
             At least ``width``: heavier tails need more, and where they need less, nothing is taken off.
         """
-        if self.scale is None:
-            return width
-        beyond = math.erfc(width / math.sqrt(2))
-        logs = log_masses(Fraction(self.n_sites, self.shares), float(self.scale), 0)
-        # the probability of more than k steps, on both sides, from the far end
-        tails = 2 * np.cumsum(np.exp(logs[:0:-1]))[::-1]
-        steps = int(np.searchsorted(-tails, -beyond))
-        return max(width, steps / self.weight / self.sd)
+        return width if self.scale is None else _deviations(self, width)
 
     @property
     def _ratio(self) -> float:
         return 0.0 if self.scale is None else math.exp(-1 / float(self.scale))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _deviations(law: NoiseLaw, width: float) -> float:
+    """See ``NoiseLaw.deviations``; an answer asks for the same again at every cell."""
+    beyond = math.erfc(width / math.sqrt(2))
+    logs = log_masses(Fraction(law.n_sites, law.shares), float(law.scale or 1), 0)
+    # the probability of more than k steps, on both sides, from the far end
+    tails = 2 * np.cumsum(np.exp(logs[:0:-1]))[::-1]
+    steps = int(np.searchsorted(-tails, -beyond))
+    return max(width, steps / law.weight / law.sd)
 
 
 def simulation(*opened: npt.NDArray[np.int64]) -> Generator:

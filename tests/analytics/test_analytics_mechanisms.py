@@ -121,8 +121,10 @@ def test_one_unit_in_several_groups_is_priced_for_all_that_it_touches():
 @pytest.mark.parametrize("t", [0, 1, 3])
 def test_p7_opened_noise_without_the_shares_of_t_sites_is_the_planned_laplace_variable(t):
     """Also the power of the test: one more site's share missing is seen."""
-    plan = planned("laplace", Fraction(1), "SELECT age, COUNT(*) FROM visits GROUP BY age", colluding=t)
-    copies = 700
+    plan = planned(
+        "laplace", Fraction(1), "SELECT age, k, b, COUNT(*) FROM visits GROUP BY age, k, b", colluding=t
+    )
+    copies = 400
     drawn = [
         np.concatenate([noisy_contribution(plan, None, SystemSource()) for _ in range(copies)])
         for _ in range(4)
