@@ -196,6 +196,7 @@ def terms_line(cost: Mapping[str, Any]) -> str:
         f"privacy unit {cost['privacy_unit']} at up to {cost['max_sites_per_unit']} site(s), "
         f"{cost['colluding']} colluding; epsilon {cost.get('epsilon_if_all_but_one_collude', '?')} "
         f"if {cost.get('all_but_one', '?')} collude"
+        + (f"; {str(cost['noise']).capitalize()} noise" if "noise" in cost else "")
     )
 
 
