@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes field-test second-opinion bench-queries bench-latency bench-ingest bench-smpc bench-kernels bench-three-sites bench-accounting bench-paillier bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes field-test second-opinion bench-queries bench-latency bench-ingest bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -102,6 +102,10 @@ bench-three-sites: $(READY)
 
 bench-accounting: $(READY)
 	$(PY) -m benchmarks.accounting
+
+# noise of twelve questions at four epsilons beside its targets; nothing is run, seconds
+bench-accuracy: $(READY)
+	$(PY) -m benchmarks.accuracy
 
 bench-paillier: $(READY)
 	$(PY) -m benchmarks.paillier

@@ -1,9 +1,10 @@
 """One site's contribution to a private answer: clamped integers, weighted, plus its own share of the noise.
 
 Layer:       analytics above plan.
-Guarantees:  integers throughout; every site's noise is its own exact discrete Gaussian of the plan's local variance,
-             fresh from the operating system at every call; nothing is clipped after the noise. A site without figures
-             (it ran out of time) gives zero and noise, which cannot be distinguished from any other contribution.
+Guarantees:  integers throughout; every site's noise is its own exact discrete Gaussian of the plan's local variance, or
+             its own exact share of discrete Laplace noise, fresh from the operating system at every call; nothing is
+             clipped after the noise. A site without figures (it ran out of time) gives zero and noise, which cannot be
+             distinguished from any other contribution.
 See instead: the local scan and its clamp (sources), shares (release).
 Source:      Kairouz, Liu, Steinke 2102.06387 section 3; docs/guarantees.md P7.
 """
@@ -15,13 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analytics.errors import ReleaseRefusedError
-from privacy_accounting.noise import discrete_gaussian
+from privacy_accounting.noise import discrete_gaussian, laplace_share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
+    from analytics.plans.block import Block
     from analytics.plans.plan import Plan
     from privacy_accounting.noise import ByteSource
 
@@ -51,11 +53,18 @@ def noisy_contribution(
     weighted = _weighted(plan, figures)
     noise = np.empty(plan.n_figures, dtype=np.int64)
     for number, block in enumerate(plan.blocks):
-        if block.sigma2_local < SMALLEST_VARIANCE:
-            raise ReleaseRefusedError(rule="noise", reason="a site's noise has a variance of at least 1")
         place = slice(number * plan.n_groups, (number + 1) * plan.n_groups)
-        noise[place] = discrete_gaussian(block.sigma2_local, plan.n_groups, source)
+        noise[place] = _drawn(plan, block, source)
     return weighted + noise
+
+
+def _drawn(plan: Plan, block: Block, source: ByteSource) -> npt.NDArray[np.int64]:
+    """One block's noise of this site."""
+    if block.scale is not None:
+        return laplace_share(block.scale, plan.context.honest, plan.n_groups, source)
+    if block.sigma2_local < SMALLEST_VARIANCE:
+        raise ReleaseRefusedError(rule="noise", reason="a site's noise has a variance of at least 1")
+    return discrete_gaussian(block.sigma2_local, plan.n_groups, source)
 
 
 def _weighted(plan: Plan, figures: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:

@@ -41,6 +41,8 @@ class PlanContext:
         delta: the sub-budget's delta, at which private requests are calibrated.
         minimum_cell: fewest privacy units behind an exact figure; 0 for no guard.
         has_three_sites: comparisons and products are computed by three of the sites, without a dealer.
+        order: the Rényi order that the sub-budget was founded with, at which mechanisms are compared; None where none is
+            chosen between.
     """
 
     n_sites: int
@@ -49,6 +51,7 @@ class PlanContext:
     delta: Fraction
     minimum_cell: int
     has_three_sites: bool = False
+    order: Fraction | None = None
 
     def __post_init__(self) -> None:
         if self.n_sites < 1:

@@ -28,7 +28,9 @@ GROUP_COLUMN = "group"
 MAX_CHARACTERS = 2_000_000
 
 
-def local_statement(query: BoundQuery, figures: Sequence[BlockSpec], *, filtered: bool) -> str:
+def local_statement(
+    query: BoundQuery, figures: Sequence[BlockSpec], *, filtered: bool, known: Sequence[str] = ()
+) -> str:
     """The text of the local scan.
 
     Args:
@@ -37,6 +39,7 @@ def local_statement(query: BoundQuery, figures: Sequence[BlockSpec], *, filtered
         filtered: whether WHERE may drop rows before aggregation. Exact plans need the rows outside the filter
             too, so there each block filters for itself; rows that lack a value which the schema declares as
             always known are left out of them, so that all such columns are counted over the same rows.
+        known: columns whose counts are the count of all rows; rows without a value in one are left out.
 
     Returns:
         One SELECT; its first column is the group's index, then one integer a block.
@@ -56,9 +59,9 @@ def local_statement(query: BoundQuery, figures: Sequence[BlockSpec], *, filtered
                 f"becomes a local statement of more than {MAX_CHARACTERS} characters: ask for less at once"
             )
             raise InvalidRequestError(parameter="question", reason=reason)
-    known = [key.column.name for key in query.groups if not key.column.nullable]
-    known += [] if filtered else _always_known(query, figures)
-    kept = [f"{quoted(name)} IS NOT NULL" for name in dict.fromkeys(known)]
+    needed = [key.column.name for key in query.groups if not key.column.nullable]
+    needed += known if filtered else _always_known(query, figures)
+    kept = [f"{quoted(name)} IS NOT NULL" for name in dict.fromkeys(needed)]
     if filtered and condition is not None:
         kept.append(render_condition(condition))
     lines = ["SELECT", "  " + ",\n  ".join(columns), f"FROM {quoted(query.table.name)}"]

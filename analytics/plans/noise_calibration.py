@@ -2,24 +2,26 @@
 
 Layer:       analytics.plans above statistics.blocks; the only module here that prices.
 Terms:       the noise multiplier z is the noise's standard deviation over the L2 sensitivity of the whole release,
-             without unit. Block j of K gets ``sigma_j = l2_j z sqrt(K)``, so that ``sum (l2_j / sigma_j)^2 = 1 /
-             z^2``. Each site adds ``sigma_j^2 / (n - t)``, an integer variance, to integers multiplied by a public
-             weight.
+             without unit. A portion of the release gets ``sigma = l2 z / sqrt(share)``, so that ``sum (l2 / sigma)^2 =
+             1 / z^2``; blocks of one portion share one event. Each site adds ``sigma^2 / (n - t)``, an integer
+             variance, to integers multiplied by a public weight.
 Guarantees:  the events' epsilon is at most the requested one, with every rounding against us; sigma_local is at least
              8 steps, where a sum of discrete Gaussians is a Gaussian to 1e-50.
-Source:      Kairouz, Liu, Steinke 2102.06387 section 3 for the sum; equal split over blocks is ours.
+See instead: the portions and their shares (noise_split), other noise (mechanisms).
+Source:      Kairouz, Liu, Steinke 2102.06387 section 3 for the sum.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from analytics.errors import InvalidRequestError
-from analytics.statistics.blocks import disjoint_runs
+from analytics.plans.noise_split import Portion, by_runs, norm_above
+from analytics.statistics.noise_law import NoiseLaw
 from privacy_accounting.calibration import smallest_scale
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.events import DistributedDiscreteGaussian, Event, Relation
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.blocks import BlockSpec
 
+Noise = Literal["gaussian", "laplace"]
 MIN_SIGMA_LOCAL = 8
 _REMEMBERED = 256
 
@@ -42,15 +45,27 @@ class BlockNoise:
 
     Attributes:
         weight: public factor of every figure, before noise.
-        sigma2_local: integer variance of one site's discrete Gaussian, in weighted steps.
+        sigma2_local: integer variance of one site's discrete Gaussian, in weighted steps; 0 for Laplace noise.
         l1: what one unit can change in the weighted block, L1.
         l2: the same, L2.
+        scale: of the discrete Laplace variable that the honest sites' shares add up to; None for Gaussian noise.
     """
 
     weight: int
     sigma2_local: int
     l1: int
     l2: int
+    scale: Fraction | None = None
+
+    def law(self, context: PlanContext) -> NoiseLaw:
+        """The noise of all sites together on one of the block's figures."""
+        return NoiseLaw(
+            n_sites=context.n_sites,
+            sigma2_local=self.sigma2_local,
+            weight=self.weight,
+            scale=self.scale,
+            shares=context.honest,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +73,16 @@ class Calibration:
     """The noise of a plan and its price.
 
     Attributes:
-        noise_multiplier: z.
+        noise_multiplier: z; of Laplace noise the scale over the L1 sensitivity of the whole release.
         blocks: per block.
-        events: the events to charge, one for each block, or run of counts of one column's cells.
+        events: the events to charge, one for each portion of Gaussian noise or block of Laplace noise.
+        mechanism: the noise that was chosen.
     """
 
     noise_multiplier: Fraction
     blocks: tuple[BlockNoise, ...]
     events: tuple[Event, ...]
+    mechanism: Noise = "gaussian"
 
 
 def calibrate(
@@ -75,6 +92,7 @@ def calibrate(
     n_groups: int,
     epsilon: Fraction,
     context: PlanContext,
+    portions: tuple[Portion, ...] = (),
 ) -> Calibration:
     """Find the least noise that pays for a release.
 
@@ -86,6 +104,7 @@ def calibrate(
         n_groups: groups of the question.
         epsilon: the release's stand-alone epsilon at the context's delta.
         context: the consortium's parameters.
+        portions: how it is divided; without them every block, or run of counts of one column's cells, has the same share.
 
     Returns:
         Weights, variances and events.
@@ -93,80 +112,114 @@ def calibrate(
     Raises:
         InvalidRequestError: no noise fits this epsilon and delta, or the relation is unknown.
     """
-    sensitivities = tuple(
+    release = _Release(
+        sensitivities=sensitivities_of(figures, table, n_groups, context),
+        portions=portions or by_runs(figures),
+        rows=table.sites_per_unit(context.n_sites) * table.max_rows_per_unit,
+        n_groups=n_groups,
+        context=context,
+    )
+    return _calibrated(release, epsilon)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Release:
+    """Public numbers that a calibration follows from: sensitivities, portions, rows of one unit at all its sites."""
+
+    sensitivities: tuple[tuple[int, int], ...]
+    portions: tuple[Portion, ...]
+    rows: int
+    n_groups: int
+    context: PlanContext
+
+
+def sensitivities_of(
+    figures: Sequence[BlockSpec], table: Table, n_groups: int, context: PlanContext
+) -> tuple[tuple[int, int], ...]:
+    """L1 and L2 sensitivity of each block."""
+    return tuple(
         (
             block.l1(table, n_groups=n_groups, n_sites=context.n_sites),
             block.l2(table, n_groups=n_groups, n_sites=context.n_sites),
         )
         for block in figures
     )
-    lengths = disjoint_runs(figures)
-    starts = tuple(sum(lengths[:place]) for place in range(len(lengths)))
-    parts = tuple((*sensitivities[start], length) for start, length in zip(starts, lengths, strict=True))
-    found = _calibrated(parts, n_groups, epsilon, context)
-    blocks = tuple(block for block, length in zip(found.blocks, lengths, strict=True) for _ in range(length))
-    return replace(found, blocks=blocks)
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _calibrated(
-    parts: tuple[tuple[int, int, int], ...], n_groups: int, epsilon: Fraction, context: PlanContext
-) -> Calibration:
-    """Calibrate from public numbers alone; questions of the same shape are calibrated once.
+def _calibrated(release: _Release, epsilon: Fraction) -> Calibration:
+    """Calibrate from public numbers alone; questions of the same shape are calibrated once."""
+    context = release.context
 
-    Args:
-        parts: of each block, or of each run of counts of one column's cells: its L1 and L2, and how many blocks it is.
-        n_groups: as for ``calibrate``.
-        epsilon: likewise.
-        context: likewise.
-    """
-
-    def blocks_at(scale: Fraction) -> list[BlockNoise]:
-        return [_block_noise((l1, l2), scale, len(parts), context.honest) for l1, l2, _ in parts]
+    def parts_at(scale: Fraction) -> list[tuple[dict[int, BlockNoise], Event]]:
+        return [_portion_noise(release, portion, scale) for portion in release.portions]
 
     def events_at(scale: Fraction) -> list[Event]:
-        pairs = zip(blocks_at(scale), parts, strict=True)
-        return [_event(block, context, n_groups * length) for block, (_, _, length) in pairs]
+        return [event for _, event in parts_at(scale)]
 
-    relation = _relation(context.relation)
+    relation = relation_of(context.relation)
     try:
         scale = smallest_scale(events_at, epsilon, context.delta, relation, price=standalone_epsilon)
     except AccountingError as error:
         reason = "no noise level reaches it at this delta: choose an epsilon nearer to 1"
         raise InvalidRequestError(parameter="epsilon", reason=reason) from error
-    events = tuple(events_at(scale))
+    parts = parts_at(scale)
+    events = tuple(event for _, event in parts)
     if Fraction(standalone_epsilon(events, context.delta, relation).epsilon) > epsilon:
         raise InvalidRequestError(parameter="epsilon", reason="could not be met by the calibrated noise")
-    return Calibration(noise_multiplier=scale, blocks=tuple(blocks_at(scale)), events=events)
+    blocks = {place: noise for found, _ in parts for place, noise in found.items()}
+    return Calibration(
+        noise_multiplier=scale,
+        blocks=tuple(blocks[place] for place in range(len(release.sensitivities))),
+        events=events,
+    )
 
 
-def _relation(name: str) -> Relation:
+def relation_of(name: str) -> Relation:
+    """Read a relation.
+
+    Raises:
+        InvalidRequestError: there is none of this name.
+    """
     try:
         return Relation(name)
     except ValueError as error:
         raise InvalidRequestError(parameter="relation", reason="is not one of the known ones") from error
 
 
-def _block_noise(sensitivity: tuple[int, int], scale: Fraction, n_blocks: int, honest: int) -> BlockNoise:
-    l1, l2 = sensitivity
-    variance = (l2 * scale) ** 2 * n_blocks / honest
-    weight = _root_above(MIN_SIGMA_LOCAL**2 / variance)
-    return BlockNoise(
-        weight=weight, sigma2_local=math.ceil(variance * weight**2), l1=l1 * weight, l2=l2 * weight
+def _portion_noise(
+    release: _Release, portion: Portion, scale: Fraction
+) -> tuple[dict[int, BlockNoise], Event]:
+    """Weights and variance of a portion's blocks, by their places, and its event."""
+    context = release.context
+    weights = portion.weights or (1,)
+    norms = [release.sensitivities[place] for place in portion.places]
+    each = [weight * norm for weight, (norm, _) in zip(weights, norms, strict=True)]
+    l1 = max(each) if portion.is_disjoint else sum(each)
+    l2 = release.rows * norm_above(portion.square) if portion.weights else norms[0][1]
+    variance = (l2 * scale) ** 2 / portion.share / context.honest
+    factor = _root_above(MIN_SIGMA_LOCAL**2 / variance)
+    sigma2_local = math.ceil(variance * factor**2)
+    blocks = {
+        place: BlockNoise(
+            weight=weight * factor,
+            sigma2_local=sigma2_local,
+            l1=norm1 * weight * factor,
+            l2=norm2 * weight * factor,
+        )
+        for place, weight, (norm1, norm2) in zip(portion.places, weights, norms, strict=True)
+    }
+    event = DistributedDiscreteGaussian(
+        parties=context.n_sites,
+        colluding=context.colluding,
+        sigma2_local=Fraction(sigma2_local),
+        l1=Fraction(max(l1, l2) * factor),
+        l2=Fraction(l2 * factor),
+        dim=len(portion.places) * release.n_groups,
     )
+    return blocks, event
 
 
 def _root_above(square: Fraction) -> int:
     """Smallest positive integer whose square is at least this."""
     return max(1, math.isqrt(math.ceil(square) - 1) + 1) if square > 0 else 1
-
-
-def _event(block: BlockNoise, context: PlanContext, n_figures: int) -> Event:
-    return DistributedDiscreteGaussian(
-        parties=context.n_sites,
-        colluding=context.colluding,
-        sigma2_local=Fraction(block.sigma2_local),
-        l1=Fraction(block.l1),
-        l2=Fraction(block.l2),
-        dim=n_figures,
-    )

@@ -16,75 +16,43 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
+from analytics.errors import InvalidRequestError, PlanRejectedError
+from analytics.plans.block import Block
 from analytics.plans.block_layout import Layout, lay_out
 from analytics.plans.cell_guards import Guard, add_guards
 from analytics.plans.context import PlanContext, check_decimal
 from analytics.plans.local_query import local_statement
+from analytics.plans.mechanisms import Mechanism, choose
 from analytics.plans.mode_rules import check_exact, check_opened_blocks, check_private, check_table
-from analytics.plans.noise_calibration import BlockNoise, Calibration, calibrate
+from analytics.plans.size_limits import (
+    check_blocks,
+    check_clamps,
+    check_noise,
+    check_ring,
+    check_size,
+    meaning_of,
+)
 from analytics.sql.extent import ExpressionLimitError
-from analytics.sql.render import describe_integer
 from analytics.statistics.base import Mode
-from analytics.statistics.blocks import MISSING_CELL, BlockSpec, Measure, disjoint_runs
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import Event, event_to_dict
-from privacy_accounting.noise.gaussian import LARGEST_SIGMA2, SLOW_SIGMA2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analytics.plans.noise_calibration import BlockNoise, Calibration
     from analytics.sql.query import BoundQuery, GroupKey, OrderItem
     from analytics.statistics.aggregate import PlanColumn
+    from analytics.statistics.blocks import BlockSpec
+    from analytics.statistics.noise_law import NoiseLaw
 
 __all__ = ["Block", "Mode", "Plan", "PlanContext", "make_plan"]
 
-RING_BITS = 62
 ELEMENT_BYTES = 8
-SAFETY_DEVIATIONS = 12
-MAX_FIGURES = 100_000
-MAX_BLOCKS = 200  # pricing takes time by the block
-MAX_SLOW_FIGURES = 2_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """One aggregate over all groups, as the plan fixes it.
-
-    Attributes:
-        measure: what is added up.
-        meaning: the same in words, for people.
-        bound: what one row (or unit) adds to a figure at most.
-        clamp: each site's figure is clamped to plus or minus this.
-        weight: public factor after the clamp and before noise; 1 in exact mode.
-        sigma2_local: integer variance of each site's discrete Gaussian; 0 in exact mode.
-        opened: whether its figures are opened.
-    """
-
-    measure: Measure
-    meaning: str
-    bound: int
-    clamp: int
-    weight: int
-    sigma2_local: int
-    opened: bool
-
-    def to_dict(self) -> dict[str, object]:
-        """Canonical form."""
-        return {
-            "measure": self.measure.value,
-            "meaning": self.meaning,
-            "bound": self.bound,
-            "clamp": self.clamp,
-            "weight": self.weight,
-            "sigma2_local": self.sigma2_local,
-            "opened": self.opened,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +71,7 @@ class Plan:
         guards: what must hold on shares, one per opened figure; empty in private mode and without a minimum
             cell.
         cost: the events that are charged; empty in exact mode.
+        mechanism: the noise that the request asks for; None where it names none, which is Gaussian noise.
     """
 
     mode: Mode
@@ -115,6 +84,7 @@ class Plan:
     columns: tuple[PlanColumn, ...]
     guards: tuple[Guard, ...]
     cost: tuple[Event, ...]
+    mechanism: Mechanism | None = None
 
     @property
     def n_groups(self) -> int:
@@ -192,10 +162,18 @@ class Plan:
         bound = self.context.n_sites * self.query.table.rows_max
         return max(bound, self.threshold).bit_length() + 1
 
+    @property
+    def noise_name(self) -> str:
+        """The noise that is added: gaussian or laplace."""
+        return "laplace" if any(block.scale is not None for block in self.blocks) else "gaussian"
+
+    def noise_law(self, block: int) -> NoiseLaw:
+        """The law of all sites' noise on one block."""
+        return self.blocks[block].law(n_sites=self.context.n_sites, honest=self.context.honest)
+
     def noise_sd(self, block: int) -> float:
         """Standard deviation of all sites' noise on one block, in unweighted integer steps."""
-        chosen = self.blocks[block]
-        return math.sqrt(self.context.n_sites * chosen.sigma2_local) / chosen.weight
+        return self.noise_law(block).sd
 
     def to_dict(self) -> dict[str, object]:
         """Canonical form: integers, texts and decimal strings only."""
@@ -225,7 +203,14 @@ class Plan:
             "order": [[item.output, item.descending, item.nulls_first] for item in self.order],
             "limit": self.limit,
             "events": [event_to_dict(event) for event in self.cost],
-        }
+        } | self._asked_noise()
+
+    def _asked_noise(self) -> dict[str, object]:
+        """What a request that names its noise adds; nothing for others, so that their digests stay."""
+        if self.mechanism is None:
+            return {}
+        order = self.context.order
+        return {"mechanism": self.mechanism, "order": None if order is None else _text(order)}
 
     def digest(self) -> str:
         """SHA-256 of the canonical form, in hexadecimal."""
@@ -243,6 +228,7 @@ def make_plan(
     epsilon: Fraction | None,
     context: PlanContext,
     figures: Sequence[BlockSpec] = (),
+    mechanism: Mechanism | None = None,
 ) -> Plan:
     """Plan a bound question.
 
@@ -254,6 +240,7 @@ def make_plan(
         epsilon: stand-alone epsilon of a private release at the context's delta; None in exact mode.
         context: the consortium's parameters.
         figures: the blocks of a private release, where they are not those of the query's outputs.
+        mechanism: the noise of a private answer; None is Gaussian noise.
 
     Returns:
         The plan, equal at every site.
@@ -267,15 +254,17 @@ def make_plan(
     check_table(query.table)
     try:
         if mode == "private":
-            plan = _private(query, _checked(epsilon), context, figures)
+            plan = _private(query, _checked(epsilon), context, mechanism, figures)
         else:
             if epsilon is not None:
                 raise InvalidRequestError(parameter="epsilon", reason="has no meaning for an exact answer")
+            if mechanism is not None:
+                raise InvalidRequestError(parameter="mechanism", reason="has no meaning for an exact answer")
             plan = _exact(query, context)
     except ExpressionLimitError as error:
         raise PlanRejectedError(position="1:1", reason=error.reason) from error
-    _check_ring(plan)
-    _check_noise(plan)
+    check_ring(plan.blocks, context.n_sites, plan.guard_bits if plan.guards else 0)
+    check_noise(plan.blocks, plan.n_groups)
     return plan
 
 
@@ -289,15 +278,25 @@ def _checked(epsilon: Fraction | None) -> Fraction:
 
 
 def _private(
-    query: BoundQuery, epsilon: Fraction, context: PlanContext, figures: Sequence[BlockSpec]
+    query: BoundQuery,
+    epsilon: Fraction,
+    context: PlanContext,
+    mechanism: Mechanism | None,
+    figures: Sequence[BlockSpec],
 ) -> Plan:
     check_private(query)
     layout = Layout(figures=tuple(figures), columns=()) if figures else lay_out(query, centered=True)
-    _check_blocks(layout.figures)
-    _check_size(query, layout.figures)
-    _check_clamps(query, layout.figures, context)
-    noise = calibrate(
-        layout.figures, table=query.table, n_groups=query.n_groups, epsilon=epsilon, context=context
+    check_blocks(layout.figures)
+    check_size(query, layout.figures)
+    check_clamps(query, layout.figures, context)
+    noise = choose(
+        layout.figures,
+        table=query.table,
+        n_groups=query.n_groups,
+        epsilon=epsilon,
+        context=context,
+        mechanism=mechanism or "gaussian",
+        portions=layout.portions,
     )
     return Plan(
         mode="private",
@@ -305,11 +304,12 @@ def _private(
         context=context,
         epsilon=epsilon,
         noise_multiplier=noise.noise_multiplier,
-        local_sql=local_statement(query, layout.figures, filtered=True),
+        local_sql=local_statement(query, layout.figures, filtered=True, known=layout.known),
         blocks=_noisy_blocks(query, layout.figures, noise),
         columns=layout.columns,
         guards=(),
         cost=noise.events,
+        mechanism=mechanism,
     )
 
 
@@ -317,13 +317,13 @@ def _exact(query: BoundQuery, context: PlanContext) -> Plan:
     check_exact(query, context)
     layout = lay_out(query, centered=False)
     check_opened_blocks(layout.figures)
-    _check_blocks(layout.figures)
+    check_blocks(layout.figures)
     figures: tuple[BlockSpec, ...] = layout.figures
     guards: tuple[Guard, ...] = ()
     if context.minimum_cell > 0:
         figures, guards = add_guards(query, layout.figures)
-    _check_size(query, figures)
-    _check_clamps(query, figures, context)
+    check_size(query, figures)
+    check_clamps(query, figures, context)
     return Plan(
         mode="exact",
         query=query,
@@ -349,88 +349,14 @@ def _noisy_blocks(query: BoundQuery, figures: Sequence[BlockSpec], noise: Calibr
 def _block(query: BoundQuery, figures: BlockSpec, noise: BlockNoise | None, *, opened: bool) -> Block:
     return Block(
         measure=figures.measure,
-        meaning=_meaning(figures),
+        meaning=meaning_of(figures),
         bound=figures.bound,
         clamp=query.table.rows_max * figures.bound,
         weight=1 if noise is None else noise.weight,
         sigma2_local=0 if noise is None else noise.sigma2_local,
         opened=opened,
+        scale=None if noise is None else noise.scale,
     )
-
-
-def _meaning(figures: BlockSpec) -> str:
-    argument = "" if figures.argument is None else describe_integer(figures.argument)
-    shift = f" - {figures.center}" if figures.center else ""
-    words = {
-        Measure.ROWS: "rows",
-        Measure.COUNT: f"rows where {argument} is known",
-        Measure.CELL: _cell_meaning(argument, figures),
-        Measure.UNITS: "privacy units" + (f" where {argument} is known" if argument else ""),
-        Measure.SUM: f"sum of {argument}{shift}",
-        Measure.SQUARES: f"sum of squares of {argument}{shift}"
-        + (f", less {figures.offset} each" if figures.offset else ""),
-    }
-    return words[figures.measure] + (" outside the filter" if figures.outside else "")
-
-
-def _cell_meaning(argument: str, figures: BlockSpec) -> str:
-    if figures.cell is None:
-        return ""
-    if figures.cell == MISSING_CELL:
-        return f"rows where {argument} is missing"
-    return f"rows where {argument} is from {figures.cell[0]} to {figures.cell[1]}"
-
-
-def _check_blocks(figures: Sequence[BlockSpec]) -> None:
-    count = len(disjoint_runs(figures))
-    if count > MAX_BLOCKS:
-        reason = f"needs {count} different sums and counts of at most {MAX_BLOCKS}: ask for fewer columns"
-        raise InvalidRequestError(parameter="question", reason=reason)
-
-
-def _check_size(query: BoundQuery, figures: Sequence[BlockSpec]) -> None:
-    count = len(figures) * query.n_groups
-    if count > MAX_FIGURES:
-        reason = f"makes {count} figures of at most {MAX_FIGURES}: ask for fewer groups or columns"
-        raise InvalidRequestError(parameter="question", reason=reason)
-
-
-def _check_clamps(query: BoundQuery, figures: Sequence[BlockSpec], context: PlanContext) -> None:
-    """Refuse sums that the ring cannot hold even without noise, before anything is priced or written."""
-    for block in figures:
-        largest = context.n_sites * query.table.rows_max * block.bound
-        if largest >= 2**RING_BITS:
-            raise _risk(_meaning(block), largest, RING_BITS)
-
-
-def _check_ring(plan: Plan) -> None:
-    """Refuse a plan whose opened sum, or a count of its guards, could need more than 62 bits."""
-    n_sites = plan.context.n_sites
-    for block in plan.blocks:
-        noise = SAFETY_DEVIATIONS * (math.isqrt(n_sites * block.sigma2_local) + 1)
-        largest = n_sites * block.clamp * block.weight + (noise if block.sigma2_local else 0)
-        if largest >= 2**RING_BITS:
-            raise _risk(block.meaning, largest, RING_BITS)
-    if plan.guards and plan.guard_bits > RING_BITS:
-        raise OverflowRiskError(figure="the minimum cell", bits=plan.guard_bits, limit_bits=RING_BITS)
-
-
-def _check_noise(plan: Plan) -> None:
-    """Refuse noise that the sampler cannot draw, or could not draw in the time of an answer."""
-    for block in plan.blocks:
-        if block.sigma2_local > LARGEST_SIGMA2:
-            raise _risk(f"the noise on {block.meaning}", block.sigma2_local, LARGEST_SIGMA2.bit_length() - 1)
-    count = sum(plan.n_groups for block in plan.blocks if block.sigma2_local >= SLOW_SIGMA2)
-    if count > MAX_SLOW_FIGURES:
-        reason = (
-            f"makes {count} figures with noise of more than 2^31 steps, of at most {MAX_SLOW_FIGURES}: "
-            "ask for fewer groups, coarsen the resolution or give more epsilon"
-        )
-        raise InvalidRequestError(parameter="question", reason=reason)
-
-
-def _risk(figure: str, largest: int, limit_bits: int) -> OverflowRiskError:
-    return OverflowRiskError(figure=figure, bits=largest.bit_length(), limit_bits=limit_bits)
 
 
 def _text(value: Fraction) -> str:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError, OverflowRiskError
 from analytics.plans.mode_rules import check_dimensions, check_exact_sites, check_table
-from analytics.plans.plan import RING_BITS, Plan, make_plan
+from analytics.plans.plan import Plan, make_plan
+from analytics.plans.size_limits import RING_BITS
 from analytics.statistics.arguments import Arguments
 from analytics.statistics.base import AnyStatistic, Limits, Mode
-from analytics.statistics.noise_law import NoiseLaw
 from analytics.statistics.register import why_unknown
 from analytics.statistics.registry import STATISTICS
 from privacy_accounting.decimals import format_decimal
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from analytics.plans.context import PlanContext
+    from analytics.plans.mechanisms import Mechanism
     from analytics.schema import Schema, Table
+    from analytics.statistics.noise_law import NoiseLaw
     from privacy_accounting.events import Event
 
 
@@ -93,10 +95,7 @@ class StatisticPlan:
         """The noise of each block of the counts; empty in exact mode."""
         if self.counts is None or self.mode == "exact":
             return ()
-        return tuple(
-            NoiseLaw(n_sites=self.context.n_sites, sigma2_local=block.sigma2_local, weight=block.weight)
-            for block in self.counts.blocks
-        )
+        return tuple(self.counts.noise_law(number) for number in range(len(self.counts.blocks)))
 
     def to_dict(self) -> dict[str, object]:
         """Canonical form: integers, texts and decimal strings only."""
@@ -137,6 +136,7 @@ def make_statistic_plan(
     epsilon: Fraction | None,
     schema: Schema,
     context: PlanContext,
+    mechanism: Mechanism | None = None,
 ) -> StatisticPlan:
     """Plan a statistic that is asked by name.
 
@@ -148,6 +148,7 @@ def make_statistic_plan(
         epsilon: stand-alone epsilon of a private release; None in exact mode.
         schema: the consortium's schema.
         context: the consortium's parameters.
+        mechanism: the noise of a private answer; None is Gaussian noise.
 
     Returns:
         The plan, equal at every site.
@@ -168,6 +169,8 @@ def make_statistic_plan(
         check_exact_sites(context)
         if epsilon is not None:
             raise InvalidRequestError(parameter="epsilon", reason="has no meaning for an exact answer")
+        if mechanism is not None:
+            raise InvalidRequestError(parameter="mechanism", reason="has no meaning for an exact answer")
     limits = Limits(
         n_sites=context.n_sites,
         sites_per_unit=table.sites_per_unit(context.n_sites),
@@ -181,7 +184,14 @@ def make_statistic_plan(
     counts = (
         None
         if query is None
-        else make_plan(query, mode=mode, epsilon=epsilon, context=context, figures=statistic.figures)
+        else make_plan(
+            query,
+            mode=mode,
+            epsilon=epsilon,
+            context=context,
+            mechanism=mechanism,
+            figures=statistic.figures,
+        )
     )
     plan = StatisticPlan(statistic=statistic, context=context, epsilon=epsilon, counts=counts)
     _check_ring(plan)

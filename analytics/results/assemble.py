@@ -8,7 +8,7 @@ Source:      ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -20,14 +20,16 @@ from analytics.sql.expressions import bounds
 from analytics.sql.query import AggregateOutput, GroupKey
 from analytics.statistics.bounded import Span
 from analytics.statistics.estimates import NA, Estimate, Opened
+from analytics.statistics.intervals import HeavyTailed, Rounded, SumInterval
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import event_to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from analytics.plans.plan import Plan
     from analytics.statistics.aggregate import PlanColumn
+    from analytics.statistics.noise_law import NoiseLaw
 
     Figures = Mapping[int, Opened | None]
 
@@ -78,15 +80,13 @@ def finish(
         figure: None if integer is None else _opened(plan, figure, integer)
         for figure, integer in zip(figures, opened, strict=True)
     }
-    whole = frozenset(number for number, block in enumerate(plan.blocks) if block.weight == 1)
-    return finish_figures(plan, values, whole=whole, cost=cost, receipt=receipt)
+    return finish_figures(plan, values, cost=cost, receipt=receipt)
 
 
 def finish_figures(
     plan: Plan,
     values: Figures,
     *,
-    whole: Collection[int],
     cost: Mapping[str, object] | None = None,
     receipt: Mapping[str, object] | None = None,
 ) -> Result:
@@ -97,19 +97,18 @@ def finish_figures(
     Args:
         plan: the question's plan.
         values: of each opened figure its value and the noise on it; None where the guard kept it closed.
-        whole: the blocks whose values are integers.
         cost: as for ``finish``.
         receipt: as for ``finish``.
 
     Returns:
         As ``finish``.
     """
-    rows = [_row(plan, group, values, whole) for group in range(plan.n_groups)]
+    rows = [_row(plan, group, values) for group in range(plan.n_groups)]
     rows = _sorted(plan, rows)[: plan.limit]
     names = tuple(column.name for column in plan.columns)
     return Result(
         columns=names,
-        kinds=tuple(_kind(plan, column, whole) for column in plan.columns),
+        kinds=tuple(_kind(plan, column) for column in plan.columns),
         rows=tuple(row.cells for row in rows),
         errors=tuple(row.errors for row in rows),
         intervals=tuple(row.intervals for row in rows),
@@ -149,6 +148,7 @@ def plan_cost(plan: Plan) -> dict[str, object]:
         "relation": context.relation,
         "colluding": context.colluding,
         "events": [event_to_dict(event) for event in plan.cost],
+        **({} if plan.mechanism is None else {"mechanism": plan.mechanism, "noise": plan.noise_name}),
     }
 
 
@@ -182,7 +182,7 @@ def _opened(plan: Plan, figure: int, integer: int) -> Opened:
     return Opened(value=Fraction(integer, plan.blocks[number].weight), noise_sd=plan.noise_sd(number))
 
 
-def _row(plan: Plan, group: int, values: Figures, whole: Collection[int]) -> _Row:
+def _row(plan: Plan, group: int, values: Figures) -> _Row:
     labels = group_labels(plan.groups, group)
     cells: list[Cell] = []
     found: list[Estimate | None] = []
@@ -196,7 +196,7 @@ def _row(plan: Plan, group: int, values: Figures, whole: Collection[int]) -> _Ro
             keys.append(place if binned and label is not None else label)
             continue
         made = _estimate(plan, number, group, values)
-        cell = None if made is None or made.value is None else _cell(plan, column, whole, made.value)
+        cell = None if made is None or made.value is None else _cell(plan, column, made.value)
         cells.append(cell)
         found.append(made)
         keys.append(cell)
@@ -239,7 +239,26 @@ def _estimate(plan: Plan, place: int, group: int, values: Figures) -> Estimate |
         return NA
     if plan.mode == "exact":
         return column.aggregate.estimate(column, parts)
-    return column.aggregate.bounded(column, parts, _span(plan, place))
+    found = column.aggregate.bounded(column, parts, _span(plan, place))
+    found = _with_tails(found, tuple(plan.noise_law(number) for _, number in column.blocks))
+    return _whole(found) if _kind(plan, column) == "integer" else found
+
+
+def _whole(found: Estimate) -> Estimate:
+    """A figure that is whole without noise, as a whole number: a public weight divides noise into parts of a step."""
+    if found.value is None or not isinstance(found.interval, SumInterval | HeavyTailed):
+        return found
+    value = Fraction(round(found.value))
+    return replace(found, value=value, interval=Rounded(interval=found.interval, value=float(value)))
+
+
+def _with_tails(found: Estimate, laws: tuple[NoiseLaw, ...]) -> Estimate:
+    """An interval that covers under Laplace noise too."""
+    if found.interval is None or isinstance(found.interval, HeavyTailed | Rounded):
+        return found
+    if all(law.scale is None for law in laws):
+        return found
+    return replace(found, interval=HeavyTailed(interval=found.interval, laws=laws))
 
 
 def _span(plan: Plan, place: int) -> Span:
@@ -250,21 +269,19 @@ def _span(plan: Plan, place: int) -> Span:
     return Span(lower=lower, upper=upper, n_rows=plan.context.n_sites * plan.query.table.rows_max)
 
 
-def _kind(plan: Plan, column: PlanColumn, whole: Collection[int]) -> Kind:
+def _kind(plan: Plan, column: PlanColumn) -> Kind:
     """Type of a column, from public facts alone so that it never depends on the data."""
     if column.key is not None:
         key = plan.groups[column.key].column
         if isinstance(key, CategoricalColumn):
             return "integer" if isinstance(key.domain[0], int) else "text"
         return "text" if isinstance(key, NumericColumn) else "boolean"
-    blocks = {number for _, number in column.blocks}
     is_whole = column.aggregate is not None and column.aggregate.is_whole
-    is_integer = is_whole and column.unit.denominator == 1 and bool(blocks) and blocks.issubset(whole)
-    return "integer" if is_integer else "number"
+    return "integer" if is_whole and column.unit.denominator == 1 else "number"
 
 
-def _cell(plan: Plan, column: PlanColumn, whole: Collection[int], value: Fraction | float) -> Cell:
-    return int(value) if _kind(plan, column, whole) == "integer" else float(value)
+def _cell(plan: Plan, column: PlanColumn, value: Fraction | float) -> Cell:
+    return int(value) if _kind(plan, column) == "integer" else float(value)
 
 
 def _sorted(plan: Plan, rows: list[_Row]) -> list[_Row]:

@@ -167,7 +167,9 @@ def _price_lines(plan: Plan) -> list[str]:
     return [
         f"{price}, {context.relation}, {context.colluding} colluding",
         unit,
-        "standard deviation of the noise:",
+        "standard deviation of the noise:"
+        if plan.mechanism is None
+        else f"standard deviation of the {plan.noise_name.capitalize()} noise ({plan.mechanism} was asked for):",
         *(f"    {column.name}: {_noise_text(_noise(plan, column))}" for column in aggregates),
     ]
 

@@ -60,13 +60,11 @@ class Combined:
 
     Attributes:
         figures: one for each group.
-        is_whole: whether the values are integers.
         numbers: the ledger entries that it is made from.
         left_out: those that were not used because the rows have changed since.
     """
 
     figures: tuple[Opened, ...]
-    is_whole: bool
     numbers: tuple[int, ...]
     left_out: tuple[int, ...] = ()
 
@@ -96,12 +94,12 @@ def block_identities(plan: Plan, facts: Mapping[str, object]) -> tuple[str, ...]
         "relation": plan.context.relation,
         "sites_per_unit": table.sites_per_unit(plan.context.n_sites),
     }
-    specs = lay_out(query, centered=True).figures
+    layout = lay_out(query, centered=True)
     return tuple(
         _digest(
             common
             | {
-                "local_sql": local_statement(query, (spec,), filtered=True),
+                "local_sql": local_statement(query, (spec,), filtered=True, known=layout.known),
                 "measure": block.measure.value,
                 "bound": block.bound,
                 "clamp": block.clamp,
@@ -109,7 +107,7 @@ def block_identities(plan: Plan, facts: Mapping[str, object]) -> tuple[str, ...]
                 "offset": spec.offset,
             }
         )
-        for spec, block in zip(specs, plan.blocks, strict=True)
+        for spec, block in zip(layout.figures, plan.blocks, strict=True)
     )
 
 
@@ -122,7 +120,7 @@ def observations_of(plan: Plan, opened: Sequence[int | None], number: int) -> tu
     """What an answer released, block by block.
 
     Args:
-        plan: the private plan that ran.
+        plan: the private plan that ran, with Gaussian noise.
         opened: the opened integers, in the order of ``plan.opened``.
         number: of the ledger entry.
 
@@ -174,7 +172,6 @@ def combine(observations: Sequence[Observation]) -> Combined:
     )
     return Combined(
         figures=figures,
-        is_whole=len(used) == 1 and used[0].law.weight == 1,
         numbers=tuple(each.number for each in used),
         left_out=left_out,
     )
@@ -230,5 +227,4 @@ def finish_combined(
         for number, each in enumerate(combined)
         for group, figure in enumerate(each.figures)
     }
-    whole = frozenset(number for number, each in enumerate(combined) if each.is_whole)
-    return finish_figures(plan, values, whole=whole, cost=cost, receipt=receipt)
+    return finish_figures(plan, values, cost=cost, receipt=receipt)

@@ -15,6 +15,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from analytics.statistics.noise_law import NoiseLaw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,4 +149,39 @@ class VarianceInterval:
         return math.hypot(self.squares_sd, 2 * mean * self.mean.total_sd, by_count * self.mean.count_sd)
 
 
-Interval = SumInterval | MeanInterval | VarianceInterval
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeavyTailed:
+    """An interval under noise with heavier tails than a Gaussian's.
+
+    Attributes:
+        interval: as if the noise were Gaussian.
+        laws: of the noise on the figures that it is made from.
+    """
+
+    interval: SumInterval | MeanInterval | VarianceInterval
+    laws: tuple[NoiseLaw, ...]
+
+    def between(self, width: float) -> tuple[float, float]:
+        """Low and high, at the width that the heaviest of the tails needs."""
+        return self.interval.between(max((law.deviations(width) for law in self.laws), default=width))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rounded:
+    """The interval of a cell that is shown as a whole number: around the figure before it was rounded, with the number.
+
+    Attributes:
+        interval: before.
+        value: the whole number.
+    """
+
+    interval: SumInterval | HeavyTailed
+    value: float
+
+    def between(self, width: float) -> tuple[float, float]:
+        """Low and high."""
+        low, high = self.interval.between(width)
+        return min(low, self.value), max(high, self.value)
+
+
+Interval = SumInterval | MeanInterval | VarianceInterval | HeavyTailed | Rounded

@@ -19,6 +19,7 @@ from federation.cli.options import (
     Explain,
     Fresh,
     IdentityFile,
+    NamedNoise,
     Purpose,
     QuestionFile,
     never_lost,
@@ -48,6 +49,7 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     epsilon: Epsilon = None,
     exact: Exact = False,
     fresh: Fresh = False,
+    mechanism: NamedNoise = None,
     purpose: Purpose = PURPOSE,
     identity: IdentityFile = None,
     explain: Explain = False,
@@ -66,13 +68,15 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     (text,) = read_questions([] if sql is None else [sql], file)
     with open_session(consortium, identity) as session:
         if explain:
-            explanation = _explained(session, text, amount, exact=exact, purpose=purpose)
+            explanation = _explained(session, text, amount, exact=exact, purpose=purpose, mechanism=mechanism)
             if as_json:
                 print_json(explanation.to_dict())
             else:
                 typer.echo(explanation.text)
             return
-        result = session.sql(text, epsilon=amount, exact=exact, fresh=fresh, purpose=purpose)
+        result = session.sql(
+            text, epsilon=amount, exact=exact, fresh=fresh, purpose=purpose, mechanism=mechanism
+        )
         with never_lost(result):
             if as_json:
                 print_json({"question": text, **result.to_dict()})
@@ -83,14 +87,16 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
 
 
 def _explained(
-    session: Session, text: str, amount: Fraction | None, *, exact: bool, purpose: str
+    session: Session, text: str, amount: Fraction | None, *, exact: bool, purpose: str, mechanism: str | None
 ) -> Explanation:
     """Explain as asked; at several prices where no price was said."""
     from federation.client.price_list import at_several_prices
 
     if exact or amount is not None:
-        return session.explain(text, epsilon=amount, exact=exact, purpose=purpose)
-    return at_several_prices(lambda epsilon: session.explain(text, epsilon=epsilon, purpose=purpose))
+        return session.explain(text, epsilon=amount, exact=exact, purpose=purpose, mechanism=mechanism)
+    return at_several_prices(
+        lambda epsilon: session.explain(text, epsilon=epsilon, purpose=purpose, mechanism=mechanism)
+    )
 
 
 def budget(
@@ -112,7 +118,7 @@ def budget(
     console().print(budget_table(rows))
 
 
-def quote(
+def quote(  # noqa: PLR0913, PLR0917 - every one an option of its own
     consortium: ConsortiumFile,
     epsilon: Annotated[str, typer.Option("--epsilon", help="What each answer may cost.")],
     sql: Annotated[
@@ -122,6 +128,7 @@ def quote(
         ),
     ] = None,
     file: QuestionFile = None,
+    mechanism: NamedNoise = None,
     purpose: Annotated[
         str, typer.Option("--purpose", help="The purpose whose cap the questions would count against.")
     ] = PURPOSE,
@@ -134,17 +141,17 @@ def quote(
     amount = positive_decimal(epsilon, name="epsilon")
     texts = read_questions(sql or [], file)
     with open_session(consortium, identity) as session:
-        rows = session.quote(texts, epsilon=amount, purpose=purpose)
+        rows = session.quote(texts, epsilon=amount, purpose=purpose, mechanism=mechanism)
     if as_json:
         print_json(rows)
         return
     if as_csv:
-        names = list(rows[0])
+        names = [name for name in rows[0] if name != "alternatives"]
         print_csv(names, ([row.get(name) for name in names] for row in rows))
         return
-    from federation.display.terminal import console, quote_table
+    from federation.display.terminal import alternatives_tables, console, quote_table
 
-    console().print(quote_table(rows))
+    console().print(quote_table(rows), *alternatives_tables(rows))
 
 
 def _print_answer(result: Result, session: Session) -> None:

@@ -46,6 +46,13 @@ Explain = Annotated[
 ]
 Purpose = Annotated[str, typer.Option("--purpose", help="The purpose, as entered in the ledger.")]
 Epsilon = Annotated[str | None, typer.Option("--epsilon", help="Private: what the answer may cost.")]
+NamedNoise = Annotated[
+    str | None,
+    typer.Option(
+        "--mechanism",
+        help="The noise: gaussian (the default), auto (the least at the same charge), or laplace (less, for a larger charge).",
+    ),
+]
 Exact = Annotated[
     bool, typer.Option("--exact", help="No noise; allowed only where every site's policy permits it.")
 ]

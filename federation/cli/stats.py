@@ -22,6 +22,7 @@ from federation.cli.options import (
     Exact,
     Explain,
     IdentityFile,
+    NamedNoise,
     Purpose,
     TableName,
     never_lost,
@@ -59,6 +60,7 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
     table: TableName = None,
     epsilon: Epsilon = None,
     exact: Exact = False,
+    mechanism: NamedNoise = None,
     purpose: Purpose = PURPOSE,
     identity: IdentityFile = None,
     explain: Explain = False,
@@ -87,7 +89,7 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
         how = {"epsilon": positive_decimal(epsilon, name="epsilon")}
     with open_session(consortium, identity) as session:
         where = only_table(session.consortium, table)
-        options: dict[str, object] = {**how, "purpose": purpose, **given}
+        options: dict[str, object] = {**how, "purpose": purpose, "mechanism": mechanism, **given}
         if explain:
             explanation = _explained(session, name, where, options)
             if as_json:
@@ -119,6 +121,9 @@ def _explained(session: Session, name: str, table: str, options: dict[str, objec
     )
 
 
+_OURS = frozenset({"table", "epsilon", "exact", "purpose", "mechanism"})
+
+
 def read_arguments(texts: Sequence[str], statistic: str = "") -> dict[str, object]:
     """Read NAME=VALUE.
 
@@ -133,7 +138,7 @@ def read_arguments(texts: Sequence[str], statistic: str = "") -> dict[str, objec
     found: dict[str, object] = {}
     for text in texts:
         name, is_given, value = text.partition("=")
-        if not name or not is_given or name in found or name in {"table", "epsilon", "exact", "purpose"}:
+        if not name or not is_given or name in found or name in _OURS:
             raise UsageError(
                 reason=f"arguments are NAME=VALUE, each name once, not {text[:80]!r}{_takes(statistic)}"
             )

@@ -12,12 +12,15 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
+from analytics.plans.mechanisms import MECHANISMS
 from privacy_accounting.decimals import as_fraction, format_decimal, parse_decimal
 from privacy_accounting.errors import InvalidCostError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from fractions import Fraction
+
+    from analytics.plans.mechanisms import Mechanism
 
 _PAIR = 2
 Questions = str | Sequence[str] | Sequence[tuple[str, object]]
@@ -70,6 +73,18 @@ def check_fresh(*, fresh: object, exact: bool) -> None:
     if fresh and exact:
         reason = "has no meaning beside exact=True: exact answers are not kept, each is a new disclosure"
         raise InvalidRequestError(parameter="fresh", reason=reason)
+
+
+def mechanism_of(value: object) -> Mechanism | None:
+    """Read the noise that is asked for; None where none is named.
+
+    Raises:
+        InvalidRequestError: there is none of this name.
+    """
+    named = next((known for known in MECHANISMS if known == value), None)
+    if named is None and value is not None:
+        raise InvalidRequestError(parameter="mechanism", reason=f"must be one of {', '.join(MECHANISMS)}")
+    return named
 
 
 def plain_arguments(values: Mapping[str, object]) -> dict[str, object]:

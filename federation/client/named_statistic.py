@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING, Final, TypedDict
 from analytics.errors import InvalidRequestError
 from analytics.statistics.register import why_unknown
 from analytics.statistics.registry import STATISTICS
-from federation.client.arguments import epsilon_or_exact, plain_arguments
+from federation.client.arguments import epsilon_or_exact, mechanism_of, plain_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from fractions import Fraction
 
 PURPOSE: Final = "analysis"
-_HOW: Final = frozenset({"epsilon", "exact", "purpose"})
+_HOW: Final = frozenset({"epsilon", "exact", "purpose", "mechanism"})
 
 
 class _Asked(TypedDict):
     question: dict[str, object]
     epsilon: Fraction | None
     purpose: str
+    mechanism: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +38,23 @@ class NamedStatistic:
         question: statistic, table and arguments, as a request holds them.
         epsilon: of a private answer; None for an exact one.
         purpose: written to the ledger.
+        mechanism: the noise that is asked for; None where none is named.
     """
 
     question: dict[str, object]
     epsilon: Fraction | None
     purpose: str
+    mechanism: str | None = None
 
     @property
     def request(self) -> _Asked:
         """What a request is made from."""
-        return {"question": self.question, "epsilon": self.epsilon, "purpose": self.purpose}
+        return {
+            "question": self.question,
+            "epsilon": self.epsilon,
+            "purpose": self.purpose,
+            "mechanism": self.mechanism,
+        }
 
     @classmethod
     def of(
@@ -58,7 +66,7 @@ class NamedStatistic:
             name: of the registry.
             table: of the schema.
             arguments: those without a name, in the order of the statistic's parameters.
-            options: those with one; ``epsilon``, ``exact`` and ``purpose`` among them.
+            options: those with one; ``epsilon``, ``exact``, ``purpose`` and ``mechanism`` among them.
 
         Raises:
             InvalidRequestError: no such statistic, too many arguments, one given twice, or not one of epsilon and
@@ -82,4 +90,5 @@ class NamedStatistic:
             question={"statistic": name, "table": table, "arguments": plain_arguments(given | named)},
             epsilon=epsilon_or_exact(options.get("epsilon"), exact=exact),
             purpose=purpose_given,
+            mechanism=mechanism_of(options.get("mechanism")),
         )

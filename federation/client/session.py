@@ -17,13 +17,14 @@ from operator import sub
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from federation.client.administration import Administered
-from federation.client.arguments import check_fresh, epsilon_or_exact, questions_of
+from federation.client.arguments import check_fresh, epsilon_or_exact, mechanism_of, questions_of
 from federation.client.described import Described
 from federation.client.kept_answers import KeptAnswers
 from federation.client.named_statistic import PURPOSE, NamedStatistic
 from federation.client.queueing import QuestionQueue
 from federation.client.spending import is_spent, noting_what_is_spent
 from federation.client.table import TableView
+from federation.client.trains import Trains
 from federation.client.visit import Visit
 from federation.consortium.membership import restrict_to_members
 from federation.errors import RequestRejectedError, SiteUnavailableError
@@ -65,16 +66,13 @@ if TYPE_CHECKING:
     from federation.requests.explanation import Explanation
     from federation.requests.kinds.base import Kind
     from federation.requests.planning import AnyPlanned, Planned
-    from federation.training.coordinator import Outcome, Progress, Training
-    from federation.training.round_plan import RunPlan
-    from federation.training.task import TrainingTask
 
 T = TypeVar("T")
 A = TypeVar("A")
 EXTRA_S = 5.0
 
 
-class Session(Described, Administered):
+class Session(Described, Trains, Administered):
     """An open session with every site of a consortium; a context manager. Safe for several threads.
 
     Attributes:
@@ -121,6 +119,7 @@ class Session(Described, Administered):
         exact: bool = False,
         fresh: bool = False,
         purpose: str = PURPOSE,
+        mechanism: str | None = None,
     ) -> Result:
         """Ask a question of all sites together.
 
@@ -136,6 +135,8 @@ class Session(Described, Administered):
             exact: no noise; only where every site's policy allows it.
             fresh: pay for a release of the rows as they are now, and make the answer from it alone.
             purpose: written to the ledger.
+            mechanism: ``gaussian``, the noise where none is named; ``auto``: the least noise at the same charge;
+                ``laplace``: at the same epsilon less noise for a larger charge, see ``explain``.
 
         Returns:
             The answer with its cost and receipt. Private values lie in their public range; cells over too few rows for
@@ -151,10 +152,12 @@ class Session(Described, Administered):
         """
         check_fresh(fresh=fresh, exact=exact)
         if exact:
-            return self._answered(lambda: self._planned(text, epsilon, exact=exact, purpose=purpose))
+            return self._answered(
+                lambda: self._planned(text, epsilon, exact=exact, purpose=purpose, mechanism=mechanism)
+            )
 
         def asked() -> Result | tuple[Planned[Result], list[bytes], dict[str, Any]]:
-            planned = self._planned(text, epsilon, exact=False, purpose=purpose)
+            planned = self._planned(text, epsilon, exact=False, purpose=purpose, mechanism=mechanism)
             kept = self._kept.answer(planned, self.consortium, fresh=fresh)
             return (planned, *self._ask(planned)) if kept is None else kept
 
@@ -164,14 +167,22 @@ class Session(Described, Administered):
         return found
 
     def explain(
-        self, text: str, *, epsilon: object = None, exact: bool = False, purpose: str = PURPOSE
+        self,
+        text: str,
+        *,
+        epsilon: object = None,
+        exact: bool = False,
+        purpose: str = PURPOSE,
+        mechanism: str | None = None,
     ) -> Explanation:
-        """Return plan, recipients and price of a question; nothing is spent.
+        """Return plan, recipients and price of a question, and what other noise would cost; nothing is spent.
 
         Raises:
             PlanRejectedError, InvalidRequestError: as ``sql``.
         """
-        return self._explained(self._planned(text, epsilon, exact=exact, purpose=purpose))
+        return self._explained(
+            self._planned(text, epsilon, exact=exact, purpose=purpose, mechanism=mechanism)
+        )
 
     def mine(self, request: MiningRequest, *, purpose: str = PURPOSE) -> MiningResult:
         """Mine association rules over all sites; an exact disclosure.
@@ -216,35 +227,6 @@ class Session(Described, Administered):
         asked = NamedStatistic.of(name, table, arguments, options)
         return self._explained(self._plan(statistic_kind(), **asked.request))
 
-    def train(self, task: TrainingTask, *, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
-        """Train a model over all sites, charged round by round; see ``FederatedLogisticRegression``.
-
-        Visible to: the analyst and all sites see the opened, noisy sums; the aggregator sees ciphertexts, the key holder sums.
-        Cost: at most the task's epsilon of the training budget.
-
-        Args:
-            task: the model, its data and its budget.
-            on_progress: called after each attempt.
-
-        Returns:
-            The model and its run; after a failure or a stop, the model of the rounds so far (``ending``).
-
-        Raises:
-            ConfigError, InvalidRequestError: the task cannot be planned.
-            PolicyRefusedError: a site's rule forbids it; nothing was spent.
-            BudgetExceededError: the budget does not pay for all rounds; nothing was spent.
-            SiteUnavailableError: too few sites, or a helper is gone; a note says what was charged.
-        """
-        return self._among_members(lambda: self._training(task).asked()).go(on_progress)
-
-    def plan_training(self, task: TrainingTask) -> RunPlan:
-        """Plan a training and price it; the client asks no site and spends nothing; errors as ``train``."""
-        return self._training(task).plan
-
-    def quote_training(self, task: TrainingTask) -> dict[str, str | bool] | None:
-        """Return whether the budget pays for a whole training; free; None without noise; errors as ``train``."""
-        return self._training(task).fits()
-
     def table(self, name: str = "") -> TableView:
         """Return one table of the schema, for statistics and mining; the only one needs no name.
 
@@ -272,7 +254,12 @@ class Session(Described, Administered):
         return pd.DataFrame(self.budget_rows())
 
     def quote(
-        self, questions: Questions, *, epsilon: object = None, purpose: str = PURPOSE
+        self,
+        questions: Questions,
+        *,
+        epsilon: object = None,
+        purpose: str = PURPOSE,
+        mechanism: str | None = None,
     ) -> list[dict[str, Any]]:
         """Price private questions one after the other, with the budget they would leave; free, sites keep nothing.
 
@@ -280,17 +267,23 @@ class Session(Described, Administered):
             questions: one text or several, or pairs of a text and its own epsilon.
             epsilon: of each text.
             purpose: the purpose whose cap they would count against.
+            mechanism: as ``sql``; each row's ``alternatives`` show all of them side by side.
 
         Raises:
             InvalidRequestError: none of these; further errors as ``sql``.
         """
         pairs = questions_of(questions, epsilon)
-        asked = [self._planned(text, price, exact=False, purpose=purpose).data for text, price in pairs]
+        asked = [
+            self._planned(text, price, exact=False, purpose=purpose, mechanism=mechanism)
+            for text, price in pairs
+        ]
         with self._pool.question([self._sequencer]) as exchange:
-            answer = exchange.ask_one(
-                self._sequencer, QuoteAsk(requests=asked), QuoteAnswer, timeout_s=self._answer_s
-            )
-        return [{"sql": text, **row} for (text, _), row in zip(pairs, answer.rows, strict=True)]
+            message = QuoteAsk(requests=[each.data for each in asked])
+            answer = exchange.ask_one(self._sequencer, message, QuoteAnswer, timeout_s=self._answer_s)
+        return [
+            {"sql": text, **row, "alternatives": each.work.alternatives(row)}
+            for (text, _), each, row in zip(pairs, asked, answer.rows, strict=True)
+        ]
 
     def _ask_budget(self, site: str) -> BudgetAnswer:
         with self._pool.question([site]) as exchange:
@@ -325,29 +318,23 @@ class Session(Described, Administered):
             self._sequencer = present.sequencer
         return ask()
 
-    def _training(self, task: TrainingTask) -> Training:
-        from federation.training.coordinator import Training
-
-        return Training(
-            consortium=self._founded,
-            members=self.consortium.names,
-            identity=self._identity,
-            network=self._network,
-            pool=self._pool,
-            task=task,
-            waits_s=(self._answer_s, self._run_s),
-        )
-
-    def _planned(self, text: str, epsilon: object, *, exact: bool, purpose: str) -> Planned[Result]:
-        return self._plan(
-            query_kind(), {"sql": text}, epsilon=epsilon_or_exact(epsilon, exact=exact), purpose=purpose
-        )
+    def _planned(
+        self, text: str, epsilon: object, *, exact: bool, purpose: str, mechanism: str | None
+    ) -> Planned[Result]:
+        price = epsilon_or_exact(epsilon, exact=exact)
+        return self._plan(query_kind(), {"sql": text}, epsilon=price, purpose=purpose, mechanism=mechanism)
 
     def _planned_mining(self, request: MiningRequest, purpose: str) -> Planned[MiningResult]:
         return self._plan(mining_kind(), request.to_dict(), epsilon=None, purpose=purpose)
 
     def _plan(
-        self, kind: Kind[A], question: dict[str, Any], *, epsilon: Fraction | None, purpose: str
+        self,
+        kind: Kind[A],
+        question: dict[str, Any],
+        *,
+        epsilon: Fraction | None,
+        purpose: str,
+        mechanism: str | None = None,
     ) -> Planned[A]:
         """Plan a fresh request of one kind; no epsilon: exact."""
         request = Request(
@@ -360,6 +347,7 @@ class Session(Described, Administered):
             configuration=self.consortium.digest(),
             plan=NO_PLAN,
             question=question,
+            mechanism=mechanism_of(mechanism),
         )
         return new_request(kind, request, self.consortium)
 

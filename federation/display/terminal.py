@@ -202,6 +202,7 @@ def terms_line(cost: Mapping[str, Any]) -> str:
         f"privacy unit {cost['privacy_unit']} at up to {cost['max_sites_per_unit']} site(s), "
         f"{cost['colluding']} colluding; epsilon {cost.get('epsilon_if_all_but_one_collude', '?')} "
         f"if {cost.get('all_but_one', '?')} collude"
+        + (f"; {str(cost['noise']).capitalize()} noise" if "noise" in cost else "")
     )
 
 
@@ -277,6 +278,29 @@ def quote_table(rows: Sequence[Mapping[str, Any]]) -> Table:
             for row in rows
         ],
     )
+
+
+def alternatives_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """Show for each question what other noise would cost."""
+    names = {
+        "mechanism": "mechanism",
+        "noise": "noise",
+        "noise_sd": "sd of the noise",
+        "epsilon": "epsilon",
+        "epsilon_if_all_but_one_collude": "at n - 1",
+        "success": "attacker's success",
+        "share": "takes",
+        "such_questions": "such questions fit",
+        "unavailable": "remark",
+    }
+    return [
+        grid(
+            f"Noise for {' '.join(row['sql'].split())} (the success of a coin is 0.5)",
+            tuple(names.values()),
+            [[each.get(name, "") for name in names] for each in row["alternatives"]],
+        )
+        for row in rows
+    ]
 
 
 def _share(cost: object, row: Mapping[str, Any]) -> str:

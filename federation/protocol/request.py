@@ -25,6 +25,7 @@ class Request:
     """A request of an analyst, in the form that is hashed, signed and charged.
 
     ``question`` holds the kind's own parameters (for a query: ``sql``); numbers in it are decimal strings or ints.
+    ``mechanism`` names the noise of a private answer; a request without it has no such field, and Gaussian noise.
     ``plan`` is the digest of the plan that the client derives, hexadecimal: a site that derives another one refuses.
     """
 
@@ -37,10 +38,11 @@ class Request:
     configuration: str
     plan: str
     question: dict[str, Any] = field(default_factory=dict)
+    mechanism: str | None = None
 
     def to_bytes(self) -> bytes:
         """Canonical JSON, ASCII, sorted keys."""
-        body = {
+        body: dict[str, Any] = {
             "version": VERSION,
             "kind": self.kind,
             "mode": self.mode,
@@ -52,6 +54,8 @@ class Request:
             "plan": self.plan,
             "question": self.question,
         }
+        if self.mechanism is not None:
+            body["mechanism"] = self.mechanism
         return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
     def digest(self) -> str:

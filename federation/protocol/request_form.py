@@ -32,6 +32,7 @@ _HEX: Final = {
     "plan": re.compile(r"[0-9a-f]{64}"),
 }
 _NAMES: Final = ("kind", "mode", "analyst")
+_OPTIONAL_NAMES: Final = ("mechanism",)
 _LAYOUT: Final = re.compile("[\n\r\t\u00a0\u2000-\u200a\u202f\u3000]")  # white space that people type
 
 
@@ -50,7 +51,7 @@ def check_fields(fields: Mapping[str, object]) -> None:
         PeerRejectedError: a field written by the client is malformed.
         InvalidRequestError: a text written by the analyst (purpose, question) holds a forbidden character.
     """
-    for name in _NAMES:
+    for name in (*_NAMES, *(name for name in _OPTIONAL_NAMES if name in fields)):
         value = fields[name]
         if not isinstance(value, str) or not NAME.fullmatch(value):
             raise _rejected(name)

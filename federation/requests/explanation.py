@@ -13,10 +13,11 @@ from analytics.plans.plan import ELEMENT_BYTES
 from analytics.results.explain import explain, explain_text
 from analytics.results.explain_statistic import explain_statistic, explain_statistic_text
 from analytics.text_tables import as_block
+from federation.requests.noise_alternatives import alternatives_text
 from smpc.randomness import KEY_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from analytics.mining.plan import MiningPlan
     from analytics.plans.plan import Plan
@@ -56,13 +57,16 @@ class Explanation:
         return as_block(self.text)
 
 
-def explain_query(plan: Plan, cost: Cost, secrecy: TrustModel) -> Explanation:
+def explain_query(
+    plan: Plan, cost: Cost, secrecy: TrustModel, noises: Sequence[Mapping[str, str]] = ()
+) -> Explanation:
     """Explain a question's plan and its trust model; rounds and bytes are those of a run.
 
     Args:
         plan: of the answer.
         cost: of its joint part, by a dry run.
         secrecy: see ``trust_model_of``.
+        noises: what other noise would cost; empty for an exact answer.
     """
     # exchanging the session's keys is one more exchange; the answer share goes to the analyst
     rounds = cost.rounds + KEY_ROUNDS + ANSWER_ROUNDS
@@ -70,22 +74,34 @@ def explain_query(plan: Plan, cost: Cost, secrecy: TrustModel) -> Explanation:
     shape = explain(plan, rounds=rounds, bytes_per_party=n_bytes)
     shape["dealer"] = {"needed": secrecy.trust == "dealer", "bytes": cost.dealer_bytes}
     text = explain_text(plan, rounds=rounds, bytes_per_party=n_bytes)
-    return _with_secrecy(text, shape, secrecy)
+    return _with_secrecy(*_with_noises(text, shape, noises), secrecy)
 
 
-def explain_named(plan: StatisticPlan, cost: Cost, secrecy: TrustModel) -> Explanation:
+def explain_named(
+    plan: StatisticPlan, cost: Cost, secrecy: TrustModel, noises: Sequence[Mapping[str, str]] = ()
+) -> Explanation:
     """Explain a statistic's plan and its trust model; rounds and bytes are those of its longest run; arguments as above."""
     rounds = cost.rounds + KEY_ROUNDS + ANSWER_ROUNDS
     n_bytes = (plan.context.n_sites - 1) * KEY_BYTES + cost.bytes_sent + ELEMENT_BYTES * plan.most_sent
     shape = explain_statistic(plan, rounds=rounds, bytes_per_party=n_bytes)
     shape["dealer"] = {"needed": secrecy.trust == "dealer", "bytes": cost.dealer_bytes}
     text = explain_statistic_text(plan, rounds=rounds, bytes_per_party=n_bytes)
-    return _with_secrecy(text, shape, secrecy)
+    return _with_secrecy(*_with_noises(text, shape, noises), secrecy)
 
 
 def explain_miner(plan: MiningPlan, secrecy: TrustModel) -> Explanation:
     """Explain a mining plan; the length of a run depends on the bits that it opens."""
     return _with_secrecy(explain_mining_text(plan), explain_mining(plan), secrecy)
+
+
+def _with_noises(
+    text: str, shape: Mapping[str, Any], noises: Sequence[Mapping[str, str]]
+) -> tuple[str, Mapping[str, Any]]:
+    if not noises:
+        return text, shape
+    lines = ["noise that could be asked for (--mechanism), of the budget as it was founded:"]
+    lines += [f"    {line}" for line in alternatives_text(noises)]
+    return "\n".join([text, *lines]), {**shape, "alternatives": [dict(row) for row in noises]}
 
 
 def _with_secrecy(text: str, shape: Mapping[str, Any], secrecy: TrustModel) -> Explanation:

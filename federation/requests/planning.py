@@ -137,6 +137,10 @@ def _work_of(kind: Kind[A], request: Request, consortium: Consortium) -> Work[A]
         raise InvalidRequestError(parameter="mode", reason="must be private or exact")
     if request.kind != kind.name:
         raise InvalidRequestError(parameter="kind", reason=f"must be {kind.name}")
+    if request.mechanism is not None and not kind.names_noise:
+        raise InvalidRequestError(
+            parameter="mechanism", reason=f"cannot be named for a request of {kind.name}"
+        )
     work = kind.work(request, consortium)
     if trust_model_of(consortium, has_products=work.has_products).trust == "none":
         raise InvalidRequestError(

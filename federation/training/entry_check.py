@@ -143,6 +143,8 @@ class EntryCheck:
         request = Request.from_bytes(request_data)
         if request.configuration != self._configuration:
             raise self._reject("the request was made for another configuration")
+        if request.mechanism is not None:
+            raise self._reject("a training names no mechanism: its noise is Gaussian")
         terms = terms_of(self._consortium, str(request.question.get("table")), self._key)
         run_plan = plan_of_request(request, self._consortium.schema, terms)
         if run_plan.digest() != request.plan:

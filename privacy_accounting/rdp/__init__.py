@@ -30,6 +30,7 @@ from privacy_accounting.rdp.conversion import epsilons, log_deltas, rdp_allowanc
 from privacy_accounting.rdp.curves import at_order, curve, exact_pure_epsilon, own_delta, pure_epsilon
 from privacy_accounting.rdp.orders import ORDERS, order_floats
 from privacy_accounting.rdp.profile import gaussian_delta, standalone_delta, standalone_epsilon
+from privacy_accounting.rdp.shared_laplace import log_masses
 
 __all__ = [
     "INFINITE_UNITS",
@@ -44,6 +45,7 @@ __all__ = [
     "exact_pure_epsilon",
     "gaussian_delta",
     "log_deltas",
+    "log_masses",
     "order_floats",
     "own_delta",
     "pure_epsilon",

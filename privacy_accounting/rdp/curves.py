@@ -78,11 +78,16 @@ def at_order(event: Event, order: Fraction, relation: Relation) -> float:
         InvalidCostError: the event has no price under this relation, or the order is out of range.
     """
     position = order_positions().get(order)
-    if position is not None:
+    if position is not None and not _is_enumerated(event):
         return float(curve(event, relation)[position])
     if not _LEAST_ORDER <= order <= _LARGEST_ORDER:
         raise InvalidCostError(what="order", reason="must be between 1 + 2^-20 and 2^30")
     return _single_at(replace(event, count=1), Fraction(order), Relation(relation)) * float(event.count)
+
+
+def _is_enumerated(event: Event) -> bool:
+    """Whether a curve takes so long that one order is priced alone."""
+    return isinstance(event, ev.DistributedDiscreteLaplace) and event.honest < event.shares
 
 
 def pure_epsilon(event: Event, relation: Relation) -> float:

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from privacy_accounting.events import DistributedDiscreteLaplace
 
 _TAIL: Final = 40  # masses are enumerated up to so many scales; what is behind is bounded
+_NEAR_TAIL: Final = 25  # for a divergence, which takes longer
 _LEAST_TAIL: Final = 64
 _WIDEST: Final = 2**15  # above this L1 distance only the largest loss is used
+_LONGEST: Final = 512  # above this scale likewise, where the distance may be spread over coordinates
 _EPS: Final = 2.0**-52
 _ABSOLUTE: Final = 2.0**-43
 _REMEMBERED: Final = 64
@@ -50,7 +52,7 @@ def distributed_discrete_laplace(
         return discrete_laplace(whole, orders, stretch)
     distance, touched = stretch * event.l1, _touched(event, stretch)
     largest = largest_loss(event, stretch)
-    if distance > _WIDEST:
+    if distance > _WIDEST or (touched > 1 and event.b > _LONGEST):
         capped: NDArray[np.float64] = np.minimum(float(largest), orders * float(largest) ** 2 / 2) * ROUND_UP
         return capped
     one = [_divergence(_shape(event), float(event.b), each, orders) for each in _distances(distance, touched)]
@@ -108,7 +110,13 @@ def _loss_at(event: DistributedDiscreteLaplace, distance: int) -> float:
 
 
 def log_masses(shape: Fraction, b: float, most: int) -> NDArray[np.float64]:
-    """Logarithms of ``c(0) .. c(N)`` for shape r, 0 < r <= 1, with N at least ``most`` and far into the tail."""
+    """Give logarithms of ``c(0) .. c(N)`` of any shape r above 0.
+
+    Args:
+        shape: honest parties over shares; the statements about tails above hold up to 1.
+        b: scale.
+        most: N is at least this, and far into the tail.
+    """
     return _log_masses(shape, b, max(most, math.ceil(_TAIL * b) + _LEAST_TAIL))
 
 
@@ -159,8 +167,8 @@ def _log_masses(shape: Fraction, b: float, last: int) -> NDArray[np.float64]:
 
 def _divergence(shape: Fraction, b: float, distance: int, orders: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rényi divergence of the masses and the same, moved by a distance."""
-    logs = log_masses(shape, b, _reach(b, distance))
-    last = len(logs) - 1
+    last = math.ceil(_NEAR_TAIL * b) + _LEAST_TAIL + distance
+    logs = log_masses(shape, b, _reach(b, distance))[: last + 1]
     near, far, middle = logs[: last - distance + 1], logs[distance:], logs[1:distance]
     # x <= 0, then x >= d, then between
     losses = np.concatenate([near - far, far - near, middle - middle[::-1]])

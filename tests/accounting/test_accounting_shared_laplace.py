@@ -214,7 +214,7 @@ def chi_square_excess(values, mass, reach):
 
 @pytest.mark.parametrize(("b", "shares"), [("0.25", 2), ("1", 3), ("3.5", 3), ("12", 9), ("2", 1)])
 def test_a_share_has_its_mass_function_and_no_other(b, shares):
-    reach, n = int(40 * float(Fraction(b))) + 10, 100_000
+    reach, n = int(40 * float(Fraction(b))) + 10, 40_000
     values = laplace_share(Fraction(b), shares, n, SOURCE)
     assert values.dtype == np.int64
     assert chi_square_excess(values, one_share(shares, Fraction(b), reach), reach) < DEVIATIONS
@@ -227,7 +227,7 @@ def test_a_share_has_its_mass_function_and_no_other(b, shares):
 
 @pytest.mark.parametrize("t", [0, 1, 2])
 def test_p7_the_shares_of_honest_sites_are_one_discrete_laplace_variable(t):
-    b, n, honest = Fraction(5, 2), 60_000, PARTIES - t
+    b, n, honest = Fraction(5, 2), 20_000, PARTIES - t
     shares = [laplace_share(b, honest, n, SOURCE) for _ in range(PARTIES)]
     x = np.arange(-120, 121)
     whole = math.tanh(1 / (2 * float(b))) * np.exp(-np.abs(x) / float(b))
@@ -241,7 +241,7 @@ def test_p7_the_shares_of_honest_sites_are_one_discrete_laplace_variable(t):
 
 
 def test_large_scales_by_their_moments():
-    b, shares, n = 700, 3, 4_000
+    b, shares, n = 200, 3, 1_500
     values = laplace_share(b, shares, n, SOURCE).astype(float)
     p = math.exp(-1 / b)
     variance = 2 / shares * p / (1 - p) ** 2
@@ -256,6 +256,39 @@ def test_values_beyond_the_vectorised_range_are_thinned_alone_by_the_same_law(mo
     reach = 60
     values = laplace_share(3, 3, 20_000, SOURCE)
     assert chi_square_excess(values, one_share(3, 3, reach), reach) < DEVIATIONS
+
+
+class Counting:
+    """Passes system bytes on and counts them."""
+
+    def __init__(self):
+        self.taken = 0
+
+    def bytes(self, n, /):
+        self.taken += n
+        return SystemSource().bytes(n)
+
+
+def test_what_an_urn_takes_does_not_follow_its_value():
+    steps, taken = polya_module._steps(Fraction(5, 2), 40), []
+    for size in (40, 4):  # together, and one by one
+        for values in (np.zeros(size), np.full(size, steps), np.arange(size) % 7):
+            source = Counting()
+            polya_module._thinned(values.astype(np.int64), 3, steps, source)
+            taken.append(source.taken / size)
+    assert max(taken) - min(taken) <= 16  # a coin on the edge takes more
+    assert min(taken) >= 4 * steps
+
+
+def test_a_few_values_have_the_same_law_as_many():
+    values = np.concatenate([laplace_share(2, 3, 20, SOURCE) for _ in range(300)])
+    assert chi_square_excess(values, one_share(3, 2, 60), 60) < DEVIATIONS
+
+
+def test_values_beyond_the_common_steps_keep_their_law(monkeypatch):
+    monkeypatch.setattr(polya_module, "_steps", lambda b, size: 1)
+    values = laplace_share(3, 3, 20_000, SOURCE)
+    assert chi_square_excess(values, one_share(3, 3, 60), 60) < DEVIATIONS
 
 
 class Bytes:

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError, ReleaseRefusedError
+from analytics.plans.block_layout import lay_out
 from analytics.plans.cell_guards import Guard
+from analytics.plans.noise_split import Portion
 from analytics.plans.plan import Plan, PlanContext, make_plan
 from analytics.plans.question import bind
 from analytics.schema import Schema
@@ -173,11 +175,16 @@ def test_one_units_rows_change_figures_within_the_sensitivities(sql: str, world_
     before = world_of(UNITS, [base, base])
     after = world_of(UNITS, [pd.concat([base, extra]), pd.concat([base, extra])])
     change = np.array(after.total(plan)) - np.array(before.total(plan))
-    for number, (block, event) in enumerate(zip(plan.blocks, plan.cost, strict=True)):
-        part = change[number * plan.n_groups : (number + 1) * plan.n_groups] * block.weight
-        assert np.abs(part).sum() <= event.l1
-        assert np.square(part).sum() <= event.l2**2
-        assert np.any(part)
+    parts = [
+        change[number * plan.n_groups : (number + 1) * plan.n_groups] * block.weight
+        for number, block in enumerate(plan.blocks)
+    ]
+    assert all(np.any(part) for part in parts)
+    for portion, event in zip(portions_of(sql, UNITS), plan.cost, strict=True):
+        moved = np.concatenate([parts[place] for place in portion.places]).astype(float)
+        assert np.abs(moved).sum() <= event.l1
+        assert np.square(moved).sum() <= event.l2**2
+        assert {plan.blocks[place].sigma2_local for place in portion.places} == {event.sigma2_local}
 
 
 # noise
@@ -192,16 +199,23 @@ def test_price_is_at_most_what_was_asked_and_nearly_all_of_it(eps: Fraction, rel
     assert found <= epsilon(plan.cost, CONTEXT.delta, Relation(relation)).epsilon
 
 
-def test_each_block_gets_an_equal_part() -> None:
-    plan = private("SELECT COUNT(*), AVG(temp), VAR_SAMP(age), SUM(age) FROM visits")
+def portions_of(sql: str, schema: Schema = ROWS) -> tuple[Portion, ...]:
+    return lay_out(bind(sql, schema), centered=True).portions
+
+
+def test_each_portion_gets_its_share() -> None:
+    sql = "SELECT COUNT(*), AVG(temp), VAR_SAMP(age), SUM(age) FROM visits"
+    plan, portions = private(sql), portions_of(sql)
     honest = CONTEXT.honest
     parts = [float(event.l2) ** 2 / (float(event.sigma2_local) * honest) for event in plan.cost]
-    assert parts == pytest.approx([parts[0]] * len(parts), rel=0.02)
+    whole = [float(portion.share) / float(plan.noise_multiplier) ** 2 for portion in portions]
+    assert sum(portion.share for portion in portions) == 1
+    assert parts == pytest.approx(whole, rel=0.02)
     assert sum(parts) == pytest.approx(1 / float(plan.noise_multiplier) ** 2, rel=0.02)
     assert sum(parts) <= 1 / float(plan.noise_multiplier) ** 2
 
 
-@pytest.mark.parametrize("eps", [Fraction(1, 2), Fraction(5), Fraction(100)])
+@pytest.mark.parametrize("eps", [Fraction(1, 10), Fraction(5), Fraction(100)])
 def test_local_noise_is_at_least_eight_steps(eps: Fraction) -> None:
     plan = private("SELECT COUNT(*), AVG(age) FROM visits", eps)
     assert all(block.sigma2_local >= 64 for block in plan.blocks)

@@ -12,8 +12,9 @@ from analytics.disclosure.recombine import recombine_answer
 from analytics.disclosure.release import joint_cost, send_answer
 from analytics.disclosure.site_noise import noisy_contribution
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
-from analytics.plans.plan import MAX_SLOW_FIGURES, Plan, PlanContext, make_plan
+from analytics.plans.plan import Plan, PlanContext, make_plan
 from analytics.plans.question import bind
+from analytics.plans.size_limits import MAX_SLOW_FIGURES
 from analytics.results.assemble import finish
 from analytics.schema import Schema
 from federation.consortium.limits import Limits

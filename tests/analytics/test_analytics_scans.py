@@ -20,8 +20,9 @@ from analytics.errors import (
     SourceFailedError,
     SourceLostError,
 )
-from analytics.plans.plan import MAX_BLOCKS, Plan, PlanContext, make_plan
+from analytics.plans.plan import Plan, PlanContext, make_plan
 from analytics.plans.question import bind
+from analytics.plans.size_limits import MAX_BLOCKS
 from analytics.schema import Schema
 from analytics.sources import LocalTable, open_frame
 from analytics.sql.expressions import ColumnIndex, Compare, Literal, Not, Product

@@ -100,6 +100,20 @@ def test_cli_table_one_is_printed_and_is_json():
 
 
 @pytest.mark.usefixtures("here")
+def test_cli_the_noise_that_is_named_is_shown_with_its_alternatives():
+    shown = ask("query", COUNT, "--epsilon", "0.5", "--mechanism", "laplace", "--explain").out
+    assert "laplace *" in shown
+    assert "Laplace noise (laplace was asked for)" in shown
+    assert "such questions fit" in ask("quote", COUNT, "--epsilon", "0.5").out
+    paid = ask("query", COUNT, "--epsilon", "0.2", "--mechanism", "laplace")
+    assert paid.code == 0
+    assert "; Laplace noise" in paid.out
+    wrong = ask("query", COUNT, "--epsilon", "0.5", "--mechanism", "lap")
+    assert wrong.code != 0
+    assert "must be one of auto, gaussian, laplace" in wrong.err
+
+
+@pytest.mark.usefixtures("here")
 def test_cli_statistics_by_name_equal_the_session(session):
     given = ["chi_square", "a=sex", "b=disease"]
     answer = json.loads(ask("stats", *given, "--exact", "--json").out)

@@ -21,6 +21,7 @@ from federation.requests.ledger_content import content_of
 from federation.requests.planning import NO_PLAN, new_request, plan_request
 from federation.training.round_plan import Terms, plan_run
 from federation.training.task import TrainingTask
+from privacy_accounting.events import event_to_dict
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex, sign_body
 from privacy_accounting.ledger.messages import Complete, Proposal, Refused, Signed, Waiting, Withdrawal
 from privacy_accounting.ledger.replication.entry_validation import describe
@@ -178,6 +179,29 @@ def golden():
     found |= ledger_messages(consortium, previous)
     found |= control_messages()
     found |= training(consortium)
+    found |= named_noise(consortium)
+    return found
+
+
+def named_noise(consortium):
+    """Requests that name their noise, beside the chain: the optional field, the plan and its events."""
+    found = {}
+    for place, mechanism in enumerate(("auto", "gaussian", "laplace"), 200):
+        asked = Request(
+            kind="query",
+            mode="private",
+            epsilon=Fraction(1),
+            analyst=ANALYST,
+            purpose="analysis",
+            nonce=f"{place:032x}",
+            configuration=consortium.digest(),
+            plan=NO_PLAN,
+            question={"sql": QUERIES["groups"][0]},
+            mechanism=mechanism,
+        )
+        planned = new_request(KINDS["query"](), asked, consortium)
+        events = [event_to_dict(event) for event in planned.work.events]
+        found |= {f"{mechanism}: request": planned.data, f"{mechanism}: events": plain(events)}
     return found
 
 

@@ -129,6 +129,10 @@ class Work(Protocol[A_co]):
         """Return whom the figures of exact work count; empty where they are not of that form."""
         ...
 
+    def alternatives(self, quoted: Mapping[str, Any] | None = None) -> list[dict[str, str]]:
+        """Say what other noise would cost, by a site's quote or the budget as it was founded; empty where there is none."""
+        ...
+
     def explain(self, trust: TrustModel) -> Explanation:
         """Explain plan, recipients and price, with the answer's trust model."""
         ...
@@ -153,6 +157,11 @@ class Kind(Protocol[A_co]):
     @property
     def sub_budget(self) -> str:
         """The sub-budget that pays, and whose delta a private plan takes."""
+        ...
+
+    @property
+    def names_noise(self) -> bool:
+        """Whether a private request of this kind may name its noise (``Request.mechanism``)."""
         ...
 
     def work(self, request: Request, consortium: Consortium) -> Work[A_co]:

@@ -8,7 +8,7 @@ Guarantees:  as ``base``. The joint part fetches its material for each level: ho
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from analytics.disclosure.recombine import recombine_mined
 from analytics.errors import InvalidRequestError, ReleaseRefusedError
@@ -104,6 +104,11 @@ class MiningWork:
         """None: which itemsets open follows from the bits of a run."""
         return ()
 
+    def alternatives(self, quoted: Mapping[str, Any] | None = None) -> list[dict[str, str]]:
+        """Return nothing: a mining run has no noise."""
+        del quoted
+        return []
+
     def explain(self, trust: TrustModel) -> Explanation:
         """Explain the plan; how long a run is depends on the bits that it opens."""
         from federation.requests.explanation import explain_miner
@@ -121,6 +126,7 @@ class MiningKind:
 
     name: str = "mine"
     sub_budget: str = "mining"
+    names_noise: bool = False
 
     def work(self, request: Request, consortium: Consortium) -> MiningWork:
         """Plan a mining request."""

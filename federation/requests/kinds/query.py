@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from analytics.disclosure.recombine import recombine_answer
 from analytics.errors import InvalidRequestError
@@ -16,7 +16,8 @@ from analytics.plans.plan import Plan, make_plan
 from analytics.plans.question import bind
 from analytics.results.assemble import finish, plan_cost
 from federation.requests.kinds.base import JointPart, Mode, PolicyFacts, SessionNeeds
-from federation.requests.kinds.plan_context import context_of
+from federation.requests.kinds.plan_context import context_of, mechanism_of
+from federation.requests.noise_alternatives import alternatives_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,9 +45,11 @@ class QueryWork:
 
     Attributes:
         plan: what runs.
+        consortium: the agreement, by whose budget alternatives are explained.
     """
 
     plan: Plan
+    consortium: Consortium
 
     @property
     def mode(self) -> Mode:
@@ -130,7 +133,11 @@ class QueryWork:
         """Explain the plan with rounds and bytes of its run."""
         from federation.requests.explanation import explain_query
 
-        return explain_query(self.plan, self._cost, trust)
+        return explain_query(self.plan, self._cost, trust, self.alternatives())
+
+    def alternatives(self, quoted: Mapping[str, Any] | None = None) -> list[dict[str, str]]:
+        """Say what other noise would cost; by a site's quote, or by the budget as it was founded. Empty for exact."""
+        return alternatives_of(self.plan, self.consortium, QueryKind().sub_budget, quoted)
 
     def finish(self, answers: Sequence[bytes], *, receipt: Mapping[str, object]) -> Result:
         """Recombine the shares and assemble the rows."""
@@ -144,6 +151,7 @@ class QueryKind:
 
     name: str = "query"
     sub_budget: str = "query"
+    names_noise: bool = True
 
     def work(self, request: Request, consortium: Consortium) -> QueryWork:
         """Bind and plan a question."""
@@ -153,9 +161,11 @@ class QueryKind:
             raise InvalidRequestError(parameter="question", reason=f"is longer than {MAX_SQL} characters")
         query = bind(request.question["sql"], consortium.schema)
         is_exact = request.mode == "exact"
-        context = context_of(consortium, query.table.population, self.sub_budget, is_exact=is_exact)
+        mechanism, population = mechanism_of(request), query.table.population
+        context = context_of(consortium, population, self.sub_budget, is_exact=is_exact, mechanism=mechanism)
         mode: Mode = "exact" if is_exact else "private"
-        return QueryWork(plan=make_plan(query, mode=mode, epsilon=request.epsilon, context=context))
+        plan = make_plan(query, mode=mode, epsilon=request.epsilon, context=context, mechanism=mechanism)
+        return QueryWork(plan=plan, consortium=consortium)
 
 
 KIND: Final = QueryKind()

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from analytics.disclosure.recombine import recombine_statistic
 from analytics.plans.statistic_plan import StatisticPlan, make_statistic_plan, read_question
 from analytics.results.explain_statistic import statistic_price
 from federation.requests.kinds.base import JointPart, Mode, PolicyFacts, SessionNeeds
-from federation.requests.kinds.plan_context import context_of
+from federation.requests.kinds.plan_context import context_of, mechanism_of
+from federation.requests.noise_alternatives import alternatives_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,9 +42,11 @@ class StatisticWork:
 
     Attributes:
         plan: what runs.
+        consortium: the agreement, by whose budget alternatives are explained.
     """
 
     plan: StatisticPlan
+    consortium: Consortium
 
     @property
     def mode(self) -> Mode:
@@ -134,7 +137,14 @@ class StatisticWork:
         """Explain the plan with rounds and bytes of its longest run."""
         from federation.requests.explanation import explain_named
 
-        return explain_named(self.plan, self._cost, trust)
+        return explain_named(self.plan, self._cost, trust, self.alternatives())
+
+    def alternatives(self, quoted: Mapping[str, Any] | None = None) -> list[dict[str, str]]:
+        """Say what other noise would cost its counts; empty for exact."""
+        plan = self.plan.counts
+        if plan is None:
+            return []
+        return alternatives_of(plan, self.consortium, StatisticKind().sub_budget, quoted)
 
     def finish(self, answers: Sequence[bytes], *, receipt: Mapping[str, object]) -> Answer:
         """Follow the steps and estimate."""
@@ -147,19 +157,23 @@ class StatisticKind:
 
     name: str = "statistic"
     sub_budget: str = "query"
+    names_noise: bool = True
 
     def work(self, request: Request, consortium: Consortium) -> StatisticWork:
         """Read, bind and plan a statistic."""
         _, table, _ = read_question(request.question, consortium.schema)
-        is_exact = request.mode == "exact"
+        is_exact, mechanism = request.mode == "exact", mechanism_of(request)
         plan = make_statistic_plan(
             request.question,
             mode="exact" if is_exact else "private",
             epsilon=request.epsilon,
             schema=consortium.schema,
-            context=context_of(consortium, table.population, self.sub_budget, is_exact=is_exact),
+            context=context_of(
+                consortium, table.population, self.sub_budget, is_exact=is_exact, mechanism=mechanism
+            ),
+            mechanism=mechanism,
         )
-        return StatisticWork(plan=plan)
+        return StatisticWork(plan=plan, consortium=consortium)
 
 
 KIND: Final = StatisticKind()

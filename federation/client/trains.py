@@ -1,0 +1,79 @@
+"""The part of a session that trains models.
+
+Layer:       federation.client.trains, below session.
+See instead: questions (``federation.client.session``), how a training runs (``federation.training.coordinator``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from federation.consortium.consortium_file import Consortium
+    from federation.identity.certificates import Identity
+    from federation.network.channel import Network
+    from federation.protocol.channel_pool import ChannelPool
+    from federation.training.coordinator import Outcome, Progress, Training
+    from federation.training.round_plan import RunPlan
+    from federation.training.task import TrainingTask
+
+T = TypeVar("T")
+
+
+class Trains:
+    """Trainings of a session; the session sets the attributes."""
+
+    consortium: Consortium
+    _founded: Consortium
+    _identity: Identity
+    _network: Network
+    _pool: ChannelPool
+    _answer_s: float
+    _run_s: float
+
+    def _among_members(self, ask: Callable[[], T]) -> T:
+        raise NotImplementedError
+
+    def train(self, task: TrainingTask, *, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
+        """Train a model over all sites, charged round by round; see ``FederatedLogisticRegression``.
+
+        Visible to: the analyst and all sites see the opened, noisy sums; the aggregator sees ciphertexts, the key holder sums.
+        Cost: at most the task's epsilon of the training budget.
+
+        Args:
+            task: the model, its data and its budget.
+            on_progress: called after each attempt.
+
+        Returns:
+            The model and its run; after a failure or a stop, the model of the rounds so far (``ending``).
+
+        Raises:
+            ConfigError, InvalidRequestError: the task cannot be planned.
+            PolicyRefusedError: a site's rule forbids it; nothing was spent.
+            BudgetExceededError: the budget does not pay for all rounds; nothing was spent.
+            SiteUnavailableError: too few sites, or a helper is gone; a note says what was charged.
+        """
+        return self._among_members(lambda: self._training(task).asked()).go(on_progress)
+
+    def plan_training(self, task: TrainingTask) -> RunPlan:
+        """Plan a training and price it; the client asks no site and spends nothing; errors as ``train``."""
+        return self._training(task).plan
+
+    def quote_training(self, task: TrainingTask) -> dict[str, str | bool] | None:
+        """Return whether the budget pays for a whole training; free; None without noise; errors as ``train``."""
+        return self._training(task).fits()
+
+    def _training(self, task: TrainingTask) -> Training:
+        from federation.training.coordinator import Training
+
+        return Training(
+            consortium=self._founded,
+            members=self.consortium.names,
+            identity=self._identity,
+            network=self._network,
+            pool=self._pool,
+            task=task,
+            waits_s=(self._answer_s, self._run_s),
+        )
