@@ -319,7 +319,7 @@ class Session(Described, Trains, Administered):
         return ask()
 
     def _planned(
-        self, text: str, epsilon: object, *, exact: bool, purpose: str, mechanism: str | None
+        self, text: str, epsilon: object, *, exact: bool, purpose: str, mechanism: str | None = None
     ) -> Planned[Result]:
         price = epsilon_or_exact(epsilon, exact=exact)
         return self._plan(query_kind(), {"sql": text}, epsilon=price, purpose=purpose, mechanism=mechanism)
