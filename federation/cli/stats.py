@@ -84,12 +84,10 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
         raise UsageError(
             reason="say --epsilon E for a private answer, or --exact for one without noise; not both"
         )
-    how: dict[str, object] = {"exact": True} if exact else {}
-    if epsilon is not None:
-        how = {"epsilon": positive_decimal(epsilon, name="epsilon")}
+    how = _price(epsilon, exact=exact)
     with open_session(consortium, identity) as session:
         where = only_table(session.consortium, table)
-        options: dict[str, object] = {**how, "purpose": purpose, "mechanism": mechanism, **given}
+        options = {**how, "purpose": purpose, "mechanism": mechanism, **given}
         if explain:
             explanation = _explained(session, name, where, options)
             if as_json:
@@ -105,6 +103,12 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
             print_csv(*answer.cells())
         else:
             _print(answer)
+
+
+def _price(epsilon: str | None, *, exact: bool) -> dict[str, object]:
+    if epsilon is None:
+        return {"exact": True} if exact else {}
+    return {"epsilon": positive_decimal(epsilon, name="epsilon")}
 
 
 def _explained(session: Session, name: str, table: str, options: dict[str, object]) -> Explanation:
