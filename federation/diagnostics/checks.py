@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import SchemaMismatchError
+from federation.consortium.approvals import SOON_DAYS
 from federation.consortium.consortium_file import consortium_path, load_consortium
 from federation.consortium.genesis import genesis_body
 from federation.consortium.site_file import load_site
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from federation.consortium.consortium_file import Consortium
     from federation.consortium.site_file import SiteConfig
 
-SOON: Final = timedelta(days=30)
+SOON: Final = timedelta(days=SOON_DAYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

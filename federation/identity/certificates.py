@@ -26,6 +26,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from federation.consortium.approvals import SOON_DAYS
 from federation.consortium.consortium_file import Consortium, name_mistake
 from federation.errors import ConfigError
 from smpc.errors import PeerRejectedError
@@ -77,6 +78,20 @@ class Identity:
     def valid_until(self) -> datetime:
         """End of the certificate's validity."""
         return x509.load_pem_x509_certificate(self.certificate_pem).not_valid_after_utc
+
+    def ends_soon(self, now: datetime) -> str:
+        """Name the days that are left, where there are fewer than 60; empty before.
+
+        Args:
+            now: the present.
+        """
+        left = self.valid_until - now
+        if left >= timedelta(days=SOON_DAYS):
+            return ""
+        if left <= timedelta():
+            return f"the certificate of {self.name} ended on {self.valid_until:%Y-%m-%d}"
+        days = "day" if left.days == 1 else "days"
+        return f"the certificate of {self.name} ends in {left.days} {days}, on {self.valid_until:%Y-%m-%d}"
 
     def is_issued_by(self, authority_pem: bytes) -> bool:
         """Whether this authority signed the certificate.

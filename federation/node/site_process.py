@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import resource
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from analytics.sources import SourceSpec, open_table
@@ -45,6 +46,7 @@ SITE_KEY = "site.key"
 ANSWERS = "answers.sqlite"
 MOST_FILES = 1 << 14
 POLL_S = 0.05
+DAY_S = 86_400.0
 HEARD_S = (
     2.0  # nodes that start together hear each other sooner; a node that starts alone becomes ready anyway
 )
@@ -98,7 +100,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
         _until_heard(network, stop)
         if not stop.is_set():
             ready()
-        stop.wait()
+        _watch(identity, stop)
     finally:
         node.close()
 
@@ -149,9 +151,19 @@ def serve_helper(
         node.start()
         _until_heard(network, stop)
         ready()
-        stop.wait()
+        _watch(identity, stop)
     finally:
         node.close()
+
+
+def _watch(identity: Identity, stop: threading.Event, every_s: float = DAY_S) -> None:
+    """Wait until a stop is requested; once a day, log a certificate that ends soon."""
+    while True:
+        soon = identity.ends_soon(datetime.now(UTC))
+        if soon:
+            LOG.warning("%s: renew it before; docs/several-machines.md says how", soon)
+        if stop.wait(every_s):
+            return
 
 
 def _network(consortium: Consortium, identity: Identity, listen: str | None) -> TlsNetwork:
