@@ -102,7 +102,7 @@ def join(
     from federation.setup import joining
 
     joined = joining.join(
-        _read(invitation),
+        read_file(invitation),
         folder,
         address=address,
         data=data,
@@ -128,7 +128,7 @@ def admit(
     """Admit members by their answers and words; write the draft once all have answered; at the founder."""
     from federation.setup import founding
 
-    given = [_read(path) for path in answers or []]
+    given = [read_file(path) for path in answers or []]
     said: dict[str, str] = {}
     for text in words or []:
         name, sign, value = text.partition("=")
@@ -172,7 +172,7 @@ def sign(
             "withdrawn: the agreement in force stays" if was_signed else "no correction is signed here"
         )
         return
-    data = _read(draft)
+    data = read_file(draft)
     reviewed = signing.review(folder, data)
     _show(reviewed)
     if only_show:
@@ -195,7 +195,7 @@ def begin(
     """Begin once all sites have signed: write the agreement and this member's certificate; print what it changes."""
     from federation.setup import signing
 
-    given = [_read(path) for path in files or []]
+    given = [read_file(path) for path in files or []]
     if not words and signing.needs_words(folder, to_begin=given):
         words = _asked("this member", "--words")
     begun = signing.begin(folder, given, words=words)
@@ -251,7 +251,12 @@ def _asked(name: str, option: str) -> str:
     return str(typer.prompt(f"the eight words for {name}"))
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Read a file that another member sent, up to what any of them may hold.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
     from federation.consortium.approvals import MAX_BYTES
 
     try:

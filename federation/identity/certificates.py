@@ -173,7 +173,21 @@ def trust_of(consortium: Consortium) -> Trust:
         helper = getattr(file, role)
         if helper is not None:
             roster[helper.name] = (role, helper.fingerprint)
-    return Trust(ca_pem=consortium.authority_pem, roster=roster)
+    renewed = {name: key for name, key in consortium.site_keys.items() if key != file.sites[name].public_key}
+    return Trust(ca_pem=consortium.authority_pem, roster=roster, renewed=renewed)
+
+
+def is_pinned(identity: Identity, consortium: Consortium) -> bool:
+    """Whether the members of a consortium accept this identity's certificate.
+
+    Args:
+        identity: of a member.
+        consortium: the agreement, with the renewed keys.
+    """
+    trust = trust_of(consortium)
+    role, fingerprint = trust.roster.get(identity.name, ("", ""))
+    renewed = trust.renewed.get(identity.name)
+    return role == identity.role and (identity.fingerprint == fingerprint or identity.public_hex == renewed)
 
 
 def read_private(path: Path) -> bytes:
