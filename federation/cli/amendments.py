@@ -95,6 +95,25 @@ def remove_site(
     _write(site, out, lambda state: amendment_of(state, lost, sequencer=sequencer))
 
 
+@propose.command("renew-site")
+def renew_site(
+    site: SiteFile,
+    out: Out,
+    certificate: Annotated[
+        Path, typer.Option("--certificate", help="The renewed certificate, as the founder sent it.")
+    ],
+) -> None:
+    """Renew the key of a site, which has made it with crossward renew and kept its certificate."""
+    from federation.cli.found import read_file
+    from federation.consortium.amendments import renew_site as amendment_of
+    from federation.consortium.site_file import load_site
+    from federation.setup.renewing import RenewedCertificate
+
+    renewed = RenewedCertificate.from_bytes(read_file(certificate))
+    name, key, _ = renewed.check(load_site(site).consortium)
+    _write(site, out, lambda state: amendment_of(state, name, key))
+
+
 @propose.command("correct-clock")
 def correct_clock(site: SiteFile, out: Out) -> None:
     """Give up the date of the last entry after all clocks were ahead; set the clocks right first."""
@@ -130,6 +149,7 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
     from federation.consortium.site_file import load_site
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
+    from federation.setup.renewing import check_holds_key
 
     config, wanted = load_site(site), _read(amendment)
     store = read_ledger(config)
@@ -138,6 +158,8 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
         wanted.check_fits(state)
     finally:
         store.close()
+    if wanted.renews:
+        check_holds_key(config, *wanted.renews)
     Approvals(config.consents).agree(wanted)
     typer.echo(
         f"{config.file.site} approves amendment {wanted.digest[:16]}: {wanted.text()} ({wanted.now(state)})"
@@ -171,6 +193,11 @@ def apply(
     typer.echo(f"entry {applied['number']}: {wanted.text()}; signed by {', '.join(applied['signed_by'])}")
     if wanted.leaves_out:
         typer.echo("Now restart the nodes of the remaining sites; until then they refuse questions")
+    if wanted.renews:
+        typer.echo(
+            "Now restart all nodes; until then they refuse questions. Then send members.json, which each site has"
+        )
+        typer.echo("beside its consortium file, to analysts, auditors and helpers: it belongs beside theirs")
 
 
 def _read(path: Path) -> Amendment:

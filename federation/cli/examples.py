@@ -46,6 +46,11 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "admit": ('crossward admit ours bert.answer.json carl.answer.json --words bert="EIGHT WORDS"',),
     "sign": ("crossward sign mine draft.json --only-show", "crossward sign mine --withdraw"),
     "begin": ("crossward begin mine anna.signature.json carl.signature.json",),
+    "renew": (
+        "crossward renew trial/sites/bert/site.toml --out bert.renewal.json",
+        "crossward renew trial/sites/bert/site.toml --certificate bert.certificate.json",
+    ),
+    "certify": ("crossward certify trial bert.renewal.json --out bert.certificate.json",),
     "up": ("crossward up trial --detach",),
     "down": ("crossward down trial",),
     "doctor": (
@@ -99,6 +104,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "ledger propose remove-site": (
         "crossward ledger propose remove-site trial/sites/anna/site.toml --out lost.amendment --lost carl",
+    ),
+    "ledger propose renew-site": (
+        (
+            "crossward ledger propose renew-site trial/sites/bert/site.toml --out renew.amendment "
+            "--certificate bert.certificate.json"
+        ),
     ),
     "ledger propose correct-clock": (
         "crossward ledger propose correct-clock trial/sites/anna/site.toml --out clock.amendment",

@@ -130,7 +130,7 @@ def join(  # noqa: PLR0913, PLR0917  as above
     from federation.setup import joining
 
     joined = joining.join(
-        _read(invitation),
+        read_file(invitation),
         folder,
         address=address,
         data=data,
@@ -166,7 +166,7 @@ def admit(
         if not sign or name in said:
             raise UsageError(reason='--words takes NAME="EIGHT WORDS", once for each member')
         said[name] = value
-    given = [_read(path) for path in answers or []]
+    given = [read_file(path) for path in answers or []]
     if not given:  # those that came directly: each whose words are given, or all where a person can be asked
         asks = not said and sys.stdin.isatty()
         given = [data for name, data in arrived_answers(folder).items() if asks or name in said]
@@ -209,7 +209,7 @@ def sign(
             "withdrawn: the agreement in force stays" if was_signed else "no correction is signed here"
         )
         return
-    data = _read(draft)
+    data = read_file(draft)
     reviewed = signing.review(folder, data)
     _show(reviewed)
     if only_show:
@@ -242,7 +242,7 @@ def begin(
     """Begin once all sites have signed: write the agreement and this member's certificate; print what it changes."""
     from federation.setup import signing
 
-    given = [_read(path) for path in files or []]
+    given = [read_file(path) for path in files or []]
     if not words and signing.needs_words(folder, to_begin=given):
         words = _asked("this member", "--words")
     _show_begun(signing.begin(folder, given, words=words))
@@ -361,7 +361,12 @@ def _asked(name: str, option: str) -> str:
     return str(typer.prompt(f"the eight words for {name}"))
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Read a file that another member sent, up to what any of them may hold.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
     from federation.consortium.approvals import MAX_BYTES
 
     try:

@@ -118,6 +118,14 @@ class Amendment:
         content = self.content
         return content.name if isinstance(content, MembersChange) and content.change == "lose" else ""
 
+    @property
+    def renews(self) -> tuple[()] | tuple[str, str]:
+        """The site whose key the amendment renews, and the new key; empty for other amendments."""
+        content = self.content
+        if isinstance(content, MembersChange) and content.change == "rekey":
+            return (content.name, content.key)
+        return ()
+
     def text(self) -> str:
         """Describe the amendment, for the administrator who approves it."""
         content = self.content
@@ -134,6 +142,8 @@ class Amendment:
         if content.change == "lose":
             then = f"; {content.sequencer} is the sequencer from then on"
             return f"remove {content.name}, lost for good{then}"
+        if content.change == "rekey":
+            return f"renew the key of {content.name}: {content.key[:16]} from then on"
         if content.change == "sequencer":
             return f"make {content.sequencer} the sequencer"
         return f"{content.change} {content.name}"
@@ -142,6 +152,8 @@ class Amendment:
         """Describe the present value in a site's ledger of what the amendment changes."""
         if isinstance(self.content, MembersChange):
             members = state.members()
+            if self.content.change == "rekey":
+                return f"now: {members.keys[self.content.name][:16]}"
             return f"now: {', '.join(members.names)}; {members.sequencer} is the sequencer"
         if isinstance(self.content, ClockCorrection):
             return f"now: entry {state.head} is dated {_date(state.place.time)}"
@@ -183,7 +195,7 @@ class Amendment:
             return transfer_sequencer(state, content.name)
         if content.change == "lose":
             return remove_site(state, content.name, sequencer=content.sequencer)
-        return None
+        return renew_site(state, content.name, content.key) if content.change == "rekey" else None
 
 
 class Approvals:
@@ -373,6 +385,24 @@ def remove_site(state: ChainState, site: str, *, sequencer: str = "") -> Amendme
     if len(state.members().names) - 1 <= colluding:
         raise AmendmentRejectedError(reason=f"no more sites would be left than may collude ({colluding})")
     return _members(state, change)
+
+
+def renew_site(state: ChainState, site: str, key: str) -> Amendment:
+    """Propose that a site signs with another key from then on.
+
+    Args:
+        state: a site's ledger.
+        site: whose key.
+        key: the new Ed25519 key, hexadecimal.
+
+    Raises:
+        AmendmentRejectedError: the site is not a member, or the key is, or was, a member's.
+    """
+    if any(key in members.keys.values() for _, members in state.succession.spans):
+        raise AmendmentRejectedError(reason="the new key is, or was, a member's: a renewal takes a fresh one")
+    return _members(
+        state, MembersChange(change="rekey", name=site, key=key, sequencer=state.members().sequencer)
+    )
 
 
 def correct_clock(state: ChainState, *, now: int | None = None) -> Amendment:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 1 << 20
 MAX_LINE: Final = 1 << 17
 AUTHORITY: Final = "authority.pem"
-SOON_DAYS: Final = 30
+SOON_DAYS: Final = 60
 _DRAFT: Final = "crossward/draft/1"
 _SIGNATURE: Final = "crossward/founding-signature/1"
 _AGREEMENT: Final = "crossward/agreement/1"
@@ -150,7 +150,7 @@ class Draft:
             now: the present, unless another time is meant.
 
         Returns:
-            The agreement, and a sentence on each certificate that ends within 30 days.
+            The agreement, and a sentence on each certificate that ends within 60 days.
 
         Raises:
             ConfigError: with every mistake: of the text, and of a certificate that is missing, ended, not pinned, or not

@@ -14,7 +14,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -33,7 +33,9 @@ from analytics.errors import SchemaError
 from analytics.schema import Schema
 from federation.consortium.computing_sites import Computation, computation_mistakes
 from federation.consortium.file_kinds import CONSORTIUM, expect_kind, mistake_text
+from federation.consortium.members_file import MEMBERS_FILE, load_members, read_members
 from federation.errors import ConfigError
+from privacy_accounting.ledger.members import Members
 from smpc.computing_sites import ThreeSites
 
 if TYPE_CHECKING:
@@ -220,11 +222,19 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consortium:
-    """A consortium file, read and checked as a whole."""
+    """A consortium file, read and checked as a whole.
+
+    Attributes:
+        file: its content.
+        schema: its tables.
+        authority_pem: the authority's certificate.
+        renewed: the keys of sites that were renewed since, hex, by name; no part of the digest.
+    """
 
     file: ConsortiumFile
     schema: Schema
     authority_pem: bytes
+    renewed: Mapping[str, str] = field(default_factory=dict)
     _digest: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -234,6 +244,27 @@ class Consortium:
         text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         digest = hashlib.sha256(b"crossward/consortium/1\n" + text.encode()).hexdigest()
         object.__setattr__(self, "_digest", digest)
+
+    @property
+    def members(self) -> Members:
+        """The members as the file has them."""
+        keys = {name: member.public_key for name, member in self.file.sites.items()}
+        return Members(keys=keys, sequencer=self.file.sequencer)
+
+    def with_keys(self, keys: Mapping[str, str]) -> Consortium:
+        """Return the agreement with the sites' keys as the ledger has them; the digest stays.
+
+        Args:
+            keys: Ed25519 keys, hex, by name; those equal to the file's, and of sites that it does not name, say nothing.
+        """
+        sites = self.file.sites
+        newer = {name: key for name, key in keys.items() if name in sites and key != sites[name].public_key}
+        return replace(self, renewed={**self.renewed, **newer})
+
+    @property
+    def site_keys(self) -> dict[str, str]:
+        """Each site's Ed25519 key, hex: the renewed one where the file's was renewed."""
+        return {name: self.renewed.get(name, member.public_key) for name, member in self.file.sites.items()}
 
     def canonical(self) -> dict[str, Any]:
         """What the digest covers, as plain data: numbers as texts, the authority as its hash."""
@@ -281,7 +312,7 @@ def load_consortium(path: Path) -> Consortium:
             ``authority`` says, beside it.
 
     Returns:
-        The checked agreement.
+        The checked agreement, with the keys that ``members.json`` beside it renews.
 
     Raises:
         ConfigError: with every mistake found.
@@ -297,7 +328,9 @@ def load_consortium(path: Path) -> Consortium:
             pem = (path.parent / authority).read_bytes()
         except OSError as error:
             mistakes.append(f"{path.name}: authority: cannot read {authority}: {error.strerror}")
-    return consortium_from_dict(document, authority_pem=pem, place=path.name, mistakes=mistakes)
+    founded = consortium_from_dict(document, authority_pem=pem, place=path.name, mistakes=mistakes)
+    data = load_members(path.parent / MEMBERS_FILE)
+    return founded.with_keys(read_members(data, founded.members, founded.digest()).keys) if data else founded
 
 
 def consortium_from_dict(

@@ -151,6 +151,16 @@ class SiteConfig:
         return self.state / "signed-correction"
 
     @property
+    def next_identity(self) -> Path:
+        """The certificate and key that this site renews its own with, until all sites have signed that."""
+        return self.identity.with_suffix(".next.pem")
+
+    @property
+    def next_key(self) -> Path:
+        """The key of a renewal until it has a certificate."""
+        return self.identity.with_suffix(".next.key")
+
+    @property
     def identity(self) -> Path:
         """The site's certificate and key."""
         return self.folder / self.file.identity

@@ -14,11 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import SchemaMismatchError
+from federation.consortium.approvals import SOON_DAYS
 from federation.consortium.consortium_file import consortium_path, load_consortium
 from federation.consortium.genesis import genesis_body
 from federation.consortium.site_file import load_site
 from federation.errors import ConfigError, SiteUnavailableError
-from federation.identity.certificates import Identity, trust_of
+from federation.identity.certificates import Identity, is_pinned
 from federation.node.clock import installed_version
 from federation.protocol.messages import Health
 from federation.requests.trust import trust_model_of_products
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from federation.consortium.consortium_file import Consortium
     from federation.consortium.site_file import SiteConfig
 
-SOON: Final = timedelta(days=30)
+SOON: Final = timedelta(days=SOON_DAYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +114,7 @@ def examine_identity(path: Path, agreement: Consortium, *, now: datetime | None 
         return Finding(what=path.name, is_good=False, text="; ".join(error.mistakes), is_fatal=True)
     what = f"certificate of {identity.role} {identity.name}"
     left = identity.valid_until - (now or datetime.now(UTC))
-    pinned = trust_of(agreement).roster.get(identity.name)
-    if pinned != (identity.role, identity.fingerprint):
+    if not is_pinned(identity, agreement):
         text = "it is not the one in the consortium file; issue and pin a new one"
     elif not identity.is_issued_by(agreement.authority_pem):
         text = "it was not issued by the consortium's authority; issue and pin a new one"
@@ -150,13 +150,14 @@ def guessed_columns(agreement: Consortium) -> list[Finding]:
 
 
 def _examine_site(path: Path) -> list[Finding]:
+    from federation.node.ledger.present_keys import keys_here
     from federation.node.site_process import open_sources
 
     try:
         config = load_site(path)
     except ConfigError as error:
         return [Finding(what=path.name, is_good=False, text=text) for text in error.mistakes]
-    found = [examine_identity(config.identity, config.consortium)]
+    found = [examine_identity(config.identity, config.consortium.with_keys(keys_here(config)))]
     try:
         sources = open_sources(config)
     except (SchemaMismatchError, ConfigError) as error:

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from federation.consortium.approvals import SOON_DAYS
 from federation.consortium.consortium_file import Consortium, name_mistake
 from federation.errors import ConfigError
 from smpc.errors import PeerRejectedError
@@ -84,6 +85,20 @@ class Identity:
     def valid_until(self) -> datetime:
         """End of the certificate's validity."""
         return x509.load_pem_x509_certificate(self.certificate_pem).not_valid_after_utc
+
+    def ends_soon(self, now: datetime) -> str:
+        """Name the days that are left, where there are fewer than 60; empty before.
+
+        Args:
+            now: the present.
+        """
+        left = self.valid_until - now
+        if left >= timedelta(days=SOON_DAYS):
+            return ""
+        if left <= timedelta():
+            return f"the certificate of {self.name} ended on {self.valid_until:%Y-%m-%d}"
+        days = "day" if left.days == 1 else "days"
+        return f"the certificate of {self.name} ends in {left.days} {days}, on {self.valid_until:%Y-%m-%d}"
 
     def is_issued_by(self, authority_pem: bytes) -> bool:
         """Whether this authority signed the certificate.
@@ -165,7 +180,21 @@ def trust_of(consortium: Consortium) -> Trust:
         helper = getattr(file, role)
         if helper is not None:
             roster[helper.name] = (role, helper.fingerprint)
-    return Trust(ca_pem=consortium.authority_pem, roster=roster)
+    renewed = {name: key for name, key in consortium.site_keys.items() if key != file.sites[name].public_key}
+    return Trust(ca_pem=consortium.authority_pem, roster=roster, renewed=renewed)
+
+
+def is_pinned(identity: Identity, consortium: Consortium) -> bool:
+    """Whether the members of a consortium accept this identity's certificate.
+
+    Args:
+        identity: of a member.
+        consortium: the agreement, with the renewed keys.
+    """
+    trust = trust_of(consortium)
+    role, fingerprint = trust.roster.get(identity.name, ("", ""))
+    renewed = trust.renewed.get(identity.name)
+    return role == identity.role and (identity.fingerprint == fingerprint or identity.public_hex == renewed)
 
 
 def read_private(path: Path) -> bytes:

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from federation.errors import ConfigError
-from federation.identity.certificates import Identity, trust_of
+from federation.identity.certificates import Identity, is_pinned, trust_of
 from federation.network.channel import MESSAGE_BYTES, Channel, Handler, Network
 from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.connecting.endpoint import CALLERS, Address, Endpoint
@@ -304,10 +304,9 @@ def _address(text: str) -> Address:
 
 
 def _checked_file(identity: Identity, consortium: Consortium) -> Path:
-    member = trust_of(consortium).roster.get(identity.name)
     if identity.path is None:
         raise ConfigError(mistakes=[f"the identity of {identity.name} was not loaded from a file"])
-    if member != (identity.role, identity.fingerprint):
+    if not is_pinned(identity, consortium):
         reason = f"is not the certificate that the consortium file names for {identity.name}"
         raise ConfigError(mistakes=[f"{identity.path.name} {reason}"])
     return identity.path

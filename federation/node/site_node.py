@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     from analytics.sources import LocalTable
     from federation.consortium.amendments import Approvals
     from federation.consortium.consortium_file import Consortium
@@ -74,6 +76,7 @@ class SiteLedger:
         snapshot_every: entries between two snapshots while this site is the sequencer.
         consents: the amendments that its administrator approved; None: the site signs no amendment.
         records: folder of the request texts and the refusals; None: memory.
+        next_key: the key that this site renews its own with, once all have approved it.
         signed_correction: while this file exists, the site signs nothing but the beginning of its ledger.
     """
 
@@ -82,6 +85,27 @@ class SiteLedger:
     consents: Approvals | None = None
     records: Path | None = None
     signed_correction: Path | None = None
+    next_key: Ed25519PrivateKey | None = None
+
+    def replica(self, identity: Identity, clock: Callable[[], int], genesis: Body) -> Replica:
+        """Open the ledger as this site.
+
+        Args:
+            identity: its certificate and key.
+            clock: seconds since 1970.
+            genesis: the body that the consortium file gives.
+
+        Raises:
+            LedgerRefusedError: the stored ledger is damaged or belongs to another consortium.
+        """
+        return Replica(
+            self.store,
+            identity.signing_key,
+            clock,
+            genesis=genesis,
+            next_key=self.next_key,
+            refusals=REFUSALS,
+        )
 
 
 class SiteNode:
@@ -120,7 +144,7 @@ class SiteNode:
         self.name, self._founded, self.network = identity.name, consortium, network
         self._engine = prepare_engine(engine)
         genesis = genesis_body(consortium)
-        self.replica = Replica(ledger.store, identity.signing_key, clock, genesis=genesis, refusals=REFUSALS)
+        self.replica = ledger.replica(identity, clock, genesis)
         self._store, self._sources, self._clock = ledger.store, dict(sources), clock
         self._consents, self._signed_correction = ledger.consents, ledger.signed_correction
         limits = limits or Limits()

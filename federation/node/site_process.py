@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import resource
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from analytics.sources import SourceSpec, open_table
@@ -26,6 +27,7 @@ from federation.network.tls import TlsNetwork, bind_address
 from federation.node.helpers.aggregation import HelperNode, aggregator_node, keyholder_node
 from federation.node.helpers.dealer import DealerNode
 from federation.node.ledger.correction import keep_copy, put_aside
+from federation.node.ledger.present_keys import present_keys, publish_members, take_renewed
 from federation.node.ledger.storage import is_in_postgres, ledger_file, open_ledger
 from federation.node.site_key import site_key
 from federation.node.site_node import SiteLedger, SiteNode
@@ -45,6 +47,7 @@ SITE_KEY = "site.key"
 ANSWERS = "answers.sqlite"
 MOST_FILES = 1 << 14
 POLL_S = 0.05
+DAY_S = 86_400.0
 HEARD_S = (
     2.0  # nodes that start together hear each other sooner; a node that starts alone becomes ready anyway
 )
@@ -67,18 +70,24 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
         LedgerRefusedError: the ledger belongs to another consortium, is damaged, in use, or cannot be reached.
     """
     config = load_site(path)
-    identity = Identity.load(config.identity)
-    if (identity.name, identity.role) != (config.file.site, "site"):
-        raise ConfigError(mistakes=[f"{path.name}: the identity is that of {identity.role} {identity.name}"])
+    _check_role(config, Identity.load(config.identity))
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     sources = open_sources(config)
     check_tables(config.file.policy, sources, site=config.file.site)
+    path = path if path.is_file() else path / FILE_NAME
     _correct(config)
-    keep_copy(config, path if path.is_file() else path / FILE_NAME)
+    keep_copy(config, path)
     store = open_ledger(config)
-    network = _network(config.consortium, identity, config.file.listen)
+    try:
+        keys = present_keys(store)
+        identity, next_key = take_renewed(config, keys)
+        consortium = config.consortium.with_keys(keys)
+        network = _network(consortium, identity, config.file.listen)
+    except BaseException:
+        store.close()
+        raise
     node = SiteNode(
-        consortium=config.consortium,
+        consortium=consortium,
         policy=config.file.policy,
         identity=identity,
         network=network,
@@ -88,20 +97,28 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
             consents=Approvals(config.consents),
             records=config.state,
             signed_correction=config.signed_correction,
+            next_key=next_key,
         ),
         sources=sources,
         limits=config.file.limits,
         engine=config.file.computation.engine,
     )
     try:
+        publish_members(config, path, node.replica.core.state)
         node.start()
         _until_ready(node, stop)
         _until_heard(network, stop)
         if not stop.is_set():
             ready()
-        stop.wait()
+        _watch(identity, stop)
+        publish_members(config, path, node.replica.core.state)  # what came while the node ran
     finally:
         node.close()
+
+
+def _check_role(config: SiteConfig, identity: Identity) -> None:
+    if (identity.name, identity.role) != (config.file.site, "site"):
+        raise ConfigError(mistakes=[f"site.toml: the identity is that of {identity.role} {identity.name}"])
 
 
 def _correct(config: SiteConfig) -> None:
@@ -150,9 +167,19 @@ def serve_helper(
         node.start()
         _until_heard(network, stop)
         ready()
-        stop.wait()
+        _watch(identity, stop)
     finally:
         node.close()
+
+
+def _watch(identity: Identity, stop: threading.Event, every_s: float = DAY_S) -> None:
+    """Wait until a stop is requested; once a day, log a certificate that ends soon."""
+    while True:
+        soon = identity.ends_soon(datetime.now(UTC))
+        if soon:
+            LOG.warning("%s: renew it before; docs/several-machines.md says how", soon)
+        if stop.wait(every_s):
+            return
 
 
 def _network(consortium: Consortium, identity: Identity, listen: str | None) -> TlsNetwork:

@@ -210,7 +210,7 @@ def members_of(consortium: Consortium, entry: Entry) -> Members:
     Returns:
         The members.
     """
-    keys = {name: member.public_key for name, member in consortium.file.sites.items()}
+    keys = consortium.site_keys
     beside = sorted(set(entry.signatures).intersection(keys).difference(entry.body.cohort))
     among = sorted(set(entry.body.cohort).intersection(keys))
     return Members(keys=keys, sequencer=(beside or among or [consortium.file.sequencer])[0])

@@ -283,8 +283,9 @@ def test_cli_doctor_sees_certificates_that_end(folders):
     agreement = load_consortium(folders.consortium)
     path = folders.analyst("analyst")
     end = Identity.load(path).valid_until
-    good = examine_identity(path, agreement, now=end - timedelta(days=31))
+    good = examine_identity(path, agreement, now=end - timedelta(days=61))
     soon = examine_identity(path, agreement, now=end - timedelta(days=3))
+    assert not examine_identity(path, agreement, now=end - timedelta(days=59)).is_good
     over = examine_identity(path, agreement, now=end + timedelta(days=3))
     assert [good.is_good, soon.is_good, over.is_good] == [True, False, False]
     assert "3 days" in soon.text

@@ -18,6 +18,7 @@ from federation.consortium.amendments import (
     Approvals,
     raise_budget,
     remove_site,
+    renew_site,
     transfer_sequencer,
 )
 from federation.errors import AmendmentRejectedError, ApprovalMissingError, PolicyRefusedError
@@ -434,12 +435,19 @@ def test_no_site_approves_an_amendment_that_exceeds_its_text(state):
         with pytest.raises(AmendmentRejectedError, match="more than its text says"):
             motion.check_fits(state)
     key = "ab" * 32
-    for change in (
-        MembersChange(change="add", name="delhi", key=key, sequencer="ankara"),
-        MembersChange(change="rekey", name="basel", key=key, sequencer="ankara"),
+    for change, said in (
+        (MembersChange(change="add", name="delhi", key=key, sequencer="ankara"), "more than its text says"),
+        (MembersChange(change="rekey", name="basel", key=key, sequencer="basel"), "more than its text says"),
+        (MembersChange(change="rekey", name="delhi", key=key, sequencer="ankara"), "not a member"),
     ):
-        with pytest.raises(AmendmentRejectedError, match="more than its text says"):
+        with pytest.raises(AmendmentRejectedError, match=said):
             replace(transfer_sequencer(state, "basel"), content=change).check_fits(state)
+    renewal = renew_site(state, "basel", key)
+    assert renewal.text() == f"renew the key of basel: {key[:16]} from then on"
+    renewal.check_fits(state)
+    for taken in state.members().keys.values():
+        with pytest.raises(AmendmentRejectedError, match="is, or was, a member's"):
+            renew_site(state, "basel", taken)
     with pytest.raises(AmendmentRejectedError, match="no population"):
         replace(fair, basis=0, content=BudgetChange(population="neurology", budget=budget)).check_fits(state)
     with pytest.raises(AmendmentRejectedError, match="lowered"):

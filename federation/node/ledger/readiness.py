@@ -41,7 +41,11 @@ class Readiness:
         members = self._replica.members
         if self._replica.name not in members:
             return "it was left out of the consortium"
-        return "" if members == self._consortium.names else "the members have changed: restart this node"
+        if members != self._consortium.names:
+            return "the members have changed: restart this node"
+        keys = self._replica.core.members(self._replica.head + 1).keys
+        renewed = sorted(name for name, key in self._consortium.site_keys.items() if keys[name] != key)
+        return f"the key of {', '.join(renewed)} was renewed: restart this node" if renewed else ""
 
     @property
     def needs_administrator(self) -> bool:

@@ -53,6 +53,7 @@ class Replica:
         clock: Callable[[], int],
         *,
         genesis: Body | None = None,
+        next_key: Ed25519PrivateKey | None = None,
         refusals: tuple[type[Exception], ...] = (AccountingError,),
     ) -> None:
         """Open a site's ledger, as each start does.
@@ -62,12 +63,20 @@ class Replica:
             signing_key: Ed25519, the one that the chain has for this site.
             clock: seconds since 1970.
             genesis: the genesis body from the consortium file; may be left out once the ledger has entries.
+            next_key: see ``ReplicaBase``.
             refusals: errors of ``admit`` that are refusals; others go up as faults, with nothing signed.
 
         Raises:
             LedgerRefusedError: the stored chain is broken, or begins with another genesis entry.
         """
-        self.core = ReplicaBase(store=store, key=signing_key, clock=clock, genesis=genesis, refusals=refusals)
+        self.core = ReplicaBase(
+            store=store,
+            key=signing_key,
+            clock=clock,
+            genesis=genesis,
+            next_key=next_key,
+            refusals=refusals,
+        )
 
     # -- what is known -------------------------------------------------------------------------------------
 
@@ -230,7 +239,7 @@ class Replica:
             highest_ballot=highest,
             doubts=doubts,
         )
-        return answer.signed_by(self.core.key)
+        return answer.signed_by(self.core.key_for(proposal.number, proposal.bodies[0]))
 
     def _decide(
         self, proposal: Proposal, bodies: Sequence[tuple[bytes, Body]], admit: Admit
@@ -239,7 +248,7 @@ class Replica:
         core.check_own_key(core.members(proposal.number).signing_keys(bodies[0][1]))
         refused = core.judge(bodies, admit)
         unsigned = self._refused(proposal, refused) if refused else self._signed(proposal, bodies)
-        answer = unsigned.signed_by(core.key)
+        answer = unsigned.signed_by(core.key_for(proposal.number, proposal.bodies[0]))
         received = _note(Table.RECEIVED, proposal, proposal.to_bytes())
         core.write((), (received, _note(Table.ANSWERS, proposal, answer.to_bytes())))
         if not refused:
@@ -269,7 +278,9 @@ class Replica:
         )
 
     def _signature(self, data: bytes, body: Body) -> str:
-        return sign_body(self.core.key, body_hash(data)).hex() if self.name in body.cohort else ""
+        if self.name not in body.cohort:
+            return ""
+        return sign_body(self.core.key_for(body.number, data), body_hash(data)).hex()
 
     def withdrawn(self, data: bytes) -> None:
         """Take a withdrawal: what was signed under it is void.

@@ -63,6 +63,7 @@ class ReplicaBase:
         key: Ed25519PrivateKey,
         clock: Callable[[], int],
         genesis: Body | None,
+        next_key: Ed25519PrivateKey | None = None,
         refusals: tuple[type[Exception], ...] = (AccountingError,),
     ) -> None:
         """Open a ledger: fold its entries, find what is in doubt.
@@ -72,6 +73,7 @@ class ReplicaBase:
             key: the site's signing key.
             clock: seconds since 1970.
             genesis: the genesis body that the consortium file gives; None trusts the one stored.
+            next_key: the key that the site renews its own with; it signs the entry that names it, and what follows.
             refusals: errors of ``admit`` that are refusals and not faults.
 
         Raises:
@@ -79,7 +81,8 @@ class ReplicaBase:
         """
         self.lock = threading.RLock()
         self.grown = threading.Condition(self.lock)  # notified when entries were added
-        self.store, self.key, self.clock, self.name = store, key, clock, store.owner
+        self.store, self.clock, self.name = store, clock, store.owner
+        self.key, self.next_key = key, next_key
         self.refusals = refusals
         self.genesis = None if genesis is None else genesis.to_bytes()
         self.state, self.hashes, self.checkpointed = restore(store)
@@ -182,6 +185,25 @@ class ReplicaBase:
             return self.state.chain
         return Body.from_bytes(self.genesis).chain
 
+    def key_under(self, keys: Mapping[str, str]) -> Ed25519PrivateKey:
+        """Return the key that this site signs with where the members have these keys."""
+        if self.next_key is not None and keys.get(self.name) == public_hex(self.next_key):
+            return self.next_key
+        return self.key
+
+    def key_for(self, number: int, data: bytes) -> Ed25519PrivateKey:
+        """Return the key that this site signs a body with, and the messages about it.
+
+        Args:
+            number: of the body's entry.
+            data: canonical bytes of the body; one that renews this site's key is signed with the next one.
+        """
+        members = self.members(number)
+        try:
+            return self.key_under(members.signing_keys(Body.from_bytes(data)))
+        except LedgerRefusedError:  # it does not fit the members here: the answer says so
+            return self.key_under(members.keys)
+
     def check_own_key(self, keys: Mapping[str, str]) -> None:
         """Refuse to sign with a key that is not this site's in the chain.
 
@@ -191,7 +213,7 @@ class ReplicaBase:
         Raises:
             LedgerRefusedError: they have another key for this site, or none.
         """
-        if keys.get(self.name) != public_hex(self.key):
+        if keys.get(self.name) != public_hex(self.key_under(keys)):
             raise refuse(f"the key of {self.name} is not the one in the ledger")
 
     def binding_doubts(self, lost: str) -> list[Proposal]:

@@ -204,7 +204,7 @@ class Sequencer:
             sender=self.replica.name,
             bodies=tuple(data for data, _ in bodies),
         )
-        proposal = unsigned.signed_by(self._core.key)
+        proposal = unsigned.signed_by(self._core.key_for(number, bodies[0][0]))
         payload = proposal.to_bytes()
         note = Note(
             table=Table.PROPOSALS,
@@ -313,7 +313,7 @@ class Sequencer:
             for site, answer in self._signatures.items()
             if site in body.cohort
         }
-        signatures[self.replica.name] = sign_body(self._core.key, body_hash(data))
+        signatures[self.replica.name] = sign_body(self._core.key_for(body.number, data), body_hash(data))
         return Entry(data=data, body=body, signatures=signatures)
 
     def withdraw(self, reason: str) -> bytes:
@@ -350,7 +350,7 @@ class Sequencer:
             proposal=doubt.proposal,
             reason=reason,
         )
-        message = unsigned.signed_by(self._core.key)
+        message = unsigned.signed_by(self._core.key_under(self._core.members(doubt.number).keys))
         self._core.write((), (withdrawal_note(message),))
         self._core.release(doubt.proposal)
         return message

@@ -2,7 +2,8 @@
 
 Layer:       smpc.transport.wire.peer_identity.
 Terms:       the roster says which name has which role and certificate; it comes from the consortium's configuration.
-Guarantees:  a peer passes only with a certificate whose name, role and SHA-256 fingerprint are those of the roster.
+Guarantees:  a peer passes only with a certificate whose name, role and SHA-256 fingerprint are those of the roster, or,
+             where its key was renewed, whose name, role and key are those of the renewal.
              Host names play no part: OpenSSL's check of them is off, this one is stricter.
 See instead: the certificate's authority and TLS itself (``tls_contexts``), who issues certificates
              (``federation.identity.authority``), the role for each purpose (``connecting.endpoint``), a removed site,
@@ -18,6 +19,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from smpc.errors import PeerRejectedError
 from smpc.transport.wire.handshake import NAME
@@ -37,13 +40,19 @@ class Trust:
     Attributes:
         ca_pem: certificate of the consortium's authority, PEM.
         roster: name -> (role, SHA-256 of the certificate's DER in lower-case hex).
+        renewed: name -> Ed25519 key in hex, of members whose key was renewed since the roster was written: a certificate of
+            the authority for that key, name and role passes too.
     """
 
     ca_pem: bytes = field(repr=False)
     roster: Mapping[str, tuple[str, str]]
+    renewed: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a roster that no certificate could meet."""
+        """Refuse a roster that no certificate could meet, and a renewal of no member."""
+        for name, key in self.renewed.items():
+            if name not in self.roster or not _FINGERPRINT.fullmatch(key):
+                raise PeerRejectedError(reason="renewal is not of a member and its key", name=name)
         for name, (role, fingerprint) in self.roster.items():
             if not NAME.fullmatch(name) or role not in ROLES or not _FINGERPRINT.fullmatch(fingerprint):
                 raise PeerRejectedError(reason="roster entry is not a name, role and fingerprint", name=name)
@@ -56,6 +65,7 @@ class PeerName:
     name: str
     role: str
     fingerprint: str
+    public_key: str = ""
 
 
 def peer_name(certificate_der: bytes) -> PeerName:
@@ -73,7 +83,21 @@ def peer_name(certificate_der: bytes) -> PeerName:
     match = _URN.fullmatch(uris[0]) if len(uris) == 1 else None
     if match is None or match[1] not in ROLES or names.get_values_for_type(x509.DNSName) != [match[2]]:
         raise PeerRejectedError(reason="certificate names no role and party")
-    return PeerName(name=match[2], role=match[1], fingerprint=hashlib.sha256(certificate_der).hexdigest())
+    return PeerName(
+        name=match[2],
+        role=match[1],
+        fingerprint=hashlib.sha256(certificate_der).hexdigest(),
+        public_key=_ed25519(certificate),
+    )
+
+
+def _ed25519(certificate: x509.Certificate) -> str:
+    """Return the certificate's Ed25519 key in hex; empty for any other key."""
+    try:
+        public = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return ""
+    return public.public_bytes_raw().hex() if isinstance(public, Ed25519PublicKey) else ""
 
 
 def check_peer(peer: PeerName, trust: Trust, *, expected: str | None = None) -> None:
@@ -96,5 +120,6 @@ def check_peer(peer: PeerName, trust: Trust, *, expected: str | None = None) -> 
         raise PeerRejectedError(
             reason=f"certificate has role {peer.role}, the roster says {role}", name=peer.name
         )
-    if peer.fingerprint != fingerprint:
+    renewed = trust.renewed.get(peer.name)
+    if peer.fingerprint != fingerprint and (renewed is None or peer.public_key != renewed):
         raise PeerRejectedError(reason="certificate is not the one in the roster", name=peer.name)

@@ -1,0 +1,97 @@
+"""The entries that changed the members, for those who hold no ledger: ``members.json`` beside the consortium file.
+
+Layer:       federation.consortium.members_file, below consortium_file. Reads one file, opens no connection.
+Terms:       a *members file* holds, in their order, the complete entries of one ledger that removed a site, renewed a
+             site's key or moved the sequencer.
+Guarantees:  each entry is accepted only with the signatures of all sites that are members with it, by the keys that the
+             consortium file and the entries before it give. So no member alone, nor the authority, renews a key. A file
+             that lacks the last entries is an older state, never another one.
+See instead: the ledger itself (``privacy_accounting.ledger.members``), who may be called
+             (``federation.identity.certificates.trust_of``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from federation.errors import ConfigError
+from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.canonical_json import Fields, decode, encode
+from privacy_accounting.ledger.contents import MembersChange
+from privacy_accounting.ledger.entries import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from privacy_accounting.ledger.members import Members
+
+MEMBERS_FILE: Final = "members.json"
+MAX_BYTES: Final = 1 << 20
+MAX_ENTRY: Final = 1 << 17
+_FORMAT: Final = "crossward/members/1"
+
+
+def write_members(entries: Sequence[Entry]) -> bytes:
+    """Write a members file.
+
+    Args:
+        entries: those of a ledger that changed the members, in their order.
+    """
+    texts = [entry.to_bytes().decode("ascii") for entry in entries]
+    return encode({"format": _FORMAT, "entries": texts}) + b"\n"
+
+
+def read_members(data: bytes, founded: Members, chain: str) -> Members:
+    """Read a members file strictly and check every entry.
+
+    Args:
+        data: its bytes.
+        founded: the members as the consortium file has them.
+        chain: the ledger's chain, hex.
+
+    Returns:
+        The members after all entries.
+
+    Raises:
+        ConfigError: the bytes are not what ``write_members`` writes, of another consortium, or an entry is not signed by all.
+    """
+    members, last = founded, 0
+    try:
+        fields = Fields(decode(data.removesuffix(b"\n"), limit=MAX_BYTES), "members file")
+        if fields.text("format") != _FORMAT:
+            raise ConfigError(mistakes=[f"{MEMBERS_FILE}: not a members file"])
+        texts = fields.sequence("entries")
+        fields.done()
+        entries = [Entry.from_bytes(str(text).encode("ascii", "replace")) for text in texts]
+        for entry in entries:
+            change, number = entry.body.content, entry.body.number
+            if entry.body.chain != chain:
+                raise ConfigError(mistakes=[f"{MEMBERS_FILE}: of another consortium than the file beside it"])
+            if not isinstance(change, MembersChange) or number <= last:
+                raise ConfigError(mistakes=[f"{MEMBERS_FILE}: entry {number} is out of place"])
+            members.check_complete(entry)
+            members, last = members.changed(change), number
+    except LedgerRefusedError as error:
+        raise ConfigError(mistakes=[f"{MEMBERS_FILE}: {error.reason}"]) from error
+    if write_members(entries).removesuffix(b"\n") != data.removesuffix(b"\n"):
+        raise ConfigError(mistakes=[f"{MEMBERS_FILE}: not in canonical form"])
+    return members
+
+
+def load_members(path: Path) -> bytes:
+    """Read the members file beside a consortium file; empty where there is none.
+
+    Args:
+        path: of the members file.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise ConfigError(mistakes=[f"cannot read {path}: {error.strerror}"]) from error

@@ -1,0 +1,333 @@
+"""Renewing a site's key and certificate: a new key on the site, certified by the authority, before all sites sign it.
+
+Layer:       federation.setup.renewing, above whole_files.
+Terms:       a *renewal* is a site's request, signed by the key that the members know. A *renewed certificate* is a renewal
+             with the authority's certificate for its key.
+Guarantees:  the new key is made here and leaves this machine in no file. The authority certifies only what the present key
+             of that site has signed, for that name and role. Neither file changes whom a member trusts: that does the
+             ledger entry alone, which all sites sign. Each step can be run again.
+See instead: the amendment (``federation.consortium.amendments``), taking the new identity at a start
+             (``federation.node.ledger.present_keys``).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from federation.consortium.consortium_file import load_consortium
+from federation.consortium.invitations import (
+    MOST_CLOCK_SKEW_S,
+    SIGNATURE_BYTES,
+    check_exact,
+    opened,
+    span,
+)
+from federation.consortium.site_file import load_site
+from federation.errors import ConfigError, FoundingRefusedError
+from federation.identity.authority import Authority, key_pem
+from federation.identity.certificates import Identity, remove_partial, write_private
+from federation.identity.signing_request import load_key, new_key, requested_key, signing_request
+from federation.node.ledger.present_keys import keys_here
+from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.canonical_json import encode
+from smpc.errors import PeerRejectedError
+from smpc.transport.wire.peer_identity import peer_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from federation.consortium.consortium_file import Consortium
+    from federation.consortium.site_file import SiteConfig
+
+MAX_LINE: Final = 1 << 14
+KEY_BYTES: Final = 32
+_RENEWAL: Final = "crossward/renewal/1"
+_RENEWED: Final = "crossward/renewed-certificate/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """A site's request for a certificate of a new key.
+
+    Attributes:
+        chain: the ledger's chain, hex.
+        name: the site.
+        request: the certificate request for the new key, DER; signed by that key.
+        made: seconds since 1970, by the site's clock.
+        signature: by the site's present key, hex.
+    """
+
+    chain: str
+    name: str
+    request: bytes
+    made: int
+    signature: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """The renewal as a file's fields."""
+        return {
+            "format": _RENEWAL,
+            "chain": self.chain,
+            "name": self.name,
+            "request": self.request.hex(),
+            "made": self.made,
+        }
+
+    def signed_bytes(self) -> bytes:
+        """Return what the present key signs."""
+        return b"crossward/renewal/1\n" + encode(self.fields())
+
+    def to_bytes(self) -> bytes:
+        """Write the file's bytes."""
+        return encode(self.fields() | {"signature": self.signature}) + b"\n"
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Renewal:
+        """Read a file strictly; ``check`` verifies it.
+
+        Raises:
+            FoundingRefusedError: the bytes are not what ``to_bytes`` writes.
+        """
+        fields = opened(data, _RENEWAL, "renewal")
+        try:
+            found = cls(
+                chain=fields.hexadecimal("chain", KEY_BYTES),
+                name=fields.text("name"),
+                request=bytes.fromhex(fields.text("request", most=MAX_LINE)),
+                made=fields.integer("made"),
+                signature=fields.hexadecimal("signature", SIGNATURE_BYTES),
+            )
+            fields.done()
+        except (LedgerRefusedError, ValueError) as error:
+            raise FoundingRefusedError(reason=f"this is not a valid renewal: {error}") from error
+        check_exact(found.to_bytes(), data, "renewal")
+        return found
+
+    def check(self, consortium: Consortium, *, now: int) -> Ed25519PublicKey:
+        """Check a renewal against the agreement with the keys in force.
+
+        Args:
+            consortium: the agreement, with the renewed keys.
+            now: seconds since 1970, by this machine's clock.
+
+        Returns:
+            The new key.
+
+        Raises:
+            FoundingRefusedError: of another consortium or no site, not signed by the site's present key, dated in the
+                future, or for a key that a member has.
+        """
+        if self.chain != consortium.digest():
+            raise FoundingRefusedError(reason="this renewal is of another consortium")
+        key = consortium.site_keys.get(self.name)
+        if key is None:
+            raise FoundingRefusedError(reason=f"{self.name} is not a site of this consortium")
+        try:
+            public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+            public.verify(bytes.fromhex(self.signature), self.signed_bytes())
+        except (InvalidSignature, ValueError) as error:
+            raise FoundingRefusedError(
+                reason=f"the renewal of {self.name} is not signed by the key that the members know"
+            ) from error
+        if self.made - now > MOST_CLOCK_SKEW_S:
+            raise FoundingRefusedError(
+                reason=f"the renewal of {self.name} is dated {span(self.made - now)} ahead of this machine's clock: "
+                "set the wrong clock right"
+            )
+        wanted = requested_key(self.request, self.name)
+        if wanted.public_bytes_raw().hex() in consortium.site_keys.values():
+            raise FoundingRefusedError(reason=f"the renewal of {self.name} is for a key that a member has")
+        return wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewedCertificate:
+    """The authority's certificate for a renewal.
+
+    Attributes:
+        chain: the ledger's chain, hex.
+        certificate: DER.
+    """
+
+    chain: str
+    certificate: bytes
+
+    def to_bytes(self) -> bytes:
+        """Write the file's bytes."""
+        return (
+            encode({"format": _RENEWED, "chain": self.chain, "certificate": self.certificate.hex()}) + b"\n"
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> RenewedCertificate:
+        """Read a file strictly; ``check`` verifies it.
+
+        Raises:
+            FoundingRefusedError: the bytes are not what ``to_bytes`` writes.
+        """
+        fields = opened(data, _RENEWED, "renewed certificate")
+        try:
+            found = cls(
+                chain=fields.hexadecimal("chain", KEY_BYTES),
+                certificate=bytes.fromhex(fields.text("certificate", most=MAX_LINE)),
+            )
+            fields.done()
+        except (LedgerRefusedError, ValueError) as error:
+            raise FoundingRefusedError(reason=f"this is not a valid renewed certificate: {error}") from error
+        check_exact(found.to_bytes(), data, "renewed certificate")
+        return found
+
+    def check(self, consortium: Consortium, *, now: datetime | None = None) -> tuple[str, str, datetime]:
+        """Check the certificate.
+
+        Args:
+            consortium: the agreement.
+            now: the present, unless another time is meant.
+
+        Returns:
+            The site, its new key (hex), and the end of the certificate.
+
+        Raises:
+            FoundingRefusedError: of another consortium, not a site's, not by the authority, ended, or not begun.
+        """
+        if self.chain != consortium.digest():
+            raise FoundingRefusedError(reason="this certificate is of another consortium")
+        try:
+            certificate = x509.load_der_x509_certificate(self.certificate)
+            named = peer_name(self.certificate)
+            certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(consortium.authority_pem))
+        except (ValueError, TypeError, InvalidSignature, PeerRejectedError) as error:
+            raise FoundingRefusedError(
+                reason="the certificate cannot be read, or is not by the consortium's authority"
+            ) from error
+        if named.role != "site" or named.name not in consortium.file.sites or not named.public_key:
+            raise FoundingRefusedError(reason=f"the certificate is of {named.role} {named.name}, no site")
+        at = now or datetime.now(UTC)
+        if not certificate.not_valid_before_utc <= at < certificate.not_valid_after_utc:
+            raise FoundingRefusedError(
+                reason=f"the certificate of {named.name} has ended or begins later, by this machine's clock"
+            )
+        return named.name, named.public_key, certificate.not_valid_after_utc
+
+
+def request_renewal(site_file: Path, *, now: int | None = None) -> tuple[bytes, str]:
+    """Make a new key at a site and the renewal for the authority; again, with the key that was made before.
+
+    Args:
+        site_file: the site's own file.
+        now: seconds since 1970; default this machine's clock.
+
+    Returns:
+        The renewal's bytes, and the new public key, hex.
+
+    Raises:
+        ConfigError: a file cannot be read or written.
+    """
+    config = load_site(site_file)
+    current = Identity.load(config.identity)
+    if config.next_identity.exists():
+        key = Identity.load(config.next_identity).signing_key
+    else:
+        if not config.next_key.exists():
+            write_private(config.next_key, new_key())
+        remove_partial(config.next_key)
+        key = load_key(config.next_key)
+    unsigned = Renewal(
+        chain=config.consortium.digest(),
+        name=current.name,
+        request=signing_request(key, current.name),
+        made=int(time.time()) if now is None else now,
+    )
+    signed = replace(unsigned, signature=current.sign(unsigned.signed_bytes()).hex())
+    return signed.to_bytes(), key.public_key().public_bytes_raw().hex()
+
+
+def certify_renewal(folder: Path, data: bytes, *, now: int | None = None) -> tuple[bytes, str]:
+    """Certify a site's renewal where the authority's key is.
+
+    Args:
+        folder: the founder's folder, or that of a rehearsal: it holds ``consortium.toml`` and ``authority``.
+        data: the renewal's bytes.
+        now: seconds since 1970; default this machine's clock.
+
+    Returns:
+        The renewed certificate's bytes, and the site's name.
+
+    Raises:
+        FoundingRefusedError: as ``Renewal.check``.
+        ConfigError: a file cannot be read.
+    """
+    consortium = load_consortium(folder)
+    if (folder / "site.toml").exists():
+        consortium = in_force(load_site(folder))
+    renewal = Renewal.from_bytes(data)
+    public = renewal.check(consortium, now=int(time.time()) if now is None else now)
+    pem = Authority.load(folder / "authority").certify(public, renewal.name, "site")
+    der = x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
+    return RenewedCertificate(chain=renewal.chain, certificate=der).to_bytes(), renewal.name
+
+
+def install_renewal(site_file: Path, data: bytes, *, now: datetime | None = None) -> datetime:
+    """Keep a renewed certificate with its key at the site that asked for it; the present identity stays in use.
+
+    Args:
+        site_file: the site's own file.
+        data: the renewed certificate's bytes.
+        now: the present, unless another time is meant.
+
+    Returns:
+        The end of the certificate.
+
+    Raises:
+        FoundingRefusedError: as ``RenewedCertificate.check``, or not for the key that was made here.
+        ConfigError: a file cannot be read or written.
+    """
+    config = load_site(site_file)
+    renewed = RenewedCertificate.from_bytes(data)
+    name, public, ends = renewed.check(config.consortium, now=now)
+    if config.next_identity.exists():
+        key = Identity.load(config.next_identity).signing_key
+    elif config.next_key.exists():
+        key = load_key(config.next_key)
+    else:
+        raise FoundingRefusedError(
+            reason=f"{config.file.site} has asked for no renewal; begin with crossward renew"
+        )
+    if (name, public) != (config.file.site, key.public_key().public_bytes_raw().hex()):
+        raise FoundingRefusedError(reason=f"the certificate is not for the key that {config.file.site} made")
+    if not config.next_identity.exists():
+        certificate = x509.load_der_x509_certificate(renewed.certificate)
+        write_private(
+            config.next_identity, certificate.public_bytes(serialization.Encoding.PEM) + key_pem(key)
+        )
+    remove_partial(config.next_identity)
+    config.next_key.unlink(missing_ok=True)
+    return ends
+
+
+def in_force(config: SiteConfig) -> Consortium:
+    """Return a site's agreement with the keys that its ledger renews."""
+    return config.consortium.with_keys(keys_here(config))
+
+
+def check_holds_key(config: SiteConfig, name: str, key: str) -> None:
+    """Check, at the site whose key an amendment renews, that the new key is here.
+
+    Raises:
+        ConfigError: it is not: it was made elsewhere, or the certificate is not installed yet.
+    """
+    if name != config.file.site:
+        return
+    if config.next_identity.exists() and Identity.load(config.next_identity).public_hex == key:
+        return
+    raise ConfigError(
+        mistakes=[f"{name} holds no such key: approve only a key of crossward renew that has its certificate"]
+    )
