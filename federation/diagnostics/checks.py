@@ -219,7 +219,7 @@ def _examine_correction(config: SiteConfig) -> list[Finding]:
         found.append(Finding(what="correction of the agreement", is_good=False, text=text))
     try:
         step = find_correction(config)
-    except AccountingError:  # the check of the ledger names it
+    except (AccountingError, ConfigError):  # the check of the ledger names it
         return found
     if step is None:
         return found

@@ -11,7 +11,7 @@ from tests.federation.hospitals import NAMES, in_threads
 
 QUESTIONS = {
     "private sums": lambda session: session.sql(
-        "SELECT sex, COUNT(*) AS n FROM patients GROUP BY sex", epsilon=20
+        "SELECT sex, COUNT(*) AS n FROM patients GROUP BY sex", epsilon=5
     ),
     "guarded counts": lambda session: session.sql(
         "SELECT sex, COUNT(*) AS n FROM patients GROUP BY sex", exact=True

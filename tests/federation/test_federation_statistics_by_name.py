@@ -21,12 +21,15 @@ ASKED = {
     "chi_square": {"a": "sex", "b": "disease"},
     "correlation": {"columns": ["age", "thalach"]},
     "crosstab": {"a": "sex", "b": "disease"},
+    "describe": {"columns": ["age", "sex", "chol", "cp"]},
     "glm": {"outcome": "disease", "covariates": ["age", "sex"]},
     "goodness_of_fit": {"column": "age"},
     "kruskal_wallis": {"column": "age", "by": "disease"},
     "mann_whitney": {"column": "age", "by": "disease"},
     "ols": {"formula": "thalach ~ age + sex"},
     "quantile": {"column": "age", "q": [0.25, 0.5], "by": "disease"},
+    "roc_auc": {"score": "age", "truth": "disease"},
+    "table_one": {"columns": ["age", "sex", "chol", "cp"], "groupby": "disease"},
     "t_test": {"column": "thalach", "by": "disease"},
 }
 WITHOUT_DATA = {"kaplan_meier"}  # the hospitals have no durations

@@ -63,7 +63,7 @@ def refused_since(session, site, before):
 
 
 def test_every_site_keeps_the_text_under_the_hash_of_the_ledger(session):
-    session.sql(COUNT, epsilon=0.1, purpose="kept")
+    session.sql(COUNT, fresh=True, epsilon=0.1, purpose="kept")
     asked = entry(session, session.nodes["bert"].replica.head).body.content.asked
     for site in SITES:
         data = records(session, site).texts.page().texts[asked.request]
@@ -85,12 +85,12 @@ def test_a_request_whose_text_cannot_be_written_is_not_charged(session, site):
     before, kept = heads(session), len(records(session, site).texts.page().texts)
     long = f"{COUNT} -- {secrets.token_hex(4_900)}"
     with pytest.raises(SiteUnavailableError, match="cannot be kept") as caught:
-        session.sql(long, epsilon=0.1)
+        session.sql(long, fresh=True, epsilon=0.1)
     assert caught.value.site == site
     assert heads(session) == before
     assert len(records(session, site).texts.page().texts) == kept
     connection.execute("PRAGMA max_page_count = 1000000")
-    session.sql(long, epsilon=0.1)
+    session.sql(long, fresh=True, epsilon=0.1)
     assert heads(session) == [number + 1 for number in before]
 
 
@@ -99,7 +99,7 @@ def test_at_the_limit_of_an_analyst_nothing_is_dropped_and_nothing_runs(session)
     texts, before = records(session, "carl").texts, heads(session)
     kept, texts._limit = texts.page().texts, 100
     with pytest.raises(PolicyRefusedError, match=r"limits\.request_text_bytes: at most 100 bytes"):
-        session.sql(COUNT, epsilon=0.1)
+        session.sql(COUNT, fresh=True, epsilon=0.1)
     texts._limit = LIMIT
     assert heads(session) == before
     assert texts.page().texts == kept
@@ -178,7 +178,7 @@ def test_a_refused_request_is_recorded_with_its_text_and_rule_at_the_site_that_r
     before = {site: len(refused_since(session, site, 0)) for site in SITES}
     ledger = heads(session)
     with pytest.raises(PolicyRefusedError) as caught:
-        session.sql(COUNT, epsilon=0.6, purpose="too much")
+        session.sql(COUNT, fresh=True, epsilon=0.6, purpose="too much")
     assert heads(session) == ledger
     rows = [row for site in SITES for row in refused_since(session, site, before[site])]
     assert rows
@@ -232,7 +232,7 @@ def test_what_no_known_analyst_signed_is_counted_and_not_kept(session):
 
 
 def test_a_request_entered_before_is_recorded_as_the_sender_s(session):
-    session.sql(COUNT, epsilon=0.1)
+    session.sql(COUNT, fresh=True, epsilon=0.1)
     asked = entry(session, session.nodes["bert"].replica.head).body.content.asked
     data = records(session).texts.page().texts[asked.request]
     before = len(refused_since(session, "bert", 0))
