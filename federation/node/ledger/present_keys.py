@@ -53,7 +53,7 @@ def keys_here(config: SiteConfig) -> dict[str, str]:
         return {}
     try:
         store = read_ledger(config)
-    except LedgerRefusedError:
+    except (LedgerRefusedError, ConfigError):  # the check of the ledger names it
         return {}
     try:
         return present_keys(store)
