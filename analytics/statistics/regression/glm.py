@@ -155,7 +155,6 @@ class Glm(Statistic[_State]):
     name: ClassVar[str] = "glm"
     summary: ClassVar[str] = "logistic regression by Newton steps over opened sums"
     modes: ClassVar = EXACT
-    promoted: ClassVar = EXACT
     no_private: ClassVar[str] = (
         "must be exact: each Newton step of glm opens a gradient and a Hessian; FederatedLogisticRegression fits with noise"
     )
