@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from analytics.plans.noise_split import Portion, design_distance, offset_of, split
-from analytics.sql.expressions import Integer, bounds
+from analytics.plans.noise_split import Portion, design_distance, split
 from analytics.sql.query import AggregateOutput, BoundQuery, KeyOutput
-from analytics.statistics.aggregate import PlanColumn, Shift
+from analytics.statistics.aggregate import PlanColumn, shift_of
 from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.blocks import BlockSpec, Measure, column_name, is_always_known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from analytics.sql.expressions import Integer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +133,7 @@ def _column(
         return PlanColumn(name=output.name, key=output.key)
     argument = None if output.argument is None else output.argument.expression
     aggregate = AGGREGATES[output.aggregate]
-    shift = _shift_of(argument) if argument is not None and argument in shifted else None
+    shift = shift_of(argument) if argument is not None and argument in shifted else None
     parts = aggregate.blocks(argument, shift, query.table)
     return PlanColumn(
         name=output.name,
@@ -142,13 +143,6 @@ def _column(
         offset=0 if shift is None else shift.offset,
         blocks=tuple((part, _number(_once(block, merged), blocks)) for part, block in parts),
     )
-
-
-def _shift_of(argument: Integer) -> Shift:
-    """Sums around the middle of the bounds, squares around the offset that noise_split balances."""
-    lower, upper = bounds(argument)
-    center = (lower + upper) // 2
-    return Shift(center=center, offset=offset_of(argument, center))
 
 
 def _once(block: BlockSpec, merged: frozenset[Integer]) -> BlockSpec:

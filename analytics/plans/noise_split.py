@@ -116,11 +116,6 @@ def reach_of(argument: Integer, center: int) -> int:
     return max(1, upper - center, center - lower)
 
 
-def offset_of(argument: Integer, center: int) -> int:
-    """q: what is taken off each square, five eighths of its largest."""
-    return 5 * reach_of(argument, center) ** 2 // 8
-
-
 def _part(distance: Fraction, reach: int) -> Fraction:
     distance = min(distance, Fraction(reach))
     return distance / (distance + reach) if distance > 0 else Fraction(1, 1 + reach)

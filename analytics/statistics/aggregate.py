@@ -80,10 +80,13 @@ class Shift:
 
 
 def shift_of(argument: Integer) -> Shift:
-    """How sums behind a private mean are centered: around the middle of the bounds, squares around half of their largest."""
+    """How sums behind a private mean are centered: around the middle of the bounds, squares around 5/8 of their largest.
+
+    At 5/8 the three moments of a row have the least joint norm (``analytics.plans.noise_split``).
+    """
     lower, upper = bounds(argument)
     center = (lower + upper) // 2
-    return Shift(center=center, offset=max(upper - center, center - lower) ** 2 // 2)
+    return Shift(center=center, offset=5 * max(1, upper - center, center - lower) ** 2 // 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

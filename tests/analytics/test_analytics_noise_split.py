@@ -11,9 +11,10 @@ from test_analytics_plan import CONTEXT, ROWS, UNITS, portions_of, private, sche
 
 from analytics.plans.block_layout import lay_out
 from analytics.plans.noise_calibration import calibrate
-from analytics.plans.noise_split import norm_above, offset_of
+from analytics.plans.noise_split import norm_above
 from analytics.plans.question import bind
 from analytics.sql.expressions import bounds
+from analytics.statistics.aggregate import shift_of
 from analytics.statistics.blocks import Measure
 
 FOUR = "SELECT COUNT(*) AS n, AVG(age) AS m, STDDEV_SAMP(age) AS s FROM visits"
@@ -95,7 +96,7 @@ def test_the_offset_balances_both_ends_and_another_one_is_dearer():
     def norm(q):
         return max(reach**4 + reach**2 * d**2 + 4 * (d**2 - q) ** 2 for d in range(reach + 1))
 
-    chosen = offset_of(lay_out(bind(FOUR, ROWS), centered=True).figures[1].argument, 60)
+    chosen = shift_of(lay_out(bind(FOUR, ROWS), centered=True).figures[1].argument).offset
     assert chosen == 5 * reach**2 // 8
     assert norm(chosen) == min(norm(q) for q in range(reach**2 + 1))
     assert norm(reach**2 // 2) > 1.15 * norm(chosen)

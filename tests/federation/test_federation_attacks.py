@@ -387,7 +387,7 @@ def test_a_refusal_is_raised_with_the_rule_of_each_site_and_no_other_site_waits_
             with pytest.raises(
                 PolicyRefusedError, match=r"policy\.analysts: analyst may not ask here"
             ) as caught:
-                world.sql(COUNT, epsilon=0.01)
+                world.sql(COUNT, epsilon=0.01, fresh=True)
         finally:
             admission.policy = agreed
         assert caught.value.site == name

@@ -23,7 +23,8 @@ def test_the_noise_that_is_named_is_added_charged_and_shown_before(private_world
     explained = session.explain(COUNT, epsilon=2, mechanism="auto").to_dict()["alternatives"]
     assert [row["mechanism"] for row in explained if row["asked"]] == ["auto"]
     results = {
-        name: session.sql(COUNT, epsilon=2, mechanism=name) for name in ("gaussian", "auto", "laplace")
+        name: session.sql(COUNT, epsilon=2, mechanism=name, fresh=True)
+        for name in ("gaussian", "auto", "laplace")
     }
     for name, result in results.items():
         assert result.cost["mechanism"] == name
@@ -34,7 +35,7 @@ def test_the_noise_that_is_named_is_added_charged_and_shown_before(private_world
         assert float(result.receipt["charged_if_all_but_one_collude"]) == pytest.approx(worst, rel=1e-4)
     assert results["laplace"].errors[0][0] < 0.4 * results["gaussian"].errors[0][0]
     assert float(results["auto"].receipt["charged"]) <= float(results["gaussian"].receipt["charged"])
-    silent = session.sql(COUNT, epsilon=2)
+    silent = session.sql(COUNT, epsilon=2, fresh=True)
     assert "mechanism" not in silent.cost
     assert silent.receipt["charged"] == results["gaussian"].receipt["charged"]
 
