@@ -45,3 +45,20 @@ def one_key_for_all():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("federation.paillier.key_files.generate_private_key", lambda **_: _key())
         yield
+
+
+SHARE_SESSIONS = {"audit", "cli", "federation", "operations"}
+OF_THE_STORE = {"test_kept_answers.py", "test_answer_store.py"}
+
+
+@pytest.fixture(autouse=True)
+def every_private_answer_is_paid_for(request, monkeypatch):
+    """Tests share a session, in an order that changes; an earlier answer of another test must not make one free."""
+    is_of_the_store = request.path.name in OF_THE_STORE or "free_from_the_store" in request.node.name
+    if request.path.parent.name not in SHARE_SESSIONS or is_of_the_store:
+        return
+    from federation.client.kept_answers import KeptAnswers
+
+    answer, paid = KeptAnswers.answer, KeptAnswers.paid
+    monkeypatch.setattr(KeptAnswers, "answer", lambda *given, fresh: answer(*given, fresh=True))
+    monkeypatch.setattr(KeptAnswers, "paid", lambda *given, fresh: paid(*given, fresh=True))

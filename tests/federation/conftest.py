@@ -33,18 +33,3 @@ def private_world():
 @pytest.fixture(scope="module", autouse=True)
 def _one_key(one_key_for_all):
     """Consortia that are made here share a key."""
-
-
-OF_THE_STORE = {"test_kept_answers.py", "test_answer_store.py"}
-
-
-@pytest.fixture(autouse=True)
-def every_private_answer_is_paid_for(request, monkeypatch):
-    """Tests share a session, in an order that changes; an earlier answer of another test must not make one free."""
-    from federation.client.kept_answers import KeptAnswers
-
-    if request.path.name in OF_THE_STORE:
-        return
-    answer, paid = KeptAnswers.answer, KeptAnswers.paid
-    monkeypatch.setattr(KeptAnswers, "answer", lambda *given, fresh: answer(*given, fresh=True))
-    monkeypatch.setattr(KeptAnswers, "paid", lambda *given, fresh: paid(*given, fresh=True))
