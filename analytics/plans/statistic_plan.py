@@ -180,6 +180,11 @@ def make_statistic_plan(
     statistic = kind.bind(table, Arguments(values, kind.parameters, name), mode, limits)
     if mode == "exact":
         check_dimensions(table, statistic.dimensions)
+    if mechanism not in {None, "gaussian"} and not statistic.any_noise:
+        raise InvalidRequestError(
+            parameter="mechanism",
+            reason=f"must be gaussian for {name}: its intervals hold for that noise alone",
+        )
     query = statistic.query
     counts = (
         None

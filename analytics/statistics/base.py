@@ -217,6 +217,9 @@ class Statistic(ABC, Generic[S]):
     summary: ClassVar[str]
     modes: ClassVar[frozenset[Mode]]
     promoted: ClassVar[frozenset[Mode]] = frozenset()  # see register; the other modes are provisional
+    any_noise: ClassVar[bool] = (
+        False  # whether all its errors follow from the noise's own law; else Gaussian noise alone
+    )
     no_private: ClassVar[str] = ""  # why a private one is refused, for those that have none
     no_exact: ClassVar[str] = ""  # likewise
     parameters: ClassVar[tuple[Parameter, ...]]

@@ -49,6 +49,15 @@ def test_statistics_take_a_mechanism_too(private_world):
     assert "alternatives" in table.explain("chi_square", "sex", "disease", epsilon=3).to_dict()
 
 
+def test_a_statistic_whose_intervals_are_gaussian_takes_no_other_noise(private_world):
+    before, table = head(private_world), private_world.table("patients")
+    for named in ("auto", "laplace"):
+        with pytest.raises(InvalidRequestError, match="must be gaussian for crosstab"):
+            table.crosstab("sex", "disease", epsilon=3, mechanism=named)
+    assert head(private_world) == before
+    assert not table.explain("crosstab", "sex", "disease", epsilon=3).to_dict().get("alternatives")
+
+
 @pytest.mark.parametrize("named", ["Laplace", "", "none", 3, True, ["auto"]])
 def test_an_unknown_mechanism_is_refused_before_any_site_is_asked(private_world, named):
     before = head(private_world)

@@ -54,6 +54,7 @@ class KruskalWallis(RankTable):
     """The test of several groups."""
 
     name: ClassVar[str] = "kruskal_wallis"
+    any_noise: ClassVar[bool] = True
     summary: ClassVar[str] = "Kruskal-Wallis test of several groups over declared bins"
     modes: ClassVar = BOTH
     promoted: ClassVar = BOTH

@@ -95,6 +95,7 @@ class ChiSquare(WholeTable):
     """
 
     name: ClassVar[str] = "chi_square"
+    any_noise: ClassVar[bool] = True
     summary: ClassVar[str] = "chi-square test of independence of two columns"
     modes: ClassVar = BOTH
     promoted: ClassVar = BOTH

@@ -94,6 +94,7 @@ class GoodnessOfFit(WholeTable):
     """
 
     name: ClassVar[str] = "goodness_of_fit"
+    any_noise: ClassVar[bool] = True
     summary: ClassVar[str] = "chi-square test of a column against expected shares"
     modes: ClassVar = BOTH
     promoted: ClassVar = BOTH

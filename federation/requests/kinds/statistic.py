@@ -142,7 +142,7 @@ class StatisticWork:
     def alternatives(self, quoted: Mapping[str, Any] | None = None) -> list[dict[str, str]]:
         """Say what other noise would cost its counts; empty for exact."""
         plan = self.plan.counts
-        if plan is None:
+        if plan is None or not self.plan.statistic.any_noise:
             return []
         return alternatives_of(plan, self.consortium, StatisticKind().sub_budget, quoted)
 
