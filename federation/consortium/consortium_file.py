@@ -300,8 +300,17 @@ class Consortium:
 
 
 def consortium_path(given: Path) -> Path:
-    """Return the consortium file: the path itself, or ``consortium.toml`` in a folder."""
-    return given / FILE_NAME if given.is_dir() else given
+    """Return the consortium file: the path itself, or ``consortium.toml`` in a folder.
+
+    A site's folder has ``site.toml`` instead, which names the consortium file.
+    """
+    if not given.is_dir():
+        return given
+    own, site = given / FILE_NAME, given / "site.toml"
+    if own.exists() or not site.is_file():
+        return own
+    named = read_toml(site).get("consortium")
+    return given / named if isinstance(named, str) else own
 
 
 def load_consortium(path: Path) -> Consortium:
