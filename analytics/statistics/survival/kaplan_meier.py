@@ -31,6 +31,7 @@ from analytics.statistics.base import BOTH, EXACT, MINIMUM_CELL, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.counts import CountStatistic
 from analytics.statistics.grids import coarser
+from analytics.statistics.survival_picture import survival_picture
 from smpc.operations.arithmetic import concatenate, matmul_public, multiply, take
 from smpc.operations.selection import all_of
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analytics.pictures import Curves
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
     from analytics.statistics.noise_law import NoiseLaw
@@ -79,6 +81,10 @@ class KaplanMeierAnswer(Answer):
             for name in names
         }
         return pd.DataFrame(columns)
+
+    def picture(self) -> Curves:
+        """The curves with their intervals, and the numbers at risk; each curve ends where it is closed."""
+        return survival_picture(self.rows)
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""
