@@ -30,7 +30,9 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "mann_whitney": "location.mann_whitney.MannWhitney",
     "ols": "regression.ols.Ols",
     "quantile": "location.quantile.Quantile",
+    "rmst": "survival.rmst.Rmst",
     "roc_auc": "diagnostics.roc_auc.RocAuc",
+    "survival_table": "survival.survival_table.SurvivalTable",
     "table_one": "profiles.table_one.TableOne",
     "t_test": "location.t_test.TTest",
 }
