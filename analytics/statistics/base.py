@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sql.query import BoundQuery
     from analytics.statistics.arguments import Arguments, Parameter
-    from analytics.statistics.blocks import BlockSpec
+    from analytics.statistics.blocks import BlockSpec, JointNorm
     from analytics.statistics.noise_law import NoiseLaw
     from smpc.session import Session
     from smpc.sharing import Shared
@@ -230,7 +230,7 @@ class Statistic(ABC, Generic[S]):
 
     @classmethod
     @abstractmethod
-    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> AnyStatistic:
         """Bind to a table and arguments; every check is made here.
 
         Args:
@@ -238,6 +238,9 @@ class Statistic(ABC, Generic[S]):
             arguments: by the names of ``parameters``.
             mode: one of ``modes``.
             limits: the public numbers of its guards.
+
+        Returns:
+            The statistic; in private mode it may be one of another class.
 
         Raises:
             InvalidRequestError: an argument is missing, unknown or of another shape.
@@ -258,6 +261,11 @@ class Statistic(ABC, Generic[S]):
     def figures(self) -> tuple[BlockSpec, ...]:
         """The blocks of a private release over the query's groups; empty: those of the query's outputs."""
         return ()
+
+    @property
+    def norm(self) -> JointNorm | None:
+        """What one row can change in all ``figures`` together; None: what it can change in each, added up."""
+        return None
 
     @property
     def dimensions(self) -> tuple[str, ...]:

@@ -28,7 +28,6 @@ _NO_STEPS: Final = "its steps over secret shares do not exist yet"
 REFUSED: Final[dict[str, str]] = {
     "cox": f"{_NO_STEPS}; kaplan_meier gives curves by group",
     "kmeans": _NO_STEPS,
-    "pca": _NO_STEPS,
 }
 
 

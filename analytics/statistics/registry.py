@@ -29,6 +29,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "log_rank": "survival.log_rank.LogRank",
     "mann_whitney": "location.mann_whitney.MannWhitney",
     "ols": "regression.ols.Ols",
+    "pca": "structure.pca.Pca",
     "quantile": "location.quantile.Quantile",
     "rmst": "survival.rmst.Rmst",
     "roc_auc": "diagnostics.roc_auc.RocAuc",
