@@ -31,7 +31,9 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "ols": "regression.ols.Ols",
     "pca": "structure.pca.Pca",
     "quantile": "location.quantile.Quantile",
+    "rmst": "survival.rmst.Rmst",
     "roc_auc": "diagnostics.roc_auc.RocAuc",
+    "survival_table": "survival.survival_table.SurvivalTable",
     "table_one": "profiles.table_one.TableOne",
     "t_test": "location.t_test.TTest",
 }

@@ -33,7 +33,7 @@ ASKED = {
     "table_one": {"columns": ["age", "sex", "chol", "cp"], "groupby": "disease"},
     "t_test": {"column": "thalach", "by": "disease"},
 }
-WITHOUT_DATA = {"kaplan_meier", "log_rank"}  # the hospitals have no durations
+WITHOUT_DATA = {"kaplan_meier", "log_rank", "rmst", "survival_table"}  # the hospitals have no durations
 
 
 @pytest.fixture(scope="module")
