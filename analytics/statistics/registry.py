@@ -20,6 +20,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "anova": "location.anova.Anova",
     "chi_square": "tables.chi_square.ChiSquare",
     "correlation": "association.correlation.Correlation",
+    "cox": "survival.cox.Cox",
     "crosstab": "tables.crosstab.Crosstab",
     "describe": "profiles.describe.Describe",
     "glm": "regression.glm.Glm",
