@@ -20,6 +20,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "anova": "location.anova.Anova",
     "chi_square": "tables.chi_square.ChiSquare",
     "correlation": "association.correlation.Correlation",
+    "cox": "survival.cox.Cox",
     "crosstab": "tables.crosstab.Crosstab",
     "describe": "profiles.describe.Describe",
     "glm": "regression.glm.Glm",
@@ -31,7 +32,9 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "ols": "regression.ols.Ols",
     "pca": "structure.pca.Pca",
     "quantile": "location.quantile.Quantile",
+    "rmst": "survival.rmst.Rmst",
     "roc_auc": "diagnostics.roc_auc.RocAuc",
+    "survival_table": "survival.survival_table.SurvivalTable",
     "table_one": "profiles.table_one.TableOne",
     "t_test": "location.t_test.TTest",
 }

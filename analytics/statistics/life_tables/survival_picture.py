@@ -1,6 +1,6 @@
 """The picture of survival curves on a declared grid, with the numbers at risk below.
 
-Layer:       analytics.statistics; public arithmetic of an answer.
+Layer:       analytics.statistics.life_tables; public arithmetic of an answer.
 Source:      ours.
 """
 
