@@ -1,8 +1,8 @@
 """The log-rank statistic of two groups on shares, from a table that no party sees.
 
 Layer:       analytics.statistics.survival above revealed; below log_rank.
-Terms:       at each time of the grid d events of n people at risk, d1 of n1 in the first group; U adds up ``d1 - d n1 / n``
-             and V ``d p (1 - p) (n - d) / (n - 1)`` with ``p = n1 / n``. The statistic is ``U**2 / V``.
+Terms:       at each time of a stratum's grid d events of n people at risk, d1 of n1 in the first group; U adds up
+             ``d1 - d n1 / n`` and V ``d p (1 - p) (n - d) / (n - 1)`` with ``p = n1 / n``. The statistic is ``U**2 / V``.
 Guarantees:  before rounding it is within 1e-6 of the statistic, relative above 1 and absolute below, where each group has
              a thousandth of those at risk; of smaller groups V is less precise, by ``2**-31 / p``. A V below ``2**-10``
              counts as none, and the statistic is closed. Rounds and bytes follow from the grid alone.
@@ -21,7 +21,6 @@ from smpc.operations.arithmetic import (
     add_public,
     concatenate,
     matmul,
-    matmul_public,
     multiply,
     multiply_public,
     reshape,
@@ -40,6 +39,7 @@ from smpc.sharing import Shared
 if TYPE_CHECKING:
     from smpc.session import Session
 
+GROUPS: Final = 2
 SUM_BITS: Final = 61
 LEAST_VARIANCE: Final = 1 << (QUOTIENT_BITS - 10)
 _NARROW: Final = 31  # binary places of factors whose product has to fit
@@ -54,11 +54,14 @@ def score_and_variance(session: Session, table: Shared, bits: int) -> Shared:
 
     Args:
         session: of all sites.
-        table: censorings and events of both groups at each time, shape ``(2, n_times, 2)``.
+        table: censorings and events at each time, shape ``(2, n_strata, n_times, 2)``; people are compared within
+            their stratum alone.
         bits: all groups together are fewer people than ``2**bits``.
     """
-    events, leaving = Shared(share=table.share[:, :, 1]), total(table, axis=2)
-    at_risk = Shared(share=np.cumsum(leaving.share[:, ::-1], axis=1)[:, ::-1].copy())
+    flat = (GROUPS, -1)
+    events = reshape(Shared(share=table.share[..., 1]), flat)
+    leaving = table.share.sum(axis=3)
+    at_risk = reshape(Shared(share=np.cumsum(leaving[..., ::-1], axis=2)[..., ::-1]), flat)
     d, n, first = total(events, axis=0), total(at_risk, axis=0), reshape(take(at_risk, [0]), (-1,))
     share, tied = _parts(session, first, d, n, bits)
     narrow = truncate(
@@ -105,9 +108,5 @@ def log_rank_ratio(session: Session, sums: Shared) -> HiddenRatio:
 
 def group_totals(table: Shared) -> Shared:
     """Return people of both groups, then events of both groups, shape ``(4,)``; 0 rounds."""
-    flat = reshape(table, (table.size,))
-    count = table.size // 4
-    events = np.tile([0, 1], count)
-    one, zero = np.ones(2 * count, np.int64), np.zeros(2 * count, np.int64)
-    rows = [[one, zero], [zero, one], [events, zero], [zero, events]]
-    return matmul_public(np.stack([np.concatenate(row) for row in rows]), flat)
+    pairs = reshape(table, (GROUPS, -1, 2)).share.sum(axis=1)
+    return Shared(share=np.concatenate([pairs.sum(axis=1), pairs[:, 1]]))
