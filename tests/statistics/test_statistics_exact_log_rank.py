@@ -12,7 +12,7 @@ from statistic_world import StatisticWorld
 
 from analytics.disclosure.statistic_run import run_cost
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics.survival.hidden_log_rank import score_and_variance
+from analytics.statistics.life_tables.hidden_log_rank import score_and_variance
 from smpc.operations.reveal import reveal_to_all
 from smpc.simulator import simulate
 from tests.smpc.joint import compute, split_input
@@ -144,7 +144,7 @@ def test_attack_a_group_with_few_events_closes_the_statistic_and_nothing_else_op
 
 
 @pytest.mark.parametrize(
-    "few", ["people", "events of both", "everybody dies at once", "nobody dies", "one arm alone"]
+    "few", ["people", "events of both", "everybody dies at once", "no event", "one arm alone"]
 )
 def test_all_causes_close_it_by_one_code(few):
     days, arm = np.tile(np.arange(100), 4), np.repeat([False, True], 200)
@@ -156,7 +156,7 @@ def test_all_causes_close_it_by_one_code(few):
         died = np.arange(400) % 200 < 5
     elif few == "everybody dies at once":
         days, died = np.full(400, 50), np.ones(400, dtype=bool)
-    elif few == "nobody dies":
+    elif few == "no event":
         died = np.zeros(400, dtype=bool)
     else:
         keep = arm

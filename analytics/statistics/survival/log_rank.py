@@ -1,8 +1,8 @@
 """The log-rank test of equal survival in groups, on a declared grid.
 
-Layer:       analytics.statistics.survival above counts, life_tables and exact_log_rank.
+Layer:       analytics.statistics.survival above counts and life_tables.
 Terms:       in each interval of the grid, each stratum and each group: d events and c censorings.
-Guarantees:  exact: see exact_log_rank; the table stays hidden. Private: events and censorings of all strata, groups and
+Guarantees:  exact: see life_tables.exact_log_rank; the table stays hidden. Private: events and censorings of all strata, groups and
              intervals are one release, from which statistic and p-value follow; see life_tables.log_rank_cells. Rows
              without a known time, event, group or stratum are left out.
 Visible to:  the analyst: exact: the rounded statistic and one bit; private: the cells with noise.
@@ -24,9 +24,9 @@ from analytics.statistics.arguments import Arguments, Parameter, chosen_groups
 from analytics.statistics.base import BOTH
 from analytics.statistics.counts import CountStatistic
 from analytics.statistics.grids import coarser
+from analytics.statistics.life_tables.exact_log_rank import ExactLogRank
 from analytics.statistics.life_tables.log_rank_answer import LogRankAnswer
 from analytics.statistics.life_tables.log_rank_cells import WEIGHTINGS, TestForm, noisy_test
-from analytics.statistics.survival.exact_log_rank import ExactLogRank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -35,7 +35,7 @@ def main():
     days, died = frame.time, frame.death_event == 1
     by_quarter = days // 30
     random = [
-        dict(zip(("seed", "n", "times", "part"), each))
+        dict(zip(("seed", "n", "times", "part"), each, strict=True))
         for each in ((1, 500, 8, 500), (2, 2000, 300, 100), (3, 300, 1000, 700))
     ]
     found = {

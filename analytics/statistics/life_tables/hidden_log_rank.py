@@ -1,6 +1,6 @@
 """The log-rank statistic of two groups on shares, from a table that no party sees.
 
-Layer:       analytics.statistics.survival above revealed; below log_rank.
+Layer:       analytics.statistics.life_tables above revealed.
 Terms:       at each time of a stratum's grid d events of n people at risk, d1 of n1 in the first group; U adds up
              ``d1 - d n1 / n`` and V ``d p (1 - p) (n - d) / (n - 1)`` with ``p = n1 / n``. The statistic is ``U**2 / V``.
 Guarantees:  before rounding it is within 1e-6 of the statistic, relative above 1 and absolute below, where each group has
@@ -85,7 +85,7 @@ def score_and_variance(session: Session, table: Shared, bits: int) -> Shared:
 
 
 def _parts(session: Session, first: Shared, d: Shared, n: Shared, bits: int) -> tuple[Shared, Shared]:
-    """Return ``n1 / n`` and ``(d - 1) / (n - 1)``; the second means nothing where nobody has an event."""
+    """Return ``n1 / n`` and ``(d - 1) / (n - 1)``; the second means nothing where there is no event."""
     found = quotients(session, stack([first, add_public(session, d, -1)]), n, (0, 1), bits)
     return reshape(take(found, [0]), (-1,)), reshape(take(found, [1]), (-1,))
 

@@ -1,6 +1,6 @@
 """The exact log-rank test: each site counts its own table, and the rounded statistic of their sum opens alone.
 
-Layer:       analytics.statistics.survival above hidden_log_rank and revealed; below log_rank.
+Layer:       analytics.statistics.life_tables above hidden_log_rank and revealed.
 Terms:       the *times* are the steps of the duration's resolution, or the declared bins.
 Guarantees:  two groups, within strata where they are asked for. It opens where both groups' people and events reach the
              threshold, and V the least; of a table of up to 20 cells every cell has to reach it. One bit says whether it
@@ -23,10 +23,7 @@ from analytics.statistics.base import MINIMUM_CELL, Step
 from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.grids import coarser
 from analytics.statistics.group_moments import group_places
-from analytics.statistics.life_tables.log_rank_answer import LogRankAnswer
-from analytics.statistics.life_tables.log_rank_cells import TestForm
-from analytics.statistics.revealed import SMALL_TABLE, rounded, value_of
-from analytics.statistics.survival.hidden_log_rank import (
+from analytics.statistics.life_tables.hidden_log_rank import (
     GROUPS,
     LEAST_VARIANCE,
     SUM_BITS,
@@ -34,6 +31,9 @@ from analytics.statistics.survival.hidden_log_rank import (
     log_rank_ratio,
     score_and_variance,
 )
+from analytics.statistics.life_tables.log_rank_answer import LogRankAnswer
+from analytics.statistics.life_tables.log_rank_cells import TestForm
+from analytics.statistics.revealed import SMALL_TABLE, rounded, value_of
 from smpc.operations.arithmetic import concatenate, reshape, take
 from smpc.operations.comparison import at_least
 from smpc.operations.numeric.quotients import MOST_BITS
