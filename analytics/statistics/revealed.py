@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Parameter
-from smpc.operations.arithmetic import concatenate, multiply, take
+from smpc.operations.arithmetic import concatenate, multiply
 from smpc.operations.numeric.significant import Rounding, round_ratio
-from smpc.operations.selection import all_of
 
 if TYPE_CHECKING:
     from analytics.statistics.arguments import Arguments
@@ -70,7 +69,7 @@ def is_hidden(arguments: Arguments, mode: str) -> bool:
     return asked == STATISTIC
 
 
-def rounded(session: Session, ratio: HiddenRatio, flags: Shared, rule: Rounding) -> Shared:
+def rounded(session: Session, ratio: HiddenRatio, flag: Shared, rule: Rounding) -> Shared:
     """Return what opens: the rounded statistic, 0 where it is closed, and the bit that says whether it is open.
 
     Visible to: no party.
@@ -78,7 +77,7 @@ def rounded(session: Session, ratio: HiddenRatio, flags: Shared, rule: Rounding)
     Args:
         session: of all sites.
         ratio: on shares.
-        flags: shares of 0 and 1, all of which must be 1, shape ``(n,)``; one says whether the denominator is above 0.
+        flag: shares of 1 where the guard is kept and the denominator is above 0, else of 0; shape ``(1,)``.
         rule: of the rounding.
 
     Returns:
@@ -87,7 +86,6 @@ def rounded(session: Session, ratio: HiddenRatio, flags: Shared, rule: Rounding)
     value = round_ratio(session, ratio.numerator, ratio.denominator, rule)
     if ratio.sign is not None:
         value = multiply(session, value, ratio.sign)
-    flag = all_of(session, *(take(flags, [place]) for place in range(flags.size)))
     return concatenate([multiply(session, value, flag), flag])
 
 

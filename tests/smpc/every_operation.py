@@ -201,6 +201,7 @@ OPERATIONS = {
     "selection.select": with_bit(lambda s, bit, x: selection.select(s, bit, x, arithmetic.negate(x))),
     "selection.keep_where": with_bit(selection.keep_where),
     "selection.all_of": bits_twice(selection.all_of),
+    "selection.all_at_least": of(X, lambda s, x: selection.all_at_least(s, x, np.array([5, -6, 0, 0]), 9)),
     "selection.any_of": bits_twice(selection.any_of),
     "selection.negation": of(BITS, selection.negation),
     "selection.between": of(X, lambda s, x: selection.between(s, x, -2, 5, 9)),

@@ -35,9 +35,9 @@ from analytics.statistics.life_tables.log_rank_answer import LogRankAnswer
 from analytics.statistics.life_tables.log_rank_cells import TestForm
 from analytics.statistics.revealed import SMALL_TABLE, rounded, value_of
 from smpc.operations.arithmetic import concatenate, reshape, take
-from smpc.operations.comparison import at_least
 from smpc.operations.numeric.quotients import MOST_BITS
 from smpc.operations.numeric.significant import Rounding
+from smpc.operations.selection import all_at_least
 
 if TYPE_CHECKING:
     from analytics.schema import BooleanColumn, NumericColumn
@@ -138,7 +138,7 @@ class ExactLogRank:
     def describe(self) -> dict[str, object]:
         """What the digest of a plan must fix."""
         return {
-            "grid": [] if self.has_steps else [str(edge) for edge in self.time.bins],
+            "grid": "steps of the resolution" if self.has_steps else [str(edge) for edge in self.time.bins],
             "times": self.n_times,
             "digits": ROUNDING.digits,
             "places": ROUNDING.places,
@@ -186,8 +186,8 @@ class ExactLogRank:
         sums = score_and_variance(session, table, _bits(self.limits))
         guarded = cells if cells.size <= SMALL_TABLE else group_totals(table)
         least = np.array([self.limits.threshold] * guarded.size + [LEAST_VARIANCE], dtype=np.int64)
-        flags = at_least(session, concatenate([guarded, take(sums, [1])]), least, SUM_BITS + 1)
-        return rounded(session, log_rank_ratio(session, sums), flags, ROUNDING)
+        flag = all_at_least(session, concatenate([guarded, take(sums, [1])]), least, SUM_BITS + 1)
+        return rounded(session, log_rank_ratio(session, sums), flag, ROUNDING)
 
 
 def _n_steps(time: NumericColumn) -> int:

@@ -52,12 +52,17 @@ class LogRankAnswer(Answer):
         return pd.DataFrame(columns, index=list(self.labels), dtype="Float64")
 
     def values(self) -> dict[str, object]:
-        """Its fields as plain data."""
-        return {
+        """Its fields as plain data; of an exact test those that it has."""
+        found = {
             "statistic": self.statistic,
             "pvalue": self.pvalue,
             "dof": self.dof,
             "groups": list(self.labels),
+        }
+        if not self.n:
+            return found
+        return {
+            **found,
             "n": list(self.n),
             "observed": list(self.observed),
             "expected": list(self.expected),

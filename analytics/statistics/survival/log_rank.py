@@ -2,9 +2,9 @@
 
 Layer:       analytics.statistics.survival above counts and life_tables.
 Terms:       in each interval of the grid, each stratum and each group: d events and c censorings.
-Guarantees:  exact: see life_tables.exact_log_rank; the table stays hidden. Private: events and censorings of all strata, groups and
-             intervals are one release, from which statistic and p-value follow; see life_tables.log_rank_cells. Rows
-             without a known time, event, group or stratum are left out.
+Guarantees:  exact: the table stays hidden, see life_tables.exact_log_rank. Private: events and censorings of all strata,
+             groups and intervals are one release, from which statistic and p-value follow; see
+             life_tables.log_rank_cells. Rows without a known time, event, group or stratum are left out.
 Visible to:  the analyst: exact: the rounded statistic and one bit; private: the cells with noise.
 See instead: curves (kaplan_meier); the test from a table that is already released (survival_table).
 Source:      see life_tables.log_rank_cells.
