@@ -158,10 +158,12 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
     from federation.consortium.administrator_approvals import Approvals
     from federation.consortium.present_roles import check_role_change
     from federation.consortium.site_file import load_site
+    from federation.consortium.table_amendments import check_in_schema
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
     from federation.setup.renewing import check_holds_key
     from privacy_accounting.ledger.role_change import RoleChange
+    from privacy_accounting.ledger.table_version import TableVersion
 
     config, wanted = load_site(site), _read(amendment)
     store = read_ledger(config)
@@ -170,6 +172,8 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
         wanted.check_fits(state)
         if isinstance(wanted.content, RoleChange):
             check_role_change(wanted.content, config.consortium, state.roles)
+        if isinstance(wanted.content, TableVersion):
+            check_in_schema(wanted.content, config.consortium)
     finally:
         store.close()
     if wanted.renews:
@@ -212,6 +216,8 @@ def apply(
             "Now restart all nodes; until then they refuse questions. Then send members.json, which each site has"
         )
         typer.echo("beside its consortium file, to analysts, auditors and helpers: it belongs beside theirs")
+    if wanted.declares_table:
+        typer.echo("Now restart the nodes of all sites with the new rows; until then they refuse questions")
     if wanted.renews_helper:
         typer.echo(
             f"Restart the {wanted.renews_helper} with members.json beside its consortium file: sites accept its"

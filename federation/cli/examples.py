@@ -126,6 +126,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
             "--certificate eva.certificate.json --cap 0.25"
         ),
     ),
+    "ledger propose table-version": (
+        (
+            "crossward ledger propose table-version trial/sites/anna/site.toml --out rows.amendment "
+            "--table patients --version 2"
+        ),
+    ),
     "ledger propose renew-member": (
         (
             "crossward ledger propose renew-member trial/sites/anna/site.toml --out ada.amendment "

@@ -1,8 +1,9 @@
 """Answers from the analyst's own store: which releases answer a question, and what a paid answer adds to them.
 
-Layer:       federation.client.kept_answers, above answer_store; below session. Asks no site.
+Layer:       federation.client.kept_answers, above answer_store; below session. Asks the sites through ``Declared`` alone.
 Guarantees:  a release is used only where its blocks have the identity that this consortium, these sites, this schema and
-             this version of the program give them. A store that cannot be trusted refuses the question before its charge.
+             this version of the program give them, and where no entry has declared another version of the table since.
+             A store that cannot be trusted refuses the question before its charge.
              A paid answer is never lost: where it cannot be kept, its receipt says why.
 See instead: identities and the arithmetic (``analytics.results.reuse``), the file (``answer_store``).
 Source:      docs/guarantees.md P23.
@@ -10,6 +11,7 @@ Source:      docs/guarantees.md P23.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,9 +25,10 @@ from analytics.results.reuse import (
     observations_of,
 )
 from federation.client.answer_store import AnswerStore, Release
-from federation.errors import ConfigError
+from federation.errors import ConfigError, FederationError
 from federation.node.clock import installed_version
 from privacy_accounting.decimals import format_decimal
+from smpc.errors import PartyLostError, PeerRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     from federation.requests.planning import Planned
 
 
+Declared = Callable[[str], int]
+"""Gives the number of the entry that last declared a table's version, by a site's ledger; 0 where none did."""
 GAUSSIAN = "gaussian"  # the law of combined releases is known for this noise alone
 
 
@@ -49,12 +54,15 @@ class KeptAnswers:
         """Open no file yet."""
         self.store = AnswerStore(identity)
 
-    def answer(self, planned: Planned[Result], consortium: Consortium, *, fresh: bool) -> Result | None:
+    def answer(
+        self, planned: Planned[Result], consortium: Consortium, declared: Declared, *, fresh: bool
+    ) -> Result | None:
         """Answer a question from the store.
 
         Args:
             planned: the private question.
             consortium: the agreement among the present members.
+            declared: asked once where the store has releases of the question: those before that entry are of other rows.
             fresh: only check that the store can be used.
 
         Returns:
@@ -67,7 +75,11 @@ class KeptAnswers:
         if fresh:
             return None
         plan = _plan_of(planned)
-        by_block = [_found(releases, identity) for identity in identities_of(plan, consortium)]
+        identities = identities_of(plan, consortium)
+        if not all(_found(releases, identity) for identity in identities):
+            return None
+        since = declared(plan.query.table.name)
+        by_block = [_found(releases, identity, since=since) for identity in identities]
         if not all(by_block):
             return None
         combined = [combine(found) for found in by_block]
@@ -88,6 +100,7 @@ class KeptAnswers:
         answers: Sequence[bytes],
         receipt: Mapping[str, Any],
         consortium: Consortium,
+        declared: Declared,
         *,
         fresh: bool,
     ) -> Result:
@@ -98,6 +111,7 @@ class KeptAnswers:
             answers: every site's share.
             receipt: of the release.
             consortium: the agreement among the present members.
+            declared: as for ``answer``.
             fresh: make the answer from this release alone.
 
         Raises:
@@ -127,12 +141,18 @@ class KeptAnswers:
             self.store.add(release)
         except ConfigError as error:
             return replace(alone, receipt={**alone.receipt, "not_kept": "; ".join(error.mistakes)})
+        if fresh or not any(_found(earlier, identity) for identity in identities):
+            return alone
+        try:
+            since = declared(plan.query.table.name)
+        except (FederationError, PartyLostError, PeerRejectedError) as error:  # what is paid for is not lost
+            return replace(alone, receipt={**alone.receipt, "not_combined": str(error)})
         combined = [
-            combine([*_found(earlier, identity), new])
+            combine([*_found(earlier, identity, since=since), new])
             for identity, new in zip(identities, observed, strict=True)
         ]
         used = _numbers(combined)
-        if fresh or used == {release.number}:
+        if used == {release.number}:
             return alone
         origin = _origin([*earlier, release], used, combined, is_free=False)
         return finish_combined(plan, combined, cost=alone.cost, receipt={**receipt, "from_store": origin})
@@ -152,9 +172,13 @@ def _plan_of(planned: Planned[Result]) -> Plan:
     return cast("QueryWork", planned.work).plan
 
 
-def _found(releases: Sequence[Release], identity: str) -> list[Observation]:
-    """Return every release of a block; a ledger entry counts once."""
-    found = {each.entry_hash: each.blocks[identity] for each in releases if identity in each.blocks}
+def _found(releases: Sequence[Release], identity: str, *, since: int = 0) -> list[Observation]:
+    """Return every release of a block after an entry; a ledger entry counts once."""
+    found = {
+        each.entry_hash: each.blocks[identity]
+        for each in releases
+        if identity in each.blocks and each.number >= since
+    }
     return list(found.values())
 
 

@@ -164,12 +164,12 @@ class Session(Described, Trains, Administered):
 
         def asked() -> Result | tuple[Planned[Result], list[bytes], dict[str, Any]]:
             planned = self._planned(text, epsilon, exact=False, purpose=purpose, mechanism=mechanism)
-            kept = self._kept.answer(planned, self.consortium, fresh=fresh)
+            kept = self._kept.answer(planned, self.consortium, self._declared, fresh=fresh)
             return (planned, *self._ask(planned)) if kept is None else kept
 
         found = self._among_members(asked)
         if isinstance(found, tuple):
-            return self._kept.paid(*found, self.consortium, fresh=fresh)
+            return self._kept.paid(*found, self.consortium, self._declared, fresh=fresh)
         return found
 
     def explain(
@@ -304,6 +304,10 @@ class Session(Described, Trains, Administered):
         if not found:
             raise SiteUnavailableError(site=", ".join(self._founded.names))
         return max(found, key=lambda answer: answer.number)
+
+    def _declared(self, table: str) -> int:
+        """Return the number of the entry that last declared a table's version; 0 where none did."""
+        return self._longest().declared.get(table, 0)
 
     def _among_members(self, ask: Callable[[], T]) -> T:
         """Ask; where the other sites have removed a lost site, plan again without it. Nothing was spent by then."""

@@ -1,8 +1,8 @@
 """Amendments: changes of the agreement that every site's administrator approves before any site signs them.
 
 Layer:       federation.consortium.amendments. Reads and writes files of the site's state folder; opens no connection.
-Terms:       an *amendment* is the content of a budget, order, members, role or clock entry with the chain it is for and its
-             *basis*, the number of the entry that last changed the same thing. An *approval* is one administrator's
+Terms:       an *amendment* is the content of a budget, order, members, role, table or clock entry with the chain it is for and
+             its *basis*, the number of the entry that last changed the same thing. An *approval* is one administrator's
              consent to exactly these bytes, kept at that site alone.
 Guarantees:  a site signs such an entry only while it holds the approval of it. Each entry that changes the same thing
              moves the basis, so that an earlier approval no longer fits. An approval is durable when ``agree``
@@ -19,6 +19,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from federation.consortium.role_amendments import check_role, role_now, role_text
+from federation.consortium.table_amendments import check_table, table_now, table_text
 from federation.errors import AmendmentRejectedError
 from privacy_accounting.budget.allowance import SubBudget, allowance_units
 from privacy_accounting.decimals import format_decimal
@@ -36,6 +37,7 @@ from privacy_accounting.ledger.contents import (
 from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.replication.entry_validation import CLOCK_SKEW_S
 from privacy_accounting.ledger.role_change import CALLERS, RoleChange
+from privacy_accounting.ledger.table_version import TableVersion
 from privacy_accounting.rdp import ORDERS
 
 if TYPE_CHECKING:
@@ -129,6 +131,11 @@ class Amendment:
         return isinstance(self.content, RoleChange)
 
     @property
+    def declares_table(self) -> bool:
+        """Whether the amendment declares another version of a table."""
+        return isinstance(self.content, TableVersion)
+
+    @property
     def renews_helper(self) -> str:
         """The role of the helper whose key the amendment renews; empty for other amendments."""
         content = self.content
@@ -149,6 +156,8 @@ class Amendment:
             return f"date the entries from here on by the sites' clocks, and give up the date {_date(content.given_up)}"
         if isinstance(content, RoleChange):
             return role_text(content)
+        if isinstance(content, TableVersion):
+            return table_text(content)
         if content.change == "lose":
             then = f"; {content.sequencer} is the sequencer from then on"
             return f"remove {content.name}, lost for good{then}"
@@ -167,6 +176,8 @@ class Amendment:
             return f"now: {', '.join(members.names)}; {members.sequencer} is the sequencer"
         if isinstance(self.content, RoleChange):
             return role_now(self.content, state)
+        if isinstance(self.content, TableVersion):
+            return table_now(self.content, state)
         if isinstance(self.content, ClockCorrection):
             return f"now: entry {state.head} is dated {_date(state.place.time)}"
         if isinstance(self.content, OrderChange):
@@ -205,6 +216,8 @@ class Amendment:
             return correct_clock(state)
         if isinstance(content, RoleChange):
             return change_role(state, content)
+        if isinstance(content, TableVersion):
+            return declare_table(state, content)
         if content.change == "sequencer":
             return transfer_sequencer(state, content.name)
         if content.change == "lose":
@@ -344,6 +357,19 @@ def change_role(state: ChainState, change: RoleChange) -> Amendment:
         AmendmentRejectedError: the rules of the ledger forbid it.
     """
     return _amendment(state, check_role(state, change))
+
+
+def declare_table(state: ChainState, content: TableVersion) -> Amendment:
+    """Propose another version of a table.
+
+    Args:
+        state: a site's ledger.
+        content: the table and its version.
+
+    Raises:
+        AmendmentRejectedError: the version is not above the present one.
+    """
+    return _amendment(state, check_table(state, content))
 
 
 def correct_clock(state: ChainState, *, now: int | None = None) -> Amendment:

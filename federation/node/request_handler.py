@@ -158,6 +158,7 @@ class RequestHandler:
             head=self._replica.head_hash.hex(),
             sequencer=self._replica.sequencer,
             members=list(self._replica.members),
+            declared={table: at for table, (_, at) in self._replica.core.state.tables.items()},
         )
 
     def _texts(self, message: TextsAsk, channel: Channel) -> TextsAnswer:

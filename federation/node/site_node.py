@@ -16,6 +16,7 @@ from federation.consortium.genesis import genesis_body
 from federation.consortium.limits import Limits
 from federation.consortium.membership import restrict_to_members
 from federation.consortium.present_roles import check_role_change
+from federation.consortium.table_amendments import check_in_schema
 from federation.errors import (
     FederationError,
     PolicyRefusedError,
@@ -45,6 +46,7 @@ from privacy_accounting.ledger.replication.replica import Replica
 from privacy_accounting.ledger.replication.snapshots import EVERY
 from privacy_accounting.ledger.role_change import RoleChange
 from privacy_accounting.ledger.storage.uncharged import BEGINNING
+from privacy_accounting.ledger.table_version import TableVersion
 from smpc.dealer.pool import Pool
 from smpc.engine.arithmetic import CRYPTEN, prepare_engine
 from smpc.errors import PeerRejectedError
@@ -285,6 +287,8 @@ class SiteNode:
             self._consents.check(body, self.replica.core.state, site=self.name)
             if isinstance(content, RoleChange):
                 check_role_change(content, self._founded, self._roles())
+            if isinstance(content, TableVersion):
+                check_in_schema(content, self._founded)
             return
         if isinstance(content, Charge | Exact) and content.asked.run:
             self._services.training.admission.admit(body)

@@ -110,13 +110,17 @@ class BudgetAsk(WireMessage, frozen=True, tag="BudgetAsk"):
 
 
 class BudgetAnswer(WireMessage, frozen=True, tag="BudgetAnswer"):
-    """Site to member: the budget rows, the sequencer and the member sites, from this site's copy of the ledger."""
+    """Site to member: the budget rows, the sequencer and the member sites, from this site's copy of the ledger.
+
+    ``declared`` gives for each table whose version was declared the number of the last entry that did so.
+    """
 
     rows: list[dict[str, str | int | None]]
     number: int
     head: str
     sequencer: str
     members: list[str]
+    declared: dict[str, int] = {}
 
 
 class QuoteAsk(WireMessage, frozen=True, tag="QuoteAsk"):

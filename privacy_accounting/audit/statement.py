@@ -23,6 +23,7 @@ from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exa
 from privacy_accounting.ledger.entries import Body, Entry
 from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.role_change import RoleChange
+from privacy_accounting.ledger.table_version import TableVersion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.state import ChainState
     from privacy_accounting.ledger.storage.store import Store
 
-CHANGES: Final = frozenset({"budget", "order", "members", "role", "clock"})  # kinds that change the agreement
+CHANGES: Final = frozenset(
+    {"budget", "order", "members", "role", "table", "clock"}
+)  # kinds that change the agreement
 GIVEN_EXACT: Final = "epsilon holds given the listed exact disclosures"
 
 
@@ -247,6 +250,8 @@ def _line(body: Body, state: ChainState, cancelled: Line | None) -> Line:
         cap = f", at most {format_decimal(content.cap)} of each sub-budget" if content.cap else ""
         key = f", key {content.key[:16]}" if content.key else ""
         return replace(line, remark=f"{content.change} {content.role} {content.name}{key}{cap}")
+    if isinstance(content, TableVersion):
+        return replace(line, remark=f"table {content.table}: version {content.version} from here on")
     if isinstance(content, ClockCorrection):
         return replace(line, remark=f"the entry before was dated {content.given_up - body.time} s ahead")
     return line

@@ -2,7 +2,7 @@
 
 Layer:       privacy_accounting.ledger, above ``budgets``. Pure.
 Terms:       *charge* spends epsilon; *exact* is a disclosure without it; *cancel* gives a charge back, of which
-             nothing was released; *budget*, *order*, *members*, *role*, *clock* change terms; *snapshot* pins the state.
+             nothing was released; *budget*, *order*, *members*, *role*, *table*, *clock* change terms; *snapshot* pins the state.
 Guarantees:  reading refuses a missing, unknown or mistyped field; the field names are those in the bytes.
 See instead: whether an entry may be signed (``entry_validation``), how it is written (``entries``).
 """
@@ -28,6 +28,7 @@ from privacy_accounting.ledger.canonical_json import Fields, malformed
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.role_change import RoleChange
+from privacy_accounting.ledger.table_version import TableVersion
 from privacy_accounting.rdp import INFINITE_UNITS
 
 if TYPE_CHECKING:
@@ -360,7 +361,7 @@ class Snapshot:
         )
 
 
-Change: TypeAlias = BudgetChange | OrderChange | MembersChange | RoleChange | ClockCorrection
+Change: TypeAlias = BudgetChange | OrderChange | MembersChange | RoleChange | TableVersion | ClockCorrection
 Content: TypeAlias = Genesis | Charge | Exact | Cancel | Change | Snapshot
 
 KINDS: Final[Mapping[str, type[Content]]] = {
@@ -372,6 +373,7 @@ KINDS: Final[Mapping[str, type[Content]]] = {
     "order": OrderChange,
     "members": MembersChange,
     "role": RoleChange,
+    "table": TableVersion,
     "snapshot": Snapshot,
     "clock": ClockCorrection,
 }

@@ -35,6 +35,7 @@ from privacy_accounting.ledger.members import Members, Succession
 from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.role_change import RoleChange
 from privacy_accounting.ledger.roles import Roles, founding_analysts
+from privacy_accounting.ledger.table_version import FIRST, TableVersion
 from privacy_accounting.ledger.used_requests import Once, UsedRequests
 
 if TYPE_CHECKING:
@@ -130,6 +131,9 @@ class ChainState:
         self._privacy_filter: PrivacyFilter | None = None
         self.succession = Succession()
         self.roles = Roles()
+        self.tables: dict[
+            str, tuple[int, int]
+        ] = {}  # by table: its declared version and the entry that declares it
         self.used = UsedRequests()
         self._open: dict[int, _Open] = {}
         self._cancelled: set[int] = set()
@@ -196,6 +200,8 @@ class ChainState:
             return self.succession.basis
         if isinstance(content, RoleChange):
             return max(self.roles.basis, self.succession.basis)
+        if isinstance(content, TableVersion):
+            return self.tables.get(content.table, (FIRST, 0))[1]
         moved = [at for (population, _), at in self._moves.items() if population == content.population]
         return max([self.roles.capped, self._raised.get(content.population, 0), *moved])
 
@@ -242,14 +248,20 @@ class ChainState:
             self.privacy_filter.check_budget(content.population, content.budget)
         elif isinstance(content, MembersChange):
             self.roles.check_site(content)
-        elif isinstance(content, RoleChange):
-            sites = [members for _, members in self.succession.spans]
-            self.roles.check(content, sites=sites, founding=founding_analysts(self.genesis))
+        elif isinstance(content, RoleChange | TableVersion):
+            self._check_named(content)
         elif isinstance(content, Snapshot) and (content.entries, content.state) != (
             self.place.number,
             self.digest(),
         ):
             raise refuse("the snapshot differs from the state that the entries before it give")
+
+    def _check_named(self, content: RoleChange | TableVersion) -> None:
+        if isinstance(content, RoleChange):
+            sites = [members for _, members in self.succession.spans]
+            self.roles.check(content, sites=sites, founding=founding_analysts(self.genesis))
+        elif content.version <= self.tables.get(content.table, (FIRST, 0))[0]:
+            raise refuse(f"table {content.table} has version {content.version} or a later one already")
 
     def _check_asked(self, content: Charge | Exact, batch: Batch) -> None:
         if content.asked.once in self.used or content.asked.once in batch.once:
@@ -303,6 +315,8 @@ class ChainState:
             self.succession.change(entry)
         elif isinstance(content, RoleChange):
             self._change_role(content, entry)
+        elif isinstance(content, TableVersion):
+            self.tables[content.table] = (content.version, number)
         elif isinstance(content, Snapshot):
             # What stands before it may be archived anywhere; a cancellation that names it could not be followed there.
             self._open.clear()
@@ -427,4 +441,6 @@ class ChainState:
             self.roles.entries
         ):  # a ledger without such an entry keeps the digest that it had before there were any
             state["roles"] = self.roles.to_json()
+        if self.tables:
+            state["tables"] = {table: list(each) for table, each in self.tables.items()}
         return hashlib.sha256(encode(state)).hexdigest()

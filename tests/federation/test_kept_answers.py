@@ -188,7 +188,7 @@ def test_combined_intervals_cover_as_often_as_they_say(session):
             value = truth * plan.blocks[0].weight + round(generator.normal(0, math.sqrt(law)))
             shares = [value.to_bytes(8, "little", signed=True), *[bytes(8)] * 3]
             receipt = {"number": number, "entry_hash": f"{number:064x}", "time": 0}
-            session._kept.paid(planned, shares, receipt, session.consortium, fresh=True)
+            session._kept.paid(planned, shares, receipt, session.consortium, lambda _: 0, fresh=True)
         answer = session.sql(COUNT, epsilon=0.1)
         assert len(answer.receipt["from_store"]["releases"]) == 2
         low, high = answer.interval_rows()[0][0]

@@ -44,6 +44,7 @@ from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.refusal import Refusal
 from privacy_accounting.ledger.role_change import RoleChange
 from privacy_accounting.ledger.session_id import session_id_of_entry
+from privacy_accounting.ledger.table_version import TableVersion
 from tests.ledger.ledger_world import key_of
 
 ASKED = Request(
@@ -109,6 +110,7 @@ CONTENTS = {
     "role": RoleChange(
         change="add", role="analyst", name="eva", key=public_hex(key_of("eva")), cap=Fraction(1, 4)
     ),
+    "table": TableVersion(table="visits", version=2),
     "snapshot": Snapshot(entries=7, root="aa" * 32, state="bb" * 32),
 }
 
@@ -149,6 +151,7 @@ GOLDEN_HASHES = {
     "order": "54a66db3a6dc352c669545b253623211d478d59b6d8fa8ab97cd1bf47885cc2d",
     "members": "3316308c85ce4a6a7e44c09f4cf7570a97bdcc81e1d372598be52c639c9aaefe",
     "role": "2dd86fe4d1d04c9a85f9c44b2f8a8c345746bb311cca7df4ef16a7a5a6d1b00a",
+    "table": "6e867ff0236321a17fab4b5346326385bb53c9d0058cb356afe6e318bc1b567e",
     "snapshot": "0a9b8860e1f72f0159296d4c0ed3964ea73bb012ce8ca141d9f1e089c5379fb1",
 }
 GOLDEN_SESSIONS = {

@@ -183,6 +183,7 @@ def test_no_other_entry_goes_back_in_time_for_an_auditor_either(world, kind):
     from privacy_accounting.ledger.contents import BudgetChange, MembersChange
     from privacy_accounting.ledger.order_change import OrderChange
     from privacy_accounting.ledger.role_change import RoleChange
+    from privacy_accounting.ledger.table_version import TableVersion
 
     ahead(world)
     head = world.head.replica
@@ -202,6 +203,7 @@ def test_no_other_entry_goes_back_in_time_for_an_auditor_either(world, kind):
         ),
         "members": MembersChange(change="sequencer", name="basel", key="", sequencer="basel"),
         "role": RoleChange(change="add", role="auditor", name="vera", key="ab" * 32),
+        "table": TableVersion(table="visits", version=2),
         "snapshot": snapshot_draft(head).content,
     }
     body = Body(

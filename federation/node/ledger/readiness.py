@@ -22,6 +22,7 @@ class Readiness:
     def __init__(self, consortium: Consortium, replica: Replica, catch_up: CatchUp) -> None:
         """Read from these; nothing is stored."""
         self._consortium, self._replica, self._catch_up = consortium, replica, catch_up
+        self._tables = dict(replica.core.state.tables)  # those whose rows this node has read at its start
 
     @property
     def reason(self) -> str:
@@ -43,6 +44,10 @@ class Readiness:
             return "it was left out of the consortium"
         if members != self._consortium.names:
             return "the members have changed: restart this node"
+        declared = sorted(dict(self._replica.core.state.tables).items() - self._tables.items())
+        if declared:
+            text = ", ".join(f"{table} has version {version}" for table, (version, _) in declared)
+            return f"table {text} by the ledger: restart this node with those rows"
         keys = self._replica.core.members(self._replica.head + 1).keys
         renewed = sorted(name for name, key in self._consortium.site_keys.items() if keys[name] != key)
         return f"the key of {', '.join(renewed)} was renewed: restart this node" if renewed else ""

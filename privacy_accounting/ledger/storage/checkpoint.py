@@ -231,6 +231,7 @@ def _state_to_json(state: ChainState) -> dict[str, object]:
         "tallies": [[*key, _tally_to_json(tally)] for key, tally in privacy_filter.tallies.items()],
         "exact": [[*key, number] for key, number in privacy_filter.exact_counts.items()],
         "exact_numbers": dict(privacy_filter.exact_numbers),
+        "tables": {table: list(each) for table, each in state.tables.items()},
     }
 
 
@@ -277,6 +278,7 @@ def _take_over(
     tallies = {(population, name): _tally_from_json(each) for population, name, each in written["tallies"]}
     exact = {(where, who): number for where, who, number in written["exact"]}
     privacy_filter.restore(tallies, exact, written.get("exact_numbers", {}))  # older checkpoints have none
+    state.tables = {table: (version, at) for table, (version, at) in written.get("tables", {}).items()}
     number, previous, time = written["place"]
     past = FoldedState(
         place=ChainPosition(number=number, previous=previous, time=time),
