@@ -32,6 +32,7 @@ from analytics.sql.extent import ExpressionLimitError
 from analytics.sql.render import describe_integer
 from analytics.statistics.base import Mode
 from analytics.statistics.blocks import BlockSpec, Measure
+from analytics.statistics.noise_law import NoiseLaw
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import Event, event_to_dict
 from privacy_accounting.noise.gaussian import LARGEST_SIGMA2, SLOW_SIGMA2
@@ -196,6 +197,11 @@ class Plan:
         """Standard deviation of all sites' noise on one block, in unweighted integer steps."""
         chosen = self.blocks[block]
         return math.sqrt(self.context.n_sites * chosen.sigma2_local) / chosen.weight
+
+    def noise_law(self, block: int) -> NoiseLaw:
+        """Law of all sites' noise on one block of a private plan."""
+        chosen = self.blocks[block]
+        return NoiseLaw(n_sites=self.context.n_sites, sigma2_local=chosen.sigma2_local, weight=chosen.weight)
 
     def to_dict(self) -> dict[str, object]:
         """Canonical form: integers, texts and decimal strings only."""

@@ -239,11 +239,16 @@ def _estimate(plan: Plan, place: int, group: int, values: Figures) -> Estimate |
         return NA
     if plan.mode == "exact":
         return column.aggregate.estimate(column, parts)
-    return column.aggregate.bounded(column, parts, _span(plan, place))
+    return column.aggregate.bounded(column, parts, span_of(plan, place))
 
 
-def _span(plan: Plan, place: int) -> Span:
-    """What is public of a column's argument."""
+def span_of(plan: Plan, place: int) -> Span:
+    """What is public of a column's argument.
+
+    Args:
+        plan: any plan.
+        place: the column.
+    """
     output = plan.query.outputs[place]
     argument = output.argument if isinstance(output, AggregateOutput) else None
     lower, upper = (0, 0) if argument is None else bounds(argument.expression)

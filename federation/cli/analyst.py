@@ -5,22 +5,27 @@ Layer:       federation.cli.analyst.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from federation.cli.accuracy import accuracy_terms, agree_to
 from federation.cli.options import (
     PURPOSE,
     AsCsv,
     AsJson,
+    Confidence,
     ConsortiumFile,
     Epsilon,
     Exact,
+    ExpectedUnits,
     Explain,
     Fresh,
     IdentityFile,
     Purpose,
     QuestionFile,
+    Within,
+    Yes,
     never_lost,
     one_output,
     open_session,
@@ -30,10 +35,14 @@ from federation.cli.options import (
     read_questions,
 )
 from federation.cli.outcome import OURS, UsageError, sentence
+from federation.display.accuracy import accuracy_text
 
 if TYPE_CHECKING:
     from analytics.results.result import Result
     from federation.client.session import Session
+
+
+ALTERNATIVES: Final = ("0.1", "0.5", "1", "2")
 
 
 def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
@@ -43,8 +52,12 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     ] = None,
     file: QuestionFile = None,
     epsilon: Epsilon = None,
+    within: Within = None,
+    confidence: Confidence = None,
+    expected_units: ExpectedUnits = None,
     exact: Exact = False,
     fresh: Fresh = False,
+    yes: Yes = False,
     purpose: Purpose = PURPOSE,
     identity: IdentityFile = None,
     explain: Explain = False,
@@ -52,24 +65,30 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     as_csv: AsCsv = False,
 ) -> None:
     """Ask all sites one question."""
-    if exact == (epsilon is not None):
-        raise UsageError(
-            reason="say --epsilon E for a private answer, the usual one, or --exact for one without noise; not both"
+    if [epsilon is not None, within is not None, exact].count(True) != 1:
+        reason = (
+            "say --epsilon E for a private answer, the usual one, --within W for one of that accuracy, "
+            "or --exact for one without noise; one of them"
         )
+        raise UsageError(reason=reason)
     if fresh and exact:
         raise UsageError(reason="--fresh has no meaning beside --exact: exact answers are not kept")
     one_output(as_json=as_json, as_csv=as_csv)
     amount = None if epsilon is None else positive_decimal(epsilon, name="epsilon")
+    goal: dict[str, Any] = accuracy_terms(within, confidence, expected_units)
     (text,) = read_questions([] if sql is None else [sql], file)
     with open_session(consortium, identity) as session:
         if explain:
-            explanation = session.explain(text, epsilon=amount, exact=exact, purpose=purpose)
+            explanation = session.explain(text, epsilon=amount, exact=exact, purpose=purpose, **goal)
             if as_json:
                 print_json(explanation.to_dict())
             else:
                 typer.echo(explanation.text)
             return
-        result = session.sql(text, epsilon=amount, exact=exact, fresh=fresh, purpose=purpose)
+        if within is not None:
+            (quoted,) = session.quote([text], purpose=purpose, **goal)
+            agree_to(quoted, fresh=fresh, without_question=yes)
+        result = session.sql(text, epsilon=amount, exact=exact, fresh=fresh, purpose=purpose, **goal)
         with never_lost(result):
             if as_json:
                 print_json({"question": text, **result.to_dict()})
@@ -98,15 +117,24 @@ def budget(
     console().print(budget_table(rows))
 
 
-def quote(
+def quote(  # noqa: PLR0913, PLR0917 - every one an option of its own
     consortium: ConsortiumFile,
-    epsilon: Annotated[str, typer.Option("--epsilon", help="What each answer may cost.")],
     sql: Annotated[
         list[str] | None,
         typer.Argument(
             help="Questions, one SELECT each, in the order in which to ask; - for standard input."
         ),
     ] = None,
+    epsilon: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--epsilon",
+            help="What each answer may cost; given several times, alternatives. Left out: 0.1, 0.5, 1 and 2.",
+        ),
+    ] = None,
+    within: Within = None,
+    confidence: Confidence = None,
+    expected_units: ExpectedUnits = None,
     file: QuestionFile = None,
     purpose: Annotated[
         str, typer.Option("--purpose", help="The purpose whose cap the questions would count against.")
@@ -115,18 +143,24 @@ def quote(
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Show the price of private questions and the budget they would leave; free."""
+    """Show price and accuracy of private questions and the budget they would leave; free."""
     one_output(as_json=as_json, as_csv=as_csv)
-    amount = positive_decimal(epsilon, name="epsilon")
+    if within is not None and epsilon:
+        raise UsageError(reason="say --epsilon E or --within W, not both")
+    amounts = [positive_decimal(each, name="epsilon") for each in epsilon or ALTERNATIVES]
+    terms: dict[str, Any] = accuracy_terms(within, confidence, expected_units)
+    if within is None:
+        terms["epsilon"] = amounts[0] if len(amounts) == 1 else amounts
     texts = read_questions(sql or [], file)
     with open_session(consortium, identity) as session:
-        rows = session.quote(texts, epsilon=amount, purpose=purpose)
+        rows = session.quote(texts, purpose=purpose, **terms)
     if as_json:
         print_json(rows)
         return
     if as_csv:
         names = list(rows[0])
-        print_csv(names, ([row.get(name) for name in names] for row in rows))
+        shown = [row | {"accuracy": accuracy_text(row["accuracy"])} for row in rows]
+        print_csv(names, ([row.get(name) for name in names] for row in shown))
         return
     from federation.display.terminal import console, quote_table
 

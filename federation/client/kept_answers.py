@@ -79,6 +79,15 @@ class KeptAnswers:
         cost = {name: value for name, value in plan_cost(plan).items() if name != "events"} | {"epsilon": "0"}
         return finish_combined(plan, combined, cost=cost, receipt=receipt)
 
+    def block(self, plan: Plan, number: int, consortium: Consortium) -> Combined | None:
+        """Return what was released of one block of a plan; None where nothing was.
+
+        Raises:
+            ConfigError: the store was altered or cannot be read.
+        """
+        found = _found(self.store.releases(), identities_of(plan, consortium)[number])
+        return combine(found) if found else None
+
     def paid(
         self,
         planned: Planned[Result],
