@@ -22,7 +22,7 @@ def entries(hospital):
 
 
 def test_cli_private_answer_shows_noise_interval_terms_and_remaining_budget(hospital):
-    ran = ask(hospital, COUNT, "--epsilon", "0.25")
+    ran = ask(hospital, COUNT, "--fresh", "--epsilon", "0.25")
     assert (ran.code, ran.err) == (0, "")
     for word in (
         "± sd",
