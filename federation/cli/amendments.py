@@ -47,7 +47,7 @@ def raise_budget(
     from federation.consortium.amendments import raise_budget as amendment_of
 
     amount = positive_decimal(epsilon, name="epsilon")
-    _write(site, out, lambda state: amendment_of(state, population, amount))
+    write_amendment(site, out, lambda state: amendment_of(state, population, amount))
 
 
 @propose.command("change-order")
@@ -63,7 +63,7 @@ def change_order(
     from federation.consortium.amendments import change_order as amendment_of
 
     number = positive_decimal(order, name="order")
-    _write(site, out, lambda state: amendment_of(state, population, sub_budget, number))
+    write_amendment(site, out, lambda state: amendment_of(state, population, sub_budget, number))
 
 
 @propose.command("transfer-sequencer")
@@ -76,7 +76,7 @@ def transfer_sequencer(
     """Make another site the sequencer; both sites are running."""
     from federation.consortium.amendments import transfer_sequencer as amendment_of
 
-    _write(site, out, lambda state: amendment_of(state, to))
+    write_amendment(site, out, lambda state: amendment_of(state, to))
 
 
 @propose.command("remove-site")
@@ -92,7 +92,7 @@ def remove_site(
     """Remove a site that is lost for good."""
     from federation.consortium.amendments import remove_site as amendment_of
 
-    _write(site, out, lambda state: amendment_of(state, lost, sequencer=sequencer))
+    write_amendment(site, out, lambda state: amendment_of(state, lost, sequencer=sequencer))
 
 
 @propose.command("renew-site")
@@ -111,7 +111,7 @@ def renew_site(
 
     renewed = RenewedCertificate.from_bytes(read_file(certificate))
     name, key, _ = renewed.check(load_site(site).consortium)
-    _write(site, out, lambda state: amendment_of(state, name, key))
+    write_amendment(site, out, lambda state: amendment_of(state, name, key))
 
 
 @propose.command("correct-clock")
@@ -119,27 +119,34 @@ def correct_clock(site: SiteFile, out: Out) -> None:
     """Give up the date of the last entry after all clocks were ahead; set the clocks right first."""
     from federation.consortium.amendments import correct_clock as amendment_of
 
-    _write(site, out, lambda state: amendment_of(state, now=int(time.time())))
+    write_amendment(site, out, lambda state: amendment_of(state, now=int(time.time())))
 
 
-def _write(site: Path, out: Path, make: Callable[[ChainState], Amendment]) -> None:
+def write_amendment(site: Path, out: Path, make: Callable[[ChainState], Amendment]) -> None:
+    """Propose by a site's ledger, write the file, and say what comes next."""
     from federation.consortium.site_file import load_site
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
+    from federation.setup.entering import check_new_site
 
-    store = read_ledger(load_site(site))
+    config = load_site(site)
+    store = read_ledger(config)
     try:
         state = read_state(store)
         amendment = make(state)
     finally:
         store.close()
+    follows = check_new_site(config, amendment)
     try:
         with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as stream:
             stream.write(amendment.to_bytes())
     except OSError as error:
         raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
     typer.echo(f"amendment {amendment.digest[:16]}: {amendment.text()} ({amendment.now(state)})")
-    typer.echo(f"Next, at every site: crossward ledger approve SITE.toml {out.name}")
+    for line in follows:
+        typer.echo(f"  {line}")
+    too = ", the new one too" if amendment.site is not None else ""
+    typer.echo(f"Next, at every site{too}: crossward ledger approve SITE.toml {out.name}")
     typer.echo(f"then, once: crossward ledger apply {out.name} -c consortium.toml")
 
 
@@ -149,6 +156,7 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
     from federation.consortium.site_file import load_site
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
+    from federation.setup.entering import check_new_site
     from federation.setup.renewing import check_holds_key
 
     config, wanted = load_site(site), _read(amendment)
@@ -158,12 +166,19 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
         wanted.check_fits(state)
     finally:
         store.close()
-    if wanted.renews:
+    follows = check_new_site(config, wanted)
+    if wanted.renews and wanted.site is None:
         check_holds_key(config, *wanted.renews)
     Approvals(config.consents).agree(wanted)
     typer.echo(
         f"{config.file.site} approves amendment {wanted.digest[:16]}: {wanted.text()} ({wanted.now(state)})"
     )
+    for line in follows:
+        typer.echo(f"  {line}")
+    if wanted.site is not None and state.members().sequencer == config.file.site:
+        typer.echo(
+            f"Next: restart the node of {config.file.site}, the sequencer, so that it connects to the site"
+        )
 
 
 def revoke(site: SiteFile, amendment: AmendmentFile) -> None:
@@ -194,8 +209,9 @@ def apply(
     if wanted.leaves_out:
         typer.echo("Now restart the nodes of the remaining sites; until then they refuse questions")
     if wanted.renews:
+        which = "all nodes" if wanted.site is None else "all nodes but that of the new site"
         typer.echo(
-            "Now restart all nodes; until then they refuse questions. Then send members.json, which each site has"
+            f"Now restart {which}; until then they refuse questions. Then send members.json, which each site has"
         )
         typer.echo("beside its consortium file, to analysts, auditors and helpers: it belongs beside theirs")
 

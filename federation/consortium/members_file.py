@@ -1,11 +1,11 @@
 """The entries that changed the members, for those who hold no ledger: ``members.json`` beside the consortium file.
 
 Layer:       federation.consortium.members_file, below consortium_file. Reads one file, opens no connection.
-Terms:       a *members file* holds, in their order, the complete entries of one ledger that removed a site, renewed a
-             site's key or moved the sequencer.
+Terms:       a *members file* holds, in their order, the complete entries of one ledger that added, replaced or
+             removed a site, renewed a site's key or moved the sequencer.
 Guarantees:  each entry is accepted only with the signatures of all sites that are members with it, by the keys that the
-             consortium file and the entries before it give. So no member alone, nor the authority, renews a key. A file
-             that lacks the last entries is an older state, never another one.
+             consortium file and the entries before it give. So no member alone, nor the authority, adds a site or renews
+             a key. A file that lacks the last entries is an older state, never another one.
 See instead: the ledger itself (``privacy_accounting.ledger.members``), who may be called
              (``federation.identity.certificates.trust_of``).
 """
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 from federation.errors import ConfigError
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.canonical_json import Fields, decode, encode
-from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.entries import Entry
+from privacy_accounting.ledger.members_change import MembersChange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def write_members(entries: Sequence[Entry]) -> bytes:
     return encode({"format": _FORMAT, "entries": texts}) + b"\n"
 
 
-def read_members(data: bytes, founded: Members, chain: str) -> Members:
+def read_members(data: bytes, founded: Members, chain: str) -> tuple[MembersChange, ...]:
     """Read a members file strictly and check every entry.
 
     Args:
@@ -51,12 +51,12 @@ def read_members(data: bytes, founded: Members, chain: str) -> Members:
         chain: the ledger's chain, hex.
 
     Returns:
-        The members after all entries.
+        What the entries changed, in their order.
 
     Raises:
         ConfigError: the bytes are not what ``write_members`` writes, of another consortium, or an entry is not signed by all.
     """
-    members, last = founded, 0
+    members, last, found = founded, 0, list[MembersChange]()
     try:
         fields = Fields(decode(data.removesuffix(b"\n"), limit=MAX_BYTES), "members file")
         if fields.text("format") != _FORMAT:
@@ -72,11 +72,12 @@ def read_members(data: bytes, founded: Members, chain: str) -> Members:
                 raise ConfigError(mistakes=[f"{MEMBERS_FILE}: entry {number} is out of place"])
             members.check_complete(entry)
             members, last = members.changed(change), number
+            found.append(change)
     except LedgerRefusedError as error:
         raise ConfigError(mistakes=[f"{MEMBERS_FILE}: {error.reason}"]) from error
     if write_members(entries).removesuffix(b"\n") != data.removesuffix(b"\n"):
         raise ConfigError(mistakes=[f"{MEMBERS_FILE}: not in canonical form"])
-    return members
+    return tuple(found)
 
 
 def load_members(path: Path) -> bytes:

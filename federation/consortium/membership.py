@@ -43,4 +43,4 @@ def restrict_to_members(founded: Consortium, members: Collection[str], *, sequen
     computation = founded.file.computation
     if computation is not None and not kept.keys() >= set(computation.sites):
         update["computation"] = None
-    return replace(founded, file=founded.file.model_copy(update=update))
+    return replace(founded, file=founded.file.model_copy(update=update), founding=founded.founded)

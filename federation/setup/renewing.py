@@ -7,7 +7,7 @@ Guarantees:  the new key is made here and leaves this machine in no file. The au
              of that site has signed, for that name and role. Neither file changes whom a member trusts: that does the
              ledger entry alone, which all sites sign. Each step can be run again.
 See instead: the amendment (``federation.consortium.amendments``), taking the new identity at a start
-             (``federation.node.ledger.present_keys``).
+             (``federation.node.ledger.present_members``).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.authority import Authority, key_pem
 from federation.identity.certificates import Identity, remove_partial, write_private
 from federation.identity.signing_request import load_key, new_key, requested_key, signing_request
-from federation.node.ledger.present_keys import keys_here
+from federation.node.ledger.present_members import members_here
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.canonical_json import encode
 from smpc.errors import PeerRejectedError
@@ -314,8 +314,8 @@ def install_renewal(site_file: Path, data: bytes, *, now: datetime | None = None
 
 
 def in_force(config: SiteConfig) -> Consortium:
-    """Return a site's agreement with the keys that its ledger renews."""
-    return config.consortium.with_keys(keys_here(config))
+    """Return a site's agreement with the sites and keys that its ledger brought."""
+    return config.among(members_here(config).changes)
 
 
 def check_holds_key(config: SiteConfig, name: str, key: str) -> None:

@@ -19,8 +19,9 @@ from privacy_accounting.audit.chain_reader import ValidPrefix, open_file, openin
 from privacy_accounting.budget.totals import readable
 from privacy_accounting.decimals import format_decimal, rounded_up
 from privacy_accounting.ledger.clock import ClockCorrection
-from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact, MembersChange, OrderChange
+from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact, OrderChange
 from privacy_accounting.ledger.entries import Body, Entry
+from privacy_accounting.ledger.members_change import MembersChange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

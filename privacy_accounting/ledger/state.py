@@ -27,12 +27,12 @@ from privacy_accounting.ledger.contents import (
     Charge,
     Exact,
     Genesis,
-    MembersChange,
     OrderChange,
     Snapshot,
 )
 from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, body_hash
 from privacy_accounting.ledger.members import Members, Succession
+from privacy_accounting.ledger.members_change import MembersChange
 from privacy_accounting.ledger.used_requests import Once, UsedRequests
 
 if TYPE_CHECKING:

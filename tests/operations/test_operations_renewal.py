@@ -12,7 +12,7 @@ from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.authority import Authority
 from federation.identity.certificates import Identity, trust_of, write_private
 from federation.identity.signing_request import new_key, signing_request
-from federation.node.ledger.present_keys import take_renewed
+from federation.node.ledger.present_members import take_renewed
 from federation.setup import renewing
 from smpc.errors import PeerRejectedError
 from smpc.transport.wire.peer_identity import PeerName, check_peer
