@@ -136,7 +136,7 @@ def write_amendment(site: Path, out: Path, make: Callable[[ChainState], Amendmen
         amendment = make(state)
     finally:
         store.close()
-    follows = check_new_site(config, amendment)
+    follows = check_new_site(config, amendment, state)
     try:
         with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as stream:
             stream.write(amendment.to_bytes())
@@ -166,7 +166,7 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
         wanted.check_fits(state)
     finally:
         store.close()
-    follows = check_new_site(config, wanted)
+    follows = check_new_site(config, wanted, state)
     if wanted.renews and wanted.site is None:
         check_holds_key(config, *wanted.renews)
     Approvals(config.consents).agree(wanted)

@@ -4,7 +4,7 @@ Layer:       federation.consortium.admissions, above approvals. Pure.
 Terms:       an *admission* holds the agreement with the signatures of all founding sites, the entries that changed the
              members since, and the authority's certificate for the site's key, with its address.
 Guarantees:  an admission is read only if all founding sites signed its agreement, all members of each time signed the
-             entries, and the agreement's authority issued the certificate. It changes whom nobody trusts: that does the
+             entries, and the agreement's authority issued the certificate. It changes no member's trust: that does the
              ledger entry alone, which all sites sign, the new one too.
 See instead: writing it (``federation.setup.admitting``), the new site's side (``federation.setup.entering``), the
              amendment (``federation.consortium.amendments``).

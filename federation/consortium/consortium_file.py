@@ -167,6 +167,7 @@ class Consortium:
         schema: its tables.
         authority_pem: the authority's certificate.
         renewed: the keys of sites that were renewed since, hex, by name; no part of the digest.
+        changes: what entries changed of the sites, as far as ``with_changes`` was given them.
         founding: the file as all signed it, where ``file`` has had sites added, replaced or removed since; else None.
     """
 
@@ -174,6 +175,7 @@ class Consortium:
     schema: Schema
     authority_pem: bytes
     renewed: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[MembersChange, ...] = ()
     founding: ConsortiumFile | None = None
     _digest: str = field(default="", repr=False, compare=False)
 
@@ -221,7 +223,7 @@ class Consortium:
                 found = found.with_sites({change.name: entered_site(change)})
             elif change.key:
                 found = found.with_keys({change.name: change.key})
-        return found
+        return replace(found, changes=tuple(changes))
 
     def with_keys(self, keys: Mapping[str, str]) -> Consortium:
         """Return the agreement with the sites' keys as the ledger has them; the digest stays.

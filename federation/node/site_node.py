@@ -152,10 +152,7 @@ class SiteNode:
         limits = limits or Limits()
         self.consortium = _in_force(consortium, self.replica)
         self._records = self._records_of(ledger.records, limits)
-        others = sorted({*self.consortium.names, *ledger.awaited} - {self.name})
-        self._peers = PeerClients(
-            network, others, float(self.consortium.file.deadline_s), awaited=ledger.awaited
-        )
+        self._peers = self._peers_of(ledger.awaited)
         exact_limit = ExactLimit(self.replica)  # one for all kinds of requests: they share their caps
         self._admission = QueryAdmission(
             site=self.name,
@@ -191,6 +188,10 @@ class SiteNode:
             health=self.health,
             records=self._records,
         )
+
+    def _peers_of(self, awaited: Mapping[str, Member]) -> PeerClients:
+        others = sorted({*self.consortium.names, *awaited} - {self.name})
+        return PeerClients(self.network, others, float(self.consortium.file.deadline_s), awaited=awaited)
 
     def _records_of(self, folder: Path | None, limits: Limits) -> RequestRecords:
         return RequestRecords.of(

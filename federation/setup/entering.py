@@ -23,7 +23,7 @@ from federation.consortium.membership import restrict_to_members
 from federation.consortium.new_site import check_place, consequences
 from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.certificates import Identity
-from federation.node.ledger.present_members import members_here
+from federation.node.ledger.present_members import changes_of
 from federation.setup.draft_review import differences, in_words
 from federation.setup.joining import SITE_FILE, MemberFolder, member_key
 from federation.setup.signing import Review, check_differences, write_identity
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from federation.consortium.admissions import Admitted
     from federation.consortium.amendments import Amendment
     from federation.consortium.site_file import SiteConfig
+    from privacy_accounting.ledger.state import ChainState
 
 
 def review_admission(folder: Path, data: bytes, *, now: datetime | None = None) -> Review:
@@ -109,12 +110,13 @@ def enter(
     return folder / SITE_FILE
 
 
-def check_new_site(config: SiteConfig, amendment: Amendment) -> list[str]:
+def check_new_site(config: SiteConfig, amendment: Amendment, state: ChainState) -> list[str]:
     """Check an amendment that adds or replaces a site against this site's files, before it is approved here.
 
     Args:
         config: this site's configuration.
         amendment: it fits this site's ledger.
+        state: the ledger.
 
     Returns:
         What follows from one site more, in words.
@@ -126,8 +128,7 @@ def check_new_site(config: SiteConfig, amendment: Amendment) -> list[str]:
     change, place = amendment.content, amendment.site
     if place is None or not isinstance(change, MembersChange):
         return []
-    present = members_here(config)
-    consortium = config.among(present.changes)
+    consortium = config.among(changes_of(state))
     check_place(consortium, change.name, place)
     if change.name == config.file.site:
         own = Identity.load(config.identity)
@@ -139,7 +140,8 @@ def check_new_site(config: SiteConfig, amendment: Amendment) -> list[str]:
             )
     if change.change != "add":
         return []
-    return consequences(restrict_to_members(consortium, present.keys, sequencer=present.sequencer))
+    members = state.members()
+    return consequences(restrict_to_members(consortium, members.names, sequencer=members.sequencer))
 
 
 def _checked(folder: Path, data: bytes, now: datetime | None) -> Admitted:

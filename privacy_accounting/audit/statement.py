@@ -240,7 +240,9 @@ def _line(body: Body, state: ChainState, cancelled: Line | None) -> Line:
         remark = f"order {format_decimal(content.order)} from here on"
         return replace(line, population=content.population, sub_budget=content.sub_budget, remark=remark)
     if isinstance(content, MembersChange):
-        return replace(line, remark=f"{content.change} {content.name}; sequencer {content.sequencer}")
+        members = ", ".join(state.members().names)
+        remark = f"{content.change} {content.name}; sequencer {content.sequencer}; members {members}"
+        return replace(line, remark=remark)
     if isinstance(content, ClockCorrection):
         return replace(line, remark=f"the entry before was dated {content.given_up - body.time} s ahead")
     return line

@@ -1,6 +1,7 @@
 """The page on several machines: its commands run in order, each member in a folder of its own, with real nodes."""
 
 import configparser
+import csv
 import itertools
 import json
 import re
@@ -11,30 +12,67 @@ import pytest
 
 from federation.consortium.site_file import SiteFile
 from tests.cli.conftest import crossward
-from tests.docs.machines import COMMAND, MACHINES, PAGE, ROOT, Machines, check_keys_stayed
+from tests.docs.machines import COMMAND, MACHINES, PAGE, ROOT, Machines, check_keys_stayed, section
 from tests.setup.founding_world import World
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def test_the_commands_of_the_page_lead_three_machines_from_nothing_to_a_joint_answer(tmp_path, monkeypatch):
+COUNT = "SELECT COUNT(*) AS n FROM patients"
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory):
+    made = Machines(tmp_path_factory.mktemp("machines"))
+    yield made
+    made.stop()
+
+
+def test_the_commands_of_the_page_lead_three_machines_from_nothing_to_a_joint_answer(machines, monkeypatch):
     commands = COMMAND.findall(PAGE.read_text("utf-8"))
     counts = {name: sum(machine == name for machine, _ in commands) for name in MACHINES}
     assert set(counts) == {machine for machine, _ in commands}
     assert max(counts.values()) <= 5
-    machines = Machines(tmp_path)
-    try:
-        for name, line in commands:
-            machines.run(name, line, monkeypatch)
-        asked = crossward(
-            "query", "-c", "auditor/consortium.toml", "SELECT COUNT(*) AS n FROM patients", "--epsilon", "1"
-        )
-        assert asked.code == 1
-        assert "only an analyst can send this message; nothing was spent" in asked.err
-    finally:
-        machines.stop()
+    for name, line in commands:
+        machines.run(name, line, monkeypatch)
+    asked = crossward("query", "-c", "auditor/consortium.toml", COUNT, "--epsilon", "1")
+    assert asked.code == 1
+    assert "only an analyst can send this message; nothing was spent" in asked.err
     assert "ledger entry 1, signed by anna, bert, carl" in machines.answer
-    check_keys_stayed(tmp_path)
+    check_keys_stayed(machines.root)
+
+
+def test_the_commands_of_the_page_let_a_fourth_site_join_after_that_answer(machines, monkeypatch):
+    if machines.answer is None:
+        pytest.skip("the consortium of the test before was not founded")
+    machines.join("dora")
+    for name, line in section("A site that joins after the first charge"):
+        machines.type(name, line, monkeypatch)
+    machines.wait_ready()
+    root = machines.root
+    monkeypatch.chdir(root / "ada")
+    refused = crossward("query", "-c", "analyst/consortium.toml", COUNT, "--epsilon", "0.5")
+    assert refused.code == 1
+    assert "dora joined the consortium: put members.json" in refused.err
+    machines.send_members()
+    answer = crossward("query", "-c", "analyst/consortium.toml", COUNT, "--epsilon", "0.5", "--json")
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    assert found["receipt"]["number"] == 3
+    assert abs(found["rows"][0][0] - 4 * 303) < 12 * 40  # the noise of four
+    files = [root / name / "site" / "state" / "ledger.sqlite" for name in ("anna", "bert", "carl", "dora")]
+    verified = crossward("audit", "verify", "-c", root / "vera" / "auditor", *files)
+    assert verified.code == 0, verified.out + verified.err
+    told = crossward("audit", "statement", "-c", root / "vera" / "auditor", files[0], "--csv").out
+    _, first, entry, second = csv.DictReader(told.splitlines())
+    assert entry["remark"] == "add dora; sequencer anna; members anna, bert, carl, dora"
+    deviation = first["accuracy"].removeprefix("n ± ")
+    assert f" {deviation} " in machines.answer  # as the answer of three sites stated it, and not that of four
+    assert second["accuracy"].startswith("n ± ")
+    check_keys_stayed(root, among=("anna", "bert", "carl", "dora", "ada", "vera"))
+    monkeypatch.chdir(root / "anna")
+    doctor = crossward("doctor", "-c", "site/consortium.toml", "--site", "site/site.toml")
+    assert [line for line in doctor.out.splitlines() if line.startswith("FIX")] == []
 
 
 def test_the_commands_in_blocks_have_their_options():

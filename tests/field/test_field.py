@@ -49,9 +49,7 @@ def test_field_by_mail_from_nothing_to_the_first_joint_answer(machines):
 def test_field_directly_from_nothing_to_the_first_joint_answer(machines):
     text = PAGE.read_text("utf-8")
     last = [(name, line) for name, line in COMMAND.findall(text) if line.startswith(("site serve", "query"))]
-    directly = [
-        (name, line.removeprefix("crossward ")) for name, line in section("Files that go directly")
-    ]
+    directly = [(name, line.removeprefix("crossward ")) for name, line in section("Files that go directly")]
     for name, line in counted([*directly, *last]):
         typed(machines, name, line)
     assert "ledger entry 1, signed by anna, bert, carl" in machines.answer

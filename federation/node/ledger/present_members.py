@@ -24,7 +24,7 @@ from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.members_change import MembersChange
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -55,8 +55,7 @@ class Present:
     @property
     def changes(self) -> tuple[MembersChange, ...]:
         """What the entries changed."""
-        contents = (entry.body.content for entry in self.entries)
-        return tuple(content for content in contents if isinstance(content, MembersChange))
+        return _contents(self.entries)
 
 
 def present_members(store: Store, approvals: Approvals) -> Present:
@@ -78,6 +77,16 @@ def present_members(store: Store, approvals: Approvals) -> Present:
         entries=tuple(state.succession.changes_since(0)),
         awaited=approvals.awaited_sites(state),
     )
+
+
+def changes_of(state: ChainState) -> tuple[MembersChange, ...]:
+    """What the entries of a ledger changed of the members, in their order."""
+    return _contents(state.succession.changes_since(0))
+
+
+def _contents(entries: Sequence[Entry]) -> tuple[MembersChange, ...]:
+    contents = (entry.body.content for entry in entries)
+    return tuple(content for content in contents if isinstance(content, MembersChange))
 
 
 def members_here(config: SiteConfig) -> Present:
