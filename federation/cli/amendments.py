@@ -123,7 +123,16 @@ def correct_clock(site: SiteFile, out: Out) -> None:
 
 
 def write_amendment(site: Path, out: Path, make: Callable[[ChainState], Amendment]) -> None:
-    """Propose by a site's ledger, write the file, and say what comes next."""
+    """Write an amendment and say what comes next.
+
+    Args:
+        site: the site file.
+        out: the amendment, a new file.
+        make: gives the amendment from the site's ledger.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
     from federation.consortium.site_file import load_site
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
@@ -152,18 +161,22 @@ def write_amendment(site: Path, out: Path, make: Callable[[ChainState], Amendmen
 
 def approve(site: SiteFile, amendment: AmendmentFile) -> None:
     """Approve an amendment at this site: the site's node may sign exactly this, once."""
-    from federation.consortium.amendments import Approvals
+    from federation.consortium.administrator_approvals import Approvals
+    from federation.consortium.present_roles import check_role_change
     from federation.consortium.site_file import load_site
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
     from federation.setup.entering import check_new_site
     from federation.setup.renewing import check_holds_key
+    from privacy_accounting.ledger.role_change import RoleChange
 
     config, wanted = load_site(site), _read(amendment)
     store = read_ledger(config)
     try:
         state = read_state(store)
         wanted.check_fits(state)
+        if isinstance(wanted.content, RoleChange):
+            check_role_change(wanted.content, config.consortium, state.roles)
     finally:
         store.close()
     follows = check_new_site(config, wanted, state)
@@ -183,7 +196,7 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
 
 def revoke(site: SiteFile, amendment: AmendmentFile) -> None:
     """Withdraw this site's approval, as long as the amendment is not in the ledger."""
-    from federation.consortium.amendments import Approvals
+    from federation.consortium.administrator_approvals import Approvals
     from federation.consortium.site_file import load_site
 
     config, wanted = load_site(site), _read(amendment)
@@ -214,6 +227,11 @@ def apply(
             f"Now restart {which}; until then they refuse questions. Then send members.json, which each site has"
         )
         typer.echo("beside its consortium file, to analysts, auditors and helpers: it belongs beside theirs")
+    if wanted.changes_role:
+        typer.echo(
+            "It holds from this entry on; no node is restarted. Each site writes members.json beside its"
+        )
+        typer.echo("consortium file: send it to analysts, auditors and helpers, who put it beside theirs")
 
 
 def _read(path: Path) -> Amendment:

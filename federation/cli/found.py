@@ -175,7 +175,7 @@ def admit(
         asks = not said and sys.stdin.isatty()
         given = [data for name, data in arrived_answers(folder).items() if asks or name in said]
     for name in dict.fromkeys(founding.new_members(folder, given)):
-        said[name] = said.get(name) or _asked(name, f'--words {name}="..."')
+        said[name] = said.get(name) or asked_words(name, f'--words {name}="..."')
     state = founding.admit(folder, given, words=said)
     typer.echo(f"admitted: {', '.join(state.members)}")
     for remark in state.remarks:
@@ -223,7 +223,7 @@ def sign(
     if only_show:
         return
     if not words and signing.needs_words(folder):
-        words = _asked("this site", "--words")
+        words = asked_words("this site", "--words")
     path = signing.sign(folder, data, reviewed, words=words, accepts_differences=accepts_differences)
     if not send:
         typer.echo(f"signed; send {path} to the founder")
@@ -252,7 +252,7 @@ def begin(
 
     given = [read_file(path) for path in files or []]
     if not words and signing.needs_words(folder, to_begin=given):
-        words = _asked("this member", "--words")
+        words = asked_words("this member", "--words")
     _show_begun(signing.begin(folder, given, words=words))
 
 
@@ -296,7 +296,7 @@ def _admit_sites(folder: Path, answers: list[bytes], said: dict[str, str]) -> No
         raise UsageError(reason="the consortium was charged: give the answer of the site that joins")
     for data in answers:
         for name in new_members(folder, [data]):
-            said[name] = said.get(name) or _asked(name, f'--words {name}="..."')
+            said[name] = said.get(name) or asked_words(name, f'--words {name}="..."')
         admitted = admit_site(folder, data, words=said)
         name, path = admitted.name, admitted.file
         typer.echo(f"admitted: {name}; it is no member before all sites have signed its entry")
@@ -316,7 +316,7 @@ def _enter(folder: Path, data: bytes, words: str, *, accepts_differences: bool, 
     if only_show:
         return
     if not words and signing.needs_words(folder):
-        words = _asked("this site", "--words")
+        words = asked_words("this site", "--words")
     path = entering.enter(folder, data, reviewed, words=words, accepts_differences=accepts_differences)
     typer.echo(
         f"Next: crossward site serve {path}; it reads the ledger once the sequencer has approved this site"
@@ -399,8 +399,12 @@ def _view(file: str | None) -> str:
     return DEFAULT_VIEW if file is None else read_view(file)
 
 
-def _asked(name: str, option: str) -> str:
-    """Ask a person for the words; a program must give the option."""
+def asked_words(name: str, option: str) -> str:
+    """Ask a person for the words; a program must give the option.
+
+    Raises:
+        UsageError: there is no terminal.
+    """
     if not sys.stdin.isatty():
         raise UsageError(reason=f"the eight words for {name} are missing: give {option}")
     return str(typer.prompt(f"the eight words for {name}"))

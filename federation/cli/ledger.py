@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from federation.cli import amendments, site_amendments
+from federation.cli import amend_roles, amendments, site_amendments
 from federation.cli.options import AsJson, print_json
 from federation.cli.outcome import UsageError
 
@@ -19,8 +19,9 @@ app = typer.Typer(help="Maintain a site's ledger; needs the site's own file.", n
 SiteFile = Annotated[Path, typer.Argument(help="The site file.")]
 DAY_S = 86_400
 
-site_amendments.register(amendments.propose)
 app.add_typer(amendments.propose, name="propose")
+amend_roles.add_to(amendments.propose)
+site_amendments.add_to(amendments.propose)
 app.command()(amendments.revoke)
 for command, earlier_name in ((amendments.approve, "agree"), (amendments.apply, "enter")):
     app.command()(command)

@@ -20,7 +20,7 @@ AdmissionFile = Annotated[
 ]
 
 
-def register(propose: typer.Typer) -> None:
+def add_to(propose: typer.Typer) -> None:
     """Add the commands of this file to ``crossward ledger propose``."""
     propose.command("add-site")(add_site)
     propose.command("replace-site")(replace_site)

@@ -12,7 +12,7 @@ See instead: writing it (``federation.setup.admitting``), the new site's side (`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +24,7 @@ from federation.consortium.approvals import Agreement
 from federation.consortium.consortium_file import Member
 from federation.consortium.file_types import address_mistake, name_mistake
 from federation.consortium.invitations import check_exact, opened
-from federation.consortium.members_file import read_members
+from federation.consortium.members_file import read_changes
 from federation.errors import FoundingRefusedError
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.canonical_json import encode
@@ -135,7 +135,7 @@ class Admission:
         """
         agreement = Agreement.from_bytes(self.agreement)
         founded, _ = agreement.check(_founded_at(agreement))
-        changes = read_members(self.members, founded.members, founded.digest()) if self.members else ()
+        changes, roles = read_changes(self.members, founded.members, founded.digest())
         members = founded.members
         for change in changes:
             members = members.changed(change)
@@ -144,7 +144,8 @@ class Admission:
             raise FoundingRefusedError(
                 reason=f"the certificate of {name} has ended or begins later, by this machine's clock"
             )
-        return Admitted(consortium=founded.with_changes(changes), members=members, name=name, member=member)
+        present = replace(founded.with_changes(changes), roles=roles.present)
+        return Admitted(consortium=present, members=members, name=name, member=member)
 
     def _site(self, founded: Consortium) -> tuple[str, Member, x509.Certificate]:
         try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -30,9 +30,10 @@ from analytics.schema import Schema
 from federation.consortium.computing_sites import Computation, computation_mistakes
 from federation.consortium.file_kinds import CONSORTIUM, expect_kind, mistake_text
 from federation.consortium.file_types import Address, Hex32, Model, Name, Number, Positive, Share
-from federation.consortium.members_file import MEMBERS_FILE, load_members, read_members
+from federation.consortium.members_file import MEMBERS_FILE, load_members, read_changes
 from federation.errors import ConfigError
 from privacy_accounting.ledger.members import Members
+from privacy_accounting.ledger.roles import Roles
 from smpc.computing_sites import ThreeSites
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class Consortium:
         schema: its tables.
         authority_pem: the authority's certificate.
         renewed: the keys of sites that were renewed since, hex, by name; no part of the digest.
+        roles: gives the entries that changed the other members since; no part of the digest.
         changes: what entries changed of the sites, as far as ``with_changes`` was given them.
         founding: the file as all signed it, where ``file`` has had sites added, replaced or removed since; else None.
     """
@@ -175,6 +177,7 @@ class Consortium:
     schema: Schema
     authority_pem: bytes
     renewed: Mapping[str, str] = field(default_factory=dict)
+    roles: Callable[[], Roles] = field(default=Roles, repr=False, compare=False)
     changes: tuple[MembersChange, ...] = ()
     founding: ConsortiumFile | None = None
     _digest: str = field(default="", repr=False, compare=False)
@@ -291,8 +294,17 @@ def entered_site(change: MembersChange) -> Member:
 
 
 def consortium_path(given: Path) -> Path:
-    """Return the consortium file: the path itself, or ``consortium.toml`` in a folder."""
-    return given / FILE_NAME if given.is_dir() else given
+    """Return the consortium file: the path itself, or ``consortium.toml`` in a folder.
+
+    A site's folder has ``site.toml`` instead, which names the consortium file.
+    """
+    if not given.is_dir():
+        return given
+    own, site = given / FILE_NAME, given / "site.toml"
+    if own.exists() or not site.is_file():
+        return own
+    named = read_toml(site).get("consortium")
+    return given / named if isinstance(named, str) else own
 
 
 def load_consortium(path: Path) -> Consortium:
@@ -320,8 +332,8 @@ def load_consortium(path: Path) -> Consortium:
         except OSError as error:
             mistakes.append(f"{path.name}: authority: cannot read {authority}: {error.strerror}")
     founded = consortium_from_dict(document, authority_pem=pem, place=path.name, mistakes=mistakes)
-    data = load_members(path.parent / MEMBERS_FILE)
-    return founded.with_changes(read_members(data, founded.members, founded.digest())) if data else founded
+    changes, roles = read_changes(load_members(path.parent / MEMBERS_FILE), founded.members, founded.digest())
+    return replace(founded.with_changes(changes), roles=roles.present)
 
 
 def consortium_from_dict(

@@ -31,6 +31,7 @@ def check_place(consortium: Consortium, name: str, member: Member) -> None:
     helpers = [helper for helper in (file.dealer, file.aggregator, file.keyholder) if helper is not None]
     roles = {helper.name: "helper" for helper in helpers}
     roles |= dict.fromkeys(file.analysts, "analyst") | dict.fromkeys(file.auditors, "auditor")
+    roles |= {other: standing.role for other, standing in consortium.roles().standings.items()}
     if name in roles:
         raise AmendmentRejectedError(
             reason=f"{name} is the name of another member ({roles[name]}) of this consortium"

@@ -19,9 +19,11 @@ from privacy_accounting.audit.chain_reader import ValidPrefix, open_file, openin
 from privacy_accounting.budget.totals import readable
 from privacy_accounting.decimals import format_decimal, rounded_up
 from privacy_accounting.ledger.clock import ClockCorrection
-from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact, OrderChange
+from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact
 from privacy_accounting.ledger.entries import Body, Entry
 from privacy_accounting.ledger.members_change import MembersChange
+from privacy_accounting.ledger.order_change import OrderChange
+from privacy_accounting.ledger.role_change import RoleChange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.state import ChainState
     from privacy_accounting.ledger.storage.store import Store
 
+CHANGES: Final = frozenset({"budget", "order", "members", "role", "clock"})  # kinds that change the agreement
 GIVEN_EXACT: Final = "epsilon holds given the listed exact disclosures"
 
 
@@ -243,6 +246,10 @@ def _line(body: Body, state: ChainState, cancelled: Line | None) -> Line:
         members = ", ".join(state.members().names)
         remark = f"{content.change} {content.name}; sequencer {content.sequencer}; members {members}"
         return replace(line, remark=remark)
+    if isinstance(content, RoleChange):
+        cap = f", at most {format_decimal(content.cap)} of each sub-budget" if content.cap else ""
+        key = f", key {content.key[:16]}" if content.key else ""
+        return replace(line, remark=f"{content.change} {content.role} {content.name}{key}{cap}")
     if isinstance(content, ClockCorrection):
         return replace(line, remark=f"the entry before was dated {content.given_up - body.time} s ahead")
     return line

@@ -5,9 +5,10 @@ import dataclasses
 
 import pytest
 
-from federation.consortium.amendments import Approvals, add_site, remove_site, replace_site
+from federation.consortium.administrator_approvals import Approvals
+from federation.consortium.amendments import add_site, remove_site, replace_site
 from federation.consortium.consortium_file import Member
-from federation.consortium.members_file import read_members, write_members
+from federation.consortium.members_file import read_changes, read_members, write_members
 from federation.errors import AmendmentRejectedError, ApprovalMissingError, ConfigError
 from privacy_accounting.audit.verify import verify
 from privacy_accounting.errors import LedgerRefusedError
@@ -334,7 +335,7 @@ def test_a_site_without_its_key_goes_on_with_a_new_one_and_the_lost_key_signs_no
     lost.replica.catch_up([entry.to_bytes() for entry in entries], source="ankara")
     world.sites["basel"] = lost
     assert not world.agree(a_charge()).entries
-    changes = read_members(write_members(entries[2:3]), FOUNDED, CONSORTIUM)
+    changes, _ = read_changes(write_members(entries[2:3]), FOUNDED, CONSORTIUM)
     assert [(each.name, each.address) for each in changes] == [("basel", "b2.example:1")]
 
 

@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
+from federation.consortium.administrator_approvals import Approvals
 from federation.consortium.admissions import Admission
-from federation.consortium.amendments import Approvals, add_site, replace_site
+from federation.consortium.amendments import add_site, replace_site
 from federation.consortium.approvals import Agreement
 from federation.consortium.consortium_file import Member, load_consortium
 from federation.consortium.site_file import load_site

@@ -317,9 +317,6 @@ def test_exact_dimensions_private_mode_and_overflow():
     data = frame()
     with pytest.raises(PlanRejectedError, match="y may not stand"):
         StatisticWorld(data, COLUMNS, exact_dimensions=["x"]).plan("correlation", columns=["x", "y"])
-    for name, arguments in (("correlation", {"columns": ["x", "y"]}), ("ols", {"formula": "y ~ x"})):
-        with pytest.raises(InvalidRequestError, match="must be exact"):
-            StatisticWorld(data, COLUMNS).plan(name, epsilon="1", **arguments)
     wide = COLUMNS | {"z": {"type": "numeric", "lower": 0, "upper": 2**35, "resolution": 1}}
     with pytest.raises(OverflowRiskError):
         StatisticWorld(data, wide).plan("correlation", columns=["x", "z"])

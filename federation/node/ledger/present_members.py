@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from federation.consortium.amendments import Approvals
+from federation.consortium.administrator_approvals import Approvals
 from federation.consortium.consortium_file import consortium_path
 from federation.consortium.members_file import MEMBERS_FILE, load_members, write_members
 from federation.errors import ConfigError
@@ -24,7 +24,7 @@ from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.members_change import MembersChange
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from federation.consortium.site_file import SiteConfig
     from privacy_accounting.ledger.entries import Entry
     from privacy_accounting.ledger.state import ChainState
-    from privacy_accounting.ledger.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,68 +42,67 @@ class Present:
     Attributes:
         keys: of each member, hex; none where the ledger has no entry yet.
         sequencer: the site that orders now; empty where there is no entry.
-        entries: those that changed the members, complete and in their order.
+        entries: those that changed the sites or other members, complete and in their order.
+        changes: what they changed of the sites.
         awaited: sites that this site's administrator has approved to be added or replaced, and that no entry has yet.
     """
 
     keys: Mapping[str, str] = field(default_factory=dict)
     sequencer: str = ""
     entries: tuple[Entry, ...] = ()
+    changes: tuple[MembersChange, ...] = ()
     awaited: Mapping[str, Member] = field(default_factory=dict)
 
-    @property
-    def changes(self) -> tuple[MembersChange, ...]:
-        """What the entries changed."""
-        return _contents(self.entries)
 
-
-def present_members(store: Store, approvals: Approvals) -> Present:
-    """Read the members from a ledger.
+def present_members(state: ChainState | None, approvals: Approvals) -> Present:
+    """Gather what a site's ledger says of its members.
 
     Args:
-        store: an opened ledger.
+        state: the ledger; None where it has no entry yet.
         approvals: of this site's administrator.
-
-    Raises:
-        LedgerRefusedError: it is damaged.
     """
-    if not store.height():
+    if state is None:
         return Present()
-    state = read_state(store)
     return Present(
         keys=dict(state.members().keys),
         sequencer=state.members().sequencer,
-        entries=tuple(state.succession.changes_since(0)),
+        entries=tuple(state.member_entries),
+        changes=changes_of(state),
         awaited=approvals.awaited_sites(state),
     )
 
 
+def members_here(config: SiteConfig) -> Present:
+    """Gather what this site's ledger says of its members, for commands beside the node.
+
+    Args:
+        config: the site's configuration.
+    """
+    return present_members(state_here(config), Approvals(config.consents))
+
+
 def changes_of(state: ChainState) -> tuple[MembersChange, ...]:
-    """What the entries of a ledger changed of the members, in their order."""
-    return _contents(state.succession.changes_since(0))
-
-
-def _contents(entries: Sequence[Entry]) -> tuple[MembersChange, ...]:
-    contents = (entry.body.content for entry in entries)
+    """What the entries of a ledger changed of the sites, in their order."""
+    contents = (entry.body.content for entry in state.succession.changes_since(0))
     return tuple(content for content in contents if isinstance(content, MembersChange))
 
 
-def members_here(config: SiteConfig) -> Present:
-    """Read the members from this site's ledger, for commands beside the node; none where it has no ledger.
+def state_here(config: SiteConfig) -> ChainState | None:
+    """Return what follows from this site's ledger, for commands beside the node; None where it has none yet.
 
     Args:
         config: the site's configuration.
     """
     if not is_in_postgres(config) and not ledger_file(config).exists():
-        return Present()
+        return None
     try:
         store = read_ledger(config)
     except (LedgerRefusedError, ConfigError):  # the check of the ledger names it
-        return Present()
+        return None
     try:
-        return present_members(store, Approvals(config.consents))
+        return read_state(store) if store.height() else None
     except LedgerRefusedError:
-        return Present()
+        return None
     finally:
         store.close()
 
@@ -120,7 +118,7 @@ def publish_members(config: SiteConfig, site_file: Path, state: ChainState) -> N
     Raises:
         ConfigError: the file cannot be written.
     """
-    entries = state.succession.changes_since(0)
+    entries = state.member_entries
     path = consortium_path(site_file.parent / config.file.consortium).with_name(MEMBERS_FILE)
     data = write_members(entries)
     if not entries or len(data) <= len(load_members(path)):
