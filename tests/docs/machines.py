@@ -33,6 +33,7 @@ class Machines:
         self.root = root
         self.words = {}
         self.nodes = {}
+        self.restarted = {}
         self.answer = None
         self.addresses = self.places()
         for name in MACHINES:
@@ -86,6 +87,8 @@ class Machines:
         """Type one line of a block: a command of the program, or one on its service."""
         program, _, rest = line.partition(" ")
         if program == "crossward":
+            if not rest.startswith("site serve"):
+                self.wait_restarted()
             self.run(name, rest, monkeypatch)
         elif rest == "restart crossward":
             self.restart(name)
@@ -99,10 +102,44 @@ class Machines:
         shutil.copy(HEART / data, self.root / name / f"{name[0]}.csv")
         self.addresses[f"{name}.example:7843"] = f"127.0.0.1:{free_ports(1)[0]}"
 
+    def sites(self):
+        """Machines whose site runs."""
+        return [name for name, command in self.nodes if command == "site"]
+
+    def change(self, title, monkeypatch=None, *, restart=True):
+        """Type the blocks of a section about a change of the sites; what they say of three sites is done at every site.
+
+        Args:
+            title: of the section.
+            monkeypatch: for commands in this process.
+            restart: whether all nodes are restarted after the entry.
+        """
+        approved, restarted = set(), set()
+        for name, line in section(title):
+            words = line.split()
+            if words[1:3] == ["ledger", "approve"]:
+                approved.add(name)
+            if words[1:3] == ["ledger", "apply"]:
+                for other in set(self.sites()) - approved:
+                    self.run(other, f"ledger approve site/site.toml {words[3]}", monkeypatch)
+                restarted.clear()
+            self.type(name, line, monkeypatch)
+            if words[1] == "restart":
+                restarted.add(name)
+        for other in set(self.sites()) - restarted if restart else ():
+            self.restart(other)
+        self.wait_ready()
+        self.send_members()
+
     def restart(self, name):
+        """Restart a node; ``wait_restarted`` waits for it, so that nodes that restart together hear each other at once."""
         self.end(name)
-        ready = self.start(name, ["site", "serve", "site/site.toml"], "ready")
-        assert ready.wait(READY_S), (self.root / f"{name}.log").read_text()
+        self.restarted[name] = self.start(name, ["site", "serve", "site/site.toml"], "ready")
+
+    def wait_restarted(self):
+        for name, ready in self.restarted.items():
+            assert ready.wait(READY_S), (name, (self.root / f"{name}.log").read_text())
+        self.restarted.clear()
 
     def end(self, name):
         node, _, reader, _ = self.nodes.pop((name, "site"))

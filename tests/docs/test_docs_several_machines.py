@@ -6,11 +6,13 @@ import itertools
 import json
 import re
 import shlex
+import shutil
 import tomllib
 
 import pytest
 
 from federation.consortium.site_file import SiteFile
+from federation.setup.free_ports import free_ports
 from tests.cli.conftest import crossward
 from tests.docs.machines import COMMAND, MACHINES, PAGE, ROOT, Machines, check_keys_stayed, section
 from tests.setup.founding_world import World
@@ -125,3 +127,35 @@ def test_every_file_of_a_founding_is_listed_with_its_fields(tmp_path):
         name = content.pop("format")
         found[name] = set(content)
     assert found == {name: set(fields.split(", ")) for name, fields in listed.items()}
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_bring_back_a_site_whose_disk_is_lost(tmp_path, monkeypatch):
+    machines = Machines(tmp_path)
+    try:
+        for name, line in COMMAND.findall(PAGE.read_text("utf-8")):
+            machines.run(name, line, monkeypatch)
+        machines.end("bert")
+        shutil.rmtree(tmp_path / "bert" / "site")
+        machines.addresses["bert2.example:7843"] = f"127.0.0.1:{free_ports(1)[0]}"
+        for name, line in section("A site whose machine and key are lost"):
+            machines.type(name, line, monkeypatch)
+        machines.run("anna", "ledger approve site/site.toml new-bert.json", monkeypatch)
+        machines.restart("anna")
+        machines.run("bert", "site serve site/site.toml", monkeypatch)
+        for name in ("bert", "carl"):
+            machines.run(name, "ledger approve site/site.toml new-bert.json", monkeypatch)
+        machines.run("ada", "ledger apply new-bert.json -c analyst/consortium.toml", monkeypatch)
+        for name in ("anna", "carl"):
+            machines.restart(name)
+        machines.wait_ready()
+        machines.send_members()
+        monkeypatch.chdir(tmp_path / "ada")
+        answer = crossward("query", "-c", "analyst/consortium.toml", COUNT, "--epsilon", "0.5", "--json")
+        assert answer.code == 0, answer.err
+        assert json.loads(answer.out)["receipt"]["signed_by"] == ["anna", "bert", "carl"]
+    finally:
+        machines.stop()
+    files = [tmp_path / name / "site" / "state" / "ledger.sqlite" for name in ("anna", "bert", "carl")]
+    verified = crossward("audit", "verify", *files)
+    assert verified.code == 0, verified.out + verified.err
