@@ -53,7 +53,7 @@ class LogRankAnswer(Answer):
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data; of an exact test those that it has."""
-        found = {
+        found: dict[str, object] = {
             "statistic": self.statistic,
             "pvalue": self.pvalue,
             "dof": self.dof,
