@@ -8,7 +8,9 @@ Terms:       a *portion* is one block, or the count, sum and squares of one argu
 Guarantees:  from the question and the schema alone, in integers and fractions, so that every site finds the same;
              shares sum to 1.
 Source:      ours. The error of a mean has variance ``(s_S^2 + m^2 s_n^2) / n^2``, least at shares ``m : R`` for count and
-             sum (Lagrange). m is R / 4 for a mean alone, the center for a sum, R where the count is asked for too.
+             sum (Lagrange). m is the center for a sum, R where the count is asked for too. For a mean alone it is R / 3,
+             shares 1/4 and 3/4: the variance is then 4/3 of the least one both for a mean at the center and for one at
+             a bound, and less between; any other division has more at one of the two.
              Moments of one row are ``(1, d, d^2 - q)``; with weights ``(R^2, R d, 2 (d^2 - q))`` all three have noise of
              one variance, and the squared norm of a row is largest at d = 0 or at ``|d| = R``, since it is convex in
              ``d^2``. Both are equal at ``q = 5/8 R^2``: ``2.5625 R^4``, where three separate blocks have ``3 R^4``.
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from analytics.statistics.blocks import JointNorm
 
-_MEAN_ALONE = Fraction(1, 4)
+_MEAN_ALONE = Fraction(1, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,7 @@ def split(
 
 
 def design_distance(argument: Integer, center: int, *, is_total: bool) -> Fraction:
-    """The m that a column's division is made for, in steps: the center for a sum, a quarter of R for a mean."""
+    """The m that a column's division is made for, in steps: the center for a sum, a third of R for a mean."""
     return Fraction(abs(center)) if is_total else _MEAN_ALONE * reach_of(argument, center)
 
 
