@@ -87,6 +87,32 @@ def one_off_the_lowest_age(frame):
     frame.loc[frame.index != 5, "age"] = 20.0
 
 
+def a_sum_but_for_one(frame):
+    """The age is twice the stage plus a number by ward, of all but one person."""
+    frame["age"] = 40.0 + 8 * frame.stage + 4 * (frame.ward == "b") + 10 * frame.smoker
+    frame.loc[7, "age"] = 90
+
+
+def far_from_all_others(frame):
+    frame["age"] = 30 + frame.age // 20
+    frame.loc[7, "age"] = 99
+
+
+@pytest.mark.parametrize(
+    ("attack", "covariates"),
+    [(a_sum_but_for_one, ["age", "ward", "smoker", "stage"]), (far_from_all_others, ["age", "smoker"])],
+)
+def test_a_relation_of_covariates_that_fails_for_one_person_closes_the_fit(attack, covariates):
+    """The attack: the Hessian's form at the relation is the square of this person's difference, weighted."""
+    frame = patients(1200)
+    asked = {"outcome": "ill", "covariates": covariates, "max_steps": 6}
+    assert StatisticWorld(frame, COLUMNS).ask("glm", **asked).closed == ""
+    attack(frame)
+    world = StatisticWorld(frame, COLUMNS)
+    plan = world.plan("glm", **asked)
+    assert opened(plan, world.answers(plan)).tolist() == [0]
+
+
 @pytest.mark.parametrize(
     "attack",
     [one_smoker_in_ward_c, one_in_ward_c, one_ill_smoker, one_off_the_lowest_age],

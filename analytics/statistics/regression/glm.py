@@ -36,6 +36,7 @@ from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
 from analytics.statistics.base import EXACT, Answer, Statistic, Step
 from analytics.statistics.integer_solve import inverse, solve_exactly
+from analytics.statistics.relation_guard import RelationGuard
 from analytics.statistics.value_guards import Sets, alone, atoms, value_span
 from analytics.statistics.value_windows import has_few_values
 from smpc.operations.arithmetic import take
@@ -200,6 +201,8 @@ class Glm(Statistic[_State]):
             raise InvalidRequestError(parameter="covariates", reason=reason)
         if self.bits < _FEWEST_BITS:
             raise OverflowRiskError(figure="a gradient", bits=64, limit_bits=_RING_BITS)
+        if self.limits.threshold:
+            self._relations.check_size("covariates")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -334,8 +337,8 @@ class Glm(Statistic[_State]):
         return Step(
             name="guard of the fit",
             to="sites",
-            clamps=(self.limits.rows_max,) * self._n_tested,
-            local=self._tested,
+            clamps=(*(self.limits.rows_max,) * self._n_tested, *self._relations.clamps),
+            local=self._guarded,
             joint=self._all_reached,
             n_values=0,
             n_flags=1,
@@ -344,8 +347,9 @@ class Glm(Statistic[_State]):
 
     def _all_reached(self, session: Session, counts: Shared) -> Shared:
         least = [self.limits.threshold] * (self._n_tested - 1) + [self.fewest_rows]
-        flags = self.limits.reached(session, counts, least)
-        return all_of(session, *(take(flags, [place]) for place in range(self._n_tested)))
+        flags = self.limits.reached(session, take(counts, range(self._n_tested)), least)
+        unrelated = self._relations.holds(session, take(counts, range(self._n_tested, counts.size)))
+        return all_of(session, *(take(flags, [place]) for place in range(self._n_tested)), unrelated)
 
     # -- one site's rows -----------------------------------------------------------------------------------
 
@@ -375,6 +379,15 @@ class Glm(Statistic[_State]):
             else:
                 columns.append(values.astype(np.float64))
         return np.stack(columns, axis=1)
+
+    def _guarded(self, rows: Ints) -> Ints:
+        """The guard's counts, then the sums of products behind the guard of relations; the outcome is one of its columns."""
+        design = np.column_stack([self._design(rows), rows[:, 1].astype(np.float64)])
+        return np.concatenate([self._tested(rows), self._relations.figures(design)])
+
+    @property
+    def _relations(self) -> RelationGuard:
+        return RelationGuard(n_columns=self.n_parameters + 1, limits=self.limits)
 
     def _tested(self, rows: Ints) -> Ints:
         """The guard's counts of this site's rows; all rows are the last."""
