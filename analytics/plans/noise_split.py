@@ -19,13 +19,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from analytics.sql.expressions import Integer, bounds
 from analytics.statistics.blocks import BlockSpec, Measure, disjoint_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from analytics.statistics.blocks import JointNorm
 
 _MEAN_ALONE = Fraction(1, 4)
 
@@ -47,6 +49,16 @@ class Portion:
     weights: tuple[int, ...] = ()
     square: int = 0
     is_disjoint: bool = False
+
+    @classmethod
+    def whole(cls, norm: JointNorm) -> Self:
+        """A release whose blocks are all calibrated as one."""
+        return cls(
+            places=tuple(range(len(norm.weights))),
+            share=Fraction(1),
+            weights=norm.weights,
+            square=norm.square,
+        )
 
 
 def by_runs(figures: Sequence[BlockSpec]) -> tuple[Portion, ...]:

@@ -28,6 +28,7 @@ from analytics.plans.context import PlanContext, check_decimal
 from analytics.plans.local_query import local_statement
 from analytics.plans.mechanisms import Mechanism, choose
 from analytics.plans.mode_rules import check_exact, check_opened_blocks, check_private, check_table
+from analytics.plans.noise_split import Portion
 from analytics.plans.size_limits import (
     check_blocks,
     check_clamps,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from analytics.plans.noise_calibration import BlockNoise, Calibration
     from analytics.sql.query import BoundQuery, GroupKey, OrderItem
     from analytics.statistics.aggregate import PlanColumn
-    from analytics.statistics.blocks import BlockSpec
+    from analytics.statistics.blocks import BlockSpec, JointNorm
     from analytics.statistics.noise_law import NoiseLaw
 
 __all__ = ["Block", "Mode", "Plan", "PlanContext", "make_plan"]
@@ -228,6 +229,7 @@ def make_plan(
     epsilon: Fraction | None,
     context: PlanContext,
     figures: Sequence[BlockSpec] = (),
+    norm: JointNorm | None = None,
     mechanism: Mechanism | None = None,
 ) -> Plan:
     """Plan a bound question.
@@ -240,6 +242,7 @@ def make_plan(
         epsilon: stand-alone epsilon of a private release at the context's delta; None in exact mode.
         context: the consortium's parameters.
         figures: the blocks of a private release, where they are not those of the query's outputs.
+        norm: what one row can change in all of them together; without it, what it can change in each counts.
         mechanism: the noise of a private answer; None is Gaussian noise.
 
     Returns:
@@ -254,7 +257,7 @@ def make_plan(
     check_table(query.table)
     try:
         if mode == "private":
-            plan = _private(query, _checked(epsilon), context, mechanism, figures)
+            plan = _private(query, _checked(epsilon), context, mechanism, _given(figures, norm))
         else:
             if epsilon is not None:
                 raise InvalidRequestError(parameter="epsilon", reason="has no meaning for an exact answer")
@@ -282,11 +285,11 @@ def _private(
     epsilon: Fraction,
     context: PlanContext,
     mechanism: Mechanism | None,
-    figures: Sequence[BlockSpec],
+    given: Layout | None,
 ) -> Plan:
     check_private(query)
-    layout = Layout(figures=tuple(figures), columns=()) if figures else lay_out(query, centered=True)
-    check_blocks(layout.figures)
+    layout = given or lay_out(query, centered=True)
+    check_blocks(layout.figures, layout.portions)
     check_size(query, layout.figures)
     check_clamps(query, layout.figures, context)
     noise = choose(
@@ -311,6 +314,14 @@ def _private(
         cost=noise.events,
         mechanism=mechanism,
     )
+
+
+def _given(figures: Sequence[BlockSpec], norm: JointNorm | None) -> Layout | None:
+    """The layout of blocks that are not those of a query's outputs."""
+    if not figures:
+        return None
+    whole = () if norm is None else (Portion.whole(norm),)
+    return Layout(figures=tuple(figures), columns=(), portions=whole)
 
 
 def _exact(query: BoundQuery, context: PlanContext) -> Plan:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from analytics.plans.block import Block
     from analytics.plans.context import PlanContext
+    from analytics.plans.noise_split import Portion
     from analytics.sql.query import BoundQuery
 
 RING_BITS = 62
@@ -54,9 +55,9 @@ def _cell_meaning(argument: str, figures: BlockSpec) -> str:
     return f"rows where {argument} is from {figures.cell[0]} to {figures.cell[1]}"
 
 
-def check_blocks(figures: Sequence[BlockSpec]) -> None:
-    """Refuse more blocks than can be priced in the time of an answer."""
-    count = len(disjoint_runs(figures))
+def check_blocks(figures: Sequence[BlockSpec], portions: Sequence[Portion] = ()) -> None:
+    """Refuse more blocks than can be priced in the time of an answer; blocks that are one portion are priced once."""
+    count = len(portions) if len(portions) == 1 else len(disjoint_runs(figures))
     if count > MAX_BLOCKS:
         reason = f"needs {count} different sums and counts of at most {MAX_BLOCKS}: ask for fewer columns"
         raise InvalidRequestError(parameter="question", reason=reason)

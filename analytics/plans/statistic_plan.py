@@ -196,6 +196,7 @@ def make_statistic_plan(
             context=context,
             mechanism=mechanism,
             figures=statistic.figures,
+            norm=statistic.norm,
         )
     )
     plan = StatisticPlan(statistic=statistic, context=context, epsilon=epsilon, counts=counts)

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from analytics.errors import InvalidRequestError
+from analytics.pictures import Picture, draw
 from analytics.text_tables import as_block, as_html, cell_text
 from smpc.operations.comparison import at_least
 
@@ -27,11 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from analytics.schema import Table
     from analytics.sql.query import BoundQuery
     from analytics.statistics.arguments import Arguments, Parameter
-    from analytics.statistics.blocks import BlockSpec
+    from analytics.statistics.blocks import BlockSpec, JointNorm
     from analytics.statistics.noise_law import NoiseLaw
     from smpc.session import Session
     from smpc.sharing import Shared
@@ -178,6 +181,25 @@ class Answer(ABC):
         epsilon = self.cost.get("epsilon")
         return "an exact disclosure" if epsilon is None else f"epsilon {epsilon}"
 
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the answer with matplotlib, which ``crossward[plots]`` installs.
+
+        Args:
+            axes: where; by default in a new figure, which is ``.figure`` of what is returned.
+
+        Raises:
+            InvalidRequestError: the answer is closed, has no picture, or matplotlib is not installed.
+        """
+        shown = None if self.closed else self.picture()
+        if shown is None:
+            why = f"it is closed ({self.closed})" if self.closed else "frame has its figures"
+            raise InvalidRequestError(parameter="plot", reason=f"has nothing to draw: {why}")
+        return draw(shown, axes)
+
+    def picture(self) -> Picture | None:
+        """What ``plot`` shows, as plain data; None where there is no picture."""
+        return None
+
     @property
     @abstractmethod
     def frame(self) -> pd.DataFrame:
@@ -230,7 +252,7 @@ class Statistic(ABC, Generic[S]):
 
     @classmethod
     @abstractmethod
-    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> AnyStatistic:
         """Bind to a table and arguments; every check is made here.
 
         Args:
@@ -238,6 +260,9 @@ class Statistic(ABC, Generic[S]):
             arguments: by the names of ``parameters``.
             mode: one of ``modes``.
             limits: the public numbers of its guards.
+
+        Returns:
+            The statistic; in private mode it may be one of another class.
 
         Raises:
             InvalidRequestError: an argument is missing, unknown or of another shape.
@@ -258,6 +283,11 @@ class Statistic(ABC, Generic[S]):
     def figures(self) -> tuple[BlockSpec, ...]:
         """The blocks of a private release over the query's groups; empty: those of the query's outputs."""
         return ()
+
+    @property
+    def norm(self) -> JointNorm | None:
+        """What one row can change in all ``figures`` together; None: what it can change in each, added up."""
+        return None
 
     @property
     def dimensions(self) -> tuple[str, ...]:

@@ -119,6 +119,19 @@ class BlockSpec:
         return math.isqrt(squared - 1) + 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JointNorm:
+    """What one row can change in all blocks of a release together, less than the sum of what it can change in each.
+
+    Attributes:
+        weights: whole factors above 0, one a block, after which all blocks get noise of one variance.
+        square: largest squared L2 norm of one row's weighted integers.
+    """
+
+    weights: tuple[int, ...]
+    square: int
+
+
 def disjoint_runs(blocks: Sequence[BlockSpec]) -> tuple[int, ...]:
     """How many blocks in a row count cells of one column of which a row has at most one; their sum is all blocks.
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import InvalidRequestError
-from analytics.statistics.arguments import column_of
+from analytics.statistics.arguments import Parameter, column_of
 
 if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sql.query import GroupColumn
 
 MAX_TERMS: Final = 100
+FORMULA: Final = Parameter(name="formula", meaning="as outcome ~ column + column, of declared columns alone")
 _SIGNS: Final = "+-*:/()^|[]{}"
 
 

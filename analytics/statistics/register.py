@@ -26,9 +26,7 @@ Level = Literal["promoted", "provisional", "refused"]
 _NO_STEPS: Final = "its steps over secret shares do not exist yet"
 # statistics of the field that people ask for by these names, and why they are not answered
 REFUSED: Final[dict[str, str]] = {
-    "cox": f"{_NO_STEPS}; kaplan_meier gives curves by group",
     "kmeans": _NO_STEPS,
-    "pca": _NO_STEPS,
 }
 
 

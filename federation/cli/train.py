@@ -7,6 +7,7 @@ Guarantees:  the file of ``--out`` is opened before the first charge. A run that
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path  # noqa: TC003 - read at run time by typer
 from typing import TYPE_CHECKING, Annotated, Any
@@ -107,7 +108,18 @@ def _show(values: dict[str, Any], *, as_json: bool) -> None:
         print_json(values)
         return
     for name, value in values.items():
-        typer.echo(f"{name}: {value}")
+        typer.echo(f"{name.replace('_', ' ')}: {_words(value)}")
+
+
+def _words(value: object) -> str:
+    """A value for a reader: six digits of a number, the members of a list or mapping side by side."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_words(each)}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_words, value))
+    return str(value)
 
 
 def _tell(progress: Progress) -> None:

@@ -14,7 +14,7 @@ import secrets
 import time
 from contextlib import suppress
 from operator import sub
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar
 
 from federation.client.administration import Administered
 from federation.client.arguments import check_fresh, epsilon_or_exact, mechanism_of, questions_of
@@ -101,6 +101,12 @@ class Session(Described, Trains, Administered):
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
+
+    def __reduce__(self) -> Never:
+        """Refuse to be pickled or copied."""
+        raise TypeError(
+            "a session holds open connections and a private key and cannot be pickled; open one in each process"
+        )
 
     def close(self) -> None:
         """Close every channel and stop all runs. In a forked process, leave the parent's channels alone."""

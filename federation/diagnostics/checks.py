@@ -349,4 +349,6 @@ def _ledgers(healthy: dict[str, Health]) -> Finding:
     if behind:
         text = f"{', '.join(behind)} lacks entries and catches up at the next charge; if not, restart it"
         return Finding(what="ledgers", is_good=True, text=text)
-    return Finding(what="ledgers", is_good=True, text=f"equal, {most + 1} entries each")
+    return Finding(
+        what="ledgers", is_good=True, text=f"equal, {most + 1} {'entries' if most else 'entry'} each"
+    )

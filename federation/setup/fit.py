@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from analytics.errors import SchemaMismatchError
@@ -89,8 +90,20 @@ def _values(rows: SiteRows, table: Table, view: str) -> dict[str, Counter[str]]:
             counted = connection.execute(
                 f"SELECT {text}, count(*) FROM source WHERE {text} <> '' GROUP BY ALL ORDER BY ALL"  # noqa: S608
             ).fetchall()
-            found[name] = Counter({str(value): int(count) for value, count in counted})
+            found[name] = Counter()
+            for value, count in counted:
+                found[name][_member(str(value), column, rows.cells.decimal)] += int(count)
     return found
+
+
+def _member(text: str, column: CategoricalColumn, decimal: str) -> str:
+    """The member of the domain that the node reads in a text, such as 2 in 2.0; else the text itself."""
+    try:
+        number = Fraction(text.replace(decimal, "."))
+    except (ValueError, ZeroDivisionError):
+        return text
+    known = {str(item) for item in column.domain if isinstance(item, int)}
+    return str(number) if text not in known and str(number) in known else text
 
 
 def _outside(site: str, table: Table, report: IngestReport, values: Mapping[str, Counter[str]]) -> list[str]:

@@ -36,7 +36,6 @@ UNIT_NAMES = frozenset(
     }
 )
 UNIT_ADVICE = "write the column's name as privacy_unit and select it in the view"
-TRUTHS = ({"true", "false"}, {"t", "f"})
 MISSING_WORDS = ("NA", "N/A", "n/a", "#N/A", "NULL", "null", "\\N", "?", ".", "-", "--")
 DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
 MAX_CODES = 10
@@ -278,12 +277,19 @@ def _guess_text(connection: Connection, source: str, name: str, cells: CellRules
             remark = _date_remark(f"as_date({quoted(source)})", name) + declared
         return Guess(source=source, name=name, remark=remark)
     words = [str(row[0]) for row in _distinct(connection, value)]
-    if {word.lower() for word in words} in TRUTHS:
+    if _are_truths(words, cells):
         return Guess(source=source, name=name, body=_flags({"type": "boolean"}, is_nullable=missing > 0))
     if any(not word.isprintable() or len(word) > MAX_TEXT for word in words):
         return Guess(source=source, name=name, remark="values that are no plain words")
     body = _flags({"type": "categorical", "domain": words}, is_nullable=missing > 0)
     return Guess(source=source, name=name, body=body)
+
+
+def _are_truths(words: Sequence[str], cells: CellRules) -> bool:
+    """Whether there are two words, one of which the source reads as true and the other as false."""
+    yes, no = ({word.lower() for word in known} for known in (cells.yes, cells.no))
+    found = {word.lower() for word in words}
+    return len(found & yes) == len(found & no) == 1 and found <= yes | no
 
 
 def _date_formats(connection: Connection, value: str, known: int) -> list[str]:

@@ -31,6 +31,7 @@ CONCRETE = (
     "analytics.statistics.location.",
     "analytics.statistics.survival.",
     "analytics.statistics.regression.",
+    "analytics.statistics.structure.",
 )
 ALLOWED = {
     "federation/requests/planning.py",  # a request must be of the kind that its caller planned it as

@@ -2,6 +2,7 @@
 
 import io
 import math
+import pickle
 import threading
 import time
 
@@ -171,6 +172,11 @@ def test_epsilon_out_of_range_is_refused_before_any_site_is_asked(session, epsil
 def test_private_or_exact_must_be_said(session, mode):
     with pytest.raises(InvalidRequestError):
         session.sql("SELECT COUNT(*) AS n FROM patients", **mode)
+
+
+def test_a_session_is_not_pickled(session):
+    with pytest.raises(TypeError, match="open one in each process"):
+        pickle.dumps(session)
 
 
 def test_an_empty_group_gives_an_ordinary_noisy_answer(session):

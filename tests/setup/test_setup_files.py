@@ -19,6 +19,11 @@ from tests.setup.setup_world import make_sites, make_terms
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 
 
+def test_setup_a_sites_folder_leads_to_the_consortium(consortium_folder):
+    folder = consortium_folder.site("anna").parent
+    assert load_consortium(folder).digest() == load_consortium(consortium_folder.root).digest()
+
+
 def every_file(root):
     return [path for path in root.rglob("*") if path.is_file()]
 

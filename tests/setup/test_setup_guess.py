@@ -230,3 +230,24 @@ def test_setup_plain_names_are_names_or_empty(text):
     name = plain_name(text)
     assert name == "" or NAME.fullmatch(name)
     assert plain_name(name) == name
+
+
+@pytest.mark.parametrize("words", [("yes", "no"), ("Y", "N"), ("T", "F"), ("true", "no")])
+def test_setup_two_words_of_the_source_are_a_boolean(tmp_path, words):
+    table, _ = guessed(tmp_path, ["ill", "age"], [[words[n % 2], 40 + n % 9] for n in range(60)])
+    assert table.columns["ill"].to_dict()["type"] == "boolean"
+
+
+def test_setup_two_other_words_are_categories(tmp_path):
+    table, _ = guessed(tmp_path, ["ill", "age"], [[("yes", "unknown")[n % 2], 40 + n % 9] for n in range(60)])
+    assert table.columns["ill"].to_dict()["type"] == "categorical"
+
+
+def test_setup_a_code_with_a_point_is_the_code(tmp_path):
+    """A frame with a missing value writes 2.0 where another site's file has 2; the node reads both as 2."""
+    header = ["slope", "age"]
+    first = table_of(tmp_path, [header, *[[1 + n % 3, 40 + n % 20] for n in range(90)]], "a.csv")
+    second = table_of(tmp_path, [header, *[[f"{1 + n % 2}.0", 40 + n % 20] for n in range(80)]], "b.csv")
+    told = []
+    init_consortium(tmp_path / "made", sites={"a": first, "b": second}, tell=told.append)
+    assert told == ["column slope: '3' is in the shared domain and occurs at site a alone"]

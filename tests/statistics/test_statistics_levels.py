@@ -7,8 +7,8 @@ from statistic_world import heart_world
 
 from analytics.statistics import independence
 from analytics.statistics.group_moments import shift_of
+from analytics.statistics.life_tables import log_rank_cells
 from analytics.statistics.location import anova, t_test
-from analytics.statistics.survival import log_rank
 
 TRIALS = 4000
 ASKED = {
@@ -66,7 +66,7 @@ def coded(world, plan):
 @pytest.mark.parametrize("name", ASKED)
 @pytest.mark.parametrize("epsilon", ["0.3", "2"])
 def test_pvalues_of_4000_releases_keep_their_level(world, name, epsilon, monkeypatch):
-    for module in (independence, anova, t_test, log_rank):
+    for module in (independence, anova, t_test, log_rank_cells):
         monkeypatch.setattr(module, "REPLICATES", 199)
     arguments = dict(ASKED[name])
     if name == "goodness_of_fit":

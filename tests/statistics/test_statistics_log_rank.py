@@ -7,7 +7,7 @@ from scipy import stats
 from statistic_world import StatisticWorld
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics.survival import log_rank as module
+from analytics.statistics.life_tables import log_rank_cells as module
 
 EDGES = [0, 30, 60, 90, 120, 180, 240, 300]
 COLUMNS = {

@@ -36,6 +36,8 @@ DIGESTS = {
     "quantile exact": "80fc85fbaf7c8983513f0eb5a5cd17b82e9215f9981799f8bca881c5e0d2c33f",
     "correlation exact": "e4ea1beb1a8aecb8d09345b68a12596d7c360654f7ef38d18f292e503b74562e",
     "ols exact": "6b6ded3cb97d74fe4c5f23ed9249a7aeca8644a2ad497362eeb508d534d3b06d",
+    "ols private": "780755430b0c29765a7311bbb91197d1897bcaa2c2fcf44c3467f6f4ca918560",
+    "pca private": "29349b0f4367133fed9a1f5d324a698064aa61a92bed23be3520b2c800029e88",
 }
 
 
@@ -63,6 +65,8 @@ ARGUMENTS = {
     "quantile exact": ("quantile", {"column": "x", "by": "a"}),
     "correlation exact": ("correlation", {"columns": ["x", "a"]}),
     "ols exact": ("ols", {"formula": "x ~ a + b"}),
+    "ols private": ("ols", {"formula": "x ~ a + b", "epsilon": "0.5"}),
+    "pca private": ("pca", {"columns": ["x", "a"], "epsilon": "0.5"}),
 }
 
 

@@ -18,13 +18,16 @@ from fractions import Fraction
 from statistics import NormalDist
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
-from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.schema import CategoricalColumn, NumericColumn
-from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
-from analytics.statistics.base import EXACT, Answer
+from analytics.errors import InvalidRequestError
+from analytics.pictures import Cells
+from analytics.schema import NumericColumn
+from analytics.statistics.arguments import Arguments, check_one_row_a_unit
+from analytics.statistics.base import BOTH, PRIVATE, Answer
 from analytics.statistics.distributions import student_tail
 from analytics.statistics.gram_rows import GramRows, middle_of
 from analytics.statistics.integer_solve import symmetric
+from analytics.statistics.number_columns import COLUMNS, read_columns
+from analytics.statistics.released_correlation import ReleasedCorrelation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from analytics.statistics.base import Limits, Mode
 
 Matrix = tuple[tuple[float | None, ...], ...]
+NAME: Final = "correlation"
+SUMMARY: Final = "Pearson's correlations and covariances of columns"
 UNDEFINED: Final = "undefined"
 _LEVEL: Final = 0.95
 _PAIR: Final = 2
@@ -90,6 +95,10 @@ class CorrelationAnswer(Answer):
         rows = [list(row) for row in self.correlation]
         return pd.DataFrame(rows, index=names if rows else [], columns=names, dtype="Float64")
 
+    def picture(self) -> Cells:
+        """The correlations."""
+        return Cells(rows=self.names, columns=self.names, values=self.correlation, is_signed=True, places=2)
+
     def values(self) -> dict[str, object]:
         """Its fields as plain data; of two columns also their correlation with its interval at 95 %."""
         found: dict[str, object] = {
@@ -107,31 +116,34 @@ class CorrelationAnswer(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrivateCorrelation(ReleasedCorrelation):
+    """The correlations from one release with noise."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = PRIVATE
+    parameters: ClassVar = (COLUMNS,)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Correlation(GramRows):
     """The correlations of all pairs of some columns."""
 
-    name: ClassVar[str] = "correlation"
-    summary: ClassVar[str] = "Pearson's correlations and covariances of columns"
-    modes: ClassVar = EXACT
-    no_private: ClassVar[str] = (
-        "must be exact: a release with noise of the products of columns does not exist yet"
-    )
-    parameters: ClassVar = (
-        Parameter(name="columns", meaning="a list of two or more columns, numeric or true or false"),
-    )
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = BOTH
+    promoted: ClassVar = PRIVATE
+    parameters: ClassVar = (COLUMNS,)
 
     @classmethod
-    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
+    def bind(
+        cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits
+    ) -> Self | PrivateCorrelation:
         """See ``Statistic``."""
+        if mode == "private":
+            return PrivateCorrelation.bind(table, arguments, mode, limits)
         check_one_row_a_unit(table, cls.name)
-        columns = tuple(column_of(name, table, "columns") for name in arguments.texts("columns"))
-        for column in columns:
-            if isinstance(column, CategoricalColumn):
-                reason = f"{column.name} must be numeric, or true or false"
-                raise PlanRejectedError(position="columns", reason=reason)
-        if len(columns) < _PAIR:
-            raise InvalidRequestError(parameter="columns", reason="must be at least two columns")
-        bound = cls(table=table, mode=mode, limits=limits, modelled=columns)
+        bound = cls(table=table, mode=mode, limits=limits, modelled=read_columns(arguments, table))
         bound.check_size("columns")
         return bound
 

@@ -22,13 +22,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Estimates
 from analytics.schema import NumericColumn
-from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
-from analytics.statistics.base import EXACT, Answer
+from analytics.statistics.arguments import Arguments, check_one_row_a_unit
+from analytics.statistics.base import BOTH, PRIVATE, Answer
 from analytics.statistics.distributions import f_tail, student_quantile, student_tail
-from analytics.statistics.formulas import read_formula
+from analytics.statistics.formulas import FORMULA, read_formula
 from analytics.statistics.gram_rows import GramRows, middle_of, terms_of
 from analytics.statistics.integer_solve import inverse, solve_exactly, symmetric
+from analytics.statistics.released_ols import ReleasedOls
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.base import Limits, Mode
 
+NAME: Final = "ols"
+SUMMARY: Final = "ordinary least squares by a formula of declared columns"
 FIT_CLOSED: Final = "fit_closed"
 _BITS: Final = 240
 _LEVEL: Final = 0.95
@@ -162,6 +166,18 @@ class OlsAnswer(Answer):
         single = {name: value for name, value in self.values().items() if not isinstance(value, list)}
         return as_text(names, rows, [f"{name}: {value}" for name, value in single.items()])
 
+    def picture(self) -> Estimates:
+        """The parameters with their 95 % intervals, without the intercept."""
+        rows = list(zip(self.terms, self.params, self.conf_int(), strict=True))[1:]
+        return Estimates(
+            labels=[term for term, _, _ in rows],
+            values=[value for _, value, _ in rows],
+            low=[low for _, _, (low, _) in rows],
+            high=[high for _, _, (_, high) in rows],
+            x_name="change of the outcome, 95 % interval",
+            reference=0.0,
+        )
+
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""
         return {
@@ -186,23 +202,30 @@ class OlsAnswer(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrivateOls(ReleasedOls):
+    """The fit from one release with noise."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = PRIVATE
+    parameters: ClassVar = (FORMULA,)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ols(GramRows):
     """The fit; of ``modelled`` the outcome is the last."""
 
-    name: ClassVar[str] = "ols"
-    summary: ClassVar[str] = "ordinary least squares by a formula of declared columns"
-    modes: ClassVar = EXACT
-    no_private: ClassVar[str] = (
-        "must be exact: a release with noise of the products of columns does not exist yet; crossward train fits linear "
-        "models with noise"
-    )
-    parameters: ClassVar = (
-        Parameter(name="formula", meaning="as outcome ~ column + column, of declared columns alone"),
-    )
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = BOTH
+    promoted: ClassVar = PRIVATE
+    parameters: ClassVar = (FORMULA,)
 
     @classmethod
-    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self | PrivateOls:
         """See ``Statistic``."""
+        if mode == "private":
+            return PrivateOls.bind(table, arguments, mode, limits)
         check_one_row_a_unit(table, cls.name)
         outcome, covariates = read_formula(arguments.text("formula"), table, "formula")
         if not isinstance(outcome, NumericColumn):

@@ -1,0 +1,1 @@
+"""Structure of several columns: principal components."""
