@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MAX_FIGURES: Final = 300_000
 _UNIT_BITS: Final = 24
 _MANY_FIGURES: Final = 60_000
-_PARTS: Final = (2, 4, 10)  # fewest, usual, most, for each column and unit of the threshold: more of them close less
+_PARTS: Final = (2, 4, 10)  # fewest, usual, most for each column and unit of the threshold; more close less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ class RelationGuard:
         """Return shares of 1 where every relation fails in enough rows, shape ``(1,)``.
 
         Visible to: no party.
-        Cost: see ``leverage``: 109 rounds.
+        Cost: see ``leverage``: 108 rounds.
 
         Args:
             session: of all sites.

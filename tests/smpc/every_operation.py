@@ -181,7 +181,7 @@ OPERATIONS = {
     "piecewise_linear.piecewise_linear": of(
         X, lambda s, x: piecewise_linear.piecewise_linear(s, x, HINGE, 9)
     ),
-    "leverage.leverage_at_most": of(PARTS, lambda s, x: leverage_at_most(s, x, 2)),
+    "leverage.leverage_at_most": of(PARTS, lambda s, x: leverage_at_most(s, x, 2, steps=1)),
     "logistic.fit": of(X * 16, lambda s, x: logistic.fit(s, square_of(s, x), split_input(s, [0, 1]), STEPS)),
     "normalized.normalize": normal,
     "significant.round_ratio": ratio,

@@ -170,7 +170,7 @@ def cells_from_steps(plan, answers):
         weights = 1 / (2 + 2 * np.cosh(odds))
         for one, other in zip(*np.triu_indices(4), strict=True):
             rows.append(weights * design[:, one] * design[:, other])
-        values += list(step[4:] / 2.0**statistic.bits)
+        values += list(step[4:-1] / 2.0**statistic.bits)
         state = statistic.advance(state, step)
     return np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0]
 
@@ -199,14 +199,14 @@ def test_more_numbers_than_a_third_of_the_rows_are_not_opened():
     frame = patients(480)
     world = StatisticWorld(frame, COLUMNS)
     few, many = (world.plan("glm", max_steps=steps, **ASKED) for steps in (7, 8))
-    assert few.statistic.fewest_rows == 3 * (1 + 7 * 20) <= 480 < many.statistic.fewest_rows
+    assert few.statistic.fewest_rows == 3 * (1 + 7 * 21) <= 480 < many.statistic.fewest_rows
     assert world.ask("glm", max_steps=7, **ASKED).closed == ""
     assert opened(many, world.answers(many)).tolist() == [0]
 
 
 def test_the_guard_counts_a_unit_at_every_site():
     plan = StatisticWorld(patients(), COLUMNS, max_sites_per_unit=3).plan("glm", **ASKED)
-    assert plan.statistic.fewest_rows == 3 * 3 * (1 + 8 * 20)
+    assert plan.statistic.fewest_rows == 3 * 3 * (1 + 8 * 21)
     assert plan.threshold == 30
 
 
@@ -314,6 +314,6 @@ def test_the_plan_names_what_opens_to_all_sites(world):
     plan = world.plan("glm", **ASKED)
     shape = plan.to_dict()
     assert [step["opened_to"] for step in shape["steps"]] == ["sites"] * 9
-    assert plan.most_opened == 1 + 8 * 20
+    assert plan.most_opened == 1 + 8 * 21
     assert plan.noise == ()
     assert plan.cost == ()

@@ -7,7 +7,8 @@ Guarantees:  a bit of 1 says that no part has more than ``1 / least`` of the who
              relation of the columns, known or not, fails in at least ``least`` parts, and in as many rows. The inverse is
              an approximation that is checked on shares: where ``whole @ inverse`` is not the identity up to 0.1 in
              Frobenius' norm the bit is 0, so a singular or badly conditioned whole (a smallest eigenvalue below some
-             ``2**-15`` of the trace) never passes. A bit of 0 has no such meaning: leverages from some ``0.8 / least`` on may give it.
+             ``2**-15`` of the trace) never passes. A bit of 0 has no such meaning: leverages from some ``0.8 / least`` on
+             may give it.
 Visible to:  the parties see masked values and masked bits, all uniform.
 Cost:        rounds do not depend on rows, parts or columns.
 Source:      ours. The inverse is the geometric series of the identity less the whole, as a product of squarings; leverage
@@ -37,7 +38,6 @@ from smpc.operations.arithmetic import (
 )
 from smpc.operations.comparison import at_least_each, is_negative
 from smpc.operations.numeric.gram import from_triangle, triangle
-from smpc.operations.selection import all_of, negation
 from smpc.operations.truncation import truncate
 from smpc.sharing import Shared
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 TRACE_BITS: Final = 57
 _LEAD: Final = TRACE_BITS + 1
 _FINE: Final = 30  # binary places of the whole, whose trace is then below 1
-_STEPS: Final = 16  # the series has 2**16 members
+MOST_STEPS: Final = 16  # the series has 2**16 members
 _COARSE: Final = 14  # binary places of the inverse
 _WIDE: Final = 62
 _OFF: Final = Fraction(1, 10)
@@ -55,7 +55,7 @@ _SHARE: Final = Fraction(4, 5)
 _ERROR: Final = Fraction(1, 1 << 15)  # of a leverage, for each column
 
 
-def leverage_at_most(session: Session, parts: Shared, least: int) -> Shared:
+def leverage_at_most(session: Session, parts: Shared, least: int, steps: int = MOST_STEPS) -> Shared:
     """Return shares of 1 where no part has more than ``1 / least`` of the whole in any direction.
 
     Visible to: no party learns anything.
@@ -66,6 +66,7 @@ def leverage_at_most(session: Session, parts: Shared, least: int) -> Shared:
         parts: of each part the upper half of its Gram matrix, row by row, integers; shape ``(n, d * (d + 1) / 2)``. The trace
             of their sum is below ``2**57``.
         least: at least 1.
+        steps: squarings, 1 to 16; with fewer of them only a better conditioned whole passes.
 
     Returns:
         Shape ``(1,)``.
@@ -76,18 +77,18 @@ def leverage_at_most(session: Session, parts: Shared, least: int) -> Shared:
     """
     count = _columns(parts)
     limit = _SHARE / least - count * _ERROR if least > 0 else Fraction(0)
-    if limit <= 0:
+    if limit <= 0 or not 1 <= steps <= MOST_STEPS:
         raise RingRangeError(what="share of a whole")
     scaled = _scaled(session, parts, count)
     whole = from_triangle(_row(scaled, len(parts.share)))
-    inverse = _inverse(session, whole, count)
+    inverse = _inverse(session, whole, count, steps)
     is_close = _is_inverse(session, whole, inverse, count)
     twice = 2 - np.eye(count, dtype=np.int64)  # an entry off the diagonal stands for two
     doubled = Shared(share=triangle(inverse.share * twice)[:, np.newaxis])
     found = matmul(session, take(scaled, range(len(parts.share))), doubled)
     most = int(limit * (1 << (_FINE + _COARSE)))
     above = is_negative(session, subtract_from_public(session, most, found), _WIDE)
-    return all_of(session, is_close, _none(session, above))
+    return multiply(session, is_close, _none(session, above))
 
 
 def _columns(parts: Shared) -> int:
@@ -112,12 +113,12 @@ def _scaled(session: Session, parts: Shared, count: int) -> Shared:
     return truncate(session, moved, _LEAD - _FINE, _LEAD + 2, is_rounded=True)
 
 
-def _inverse(session: Session, whole: Shared, count: int) -> Shared:
+def _inverse(session: Session, whole: Shared, count: int, steps: int) -> Shared:
     """Return the sum of the first powers of the identity less the whole; symmetric whatever the errors."""
     identity = np.eye(count, dtype=np.int64)
     rest = subtract_from_public(session, identity << _FINE, whole)
     found = Shared(share=(identity << _COARSE) * int(session.is_first))
-    for _ in range(_STEPS):
+    for _ in range(steps):
         raw = matmul(session, concatenate([found, rest]), rest).share
         halves = Shared(share=np.stack([triangle(raw[:count]), triangle(raw[count:])]))
         cut = truncate(session, halves, _FINE, _WIDE, is_rounded=True)
@@ -133,13 +134,15 @@ def _is_inverse(session: Session, whole: Shared, inverse: Shared, count: int) ->
     cut = truncate(session, off, _FINE, _WIDE, is_rounded=True)
     distance = total(square(session, cut))
     most = int(_OFF**2 * (1 << (2 * _COARSE)))
-    return negation(session, is_negative(session, subtract_from_public(session, most, distance), _WIDE))
+    return subtract_from_public(
+        session, 1, is_negative(session, subtract_from_public(session, most, distance), _WIDE)
+    )
 
 
 def _none(session: Session, bits: Shared) -> Shared:
     """Return 1 where no bit is 1, from their sum."""
     some = subtract_from_public(session, 0, total(bits))
-    return negation(session, is_negative(session, some, bits.size.bit_length() + 1))
+    return subtract_from_public(session, 1, is_negative(session, some, bits.size.bit_length() + 1))
 
 
 def _row(a: Shared, place: int) -> Shared:
