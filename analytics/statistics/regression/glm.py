@@ -37,8 +37,8 @@ from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejecte
 from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
 from analytics.statistics.base import EXACT, Statistic, Step
-from analytics.statistics.integer_solve import inverse, solve_exactly
 from analytics.statistics.glm_answer import FIT_CLOSED, GlmAnswer
+from analytics.statistics.integer_solve import inverse, solve_exactly
 from analytics.statistics.relation_guard import RelationGuard
 from analytics.statistics.value_guards import Sets, alone, atoms, value_span
 from analytics.statistics.value_windows import has_few_values
