@@ -149,7 +149,9 @@ def test_a_run_takes_what_its_dry_run_says_and_three_sites_open_the_same(world, 
         assert bool(cost.requests) == plan.has_products == ("exact" in name)
         done = run(changed, rows, cost, has_three_sites=has_three_sites and plan.has_products)
         answer = recombine_statistic(changed, done.values(), cost={}, receipt={})
-        before = 1 + bool(cost.requests)  # the session's keys, and the material; of a long list a second frame
+        before = 1 + bool(
+            cost.requests
+        )  # the session's keys, and the material; of a long list a second frame
         before += not has_three_sites and len(encode_requests(cost.requests)) > INLINE_BYTES
         most = max(each.rounds for each in done.counters.values()) - before
         assert most <= cost.rounds if "glm" in name else most == cost.rounds, (name, most, cost.rounds)
