@@ -33,7 +33,6 @@ from analytics.schema import CategoricalColumn, NumericColumn
 from analytics.statistics.base import MINIMUM_CELL, Answer, Statistic, Step
 from analytics.statistics.counts import OPEN, OVER
 from analytics.statistics.relation_guard import RelationGuard
-from analytics.statistics.revealed import value_of
 from analytics.statistics.value_guards import Sets, alone, atoms, counted, value_span
 from analytics.statistics.value_windows import has_few_values
 from smpc.operations.arithmetic import broadcast, concatenate, multiply, take
@@ -158,7 +157,7 @@ class GramRows(Statistic[int]):
         del noise
         (values,) = opened
         if self.hidden is not None:
-            return self.revealed_answer(value_of(values, self.hidden.rule))
+            return self.revealed_answer(self.hidden, values)
         if self.is_guarded and not values[-1]:
             return self.closed_answer(MINIMUM_CELL)
         return self.answer(tuple(int(value) for value in values[: self.n_sums]))
@@ -167,9 +166,9 @@ class GramRows(Statistic[int]):
     def answer(self, gram: tuple[int, ...]) -> Answer:
         """The answer from the upper half of the Gram matrix, row by row."""
 
-    def revealed_answer(self, statistic: float | None) -> Answer:
-        """The answer from a statistic that opened alone; None where it is closed."""
-        raise NotImplementedError
+    def revealed_answer(self, hidden: Hidden, opened: Ints) -> Answer:
+        """The answer from a statistic that opened alone; the default has no p-value."""
+        return hidden.answer(opened)
 
     @abstractmethod
     def closed_answer(self, reason: str) -> Answer:

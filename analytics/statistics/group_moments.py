@@ -36,7 +36,6 @@ from analytics.statistics.aggregate import shift_of
 from analytics.statistics.arguments import check_one_row_a_unit, chosen_groups
 from analytics.statistics.base import MINIMUM_CELL, Answer, Statistic, Step
 from analytics.statistics.counts import OPEN, OVER
-from analytics.statistics.revealed import value_of
 from analytics.statistics.value_guards import alone, atoms, counted
 from smpc.operations.arithmetic import broadcast, concatenate, multiply, take
 from smpc.operations.selection import all_of
@@ -256,7 +255,7 @@ class GroupMoments(Statistic[int]):
         """See ``Statistic``."""
         (values,) = opened
         if self.hidden is not None:
-            return self.revealed_answer(value_of(values, self.hidden.rule))
+            return self.revealed_answer(self.hidden, values)
         if self._is_guarded and not values[-1]:
             return self.closed_answer(MINIMUM_CELL)
         figures = values[: _FIGURES * len(self.chosen)].reshape(_FIGURES, -1)
@@ -280,9 +279,9 @@ class GroupMoments(Statistic[int]):
     def answer(self, sample: Sample, mechanism: Mechanism | None, opened: Ints) -> Answer:
         """The answer from a sample; with its mechanism in private mode."""
 
-    def revealed_answer(self, statistic: float | None) -> Answer:
-        """The answer from a statistic that opened alone; None where it is closed."""
-        raise NotImplementedError
+    def revealed_answer(self, hidden: Hidden, opened: Ints) -> Answer:
+        """The answer from a statistic that opened alone; the default has no p-value."""
+        return hidden.answer(opened)
 
     @abstractmethod
     def closed_answer(self, reason: str) -> Answer:

@@ -21,6 +21,7 @@ import numpy as np
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Parameter
+from analytics.statistics.base import MINIMUM_CELL, Answer
 from smpc.operations.arithmetic import concatenate, multiply
 from smpc.operations.numeric.normalized import Normalized, is_positive
 from smpc.operations.numeric.significant import Rounding, round_ratio
@@ -28,6 +29,8 @@ from smpc.operations.selection import all_at_least
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pandas as pd
 
     from analytics.statistics.arguments import Arguments
     from analytics.statistics.base import Ints, Limits, Mode, Step
@@ -60,11 +63,48 @@ class HiddenRatio:
     sign: Shared | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class RevealedAnswer(Answer):
+    """The answer of a statistic that opened alone.
+
+    Attributes:
+        quantity: what it is.
+        statistic: rounded to three digits; None where it is closed.
+        pvalue: from the rounded statistic; None where it would need what stays hidden.
+        df: the degrees of freedom of the p-value; None where it has none.
+    """
+
+    quantity: str
+    statistic: float | None
+    pvalue: float | None = None
+    df: float | None = None
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row."""
+        import pandas as pd
+
+        figures = {"statistic": [self.statistic], "df": [self.df], "pvalue": [self.pvalue]}
+        frame = pd.DataFrame(figures, dtype="Float64")
+        frame.insert(0, "quantity", [self.quantity])
+        return frame
+
+    def values(self) -> dict[str, object]:
+        """Its fields as plain data."""
+        return {
+            "quantity": self.quantity,
+            "statistic": self.statistic,
+            "df": self.df,
+            "pvalue": self.pvalue,
+        }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hidden:
     """How a statistic is opened alone.
 
     Attributes:
+        quantity: what the statistic is.
         rule: of the rounding.
         limits: of the guard.
         guards: from the figures of all sites to the counts that have to reach a threshold.
@@ -72,6 +112,7 @@ class Hidden:
         least: a threshold for each guarded count; empty: the limits' own for all.
     """
 
+    quantity: str
     rule: Rounding
     limits: Limits
     guards: Callable[[Shared], Shared]
@@ -82,6 +123,19 @@ class Hidden:
         """The same contribution of every site, of which the statistic opens alone."""
         name = f"statistic of a hidden table, rounded to {self.rule.digits} digits"
         return replace(step, name=name, joint=self._joint, n_values=1, n_flags=1, has_products=True)
+
+    def answer(
+        self, opened: Ints, tail: Callable[[float], float] | None = None, df: float | None = None
+    ) -> RevealedAnswer:
+        """The answer from what opened, with a p-value where its tail is given."""
+        statistic = value_of(opened, self.rule)
+        return RevealedAnswer(
+            quantity=self.quantity,
+            statistic=statistic,
+            pvalue=None if statistic is None or tail is None else tail(statistic),
+            df=df,
+            closed=MINIMUM_CELL if statistic is None else "",
+        )
 
     def describe(self) -> dict[str, object]:
         """What the digest of a plan must fix."""

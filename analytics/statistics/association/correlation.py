@@ -24,7 +24,7 @@ from analytics.errors import InvalidRequestError
 from analytics.pictures import Cells
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, check_one_row_a_unit
-from analytics.statistics.base import BOTH, MINIMUM_CELL, PRIVATE, Answer
+from analytics.statistics.base import BOTH, PRIVATE, Answer
 from analytics.statistics.distributions import student_tail
 from analytics.statistics.gram_rows import GramRows, middle_of
 from analytics.statistics.hidden_ratios import check_width, correlation_ratio, rows_bits
@@ -175,6 +175,7 @@ class Correlation(GramRows):
             return None
         places = range(self.n_sums)
         return Hidden(
+            quantity="correlation",
             rule=ROUNDING,
             limits=self.limits,
             guards=lambda figures: take(figures, range(self.n_sums, figures.size)),
@@ -193,16 +194,6 @@ class Correlation(GramRows):
         """See ``Statistic``."""
         found = super().describe()
         return found if self.hidden is None else {**found, **self.hidden.describe()}
-
-    def revealed_answer(self, statistic: float | None) -> CorrelationAnswer:
-        """See ``GramRows``; without a p-value, as the number of people stays hidden."""
-        if statistic is None:
-            return self.closed_answer(MINIMUM_CELL)
-        return CorrelationAnswer(
-            names=self.columns,
-            correlation=((1.0, statistic), (statistic, 1.0)),
-            pvalues=((None, None), (None, None)),
-        )
 
     def closed_answer(self, reason: str) -> CorrelationAnswer:
         """See ``GramRows``."""

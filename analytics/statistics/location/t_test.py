@@ -26,13 +26,13 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.pictures import Estimates
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
+from analytics.statistics.base import BOTH, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.distributions import student_quantile, student_tail
 from analytics.statistics.group_moments import REPLICATES, GroupMoments, Mechanism, Sample
 from analytics.statistics.hidden_ratios import check_width, rows_bits, t_bits, t_ratio
 from analytics.statistics.noise_law import simulation
-from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, is_hidden
+from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
 from smpc.operations.arithmetic import take
 from smpc.operations.numeric.significant import Rounding
 
@@ -192,6 +192,7 @@ class TTest(GroupMoments):
             return None
         count = self.n_figures
         return Hidden(
+            quantity="t",
             rule=ROUNDING,
             limits=self.limits,
             guards=lambda figures: take(figures, range(count, figures.size)),
@@ -205,19 +206,11 @@ class TTest(GroupMoments):
         """Length of the largest integer of a hidden statistic."""
         return t_bits(rows_bits(self.limits), self.reach, equal_var=self.equal_var)
 
-    def revealed_answer(self, statistic: float | None) -> TTestAnswer:
+    def revealed_answer(self, hidden: Hidden, opened: Ints) -> RevealedAnswer:
         """See ``GroupMoments``; the p-value is the largest that the guard leaves, with the fewest degrees of freedom."""
-        if statistic is None:
-            return self.closed_answer(MINIMUM_CELL)
         fewest = max(_GROUPS, self.limits.threshold)
         df = float(_GROUPS * fewest - _GROUPS if self.equal_var else fewest - 1)
-        return TTestAnswer(
-            statistic=statistic,
-            pvalue=self._tail(statistic, df),
-            df=df,
-            alternative=self.alternative,
-            labels=self.labels,
-        )
+        return hidden.answer(opened, lambda value: self._tail(value, df), df)
 
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""

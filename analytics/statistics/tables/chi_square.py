@@ -29,7 +29,7 @@ from analytics.statistics.counts import WholeTable
 from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.hidden_ratios import check_two_by_two, chi_square_ratio, rows_bits
 from analytics.statistics.independence import expected_counts, noisy_pvalue, pearson, pearson_under_noise
-from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, is_hidden, value_of
+from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
 from smpc.operations.arithmetic import take
 from smpc.operations.numeric.significant import Rounding
 
@@ -97,6 +97,7 @@ class ChiSquare(WholeTable):
             return None
         bits = rows_bits(self.limits)
         return Hidden(
+            quantity="chi-square",
             rule=ROUNDING,
             limits=self.limits,
             guards=lambda figures: take(figures, self.places),
@@ -110,19 +111,12 @@ class ChiSquare(WholeTable):
         found = {"a": self.keys[0][1].name, "b": self.keys[1][1].name, "correction": self.correction}
         return found if self.hidden is None else {**found, **self.hidden.describe()}
 
-    def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> ChiSquareAnswer:
+    def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> ChiSquareAnswer | RevealedAnswer:
         """See ``Statistic``."""
         (values,) = opened
         dof = (self._table_shape[0] - 1) * (self._table_shape[1] - 1)
         if self.hidden is not None:
-            alone = value_of(values, ROUNDING)
-            return ChiSquareAnswer(
-                statistic=alone,
-                pvalue=None if alone is None else chi_square_tail(alone, dof),
-                dof=dof,
-                labels=self._labels,
-                closed=MINIMUM_CELL if alone is None else "",
-            )
+            return self.hidden.answer(values, lambda value: chi_square_tail(value, dof), dof)
         if self.is_guarded and not values[-1]:
             return ChiSquareAnswer(
                 statistic=None, pvalue=None, dof=dof, labels=self._labels, closed=MINIMUM_CELL

@@ -31,7 +31,7 @@ from analytics.statistics.counts import CountStatistic
 from analytics.statistics.hidden_ratios import check_two_by_two, rows_bits
 from analytics.statistics.hidden_ratios import odds_ratio as odds_ratio_of_shares
 from analytics.statistics.margins import known_margins, margins_of, open_margins
-from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, is_hidden, value_of
+from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
 from analytics.statistics.table_measures import (
     TWO_BY_TWO,
     Measure,
@@ -200,6 +200,7 @@ class Crosstab(CountStatistic):
             return None
         bits = rows_bits(self.limits)
         return Hidden(
+            quantity="odds ratio",
             rule=ROUNDING,
             limits=self.limits,
             guards=lambda figures: take(figures, self.places),
@@ -223,11 +224,11 @@ class Crosstab(CountStatistic):
         found: dict[str, object] = {argument: column.name for argument, column in self.keys}
         return found if self.hidden is None else {**found, **self.hidden.describe()}
 
-    def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> CrosstabAnswer:
+    def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> CrosstabAnswer | RevealedAnswer:
         """See ``Statistic``."""
         (values,) = opened
         if self.hidden is not None:
-            return self._odds_ratio_alone(value_of(values, ROUNDING))
+            return self.hidden.answer(values)
         count, law = len(self.places), noise[0] if noise else None
         n_lines = self.n_guarded[0] - count
         found = values[: count + n_lines].astype(np.float64) / (1 if law is None else law.weight)
@@ -256,24 +257,6 @@ class Crosstab(CountStatistic):
             risk_ratio=risk_ratio(cells, noise_sd) if is_small else None,
             risk_difference=risk_difference(cells, noise_sd) if is_small else None,
             closed=MINIMUM_CELL if np.isnan(found[:count]).all() and np.isnan(lines).all() else "",
-        )
-
-    def _odds_ratio_alone(self, value: float | None) -> CrosstabAnswer:
-        closed = np.full(self._table_shape, np.nan)
-        names = tuple(column.name for _, column in self.keys)
-        sums = known_margins(closed, np.full(self.n_guarded[0] - closed.size, np.nan))
-        return CrosstabAnswer(
-            names=names,
-            labels=self._labels,
-            counts=_plain(closed),
-            margins={
-                ",".join(names[axis] for axis in kept): _plain(each)
-                for kept, each in sums.items()
-                if len(kept) < len(names)
-            },
-            association={},
-            odds_ratio=None if value is None else Measure(value=value),
-            closed=MINIMUM_CELL if value is None else "",
         )
 
     @property
