@@ -77,7 +77,7 @@ class KeptAnswers:
         receipt = {
             "analyst": planned.request.analyst,
             "purpose": planned.request.purpose,
-            "from_store": _origin(releases, used, combined, is_free=True),
+            "from_store": _origin(releases, used, combined, is_free=True) | {"sites": list(consortium.names)},
         }
         cost = {name: value for name, value in plan_cost(plan).items() if name != "events"} | {"epsilon": "0"}
         return finish_combined(plan, combined, cost=cost, receipt=receipt)
@@ -143,7 +143,9 @@ class KeptAnswers:
         used = _numbers(combined)
         if fresh or used == {release.number}:
             return alone
-        origin = _origin([*earlier, release], used, combined, is_free=False)
+        origin = _origin([*earlier, release], used, combined, is_free=False) | {
+            "sites": list(consortium.names)
+        }
         return finish_combined(plan, combined, cost=alone.cost, receipt={**receipt, "from_store": origin})
 
 

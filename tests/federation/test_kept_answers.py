@@ -153,6 +153,13 @@ def test_attack_another_cohorts_block_has_another_identity(session):
     assert identities_of(plan, smaller) != identities_of(plan, consortium)
 
 
+def test_an_answer_from_the_store_names_the_sites_whose_rows_it_counts(session):
+    """No site is asked, so one that was removed since the release may be among them."""
+    session.sql(COUNT, epsilon=0.1)
+    assert session.sql(COUNT, epsilon=0.1).receipt["from_store"]["sites"] == list(NAMES)
+    assert session.sql(COUNT, epsilon=0.15).receipt["from_store"]["sites"] == list(NAMES)
+
+
 def test_a_paid_answer_that_cannot_be_kept_is_shown_with_the_reason(session, tmp_path):
     session._kept.store.path = tmp_path / "missing" / "me.answers"
     paid = session.sql(COUNT, epsilon=0.1)
