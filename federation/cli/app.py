@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from federation.cli import (
     analyst,
     audit,
+    cube,
     demo,
     enrol,
     found,
@@ -99,6 +100,7 @@ for command in (
     demo.demo,
 ):
     app.command()(command)
+app.add_typer(cube.app, name="cube")
 app.add_typer(operate.site, name="site")
 app.add_typer(operate.dealer, name="dealer")
 app.add_typer(operate.aggregator, name="aggregator")
