@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from federation.cli import (
     analyst,
     audit,
+    count,
     cube,
     demo,
     enrol,
@@ -77,6 +78,7 @@ app = typer.Typer(
 )
 for command in (
     analyst.query,
+    count.count,
     analyst.quote,
     analyst.budget,
     stats.stats,
