@@ -19,6 +19,7 @@ from federation.cli import (
     analyst,
     audit,
     count,
+    cube,
     demo,
     enrol,
     found,
@@ -101,6 +102,7 @@ for command in (
     demo.demo,
 ):
     app.command()(command)
+app.add_typer(cube.app, name="cube")
 app.add_typer(operate.site, name="site")
 app.add_typer(operate.dealer, name="dealer")
 app.add_typer(operate.aggregator, name="aggregator")

@@ -27,6 +27,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         f"crossward quote -c trial {COUNT} --within 20",
         f"crossward quote -c trial {COUNT}",
     ),
+    "cube release": (
+        "crossward cube release -c trial sex region --measure 'AVG(age)' --epsilon 1",
+        "crossward cube release -c trial sex region --epsilon 1 --explain",
+    ),
+    "cube ask": (f"crossward cube ask -c trial {COUNT}",),
+    "cube list": ("crossward cube list -c trial",),
     "count": (
         'crossward count "age >= 65 AND ill" -c trial --epsilon 0.2',
         'crossward count "age >= 65 AND ill" -c trial --within 20',

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from analytics.results.assemble import plan_cost
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from analytics.results.cube_answers import FittedCube
     from analytics.results.result import Result
@@ -34,11 +34,12 @@ class ReleasedCube:
         *,
         analyst: str,
         origin: Mapping[str, object],
+        numbers: Sequence[int],
         cost: Mapping[str, object],
         receipt: Mapping[str, object],
     ) -> None:
         """Take what ``session.cube`` made."""
-        self._fitted, self._analyst, self._origin = fitted, analyst, origin
+        self._fitted, self._analyst, self._origin, self._numbers = fitted, analyst, origin, tuple(numbers)
         self.cost, self.receipt = dict(cost), dict(receipt)
 
     @property
@@ -60,6 +61,27 @@ class ReleasedCube:
     def marginals(self) -> tuple[tuple[str, ...], ...]:
         """The dimensions of each released marginal, the whole table first."""
         return tuple(tuple(self.dimensions[key] for key in each.keys) for each in self._fitted.cube.sets)
+
+    @property
+    def origin(self) -> dict[str, object]:
+        """The releases that it is made from, and whether it was free."""
+        return dict(self._origin)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The ledger entries that paid for it."""
+        return self._numbers
+
+    def to_dict(self) -> dict[str, object]:
+        """Return what it holds and what it cost as plain data; figures come from ``sql``."""
+        return {
+            "table": self.table,
+            "dimensions": list(self.dimensions),
+            "measures": list(self.measures),
+            "marginals": [list(each) for each in self.marginals],
+            "cost": self.cost,
+            "receipt": self.receipt,
+        }
 
     def __repr__(self) -> str:
         """Table, dimensions, measures and price in one line."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from federation.client.kept_answers import KeptAnswers
     from federation.client.kept_cubes import KeptCube
     from federation.consortium.consortium_file import Consortium
+    from federation.requests.explanation import Explanation
     from federation.requests.kinds.base import Kind
     from federation.requests.planning import AnyPlanned, Planned
 
@@ -55,6 +56,9 @@ class Cubes:
         purpose: str,
         mechanism: str | None = None,
     ) -> Planned[Answer]:
+        raise NotImplementedError
+
+    def _explained(self, planned: AnyPlanned) -> Explanation:
         raise NotImplementedError
 
     def cube(
@@ -107,9 +111,25 @@ class Cubes:
             kept.fitted,
             analyst=self.analyst,
             origin=kept.origin,
+            numbers=kept.numbers,
             cost=answer.cost,
-            receipt={**answer.receipt, "from_store": kept.origin},
+            receipt={**answer.receipt, "from_store": kept.origin}
+            | ({"not_kept": kept.not_kept} if kept.not_kept else {}),
         )
+
+    def explain_cube(
+        self,
+        table: str,
+        *,
+        dimensions: Sequence[str],
+        epsilon: object,
+        measures: Sequence[str] = (COUNT_ALL,),
+        purpose: str = PURPOSE,
+    ) -> Explanation:
+        """Return plan, recipients and price of a cube; nothing is spent. Arguments as ``cube``."""
+        options = {"dimensions": dimensions, "measures": measures, "epsilon": epsilon, "purpose": purpose}
+        asked = NamedStatistic.of(_STATISTIC, table, (), options)
+        return self._explained(self._plan(statistic_kind(), **asked.request))
 
     def cubes(self) -> list[dict[str, Any]]:
         """Return every cube in the analyst's own store: ledger entry, time, epsilon, table, dimensions, measures; free.
@@ -175,5 +195,10 @@ class Cubes:
             "from_store": found.origin,
         }
         return ReleasedCube(
-            found.fitted, analyst=self.analyst, origin=found.origin, cost=cost, receipt=receipt
+            found.fitted,
+            analyst=self.analyst,
+            origin=found.origin,
+            numbers=found.numbers,
+            cost=cost,
+            receipt=receipt,
         )

@@ -46,10 +46,14 @@ class KeptCube:
     Attributes:
         fitted: the cube.
         origin: its releases, for receipts.
+        numbers: of their ledger entries.
+        not_kept: why a cube that was paid for is not in the store; empty where it is.
     """
 
     fitted: FittedCube
     origin: dict[str, object]
+    numbers: tuple[int, ...]
+    not_kept: str = ""
 
 
 def plan_of(planned: AnyPlanned) -> StatisticPlan:
@@ -93,7 +97,11 @@ def kept_cube(
     combined = combine_cubes(observed)
     if not is_accurate_enough(plan, combined):
         return None
-    return KeptCube(fitted=fit_combined(plan, combined), origin=_origin(releases, combined, is_free=True))
+    return KeptCube(
+        fitted=fit_combined(plan, combined),
+        origin=_origin(releases, combined, is_free=True),
+        numbers=combined[0].numbers,
+    )
 
 
 def paid_cube(
@@ -129,18 +137,22 @@ def paid_cube(
         },
         blocks=dict(zip(identities, new, strict=True)),
     )
-    not_kept = {}
+    not_kept = ""
     try:
         earlier = store.releases()
         store.add(release)
     except ConfigError as error:
-        earlier, not_kept = [], {"not_kept": "; ".join(error.mistakes)}
+        earlier, not_kept = [], "; ".join(error.mistakes)
     observed = [[one] for one in new]
     if not fresh:
         observed = [[*old, one] for old, one in zip(_observed(earlier, identities), new, strict=True)]
     combined = combine_cubes(observed)
-    origin = _origin([*earlier, release], combined, is_free=False)
-    return KeptCube(fitted=fit_combined(plan, combined), origin={**origin, **not_kept})
+    return KeptCube(
+        fitted=fit_combined(plan, combined),
+        origin=_origin([*earlier, release], combined, is_free=False),
+        numbers=combined[0].numbers,
+        not_kept=not_kept,
+    )
 
 
 def released_cubes(store: AnswerStore) -> list[tuple[Release, Mapping[str, Any]]]:
