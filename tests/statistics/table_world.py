@@ -37,8 +37,22 @@ def same_groups(frame, columns, names=("a", "b")):
     return renamed, columns | {second: columns[first]}
 
 
-def table_world(table, *, paired=False, seed=3, missing=5, **fields):
+EDGES = [0, 0.2, 0.45, 0.7, 1]
+
+
+def as_chances(frame, columns):
+    """Make the first column a predicted chance with declared bins."""
+    n_bins = len(columns["a"]["domain"])
+    edges = [*EDGES[:n_bins], 1]
+    score = {f"a{place}": round(edges[place] + 0.03, 2) for place in range(n_bins)}
+    chance = {"type": "numeric", "lower": 0, "upper": 1, "resolution": 0.01, "bins": edges, "nullable": True}
+    return frame.assign(a=frame.a.map(score)), columns | {"a": chance}
+
+
+def table_world(table, *, paired=False, seed=3, missing=5, chances=False, **fields):
     frame, columns = frame_of(table, missing, seed), columns_of(np.shape(table))
+    if chances:
+        frame, columns = as_chances(frame, columns)
     if paired:
         frame, columns = same_groups(frame, columns)
     fields = {"rows_max": 4000} | fields
