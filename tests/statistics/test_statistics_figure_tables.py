@@ -16,13 +16,29 @@ SQUARE = [[40, 22], [18, 55]]
 DEEP = [[[40, 22], [18, 55]], [[30, 12], [25, 31]]]
 TREND = [[40, 22], [18, 55], [30, 31]]
 SAME = [[195, 105], [50, 150], [100, 100]]
-CHANCES = {"calibration", "net_benefit"}
+CHANCES = {"calibration", "levene", "net_benefit", "wilcoxon"}
 # of each statistic its arguments, a table, whether both columns have one domain, and a table without an effect
 CASES = {
     "cochran_armitage": ({"by": "a", "outcome": "b"}, TREND, False, [[50, 100]] * 3),
     "cohens_kappa": (PAIR, SQUARE, True, None),
     "fisher_exact": (PAIR, SQUARE, False, None),
     "g_test": (PAIR, TREND, False, [[50, 100]] * 3),
+    "kendall": (PAIR, TREND, False, [[50, 100]] * 3),
+    "ks_test": (
+        {"by": "a", "column": "b"},
+        [[40, 22, 31], [18, 55, 20]],
+        False,
+        [[50, 80, 70], [100, 160, 140]],
+    ),
+    "levene": ({"column": "a", "by": "b"}, TREND, False, None),
+    "mutual_information": (PAIR, TREND, False, [[50, 100]] * 3),
+    "spearman": (PAIR, TREND, False, [[50, 100]] * 3),
+    "wilcoxon": (
+        PAIR,
+        [[40, 22, 18], [30, 55, 31], [12, 20, 61]],
+        True,
+        [[90, 45, 20], [45, 80, 35], [20, 35, 70]],
+    ),
     "mantel_haenszel": (STRATA, DEEP, False, [[[60, 90], [40, 60]], [[40, 20], [80, 40]]]),
     "mcnemar": (PAIR, SQUARE, True, [[150, 45], [45, 160]]),
     "calibration": ({"score": "a", "truth": "b"}, TREND, False, None),
@@ -37,8 +53,14 @@ CASES = {
     ),
     "two_proportions": ({"by": "a", "outcome": "b"}, SQUARE, False, [[100, 60], [150, 90]]),
 }
-PRIVATE = sorted(set(CASES) - {"fisher_exact"})
+PRIVATE = sorted(set(CASES) - {"fisher_exact", "levene"})
+FEW = {"cohens_kappa", "g_test", "mantel_haenszel", "net_benefit", "smr", "wilcoxon"}  # of every kind one
 TESTS = sorted(name for name in PRIVATE if CASES[name][3])
+
+
+def named(names):
+    """All of them, and by default one of every kind."""
+    return [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in sorted(names)]
 
 
 def world_of(name, table=None, **fields):
@@ -51,7 +73,9 @@ def asked(name):
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
-@pytest.mark.parametrize("few", [pytest.param(0), pytest.param(1, marks=pytest.mark.slow), 9])
+@pytest.mark.parametrize(
+    "few", [pytest.param(0, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.slow), 9]
+)
 def test_one_cell_below_the_minimum_closes_all_and_looks_like_none(name, few):
     """The attacks: a person alone in a cell, a zero, and margins that would give the cell."""
     table = np.array(CASES[name][1])
@@ -65,7 +89,7 @@ def test_one_cell_below_the_minimum_closes_all_and_looks_like_none(name, few):
     assert (dict(answer.figures), answer.counts, len(answer.frame)) == ({}, (), 0)
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("name", named(CASES))
 def test_the_least_open_table_opens_and_a_unit_at_several_sites_closes_it(name):
     table = np.array(CASES[name][1])
     table[(0,) * table.ndim] = 10
@@ -73,7 +97,7 @@ def test_the_least_open_table_opens_and_a_unit_at_several_sites_closes_it(name):
     assert world_of(name, table, max_sites_per_unit=3).ask(name, **asked(name)).closed == "minimum_cell"
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("name", named(CASES))
 def test_how_rows_are_dealt_to_sites_changes_nothing(name):
     answers = [world_of(name, seed=seed).ask(name, **asked(name)).values() for seed in (1, 2)]
     assert answers[0] == answers[1]
@@ -85,7 +109,7 @@ def test_how_rows_are_dealt_to_sites_changes_nothing(name):
     assert split.ask(name, **asked(name)).values() == answers[0]
 
 
-@pytest.mark.parametrize("name", PRIVATE)
+@pytest.mark.parametrize("name", named(PRIVATE))
 def test_a_private_answer_is_one_release_without_a_guard_whatever_the_data(name, monkeypatch):
     monkeypatch.setattr(independence, "REPLICATES", 99)
     world = world_of(name)
@@ -105,7 +129,7 @@ def test_a_private_answer_is_one_release_without_a_guard_whatever_the_data(name,
         str(answer), answer._repr_html_(), answer.to_dict()
 
 
-@pytest.mark.parametrize("name", PRIVATE)
+@pytest.mark.parametrize("name", named(PRIVATE))
 def test_without_noise_the_private_answer_is_the_exact_one(name):
     table = np.array(CASES[name][1]) * 10
     world = world_of(name, table)

@@ -21,8 +21,8 @@ import numpy.typing as npt
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
 from analytics.statistics.delta_method import share
-from analytics.statistics.diagnostics.chances import chance_column
 from analytics.statistics.figure_table import FigureTable, TableAnswer, two_groups
+from analytics.statistics.predicted_chances import chance_column
 
 if TYPE_CHECKING:
     from analytics.schema import Table

@@ -23,8 +23,8 @@ from analytics.schema.numbers import format_decimal
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
 from analytics.statistics.delta_method import Complex, Figure, figure
-from analytics.statistics.diagnostics.chances import chance_column
 from analytics.statistics.figure_table import FigureTable, TableAnswer, two_groups
+from analytics.statistics.predicted_chances import chance_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Columns that hold predicted chances: numbers between 0 and 1.
 
-Layer:       analytics.statistics.diagnostics above figure_table.
+Layer:       analytics.statistics above figure_table.
 Source:      ours.
 """
 
@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analytics.errors import PlanRejectedError
-from analytics.schema import NumericColumn
-from analytics.statistics.figure_table import gridded
+from analytics.statistics.figure_table import number_bins
 
 if TYPE_CHECKING:
-    from analytics.schema import Table
+    from analytics.schema import NumericColumn, Table
     from analytics.statistics.arguments import Arguments
 
 
@@ -35,8 +34,6 @@ def chance_column(arguments: Arguments, name: str, table: Table) -> NumericColum
         InvalidRequestError: the argument is no text, or the grid is none of declared edges.
         PlanRejectedError: no such column, no number between 0 and 1, or one without bins.
     """
-    column = gridded(arguments, name, table)
-    if not isinstance(column, NumericColumn):
-        raise PlanRejectedError(position=name, reason=f"{column.name} must be numeric")
+    column = number_bins(arguments, name, table)
     check_chance(column, name)
     return column
