@@ -151,3 +151,18 @@ def poisson_test(count: float, mean: float) -> float:
 
     above = float(special.gammainc(count, mean)) if count > 0 else 1.0
     return min(1.0, 2 * min(float(special.gammaincc(count + 1, mean)), above))
+
+
+def noncentral_student_power(shift: float, degrees: float, alpha: float) -> float:
+    """Probability that a t test with two sides rejects where t is shifted.
+
+    Args:
+        shift: of t, at least 0.
+        degrees: of freedom, above 0.
+        alpha: the level, between 0 and 1.
+    """
+    from scipy import special
+
+    reach = float(special.stdtrit(degrees, 1 - alpha / 2))
+    above = 1 - float(special.nctdtr(degrees, shift, reach))
+    return above + float(special.nctdtr(degrees, shift, -reach))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # one line each: its name, and its class under analytics.statistics
 _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "anova": "location.anova.Anova",
+    "brier": "diagnostics.brier.Brier",
     "calibration": "diagnostics.calibration.Calibration",
     "chi_square": "tables.chi_square.ChiSquare",
     "cochran_armitage": "tables.cochran_armitage.CochranArmitage",
@@ -47,14 +48,16 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "quantile": "location.quantile.Quantile",
     "rmst": "survival.rmst.Rmst",
     "roc_auc": "diagnostics.roc_auc.RocAuc",
+    "signed_rank": "location.signed_rank.SignedRank",
     "smr": "tables.smr.Smr",
     "spearman": "association.spearman.Spearman",
     "standardised_rate": "tables.standardised_rate.StandardisedRate",
     "survival_table": "survival.survival_table.SurvivalTable",
     "t_test": "location.t_test.TTest",
     "table_one": "profiles.table_one.TableOne",
+    "tost": "location.tost.Tost",
+    "tukey_hsd": "location.tukey_hsd.TukeyHsd",
     "two_proportions": "tables.two_proportions.TwoProportions",
-    "wilcoxon": "location.wilcoxon.Wilcoxon",
 }
 
 

@@ -16,7 +16,7 @@ SQUARE = [[40, 22], [18, 55]]
 DEEP = [[[40, 22], [18, 55]], [[30, 12], [25, 31]]]
 TREND = [[40, 22], [18, 55], [30, 31]]
 SAME = [[195, 105], [50, 150], [100, 100]]
-CHANCES = {"calibration", "levene", "net_benefit", "wilcoxon"}
+CHANCES = {"calibration", "levene", "net_benefit", "signed_rank"}
 # of each statistic its arguments, a table, whether both columns have one domain, and a table without an effect
 CASES = {
     "cochran_armitage": ({"by": "a", "outcome": "b"}, TREND, False, [[50, 100]] * 3),
@@ -33,7 +33,7 @@ CASES = {
     "levene": ({"column": "a", "by": "b"}, TREND, False, None),
     "mutual_information": (PAIR, TREND, False, [[50, 100]] * 3),
     "spearman": (PAIR, TREND, False, [[50, 100]] * 3),
-    "wilcoxon": (
+    "signed_rank": (
         PAIR,
         [[40, 22, 18], [30, 55, 31], [12, 20, 61]],
         True,
@@ -54,7 +54,7 @@ CASES = {
     "two_proportions": ({"by": "a", "outcome": "b"}, SQUARE, False, [[100, 60], [150, 90]]),
 }
 PRIVATE = sorted(set(CASES) - {"fisher_exact", "levene"})
-FEW = {"cohens_kappa", "g_test", "mantel_haenszel", "net_benefit", "smr", "wilcoxon"}  # of every kind one
+FEW = {"cohens_kappa", "g_test", "mantel_haenszel", "net_benefit", "smr", "signed_rank"}  # of every kind one
 TESTS = sorted(name for name in PRIVATE if CASES[name][3])
 
 

@@ -113,7 +113,7 @@ def test_signed_ranks_equal_scipys(alternative, seed):
     table = np.random.default_rng(seed).integers(11, 60, (4, 4))
     table[0] += 20
     answer = table_world(table, paired=True, chances=True).ask(
-        "wilcoxon", a="a", b="b", alternative=alternative
+        "signed_rank", a="a", b="b", alternative=alternative
     )
     a, b = places(table)
     apart = np.round(MIDDLES[a] - MIDDLES[b], 9)
@@ -125,14 +125,14 @@ def test_pairs_without_a_difference_have_a_pvalue_of_1_and_other_bins_are_refuse
     table = np.diag([40, 30, 20, 10])
     for alternative in ("two-sided", "less"):
         answer = table_world(table, paired=True, chances=True, minimum_cell=0).ask(
-            "wilcoxon", a="a", b="b", alternative=alternative
+            "signed_rank", a="a", b="b", alternative=alternative
         )
         assert (answer.statistic, answer.pvalue) == (0.0, 1.0)
     hearts = heart_world()
     with pytest.raises(PlanRejectedError, match="groups of a"):
-        hearts.plan("wilcoxon", a="age", b="thalach")
+        hearts.plan("signed_rank", a="age", b="thalach")
     with pytest.raises(PlanRejectedError, match="must be numeric"):
-        hearts.plan("wilcoxon", a="sex", b="thalach")
+        hearts.plan("signed_rank", a="sex", b="thalach")
 
 
 @pytest.mark.parametrize("center", ["median", "mean"])

@@ -44,14 +44,14 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wilcoxon(FigureTable):
+class SignedRank(FigureTable):
     """The test.
 
     Attributes:
         alternative: of the differences.
     """
 
-    name: ClassVar[str] = "wilcoxon"
+    name: ClassVar[str] = "signed_rank"
     any_noise: ClassVar[bool] = True
     summary: ClassVar[str] = "Wilcoxon signed-rank test of two paired columns over the same bins"
     modes: ClassVar = BOTH
