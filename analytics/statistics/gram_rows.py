@@ -31,6 +31,7 @@ from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.schema import CategoricalColumn, NumericColumn
 from analytics.statistics.base import MINIMUM_CELL, Answer, Statistic, Step
 from analytics.statistics.counts import OPEN, OVER
+from analytics.statistics.revealed import value_of
 from analytics.statistics.value_guards import Sets, alone, atoms, counted, value_span
 from analytics.statistics.value_windows import has_few_values
 from smpc.operations.arithmetic import broadcast, concatenate, multiply, take
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints
     from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.revealed import Hidden
     from smpc.session import Session
     from smpc.sharing import Shared
 
@@ -125,9 +127,9 @@ class GramRows(Statistic[int]):
     def every_step(self) -> tuple[Step]:
         """One opening to the analyst."""
         rows = self.limits.rows_max
-        most = np.array([1, *(each for column in self.modelled for each in _largest(column))], dtype=object)
+        most = np.array([1, *self.reaches], dtype=object)
         sums = (rows * np.outer(most, most))[np.triu_indices(self.n_parameters)]
-        guards = (rows,) * self._n_tested if self.is_guarded else ()
+        guards = (rows,) * self._n_tested if self._has_guards else ()
         step = Step(
             name="sums of products",
             to="analyst",
@@ -138,12 +140,19 @@ class GramRows(Statistic[int]):
             n_flags=int(self.is_guarded),
             has_products=self.is_guarded,
         )
-        return (step,)
+        return (step if self.hidden is None else self.hidden.step(step),)
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """How the statistic opens alone, where it was asked to."""
+        return None
 
     def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> Answer:
         """See ``Statistic``."""
         del noise
         (values,) = opened
+        if self.hidden is not None:
+            return self.revealed_answer(value_of(values, self.hidden.rule))
         if self.is_guarded and not values[-1]:
             return self.closed_answer(MINIMUM_CELL)
         return self.answer(tuple(int(value) for value in values[: self.n_sums]))
@@ -151,6 +160,10 @@ class GramRows(Statistic[int]):
     @abstractmethod
     def answer(self, gram: tuple[int, ...]) -> Answer:
         """The answer from the upper half of the Gram matrix, row by row."""
+
+    def revealed_answer(self, statistic: float | None) -> Answer:
+        """The answer from a statistic that opened alone; None where it is closed."""
+        raise NotImplementedError
 
     @abstractmethod
     def closed_answer(self, reason: str) -> Answer:
@@ -163,11 +176,26 @@ class GramRows(Statistic[int]):
             design += _design(column, rows[:, place])
         matrix = np.stack(design, axis=1)
         sums = (matrix.T @ matrix)[np.triu_indices(self.n_parameters)]
-        return np.concatenate([sums, self._tested(rows)]) if self.is_guarded else sums
+        return np.concatenate([sums, self._tested(rows)]) if self._has_guards else sums
+
+    @property
+    def _has_guards(self) -> bool:
+        """Whether a site counts for the guard; a hidden statistic has the same counts without a minimum cell."""
+        return self.is_guarded or self.hidden is not None
+
+    @property
+    def reaches(self) -> list[int]:
+        """The largest absolute values of the design's columns but the first."""
+        return [each for column in self.modelled for each in _largest(column)]
+
+    @property
+    def least(self) -> list[int]:
+        """What each guarded count must reach."""
+        return [self.limits.threshold] * (self._n_tested - 1) + [self.fewest_rows]
 
     def _all_or_none(self, session: Session, figures: Shared) -> Shared:
         count = self.n_sums
-        least = [self.limits.threshold] * (self._n_tested - 1) + [self.fewest_rows]
+        least = self.least
         reached = self.limits.reached(session, take(figures, range(count, figures.size)), least)
         flag = all_of(session, *(take(reached, [place]) for place in range(reached.size)))
         values = take(figures, range(count))

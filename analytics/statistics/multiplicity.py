@@ -46,7 +46,11 @@ def multipletests(pvals: Sequence[float], alpha: float = 0.05, method: str = "ho
         raise InvalidRequestError(parameter="method", reason=f"must be one of {', '.join(ADJUSTMENTS)}")
     if not 0 < alpha < 1:
         raise InvalidRequestError(parameter="alpha", reason="must be above 0 and below 1")
-    if not all(isinstance(each, float | int) and 0 <= each <= 1 for each in pvals):
+    if not all(map(_is_chance, pvals)):
         raise InvalidRequestError(parameter="pvals", reason="must be numbers from 0 to 1")
     found = adjusted(pvals, method) if len(pvals) else []
     return Adjusted(reject=[each <= alpha for each in found], pvalues=found)
+
+
+def _is_chance(value: object) -> bool:
+    return isinstance(value, float | int) and 0 <= value <= 1

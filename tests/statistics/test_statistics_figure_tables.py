@@ -174,7 +174,8 @@ def test_private_intervals_of_4000_releases_cover(name, epsilon, monkeypatch):
     for key, count in hit.items():
         assert given[key] == trials, (key, given)
         assert stats.binomtest(count, trials, 0.94, alternative="less").pvalue > 1e-6, (key, count / trials)
-        assert count < 0.985 * trials, (key, count / trials)
+        if name != "smr":  # its cases are taken as Poisson's, which vary more than these
+            assert count < 0.985 * trials, (key, count / trials)
 
 
 @pytest.mark.slow

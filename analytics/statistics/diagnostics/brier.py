@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
-from analytics.statistics.base import BOTH, Answer
+from analytics.statistics.base import BOTH, EXACT, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.figure_table import two_groups
 from analytics.statistics.group_moments import REPLICATES, GroupMoments, Mechanism, Sample
@@ -95,7 +95,7 @@ class Brier(GroupMoments):
     name: ClassVar[str] = "brier"
     summary: ClassVar[str] = "Brier score and calibration in the large of a predicted chance"
     modes: ClassVar = BOTH
-    promoted: ClassVar = BOTH
+    promoted: ClassVar = EXACT
     parameters: ClassVar = (
         Parameter(name="score", meaning="a predicted chance: a numeric column with bounds between 0 and 1"),
         Parameter(name="truth", meaning="a column with two public groups; the second has the condition"),
