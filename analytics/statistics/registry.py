@@ -26,6 +26,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "correlation": "association.correlation.Correlation",
     "cox": "survival.cox.Cox",
     "crosstab": "tables.crosstab.Crosstab",
+    "cube": "tables.cube.Cube",
     "describe": "profiles.describe.Describe",
     "diagnostic_accuracy": "diagnostics.diagnostic_accuracy.DiagnosticAccuracy",
     "fisher_exact": "tables.fisher_exact.FisherExact",
