@@ -118,6 +118,16 @@ class Mechanism:
             squares + self.squares.normal(shape, generator),
         )
 
+    def perturbed(self, sample: Sample, size: int, generator: Generator) -> Sample:
+        """So many samples of the same rows with fresh noise; shape ``(size, n_groups)``."""
+        shape, n = (size, sample.n.size), sample.n
+        squares = (n - 1) * sample.variance + n * sample.mean**2 - self.offset * n
+        return self.sample(
+            n + self.count.normal(shape, generator),
+            n * sample.mean + self.total.normal(shape, generator),
+            squares + self.squares.normal(shape, generator),
+        )
+
     def error_of_means(self, sample: Sample) -> Floats:
         """Standard deviation of the noise on each mean, in steps; first order."""
         found: Floats = np.hypot(self.total.sd, sample.mean * self.count.sd) / sample.n
@@ -344,6 +354,19 @@ class GroupMoments(Statistic[int]):
         return Sample(
             n=np.array(rows[0], dtype=np.float64), mean=np.array(means), variance=np.array(variances)
         )
+
+
+def error_of_difference(sample: Sample, *, equal_var: bool) -> tuple[Floats, Floats]:
+    """Standard error of the difference of two means, and its degrees of freedom; the groups along the last axis."""
+    n, variance = sample.n, sample.variance
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if equal_var:
+            df = n.sum(axis=-1) - 2
+            pooled = ((n - 1) * variance).sum(axis=-1) / df
+            return np.sqrt(pooled * (1 / n).sum(axis=-1)), df
+        parts = variance / n
+        total = parts.sum(axis=-1)
+        return np.sqrt(total), total**2 / (parts**2 / (n - 1)).sum(axis=-1)
 
 
 def group_places(by: GroupColumn, values: Ints) -> Ints:

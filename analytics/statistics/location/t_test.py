@@ -29,7 +29,13 @@ from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.distributions import student_quantile, student_tail
-from analytics.statistics.group_moments import REPLICATES, GroupMoments, Mechanism, Sample
+from analytics.statistics.group_moments import (
+    REPLICATES,
+    GroupMoments,
+    Mechanism,
+    Sample,
+    error_of_difference,
+)
 from analytics.statistics.hidden_ratios import check_width, rows_bits, t_bits, t_ratio
 from analytics.statistics.noise_law import simulation
 from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
@@ -223,7 +229,7 @@ class TTest(GroupMoments):
 
     def answer(self, sample: Sample, mechanism: Mechanism | None, opened: Ints) -> TTestAnswer:
         """See ``GroupMoments``."""
-        errors, degrees = _error(sample, equal_var=self.equal_var)
+        errors, degrees = error_of_difference(sample, equal_var=self.equal_var)
         error, df = float(errors), float(degrees)
         if not error > 0:  # NaN with fewer than two rows
             return self.closed_answer(UNDEFINED)
@@ -258,23 +264,10 @@ class TTest(GroupMoments):
         equal = np.full(_GROUPS, float((weights * sample.mean).sum() / weights.sum()))
         null = Sample(n=sample.n, mean=equal, variance=sample.variance)
         drawn = mechanism.redraw(null, REPLICATES, simulation(opened))
-        error, _ = _error(drawn, equal_var=self.equal_var)
+        error, _ = error_of_difference(drawn, equal_var=self.equal_var)
         found = (drawn.mean[:, 0] - drawn.mean[:, 1]) / error
         if self.alternative == "two-sided":
             farther = np.abs(found) >= abs(statistic)
         else:
             farther = found >= statistic if self.alternative == "greater" else found <= statistic
         return float(1 + np.count_nonzero(farther)) / (1 + REPLICATES)
-
-
-def _error(sample: Sample, *, equal_var: bool) -> tuple[Floats, Floats]:
-    """Standard error of the difference of two means, and its degrees of freedom; the groups along the last axis."""
-    n, variance = sample.n, sample.variance
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if equal_var:
-            df = n.sum(axis=-1) - _GROUPS
-            pooled = ((n - 1) * variance).sum(axis=-1) / df
-            return np.sqrt(pooled * (1 / n).sum(axis=-1)), df
-        parts = variance / n
-        total = parts.sum(axis=-1)
-        return np.sqrt(total), total**2 / (parts**2 / (n - 1)).sum(axis=-1)
