@@ -117,6 +117,18 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "ledger propose remove-site": (
         "crossward ledger propose remove-site trial/sites/anna/site.toml --out lost.amendment --lost carl",
     ),
+    "ledger propose add-site": (
+        (
+            "crossward ledger propose add-site site/site.toml --out dora.json "
+            "--admission site/dora.admission.json"
+        ),
+    ),
+    "ledger propose replace-site": (
+        (
+            "crossward ledger propose replace-site site/site.toml --out bert.json "
+            "--admission site/bert.admission.json"
+        ),
+    ),
     "ledger propose renew-site": (
         (
             "crossward ledger propose renew-site trial/sites/bert/site.toml --out renew.amendment "

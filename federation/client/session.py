@@ -29,7 +29,7 @@ from federation.client.spending import is_spent, noting_what_is_spent
 from federation.client.table import TableView
 from federation.client.trains import Trains
 from federation.client.visit import Visit
-from federation.consortium.membership import restrict_to_members
+from federation.consortium.membership import check_known, restrict_to_members
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.protocol.channel_pool import ChannelPool
 from federation.protocol.messages import (
@@ -309,6 +309,8 @@ class Session(Described, Trains, Administered, Quoting):
                 present = self._longest()
             except SiteUnavailableError:
                 raise error from None
+            if not is_spent(error):
+                check_known(self._founded, present.members)
             left_out = set(self.consortium.names).difference(present.members)
             # the remaining sites derive another plan than this client, which still counts the removed one
             is_other_plan = isinstance(error, RequestRejectedError) and bool(left_out)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics.sources.spec import DEFAULT_VIEW
-from federation.consortium.consortium_file import address_mistake
+from federation.consortium.file_types import address_mistake
 from federation.consortium.helper_file import TEXT
 from federation.consortium.invitations import NODE_ROLES, Answer, Invitation, date
 from federation.errors import ConfigError, FoundingRefusedError

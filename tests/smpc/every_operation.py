@@ -138,7 +138,7 @@ def ratio(session):
 
 def normal(session):
     numbers, signs = normalized.normalize(session, split_input(session, X), 40)
-    both = normalized.multiply(session, numbers, numbers)
+    both = normalized.sum_of(session, normalized.multiply(session, numbers, numbers), numbers)
     return arithmetic.concatenate(
         [both.mantissa, both.exponent, signs, normalized.is_positive(session, both)]
     )
