@@ -10,7 +10,8 @@ Guarantees:  exact integers. All opens or nothing does, by one flag, which is 1 
              whom two numbers differ; each combination of all columns' values, or of those with few values, where there
              are no more of them than numbers that open; and where all rows are at least the threshold times the design's
              columns and 3 times sites per unit times the numbers that open; and where no linear relation of the design's
-             columns holds for all but fewer people than the threshold (relation_guard). No party learns which failed.
+             columns holds for all but fewer people than the threshold (relation_guard; not of a statistic that opens
+             alone). No party learns which failed.
 Visible to:  the analyst: the Gram matrix.
 See instead: guards of iterated fits (regression.glm), of means in groups (group_moments). Not tested: a relation of
              second degree that holds for all but few people, other than those above; the sum of what is left of it
@@ -76,7 +77,7 @@ class GramRows(Statistic[int]):
         if self.n_parameters > MAX_PARAMETERS or self._n_tested > MAX_TESTED:
             reason = f"must make at most {MAX_PARAMETERS} parameters and {MAX_TESTED} guarded counts"
             raise InvalidRequestError(parameter=position, reason=reason)
-        if self.is_guarded:
+        if self._has_relations:
             self._relations.check_size(position)
 
     @property
@@ -133,12 +134,11 @@ class GramRows(Statistic[int]):
         most = np.array([1, *self.reaches], dtype=object)
         sums = (rows * np.outer(most, most))[np.triu_indices(self.n_parameters)]
         guards = (rows,) * self._n_tested if self._has_guards else ()
-        if self._has_relations:
-            guards += self._relations.clamps
+        relations = self._relations.clamps if self._has_relations else ()
         step = Step(
             name="sums of products",
             to="analyst",
-            clamps=(*(int(each) for each in sums), *guards),
+            clamps=(*(int(each) for each in sums), *guards, *relations),
             local=self._figures,
             joint=self._all_or_none if self.is_guarded else lambda _session, sums: sums,
             n_values=self.n_sums,
@@ -181,9 +181,9 @@ class GramRows(Statistic[int]):
             design += _design(column, rows[:, place])
         matrix = np.stack(design, axis=1)
         sums = (matrix.T @ matrix)[np.triu_indices(self.n_parameters)]
-        if not self._has_guards:
-            return sums
-        found = [sums, self._tested(rows)]
+        found = [sums]
+        if self._has_guards:
+            found.append(self._tested(rows))
         if self._has_relations:
             found.append(self._relations.figures(matrix / np.array([1, *self.reaches])))
         return np.concatenate(found)
@@ -195,7 +195,7 @@ class GramRows(Statistic[int]):
 
     @property
     def _has_relations(self) -> bool:
-        """Whether linear relations of the columns are tested: where sums of products open."""
+        """Whether the guard covers linear relations: where the sums of products themselves open."""
         return self.is_guarded and self.hidden is None
 
     @property

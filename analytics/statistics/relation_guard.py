@@ -24,10 +24,14 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError, OverflowRiskError
+from analytics.schema import CategoricalColumn, NumericColumn
 from smpc.operations.arithmetic import reshape
 from smpc.operations.numeric.leverage import TRACE_BITS, leverage_at_most
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints, Limits
     from smpc.session import Session
     from smpc.sharing import Shared
@@ -114,3 +118,31 @@ class RelationGuard:
         """
         parts = reshape(figures, (self.n_parts, self._n_sums))
         return leverage_at_most(session, parts, self.limits.threshold)
+
+
+def n_columns_of(columns: Sequence[GroupColumn]) -> int:
+    """Columns of the design of some columns, the intercept among them."""
+    return 1 + sum(len(each.domain) - 1 if isinstance(each, CategoricalColumn) else 1 for each in columns)
+
+
+def design_of(columns: Sequence[GroupColumn], values: Ints) -> npt.NDArray[np.float64]:
+    """The design of a site's rows, between -1 and 1.
+
+    Args:
+        columns: in the order of the values.
+        values: shape ``(n_rows, len(columns))``.
+
+    Returns:
+        Shape ``(n_rows, n_columns_of(columns))``.
+    """
+    found = [np.ones(len(values))]
+    for place, column in enumerate(columns):
+        of_column = values[:, place]
+        if isinstance(column, NumericColumn):
+            lower, upper = column.grid_lower, column.grid_upper
+            found.append((2 * of_column - lower - upper) / (upper - lower))
+        elif isinstance(column, CategoricalColumn):
+            found += [(of_column == code).astype(np.float64) for code in range(1, len(column.domain))]
+        else:
+            found.append(of_column.astype(np.float64))
+    return np.stack(found, axis=1)

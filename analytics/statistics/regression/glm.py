@@ -39,7 +39,7 @@ from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a
 from analytics.statistics.base import EXACT, Statistic, Step
 from analytics.statistics.glm_answer import FIT_CLOSED, GlmAnswer
 from analytics.statistics.integer_solve import inverse, solve_exactly
-from analytics.statistics.relation_guard import RelationGuard
+from analytics.statistics.relation_guard import RelationGuard, design_of
 from analytics.statistics.value_guards import Sets, alone, atoms, value_span
 from analytics.statistics.value_windows import has_few_values
 from smpc.operations.arithmetic import take
@@ -321,17 +321,7 @@ class Glm(Statistic[_State]):
 
     def _design(self, rows: Ints) -> Floats:
         """Shape ``(n_rows, n_parameters)``, between -1 and 1; of rows the unit and the outcome come first."""
-        columns = [np.ones(len(rows))]
-        for place, column in enumerate(self.covariates, start=2):
-            values = rows[:, place]
-            if isinstance(column, NumericColumn):
-                lower, upper = column.grid_lower, column.grid_upper
-                columns.append((2 * values - lower - upper) / (upper - lower))
-            elif isinstance(column, CategoricalColumn):
-                columns += [(values == code).astype(np.float64) for code in range(1, len(column.domain))]
-            else:
-                columns.append(values.astype(np.float64))
-        return np.stack(columns, axis=1)
+        return design_of(self.covariates, rows[:, 2:])
 
     def _guarded(self, rows: Ints) -> Ints:
         """The guard's counts, then the sums of products behind the guard of relations; the outcome is one of its columns."""
