@@ -39,7 +39,7 @@ def known(world, *names):
     return world.frame[list(names)].dropna()
 
 
-@pytest.mark.parametrize(("a", "b"), [("sex", "disease"), ("sex", "exang"), ("fbs", "disease")])
+@pytest.mark.parametrize(("a", "b"), [("sex", "disease"), ("fbs", "disease")])
 def test_chi_square_and_odds_ratio_of_real_records(hearts, a, b):
     rows = known(hearts, a, b).reset_index(drop=True).astype(str)
     table = pd.crosstab(rows[a], rows[b]).to_numpy()
