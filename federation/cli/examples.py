@@ -27,6 +27,11 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         f"crossward quote -c trial {COUNT} --within 20",
         f"crossward quote -c trial {COUNT}",
     ),
+    "count": (
+        'crossward count "age >= 65 AND ill" -c trial --epsilon 0.2',
+        'crossward count "age >= 65 AND ill" -c trial --within 20',
+        "crossward count -c trial --explain",
+    ),
     "budget": ("crossward budget -c trial",),
     "stats": (
         "crossward stats",
