@@ -69,9 +69,19 @@ def remove_member(
     _propose(site, out, RoleChange(change="remove", role=role, name=name, key=""))
 
 
+def renew_member(site: SiteFile, out: Out, certificate: Certificate) -> None:
+    """Renew the key of an analyst, an auditor or a helper, who has made it with crossward renew."""
+    from privacy_accounting.ledger.role_change import ROLES, RoleChange
+
+    found = _certified(site, certificate)
+    if found.role not in ROLES:
+        raise UsageError(reason=f"{found.name} is a site: crossward ledger propose renew-site")
+    _propose(site, out, RoleChange(change="rekey", role=found.role, name=found.name, key=found.key))
+
+
 def add_to(propose: typer.Typer) -> None:
     """Add these commands to those that propose amendments."""
-    for command in (add_member, remove_member):
+    for command in (add_member, remove_member, renew_member):
         propose.command(command.__name__.replace("_", "-"))(command)
 
 

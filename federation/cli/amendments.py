@@ -227,6 +227,11 @@ def apply(
             f"Now restart {which}; until then they refuse questions. Then send members.json, which each site has"
         )
         typer.echo("beside its consortium file, to analysts, auditors and helpers: it belongs beside theirs")
+    if wanted.renews_helper:
+        typer.echo(
+            f"Restart the {wanted.renews_helper} with members.json beside its consortium file: sites accept its"
+        )
+        typer.echo("new key alone from this entry on")
     if wanted.changes_role:
         typer.echo(
             "It holds from this entry on; no node is restarted. Each site writes members.json beside its"

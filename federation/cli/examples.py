@@ -69,6 +69,8 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "renew": (
         "crossward renew trial/sites/bert/site.toml --out bert.renewal.json",
         "crossward renew trial/sites/bert/site.toml --certificate bert.certificate.json",
+        "crossward renew trial/analysts/ada.pem --out ada.renewal.json",
+        "crossward renew trial/helpers/dealer/dealer.toml --out dealer.renewal.json",
     ),
     "certify": (
         "crossward certify trial bert.renewal.json --out bert.certificate.json",
@@ -150,6 +152,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         (
             "crossward ledger propose add-member trial/sites/anna/site.toml --out eva.amendment "
             "--certificate eva.certificate.json --cap 0.25"
+        ),
+    ),
+    "ledger propose renew-member": (
+        (
+            "crossward ledger propose renew-member trial/sites/anna/site.toml --out ada.amendment "
+            "--certificate ada.certificate.json"
         ),
     ),
     "ledger propose remove-member": (

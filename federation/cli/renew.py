@@ -1,4 +1,4 @@
-"""Commands that renew a site's key and certificate: renew at the site, certify where the authority's key is.
+"""Commands that renew a member's key and certificate: renew at the member, certify where the authority's key is.
 
 Layer:       federation.cli.renew.
 """
@@ -17,26 +17,42 @@ Out = Annotated[Path, typer.Option("--out", help="The file to send, a new one.")
 
 
 def renew(
-    site: Annotated[Path, typer.Argument(help="The site file.")],
+    member: Annotated[
+        Path,
+        typer.Argument(
+            help="The site's or the helper's file; of an analyst or auditor the certificate and key."
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", help="The renewal to send to the founder, a new file.")
     ] = None,
     certificate: Annotated[
         Path | None, typer.Option("--certificate", help="The renewed certificate that the founder sent back.")
     ] = None,
+    consortium: Annotated[
+        Path | None,
+        typer.Option("--consortium", "-c", help="Of an analyst or auditor; default: two folders up."),
+    ] = None,
 ) -> None:
-    """Renew this site's key: make one here, ask for its certificate, then keep that until all sites have approved."""
-    from federation.setup import renewing
+    """Renew this member's key: make one here, ask for its certificate, then keep that until all sites have approved."""
+    from federation.setup import renewing_members
 
     if (out is None) == (certificate is None):
         raise UsageError(reason="give --out to ask for a certificate, or --certificate to keep one")
     if certificate is not None:
-        ends = renewing.install_renewal(site, read_file(certificate))
+        ends = renewing_members.install_member_renewal(member, read_file(certificate), consortium)
         typer.echo(f"kept, valid until {ends:%Y-%m-%d}; the present certificate stays in use")
+        if not renewing_members.is_site_file(member):
+            typer.echo(
+                f"Next, at any site: crossward ledger propose renew-member SITE.toml --certificate {certificate}"
+            )
+            return
         typer.echo("Next: restart this site's node, so that it can sign with both keys; then")
-        typer.echo(f"crossward ledger propose renew-site {site} --certificate {certificate} --out renew.json")
+        typer.echo(
+            f"crossward ledger propose renew-site {member} --certificate {certificate} --out renew.json"
+        )
         return
-    data, key = renewing.request_renewal(site)
+    data, key = renewing_members.request_member_renewal(member, consortium)
     if out is not None:
         write_new(out, data)
     typer.echo(f"made the key {key[:16]} here; send {out} to the founder")

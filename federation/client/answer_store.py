@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from analytics.results.reuse import Observation
 from analytics.statistics.noise_law import NoiseLaw
+from federation.consortium.identity_paths import next_identity
 from federation.errors import ConfigError
 from federation.identity.certificates import OTHERS, PRIVATE_MODE
 
@@ -196,6 +197,47 @@ class AnswerStore:
 
     def _mac(self, before: str, data: bytes) -> str:
         return hmac.new(self._key, before.encode() + b" " + data, hashlib.sha256).hexdigest()
+
+
+def carry_answers(present: Identity, following: Identity) -> None:
+    """Write the releases of a renewed identity's store under its next key, beside the next identity.
+
+    Args:
+        present: the identity whose store is read.
+        following: the next identity of the same analyst; what an interrupted call left beside it is written anew.
+
+    Raises:
+        ConfigError: the store was altered, or a file cannot be written.
+    """
+    target = AnswerStore(following)
+    releases = AnswerStore(present).releases()
+    if target.path is None:
+        return
+    try:
+        target.path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _refused(target.path, f"cannot be removed: {error.strerror}") from error
+    for release in releases:
+        target.add(release)
+
+
+def take_carried_answers(identity: Path) -> None:
+    """Put the store that ``carry_answers`` wrote in its place, once the identity was exchanged.
+
+    Args:
+        identity: the identity file of now.
+
+    Raises:
+        ConfigError: the file cannot be renamed.
+    """
+    following = next_identity(identity)
+    carried = following.with_suffix(SUFFIX)
+    if following.exists() or not carried.exists():
+        return
+    try:
+        carried.replace(identity.with_suffix(SUFFIX))
+    except OSError as error:
+        raise _refused(carried, f"cannot be renamed: {error.strerror}") from error
 
 
 def _refused(path: Path | None, reason: str, remedy: str = START_ANEW) -> ConfigError:

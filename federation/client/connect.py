@@ -7,14 +7,19 @@ See instead: consortia inside one process (``federation.local``).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
+from federation.client.answer_store import carry_answers, take_carried_answers
 from federation.client.session import Session
 from federation.consortium.consortium_file import Consortium, consortium_path, load_consortium
 from federation.errors import ConfigError
-from federation.identity.certificates import Identity
+from federation.identity.next_identity import exchange_identity
 from federation.network.delay import distance_s
 from federation.network.tls import TlsNetwork
+
+if TYPE_CHECKING:
+    from federation.identity.certificates import Identity
 
 CALLERS = ("analyst", "auditor")
 
@@ -39,7 +44,9 @@ def connect(consortium: str | Path, *, identity: str | Path | None = None) -> Se
 def caller_of(consortium: str | Path, identity: str | Path | None) -> tuple[Consortium, Identity]:
     """Read a consortium file, and the identity of an analyst or auditor; arguments and errors as ``connect``."""
     agreement = load_consortium(Path(consortium))
-    who = Identity.load(only_identity(Path(consortium)) if identity is None else Path(identity))
+    path = only_identity(Path(consortium)) if identity is None else Path(identity)
+    who, _ = exchange_identity(path, agreement.roles().keys, carry=carry_answers)
+    take_carried_answers(path)
     if who.role not in CALLERS:
         raise ConfigError(mistakes=[f"{who.name} is a node ({who.role}); only analysts may ask questions"])
     return agreement, who
@@ -55,7 +62,10 @@ def only_identity(consortium: Path) -> Path:
     file = consortium_path(consortium)
     if not file.is_file():
         raise ConfigError(mistakes=[f"cannot read {file}: there is no such file"])
-    found = sorted((file.resolve().parent / "analysts").glob("*.pem"))
+    beside = (file.resolve().parent / "analysts").glob("*.pem")
+    found = sorted(
+        path for path in beside if "." not in path.stem
+    )  # those with a point are earlier or next ones
     if len(found) != 1:
         reason = f"must be given: there are {len(found)} identities in analysts/ beside {file.name}"
         raise InvalidRequestError(parameter="identity", reason=reason)

@@ -37,7 +37,7 @@ from privacy_accounting.ledger.contents import (
 from privacy_accounting.ledger.members_change import MembersChange
 from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.replication.entry_validation import CLOCK_SKEW_S
-from privacy_accounting.ledger.role_change import RoleChange
+from privacy_accounting.ledger.role_change import CALLERS, RoleChange
 from privacy_accounting.rdp import ORDERS
 
 if TYPE_CHECKING:
@@ -140,6 +140,12 @@ class Amendment:
     def changes_role(self) -> bool:
         """Whether the amendment changes an analyst, an auditor or a helper."""
         return isinstance(self.content, RoleChange)
+
+    @property
+    def renews_helper(self) -> str:
+        """The role of the helper whose key the amendment renews; empty for other amendments."""
+        content = self.content
+        return content.role if isinstance(content, RoleChange) and content.role not in CALLERS else ""
 
     def text(self) -> str:
         """Describe the amendment, for the administrator who approves it."""

@@ -16,8 +16,6 @@ from federation.errors import AmendmentRejectedError
 from privacy_accounting.ledger.role_change import ANALYST
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from federation.consortium.consortium_file import Consortium
     from privacy_accounting.ledger.role_change import RoleChange
     from privacy_accounting.ledger.roles import Roles
@@ -88,7 +86,7 @@ def check_role_change(change: RoleChange, consortium: Consortium, roles: Roles |
         role, _ = present_roles(consortium, roles).get(name, ("", ""))
         if role != change.role:
             raise AmendmentRejectedError(reason=f"{name} is no {change.role} of this consortium")
-    if change.key and change.key in _keys(founding, consortium, roles):
+    if change.key and is_used_key(change.key, consortium, roles):
         raise AmendmentRejectedError(
             reason="the new key is, or was, a member's: every member has a key of its own"
         )
@@ -98,8 +96,10 @@ def check_role_change(change: RoleChange, consortium: Consortium, roles: Roles |
         )
 
 
-def _keys(founding: Mapping[str, tuple[str, str]], consortium: Consortium, roles: Roles) -> set[str]:
+def is_used_key(key: str, consortium: Consortium, roles: Roles) -> bool:
+    """Whether a key (hex) is, or was, a member's; arguments as ``check_role_change``."""
     sites = {member.public_key for member in consortium.file.sites.values()} | set(
         consortium.site_keys.values()
     )
-    return {key for _, key in founding.values()} | sites | {change.key for _, change in roles.changes}
+    others = {each for _, each in founding_roles(consortium).values()}
+    return key in others | sites | {change.key for _, change in roles.changes}

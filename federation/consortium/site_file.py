@@ -28,6 +28,7 @@ from federation.consortium.consortium_file import (
 )
 from federation.consortium.file_kinds import SITE, expect_kind
 from federation.consortium.file_types import Address, Model, Name, Positive, Share
+from federation.consortium.identity_paths import next_identity, next_key
 from federation.consortium.ledger_location import LedgerLocation
 from federation.consortium.limits import Limits
 from federation.errors import ConfigError, FoundingRefusedError
@@ -176,12 +177,12 @@ class SiteConfig:
     @property
     def next_identity(self) -> Path:
         """The certificate and key that this site renews its own with, until all sites have signed that."""
-        return self.identity.with_suffix(".next.pem")
+        return next_identity(self.identity)
 
     @property
     def next_key(self) -> Path:
         """The key of a renewal until it has a certificate."""
-        return self.identity.with_suffix(".next.key")
+        return next_key(self.identity)
 
     @property
     def identity(self) -> Path:

@@ -22,6 +22,7 @@ from federation.consortium.consortium_file import load_consortium
 from federation.consortium.site_file import FILE_NAME, load_site
 from federation.errors import ConfigError, SiteUnavailableError
 from federation.identity.certificates import Identity
+from federation.identity.next_identity import exchange_identity
 from federation.network.delay import distance_s
 from federation.network.tls import TlsNetwork, bind_address
 from federation.node.helpers.aggregation import HelperNode, aggregator_node, keyholder_node
@@ -154,7 +155,8 @@ def serve_helper(
         ConfigError: the files hold mistakes, or no helper has this role.
         KeyMismatchError: the consortium file pins another key.
     """
-    consortium, identity = load_consortium(consortium_path), Identity.load(identity_path)
+    consortium = load_consortium(consortium_path)
+    identity, _ = exchange_identity(identity_path, consortium.roles().keys)
     if role not in HELPERS:
         raise ConfigError(mistakes=[f"no helper has the role {role}"])
     if identity.role != role:

@@ -1,10 +1,10 @@
-"""Renewing a site's key and certificate: a new key on the site, certified by the authority, before all sites sign it.
+"""Renewing a member's key and certificate: a new key at the member, certified by the authority, before all sites sign it.
 
 Layer:       federation.setup.renewing, above whole_files.
-Terms:       a *renewal* is a site's request, signed by the key that the members know. A *renewed certificate* is a renewal
+Terms:       a *renewal* is a member's request, signed by the key that the members know. A *renewed certificate* is a renewal
              with the authority's certificate for its key.
 Guarantees:  the new key is made here and leaves this machine in no file. The authority certifies only what the present key
-             of that site has signed, for that name and role. Neither file changes whom a member trusts: that does the
+             of that member has signed, for that name and role. Neither file changes whom a member trusts: that does the
              ledger entry alone, which all sites sign. Each step can be run again.
 See instead: the amendment (``federation.consortium.amendments``), taking the new identity at a start
              (``federation.node.ledger.present_members``).
@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from federation.consortium.consortium_file import load_consortium
+from federation.consortium.identity_paths import next_identity, next_key
 from federation.consortium.invitations import (
     MOST_CLOCK_SKEW_S,
     SIGNATURE_BYTES,
@@ -30,6 +31,7 @@ from federation.consortium.invitations import (
     opened,
     span,
 )
+from federation.consortium.present_roles import is_used_key, present_roles
 from federation.consortium.site_file import load_site
 from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.authority import Authority, key_pem
@@ -55,13 +57,13 @@ _RENEWED: Final = "crossward/renewed-certificate/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renewal:
-    """A site's request for a certificate of a new key.
+    """A member's request for a certificate of a new key.
 
     Attributes:
         chain: the ledger's chain, hex.
-        name: the site.
+        name: the member.
         request: the certificate request for the new key, DER; signed by that key.
-        made: seconds since 1970, by the site's clock.
+        made: seconds since 1970, by the member's clock.
         signature: by the site's present key, hex.
     """
 
@@ -122,14 +124,12 @@ class Renewal:
             The new key.
 
         Raises:
-            FoundingRefusedError: of another consortium or no site, not signed by the site's present key, dated in the
+            FoundingRefusedError: of another consortium or no member, not signed by the member's present key, dated in the
                 future, or for a key that a member has.
         """
         if self.chain != consortium.digest():
             raise FoundingRefusedError(reason="this renewal is of another consortium")
-        key = consortium.site_keys.get(self.name)
-        if key is None:
-            raise FoundingRefusedError(reason=f"{self.name} is not a site of this consortium")
+        _, key = present_member(consortium, self.name)
         try:
             public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
             public.verify(bytes.fromhex(self.signature), self.signed_bytes())
@@ -143,7 +143,7 @@ class Renewal:
                 "set the wrong clock right"
             )
         wanted = requested_key(self.request, self.name)
-        if wanted.public_bytes_raw().hex() in consortium.site_keys.values():
+        if is_used_key(wanted.public_bytes_raw().hex(), consortium, consortium.roles()):
             raise FoundingRefusedError(reason=f"the renewal of {self.name} is for a key that a member has")
         return wanted
 
@@ -265,16 +265,27 @@ def request_renewal(site_file: Path, *, now: int | None = None) -> tuple[bytes, 
         ConfigError: a file cannot be read or written.
     """
     config = load_site(site_file)
-    current = Identity.load(config.identity)
-    if config.next_identity.exists():
-        key = Identity.load(config.next_identity).signing_key
+    return request_new_key(config.identity, config.consortium, now=now)
+
+
+def request_new_key(identity: Path, consortium: Consortium, *, now: int | None = None) -> tuple[bytes, str]:
+    """Make a new key beside any member's identity, and the renewal; as ``request_renewal``.
+
+    Args:
+        identity: the member's identity file.
+        consortium: the agreement.
+        now: seconds since 1970; default this machine's clock.
+    """
+    current, following, bare = Identity.load(identity), next_identity(identity), next_key(identity)
+    if following.exists():
+        key = Identity.load(following).signing_key
     else:
-        if not config.next_key.exists():
-            write_private(config.next_key, new_key())
-        remove_partial(config.next_key)
-        key = load_key(config.next_key)
+        if not bare.exists():
+            write_private(bare, new_key())
+        remove_partial(bare)
+        key = load_key(bare)
     unsigned = Renewal(
-        chain=config.consortium.digest(),
+        chain=consortium.digest(),
         name=current.name,
         request=signing_request(key, current.name),
         made=int(time.time()) if now is None else now,
@@ -284,7 +295,7 @@ def request_renewal(site_file: Path, *, now: int | None = None) -> tuple[bytes, 
 
 
 def certify_renewal(folder: Path, data: bytes, *, now: int | None = None) -> tuple[bytes, str]:
-    """Certify a site's renewal where the authority's key is.
+    """Certify a member's renewal where the authority's key is.
 
     Args:
         folder: the founder's folder, or that of a rehearsal: it holds ``consortium.toml`` and ``authority``.
@@ -292,7 +303,7 @@ def certify_renewal(folder: Path, data: bytes, *, now: int | None = None) -> tup
         now: seconds since 1970; default this machine's clock.
 
     Returns:
-        The renewed certificate's bytes, and the site's name.
+        The renewed certificate's bytes, and the member's name.
 
     Raises:
         FoundingRefusedError: as ``Renewal.check``.
@@ -301,7 +312,9 @@ def certify_renewal(folder: Path, data: bytes, *, now: int | None = None) -> tup
     consortium = consortium_in_force(folder)
     renewal = Renewal.from_bytes(data)
     public = renewal.check(consortium, now=int(time.time()) if now is None else now)
-    pem = Authority.load(folder / "authority").certify(public, renewal.name, "site")
+    pem = Authority.load(folder / "authority").certify(
+        public, renewal.name, present_member(consortium, renewal.name)[0]
+    )
     der = x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
     return RenewedCertificate(chain=renewal.chain, certificate=der).to_bytes(), renewal.name
 
@@ -322,26 +335,53 @@ def install_renewal(site_file: Path, data: bytes, *, now: datetime | None = None
         ConfigError: a file cannot be read or written.
     """
     config = load_site(site_file)
+    RenewedCertificate.from_bytes(data).check(config.consortium, now=now)
+    return install_new_key(config.identity, config.consortium, data, now=now)
+
+
+def install_new_key(
+    identity: Path, consortium: Consortium, data: bytes, *, now: datetime | None = None
+) -> datetime:
+    """Keep a renewed certificate with its key beside any member's identity; as ``install_renewal``.
+
+    Args:
+        identity: the member's identity file.
+        consortium: the agreement.
+        data: the renewed certificate's bytes.
+        now: the present, unless another time is meant.
+    """
+    current, following, bare = Identity.load(identity), next_identity(identity), next_key(identity)
     renewed = RenewedCertificate.from_bytes(data)
-    name, public, ends = renewed.check(config.consortium, now=now)
-    if config.next_identity.exists():
-        key = Identity.load(config.next_identity).signing_key
-    elif config.next_key.exists():
-        key = load_key(config.next_key)
+    found = renewed.read(consortium, now=now)
+    if following.exists():
+        key = Identity.load(following).signing_key
+    elif bare.exists():
+        key = load_key(bare)
     else:
         raise FoundingRefusedError(
-            reason=f"{config.file.site} has asked for no renewal; begin with crossward renew"
+            reason=f"{current.name} has asked for no renewal; begin with crossward renew"
         )
-    if (name, public) != (config.file.site, key.public_key().public_bytes_raw().hex()):
-        raise FoundingRefusedError(reason=f"the certificate is not for the key that {config.file.site} made")
-    if not config.next_identity.exists():
+    wanted = (current.name, current.role, key.public_key().public_bytes_raw().hex())
+    if (found.name, found.role, found.key) != wanted:
+        raise FoundingRefusedError(reason=f"the certificate is not for the key that {current.name} made")
+    if not following.exists():
         certificate = x509.load_der_x509_certificate(renewed.certificate)
-        write_private(
-            config.next_identity, certificate.public_bytes(serialization.Encoding.PEM) + key_pem(key)
-        )
-    remove_partial(config.next_identity)
-    config.next_key.unlink(missing_ok=True)
-    return ends
+        write_private(following, certificate.public_bytes(serialization.Encoding.PEM) + key_pem(key))
+    remove_partial(following)
+    bare.unlink(missing_ok=True)
+    return found.ends
+
+
+def present_member(consortium: Consortium, name: str) -> tuple[str, str]:
+    """Give role and present key (hex) of any member.
+
+    Raises:
+        FoundingRefusedError: there is no such member now.
+    """
+    members = {site: ("site", key) for site, key in consortium.site_keys.items()} | present_roles(consortium)
+    if name not in members:
+        raise FoundingRefusedError(reason=f"{name} is not a member of this consortium")
+    return members[name]
 
 
 def in_force(config: SiteConfig) -> Consortium:

@@ -97,6 +97,11 @@ class Roles:
         """Give this object: for holders that ask for the roles each time they need them."""
         return self
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """The keys (hex) that the entries give to members of now, by name."""
+        return {name: each.key for name, each in self.standings.items() if not each.removed}
+
     def changed(self, entry: Entry) -> Roles:
         """Give the roles after one more entry, which the caller has checked."""
         return Roles((*self.entries, entry))

@@ -9,7 +9,6 @@ See instead: making and certifying the new key (``federation.setup.renewing``), 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from federation.consortium.administrator_approvals import Approvals
 from federation.consortium.consortium_file import consortium_path
 from federation.consortium.members_file import MEMBERS_FILE, load_members, write_members
 from federation.errors import ConfigError
-from federation.identity.certificates import Identity
+from federation.identity.next_identity import exchange_identity
 from federation.node.ledger.storage import is_in_postgres, ledger_file, read_ledger
 from federation.node.ledger.summary import read_state
 from privacy_accounting.errors import LedgerRefusedError
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from federation.consortium.consortium_file import Member
     from federation.consortium.site_file import SiteConfig
+    from federation.identity.certificates import Identity
     from privacy_accounting.ledger.entries import Entry
     from privacy_accounting.ledger.state import ChainState
 
@@ -146,22 +146,4 @@ def take_renewed(config: SiteConfig, keys: Mapping[str, str]) -> tuple[Identity,
     Raises:
         ConfigError: a file is not an identity of this site, or cannot be renamed.
     """
-    current = Identity.load(config.identity)
-    if not config.next_identity.exists():
-        return current, None
-    upcoming = Identity.load(config.next_identity)
-    if (upcoming.name, upcoming.role) != (current.name, current.role):
-        raise ConfigError(mistakes=[f"{config.next_identity} is of {upcoming.role} {upcoming.name}"])
-    if upcoming.fingerprint == current.fingerprint:  # a start was interrupted between the two names
-        config.next_identity.unlink()
-        return current, None
-    if keys.get(current.name) != upcoming.public_hex:
-        return current, upcoming.signing_key
-    kept = config.identity.with_suffix(f".{current.fingerprint[:8]}.pem")
-    try:
-        if not kept.exists():
-            os.link(config.identity, kept)
-        config.next_identity.replace(config.identity)
-    except OSError as error:
-        raise ConfigError(mistakes=[f"cannot rename {config.next_identity}: {error.strerror}"]) from error
-    return Identity.load(config.identity), None
+    return exchange_identity(config.identity, keys)
