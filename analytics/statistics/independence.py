@@ -106,7 +106,7 @@ def noisy_pvalue(
     return (1 + farther) / (1 + len(found))
 
 
-def noisy_replicates(table: Floats, law: NoiseLaw, seed: Ints, chances: Floats | None = None) -> Floats:
+def noisy_replicates(table: Floats, law: Drawn, seed: Ints, chances: Floats | None = None) -> Floats:
     """Tables of as many rows with fresh noise; arguments as ``noisy_pvalue``.
 
     Returns:
