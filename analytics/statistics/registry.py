@@ -24,6 +24,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "correlation": "association.correlation.Correlation",
     "cox": "survival.cox.Cox",
     "crosstab": "tables.crosstab.Crosstab",
+    "cube": "tables.cube.Cube",
     "describe": "profiles.describe.Describe",
     "fisher_exact": "tables.fisher_exact.FisherExact",
     "g_test": "tables.g_test.GTest",

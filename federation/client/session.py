@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Never, Self, TypeVar
 from federation.client.administration import Administered
 from federation.client.arguments import check_fresh, epsilon_or_exact, mechanism_of
 from federation.client.by_accuracy import goal_if_any, promise
+from federation.client.cubes import Cubes
 from federation.client.described import Described
 from federation.client.kept_answers import KeptAnswers
 from federation.client.named_statistic import PURPOSE, NamedStatistic
@@ -72,7 +73,7 @@ A = TypeVar("A")
 EXTRA_S = 5.0
 
 
-class Session(Described, Trains, Administered, Quoting):
+class Session(Described, Trains, Cubes, Administered, Quoting):
     """An open session with every site of a consortium; a context manager. Safe for several threads.
 
     Attributes:

@@ -187,6 +187,10 @@ def invite(
         check_may_join(folder, member, role, replace=replace)
     place = own.direct if direct is None and not is_running else direct or ""
     mistakes = _member_mistakes(roles) + _direct_mistakes(place)
+    if is_running and place:
+        mistakes.append(
+            "--direct: after the first charge the files of a site that joins travel by other means"
+        )
     if mistakes:
         raise ConfigError(mistakes=mistakes)
     if places.admitted(member).exists():

@@ -91,8 +91,8 @@ class MemberFolder:
         """
         if self.consortium.exists():
             raise FoundingRefusedError(
-                reason=f"the consortium of {self.root} has begun: a lost site is removed with crossward ledger propose, and a "
-                "new member needs a new founding"
+                reason=f"the consortium of {self.root} has begun: a further site sends its answer by other means "
+                "than crossward collect, and crossward admit takes it"
             )
 
     def load_invitation(self) -> Invitation:

@@ -162,6 +162,16 @@ def test_after_the_entry_the_old_set_enters_nothing(world):
             world.sites[name].replica.catch_up([complete_of(body).to_bytes()], source="ankara")
 
 
+def test_a_question_charged_before_the_entry_runs_after_it_among_its_own_sites(world):
+    (charged,) = world.agree(a_charge()).entries.values()
+    world.connect()
+    (entered,) = world.agree(entry_of()).entries.values()
+    world.run(charged, FOUR)
+    world.run(entered, FOUR)
+    assert {site for site, _, _ in world.ran} == set(NAMES)  # each once, and the new site not at all
+    check_invariants(world)
+
+
 def test_a_charge_proposed_to_the_old_set_before_the_entry_is_given_up_before_it(world):
     """An unfinished question of the three does not stand beside the entry: one number, one entry."""
     data = propose(world, a_charge())

@@ -247,6 +247,8 @@ def test_names_of_members_and_their_addresses_are_refused(charged, tmp_path):
     ):
         with refused(said):
             invite(world, name)
+    with pytest.raises(ConfigError, match="travel by other means"):
+        invite(world, direct="127.0.0.1:9")
     invite(world)
     world.join("dora", address="127.0.0.1:17103")  # bert's
     with refused("answers with the address of bert"):

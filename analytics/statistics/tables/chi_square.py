@@ -15,7 +15,7 @@ Source:      K. Pearson 1900; F. Yates 1934 for the correction of 2 x 2 tables, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import numpy as np
@@ -23,7 +23,8 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
+from analytics.statistics.base import BOTH, MINIMUM_CELL
+from analytics.statistics.chi_square_answer import ChiSquareAnswer
 from analytics.statistics.counts import WholeTable
 from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.hidden_ratios import check_two_by_two, chi_square_ratio, rows_bits
@@ -35,8 +36,6 @@ from smpc.operations.numeric.significant import Rounding
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
-
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
     from analytics.statistics.noise_law import NoiseLaw
@@ -45,51 +44,6 @@ Floats = npt.NDArray[np.float64]
 MAX_CELLS: Final = 1_000
 ROUNDING: Final = Rounding(digits=DIGITS, places=4, decades=7)
 UNDEFINED: Final = "undefined"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChiSquareAnswer(Answer):
-    """The test.
-
-    Attributes:
-        statistic: chi-square; None where it is closed, or in exact mode undefined (an empty row or column of the table).
-        pvalue: exact: the upper tail; private: from the bootstrap.
-        dof: degrees of freedom.
-        observed: the table, with noise in private mode; shape ``(rows, columns)``.
-        expected: counts under independence, same shape.
-        labels: of rows and of columns.
-        noise_sd: standard deviation of the noise on each cell; 0 in exact mode.
-    """
-
-    statistic: float | None
-    pvalue: float | None
-    dof: int
-    observed: tuple[tuple[float, ...], ...] = ()
-    expected: tuple[tuple[float, ...], ...] = ()
-    labels: tuple[tuple[str, ...], tuple[str, ...]] = field(default=((), ()))
-    noise_sd: float = 0.0
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The observed table, with the groups as its labels."""
-        import pandas as pd
-
-        rows, columns = self.labels
-        cells = self.observed or [[None] * len(columns)] * len(rows)
-        return pd.DataFrame(cells, index=list(rows), columns=list(columns), dtype="Float64")
-
-    def values(self) -> dict[str, object]:
-        """Its fields as plain data."""
-        return {
-            "statistic": self.statistic,
-            "pvalue": self.pvalue,
-            "dof": self.dof,
-            "observed": [list(row) for row in self.observed],
-            "expected": [list(row) for row in self.expected],
-            "rows": list(self.labels[0]),
-            "columns": list(self.labels[1]),
-            "noise_sd": self.noise_sd,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
