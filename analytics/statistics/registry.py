@@ -22,6 +22,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "correlation": "association.correlation.Correlation",
     "cox": "survival.cox.Cox",
     "crosstab": "tables.crosstab.Crosstab",
+    "cumulative_incidence": "survival.cumulative_incidence.CumulativeIncidence",
     "describe": "profiles.describe.Describe",
     "glm": "regression.glm.Glm",
     "goodness_of_fit": "tables.goodness_of_fit.GoodnessOfFit",
