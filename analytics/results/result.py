@@ -16,6 +16,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Bars, draw
 from analytics.plans.context import guard_text
 from analytics.text_tables import as_html, as_text, cell_text
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
+    from matplotlib.axes import Axes
 
 Cell = int | float | bool | str | None
 Kind = Literal["integer", "number", "boolean", "text"]
@@ -162,6 +164,40 @@ class Result:
             for cells, errors, intervals in zip(self.rows, self.errors, self.intervals, strict=True)
         )
 
+    def plot(self, axes: Axes | None = None, *, column: str = "") -> Axes:
+        """Draw one column of figures as bars over the groups, with the 95 % intervals of the noise.
+
+        Needs matplotlib, which ``crossward[plots]`` installs.
+
+        Args:
+            axes: where; by default in a new figure, which is ``.figure`` of what is returned.
+            column: which figures; the first column that is no group key by default.
+
+        Raises:
+            InvalidRequestError: there is no such column of figures, or matplotlib is not installed.
+        """
+        return draw(self._bars(column), axes)
+
+    def _bars(self, column: str) -> Bars:
+        figures = [place for place in range(len(self.columns)) if place not in self.keys]
+        places = [place for place in figures if not column or self.columns[place] == column]
+        if not places:
+            known = ", ".join(self.columns[place] for place in figures)
+            raise InvalidRequestError(parameter="column", reason=f"must be a column of figures: {known}")
+        place = places[0]
+        name = self.columns[place]
+        ends = [row[place] or (None, None) for row in self.interval_rows()]
+        heights = [_height(row[place]) for row in self.rows]
+        is_noisy = any(row[place] is not None for row in self.intervals)
+        return Bars(
+            labels=[", ".join(str(row[key]) for key in self.keys) or name for row in self.rows],
+            series={name: heights},
+            low={name: [low for low, _ in ends]} if is_noisy else {},
+            high={name: [high for _, high in ends]} if is_noisy else {},
+            x_name=", ".join(self.columns[key] for key in self.keys),
+            y_name=name,
+        )
+
     def spreadsheet(self) -> tuple[list[str], list[list[object]]]:
         """The answer for ``--csv``: beside each private figure its noise and interval, at the end the flags.
 
@@ -255,3 +291,8 @@ def _around(
     if cell is None or error is None or isinstance(cell, str | bool):
         return None
     return (float(cell), float(cell)) if interval is None else interval.between(width)
+
+
+def _height(cell: Cell) -> float | None:
+    """A figure as a float; None for NA."""
+    return None if cell is None or isinstance(cell, str) else float(cell)

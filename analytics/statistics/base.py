@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from analytics.errors import InvalidRequestError
+from analytics.pictures import Picture, draw
 from analytics.text_tables import as_block, as_html, cell_text
 from smpc.operations.comparison import at_least
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from analytics.schema import Table
     from analytics.sql.query import BoundQuery
@@ -177,6 +180,25 @@ class Answer(ABC):
     def _price(self) -> str:
         epsilon = self.cost.get("epsilon")
         return "an exact disclosure" if epsilon is None else f"epsilon {epsilon}"
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the answer with matplotlib, which ``crossward[plots]`` installs.
+
+        Args:
+            axes: where; by default in a new figure, which is ``.figure`` of what is returned.
+
+        Raises:
+            InvalidRequestError: the answer is closed, has no picture, or matplotlib is not installed.
+        """
+        shown = None if self.closed else self.picture()
+        if shown is None:
+            why = f"it is closed ({self.closed})" if self.closed else "frame has its figures"
+            raise InvalidRequestError(parameter="plot", reason=f"has nothing to draw: {why}")
+        return draw(shown, axes)
+
+    def picture(self) -> Picture | None:
+        """What ``plot`` shows, as plain data; None where there is no picture."""
+        return None
 
     @property
     @abstractmethod

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Bars, Picture
 from analytics.statistics.arguments import chosen_groups
 from analytics.statistics.base import MINIMUM_CELL, Answer
 from analytics.statistics.counts import WholeTable
@@ -66,6 +67,15 @@ class RankAnswer(Answer):
 
         names = list(self.labels) if self.table else []
         return pd.DataFrame(list(self.table), index=names, columns=list(self.bins), dtype="Float64")
+
+    def picture(self) -> Picture:
+        """The share of each group's rows in each bin."""
+        totals = [sum(max(value, 0.0) for value in row) for row in self.table]
+        shares = {
+            label: [max(value, 0.0) / total if total else None for value in row]
+            for label, row, total in zip(self.labels, self.table, totals, strict=True)
+        }
+        return Bars(labels=self.bins, series=shares, y_name="share of the group")
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Cells
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, check_one_row_a_unit
 from analytics.statistics.base import Answer
@@ -99,6 +100,10 @@ class ReleasedCorrelationAnswer(Answer):
         return pd.DataFrame(
             [list(row) for row in self.correlation], index=names, columns=names, dtype="Float64"
         )
+
+    def picture(self) -> Cells:
+        """The correlations."""
+        return Cells(rows=self.names, columns=self.names, values=self.correlation, is_signed=True, places=2)
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data, with the interval of the first two columns at 95 %."""

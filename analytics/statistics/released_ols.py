@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Estimates
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, check_one_row_a_unit
 from analytics.statistics.base import Answer
@@ -104,6 +105,18 @@ class ReleasedOlsAnswer(Answer):
 
         names, rows = self.cells()
         return as_text(names, rows, self.lines())
+
+    def picture(self) -> Estimates:
+        """The parameters with their 95 % intervals, without the intercept."""
+        rows = list(zip(self.terms, self.params, self.conf_int(), strict=True))[1:]
+        return Estimates(
+            labels=[term for term, _, _ in rows],
+            values=[value for _, value, _ in rows],
+            low=[low for _, _, (low, _) in rows],
+            high=[high for _, _, (_, high) in rows],
+            x_name="change of the outcome, 95 % interval",
+            reference=0.0,
+        )
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""

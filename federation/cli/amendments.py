@@ -47,7 +47,7 @@ def raise_budget(
     from federation.consortium.amendments import raise_budget as amendment_of
 
     amount = positive_decimal(epsilon, name="epsilon")
-    _write(site, out, lambda state: amendment_of(state, population, amount))
+    write_amendment(site, out, lambda state: amendment_of(state, population, amount))
 
 
 @propose.command("change-order")
@@ -63,7 +63,7 @@ def change_order(
     from federation.consortium.amendments import change_order as amendment_of
 
     number = positive_decimal(order, name="order")
-    _write(site, out, lambda state: amendment_of(state, population, sub_budget, number))
+    write_amendment(site, out, lambda state: amendment_of(state, population, sub_budget, number))
 
 
 @propose.command("transfer-sequencer")
@@ -76,7 +76,7 @@ def transfer_sequencer(
     """Make another site the sequencer; both sites are running."""
     from federation.consortium.amendments import transfer_sequencer as amendment_of
 
-    _write(site, out, lambda state: amendment_of(state, to))
+    write_amendment(site, out, lambda state: amendment_of(state, to))
 
 
 @propose.command("remove-site")
@@ -92,7 +92,7 @@ def remove_site(
     """Remove a site that is lost for good."""
     from federation.consortium.amendments import remove_site as amendment_of
 
-    _write(site, out, lambda state: amendment_of(state, lost, sequencer=sequencer))
+    write_amendment(site, out, lambda state: amendment_of(state, lost, sequencer=sequencer))
 
 
 @propose.command("renew-site")
@@ -111,7 +111,7 @@ def renew_site(
 
     renewed = RenewedCertificate.from_bytes(read_file(certificate))
     name, key, _ = renewed.check(load_site(site).consortium)
-    _write(site, out, lambda state: amendment_of(state, name, key))
+    write_amendment(site, out, lambda state: amendment_of(state, name, key))
 
 
 @propose.command("correct-clock")
@@ -119,10 +119,20 @@ def correct_clock(site: SiteFile, out: Out) -> None:
     """Give up the date of the last entry after all clocks were ahead; set the clocks right first."""
     from federation.consortium.amendments import correct_clock as amendment_of
 
-    _write(site, out, lambda state: amendment_of(state, now=int(time.time())))
+    write_amendment(site, out, lambda state: amendment_of(state, now=int(time.time())))
 
 
-def _write(site: Path, out: Path, make: Callable[[ChainState], Amendment]) -> None:
+def write_amendment(site: Path, out: Path, make: Callable[[ChainState], Amendment]) -> None:
+    """Write an amendment and say what comes next.
+
+    Args:
+        site: the site file.
+        out: the amendment, a new file.
+        make: gives the amendment from the site's ledger.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
     from federation.consortium.site_file import load_site
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
@@ -145,17 +155,21 @@ def _write(site: Path, out: Path, make: Callable[[ChainState], Amendment]) -> No
 
 def approve(site: SiteFile, amendment: AmendmentFile) -> None:
     """Approve an amendment at this site: the site's node may sign exactly this, once."""
-    from federation.consortium.amendments import Approvals
+    from federation.consortium.administrator_approvals import Approvals
+    from federation.consortium.present_roles import check_role_change
     from federation.consortium.site_file import load_site
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
     from federation.setup.renewing import check_holds_key
+    from privacy_accounting.ledger.role_change import RoleChange
 
     config, wanted = load_site(site), _read(amendment)
     store = read_ledger(config)
     try:
         state = read_state(store)
         wanted.check_fits(state)
+        if isinstance(wanted.content, RoleChange):
+            check_role_change(wanted.content, config.consortium, state.roles)
     finally:
         store.close()
     if wanted.renews:
@@ -168,7 +182,7 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
 
 def revoke(site: SiteFile, amendment: AmendmentFile) -> None:
     """Withdraw this site's approval, as long as the amendment is not in the ledger."""
-    from federation.consortium.amendments import Approvals
+    from federation.consortium.administrator_approvals import Approvals
     from federation.consortium.site_file import load_site
 
     config, wanted = load_site(site), _read(amendment)
@@ -198,6 +212,11 @@ def apply(
             "Now restart all nodes; until then they refuse questions. Then send members.json, which each site has"
         )
         typer.echo("beside its consortium file, to analysts, auditors and helpers: it belongs beside theirs")
+    if wanted.changes_role:
+        typer.echo(
+            "It holds from this entry on; no node is restarted. Each site writes members.json beside its"
+        )
+        typer.echo("consortium file: send it to analysts, auditors and helpers, who put it beside theirs")
 
 
 def _read(path: Path) -> Amendment:

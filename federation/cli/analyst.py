@@ -31,6 +31,7 @@ from federation.cli.options import (
     read_questions,
 )
 from federation.cli.outcome import OURS, UsageError, sentence
+from federation.cli.picture_file import PlotFile, picture_file
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -53,6 +54,7 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     purpose: Purpose = PURPOSE,
     identity: IdentityFile = None,
     explain: Explain = False,
+    plot: PlotFile = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -66,7 +68,7 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     one_output(as_json=as_json, as_csv=as_csv)
     amount = None if epsilon is None else positive_decimal(epsilon, name="epsilon")
     (text,) = read_questions([] if sql is None else [sql], file)
-    with open_session(consortium, identity) as session:
+    with open_session(consortium, identity) as session, picture_file(plot) as drawn:
         if explain:
             explanation = _explained(session, text, amount, exact=exact, purpose=purpose, mechanism=mechanism)
             if as_json:
@@ -84,6 +86,7 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
                 print_csv(*result.spreadsheet())
             else:
                 _print_answer(result, session)
+        drawn(result)
 
 
 def _explained(

@@ -15,7 +15,20 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from federation.cli import analyst, audit, demo, found, ledger, mine, operate, renew, schema, stats, train
+from federation.cli import (
+    analyst,
+    audit,
+    demo,
+    enrol,
+    found,
+    ledger,
+    mine,
+    operate,
+    renew,
+    schema,
+    stats,
+    train,
+)
 from federation.cli.examples import add_examples
 from federation.cli.outcome import (
     DONE,
@@ -77,6 +90,7 @@ for command in (
     found.admit,
     found.sign,
     found.begin,
+    enrol.enrol,
     renew.renew,
     renew.certify,
     operate.up,

@@ -46,11 +46,18 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "admit": ('crossward admit ours bert.answer.json carl.answer.json --words bert="EIGHT WORDS"',),
     "sign": ("crossward sign mine draft.json --only-show", "crossward sign mine --withdraw"),
     "begin": ("crossward begin mine anna.signature.json carl.signature.json",),
+    "enrol": (
+        "crossward enrol mine eva:analyst --out eva.enrolment.json",
+        "crossward enrol mine eva:analyst --certificate eva.certificate.json",
+    ),
     "renew": (
         "crossward renew trial/sites/bert/site.toml --out bert.renewal.json",
         "crossward renew trial/sites/bert/site.toml --certificate bert.certificate.json",
     ),
-    "certify": ("crossward certify trial bert.renewal.json --out bert.certificate.json",),
+    "certify": (
+        "crossward certify trial bert.renewal.json --out bert.certificate.json",
+        'crossward certify trial eva.enrolment.json --words "EIGHT WORDS" --out eva.certificate.json',
+    ),
     "up": ("crossward up trial --detach",),
     "down": ("crossward down trial",),
     "doctor": (
@@ -110,6 +117,15 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
             "crossward ledger propose renew-site trial/sites/bert/site.toml --out renew.amendment "
             "--certificate bert.certificate.json"
         ),
+    ),
+    "ledger propose add-member": (
+        (
+            "crossward ledger propose add-member trial/sites/anna/site.toml --out eva.amendment "
+            "--certificate eva.certificate.json --cap 0.25"
+        ),
+    ),
+    "ledger propose remove-member": (
+        "crossward ledger propose remove-member trial/sites/anna/site.toml --out ada.amendment --name ada",
     ),
     "ledger propose correct-clock": (
         "crossward ledger propose correct-clock trial/sites/anna/site.toml --out clock.amendment",

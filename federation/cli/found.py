@@ -171,7 +171,7 @@ def admit(
         asks = not said and sys.stdin.isatty()
         given = [data for name, data in arrived_answers(folder).items() if asks or name in said]
     for name in dict.fromkeys(founding.new_members(folder, given)):
-        said[name] = said.get(name) or _asked(name, f'--words {name}="..."')
+        said[name] = said.get(name) or asked_words(name, f'--words {name}="..."')
     state = founding.admit(folder, given, words=said)
     typer.echo(f"admitted: {', '.join(state.members)}")
     for remark in state.remarks:
@@ -215,7 +215,7 @@ def sign(
     if only_show:
         return
     if not words and signing.needs_words(folder):
-        words = _asked("this site", "--words")
+        words = asked_words("this site", "--words")
     path = signing.sign(folder, data, reviewed, words=words, accepts_differences=accepts_differences)
     if not send:
         typer.echo(f"signed; send {path} to the founder")
@@ -244,7 +244,7 @@ def begin(
 
     given = [read_file(path) for path in files or []]
     if not words and signing.needs_words(folder, to_begin=given):
-        words = _asked("this member", "--words")
+        words = asked_words("this member", "--words")
     _show_begun(signing.begin(folder, given, words=words))
 
 
@@ -354,8 +354,12 @@ def _view(file: str | None) -> str:
     return DEFAULT_VIEW if file is None else read_view(file)
 
 
-def _asked(name: str, option: str) -> str:
-    """Ask a person for the words; a program must give the option."""
+def asked_words(name: str, option: str) -> str:
+    """Ask a person for the words; a program must give the option.
+
+    Raises:
+        UsageError: there is no terminal.
+    """
     if not sys.stdin.isatty():
         raise UsageError(reason=f"the eight words for {name} are missing: give {option}")
     return str(typer.prompt(f"the eight words for {name}"))

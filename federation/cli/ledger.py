@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from federation.cli import amendments
+from federation.cli import amend_roles, amendments
 from federation.cli.options import AsJson, print_json
 from federation.cli.outcome import UsageError
 
@@ -20,6 +20,7 @@ SiteFile = Annotated[Path, typer.Argument(help="The site file.")]
 DAY_S = 86_400
 
 app.add_typer(amendments.propose, name="propose")
+amend_roles.add_to(amendments.propose)
 app.command()(amendments.revoke)
 for command, earlier_name in ((amendments.approve, "agree"), (amendments.apply, "enter")):
     app.command()(command)

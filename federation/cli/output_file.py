@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class OutputFile:
     """The target of a result."""
 
-    def __init__(self, target: Path, beside: Path) -> None:
-        """Take the target and the temporary file beside it."""
-        self._target, self._beside = target, beside
+    def __init__(self, target: Path, beside: Path, option: str) -> None:
+        """Take the target, the temporary file beside it, and the option that named it."""
+        self._target, self._beside, self._option = target, beside, option
 
     def write(self, writer: Callable[[Path], None]) -> None:
         """Write a result and put it in its place.
@@ -41,31 +41,32 @@ class OutputFile:
             self._beside.replace(self._target)
         except OSError as error:
             raise UsageError(
-                reason=f"--out {self._target} could not be written at the end ({error.strerror})"
+                reason=f"{self._option} {self._target} could not be written at the end ({error.strerror})"
             ) from error
 
 
 @contextmanager
-def output_file(target: Path) -> Iterator[OutputFile]:
+def output_file(target: Path, option: str = "--out") -> Iterator[OutputFile]:
     """Create the temporary file now, so that a missing folder or right cannot stop the result later.
 
     Args:
         target: the path of the result.
+        option: what named it, for messages.
 
     Raises:
         UsageError: no file can be written there.
     """
     if target.is_dir():
-        raise UsageError(reason=f"--out {target} is a folder: name a file; nothing was asked")
+        raise UsageError(reason=f"{option} {target} is a folder: name a file; nothing was asked")
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     except OSError as error:
         raise UsageError(
-            reason=f"--out {target} cannot be written ({error.strerror}): nothing was asked, nothing is spent"
+            reason=f"{option} {target} cannot be written ({error.strerror}): nothing was asked, nothing is spent"
         ) from error
     os.close(handle)
     beside = Path(name)
     try:
-        yield OutputFile(target, beside)
+        yield OutputFile(target, beside, option)
     finally:
         beside.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from federation.cli.found import read_file
+from federation.cli.found import asked_words, read_file
 from federation.cli.outcome import UsageError
 
 Out = Annotated[Path, typer.Option("--out", help="The file to send, a new one.")]
@@ -38,25 +38,40 @@ def renew(
         return
     data, key = renewing.request_renewal(site)
     if out is not None:
-        _write(out, data)
+        write_new(out, data)
     typer.echo(f"made the key {key[:16]} here; send {out} to the founder")
     typer.echo("The founder certifies it: crossward certify FOLDER FILE --out CERTIFICATE")
 
 
 def certify(
     folder: Annotated[Path, typer.Argument(help="The folder with consortium.toml and the authority's key.")],
-    renewal: Annotated[Path, typer.Argument(help="The renewal that the site sent.")],
+    request: Annotated[Path, typer.Argument(help="The renewal or the enrolment that the member sent.")],
     out: Out,
+    words: Annotated[
+        str,
+        typer.Option("--words", help="Of an enrolment, the eight words as the new member reads them out."),
+    ] = "",
 ) -> None:
-    """Certify the new key of a site, which its present key has signed; where the authority's key is."""
-    from federation.setup import renewing
+    """Certify a member's new key, which its present key has signed, or a new member's; where the authority's key is."""
+    from federation.setup import enrolling, renewing
 
-    data, name = renewing.certify_renewal(folder, read_file(renewal))
-    _write(out, data)
+    given = read_file(request)
+    if enrolling.is_enrolment(given):
+        data, name = enrolling.certify_enrolment(
+            folder, given, lambda who: words or asked_words(who, "--words")
+        )
+    else:
+        data, name = renewing.certify_renewal(folder, given)
+    write_new(out, data)
     typer.echo(f"send {out} to {name}; no member trusts the new key before all sites have approved it")
 
 
-def _write(out: Path, data: bytes) -> None:
+def write_new(out: Path, data: bytes) -> None:
+    """Write a file for another member.
+
+    Raises:
+        UsageError: it exists already, or cannot be written.
+    """
     try:
         with out.open("xb") as stream:
             stream.write(data)

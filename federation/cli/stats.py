@@ -34,6 +34,7 @@ from federation.cli.options import (
     print_json,
 )
 from federation.cli.outcome import UsageError
+from federation.cli.picture_file import PlotFile, picture_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +68,7 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
     list_all: Annotated[
         bool, typer.Option("--list", help="List every statistic, and what of it is refused and why.")
     ] = False,
+    plot: PlotFile = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -85,7 +87,7 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
             reason="say --epsilon E for a private answer, or --exact for one without noise; not both"
         )
     how = _price(epsilon, exact=exact)
-    with open_session(consortium, identity) as session:
+    with open_session(consortium, identity) as session, picture_file(plot) as drawn:
         where = only_table(session.consortium, table)
         options = {**how, "purpose": purpose, "mechanism": mechanism, **given}
         if explain:
@@ -96,6 +98,11 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
                 typer.echo(explanation.text)
             return
         answer = session.statistic(name, table=where, **options)
+        _show(answer, as_json=as_json, as_csv=as_csv)
+        drawn(answer)
+
+
+def _show(answer: Answer, *, as_json: bool, as_csv: bool) -> None:
     with never_lost(answer):
         if as_json:
             print_json(answer.to_dict())

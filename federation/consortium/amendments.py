@@ -1,7 +1,7 @@
 """Amendments: changes of the agreement that every site's administrator approves before any site signs them.
 
 Layer:       federation.consortium.amendments. Reads and writes files of the site's state folder; opens no connection.
-Terms:       an *amendment* is the content of a budget, order, members or clock entry with the chain it is for and its
+Terms:       an *amendment* is the content of a budget, order, members, role or clock entry with the chain it is for and its
              *basis*, the number of the entry that last changed the same thing. An *approval* is one administrator's
              consent to exactly these bytes, kept at that site alone.
 Guarantees:  a site signs such an entry only while it holds the approval of it. Each entry that changes the same thing
@@ -12,15 +12,14 @@ See instead: applying an amendment (``federation.node.ledger.replication``), com
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
-from federation.errors import AmendmentRejectedError, ApprovalMissingError, ConfigError
+from federation.consortium.role_amendments import check_role, role_now, role_text
+from federation.errors import AmendmentRejectedError
 from privacy_accounting.budget.allowance import SubBudget, allowance_units
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
@@ -31,18 +30,16 @@ from privacy_accounting.ledger.contents import (
     BudgetChange,
     Change,
     MembersChange,
-    OrderChange,
     kind_of,
     read_content,
 )
+from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.replication.entry_validation import CLOCK_SKEW_S
+from privacy_accounting.ledger.role_change import RoleChange
 from privacy_accounting.rdp import ORDERS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from privacy_accounting.ledger.contents import Content
-    from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.state import ChainState
 
 FORMAT: Final = 1
@@ -126,6 +123,11 @@ class Amendment:
             return (content.name, content.key)
         return ()
 
+    @property
+    def changes_role(self) -> bool:
+        """Whether the amendment changes an analyst, an auditor or a helper."""
+        return isinstance(self.content, RoleChange)
+
     def text(self) -> str:
         """Describe the amendment, for the administrator who approves it."""
         content = self.content
@@ -139,6 +141,8 @@ class Amendment:
             )
         if isinstance(content, ClockCorrection):
             return f"date the entries from here on by the sites' clocks, and give up the date {_date(content.given_up)}"
+        if isinstance(content, RoleChange):
+            return role_text(content)
         if content.change == "lose":
             then = f"; {content.sequencer} is the sequencer from then on"
             return f"remove {content.name}, lost for good{then}"
@@ -155,6 +159,8 @@ class Amendment:
             if self.content.change == "rekey":
                 return f"now: {members.keys[self.content.name][:16]}"
             return f"now: {', '.join(members.names)}; {members.sequencer} is the sequencer"
+        if isinstance(self.content, RoleChange):
+            return role_now(self.content, state)
         if isinstance(self.content, ClockCorrection):
             return f"now: entry {state.head} is dated {_date(state.place.time)}"
         if isinstance(self.content, OrderChange):
@@ -191,97 +197,13 @@ class Amendment:
             return raise_budget(state, content.population, content.budget.epsilon)
         if isinstance(content, ClockCorrection):
             return correct_clock(state)
+        if isinstance(content, RoleChange):
+            return change_role(state, content)
         if content.change == "sequencer":
             return transfer_sequencer(state, content.name)
         if content.change == "lose":
             return remove_site(state, content.name, sequencer=content.sequencer)
         return renew_site(state, content.name, content.key) if content.change == "rekey" else None
-
-
-class Approvals:
-    """What this site's administrator has approved: one file each, named after the amendment's digest."""
-
-    def __init__(self, folder: Path) -> None:
-        """Use a folder below the site's state; only the administrator can write there."""
-        self._folder = folder
-
-    def agree(self, amendment: Amendment) -> None:
-        """Approve, durably; a second approval changes nothing.
-
-        Raises:
-            ConfigError: the folder cannot be written.
-        """
-        path = self._path(amendment)
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            partial = path.with_suffix(".partial")
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(amendment.to_bytes())
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(path)
-            self._sync()
-        except OSError as error:
-            raise ConfigError(mistakes=[f"cannot write {path}: {error.strerror}"]) from error
-
-    def revoke(self, amendment: Amendment) -> bool:
-        """Withdraw an approval, durably; return whether there was one.
-
-        Raises:
-            ConfigError: the folder cannot be written.
-        """
-        path = self._path(amendment)
-        try:
-            path.unlink()
-            self._sync()
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise ConfigError(mistakes=[f"cannot remove {path}: {error.strerror}"]) from error
-        return True
-
-    def holds(self, amendment: Amendment) -> bool:
-        """Whether the administrator has approved exactly this amendment."""
-        try:
-            return self._path(amendment).read_bytes() == amendment.to_bytes()
-        except OSError:
-            return False
-
-    def all(self) -> list[Amendment]:
-        """List all approvals that were not withdrawn, old ones too."""
-        found = []
-        for path in sorted(self._folder.glob("*.json")):
-            with contextlib.suppress(OSError, AmendmentRejectedError):
-                found.append(Amendment.from_bytes(path.read_bytes()))
-        return found
-
-    def check(self, body: Body, state: ChainState, *, site: str) -> None:
-        """Refuse to sign a change that the administrator has not approved.
-
-        Args:
-            body: the body to sign; other kinds pass.
-            state: the site's ledger before it.
-            site: this site's name.
-
-        Raises:
-            ApprovalMissingError: there is no approval of exactly this change on this basis.
-        """
-        if not isinstance(body.content, Change):
-            return
-        amendment = Amendment(chain=body.chain, basis=state.basis_of(body.content), content=body.content)
-        if not self.holds(amendment):
-            raise ApprovalMissingError(site=site, motion=amendment.digest)
-
-    def _path(self, amendment: Amendment) -> Path:
-        return self._folder / f"{amendment.digest}.json"
-
-    def _sync(self) -> None:
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def raise_budget(state: ChainState, population: str, epsilon: Fraction) -> Amendment:
@@ -403,6 +325,19 @@ def renew_site(state: ChainState, site: str, key: str) -> Amendment:
     return _members(
         state, MembersChange(change="rekey", name=site, key=key, sequencer=state.members().sequencer)
     )
+
+
+def change_role(state: ChainState, change: RoleChange) -> Amendment:
+    """Propose to add or remove an analyst or auditor, or to renew the key of a member that is not a site.
+
+    Args:
+        state: a site's ledger.
+        change: the change.
+
+    Raises:
+        AmendmentRejectedError: the rules of the ledger forbid it.
+    """
+    return _amendment(state, check_role(state, change))
 
 
 def correct_clock(state: ChainState, *, now: int | None = None) -> Amendment:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -33,9 +33,10 @@ from analytics.errors import SchemaError
 from analytics.schema import Schema
 from federation.consortium.computing_sites import Computation, computation_mistakes
 from federation.consortium.file_kinds import CONSORTIUM, expect_kind, mistake_text
-from federation.consortium.members_file import MEMBERS_FILE, load_members, read_members
+from federation.consortium.members_file import MEMBERS_FILE, load_members, read_changes
 from federation.errors import ConfigError
 from privacy_accounting.ledger.members import Members
+from privacy_accounting.ledger.roles import Roles
 from smpc.computing_sites import ThreeSites
 
 if TYPE_CHECKING:
@@ -229,12 +230,14 @@ class Consortium:
         schema: its tables.
         authority_pem: the authority's certificate.
         renewed: the keys of sites that were renewed since, hex, by name; no part of the digest.
+        roles: gives the entries that changed the other members since; no part of the digest.
     """
 
     file: ConsortiumFile
     schema: Schema
     authority_pem: bytes
     renewed: Mapping[str, str] = field(default_factory=dict)
+    roles: Callable[[], Roles] = field(default=Roles, repr=False, compare=False)
     _digest: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -338,8 +341,8 @@ def load_consortium(path: Path) -> Consortium:
         except OSError as error:
             mistakes.append(f"{path.name}: authority: cannot read {authority}: {error.strerror}")
     founded = consortium_from_dict(document, authority_pem=pem, place=path.name, mistakes=mistakes)
-    data = load_members(path.parent / MEMBERS_FILE)
-    return founded.with_keys(read_members(data, founded.members, founded.digest()).keys) if data else founded
+    members, roles = read_changes(load_members(path.parent / MEMBERS_FILE), founded.members, founded.digest())
+    return replace(founded.with_keys(members.keys), roles=roles.present)
 
 
 def consortium_from_dict(

@@ -2,7 +2,7 @@
 
 Layer:       federation.consortium.members_file, below consortium_file. Reads one file, opens no connection.
 Terms:       a *members file* holds, in their order, the complete entries of one ledger that removed a site, renewed a
-             site's key or moved the sequencer.
+             site's key, moved the sequencer, or changed an analyst, an auditor or a helper.
 Guarantees:  each entry is accepted only with the signatures of all sites that are members with it, by the keys that the
              consortium file and the entries before it give. So no member alone, nor the authority, renews a key. A file
              that lacks the last entries is an older state, never another one.
@@ -19,6 +19,8 @@ from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.canonical_json import Fields, decode, encode
 from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.entries import Entry
+from privacy_accounting.ledger.role_change import RoleChange
+from privacy_accounting.ledger.roles import Roles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,20 +45,27 @@ def write_members(entries: Sequence[Entry]) -> bytes:
 
 
 def read_members(data: bytes, founded: Members, chain: str) -> Members:
+    """Return the sites after all entries; arguments and errors as ``read_changes``."""
+    return read_changes(data, founded, chain)[0]
+
+
+def read_changes(data: bytes, founded: Members, chain: str) -> tuple[Members, Roles]:
     """Read a members file strictly and check every entry.
 
     Args:
-        data: its bytes.
+        data: its bytes; empty where there is no file.
         founded: the members as the consortium file has them.
         chain: the ledger's chain, hex.
 
     Returns:
-        The members after all entries.
+        The sites after all entries, and the entries that changed the other members.
 
     Raises:
         ConfigError: the bytes are not what ``write_members`` writes, of another consortium, or an entry is not signed by all.
     """
-    members, last = founded, 0
+    members, roles, last, sites = founded, Roles(), 0, [founded]
+    if not data:
+        return members, roles
     try:
         fields = Fields(decode(data.removesuffix(b"\n"), limit=MAX_BYTES), "members file")
         if fields.text("format") != _FORMAT:
@@ -68,15 +77,22 @@ def read_members(data: bytes, founded: Members, chain: str) -> Members:
             change, number = entry.body.content, entry.body.number
             if entry.body.chain != chain:
                 raise ConfigError(mistakes=[f"{MEMBERS_FILE}: of another consortium than the file beside it"])
-            if not isinstance(change, MembersChange) or number <= last:
+            if not isinstance(change, MembersChange | RoleChange) or number <= last:
                 raise ConfigError(mistakes=[f"{MEMBERS_FILE}: entry {number} is out of place"])
             members.check_complete(entry)
-            members, last = members.changed(change), number
+            last = number
+            if isinstance(change, RoleChange):
+                roles.check(change, sites=sites, founding=())
+                roles = roles.changed(entry)
+                continue
+            roles.check_site(change)
+            members = members.changed(change)
+            sites.append(members)
     except LedgerRefusedError as error:
         raise ConfigError(mistakes=[f"{MEMBERS_FILE}: {error.reason}"]) from error
     if write_members(entries).removesuffix(b"\n") != data.removesuffix(b"\n"):
         raise ConfigError(mistakes=[f"{MEMBERS_FILE}: not in canonical form"])
-    return members
+    return members, roles
 
 
 def load_members(path: Path) -> bytes:

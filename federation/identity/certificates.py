@@ -32,7 +32,7 @@ from federation.consortium.approvals import SOON_DAYS
 from federation.consortium.consortium_file import Consortium, name_mistake
 from federation.errors import ConfigError
 from smpc.errors import PeerRejectedError
-from smpc.transport.wire.peer_identity import Trust, peer_name
+from smpc.transport.wire.peer_identity import PeerName, Trust, check_peer, peer_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,7 +170,7 @@ def trust_of(consortium: Consortium) -> Trust:
         consortium: the agreement.
 
     Returns:
-        Its authority and the roster: name -> (role, fingerprint).
+        Its authority, the roster: name -> (role, fingerprint), and the members that its ledger has changed since.
     """
     file = consortium.file
     roster = {name: ("site", member.fingerprint) for name, member in file.sites.items()}
@@ -181,7 +181,14 @@ def trust_of(consortium: Consortium) -> Trust:
         if helper is not None:
             roster[helper.name] = (role, helper.fingerprint)
     renewed = {name: key for name, key in consortium.site_keys.items() if key != file.sites[name].public_key}
-    return Trust(ca_pem=consortium.authority_pem, roster=roster, renewed=renewed)
+    standings = consortium.roles().standings
+    return Trust(
+        ca_pem=consortium.authority_pem,
+        roster={name: each for name, each in roster.items() if name not in standings},
+        renewed=renewed,
+        keyed={name: (each.role, each.key) for name, each in standings.items() if not each.removed},
+        removed=frozenset(name for name, each in standings.items() if each.removed),
+    )
 
 
 def is_pinned(identity: Identity, consortium: Consortium) -> bool:
@@ -191,10 +198,17 @@ def is_pinned(identity: Identity, consortium: Consortium) -> bool:
         identity: of a member.
         consortium: the agreement, with the renewed keys.
     """
-    trust = trust_of(consortium)
-    role, fingerprint = trust.roster.get(identity.name, ("", ""))
-    renewed = trust.renewed.get(identity.name)
-    return role == identity.role and (identity.fingerprint == fingerprint or identity.public_hex == renewed)
+    shown = PeerName(
+        name=identity.name,
+        role=identity.role,
+        fingerprint=identity.fingerprint,
+        public_key=identity.public_hex,
+    )
+    try:
+        check_peer(shown, trust_of(consortium))
+    except PeerRejectedError:
+        return False
+    return True
 
 
 def read_private(path: Path) -> bytes:

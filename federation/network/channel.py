@@ -17,16 +17,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from privacy_accounting.ledger.roles import Roles
     from smpc.transport.mesh import FirstFrame, Mesh
 
 MESSAGE_BYTES = 1 << 22
 
 
 class Channel(ABC):
-    """One connection for messages with one named peer. Used by one thread at a time."""
+    """One connection for messages with one named peer. Used by one thread at a time.
+
+    Attributes:
+        peer: the member at the other end.
+        role: its role.
+        key: the Ed25519 key of the certificate that it has shown, hex; empty without certificates.
+    """
 
     peer: str
     role: str
+    key: str = ""
 
     @abstractmethod
     def send(self, message: bytes) -> None:
@@ -87,6 +95,14 @@ class Network(ABC):
         """Join the session's mesh; every party calls this with the same arguments but ``first``.
 
         ``first``: this party's frames of the first exchange, which may be sent before the peers have joined.
+        """
+
+    @abstractmethod
+    def follow_roles(self, roles: Callable[[], Roles]) -> None:
+        """Accept callers by these role entries from now on; networks without certificates accept all members.
+
+        Args:
+            roles: gives the entries of this node's ledger that changed members other than sites.
         """
 
     @abstractmethod

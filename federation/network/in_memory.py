@@ -11,8 +11,9 @@ from smpc.errors import PartyLostError, PeerRejectedError
 from smpc.transport.memory import Inbox, memory_meshes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from privacy_accounting.ledger.roles import Roles
     from smpc.transport.mesh import FirstFrame, Mesh
 
 _OTHER: Final = "the other end"
@@ -181,6 +182,9 @@ class MemoryNetwork(Network):
     def hears(self) -> dict[str, bool]:
         """Every other node of the process that serves channels."""
         return self._exchange.hears(self.name)
+
+    def follow_roles(self, roles: Callable[[], Roles]) -> None:
+        """Members of one process show no certificate; their messages are checked as over TLS."""
 
     def close(self) -> None:
         """Leave the exchange."""

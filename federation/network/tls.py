@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from federation.errors import ConfigError
@@ -24,13 +25,15 @@ from smpc.transport.connecting.listener import Listener
 from smpc.transport.heartbeat import CallerHeartbeats, Heartbeats, program_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from federation.consortium.consortium_file import Consortium
+    from privacy_accounting.ledger.roles import Roles
     from smpc.transport.connection import Connection
     from smpc.transport.data_plane import DataPlane
     from smpc.transport.mesh import FirstFrame, Mesh
+    from smpc.transport.wire.peer_identity import Trust
 
 NODE_ROLES: Final = frozenset({"site", "dealer", "aggregator", "keyholder"})
 BEAT_S: Final = 0.5
@@ -44,7 +47,11 @@ class TlsChannel(Channel):
 
     def __init__(self, connection: Connection) -> None:
         """Take over a connection; the caller must not use it any more."""
-        self.peer, self.role = connection.peer.name, connection.peer.role
+        self.peer, self.role, self.key = (
+            connection.peer.name,
+            connection.peer.role,
+            connection.peer.public_key,
+        )
         self._connection = connection
         self._using = threading.Lock()
         self.is_closed = False
@@ -114,6 +121,7 @@ class TlsNetwork(Network):
             ConfigError: the consortium file holds another identity, or the address cannot be bound.
         """
         self.name = identity.name
+        self._consortium, self._roles = consortium, consortium.roles()
         self._trust = trust_of(consortium)
         self._endpoint = Endpoint(
             name=identity.name,
@@ -193,7 +201,7 @@ class TlsNetwork(Network):
 
     def is_alive(self, peer: str) -> bool:
         """Whether the peer is not known to be lost; see ``Network``."""
-        if self._is_closed or peer not in self._trust.roster:
+        if self._is_closed or not self._present_trust().knows(peer):
             return False
         if self._plane is None or peer in self._addresses:
             return self._heartbeats.liveness.is_alive(peer)
@@ -205,6 +213,18 @@ class TlsNetwork(Network):
             return {}
         liveness = self._heartbeats.liveness
         return {name: liveness.is_alive(name) for name in liveness.names}
+
+    def follow_roles(self, roles: Callable[[], Roles]) -> None:
+        """See ``Network``."""
+        self._consortium = replace(self._consortium, roles=roles)
+        self._endpoint.present = self._present_trust
+
+    def _present_trust(self) -> Trust:
+        """Whom this end accepts now."""
+        roles = self._consortium.roles()
+        if roles is not self._roles:
+            self._trust, self._roles = trust_of(self._consortium), roles
+        return self._trust
 
     def close(self) -> None:
         """Close every channel, mesh and thread; may be called twice."""

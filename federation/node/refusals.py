@@ -3,10 +3,10 @@
 Layer:       federation.node.refusals, beside request_texts. One SQLite file beside the ledger; memory without a path.
 Terms:       the *sender* is the analyst on whose channel a request came; of a request that came with a proposal, the
              analyst who signed it.
-Guarantees:  only requests that an analyst of the consortium has signed are recorded; all others are counted. The file
-             keeps at most ``MOST`` requests for each sender and drops the oldest; the number dropped is kept. A rule is
-             recorded in the words that the analyst gets, which hold public facts alone; the text is the analyst's own.
-             A record that cannot be written is logged, and the request stays refused.
+Guarantees:  only requests that a present or former analyst of the consortium has signed are recorded; all others are
+             counted. The file keeps at most ``MOST`` requests for each sender and drops the oldest; the number dropped is
+             kept. A rule is recorded in the words that the analyst gets, which hold public facts alone; the text is the
+             analyst's own. A record that cannot be written is logged, and the request stays refused.
 See instead: the texts of signed requests (``request_texts``).
 Source:      ours; docs/guarantees.md P19.
 """
@@ -25,7 +25,7 @@ from federation.errors import ConfigError, FederationError, SiteUnavailableError
 from federation.node.request_texts import open_records, read_records
 from federation.protocol.error_codes import is_ours, to_wire
 from federation.protocol.request import request_hash
-from federation.requests.planning import check_signature
+from federation.requests.planning import check_author
 from privacy_accounting.errors import AccountingError, ClockDiffersError, EntriesArchivedError
 from smpc.errors import PeerRejectedError
 
@@ -163,7 +163,7 @@ class RefusalLog:
         if not is_ours(error) or isinstance(error, NOT_DECISIONS):
             return
         try:
-            request = check_signature(ask.request, ask.signature, self._consortium, site=self._site)
+            request = check_author(ask.request, ask.signature, self._consortium, site=self._site)
         except REFUSED:
             self._write(lambda: self._count(UNSIGNED))
             return

@@ -107,6 +107,7 @@ class RequestHandler:
         serve(channel, self._network, lambda message: self._ledger(message, channel))
 
     def _request(self, message: Message, channel: Channel, state: _ChannelState) -> Message | None:
+        self._check_member(channel)
         if isinstance(message, HealthAsk):
             return self._health()
         if isinstance(message, BudgetAsk):
@@ -116,6 +117,20 @@ class RequestHandler:
         if channel.role != ANALYST:
             raise RequestRejectedError(site=self.site, reason="only an analyst can send this message")
         return self._analyst(message, channel, state)
+
+    def _check_member(self, channel: Channel) -> None:
+        """Refuse a channel that was opened before its member was removed, or its key renewed."""
+        roles = self._replica.core.state.roles
+        removed, key = roles.removed(channel.peer), roles.key_of(channel.peer)
+        if removed:
+            raise RequestRejectedError(
+                site=self.site,
+                reason=f"{channel.role} {channel.peer} was removed by entry {removed} of the ledger",
+            )
+        if key and channel.key not in {"", key}:
+            raise RequestRejectedError(
+                site=self.site, reason=f"the key of {channel.peer} was renewed: connect with the new one"
+            )
 
     def _analyst(self, message: Message, channel: Channel, state: _ChannelState) -> Message | None:
         if isinstance(message, RunRequest):

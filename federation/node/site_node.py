@@ -8,13 +8,14 @@ See instead: files, signals and logs around it (``site_process``).
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
 from federation.consortium.genesis import genesis_body
 from federation.consortium.limits import Limits
 from federation.consortium.membership import restrict_to_members
+from federation.consortium.present_roles import check_role_change
 from federation.errors import (
     FederationError,
     PolicyRefusedError,
@@ -37,10 +38,12 @@ from federation.node.request_services import RequestServices, TrainingService
 from federation.node.request_state import RequestStates
 from federation.node.training_node import TrainingNode
 from federation.protocol.messages import Health
+from federation.requests.planning import check_signature
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Change, Charge, Exact
 from privacy_accounting.ledger.replication.replica import Replica
 from privacy_accounting.ledger.replication.snapshots import EVERY
+from privacy_accounting.ledger.role_change import RoleChange
 from privacy_accounting.ledger.storage.uncharged import BEGINNING
 from smpc.dealer.pool import Pool
 from smpc.engine.arithmetic import CRYPTEN, prepare_engine
@@ -53,13 +56,14 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from analytics.sources import LocalTable
-    from federation.consortium.amendments import Approvals
+    from federation.consortium.administrator_approvals import Approvals
     from federation.consortium.consortium_file import Consortium
     from federation.consortium.site_file import Policy
     from federation.identity.certificates import Identity
     from federation.network.channel import Network
     from federation.protocol.messages import Ask
     from privacy_accounting.ledger.entries import Body
+    from privacy_accounting.ledger.roles import Roles
     from privacy_accounting.ledger.storage.store import Store
 
 REFUSALS: Final = (AccountingError, AnalyticsError, FederationError)
@@ -142,9 +146,9 @@ class SiteNode:
             ConfigError: a budget has no finite cost.
         """
         self.name, self._founded, self.network = identity.name, consortium, network
-        self._engine = prepare_engine(engine)
-        genesis = genesis_body(consortium)
+        self._engine, genesis = prepare_engine(engine), genesis_body(consortium)
         self.replica = ledger.replica(identity, clock, genesis)
+        consortium = replace(consortium, roles=self._roles)
         self._store, self._sources, self._clock = ledger.store, dict(sources), clock
         self._consents, self._signed_correction = ledger.consents, ledger.signed_correction
         limits = limits or Limits()
@@ -187,6 +191,10 @@ class SiteNode:
             health=self.health,
             records=self._records,
         )
+
+    def _roles(self) -> Roles:
+        """The members that are not sites, as this site's ledger has changed them up to now."""
+        return self.replica.core.state.roles
 
     def _records_of(self, folder: Path | None, limits: Limits) -> RequestRecords:
         return RequestRecords.of(
@@ -237,6 +245,7 @@ class SiteNode:
 
     def start(self) -> None:
         """Serve channels and join the ledger."""
+        self.network.follow_roles(self._roles)
         self.network.serve("ledger", self._request_handler.ledger)
         self.network.serve("request", self._request_handler.requests)
         if self._training is not None:
@@ -255,6 +264,8 @@ class SiteNode:
         content = body.content
         ask = self._services.ask_of(content.asked.request) if isinstance(content, Charge | Exact) else None
         try:
+            if ask is not None:  # read before, perhaps when another key held
+                check_signature(ask.request, ask.signature, self.consortium, site=self.name)
             self._decide(body)
             self._records.keep(body, ask)
         except REFUSALS as error:
@@ -272,6 +283,8 @@ class SiteNode:
             if self._consents is None:
                 raise PolicyRefusedError(site=self.name, rule="this site accepts no amendment")
             self._consents.check(body, self.replica.core.state, site=self.name)
+            if isinstance(content, RoleChange):
+                check_role_change(content, self._founded, self._roles())
             return
         if isinstance(content, Charge | Exact) and content.asked.run:
             self._services.training.admission.admit(body)

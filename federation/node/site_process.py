@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from analytics.sources import SourceSpec, open_table
 from analytics.sources.formats import ENDINGS, kind_of
 from federation.aggregation.claims import Claims
-from federation.consortium.amendments import Approvals
+from federation.consortium.administrator_approvals import Approvals
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.site_file import FILE_NAME, load_site
 from federation.errors import ConfigError, SiteUnavailableError
@@ -48,6 +48,7 @@ ANSWERS = "answers.sqlite"
 MOST_FILES = 1 << 14
 POLL_S = 0.05
 DAY_S = 86_400.0
+LOOK_S = 1.0
 HEARD_S = (
     2.0  # nodes that start together hear each other sooner; a node that starts alone becomes ready anyway
 )
@@ -110,8 +111,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
         _until_heard(network, stop)
         if not stop.is_set():
             ready()
-        _watch(identity, stop)
-        publish_members(config, path, node.replica.core.state)  # what came while the node ran
+        _watch(identity, stop, look=lambda: _publish(config, path, node))
     finally:
         node.close()
 
@@ -172,14 +172,32 @@ def serve_helper(
         node.close()
 
 
-def _watch(identity: Identity, stop: threading.Event, every_s: float = DAY_S) -> None:
-    """Wait until a stop is requested; once a day, log a certificate that ends soon."""
+def _watch(
+    identity: Identity,
+    stop: threading.Event,
+    every_s: float = DAY_S,
+    look: Callable[[], None] = lambda: None,
+) -> None:
+    """Wait until a stop is requested; once a day, log a certificate that ends soon; every second, look."""
+    due = time.monotonic()
     while True:
-        soon = identity.ends_soon(datetime.now(UTC))
-        if soon:
-            LOG.warning("%s: renew it before; docs/several-machines.md says how", soon)
-        if stop.wait(every_s):
+        if time.monotonic() >= due:
+            due += every_s
+            soon = identity.ends_soon(datetime.now(UTC))
+            if soon:
+                LOG.warning("%s: renew it before; docs/several-machines.md says how", soon)
+        look()
+        if stop.wait(min(every_s, LOOK_S)):
+            look()
             return
+
+
+def _publish(config: SiteConfig, path: Path, node: SiteNode) -> None:
+    """Write what came while the node ran for those who hold no ledger; the node goes on where that fails."""
+    try:
+        publish_members(config, path, node.replica.core.state)
+    except ConfigError as error:
+        LOG.error("%s", error)  # noqa: TRY400 - the file and the cause are in the text
 
 
 def _network(consortium: Consortium, identity: Identity, listen: str | None) -> TlsNetwork:

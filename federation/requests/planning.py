@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from analytics.errors import InvalidRequestError
+from federation.consortium.present_roles import last_key_of_analyst
 from federation.errors import RequestRejectedError
 from federation.protocol.request import REQUEST_TAG, Request, request_hash
 from federation.requests.kinds.registry import KINDS
@@ -157,7 +158,7 @@ def _check_purpose(purpose: str, population: str, consortium: Consortium) -> Non
 
 
 def check_signature(data: bytes, signature: bytes, consortium: Consortium, *, site: str) -> Request:
-    """Check that the analyst named in a request has signed it.
+    """Check that the analyst named in a request has signed it with the present key, and is a member now.
 
     Args:
         data: the request's bytes.
@@ -170,16 +171,25 @@ def check_signature(data: bytes, signature: bytes, consortium: Consortium, *, si
 
     Raises:
         PeerRejectedError: the bytes are not a request.
-        RequestRejectedError: unknown analyst, or not the analyst's signature.
+        RequestRejectedError: unknown or removed analyst, or not the analyst's signature.
     """
+    request = check_author(data, signature, consortium, site=site)
+    removed = consortium.roles().removed(request.analyst)
+    if removed:
+        raise RequestRejectedError(
+            site=site, reason=f"analyst {request.analyst} was removed by entry {removed} of the ledger"
+        )
+    return request
+
+
+def check_author(data: bytes, signature: bytes, consortium: Consortium, *, site: str) -> Request:
+    """Check that a present or former analyst has signed a request; arguments and errors as ``check_signature``."""
     request = Request.from_bytes(data)
-    analyst = consortium.file.analysts.get(request.analyst)
-    if analyst is None:
+    key = last_key_of_analyst(consortium, request.analyst)
+    if not key:
         raise RequestRejectedError(site=site, reason="its analyst is not a member of the consortium")
     try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(analyst.public_key)).verify(
-            signature, REQUEST_TAG + data
-        )
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(signature, REQUEST_TAG + data)
     except InvalidSignature as error:
         raise RequestRejectedError(site=site, reason="the analyst that it names has not signed it") from error
     return request

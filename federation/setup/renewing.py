@@ -35,7 +35,7 @@ from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.authority import Authority, key_pem
 from federation.identity.certificates import Identity, remove_partial, write_private
 from federation.identity.signing_request import load_key, new_key, requested_key, signing_request
-from federation.node.ledger.present_keys import keys_here
+from federation.node.ledger.present_keys import state_here
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.canonical_json import encode
 from smpc.errors import PeerRejectedError
@@ -149,6 +149,23 @@ class Renewal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certified:
+    """Whom a certificate is for.
+
+    Attributes:
+        name: the member.
+        role: its role.
+        key: its Ed25519 key, hex.
+        ends: the end of the certificate.
+    """
+
+    name: str
+    role: str
+    key: str
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RenewedCertificate:
     """The authority's certificate for a renewal.
 
@@ -186,7 +203,7 @@ class RenewedCertificate:
         return found
 
     def check(self, consortium: Consortium, *, now: datetime | None = None) -> tuple[str, str, datetime]:
-        """Check the certificate.
+        """Check the certificate of a site.
 
         Args:
             consortium: the agreement.
@@ -198,6 +215,17 @@ class RenewedCertificate:
         Raises:
             FoundingRefusedError: of another consortium, not a site's, not by the authority, ended, or not begun.
         """
+        found = self.read(consortium, now=now)
+        if found.role != "site" or found.name not in consortium.file.sites:
+            raise FoundingRefusedError(reason=f"the certificate is of {found.role} {found.name}, no site")
+        return found.name, found.key, found.ends
+
+    def read(self, consortium: Consortium, *, now: datetime | None = None) -> Certified:
+        """Check the certificate of any member; arguments as ``check``.
+
+        Raises:
+            FoundingRefusedError: of another consortium, not by the authority, without a key, ended, or not begun.
+        """
         if self.chain != consortium.digest():
             raise FoundingRefusedError(reason="this certificate is of another consortium")
         try:
@@ -208,14 +236,19 @@ class RenewedCertificate:
             raise FoundingRefusedError(
                 reason="the certificate cannot be read, or is not by the consortium's authority"
             ) from error
-        if named.role != "site" or named.name not in consortium.file.sites or not named.public_key:
-            raise FoundingRefusedError(reason=f"the certificate is of {named.role} {named.name}, no site")
+        if not named.public_key:
+            raise FoundingRefusedError(reason=f"the certificate of {named.name} has no Ed25519 key")
         at = now or datetime.now(UTC)
         if not certificate.not_valid_before_utc <= at < certificate.not_valid_after_utc:
             raise FoundingRefusedError(
                 reason=f"the certificate of {named.name} has ended or begins later, by this machine's clock"
             )
-        return named.name, named.public_key, certificate.not_valid_after_utc
+        return Certified(
+            name=named.name,
+            role=named.role,
+            key=named.public_key,
+            ends=certificate.not_valid_after_utc,
+        )
 
 
 def request_renewal(site_file: Path, *, now: int | None = None) -> tuple[bytes, str]:
@@ -265,9 +298,7 @@ def certify_renewal(folder: Path, data: bytes, *, now: int | None = None) -> tup
         FoundingRefusedError: as ``Renewal.check``.
         ConfigError: a file cannot be read.
     """
-    consortium = load_consortium(folder)
-    if (folder / "site.toml").exists():
-        consortium = in_force(load_site(folder))
+    consortium = consortium_in_force(folder)
     renewal = Renewal.from_bytes(data)
     public = renewal.check(consortium, now=int(time.time()) if now is None else now)
     pem = Authority.load(folder / "authority").certify(public, renewal.name, "site")
@@ -314,8 +345,20 @@ def install_renewal(site_file: Path, data: bytes, *, now: datetime | None = None
 
 
 def in_force(config: SiteConfig) -> Consortium:
-    """Return a site's agreement with the keys that its ledger renews."""
-    return config.consortium.with_keys(keys_here(config))
+    """Return a site's agreement with the keys and members that its ledger has changed."""
+    state = state_here(config)
+    if state is None:
+        return config.consortium
+    return replace(config.consortium.with_keys(state.members().keys), roles=state.roles.present)
+
+
+def consortium_in_force(folder: Path) -> Consortium:
+    """Return the agreement of a founder's folder, or of a rehearsal's, with what the founder's ledger has changed.
+
+    Raises:
+        ConfigError: a file cannot be read.
+    """
+    return in_force(load_site(folder)) if (folder / "site.toml").exists() else load_consortium(folder)
 
 
 def check_holds_key(config: SiteConfig, name: str, key: str) -> None:

@@ -19,8 +19,10 @@ from privacy_accounting.audit.chain_reader import ValidPrefix, open_file, openin
 from privacy_accounting.budget.totals import readable
 from privacy_accounting.decimals import format_decimal, rounded_up
 from privacy_accounting.ledger.clock import ClockCorrection
-from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact, MembersChange, OrderChange
+from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact, MembersChange
 from privacy_accounting.ledger.entries import Body, Entry
+from privacy_accounting.ledger.order_change import OrderChange
+from privacy_accounting.ledger.role_change import RoleChange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.state import ChainState
     from privacy_accounting.ledger.storage.store import Store
 
+CHANGES: Final = frozenset({"budget", "order", "members", "role", "clock"})  # kinds that change the agreement
 GIVEN_EXACT: Final = "epsilon holds given the listed exact disclosures"
 
 
@@ -240,6 +243,10 @@ def _line(body: Body, state: ChainState, cancelled: Line | None) -> Line:
         return replace(line, population=content.population, sub_budget=content.sub_budget, remark=remark)
     if isinstance(content, MembersChange):
         return replace(line, remark=f"{content.change} {content.name}; sequencer {content.sequencer}")
+    if isinstance(content, RoleChange):
+        cap = f", at most {format_decimal(content.cap)} of each sub-budget" if content.cap else ""
+        key = f", key {content.key[:16]}" if content.key else ""
+        return replace(line, remark=f"{content.change} {content.role} {content.name}{key}{cap}")
     if isinstance(content, ClockCorrection):
         return replace(line, remark=f"the entry before was dated {content.given_up - body.time} s ahead")
     return line

@@ -2,7 +2,7 @@
 
 Layer:       privacy_accounting.ledger, above ``budgets``. Pure.
 Terms:       *charge* spends epsilon; *exact* is a disclosure without it; *cancel* gives a charge back, of which
-             nothing was released; *budget*, *order*, *members*, *clock* change terms; *snapshot* pins the state.
+             nothing was released; *budget*, *order*, *members*, *role*, *clock* change terms; *snapshot* pins the state.
 Guarantees:  reading refuses a missing, unknown or mistyped field; the field names are those in the bytes.
 See instead: whether an entry may be signed (``entry_validation``), how it is written (``entries``).
 """
@@ -26,6 +26,8 @@ from privacy_accounting.ledger.budgets import (
 )
 from privacy_accounting.ledger.canonical_json import Fields, malformed
 from privacy_accounting.ledger.clock import ClockCorrection
+from privacy_accounting.ledger.order_change import OrderChange
+from privacy_accounting.ledger.role_change import RoleChange
 from privacy_accounting.rdp import INFINITE_UNITS
 
 if TYPE_CHECKING:
@@ -291,55 +293,6 @@ class BudgetChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderChange:
-    """Moves a sub-budget to another order; all it ever released is priced anew at that order.
-
-    Attributes:
-        population: whose patients.
-        sub_budget: which filter.
-        order: the new order.
-        allowance: the new allowance in units.
-        purposes: units spent at the new order, by purpose.
-        analysts: units spent at the new order, by analyst.
-    """
-
-    population: str
-    sub_budget: str
-    order: Fraction
-    allowance: int
-    purposes: Mapping[str, int]
-    analysts: Mapping[str, int]
-
-    def to_json(self) -> dict[str, object]:
-        """Write the fields."""
-        return {
-            "population": self.population,
-            "sub_budget": self.sub_budget,
-            "order": format_decimal(self.order),
-            "allowance": self.allowance,
-            "purposes": dict(self.purposes),
-            "analysts": dict(self.analysts),
-        }
-
-    @classmethod
-    def read(cls, fields: Fields) -> OrderChange:
-        """Take the fields."""
-        return cls(
-            population=fields.text("population"),
-            sub_budget=fields.text("sub_budget"),
-            order=decimal_field(fields, "order"),
-            allowance=fields.integer("allowance", low=1),
-            purposes=_units(fields.mapping("purposes")),
-            analysts=_units(fields.mapping("analysts")),
-        )
-
-
-def _units(mapping: dict[str, object]) -> dict[str, int]:
-    fields = Fields(mapping, "units")
-    return {name: fields.integer(name) for name in mapping}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MembersChange:
     """Changes who signs: one site added, lost or with a new key, or another sequencer.
 
@@ -407,7 +360,7 @@ class Snapshot:
         )
 
 
-Change: TypeAlias = BudgetChange | OrderChange | MembersChange | ClockCorrection
+Change: TypeAlias = BudgetChange | OrderChange | MembersChange | RoleChange | ClockCorrection
 Content: TypeAlias = Genesis | Charge | Exact | Cancel | Change | Snapshot
 
 KINDS: Final[Mapping[str, type[Content]]] = {
@@ -418,6 +371,7 @@ KINDS: Final[Mapping[str, type[Content]]] = {
     "budget": BudgetChange,
     "order": OrderChange,
     "members": MembersChange,
+    "role": RoleChange,
     "snapshot": Snapshot,
     "clock": ClockCorrection,
 }

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from privacy_accounting.budget.privacy_filter import PrivacyFilter
@@ -28,11 +28,13 @@ from privacy_accounting.ledger.contents import (
     Exact,
     Genesis,
     MembersChange,
-    OrderChange,
     Snapshot,
 )
 from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, body_hash
 from privacy_accounting.ledger.members import Members, Succession
+from privacy_accounting.ledger.order_change import OrderChange
+from privacy_accounting.ledger.role_change import RoleChange
+from privacy_accounting.ledger.roles import Roles, founding_analysts
 from privacy_accounting.ledger.used_requests import Once, UsedRequests
 
 if TYPE_CHECKING:
@@ -127,6 +129,7 @@ class ChainState:
         self.chain = ""
         self._privacy_filter: PrivacyFilter | None = None
         self.succession = Succession()
+        self.roles = Roles()
         self.used = UsedRequests()
         self._open: dict[int, _Open] = {}
         self._cancelled: set[int] = set()
@@ -170,6 +173,12 @@ class ChainState:
         """Count the attempts of a training run that were charged and not cancelled."""
         return self._attempts[run]
 
+    @property
+    def member_entries(self) -> list[Entry]:
+        """The entries that changed the members, sites and others, in their order."""
+        entries = [*self.succession.changes_since(0), *self.roles.entries]
+        return sorted(entries, key=lambda entry: entry.body.number)
+
     def cancelled(self, number: int) -> bool:
         """Say whether a charge was cancelled by all its sites."""
         return number in self._cancelled
@@ -185,8 +194,10 @@ class ChainState:
             return self.head
         if isinstance(content, MembersChange):
             return self.succession.basis
+        if isinstance(content, RoleChange):
+            return max(self.roles.basis, self.succession.basis)
         moved = [at for (population, _), at in self._moves.items() if population == content.population]
-        return max([0, self._raised.get(content.population, 0), *moved])
+        return max([self.roles.capped, self._raised.get(content.population, 0), *moved])
 
     # -- checking ------------------------------------------------------------------------------------------
 
@@ -229,6 +240,11 @@ class ChainState:
                 raise refuse("units by purpose and by analyst differ")
         elif isinstance(content, BudgetChange):
             self.privacy_filter.check_budget(content.population, content.budget)
+        elif isinstance(content, MembersChange):
+            self.roles.check_site(content)
+        elif isinstance(content, RoleChange):
+            sites = [members for _, members in self.succession.spans]
+            self.roles.check(content, sites=sites, founding=founding_analysts(self.genesis))
         elif isinstance(content, Snapshot) and (content.entries, content.state) != (
             self.place.number,
             self.digest(),
@@ -238,6 +254,7 @@ class ChainState:
     def _check_asked(self, content: Charge | Exact, batch: Batch) -> None:
         if content.asked.once in self.used or content.asked.once in batch.once:
             raise refuse("this request was entered before")
+        self.roles.check_asking(content.asked.analyst, self.genesis)
         if content.asked.population not in self.privacy_filter.populations:
             raise refuse(f"the ledger has no population {content.asked.population}")
         if isinstance(content, Charge):
@@ -284,6 +301,8 @@ class ChainState:
             self._move_order(content, number)
         elif isinstance(content, MembersChange):
             self.succession.change(entry)
+        elif isinstance(content, RoleChange):
+            self._change_role(content, entry)
         elif isinstance(content, Snapshot):
             # What stands before it may be archived anywhere; a cancellation that names it could not be followed there.
             self._open.clear()
@@ -314,6 +333,14 @@ class ChainState:
             self.privacy_filter.add_exact(
                 content.asked.population, content.asked.analyst, -1, numbers=-content.numbers
             )
+
+    def _change_role(self, change: RoleChange, entry: Entry) -> None:
+        """Fold a change of a role; the cap of an added analyst holds for every population."""
+        self.roles = self.roles.changed(entry)
+        if change.cap:
+            for population, budget in self.privacy_filter.populations.items():
+                caps = {**budget.analyst_caps, change.name: change.cap}
+                self.privacy_filter.set_budget(population, replace(budget, analyst_caps=caps))
 
     def _moved(self, change: OrderChange) -> PopulationBudget:
         return self.privacy_filter.moved_budget(
@@ -359,11 +386,12 @@ class ChainState:
         privacy_filter: PrivacyFilter,
         past: FoldedState,
         succession: Succession,
+        roles: Roles,
         used: UsedRequests,
     ) -> None:
         """Take over a state that was folded before, up to a snapshot."""
         self.chain, self.genesis, self._privacy_filter = chain, genesis, privacy_filter
-        self.succession, self.used = succession, used
+        self.succession, self.roles, self.used = succession, roles, used
         self.place, self._pinned = past.place, ""
         self._cancelled, self._moves = set(past.cancelled), dict(past.moved)
         self._raised, self._attempts = dict(past.raised), Counter(past.attempts)
@@ -395,4 +423,8 @@ class ChainState:
             "raised": dict(past.raised),
             "attempts": dict(past.attempts),
         }
+        if (
+            self.roles.entries
+        ):  # a ledger without such an entry keeps the digest that it had before there were any
+            state["roles"] = self.roles.to_json()
         return hashlib.sha256(encode(state)).hexdigest()

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Final
 from privacy_accounting.audit.chain_reader import ValidPrefix, opening, read_chain, read_entries
 from privacy_accounting.audit.local_journal import check_notes
 from privacy_accounting.audit.selection import Selection
-from privacy_accounting.audit.statement import Line, Remaining, Statement, statement_of
+from privacy_accounting.audit.statement import CHANGES, Line, Remaining, Statement, statement_of
 from privacy_accounting.budget.totals import readable
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.clock import ClockCorrection
-from privacy_accounting.ledger.contents import Cancel, Charge, Exact, OrderChange
+from privacy_accounting.ledger.contents import Cancel, Charge, Exact
 from privacy_accounting.ledger.entries import Entry
 from privacy_accounting.ledger.messages import Proposal, Refused, read_answer
+from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.replication.entry_validation import bodies_of
 from privacy_accounting.ledger.storage.store import Table
 
@@ -244,8 +245,7 @@ def report_figures(
     findings = tuple(check_notes(store, chain).findings)
     good = ValidPrefix(store, chain)
     shown = statement_of(good)
-    refusals = _refusals(store)
-    state, curves = _curves(good)
+    refusals, (state, curves) = _refusals(store), _curves(good)
     exact = tuple(line for line in shown.lines if line.kind == "exact")
     named = {row.population: (units or {}).get(row.population, UNIT) for row in shown.remaining}
     parts = tuple(
@@ -276,7 +276,7 @@ def report_figures(
         exact=tuple(line for line in exact if _is_wanted(line, line, wanted)),
         refusals=refused[-MAX_ROWS:],
         refusals_left_out=max(0, len(refused) - MAX_ROWS),
-        changes=tuple(line for line in shown.lines if line.kind in {"budget", "order", "members", "clock"}),
+        changes=tuple(line for line in shown.lines if line.kind in CHANGES),
         charges=tuple(charges[-MAX_ROWS:]),
         charges_left_out=max(0, len(charges) - MAX_ROWS),
         words=words or {},

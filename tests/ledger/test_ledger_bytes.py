@@ -19,7 +19,6 @@ from privacy_accounting.ledger.contents import (
     Exact,
     Genesis,
     MembersChange,
-    OrderChange,
     Request,
     Snapshot,
 )
@@ -41,7 +40,9 @@ from privacy_accounting.ledger.messages import (
     Waiting,
     Withdrawal,
 )
+from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.refusal import Refusal
+from privacy_accounting.ledger.role_change import RoleChange
 from privacy_accounting.ledger.session_id import session_id_of_entry
 from tests.ledger.ledger_world import key_of
 
@@ -105,6 +106,9 @@ CONTENTS = {
         analysts={"ada": 5},
     ),
     "members": MembersChange(change="add", name="delhi", key=public_hex(key_of("delhi")), sequencer="ankara"),
+    "role": RoleChange(
+        change="add", role="analyst", name="eva", key=public_hex(key_of("eva")), cap=Fraction(1, 4)
+    ),
     "snapshot": Snapshot(entries=7, root="aa" * 32, state="bb" * 32),
 }
 
@@ -144,6 +148,7 @@ GOLDEN_HASHES = {
     "budget": "2dc91863673ff5e9569d9a00f0a6a7508d9ec7fb37b12ebd6f1d885303e4dc8c",
     "order": "54a66db3a6dc352c669545b253623211d478d59b6d8fa8ab97cd1bf47885cc2d",
     "members": "3316308c85ce4a6a7e44c09f4cf7570a97bdcc81e1d372598be52c639c9aaefe",
+    "role": "2dd86fe4d1d04c9a85f9c44b2f8a8c345746bb311cca7df4ef16a7a5a6d1b00a",
     "snapshot": "0a9b8860e1f72f0159296d4c0ed3964ea73bb012ce8ca141d9f1e089c5379fb1",
 }
 GOLDEN_SESSIONS = {

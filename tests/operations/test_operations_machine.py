@@ -11,9 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from federation.consortium.administrator_approvals import Approvals
 from federation.consortium.amendments import (
     Amendment,
-    Approvals,
     Change,
     change_order,
     raise_budget,

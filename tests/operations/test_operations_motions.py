@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 import federation
+from federation.consortium.administrator_approvals import Approvals
 from federation.consortium.amendments import (
     Amendment,
-    Approvals,
     raise_budget,
     remove_site,
     renew_site,

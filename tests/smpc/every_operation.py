@@ -20,9 +20,11 @@ from smpc.operations import (
     sorting,
     truncation,
 )
-from smpc.operations.numeric import fixed_point, functions, gram, logistic, piecewise_linear
+from smpc.operations.numeric import fixed_point, functions, gram, logistic, normalized, piecewise_linear
 from smpc.operations.numeric.fixed_point import FixedPoint
 from smpc.operations.numeric.functions import Function
+from smpc.operations.numeric.significant import Rounding, round_ratio
+from smpc.operations.numeric.significant_integers import round_integers
 from smpc.sharing import Shared
 from tests.smpc.every_crypten_call import CALLS
 from tests.smpc.joint import Sites, split_input
@@ -124,6 +126,21 @@ def bits_twice(operation):
     return lambda s: operation(s, split_input(s, BITS), split_input(s, 1 - BITS), split_input(s, BITS))
 
 
+def ratio(session):
+    numbers, _ = normalized.normalize(session, split_input(session, X), 4)
+    below = numbers.at([1, 2, 3, 0])
+    rounded = round_ratio(session, numbers, below, Rounding(digits=1, places=1, decades=1))
+    return arithmetic.concatenate([rounded, normalized.is_positive(session, below)])
+
+
+def normal(session):
+    numbers, signs = normalized.normalize(session, split_input(session, X), 40)
+    both = normalized.multiply(session, numbers, numbers)
+    return arithmetic.concatenate(
+        [both.mantissa, both.exponent, signs, normalized.is_positive(session, both)]
+    )
+
+
 OPERATIONS = {
     "arithmetic.add_public": of(X, lambda s, x: arithmetic.add_public(s, x, 3)),
     "arithmetic.subtract_from_public": of(X, lambda s, x: arithmetic.subtract_from_public(s, 3, x)),
@@ -163,6 +180,9 @@ OPERATIONS = {
         X, lambda s, x: piecewise_linear.piecewise_linear(s, x, HINGE, 9)
     ),
     "logistic.fit": of(X * 16, lambda s, x: logistic.fit(s, square_of(s, x), split_input(s, [0, 1]), STEPS)),
+    "normalized.normalize": normal,
+    "significant.round_ratio": ratio,
+    "significant_integers.round_integers": of(X, lambda s, x: round_integers(s, x, 2, 3)),
     "open_masked.open_differences": differences,
     "open_masked.open_masked": masked,
     "open_masked.open_planes": opened_planes,

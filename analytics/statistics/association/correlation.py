@@ -19,6 +19,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Cells
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, check_one_row_a_unit
 from analytics.statistics.base import BOTH, PRIVATE, Answer
@@ -93,6 +94,10 @@ class CorrelationAnswer(Answer):
         names = list(self.names)
         rows = [list(row) for row in self.correlation]
         return pd.DataFrame(rows, index=names if rows else [], columns=names, dtype="Float64")
+
+    def picture(self) -> Cells:
+        """The correlations."""
+        return Cells(rows=self.names, columns=self.names, values=self.correlation, is_signed=True, places=2)
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data; of two columns also their correlation with its interval at 95 %."""

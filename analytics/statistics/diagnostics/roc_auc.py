@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Curve, Curves
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
@@ -83,6 +84,20 @@ class RocAucAnswer(RankAnswer):
 
         columns = {name: [point[name] for point in self.points] for name in _POINTS}
         return pd.DataFrame(columns, dtype="Float64")
+
+    def picture(self) -> Curves:
+        """The curve, with the line of a score that says nothing."""
+        points = sorted((1 - point["specificity"], point["sensitivity"]) for point in self.points)
+        area_text = "" if self.statistic is None else f"AUC {self.statistic:.3f}"
+        ends = [(0.0, 0.0), *points, (1.0, 1.0)]
+        curve = Curve(label=area_text, x=[x for x, _ in ends], y=[y for _, y in ends])
+        return Curves(
+            curves=[curve],
+            x_name="1 - specificity",
+            y_name="sensitivity",
+            has_diagonal=True,
+            y_range=(-0.02, 1.02),
+        )
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data, with the interval at 95 %."""

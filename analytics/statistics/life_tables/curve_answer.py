@@ -18,12 +18,14 @@ import numpy as np
 from analytics.errors import InvalidRequestError
 from analytics.statistics.base import MINIMUM_CELL, Answer
 from analytics.statistics.life_tables.curves import LEVEL, Part, hazard_interval
+from analytics.statistics.life_tables.survival_picture import survival_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
+    from analytics.pictures import Curves
     from analytics.statistics.life_tables.curves import Curve, Floats
     from analytics.statistics.life_tables.group_table import GroupTable
 
@@ -60,6 +62,10 @@ class KaplanMeierAnswer(Answer):
     def frame(self) -> pd.DataFrame:
         """The rows as a frame."""
         return _frame(self.rows)
+
+    def picture(self) -> Curves:
+        """The curves with their intervals, and the numbers at risk; each curve ends where it is closed."""
+        return survival_picture(self.rows)
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""

@@ -13,13 +13,16 @@ Source:      R. A. Fisher 1925. Parametric bootstrap: group_moments.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Estimates
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, Answer
 from analytics.statistics.bounded import FEW
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 UNDEFINED: Final = "undefined"
 _FEWEST_GROUPS: Final = 2
+_LEVEL: Final = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,19 @@ class AnovaAnswer(Answer):
 
         columns = {"n": self.n, "mean": self.means, "sd": self.sds, "noise_error": self.noise_errors}
         return pd.DataFrame(columns, index=list(self.labels) if self.n else [], dtype="Float64")
+
+    def picture(self) -> Estimates:
+        """The groups' means with their 95 % intervals, of sampling and noise."""
+        width = NormalDist().inv_cdf((1 + _LEVEL) / 2)
+        rows = zip(self.n, self.means, self.sds, self.noise_errors, strict=True)
+        ends = [(mean, width * math.hypot(sd / math.sqrt(n), error)) for n, mean, sd, error in rows]
+        return Estimates(
+            labels=self.labels,
+            values=self.means,
+            low=[mean - half for mean, half in ends],
+            high=[mean + half for mean, half in ends],
+            x_name="mean, 95 % interval",
+        )
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Boxes
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
 from analytics.statistics.counts import CountStatistic
@@ -63,6 +64,7 @@ MAX_BINS: Final = 1_000
 MAX_QUANTILES: Final = 20
 MAX_CELLS: Final = 5_000
 _MAX_DENOMINATOR: Final = 1_000
+_QUARTILES: Final = (0.25, 0.5, 0.75)
 LEVEL: Final = 0.95
 UNDEFINED: Final = "undefined"
 _DTYPES: Final = {"group": "string", "bin": "string", "low_bin": "string", "high_bin": "string"}
@@ -93,6 +95,18 @@ class QuantileAnswer(Answer):
             for name in names
         }
         return pd.DataFrame(columns)
+
+    def picture(self) -> Boxes | None:
+        """The quartiles' bins of each group; None where not all three were asked."""
+        groups: dict[str, dict[float, tuple[float, float] | None]] = {}
+        for row in self.rows:
+            start, end = row["start"], row["end"]
+            ends = (float(start), float(end)) if isinstance(start, float) and isinstance(end, float) else None
+            groups.setdefault(str(row["group"]), {})[float(str(row["q"]))] = ends
+        quartiles = [[own.get(q) for q in _QUARTILES] for own in groups.values()]
+        if not all(set(_QUARTILES) <= set(own) for own in groups.values()):
+            return None
+        return Boxes(labels=list(groups), quartiles=quartiles, y_name="bins of the quartiles")
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""

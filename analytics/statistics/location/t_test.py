@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Estimates
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, Answer
 from analytics.statistics.bounded import FEW
@@ -96,6 +97,18 @@ class TTestAnswer(Answer):
 
         columns = {"n": self.n, "mean": self.means, "sd": self.sds}
         return pd.DataFrame(columns, index=list(self.labels) if self.n else [], dtype="Float64")
+
+    def picture(self) -> Estimates:
+        """The difference of the means, with its interval of sampling and noise."""
+        low, high = self.confidence_interval()
+        return Estimates(
+            labels=[" - ".join(self.labels)],
+            values=[self.difference],
+            low=[None if low is None or math.isinf(low) else low],
+            high=[None if high is None or math.isinf(high) else high],
+            x_name="difference of the means, 95 % interval",
+            reference=0.0,
+        )
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data, with the interval at 95 %."""

@@ -14,21 +14,26 @@ Source:      ours; docs/guarantees.md P5, P8. The deviation is over ``n - 1``, a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
+from analytics.errors import InvalidRequestError
+from analytics.pictures import Bars, draw
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
 from analytics.statistics.profile import Profile, columns_of, profiled_columns
-from analytics.statistics.profile_estimates import ColumnSummary, intervals
+from analytics.statistics.profile_estimates import ColumnSummary, intervals, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
     from analytics.statistics.noise_law import NoiseLaw
+
+_LEVEL: Final = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +115,31 @@ class DescribeAnswer(Answer):
         """
         return intervals(self.summaries, level)
 
+    def plot(self, axes: Axes | None = None, *, column: str = "") -> Axes:
+        """Draw the counts of one column's cells.
+
+        Args:
+            axes: as for every answer.
+            column: which; the first one that has cells by default.
+
+        Raises:
+            InvalidRequestError: it was not asked for, is closed, or is a number without declared bins.
+        """
+        if column:
+            known = self.summaries.get(column)
+            if known is None or not _has_cells(known):
+                reason = (
+                    f"{column} has no counts to draw: it needs declared bins or categories, and to be open"
+                )
+                raise InvalidRequestError(parameter="column", reason=reason)
+            return draw(_bars(known), axes)
+        return super().plot(axes)
+
+    def picture(self) -> Bars | None:
+        """The counts of the first column that has cells."""
+        first = next((each for each in self.summaries.values() if _has_cells(each)), None)
+        return None if first is None else _bars(first)
+
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""
         return {
@@ -154,3 +184,20 @@ class Describe(Profile):
 
 def _share(count: float | None, size: float | None) -> float | None:
     return None if count is None or not size else min(1.0, count / size)
+
+
+def _has_cells(column: ColumnSummary) -> bool:
+    return column.is_binned or not column.is_numeric
+
+
+def _bars(column: ColumnSummary) -> Bars:
+    ends = [each.between(width_of(_LEVEL)) or (None, None) for each in column.counts]
+    name = column.name
+    return Bars(
+        labels=column.labels,
+        series={name: [each.value for each in column.counts]},
+        low={name: [low for low, _ in ends]},
+        high={name: [high for _, high in ends]},
+        x_name=name,
+        y_name="rows",
+    )

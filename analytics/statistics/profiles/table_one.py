@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 import numpy as np
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Estimates
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
 from analytics.statistics.group_comparisons import (
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 OVERALL: Final = "Overall"
 CLOSED: Final = "closed"
 _MOST_DECIMALS: Final = 6
+_BALANCED: Final = 0.1  # Austin 2009: below it groups count as balanced
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +109,24 @@ class TableOneAnswer(Answer):
     def interval(self, level: float = 0.95) -> dict[str, dict[str, dict[str, object]]]:
         """By group and ``Overall``: the figures without noise, each as often as the level says, as of ``describe``."""
         return {arm: intervals(found, level) for arm, found in self.summaries.items()}
+
+    def picture(self) -> Estimates | None:
+        """The standardised differences of the columns, largest over the pairs of groups; None where they were not asked."""
+        if not self.smd:
+            return None
+        largest = {
+            name: max((abs(value) for value in pairs.values() if value is not None), default=None)
+            for name, pairs in self.smd.items()
+        }
+        values = list(largest.values())
+        return Estimates(
+            labels=list(largest),
+            values=values,
+            low=values,
+            high=values,
+            x_name="largest standardised difference",
+            reference=_BALANCED,
+        )
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""

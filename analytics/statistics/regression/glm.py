@@ -32,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
+from analytics.pictures import Estimates
 from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
 from analytics.statistics.base import EXACT, Answer, Statistic, Step
@@ -113,6 +114,19 @@ class GlmAnswer(Answer):
         }
         found = {name: list(values) or [None] * len(self.terms) for name, values in columns.items()}
         return pd.DataFrame(found, index=list(self.terms), dtype="Float64")
+
+    def picture(self) -> Estimates:
+        """Odds ratios with their 95 % intervals, without the intercept."""
+        rows = list(zip(self.terms, self.params, self.interval(), strict=True))[1:]
+        return Estimates(
+            labels=[term for term, _, _ in rows],
+            values=[math.exp(value) for _, value, _ in rows],
+            low=[math.exp(low) for _, _, (low, _) in rows],
+            high=[math.exp(high) for _, _, (_, high) in rows],
+            x_name="odds ratio, 95 % interval",
+            reference=1.0,
+            is_ratio=True,
+        )
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""

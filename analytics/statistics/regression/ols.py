@@ -22,6 +22,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Estimates
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, check_one_row_a_unit
 from analytics.statistics.base import BOTH, PRIVATE, Answer
@@ -164,6 +165,18 @@ class OlsAnswer(Answer):
         names, rows = self.cells()
         single = {name: value for name, value in self.values().items() if not isinstance(value, list)}
         return as_text(names, rows, [f"{name}: {value}" for name, value in single.items()])
+
+    def picture(self) -> Estimates:
+        """The parameters with their 95 % intervals, without the intercept."""
+        rows = list(zip(self.terms, self.params, self.conf_int(), strict=True))[1:]
+        return Estimates(
+            labels=[term for term, _, _ in rows],
+            values=[value for _, value, _ in rows],
+            low=[low for _, _, (low, _) in rows],
+            high=[high for _, _, (_, high) in rows],
+            x_name="change of the outcome, 95 % interval",
+            reference=0.0,
+        )
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from analytics.pictures import Bars
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
 from analytics.statistics.base import PRIVATE, Answer
@@ -98,6 +99,18 @@ class PcaAnswer(Answer):
         scores = rows / np.array(self.scale_) @ np.array(self.components_).T
         labels = [f"PC{place}" for place in range(1, scores.shape[1] + 1)]
         return pd.DataFrame(scores, index=frame.index, columns=labels)
+
+    def picture(self) -> Bars:
+        """The variance of each component, with its noise."""
+        name, width = "variance", 2.0
+        pairs = list(zip(self.explained_variance_, self.noise_errors, strict=True))
+        return Bars(
+            labels=[f"PC{place}" for place in range(1, len(pairs) + 1)],
+            series={name: [value for value, _ in pairs]},
+            low={name: [max(value - width * error, 0.0) for value, error in pairs]},
+            high={name: [value + width * error for value, error in pairs]},
+            y_name="variance, with two standard errors of the noise",
+        )
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Cells
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
 from analytics.statistics.bounded import FEW
@@ -116,6 +117,19 @@ class CrosstabAnswer(Answer):
         for place, name in reversed(list(enumerate(self.names[:-1]))):
             table.insert(0, name, [row[place] for row in rows], allow_duplicates=True)
         return table
+
+    def picture(self) -> Cells | None:
+        """The counts of a table of two columns."""
+        if len(self.names) != _TWO_WAYS or not self.counts:
+            return None
+        (rows, columns), width = self.labels, len(self.labels[1])
+        return Cells(
+            rows=rows,
+            columns=columns,
+            values=[self.counts[start : start + width] for start in range(0, len(self.counts), width)],
+            row_name=self.names[0],
+            column_name=self.names[1],
+        )
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""

@@ -44,21 +44,27 @@ def present_keys(store: Store) -> dict[str, str]:
 
 
 def keys_here(config: SiteConfig) -> dict[str, str]:
-    """Return each member's key by this site's ledger, for commands beside the node; none where it has no ledger.
+    """Return each site's key by this site's ledger, for commands beside the node; none where it has no ledger."""
+    state = state_here(config)
+    return {} if state is None else dict(state.members().keys)
+
+
+def state_here(config: SiteConfig) -> ChainState | None:
+    """Return what follows from this site's ledger, for commands beside the node; None where it has none yet.
 
     Args:
         config: the site's configuration.
     """
     if not is_in_postgres(config) and not ledger_file(config).exists():
-        return {}
+        return None
     try:
         store = read_ledger(config)
     except (LedgerRefusedError, ConfigError):  # the check of the ledger names it
-        return {}
+        return None
     try:
-        return present_keys(store)
+        return read_state(store) if store.height() else None
     except LedgerRefusedError:
-        return {}
+        return None
     finally:
         store.close()
 
@@ -74,7 +80,7 @@ def publish_members(config: SiteConfig, site_file: Path, state: ChainState) -> N
     Raises:
         ConfigError: the file cannot be written.
     """
-    entries = state.succession.changes_since(0)
+    entries = state.member_entries
     path = consortium_path(site_file.parent / config.file.consortium).with_name(MEMBERS_FILE)
     data = write_members(entries)
     if not entries or len(data) <= len(load_members(path)):

@@ -22,11 +22,11 @@ from privacy_accounting.ledger.contents import (
     Charge,
     Exact,
     Genesis,
-    OrderChange,
     Snapshot,
 )
 from privacy_accounting.ledger.entries import Body, body_hash
 from privacy_accounting.ledger.merkle import merkle_root
+from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.pricing import own_price, price_of
 from privacy_accounting.ledger.refusal import Refusal
 from privacy_accounting.ledger.state import Batch, ChainPosition, ChainState, refuse

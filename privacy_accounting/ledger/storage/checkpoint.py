@@ -31,6 +31,8 @@ from privacy_accounting.ledger.contents import FORMAT_NAMED, HASH_BYTES, Genesis
 from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, Entry, body_hash
 from privacy_accounting.ledger.members import Succession
 from privacy_accounting.ledger.merkle import merkle_root
+from privacy_accounting.ledger.role_change import RoleChange
+from privacy_accounting.ledger.roles import Roles
 from privacy_accounting.ledger.state import ChainPosition, ChainState, FoldedState, refuse
 from privacy_accounting.ledger.storage.store import Note, Table
 from privacy_accounting.ledger.used_requests import UsedRequests
@@ -63,6 +65,9 @@ def take_checkpoint(state: ChainState, hashes: Sequence[bytes], since: int) -> N
         "members": [entry.to_bytes().decode("ascii") for entry in changes],
         "state": _state_to_json(state),
     }
+    roles = state.roles.changes_since(since)
+    if roles:
+        written["roles"] = [entry.to_bytes().decode("ascii") for entry in roles]
     payload = json.dumps(written, separators=(",", ":"), ensure_ascii=True).encode("ascii")
     return Note(
         table=Table.CHECKPOINTS,
@@ -150,7 +155,8 @@ def _restored(store: Store, chosen: Sequence[dict[str, Any]]) -> tuple[ChainStat
         raise refuse("a checkpoint differs from the genesis entry")
     changes = [text for written in chosen for text in written["members"]]
     succession = _succession(genesis, changes, hashes)
-    _take_over(state, last, genesis, succession, used)
+    roles = _roles(succession, [text for written in chosen for text in written.get("roles", [])], hashes)
+    _take_over(state, last, genesis, succession, roles, used)
     _check(store, state, hashes)
     return state, hashes, len(hashes)
 
@@ -167,6 +173,21 @@ def _succession(genesis: Genesis, changes: Sequence[str], hashes: Sequence[bytes
         succession.at(number).check_complete(entry)
         succession.change(entry)
     return succession
+
+
+def _roles(succession: Succession, changes: Sequence[str], hashes: Sequence[bytes]) -> Roles:
+    """Take the signed entries that changed the members that are not sites."""
+    roles = Roles()
+    for text in changes:
+        entry = Entry.from_bytes(text.encode("ascii"))
+        number = entry.body.number
+        if not roles.basis < number < len(hashes) or hashes[number] != entry.hash:
+            raise refuse("a checkpoint holds a change of a role that is not of its chain")
+        if not isinstance(entry.body.content, RoleChange):
+            raise refuse("a checkpoint names another entry as a change of a role")
+        succession.at(number).check_complete(entry)
+        roles = roles.changed(entry)
+    return roles
 
 
 def _check(store: Store, state: ChainState, hashes: Sequence[bytes]) -> None:
@@ -247,6 +268,7 @@ def _take_over(
     written: dict[str, Any],
     genesis: Genesis,
     succession: Succession,
+    roles: Roles,
     used: UsedRequests,
 ) -> None:
     privacy_filter = PrivacyFilter(relation=Relation(genesis.relation))
@@ -269,5 +291,6 @@ def _take_over(
         privacy_filter=privacy_filter,
         past=past,
         succession=succession,
+        roles=roles,
         used=used,
     )

@@ -70,6 +70,7 @@ class Endpoint:
         name: own name, as in the own certificate and the roster.
         configuration: SHA-256 of the consortium's configuration, 32 bytes; the peer's must be equal.
         trust: whom this end accepts.
+        present: gives whom it accepts now, where that changes; otherwise None.
         handshake_s: limit for handshake and hello together (s).
         user_timeout_s: how long sent data may stay unacknowledged before the kernel gives up (s).
         delay_s: time that every message is under way (s), to see what a distance costs.
@@ -90,6 +91,7 @@ class Endpoint:
         """Load the own certificate and key from one PEM file."""
         self.name = check_name(name)
         self.trust = trust
+        self.present: Callable[[], Trust] | None = None
         self.configuration = configuration
         self.handshake_s = handshake_s
         self.user_timeout_s = user_timeout_s
@@ -252,10 +254,12 @@ class Endpoint:
         if certificate is None:
             raise PeerRejectedError(reason="no certificate was shown")
         peer = peer_name(certificate)
+        trust = self.trust if self.present is None else self.present()
         try:
-            check_peer(peer, self.trust, expected=expected)
+            check_peer(peer, trust, expected=expected)
         except PeerRejectedError:
-            Connection(channel, peer).refuse(Refusal.IDENTITY, deadline.within(_DRAIN_S))
+            why = Refusal.REMOVED if peer.name in trust.removed else Refusal.IDENTITY
+            Connection(channel, peer).refuse(why, deadline.within(_DRAIN_S))
             raise
         return Connection(channel, peer, purpose, delay_s=self.delay_s)
 

@@ -37,6 +37,7 @@ class Refusal(IntEnum):
     SESSION = 7
     MALFORMED = 8
     CONNECTIONS = 9
+    REMOVED = 10
 
 
 REFUSAL_TEXT: Final = {
@@ -49,6 +50,7 @@ REFUSAL_TEXT: Final = {
     Refusal.SESSION: "session is over or not known",
     Refusal.MALFORMED: "greeting malformed",
     Refusal.CONNECTIONS: "too many connections of this member",
+    Refusal.REMOVED: "this member was removed from the consortium",
 }
 
 

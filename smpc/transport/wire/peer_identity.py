@@ -3,7 +3,8 @@
 Layer:       smpc.transport.wire.peer_identity.
 Terms:       the roster says which name has which role and certificate; it comes from the consortium's configuration.
 Guarantees:  a peer passes only with a certificate whose name, role and SHA-256 fingerprint are those of the roster, or,
-             where its key was renewed, whose name, role and key are those of the renewal.
+             where its key was renewed, whose name, role and key are those of the renewal. A member that was added since, or
+             that is no site and was renewed, passes with its present key alone; a removed one does not pass.
              Host names play no part: OpenSSL's check of them is off, this one is stricter.
 See instead: the certificate's authority and TLS itself (``tls_contexts``), who issues certificates
              (``federation.identity.authority``), the role for each purpose (``connecting.endpoint``), a removed site,
@@ -42,20 +43,32 @@ class Trust:
         roster: name -> (role, SHA-256 of the certificate's DER in lower-case hex).
         renewed: name -> Ed25519 key in hex, of members whose key was renewed since the roster was written: a certificate of
             the authority for that key, name and role passes too.
+        keyed: name -> (role, Ed25519 key in hex), of members outside the roster: a certificate of the authority for that
+            key, name and role passes.
+        removed: names of members that were removed.
     """
 
     ca_pem: bytes = field(repr=False)
     roster: Mapping[str, tuple[str, str]]
     renewed: Mapping[str, str] = field(default_factory=dict)
+    keyed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse a roster that no certificate could meet, and a renewal of no member."""
         for name, key in self.renewed.items():
             if name not in self.roster or not _FINGERPRINT.fullmatch(key):
                 raise PeerRejectedError(reason="renewal is not of a member and its key", name=name)
-        for name, (role, fingerprint) in self.roster.items():
+        twice = self.roster.keys() & self.keyed.keys()
+        if twice:
+            raise PeerRejectedError(reason="member stands twice", name=min(twice))
+        for name, (role, fingerprint) in {**self.roster, **self.keyed}.items():
             if not NAME.fullmatch(name) or role not in ROLES or not _FINGERPRINT.fullmatch(fingerprint):
                 raise PeerRejectedError(reason="roster entry is not a name, role and fingerprint", name=name)
+
+    def knows(self, name: str) -> bool:
+        """Whether a name is that of a member."""
+        return (name in self.roster or name in self.keyed) and name not in self.removed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +126,15 @@ def check_peer(peer: PeerName, trust: Trust, *, expected: str | None = None) -> 
     """
     if expected is not None and peer.name != expected:
         raise PeerRejectedError(reason=f"certificate is that of {peer.name}", name=expected)
-    if peer.name not in trust.roster:
+    if peer.name in trust.removed:
+        raise PeerRejectedError(reason="was removed from the consortium", name=peer.name)
+    if not trust.knows(peer.name):
         raise PeerRejectedError(reason="name is not in the roster", name=peer.name)
-    role, fingerprint = trust.roster[peer.name]
+    role, fingerprint = trust.roster.get(peer.name) or (trust.keyed[peer.name][0], "")
     if peer.role != role:
         raise PeerRejectedError(
             reason=f"certificate has role {peer.role}, the roster says {role}", name=peer.name
         )
-    renewed = trust.renewed.get(peer.name)
+    renewed = trust.renewed.get(peer.name) or trust.keyed.get(peer.name, ("", None))[1]
     if peer.fingerprint != fingerprint and (renewed is None or peer.public_key != renewed):
         raise PeerRejectedError(reason="certificate is not the one in the roster", name=peer.name)
