@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 
 def chi_square_tail(value: float, degrees: int) -> float:
     """Probability that a chi-square variable is at least a value.
@@ -75,3 +77,55 @@ def f_tail(value: float, above: float, below: float) -> float:
     from scipy import special
 
     return float(special.fdtrc(above, below, value))
+
+
+def binomial_test(fewer: int, count: int) -> float:
+    """P-value with two sides that a fair coin gives so few of one side.
+
+    Args:
+        fewer: of the side that came less often, at most half of ``count``.
+        count: of both, at least 0.
+
+    Returns:
+        1 where there is none.
+    """
+    from scipy import special
+
+    return min(1.0, 2 * float(special.bdtr(fewer, count, 0.5))) if count else 1.0
+
+
+def studentized_range_tail(value: float, groups: int, degrees: float) -> float:
+    """Probability that the range of so many means, in standard errors, is at least a value.
+
+    Args:
+        value: at least 0.
+        groups: at least 2.
+        degrees: of freedom, above 0.
+    """
+    from scipy import stats
+
+    return float(stats.studentized_range.sf(value, groups, degrees))
+
+
+def studentized_range_quantile(chance: float, groups: int, degrees: float) -> float:
+    """The value below which that range lies with a probability between 0 and 1."""
+    from scipy import stats
+
+    return float(stats.studentized_range.ppf(chance, groups, degrees))
+
+
+def kolmogorov_tail(first: float, second: float, distance: float) -> float:
+    """Probability that the largest distance of two samples' distribution functions is at least this one.
+
+    Args:
+        first: rows of the one, above 0.
+        second: of the other.
+        distance: from 0 to 1.
+
+    Returns:
+        The tail by the normal approximation to the larger of both sizes, as ``scipy.stats.ks_2samp`` has it.
+    """
+    from scipy import stats
+
+    large, small = max(first, second), min(first, second)
+    return float(stats.kstwo.sf(distance, np.round(large * small / (large + small))))

@@ -99,8 +99,13 @@ def _phi(table: Floats) -> float | None:
     return None if sizes <= 0 else (a * d - b * c) / math.sqrt(sizes)
 
 
-def fisher(table: Floats) -> float:
-    """Fisher's exact test of a 2 x 2 table of whole counts, with two sides."""
+def fisher(table: Floats, alternative: str = "two-sided") -> float:
+    """Fisher's exact test of a 2 x 2 table of whole counts.
+
+    Args:
+        table: the counts.
+        alternative: two-sided; less or greater for an odds ratio below or above 1.
+    """
     (a, b), (c, d) = (tuple(map(int, row)) for row in table.tolist())
     low, high = max(0, a - d), min(a + b, a + c)
     # the chance of the next table over that of the one before it
@@ -109,6 +114,9 @@ def fisher(table: Floats) -> float:
     logs = np.concatenate([[0.0], np.cumsum(steps)])
     chances = np.exp(logs - logs.max())
     own = chances[a - low]
+    if alternative != "two-sided":
+        farther = chances[: a - low + 1] if alternative == "less" else chances[a - low :]
+        return min(1.0, float(farther.sum() / chances.sum()))
     return min(1.0, float(chances[chances <= own * _TIES].sum() / chances.sum()))
 
 

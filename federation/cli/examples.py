@@ -20,8 +20,13 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         f"crossward query -c trial {COUNT} --epsilon 0.5",
         "crossward query -c trial -f question.sql --exact --csv",
         f"crossward query -c trial {COUNT} --epsilon 0.5 --explain",
+        f"crossward query -c trial {COUNT} --within 20 --confidence 0.95",
     ),
-    "quote": (f"crossward quote -c trial {COUNT} --epsilon 0.5",),
+    "quote": (
+        f"crossward quote -c trial {COUNT} --epsilon 0.5",
+        f"crossward quote -c trial {COUNT} --within 20",
+        f"crossward quote -c trial {COUNT}",
+    ),
     "budget": ("crossward budget -c trial",),
     "stats": (
         "crossward stats",

@@ -66,7 +66,7 @@ class KeptAnswers:
         releases = self.store.releases()
         if fresh:
             return None
-        plan = _plan_of(planned)
+        plan = plan_of(planned)
         by_block = [_found(releases, identity) for identity in identities_of(plan, consortium)]
         if not all(by_block):
             return None
@@ -81,6 +81,15 @@ class KeptAnswers:
         }
         cost = {name: value for name, value in plan_cost(plan).items() if name != "events"} | {"epsilon": "0"}
         return finish_combined(plan, combined, cost=cost, receipt=receipt)
+
+    def block(self, plan: Plan, number: int, consortium: Consortium) -> Combined | None:
+        """Return what was released of one block of a plan; None where nothing was.
+
+        Raises:
+            ConfigError: the store was altered or cannot be read.
+        """
+        found = _found(self.store.releases(), identities_of(plan, consortium)[number])
+        return combine(found) if found else None
 
     def paid(
         self,
@@ -103,7 +112,7 @@ class KeptAnswers:
         Raises:
             ReleaseRefusedError: the sites' shares do not fit together.
         """
-        plan = _plan_of(planned)
+        plan = plan_of(planned)
         alone = planned.work.finish(answers, receipt=receipt)
         if plan.noise_name != GAUSSIAN:
             return replace(alone, receipt={**alone.receipt, "not_kept": f"its noise is {plan.noise_name}"})
@@ -148,7 +157,8 @@ def identities_of(plan: Plan, consortium: Consortium) -> tuple[str, ...]:
     return block_identities(plan, facts)
 
 
-def _plan_of(planned: Planned[Result]) -> Plan:
+def plan_of(planned: Planned[Result]) -> Plan:
+    """The plan of a private SQL question."""
     return cast("QueryWork", planned.work).plan
 
 

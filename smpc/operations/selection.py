@@ -27,11 +27,13 @@ from smpc.operations.arithmetic import (
     subtract_from_public,
 )
 from smpc.operations.bit_planes import all_planes, from_ring, to_ring
-from smpc.operations.comparison import at_least, is_negative
+from smpc.operations.comparison import at_least, is_negative, negative_plane
 from smpc.operations.numeric.piecewise_linear import PiecewiseLinear, piecewise_linear
+from smpc.ring import plane_bits
 from smpc.sharing import Shared
 
 if TYPE_CHECKING:
+    from smpc.ring import RingArray
     from smpc.session import Session
 
 
@@ -70,6 +72,31 @@ def all_of(session: Session, *bits: Shared) -> Shared:
 def any_of(session: Session, *bits: Shared) -> Shared:
     """Return the OR of bits of one shape; cost as ``all_of``."""
     return negation(session, all_of(session, *(negation(session, bit) for bit in bits)))
+
+
+def all_at_least(session: Session, x: Shared, thresholds: RingArray, bits: int) -> Shared:
+    """Return shares of 1 where every value reaches its threshold, else 0: ``at_least`` and ``all_of``, one round less.
+
+    Visible to: every party masked values and masked bits.
+    Cost: the rounds of ``is_negative``, and 1 for two to five values, 2 for up to twenty.
+
+    Args:
+        session: an open session.
+        x: shape ``(n,)``, ``n >= 1``.
+        thresholds: public, shape ``(n,)``.
+        bits: every ``x - threshold`` lies in ``[-2**(bits-1), 2**(bits-1))``.
+
+    Returns:
+        Shape ``(1,)``.
+
+    Raises:
+        RingRangeError: no such width, or other shapes; before anything is sent.
+    """
+    if len(x.shape) != 1 or x.size == 0 or thresholds.shape != x.shape:
+        raise RingRangeError(what="thresholds of an AND")
+    plane = negative_plane(session, add_public(session, x, -thresholds), bits)
+    missed = plane_bits(plane, x.size)[:, np.newaxis].copy()  # of each value a plane of its own
+    return to_ring(session, all_planes(session, missed ^ np.uint8(session.is_first)), 1)
 
 
 def negation(session: Session, bit: Shared) -> Shared:

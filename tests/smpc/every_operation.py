@@ -23,6 +23,7 @@ from smpc.operations import (
 from smpc.operations.numeric import fixed_point, functions, gram, logistic, normalized, piecewise_linear
 from smpc.operations.numeric.fixed_point import FixedPoint
 from smpc.operations.numeric.functions import Function
+from smpc.operations.numeric.quotients import quotients
 from smpc.operations.numeric.significant import Rounding, round_ratio
 from smpc.operations.numeric.significant_integers import round_integers
 from smpc.sharing import Shared
@@ -181,6 +182,7 @@ OPERATIONS = {
     ),
     "logistic.fit": of(X * 16, lambda s, x: logistic.fit(s, square_of(s, x), split_input(s, [0, 1]), STEPS)),
     "normalized.normalize": normal,
+    "quotients.quotients": of(COUNTS, lambda s, x: quotients(s, arithmetic.stack([x]), x, (0,), 5)),
     "significant.round_ratio": ratio,
     "significant_integers.round_integers": of(X, lambda s, x: round_integers(s, x, 2, 3)),
     "open_masked.open_differences": differences,
@@ -199,6 +201,7 @@ OPERATIONS = {
     "selection.select": with_bit(lambda s, bit, x: selection.select(s, bit, x, arithmetic.negate(x))),
     "selection.keep_where": with_bit(selection.keep_where),
     "selection.all_of": bits_twice(selection.all_of),
+    "selection.all_at_least": of(X, lambda s, x: selection.all_at_least(s, x, np.array([5, -6, 0, 0]), 9)),
     "selection.any_of": bits_twice(selection.any_of),
     "selection.negation": of(BITS, selection.negation),
     "selection.between": of(X, lambda s, x: selection.between(s, x, -2, 5, 9)),

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from smpc.cost import dry_run
 from smpc.errors import RingRangeError
 from smpc.operations.selection import (
+    all_at_least,
     all_of,
     any_of,
     argmax,
@@ -46,6 +47,27 @@ def test_and_and_or_of_up_to_many_bits(data, n_bits, count, n):
     )
     np.testing.assert_array_equal(every, rows.all(axis=0))
     np.testing.assert_array_equal(some, (1 - rows).any(axis=0))
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(-99, 99), st.integers(-3, 3)), min_size=1, max_size=23), n=parties(4)
+)
+def test_whether_every_value_reaches_its_threshold(rows, n):
+    gaps = np.array([gap for _, gap in rows])
+    for x in (gaps, np.abs(gaps)):
+        thresholds = np.array([threshold for threshold, _ in rows])
+        got = compute(lambda s, v, t=thresholds: all_at_least(s, v, t, 9), x + thresholds, n=n)
+        assert got.tolist() == [int((x >= 0).all())]
+
+
+@pytest.mark.parametrize(("size", "least"), [(0, 0), (2, 1), (2, 3)])
+def test_other_shapes_of_thresholds_are_refused(size, least):
+    def joint(session):
+        x = split_input(session, np.zeros(size))
+        with pytest.raises(RingRangeError):
+            all_at_least(session, x, np.zeros(least, np.int64), 9)
+
+    simulate(joint, 2).values()
 
 
 @given(data=st.data(), bits=st.integers(3, 64), n=parties(4))

@@ -127,11 +127,6 @@ def test_one_answer_has_one_pvalue(world):
     assert first == again
 
 
-def test_an_exact_test_is_refused_with_the_reason(world):
-    with pytest.raises(InvalidRequestError, match="must be private: an exact test keeps its table hidden"):
-        world.plan("log_rank", **ASKED)
-
-
 @pytest.mark.parametrize(
     ("changed", "error", "text"),
     [

@@ -21,40 +21,48 @@ class LogRankAnswer(Answer):
     """The test.
 
     Attributes:
-        statistic: chi-square of the noisy counts.
-        pvalue: from the bootstrap.
+        statistic: chi-square: private of the noisy counts; exact rounded to three digits, None where it is closed.
+        pvalue: private: from the bootstrap; exact: the upper tail at the rounded statistic.
         dof: groups less one; 1 for a trend.
         labels: of the groups.
-        n: rows of each group, with noise.
-        observed: events of each group, with noise, none below 0.
-        expected: events under one hazard for all.
-        noise_sd: standard deviation of the noise on each cell.
+        n: private: rows of each group, with noise.
+        observed: private: events of each group, with noise, none below 0.
+        expected: private: events under one hazard for all.
+        noise_sd: standard deviation of the noise on each cell; 0 in exact mode.
     """
 
-    statistic: float
-    pvalue: float
+    statistic: float | None
+    pvalue: float | None
     dof: int
     labels: tuple[str, ...]
-    n: tuple[float, ...]
-    observed: tuple[float, ...]
-    expected: tuple[float, ...]
-    noise_sd: float
+    n: tuple[float, ...] = ()
+    observed: tuple[float, ...] = ()
+    expected: tuple[float, ...] = ()
+    noise_sd: float = 0.0
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row a group."""
+        """One row a group; of an exact test one row with the statistic."""
         import pandas as pd
 
+        if not self.n:
+            found = {"statistic": [self.statistic], "dof": [self.dof], "pvalue": [self.pvalue]}
+            return pd.DataFrame(found, dtype="Float64")
         columns = {"n": self.n, "observed": self.observed, "expected": self.expected}
         return pd.DataFrame(columns, index=list(self.labels), dtype="Float64")
 
     def values(self) -> dict[str, object]:
-        """Its fields as plain data."""
-        return {
+        """Its fields as plain data; of an exact test those that it has."""
+        found: dict[str, object] = {
             "statistic": self.statistic,
             "pvalue": self.pvalue,
             "dof": self.dof,
             "groups": list(self.labels),
+        }
+        if not self.n:
+            return found
+        return {
+            **found,
             "n": list(self.n),
             "observed": list(self.observed),
             "expected": list(self.expected),

@@ -1,12 +1,12 @@
-"""The log-rank test of equal survival in groups, on a declared grid, in private mode.
+"""The log-rank test of equal survival in groups, on a declared grid.
 
 Layer:       analytics.statistics.survival above counts and life_tables.
 Terms:       in each interval of the grid, each stratum and each group: d events and c censorings.
-Guarantees:  private alone: events and censorings of all strata, groups and intervals are one release, from which statistic
-             and p-value follow; see life_tables.log_rank_cells. Rows without a known time, event, group or stratum are left out.
-Visible to:  the analyst: the cells with noise.
-See instead: curves (kaplan_meier); the test from a table that is already released (survival_table). An exact test would
-             have to keep its table hidden and round the statistic on shares, which no operation does yet.
+Guarantees:  exact: the table stays hidden, see life_tables.exact_log_rank. Private: events and censorings of all strata,
+             groups and intervals are one release, from which statistic and p-value follow; see
+             life_tables.log_rank_cells. Rows without a known time, event, group or stratum are left out.
+Visible to:  the analyst: exact: the rounded statistic and one bit; private: the cells with noise.
+See instead: curves (kaplan_meier); the test from a table that is already released (survival_table).
 Source:      see life_tables.log_rank_cells.
 """
 
@@ -21,9 +21,10 @@ from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
 from analytics.sql.grouping import labels_of
 from analytics.statistics.arguments import Arguments, Parameter, chosen_groups
-from analytics.statistics.base import PRIVATE
+from analytics.statistics.base import BOTH
 from analytics.statistics.counts import CountStatistic
 from analytics.statistics.grids import coarser
+from analytics.statistics.life_tables.exact_log_rank import ExactLogRank
 from analytics.statistics.life_tables.log_rank_answer import LogRankAnswer
 from analytics.statistics.life_tables.log_rank_cells import WEIGHTINGS, TestForm, noisy_test
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analytics.schema import Table
-    from analytics.sql.query import GroupColumn
-    from analytics.statistics.base import Ints, Limits, Mode
+    from analytics.sql.query import BoundQuery, GroupColumn
+    from analytics.statistics.base import Ints, Limits, Mode, Step
     from analytics.statistics.noise_law import NoiseLaw
 
 MAX_INTERVALS: Final = 60
@@ -49,23 +50,22 @@ class LogRank(CountStatistic):
     Attributes:
         chosen: positions of the compared groups, in the order asked.
         form: which test.
+        exact: the test in exact mode.
     """
 
     name: ClassVar[str] = "log_rank"
     summary: ClassVar[str] = "log-rank test of survival in groups on a declared grid"
-    modes: ClassVar = PRIVATE
-    promoted: ClassVar = PRIVATE
-    no_exact: ClassVar[str] = (
-        "must be private: an exact test keeps its table hidden and rounds the statistic on shares, which no operation "
-        "does yet"
-    )
+    modes: ClassVar = BOTH
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="duration", meaning="a numeric column with declared bins: the time"),
         Parameter(name="event", meaning="true where the event was seen, false where the time was censored"),
         Parameter(name="by", meaning="a column with public groups"),
-        Parameter(name="groups", meaning="the groups to compare; all by default", default=None),
+        Parameter(name="groups", meaning="the groups to compare, exact two; all by default", default=None),
         Parameter(
-            name="grid", meaning="edges of the declared bins that make coarser intervals", default=None
+            name="grid",
+            meaning="edges of the declared bins that make the intervals; exact: by default each step of the resolution",
+            default=None,
         ),
         Parameter(
             name="strata", meaning="a column with public groups: compared within each alone", default=None
@@ -79,6 +79,7 @@ class LogRank(CountStatistic):
     )
     chosen: tuple[int, ...]
     form: TestForm
+    exact: ExactLogRank | None = None
 
     @classmethod
     def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
@@ -89,13 +90,31 @@ class LogRank(CountStatistic):
         if by.name in {time.name, event.name}:
             raise InvalidRequestError(parameter="by", reason="must be another column than duration and event")
         strata = _strata_of(arguments, table, {time.name, event.name, by.name})
-        gridded = replace(time, bins=coarser(arguments, time, "duration", MAX_INTERVALS))
         chosen = chosen_groups(by, arguments)
         if not _FEWEST_GROUPS <= len(chosen) <= MAX_GROUPS:
             raise InvalidRequestError(parameter="groups", reason=f"must be 2 to {MAX_GROUPS} groups")
-        form = form_of(arguments)
-        keys = (*strata, ("by", by), ("duration", gridded), ("event", event))
-        return cls(table=table, mode=mode, limits=limits, keys=keys, chosen=chosen, form=form)
+        form, exact = form_of(arguments), None
+        if mode == "exact":
+            stratum = strata[0][1] if strata else None
+            exact = ExactLogRank.bind(arguments, (by, time, event), stratum, chosen, form, limits)
+        else:
+            time = replace(time, bins=coarser(arguments, time, "duration", MAX_INTERVALS))
+        keys = (*strata, ("by", by), ("duration", time), ("event", event))
+        return cls(table=table, mode=mode, limits=limits, keys=keys, chosen=chosen, form=form, exact=exact)
+
+    @property
+    def query(self) -> BoundQuery | None:  # type: ignore[override]  # an exact test reads rows
+        """The counts of a private test."""
+        return super().query if self.exact is None else None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of an exact test."""
+        return () if self.exact is None else self.exact.columns
+
+    def every_step(self) -> tuple[Step]:
+        """One opening to the analyst."""
+        return super().every_step() if self.exact is None else (self.exact.step(),)
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -135,10 +154,13 @@ class LogRank(CountStatistic):
             "weightings": form.weightings,
             "exponents": [str(form.p), str(form.q)],
             "trend": form.trend,
+            **({} if self.exact is None else self.exact.describe()),
         }
 
     def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> LogRankAnswer:
         """See ``Statistic``."""
+        if self.exact is not None:
+            return self.exact.answer(opened[0])
         (values,), (law,) = opened, noise
         shape = self.n_strata, len(self.chosen), self.n_intervals, 2
         found = noisy_test((values / law.weight).reshape(shape), law, self.form, (values,))

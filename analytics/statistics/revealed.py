@@ -1,0 +1,95 @@
+"""A statistic that opens alone, from a table that stays hidden: ``reveal="statistic"``.
+
+Layer:       analytics.statistics above base; below the statistics that have the option.
+Terms:       a *hidden ratio* is the statistic, or its square, as numerator and denominator on shares.
+Guarantees:  what opens is one integer, the statistic rounded on shares to three significant digits and to the finest unit
+             of its rule, and one bit: whether every guarded count reached the threshold and the statistic is defined. No
+             party learns which of these failed. A table of up to 20 cells is guarded cell by cell, zero among them; of a
+             larger one the groups' units and events are, as the statistic names them.
+Visible to:  the analyst: the rounded statistic and the bit. All that an answer says besides follows from these two.
+See instead: the rounding itself (``smpc.operations.numeric.significant``).
+Source:      ours; docs/guarantees.md P8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from analytics.errors import InvalidRequestError
+from analytics.statistics.arguments import Parameter
+from smpc.operations.arithmetic import concatenate, multiply
+from smpc.operations.numeric.significant import Rounding, round_ratio
+
+if TYPE_CHECKING:
+    from analytics.statistics.arguments import Arguments
+    from analytics.statistics.base import Ints
+    from smpc.operations.numeric.normalized import Normalized
+    from smpc.session import Session
+    from smpc.sharing import Shared
+
+SMALL_TABLE: Final = 20  # cells up to which every cell is guarded
+DIGITS: Final = 3
+STATISTIC: Final = "statistic"
+TABLE: Final = "table"
+REVEAL: Final = Parameter(
+    name="reveal",
+    meaning="table, or statistic: exact, the statistic alone opens, rounded to three digits on shares",
+    default=TABLE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HiddenRatio:
+    """A statistic on shares.
+
+    Attributes:
+        numerator: one number.
+        denominator: one number.
+        sign: of the statistic, -1, 0 or 1, shape ``(1,)``; None where it is never negative.
+    """
+
+    numerator: Normalized
+    denominator: Normalized
+    sign: Shared | None = None
+
+
+def is_hidden(arguments: Arguments, mode: str) -> bool:
+    """Whether the statistic alone is to be opened.
+
+    Raises:
+        InvalidRequestError: no such choice, or a private answer, which has no hidden table.
+    """
+    asked = arguments.text("reveal")
+    if asked not in {TABLE, STATISTIC}:
+        raise InvalidRequestError(parameter="reveal", reason="must be table or statistic")
+    if asked == STATISTIC and mode != "exact":
+        reason = "must be table for a private answer: its noise is what hides people, and the statistic follows from it"
+        raise InvalidRequestError(parameter="reveal", reason=reason)
+    return asked == STATISTIC
+
+
+def rounded(session: Session, ratio: HiddenRatio, flag: Shared, rule: Rounding) -> Shared:
+    """Return what opens: the rounded statistic, 0 where it is closed, and the bit that says whether it is open.
+
+    Visible to: no party.
+
+    Args:
+        session: of all sites.
+        ratio: on shares.
+        flag: shares of 1 where the guard is kept and the denominator is above 0, else of 0; shape ``(1,)``.
+        rule: of the rounding.
+
+    Returns:
+        Shape ``(2,)``.
+    """
+    value = round_ratio(session, ratio.numerator, ratio.denominator, rule)
+    if ratio.sign is not None:
+        value = multiply(session, value, ratio.sign)
+    return concatenate([multiply(session, value, flag), flag])
+
+
+def value_of(opened: Ints, rule: Rounding) -> float | None:
+    """The statistic that an opening says, by the decimal that was opened; None where it is closed."""
+    value, flag = (int(each) for each in opened)
+    return float(f"{value}e-{rule.places}") if flag else None
