@@ -119,6 +119,7 @@ def releases(name, epsilon, trials, arguments, copies=1):
         yield true, (opened / law.weight).reshape(shape), law
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("epsilon", "copies", "trials"),
     [

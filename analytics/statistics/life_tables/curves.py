@@ -93,7 +93,7 @@ class Curve:
                 noise > 0, np.exp(at + np.hypot(above, noise)), np.where(above > 0, high, self.value)
             )
         is_zero = self.value <= 0
-        return self._falling(np.where(is_zero, 0.0, lower), np.where(is_zero & ~self.few, 0.0, upper))
+        return self._limits(np.where(is_zero, 0.0, lower), np.where(is_zero & ~self.few, 0.0, upper))
 
     def first_at_most(self, level: float, values: Floats | None = None) -> int | None:
         """The first interval after which the curve, or limits of it, are at most a level; None where no open one is.
@@ -104,13 +104,12 @@ class Curve:
             found = np.flatnonzero((self.value if values is None else values) <= level + _TIE)
         return None if found.size == 0 else int(found[0])
 
-    def _falling(self, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-        """Limits that fall like the curve, hold it, and lie between 0 and 1; wider, never narrower."""
+    def _limits(self, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+        """Limits that hold the curve and lie between 0 and 1; of one interval each, so that they need not fall."""
         count, good = self.n_open, int(np.count_nonzero(~self.few & ~np.isnan(self.value)))
         found_low, found_high = self.value.copy(), self.value.copy()
-        found_low[:good] = np.minimum.accumulate(np.minimum(low[:good], self.value[:good]))
-        upper = np.minimum(1.0, np.maximum(high[:good], self.value[:good]))
-        found_high[:good] = np.maximum.accumulate(upper[::-1])[::-1]
+        found_low[:good] = np.minimum(low[:good], self.value[:good])
+        found_high[:good] = np.minimum(1.0, np.maximum(high[:good], self.value[:good]))
         found_low[good:count] = 0.0
         found_high[good:count] = found_high[good - 1] if good else 1.0
         return found_low, found_high
@@ -225,8 +224,6 @@ def hazard_interval(curve: Curve, level: float = LEVEL, part: Part = "both") -> 
     good = int(np.count_nonzero(~curve.few & ~np.isnan(value)))
     lower[good:] = np.where(np.isnan(value[good:]), np.nan, lower[good - 1] if good else 0.0)
     upper[good:] = np.where(np.isnan(value[good:]), np.nan, np.inf)
-    lower[:good] = np.minimum.accumulate(lower[:good][::-1])[::-1]
-    upper[:good] = np.maximum.accumulate(upper[:good])
     return lower, upper
 
 

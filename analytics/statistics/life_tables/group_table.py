@@ -109,6 +109,9 @@ class GroupTable:
         """
         curve = self.survival()
         low, high = curve.interval(level)
+        # limits of single intervals need not fall; those of the quantile hold every interval that they leave possible
+        low[: self.n_open] = np.minimum.accumulate(low[: self.n_open])
+        high[: self.n_open] = np.maximum.accumulate(high[: self.n_open][::-1])[::-1]
         found = curve.first_at_most(1 - q)
         return found, curve.first_at_most(1 - q, low), curve.first_at_most(1 - q, high)
 

@@ -73,8 +73,6 @@ class Incidence:
         lower = np.clip(value - np.hypot(below, noise), 0.0, 1.0)
         upper = np.clip(value + np.hypot(above, noise), 0.0, 1.0)
         good = int(np.count_nonzero(~self.few & ~np.isnan(value)))
-        lower[:good] = np.minimum.accumulate(lower[:good][::-1])[::-1]
-        upper[:good] = np.maximum.accumulate(upper[:good])
         is_open = ~np.isnan(value[good:])
         lower[good:] = np.where(is_open, lower[good - 1] if good else 0.0, np.nan)
         upper[good:] = np.where(is_open, 1.0, np.nan)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from analytics.pictures import Curve, Curves
 from analytics.statistics.base import Answer
 from analytics.statistics.life_tables.curve_answer import check_level
 from analytics.statistics.life_tables.curves import LEVEL, Part
@@ -75,6 +76,19 @@ class CumulativeIncidenceAnswer(Answer):
             }
         )
 
+    def picture(self) -> Curves:
+        """Incidences from 0 on; each ends where it is closed."""
+        curves = []
+        for group, name in enumerate(self.groups):
+            for cause, found in enumerate(self.incidences[group]):
+                figures = [[0.0, *map(_number, each)] for each in (found.value, *found.interval())]
+                label = f"{name}: {self.causes[cause]}" if name else self.causes[cause]
+                y, low, high = figures
+                curves.append(Curve(label=label, x=list(self.edges), y=y, low=low, high=high))
+        return Curves(
+            curves=curves, x_name="time", y_name="cumulative incidence", is_stepped=True, y_range=(0.0, 1.02)
+        )
+
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""
         return {"rows": self._rows(LEVEL, "both")}
@@ -99,12 +113,13 @@ class CumulativeIncidenceAnswer(Answer):
                         "cause": self.causes[cause],
                         "start": self.edges[place],
                         "end": self.edges[place + 1],
-                        **{
-                            key: None if np.isnan(each[place]) else float(each[place])
-                            for key, each in figures.items()
-                        },
+                        **{key: _number(each[place]) for key, each in figures.items()},
                         "too_few": bool(found.few[place]),
                     }
                     for place in range(len(self.edges) - 1)
                 ]
         return rows
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
