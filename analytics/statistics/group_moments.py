@@ -36,6 +36,7 @@ from analytics.statistics.aggregate import shift_of
 from analytics.statistics.arguments import check_one_row_a_unit, chosen_groups
 from analytics.statistics.base import MINIMUM_CELL, Answer, Statistic, Step
 from analytics.statistics.counts import OPEN, OVER
+from analytics.statistics.revealed import value_of
 from analytics.statistics.value_guards import alone, atoms, counted
 from smpc.operations.arithmetic import broadcast, concatenate, multiply, take
 from smpc.operations.selection import all_of
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from analytics.statistics.arguments import Arguments
     from analytics.statistics.base import Ints, Limits, Mode
     from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.revealed import Hidden
     from smpc.session import Session
     from smpc.sharing import Shared
 
@@ -233,11 +235,28 @@ class GroupMoments(Statistic[int]):
             n_flags=int(is_guarded),
             has_products=is_guarded,
         )
-        return (step,)
+        return (step if self.hidden is None else self.hidden.step(step),)
+
+    @property
+    def n_figures(self) -> int:
+        """Numbers, sums and squares of the chosen groups."""
+        return _FIGURES * len(self.chosen)
+
+    @property
+    def reach(self) -> int:
+        """The largest absolute value, in steps around the middle."""
+        return max(1, *(abs(value) for value in self._ends))
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """How the statistic opens alone, where it was asked to."""
+        return None
 
     def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> Answer:
         """See ``Statistic``."""
         (values,) = opened
+        if self.hidden is not None:
+            return self.revealed_answer(value_of(values, self.hidden.rule))
         if self._is_guarded and not values[-1]:
             return self.closed_answer(MINIMUM_CELL)
         figures = values[: _FIGURES * len(self.chosen)].reshape(_FIGURES, -1)
@@ -260,6 +279,10 @@ class GroupMoments(Statistic[int]):
     @abstractmethod
     def answer(self, sample: Sample, mechanism: Mechanism | None, opened: Ints) -> Answer:
         """The answer from a sample; with its mechanism in private mode."""
+
+    def revealed_answer(self, statistic: float | None) -> Answer:
+        """The answer from a statistic that opened alone; None where it is closed."""
+        raise NotImplementedError
 
     @abstractmethod
     def closed_answer(self, reason: str) -> Answer:

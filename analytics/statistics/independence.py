@@ -7,7 +7,7 @@ Source:      K. Pearson 1900. Parametric bootstrap over a noise mechanism: Gaboa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,20 @@ from analytics.statistics.noise_law import simulation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.random import Generator  # noqa: TID251  simulations after the opening
+
     from analytics.statistics.base import Ints
-    from analytics.statistics.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 REPLICATES: Final = 1_999
+
+
+class Drawn(Protocol):
+    """Noise that can be drawn: that of a block, or of tables that were fitted to several."""
+
+    def draw(self, size: int, generator: Generator) -> Floats:
+        """So many figures, table by table; shape ``(size,)``."""
+        ...
 
 
 def expected_counts(tables: Floats) -> Floats:
@@ -59,7 +68,7 @@ def pearson_under_noise(tables: Floats) -> Floats:
 def noisy_pvalue(
     table: Floats,
     measure: Callable[[Floats], Floats],
-    law: NoiseLaw,
+    law: Drawn,
     seed: Ints,
     chances: Floats | None = None,
 ) -> float:

@@ -25,6 +25,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "cox": "survival.cox.Cox",
     "crosstab": "tables.crosstab.Crosstab",
     "cumulative_incidence": "survival.cumulative_incidence.CumulativeIncidence",
+    "cube": "tables.cube.Cube",
     "describe": "profiles.describe.Describe",
     "fisher_exact": "tables.fisher_exact.FisherExact",
     "g_test": "tables.g_test.GTest",

@@ -36,8 +36,8 @@ from federation.cli.options import (
     read_questions,
 )
 from federation.cli.outcome import OURS, UsageError, sentence
-from federation.cli.picture_file import PlotFile, picture_file
-from federation.display.accuracy import accuracy_text
+from federation.cli.picture_file import PlotCurve, PlotFile, picture_file
+from federation.display.accuracy import QuotedAccuracy, accuracy_text
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -173,13 +173,19 @@ def quote(  # noqa: PLR0913, PLR0917 - every one an option of its own
         str, typer.Option("--purpose", help="The purpose whose cap the questions would count against.")
     ] = PURPOSE,
     identity: IdentityFile = None,
+    plot: PlotCurve = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Show price and accuracy of private questions and the budget they would leave; free."""
     one_output(as_json=as_json, as_csv=as_csv)
-    if within is not None and epsilon:
-        raise UsageError(reason="say --epsilon E or --within W, not both")
+    if within is not None and (epsilon or plot):
+        reason = (
+            "say --epsilon E or --within W, not both"
+            if epsilon
+            else "--plot needs several epsilons, not --within"
+        )
+        raise UsageError(reason=reason)
     from federation.client.price_list import PRICES
 
     amounts = [positive_decimal(each, name="epsilon") for each in epsilon or ()] or list(PRICES)
@@ -187,8 +193,10 @@ def quote(  # noqa: PLR0913, PLR0917 - every one an option of its own
     if within is None:
         terms["epsilon"] = amounts[0] if len(amounts) == 1 else amounts
     texts = read_questions(sql or [], file)
-    with open_session(consortium, identity) as session:
-        rows = session.quote(texts, purpose=purpose, mechanism=mechanism, **terms)
+    with picture_file(plot) as drawn:
+        with open_session(consortium, identity) as session:
+            rows = session.quote(texts, purpose=purpose, mechanism=mechanism, **terms)
+        drawn(QuotedAccuracy(rows))
     if as_json:
         print_json(rows)
         return

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from federation.cli import (
     analyst,
     audit,
+    count,
     demo,
     enrol,
     found,
@@ -76,6 +77,7 @@ app = typer.Typer(
 )
 for command in (
     analyst.query,
+    count.count,
     analyst.quote,
     analyst.budget,
     stats.stats,

@@ -27,6 +27,11 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         f"crossward quote -c trial {COUNT} --within 20",
         f"crossward quote -c trial {COUNT}",
     ),
+    "count": (
+        'crossward count "age >= 65 AND ill" -c trial --epsilon 0.2',
+        'crossward count "age >= 65 AND ill" -c trial --within 20',
+        "crossward count -c trial --explain",
+    ),
     "budget": ("crossward budget -c trial",),
     "stats": (
         "crossward stats",
@@ -116,6 +121,18 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "ledger propose remove-site": (
         "crossward ledger propose remove-site trial/sites/anna/site.toml --out lost.amendment --lost carl",
+    ),
+    "ledger propose add-site": (
+        (
+            "crossward ledger propose add-site site/site.toml --out dora.json "
+            "--admission site/dora.admission.json"
+        ),
+    ),
+    "ledger propose replace-site": (
+        (
+            "crossward ledger propose replace-site site/site.toml --out bert.json "
+            "--admission site/bert.admission.json"
+        ),
     ),
     "ledger propose renew-site": (
         (

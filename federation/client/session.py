@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Never, Self, TypeVar
 from federation.client.administration import Administered
 from federation.client.arguments import check_fresh, epsilon_or_exact, mechanism_of
 from federation.client.by_accuracy import goal_if_any, promise
+from federation.client.cubes import Cubes
 from federation.client.described import Described
 from federation.client.kept_answers import KeptAnswers
 from federation.client.named_statistic import PURPOSE, NamedStatistic
@@ -29,7 +30,7 @@ from federation.client.spending import is_spent, noting_what_is_spent
 from federation.client.table import TableView
 from federation.client.trains import Trains
 from federation.client.visit import Visit
-from federation.consortium.membership import restrict_to_members
+from federation.consortium.membership import check_known, restrict_to_members
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.protocol.channel_pool import ChannelPool
 from federation.protocol.messages import (
@@ -72,7 +73,7 @@ A = TypeVar("A")
 EXTRA_S = 5.0
 
 
-class Session(Described, Trains, Administered, Quoting):
+class Session(Described, Trains, Cubes, Administered, Quoting):
     """An open session with every site of a consortium; a context manager. Safe for several threads.
 
     Attributes:
@@ -309,6 +310,8 @@ class Session(Described, Trains, Administered, Quoting):
                 present = self._longest()
             except SiteUnavailableError:
                 raise error from None
+            if not is_spent(error):
+                check_known(self._founded, present.members)
             left_out = set(self.consortium.names).difference(present.members)
             # the remaining sites derive another plan than this client, which still counts the removed one
             is_other_plan = isinstance(error, RequestRejectedError) and bool(left_out)

@@ -1,14 +1,20 @@
-"""Accuracy and price of a quote in words.
+"""Accuracy and price of a quote in words, and accuracy over epsilon as a picture.
 
-Layer:       federation.display.accuracy. Pure.
+Layer:       federation.display.accuracy. Pure; matplotlib is imported when a picture is drawn.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from analytics.errors import InvalidRequestError
+from analytics.pictures import Curve, Curves, draw
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
 
 
 def accuracy_text(accuracy: Mapping[str, float | None]) -> str:
@@ -33,3 +39,49 @@ def price_line(row: Mapping[str, Any]) -> str:
         f"{accuracy_text(row['accuracy'])} at {percent(row['confidence'])} takes epsilon {row['asked_epsilon']} at delta "
         f"{float(str(row['delta'])):g}, {share_of(row['cost'], row)} of what the {row['sub_budget']} budget may spend"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedAccuracy:
+    """The accuracy of quoted questions over epsilon.
+
+    Attributes:
+        rows: of a quote with several epsilons.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+
+    def picture(self) -> Curves:
+        """One line for each figure of each question, from the smallest epsilon to the largest.
+
+        Raises:
+            InvalidRequestError: there is one epsilon alone, or nothing is promised of any figure.
+        """
+        found: dict[tuple[str, str], dict[float, float]] = {}
+        for row in self.rows:
+            for name, distance in row["accuracy"].items():
+                if distance is not None:
+                    places = found.setdefault((" ".join(row["sql"].split()), name), {})
+                    places[float(row["asked_epsilon"])] = distance
+        if not found:
+            reason = "has nothing to show: no figure has a promised accuracy (means need expected_units)"
+            raise InvalidRequestError(parameter="plot", reason=reason)
+        if all(len(places) == 1 for places in found.values()):
+            raise InvalidRequestError(parameter="plot", reason="needs several epsilons for a curve")
+        several = len({sql for sql, _ in found}) > 1
+        return Curves(
+            curves=[
+                Curve(
+                    label=f"{name}: {sql}" if several else name,
+                    x=sorted(places),
+                    y=[places[epsilon] for epsilon in sorted(places)],
+                )
+                for (sql, name), places in found.items()
+            ],
+            x_name="epsilon",
+            y_name=f"noise keeps within, at {percent(self.rows[0]['confidence'])}",
+        )
+
+    def plot(self) -> Axes:
+        """Draw it in a new figure."""
+        return draw(self.picture())

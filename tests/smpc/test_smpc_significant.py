@@ -136,6 +136,32 @@ def test_law_products_of_normalized_numbers_are_near_the_product(factors):
 
 @settings(max_examples=15)
 @given(
+    pairs=st.lists(
+        st.tuples(st.one_of(st.just(0), NUMBERS), st.one_of(st.just(0), NUMBERS)), min_size=1, max_size=8
+    )
+)
+def test_law_sums_of_normalized_numbers_are_near_the_sum(pairs):
+    """However far apart, and 0 where both are."""
+
+    def joint(session, a, b):
+        found = normalized.sum_of(session, normalize(session, a, 61)[0], normalize(session, b, 61)[0])
+        assert found.low == 29
+        return [found.mantissa, found.exponent, normalized.is_positive(session, found)]
+
+    for mantissa, exponent, flag, pair in zip(
+        *compute(joint, *(np.array(each, np.int64) for each in zip(*pairs, strict=True))), pairs, strict=True
+    ):
+        assert flag == (sum(pair) > 0)
+        if flag:
+            assert 2**29 <= mantissa <= 2**31
+            value = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
+            assert abs(value / sum(pair) - 1) < Fraction(1, 2**28)
+        else:
+            assert mantissa == 0
+
+
+@settings(max_examples=15)
+@given(
     values=st.lists(st.integers(1 - 10**15, 10**15 - 1), min_size=1, max_size=8),
     digits=st.integers(1, 6),
     n=parties(3),

@@ -8,6 +8,8 @@ Guarantees:  Welch's test by default, Student's with ``equal_var``; p-value and 
              0. Guards of exact answers and the release of private ones: module group_moments. Private: the p-value is a
              parametric bootstrap over the mechanism with equal means, seeded by the answer; the interval holds sampling
              and noise, whose standard errors are reported apart.
+             With ``reveal="statistic"`` the figures stay hidden, and t opens alone, rounded on shares (module revealed);
+             its degrees of freedom are then the fewest that the guard allows, and the p-value is the largest.
 Visible to:  the analyst: number, sum and squares of both groups.
 Source:      Student 1908; Welch 1947, degrees of freedom by Welch and Satterthwaite. Parametric bootstrap: group_moments.
 """
@@ -24,11 +26,15 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError
 from analytics.pictures import Estimates
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, Answer
+from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.distributions import student_quantile, student_tail
 from analytics.statistics.group_moments import REPLICATES, GroupMoments, Mechanism, Sample
+from analytics.statistics.hidden_ratios import check_width, rows_bits, t_bits, t_ratio
 from analytics.statistics.noise_law import simulation
+from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, is_hidden
+from smpc.operations.arithmetic import take
+from smpc.operations.numeric.significant import Rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 UNDEFINED: Final = "undefined"
+ROUNDING: Final = Rounding(digits=DIGITS, places=4, decades=4, is_root=True)
 _ALTERNATIVES: Final = ("two-sided", "less", "greater")
 _GROUPS: Final = 2
 _LEVEL: Final = 0.95
@@ -138,6 +145,7 @@ class TTest(GroupMoments):
     Attributes:
         equal_var: Student's test, with one variance for both.
         alternative: what is tested against.
+        reveal: whether t opens alone.
     """
 
     name: ClassVar[str] = "t_test"
@@ -150,9 +158,11 @@ class TTest(GroupMoments):
         Parameter(name="groups", meaning="the two groups to compare, where by has more", default=None),
         Parameter(name="equal_var", meaning="Student's test instead of Welch's", default=False),
         Parameter(name="alternative", meaning="two-sided, less or greater", default="two-sided"),
+        REVEAL,
     )
     equal_var: bool = False
     alternative: str = "two-sided"
+    reveal: bool = False
 
     @classmethod
     def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
@@ -162,16 +172,57 @@ class TTest(GroupMoments):
             raise InvalidRequestError(
                 parameter="alternative", reason=f"must be one of {', '.join(_ALTERNATIVES)}"
             )
-        own = {"equal_var": arguments.flag("equal_var"), "alternative": alternative}
+        own = {
+            "equal_var": arguments.flag("equal_var"),
+            "alternative": alternative,
+            "reveal": is_hidden(arguments, mode),
+        }
         bound = cls.bind_groups(table, arguments, mode, limits, **own)
         if len(bound.chosen) != _GROUPS:
             reason = f"must name two groups of {bound.by.name}, which has {len(bound.chosen)}"
             raise InvalidRequestError(parameter="groups", reason=reason)
+        if bound.reveal:
+            check_width(bound.product_bits, "column")
         return bound
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """See ``GroupMoments``."""
+        if not self.reveal:
+            return None
+        count = self.n_figures
+        return Hidden(
+            rule=ROUNDING,
+            limits=self.limits,
+            guards=lambda figures: take(figures, range(count, figures.size)),
+            ratio=lambda session, figures: t_ratio(
+                session, take(figures, range(count)), self.product_bits, equal_var=self.equal_var
+            ),
+        )
+
+    @property
+    def product_bits(self) -> int:
+        """Length of the largest integer of a hidden statistic."""
+        return t_bits(rows_bits(self.limits), self.reach, equal_var=self.equal_var)
+
+    def revealed_answer(self, statistic: float | None) -> TTestAnswer:
+        """See ``GroupMoments``; the p-value is the largest that the guard leaves, with the fewest degrees of freedom."""
+        if statistic is None:
+            return self.closed_answer(MINIMUM_CELL)
+        fewest = max(_GROUPS, self.limits.threshold)
+        df = float(_GROUPS * fewest - _GROUPS if self.equal_var else fewest - 1)
+        return TTestAnswer(
+            statistic=statistic,
+            pvalue=self._tail(statistic, df),
+            df=df,
+            alternative=self.alternative,
+            labels=self.labels,
+        )
 
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""
-        return super().describe() | {"equal_var": self.equal_var, "alternative": self.alternative}
+        found = super().describe() | {"equal_var": self.equal_var, "alternative": self.alternative}
+        return found if self.hidden is None else {**found, **self.hidden.describe()}
 
     def closed_answer(self, reason: str) -> TTestAnswer:
         """See ``GroupMoments``."""
