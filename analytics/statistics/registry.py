@@ -26,6 +26,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "correlation": "association.correlation.Correlation",
     "cox": "survival.cox.Cox",
     "crosstab": "tables.crosstab.Crosstab",
+    "cumulative_incidence": "survival.cumulative_incidence.CumulativeIncidence",
     "cube": "tables.cube.Cube",
     "describe": "profiles.describe.Describe",
     "diagnostic_accuracy": "diagnostics.diagnostic_accuracy.DiagnosticAccuracy",

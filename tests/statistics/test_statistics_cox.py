@@ -199,6 +199,11 @@ def test_numbers_categories_and_flags_equal_a_fit_over_single_people(world):
     assert (low + high) / 2 == pytest.approx(beta[0], rel=2e-5)
     assert answer.frame.loc["smoker", "pvalue"] < 1e-6
     assert 3 <= answer.n_steps <= 6
+    picture = answer.picture()
+    assert (picture.labels, picture.reference) == (list(answer.terms), 1.0)
+    assert all(
+        low < value < high for low, value, high in zip(picture.low, picture.values, picture.high, strict=True)
+    )
 
 
 def test_however_rows_are_dealt_the_fit_is_the_same(world):
