@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.random import Generator  # noqa: TID251  simulations after the opening
 
     from analytics.statistics.base import Ints
-    from analytics.statistics.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 REPLICATES: Final = 1_999
