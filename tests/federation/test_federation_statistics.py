@@ -150,7 +150,12 @@ def test_what_is_explained_is_what_is_entered(session):
         (("sex", "disease"), {"exact": True, "epsilon": 1}, InvalidRequestError, "not both"),
         (("sex", "disease"), {"exact": "yes"}, InvalidRequestError, "exact must be true or false"),
         (("sex", "disease"), {"a": "sex", "exact": True}, InvalidRequestError, "a is given twice"),
-        (("sex", "disease", True, 1), {"exact": True}, InvalidRequestError, "takes at most a, b, correction"),
+        (
+            ("sex", "disease", True, None, 1),
+            {"exact": True},
+            InvalidRequestError,
+            "takes at most a, b, correction, reveal",
+        ),
         (("sex", "age"), {"exact": True}, PlanRejectedError, "no bins"),
         (("sex", object()), {"exact": True}, InvalidRequestError, "b must be"),
     ],
