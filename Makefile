@@ -110,6 +110,10 @@ bench-accuracy: $(READY)
 bench-paillier: $(READY)
 	$(PY) -m benchmarks.paillier
 
+# exact statistics over three sites beside their targets, about a minute
+bench-statistics: $(READY)
+	$(PY) -m benchmarks.statistics
+
 bench-growth: $(READY)
 	$(PY) -m benchmarks.growth
 

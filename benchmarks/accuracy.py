@@ -21,6 +21,7 @@ from analytics.plans.plan import make_plan
 from analytics.plans.question import bind
 from analytics.schema import Schema
 from analytics.statistics.blocks import Measure
+from benchmarks.dashboard import compared
 from privacy_accounting.events import Relation
 from privacy_accounting.rdp import cost_units, gaussian_delta
 
@@ -136,6 +137,14 @@ def checks():
         yield "four blocks: geometric mean over before", epsilon, math.prod(ratios) ** (1 / 3), 0.78
 
 
+def dashboard():
+    """Twenty questions over one cube, against twenty single releases of the same total charge."""
+    for epsilon in EPSILONS:
+        mean, worst = compared(CONTEXT, epsilon)
+        yield "a dashboard of 20 over one cube: mean absolute error", epsilon, mean, 0.5
+        yield "the same: the worst question's error over a single release's", epsilon, worst, 1.0
+
+
 def main():
     rows = []
     print(
@@ -164,7 +173,7 @@ def main():
                 }
             )
     print()
-    for what, epsilon, measured, target in checks():
+    for what, epsilon, measured, target in [*checks(), *dashboard()]:
         met = measured <= target
         print(f"{what:60} e = {epsilon:4} {measured:8.3f}   at most {target}" + ("" if met else "  NOT MET"))
         rows.append({"question": what, "epsilon": epsilon, "measured": measured, "target": target})

@@ -1,7 +1,8 @@
 """The whole Python API in one name: ``import crossward``.
 
 ``crossward.connect`` and ``crossward.local`` open a session; ``crossward.models``, ``crossward.audit`` and
-``crossward.errors`` hold models, checks of ledgers and errors. Everything is loaded at its first use.
+``crossward.errors`` hold models, checks of ledgers and errors; ``crossward.planning`` has powers and sample sizes.
+Everything is loaded at its first use.
 
 Layer:       crossward, above all other packages; only ``crossward.base_error`` lies below them.
 See instead: the packages themselves (``federation``, ``analytics``, ``smpc``, ``privacy_accounting``).
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from analytics.results.result import Result
     from analytics.sources.spec import SourceSpec
     from analytics.statistics.base import Answer
-    from crossward import audit, errors, models
+    from crossward import audit, errors, models, planning
     from crossward.base_error import CrosswardError
     from federation.client.connect import connect
     from federation.client.local import local
@@ -39,7 +40,7 @@ _PLACES: Final = {
     "TrainingTask": "federation.training.task",
     "load_task": "federation.training.task",
 }
-_MODULES: Final = ("audit", "errors", "models")
+_MODULES: Final = ("audit", "errors", "models", "planning")
 
 __all__ = [
     "Answer",
@@ -60,6 +61,7 @@ __all__ = [
     "load_task",
     "local",
     "models",
+    "planning",
 ]
 
 

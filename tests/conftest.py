@@ -48,7 +48,7 @@ def one_key_for_all():
 
 
 SHARE_SESSIONS = {"audit", "cli", "federation", "operations"}
-OF_THE_STORE = {"test_kept_answers.py", "test_answer_store.py"}
+OF_THE_STORE = {"test_kept_answers.py", "test_answer_store.py", "test_by_accuracy.py"}
 
 
 @pytest.fixture(autouse=True)

@@ -52,19 +52,18 @@ def noisy_contribution(
         raise ReleaseRefusedError(rule="noise", reason="noise is added to private plans only")
     weighted = _weighted(plan, figures)
     noise = np.empty(plan.n_figures, dtype=np.int64)
-    for number, block in enumerate(plan.blocks):
-        place = slice(number * plan.n_groups, (number + 1) * plan.n_groups)
-        noise[place] = _drawn(plan, block, source)
+    for block, place, size in zip(plan.blocks, plan.slices, plan.sizes, strict=True):
+        noise[place] = _drawn(plan, block, size, source)
     return weighted + noise
 
 
-def _drawn(plan: Plan, block: Block, source: ByteSource) -> npt.NDArray[np.int64]:
+def _drawn(plan: Plan, block: Block, size: int, source: ByteSource) -> npt.NDArray[np.int64]:
     """One block's noise of this site."""
     if block.scale is not None:
-        return laplace_share(block.scale, plan.context.honest, plan.n_groups, source)
+        return laplace_share(block.scale, plan.context.honest, size, source)
     if block.sigma2_local < SMALLEST_VARIANCE:
         raise ReleaseRefusedError(rule="noise", reason="a site's noise has a variance of at least 1")
-    return discrete_gaussian(block.sigma2_local, plan.n_groups, source)
+    return discrete_gaussian(block.sigma2_local, size, source)
 
 
 def _weighted(plan: Plan, figures: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64]:

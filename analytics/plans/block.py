@@ -31,6 +31,7 @@ class Block:
         sigma2_local: integer variance of each site's discrete Gaussian; 0 in exact mode and for Laplace noise.
         opened: whether its figures are opened.
         scale: of the discrete Laplace variable that the honest sites' shares add up to; None for other noise.
+        cells: how many figures it has; None: one for each group of the question.
     """
 
     measure: Measure
@@ -41,6 +42,7 @@ class Block:
     sigma2_local: int
     opened: bool
     scale: Fraction | None = None
+    cells: int | None = None
 
     def law(self, *, n_sites: int, honest: int) -> NoiseLaw:
         """The law of all sites' noise on each of its figures."""
@@ -63,4 +65,6 @@ class Block:
             "sigma2_local": self.sigma2_local,
             "opened": self.opened,
         }
+        if self.cells is not None:
+            shape["cells"] = self.cells
         return shape if self.scale is None else shape | {"scale": format_decimal(self.scale)}

@@ -14,6 +14,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from analytics.plans.noise_split import Portion, design_distance, split
+from analytics.schema import NumericColumn
+from analytics.sql.expressions import ColumnIndex
 from analytics.sql.query import AggregateOutput, BoundQuery, KeyOutput
 from analytics.statistics.aggregate import PlanColumn, shift_of
 from analytics.statistics.aggregates import AGGREGATES
@@ -22,6 +24,7 @@ from analytics.statistics.blocks import BlockSpec, Measure, column_name, is_alwa
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analytics.schema import Table
     from analytics.sql.expressions import Integer
 
 
@@ -105,10 +108,19 @@ def _portions(
             continue
         counts.setdefault(argument, count)
         is_total = not column.aggregate.is_centered
-        distance = design_distance(argument, column.center, is_total=is_total)
+        expected = _expected_mean(query.table, argument)
+        distance = design_distance(argument, column.center, is_total=is_total, expected=expected)
         earlier = needs.get(count, Fraction(0))
         needs[count] = None if earlier is None else max(earlier, distance)
     return split(blocks, needs, counts)
+
+
+def _expected_mean(table: Table, argument: Integer) -> Fraction | None:
+    """What the schema expects of the mean of a column itself, in steps; None of anything computed from it."""
+    column = table.columns[argument.name] if isinstance(argument, ColumnIndex) else None
+    if not isinstance(column, NumericColumn) or column.expected_mean is None:
+        return None
+    return column.expected_mean / column.resolution
 
 
 def _shifted(query: BoundQuery) -> frozenset[Integer]:

@@ -1,15 +1,17 @@
 """The local query of a plan: one scan that gives a row of integers for each group that has rows.
 
 Layer:       analytics.plans above statistics.blocks and sql.render.
-Guarantees:  built from the schema's names and integers alone; deterministic; reads one table once. No row can make it
-             fail: whatever is computed of a row is one expression of ``analytics.sql``, whose every part has a width
-             that planning has checked. Sums are of 128 bits; planning keeps what a row adds below 62, so that no
-             table that exists can overflow one. Its length is bounded, and with it the work of the database's parser.
+Guarantees:  built from the schema's names and integers alone; deterministic; reads one table once, or once for each
+             grouping set. No row can make it fail: whatever is computed of a row is one expression of
+             ``analytics.sql``, whose every part has a width that planning has checked. Sums are of 128 bits; planning
+             keeps what a row adds below 62, so that no table that exists can overflow one. Its length is bounded, and
+             with it the work of the database's parser.
 Source:      ours.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
@@ -48,6 +50,8 @@ def local_statement(
         InvalidRequestError: the statement would be too long.
         ExpressionLimitError: a square, or the index of a group, would be beyond the limits of an expression.
     """
+    if query.grouping_sets:
+        return _over_sets(query, figures, known)
     condition = query.where
     columns = [f"{render_integer(group_index(query.groups))} AS {quoted(GROUP_COLUMN)}"]
     length = len(columns[0])
@@ -70,6 +74,23 @@ def local_statement(
     if query.groups:
         lines.append("GROUP BY 1")
     return "\n".join(lines)
+
+
+def _over_sets(query: BoundQuery, figures: Sequence[BlockSpec], known: Sequence[str]) -> str:
+    """One statement for each grouping set, over the same rows, with the groups numbered through all sets."""
+    needed = [key.column.name for key in query.groups if not key.column.nullable]
+    needed += _always_known(query, figures)
+    statements, one, first = list[str](), "", 0
+    names = ", ".join(quoted(f"f{number}") for number in range(len(figures)))
+    for each, size in zip(query.grouping_sets, query.set_sizes, strict=True):
+        keys = tuple(query.groups[key] for key in each.keys)
+        one = local_statement(
+            replace(query, groups=keys, grouping_sets=()), figures, filtered=True, known=(*known, *needed)
+        )
+        group = quoted(GROUP_COLUMN)
+        statements.append(f"SELECT {group} + {first} AS {group}, {names} FROM (\n{one}\n) AS {quoted('set')}")  # noqa: S608  quoted names and integers alone
+        first += size
+    return "\nUNION ALL\n".join(statements) if len(statements) > 1 else one
 
 
 def _always_known(query: BoundQuery, figures: Sequence[BlockSpec]) -> list[str]:

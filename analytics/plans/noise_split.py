@@ -8,7 +8,11 @@ Terms:       a *portion* is one block, or the count, sum and squares of one argu
 Guarantees:  from the question and the schema alone, in integers and fractions, so that every site finds the same;
              shares sum to 1.
 Source:      ours. The error of a mean has variance ``(s_S^2 + m^2 s_n^2) / n^2``, least at shares ``m : R`` for count and
-             sum (Lagrange). m is R / 4 for a mean alone, the center for a sum, R where the count is asked for too.
+             sum (Lagrange). m is the center for a sum, R where the count is asked for too. For a mean alone it is R / 3,
+             shares 1/4 and 3/4: the variance is then 4/3 of the least one both for a mean at the center and for one at
+             a bound, and less between; any other division has more at one of the two. Where the schema says what the
+             mean is expected to be, m is its distance from the center, at least R / 6, since means lie somewhat
+             beside what was expected.
              Moments of one row are ``(1, d, d^2 - q)``; with weights ``(R^2, R d, 2 (d^2 - q))`` all three have noise of
              one variance, and the squared norm of a row is largest at d = 0 or at ``|d| = R``, since it is convex in
              ``d^2``. Both are equal at ``q = 5/8 R^2``: ``2.5625 R^4``, where three separate blocks have ``3 R^4``.
@@ -29,7 +33,8 @@ if TYPE_CHECKING:
 
     from analytics.statistics.blocks import JointNorm
 
-_MEAN_ALONE = Fraction(1, 4)
+_MEAN_ALONE = Fraction(1, 3)
+_NEAREST = Fraction(1, 6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +122,21 @@ def split(
     return tuple(sorted(portions, key=lambda portion: portion.places[0]))
 
 
-def design_distance(argument: Integer, center: int, *, is_total: bool) -> Fraction:
-    """The m that a column's division is made for, in steps: the center for a sum, a quarter of R for a mean."""
-    return Fraction(abs(center)) if is_total else _MEAN_ALONE * reach_of(argument, center)
+def design_distance(
+    argument: Integer, center: int, *, is_total: bool, expected: Fraction | None = None
+) -> Fraction:
+    """The m that a column's division is made for, in steps.
+
+    Args:
+        argument: what is aggregated.
+        center: what is subtracted from it.
+        is_total: whether it is a sum: then m is the center.
+        expected: what a mean is expected to be, in steps; None where nothing is expected: then m is a third of R.
+    """
+    if is_total:
+        return Fraction(abs(center))
+    reach = reach_of(argument, center)
+    return _MEAN_ALONE * reach if expected is None else max(abs(expected - center), _NEAREST * reach)
 
 
 def reach_of(argument: Integer, center: int) -> int:

@@ -1,7 +1,9 @@
 """The plan of a question: one local query, a fixed vector of integers, and the part of it that is opened.
 
 Layer:       analytics.plans, above the package's other modules and sql.
-Terms:       figure ``block * n_groups + group`` is one integer; a site's vector has all figures in that order.
+Terms:       figure ``block * n_groups + group`` is one integer; a site's vector has all figures in that order. Of a
+             question with grouping sets a block counts the groups of one set, and blocks of one aggregate follow each
+             other, set after set.
 Shapes:      figures ``(n_figures,)`` int64 at every site, whatever its data.
 Guarantees:  every site derives the equal plan from the request, the schema and the context; no floats in its
              digest. What is planned runs: every limit that public numbers decide (ring, sampler, figures, the local
@@ -16,8 +18,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
@@ -25,6 +28,7 @@ from analytics.plans.block import Block
 from analytics.plans.block_layout import Layout, lay_out
 from analytics.plans.cell_guards import Guard, add_guards
 from analytics.plans.context import PlanContext, check_decimal
+from analytics.plans.grouping_sets import over_sets
 from analytics.plans.local_query import local_statement
 from analytics.plans.mechanisms import Mechanism, choose
 from analytics.plans.mode_rules import check_exact, check_opened_blocks, check_private, check_table
@@ -95,7 +99,18 @@ class Plan:
     @property
     def n_figures(self) -> int:
         """Length of a site's vector."""
-        return len(self.blocks) * self.n_groups
+        return sum(self.sizes)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Figures of each block."""
+        return tuple(self.n_groups if block.cells is None else block.cells for block in self.blocks)
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """Where the figures of each block stand."""
+        ends = tuple(accumulate(self.sizes))
+        return tuple(slice(end - size, end) for end, size in zip(ends, self.sizes, strict=True))
 
     @property
     def groups(self) -> tuple[GroupKey, ...]:
@@ -116,10 +131,10 @@ class Plan:
     def opened(self) -> tuple[int, ...]:
         """The figures that are opened to the analyst, in order; all others stay in shares."""
         return tuple(
-            number * self.n_groups + group
-            for number, block in enumerate(self.blocks)
+            figure
+            for block, place in zip(self.blocks, self.slices, strict=True)
             if block.opened
-            for group in range(self.n_groups)
+            for figure in range(place.start, place.stop)
         )
 
     @property
@@ -179,32 +194,41 @@ class Plan:
     def to_dict(self) -> dict[str, object]:
         """Canonical form: integers, texts and decimal strings only."""
         query, context = self.query, self.context
-        return {
-            "format": 1,
-            "mode": self.mode,
-            "table": query.table.name,
-            "schema": query.table.to_dict(),
-            "context": {
-                "n_sites": context.n_sites,
-                "colluding": context.colluding,
-                "relation": context.relation,
-                "delta": _text(context.delta),
-                "minimum_cell": context.minimum_cell,
-                "has_three_sites": context.has_three_sites,
-            },
-            "epsilon": None if self.epsilon is None else _text(self.epsilon),
-            "noise_multiplier": None if self.noise_multiplier is None else _text(self.noise_multiplier),
-            "local_sql": self.local_sql,
-            "groups": [{"column": key.column.name, "labels": list(key.labels)} for key in query.groups],
-            "blocks": [block.to_dict() for block in self.blocks],
-            "columns": [column.to_dict() for column in self.columns],
-            "opened_to": "analyst",
-            "guards": [guard.to_dict() for guard in self.guards],
-            "threshold": self.threshold,
-            "order": [[item.output, item.descending, item.nulls_first] for item in self.order],
-            "limit": self.limit,
-            "events": [event_to_dict(event) for event in self.cost],
-        } | self._asked_noise()
+        return (
+            {
+                "format": 1,
+                "mode": self.mode,
+                "table": query.table.name,
+                "schema": query.table.to_dict(),
+                "context": {
+                    "n_sites": context.n_sites,
+                    "colluding": context.colluding,
+                    "relation": context.relation,
+                    "delta": _text(context.delta),
+                    "minimum_cell": context.minimum_cell,
+                    "has_three_sites": context.has_three_sites,
+                },
+                "epsilon": None if self.epsilon is None else _text(self.epsilon),
+                "noise_multiplier": None if self.noise_multiplier is None else _text(self.noise_multiplier),
+                "local_sql": self.local_sql,
+                "groups": [{"column": key.column.name, "labels": list(key.labels)} for key in query.groups],
+                "blocks": [block.to_dict() for block in self.blocks],
+                "columns": [column.to_dict() for column in self.columns],
+                "opened_to": "analyst",
+                "guards": [guard.to_dict() for guard in self.guards],
+                "threshold": self.threshold,
+                "order": [[item.output, item.descending, item.nulls_first] for item in self.order],
+                "limit": self.limit,
+                "events": [event_to_dict(event) for event in self.cost],
+            }
+            | self._asked_noise()
+            | self._grouping_sets()
+        )
+
+    def _grouping_sets(self) -> dict[str, object]:
+        """What a question with grouping sets adds; nothing for others, so that their digests stay."""
+        sets = self.query.grouping_sets
+        return {"grouping_sets": [[list(each.keys), each.weight] for each in sets]} if sets else {}
 
     def _asked_noise(self) -> dict[str, object]:
         """What a request that names its noise adds; nothing for others, so that their digests stay."""
@@ -219,7 +243,7 @@ class Plan:
         return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
     def _per_figure(self, values: Sequence[int]) -> tuple[int, ...]:
-        return tuple(value for value in values for _ in range(self.n_groups))
+        return tuple(value for value, size in zip(values, self.sizes, strict=True) for _ in range(size))
 
 
 def make_plan(
@@ -267,7 +291,7 @@ def make_plan(
     except ExpressionLimitError as error:
         raise PlanRejectedError(position="1:1", reason=error.reason) from error
     check_ring(plan.blocks, context.n_sites, plan.guard_bits if plan.guards else 0)
-    check_noise(plan.blocks, plan.n_groups)
+    check_noise(plan.blocks, plan.sizes)
     return plan
 
 
@@ -292,14 +316,15 @@ def _private(
     check_blocks(layout.figures, layout.portions)
     check_size(query, layout.figures)
     check_clamps(query, layout.figures, context)
+    spread = over_sets(query, layout)
     noise = choose(
-        layout.figures,
+        spread.figures,
         table=query.table,
-        n_groups=query.n_groups,
+        n_groups=query.n_groups if not query.grouping_sets else max(query.set_sizes),
         epsilon=epsilon,
         context=context,
         mechanism=mechanism or "gaussian",
-        portions=layout.portions,
+        portions=spread.portions,
     )
     return Plan(
         mode="private",
@@ -308,7 +333,7 @@ def _private(
         epsilon=epsilon,
         noise_multiplier=noise.noise_multiplier,
         local_sql=local_statement(query, layout.figures, filtered=True, known=layout.known),
-        blocks=_noisy_blocks(query, layout.figures, noise),
+        blocks=_noisy_blocks(query, spread.figures, noise),
         columns=layout.columns,
         guards=(),
         cost=noise.events,
@@ -354,7 +379,11 @@ def _exact(query: BoundQuery, context: PlanContext) -> Plan:
 
 def _noisy_blocks(query: BoundQuery, figures: Sequence[BlockSpec], noise: Calibration) -> tuple[Block, ...]:
     pairs = zip(figures, noise.blocks, strict=True)
-    return tuple(_block(query, block, blur, opened=True) for block, blur in pairs)
+    blocks = tuple(_block(query, block, blur, opened=True) for block, blur in pairs)
+    sizes = query.set_sizes
+    if not sizes:
+        return blocks
+    return tuple(replace(block, cells=sizes[number % len(sizes)]) for number, block in enumerate(blocks))
 
 
 def _block(query: BoundQuery, figures: BlockSpec, noise: BlockNoise | None, *, opened: bool) -> Block:

@@ -94,12 +94,12 @@ def check_ring(blocks: Sequence[Block], n_sites: int, guard_bits: int) -> None:
         raise OverflowRiskError(figure="the minimum cell", bits=guard_bits, limit_bits=RING_BITS)
 
 
-def check_noise(blocks: Sequence[Block], n_groups: int) -> None:
+def check_noise(blocks: Sequence[Block], sizes: Sequence[int]) -> None:
     """Refuse noise that the sampler cannot draw, or could not draw in the time of an answer."""
     for block in blocks:
         if block.sigma2_local > LARGEST_SIGMA2:
             raise _risk(f"the noise on {block.meaning}", block.sigma2_local, LARGEST_SIGMA2.bit_length() - 1)
-    count = sum(n_groups for block in blocks if block.sigma2_local >= SLOW_SIGMA2)
+    count = sum(size for block, size in zip(blocks, sizes, strict=True) if block.sigma2_local >= SLOW_SIGMA2)
     if count > MAX_SLOW_FIGURES:
         reason = (
             f"makes {count} figures with noise of more than 2^31 steps, of at most {MAX_SLOW_FIGURES}: "

@@ -239,7 +239,7 @@ def _estimate(plan: Plan, place: int, group: int, values: Figures) -> Estimate |
         return NA
     if plan.mode == "exact":
         return column.aggregate.estimate(column, parts)
-    found = column.aggregate.bounded(column, parts, _span(plan, place))
+    found = column.aggregate.bounded(column, parts, span_of(plan, place))
     found = _with_tails(found, tuple(plan.noise_law(number) for _, number in column.blocks))
     return _whole(found) if _kind(plan, column) == "integer" else found
 
@@ -261,12 +261,22 @@ def _with_tails(found: Estimate, laws: tuple[NoiseLaw, ...]) -> Estimate:
     return replace(found, interval=HeavyTailed(interval=found.interval, laws=laws))
 
 
-def _span(plan: Plan, place: int) -> Span:
-    """What is public of a column's argument."""
+def span_of(plan: Plan, place: int) -> Span:
+    """What is public of a column's argument.
+
+    Args:
+        plan: any plan.
+        place: the column.
+    """
     output = plan.query.outputs[place]
     argument = output.argument if isinstance(output, AggregateOutput) else None
     lower, upper = (0, 0) if argument is None else bounds(argument.expression)
     return Span(lower=lower, upper=upper, n_rows=plan.context.n_sites * plan.query.table.rows_max)
+
+
+def is_shown_whole(plan: Plan, place: int) -> bool:
+    """Whether a column's figures are whole numbers; the noise of a private plan is then rounded with them."""
+    return _kind(plan, plan.columns[place]) == "integer"
 
 
 def _kind(plan: Plan, column: PlanColumn) -> Kind:

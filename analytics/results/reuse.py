@@ -27,13 +27,13 @@ from analytics.plans.local_query import local_statement
 from analytics.results.assemble import finish_figures
 from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.estimates import Opened
-from analytics.statistics.noise_law import NoiseLaw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analytics.plans.plan import Plan
     from analytics.results.result import Result
+    from analytics.statistics.noise_law import NoiseLaw
 
 CHANGED: Final = 1e-6  # so rarely noise alone makes two releases look as if the rows had changed
 _ROUNDING: Final = 1 + 1e-9
@@ -134,10 +134,10 @@ def observations_of(plan: Plan, opened: Sequence[int | None], number: int) -> tu
     return tuple(
         Observation(
             number=number,
-            law=NoiseLaw(n_sites=plan.context.n_sites, sigma2_local=block.sigma2_local, weight=block.weight),
+            law=plan.noise_law(place),
             values=tuple(values[place * size : (place + 1) * size]),
         )
-        for place, block in enumerate(plan.blocks)
+        for place in range(len(plan.blocks))
     )
 
 

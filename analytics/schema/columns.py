@@ -39,6 +39,8 @@ class NumericColumn:
         bins: edges from lower to upper; ``[a, b)`` each, the last one closed. Empty: cannot be grouped by.
         nullable: whether a missing value is a group of its own.
         guessed: bounds came from data and wait for a person's eye; refused in private mode.
+        expected_mean: what a mean is expected to be, from earlier publications, never from these rows: noise of private
+            means is divided for it. Left out: for any mean between the bounds.
     """
 
     name: str
@@ -49,6 +51,7 @@ class NumericColumn:
     bins: tuple[Fraction, ...] = ()
     nullable: bool = False
     guessed: bool = False
+    expected_mean: Fraction | None = None
 
     def __post_init__(self) -> None:
         _raise_if_any(self._mistakes())
@@ -62,6 +65,8 @@ class NumericColumn:
         for path, value in (("lower", self.lower), ("upper", self.upper)):
             yield from self._off_grid(path, value)
         yield from self._bin_mistakes()
+        if self.expected_mean is not None and not self.lower <= self.expected_mean <= self.upper:
+            yield Mistake(path="expected_mean", problem="must lie between lower and upper")
 
     def _off_grid(self, path: str, value: Fraction) -> Iterator[Mistake]:
         index = value / self.resolution
@@ -103,7 +108,11 @@ class NumericColumn:
             "bins": [format_decimal(edge) for edge in self.bins],
             "nullable": self.nullable,
             "guessed": self.guessed,
-        }
+        } | self._expected()
+
+    def _expected(self) -> dict[str, object]:
+        """Nothing where it is left out, so that the digests of such schemas stay."""
+        return {} if self.expected_mean is None else {"expected_mean": format_decimal(self.expected_mean)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

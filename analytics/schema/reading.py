@@ -38,7 +38,7 @@ _UNIT_FORMS = ("text", "integer")
 _GUESSABLE = ("privacy_unit", "unit_form", "max_rows_per_unit", "rows_max")
 _FLAGS = frozenset({"type", "nullable", "guessed"})
 _COLUMN_KEYS = {
-    "numeric": _FLAGS | {"lower", "upper", "resolution", "unit", "bins"},
+    "numeric": _FLAGS | {"lower", "upper", "resolution", "unit", "bins", "expected_mean"},
     "categorical": _FLAGS | {"domain"},
     "boolean": _FLAGS,
     "identifier": frozenset({"type"}),
@@ -234,6 +234,7 @@ def _construct(kind: str, name: str, section: _Section) -> Column | None:
     if kind == "numeric":
         fields |= {key: section.require(key, exact_number, None) for key in ("lower", "upper", "resolution")}
         fields |= {"unit": section.read("unit", _text, ""), "bins": section.read("bins", _numbers, ())}
+        fields["expected_mean"] = section.read("expected_mean", exact_number, None)
     elif kind == "categorical":
         fields["domain"] = section.require("domain", _list, None)
     if len(section.mistakes) != before:

@@ -7,6 +7,7 @@ Source:      ours.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING
 from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analytics.sql.expressions import Condition
     from analytics.sql.numeric import Numeric
 
@@ -126,6 +129,19 @@ class Objection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupingSet:
+    """Some of the keys of GROUP BY, over whose groups the question is answered besides others.
+
+    Attributes:
+        keys: which of the group keys, rising.
+        weight: public factor on its figures, above 0: twice the weight is half the noise.
+    """
+
+    keys: tuple[int, ...]
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoundQuery:
     """A question in the schema's terms.
 
@@ -139,6 +155,8 @@ class BoundQuery:
         limit: rows of the finished answer, or None.
         uses: every mention of a column.
         exact_objections: what forbids this question in exact mode by its form.
+        grouping_sets: the keys that are grouped by together, one set after the other, over the same rows; empty: all
+            keys together.
     """
 
     text: str
@@ -150,11 +168,18 @@ class BoundQuery:
     limit: int | None
     uses: tuple[Use, ...]
     exact_objections: tuple[Objection, ...]
+    grouping_sets: tuple[GroupingSet, ...] = ()
 
     @property
     def n_groups(self) -> int:
-        """Number of rows of the unsorted answer: the product of all keys' groups."""
-        count = 1
-        for key in self.groups:
-            count *= len(key.labels)
-        return count
+        """Number of rows of the unsorted answer: the product of all keys' groups, of grouping sets their sum."""
+        return sum(self.set_sizes) if self.grouping_sets else _product(self.groups)
+
+    @property
+    def set_sizes(self) -> tuple[int, ...]:
+        """Groups of each grouping set."""
+        return tuple(_product([self.groups[key] for key in each.keys]) for each in self.grouping_sets)
+
+
+def _product(keys: Sequence[GroupKey]) -> int:
+    return math.prod(len(key.labels) for key in keys)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
+from analytics.errors import InvalidRequestError
 from analytics.sql.expressions import bounds
 from analytics.sql.query import Form
 from analytics.statistics.blocks import BlockSpec, Measure, count_of
@@ -24,9 +25,13 @@ from analytics.statistics.estimates import Estimate
 from analytics.statistics.intervals import SumInterval
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analytics.schema import Table
     from analytics.sql.expressions import Integer
+    from analytics.statistics.aims import Aim
     from analytics.statistics.estimates import Parts
+    from analytics.statistics.noise_law import NoiseLaw
 
 Range = tuple[Fraction | float, Fraction | float]
 
@@ -52,6 +57,12 @@ class PlanColumn:
     center: int = 0
     offset: int = 0
     blocks: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def rows_block(self) -> int | None:
+        """The block that counts the rows on which a promise about this column depends; None where it depends on none."""
+        part = "" if self.aggregate is None else self.aggregate.promised_over
+        return dict(self.blocks).get(part)
 
     def to_dict(self) -> dict[str, object]:
         """Canonical form."""
@@ -101,6 +112,7 @@ class Aggregate(ABC):
         is_centered: a private one profits from sums around the middle of the bounds.
         adds_values: it adds up values of a column; False: it counts.
         counts_units: it counts privacy units instead of rows.
+        promised_over: the part that counts the rows on which its accuracy depends; empty where it depends on none.
     """
 
     name: str
@@ -110,6 +122,7 @@ class Aggregate(ABC):
     is_centered: ClassVar[bool] = False
     adds_values: ClassVar[bool] = True
     counts_units: ClassVar[bool] = False
+    promised_over: ClassVar[str] = ""
 
     @abstractmethod
     def blocks(
@@ -167,6 +180,28 @@ class Aggregate(ABC):
             is_too_few=value != raw.value,
             interval=SumInterval(ends=ends, error=error),
         )
+
+    def miss(self, column: PlanColumn, noise: Mapping[str, NoiseLaw], span: Span, aim: Aim) -> float:
+        """Bound how often noise moves a private cell by more than a distance, whatever the rows are.
+
+        Args:
+            column: as for ``estimate``.
+            noise: of each part.
+            span: what is public of its argument.
+            aim: the distance, and what is stated of the rows.
+
+        Returns:
+            An upper bound of the probability.
+
+        Raises:
+            InvalidRequestError: nothing can be promised, or not without more of the rows than is stated.
+        """
+        del column, noise, span, aim
+        name = self.sql_names[0]
+        reason = (
+            f"is for counts, sums and means: how far noise moves {name} depends on the values; give epsilon"
+        )
+        raise InvalidRequestError(parameter="within", reason=reason)
 
     def scale(self, column: PlanColumn, part: str) -> float:
         """What one step of a part is worth, for people who read a plan."""

@@ -28,6 +28,7 @@ from smpc.operations.selection import all_of
 if TYPE_CHECKING:
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints
+    from analytics.statistics.revealed import Hidden
     from smpc.session import Session
     from smpc.sharing import Shared
 
@@ -147,7 +148,12 @@ class CountStatistic(Statistic[int]):
             n_flags=n_flags,
             has_products=self.is_guarded,
         )
-        return (step,)
+        return (step if self.hidden is None else self.hidden.step(step),)
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """How the statistic opens alone, where it was asked to."""
+        return None
 
     @property
     def n_plain(self) -> int:

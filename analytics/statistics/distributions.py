@@ -129,3 +129,40 @@ def kolmogorov_tail(first: float, second: float, distance: float) -> float:
 
     large, small = max(first, second), min(first, second)
     return float(stats.kstwo.sf(distance, np.round(large * small / (large + small))))
+
+
+def poisson_interval(count: float, level: float) -> tuple[float, float]:
+    """The means of which so many cases are neither too many nor too few (Garwood).
+
+    Args:
+        count: of cases, at least 0.
+        level: between 0 and 1.
+    """
+    from scipy import special
+
+    outside = (1 - level) / 2
+    low = float(special.gammaincinv(count, outside)) if count > 0 else 0.0
+    return low, float(special.gammaincinv(count + 1, 1 - outside))
+
+
+def poisson_test(count: float, mean: float) -> float:
+    """P-value of so many cases with a known mean above 0: twice the smaller tail, at most 1."""
+    from scipy import special
+
+    above = float(special.gammainc(count, mean)) if count > 0 else 1.0
+    return min(1.0, 2 * min(float(special.gammaincc(count + 1, mean)), above))
+
+
+def noncentral_student_power(shift: float, degrees: float, alpha: float) -> float:
+    """Probability that a t test with two sides rejects where t is shifted.
+
+    Args:
+        shift: of t, at least 0.
+        degrees: of freedom, above 0.
+        alpha: the level, between 0 and 1.
+    """
+    from scipy import special
+
+    reach = float(special.stdtrit(degrees, 1 - alpha / 2))
+    above = 1 - float(special.nctdtr(degrees, shift, reach))
+    return above + float(special.nctdtr(degrees, shift, -reach))

@@ -276,6 +276,26 @@ def gridded(arguments: Arguments, name: str, table: Table) -> GroupColumn:
     return column
 
 
+def number_bins(arguments: Arguments, name: str, table: Table) -> NumericColumn:
+    """The numeric column of an argument, on the bins of ``grid``.
+
+    Raises:
+        InvalidRequestError: the grid is none of declared edges, or the argument is no text.
+        PlanRejectedError: no such column, no number, or a number without bins.
+    """
+    column = gridded(arguments, name, table)
+    if not isinstance(column, NumericColumn):
+        raise PlanRejectedError(position=name, reason=f"{column.name} must be numeric")
+    return column
+
+
+def middles(column: NumericColumn) -> Floats:
+    """The middle of each bin, between its edges."""
+    edges = np.array([float(edge) for edge in column.bins])
+    found: Floats = (edges[:-1] + edges[1:]) / 2
+    return found
+
+
 def alternative_of(arguments: Arguments) -> str:
     """The argument ``alternative``.
 

@@ -1,13 +1,14 @@
 """The guard of an exact fit over rows: counts of the tables that the fit implies, tested together, one bit for all.
 
-Layer:       analytics.statistics above value_guards and base.
+Layer:       analytics.statistics above value_guards, relation_guard and base.
 Terms:       an *atom* is a set of rows that a covariate tells apart.
 Guarantees:  the bit is 1 where each outcome, each atom, each atom and outcome, and each two atoms of two covariates hold at
              least the threshold, and all rows at least the threshold times the parameters and 3 times sites per unit
              times the numbers that can open. Where the combinations of all covariates' values, or of those with few
              values, are no more than these numbers, every combination is tested as well. Where the cells into which the
              fit splits the combinations (``splits``) are no more than ``CELLS_A_NUMBER`` times the numbers, so that they
-             could be solved for, every cell is tested too. Which test failed stays on shares.
+             could be solved for, every cell is tested too. No linear relation of covariates and outcome fails for
+             fewer rows than the threshold (relation_guard). Which test failed stays on shares.
 Visible to:  whoever the bit is opened to.
 See instead: the same guard of logistic fits (regression.glm).
 Source:      docs/guarantees.md P21.
@@ -24,6 +25,7 @@ import numpy as np
 
 from analytics.schema import NumericColumn
 from analytics.statistics.base import Limits, Step
+from analytics.statistics.relation_guard import RelationGuard, design_of, n_columns_of
 from analytics.statistics.value_guards import Sets, alone, atoms, value_span
 from analytics.statistics.value_windows import has_few_values
 from smpc.operations.arithmetic import take
@@ -80,8 +82,8 @@ class FitGuard:
         return Step(
             name="guard of the fit",
             to="sites",
-            clamps=(self.limits.rows_max,) * n_tested,
-            local=self.tested,
+            clamps=(*(self.limits.rows_max,) * n_tested, *self.relations.clamps),
+            local=self._figures,
             joint=self._all_reached,
             n_values=0,
             n_flags=1,
@@ -106,10 +108,22 @@ class FitGuard:
         counts = [*(int(each.sum()) for each in sets), *self._combinations(rows), len(rows)]
         return np.array(counts, dtype=np.int64)
 
-    def _all_reached(self, session: Session, counts: Shared) -> Shared:
-        least = [self.limits.threshold] * (counts.size - 1) + [self.fewest_rows]
-        flags = self.limits.reached(session, counts, least)
-        return all_of(session, *(take(flags, [place]) for place in range(counts.size)))
+    @property
+    def relations(self) -> RelationGuard:
+        """The guard of linear relations; the outcome is one of the columns."""
+        return RelationGuard(n_columns=n_columns_of(self.covariates) + 1, limits=self.limits)
+
+    def _figures(self, rows: Ints) -> Ints:
+        design = design_of(self.covariates, rows[:, self.first + 1 :])
+        outcome = rows[:, self.first].astype(np.float64)
+        return np.concatenate([self.tested(rows), self.relations.figures(np.column_stack([design, outcome]))])
+
+    def _all_reached(self, session: Session, figures: Shared) -> Shared:
+        n_tested = self.n_tested
+        least = [self.limits.threshold] * (n_tested - 1) + [self.fewest_rows]
+        flags = self.limits.reached(session, take(figures, range(n_tested)), least)
+        unrelated = self.relations.holds(session, take(figures, range(n_tested, figures.size)))
+        return all_of(session, *(take(flags, [place]) for place in range(n_tested)), unrelated)
 
     def _combinations(self, rows: Ints) -> list[int]:
         """Rows of each combination, then of each of its cells, as far as they are tested: see the module."""

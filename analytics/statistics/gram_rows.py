@@ -9,11 +9,13 @@ Guarantees:  exact integers. All opens or nothing does, by one flag, which is 1 
              bound, strictly between the bounds and outside every window; each two such sets of two columns; those in
              whom two numbers differ; each combination of all columns' values, or of those with few values, where there
              are no more of them than numbers that open; and where all rows are at least the threshold times the design's
-             columns and 3 times sites per unit times the numbers that open. No party learns which of them failed.
+             columns and 3 times sites per unit times the numbers that open; and where no linear relation of the design's
+             columns holds for all but fewer people than the threshold (relation_guard; not of a statistic that opens
+             alone). No party learns which failed.
 Visible to:  the analyst: the Gram matrix.
-See instead: guards of iterated fits (regression.glm), of means in groups (group_moments). Not tested: a linear relation
-             of columns, other than two equal numbers, that holds for all but few people; the sum of its squared
-             residuals, which follows from the sums of products, is that of these few.
+See instead: guards of iterated fits (regression.glm), of means in groups (group_moments). Not tested: a relation of
+             second degree that holds for all but few people, other than those above; the sum of what is left of it
+             follows from the sums of products and is that of these few.
 Source:      ours; docs/guarantees.md P8, P21.
 """
 
@@ -31,6 +33,7 @@ from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.schema import CategoricalColumn, NumericColumn
 from analytics.statistics.base import MINIMUM_CELL, Answer, Statistic, Step
 from analytics.statistics.counts import OPEN, OVER
+from analytics.statistics.relation_guard import RelationGuard
 from analytics.statistics.value_guards import Sets, alone, atoms, counted, value_span
 from analytics.statistics.value_windows import has_few_values
 from smpc.operations.arithmetic import broadcast, concatenate, multiply, take
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints
     from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.revealed import Hidden
     from smpc.session import Session
     from smpc.sharing import Shared
 
@@ -73,6 +77,8 @@ class GramRows(Statistic[int]):
         if self.n_parameters > MAX_PARAMETERS or self._n_tested > MAX_TESTED:
             reason = f"must make at most {MAX_PARAMETERS} parameters and {MAX_TESTED} guarded counts"
             raise InvalidRequestError(parameter=position, reason=reason)
+        if self._has_relations:
+            self._relations.check_size(position)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -125,25 +131,33 @@ class GramRows(Statistic[int]):
     def every_step(self) -> tuple[Step]:
         """One opening to the analyst."""
         rows = self.limits.rows_max
-        most = np.array([1, *(each for column in self.modelled for each in _largest(column))], dtype=object)
+        most = np.array([1, *self.reaches], dtype=object)
         sums = (rows * np.outer(most, most))[np.triu_indices(self.n_parameters)]
-        guards = (rows,) * self._n_tested if self.is_guarded else ()
+        guards = (rows,) * self._n_tested if self._has_guards else ()
+        relations = self._relations.clamps if self._has_relations else ()
         step = Step(
             name="sums of products",
             to="analyst",
-            clamps=(*(int(each) for each in sums), *guards),
+            clamps=(*(int(each) for each in sums), *guards, *relations),
             local=self._figures,
             joint=self._all_or_none if self.is_guarded else lambda _session, sums: sums,
             n_values=self.n_sums,
             n_flags=int(self.is_guarded),
             has_products=self.is_guarded,
         )
-        return (step,)
+        return (step if self.hidden is None else self.hidden.step(step),)
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """How the statistic opens alone, where it was asked to."""
+        return None
 
     def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> Answer:
         """See ``Statistic``."""
         del noise
         (values,) = opened
+        if self.hidden is not None:
+            return self.revealed_answer(self.hidden, values)
         if self.is_guarded and not values[-1]:
             return self.closed_answer(MINIMUM_CELL)
         return self.answer(tuple(int(value) for value in values[: self.n_sums]))
@@ -151,6 +165,10 @@ class GramRows(Statistic[int]):
     @abstractmethod
     def answer(self, gram: tuple[int, ...]) -> Answer:
         """The answer from the upper half of the Gram matrix, row by row."""
+
+    def revealed_answer(self, hidden: Hidden, opened: Ints) -> Answer:
+        """The answer from a statistic that opened alone; the default has no p-value."""
+        return hidden.answer(opened)
 
     @abstractmethod
     def closed_answer(self, reason: str) -> Answer:
@@ -163,13 +181,38 @@ class GramRows(Statistic[int]):
             design += _design(column, rows[:, place])
         matrix = np.stack(design, axis=1)
         sums = (matrix.T @ matrix)[np.triu_indices(self.n_parameters)]
-        return np.concatenate([sums, self._tested(rows)]) if self.is_guarded else sums
+        found = [sums]
+        if self._has_guards:
+            found.append(self._tested(rows))
+        if self._has_relations:
+            found.append(self._relations.figures(matrix / np.array([1, *self.reaches])))
+        return np.concatenate(found)
+
+    @property
+    def _has_guards(self) -> bool:
+        """Whether a site counts for the guard; a hidden statistic has the same counts without a minimum cell."""
+        return self.is_guarded or self.hidden is not None
+
+    @property
+    def _has_relations(self) -> bool:
+        """Whether the guard covers linear relations: where the sums of products themselves open."""
+        return self.is_guarded and self.hidden is None
+
+    @property
+    def reaches(self) -> list[int]:
+        """The largest absolute values of the design's columns but the first."""
+        return [each for column in self.modelled for each in _largest(column)]
+
+    @property
+    def least(self) -> list[int]:
+        """What each guarded count must reach."""
+        return [self.limits.threshold] * (self._n_tested - 1) + [self.fewest_rows]
 
     def _all_or_none(self, session: Session, figures: Shared) -> Shared:
-        count = self.n_sums
-        least = [self.limits.threshold] * (self._n_tested - 1) + [self.fewest_rows]
-        reached = self.limits.reached(session, take(figures, range(count, figures.size)), least)
-        flag = all_of(session, *(take(reached, [place]) for place in range(reached.size)))
+        count, end = self.n_sums, self.n_sums + self._n_tested
+        reached = self.limits.reached(session, take(figures, range(count, end)), self.least)
+        unrelated = self._relations.holds(session, take(figures, range(end, figures.size)))
+        flag = all_of(session, *(take(reached, [place]) for place in range(reached.size)), unrelated)
         values = take(figures, range(count))
         return concatenate([multiply(session, values, broadcast(flag, values.shape)), flag])
 
@@ -211,6 +254,10 @@ class GramRows(Statistic[int]):
                     place = place * size + rows[:, number] - low
                 return [int(count) for count in np.bincount(place, minlength=math.prod(sizes))]
         return []
+
+    @property
+    def _relations(self) -> RelationGuard:
+        return RelationGuard(n_columns=self.n_parameters, limits=self.limits)
 
     @property
     def _n_tested(self) -> int:

@@ -5,7 +5,8 @@ Guarantees:  a test or difference that is not defined is None, never 0 or infini
 See instead: tests that are asked for by themselves, with their own guards and private forms (location, tables).
 Source:      B. L. Welch 1947; R. A. Fisher 1925; K. Pearson 1900; Kruskal and Wallis 1952, ties corrected; standardised
              differences of means over the root of the mean variance, of shares by Mahalanobis' distance without the first
-             category (Yang and Dalton, SAS Global Forum 2012); Holm 1979; Benjamini and Hochberg 1995.
+             category (Yang and Dalton, SAS Global Forum 2012); Holm 1979; Benjamini and Hochberg 1995; Benjamini and
+             Yekutieli 2001.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Floats = npt.NDArray[np.float64]
-ADJUSTMENTS: Final = ("bonferroni", "holm", "fdr_bh")
+ADJUSTMENTS: Final = ("bonferroni", "holm", "fdr_bh", "fdr_by")
 _TWO: Final = 2
 
 
@@ -95,7 +96,7 @@ def adjusted(pvalues: Sequence[float], method: str) -> list[float]:
 
     Args:
         pvalues: in any order.
-        method: one of ``ADJUSTMENTS``: Bonferroni, Holm, Benjamini and Hochberg.
+        method: one of ``ADJUSTMENTS``: Bonferroni, Holm, Benjamini and Hochberg, Benjamini and Yekutieli.
     """
     values = np.array(pvalues, dtype=np.float64)
     count, order = len(values), np.argsort(values, kind="stable")
@@ -106,5 +107,7 @@ def adjusted(pvalues: Sequence[float], method: str) -> list[float]:
         found[order] = np.maximum.accumulate(values[order] * (count - ranks))
     else:
         steps = values[order] * count / (ranks + 1)
+        if method == "fdr_by":
+            steps = steps * (1 / (ranks + 1)).sum()
         found[order] = np.minimum.accumulate(steps[::-1])[::-1]
     return [float(each) for each in np.minimum(found, 1.0)]

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from analytics.statistics.arguments import Arguments
     from analytics.statistics.base import Ints, Limits, Mode
     from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.revealed import Hidden
     from smpc.session import Session
     from smpc.sharing import Shared
 
@@ -114,6 +115,16 @@ class Mechanism:
         return self.sample(
             n + self.count.normal(shape, generator),
             n * mean + self.total.normal(shape, generator),
+            squares + self.squares.normal(shape, generator),
+        )
+
+    def perturbed(self, sample: Sample, size: int, generator: Generator) -> Sample:
+        """So many samples of the same rows with fresh noise; shape ``(size, n_groups)``."""
+        shape, n = (size, sample.n.size), sample.n
+        squares = (n - 1) * sample.variance + n * sample.mean**2 - self.offset * n
+        return self.sample(
+            n + self.count.normal(shape, generator),
+            n * sample.mean + self.total.normal(shape, generator),
             squares + self.squares.normal(shape, generator),
         )
 
@@ -233,11 +244,28 @@ class GroupMoments(Statistic[int]):
             n_flags=int(is_guarded),
             has_products=is_guarded,
         )
-        return (step,)
+        return (step if self.hidden is None else self.hidden.step(step),)
+
+    @property
+    def n_figures(self) -> int:
+        """Numbers, sums and squares of the chosen groups."""
+        return _FIGURES * len(self.chosen)
+
+    @property
+    def reach(self) -> int:
+        """The largest absolute value, in steps around the middle."""
+        return max(1, *(abs(value) for value in self._ends))
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """How the statistic opens alone, where it was asked to."""
+        return None
 
     def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> Answer:
         """See ``Statistic``."""
         (values,) = opened
+        if self.hidden is not None:
+            return self.revealed_answer(self.hidden, values)
         if self._is_guarded and not values[-1]:
             return self.closed_answer(MINIMUM_CELL)
         figures = values[: _FIGURES * len(self.chosen)].reshape(_FIGURES, -1)
@@ -260,6 +288,10 @@ class GroupMoments(Statistic[int]):
     @abstractmethod
     def answer(self, sample: Sample, mechanism: Mechanism | None, opened: Ints) -> Answer:
         """The answer from a sample; with its mechanism in private mode."""
+
+    def revealed_answer(self, hidden: Hidden, opened: Ints) -> Answer:
+        """The answer from a statistic that opened alone; the default has no p-value."""
+        return hidden.answer(opened)
 
     @abstractmethod
     def closed_answer(self, reason: str) -> Answer:
@@ -322,6 +354,19 @@ class GroupMoments(Statistic[int]):
         return Sample(
             n=np.array(rows[0], dtype=np.float64), mean=np.array(means), variance=np.array(variances)
         )
+
+
+def error_of_difference(sample: Sample, *, equal_var: bool) -> tuple[Floats, Floats]:
+    """Standard error of the difference of two means, and its degrees of freedom; the groups along the last axis."""
+    n, variance = sample.n, sample.variance
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if equal_var:
+            df = n.sum(axis=-1) - 2
+            pooled = ((n - 1) * variance).sum(axis=-1) / df
+            return np.sqrt(pooled * (1 / n).sum(axis=-1)), df
+        parts = variance / n
+        total = parts.sum(axis=-1)
+        return np.sqrt(total), total**2 / (parts**2 / (n - 1)).sum(axis=-1)
 
 
 def group_places(by: GroupColumn, values: Ints) -> Ints:

@@ -7,7 +7,7 @@ Source:      K. Pearson 1900. Parametric bootstrap over a noise mechanism: Gaboa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +17,20 @@ from analytics.statistics.noise_law import simulation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.random import Generator  # noqa: TID251  simulations after the opening
+
     from analytics.statistics.base import Ints
-    from analytics.statistics.noise_law import NoiseLaw
 
 Floats = npt.NDArray[np.float64]
 REPLICATES: Final = 1_999
+
+
+class Drawn(Protocol):
+    """Noise that can be drawn: that of a block, or of tables that were fitted to several."""
+
+    def draw(self, size: int, generator: Generator) -> Floats:
+        """So many figures, table by table; shape ``(size,)``."""
+        ...
 
 
 def expected_counts(tables: Floats) -> Floats:
@@ -56,10 +65,21 @@ def pearson_under_noise(tables: Floats) -> Floats:
     return found
 
 
+def likelihood_ratio(tables: Floats, correction: float = 0.0) -> Floats:
+    """G of each table, shape ``(n, rows, columns)`` to ``(n,)``; NaN where an expected count is not above 0."""
+    expected = expected_counts(tables)
+    apart = expected - tables
+    moved = tables + np.sign(apart) * np.minimum(np.abs(apart), correction)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(moved > 0, moved * np.log(moved / expected), 0.0)
+    found: Floats = 2 * terms.sum(axis=(1, 2))
+    return np.where((expected > 0).all(axis=(1, 2)), np.maximum(found, 0.0), np.nan)
+
+
 def noisy_pvalue(
     table: Floats,
     measure: Callable[[Floats], Floats],
-    law: NoiseLaw,
+    law: Drawn,
     seed: Ints,
     chances: Floats | None = None,
 ) -> float:
@@ -80,6 +100,17 @@ def noisy_pvalue(
     own = float(measure(table[np.newaxis])[0])
     if np.isnan(own):
         return own
+    found = measure(noisy_replicates(table, law, seed, chances))
+    farther = int(np.count_nonzero(~(found < own)))
+    return (1 + farther) / (1 + len(found))
+
+
+def noisy_replicates(table: Floats, law: Drawn, seed: Ints, chances: Floats | None = None) -> Floats:
+    """Tables of as many rows with fresh noise; arguments as ``noisy_pvalue``.
+
+    Returns:
+        Shape ``(REPLICATES, rows, columns)``.
+    """
     generator = simulation(seed)
     if chances is None:
         expected = np.nan_to_num(expected_counts(table[np.newaxis])[0]).ravel()
@@ -88,6 +119,5 @@ def noisy_pvalue(
     size = max(1, round(float(table.sum())))
     drawn = generator.multinomial(size, chances, size=REPLICATES)
     noise = law.draw(drawn.size, generator).reshape(drawn.shape)
-    found = measure((drawn + noise).reshape(REPLICATES, *table.shape))
-    farther = int(np.count_nonzero(~(found < own)))
-    return (1 + farther) / (1 + REPLICATES)
+    found: Floats = (drawn + noise).reshape(REPLICATES, *table.shape)
+    return found

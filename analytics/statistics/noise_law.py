@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from numpy.random import Generator  # noqa: TID251  as below
 
 
+LEAST_SCALE: Final = (
+    2.0**-5
+)  # noise of a smaller scale is 0 but for once in 1e13; this one's tails are above its own
 _REMEMBERED: Final = 256
 
 
@@ -109,11 +112,22 @@ class NoiseLaw:
 def _deviations(law: NoiseLaw, width: float) -> float:
     """See ``NoiseLaw.deviations``; an answer asks for the same again at every cell."""
     beyond = math.erfc(width / math.sqrt(2))
-    logs = log_masses(Fraction(law.n_sites, law.shares), float(law.scale or 1), 0)
+    logs = laplace_log_masses(law, 0)
     # the probability of more than k steps, on both sides, from the far end
     tails = 2 * np.cumsum(np.exp(logs[:0:-1]))[::-1]
     steps = int(np.searchsorted(-tails, -beyond))
     return max(width, steps / law.weight / law.sd)
+
+
+def laplace_log_masses(law: NoiseLaw, most: int) -> npt.NDArray[np.float64]:
+    """Logarithms of the masses of Laplace noise at 0, 1, 2 ... steps; below ``LEAST_SCALE`` those of that scale.
+
+    Args:
+        law: Laplace noise.
+        most: the last step is at least this, and far into the tail.
+    """
+    scale = max(LEAST_SCALE, float(law.scale or 1))
+    return log_masses(Fraction(law.n_sites, law.shares), scale, most)
 
 
 def simulation(*opened: npt.NDArray[np.int64]) -> Generator:

@@ -1,18 +1,20 @@
 """A request of the ledger in words: what was asked, for which epsilon, and how accurate the answer was.
 
 Layer:       federation.audit, above kept_texts.
-Guarantees:  from the request's own bytes and the consortium file; the accuracy is that of the plan, derived again, and
-             is left out where the request was made under another consortium file than the given one.
+Guarantees:  from the request's own bytes and the consortium file; the accuracy is that of the plan that the request names,
+             derived again among the sites of its time, and is left out where no plan derived here is that one.
 See instead: lines of the ledger (``account``).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from crossward.base_error import CrosswardError
+from federation.consortium.membership import stages
 from federation.protocol.request import Request
 from federation.requests.kinds.registry import KINDS
 from federation.requests.planning import plan_request
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from federation.audit.kept_texts import KeptTexts
     from federation.consortium.consortium_file import Consortium
+    from federation.requests.planning import AnyPlanned
 
 MOST_NOISES: Final = 8
 
@@ -63,7 +66,7 @@ class Accuracies:
         if self._consortium is None and request.mode != "exact":
             return ""
         question = json.dumps(request.question, sort_keys=True)
-        key = (request.kind, request.mode, request.epsilon, request.configuration, question)
+        key = (request.kind, request.mode, request.epsilon, request.configuration, request.plan, question)
         if key not in self._known:
             self._known[key] = accuracy_of(request, self._consortium)
         return self._known[key]
@@ -100,16 +103,38 @@ def accuracy_of(request: Request, consortium: Consortium | None) -> str:
         return "exact, no noise"
     if consortium is None or request.configuration != consortium.digest():
         return ""
-    try:
-        derive = {**dict.fromkeys(KINDS, _noise), TRAINING: _training_noise}.get(request.kind)
-        return "" if derive is None else derive(request, consortium)
-    except (CrosswardError, SmpcError):
+    derive = {**dict.fromkeys(KINDS, _noise), TRAINING: _training_noise}.get(request.kind)
+    if derive is None:
         return ""
+    for then in stages(consortium):
+        with contextlib.suppress(CrosswardError, SmpcError):
+            found = derive(request, then)
+            if found:
+                return found
+    return ""
+
+
+def planned_then(request: Request, consortium: Consortium) -> tuple[AnyPlanned, Consortium] | None:
+    """Plan a request again, with the sites that were members when it was made.
+
+    Args:
+        request: as its analyst signed it.
+        consortium: the agreement, with the changes of its members.
+
+    Returns:
+        The plan that the request names, and the agreement of its time; None where none gives that plan.
+    """
+    for then in stages(consortium):
+        with contextlib.suppress(CrosswardError, SmpcError):
+            planned = plan_request(request.to_bytes(), then)
+            if planned.work.digest() == request.plan:
+                return planned, then
+    return None
 
 
 def _noise(request: Request, consortium: Consortium) -> str:
     planned = plan_request(request.to_bytes(), consortium)
-    return noise_text(planned.work.noise())
+    return noise_text(planned.work.noise()) if planned.work.digest() == request.plan else ""
 
 
 def noise_text(noise: Mapping[str, float]) -> str:
@@ -121,6 +146,9 @@ def noise_text(noise: Mapping[str, float]) -> str:
 
 def _training_noise(request: Request, consortium: Consortium) -> str:
     terms = terms_of(consortium, str(request.question.get("table")), pinned_key(consortium))
-    shape: dict[str, Any] = plan_of_request(request, consortium.schema, terms).to_dict()
+    run_plan = plan_of_request(request, consortium.schema, terms)
+    if run_plan.digest() != request.plan:
+        return ""
+    shape: dict[str, Any] = run_plan.to_dict()
     deviation = shape["noise_standard_deviation_per_site"] * len(terms.sites) ** 0.5
     return f"each sum ± {deviation:.3g}"

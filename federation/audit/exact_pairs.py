@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final
 from analytics.plans.populations import unequal_cells
 from analytics.sources.population_overlap import small_parts
 from crossward.base_error import CrosswardError
+from federation.audit.asked import planned_then
 from federation.protocol.request import Request
-from federation.requests.planning import plan_request
 from federation.requests.question_text import question_text
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def exact_requests(lines: Sequence[Line], kept: KeptTexts, consortium: Consortiu
             if request is None:
                 known = ExactRequest()
             else:
-                form = (request.kind, json.dumps(request.question, sort_keys=True), request.configuration)
+                form = (request.kind, json.dumps(request.question, sort_keys=True), request.plan)
                 known = planned.get(form) or _planned(request, consortium)
                 planned[form] = known
             found.append(replace(known, number=line.number, analyst=line.analyst))
@@ -155,15 +155,18 @@ def _read(data: bytes | None) -> Request | None:
 
 def _planned(request: Request, consortium: Consortium) -> ExactRequest:
     """Whom a request counts; equal questions have equal populations."""
+    found = planned_then(request, consortium)
+    if found is None:  # made under another consortium file, or not answered by this version
+        return ExactRequest()
+    work, then = found[0].work, found[1]
     try:
-        work = plan_request(request.to_bytes(), consortium).work
         populations = work.populations()
-    except CrosswardError:  # made under another consortium file, or not answered by this version
+    except CrosswardError:
         return ExactRequest()
     return ExactRequest(
         question=question_text(request),
         populations=populations,
-        threshold=work.facts.minimum_cell * work.table.sites_per_unit(len(consortium.names)),
+        threshold=work.facts.minimum_cell * work.table.sites_per_unit(len(then.names)),
     )
 
 

@@ -136,20 +136,26 @@ def write_amendment(site: Path, out: Path, make: Callable[[ChainState], Amendmen
     from federation.consortium.site_file import load_site
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
+    from federation.setup.entering import check_new_site
 
-    store = read_ledger(load_site(site))
+    config = load_site(site)
+    store = read_ledger(config)
     try:
         state = read_state(store)
         amendment = make(state)
     finally:
         store.close()
+    follows = check_new_site(config, amendment, state)
     try:
         with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as stream:
             stream.write(amendment.to_bytes())
     except OSError as error:
         raise UsageError(reason=f"cannot write {out}: {error.strerror}") from error
     typer.echo(f"amendment {amendment.digest[:16]}: {amendment.text()} ({amendment.now(state)})")
-    typer.echo(f"Next, at every site: crossward ledger approve SITE.toml {out.name}")
+    for line in follows:
+        typer.echo(f"  {line}")
+    too = ", the new one too" if amendment.site is not None else ""
+    typer.echo(f"Next, at every site{too}: crossward ledger approve SITE.toml {out.name}")
     typer.echo(f"then, once: crossward ledger apply {out.name} -c consortium.toml")
 
 
@@ -161,6 +167,7 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
     from federation.consortium.table_amendments import check_in_schema
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
+    from federation.setup.entering import check_new_site
     from federation.setup.renewing import check_holds_key
     from privacy_accounting.ledger.role_change import RoleChange
     from privacy_accounting.ledger.table_version import TableVersion
@@ -176,12 +183,19 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
             check_in_schema(wanted.content, config.consortium)
     finally:
         store.close()
-    if wanted.renews:
+    follows = check_new_site(config, wanted, state)
+    if wanted.renews and wanted.site is None:
         check_holds_key(config, *wanted.renews)
     Approvals(config.consents).agree(wanted)
     typer.echo(
         f"{config.file.site} approves amendment {wanted.digest[:16]}: {wanted.text()} ({wanted.now(state)})"
     )
+    for line in follows:
+        typer.echo(f"  {line}")
+    if wanted.site is not None and state.members().sequencer == config.file.site:
+        typer.echo(
+            f"Next: restart the node of {config.file.site}, the sequencer, so that it connects to the site"
+        )
 
 
 def revoke(site: SiteFile, amendment: AmendmentFile) -> None:
@@ -212,8 +226,9 @@ def apply(
     if wanted.leaves_out:
         typer.echo("Now restart the nodes of the remaining sites; until then they refuse questions")
     if wanted.renews:
+        which = "all nodes" if wanted.site is None else "all nodes but that of the new site"
         typer.echo(
-            "Now restart all nodes; until then they refuse questions. Then send members.json, which each site has"
+            f"Now restart {which}; until then they refuse questions. Then send members.json, which each site has"
         )
         typer.echo("beside its consortium file, to analysts, auditors and helpers: it belongs beside theirs")
     if wanted.declares_table:

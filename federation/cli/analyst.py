@@ -5,23 +5,28 @@ Layer:       federation.cli.analyst.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from federation.cli.accuracy import accuracy_terms, agree_to
 from federation.cli.options import (
     PURPOSE,
     AsCsv,
     AsJson,
+    Confidence,
     ConsortiumFile,
     Epsilon,
     Exact,
+    ExpectedUnits,
     Explain,
     Fresh,
     IdentityFile,
     NamedNoise,
     Purpose,
     QuestionFile,
+    Within,
+    Yes,
     never_lost,
     one_output,
     open_session,
@@ -31,7 +36,8 @@ from federation.cli.options import (
     read_questions,
 )
 from federation.cli.outcome import OURS, UsageError, sentence
-from federation.cli.picture_file import PlotFile, picture_file
+from federation.cli.picture_file import PlotCurve, PlotFile, picture_file
+from federation.display.accuracy import QuotedAccuracy, accuracy_text
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -48,9 +54,13 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     ] = None,
     file: QuestionFile = None,
     epsilon: Epsilon = None,
+    within: Within = None,
+    confidence: Confidence = None,
+    expected_units: ExpectedUnits = None,
     exact: Exact = False,
     fresh: Fresh = False,
     mechanism: NamedNoise = None,
+    yes: Yes = False,
     purpose: Purpose = PURPOSE,
     identity: IdentityFile = None,
     explain: Explain = False,
@@ -59,25 +69,34 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     as_csv: AsCsv = False,
 ) -> None:
     """Ask all sites one question."""
-    if (exact and epsilon is not None) or not (exact or epsilon is not None or explain):
-        raise UsageError(
-            reason="say --epsilon E for a private answer, the usual one, or --exact for one without noise; not both"
+    said = [epsilon is not None, within is not None, exact].count(True)
+    if said > 1 or not (said or explain):
+        reason = (
+            "say --epsilon E for a private answer, the usual one, --within W for one of that accuracy, "
+            "or --exact for one without noise; one of them"
         )
+        raise UsageError(reason=reason)
     if fresh and exact:
         raise UsageError(reason="--fresh has no meaning beside --exact: exact answers are not kept")
     one_output(as_json=as_json, as_csv=as_csv)
     amount = None if epsilon is None else positive_decimal(epsilon, name="epsilon")
+    goal: dict[str, Any] = accuracy_terms(within, confidence, expected_units)
     (text,) = read_questions([] if sql is None else [sql], file)
     with open_session(consortium, identity) as session, picture_file(plot) as drawn:
         if explain:
-            explanation = _explained(session, text, amount, exact=exact, purpose=purpose, mechanism=mechanism)
+            explanation = _explained(
+                session, text, amount, exact=exact, purpose=purpose, mechanism=mechanism, goal=goal
+            )
             if as_json:
                 print_json(explanation.to_dict())
             else:
                 typer.echo(explanation.text)
             return
+        if within is not None:
+            (quoted,) = session.quote([text], purpose=purpose, mechanism=mechanism, **goal)
+            agree_to(quoted, fresh=fresh, without_question=yes)
         result = session.sql(
-            text, epsilon=amount, exact=exact, fresh=fresh, purpose=purpose, mechanism=mechanism
+            text, epsilon=amount, exact=exact, fresh=fresh, purpose=purpose, mechanism=mechanism, **goal
         )
         with never_lost(result):
             if as_json:
@@ -90,13 +109,22 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
 
 
 def _explained(
-    session: Session, text: str, amount: Fraction | None, *, exact: bool, purpose: str, mechanism: str | None
+    session: Session,
+    text: str,
+    amount: Fraction | None,
+    *,
+    exact: bool,
+    purpose: str,
+    mechanism: str | None,
+    goal: dict[str, Any],
 ) -> Explanation:
     """Explain as asked; at several prices where no price was said."""
     from federation.client.price_list import at_several_prices
 
-    if exact or amount is not None:
-        return session.explain(text, epsilon=amount, exact=exact, purpose=purpose, mechanism=mechanism)
+    if exact or amount is not None or any(value is not None for value in goal.values()):
+        return session.explain(
+            text, epsilon=amount, exact=exact, purpose=purpose, mechanism=mechanism, **goal
+        )
     return at_several_prices(
         lambda epsilon: session.explain(text, epsilon=epsilon, purpose=purpose, mechanism=mechanism)
     )
@@ -123,38 +151,64 @@ def budget(
 
 def quote(  # noqa: PLR0913, PLR0917 - every one an option of its own
     consortium: ConsortiumFile,
-    epsilon: Annotated[str, typer.Option("--epsilon", help="What each answer may cost.")],
     sql: Annotated[
         list[str] | None,
         typer.Argument(
             help="Questions, one SELECT each, in the order in which to ask; - for standard input."
         ),
     ] = None,
+    epsilon: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--epsilon",
+            help="What each answer may cost; given several times, alternatives. Left out: 0.1, 0.25, 0.5, 1 and 2.",
+        ),
+    ] = None,
+    within: Within = None,
+    confidence: Confidence = None,
+    expected_units: ExpectedUnits = None,
     file: QuestionFile = None,
     mechanism: NamedNoise = None,
     purpose: Annotated[
         str, typer.Option("--purpose", help="The purpose whose cap the questions would count against.")
     ] = PURPOSE,
     identity: IdentityFile = None,
+    plot: PlotCurve = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Show the price of private questions and the budget they would leave; free."""
+    """Show price and accuracy of private questions and the budget they would leave; free."""
     one_output(as_json=as_json, as_csv=as_csv)
-    amount = positive_decimal(epsilon, name="epsilon")
+    if within is not None and (epsilon or plot):
+        reason = (
+            "say --epsilon E or --within W, not both"
+            if epsilon
+            else "--plot needs several epsilons, not --within"
+        )
+        raise UsageError(reason=reason)
+    from federation.client.price_list import PRICES
+
+    amounts = [positive_decimal(each, name="epsilon") for each in epsilon or ()] or list(PRICES)
+    terms: dict[str, Any] = accuracy_terms(within, confidence, expected_units)
+    if within is None:
+        terms["epsilon"] = amounts[0] if len(amounts) == 1 else amounts
     texts = read_questions(sql or [], file)
-    with open_session(consortium, identity) as session:
-        rows = session.quote(texts, epsilon=amount, purpose=purpose, mechanism=mechanism)
+    with picture_file(plot) as drawn:
+        with open_session(consortium, identity) as session:
+            rows = session.quote(texts, purpose=purpose, mechanism=mechanism, **terms)
+        drawn(QuotedAccuracy(rows))
     if as_json:
         print_json(rows)
         return
     if as_csv:
         names = [name for name in rows[0] if name != "alternatives"]
-        print_csv(names, ([row.get(name) for name in names] for row in rows))
+        shown = [row | {"accuracy": accuracy_text(row["accuracy"])} for row in rows]
+        print_csv(names, ([row.get(name) for name in names] for row in shown))
         return
     from federation.display.terminal import alternatives_tables, console, quote_table
 
-    console().print(quote_table(rows), *alternatives_tables(rows))
+    one_price = within is not None or len(amounts) == 1
+    console().print(quote_table(rows), *(alternatives_tables(rows) if one_price else ()))
 
 
 def _print_answer(result: Result, session: Session) -> None:

@@ -18,6 +18,8 @@ from typer.core import TyperGroup
 from federation.cli import (
     analyst,
     audit,
+    count,
+    cube,
     demo,
     enrol,
     found,
@@ -76,6 +78,7 @@ app = typer.Typer(
 )
 for command in (
     analyst.query,
+    count.count,
     analyst.quote,
     analyst.budget,
     stats.stats,
@@ -99,6 +102,7 @@ for command in (
     demo.demo,
 ):
     app.command()(command)
+app.add_typer(cube.app, name="cube")
 app.add_typer(operate.site, name="site")
 app.add_typer(operate.dealer, name="dealer")
 app.add_typer(operate.aggregator, name="aggregator")

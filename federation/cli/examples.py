@@ -20,8 +20,24 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         f"crossward query -c trial {COUNT} --epsilon 0.5",
         "crossward query -c trial -f question.sql --exact --csv",
         f"crossward query -c trial {COUNT} --epsilon 0.5 --explain",
+        f"crossward query -c trial {COUNT} --within 20 --confidence 0.95",
     ),
-    "quote": (f"crossward quote -c trial {COUNT} --epsilon 0.5",),
+    "quote": (
+        f"crossward quote -c trial {COUNT} --epsilon 0.5",
+        f"crossward quote -c trial {COUNT} --within 20",
+        f"crossward quote -c trial {COUNT}",
+    ),
+    "cube release": (
+        "crossward cube release -c trial sex region --measure 'AVG(age)' --epsilon 1",
+        "crossward cube release -c trial sex region --epsilon 1 --explain",
+    ),
+    "cube ask": (f"crossward cube ask -c trial {COUNT}",),
+    "cube list": ("crossward cube list -c trial",),
+    "count": (
+        'crossward count "age >= 65 AND ill" -c trial --epsilon 0.2',
+        'crossward count "age >= 65 AND ill" -c trial --within 20',
+        "crossward count -c trial --explain",
+    ),
     "budget": ("crossward budget -c trial",),
     "stats": (
         "crossward stats",
@@ -113,6 +129,18 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "ledger propose remove-site": (
         "crossward ledger propose remove-site trial/sites/anna/site.toml --out lost.amendment --lost carl",
+    ),
+    "ledger propose add-site": (
+        (
+            "crossward ledger propose add-site site/site.toml --out dora.json "
+            "--admission site/dora.admission.json"
+        ),
+    ),
+    "ledger propose replace-site": (
+        (
+            "crossward ledger propose replace-site site/site.toml --out bert.json "
+            "--admission site/bert.admission.json"
+        ),
     ),
     "ledger propose renew-site": (
         (

@@ -15,7 +15,7 @@ import typer
 
 from federation.cli.options import read_view
 from federation.cli.outcome import UsageError, printable
-from federation.consortium.consortium_file import address_mistake
+from federation.consortium.file_types import address_mistake
 
 if TYPE_CHECKING:
     from federation.setup.signing import Begun, Review
@@ -159,6 +159,7 @@ def admit(
     """Admit members by their answers and words; write the draft once all have answered; at the founder."""
     from federation.setup import founding
     from federation.setup.collecting import arrived_answers
+    from federation.setup.running import is_bound
 
     said: dict[str, str] = {}
     for text in words or []:
@@ -167,6 +168,9 @@ def admit(
             raise UsageError(reason='--words takes NAME="EIGHT WORDS", once for each member')
         said[name] = value
     given = [read_file(path) for path in answers or []]
+    if is_bound(folder):
+        _admit_sites(folder, given, said)
+        return
     if not given:  # those that came directly: each whose words are given, or all where a person can be asked
         asks = not said and sys.stdin.isatty()
         given = [data for name, data in arrived_answers(folder).items() if asks or name in said]
@@ -199,6 +203,7 @@ def sign(
     wait: Wait = 60,
 ) -> None:
     """Show a draft, what it changes and how it differs from this site's data, then sign it; at each site."""
+    from federation.consortium.admissions import is_admission
     from federation.setup import correcting, signing
 
     if (draft is None) != withdraw:
@@ -210,6 +215,9 @@ def sign(
         )
         return
     data = read_file(draft)
+    if is_admission(data):
+        _enter(folder, data, words, accepts_differences=accepts_differences, only_show=only_show)
+        return
     reviewed = signing.review(folder, data)
     _show(reviewed)
     if only_show:
@@ -277,6 +285,43 @@ def collect(
     finally:
         listener.stop()
     _tell("all members have the agreement" if collector.done.is_set() else "stopped")
+
+
+def _admit_sites(folder: Path, answers: list[bytes], said: dict[str, str]) -> None:
+    """Admit sites after the first charge."""
+    from federation.setup.admitting import admit_site
+    from federation.setup.founding import new_members
+
+    if not answers:
+        raise UsageError(reason="the consortium was charged: give the answer of the site that joins")
+    for data in answers:
+        for name in new_members(folder, [data]):
+            said[name] = said.get(name) or asked_words(name, f'--words {name}="..."')
+        admitted = admit_site(folder, data, words=said)
+        name, path = admitted.name, admitted.file
+        typer.echo(f"admitted: {name}; it is no member before all sites have signed its entry")
+        typer.echo(f"send {path} to {name}")
+        kind = "replace-site" if admitted.replaces else "add-site"
+        typer.echo(
+            f"Next: crossward ledger propose {kind} {folder / 'site.toml'} --admission {path} --out {name}.json"
+        )
+
+
+def _enter(folder: Path, data: bytes, words: str, *, accepts_differences: bool, only_show: bool) -> None:
+    """Show an admission, and take it; at the site that joins after the first charge."""
+    from federation.setup import entering, signing
+
+    reviewed = entering.review_admission(folder, data)
+    _show(reviewed)
+    if only_show:
+        return
+    if not words and signing.needs_words(folder):
+        words = asked_words("this site", "--words")
+    path = entering.enter(folder, data, reviewed, words=words, accepts_differences=accepts_differences)
+    typer.echo(
+        f"Next: crossward site serve {path}; it reads the ledger once the sequencer has approved this site"
+    )
+    typer.echo(f"then crossward ledger approve {path} with the amendment that adds this site")
 
 
 def _bring_answer(folder: Path, wait: int) -> None:

@@ -56,6 +56,23 @@ NamedNoise = Annotated[
 Exact = Annotated[
     bool, typer.Option("--exact", help="No noise; allowed only where every site's policy permits it.")
 ]
+Within = Annotated[
+    str | None,
+    typer.Option(
+        "--within", help="Private: noise moves no figure by more than this; the least epsilon is looked for."
+    ),
+]
+Confidence = Annotated[
+    str | None,
+    typer.Option("--confidence", help="How often at least that holds for a figure; 0.95 if left out."),
+]
+ExpectedUnits = Annotated[
+    str | None,
+    typer.Option(
+        "--expected-units", help="For means: so many privacy units with a value each group has at least."
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Pay for --within without being asked at a terminal.")]
 Fresh = Annotated[
     bool,
     typer.Option(

@@ -27,6 +27,12 @@ PlotFile = Annotated[
     Path | None,
     typer.Option("--plot", help="Draw the answer into this file too: .svg, .png or .pdf (needs matplotlib)."),
 ]
+PlotCurve = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot", help="Draw accuracy over epsilon into this file: .svg, .png or .pdf (needs matplotlib)."
+    ),
+]
 
 
 class Drawable(Protocol):

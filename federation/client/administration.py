@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from federation.protocol.messages import ApplyAmendment, Charged, Health, HealthAsk
-from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.entries import Entry
+from privacy_accounting.ledger.members_change import MembersChange
 
 if TYPE_CHECKING:
     from federation.consortium.amendments import Amendment

@@ -57,7 +57,9 @@ def epsilon_or_exact(epsilon: object, *, exact: bool) -> Fraction | None:
         InvalidRequestError: both or neither are given, or epsilon is not a finite number above 0.
     """
     if exact == (epsilon is not None):
-        reason = "must be given for a private answer, or exact=True for one without noise, not both"
+        reason = (
+            "must be given for a private answer (or within), or exact=True for one without noise, not both"
+        )
         raise InvalidRequestError(parameter="epsilon", reason=reason)
     return None if exact else epsilon_of(epsilon)
 

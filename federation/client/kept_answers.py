@@ -50,19 +50,21 @@ GAUSSIAN = "gaussian"  # the law of combined releases is known for this noise al
 class KeptAnswers:
     """The released blocks of one analyst, for private SQL questions."""
 
-    def __init__(self, identity: Identity) -> None:
-        """Open no file yet."""
-        self.store = AnswerStore(identity)
+    def __init__(self, identity: Identity, declared: Declared) -> None:
+        """Open no file yet.
 
-    def answer(
-        self, planned: Planned[Result], consortium: Consortium, declared: Declared, *, fresh: bool
-    ) -> Result | None:
+        Args:
+            identity: the analyst's.
+            declared: asked once where the store has releases of a question: those before that entry are of other rows.
+        """
+        self.store, self.declared = AnswerStore(identity), declared
+
+    def answer(self, planned: Planned[Result], consortium: Consortium, *, fresh: bool) -> Result | None:
         """Answer a question from the store.
 
         Args:
             planned: the private question.
             consortium: the agreement among the present members.
-            declared: asked once where the store has releases of the question: those before that entry are of other rows.
             fresh: only check that the store can be used.
 
         Returns:
@@ -74,11 +76,11 @@ class KeptAnswers:
         releases = self.store.releases()
         if fresh:
             return None
-        plan = _plan_of(planned)
+        plan = plan_of(planned)
         identities = identities_of(plan, consortium)
         if not all(_found(releases, identity) for identity in identities):
             return None
-        since = declared(plan.query.table.name)
+        since = self.declared(plan.query.table.name)
         by_block = [_found(releases, identity, since=since) for identity in identities]
         if not all(by_block):
             return None
@@ -89,10 +91,22 @@ class KeptAnswers:
         receipt = {
             "analyst": planned.request.analyst,
             "purpose": planned.request.purpose,
-            "from_store": _origin(releases, used, combined, is_free=True),
+            "from_store": _origin(releases, used, combined, is_free=True) | {"sites": list(consortium.names)},
         }
         cost = {name: value for name, value in plan_cost(plan).items() if name != "events"} | {"epsilon": "0"}
         return finish_combined(plan, combined, cost=cost, receipt=receipt)
+
+    def block(self, plan: Plan, number: int, consortium: Consortium) -> Combined | None:
+        """Return what was released of one block of a plan; None where nothing was.
+
+        Raises:
+            ConfigError: the store was altered or cannot be read.
+        """
+        releases, identity = self.store.releases(), identities_of(plan, consortium)[number]
+        if not _found(releases, identity):
+            return None
+        found = _found(releases, identity, since=self.declared(plan.query.table.name))
+        return combine(found) if found else None
 
     def paid(
         self,
@@ -100,7 +114,6 @@ class KeptAnswers:
         answers: Sequence[bytes],
         receipt: Mapping[str, Any],
         consortium: Consortium,
-        declared: Declared,
         *,
         fresh: bool,
     ) -> Result:
@@ -111,13 +124,12 @@ class KeptAnswers:
             answers: every site's share.
             receipt: of the release.
             consortium: the agreement among the present members.
-            declared: as for ``answer``.
             fresh: make the answer from this release alone.
 
         Raises:
             ReleaseRefusedError: the sites' shares do not fit together.
         """
-        plan = _plan_of(planned)
+        plan = plan_of(planned)
         alone = planned.work.finish(answers, receipt=receipt)
         if plan.noise_name != GAUSSIAN:
             return replace(alone, receipt={**alone.receipt, "not_kept": f"its noise is {plan.noise_name}"})
@@ -144,7 +156,7 @@ class KeptAnswers:
         if fresh or not any(_found(earlier, identity) for identity in identities):
             return alone
         try:
-            since = declared(plan.query.table.name)
+            since = self.declared(plan.query.table.name)
         except (FederationError, PartyLostError, PeerRejectedError) as error:  # what is paid for is not lost
             return replace(alone, receipt={**alone.receipt, "not_combined": str(error)})
         combined = [
@@ -154,7 +166,9 @@ class KeptAnswers:
         used = _numbers(combined)
         if used == {release.number}:
             return alone
-        origin = _origin([*earlier, release], used, combined, is_free=False)
+        origin = _origin([*earlier, release], used, combined, is_free=False) | {
+            "sites": list(consortium.names)
+        }
         return finish_combined(plan, combined, cost=alone.cost, receipt={**receipt, "from_store": origin})
 
 
@@ -168,7 +182,8 @@ def identities_of(plan: Plan, consortium: Consortium) -> tuple[str, ...]:
     return block_identities(plan, facts)
 
 
-def _plan_of(planned: Planned[Result]) -> Plan:
+def plan_of(planned: Planned[Result]) -> Plan:
+    """The plan of a private SQL question."""
     return cast("QueryWork", planned.work).plan
 
 

@@ -13,20 +13,24 @@ from __future__ import annotations
 import secrets
 import time
 from contextlib import suppress
+from dataclasses import replace
 from operator import sub
 from typing import TYPE_CHECKING, Any, Never, Self, TypeVar
 
 from federation.client.administration import Administered
-from federation.client.arguments import check_fresh, epsilon_or_exact, mechanism_of, questions_of
+from federation.client.arguments import check_fresh, epsilon_or_exact, mechanism_of
+from federation.client.by_accuracy import goal_if_any, promise
+from federation.client.cubes import Cubes
 from federation.client.described import Described
 from federation.client.kept_answers import KeptAnswers
 from federation.client.named_statistic import PURPOSE, NamedStatistic
 from federation.client.queueing import QuestionQueue
+from federation.client.quotes import Quoting
 from federation.client.spending import is_spent, noting_what_is_spent
 from federation.client.table import TableView
 from federation.client.trains import Trains
 from federation.client.visit import Visit
-from federation.consortium.membership import restrict_to_members
+from federation.consortium.membership import check_known, restrict_to_members
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.protocol.channel_pool import ChannelPool
 from federation.protocol.messages import (
@@ -34,8 +38,6 @@ from federation.protocol.messages import (
     BudgetAnswer,
     BudgetAsk,
     Charged,
-    QuoteAnswer,
-    QuoteAsk,
     Share,
 )
 from federation.protocol.request import REQUEST_TAG, Request
@@ -57,7 +59,6 @@ if TYPE_CHECKING:
     from analytics.mining.result import MiningResult
     from analytics.results.result import Result
     from analytics.statistics.base import Answer
-    from federation.client.arguments import Questions
     from federation.client.spending import Spending
     from federation.consortium.consortium_file import Consortium
     from federation.identity.certificates import Identity
@@ -72,7 +73,7 @@ A = TypeVar("A")
 EXTRA_S = 5.0
 
 
-class Session(Described, Trains, Administered):
+class Session(Described, Trains, Cubes, Administered, Quoting):
     """An open session with every site of a consortium; a context manager. Safe for several threads.
 
     Attributes:
@@ -85,7 +86,7 @@ class Session(Described, Trains, Administered):
         self.consortium = self._founded = consortium
         self.analyst = identity.name
         self._identity = identity
-        self._kept = KeptAnswers(identity)
+        self._kept = KeptAnswers(identity, self._declared)
         self._network = network
         deadline_s = float(consortium.file.deadline_s)
         self._pool = ChannelPool(network, consortium.names)
@@ -117,32 +118,41 @@ class Session(Described, Trains, Administered):
 
     # -- questions -----------------------------------------------------------------------------------------
 
-    def sql(
+    def sql(  # noqa: PLR0913 - each is a term of the question
         self,
         text: str,
         *,
         epsilon: object = None,
+        within: object = None,
+        confidence: object = None,
+        expected_units: object = None,
         exact: bool = False,
         fresh: bool = False,
         purpose: str = PURPOSE,
         mechanism: str | None = None,
     ) -> Result:
-        """Ask a question of all sites together.
+        """Ask a question of all sites together: say an epsilon, an accuracy, or ``exact=True``.
 
         A private question whose blocks were all released to this analyst, with at most the noise that ``epsilon`` would
         leave, is answered from the analyst's own store; the receipt then says so (``from_store``).
 
         Visible to: the analyst alone sees the answer.
-        Cost: ``epsilon`` of the population's query budget, or an exact disclosure; nothing from the store.
+        Cost: ``epsilon`` of the population's query budget, or an exact disclosure; nothing from the store. With ``within``
+            the least epsilon that reaches it; ``quote`` and ``explain`` show it before.
 
         Args:
             text: one SELECT over one table of the schema.
             epsilon: a number above 0: private, the answer carries noise.
+            within: private: noise moves each figure by at most this, in the units of the answer.
+            confidence: how often at least, for each figure by itself; default 0.95.
+            expected_units: for means within a distance: so many privacy units with a value each group has at least;
+                default: what a released count of the same rows says.
             exact: no noise; only where every site's policy allows it.
             fresh: pay for a release of the rows as they are now, and make the answer from it alone.
             purpose: written to the ledger.
             mechanism: ``gaussian``, the noise where none is named; ``auto``: the least noise at the same charge;
-                ``laplace``: at the same epsilon less noise for a larger charge, see ``explain``.
+                ``laplace``: at the same epsilon less noise for a larger charge, see ``explain``. Beside ``within``,
+                ``gaussian`` or ``laplace``.
 
         Returns:
             The answer with its cost and receipt. Private values lie in their public range; cells over too few rows for
@@ -157,26 +167,40 @@ class Session(Described, Trains, Administered):
             PartyLostError: a site was lost during the run; if the run had begun, its cost is spent.
         """
         check_fresh(fresh=fresh, exact=exact)
+        goal = goal_if_any(epsilon, within, exact=exact, confidence=confidence, units=expected_units)
         if exact:
             return self._answered(
                 lambda: self._planned(text, epsilon, exact=exact, purpose=purpose, mechanism=mechanism)
             )
+        aimed = goal
 
         def asked() -> Result | tuple[Planned[Result], list[bytes], dict[str, Any]]:
-            planned = self._planned(text, epsilon, exact=False, purpose=purpose, mechanism=mechanism)
-            kept = self._kept.answer(planned, self.consortium, self._declared, fresh=fresh)
-            return (planned, *self._ask(planned)) if kept is None else kept
+            nonlocal aimed
+            if goal is None:
+                planned = self._planned(text, epsilon, exact=False, purpose=purpose, mechanism=mechanism)
+                kept = self._kept.answer(planned, self.consortium, fresh=fresh)
+                return (planned, *self._ask(planned)) if kept is None else kept
+            planned, aimed, kept = self._aimed(text, goal, purpose=purpose, mechanism=mechanism, fresh=fresh)
+            if kept is not None:
+                return kept
+            self._check_payable(text, aimed, planned)
+            return (planned, *self._ask(planned))
 
         found = self._among_members(asked)
-        if isinstance(found, tuple):
-            return self._kept.paid(*found, self.consortium, self._declared, fresh=fresh)
-        return found
+        # a count that chose the epsilon must not be a part of the answer too
+        alone = fresh or aimed is not goal
+        result = self._kept.paid(*found, self.consortium, fresh=alone) if isinstance(found, tuple) else found
+        shown = {} if aimed is None else {"promise": promise(aimed)}
+        return replace(result, receipt={**result.receipt, **shown})
 
     def explain(
         self,
         text: str,
         *,
         epsilon: object = None,
+        within: object = None,
+        confidence: object = None,
+        expected_units: object = None,
         exact: bool = False,
         purpose: str = PURPOSE,
         mechanism: str | None = None,
@@ -186,6 +210,9 @@ class Session(Described, Trains, Administered):
         Raises:
             PlanRejectedError, InvalidRequestError: as ``sql``.
         """
+        goal = goal_if_any(epsilon, within, exact=exact, confidence=confidence, units=expected_units)
+        if goal is not None:
+            return self._explained(self._cheapest(text, goal, purpose=purpose, mechanism=mechanism)[0])
         return self._explained(
             self._planned(text, epsilon, exact=exact, purpose=purpose, mechanism=mechanism)
         )
@@ -259,38 +286,6 @@ class Session(Described, Trains, Administered):
 
         return pd.DataFrame(self.budget_rows())
 
-    def quote(
-        self,
-        questions: Questions,
-        *,
-        epsilon: object = None,
-        purpose: str = PURPOSE,
-        mechanism: str | None = None,
-    ) -> list[dict[str, Any]]:
-        """Price private questions one after the other, with the budget they would leave; free, sites keep nothing.
-
-        Args:
-            questions: one text or several, or pairs of a text and its own epsilon.
-            epsilon: of each text.
-            purpose: the purpose whose cap they would count against.
-            mechanism: as ``sql``; each row's ``alternatives`` show all of them side by side.
-
-        Raises:
-            InvalidRequestError: none of these; further errors as ``sql``.
-        """
-        pairs = questions_of(questions, epsilon)
-        asked = [
-            self._planned(text, price, exact=False, purpose=purpose, mechanism=mechanism)
-            for text, price in pairs
-        ]
-        with self._pool.question([self._sequencer]) as exchange:
-            message = QuoteAsk(requests=[each.data for each in asked])
-            answer = exchange.ask_one(self._sequencer, message, QuoteAnswer, timeout_s=self._answer_s)
-        return [
-            {"sql": text, **row, "alternatives": each.work.alternatives(row)}
-            for (text, _), each, row in zip(pairs, asked, answer.rows, strict=True)
-        ]
-
     def _ask_budget(self, site: str) -> BudgetAnswer:
         with self._pool.question([site]) as exchange:
             return exchange.ask_one(site, BudgetAsk(), BudgetAnswer, timeout_s=self._answer_s)
@@ -319,6 +314,8 @@ class Session(Described, Trains, Administered):
                 present = self._longest()
             except SiteUnavailableError:
                 raise error from None
+            if not is_spent(error):
+                check_known(self._founded, present.members)
             left_out = set(self.consortium.names).difference(present.members)
             # the remaining sites derive another plan than this client, which still counts the removed one
             is_other_plan = isinstance(error, RequestRejectedError) and bool(left_out)

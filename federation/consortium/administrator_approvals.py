@@ -20,6 +20,7 @@ from privacy_accounting.ledger.contents import Change
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from federation.consortium.consortium_file import Member
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.state import ChainState
 
@@ -81,6 +82,24 @@ class Approvals:
             with contextlib.suppress(OSError, AmendmentRejectedError):
                 found.append(Amendment.from_bytes(path.read_bytes()))
         return found
+
+    def awaited_sites(self, state: ChainState) -> dict[str, Member]:
+        """Give the sites that approved amendments add or replace and that no entry has yet: this site connects to them.
+
+        Args:
+            state: the site's ledger.
+
+        Returns:
+            The place of each, by name; of a name with two such approvals none, until one of them is withdrawn.
+        """
+        found: dict[str, list[Member]] = {}
+        for amendment in self.all():
+            with contextlib.suppress(AmendmentRejectedError, ConfigError):
+                amendment.check_fits(state)
+                name, place = "".join(amendment.renews[:1]), amendment.site
+                if place is not None:
+                    found.setdefault(name, []).append(place)
+        return {name: places[0] for name, places in found.items() if len(places) == 1}
 
     def check(self, body: Body, state: ChainState, *, site: str) -> None:
         """Refuse to sign a change that the administrator has not approved.

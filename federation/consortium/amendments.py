@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
+from federation.consortium import site_changes
+from federation.consortium.consortium_file import entered_site
 from federation.consortium.role_amendments import check_role, role_now, role_text
 from federation.consortium.table_amendments import check_table, table_now, table_text
 from federation.errors import AmendmentRejectedError
@@ -30,10 +32,10 @@ from privacy_accounting.ledger.contents import (
     HASH_BYTES,
     BudgetChange,
     Change,
-    MembersChange,
     kind_of,
     read_content,
 )
+from privacy_accounting.ledger.members_change import MembersChange
 from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.replication.entry_validation import CLOCK_SKEW_S
 from privacy_accounting.ledger.role_change import CALLERS, RoleChange
@@ -41,6 +43,7 @@ from privacy_accounting.ledger.table_version import TableVersion
 from privacy_accounting.rdp import ORDERS
 
 if TYPE_CHECKING:
+    from federation.consortium.consortium_file import Member
     from privacy_accounting.ledger.contents import Content
     from privacy_accounting.ledger.state import ChainState
 
@@ -119,11 +122,21 @@ class Amendment:
 
     @property
     def renews(self) -> tuple[()] | tuple[str, str]:
-        """The site whose key the amendment renews, and the new key; empty for other amendments."""
+        """The site whose key the amendment brings, and the key; empty for other amendments."""
         content = self.content
-        if isinstance(content, MembersChange) and content.change == "rekey":
+        if isinstance(content, MembersChange) and content.key:
             return (content.name, content.key)
         return ()
+
+    @property
+    def site(self) -> Member | None:
+        """Address, certificate and key of the site that the amendment adds or replaces; None for other amendments.
+
+        Raises:
+            ConfigError: the address is malformed.
+        """
+        content = self.content
+        return entered_site(content) if isinstance(content, MembersChange) and content.address else None
 
     @property
     def changes_role(self) -> bool:
@@ -158,22 +171,12 @@ class Amendment:
             return role_text(content)
         if isinstance(content, TableVersion):
             return table_text(content)
-        if content.change == "lose":
-            then = f"; {content.sequencer} is the sequencer from then on"
-            return f"remove {content.name}, lost for good{then}"
-        if content.change == "rekey":
-            return f"renew the key of {content.name}: {content.key[:16]} from then on"
-        if content.change == "sequencer":
-            return f"make {content.sequencer} the sequencer"
-        return f"{content.change} {content.name}"
+        return site_changes.text(content)
 
     def now(self, state: ChainState) -> str:
         """Describe the present value in a site's ledger of what the amendment changes."""
         if isinstance(self.content, MembersChange):
-            members = state.members()
-            if self.content.change == "rekey":
-                return f"now: {members.keys[self.content.name][:16]}"
-            return f"now: {', '.join(members.names)}; {members.sequencer} is the sequencer"
+            return site_changes.present(self.content, state)
         if isinstance(self.content, RoleChange):
             return role_now(self.content, state)
         if isinstance(self.content, TableVersion):
@@ -218,11 +221,8 @@ class Amendment:
             return change_role(state, content)
         if isinstance(content, TableVersion):
             return declare_table(state, content)
-        if content.change == "sequencer":
-            return transfer_sequencer(state, content.name)
-        if content.change == "lose":
-            return remove_site(state, content.name, sequencer=content.sequencer)
-        return renew_site(state, content.name, content.key) if content.change == "rekey" else None
+        anew = site_changes.written_anew(content, state, self.site)
+        return None if anew is None else _amendment(state, anew)
 
 
 def raise_budget(state: ChainState, population: str, epsilon: Fraction) -> Amendment:
@@ -299,51 +299,28 @@ def change_order(state: ChainState, population: str, sub_budget: str, order: Fra
 
 
 def transfer_sequencer(state: ChainState, site: str) -> Amendment:
-    """Propose that another site becomes the sequencer.
-
-    Raises:
-        AmendmentRejectedError: the site is not a member, or is the sequencer already.
-    """
-    return _members(state, MembersChange(change="sequencer", name=site, key="", sequencer=site))
+    """Propose that another site becomes the sequencer; errors as ``site_changes.sequencer_change``."""
+    return _amendment(state, site_changes.sequencer_change(state, site))
 
 
 def remove_site(state: ChainState, site: str, *, sequencer: str = "") -> Amendment:
-    """Propose to remove a site that is lost for good.
-
-    Args:
-        state: another site's ledger.
-        site: the lost one.
-        sequencer: the next sequencer; needed where the lost site was the sequencer.
-
-    Raises:
-        AmendmentRejectedError: the site is not a member, too few sites would be left, or the next sequencer is missing.
-    """
-    now = state.members().sequencer
-    if site == now and not sequencer:
-        raise AmendmentRejectedError(reason=f"{site} is the sequencer: name the next sequencer")
-    change = MembersChange(change="lose", name=site, key="", sequencer=sequencer or now)
-    colluding = state.genesis.colluding if state.genesis else 0
-    if len(state.members().names) - 1 <= colluding:
-        raise AmendmentRejectedError(reason=f"no more sites would be left than may collude ({colluding})")
-    return _members(state, change)
+    """Propose to remove a site that is lost for good; arguments and errors as ``site_changes.removal``."""
+    return _amendment(state, site_changes.removal(state, site, sequencer))
 
 
 def renew_site(state: ChainState, site: str, key: str) -> Amendment:
-    """Propose that a site signs with another key from then on.
+    """Propose that a site signs with another key from then on; errors as ``site_changes.renewal``."""
+    return _amendment(state, site_changes.renewal(state, site, key))
 
-    Args:
-        state: a site's ledger.
-        site: whose key.
-        key: the new Ed25519 key, hexadecimal.
 
-    Raises:
-        AmendmentRejectedError: the site is not a member, or the key is, or was, a member's.
-    """
-    if any(key in members.keys.values() for _, members in state.succession.spans):
-        raise AmendmentRejectedError(reason="the new key is, or was, a member's: a renewal takes a fresh one")
-    return _members(
-        state, MembersChange(change="rekey", name=site, key=key, sequencer=state.members().sequencer)
-    )
+def add_site(state: ChainState, site: str, member: Member) -> Amendment:
+    """Propose one site more; errors as ``site_changes.addition``."""
+    return _amendment(state, site_changes.addition(state, site, member))
+
+
+def replace_site(state: ChainState, site: str, member: Member) -> Amendment:
+    """Propose another machine and key for a site; errors as ``site_changes.replacement``."""
+    return _amendment(state, site_changes.replacement(state, site, member))
 
 
 def change_role(state: ChainState, change: RoleChange) -> Amendment:
@@ -393,22 +370,6 @@ def correct_clock(state: ChainState, *, now: int | None = None) -> Amendment:
 
 def _date(time: int) -> str:
     return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _members(state: ChainState, change: MembersChange) -> Amendment:
-    members = state.members()
-    for name in (change.name, change.sequencer):
-        if name not in members.keys:
-            raise AmendmentRejectedError(
-                reason=f"{name} is not a member; the members are {', '.join(members.names)}"
-            )
-    if change.change == "sequencer" and change.sequencer == members.sequencer:
-        raise AmendmentRejectedError(reason=f"{change.name} is the sequencer already")
-    try:
-        members.changed(change)
-    except LedgerRefusedError as error:
-        raise AmendmentRejectedError(reason=error.reason) from error
-    return _amendment(state, change)
 
 
 def _amendment(state: ChainState, content: Change) -> Amendment:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -21,9 +20,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     model_validator,
@@ -33,6 +29,7 @@ from analytics.errors import SchemaError
 from analytics.schema import Schema
 from federation.consortium.computing_sites import Computation, computation_mistakes
 from federation.consortium.file_kinds import CONSORTIUM, expect_kind, mistake_text
+from federation.consortium.file_types import Address, Hex32, Model, Name, Number, Positive, Share
 from federation.consortium.members_file import MEMBERS_FILE, load_members, read_changes
 from federation.errors import ConfigError
 from privacy_accounting.ledger.members import Members
@@ -42,56 +39,11 @@ from smpc.computing_sites import ThreeSites
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_NAME = 63
-NAME = re.compile(rf"[a-z][a-z0-9_-]{{0,{MAX_NAME - 1}}}")
+    from privacy_accounting.ledger.members_change import MembersChange
+
 MIN_SITES, MAX_SITES = 2, 8
 FILE_NAME = "consortium.toml"
 SUB_BUDGETS = ("query", "mining", "training")
-
-
-def _number(value: object) -> Fraction:
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal | Fraction):
-        msg = "must be a number such as 0.5, or a decimal string"
-        raise ValueError(msg)  # noqa: TRY004
-    if isinstance(value, str) and not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", value):
-        msg = "must be a plain decimal number without spaces or exponent"
-        raise ValueError(msg)
-    try:
-        return Fraction(str(value))
-    except (ValueError, ArithmeticError) as error:
-        msg = "must be a finite number"
-        raise ValueError(msg) from error
-
-
-def name_mistake(value: str) -> str | None:
-    """Return the rule for names that a member's name breaks, if any."""
-    if len(value) > MAX_NAME:
-        return f"must be at most {MAX_NAME} characters long, not {len(value)}"
-    if not NAME.fullmatch(value):
-        return "must start with a letter and hold only a-z, 0-9, _ and -"
-    return None
-
-
-def _name(value: str) -> str:
-    mistake = name_mistake(value)
-    if mistake is not None:
-        raise ValueError(mistake)
-    return value
-
-
-def address_mistake(value: str) -> str | None:
-    """Return the rule for addresses that an address breaks, if any."""
-    host, _, port = value.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004
-        return "must be HOST:PORT"
-    return None
-
-
-def _address(value: str) -> str:
-    mistake = address_mistake(value)
-    if mistake is not None:
-        raise ValueError(mistake)
-    return value
 
 
 def _joint(sites: dict[str, Member]) -> dict[str, Member]:
@@ -102,20 +54,6 @@ def _joint(sites: dict[str, Member]) -> dict[str, Member]:
         )
         raise ValueError(msg)
     return sites
-
-
-Number = Annotated[Fraction, BeforeValidator(_number)]
-Name = Annotated[str, AfterValidator(_name)]
-Address = Annotated[str, AfterValidator(_address)]
-Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Positive = Annotated[Number, Field(gt=0)]
-Share = Annotated[Number, Field(gt=0, le=1)]
-
-
-class Model(BaseModel):
-    """Base of all parts of the files: frozen, without unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
 class Member(Model):
@@ -231,6 +169,8 @@ class Consortium:
         authority_pem: the authority's certificate.
         renewed: the keys of sites that were renewed since, hex, by name; no part of the digest.
         roles: gives the entries that changed the other members since; no part of the digest.
+        changes: what entries changed of the sites, as far as ``with_changes`` was given them.
+        founding: the file as all signed it, where ``file`` has had sites added, replaced or removed since; else None.
     """
 
     file: ConsortiumFile
@@ -238,6 +178,8 @@ class Consortium:
     authority_pem: bytes
     renewed: Mapping[str, str] = field(default_factory=dict)
     roles: Callable[[], Roles] = field(default=Roles, repr=False, compare=False)
+    changes: tuple[MembersChange, ...] = ()
+    founding: ConsortiumFile | None = None
     _digest: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -249,10 +191,42 @@ class Consortium:
         object.__setattr__(self, "_digest", digest)
 
     @property
+    def founded(self) -> ConsortiumFile:
+        """The file as all signed it: the digest and the ledger's first entry follow from it."""
+        return self.founding or self.file
+
+    @property
     def members(self) -> Members:
-        """The members as the file has them."""
-        keys = {name: member.public_key for name, member in self.file.sites.items()}
-        return Members(keys=keys, sequencer=self.file.sequencer)
+        """The members as the file had them when all signed it."""
+        keys = {name: member.public_key for name, member in self.founded.sites.items()}
+        return Members(keys=keys, sequencer=self.founded.sequencer)
+
+    def with_sites(self, sites: Mapping[str, Member]) -> Consortium:
+        """Return the agreement with further sites, or with others in the place of those of a name; the digest stays.
+
+        Args:
+            sites: address, certificate and key, by name.
+        """
+        file = self.file.model_copy(update={"sites": {**self.file.sites, **sites}})
+        renewed = {name: key for name, key in self.renewed.items() if name not in sites}
+        return replace(self, file=file, renewed=renewed, founding=self.founded)
+
+    def with_changes(self, changes: Sequence[MembersChange]) -> Consortium:
+        """Return the agreement with the sites and keys that entries of the ledger brought; removed sites stay in it.
+
+        Args:
+            changes: those of a ledger, in their order.
+
+        Raises:
+            ConfigError: the place of a site is malformed.
+        """
+        found = self
+        for change in changes:
+            if change.address:
+                found = found.with_sites({change.name: entered_site(change)})
+            elif change.key:
+                found = found.with_keys({change.name: change.key})
+        return replace(found, changes=tuple(changes))
 
     def with_keys(self, keys: Mapping[str, str]) -> Consortium:
         """Return the agreement with the sites' keys as the ledger has them; the digest stays.
@@ -271,10 +245,10 @@ class Consortium:
 
     def canonical(self) -> dict[str, Any]:
         """What the digest covers, as plain data: numbers as texts, the authority as its hash."""
-        body = self.file.model_dump(exclude={"authority", "tables"})
+        body = self.founded.model_dump(exclude={"authority", "tables"})
         for key in ("computation", "auditors"):
             if not getattr(
-                self.file, key
+                self.founded, key
             ):  # an agreement without this key keeps the hash it had before the key existed
                 del body[key]
         body["authority"] = hashlib.sha256(self.authority_pem).hexdigest()
@@ -302,6 +276,23 @@ class Consortium:
         return self.file.budgets[population].delta or self.file.delta
 
 
+def entered_site(change: MembersChange) -> Member:
+    """Return the site that an entry added or replaced.
+
+    Args:
+        change: with the site's place.
+
+    Raises:
+        ConfigError: its address is malformed.
+    """
+    place = {"address": change.address, "fingerprint": change.fingerprint, "public_key": change.key}
+    mistakes: list[str] = []
+    member = validated(Member, place, f"site {change.name}", mistakes)
+    if member is None:
+        raise ConfigError(mistakes=mistakes)
+    return member
+
+
 def consortium_path(given: Path) -> Path:
     """Return the consortium file: the path itself, or ``consortium.toml`` in a folder.
 
@@ -324,7 +315,7 @@ def load_consortium(path: Path) -> Consortium:
             ``authority`` says, beside it.
 
     Returns:
-        The checked agreement, with the keys that ``members.json`` beside it renews.
+        The checked agreement, with the sites and keys that the entries of ``members.json`` beside it brought.
 
     Raises:
         ConfigError: with every mistake found.
@@ -341,8 +332,8 @@ def load_consortium(path: Path) -> Consortium:
         except OSError as error:
             mistakes.append(f"{path.name}: authority: cannot read {authority}: {error.strerror}")
     founded = consortium_from_dict(document, authority_pem=pem, place=path.name, mistakes=mistakes)
-    members, roles = read_changes(load_members(path.parent / MEMBERS_FILE), founded.members, founded.digest())
-    return replace(founded.with_keys(members.keys), roles=roles.present)
+    changes, roles = read_changes(load_members(path.parent / MEMBERS_FILE), founded.members, founded.digest())
+    return replace(founded.with_changes(changes), roles=roles.present)
 
 
 def consortium_from_dict(

@@ -36,7 +36,7 @@ def genesis_body(consortium: Consortium) -> Body:
     Raises:
         ConfigError: a budget or its plan cannot be priced.
     """
-    file = consortium.file
+    file = consortium.founded
     digest = consortium.digest()
     mistakes: list[str] = []
     populations = {}
@@ -57,7 +57,12 @@ def genesis_body(consortium: Consortium) -> Body:
         populations=populations,
     )
     return Body(
-        chain=digest, number=0, previous=NO_PREVIOUS, time=0, cohort=consortium.names, content=content
+        chain=digest,
+        number=0,
+        previous=NO_PREVIOUS,
+        time=0,
+        cohort=tuple(sorted(file.sites)),
+        content=content,
     )
 
 
@@ -74,8 +79,8 @@ def population_budget(consortium: Consortium, population: str) -> PopulationBudg
     Raises:
         InvalidCostError: a part cannot be priced at any order.
     """
-    declared, delta = consortium.file.budgets[population], consortium.delta_of(population)
-    relation = Relation(consortium.file.relation)
+    declared, delta = consortium.founded.budgets[population], consortium.delta_of(population)
+    relation = Relation(consortium.founded.relation)
     parts = {
         name: plan_sub_budget(
             epsilon=declared.epsilon,
@@ -88,7 +93,7 @@ def population_budget(consortium: Consortium, population: str) -> PopulationBudg
     }
     # A consortium that names purposes means these and no others.
     purposes = {**declared.purposes, ANY_NAME: Fraction(0)} if declared.purposes else {}
-    analysts = {name: analyst.cap for name, analyst in consortium.file.analysts.items()}
+    analysts = {name: analyst.cap for name, analyst in consortium.founded.analysts.items()}
     return PopulationBudget(
         epsilon=declared.epsilon,
         delta=delta,

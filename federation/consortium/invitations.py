@@ -25,7 +25,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from federation.consortium.comparison_words import comparison_words
-from federation.consortium.consortium_file import address_mistake, name_mistake
+from federation.consortium.file_types import address_mistake, name_mistake
 from federation.errors import FoundingRefusedError
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.canonical_json import Fields, decode, encode

@@ -1,11 +1,11 @@
 """The entries that changed the members, for those who hold no ledger: ``members.json`` beside the consortium file.
 
 Layer:       federation.consortium.members_file, below consortium_file. Reads one file, opens no connection.
-Terms:       a *members file* holds, in their order, the complete entries of one ledger that removed a site, renewed a
-             site's key, moved the sequencer, or changed an analyst, an auditor or a helper.
+Terms:       a *members file* holds, in their order, the complete entries of one ledger that added, replaced or
+             removed a site, renewed a site's key, moved the sequencer, or changed an analyst, an auditor or a helper.
 Guarantees:  each entry is accepted only with the signatures of all sites that are members with it, by the keys that the
-             consortium file and the entries before it give. So no member alone, nor the authority, renews a key. A file
-             that lacks the last entries is an older state, never another one.
+             consortium file and the entries before it give. So no member alone, nor the authority, adds a site or renews
+             a key. A file that lacks the last entries is an older state, never another one.
 See instead: the ledger itself (``privacy_accounting.ledger.members``), who may be called
              (``federation.identity.certificates.trust_of``).
 """
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 from federation.errors import ConfigError
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.canonical_json import Fields, decode, encode
-from privacy_accounting.ledger.contents import MembersChange
 from privacy_accounting.ledger.entries import Entry
+from privacy_accounting.ledger.members_change import MembersChange
 from privacy_accounting.ledger.role_change import RoleChange
 from privacy_accounting.ledger.roles import Roles
 
@@ -46,10 +46,13 @@ def write_members(entries: Sequence[Entry]) -> bytes:
 
 def read_members(data: bytes, founded: Members, chain: str) -> Members:
     """Return the sites after all entries; arguments and errors as ``read_changes``."""
-    return read_changes(data, founded, chain)[0]
+    members = founded
+    for change in read_changes(data, founded, chain)[0]:
+        members = members.changed(change)
+    return members
 
 
-def read_changes(data: bytes, founded: Members, chain: str) -> tuple[Members, Roles]:
+def read_changes(data: bytes, founded: Members, chain: str) -> tuple[tuple[MembersChange, ...], Roles]:
     """Read a members file strictly and check every entry.
 
     Args:
@@ -58,14 +61,15 @@ def read_changes(data: bytes, founded: Members, chain: str) -> tuple[Members, Ro
         chain: the ledger's chain, hex.
 
     Returns:
-        The sites after all entries, and the entries that changed the other members.
+        What the entries changed of the sites, in their order, and the entries that changed the other members.
 
     Raises:
         ConfigError: the bytes are not what ``write_members`` writes, of another consortium, or an entry is not signed by all.
     """
     members, roles, last, sites = founded, Roles(), 0, [founded]
+    found: list[MembersChange] = []
     if not data:
-        return members, roles
+        return (), roles
     try:
         fields = Fields(decode(data.removesuffix(b"\n"), limit=MAX_BYTES), "members file")
         if fields.text("format") != _FORMAT:
@@ -88,11 +92,12 @@ def read_changes(data: bytes, founded: Members, chain: str) -> tuple[Members, Ro
             roles.check_site(change)
             members = members.changed(change)
             sites.append(members)
+            found.append(change)
     except LedgerRefusedError as error:
         raise ConfigError(mistakes=[f"{MEMBERS_FILE}: {error.reason}"]) from error
     if write_members(entries).removesuffix(b"\n") != data.removesuffix(b"\n"):
         raise ConfigError(mistakes=[f"{MEMBERS_FILE}: not in canonical form"])
-    return members, roles
+    return tuple(found), roles
 
 
 def load_members(path: Path) -> bytes:

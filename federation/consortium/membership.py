@@ -4,6 +4,7 @@ Layer:       federation.consortium.membership. Pure.
 Guarantees:  plans and their noise are made for the remaining sites. Where one of three computing sites is gone,
              requests that need comparisons or products are refused before their charge: the other two could read what
              they share. The agreement's digest, which opens the ledger and stands in every request, does not change.
+             A plan is derived again under the members of its time, or not at all.
 See instead: removing a site (``federation.consortium.amendments``).
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from federation.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from federation.consortium.consortium_file import Consortium
 
@@ -43,4 +44,41 @@ def restrict_to_members(founded: Consortium, members: Collection[str], *, sequen
     computation = founded.file.computation
     if computation is not None and not kept.keys() >= set(computation.sites):
         update["computation"] = None
-    return replace(founded, file=founded.file.model_copy(update=update))
+    return replace(founded, file=founded.file.model_copy(update=update), founding=founded.founded)
+
+
+def check_known(consortium: Consortium, members: Collection[str]) -> None:
+    """Refuse where a site has joined that an agreement lacks: its key and address come from the entry alone.
+
+    Args:
+        consortium: the agreement of an analyst.
+        members: as the sites name them.
+
+    Raises:
+        ConfigError: one is missing.
+    """
+    joined = ", ".join(sorted(set(members).difference(consortium.file.sites)))
+    if joined:
+        place = "put members.json, which every site has beside its consortium file, beside this one"
+        raise ConfigError(mistakes=[f"{joined} joined the consortium: {place}, and connect again"])
+
+
+def stages(consortium: Consortium) -> Iterator[Consortium]:
+    """Give the agreement as it was between the changes of its members, the present one first.
+
+    Args:
+        consortium: the agreement, with the changes that its ledger or members file brought.
+
+    Yields:
+        The agreement with the sites of each time, once with the removed ones, as trainings plan, and once without.
+    """
+    founded = replace(consortium, file=consortium.founded, renewed={}, changes=())
+    for count in range(len(consortium.changes), -1, -1):
+        changes = consortium.changes[:count]
+        members = consortium.members
+        for change in changes:
+            members = members.changed(change)
+        then = founded.with_changes(changes)
+        if then.names != members.names:
+            yield restrict_to_members(then, members.names, sequencer=members.sequencer)
+        yield then

@@ -10,29 +10,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from analytics.errors import SchemaMismatchError
 from analytics.sources.report import MOST_MISFITS
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
+from federation.consortium.admissions import ADMISSION_FILE, Admission
 from federation.consortium.consortium_file import (
-    Address,
     Consortium,
-    Model,
-    Name,
-    Positive,
-    Share,
+    Member,
+    consortium_path,
     load_consortium,
     read_toml,
     validated,
 )
 from federation.consortium.file_kinds import SITE, expect_kind
+from federation.consortium.file_types import Address, Model, Name, Positive, Share
 from federation.consortium.identity_paths import next_identity, next_key
 from federation.consortium.ledger_location import LedgerLocation
 from federation.consortium.limits import Limits
-from federation.errors import ConfigError
+from federation.errors import ConfigError, FoundingRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from privacy_accounting.ledger.members_change import MembersChange
 
 FILE_NAME = "site.toml"
 
@@ -130,11 +134,30 @@ class SiteFile(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteConfig:
-    """A site file with its paths resolved."""
+    """A site file with its paths resolved.
+
+    Attributes:
+        file: the site's own file.
+        folder: where it lies.
+        consortium: the agreement.
+        own_place: of a site that was admitted after the beginning: its address, certificate and key; else None.
+    """
 
     file: SiteFile
     folder: Path
     consortium: Consortium
+    own_place: Member | None = None
+
+    def among(self, changes: Sequence[MembersChange]) -> Consortium:
+        """Return the agreement with what entries brought, and with this site's own place while no entry has it.
+
+        Args:
+            changes: those of this site's ledger that changed the members, in their order.
+
+        Raises:
+            ConfigError: the place of a site is malformed.
+        """
+        return _with_own(self.consortium.with_changes(changes), self.file.site, self.own_place)
 
     @property
     def state(self) -> Path:
@@ -186,16 +209,47 @@ def load_site(path: Path) -> SiteConfig:
     file = validated(SiteFile, document, path.name, found)
     consortium: Consortium | None = None
     named = document.get("consortium")
+    own_place: Member | None = None
     if isinstance(named, str):
         try:
             consortium = load_consortium(path.parent / named)
+            if file is not None:
+                own_place = _own_place(path.parent / named, file.site, consortium)
+                consortium = _with_own(consortium, file.site, own_place)
         except ConfigError as error:
             found += error.mistakes
     if file is not None and consortium is not None:
         found += [f"{path.name}: {mistake}" for mistake in _site_disagreements(file, consortium)]
     if found or file is None or consortium is None:
         raise ConfigError(mistakes=found)
-    return SiteConfig(file=file, folder=path.parent, consortium=consortium)
+    return SiteConfig(file=file, folder=path.parent, consortium=consortium, own_place=own_place)
+
+
+def _own_place(named: Path, site: str, consortium: Consortium) -> Member | None:
+    """Read the admission beside a consortium file: the place of a site that joined after the beginning.
+
+    Raises:
+        ConfigError: the file cannot be read, does not hold, or is of another site or consortium.
+    """
+    path = consortium_path(named).with_name(ADMISSION_FILE)
+    if not path.exists():
+        return None
+    try:
+        admitted = Admission.from_bytes(path.read_bytes()).check()
+    except OSError as error:
+        raise ConfigError(mistakes=[f"cannot read {path}: {error.strerror}"]) from error
+    except FoundingRefusedError as error:
+        raise ConfigError(mistakes=[f"{path.name}: {error.reason}"]) from error
+    if (admitted.name, admitted.consortium.digest()) != (site, consortium.digest()):
+        raise ConfigError(mistakes=[f"{path.name}: of {admitted.name}, or of another consortium"])
+    return admitted.member
+
+
+def _with_own(consortium: Consortium, site: str, place: Member | None) -> Consortium:
+    known = consortium.file.sites.get(site)
+    if place is None or (known is not None and known.fingerprint == place.fingerprint):
+        return consortium
+    return consortium.with_sites({site: place})
 
 
 def _site_disagreements(file: SiteFile, consortium: Consortium) -> list[str]:

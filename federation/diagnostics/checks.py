@@ -150,14 +150,14 @@ def guessed_columns(agreement: Consortium) -> list[Finding]:
 
 
 def _examine_site(path: Path) -> list[Finding]:
-    from federation.node.ledger.present_keys import keys_here
+    from federation.node.ledger.present_members import members_here
     from federation.node.site_process import open_sources
 
     try:
         config = load_site(path)
     except ConfigError as error:
         return [Finding(what=path.name, is_good=False, text=text) for text in error.mistakes]
-    found = [examine_identity(config.identity, config.consortium.with_keys(keys_here(config)))]
+    found = [examine_identity(config.identity, config.among(members_here(config).changes))]
     try:
         sources = open_sources(config)
     except (SchemaMismatchError, ConfigError) as error:

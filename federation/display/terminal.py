@@ -16,6 +16,7 @@ from rich.text import Text
 
 from analytics.plans.context import guard_text
 from analytics.results.result import SUPPRESSED, origin_text
+from federation.display.accuracy import accuracy_text, percent, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -265,14 +266,25 @@ def quote_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Show what each question would cost and leave."""
     return grid(
         "Quotes, nothing is spent (takes, leaves: shares of the budget or the cap that is nearest)",
-        ("question", "sub-budget", "epsilon", "takes", "leaves", "would be refused"),
+        (
+            "question",
+            "sub-budget",
+            "epsilon",
+            "takes",
+            "leaves",
+            "accuracy",
+            "in your store",
+            "would be refused",
+        ),
         [
             (
                 " ".join(row["sql"].split()),
                 f"{row['population']} · {row['sub_budget']}",
                 row["epsilon"],
-                _share(row["cost"], row),
-                _share(row["left"], row),
+                share_of(row["cost"], row),
+                share_of(row["left"], row),
+                f"{accuracy_text(row['accuracy'])} at {percent(row['confidence'])}",
+                "free" if row["from_store"] else "",
                 row["refusal"],
             )
             for row in rows
@@ -301,12 +313,6 @@ def alternatives_tables(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
         )
         for row in rows
     ]
-
-
-def _share(cost: object, row: Mapping[str, Any]) -> str:
-    """Return a Rényi cost as a share of what may be spent in all."""
-    whole = float(str(row["spent"])) + float(str(row["remaining"]))
-    return f"{100 * float(str(cost)) / whole:.3g} %" if whole else ""
 
 
 def _whose(row: Mapping[str, Any]) -> str:

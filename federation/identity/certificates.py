@@ -29,13 +29,15 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from federation.consortium.approvals import SOON_DAYS
-from federation.consortium.consortium_file import Consortium, name_mistake
+from federation.consortium.file_types import name_mistake
 from federation.errors import ConfigError
 from smpc.errors import PeerRejectedError
 from smpc.transport.wire.peer_identity import PeerName, Trust, check_peer, peer_name
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from federation.consortium.consortium_file import Consortium
 
 AUTHORITY_FILE = "authority.pem"
 AUTHORITY_KEY = "authority.key"

@@ -115,6 +115,10 @@ class RequestHandler:
         if isinstance(message, TextsAsk):
             return self._texts(message, channel)
         if channel.role != ANALYST:
+            if isinstance(
+                message, Withdraw
+            ):  # nothing is kept of a refused request; its sender waits for this answer
+                return Ack()
             raise RequestRejectedError(site=self.site, reason="only an analyst can send this message")
         return self._analyst(message, channel, state)
 

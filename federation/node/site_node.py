@@ -8,7 +8,7 @@ See instead: files, signals and logs around it (``site_process``).
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
     from analytics.sources import LocalTable
     from federation.consortium.administrator_approvals import Approvals
-    from federation.consortium.consortium_file import Consortium
+    from federation.consortium.consortium_file import Consortium, Member
     from federation.consortium.site_file import Policy
     from federation.identity.certificates import Identity
     from federation.network.channel import Network
@@ -83,6 +83,7 @@ class SiteLedger:
         consents: the amendments that its administrator approved; None: the site signs no amendment.
         records: folder of the request texts and the refusals; None: memory.
         next_key: the key that this site renews its own with, once all have approved it.
+        awaited: sites that its administrator approved to be added or replaced, and that no entry has yet.
         signed_correction: while this file exists, the site signs nothing but the beginning of its ledger.
     """
 
@@ -92,6 +93,7 @@ class SiteLedger:
     records: Path | None = None
     signed_correction: Path | None = None
     next_key: Ed25519PrivateKey | None = None
+    awaited: Mapping[str, Member] = field(default_factory=dict)
 
     def replica(self, identity: Identity, clock: Callable[[], int], genesis: Body) -> Replica:
         """Open the ledger as this site.
@@ -156,8 +158,7 @@ class SiteNode:
         limits = limits or Limits()
         self.consortium = _in_force(consortium, self.replica)
         self._records = self._records_of(ledger.records, limits)
-        others = [name for name in self.consortium.names if name != self.name]
-        self._peers = PeerClients(network, others, float(self.consortium.file.deadline_s))
+        self._peers = self._peers_of(ledger.awaited)
         exact_limit = ExactLimit(self.replica)  # one for all kinds of requests: they share their caps
         self._admission = QueryAdmission(
             site=self.name,
@@ -193,6 +194,10 @@ class SiteNode:
             health=self.health,
             records=self._records,
         )
+
+    def _peers_of(self, awaited: Mapping[str, Member]) -> PeerClients:
+        others = sorted({*self.consortium.names, *awaited} - {self.name})
+        return PeerClients(self.network, others, float(self.consortium.file.deadline_s), awaited=awaited)
 
     def _roles(self) -> Roles:
         """The members that are not sites, as this site's ledger has changed them up to now."""
@@ -310,7 +315,7 @@ class SiteNode:
     def health(self) -> Health:
         """The state that the doctor command shows."""
         reason = self.chain.not_ready
-        left_out = set(self._founded.names).difference(self.replica.members)
+        left_out = {*self._founded.names, *self._peers.awaited}.difference(self.replica.members)
         return Health(
             engine=self._engine,
             name=self.name,

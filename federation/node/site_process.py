@@ -28,8 +28,9 @@ from federation.network.tls import TlsNetwork, bind_address
 from federation.node.helpers.aggregation import HelperNode, aggregator_node, keyholder_node
 from federation.node.helpers.dealer import DealerNode
 from federation.node.ledger.correction import keep_copy, put_aside
-from federation.node.ledger.present_keys import present_keys, publish_members, take_renewed
+from federation.node.ledger.present_members import present_members, publish_members, take_renewed
 from federation.node.ledger.storage import is_in_postgres, ledger_file, open_ledger
+from federation.node.ledger.summary import read_state
 from federation.node.site_key import site_key
 from federation.node.site_node import SiteLedger, SiteNode
 from federation.paillier.key_files import PRIVATE_KEY_FILE, load_private_key
@@ -81,10 +82,12 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
     keep_copy(config, path)
     store = open_ledger(config)
     try:
-        keys = present_keys(store)
-        identity, next_key = take_renewed(config, keys)
-        consortium = config.consortium.with_keys(keys)
-        network = _network(consortium, identity, config.file.listen)
+        state = read_state(store) if store.height() else None
+        present = present_members(state, Approvals(config.consents))
+        identity, next_key = take_renewed(config, present.keys)
+        consortium = config.among(present.changes)
+        awaited = {name: site for name, site in present.awaited.items() if name != config.file.site}
+        network = _network(consortium.with_sites(awaited), identity, config.file.listen)
     except BaseException:
         store.close()
         raise
@@ -100,6 +103,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
             records=config.state,
             signed_correction=config.signed_correction,
             next_key=next_key,
+            awaited=awaited,
         ),
         sources=sources,
         limits=config.file.limits,

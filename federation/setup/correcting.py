@@ -44,7 +44,7 @@ def check_open(folder: Path) -> None:
     Raises:
         FoundingRefusedError: the consortium has begun, and something binds this site to its agreement.
     """
-    config = _in_force(folder)
+    config = in_force_at(folder)
     bound = "" if config is None else what_binds_site(config)
     if bound:
         raise _bound(folder, bound)
@@ -76,7 +76,7 @@ def become_quiet(folder: Path, draft: Draft) -> None:
     Raises:
         FoundingRefusedError: something binds this site, or its node runs.
     """
-    config = _in_force(folder)
+    config = in_force_at(folder)
     if config is None:
         return
     with _unbound(folder, config):
@@ -96,7 +96,7 @@ def withdraw(folder: Path) -> bool:
         ConfigError: a file cannot be written.
     """
     member = MemberFolder(root=folder)
-    config = _in_force(folder)
+    config = in_force_at(folder)
     if config is None:
         raise FoundingRefusedError(reason=f"{folder} has not begun, so there is no agreement to go back to")
     if not config.signed_correction.exists():
@@ -123,7 +123,7 @@ def in_place_of(folder: Path, draft: Draft) -> Iterator[None]:
         FoundingRefusedError: something binds this site, or its node runs.
     """
     member = MemberFolder(root=folder)
-    config = _in_force(folder)
+    config = in_force_at(folder)
     if not is_correction(member, draft):
         yield
     else:
@@ -142,7 +142,7 @@ def _keep(member: MemberFolder) -> None:
         put(member.agreement.with_name(f"agreement-{agreement.draft.digest[:16]}.json"), earlier)
 
 
-def _in_force(folder: Path) -> SiteConfig | None:
+def in_force_at(folder: Path) -> SiteConfig | None:
     """Read a site's configuration under the agreement in force; its tables may fit another one already.
 
     Returns:

@@ -20,7 +20,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 
 from federation.consortium.comparison_words import check_words, comparison_words
-from federation.consortium.consortium_file import consortium_path, load_consortium, name_mistake
+from federation.consortium.consortium_file import consortium_path, load_consortium
+from federation.consortium.file_types import name_mistake
 from federation.consortium.invitations import (
     MOST_CLOCK_SKEW_S,
     SIGNATURE_BYTES,

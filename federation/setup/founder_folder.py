@@ -58,6 +58,10 @@ class FounderFolder:
         """A member's answer and certificate."""
         return self.root / "members" / f"{name}.json"
 
+    def admission(self, name: str) -> Path:
+        """The admission of a site that joins after the first charge, to send."""
+        return self.root / f"{name}.admission.json"
+
     def invitations(self) -> dict[str, Invitation]:
         """Read every invitation, by name.
 

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from analytics.sources.spec import DEFAULT_VIEW
 from federation.consortium.approvals import AUTHORITY, Draft
 from federation.consortium.comparison_words import check_words
-from federation.consortium.consortium_file import MAX_SITES, MIN_SITES, address_mistake, name_mistake
+from federation.consortium.consortium_file import MAX_SITES, MIN_SITES
+from federation.consortium.file_types import address_mistake, name_mistake
 from federation.consortium.invitations import DAY_S, ROLES, TOKEN_BYTES, Answer, Invitation, date, opened
 from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.authority import Authority
@@ -34,6 +35,7 @@ from federation.setup.founder_folder import FounderFolder
 from federation.setup.infer_column import plain_name
 from federation.setup.infer_schema import EPSILON, SHARES, guess_table
 from federation.setup.joining import MemberFolder, address_faults, write_member
+from federation.setup.running import check_may_join, is_bound
 from federation.setup.settings import ConsortiumSettings
 from federation.setup.site_rows import file_rows
 from federation.setup.whole_files import PRIVATE, new_folder, put
@@ -142,7 +144,7 @@ def found(folder: Path, plan: FoundingPlan, *, now: int | None = None) -> list[P
             )
         own = Invitation.from_bytes(places.invitation(plan.site).read_bytes())
         answer = write_member(partial, own, address=plan.address, table=table, engine=plan.engine, made=at)
-        _certify(places, authority, answer)
+        certify(places, authority, answer)
     return [FounderFolder(root=folder).invitation(member) for member in plan.invited]
 
 
@@ -171,18 +173,24 @@ def invite(
         The invitation to send.
 
     Raises:
-        FoundingRefusedError: something was charged already, the member was admitted, or it is the founder itself.
+        FoundingRefusedError: the member was admitted, it is the founder itself, or, after the first charge, it is no site.
         ConfigError: the name or the role is wrong.
     """
     places = FounderFolder(root=folder)
-    known = places.invitations()
-    check_open(folder)
+    known, is_running = places.invitations(), is_bound(folder)
     own = MemberFolder(root=folder).load_invitation()
     if member == own.name:
         raise FoundingRefusedError(reason=f"{member} is the founder and needs no invitation")
-    roles = {name: each.role for name, each in known.items()} | {member: role}
-    place = own.direct if direct is None else direct
+    roles = {} if is_running else {name: each.role for name, each in known.items()}
+    roles |= {member: role}
+    if is_running:
+        check_may_join(folder, member, role, replace=replace)
+    place = own.direct if direct is None and not is_running else direct or ""
     mistakes = _member_mistakes(roles) + _direct_mistakes(place)
+    if is_running and place:
+        mistakes.append(
+            "--direct: after the first charge the files of a site that joins travel by other means"
+        )
     if mistakes:
         raise ConfigError(mistakes=mistakes)
     if places.admitted(member).exists():
@@ -226,7 +234,7 @@ def admit(
         if is_new_answer(places, invitations, answer, at):
             said = words.get(answer.name, "")
             check_words(said, invitations[answer.name].words(answer.public_key), name=answer.name)
-            _certify(places, authority, answer)
+            certify(places, authority, answer)
     members = [name for name in invitations if places.admitted(name).exists()]
     waiting = [name for name in invitations if name not in members]
     if waiting:
@@ -360,7 +368,8 @@ def _write_invitation(
     put(places.invitation(member), invitation.to_bytes(), mode=PRIVATE)
 
 
-def _certify(places: FounderFolder, authority: Authority, answer: Answer) -> None:
+def certify(places: FounderFolder, authority: Authority, answer: Answer) -> None:
+    """Certify the key of an answer that was checked, and keep both."""
     pem = authority.certify(requested_key(answer.request, answer.name), answer.name, answer.role)
     record = {
         "format": _MEMBER,
@@ -373,6 +382,11 @@ def _certify(places: FounderFolder, authority: Authority, answer: Answer) -> Non
 def admitted_answer(places: FounderFolder, name: str) -> Answer | None:
     """Return the answer under which a member was admitted; None where it was not; errors as ``admit``."""
     return _records(places, [name])[name][0] if places.admitted(name).exists() else None
+
+
+def admitted_record(places: FounderFolder, name: str) -> tuple[Answer, bytes]:
+    """Return the answer of an admitted member and its certificate (DER); errors as ``admit``."""
+    return _records(places, [name])[name]
 
 
 def _records(places: FounderFolder, names: Sequence[str]) -> dict[str, tuple[Answer, bytes]]:

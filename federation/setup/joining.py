@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics.sources.spec import DEFAULT_VIEW
-from federation.consortium.consortium_file import address_mistake
+from federation.consortium.file_types import address_mistake
 from federation.consortium.helper_file import TEXT
 from federation.consortium.invitations import NODE_ROLES, Answer, Invitation, date
 from federation.errors import ConfigError, FoundingRefusedError
@@ -91,8 +91,8 @@ class MemberFolder:
         """
         if self.consortium.exists():
             raise FoundingRefusedError(
-                reason=f"the consortium of {self.root} has begun: a lost site is removed with crossward ledger propose, and a "
-                "new member needs a new founding"
+                reason=f"the consortium of {self.root} has begun: a further site sends its answer by other means "
+                "than crossward collect, and crossward admit takes it"
             )
 
     def load_invitation(self) -> Invitation:

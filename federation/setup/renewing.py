@@ -7,7 +7,7 @@ Guarantees:  the new key is made here and leaves this machine in no file. The au
              of that member has signed, for that name and role. Neither file changes whom a member trusts: that does the
              ledger entry alone, which all sites sign. Each step can be run again.
 See instead: the amendment (``federation.consortium.amendments``), taking the new identity at a start
-             (``federation.node.ledger.present_keys``).
+             (``federation.node.ledger.present_members``).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.authority import Authority, key_pem
 from federation.identity.certificates import Identity, remove_partial, write_private
 from federation.identity.signing_request import load_key, new_key, requested_key, signing_request
-from federation.node.ledger.present_keys import state_here
+from federation.node.ledger.present_members import changes_of, state_here
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.canonical_json import encode
 from smpc.errors import PeerRejectedError
@@ -385,11 +385,11 @@ def present_member(consortium: Consortium, name: str) -> tuple[str, str]:
 
 
 def in_force(config: SiteConfig) -> Consortium:
-    """Return a site's agreement with the keys and members that its ledger has changed."""
+    """Return a site's agreement with the sites, keys and other members that its ledger brought."""
     state = state_here(config)
     if state is None:
         return config.consortium
-    return replace(config.consortium.with_keys(state.members().keys), roles=state.roles.present)
+    return replace(config.among(changes_of(state)), roles=state.roles.present)
 
 
 def consortium_in_force(folder: Path) -> Consortium:

@@ -140,11 +140,7 @@ def sign(
             reason=f"no site signs what is guessed ({'; '.join(reviewed.guesses)}): the founder corrects terms.toml, "
             "removes the marks and runs crossward admit again"
         )
-    if reviewed.differences and not accepts_differences:
-        raise FoundingRefusedError(
-            reason=f"the draft differs from this site's data in {len(reviewed.differences)} points: have it corrected, "
-            "correct the view in site.toml, or sign with --accept-differences"
-        )
+    check_differences(reviewed, accepts_differences=accepts_differences)
     key = member_key(member, invitation)
     _check_words(folder, invitation, key, words)
     if is_correction(member, wanted):
@@ -152,6 +148,19 @@ def sign(
     put(member.draft, wanted.to_bytes())
     put(member.signature(invitation.name), Signature.write(wanted, invitation.name, key).to_bytes())
     return member.signature(invitation.name)
+
+
+def check_differences(reviewed: Review, *, accepts_differences: bool) -> None:
+    """Check that what differs from this site's data is accepted.
+
+    Raises:
+        FoundingRefusedError: it is not.
+    """
+    if reviewed.differences and not accepts_differences:
+        raise FoundingRefusedError(
+            reason=f"the draft differs from this site's data in {len(reviewed.differences)} points: have it corrected, "
+            "correct the view in site.toml, or sign with --accept-differences"
+        )
 
 
 def needs_words(folder: Path, *, to_begin: Sequence[bytes] | None = None) -> bool:
@@ -197,7 +206,7 @@ def begin(folder: Path, files: Sequence[bytes], *, words: str = "", now: datetim
     with in_place_of(folder, agreement.draft):
         put(member.agreement, agreement.to_bytes())
         put(folder / AUTHORITY, agreement.draft.authority_pem)
-        _write_identity(member, invitation, agreement.draft)
+        write_identity(member, invitation, agreement.draft.certificate_pem(invitation.name))
         if not was_there or is_correction(member, agreement.draft):
             put(member.consortium, agreement.draft.text.encode())
     return Begun(
@@ -295,10 +304,18 @@ def _is_news(member: MemberFolder, files: Sequence[bytes]) -> bool:
     return not member.consortium.exists() or any(is_correction(member, each.draft) for each in agreements)
 
 
-def _write_identity(member: MemberFolder, invitation: Invitation, draft: Draft) -> None:
-    """Join key and certificate in one file; the bare key goes once that file is on the disk."""
+def write_identity(member: MemberFolder, invitation: Invitation, certificate: bytes) -> None:
+    """Join key and certificate in one file; the bare key goes once that file is on the disk.
+
+    Args:
+        member: whose files.
+        invitation: that it answered.
+        certificate: of the authority, PEM.
+
+    Raises:
+        ConfigError: the file holds another certificate, or cannot be written.
+    """
     path, bare = member.identity(invitation.name, invitation.role), member.key(invitation.name)
-    certificate = draft.certificate_pem(invitation.name)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_private(path, certificate + bare.read_bytes())

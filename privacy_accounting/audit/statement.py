@@ -19,8 +19,9 @@ from privacy_accounting.audit.chain_reader import ValidPrefix, open_file, openin
 from privacy_accounting.budget.totals import readable
 from privacy_accounting.decimals import format_decimal, rounded_up
 from privacy_accounting.ledger.clock import ClockCorrection
-from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact, MembersChange
+from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact
 from privacy_accounting.ledger.entries import Body, Entry
+from privacy_accounting.ledger.members_change import MembersChange
 from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.role_change import RoleChange
 from privacy_accounting.ledger.table_version import TableVersion
@@ -245,7 +246,9 @@ def _line(body: Body, state: ChainState, cancelled: Line | None) -> Line:
         remark = f"order {format_decimal(content.order)} from here on"
         return replace(line, population=content.population, sub_budget=content.sub_budget, remark=remark)
     if isinstance(content, MembersChange):
-        return replace(line, remark=f"{content.change} {content.name}; sequencer {content.sequencer}")
+        members = ", ".join(state.members().names)
+        remark = f"{content.change} {content.name}; sequencer {content.sequencer}; members {members}"
+        return replace(line, remark=remark)
     if isinstance(content, RoleChange):
         cap = f", at most {format_decimal(content.cap)} of each sub-budget" if content.cap else ""
         key = f", key {content.key[:16]}" if content.key else ""

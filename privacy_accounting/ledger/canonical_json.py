@@ -141,6 +141,10 @@ class Fields:
             raise malformed(f"{self._where} lacks {name}")
         return self._left.pop(name)
 
+    def has(self, name: str) -> bool:
+        """Whether a field, which may be left out, is there."""
+        return name in self._left
+
     def text(self, name: str, *, most: int = MAX_NAME, empty: bool = False) -> str:
         """Take a string of at most ``most`` characters, by default not empty."""
         value = self._take(name)

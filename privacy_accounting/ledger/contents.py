@@ -26,6 +26,7 @@ from privacy_accounting.ledger.budgets import (
 )
 from privacy_accounting.ledger.canonical_json import Fields, malformed
 from privacy_accounting.ledger.clock import ClockCorrection
+from privacy_accounting.ledger.members_change import MembersChange
 from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.role_change import RoleChange
 from privacy_accounting.ledger.table_version import TableVersion
@@ -44,7 +45,6 @@ SIGNATURE_BYTES: Final = 64
 MAX_ROUND: Final = 2**31 - 1
 STATE_FORMAT: Final = 3
 FORMAT_NAMED: Final = "state format 3, which pins used requests and the history of members too"
-MEMBER_CHANGES: Final = ("add", "lose", "rekey", "sequencer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,41 +291,6 @@ class BudgetChange:
     def read(cls, fields: Fields) -> BudgetChange:
         """Take the fields."""
         return cls(population=fields.text("population"), budget=budget_from_json(fields.mapping("budget")))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MembersChange:
-    """Changes who signs: one site added, lost or with a new key, or another sequencer.
-
-    Attributes:
-        change: ``add``, ``lose``, ``rekey`` or ``sequencer``.
-        name: the site concerned.
-        key: its Ed25519 public key from here on, hexadecimal; empty for ``lose`` and ``sequencer``.
-        sequencer: the sequencer from here on.
-    """
-
-    change: str
-    name: str
-    key: str
-    sequencer: str
-
-    def to_json(self) -> dict[str, object]:
-        """Write the fields."""
-        return {"change": self.change, "name": self.name, "key": self.key, "sequencer": self.sequencer}
-
-    @classmethod
-    def read(cls, fields: Fields) -> MembersChange:
-        """Take the fields."""
-        change = fields.text("change")
-        if change not in MEMBER_CHANGES:
-            raise malformed("unknown change of members")
-        n_bytes = KEY_BYTES if change in {"add", "rekey"} else 0
-        return cls(
-            change=change,
-            name=fields.text("name"),
-            key=fields.hexadecimal("key", n_bytes),
-            sequencer=fields.text("sequencer"),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,10 +26,10 @@ from privacy_accounting.ledger.contents import (
     HASH_BYTES,
     SIGNATURE_BYTES,
     Content,
-    MembersChange,
     kind_of,
     read_content,
 )
+from privacy_accounting.ledger.members_change import MembersChange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from privacy_accounting.errors import LedgerRefusedError
-from privacy_accounting.ledger.contents import Charge, Exact, Genesis, MembersChange
+from privacy_accounting.ledger.contents import Charge, Exact, Genesis
 from privacy_accounting.ledger.entries import Body, Entry, body_signature_holds
+from privacy_accounting.ledger.members_change import MembersChange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

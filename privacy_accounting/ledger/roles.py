@@ -20,9 +20,10 @@ from privacy_accounting.ledger.role_change import ANALYST, RoleChange
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from privacy_accounting.ledger.contents import Genesis, MembersChange
+    from privacy_accounting.ledger.contents import Genesis
     from privacy_accounting.ledger.entries import Entry
     from privacy_accounting.ledger.members import Members
+    from privacy_accounting.ledger.members_change import MembersChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

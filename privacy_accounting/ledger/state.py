@@ -27,11 +27,11 @@ from privacy_accounting.ledger.contents import (
     Charge,
     Exact,
     Genesis,
-    MembersChange,
     Snapshot,
 )
 from privacy_accounting.ledger.entries import NO_PREVIOUS, Body, body_hash
 from privacy_accounting.ledger.members import Members, Succession
+from privacy_accounting.ledger.members_change import MembersChange
 from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.role_change import RoleChange
 from privacy_accounting.ledger.roles import Roles, founding_analysts

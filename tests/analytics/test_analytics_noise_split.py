@@ -9,13 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_analytics_plan import CONTEXT, ROWS, UNITS, portions_of, private, schema_of
 
+from analytics.errors import SchemaError
 from analytics.plans.block_layout import lay_out
 from analytics.plans.noise_calibration import calibrate
 from analytics.plans.noise_split import norm_above
+from analytics.plans.plan import make_plan
 from analytics.plans.question import bind
+from analytics.schema import Schema
 from analytics.sql.expressions import bounds
 from analytics.statistics.aggregate import shift_of
 from analytics.statistics.blocks import Measure
+from privacy_accounting.events import Relation
+from privacy_accounting.rdp import standalone_epsilon
 
 FOUR = "SELECT COUNT(*) AS n, AVG(age) AS m, STDDEV_SAMP(age) AS s FROM visits"
 MEAN = "SELECT AVG(age) AS m FROM visits"
@@ -151,3 +156,98 @@ def test_without_portions_every_block_has_the_same_share():
     parts = [float(event.l2) ** 2 / float(event.sigma2_local) for event in found.events]
     assert len(parts) == len(layout.figures)
     assert parts == pytest.approx([parts[0]] * 3, rel=0.02)
+
+
+# a mean alone: what it is divided for
+
+
+def mean_variance(plan, mean_steps):
+    """Variance of n times a mean's error, to first order, for a mean so many steps from the center."""
+    count, total = sds(plan)
+    return total**2 + (mean_steps * count) ** 2
+
+
+def expecting(value):
+    """The schema with an expected mean of age, whose bounds are 0 and 120."""
+    table = UNITS.tables["visits"]
+    column = dataclasses.replace(
+        table.columns["age"], expected_mean=None if value is None else Fraction(value)
+    )
+    columns = dict(table.columns) | {"age": column}
+    return dataclasses.replace(UNITS, tables={"visits": dataclasses.replace(table, columns=columns)})
+
+
+def mean_plan(value, sql=MEAN):
+    return make_plan(bind(sql, expecting(value)), mode="private", epsilon=Fraction(1), context=TABLE)
+
+
+def least_variance(plan, mean_steps):
+    """The least variance of any division of the same multiplier, by trying a thousand."""
+    count, total = sds(plan)
+    one = 1 / (1 / count**2 + 60**2 / total**2)  # of a count with the whole release
+    return min(one * (60**2 / (1 - k / 1000) + mean_steps**2 / (k / 1000)) for k in range(1, 1000))
+
+
+def test_the_regret_of_a_mean_alone_is_equal_at_the_center_and_at_a_bound_and_less_between():
+    plan = mean_plan(None)
+    regret = [mean_variance(plan, steps) / least_variance(plan, steps) for steps in (0.001, 10, 30, 60)]
+    assert regret[0] == pytest.approx(4 / 3, rel=5e-3)
+    assert regret[3] == pytest.approx(4 / 3, rel=5e-3)
+    assert max(regret[1:3]) < 4 / 3
+
+
+@pytest.mark.parametrize(("expected", "steps"), [("100", 40), ("15", -45), ("0", -60), ("75", 15)])
+def test_an_expected_mean_has_the_least_error_where_it_is_right(expected, steps):
+    plan = mean_plan(expected)
+    assert mean_variance(plan, steps) == pytest.approx(least_variance(plan, steps), rel=1e-3)
+    assert mean_variance(plan, steps) < mean_variance(mean_plan(None), steps)
+
+
+def test_a_mean_expected_at_the_center_keeps_a_part_for_its_count():
+    near, without = mean_plan("60"), mean_plan(None)
+    for steps in (0, 5, 10):
+        assert mean_variance(near, steps) < mean_variance(without, steps)
+    assert sds(near)[0] < 1.5 * sds(without)[0]
+
+
+@pytest.mark.parametrize("expected", ["0", "33.3", "60", "120"])
+def test_an_expected_mean_changes_noise_alone_and_costs_the_same(expected):
+    plan, without = mean_plan(expected), mean_plan(None)
+    assert sum(portion.share for portion in lay_out(plan.query, centered=True).portions) == 1
+    assert plan.local_sql == without.local_sql
+    prices = [
+        float(standalone_epsilon(each.cost, TABLE.delta, Relation(TABLE.relation)).epsilon)
+        for each in (plan, without)
+    ]
+    assert prices[0] == pytest.approx(prices[1], rel=1e-3)
+    assert max(prices) <= 1
+    for sql in (FOUR, "SELECT COUNT(*) AS n FROM visits", "SELECT AVG(age + two) AS m FROM visits"):
+        assert sds(mean_plan(expected, sql)) == sds(mean_plan(None, sql))
+
+
+def test_an_expected_mean_is_read_and_a_schema_without_one_stays_as_it_was():
+    column = expecting(None).tables["visits"].columns["age"]
+    assert "expected_mean" not in column.to_dict()
+    fields = {"type": "numeric", "lower": 0, "upper": 120, "resolution": 1}
+    tables = {
+        "visits": {"privacy_unit": "row", "max_rows_per_unit": 1, "max_sites_per_unit": 1, "rows_max": 9}
+    }
+    read = Schema.from_dict(
+        {"tables": {"visits": tables["visits"] | {"columns": {"age": fields | {"expected_mean": "48.5"}}}}}
+    )
+    assert read.tables["visits"].columns["age"].expected_mean == Fraction("48.5")
+    assert Schema.from_dict(read.to_dict()).to_dict() == read.to_dict()
+    for wrong, words in (
+        (121, "between"),
+        (-1, "between"),
+        ("nan", "expected_mean"),
+        ("48 a", "expected_mean"),
+    ):
+        with pytest.raises(SchemaError, match=words):
+            Schema.from_dict(
+                {
+                    "tables": {
+                        "visits": tables["visits"] | {"columns": {"age": fields | {"expected_mean": wrong}}}
+                    }
+                }
+            )

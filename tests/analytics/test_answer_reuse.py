@@ -1,6 +1,7 @@
 """Released blocks used again: identities, combination against numpy's least squares, changed rows."""
 
 import copy
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -115,6 +116,19 @@ def test_attack_another_schemas_block_has_another_identity(world, changes):
 
     assert identity(changed_schema()) == identity(world.schema)
     assert identity(changed_schema(**changes)) != identity(world.schema)
+
+
+def test_attack_another_tables_block_has_another_identity_at_equal_columns(world):
+    twin = replace(world.schema.tables["visits"], name="others")
+    schema = replace(world.schema, tables=dict(world.schema.tables) | {"others": twin})
+
+    def identities(name):
+        sql = f"SELECT k, COUNT(*) AS n, AVG(y) AS m FROM {name} GROUP BY k"
+        plan = make_plan(bind(sql, schema), mode="private", epsilon=Fraction(1), context=world.context())
+        return set(block_identities(plan, {}))
+
+    assert len(identities("visits")) == len(identities("others"))
+    assert not identities("visits") & identities("others")
 
 
 def test_attack_other_facts_sites_and_relations_have_other_identities(world):

@@ -129,6 +129,19 @@ def test_cli_statistics_by_name_equal_the_session(session):
 
 
 @pytest.mark.usefixtures("here")
+def test_cli_a_statistic_opens_alone(session):
+    given = ["chi_square", "a=sex", "b=disease", "reveal=statistic", "--exact"]
+    whole = session.table().chi_square("sex", "disease", exact=True).statistic
+    (row,) = table(ask("stats", *given, "--csv").out)
+    assert float(row["statistic"]) == float(f"{whole:.3g}")
+    assert f"statistic: {whole:.3g}" in ask("stats", *given).out
+    plan = ask("stats", *given, "--explain").out
+    assert "1 number(s) and 1 bit(s) opened to the analyst alone" in plan
+    refused = ask("stats", *given[:-1], "--epsilon", "0.5")
+    assert "reveal must be table for a private answer" in refused.err
+
+
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from federation.cli import analyst, picture_file, stats
+from federation.display.accuracy import QuotedAccuracy
 from tests.cli.conftest import crossward
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "federation"))
@@ -74,3 +75,45 @@ def test_an_answer_without_a_picture_is_shown_all_the_same(ask, tmp_path):
     assert "age" in told.out or "bin" in told.out
     assert "has nothing to draw" in told.err
     assert not target.exists()
+
+
+def test_quotes_draw_accuracy_over_epsilon_and_spend_nothing(ask, session, tmp_path):
+    before, target = spent(session), tmp_path / "curve.svg"
+    shown = ask(
+        "quote",
+        "SELECT COUNT(*) AS n, AVG(age) AS a FROM patients",
+        "--expected-units",
+        "500",
+        "--plot",
+        target,
+    )
+    assert shown.code == 0, shown.err
+    assert {"epsilon", "noise keeps within, at 95 %"} <= set(texts_of(target))
+    only = tmp_path / "one.svg"
+    for words in (("--epsilon", "1"), ("--within", "20")):
+        refused = ask("quote", "SELECT COUNT(*) AS n FROM patients", *words, "--plot", only)
+        assert (refused.code, "several epsilons" in refused.err, only.exists()) == (2, True, False), (
+            refused.err
+        )
+    refused = ask("quote", "SELECT STDDEV_SAMP(age) AS d FROM patients", "--plot", only)
+    assert (refused.code, "nothing to show" in refused.err, only.exists()) == (2, True, False)
+    assert spent(session) == before
+
+
+def test_the_curve_of_a_quote_holds_what_its_rows_say(session):
+    rows = session.quote([SQL, "SELECT COUNT(*) AS n FROM patients"], epsilon=[2, "0.5", 1])
+    picture = QuotedAccuracy(rows).picture()
+    assert [list(curve.x) for curve in picture.curves] == [[0.5, 1, 2]] * 2
+    for curve, some in zip(picture.curves, (rows[:3], rows[3:]), strict=True):
+        by_epsilon = {float(row["asked_epsilon"]): next(iter(row["accuracy"].values())) for row in some}
+        assert list(curve.y) == [by_epsilon[epsilon] for epsilon in curve.x]
+        assert list(curve.y) == sorted(curve.y, reverse=True)
+
+
+def texts_of(target):
+    """Texts of a picture as matplotlib notes them beside their outlines."""
+    return [
+        line.strip()[5:-4]
+        for line in target.read_text("utf-8").splitlines()
+        if line.strip().startswith("<!-- ")
+    ]

@@ -5,6 +5,7 @@ import resource
 
 import pytest
 
+from federation.cli import accuracy
 from tests.cli.conftest import crossward, spawned
 
 COUNT = "SELECT sex, COUNT(*) AS n FROM visits GROUP BY sex"
@@ -21,7 +22,7 @@ def entries(hospital):
 
 
 def test_cli_private_answer_shows_noise_interval_terms_and_remaining_budget(hospital):
-    ran = ask(hospital, COUNT, "--epsilon", "0.25")
+    ran = ask(hospital, COUNT, "--fresh", "--epsilon", "0.25")
     assert (ran.code, ran.err) == (0, "")
     for word in (
         "± sd",
@@ -318,3 +319,63 @@ def test_cli_an_altered_store_is_refused_with_the_remedy_and_costs_nothing(hospi
         assert entries(hospital) == before
     finally:
         store.write_bytes(kept)
+
+
+def test_cli_a_question_by_accuracy_shows_its_price_and_is_then_free_from_the_store(hospital):
+    question = "SELECT COUNT(*) AS n FROM visits WHERE age > 43"
+    explained = ask(hospital, question, "--within", "60", "--explain")
+    before = entries(hospital)
+    ran = ask(hospital, question, "--within", "60", "--json")
+    assert ran.code == 0
+    answer = json.loads(ran.out)
+    epsilon = answer["cost"]["epsilon"]
+    assert f"epsilon {epsilon} at delta" in explained.out
+    assert ran.err.startswith("crossward: n ± ")
+    assert f"at 95 % takes epsilon {epsilon} at delta" in ran.err
+    assert "of what the query budget may spend" in ran.err
+    assert answer["receipt"]["promise"] == {"within": "60", "confidence": "0.95"}
+    again = ask(hospital, question, "--within", "60")
+    assert (again.code, again.err, entries(hospital)) == (0, "", before + 1)  # there is no price to show
+
+
+@pytest.mark.parametrize("words", ["0", "-1", "nan", "5 %", "5 %%", ""])
+def test_cli_bad_accuracy_is_refused_and_free(hospital, words):
+    before = entries(hospital)
+    ran = ask(hospital, COUNT, f"--within={words}")
+    assert ran.code == 2
+    assert "within" in ran.err
+    assert ask(hospital, COUNT, "--within", "20", "--epsilon", "1").code == 2
+    assert ask(hospital, COUNT, "--within", "20", "--confidence", "95 %").code == 2
+    assert ask(hospital, COUNT, "--epsilon", "0.1", "--confidence", "0.9").code == 2
+    assert entries(hospital) == before
+
+
+def test_cli_at_a_terminal_a_person_is_asked_before_paying(hospital, monkeypatch):
+    asked, before = [], entries(hospital)
+    question = "SELECT COUNT(*) AS n FROM visits WHERE age > 44"
+    with monkeypatch.context() as patch:
+        patch.setattr(accuracy.typer, "confirm", lambda text, err: asked.append((text, err)) or False)
+        patch.setattr(accuracy, "is_terminal", lambda: True)
+        ran = ask(hospital, question, "--within", "60")
+        assert (ran.code, ran.out, asked) == (0, "", [("Pay it?", True)])
+        assert "nothing was spent" in ran.err
+        assert entries(hospital) == before
+        assert ask(hospital, question, "--within", "60", "--yes").code == 0
+    assert (len(asked), entries(hospital)) == (1, before + 1)
+
+
+def test_cli_quote_shows_accuracy_at_several_epsilons_or_the_price_of_one(hospital):
+    def quoted(*words):
+        return crossward("quote", "-c", hospital.consortium, COUNT, *words)
+
+    rows = json.loads(quoted("--json").out)
+    assert [row["asked_epsilon"] for row in rows] == ["0.1", "0.25", "0.5", "1", "2"]
+    assert rows[0]["accuracy"]["n"] > rows[4]["accuracy"]["n"]
+    assert f"n ± {rows[0]['accuracy']['n']:g} at 95 %" in quoted().out
+    two = json.loads(quoted("--epsilon", "0.2", "--epsilon", "0.3", "--confidence", "0.99", "--json").out)
+    assert [(row["asked_epsilon"], row["confidence"]) for row in two] == [("0.2", "0.99"), ("0.3", "0.99")]
+    (one,) = json.loads(quoted("--within", "60", "--json").out)
+    assert one["accuracy"]["n"] <= 60
+    assert f"n ± {one['accuracy']['n']:g}" in quoted("--within", "60", "--csv").out
+    assert quoted("--within", "60", "--epsilon", "1").code == 2
+    assert quoted("--within", "0").code == 2

@@ -6,9 +6,12 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from federation.setup.free_ports import free_ports
+from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.storage.sqlite import SqliteStore
 from tests.cli.conftest import crossward
 from tests.setup.setup_world import without_marks
 
@@ -16,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "several-machines.md"
 HEART = ROOT / "federation" / "demo" / "data" / "heart_disease"
 COMMAND = re.compile(r"^    (\w+)\$ crossward (.*)$", re.MULTILINE)
-DIRECT = re.compile(r"^(\w+)\$ crossward (.*)$", re.MULTILINE)
+CONSOLE = re.compile(r"^(\w+)\$ (.*)$", re.MULTILINE)
 SENT = re.compile(r"send (\S+) to (.*?)(?:;|$)", re.MULTILINE)
 MACHINES = ("anna", "bert", "carl", "ada", "vera")
 READY_S = 40
@@ -30,6 +33,7 @@ class Machines:
         self.root = root
         self.words = {}
         self.nodes = {}
+        self.restarted = {}
         self.answer = None
         self.addresses = self.places()
         for name in MACHINES:
@@ -64,6 +68,7 @@ class Machines:
         words = shlex.split(self.given(line))
         if words[:2] == ["site", "serve"]:
             self.start(name, words, "ready")
+            self.wait_read(name)
             return
         if words[0] == "query":
             self.wait_ready()
@@ -75,6 +80,94 @@ class Machines:
         if words[0] == "query":
             self.answer = out
         self.mail(name, out)
+        if "--out" in words:
+            self.send(name, words[words.index("--out") + 1])
+
+    def type(self, name, line, monkeypatch=None):
+        """Type one line of a block: a command of the program, or one on its service."""
+        program, _, rest = line.partition(" ")
+        if program == "crossward":
+            if not rest.startswith("site serve"):
+                self.wait_restarted()
+            self.run(name, rest, monkeypatch)
+        elif rest == "restart crossward":
+            self.restart(name)
+        else:
+            assert (program, rest) == ("systemctl", "stop crossward")
+            self.end(name)
+
+    def join(self, name, data="cleveland.csv"):
+        """Connect one machine more, with the data file that its command names."""
+        (self.root / name).mkdir()
+        shutil.copy(HEART / data, self.root / name / f"{name[0]}.csv")
+        self.addresses[f"{name}.example:7843"] = f"127.0.0.1:{free_ports(1)[0]}"
+
+    def sites(self):
+        """Machines whose site runs."""
+        return [name for name, command in self.nodes if command == "site"]
+
+    def change(self, title, monkeypatch=None, *, restart=True):
+        """Type the blocks of a section about a change of the sites; what they say of three sites is done at every site.
+
+        Args:
+            title: of the section.
+            monkeypatch: for commands in this process.
+            restart: whether all nodes are restarted after the entry.
+        """
+        approved, restarted = set(), set()
+        for name, line in section(title):
+            words = line.split()
+            if words[1:3] == ["ledger", "approve"]:
+                approved.add(name)
+            if words[1:3] == ["ledger", "apply"]:
+                for other in set(self.sites()) - approved:
+                    self.run(other, f"ledger approve site/site.toml {words[3]}", monkeypatch)
+                restarted.clear()
+            self.type(name, line, monkeypatch)
+            if words[1] == "restart":
+                restarted.add(name)
+        for other in set(self.sites()) - restarted if restart else ():
+            self.restart(other)
+        self.wait_ready()
+        self.send_members()
+
+    def restart(self, name):
+        """Restart a node; ``wait_restarted`` waits for it, so that nodes that restart together hear each other at once."""
+        self.end(name)
+        self.restarted[name] = self.start(name, ["site", "serve", "site/site.toml"], "ready")
+
+    def wait_restarted(self):
+        for name, ready in self.restarted.items():
+            assert ready.wait(READY_S), (name, (self.root / f"{name}.log").read_text())
+        self.restarted.clear()
+
+    def end(self, name):
+        node, _, reader, _ = self.nodes.pop((name, "site"))
+        node.terminate()
+        assert node.wait(20) == 0
+        reader.join(20)
+        node.stdout.close()
+
+    def wait_read(self, name):
+        """Wait until a site that joins later has read the ledger of the others."""
+        if not (self.root / name / "site" / "admission.json").exists():
+            return
+        height = kept_entries(self.root / "anna")
+        ends_at = time.monotonic() + READY_S
+        while kept_entries(self.root / name) < height:
+            assert time.monotonic() < ends_at, (self.root / f"{name}.log").read_text()
+            time.sleep(0.05)
+
+    def send(self, sender, file):
+        """Bring a file to all other machines."""
+        for folder in self.root.iterdir():
+            if folder.is_dir() and folder.name != sender:
+                shutil.copy(self.root / sender / file, folder)
+
+    def send_members(self, sender="anna"):
+        """What the page asks for after a change of the sites: the entries, for those who hold no ledger."""
+        for name, folder in (("ada", "analyst"), ("vera", "auditor")):
+            shutil.copy(self.root / sender / "site" / "members.json", self.root / name / folder)
 
     def look(self, name):
         """What the page asks of a person: guesses corrected; and numpy, which starts sooner than torch."""
@@ -132,6 +225,27 @@ class Machines:
             node.wait(20)
             reader.join(20)
             node.stdout.close()
+
+
+def kept_entries(machine):
+    """How many entries a machine's ledger holds; it may be written now."""
+    path = machine / "site" / "state" / "ledger.sqlite"
+    if not path.exists():
+        return 0
+    try:
+        store = SqliteStore.read_only(path)
+    except LedgerRefusedError:  # its tables are being made
+        return 0
+    try:
+        return store.height()
+    finally:
+        store.close()
+
+
+def section(title):
+    """The lines of the blocks of one section of the page: machine and command line."""
+    text = PAGE.read_text("utf-8").split(f"\n## {title}\n")[1].split("\n## ")[0]
+    return CONSOLE.findall(text)
 
 
 def check_keys_stayed(root, among=MACHINES, founder=("authority.key",)):

@@ -15,7 +15,9 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 TEST = re.compile(r"`(tests/[\w./]+)(?:::(\w+))?`")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/walkthrough.md", "docs/choose-epsilon.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/walkthrough.md", "docs/choose-epsilon.md", "docs/cubes.md"]
+)
 def test_the_code_of_a_page_runs(page, capsys):
     blocks = CODE.findall((ROOT / page).read_text("utf-8"))
     assert blocks

@@ -1,40 +1,80 @@
 """The page on several machines: its commands run in order, each member in a folder of its own, with real nodes."""
 
 import configparser
+import csv
 import itertools
 import json
 import re
 import shlex
+import shutil
 import tomllib
 
 import pytest
 
 from federation.consortium.site_file import SiteFile
+from federation.setup.free_ports import free_ports
 from tests.cli.conftest import crossward
-from tests.docs.machines import COMMAND, MACHINES, PAGE, ROOT, Machines, check_keys_stayed
+from tests.docs.machines import COMMAND, MACHINES, PAGE, ROOT, Machines, check_keys_stayed, section
 from tests.setup.founding_world import World
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def test_the_commands_of_the_page_lead_three_machines_from_nothing_to_a_joint_answer(tmp_path, monkeypatch):
+COUNT = "SELECT COUNT(*) AS n FROM patients"
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory):
+    made = Machines(tmp_path_factory.mktemp("machines"))
+    yield made
+    made.stop()
+
+
+def test_the_commands_of_the_page_lead_three_machines_from_nothing_to_a_joint_answer(machines, monkeypatch):
     commands = COMMAND.findall(PAGE.read_text("utf-8"))
     counts = {name: sum(machine == name for machine, _ in commands) for name in MACHINES}
     assert set(counts) == {machine for machine, _ in commands}
     assert max(counts.values()) <= 5
-    machines = Machines(tmp_path)
-    try:
-        for name, line in commands:
-            machines.run(name, line, monkeypatch)
-        asked = crossward(
-            "query", "-c", "auditor/consortium.toml", "SELECT COUNT(*) AS n FROM patients", "--epsilon", "1"
-        )
-        assert asked.code == 1
-        assert "only an analyst can send this message; nothing was spent" in asked.err
-    finally:
-        machines.stop()
+    for name, line in commands:
+        machines.run(name, line, monkeypatch)
+    asked = crossward("query", "-c", "auditor/consortium.toml", COUNT, "--epsilon", "1")
+    assert asked.code == 1
+    assert "only an analyst can send this message; nothing was spent" in asked.err
     assert "ledger entry 1, signed by anna, bert, carl" in machines.answer
-    check_keys_stayed(tmp_path)
+    check_keys_stayed(machines.root)
+
+
+def test_the_commands_of_the_page_let_a_fourth_site_join_after_that_answer(machines, monkeypatch):
+    if machines.answer is None:
+        pytest.skip("the consortium of the test before was not founded")
+    machines.join("dora")
+    for name, line in section("A site that joins after the first charge"):
+        machines.type(name, line, monkeypatch)
+    machines.wait_ready()
+    root = machines.root
+    monkeypatch.chdir(root / "ada")
+    refused = crossward("query", "-c", "analyst/consortium.toml", COUNT, "--epsilon", "0.5")
+    assert refused.code == 1
+    assert "dora joined the consortium: put members.json" in refused.err
+    machines.send_members()
+    answer = crossward("query", "-c", "analyst/consortium.toml", COUNT, "--epsilon", "0.5", "--json")
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    assert found["receipt"]["number"] == 3
+    assert abs(found["rows"][0][0] - 4 * 303) < 12 * 40  # the noise of four
+    files = [root / name / "site" / "state" / "ledger.sqlite" for name in ("anna", "bert", "carl", "dora")]
+    verified = crossward("audit", "verify", "-c", root / "vera" / "auditor", *files)
+    assert verified.code == 0, verified.out + verified.err
+    told = crossward("audit", "statement", "-c", root / "vera" / "auditor", files[0], "--csv").out
+    _, first, entry, second = csv.DictReader(told.splitlines())
+    assert entry["remark"] == "add dora; sequencer anna; members anna, bert, carl, dora"
+    deviation = first["accuracy"].removeprefix("n ± ")
+    assert f" {deviation} " in machines.answer  # as the answer of three sites stated it, and not that of four
+    assert second["accuracy"].startswith("n ± ")
+    check_keys_stayed(root, among=("anna", "bert", "carl", "dora", "ada", "vera"))
+    monkeypatch.chdir(root / "anna")
+    doctor = crossward("doctor", "-c", "site/consortium.toml", "--site", "site/site.toml")
+    assert [line for line in doctor.out.splitlines() if line.startswith("FIX")] == []
 
 
 def test_the_commands_in_blocks_have_their_options():
@@ -44,6 +84,7 @@ def test_the_commands_in_blocks_have_their_options():
         for kind, block in BLOCK.findall(PAGE.read_text("utf-8"))
         if kind == "console"
         for line in block.splitlines()
+        if "$ systemctl " not in line
     ]
     assert len(found) > 8
     for words in found:
@@ -86,3 +127,35 @@ def test_every_file_of_a_founding_is_listed_with_its_fields(tmp_path):
         name = content.pop("format")
         found[name] = set(content)
     assert found == {name: set(fields.split(", ")) for name, fields in listed.items()}
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_bring_back_a_site_whose_disk_is_lost(tmp_path, monkeypatch):
+    machines = Machines(tmp_path)
+    try:
+        for name, line in COMMAND.findall(PAGE.read_text("utf-8")):
+            machines.run(name, line, monkeypatch)
+        machines.end("bert")
+        shutil.rmtree(tmp_path / "bert" / "site")
+        machines.addresses["bert2.example:7843"] = f"127.0.0.1:{free_ports(1)[0]}"
+        for name, line in section("A site whose machine and key are lost"):
+            machines.type(name, line, monkeypatch)
+        machines.run("anna", "ledger approve site/site.toml new-bert.json", monkeypatch)
+        machines.restart("anna")
+        machines.run("bert", "site serve site/site.toml", monkeypatch)
+        for name in ("bert", "carl"):
+            machines.run(name, "ledger approve site/site.toml new-bert.json", monkeypatch)
+        machines.run("ada", "ledger apply new-bert.json -c analyst/consortium.toml", monkeypatch)
+        for name in ("anna", "carl"):
+            machines.restart(name)
+        machines.wait_ready()
+        machines.send_members()
+        monkeypatch.chdir(tmp_path / "ada")
+        answer = crossward("query", "-c", "analyst/consortium.toml", COUNT, "--epsilon", "0.5", "--json")
+        assert answer.code == 0, answer.err
+        assert json.loads(answer.out)["receipt"]["signed_by"] == ["anna", "bert", "carl"]
+    finally:
+        machines.stop()
+    files = [tmp_path / name / "site" / "state" / "ledger.sqlite" for name in ("anna", "bert", "carl")]
+    verified = crossward("audit", "verify", *files)
+    assert verified.code == 0, verified.out + verified.err

@@ -101,8 +101,8 @@ def test_a_fit_opens_its_steps_to_all_sites(session):
     answer = table.glm("disease", ["sex", "age"], max_steps=5, exact=True)
     assert (answer.closed, answer.terms) == ("", ("intercept", "sex=M", "age"))
     explained = table.explain("glm", "disease", ["sex", "age"], max_steps=5, exact=True)
-    assert "5 times: 9 integers of each site as shares; 9 number(s) opened to all sites" in explained.text
-    assert explained.to_dict()["most_opened"] == 1 + 5 * 9
+    assert "5 times: 10 integers of each site as shares; 10 number(s) opened to all sites" in explained.text
+    assert explained.to_dict()["most_opened"] == 1 + 5 * 10
     with pytest.raises(InvalidRequestError, match="FederatedLogisticRegression"):
         table.glm("disease", ["sex", "age"], epsilon=1)
 
@@ -150,7 +150,12 @@ def test_what_is_explained_is_what_is_entered(session):
         (("sex", "disease"), {"exact": True, "epsilon": 1}, InvalidRequestError, "not both"),
         (("sex", "disease"), {"exact": "yes"}, InvalidRequestError, "exact must be true or false"),
         (("sex", "disease"), {"a": "sex", "exact": True}, InvalidRequestError, "a is given twice"),
-        (("sex", "disease", True, 1), {"exact": True}, InvalidRequestError, "takes at most a, b, correction"),
+        (
+            ("sex", "disease", True, None, 1),
+            {"exact": True},
+            InvalidRequestError,
+            "takes at most a, b, correction, reveal",
+        ),
         (("sex", "age"), {"exact": True}, PlanRejectedError, "no bins"),
         (("sex", object()), {"exact": True}, InvalidRequestError, "b must be"),
     ],

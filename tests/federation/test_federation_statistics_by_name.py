@@ -35,6 +35,7 @@ ASKED = {
 }
 WITHOUT_DATA = {
     "cox",
+    "cumulative_incidence",
     "kaplan_meier",
     "log_rank",
     "rmst",

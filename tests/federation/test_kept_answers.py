@@ -29,7 +29,9 @@ def world():
 @pytest.fixture
 def session(world, tmp_path, monkeypatch):
     """The session with an empty store in a file of its own."""
-    monkeypatch.setattr(world, "_kept", KeptAnswers(replace(world._identity, path=tmp_path / "me.pem")))
+    monkeypatch.setattr(
+        world, "_kept", KeptAnswers(replace(world._identity, path=tmp_path / "me.pem"), world._declared)
+    )
     return world
 
 
@@ -138,7 +140,7 @@ def test_attack_another_analysts_block_is_never_used(session):
     session.sql(COUNT, epsilon=0.1)
     path = session._kept.store.path
     session._kept = KeptAnswers(
-        replace(in_memory_identity("analyst", "analyst"), path=path.with_name("you.pem"))
+        replace(in_memory_identity("analyst", "analyst"), path=path.with_name("you.pem")), session._declared
     )
     path.rename(path.with_name("you.answers"))
     with pytest.raises(ConfigError, match="is another analyst's"):
@@ -153,6 +155,13 @@ def test_attack_another_cohorts_block_has_another_identity(session):
     assert identities_of(plan, smaller) != identities_of(plan, consortium)
 
 
+def test_an_answer_from_the_store_names_the_sites_whose_rows_it_counts(session):
+    """No site is asked, so one that was removed since the release may be among them."""
+    session.sql(COUNT, epsilon=0.1)
+    assert session.sql(COUNT, epsilon=0.1).receipt["from_store"]["sites"] == list(NAMES)
+    assert session.sql(COUNT, epsilon=0.15).receipt["from_store"]["sites"] == list(NAMES)
+
+
 def test_a_paid_answer_that_cannot_be_kept_is_shown_with_the_reason(session, tmp_path):
     session._kept.store.path = tmp_path / "missing" / "me.answers"
     paid = session.sql(COUNT, epsilon=0.1)
@@ -162,10 +171,10 @@ def test_a_paid_answer_that_cannot_be_kept_is_shown_with_the_reason(session, tmp
 
 
 def test_without_a_folder_the_store_lives_as_long_as_the_session(session):
-    session._kept = KeptAnswers(session._identity)
+    session._kept = KeptAnswers(session._identity, session._declared)
     session.sql(COUNT, epsilon=0.1)
     assert is_free(session.sql(COUNT, epsilon=0.1))
-    session._kept = KeptAnswers(session._identity)
+    session._kept = KeptAnswers(session._identity, session._declared)
     assert not is_free(session.sql(COUNT, epsilon=0.1))
 
 
@@ -183,14 +192,22 @@ def test_combined_intervals_cover_as_often_as_they_say(session):
     truth, inside, runs = 920, 0, 400
     generator = np.random.Generator(np.random.PCG64(3))
     for _ in range(runs):
-        session._kept = KeptAnswers(session._identity)
+        session._kept = KeptAnswers(session._identity, session._declared)
         for number in (1, 2):
             value = truth * plan.blocks[0].weight + round(generator.normal(0, math.sqrt(law)))
             shares = [value.to_bytes(8, "little", signed=True), *[bytes(8)] * 3]
             receipt = {"number": number, "entry_hash": f"{number:064x}", "time": 0}
-            session._kept.paid(planned, shares, receipt, session.consortium, lambda _: 0, fresh=True)
+            session._kept.paid(planned, shares, receipt, session.consortium, fresh=True)
         answer = session.sql(COUNT, epsilon=0.1)
         assert len(answer.receipt["from_store"]["releases"]) == 2
         low, high = answer.interval_rows()[0][0]
         inside += low <= truth <= high
     assert stats.binomtest(inside, runs, 0.95).pvalue > 1e-6
+
+
+def test_attack_a_block_of_an_earlier_table_version_is_never_used(session, monkeypatch):
+    first = session.sql(COUNT, epsilon=0.1)
+    monkeypatch.setattr(session._kept, "declared", lambda _: first.receipt["number"] + 1)
+    again = session.sql(COUNT, epsilon=0.1)
+    assert again.receipt["number"] > first.receipt["number"]
+    assert "from_store" not in again.receipt

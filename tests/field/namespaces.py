@@ -57,6 +57,14 @@ class Namespaces(Machines):
         ip("-n", space, "link", "set", "eth0", "up")
         ip("-n", space, "link", "set", "lo", "up")
 
+    def join(self, name, data="cleveland.csv"):
+        """Connect one machine more, as on the page."""
+        super().join(name, data)
+        number = len(self.made)
+        del self.addresses[f"{name}.example:7843"]
+        self.addresses[f"{name}.example"] = f"{NETWORK}.{number}"
+        self.join_network(name, number)
+
     def places(self):
         hosts = {name: f"{NETWORK}.{number}" for number, name in enumerate(MACHINES, 1)}
         return {f"{name}.example": host for name, host in hosts.items()}

@@ -12,7 +12,7 @@ from federation.errors import ConfigError, FoundingRefusedError
 from federation.identity.authority import Authority
 from federation.identity.certificates import Identity, trust_of, write_private
 from federation.identity.signing_request import new_key, signing_request
-from federation.node.ledger.present_keys import take_renewed
+from federation.node.ledger.present_members import take_renewed
 from federation.setup import renewing
 from smpc.errors import PeerRejectedError
 from smpc.transport.wire.peer_identity import PeerName, check_peer
@@ -134,7 +134,7 @@ def test_the_authority_certifies_only_what_the_present_key_has_signed(made):
     for data, said in (
         (renewal_of(made, key="carl"), "not signed by the key that the members know"),
         (renewal_of(made, chain="ab" * 32), "of another consortium"),
-        (renewal_of(made, now=int(time.time()) + day), r"dated 8\d{4} s \(1\.0 days\) ahead"),
+        (renewal_of(made, now=int(time.time()) + day), r"dated 8\d{4} s .*ahead"),
         (renewal_of(made, fresh=(own,)), "for a key that a member has"),
         (renewal_of(made, request=b"x"), "cannot be read"),
         (renewal_of(made)[:-3] + b"0}\n", "not a valid renewal"),

@@ -157,7 +157,8 @@ def test_a_site_with_a_charge_neither_signs_nor_begins(founded, tmp_path, who):
         with refused("cannot be corrected, for its ledger holds the exact entry 1"):
             correct(world)
         with refused("exact entry 1"):
-            founding.invite(world.folder("anna"), "zoe", "site", now=NOW)
+            founding.invite(world.folder("anna"), "zoe", "analyst", now=NOW)
+        founding.invite(world.folder("anna"), "zoe", "site", now=NOW)  # it enters by an amendment
         return
     correct(world)
     with refused("amendments"):

@@ -238,7 +238,7 @@ def test_a_members_file_gives_the_roles_and_one_that_not_all_signed_gives_nothin
     ):
         with pytest.raises(ConfigError, match=said):
             read_changes(write_members(wrong), founded, chain)
-    assert read_changes(b"", founded, chain) == (founded, Roles())
+    assert read_changes(b"", founded, chain) == ((), Roles())
 
 
 def test_who_may_ask_follows_the_entries(made, entries):

@@ -37,10 +37,27 @@ def same_groups(frame, columns, names=("a", "b")):
     return renamed, columns | {second: columns[first]}
 
 
-def table_world(table, *, paired=False, seed=3, missing=5, **fields):
+EDGES = [0, 0.2, 0.45, 0.7, 1]
+
+
+def as_chances(frame, columns, *, both):
+    """Make the first column, or the first two, a predicted chance with declared bins."""
+    n_bins = len(columns["a"]["domain"])
+    edges = [*EDGES[:n_bins], 1]
+    score = {f"a{place}": round(edges[place] + 0.03, 2) for place in range(n_bins)}
+    chance = {"type": "numeric", "lower": 0, "upper": 1, "resolution": 0.01, "bins": edges, "nullable": True}
+    names = ("a", "b") if both else ("a",)
+    return frame.assign(**{name: frame[name].map(score) for name in names}), columns | dict.fromkeys(
+        names, chance
+    )
+
+
+def table_world(table, *, paired=False, seed=3, missing=5, chances=False, **fields):
     frame, columns = frame_of(table, missing, seed), columns_of(np.shape(table))
     if paired:
         frame, columns = same_groups(frame, columns)
+    if chances:
+        frame, columns = as_chances(frame, columns, both=paired)
     fields = {"rows_max": 4000} | fields
     return StatisticWorld(frame, columns, **fields)
 

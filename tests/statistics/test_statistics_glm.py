@@ -87,6 +87,32 @@ def one_off_the_lowest_age(frame):
     frame.loc[frame.index != 5, "age"] = 20.0
 
 
+def a_sum_but_for_one(frame):
+    """The age is twice the stage plus a number by ward, of all but one person."""
+    frame["age"] = 40.0 + 8 * frame.stage + 4 * (frame.ward == "b") + 10 * frame.smoker
+    frame.loc[7, "age"] = 90
+
+
+def far_from_all_others(frame):
+    frame["age"] = 30 + frame.age // 20
+    frame.loc[7, "age"] = 99
+
+
+@pytest.mark.parametrize(
+    ("attack", "covariates"),
+    [(a_sum_but_for_one, ["age", "ward", "smoker", "stage"]), (far_from_all_others, ["age", "smoker"])],
+)
+def test_a_relation_of_covariates_that_fails_for_one_person_closes_the_fit(attack, covariates):
+    """The attack: the Hessian's form at the relation is the square of this person's difference, weighted."""
+    frame = patients(1200)
+    asked = {"outcome": "ill", "covariates": covariates, "max_steps": 6}
+    assert StatisticWorld(frame, COLUMNS).ask("glm", **asked).closed == ""
+    attack(frame)
+    world = StatisticWorld(frame, COLUMNS)
+    plan = world.plan("glm", **asked)
+    assert opened(plan, world.answers(plan)).tolist() == [0]
+
+
 @pytest.mark.parametrize(
     "attack",
     [one_smoker_in_ward_c, one_in_ward_c, one_ill_smoker, one_off_the_lowest_age],
@@ -144,7 +170,7 @@ def cells_from_steps(plan, answers):
         weights = 1 / (2 + 2 * np.cosh(odds))
         for one, other in zip(*np.triu_indices(4), strict=True):
             rows.append(weights * design[:, one] * design[:, other])
-        values += list(step[4:] / 2.0**statistic.bits)
+        values += list(step[4:-1] / 2.0**statistic.bits)
         state = statistic.advance(state, step)
     return np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0]
 
@@ -173,14 +199,14 @@ def test_more_numbers_than_a_third_of_the_rows_are_not_opened():
     frame = patients(480)
     world = StatisticWorld(frame, COLUMNS)
     few, many = (world.plan("glm", max_steps=steps, **ASKED) for steps in (7, 8))
-    assert few.statistic.fewest_rows == 3 * (1 + 7 * 20) <= 480 < many.statistic.fewest_rows
+    assert few.statistic.fewest_rows == 3 * (1 + 7 * 21) <= 480 < many.statistic.fewest_rows
     assert world.ask("glm", max_steps=7, **ASKED).closed == ""
     assert opened(many, world.answers(many)).tolist() == [0]
 
 
 def test_the_guard_counts_a_unit_at_every_site():
     plan = StatisticWorld(patients(), COLUMNS, max_sites_per_unit=3).plan("glm", **ASKED)
-    assert plan.statistic.fewest_rows == 3 * 3 * (1 + 8 * 20)
+    assert plan.statistic.fewest_rows == 3 * 3 * (1 + 8 * 21)
     assert plan.threshold == 30
 
 
@@ -288,6 +314,6 @@ def test_the_plan_names_what_opens_to_all_sites(world):
     plan = world.plan("glm", **ASKED)
     shape = plan.to_dict()
     assert [step["opened_to"] for step in shape["steps"]] == ["sites"] * 9
-    assert plan.most_opened == 1 + 8 * 20
+    assert plan.most_opened == 1 + 8 * 21
     assert plan.noise == ()
     assert plan.cost == ()

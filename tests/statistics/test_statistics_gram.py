@@ -209,7 +209,41 @@ def few_with_a_value(data):
     data["few"] = np.where(np.arange(len(data)) < 4, 2, data.few % 2)
 
 
+def a_sum_but_for_one(data):
+    """One column is the sum of two others, of all but one person: any analyst knows the relation from the names."""
+    generator = np.random.default_rng(5)
+    data["x"] = np.round(generator.uniform(1, 49, len(data)))
+    data["few"] = generator.integers(0, 3, len(data))
+    data["z"] = data.x + data.few
+    data.loc[data.index[40], "z"] = 90
+
+
+def a_sum_but_for_nine(data):
+    a_sum_but_for_one(data)
+    data.loc[data.index[40:48], "z"] = 80
+
+
+def a_weighted_sum_but_for_one_step(data):
+    a_sum_but_for_one(data)
+    data["y"] = 3 * data.x - 20 * data.few + 7 * data.ill
+    data.loc[data.index[40], "y"] += 1
+
+
+def one_alone_in_the_middle(data):
+    data["x"] = np.where(np.arange(len(data)) == 30, 51, 50)
+
+
+def one_far_from_all_others(data):
+    generator = np.random.default_rng(5)
+    data["y"] = np.where(np.arange(len(data)) == 30, 249, generator.integers(0, 4, len(data)))
+
+
 ATTACKS = {
+    a_sum_but_for_one: ("ols", {"formula": "y ~ x + few + z"}),
+    a_sum_but_for_nine: ("correlation", {"columns": ["few", "y", "z", "x"]}),
+    a_weighted_sum_but_for_one_step: ("ols", {"formula": "y ~ x + few + ill"}),
+    one_alone_in_the_middle: ("correlation", {"columns": ["x", "y"]}),
+    one_far_from_all_others: ("ols", {"formula": "y ~ x + ill"}),
     one_in_an_arm: ("ols", {"formula": "y ~ arm"}),
     few_ill_in_an_arm: ("ols", {"formula": "y ~ arm + ill"}),
     nearly_all_at_a_bound: ("correlation", {"columns": ["x", "y"]}),
@@ -227,6 +261,66 @@ def test_sums_of_products_that_tell_of_few_people_are_closed(attack):
     _, opened = gram_of(world, name, **arguments)
     assert set(opened.tolist()) == {0}
     assert world.ask(name, **arguments).closed == {"ols": "fit_closed", "correlation": "minimum_cell"}[name]
+
+
+def form(statistic, opened, relation):
+    """The attack: the sum of squares of a linear relation of the design, from the sums of products alone."""
+    count = statistic.n_parameters
+    matrix = np.zeros((count, count), dtype=object)
+    matrix[np.triu_indices(count)] = [int(value) for value in opened[: statistic.n_sums]]
+    matrix = matrix + matrix.T - np.diag(np.diag(matrix))
+    return relation @ matrix @ relation
+
+
+def test_without_a_guard_the_sums_give_one_persons_value():
+    data = frame()
+    a_sum_but_for_one(data)
+    person = data.iloc[40]
+    world = StatisticWorld(data, COLUMNS, minimum_cell=0)
+    statistic, opened = gram_of(world, "ols", formula="y ~ x + few + z")
+    # in steps around the middles: x has steps of one half, 100 is its middle; z has 50; few has 1
+    relation = np.array([2 * (50 - 50 - 1), -1, -2, 2, 0], dtype=object)
+    assert form(statistic, opened, relation) == 4 * (90 - person.x - person.few) ** 2 > 0
+    # enough people off the relation: the sum is theirs together
+    data.loc[data.index[::3], "z"] = np.random.default_rng(2).integers(1, 100, len(data.index[::3]))
+    assert StatisticWorld(data, COLUMNS).ask("ols", formula="y ~ x + few + z").closed == ""
+
+
+def test_of_two_fits_that_differ_in_a_column_none_opens_where_the_column_tells_of_few():
+    data = frame()
+    a_sum_but_for_one(data)
+    world = StatisticWorld(data, COLUMNS)
+    assert world.ask("ols", formula="y ~ x + few").closed == ""
+    assert world.ask("ols", formula="y ~ x + few + z").closed == "fit_closed"
+    assert world.ask("ols", formula="z ~ x + few").closed == "fit_closed"
+
+
+def test_more_columns_than_a_tenth_of_the_rows_are_closed():
+    """The attack: with nearly as many columns as rows a fit gives every outcome."""
+    generator = np.random.default_rng(8)
+    names = [f"f{place}" for place in range(10)]
+    data = pd.DataFrame({name: generator.random(119) < 0.5 for name in names}).assign(
+        y=generator.integers(0, 99, 119)
+    )
+    columns = {name: {"type": "boolean"} for name in names} | {"y": COLUMNS["y"]}
+    world = StatisticWorld(data, columns, minimum_cell=1)
+    assert world.ask("ols", formula="y ~ " + " + ".join(names)).closed == "fit_closed"
+
+
+def test_a_product_of_columns_is_not_guarded():
+    """What stays open: a relation of second degree. Statistics of sums of products are provisional for it."""
+    data = frame()
+    a_sum_but_for_one(data)
+    data["x"] = np.rint(data.x / 2 + 1)
+    data["z"] = (data.few + 1) * data.x
+    data.loc[data.index[40], "z"] += 9
+    world = StatisticWorld(data, COLUMNS)
+    assert world.ask("correlation", columns=["x", "few", "z"]).closed == ""
+    _, opened = gram_of(world, "correlation", columns=["x", "few", "z"])
+    n, x, few, z, _, x_few = (int(value) for value in opened[:6])
+    # around the middles: x is 50 and halves, few is 1 and z is 50
+    total = z + 50 * n - (x_few / 2 + 50 * few + 2 * (x / 2 + 50 * n))
+    assert total == 9
 
 
 def test_a_combination_of_three_flags_is_guarded():

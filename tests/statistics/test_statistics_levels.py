@@ -22,6 +22,15 @@ ASKED = {
 }
 
 
+# forms of one test, by the name that the trial has
+FORMS = {
+    "log_rank weighted": ("log_rank", {"weightings": "wilcoxon"}),
+    "log_rank fleming-harrington": ("log_rank", {"weightings": "fleming-harrington", "p": 1, "q": 1}),
+    "log_rank stratified": ("log_rank", {"strata": "exang"}),
+    "log_rank trend": ("log_rank", {"by": "cp", "trend": True}),
+}
+
+
 @pytest.fixture(scope="module")
 def world():
     return heart_world()
@@ -63,18 +72,21 @@ def coded(world, plan):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", [*ASKED, *FORMS])
 @pytest.mark.parametrize("epsilon", ["0.3", "2"])
 def test_pvalues_of_4000_releases_keep_their_level(world, name, epsilon, monkeypatch):
     for module in (independence, anova, t_test, log_rank_cells):
         monkeypatch.setattr(module, "REPLICATES", 199)
-    arguments = dict(ASKED[name])
+    name, more = FORMS.get(name, (name, {}))
+    arguments = ASKED[name] | more
     if name == "goodness_of_fit":
         ages = np.digitize(world.frame.age, [40, 50, 60])
         arguments["expected"] = [int(n) for n in np.bincount(ages, minlength=4)]
     plan = world.plan(name, epsilon=epsilon, **arguments)
     names, rows, figures = coded(world, plan)
     by = plan.statistic.by.name if hasattr(plan.statistic, "column") else plan.statistic.keys[0][1].name
+    by = arguments.get("by", by)
     generator, rejected = np.random.default_rng(21), 0
     for _ in range(TRIALS):
         drawn = rows.iloc[generator.integers(0, len(rows), 500)].copy()

@@ -119,6 +119,7 @@ def releases(name, epsilon, trials, arguments, copies=1):
         yield true, (opened / law.weight).reshape(shape), law
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("epsilon", "copies", "trials"),
     [
@@ -132,12 +133,13 @@ def releases(name, epsilon, trials, arguments, copies=1):
 def test_limits_of_4000_releases_cover(epsilon, copies, trials):
     """Noise alone: the curve without noise. Both: the curve of the people from whom rows are drawn."""
     edges, generator = TABLES["heart_failure"]["edges"], np.random.default_rng(8)
-    tau, hits = float(edges[7]), np.zeros((6, len(edges) - 1))
+    tau, hits = float(edges[7]), np.zeros((8, len(edges) - 1))
     for true, noisy, law in releases("heart_failure", epsilon, trials, ASKED, copies):
         table = table_of(true[0], edges)
+        follow_up = table.follow_up().value
         curve, hazard, mean = table.survival().value, table.hazard().value, table.restricted_mean(tau).value
         drawn = generator.multinomial(int(true.sum()), (true[0] / true.sum()).ravel()).reshape(true[0].shape)
-        for first, cells, part in ((0, noisy[0], "noise"), (3, drawn + noisy[0] - true[0], "both")):
+        for first, cells, part in ((0, noisy[0], "noise"), (4, drawn + noisy[0] - true[0], "both")):
             found = table_of(cells, edges, law.sd)
             low, high = found.survival().interval(part=part)
             hits[first] += (low - 1e-12 <= curve) & (curve <= high + 1e-12)
@@ -145,6 +147,8 @@ def test_limits_of_4000_releases_cover(epsilon, copies, trials):
             hits[first + 1] += (low - 1e-12 <= hazard) & (hazard <= high + 1e-12)
             low, high = limits_of(found.restricted_mean(tau), (0.0, tau), part=part)
             hits[first + 2] += low - 1e-9 <= mean <= high + 1e-9
+            low, high = found.follow_up().interval(part=part)
+            hits[first + 3] += (low - 1e-12 <= follow_up) & (follow_up <= high + 1e-12)
     for covered in hits.ravel():
         assert stats.binomtest(int(covered), trials, 0.94, alternative="less").pvalue > 1e-6, hits / trials
     assert hits[:, 0].max() < trials  # limits that cover always would say nothing

@@ -115,6 +115,7 @@ def test_contrasts_are_differences_and_ratios_with_their_errors():
     assert row.pvalue == pytest.approx(2 * stats.norm.sf(abs(row.difference) / error), rel=1e-9)
     spread = stats.norm.ppf(0.95) * math.hypot(first.sampling / first.value, last.sampling / last.value)
     assert row.ratio_high == pytest.approx(last.value / first.value * math.exp(spread), rel=1e-9)
+    assert answer.picture().labels == ["all"] * 3
     assert answer.frame.restricted_mean.is_monotonic_decreasing  # the older, the shorter
 
 

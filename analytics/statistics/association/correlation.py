@@ -5,7 +5,9 @@ Terms:       columns are numbers, or true-or-false columns as 0 and 1.
 Guarantees:  over the rows that lack none of the columns (pandas drops rows pair by pair, which would open one more table
              for each pair). Covariances are over ``n - 1``. P-values are those of Student's t with ``n - 2`` degrees of
              freedom and the interval is Fisher's, as ``scipy.stats.pearsonr``. What a column without any spread is
-             compared with is undefined, not 0. From exact integers. Guards: module gram_rows.
+             compared with is undefined, not 0. From exact integers. Guards: module gram_rows. With ``reveal="statistic"``
+             the sums of two columns stay hidden, and their correlation opens alone, rounded on shares (module revealed);
+             one column without spread, or a failed guard, closes it by one code.
 Visible to:  the analyst: number, sums and sums of products of all columns.
 Source:      Pearson 1896; R. A. Fisher 1921 for the interval.
 """
@@ -25,9 +27,13 @@ from analytics.statistics.arguments import Arguments, check_one_row_a_unit
 from analytics.statistics.base import BOTH, PRIVATE, Answer
 from analytics.statistics.distributions import student_tail
 from analytics.statistics.gram_rows import GramRows, middle_of
+from analytics.statistics.hidden_ratios import check_width, correlation_ratio, rows_bits
 from analytics.statistics.integer_solve import symmetric
 from analytics.statistics.number_columns import COLUMNS, read_columns
 from analytics.statistics.released_correlation import ReleasedCorrelation
+from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, is_hidden
+from smpc.operations.arithmetic import take
+from smpc.operations.numeric.significant import Rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +45,7 @@ Matrix = tuple[tuple[float | None, ...], ...]
 NAME: Final = "correlation"
 SUMMARY: Final = "Pearson's correlations and covariances of columns"
 UNDEFINED: Final = "undefined"
+ROUNDING: Final = Rounding(digits=DIGITS, places=4, decades=0, is_root=True)
 _LEVEL: Final = 0.95
 _PAIR: Final = 2
 _FEWEST: Final = 3  # of the interval
@@ -127,25 +134,66 @@ class PrivateCorrelation(ReleasedCorrelation):
 
 @dataclass(frozen=True, kw_only=True)
 class Correlation(GramRows):
-    """The correlations of all pairs of some columns."""
+    """The correlations of all pairs of some columns.
+
+    Attributes:
+        reveal: whether the correlation of two columns opens alone.
+    """
 
     name: ClassVar[str] = NAME
     summary: ClassVar[str] = SUMMARY
     modes: ClassVar = BOTH
     promoted: ClassVar = PRIVATE
-    parameters: ClassVar = (COLUMNS,)
+    parameters: ClassVar = (COLUMNS, REVEAL)
+    reveal: bool = False
 
     @classmethod
     def bind(
         cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits
     ) -> Self | PrivateCorrelation:
         """See ``Statistic``."""
+        reveal = is_hidden(arguments, mode)
         if mode == "private":
             return PrivateCorrelation.bind(table, arguments, mode, limits)
         check_one_row_a_unit(table, cls.name)
-        bound = cls(table=table, mode=mode, limits=limits, modelled=read_columns(arguments, table))
+        bound = cls(
+            table=table, mode=mode, limits=limits, modelled=read_columns(arguments, table), reveal=reveal
+        )
         bound.check_size("columns")
+        if reveal and len(bound.columns) != _PAIR:
+            raise InvalidRequestError(
+                parameter="columns", reason="must be two where the statistic opens alone"
+            )
+        if reveal:
+            check_width(bound.product_bits, "columns")
         return bound
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """See ``GramRows``."""
+        if not self.reveal:
+            return None
+        places = range(self.n_sums)
+        return Hidden(
+            quantity="correlation",
+            rule=ROUNDING,
+            limits=self.limits,
+            guards=lambda figures: take(figures, range(self.n_sums, figures.size)),
+            ratio=lambda session, figures: correlation_ratio(
+                session, take(figures, places), self.product_bits
+            ),
+            least=tuple(self.least),
+        )
+
+    @property
+    def product_bits(self) -> int:
+        """Of n times a sum of squares, and a sign."""
+        return 2 * rows_bits(self.limits) + 2 * max(each.bit_length() for each in self.reaches) + 1
+
+    def describe(self) -> dict[str, object]:
+        """See ``Statistic``."""
+        found = super().describe()
+        return found if self.hidden is None else {**found, **self.hidden.describe()}
 
     def closed_answer(self, reason: str) -> CorrelationAnswer:
         """See ``GramRows``."""

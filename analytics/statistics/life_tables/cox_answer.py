@@ -13,6 +13,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Estimates
 from analytics.statistics.base import Answer
 
 if TYPE_CHECKING:
@@ -80,6 +81,19 @@ class CoxAnswer(Answer):
         }
         found = {name: list(values) or [None] * len(self.terms) for name, values in columns.items()}
         return pd.DataFrame(found, index=list(self.terms), dtype="Float64")
+
+    def picture(self) -> Estimates:
+        """Hazard ratios with their 95 % intervals."""
+        ends = self.interval()
+        return Estimates(
+            labels=list(self.terms),
+            values=list(self.hazard_ratios),
+            low=[math.exp(low) for low, _ in ends],
+            high=[math.exp(high) for _, high in ends],
+            x_name="hazard ratio, 95 % interval",
+            reference=1.0,
+            is_ratio=True,
+        )
 
     def values(self) -> dict[str, object]:
         """Its fields as plain data."""

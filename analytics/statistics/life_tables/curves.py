@@ -1,12 +1,12 @@
 """Product limits and cumulative hazards of one group on a grid, with the errors of sampling and of noise apart.
 
-Layer:       analytics.statistics.life_tables, above bounded; pure, public arithmetic after the opening.
+Layer:       analytics.statistics.life_tables; pure, public arithmetic after the opening.
 Terms:       in interval i of a group: d events, c censorings, n at risk at its start. *Cells* are ``c_0, d_0, c_1, d_1,
              ...``; each carries independent noise of one standard deviation, which is 0 in exact mode. A product limit is
              ``prod(stay / risk)``; ``stay`` and ``risk`` are sums of cells.
 Guarantees:  one formula for exact and private answers: with noise of 0 they are equal. A curve falls and stays between 0
-             and 1. Where ``stay`` or ``risk`` is below ``FEW`` standard deviations of its noise, and in all later intervals,
-             the interval reaches from 0 to the last upper limit.
+             and 1. Where ``stay`` or ``risk`` is below ``LEAST_AT_RISK`` standard deviations of its noise, and in all later
+             intervals, the limits reach from 0 to the last upper limit.
 See instead: which intervals are open (survival_cells), tables of groups (group_table).
 Source:      Kaplan, Meier 1958; Greenwood 1926: ``d / (n (n - d)) = 1 / (n - d) - 1 / n``; Kalbfleisch, Prentice 1980 for
              limits on the scale of log(-log); Aalen 1978, with limits on the scale of the logarithm. Noise: delta
@@ -23,12 +23,13 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from analytics.statistics.bounded import FEW
-
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Part = Literal["both", "sampling", "noise"]
 LEVEL: Final = 0.95
+# events that noise may hide where it leaves few: added to the variance of sampling of private curves
+UNSEEN: Final = 2.0
+LEAST_AT_RISK: Final = 3.5  # standard deviations of its noise: see few
 # below so many standard deviations of sampling, which is less than one event, the scale of log(-log) says nothing
 _ONE_EVENT: Final = 0.9
 _TIE: Final = 1e-12
@@ -92,7 +93,7 @@ class Curve:
                 noise > 0, np.exp(at + np.hypot(above, noise)), np.where(above > 0, high, self.value)
             )
         is_zero = self.value <= 0
-        return self._falling(np.where(is_zero, 0.0, lower), np.where(is_zero & ~self.few, 0.0, upper))
+        return self._limits(np.where(is_zero, 0.0, lower), np.where(is_zero & ~self.few, 0.0, upper))
 
     def first_at_most(self, level: float, values: Floats | None = None) -> int | None:
         """The first interval after which the curve, or limits of it, are at most a level; None where no open one is.
@@ -103,31 +104,31 @@ class Curve:
             found = np.flatnonzero((self.value if values is None else values) <= level + _TIE)
         return None if found.size == 0 else int(found[0])
 
-    def _falling(self, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-        """Limits that fall like the curve, hold it, and lie between 0 and 1; wider, never narrower."""
+    def _limits(self, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+        """Limits that hold the curve and lie between 0 and 1; of one interval each, so that they need not fall."""
         count, good = self.n_open, int(np.count_nonzero(~self.few & ~np.isnan(self.value)))
         found_low, found_high = self.value.copy(), self.value.copy()
-        found_low[:good] = np.minimum.accumulate(np.minimum(low[:good], self.value[:good]))
-        upper = np.minimum(1.0, np.maximum(high[:good], self.value[:good]))
-        found_high[:good] = np.maximum.accumulate(upper[::-1])[::-1]
+        found_low[:good] = np.minimum(low[:good], self.value[:good])
+        found_high[:good] = np.minimum(1.0, np.maximum(high[:good], self.value[:good]))
         found_low[good:count] = 0.0
         found_high[good:count] = found_high[good - 1] if good else 1.0
         return found_low, found_high
 
 
-def at_risk_of(count: int) -> Floats:
-    """From cells to those at risk at the start of each interval; shape ``(count, 2 count)``."""
-    return np.repeat(np.triu(np.ones((count, count))), 2, axis=1)
+def at_risk_of(count: int, size: int = 2) -> Floats:
+    """From cells to those at risk at the start of each interval; shape ``(count, size count)``.
+
+    Args:
+        count: intervals.
+        size: cells of each interval.
+    """
+    return np.repeat(np.triu(np.ones((count, count))), size, axis=1)
 
 
-def events_of(count: int) -> Floats:
-    """From cells to events; shape ``(count, 2 count)``."""
-    return np.kron(np.eye(count), np.array([[0.0, 1.0]])).astype(np.float64)
-
-
-def censored_of(count: int) -> Floats:
-    """From cells to censorings; shape ``(count, 2 count)``."""
-    return np.kron(np.eye(count), np.array([[1.0, 0.0]])).astype(np.float64)
+def cell_of(count: int, place: int, size: int = 2) -> Floats:
+    """From cells to those of one place of each interval: censorings 0, events 1; shape ``(count, size count)``."""
+    found: Floats = np.kron(np.eye(count), np.eye(size)[place]).astype(np.float64)
+    return found
 
 
 def product_limit(stay: Floats, risk: Floats, by_cells: tuple[Floats, Floats], noise_sd: float) -> Curve:
@@ -140,10 +141,11 @@ def product_limit(stay: Floats, risk: Floats, by_cells: tuple[Floats, Floats], n
         noise_sd: of each cell; 0 in exact mode.
     """
     staying, risking = by_cells
-    few = _few(stay, staying, noise_sd) | _few(risk, risking, noise_sd)
+    few = few_at_risk(stay, staying, noise_sd) | few_at_risk(risk, risking, noise_sd)
     few = np.logical_or.accumulate(few)
-    floor = 1.0 if noise_sd else 0.0
-    u, v = np.maximum(stay, floor), np.maximum(risk, floor)
+    # sums of no cell are 0 whatever the noise; others divide, so with noise they count as at least 1
+    floors = np.where((staying != 0).any(axis=1), 1.0, 0.0) if noise_sd else np.zeros(len(stay))
+    u, v = np.maximum(stay, floors), np.maximum(risk, 1.0 if noise_sd else 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(v > 0, u / v, 1.0)
         ratio = np.where(few, np.minimum(ratio, 1.0), ratio)
@@ -151,8 +153,10 @@ def product_limit(stay: Floats, risk: Floats, by_cells: tuple[Floats, Floats], n
         log = np.cumsum(np.log(ratio))
         raw: Floats = np.cumprod(ratio, dtype=np.float64)
         steps = np.where(u < v, 1 / u - 1 / v, 0.0) if not noise_sd else 1 / u - 1 / v
-        gradient = np.cumsum(staying / u[:, np.newaxis] - risking / v[:, np.newaxis], axis=0)
-    green = np.maximum.accumulate(np.maximum(np.cumsum(steps), 0.0))
+        dividing = np.where(u > 0, u, np.inf)[:, np.newaxis]
+        gradient = np.cumsum(staying / dividing - risking / v[:, np.newaxis], axis=0)
+        few_events = UNSEEN / (u * v) if noise_sd else 0.0
+    green = np.maximum.accumulate(np.maximum(np.cumsum(steps), 0.0)) + few_events
     closed = np.where(np.isnan(stay), np.nan, 0.0)
     noise = noise_sd * np.sqrt((gradient**2).sum(axis=1)) if noise_sd else np.zeros(len(stay))
     return Curve(
@@ -165,7 +169,9 @@ def product_limit(stay: Floats, risk: Floats, by_cells: tuple[Floats, Floats], n
     )
 
 
-def cumulative_hazard(events: Floats, risk: Floats, noise_sd: float) -> Curve:
+def cumulative_hazard(
+    events: Floats, risk: Floats, by_cells: tuple[Floats, Floats], noise_sd: float
+) -> Curve:
     """Nelson and Aalen's sums of ``d / n``, without smoothing of ties, with the variance of tied events (binomial).
 
     Its limits are those of ``hazard_interval``.
@@ -173,23 +179,21 @@ def cumulative_hazard(events: Floats, risk: Floats, noise_sd: float) -> Curve:
     Args:
         events: shape ``(n_intervals,)``; NaN where closed.
         risk: those at risk.
+        by_cells: how events and risk add up cells.
         noise_sd: of each cell; 0 in exact mode.
     """
-    count = len(events)
-    few = np.logical_or.accumulate(_few(risk, at_risk_of(count), noise_sd))
+    seen, risking = by_cells
+    few = np.logical_or.accumulate(few_at_risk(risk, risking, noise_sd))
     v = np.maximum(risk, 1.0)
     hazard = np.cumsum(events / v)
-    by_cells = events_of(count) / v[:, np.newaxis] - at_risk_of(count) * (events / v**2)[:, np.newaxis]
-    gradient = np.cumsum(np.nan_to_num(by_cells), axis=0)
+    change = seen / v[:, np.newaxis] - risking * (events / v**2)[:, np.newaxis]
+    gradient = np.cumsum(np.nan_to_num(change), axis=0)
     closed = np.where(np.isnan(events), np.nan, 0.0)
     noise = noise_sd * np.sqrt((gradient**2).sum(axis=1))
-    variance = np.maximum.accumulate(np.maximum(np.cumsum(events / v * (1 - events / v) / v), 0.0))
-    rising = hazard.copy()
-    good = min(int(np.count_nonzero(~few)), int(np.count_nonzero(~np.isnan(hazard))))
-    rising[:good] = -_isotonic(-hazard[:good], noise[:good])
-    rising[good:] = np.maximum(rising[good:], rising[good - 1] if good else 0.0)
+    sums = np.cumsum(events / v * (1 - events / v) / v)
+    variance = np.maximum.accumulate(np.maximum(sums, 0.0)) + (UNSEEN / v**2 if noise_sd else 0.0)
     return Curve(
-        value=np.maximum(rising, 0.0) + closed,
+        value=np.maximum(rising(hazard, noise, few), 0.0) + closed,
         log=hazard + closed,
         sampling=np.sqrt(variance) + closed,
         noise=noise + closed,
@@ -220,14 +224,12 @@ def hazard_interval(curve: Curve, level: float = LEVEL, part: Part = "both") -> 
     good = int(np.count_nonzero(~curve.few & ~np.isnan(value)))
     lower[good:] = np.where(np.isnan(value[good:]), np.nan, lower[good - 1] if good else 0.0)
     upper[good:] = np.where(np.isnan(value[good:]), np.nan, np.inf)
-    lower[:good] = np.minimum.accumulate(lower[:good][::-1])[::-1]
-    upper[:good] = np.maximum.accumulate(upper[:good])
     return lower, upper
 
 
-def _few(values: Floats, by_cells: Floats, noise_sd: float) -> Bools:
-    """Where a sum of cells is below FEW standard deviations of its noise."""
-    least = FEW * noise_sd * np.sqrt((by_cells**2).sum(axis=1))
+def few_at_risk(values: Floats, by_cells: Floats, noise_sd: float) -> Bools:
+    """Where a sum of cells is below LEAST_AT_RISK standard deviations of its noise."""
+    least = LEAST_AT_RISK * noise_sd * np.sqrt((by_cells**2).sum(axis=1))
     found: Bools = np.nan_to_num(values) < least
     return found
 
@@ -256,6 +258,21 @@ def _fallen(raw: Floats, few: Bools, noise: Floats) -> Floats:
     found = raw.copy()
     found[:good] = _isotonic(raw[:good], noise[:good])
     found[:count] = np.minimum.accumulate(np.clip(found[:count], 0.0, 1.0))
+    return found
+
+
+def rising(values: Floats, noise: Floats, few: Bools) -> Floats:
+    """The sums nearest to those that noise may let fall.
+
+    Args:
+        values: sums over intervals, NaN where closed.
+        noise: standard deviation of each.
+        few: where they are open whatever they are.
+    """
+    found = values.copy()
+    good = min(int(np.count_nonzero(~few)), int(np.count_nonzero(~np.isnan(values))))
+    found[:good] = -_isotonic(-values[:good], noise[:good])
+    found[good:] = np.maximum.accumulate(np.maximum(found[good:], found[good - 1] if good else 0.0))
     return found
 
 

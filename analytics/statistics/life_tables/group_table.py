@@ -22,9 +22,8 @@ from analytics.statistics.life_tables.curves import (
     Floats,
     Part,
     at_risk_of,
-    censored_of,
+    cell_of,
     cumulative_hazard,
-    events_of,
     product_limit,
     width_of,
 )
@@ -84,20 +83,22 @@ class GroupTable:
     def survival(self) -> Curve:
         """Kaplan and Meier's curve."""
         count = len(self.events)
-        by_cells = at_risk_of(count) - events_of(count), at_risk_of(count)
+        by_cells = at_risk_of(count) - cell_of(count, 1), at_risk_of(count)
         return product_limit(self.at_risk - self.events, self.at_risk, by_cells, self.noise_sd)
 
     def follow_up(self) -> Curve:
         """The curve of the time until censoring, had there been no events."""
         count = len(self.events)
-        stay = at_risk_of(count) - events_of(count) - censored_of(count)
-        by_cells = stay, at_risk_of(count) - events_of(count)
+        stay = at_risk_of(count) - cell_of(count, 1) - cell_of(count, 0)
+        by_cells = stay, at_risk_of(count) - cell_of(count, 1)
         risk = self.at_risk - self.events
         return product_limit(risk - self.censored, risk, by_cells, self.noise_sd)
 
     def hazard(self) -> Curve:
         """Nelson and Aalen's cumulative hazard."""
-        return cumulative_hazard(self.events, self.at_risk, self.noise_sd)
+        count = len(self.events)
+        by_cells = cell_of(count, 1), at_risk_of(count)
+        return cumulative_hazard(self.events, self.at_risk, by_cells, self.noise_sd)
 
     def quantile(self, q: float, level: float = LEVEL) -> tuple[int | None, int | None, int | None]:
         """Intervals by number: in which a share q has had the event, and its limits; None beyond the open ones.
@@ -108,6 +109,9 @@ class GroupTable:
         """
         curve = self.survival()
         low, high = curve.interval(level)
+        # limits of single intervals need not fall; those of the quantile hold every interval that they leave possible
+        low[: self.n_open] = np.minimum.accumulate(low[: self.n_open])
+        high[: self.n_open] = np.maximum.accumulate(high[: self.n_open][::-1])[::-1]
         found = curve.first_at_most(1 - q)
         return found, curve.first_at_most(1 - q, low), curve.first_at_most(1 - q, high)
 

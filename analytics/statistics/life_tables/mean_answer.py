@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import InvalidRequestError
+from analytics.pictures import Estimates
 from analytics.statistics.base import MINIMUM_CELL, Answer
 from analytics.statistics.life_tables.curve_answer import check_level
 from analytics.statistics.life_tables.curves import LEVEL, width_of
@@ -107,6 +108,17 @@ class RmstAnswer(Answer):
             row: dict[str, object] = {"group": name, "against": self.names[0]}
             rows.append(row if mean is None else row | self._contrast(mean, level))
         return _frame(rows, _CONTRAST_COLUMNS)
+
+    def picture(self) -> Estimates:
+        """The means with their 95 % intervals."""
+        ends = [limits_of(mean, (self.start, self.tau)) for mean in self.means]
+        return Estimates(
+            labels=[name or "all" for name in self.names],
+            values=[mean.value for mean in self.means],
+            low=[low for low, _ in ends],
+            high=[high for _, high in ends],
+            x_name=f"restricted mean up to {self.tau:g}, 95 % interval",
+        )
 
     def _contrast(self, mean: RestrictedMean, level: float) -> dict[str, object]:
         first, width = self.means[0], width_of(level)

@@ -3,10 +3,10 @@
 Layer:       analytics.statistics.life_tables above counts and group_table.
 Terms:       in each interval of a group: d events, c censorings, n still at risk at its start; times are gridded, and
              censorings of an interval follow its events.
-Guarantees:  exact: in each group the first interval in which d, c or those left after it are below the threshold, and
-             all after it, stay closed, on shares; no party learns which of them was small. After the last interval of
-             the grid no unit can be left, which is public, so nothing is tested there. Private: d and c of all intervals
-             are one release. Rows without a known time, event or group are left out.
+Guarantees:  exact: in each group the first interval in which d (of each cause), c or those left after it are below the
+             threshold, and all after it, stay closed, on shares; no party learns which of them was small. After the last
+             interval of the grid no unit can be left, which is public, so nothing is tested there. Private: d and c of all
+             intervals are one release. Rows without a known time, event or group are left out.
 See instead: what follows from them (group_table). Two exact tables on two grids differ like any two exact answers: what
              that tells is not prevented.
 Source:      docs/guarantees.md P8.
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints, Limits, Mode
+    from analytics.statistics.life_tables.curves import Floats
     from analytics.statistics.noise_law import NoiseLaw
     from smpc.session import Session
     from smpc.sharing import Shared
@@ -115,10 +116,15 @@ class SurvivalCells(CountStatistic):
         return tuple(str(label) for label in self.groups[-2].labels if label is not None)
 
     @property
+    def n_causes(self) -> int:
+        """Kinds of events; each interval has one cell more, of its censorings, which come first."""
+        return 1
+
+    @property
     def n_guarded(self) -> tuple[int, int]:
-        """Events, censorings and at risk of each group and interval, and one flag."""
+        """Events of each cause, censorings and at risk of each group and interval, and one flag."""
         count = len(self.names) * self.n_intervals
-        return 3 * count, count
+        return (self.n_causes + 2) * count, count
 
     @property
     def n_plain(self) -> int:
@@ -135,36 +141,45 @@ class SurvivalCells(CountStatistic):
         figures, left = self._figures()
         values = matmul_public(figures, cells)
         count = len(self.names) * self.n_intervals
-        tested = concatenate([take(values, range(2 * count)), matmul_public(left, cells)])
+        tested = concatenate([take(values, range((self.n_causes + 1) * count)), matmul_public(left, cells)])
         flags = self.limits.reached(session, tested)
         rows = self._behind(count)
         open_ = all_of(
             session, *(take(flags, [row[position] for row in rows]) for position in range(len(rows[0])))
         )
-        return concatenate([multiply(session, values, concatenate([open_] * 3)), open_])
+        spread = concatenate([open_] * (self.n_causes + 2))
+        return concatenate([multiply(session, values, spread), open_])
 
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""
         named = {argument: column.name for argument, column in self.keys}
         return {**named, "grid": [str(edge) for edge in self.edges]}
 
-    def tables_of(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> tuple[GroupTable, ...]:
-        """What was opened, by group.
+    def figures_of(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> tuple[Floats, Floats, Floats]:
+        """Events, censorings and at risk; NaN where they are closed.
 
         Args:
             opened: of the one step.
             noise: of the cells; empty in exact mode.
+
+        Returns:
+            Shapes ``(n_causes, groups, intervals)``, and ``(groups, intervals)`` twice.
         """
         (values,) = opened
         shape = (len(self.names), self.n_intervals)
         if noise:
-            cells = (values / noise[0].weight).reshape(*shape, 2)
-            censored, events = cells[..., 0], cells[..., 1]
-            at_risk = np.cumsum((censored + events)[:, ::-1], axis=1)[:, ::-1]
-        else:
-            figures = values[: 3 * math.prod(shape)].astype(np.float64).reshape(3, *shape)
-            flags = values[3 * math.prod(shape) :] if self.is_guarded else np.ones(shape)
-            events, censored, at_risk = np.where(flags.reshape(shape) != 0, figures, np.nan)
+            cells = np.moveaxis((values / noise[0].weight).reshape(*shape, self.n_causes + 1), -1, 0)
+            at_risk = np.cumsum(cells.sum(axis=0)[:, ::-1], axis=1)[:, ::-1]
+            return cells[1:], cells[0], at_risk
+        count = (self.n_causes + 2) * math.prod(shape)
+        figures = values[:count].astype(np.float64).reshape(self.n_causes + 2, *shape)
+        flags = values[count:] if self.is_guarded else np.ones(shape)
+        found = np.where(flags.reshape(shape) != 0, figures, np.nan)
+        return found[:-2], found[-2], found[-1]
+
+    def tables_of(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> tuple[GroupTable, ...]:
+        """What was opened, by group; for the arguments see ``figures_of``."""
+        (events,), censored, at_risk = self.figures_of(opened, noise)
         return tuple(
             GroupTable(
                 name=name,
@@ -178,30 +193,30 @@ class SurvivalCells(CountStatistic):
         )
 
     def _figures(self) -> tuple[Ints, Ints]:
-        """From cells to events, censorings, at risk; and to those left after each interval but the last.
+        """From cells to events of each cause, censorings, at risk; and to those left after each interval but the last.
 
-        The cells of a group and interval are its censorings and its events, in this order.
+        The cells of a group and interval are its censorings and its events of each cause, in this order.
         """
-        groups, count = len(self.names), self.n_intervals
-        one = np.eye(groups * count, dtype=np.int64)
-        censored, events = np.kron(one, [[1, 0]]), np.kron(one, [[0, 1]])
+        groups, count, size = len(self.names), self.n_intervals, self.n_causes + 1
+        one, each = np.eye(groups * count, dtype=np.int64), np.eye(size, dtype=np.int64)
+        parts = [np.kron(one, each[[place]]) for place in (*range(1, size), 0)]
+        leaving = np.kron(one, np.ones((1, size), dtype=np.int64))
         later = np.kron(np.eye(groups, dtype=np.int64), np.triu(np.ones((count, count), dtype=np.int64)))
-        at_risk = later @ (events + censored)
+        at_risk = later @ leaving
         inner = [place for place in range(groups * count) if (place + 1) % count]
-        return np.concatenate([events, censored, at_risk]), (at_risk - events - censored)[inner]
+        return np.concatenate([*parts, at_risk]), (at_risk - leaving)[inner]
 
     def _behind(self, count: int) -> list[list[int]]:
         """For each group and interval the flags behind it: of events, censorings and those left, up to it.
 
         All rows are as long as the longest; what is missing repeats the first flag, which changes no AND.
         """
-        rows = []
+        rows, kinds = [], self.n_causes + 1
         for place in range(count):
             group, interval = divmod(place, self.n_intervals)
             first = group * self.n_intervals
-            row = [first + each for each in range(interval + 1)]
-            row += [count + first + each for each in range(interval + 1)]
+            row = [kind * count + first + each for kind in range(kinds) for each in range(interval + 1)]
             left = range(min(interval + 1, self.n_intervals - 1))
-            row += [2 * count + group * (self.n_intervals - 1) + each for each in left]
-            rows.append(row + [first] * (3 * self.n_intervals - 1 - len(row)))
+            row += [kinds * count + group * (self.n_intervals - 1) + each for each in left]
+            rows.append(row + [first] * ((kinds + 1) * self.n_intervals - 1 - len(row)))
         return rows

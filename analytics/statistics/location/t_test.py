@@ -8,6 +8,8 @@ Guarantees:  Welch's test by default, Student's with ``equal_var``; p-value and 
              0. Guards of exact answers and the release of private ones: module group_moments. Private: the p-value is a
              parametric bootstrap over the mechanism with equal means, seeded by the answer; the interval holds sampling
              and noise, whose standard errors are reported apart.
+             With ``reveal="statistic"`` the figures stay hidden, and t opens alone, rounded on shares (module revealed);
+             its degrees of freedom are then the fewest that the guard allows, and the p-value is the largest.
 Visible to:  the analyst: number, sum and squares of both groups.
 Source:      Student 1908; Welch 1947, degrees of freedom by Welch and Satterthwaite. Parametric bootstrap: group_moments.
 """
@@ -27,8 +29,18 @@ from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.distributions import student_quantile, student_tail
-from analytics.statistics.group_moments import REPLICATES, GroupMoments, Mechanism, Sample
+from analytics.statistics.group_moments import (
+    REPLICATES,
+    GroupMoments,
+    Mechanism,
+    Sample,
+    error_of_difference,
+)
+from analytics.statistics.hidden_ratios import check_width, rows_bits, t_bits, t_ratio
 from analytics.statistics.noise_law import simulation
+from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
+from smpc.operations.arithmetic import take
+from smpc.operations.numeric.significant import Rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +50,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 UNDEFINED: Final = "undefined"
+ROUNDING: Final = Rounding(digits=DIGITS, places=4, decades=4, is_root=True)
 _ALTERNATIVES: Final = ("two-sided", "less", "greater")
 _GROUPS: Final = 2
 _LEVEL: Final = 0.95
@@ -138,6 +151,7 @@ class TTest(GroupMoments):
     Attributes:
         equal_var: Student's test, with one variance for both.
         alternative: what is tested against.
+        reveal: whether t opens alone.
     """
 
     name: ClassVar[str] = "t_test"
@@ -150,9 +164,11 @@ class TTest(GroupMoments):
         Parameter(name="groups", meaning="the two groups to compare, where by has more", default=None),
         Parameter(name="equal_var", meaning="Student's test instead of Welch's", default=False),
         Parameter(name="alternative", meaning="two-sided, less or greater", default="two-sided"),
+        REVEAL,
     )
     equal_var: bool = False
     alternative: str = "two-sided"
+    reveal: bool = False
 
     @classmethod
     def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
@@ -162,16 +178,50 @@ class TTest(GroupMoments):
             raise InvalidRequestError(
                 parameter="alternative", reason=f"must be one of {', '.join(_ALTERNATIVES)}"
             )
-        own = {"equal_var": arguments.flag("equal_var"), "alternative": alternative}
+        own = {
+            "equal_var": arguments.flag("equal_var"),
+            "alternative": alternative,
+            "reveal": is_hidden(arguments, mode),
+        }
         bound = cls.bind_groups(table, arguments, mode, limits, **own)
         if len(bound.chosen) != _GROUPS:
             reason = f"must name two groups of {bound.by.name}, which has {len(bound.chosen)}"
             raise InvalidRequestError(parameter="groups", reason=reason)
+        if bound.reveal:
+            check_width(bound.product_bits, "column")
         return bound
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """See ``GroupMoments``."""
+        if not self.reveal:
+            return None
+        count = self.n_figures
+        return Hidden(
+            quantity="t",
+            rule=ROUNDING,
+            limits=self.limits,
+            guards=lambda figures: take(figures, range(count, figures.size)),
+            ratio=lambda session, figures: t_ratio(
+                session, take(figures, range(count)), self.product_bits, equal_var=self.equal_var
+            ),
+        )
+
+    @property
+    def product_bits(self) -> int:
+        """Length of the largest integer of a hidden statistic."""
+        return t_bits(rows_bits(self.limits), self.reach, equal_var=self.equal_var)
+
+    def revealed_answer(self, hidden: Hidden, opened: Ints) -> RevealedAnswer:
+        """See ``GroupMoments``; the p-value is the largest that the guard leaves, with the fewest degrees of freedom."""
+        fewest = max(_GROUPS, self.limits.threshold)
+        df = float(_GROUPS * fewest - _GROUPS if self.equal_var else fewest - 1)
+        return hidden.answer(opened, lambda value: self._tail(value, df), df)
 
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""
-        return super().describe() | {"equal_var": self.equal_var, "alternative": self.alternative}
+        found = super().describe() | {"equal_var": self.equal_var, "alternative": self.alternative}
+        return found if self.hidden is None else {**found, **self.hidden.describe()}
 
     def closed_answer(self, reason: str) -> TTestAnswer:
         """See ``GroupMoments``."""
@@ -179,7 +229,7 @@ class TTest(GroupMoments):
 
     def answer(self, sample: Sample, mechanism: Mechanism | None, opened: Ints) -> TTestAnswer:
         """See ``GroupMoments``."""
-        errors, degrees = _error(sample, equal_var=self.equal_var)
+        errors, degrees = error_of_difference(sample, equal_var=self.equal_var)
         error, df = float(errors), float(degrees)
         if not error > 0:  # NaN with fewer than two rows
             return self.closed_answer(UNDEFINED)
@@ -214,23 +264,10 @@ class TTest(GroupMoments):
         equal = np.full(_GROUPS, float((weights * sample.mean).sum() / weights.sum()))
         null = Sample(n=sample.n, mean=equal, variance=sample.variance)
         drawn = mechanism.redraw(null, REPLICATES, simulation(opened))
-        error, _ = _error(drawn, equal_var=self.equal_var)
+        error, _ = error_of_difference(drawn, equal_var=self.equal_var)
         found = (drawn.mean[:, 0] - drawn.mean[:, 1]) / error
         if self.alternative == "two-sided":
             farther = np.abs(found) >= abs(statistic)
         else:
             farther = found >= statistic if self.alternative == "greater" else found <= statistic
         return float(1 + np.count_nonzero(farther)) / (1 + REPLICATES)
-
-
-def _error(sample: Sample, *, equal_var: bool) -> tuple[Floats, Floats]:
-    """Standard error of the difference of two means, and its degrees of freedom; the groups along the last axis."""
-    n, variance = sample.n, sample.variance
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if equal_var:
-            df = n.sum(axis=-1) - _GROUPS
-            pooled = ((n - 1) * variance).sum(axis=-1) / df
-            return np.sqrt(pooled * (1 / n).sum(axis=-1)), df
-        parts = variance / n
-        total = parts.sum(axis=-1)
-        return np.sqrt(total), total**2 / (parts**2 / (n - 1)).sum(axis=-1)

@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 from analytics.statistics.aggregate import Aggregate, Range, Shift, count_part, rows_part, units_part
 from analytics.statistics.estimates import Estimate
+from analytics.statistics.noise_tails import beyond
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analytics.schema import Table
     from analytics.sql.expressions import Integer
     from analytics.statistics.aggregate import PlanColumn
+    from analytics.statistics.aims import Aim
     from analytics.statistics.blocks import BlockSpec
     from analytics.statistics.bounded import Span
     from analytics.statistics.estimates import Parts
+    from analytics.statistics.noise_law import NoiseLaw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,12 @@ class _Count(Aggregate):
         """From nothing to all rows."""
         del column
         return Fraction(0), Fraction(span.n_rows)
+
+    def miss(self, column: PlanColumn, noise: Mapping[str, NoiseLaw], span: Span, aim: Aim) -> float:
+        """The noise itself."""
+        del column, span
+        (law,) = noise.values()
+        return beyond(law, aim.within)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,21 +12,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
+from analytics.errors import InvalidRequestError
 from analytics.statistics.aggregate import Aggregate, Range, Shift, count_part, sum_part
 from analytics.statistics.blocks import Measure
 from analytics.statistics.bounded import divisible, ends_of, is_few, noisy_mean, number_of
 from analytics.statistics.estimates import NA, Estimate
 from analytics.statistics.intervals import MeanInterval
+from analytics.statistics.noise_tails import beyond, combined_beyond
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analytics.schema import Table
     from analytics.sql.expressions import Integer
     from analytics.statistics.aggregate import PlanColumn
+    from analytics.statistics.aims import Aim
     from analytics.statistics.blocks import BlockSpec
     from analytics.statistics.bounded import Span
     from analytics.statistics.estimates import Parts
+    from analytics.statistics.noise_law import NoiseLaw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +41,7 @@ class Mean(Aggregate):
     """``AVG(x)``."""
 
     is_centered: ClassVar[bool] = True
+    promised_over: ClassVar[str] = Measure.COUNT.value
 
     def blocks(
         self, argument: Integer | None, shift: Shift | None, table: Table
@@ -57,6 +65,25 @@ class Mean(Aggregate):
     def public_range(self, column: PlanColumn, span: Span) -> Range:
         """The bounds of the argument."""
         return column.unit * span.lower, column.unit * span.upper
+
+    def miss(self, column: PlanColumn, noise: Mapping[str, NoiseLaw], span: Span, aim: Aim) -> float:
+        """The ratio's error at the worst mean within the bounds, over at least the stated rows.
+
+        With noise e on the sum and f on the count n, mean m and distance w, the ratio misses where ``e - (m + w) f > w n``
+        or ``-e + (m - w) f > w n``; |m - w| and |m + w| are at most the reach of the argument plus w. A count below 1
+        counts as 1, which is taken as a miss.
+        """
+        total, count = noise[Measure.SUM], noise[Measure.COUNT]
+        if aim.n_rows is None:
+            reason = (
+                f"must be given for {self.sql_names[0]}: how far noise moves a mean depends on how many rows it is over; "
+                "state how many privacy units each group has at least, or ask for its COUNT first"
+            )
+            raise InvalidRequestError(parameter="expected_units", reason=reason)
+        within = float(aim.within / column.unit)
+        reach = max(abs(span.lower - column.center), abs(span.upper - column.center))
+        moved = combined_beyond([(1.0, total), (reach + within, count)], within * aim.n_rows)
+        return min(1.0, moved + beyond(count, Fraction(aim.n_rows - 1)) / 2)
 
     def bounded(self, column: PlanColumn, figures: Parts, span: Span) -> Estimate:
         """In its range, with the interval of a ratio."""

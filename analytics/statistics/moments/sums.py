@@ -15,14 +15,19 @@ from typing import TYPE_CHECKING, ClassVar
 from analytics.statistics.aggregate import Aggregate, Range, Shift, count_part, sum_part
 from analytics.statistics.blocks import Measure
 from analytics.statistics.estimates import Estimate
+from analytics.statistics.noise_tails import beyond, combined_beyond
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analytics.schema import Table
     from analytics.sql.expressions import Integer
     from analytics.statistics.aggregate import PlanColumn
+    from analytics.statistics.aims import Aim
     from analytics.statistics.blocks import BlockSpec
     from analytics.statistics.bounded import Span
     from analytics.statistics.estimates import Parts
+    from analytics.statistics.noise_law import NoiseLaw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +62,12 @@ class Total(Aggregate):
         """All rows at one bound, or none."""
         unit = column.unit
         return unit * min(0, span.lower) * span.n_rows, unit * max(0, span.upper) * span.n_rows
+
+    def miss(self, column: PlanColumn, noise: Mapping[str, NoiseLaw], span: Span, aim: Aim) -> float:
+        """The noise on the sum, and where it is centered that on the count times the center."""
+        del span
+        total, steps = noise[Measure.SUM], aim.within / column.unit
+        count = noise.get(Measure.COUNT)
+        if count is None or not column.center:
+            return beyond(total, steps)
+        return combined_beyond([(1.0, total), (float(column.center), count)], float(steps))

@@ -3,17 +3,20 @@
 Layer:       analytics.statistics.regression above base.
 Terms:       covariates become columns of the *design* between -1 and 1: the intercept, a numeric column between its
              declared bounds, one column for each category but the first. A site's *sums* are gradient and Hessian of the
-             log-likelihood over its complete rows, as integers of ``2^-bits``; the *point* is the parameters, as
-             integers of ``2^-40``. An *atom* is a set of rows that a covariate tells apart.
+             log-likelihood over its complete rows, as integers of ``2^-bits``, then the log-likelihood in 64 of them; the
+             *point* is the parameters, as integers of ``2^-40``. An *atom* is a set of rows that a covariate tells
+             apart.
 Guarantees:  exact mode alone. The first step opens one bit to all sites: whether each atom, each atom and outcome, and
              each two atoms of two covariates hold at least the threshold, and all rows at least the threshold times the
              parameters and 3 times sites per unit times the numbers that can open. Where the combinations of all
              covariates' values, or of those with few values, are no more than these numbers, the Hessians' weights could
-             tell how many rows have each: then every combination is tested as well. Where the bit is 0 nothing else
+             tell how many rows have each: then every combination is tested as well. The bit is also 0 where a linear
+             relation of covariates and outcome holds for all but few people (relation_guard). Where the bit is 0 nothing else
              opens, for whichever cause. The start is zero and the next point follows from opened integers by exact
              arithmetic, so it is the same at every site; no request chooses a point. A fit that is singular, leaves the
              range or has not converged at the cap is closed by the same code.
-Visible to:  all sites and the analyst: the bit; gradient and Hessian of each step.
+Visible to:  all sites and the analyst: the bit; gradient, Hessian and log-likelihood of each step. Number of rows and of
+             outcomes follow from the first step.
 See instead: private models, whose gradients carry noise (``federation.training``). Numeric data that lie at few points
              far apart can still tell how many rows lie elsewhere, as sums of squares in SQL (``plans.cell_guards``).
 Source:      Newton's method for a binomial likelihood with its canonical link; docs/guarantees.md
@@ -25,18 +28,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from itertools import combinations
-from statistics import NormalDist
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
-from analytics.pictures import Estimates
 from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
-from analytics.statistics.base import EXACT, Answer, Statistic, Step
+from analytics.statistics.base import EXACT, Statistic, Step
+from analytics.statistics.glm_answer import FIT_CLOSED, GlmAnswer
 from analytics.statistics.integer_solve import inverse, solve_exactly
+from analytics.statistics.relation_guard import RelationGuard, design_of
 from analytics.statistics.value_guards import Sets, alone, atoms, value_span
 from analytics.statistics.value_windows import has_few_values
 from smpc.operations.arithmetic import take
@@ -44,8 +47,6 @@ from smpc.operations.selection import all_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pandas as pd
 
     from analytics.schema import Table
     from analytics.sql.query import GroupColumn
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     from smpc.sharing import Shared
 
 Floats = npt.NDArray[np.float64]
-FIT_CLOSED: Final = "fit_closed"
 POINT_BITS: Final = 40
 MAX_PARAMETERS: Final = 30
 MAX_TESTED: Final = 5_000
@@ -65,78 +65,8 @@ _FEWEST_BITS: Final = 24
 _INVERSE_BITS: Final = 120
 _CONVERGED: Final = (1 << POINT_BITS) // 10**7
 _FARTHEST: Final = 100 << POINT_BITS
-_LEVEL: Final = 0.95
 _DIGITS: Final = 6
-
-
-@dataclass(frozen=True, kw_only=True)
-class GlmAnswer(Answer):
-    """The fit.
-
-    Attributes:
-        terms: names of the parameters: the intercept, numeric and true-or-false columns, ``column=category``.
-        params: log odds ratios for each unit of the column; six digits. Empty where it is closed.
-        standard_errors: from the inverse of the observed information; six digits.
-        n_steps: Newton steps that were taken.
-    """
-
-    terms: tuple[str, ...]
-    params: tuple[float, ...] = ()
-    standard_errors: tuple[float, ...] = ()
-    n_steps: int = 0
-
-    @property
-    def pvalues(self) -> tuple[float, ...]:
-        """Of Wald's test that a parameter is 0."""
-        pairs = zip(self.params, self.standard_errors, strict=True)
-        return tuple(math.erfc(abs(value / error) / math.sqrt(2)) for value, error in pairs)
-
-    def interval(self, level: float = _LEVEL) -> tuple[tuple[float, float], ...]:
-        """Wald's confidence interval of each parameter."""
-        if not 0 < level < 1:
-            raise InvalidRequestError(parameter="level", reason="must be a number above 0 and below 1")
-        width = NormalDist().inv_cdf((1 + level) / 2)
-        pairs = zip(self.params, self.standard_errors, strict=True)
-        return tuple((value - width * error, value + width * error) for value, error in pairs)
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """One row a parameter."""
-        import pandas as pd
-
-        low, high = zip(*self.interval(), strict=True) if self.params else ((), ())
-        columns = {
-            "coef": self.params,
-            "standard_error": self.standard_errors,
-            "pvalue": self.pvalues,
-            "low": low,
-            "high": high,
-        }
-        found = {name: list(values) or [None] * len(self.terms) for name, values in columns.items()}
-        return pd.DataFrame(found, index=list(self.terms), dtype="Float64")
-
-    def picture(self) -> Estimates:
-        """Odds ratios with their 95 % intervals, without the intercept."""
-        rows = list(zip(self.terms, self.params, self.interval(), strict=True))[1:]
-        return Estimates(
-            labels=[term for term, _, _ in rows],
-            values=[math.exp(value) for _, value, _ in rows],
-            low=[math.exp(low) for _, _, (low, _) in rows],
-            high=[math.exp(high) for _, _, (_, high) in rows],
-            x_name="odds ratio, 95 % interval",
-            reference=1.0,
-            is_ratio=True,
-        )
-
-    def values(self) -> dict[str, object]:
-        """Its fields as plain data."""
-        return {
-            "terms": list(self.terms),
-            "params": list(self.params),
-            "standard_errors": list(self.standard_errors),
-            "pvalues": list(self.pvalues),
-            "n_steps": self.n_steps,
-        }
+_LIKELIHOOD: Final = 64  # units of a log-likelihood: no row of a fit that converges has a lower mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +144,8 @@ class Glm(Statistic[_State]):
             raise InvalidRequestError(parameter="covariates", reason=reason)
         if self.bits < _FEWEST_BITS:
             raise OverflowRiskError(figure="a gradient", bits=64, limit_bits=_RING_BITS)
+        if self.limits.threshold:
+            self._relations.check_size("covariates")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -232,8 +164,8 @@ class Glm(Statistic[_State]):
 
     @property
     def n_sums(self) -> int:
-        """Of each step: the gradient and the upper half of the Hessian."""
-        return self.n_parameters * (self.n_parameters + 3) // 2
+        """Of each step: the gradient, the upper half of the Hessian, the log-likelihood."""
+        return self.n_parameters * (self.n_parameters + 3) // 2 + 1
 
     @property
     def bits(self) -> int:
@@ -286,7 +218,7 @@ class Glm(Statistic[_State]):
         if state.phase == "guard":
             return _State(phase="fit" if values == (1,) else "closed", point=state.point)
         count, n_steps = self.n_parameters, state.n_steps + 1
-        gradient, hessian = values[:count], values[count:]
+        gradient, hessian = values[:count], values[count:-1]
         move = solve_exactly(hessian, gradient, POINT_BITS)
         point = None if move is None else tuple(a + b for a, b in zip(state.point, move, strict=True))
         if move is None or point is None or max(map(abs, point)) > _FARTHEST:
@@ -300,12 +232,20 @@ class Glm(Statistic[_State]):
         """See ``Statistic``."""
         del noise
         params, errors, n_steps = self.fitted(opened)
+        if not len(params):
+            return GlmAnswer(terms=self.terms, n_steps=n_steps, closed=FIT_CLOSED)
+        steps = [step for step in opened if len(step) == self.n_sums]
+        first, count = steps[0], self.n_parameters
+        unit = 2.0**-self.bits
+        nobs = round(4 * unit * int(first[count]))  # at 0 every row weighs a quarter
         return GlmAnswer(
             terms=self.terms,
             params=tuple(float(f"{value:.{_DIGITS}g}") for value in params),
-            standard_errors=tuple(float(f"{value:.{_DIGITS}g}") for value in errors),
+            bse=tuple(float(f"{value:.{_DIGITS}g}") for value in errors),
             n_steps=n_steps,
-            closed="" if len(params) else FIT_CLOSED,
+            nobs=nobs,
+            n_events=round(unit * int(first[0]) + nobs / 2),
+            llf=_LIKELIHOOD * unit * int(steps[-1][-1]),
         )
 
     def fitted(self, opened: Sequence[Ints]) -> tuple[Floats, Floats, int]:
@@ -336,7 +276,7 @@ class Glm(Statistic[_State]):
 
     def _fit_step(self, point: tuple[int, ...]) -> Step:
         return Step(
-            name="Newton step: gradient and Hessian",
+            name="Newton step: gradient, Hessian and log-likelihood",
             to="sites",
             clamps=(self.limits.rows_max << self.bits,) * self.n_sums,
             local=lambda rows: self._sums(rows, point),
@@ -348,8 +288,8 @@ class Glm(Statistic[_State]):
         return Step(
             name="guard of the fit",
             to="sites",
-            clamps=(self.limits.rows_max,) * self._n_tested,
-            local=self._tested,
+            clamps=(*(self.limits.rows_max,) * self._n_tested, *self._relations.clamps),
+            local=self._guarded,
             joint=self._all_reached,
             n_values=0,
             n_flags=1,
@@ -358,8 +298,9 @@ class Glm(Statistic[_State]):
 
     def _all_reached(self, session: Session, counts: Shared) -> Shared:
         least = [self.limits.threshold] * (self._n_tested - 1) + [self.fewest_rows]
-        flags = self.limits.reached(session, counts, least)
-        return all_of(session, *(take(flags, [place]) for place in range(self._n_tested)))
+        flags = self.limits.reached(session, take(counts, range(self._n_tested)), least)
+        unrelated = self._relations.holds(session, take(counts, range(self._n_tested, counts.size)))
+        return all_of(session, *(take(flags, [place]) for place in range(self._n_tested)), unrelated)
 
     # -- one site's rows -----------------------------------------------------------------------------------
 
@@ -371,24 +312,25 @@ class Glm(Statistic[_State]):
         chance = np.where(odds >= 0, 1.0, small) / (1 + small)
         gradient = design.T @ (truths - chance)
         hessian = (design * (small / (1 + small) ** 2)[:, np.newaxis]).T @ design
-        sums = np.concatenate([gradient, hessian[np.triu_indices(self.n_parameters)]])
+        likely = np.where(truths == 1, odds, -odds)  # log odds of what was observed
+        total = float((np.minimum(likely, 0) - np.log1p(small)).sum()) / _LIKELIHOOD
+        sums = np.concatenate([gradient, hessian[np.triu_indices(self.n_parameters)], [total]])
         most = float(len(rows))
         found: Ints = np.rint(np.clip(sums, -most, most) * 2.0**self.bits).astype(np.int64)
         return found
 
     def _design(self, rows: Ints) -> Floats:
         """Shape ``(n_rows, n_parameters)``, between -1 and 1; of rows the unit and the outcome come first."""
-        columns = [np.ones(len(rows))]
-        for place, column in enumerate(self.covariates, start=2):
-            values = rows[:, place]
-            if isinstance(column, NumericColumn):
-                lower, upper = column.grid_lower, column.grid_upper
-                columns.append((2 * values - lower - upper) / (upper - lower))
-            elif isinstance(column, CategoricalColumn):
-                columns += [(values == code).astype(np.float64) for code in range(1, len(column.domain))]
-            else:
-                columns.append(values.astype(np.float64))
-        return np.stack(columns, axis=1)
+        return design_of(self.covariates, rows[:, 2:])
+
+    def _guarded(self, rows: Ints) -> Ints:
+        """The guard's counts, then the sums of products behind the guard of relations; the outcome is one of its columns."""
+        design = np.column_stack([self._design(rows), rows[:, 1].astype(np.float64)])
+        return np.concatenate([self._tested(rows), self._relations.figures(design)])
+
+    @property
+    def _relations(self) -> RelationGuard:
+        return RelationGuard(n_columns=self.n_parameters + 1, limits=self.limits)
 
     def _tested(self, rows: Ints) -> Ints:
         """The guard's counts of this site's rows; all rows are the last."""

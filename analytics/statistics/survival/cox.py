@@ -42,6 +42,7 @@ from analytics.statistics.life_tables.partial_likelihood import (
     RiskSums,
     score_and_information,
 )
+from analytics.statistics.relation_guard import design_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,6 +144,8 @@ class Cox(Statistic[_State]):
             raise InvalidRequestError(parameter="covariates", reason=reason)
         if self.layout.sum_bits < _FEWEST_BITS:
             raise OverflowRiskError(figure="a sum over a risk set", bits=64, limit_bits=TOTAL_BITS)
+        if self.limits.threshold:
+            self.guard.relations.check_size("covariates")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -315,17 +318,7 @@ class Cox(Statistic[_State]):
 
     def _design(self, rows: Ints) -> Floats:
         """Shape ``(n_rows, n_parameters)``, between -1 and 1."""
-        columns: list[Floats] = []
-        for place, column in enumerate(self.covariates, start=_FIRST):
-            values = rows[:, place]
-            if isinstance(column, NumericColumn):
-                lower, upper = column.grid_lower, column.grid_upper
-                columns.append((2 * values - lower - upper) / (upper - lower))
-            elif isinstance(column, CategoricalColumn):
-                columns += [(values == code).astype(np.float64) for code in range(1, len(column.domain))]
-            else:
-                columns.append(values.astype(np.float64))
-        return np.stack(columns, axis=1)
+        return design_of(self.covariates, rows[:, _FIRST:])[:, 1:]
 
 
 def _terms(column: GroupColumn) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ Terms:       the *table* has a row for each group of the first column and a colu
 Guarantees:  exact: the whole table opens or nothing does: one flag, which is 1 where every cell reaches the threshold;
              no party learns which cell did not. Private: the p-value is a parametric bootstrap over the mechanism under
              independence: the law of the noise on each cell enters it, and no classical p-value is given. Its seed
-             follows from the answer.
+             follows from the answer. With ``reveal="statistic"`` a table of four cells stays hidden, and the statistic
+             opens alone, rounded on shares (module revealed).
 See instead: expected counts below 5, which the test itself does not refuse; ``expected`` shows them.
 Source:      K. Pearson 1900; F. Yates 1934 for the correction of 2 x 2 tables, as ``scipy.stats.chi2_contingency`` has it.
              Parametric bootstrap over a noise mechanism: Gaboardi et al. 1602.03090, Monte Carlo test.
@@ -14,7 +15,7 @@ Source:      K. Pearson 1900; F. Yates 1934 for the correction of 2 x 2 tables, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import numpy as np
@@ -22,15 +23,18 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
+from analytics.statistics.base import BOTH, MINIMUM_CELL
+from analytics.statistics.chi_square_answer import ChiSquareAnswer
 from analytics.statistics.counts import WholeTable
 from analytics.statistics.distributions import chi_square_tail
+from analytics.statistics.hidden_ratios import check_two_by_two, chi_square_ratio, rows_bits
 from analytics.statistics.independence import expected_counts, noisy_pvalue, pearson, pearson_under_noise
+from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
+from smpc.operations.arithmetic import take
+from smpc.operations.numeric.significant import Rounding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pandas as pd
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
@@ -38,52 +42,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 MAX_CELLS: Final = 1_000
+ROUNDING: Final = Rounding(digits=DIGITS, places=4, decades=7)
 UNDEFINED: Final = "undefined"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChiSquareAnswer(Answer):
-    """The test.
-
-    Attributes:
-        statistic: chi-square; None where it is closed, or in exact mode undefined (an empty row or column of the table).
-        pvalue: exact: the upper tail; private: from the bootstrap.
-        dof: degrees of freedom.
-        observed: the table, with noise in private mode; shape ``(rows, columns)``.
-        expected: counts under independence, same shape.
-        labels: of rows and of columns.
-        noise_sd: standard deviation of the noise on each cell; 0 in exact mode.
-    """
-
-    statistic: float | None
-    pvalue: float | None
-    dof: int
-    observed: tuple[tuple[float, ...], ...] = ()
-    expected: tuple[tuple[float, ...], ...] = ()
-    labels: tuple[tuple[str, ...], tuple[str, ...]] = field(default=((), ()))
-    noise_sd: float = 0.0
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The observed table, with the groups as its labels."""
-        import pandas as pd
-
-        rows, columns = self.labels
-        cells = self.observed or [[None] * len(columns)] * len(rows)
-        return pd.DataFrame(cells, index=list(rows), columns=list(columns), dtype="Float64")
-
-    def values(self) -> dict[str, object]:
-        """Its fields as plain data."""
-        return {
-            "statistic": self.statistic,
-            "pvalue": self.pvalue,
-            "dof": self.dof,
-            "observed": [list(row) for row in self.observed],
-            "expected": [list(row) for row in self.expected],
-            "rows": list(self.labels[0]),
-            "columns": list(self.labels[1]),
-            "noise_sd": self.noise_sd,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +52,7 @@ class ChiSquare(WholeTable):
 
     Attributes:
         correction: Yates' correction of a table with one degree of freedom; of exact answers alone.
+        reveal: whether the statistic opens alone.
     """
 
     name: ClassVar[str] = "chi_square"
@@ -103,8 +64,10 @@ class ChiSquare(WholeTable):
         Parameter(name="a", meaning="a column with public groups: the table's rows"),
         Parameter(name="b", meaning="another one: the table's columns"),
         Parameter(name="correction", meaning="Yates' correction where dof is 1, as in scipy", default=True),
+        REVEAL,
     )
     correction: bool = True
+    reveal: bool = False
 
     @classmethod
     def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
@@ -118,20 +81,42 @@ class ChiSquare(WholeTable):
             limits=limits,
             keys=(("a", first), ("b", second)),
             correction=arguments.flag("correction"),
+            reveal=is_hidden(arguments, mode),
         )
         if len(bound.places) > MAX_CELLS or min(bound._table_shape) < 2:  # noqa: PLR2004  a table has two rows
             reason = f"must have at least two groups, and with a at most {MAX_CELLS} cells"
             raise InvalidRequestError(parameter="b", reason=reason)
+        if bound.reveal:
+            check_two_by_two(bound._table_shape, "a", limits)
         return bound
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """See ``CountStatistic``."""
+        if not self.reveal:
+            return None
+        bits = rows_bits(self.limits)
+        return Hidden(
+            quantity="chi-square",
+            rule=ROUNDING,
+            limits=self.limits,
+            guards=lambda figures: take(figures, self.places),
+            ratio=lambda session, figures: chi_square_ratio(
+                session, take(figures, self.places), bits, has_correction=self.correction
+            ),
+        )
 
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""
-        return {"a": self.keys[0][1].name, "b": self.keys[1][1].name, "correction": self.correction}
+        found = {"a": self.keys[0][1].name, "b": self.keys[1][1].name, "correction": self.correction}
+        return found if self.hidden is None else {**found, **self.hidden.describe()}
 
-    def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> ChiSquareAnswer:
+    def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> ChiSquareAnswer | RevealedAnswer:
         """See ``Statistic``."""
         (values,) = opened
         dof = (self._table_shape[0] - 1) * (self._table_shape[1] - 1)
+        if self.hidden is not None:
+            return self.hidden.answer(values, lambda value: chi_square_tail(value, dof), dof)
         if self.is_guarded and not values[-1]:
             return ChiSquareAnswer(
                 statistic=None, pvalue=None, dof=dof, labels=self._labels, closed=MINIMUM_CELL

@@ -28,7 +28,10 @@ from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, MINIMUM_CELL, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.counts import CountStatistic
+from analytics.statistics.hidden_ratios import check_two_by_two, rows_bits
+from analytics.statistics.hidden_ratios import odds_ratio as odds_ratio_of_shares
 from analytics.statistics.margins import known_margins, margins_of, open_margins
+from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
 from analytics.statistics.table_measures import (
     TWO_BY_TWO,
     Measure,
@@ -37,7 +40,8 @@ from analytics.statistics.table_measures import (
     risk_difference,
     risk_ratio,
 )
-from smpc.operations.arithmetic import concatenate, multiply
+from smpc.operations.arithmetic import concatenate, multiply, take
+from smpc.operations.numeric.significant import Rounding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 MAX_CELLS: Final = 1_000
+ROUNDING: Final = Rounding(digits=DIGITS, places=4, decades=9)
 ALL: Final = "All"
 _TWO_WAYS: Final = 2
 
@@ -168,7 +173,9 @@ class Crosstab(CountStatistic):
         Parameter(name="a", meaning="a column with public groups; of a 2 x 2 table the exposure"),
         Parameter(name="b", meaning="another one; of a 2 x 2 table the outcome"),
         Parameter(name="c", meaning="a third one", default=None),
+        REVEAL,
     )
+    reveal: bool = False
 
     @classmethod
     def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
@@ -179,10 +186,26 @@ class Crosstab(CountStatistic):
             raise InvalidRequestError(
                 parameter=asked[-1], reason="must be another column than those before it"
             )
-        bound = cls(table=table, mode=mode, limits=limits, keys=keys)
+        bound = cls(table=table, mode=mode, limits=limits, keys=keys, reveal=is_hidden(arguments, mode))
+        if bound.reveal:
+            check_two_by_two(bound._table_shape, asked[-1], limits)
         if len(bound.places) > MAX_CELLS:
             raise InvalidRequestError(parameter=asked[-1], reason=f"makes more than {MAX_CELLS} cells")
         return bound
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """See ``CountStatistic``: the odds ratio."""
+        if not self.reveal:
+            return None
+        bits = rows_bits(self.limits)
+        return Hidden(
+            quantity="odds ratio",
+            rule=ROUNDING,
+            limits=self.limits,
+            guards=lambda figures: take(figures, self.places),
+            ratio=lambda session, figures: odds_ratio_of_shares(session, take(figures, self.places), bits),
+        )
 
     @property
     def n_guarded(self) -> tuple[int, int]:
@@ -198,11 +221,14 @@ class Crosstab(CountStatistic):
 
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""
-        return {argument: column.name for argument, column in self.keys}
+        found: dict[str, object] = {argument: column.name for argument, column in self.keys}
+        return found if self.hidden is None else {**found, **self.hidden.describe()}
 
-    def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> CrosstabAnswer:
+    def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> CrosstabAnswer | RevealedAnswer:
         """See ``Statistic``."""
         (values,) = opened
+        if self.hidden is not None:
+            return self.hidden.answer(values)
         count, law = len(self.places), noise[0] if noise else None
         n_lines = self.n_guarded[0] - count
         found = values[: count + n_lines].astype(np.float64) / (1 if law is None else law.weight)

@@ -23,7 +23,7 @@ from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH
 from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.figure_table import UNDEFINED, FigureTable, TableAnswer
-from analytics.statistics.independence import expected_counts, noisy_pvalue
+from analytics.statistics.independence import likelihood_ratio, noisy_pvalue
 
 if TYPE_CHECKING:
     from analytics.schema import Table
@@ -77,14 +77,3 @@ class GTest(FigureTable):
             known, lambda tables: likelihood_ratio(np.maximum(tables, self.least)), law, opened
         )
         return TableAnswer(statistic=statistic, pvalue=pvalue, dof=dof)
-
-
-def likelihood_ratio(tables: Floats, correction: float = 0.0) -> Floats:
-    """G of each table, shape ``(n, rows, columns)`` to ``(n,)``; NaN where an expected count is not above 0."""
-    expected = expected_counts(tables)
-    apart = expected - tables
-    moved = tables + np.sign(apart) * np.minimum(np.abs(apart), correction)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(moved > 0, moved * np.log(moved / expected), 0.0)
-    found: Floats = 2 * terms.sum(axis=(1, 2))
-    return np.where((expected > 0).all(axis=(1, 2)), np.maximum(found, 0.0), np.nan)

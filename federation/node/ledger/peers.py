@@ -21,6 +21,7 @@ from smpc.errors import SmpcError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from federation.consortium.consortium_file import Member
     from federation.network.channel import Channel, Network
 
 LOG: Final = logging.getLogger(__name__)
@@ -93,11 +94,22 @@ class PeerClient:
 
 
 class PeerClients:
-    """The channels to all other sites."""
+    """The channels to all other sites.
 
-    def __init__(self, network: Network, sites: Sequence[str], deadline_s: float) -> None:
+    Attributes:
+        awaited: among them, the sites that no entry has added or replaced yet, and where they are reached.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        sites: Sequence[str],
+        deadline_s: float,
+        *,
+        awaited: Mapping[str, Member] | None = None,
+    ) -> None:
         """Create one client for each other site."""
-        self._network = network
+        self._network, self.awaited = network, dict(awaited or {})
         self._peers = {site: PeerClient(network, site, deadline_s) for site in sites}
         self._pool = ThreadPoolExecutor(
             max_workers=max(1, len(sites)), thread_name_prefix=f"{network.name}-ledger-peer"

@@ -39,8 +39,14 @@ class Readiness:
     @property
     def left(self) -> str:
         """The reason why this site cannot serve requests after a change of members; empty without one."""
-        members = self._replica.members
-        if self._replica.name not in members:
+        members, name = self._replica.members, self._replica.name
+        spans = self._replica.core.state.succession.spans
+        own = self._consortium.site_keys.get(name)
+        if spans and not any(each.keys.get(name) == own for _, each in spans):
+            return (
+                "its own entry is missing: all sites approve the amendment, this one too, and one applies it"
+            )
+        if name not in members:
             return "it was left out of the consortium"
         if members != self._consortium.names:
             return "the members have changed: restart this node"

@@ -26,7 +26,7 @@ from privacy_accounting.errors import (
     LedgerForkedError,
     LedgerRefusedError,
 )
-from privacy_accounting.ledger.contents import MembersChange
+from privacy_accounting.ledger.members_change import MembersChange
 from privacy_accounting.ledger.messages import Proposal, Signed, read_message
 from privacy_accounting.ledger.replication.agreement import agree
 from privacy_accounting.ledger.replication.entry_validation import bodies_of
@@ -206,6 +206,7 @@ class LedgerReplication:
         state = self._replica.core.state
         amendment.check_fits(state)
         self._check_lost(amendment)
+        self._check_connected(amendment)
         members, content = state.members(), amendment.content
         last = members.sequencer
         if isinstance(content, MembersChange):
@@ -231,6 +232,17 @@ class LedgerReplication:
         if lost and self._peers.all_alive([lost]):
             raise AmendmentRejectedError(
                 reason=f"{lost} still answers; only a lost site can be left out: stop its node first"
+            )
+
+    def _check_connected(self, amendment: Amendment) -> None:
+        """Refuse while this node has no connection to the place of a new site: it must sign its own entry."""
+        place, content = amendment.site, amendment.content
+        if place is None or not isinstance(content, MembersChange):
+            return
+        if self._peers.awaited.get(content.name) != place:
+            raise SiteUnavailableError(
+                site=self._replica.name,
+                reason=f"it does not connect to {content.name} yet: approve the amendment here, then restart this node",
             )
 
     def _work(self) -> None:

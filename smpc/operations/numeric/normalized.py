@@ -20,7 +20,7 @@ import numpy as np
 
 from smpc.errors import RingRangeError
 from smpc.operations import arithmetic
-from smpc.operations.arithmetic import add, add_public, matmul_public, reshape, take
+from smpc.operations.arithmetic import add, add_public, matmul_public, reshape, stack, subtract, take, total
 from smpc.operations.comparison import at_least_each
 from smpc.operations.truncation import truncate
 from smpc.sharing import Shared
@@ -35,6 +35,7 @@ WIDEST: Final = 61
 NOTHING: Final = -512  # the exponent of 0
 EXPONENT_BITS: Final = 14  # of a difference of exponents, those of 0 among them
 _FULL: Final = MANTISSA_BITS - 1
+_ALIGNED: Final = 30  # places by which a smaller number of a sum moves down before it is gone
 _NONE: Final = np.array([NOTHING // 2])
 
 
@@ -117,6 +118,36 @@ def multiply(session: Session, a: Normalized, b: Normalized) -> Normalized:
     cut = truncate(session, raw, MANTISSA_BITS, 2 * MANTISSA_BITS + 2, is_rounded=True)
     exponent = add_public(session, add(a.exponent, b.exponent), MANTISSA_BITS)
     return Normalized(mantissa=cut, exponent=exponent, low=low)
+
+
+def sum_of(session: Session, a: Normalized, b: Normalized) -> Normalized:
+    """Return the sums of numbers, one by one.
+
+    Visible to: no party learns anything, the larger one included.
+    Cost: 8 rounds: a comparison of the exponents, a product and a truncation.
+
+    Returns:
+        With one place less, as the sum of two mantissas may have one more.
+    """
+    apart = subtract(a.exponent, b.exponent)
+    steps = np.arange(1 - _ALIGNED, _ALIGNED + 1, dtype=np.int64)  # how much larger the first exponent is
+    reached = at_least_each(session, apart, steps, EXPONENT_BITS)
+    halved = np.int64(1) << np.arange(_ALIGNED - 1, -1, -1, dtype=np.int64)
+    # the number of the smaller exponent moves down by the difference, or away
+    first = np.concatenate([np.diff(np.append(0, halved[::-1])), np.zeros(_ALIGNED, np.int64)])
+    second = np.concatenate([np.zeros(_ALIGNED, np.int64), np.diff(np.append(halved, 0))])
+    factors = [
+        matmul_public(first, reached),
+        add_public(session, matmul_public(second, reached), 1 << (_ALIGNED - 1)),
+        reshape(take(reached, [_ALIGNED - 1]), apart.shape),
+    ]
+    moved = arithmetic.multiply(session, stack([a.mantissa, b.mantissa, apart]), stack(factors))
+    both, above = total(take(moved, [0, 1]), axis=0), reshape(take(moved, [2]), apart.shape)
+    return Normalized(
+        mantissa=truncate(session, both, _ALIGNED, 2 * MANTISSA_BITS + 1, is_rounded=True),
+        exponent=add_public(session, add(b.exponent, above), 1),
+        low=min(a.low, b.low) - 1,
+    )
 
 
 def is_positive(session: Session, x: Normalized) -> Shared:

@@ -1,6 +1,6 @@
-"""The members' keys as a site's ledger has them now, and the exchange of the site's own after a renewal.
+"""The members as a site's ledger has them now, and the exchange of the site's own key after a renewal.
 
-Layer:       federation.node.ledger.present_keys, above storage. Used at a start, before the network is opened.
+Layer:       federation.node.ledger.present_members, above storage. Used at a start, before the network is opened.
 Guarantees:  a site changes its identity file only once its ledger holds the entry that renews its key, signed by all.
              The earlier identity is kept; at every moment the identity file is whole.
 See instead: making and certifying the new key (``federation.setup.renewing``), the amendment
@@ -9,8 +9,10 @@ See instead: making and certifying the new key (``federation.setup.renewing``), 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from federation.consortium.administrator_approvals import Approvals
 from federation.consortium.consortium_file import consortium_path
 from federation.consortium.members_file import MEMBERS_FILE, load_members, write_members
 from federation.errors import ConfigError
@@ -18,6 +20,7 @@ from federation.identity.next_identity import exchange_identity
 from federation.node.ledger.storage import is_in_postgres, ledger_file, read_ledger
 from federation.node.ledger.summary import read_state
 from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.members_change import MembersChange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,28 +28,63 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from federation.consortium.consortium_file import Member
     from federation.consortium.site_file import SiteConfig
     from federation.identity.certificates import Identity
+    from privacy_accounting.ledger.entries import Entry
     from privacy_accounting.ledger.state import ChainState
-    from privacy_accounting.ledger.storage.store import Store
 
 
-def present_keys(store: Store) -> dict[str, str]:
-    """Return each member's key by a ledger, hex; none where it has no entry yet.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """The members by a site's ledger.
+
+    Attributes:
+        keys: of each member, hex; none where the ledger has no entry yet.
+        sequencer: the site that orders now; empty where there is no entry.
+        entries: those that changed the sites or other members, complete and in their order.
+        changes: what they changed of the sites.
+        awaited: sites that this site's administrator has approved to be added or replaced, and that no entry has yet.
+    """
+
+    keys: Mapping[str, str] = field(default_factory=dict)
+    sequencer: str = ""
+    entries: tuple[Entry, ...] = ()
+    changes: tuple[MembersChange, ...] = ()
+    awaited: Mapping[str, Member] = field(default_factory=dict)
+
+
+def present_members(state: ChainState | None, approvals: Approvals) -> Present:
+    """Gather what a site's ledger says of its members.
 
     Args:
-        store: an opened ledger.
-
-    Raises:
-        LedgerRefusedError: it is damaged.
+        state: the ledger; None where it has no entry yet.
+        approvals: of this site's administrator.
     """
-    return dict(read_state(store).members().keys) if store.height() else {}
+    if state is None:
+        return Present()
+    return Present(
+        keys=dict(state.members().keys),
+        sequencer=state.members().sequencer,
+        entries=tuple(state.member_entries),
+        changes=changes_of(state),
+        awaited=approvals.awaited_sites(state),
+    )
 
 
-def keys_here(config: SiteConfig) -> dict[str, str]:
-    """Return each site's key by this site's ledger, for commands beside the node; none where it has no ledger."""
-    state = state_here(config)
-    return {} if state is None else dict(state.members().keys)
+def members_here(config: SiteConfig) -> Present:
+    """Gather what this site's ledger says of its members, for commands beside the node.
+
+    Args:
+        config: the site's configuration.
+    """
+    return present_members(state_here(config), Approvals(config.consents))
+
+
+def changes_of(state: ChainState) -> tuple[MembersChange, ...]:
+    """What the entries of a ledger changed of the sites, in their order."""
+    contents = (entry.body.content for entry in state.succession.changes_since(0))
+    return tuple(content for content in contents if isinstance(content, MembersChange))
 
 
 def state_here(config: SiteConfig) -> ChainState | None:

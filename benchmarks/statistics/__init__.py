@@ -1,0 +1,1 @@
+"""Statistics over three sites on this machine, beside their targets."""
