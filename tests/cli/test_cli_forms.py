@@ -145,7 +145,7 @@ def test_cli_a_statistic_opens_alone(session):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nonsense", "--exact"], "must be one of anova, chi_square"),
+        (["nonsense", "--exact"], "must be one of anova, brier, calibration, chi_square"),
         (["chi_square", "a=sex", "--exact"], "b is missing"),
         (["chi_square", "a=sex", "a=sex", "--exact"], "each name once"),
         (["chi_square", "sex", "--exact"], "NAME=VALUE"),

@@ -16,22 +16,47 @@ HOSPITALS = {
     name: DATA / "heart_disease" / f"{name}.csv"
     for name in ("cleveland", "hungary", "switzerland", "va_long_beach")
 }
+TWO = {"a": "sex", "b": "disease"}
+BINNED = {"a": "thalach", "b": "chol"}
 ASKED = {
     "anova": {"column": "age", "by": "cp"},
-    "chi_square": {"a": "sex", "b": "disease"},
+    "chi_square": TWO,
+    "cochran_armitage": {"outcome": "disease", "by": "age"},
+    "cohens_kappa": {"a": "exang", "b": "disease"},
     "correlation": {"columns": ["age", "thalach"]},
-    "crosstab": {"a": "sex", "b": "disease"},
+    "crosstab": TWO,
+    "cube": {"dimensions": ["sex", "disease"]},
     "describe": {"columns": ["age", "sex", "chol", "cp"]},
+    "diagnostic_accuracy": {"test": "exang", "truth": "disease"},
+    "fisher_exact": TWO,
+    "g_test": TWO,
     "glm": {"outcome": "disease", "covariates": ["age", "sex"]},
     "goodness_of_fit": {"column": "age"},
+    "kendall": BINNED,
     "kruskal_wallis": {"column": "age", "by": "disease"},
+    "ks_test": {"column": "age", "by": "disease"},
+    "levene": {"column": "age", "by": "disease"},
     "mann_whitney": {"column": "age", "by": "disease"},
+    "mantel_haenszel": {"exposure": "exang", "outcome": "disease", "by": "sex"},
+    "mcnemar": {"a": "exang", "b": "disease"},
+    "mutual_information": BINNED,
     "ols": {"formula": "thalach ~ age + sex"},
     "pca": {"columns": ["age", "thalach"]},
     "quantile": {"column": "age", "q": [0.25, 0.5], "by": "disease"},
     "roc_auc": {"score": "age", "truth": "disease"},
+    "smr": {"outcome": "disease", "strata": "age", "rates": [0.3, 0.4, 0.5, 0.6]},
+    "spearman": BINNED,
+    "standardised_rate": {
+        "outcome": "disease",
+        "strata": "thalach",
+        "by": "exang",
+        "standard": [1, 1],
+    },
     "table_one": {"columns": ["age", "sex", "chol", "cp"], "groupby": "disease"},
     "t_test": {"column": "thalach", "by": "disease"},
+    "tost": {"column": "thalach", "by": "disease", "low": -5, "upp": 5},
+    "tukey_hsd": {"column": "age", "by": "cp"},
+    "two_proportions": {"outcome": "disease", "by": "sex"},
 }
 WITHOUT_DATA = {
     "cox",
@@ -40,6 +65,11 @@ WITHOUT_DATA = {
     "log_rank",
     "rmst",
     "survival_table",
+    # ... no predicted chances, and no two columns of the same bins
+    "brier",
+    "calibration",
+    "net_benefit",
+    "signed_rank",
 }  # the hospitals have no durations
 
 

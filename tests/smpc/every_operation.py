@@ -144,6 +144,23 @@ def normal(session):
     )
 
 
+def normal_products(session):
+    numbers, _ = normalized.normalize(session, split_input(session, X), 8)
+    both = normalized.multiply(session, numbers, numbers)
+    return arithmetic.concatenate([both.mantissa, both.exponent])
+
+
+def normal_sums(session):
+    numbers, _ = normalized.normalize(session, split_input(session, X), 8)
+    both = normalized.sum_of(session, numbers, numbers)
+    return arithmetic.concatenate([both.mantissa, both.exponent])
+
+
+def normal_signs(session):
+    numbers, _ = normalized.normalize(session, split_input(session, X), 8)
+    return normalized.is_positive(session, numbers)
+
+
 OPERATIONS = {
     "arithmetic.add_public": of(X, lambda s, x: arithmetic.add_public(s, x, 3)),
     "arithmetic.subtract_from_public": of(X, lambda s, x: arithmetic.subtract_from_public(s, 3, x)),
@@ -185,6 +202,9 @@ OPERATIONS = {
     "leverage.leverage_at_most": of(PARTS, lambda s, x: leverage_at_most(s, x, 2, steps=1)),
     "logistic.fit": of(X * 16, lambda s, x: logistic.fit(s, square_of(s, x), split_input(s, [0, 1]), STEPS)),
     "normalized.normalize": normal,
+    "normalized.multiply": normal_products,
+    "normalized.sum_of": normal_sums,
+    "normalized.is_positive": normal_signs,
     "quotients.quotients": of(COUNTS, lambda s, x: quotients(s, arithmetic.stack([x]), x, (0,), 5)),
     "significant.round_ratio": ratio,
     "significant_integers.round_integers": of(X, lambda s, x: round_integers(s, x, 2, 3)),
