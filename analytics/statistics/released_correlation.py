@@ -101,6 +101,14 @@ class ReleasedCorrelationAnswer(Answer):
             [list(row) for row in self.correlation], index=names, columns=names, dtype="Float64"
         )
 
+    def lines(self) -> list[str]:
+        """See ``Answer``; with the columns whose spread the noise hides."""
+        hidden = [name for place, name in enumerate(self.names) if self.too_few[place][place]]
+        flag = (
+            [f"too few for this epsilon: the noise hides the spread of {', '.join(hidden)}"] if hidden else []
+        )
+        return [*super().lines(), *flag]
+
     def picture(self) -> Cells:
         """The correlations."""
         return Cells(rows=self.names, columns=self.names, values=self.correlation, is_signed=True, places=2)

@@ -236,6 +236,7 @@ def test_a_hidden_design_is_flagged_not_refused():
     assert not world.ask("ols", epsilon="20", formula="y ~ x").too_few
     found = world.ask("correlation", epsilon="5", columns=["flat", "x"])
     assert found.too_few[0][1]
+    assert "too few for this epsilon: the noise hides the spread of flat" in found.lines()
     assert world.ask("pca", epsilon="1", columns=["flat", "odd", "twin"]).hidden[-1]
 
 
