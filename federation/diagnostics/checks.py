@@ -121,7 +121,7 @@ def examine_identity(path: Path, agreement: Consortium, *, now: datetime | None 
     elif left <= timedelta():
         text = f"it ended on {identity.valid_until:%Y-%m-%d}; issue and pin a new one"
     elif left < SOON:
-        text = f"it ends in {left.days} days; issue and pin a new one"
+        text = f"it ends in {left.days} days; renew it before: crossward renew, docs/several-machines.md says how"
         return Finding(what=what, is_good=False, text=text)
     else:
         return Finding(what=what, is_good=True, text=f"valid until {identity.valid_until:%Y-%m-%d}")
