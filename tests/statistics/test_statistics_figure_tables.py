@@ -174,7 +174,7 @@ def test_private_intervals_of_4000_releases_cover(name, epsilon, monkeypatch):
     for key, count in hit.items():
         assert given[key] == trials, (key, given)
         assert stats.binomtest(count, trials, 0.94, alternative="less").pvalue > 1e-6, (key, count / trials)
-        if name != "smr":  # its cases are taken as Poisson's, which vary more than these
+        if name != "smr":  # its cases are taken as Poisson's; of common outcomes they vary half as much
             assert count < 0.985 * trials, (key, count / trials)
 
 
@@ -193,7 +193,8 @@ def test_pvalues_of_4000_releases_keep_their_level(name, epsilon, monkeypatch):
         others += answer.tests.get("breslow_day_pvalue", 0.5) <= 0.05
     for count in (rejected, others):
         assert stats.binomtest(count, trials, 0.06, alternative="greater").pvalue > 1e-6, count
-    assert rejected > 0.01 * trials
+    if name != "smr":
+        assert rejected > 0.01 * trials
 
 
 @pytest.mark.parametrize("name", sorted(CASES))

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, EXACT
+from analytics.statistics.base import BOTH
 from analytics.statistics.delta_method import figure
 from analytics.statistics.figure_table import UNDEFINED, FigureTable, TableAnswer
 from analytics.statistics.independence import noisy_pvalue
@@ -44,7 +44,7 @@ class Kendall(FigureTable):
     name: ClassVar[str] = "kendall"
     summary: ClassVar[str] = "Kendall's tau-b of two columns over their bins"
     modes: ClassVar = BOTH
-    promoted: ClassVar = EXACT
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="a", meaning="a column with ordered public groups or declared bins"),
         Parameter(name="b", meaning="another one"),

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, EXACT
+from analytics.statistics.base import BOTH
 from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.figure_table import UNDEFINED, FigureTable, TableAnswer
 from analytics.statistics.independence import likelihood_ratio, noisy_replicates
@@ -44,7 +44,7 @@ class MutualInformation(FigureTable):
     any_noise: ClassVar[bool] = True
     summary: ClassVar[str] = "mutual information of two columns over their bins"
     modes: ClassVar = BOTH
-    promoted: ClassVar = EXACT
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="a", meaning="a column with public groups or declared bins"),
         Parameter(name="b", meaning="another one"),

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter, chosen_groups
-from analytics.statistics.base import BOTH, EXACT
+from analytics.statistics.base import BOTH
 from analytics.statistics.distributions import kolmogorov_tail
 from analytics.statistics.figure_table import UNDEFINED, FigureTable, TableAnswer, gridded
 from analytics.statistics.independence import noisy_pvalue
@@ -44,7 +44,7 @@ class KsTest(FigureTable):
     any_noise: ClassVar[bool] = True
     summary: ClassVar[str] = "Kolmogorov-Smirnov test of two groups over declared bins"
     modes: ClassVar = BOTH
-    promoted: ClassVar = EXACT
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="column", meaning="a column with declared bins or ordered public groups"),
         Parameter(name="by", meaning="a column with public groups"),

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, EXACT
+from analytics.statistics.base import BOTH
 from analytics.statistics.figure_table import (
     FigureTable,
     TableAnswer,
@@ -55,7 +55,7 @@ class SignedRank(FigureTable):
     any_noise: ClassVar[bool] = True
     summary: ClassVar[str] = "Wilcoxon signed-rank test of two paired columns over the same bins"
     modes: ClassVar = BOTH
-    promoted: ClassVar = EXACT
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="a", meaning="a numeric column with declared bins"),
         Parameter(name="b", meaning="another one with the same bins"),

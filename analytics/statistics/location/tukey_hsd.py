@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, EXACT, Answer
+from analytics.statistics.base import BOTH, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.distributions import studentized_range_quantile, studentized_range_tail
 from analytics.statistics.group_moments import REPLICATES, GroupMoments, Mechanism, Sample
@@ -101,7 +101,7 @@ class TukeyHsd(GroupMoments):
     name: ClassVar[str] = "tukey_hsd"
     summary: ClassVar[str] = "Tukey's test of every two groups' means"
     modes: ClassVar = BOTH
-    promoted: ClassVar = EXACT
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="column", meaning="a numeric column"),
         Parameter(name="by", meaning="a column with public groups"),
