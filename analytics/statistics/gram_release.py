@@ -60,6 +60,9 @@ _FINEST: Final = (
     64  # the least weight: weights are whole numbers, and so lose at most this part of their precision
 )
 _RING_BITS: Final = 60
+_NOISE_BITS: Final = (
+    32  # noise of small epsilon is thousands of times the scale, and the sampler draws up to 2^40
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,11 +175,12 @@ class GramRelease(Statistic[int]):
         return JointNorm(weights=weights, square=sum(largest.values()))
 
     def _scale(self, largest: int) -> int:
-        """What a weight is a part of: as fine as the ring allows, at least the largest reach."""
+        """What a weight is a part of: at least the largest reach, and finer where ring and noise leave space."""
         rows = self.limits.n_sites * self.limits.rows_max
-        for finer in (_FINEST, 8):
-            if (rows * finer * largest).bit_length() <= _RING_BITS:
-                return finer * largest
+        for finer in (_FINEST, 8, 2):
+            scale = finer * largest
+            if (rows * scale).bit_length() <= _RING_BITS and scale.bit_length() <= _NOISE_BITS:
+                return scale
         return largest
 
     @property

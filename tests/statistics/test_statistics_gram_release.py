@@ -240,6 +240,16 @@ def test_a_hidden_design_is_flagged_not_refused():
     assert world.ask("pca", epsilon="1", columns=["flat", "odd", "twin"]).hidden[-1]
 
 
+@pytest.mark.parametrize("epsilon", ["0.1", "1"])
+def test_a_column_of_100_000_steps_leaves_space_for_its_noise(epsilon):
+    rows = frame().assign(fine=np.arange(600) * 1.5)
+    columns = COLUMNS | {"fine": {"type": "numeric", "lower": 0, "upper": 1000, "resolution": 0.01}}
+    plan = StatisticWorld(rows, columns).plan("ols", epsilon=epsilon, formula="fine ~ x + ill")
+    norm = plan.statistic.norm
+    most = np.array([[100, 1, 50_000]], dtype=object)
+    assert 0.5 * norm.square < (vectors(plan, most) ** 2).sum() <= norm.square
+
+
 def test_what_cannot_be_released_is_refused(world):
     for name, arguments, error in (
         ("ols", {"formula": "ill ~ x"}, InvalidRequestError),
