@@ -23,14 +23,17 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COUNT = "SELECT COUNT(*) AS n FROM patients"
 
 
-@pytest.fixture(scope="module")
-def machines(tmp_path_factory):
-    made = Machines(tmp_path_factory.mktemp("machines"))
+@pytest.fixture
+def machines(tmp_path):
+    made = Machines(tmp_path)
     yield made
     made.stop()
 
 
-def test_the_commands_of_the_page_lead_three_machines_from_nothing_to_a_joint_answer(machines, monkeypatch):
+@pytest.mark.timeout(600)  # some 20 s alone, of which a busy machine makes minutes
+def test_the_commands_of_the_page_lead_three_machines_to_a_joint_answer_and_a_fourth_joins(
+    machines, monkeypatch
+):
     commands = COMMAND.findall(PAGE.read_text("utf-8"))
     counts = {name: sum(machine == name for machine, _ in commands) for name in MACHINES}
     assert set(counts) == {machine for machine, _ in commands}
@@ -42,11 +45,10 @@ def test_the_commands_of_the_page_lead_three_machines_from_nothing_to_a_joint_an
     assert "only an analyst can send this message; nothing was spent" in asked.err
     assert "ledger entry 1, signed by anna, bert, carl" in machines.answer
     check_keys_stayed(machines.root)
+    join_a_fourth(machines, monkeypatch)
 
 
-def test_the_commands_of_the_page_let_a_fourth_site_join_after_that_answer(machines, monkeypatch):
-    if machines.answer is None:
-        pytest.skip("the consortium of the test before was not founded")
+def join_a_fourth(machines, monkeypatch):
     machines.join("dora")
     for name, line in section("A site that joins after the first charge"):
         machines.type(name, line, monkeypatch)
