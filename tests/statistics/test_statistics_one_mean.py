@@ -9,7 +9,7 @@ from location_world import COLUMNS, REFERENCE, moments, released, rows, with_mis
 from scipy import stats
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics.location import one_mean, two_way_anova
+from analytics.statistics import one_mean, two_way_anova
 
 ONE = {"column": "before", "popmean": 132.5}
 PAIRS = {"column": "after", "paired": "before"}

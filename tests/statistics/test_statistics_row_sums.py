@@ -169,10 +169,10 @@ def test_sums_that_tell_of_few_people_are_closed(name):
 def test_undefined_without_a_guard():
     frame = rows()
     same = frame.assign(years=0.0, before=115.0, after=115.0, later=115.0)
-    nobody = world(frame.iloc[:0], minimum_cell=0, parts=[frame.iloc[:0]] * 3)
+    nowhere = world(frame.iloc[:0], minimum_cell=0, parts=[frame.iloc[:0]] * 3)
     for name, arguments in CASES.items():
         assert world(same, minimum_cell=0).ask(name, **arguments).closed == "undefined", name
-        assert nobody.ask(name, **arguments).closed == "undefined", name
+        assert nowhere.ask(name, **arguments).closed == "undefined", name
 
 
 # -- private -------------------------------------------------------------------------------------------------------

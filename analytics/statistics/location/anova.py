@@ -29,8 +29,8 @@ from analytics.statistics.bounded import FEW
 from analytics.statistics.distributions import f_tail
 from analytics.statistics.group_moments import GroupMoments
 from analytics.statistics.group_samples import REPLICATES, Mechanism, Sample, pooled_null, squares_within
-from analytics.statistics.location.two_way_anova import TwoWayAnova
 from analytics.statistics.noise_law import simulation
+from analytics.statistics.two_way_anova import TwoWayMoments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from analytics.statistics.base import Ints, Limits, Mode
 
 Floats = npt.NDArray[np.float64]
+NAME: Final = "anova"
+SUMMARY: Final = "analysis of variance by one or two columns"
 UNDEFINED: Final = "undefined"
 _FEWEST_GROUPS: Final = 2
 _LEVEL: Final = 0.95
@@ -119,11 +121,21 @@ class AnovaAnswer(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TwoWayAnova(TwoWayMoments):
+    """The tests of two columns and their interaction."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = BOTH
+    parameters: ClassVar = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Anova(GroupMoments):
     """The test of equal means of several groups."""
 
-    name: ClassVar[str] = "anova"
-    summary: ClassVar[str] = "analysis of variance by one or two columns"
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
     modes: ClassVar = BOTH
     promoted: ClassVar = BOTH
     parameters: ClassVar = (

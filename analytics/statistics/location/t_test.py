@@ -24,16 +24,16 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH
+from analytics.statistics.base import BOTH, EXACT
 from analytics.statistics.bounded import FEW
 from analytics.statistics.figure_table import alternative_of
 from analytics.statistics.group_moments import GroupMoments
 from analytics.statistics.group_samples import REPLICATES, Mechanism, Sample, error_of_difference
 from analytics.statistics.hidden_ratios import check_width, rows_bits, t_bits, t_ratio
-from analytics.statistics.location.one_mean import NAME, SUMMARY, OneMean, PairedMeans
-from analytics.statistics.location.t_test_answer import UNDEFINED, TTestAnswer, share_farther, tail
 from analytics.statistics.noise_law import simulation
+from analytics.statistics.one_mean import OneMean, PairedMeans
 from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
+from analytics.statistics.t_test_answer import UNDEFINED, TTestAnswer, share_farther, tail
 from smpc.operations.arithmetic import take
 from smpc.operations.numeric.significant import Rounding
 
@@ -42,8 +42,30 @@ if TYPE_CHECKING:
     from analytics.statistics.base import Ints, Limits, Mode
 
 Floats = npt.NDArray[np.float64]
+NAME: Final = "t_test"
+SUMMARY: Final = "t test of two groups' means, Welch's or Student's; of one sample; of pairs"
 ROUNDING: Final = Rounding(digits=DIGITS, places=4, decades=4, is_root=True)
 _GROUPS: Final = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneMeanTTest(OneMean):
+    """The test of one sample; private also of pairs."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = BOTH
+    parameters: ClassVar = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedTTest(PairedMeans):
+    """The exact test of pairs."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = EXACT
+    parameters: ClassVar = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +99,7 @@ class TTest(GroupMoments):
     @classmethod
     def bind(
         cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits
-    ) -> Self | OneMean | PairedMeans:
+    ) -> Self | OneMeanTTest | PairedTTest:
         """See ``Statistic``."""
         given = [name for name in ("by", "popmean", "paired") if arguments.is_given(name)]
         if len(given) != 1:
@@ -88,7 +110,7 @@ class TTest(GroupMoments):
             )
         if given != ["by"]:
             _check_of_groups_alone(arguments)
-            kind = PairedMeans if given == ["paired"] and mode == "exact" else OneMean
+            kind = PairedTTest if given == ["paired"] and mode == "exact" else OneMeanTTest
             return kind.bind(table, arguments, mode, limits)
         own = {
             "equal_var": arguments.flag("equal_var"),

@@ -34,8 +34,8 @@ from analytics.statistics.delta_method import Figure
 from analytics.statistics.distributions import chi_square_tail, rates_test
 from analytics.statistics.figure_table import UNDEFINED, TableAnswer
 from analytics.statistics.noise_law import simulation
+from analytics.statistics.poisson_ratio import PoissonRatio
 from analytics.statistics.row_sums import RowSums
-from analytics.statistics.tables.smr import PoissonRatio
 from analytics.statistics.value_guards import alone, atoms, counted
 
 if TYPE_CHECKING:

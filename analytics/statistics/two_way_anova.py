@@ -1,109 +1,6 @@
-p='analytics/statistics/location/t_test.py'
-s=open(p).read()
-i=s.index('    if arguments.flag("equal_var"):'); j=s.index('def _one_mean(')
-s=s[:i]+'''    unlike = {
-        "equal_var": arguments.flag("equal_var"),
-        "groups": arguments.is_given("groups"),
-        "reveal": arguments.text("reveal") != REVEAL.default,
-    }
-    for name, is_set in unlike.items():
-        if is_set:
-            raise InvalidRequestError(parameter=name, reason="is for two groups alone")
+"""Two-way analysis of variance with interaction, of sums of squares of type II.
 
-
-'''+s[j:]
-s=s.replace('''        (popmean,) = arguments.one_or_more_numbers("popmean")[:1]
-''','''        popmean = arguments.number("popmean")
-''')
-open(p,'w').write(s)
-p='analytics/statistics/arguments.py'
-s=open(p).read()
-s=s.replace('''    def labels(self, name: str)''','''    def number(self, name: str) -> Fraction:
-        """One exact number.
-
-        Raises:
-            InvalidRequestError: it is something else.
-        """
-        try:
-            return exact_number(self._values[name])
-        except (TypeError, ValueError) as error:
-            raise InvalidRequestError(parameter=name, reason="must be one number") from error
-
-    def one_or_more_texts(self, name: str) -> tuple[str, ...]:
-        """A text, or a list of different ones that is not empty.
-
-        Raises:
-            InvalidRequestError: it is something else.
-        """
-        return self.texts(name) if isinstance(self._values[name], list | tuple) else (self.text(name),)
-
-    def labels(self, name: str)''',1)
-s=s.replace('''        column = column_of(self.text(name), table, name)
-        if isinstance(column, NumericColumn) and not column.bins:
-            raise PlanRejectedError(
-                position=name,
-                reason=f"{column.name} has no bins in the schema",
-                hint="declare its bins: only they can be groups",
-            )
-        return column
-
-''','''        return _with_groups(column_of(self.text(name), table, name), name)
-
-    def group_columns(self, name: str, table: Table) -> tuple[GroupColumn, ...]:
-        """The declared columns of a text or a list of texts, each of which has public groups.
-
-        Raises:
-            InvalidRequestError: it is neither.
-            PlanRejectedError: as of ``group_column``.
-        """
-        return tuple(
-            _with_groups(column_of(each, table, name), name) for each in self.one_or_more_texts(name)
-        )
-
-''')
-s=s.replace('''def column_of(asked''','''def _with_groups(column: GroupColumn, position: str) -> GroupColumn:
-    if isinstance(column, NumericColumn) and not column.bins:
-        raise PlanRejectedError(
-            position=position,
-            reason=f"{column.name} has no bins in the schema",
-            hint="declare its bins: only they can be groups",
-        )
-    return column
-
-
-def column_of(asked''',1)
-open(p,'w').write(s)
-p='analytics/statistics/location/tost.py'
-s=open(p).read()
-i=s.index('        margins = [arguments.one'); j=s.index('        if low >= upp')
-s=s[:i]+'''        low, upp = arguments.number("low"), arguments.number("upp")
-'''+s[j:]
-open(p,'w').write(s)
-p='analytics/statistics/location/anova.py'
-s=open(p).read()
-s=s.replace('"""One-way analysis of variance.\n','"""Analysis of variance: one-way; of two grouping columns it hands over to two_way_anova.\n')
-s=s.replace('summary: ClassVar[str] = "one-way analysis of variance"','summary: ClassVar[str] = "analysis of variance by one or two columns"')
-s=s.replace('Parameter(name="by", meaning="a column with public groups"),','Parameter(name="by", meaning="a column with public groups, or a list of two"),')
-s=s.replace('''mode: Mode, limits: Limits) -> Self:
-        """See ``Statistic``."""
-        bound =''','''mode: Mode, limits: Limits) -> Self | TwoWayAnova:
-        """See ``Statistic``."""
-        if len(bys := arguments.group_columns("by", table)) > 1:
-            if len(bys) > 2 or arguments.is_given("groups"):  # noqa: PLR2004  two-way
-                raise InvalidRequestError(parameter="by", reason="must be one column, or two without groups")
-            return TwoWayAnova.bind_cells(table, mode, limits, arguments.number_column("column", table), bys)
-        bound =''')
-s=s.replace('from analytics.statistics.noise_law import','from analytics.statistics.location.two_way_anova import TwoWayAnova\nfrom analytics.statistics.noise_law import')
-open(p,'w').write(s)
-p='analytics/statistics/group_moments.py'
-s=open(p).read()
-s=s.replace('''        column, by = arguments.number_column("column", table), arguments.group_column("by", table)
-        return cls.bind_cells(''','''        column, by = arguments.number_column("column", table), arguments.group_column("by", table)
-        return cls.bind_cells(''')
-open(p,'w').write(s)
-open('analytics/statistics/location/two_way_anova.py','w').write('''"""Two-way analysis of variance with interaction, of sums of squares of type II.
-
-Layer:       analytics.statistics.location below anova, which hands over to it.
+Layer:       analytics.statistics above group_moments, below anova, which hands over to it.
 Terms:       a *cell* is a group of the first column with one of the second. The *squares* of a column are what the fit of the
              other column leaves less what the fit of both without interaction leaves; those of the interaction are what that
              fit leaves less those within the cells.
@@ -120,14 +17,14 @@ Source:      R. A. Fisher 1925; Yates 1934, whose sums of squares SAS calls type
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from analytics.errors import InvalidRequestError
 from analytics.sql.grouping import labels_of
-from analytics.statistics.base import BOTH, Answer
+from analytics.statistics.base import Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.distributions import f_tail
 from analytics.statistics.group_moments import GroupMoments
@@ -137,7 +34,9 @@ from analytics.statistics.noise_law import simulation
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analytics.statistics.base import Ints
+    from analytics.schema import Table
+    from analytics.statistics.arguments import Arguments
+    from analytics.statistics.base import Ints, Limits, Mode
 
 Floats = npt.NDArray[np.float64]
 UNDEFINED: Final = "undefined"
@@ -154,7 +53,7 @@ class TwoWayAnswer(Answer):
         df: degrees of freedom, likewise.
         statistics: F of the effects.
         pvalues: exact: of the F distribution; private: of the bootstrap.
-        cells: the labels of each cell.
+        levels: the groups of both columns; the cells are their combinations, the second column's fastest.
         n: rows of each cell; noisy in private mode, at least 2.
         means: of each cell.
         sds: standard deviations, over ``n - 1``.
@@ -166,7 +65,7 @@ class TwoWayAnswer(Answer):
     df: tuple[float, ...] = ()
     statistics: tuple[float, ...] = ()
     pvalues: tuple[float, ...] = ()
-    cells: tuple[tuple[str, str], ...] = ()
+    levels: tuple[tuple[str, ...], ...] = ()
     n: tuple[float, ...] = ()
     means: tuple[float, ...] = ()
     sds: tuple[float, ...] = ()
@@ -195,7 +94,7 @@ class TwoWayAnswer(Answer):
             "df": list(self.df),
             "statistics": list(self.statistics),
             "pvalues": list(self.pvalues),
-            "cells": [list(each) for each in self.cells],
+            "levels": [list(each) for each in self.levels],
             "n": list(self.n),
             "means": list(self.means),
             "sds": list(self.sds),
@@ -204,13 +103,19 @@ class TwoWayAnswer(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwoWayAnova(GroupMoments):
+class TwoWayMoments(GroupMoments):
     """The tests of two columns and their interaction."""
 
-    name: ClassVar[str] = "anova"
-    summary: ClassVar[str] = "two-way analysis of variance"
-    modes: ClassVar = BOTH
-    parameters: ClassVar = ()
+    @classmethod
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
+        """See ``Statistic``."""
+        bys = arguments.group_columns("by", table)
+        if len(bys) != 2 or arguments.is_given("groups"):  # noqa: PLR2004  two-way
+            raise InvalidRequestError(parameter="by", reason="must be one column, or two without groups")
+        bound = cls.bind_cells(table, mode, limits, arguments.number_column("column", table), bys)
+        if min(map(len, bound.levels)) < 2:  # noqa: PLR2004  a comparison
+            raise InvalidRequestError(parameter="by", reason="must be columns of at least two groups each")
+        return bound
 
     def closed_answer(self, reason: str) -> TwoWayAnswer:
         """See ``GroupMoments``."""
@@ -237,7 +142,7 @@ class TwoWayAnova(GroupMoments):
             df=tuple(np.append(self._degrees, below).tolist()),
             statistics=tuple(statistics.tolist()),
             pvalues=tuple(pvalues),
-            cells=tuple(product(*self._levels)),
+            levels=tuple(map(tuple, self.levels)),
             n=tuple(sample.n.tolist()),
             means=tuple(self.means(sample)),
             sds=tuple((unit * np.sqrt(np.nan_to_num(sample.variance))).tolist()),
@@ -272,18 +177,19 @@ class TwoWayAnova(GroupMoments):
         return np.maximum(effects, 0.0), squares_within(sample)
 
     @property
-    def _levels(self) -> list[list[str]]:
+    def levels(self) -> list[list[str]]:
+        """The groups of both columns."""
         return [[str(label) for label in labels_of(by) if label is not None] for by in self.bys]
 
     @property
     def _degrees(self) -> Floats:
-        first, second = (len(each) - 1.0 for each in self._levels)
+        first, second = (len(each) - 1.0 for each in self.levels)
         return np.array([first, second, first * second])
 
     @property
     def _designs(self) -> tuple[Floats, Floats]:
         """Of each column one indicator a group, over the cells."""
-        first, second = map(len, self._levels)
+        first, second = map(len, self.levels)
         return np.repeat(np.eye(first), second, axis=0), np.tile(np.eye(second), (first, 1))
 
 
@@ -295,4 +201,3 @@ def _fitted(n: Floats, mean: Floats, design: Floats) -> Floats:
     right = weighted.swapaxes(-1, -2) @ (mean - middle)[..., np.newaxis]
     found: Floats = (design @ np.linalg.solve(products, right))[..., 0] + middle
     return found
-''')

@@ -1,6 +1,6 @@
 """The answer of a t test, and the tails of its alternatives.
 
-Layer:       analytics.statistics.location, below the t tests.
+Layer:       analytics.statistics, below the t tests.
 Guarantees:  the interval holds sampling and noise.
 Source:      Student 1908.
 """

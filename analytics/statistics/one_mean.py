@@ -1,6 +1,6 @@
 """The t tests of one mean: of one sample against a given mean, and of the differences of two columns of the same rows.
 
-Layer:       analytics.statistics.location below t_test, which hands over to it.
+Layer:       analytics.statistics above group_moments and gram_rows, below t_test, which hands over to it.
 Terms:       a *difference* of a pair is the first column's value less the second's, over rows that have both.
 Guarantees:  Student's distribution with ``n - 1`` degrees of freedom, as ``scipy.stats.ttest_1samp`` and ``ttest_rel``. No
              spread or fewer than two rows are undefined, not 0. Exact: one sample opens number, sum and squares behind the
@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,15 +28,14 @@ from analytics.errors import InvalidRequestError
 from analytics.sql.expressions import ColumnIndex
 from analytics.sql.numeric import Numeric, add, negate
 from analytics.statistics.arguments import check_one_row_a_unit
-from analytics.statistics.base import BOTH, EXACT
 from analytics.statistics.bounded import FEW
 from analytics.statistics.figure_table import alternative_of
 from analytics.statistics.gram_rows import GramRows, middle_of
 from analytics.statistics.group_moments import GroupMoments
 from analytics.statistics.group_samples import REPLICATES, Mechanism, Sample
 from analytics.statistics.integer_solve import symmetric
-from analytics.statistics.location.t_test_answer import UNDEFINED, TTestAnswer, share_farther, tail
 from analytics.statistics.noise_law import simulation
+from analytics.statistics.t_test_answer import UNDEFINED, TTestAnswer, share_farther, tail
 from analytics.statistics.value_guards import counted, few_or_windows
 
 if TYPE_CHECKING:
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
     from analytics.statistics.base import Ints, Limits, Mode
 
 Floats = npt.NDArray[np.float64]
-NAME: Final = "t_test"
-SUMMARY: Final = "t test of two groups' means, Welch's or Student's; of one sample; of pairs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +57,6 @@ class OneMean(GroupMoments):
         second: what is subtracted from the column; None for one sample.
     """
 
-    name: ClassVar[str] = NAME
-    summary: ClassVar[str] = SUMMARY
-    modes: ClassVar = BOTH
-    parameters: ClassVar = ()
     popmean: Fraction
     alternative: str
     second: NumericColumn | None = None
@@ -165,17 +158,13 @@ class PairedMeans(GramRows):
         alternative: what is tested against.
     """
 
-    name: ClassVar[str] = NAME
-    summary: ClassVar[str] = SUMMARY
-    modes: ClassVar = EXACT
-    parameters: ClassVar = ()
     alternative: str
     pair: tuple[NumericColumn, NumericColumn]
 
     @classmethod
     def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
         """See ``Statistic``."""
-        check_one_row_a_unit(table, NAME)
+        check_one_row_a_unit(table, cls.name)
         column = arguments.number_column("column", table)
         pair = column, _second(column, arguments, table)
         alternative = alternative_of(arguments)
