@@ -176,6 +176,7 @@ def test_groups_of_no_value_are_not_opened():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("epsilon", ["0.5", "3"])
 @pytest.mark.parametrize("arguments", [ONE, PAIRS])
 def test_private_intervals_of_4000_releases_cover(arguments, epsilon, monkeypatch):
@@ -192,6 +193,7 @@ def test_private_intervals_of_4000_releases_cover(arguments, epsilon, monkeypatc
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("epsilon", ["0.5", "4"])
 @pytest.mark.parametrize(("name", "arguments"), [("t_test", ONE), ("t_test", PAIRS), ("anova", TWO_WAY)])
 def test_private_pvalues_of_4000_releases_keep_their_level(name, arguments, epsilon, monkeypatch):

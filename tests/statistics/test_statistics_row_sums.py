@@ -255,6 +255,7 @@ def test_no_row_changes_more_than_the_norm_of_ranks_says():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("epsilon", ["1", "6"])
 def test_private_intervals_of_rates_of_4000_releases_cover(epsilon, monkeypatch):
     monkeypatch.setattr(incidence_rate, "REPLICATES", 1)
@@ -281,6 +282,7 @@ def test_private_intervals_of_rates_of_4000_releases_cover(epsilon, monkeypatch)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("epsilon", ["1", "8"])
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_private_pvalues_of_4000_releases_keep_their_level(name, epsilon, monkeypatch):
