@@ -33,6 +33,7 @@ from analytics.statistics.arguments import check_one_row_a_unit, column_of
 from analytics.statistics.base import Statistic, Step
 from analytics.statistics.blocks import MISSING, BlockSpec, Measure
 from analytics.statistics.column_cells import ColumnCells, Words, ones, packed
+from analytics.statistics.power_sums import POWERS, far_counts, power_sums
 from analytics.statistics.profile_estimates import summary
 from smpc.operations.arithmetic import concatenate, matmul_public, multiply, take
 from smpc.operations.comparison import at_least
@@ -64,11 +65,13 @@ class Profile(Statistic[int]):
     Attributes:
         profiled: the columns.
         by: the column whose groups are the arms; None for one arm of all rows.
+        has_shape: whether sums of third and fourth powers open too; of exact answers alone.
     """
 
     keeps_missing = True
     profiled: tuple[ColumnCells, ...]
     by: GroupColumn | None = None
+    has_shape: bool = False
 
     def __post_init__(self) -> None:
         check_one_row_a_unit(self.table, self.name)
@@ -164,7 +167,8 @@ class Profile(Statistic[int]):
     @property
     def values_of(self) -> tuple[int, ...]:
         """How many figures of one arm each column has, in order; all rows stand before them."""
-        return tuple(len(each.cells) + 2 * (each.numeric is not None) for each in self.profiled)
+        moments = 4 if self.has_shape else 2
+        return tuple(len(each.cells) + moments * (each.numeric is not None) for each in self.profiled)
 
     @property
     def is_guarded(self) -> bool:
@@ -212,7 +216,8 @@ class Profile(Statistic[int]):
         for each in self.profiled:
             found += [rows_max] * len(each.cells)
             if each.numeric is not None:
-                found += [rows_max * each.reach, rows_max * each.reach**2]
+                powers = POWERS if self.has_shape else POWERS[:2]
+                found += [rows_max * each.reach**power for power in powers]
         return tuple(found)
 
     def _joint(self, session: Session, figures: Shared) -> Shared:
@@ -280,14 +285,23 @@ class Profile(Statistic[int]):
             if each.numeric is not None:
                 centered = values[values != MISSING] - each.center
                 found += [int(centered.sum()), int(centered @ centered)]
+                if self.has_shape:
+                    found += power_sums(each.numeric, values[values != MISSING], POWERS[2:])
         return found
 
     def _tested(self, columns: Ints, sets: Sequence[Words]) -> list[int]:
         found = [columns.shape[1]]
         for each, values, own in zip(self.profiled, columns, sets, strict=False):
             found += ones(own)
-            found += each.behind_moments(values)
+            found += self._behind_moments(each, values)
         return found + self._apart(columns.shape[1], sets)
+
+    def _behind_moments(self, each: ColumnCells, values: Ints) -> list[int]:
+        found = each.behind_moments(values)
+        if self.has_shape and each.numeric is not None:
+            inside = [(first + 1, last - 1) for first, last in each.known]
+            found += far_counts(each.numeric, values[values != MISSING], inside).tolist()
+        return found
 
     def _apart(self, n_rows: int, sets: Sequence[Words]) -> list[int]:
         """Of each two cells of two columns, in how many people they differ, and in how many they agree."""
@@ -310,7 +324,7 @@ class Profile(Statistic[int]):
         arm = [0]
         nothing = np.zeros(0, dtype=np.int64)
         for place, each in enumerate(self.profiled, start=1):
-            arm += [place] * (len(each.tested) + len(each.behind_moments(nothing)))
+            arm += [place] * (len(each.tested) + len(self._behind_moments(each, nothing)))
         for first, second in combinations(range(len(self.profiled)), 2):
             arm += [second + 1] * (2 * len(self.profiled[first].apart) * len(self.profiled[second].apart))
         return arm * len(self.arms)
