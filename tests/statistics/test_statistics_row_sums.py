@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from location_world import COLUMNS, REFERENCE, released, rows, with_missing, world
+from location_world import COLUMNS, REFERENCE, never_missing, released, rows, with_missing, world
 from scipy import stats
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
@@ -202,11 +202,6 @@ def _grid(column, values):
     if isinstance(column, NumericColumn):
         return np.rint(values.to_numpy(float) / float(column.resolution)).astype(np.int64)
     return values.to_numpy(bool).astype(np.int64)
-
-
-def never_missing(frame=None, **fields):
-    columns = {name: {**column, "nullable": False} for name, column in COLUMNS.items()}
-    return world(frame, columns, **fields)
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
