@@ -120,7 +120,7 @@ def table_one(count: int, runs: int, python: str | None) -> list[dict[str, objec
 
 
 def survival(count: int, runs: int) -> dict[str, object]:
-    """A private survival table of 60 intervals, the most that it takes, in two groups; and how far its curves are from the rows'."""
+    """A private survival table of 60 intervals, the most that it takes, in two groups; its distance from the rows' curves."""
     frame = patients(1, count)
     months = {"type": "numeric", "lower": 0, "upper": 60, "resolution": 1, "bins": list(range(61))}
     columns = {"months": months, "died": {"type": "boolean"}, "arm": {"type": "boolean"}}
