@@ -110,9 +110,11 @@ bench-accuracy: $(READY)
 bench-paillier: $(READY)
 	$(PY) -m benchmarks.paillier
 
-# exact statistics over three sites beside their targets, about a minute
+# statistics over three sites beside their targets and tableone, some minutes; PEERS=python of an environment that has it
 bench-statistics: $(READY)
-	$(PY) -m benchmarks.statistics
+	@[ -n "$(PEERS)" ] || [ -x .venv-oracles/bin/python ] || $(PY) -m venv .venv-oracles
+	@[ -n "$(PEERS)" ] || .venv-oracles/bin/python -m pip install --quiet --disable-pip-version-check tableone==0.9.6
+	$(PY) -m benchmarks.statistics --peers $(or $(PEERS),.venv-oracles/bin/python)
 
 bench-growth: $(READY)
 	$(PY) -m benchmarks.growth

@@ -1,5 +1,6 @@
 """The statistics of the register over the four hospitals, from an analyst's call to answer and receipt, and on the command line."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -104,6 +105,8 @@ def test_every_statistic_is_a_method_of_a_table_and_has_an_explanation(session):
         assert answer.to_dict()["cost"]["mode"] == "exact"
         assert repr(answer)
         assert answer._repr_html_()
+        assert json.loads(answer.to_json())["receipt"]["kind"] == "exact"
+        assert answer.to_latex().count(r"\\") == len(answer.frame) + 1
 
 
 def test_private_statistics_are_charged_once(session):

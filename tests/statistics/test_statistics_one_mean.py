@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from location_world import COLUMNS, REFERENCE, moments, released, rows, with_missing, world
+from location_world import COLUMNS, REFERENCE, moments, never_missing, released, rows, with_missing, world
 from scipy import stats
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
@@ -155,13 +155,9 @@ def test_without_noise_private_answers_are_the_exact_ones():
     by_label = dict(frame.groupby(["sex", "arm"]).before.__iter__())
     assert len(cells) == 6
     ordered = [by_label[sex, arm] for sex in ("f", "m") for arm in ("new", "old", "none")]
-    plan = world(columns=_never_missing()).plan("anova", epsilon="1", **TWO_WAY)
+    plan = never_missing().plan("anova", epsilon="1", **TWO_WAY)
     found, exact = released(plan, moments(plan, ordered)), world().ask("anova", **TWO_WAY)
     assert found.statistics == pytest.approx(exact.statistics, rel=1e-8)
-
-
-def _never_missing():
-    return {name: {**column, "nullable": False} for name, column in COLUMNS.items()}
 
 
 def test_groups_of_no_value_are_not_opened():
@@ -176,6 +172,7 @@ def test_groups_of_no_value_are_not_opened():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("epsilon", ["0.5", "3"])
 @pytest.mark.parametrize("arguments", [ONE, PAIRS])
 def test_private_intervals_of_4000_releases_cover(arguments, epsilon, monkeypatch):
@@ -192,12 +189,13 @@ def test_private_intervals_of_4000_releases_cover(arguments, epsilon, monkeypatc
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("epsilon", ["0.5", "4"])
 @pytest.mark.parametrize(("name", "arguments"), [("t_test", ONE), ("t_test", PAIRS), ("anova", TWO_WAY)])
 def test_private_pvalues_of_4000_releases_keep_their_level(name, arguments, epsilon, monkeypatch):
     for module in (one_mean, two_way_anova):
         monkeypatch.setattr(module, "REPLICATES", 199)
-    plan = world(columns=_never_missing()).plan(name, epsilon=epsilon, **arguments)
+    plan = never_missing().plan(name, epsilon=epsilon, **arguments)
     generator, trials, rejected = np.random.default_rng(4), 4000, np.zeros(3)
     for _ in range(trials):
         if name == "anova":

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import location_world
 import numpy as np
 import pytest
 from statistic_world import heart_world
@@ -79,3 +80,17 @@ def test_correlations_equal_scipys(heart):
     for i, row in enumerate(known["pvalues"]):
         for j, value in enumerate(row):
             assert i == j or answer.pvalues[i][j] == pytest.approx(value, rel=1e-9)
+
+
+def test_analysis_of_covariance_equals_statsmodels_type_ii():
+    found = location_world.never_missing().ask("ols", formula="after ~ arm + before + sex")
+    known = location_world.REFERENCE["covariance"]
+    for name, own in (("arm", "C(arm)"), ("before", "before"), ("sex", "C(sex)"), ("Residual", "Residual")):
+        row = found.anova.loc[name]
+        assert row["sum_sq"] == pytest.approx(known[own]["sum_sq"], rel=1e-9)
+        assert row["df"] == known[own]["df"]
+        if known[own]["F"] is not None:
+            assert row["F"] == pytest.approx(known[own]["F"], rel=1e-9)
+            assert row["PR(>F)"] == pytest.approx(known[own]["PR(>F)"], rel=1e-6)
+    closed = location_world.never_missing(minimum_cell=500).ask("ols", formula="after ~ arm + before + sex")
+    assert (closed.closed, len(closed.anova), closed.effects) == ("fit_closed", 0, ())

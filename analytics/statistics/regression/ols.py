@@ -47,6 +47,21 @@ _DIGITS: Final = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What one column adds to a fit that has all others: a line of an analysis of covariance, of type II.
+
+    Attributes:
+        name: of the column.
+        sum_sq: sum of squares that it explains beyond the others.
+        df: its terms.
+    """
+
+    name: str
+    sum_sq: float
+    df: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeastSquares:
     """A fit before anything is rounded for the answer.
 
@@ -56,6 +71,7 @@ class LeastSquares:
         n: rows.
         ss_resid: sum of squared residuals, in the outcome's unit.
         ss_total: around the outcome's mean.
+        effects: of each column.
     """
 
     params: tuple[float, ...]
@@ -63,6 +79,7 @@ class LeastSquares:
     n: int
     ss_resid: float
     ss_total: float
+    effects: tuple[Effect, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +96,7 @@ class OlsAnswer(Answer):
         scale: variance of the residuals, over ``df_resid``.
         rsquared: share of the outcome's variance.
         fvalue: of the test that all parameters but the intercept are 0.
+        effects: what each column adds to a fit of all others, for ``anova``.
     """
 
     terms: tuple[str, ...]
@@ -90,6 +108,21 @@ class OlsAnswer(Answer):
     scale: float | None = None
     rsquared: float | None = None
     fvalue: float | None = None
+    effects: tuple[Effect, ...] = ()
+
+    @property
+    def anova(self) -> pd.DataFrame:
+        """Analysis of variance or covariance by columns, of type II: as ``statsmodels`` ``anova_lm(typ=2)``."""
+        import pandas as pd
+
+        rows: list[list[float | None]] = []
+        for each in self.effects if self.scale is not None else ():
+            ratio = each.sum_sq / each.df / (self.scale or 1.0)
+            rows.append([each.sum_sq, float(each.df), ratio, f_tail(ratio, each.df, self.df_resid)])
+        if rows:
+            rows.append([(self.scale or 0.0) * self.df_resid, float(self.df_resid), None, None])
+        names = [each.name for each in self.effects] + ["Residual"] * bool(rows)
+        return pd.DataFrame(rows, index=names, columns=["sum_sq", "df", "F", "PR(>F)"]).astype("Float64")
 
     @property
     def rsquared_adj(self) -> float | None:
@@ -198,6 +231,7 @@ class OlsAnswer(Answer):
             "llf": self.llf,
             "aic": self.aic,
             "bic": self.bic,
+            "effects": [{"name": each.name, "sum_sq": each.sum_sq, "df": each.df} for each in self.effects],
         }
 
 
@@ -267,6 +301,7 @@ class Ols(GramRows):
             scale=scale,
             rsquared=explained / fit.ss_total,
             fvalue=explained / (count - 1) / scale,
+            effects=fit.effects,
         )
 
     def fitted(self, gram: tuple[int, ...]) -> LeastSquares | None:
@@ -301,7 +336,22 @@ class Ols(GramRows):
             n=n,
             ss_resid=float(unit**2 * resid),
             ss_total=float(unit**2 * Fraction(total, n)),
+            effects=tuple(
+                Effect(name=name, sum_sq=float(unit**2 * (left - resid)), df=df)
+                for name, left, df in self._without_each(matrix)
+                if left is not None
+            ),
         )
+
+    def _without_each(self, matrix: list[list[int]]) -> list[tuple[str, Fraction | None, int]]:
+        """Of each column the squares that a fit of all others leaves, and its terms."""
+        found, start = [], 1
+        for column in self.modelled[:-1]:
+            df = len(terms_of(column))
+            kept = [place for place in range(self.n_parameters - 1) if not start <= place < start + df]
+            found.append((column.name, _left(matrix, kept), df))
+            start += df
+        return found
 
     def _units(self) -> list[list[Fraction]]:
         """From parameters of the design to those of the columns' own units; the outcome in steps around its middle."""
@@ -314,6 +364,17 @@ class Ols(GramRows):
                 found[0][place] = Fraction(-middle_of(column))
             place += len(terms_of(column))
         return found
+
+
+def _left(matrix: list[list[int]], kept: list[int]) -> Fraction | None:
+    """The squares that a fit of some columns of the design leaves; None where they follow from each other."""
+    half = tuple(matrix[kept[i]][kept[j]] for i in range(len(kept)) for j in range(i, len(kept)))
+    products = [matrix[place][-1] for place in kept]
+    solution = solve_exactly(half, products, _BITS)
+    if solution is None:
+        return None
+    explained = sum(value * product for value, product in zip(solution, products, strict=True))
+    return matrix[-1][-1] - Fraction(explained, 1 << _BITS)
 
 
 def _form(row: list[Fraction], matrix: list[list[Fraction]]) -> Fraction:
