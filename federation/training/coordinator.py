@@ -376,7 +376,7 @@ class Training:
             analyst=identity.name,
             purpose=task.purpose,
             nonce=secrets.token_hex(16),
-            configuration=consortium.digest(),
+            configuration=consortium.configuration(),
             plan=self.plan.digest(),
             question=task.question(),
         ).to_bytes()
