@@ -117,12 +117,33 @@ def test_every_command_of_the_founding_is_on_the_page(command):
     assert crossward(command, "--help").code == 0
 
 
+def listed_files(section):
+    page = (ROOT / "docs" / "wire-format.md").read_text("utf-8").split(f"## {section}")[1].split("\n## ")[0]
+    return dict(re.findall(r"^\| `(crossward/[\w/-]+)` \| [^|]+ \| ([\w, ]+) \|", page, re.MULTILINE))
+
+
+def test_every_file_of_a_later_change_is_listed_with_its_fields():
+    from federation.consortium.admissions import Admission
+    from federation.consortium.members_file import write_members
+    from federation.setup.enrolling import Enrolment
+    from federation.setup.renewing import Renewal, RenewedCertificate
+
+    files = [
+        Admission(agreement=b"{}\n", members=b"", certificate=b"x", address="d.example:1"),
+        Enrolment(chain="c0" * 32, name="eva", role="analyst", request=b"x", made=1, signature="ab" * 64),
+        Renewal(chain="c0" * 32, name="bert", request=b"x", made=1, signature="ab" * 64),
+        RenewedCertificate(chain="c0" * 32, certificate=b"x"),
+    ]
+    found = [json.loads(each) for each in (*(file.to_bytes() for file in files), write_members([]))]
+    listed = {name: set(fields.split(", ")) for name, fields in listed_files("10. Files of later").items()}
+    assert {each.pop("format"): set(each) for each in found} == listed
+
+
 def test_every_file_of_a_founding_is_listed_with_its_fields(tmp_path):
     """The page on the formats against the files of a founding that was run."""
     world = World(root=tmp_path)
     world.to_agreement()
-    page = (ROOT / "docs" / "wire-format.md").read_text("utf-8")
-    listed = dict(re.findall(r"^\| `(crossward/[\w/-]+)` \| [^|]+ \| ([\w, ]+) \|", page, re.MULTILINE))
+    listed = listed_files("9. Files of a founding")
     found = {}
     for path in world.exchanged():
         content = json.loads(path.read_bytes())
