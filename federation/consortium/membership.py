@@ -60,8 +60,11 @@ def check_known(consortium: Consortium, members: Collection[str]) -> None:
     """
     joined = ", ".join(sorted(set(members).difference(consortium.file.sites)))
     if joined:
-        place = "put members.json, which every site has beside its consortium file, beside this one"
-        raise ConfigError(mistakes=[f"{joined} joined the consortium: {place}, and connect again"])
+        raise ConfigError(
+            mistakes=[
+                f"{joined} joined the consortium: open a new session, which fetches members.json from a site"
+            ]
+        )
 
 
 def other_agreement(consortium: Consortium) -> str:
