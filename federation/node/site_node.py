@@ -21,6 +21,7 @@ from federation.consortium.table_amendments import check_in_schema
 from federation.errors import (
     FederationError,
     PolicyRefusedError,
+    RequestRejectedError,
     SiteUnavailableError,
 )
 from federation.node.admission.concurrency import ConcurrencyLimit
@@ -312,7 +313,7 @@ class SiteNode:
         state = self.replica.core.state
         if state.agreements.configuration(state.chain) != self.consortium.configuration():
             reason = f"entry {state.agreements.basis} changed the agreement; restart this node with it"
-            raise SiteUnavailableError(site=self.name, reason=reason)
+            raise RequestRejectedError(site=self.name, reason=reason)
 
     def wait_ready(self, timeout_s: float) -> None:
         """Wait until this site can charge requests.
