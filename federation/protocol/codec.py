@@ -45,6 +45,8 @@ Message = (
     | training.KeyAnswer
     | training.Start
     | training.UpdateSent
+    | training.MaskKeyAsk
+    | training.MaskKey
     | training.Update
     | training.UpdateReceipt
     | training.EncryptedSum
