@@ -10,11 +10,12 @@ import shutil
 import tomllib
 
 import pytest
+import scipy.stats
 
 from federation.consortium.site_file import SiteFile
 from federation.setup.free_ports import free_ports
 from tests.cli.conftest import crossward
-from tests.docs.machines import COMMAND, MACHINES, PAGE, ROOT, Machines, check_keys_stayed, section
+from tests.docs.machines import COMMAND, HEART, MACHINES, PAGE, ROOT, Machines, check_keys_stayed, section
 from tests.setup.founding_world import World
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -76,6 +77,27 @@ def join_a_fourth(machines, monkeypatch):
     monkeypatch.chdir(root / "anna")
     doctor = crossward("doctor", "-c", "site/consortium.toml", "--site", "site/site.toml")
     assert [line for line in doctor.out.splitlines() if line.startswith("FIX")] == []
+    monkeypatch.chdir(root / "ada")
+    exact_answers_of_four()
+
+
+def exact_answers_of_four():
+    """A group-by and a statistic by its name, opened among the three old sites and the new one."""
+    by_sex = "SELECT sex, COUNT(*) AS n FROM patients GROUP BY sex"
+    ran = crossward("query", "-c", "analyst/consortium.toml", by_sex, "--exact", "--json")
+    assert ran.code == 0, ran.err
+    rows = json.loads(ran.out)["rows"]
+    assert [n for _, n in sorted(rows, key=lambda row: str(row[0]))] == [4 * 97, 4 * 206]
+    by_name = ("stats", "t_test", "column=age", "by=sex", "-c", "analyst/consortium.toml")
+    ran = crossward(*by_name, "--table", "patients", "--exact", "--json")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert found["receipt"]["signed_by"] == ["anna", "bert", "carl", "dora"]
+    rows = [line.split(",") for line in (HEART / "cleveland.csv").read_text().splitlines()[1:]]
+    ages = [[float(row[0]) for row in rows for _ in range(4) if float(row[1]) == sex] for sex in (0, 1)]
+    assert abs(found["statistic"]) == pytest.approx(abs(scipy.stats.ttest_ind(*ages, equal_var=False).statistic, rel=1e-6), (
+        found
+    )
 
 
 def test_the_commands_in_blocks_have_their_options():
