@@ -95,9 +95,8 @@ def exact_answers_of_four():
     assert found["receipt"]["signed_by"] == ["anna", "bert", "carl", "dora"]
     rows = [line.split(",") for line in (HEART / "cleveland.csv").read_text().splitlines()[1:]]
     ages = [[float(row[0]) for row in rows for _ in range(4) if float(row[1]) == sex] for sex in (0, 1)]
-    assert abs(found["statistic"]) == pytest.approx(abs(scipy.stats.ttest_ind(*ages, equal_var=False).statistic, rel=1e-6), (
-        found
-    )
+    expected = scipy.stats.ttest_ind(*ages, equal_var=False).statistic
+    assert abs(found["statistic"]) == pytest.approx(abs(expected), rel=1e-6)
 
 
 def test_the_commands_in_blocks_have_their_options():
