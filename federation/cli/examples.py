@@ -161,6 +161,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
             "--table patients --version 2"
         ),
     ),
+    "ledger propose change-agreement": (
+        (
+            "crossward ledger propose change-agreement trial/sites/anna/site.toml --out smoker.amendment "
+            "--terms smoker.toml"
+        ),
+    ),
     "ledger propose renew-member": (
         (
             "crossward ledger propose renew-member trial/sites/anna/site.toml --out ada.amendment "

@@ -141,7 +141,7 @@ class KeptAnswers:
             time=int(receipt["time"]),
             epsilon="" if plan.epsilon is None else format_decimal(plan.epsilon),
             about={
-                "configuration": consortium.digest(),
+                "configuration": consortium.configuration(),
                 "version": installed_version(),
                 "table": plan.query.table.name,
                 "question": str(planned.request.question["sql"]),
@@ -175,7 +175,7 @@ class KeptAnswers:
 def identities_of(plan: Plan, consortium: Consortium) -> tuple[str, ...]:
     """The identity of each block under an agreement, among its present members, for this version of the program."""
     facts = {
-        "configuration": consortium.digest(),
+        "configuration": consortium.configuration(),
         "cohort": {name: member.public_key for name, member in consortium.file.sites.items()},
         "version": installed_version(),
     }

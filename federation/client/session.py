@@ -351,7 +351,7 @@ class Session(Described, Trains, Cubes, Administered, Quoting):
             analyst=self.analyst,
             purpose=purpose,
             nonce=secrets.token_hex(16),
-            configuration=self.consortium.digest(),
+            configuration=self.consortium.configuration(),
             plan=NO_PLAN,
             question=question,
             mechanism=mechanism_of(mechanism),

@@ -8,7 +8,7 @@ See instead: the agreement of all members (``consortium_file``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -18,15 +18,9 @@ from analytics.errors import SchemaMismatchError
 from analytics.sources.report import MOST_MISFITS
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
 from federation.consortium.admissions import ADMISSION_FILE, Admission
-from federation.consortium.consortium_file import (
-    Consortium,
-    Member,
-    consortium_path,
-    load_consortium,
-    read_toml,
-    validated,
-)
+from federation.consortium.consortium_file import Consortium, consortium_path, load_consortium
 from federation.consortium.file_kinds import SITE, expect_kind
+from federation.consortium.file_reading import read_toml, validated
 from federation.consortium.file_types import Address, Model, Name, Positive, Share
 from federation.consortium.identity_paths import next_identity, next_key
 from federation.consortium.ledger_location import LedgerLocation
@@ -36,6 +30,8 @@ from federation.errors import ConfigError, FoundingRefusedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from federation.consortium.consortium_model import Member
+    from privacy_accounting.ledger.agreements import Amended
     from privacy_accounting.ledger.members_change import MembersChange
 
 FILE_NAME = "site.toml"
@@ -83,6 +79,9 @@ class SiteTable(Model):
             "largest share of a column's values that may not be understood; beyond it the source is refused, and doctor "
             "says FIX; the same for values outside the bounds, where doctor alone says FIX"
         ),
+    )
+    awaited: bool = Field(
+        default=False, description="the table may be one that an amendment of the agreement has yet to bring"
     )
     keep_copy: bool = Field(
         default=True, description="keep the clean table in the state folder while the file stays as it is"
@@ -148,16 +147,27 @@ class SiteConfig:
     consortium: Consortium
     own_place: Member | None = None
 
-    def among(self, changes: Sequence[MembersChange]) -> Consortium:
+    def among(self, changes: Sequence[MembersChange | Amended]) -> Consortium:
         """Return the agreement with what entries brought, and with this site's own place while no entry has it.
 
         Args:
-            changes: those of this site's ledger that changed the members, in their order.
+            changes: those of this site's ledger that changed the sites or the agreement, in their order.
 
         Raises:
             ConfigError: the place of a site is malformed.
         """
         return _with_own(self.consortium.with_changes(changes), self.file.site, self.own_place)
+
+    def under(self, consortium: Consortium) -> SiteConfig:
+        """Return this configuration under a later agreement of the same consortium.
+
+        Raises:
+            ConfigError: the site file does not give a table that the agreement has.
+        """
+        mistakes = site_disagreements(self.file, consortium)
+        if mistakes:
+            raise ConfigError(mistakes=[f"{FILE_NAME}: {mistake}" for mistake in mistakes])
+        return replace(self, consortium=consortium)
 
     @property
     def state(self) -> Path:
@@ -219,7 +229,7 @@ def load_site(path: Path) -> SiteConfig:
         except ConfigError as error:
             found += error.mistakes
     if file is not None and consortium is not None:
-        found += [f"{path.name}: {mistake}" for mistake in _site_disagreements(file, consortium)]
+        found += [f"{path.name}: {mistake}" for mistake in site_disagreements(file, consortium)]
     if found or file is None or consortium is None:
         raise ConfigError(mistakes=found)
     return SiteConfig(file=file, folder=path.parent, consortium=consortium, own_place=own_place)
@@ -252,11 +262,13 @@ def _with_own(consortium: Consortium, site: str, place: Member | None) -> Consor
     return consortium.with_sites({site: place})
 
 
-def _site_disagreements(file: SiteFile, consortium: Consortium) -> list[str]:
+def site_disagreements(file: SiteFile, consortium: Consortium) -> list[str]:
+    """Name what a site file lacks of an agreement, or has beyond it."""
     found = []
     if file.site not in consortium.file.sites:
         found.append(f"site: {file.site} is not a site of the consortium {consortium.file.name}")
-    wanted, given = set(consortium.schema.tables), set(file.tables)
+    wanted = set(consortium.schema.tables)
+    given = {name for name, table in file.tables.items() if not table.awaited or name in wanted}
     found += [f"tables: {name} is missing" for name in sorted(wanted - given)]
     found += [f"tables: {name} is not in the consortium's schema" for name in sorted(given - wanted)]
     return found

@@ -86,7 +86,9 @@ def examine_files(
         return [
             Finding(what=consortium.name, is_good=False, text=text, is_fatal=True) for text in error.mistakes
         ]
-    found = [Finding(what=consortium.name, is_good=True, text=f"configuration {agreement.digest()[:16]}")]
+    found = [
+        Finding(what=consortium.name, is_good=True, text=f"configuration {agreement.configuration()[:16]}")
+    ]
     secrecy = trust_model_of_products(agreement)
     found.append(Finding(what="comparisons and products", is_good=True, text=secrecy.text))
     found += guessed_columns(agreement)
@@ -246,7 +248,7 @@ def examine_nodes(session: Session) -> list[Finding]:
     for name, health in answers.items():
         if isinstance(health, Health):
             healthy[name] = health
-            found.append(_node(health, session.consortium.digest()))
+            found.append(_node(health, session.consortium.configuration()))
         else:
             silent[name] = health
     if session.analyst in silent:

@@ -27,7 +27,12 @@ from federation.network.tls import TlsNetwork, bind_address
 from federation.node.helpers.aggregation import HelperNode, aggregator_node, keyholder_node
 from federation.node.helpers.dealer import DealerNode
 from federation.node.ledger.correction import keep_copy, put_aside
-from federation.node.ledger.present_members import present_members, publish_members, take_renewed
+from federation.node.ledger.present_members import (
+    in_force,
+    present_members,
+    publish_members,
+    take_renewed,
+)
 from federation.node.ledger.storage import is_in_postgres, ledger_file, open_ledger
 from federation.node.ledger.summary import read_state
 from federation.node.site_key import site_key
@@ -73,6 +78,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
     config = load_site(path)
     _check_role(config, Identity.load(config.identity))
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config = in_force(config)
     sources = open_sources(config)
     check_tables(config.file.policy, sources, site=config.file.site)
     path = path if path.is_file() else path / FILE_NAME
@@ -239,8 +245,12 @@ HELPERS: Final[Mapping[str, Callable[[Consortium, TlsNetwork, Path], DealerNode 
 }
 
 
-def open_sources(config: SiteConfig) -> dict[str, LocalTable]:
+def open_sources(config: SiteConfig, *, keep: bool = True) -> dict[str, LocalTable]:
     """Read a site's tables; the findings are for its administrator only (P19).
+
+    Args:
+        config: the site's configuration.
+        keep: keep a copy of the clean tables, where the site file does not forbid it.
 
     Raises:
         SchemaMismatchError: a table does not match the schema.
@@ -250,6 +260,8 @@ def open_sources(config: SiteConfig) -> dict[str, LocalTable]:
     key = site_key(config.state / SITE_KEY, is_first_start=is_first_start)
     found: dict[str, LocalTable] = {}
     for name, table in config.file.tables.items():
+        if name not in config.consortium.schema.tables:
+            continue  # an amendment has yet to bring it
         path = config.folder / table.source
         kind = kind_of(path)
         if kind is None:
@@ -257,7 +269,7 @@ def open_sources(config: SiteConfig) -> dict[str, LocalTable]:
         spec = SourceSpec(
             kind=kind, path=path, view=table.view, relation=table.table or "", **table.source_format()
         )
-        copies = config.state / COPIES if table.keep_copy else None
+        copies = config.state / COPIES if keep and table.keep_copy else None
         found[name] = open_table(
             spec, config.consortium.schema.tables[name], site_key=key, threads=1, copies=copies
         )

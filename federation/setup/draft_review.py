@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from analytics.errors import SchemaError, SchemaMismatchError
 from analytics.schema import CategoricalColumn, NumericColumn, Schema
-from federation.consortium.consortium_file import Consortium, read_toml, validated
+from federation.consortium.file_reading import read_toml, validated
 from federation.consortium.site_file import SiteConfig, SiteFile
 from federation.errors import ConfigError
 from federation.node.site_process import open_sources
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from analytics.schema import Table
     from analytics.sources import IngestReport
-    from federation.consortium.consortium_file import ConsortiumFile, SubBudget
+    from federation.consortium.consortium_file import Consortium
+    from federation.consortium.consortium_model import ConsortiumFile, SubBudget
     from federation.consortium.site_file import SiteTable
 
 OTHER_UNIT: Final = 8
