@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from analytics.errors import ReleaseRefusedError
 from analytics.plans.context import guard_text
 from analytics.results.result import Cell, Interval, Kind, Result
+from analytics.results.sampling import no_sampling, sampling_of
 from analytics.schema import CategoricalColumn, NumericColumn
 from analytics.sql.expressions import bounds
 from analytics.sql.query import AggregateOutput, GroupKey
@@ -30,19 +31,21 @@ if TYPE_CHECKING:
     from analytics.plans.plan import Plan
     from analytics.statistics.aggregate import PlanColumn
     from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.sampling import Sampling
 
     Figures = Mapping[int, Opened | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """One group's cells, their errors and intervals, what is closed or flagged, and what the row is sorted by."""
+    """One group's cells, their errors and intervals, what is closed or flagged, its sampling, what it is sorted by."""
 
     cells: tuple[Cell, ...]
     errors: tuple[float | None, ...]
     intervals: tuple[Interval | None, ...]
     closed: tuple[bool, ...]
     few: tuple[bool, ...]
+    samplings: tuple[Sampling | None, ...]
     sort_keys: tuple[Cell, ...]
 
 
@@ -115,6 +118,12 @@ def finish_figures(
         keys=tuple(place for place, column in enumerate(plan.columns) if column.key is not None),
         suppressed=_places(names, [row.closed for row in rows]),
         too_few=_places(names, [row.few for row in rows]),
+        samplings=tuple(row.samplings for row in rows),
+        no_sampling={
+            column.name: reason
+            for place, column in enumerate(plan.columns)
+            if (reason := no_sampling(plan, place, span_of(plan, place)))
+        },
         cost=dict(plan_cost(plan) if cost is None else cost),
         receipt=dict(receipt or {}),
     )
@@ -206,6 +215,10 @@ def _row(plan: Plan, group: int, values: Figures) -> _Row:
         intervals=tuple(None if each is None else each.interval for each in found),
         closed=tuple(each is None for each in found),
         few=tuple(each is not None and each.is_too_few for each in found),
+        samplings=tuple(
+            None if each is None else sampling_of(plan, place, group, values, each, span_of(plan, place))
+            for place, each in enumerate(found)
+        ),
         sort_keys=tuple(keys),
     )
 

@@ -21,6 +21,7 @@ from federation.cli.options import (
     IdentityFile,
     Purpose,
     QuestionFile,
+    Sampling,
     TableName,
     one_output,
     only_table,
@@ -105,6 +106,7 @@ def ask(
     ] = None,
     file: QuestionFile = None,
     number: Number = None,
+    sampling: Sampling = False,
     identity: IdentityFile = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -115,11 +117,11 @@ def ask(
     with open_session(consortium, identity) as session:
         result = session.released_cube(number).sql(text)
     if as_json:
-        print_json({"question": text, **result.to_dict()})
+        print_json({"question": text, **result.to_dict(sampling=sampling)})
     elif as_csv:
-        print_csv(*result.spreadsheet())
+        print_csv(*result.spreadsheet(sampling=sampling))
     else:
-        _print_answer(result)
+        _print_answer(result, sampling=sampling)
 
 
 @app.command(name="list")
@@ -171,10 +173,10 @@ def _print(lines: Sequence[str]) -> None:
         typer.echo(line)
 
 
-def _print_answer(result: Result) -> None:
-    from federation.display.terminal import answer_table, console, cost_lines, plain
+def _print_answer(result: Result, *, sampling: bool) -> None:
+    from federation.display.terminal import answer_table, console, cost_lines, plain, sampling_lines
 
     screen = console()
-    screen.print(answer_table(result))
-    for line in filter(None, cost_lines(result)):
+    screen.print(answer_table(result, sampling=sampling))
+    for line in filter(None, [*(sampling_lines(result) if sampling else ()), *cost_lines(result)]):
         screen.print(plain(line), style="dim", highlight=False, markup=False)
