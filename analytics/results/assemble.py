@@ -21,7 +21,7 @@ from analytics.sql.expressions import bounds
 from analytics.sql.query import AggregateOutput, GroupKey
 from analytics.statistics.bounded import Span
 from analytics.statistics.estimates import NA, Estimate, Opened
-from analytics.statistics.intervals import HeavyTailed, Rounded, SumInterval
+from analytics.statistics.intervals import HeavyTailed, Rounded, SumInterval, Widened
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import event_to_dict
 
@@ -92,6 +92,7 @@ def finish_figures(
     *,
     cost: Mapping[str, object] | None = None,
     receipt: Mapping[str, object] | None = None,
+    shown: Mapping[int, float] | None = None,
 ) -> Result:
     """Make the answer from figures whose noise need not be the plan's own.
 
@@ -102,11 +103,12 @@ def finish_figures(
         values: of each opened figure its value and the noise on it; None where the guard kept it closed.
         cost: as for ``finish``.
         receipt: as for ``finish``.
+        shown: of each count, the biased figure that is shown in its place, without a standard error; the interval stays.
 
     Returns:
         As ``finish``.
     """
-    rows = [_row(plan, group, values) for group in range(plan.n_groups)]
+    rows = [_row(plan, group, values, shown) for group in range(plan.n_groups)]
     rows = _sorted(plan, rows)[: plan.limit]
     names = tuple(column.name for column in plan.columns)
     return Result(
@@ -122,7 +124,7 @@ def finish_figures(
         no_sampling={
             column.name: reason
             for place, column in enumerate(plan.columns)
-            if (reason := no_sampling(plan, place, span_of(plan, place)))
+            if (reason := no_sampling(plan, place, span_of(plan, place), is_biased=shown is not None))
         },
         cost=dict(plan_cost(plan) if cost is None else cost),
         receipt=dict(receipt or {}),
@@ -191,7 +193,7 @@ def _opened(plan: Plan, figure: int, integer: int) -> Opened:
     return Opened(value=Fraction(integer, plan.blocks[number].weight), noise_sd=plan.noise_sd(number))
 
 
-def _row(plan: Plan, group: int, values: Figures) -> _Row:
+def _row(plan: Plan, group: int, values: Figures, shown: Mapping[int, float] | None) -> _Row:
     labels = group_labels(plan.groups, group)
     cells: list[Cell] = []
     found: list[Estimate | None] = []
@@ -205,6 +207,8 @@ def _row(plan: Plan, group: int, values: Figures) -> _Row:
             keys.append(place if binned and label is not None else label)
             continue
         made = _estimate(plan, number, group, values)
+        if shown is not None and made is not None:
+            made = _moved(made, shown[column.blocks[0][1] * plan.n_groups + group])
         cell = None if made is None or made.value is None else _cell(plan, column, made.value)
         cells.append(cell)
         found.append(made)
@@ -216,7 +220,9 @@ def _row(plan: Plan, group: int, values: Figures) -> _Row:
         closed=tuple(each is None for each in found),
         few=tuple(each is not None and each.is_too_few for each in found),
         samplings=tuple(
-            None if each is None else sampling_of(plan, place, group, values, each, span_of(plan, place))
+            None
+            if each is None or shown is not None
+            else sampling_of(plan, place, group, values, each, span_of(plan, place))
             for place, each in enumerate(found)
         ),
         sort_keys=tuple(keys),
@@ -265,9 +271,18 @@ def _whole(found: Estimate) -> Estimate:
     return replace(found, value=value, interval=Rounded(interval=found.interval, value=float(value)))
 
 
+def _moved(found: Estimate, value: float) -> Estimate:
+    """A biased figure in the place of an estimate: no standard error; the interval stays, widened to the figure."""
+    if found.interval is None or isinstance(found.interval, Widened):
+        return found
+    whole = Fraction(round(value))
+    interval = Widened(interval=found.interval, value=float(whole))
+    return replace(found, value=whole, standard_error=None, interval=interval)
+
+
 def _with_tails(found: Estimate, laws: tuple[NoiseLaw, ...]) -> Estimate:
     """An interval that covers under Laplace noise too."""
-    if found.interval is None or isinstance(found.interval, HeavyTailed | Rounded):
+    if found.interval is None or isinstance(found.interval, HeavyTailed | Rounded | Widened):
         return found
     if all(law.scale is None for law in laws):
         return found

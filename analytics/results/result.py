@@ -63,7 +63,7 @@ class Result:
         columns: the SELECT's columns.
         kinds: their types.
         rows: the cells; None is NA.
-        errors: standard error of the noise on each cell, 0 in exact answers; None for group keys and NA.
+        errors: standard error of the noise on each cell, 0 in exact answers; None for group keys, NA and biased figures.
         intervals: of each private cell; None for group keys and in exact answers.
         keys: the places of the group keys among the columns.
         suppressed: (row, column) of each cell that the guard closed.
@@ -355,7 +355,7 @@ def _width(level: object) -> float:
 def _around(
     cell: Cell, error: float | None, interval: Interval | None, width: float
 ) -> tuple[float, float] | None:
-    if cell is None or error is None or isinstance(cell, str | bool):
+    if cell is None or (error is None and interval is None) or isinstance(cell, str | bool):
         return None
     return (float(cell), float(cell)) if interval is None else interval.between(width)
 

@@ -41,17 +41,20 @@ SEVERAL_ROWS: Final = (
 )
 
 
-def no_sampling(plan: Plan, place: int, span: Span) -> str:
+def no_sampling(plan: Plan, place: int, span: Span, *, is_biased: bool = False) -> str:
     """Say why a column has no sampling error; empty where it has one, or is a group key.
 
     Args:
         plan: any plan.
         place: the column.
         span: what is public of its argument.
+        is_biased: whether biased figures are shown.
     """
     column, table = plan.columns[place], plan.query.table
     if column.aggregate is None:
         return ""
+    if is_biased:
+        return "is not defined for figures of a nonnegative table, which are biased"
     if table.max_rows_per_unit > 1 and not column.aggregate.counts_units:
         return SEVERAL_ROWS.format(unit=table.privacy_unit)
     return column.aggregate.no_sampling(span, has_spread=_with_spread(plan, place) is not None)

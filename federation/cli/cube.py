@@ -98,7 +98,7 @@ def release(  # noqa: PLR0913, PLR0917 - every one an option of its own
 
 
 @app.command()
-def ask(
+def ask(  # noqa: PLR0913, PLR0917 - every one an option of its own
     consortium: ConsortiumFile,
     sql: Annotated[
         str | None,
@@ -106,6 +106,10 @@ def ask(
     ] = None,
     file: QuestionFile = None,
     number: Number = None,
+    nonnegative: Annotated[
+        bool,
+        typer.Option("--nonnegative", help="Counts alone: none below 0, all of them from one table; biased."),
+    ] = False,
     sampling: Sampling = False,
     identity: IdentityFile = None,
     as_json: AsJson = False,
@@ -115,7 +119,7 @@ def ask(
     one_output(as_json=as_json, as_csv=as_csv)
     (text,) = read_questions([] if sql is None else [sql], file)
     with open_session(consortium, identity) as session:
-        result = session.released_cube(number).sql(text)
+        result = session.released_cube(number).sql(text, nonnegative=nonnegative)
     if as_json:
         print_json({"question": text, **result.to_dict(sampling=sampling)})
     elif as_csv:

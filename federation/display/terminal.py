@@ -106,10 +106,7 @@ def answer_table(result: Result, title: str = "", *, sampling: bool = False) -> 
     beside = _beside(result, sampling=sampling)
     if beside and len(result.rows) == 1:
         return _one_row(result, table, beside, sampling=sampling)
-    aggregates = [
-        any(row[place] is not None for row in result.errors) for place in range(len(result.columns))
-    ]
-    for name, is_figure in zip(result.columns, aggregates, strict=True):
+    for name, is_figure in zip(result.columns, _figures(result), strict=True):
         table.add_column(Text(plain(name)), justify="right" if is_figure else "left", overflow="fold")
         for each in beside if is_figure else ():
             table.add_column(each, justify="right", style="dim", overflow="fold")
@@ -129,9 +126,9 @@ def _one_row(result: Result, table: Table, beside: Sequence[str], *, sampling: b
     for name in ("", "value", *beside):
         table.add_column(name, justify="right" if name else "left", overflow="fold")
     cells = iter(answer_cells(result, sampling=sampling)[0])
-    for name, error in zip(result.columns, result.errors[0], strict=True):
+    for name, is_figure in zip(result.columns, _figures(result), strict=True):
         value = next(cells)
-        more = [next(cells) if error is not None else "" for _ in beside]
+        more = [next(cells) if is_figure else "" for _ in beside]
         table.add_row(*map(Text, (plain(name), value, *more)))
     return table
 
@@ -142,7 +139,7 @@ def answer_cells(result: Result, *, sampling: bool = False) -> list[list[str]]:
     intervals = result.interval_rows(LEVEL)
     sampled, errors = (result.sampled_rows(LEVEL), result.sampling_rows()) if sampling else ((), ())
     closed, few = set(result.suppressed), set(result.too_few)
-    figures = [any(row[place] is not None for row in result.errors) for place in range(len(result.columns))]
+    figures = _figures(result)
     rows = []
     for number, row in enumerate(result.rows):
         cells: list[str] = []
@@ -156,6 +153,13 @@ def answer_cells(result: Result, *, sampling: bool = False) -> list[list[str]]:
                 cells += _around(errors[number][place], sampled[number][place])
         rows.append(cells)
     return rows
+
+
+def _figures(result: Result) -> list[bool]:
+    """Which columns are figures."""
+    noisy = zip(result.errors, result.intervals, strict=True)
+    rows = [[a is not None or b is not None for a, b in zip(*pair, strict=True)] for pair in noisy]
+    return [any(row[place] for row in rows) for place in range(len(result.columns))]
 
 
 def _around(error: float | None, interval: tuple[float, float] | None) -> tuple[str, str]:
