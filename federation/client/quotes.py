@@ -150,8 +150,8 @@ class Quoting:
     ) -> tuple[Planned[Result], Goal]:
         """The cheapest release of a text that reaches a goal, and the goal with the rows that it was found for."""
         named = mechanism_of(mechanism)
-        epsilon, aimed = cheapest_epsilon(text, goal, self.consortium, self._kept, named)
-        return self._planned(text, epsilon, exact=False, purpose=purpose, mechanism=mechanism), aimed
+        epsilon, aimed, chosen = cheapest_epsilon(text, goal, self.consortium, self._kept, named)
+        return self._planned(text, epsilon, exact=False, purpose=purpose, mechanism=chosen), aimed
 
     def _aimed(
         self, text: str, goal: Goal, *, purpose: str, mechanism: str | None, fresh: bool
