@@ -190,7 +190,9 @@ def _places(names: Sequence[str], marks: Sequence[Sequence[bool]]) -> tuple[tupl
 
 def _opened(plan: Plan, figure: int, integer: int) -> Opened:
     number = figure // plan.n_groups
-    return Opened(value=Fraction(integer, plan.blocks[number].weight), noise_sd=plan.noise_sd(number))
+    law = plan.noise_law(number)
+    heavy = law if plan.mode == "private" and law.scale is not None else None
+    return Opened(value=Fraction(integer, law.weight), noise_sd=law.sd, law=heavy)
 
 
 def _row(plan: Plan, group: int, values: Figures, shown: Mapping[int, float] | None) -> _Row:
@@ -259,7 +261,7 @@ def _estimate(plan: Plan, place: int, group: int, values: Figures) -> Estimate |
     if plan.mode == "exact":
         return column.aggregate.estimate(column, parts)
     found = column.aggregate.bounded(column, parts, span_of(plan, place))
-    found = _with_tails(found, tuple(plan.noise_law(number) for _, number in column.blocks))
+    found = _with_tails(found, tuple(each.law for each in parts.values() if each.law is not None))
     return _whole(found) if _kind(plan, column) == "integer" else found
 
 
@@ -284,7 +286,7 @@ def _with_tails(found: Estimate, laws: tuple[NoiseLaw, ...]) -> Estimate:
     """An interval that covers under Laplace noise too."""
     if found.interval is None or isinstance(found.interval, HeavyTailed | Rounded | Widened):
         return found
-    if all(law.scale is None for law in laws):
+    if not laws:
         return found
     return replace(found, interval=HeavyTailed(interval=found.interval, laws=laws))
 

@@ -84,7 +84,7 @@ def sampling_of(
     if parts is None:
         return None
     count = parts.get(Measure.COUNT)
-    laws = tuple(plan.noise_law(number) for _, number in column.blocks) if plan.mode == "private" else ()
+    laws = tuple(each.law for each in parts.values() if each.law is not None)
     ends, _ = ends_of(column.aggregate.public_range(column, span), made.value)
     cell = Sampled(
         ends=ends,
@@ -130,7 +130,7 @@ def _spread(column: PlanColumn, parts: Parts, span: Span, laws: tuple[NoiseLaw, 
     whole = {**parts, Measure.COUNT: replace(count, value=max(count.value, Fraction(2)))}
     made = _VARIANCE.bounded(column, whole, span)
     noise = made.interval
-    if isinstance(noise, VarianceInterval) and any(law.scale is not None for law in laws):
+    if isinstance(noise, VarianceInterval) and laws:
         noise = HeavyTailed(interval=noise, laws=laws)
     unit, center = column.unit, column.center
     around_0 = column.offset + center**2

@@ -199,7 +199,7 @@ def _with_released_counts(
     ]
     if len(found) < len(blocks):
         return goal  # the aggregate itself refuses, with the reason
-    lowest = min(float(each.value) - width * each.noise_sd for every in found for each in every.figures)
+    lowest = min(float(each.value) - every.reach(width) for every in found for each in every.figures)
     if lowest < 1:
         reason = f"must be given: by the released counts a group may have fewer than 1 ({lowest:.3g})"
         raise InvalidRequestError(parameter="expected_units", reason=reason)

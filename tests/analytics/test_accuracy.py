@@ -218,7 +218,8 @@ def test_laplace_noise_reaches_a_count_at_a_smaller_epsilon(world):
 def test_auto_takes_the_noise_of_the_smaller_charge_and_keeps_the_promise(world, within, expected):
     bound, context, aim = bind(COUNT, world.schema), world.context(order=Fraction(13)), goal(within)
     both = {
-        name: cheapest_plan(bound, context, aim, most=MOST, mechanism=name) for name in ("gaussian", "laplace")
+        name: cheapest_plan(bound, context, aim, most=MOST, mechanism=name)
+        for name in ("gaussian", "laplace")
     }
     chosen = cheapest_plan(bound, context, aim, most=MOST, mechanism="auto")
     charges = {name: cost_units(plan.cost, context.order, RELATION) for name, plan in both.items()}
