@@ -21,6 +21,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward query -c trial -f question.sql --exact --csv",
         f"crossward query -c trial {COUNT} --epsilon 0.5 --explain",
         f"crossward query -c trial {COUNT} --within 20 --confidence 0.95",
+        f"crossward query -c trial {COUNT} --epsilon 0.5 --sampling",
     ),
     "quote": (
         f"crossward quote -c trial {COUNT} --epsilon 0.5",
@@ -31,7 +32,10 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward cube release -c trial sex region --measure 'AVG(age)' --epsilon 1",
         "crossward cube release -c trial sex region --epsilon 1 --explain",
     ),
-    "cube ask": (f"crossward cube ask -c trial {COUNT}",),
+    "cube ask": (
+        f"crossward cube ask -c trial {COUNT}",
+        f"crossward cube ask -c trial {COUNT} --nonnegative",
+    ),
     "cube list": ("crossward cube list -c trial",),
     "count": (
         'crossward count "age >= 65 AND ill" -c trial --epsilon 0.2',
