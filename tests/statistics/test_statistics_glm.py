@@ -156,7 +156,7 @@ def flags(alone):
         for cell, n in zip(cells, counts, strict=True)
         for place in range(n)
     ]
-    return pd.DataFrame(rows, columns=list(FLAGS))
+    return pd.DataFrame(rows, columns=list(FLAGS)).sample(frac=1, random_state=1, ignore_index=True)
 
 
 def cells_from_steps(plan, answers):
