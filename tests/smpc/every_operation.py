@@ -32,7 +32,6 @@ from tests.smpc.joint import Sites, split_input
 
 X = np.array([5, -6, 7, 0])
 BITS = np.array([1, 0, 1, 1])
-PARTS = np.array([[5, 1, 3], [4, 0, 2]])
 COUNTS = np.array([2, 0, 3, 1])
 SCALE = FixedPoint(fraction=6, integer=6)
 HINGE = piecewise_linear.PiecewiseLinear(
