@@ -39,6 +39,10 @@ DIGESTS = {
     "correlation exact": "1dae9e61f2c6b4ca6d59aeb4b61a1bf62bb584799e69960284864e87ac0c31f5",
     "ols exact": "0f7965d6808113cccc0e4b5b460d9cdf40cb40c8ee76e56e421b96e5114c4ac3",
     "ols private": "780755430b0c29765a7311bbb91197d1897bcaa2c2fcf44c3467f6f4ca918560",
+    "t_test one sample exact": "db7b4ac946127de0876837e44f15e3fde78e85f4c4e4388ea045647319d748cf",
+    "anova two-way private": "fa71db2fdf00ea61438282769fd9d6f81f7dd5d595294cec5cf0a4caf1b2d8d1",
+    "incidence_rate exact": "b3fc437aa72fa946325081f95be090de02a1d56f8750cff337147cdf2010a3d5",
+    "jarque_bera private": "69157c0b9bdeb1bb7e851bb47431e9b981408a546e556884c1f465a05ef550aa",
     "pca private": "29349b0f4367133fed9a1f5d324a698064aa61a92bed23be3520b2c800029e88",
 }
 
@@ -68,6 +72,10 @@ ARGUMENTS = {
     "correlation exact": ("correlation", {"columns": ["x", "a"]}),
     "ols exact": ("ols", {"formula": "x ~ a + b"}),
     "ols private": ("ols", {"formula": "x ~ a + b", "epsilon": "0.5"}),
+    "t_test one sample exact": ("t_test", {"column": "x", "popmean": "4.5"}),
+    "anova two-way private": ("anova", {"column": "x", "by": ["a", "b"], "epsilon": "0.5"}),
+    "incidence_rate exact": ("incidence_rate", {"duration": "x", "event": "a", "by": "b"}),
+    "jarque_bera private": ("jarque_bera", {"column": "x", "epsilon": "0.5"}),
     "pca private": ("pca", {"columns": ["x", "a"], "epsilon": "0.5"}),
 }
 
