@@ -18,7 +18,8 @@ Guarantees:  a site deals its rows to groups of which any c span. A relation tha
 Visible to:  no party: the counts are shared as the other counts of a guard are, and compared with them.
 See instead: how a fit asks: ``*spanning_counts(columns, values, threshold)`` are more of the counts that must reach the
              threshold, as in ``fit_guard``, ``gram_rows`` and ``regression.glm``; ``columns`` are all that the fit reads, its
-             outcome among them. Relations of third degree are not tested: no sum of products opens them.
+             outcome among them. Relations of third degree are not tested: no sum of products opens them. One person's part in a
+             linear relation is bounded by ``leverage_guard``, on shares and at more cost.
 Source:      ours; docs/guarantees.md P21; docs/adr/0027-people-who-span.md.
 """
 
@@ -197,9 +198,8 @@ def _looked_at(columns: Columns, values: Ints, most: int) -> tuple[Floats, list[
     leverage = np.round(_leverage(columns, values, count), 9)
     order = np.argsort(-leverage, kind="stable")
     limit = _ROWS * count * most
-    if (
-        len(order) > limit
-    ):  # the half that relations tell apart best, and of the others some at equal distances
+    if len(order) > limit:
+        # the half that relations tell apart best, and of the others some at equal distances
         others = order[limit // 2 :]
         order = np.concatenate([order[: limit // 2], others[:: -(-len(others) // (limit // 2))]])
     chosen = values[order]

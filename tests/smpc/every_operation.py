@@ -23,6 +23,7 @@ from smpc.operations import (
 from smpc.operations.numeric import fixed_point, functions, gram, logistic, normalized, piecewise_linear
 from smpc.operations.numeric.fixed_point import FixedPoint
 from smpc.operations.numeric.functions import Function
+from smpc.operations.numeric.leverage import leverage_at_most
 from smpc.operations.numeric.quotients import quotients
 from smpc.operations.numeric.significant import Rounding, round_ratio
 from smpc.operations.numeric.significant_integers import round_integers
@@ -32,6 +33,7 @@ from tests.smpc.joint import Sites, split_input
 
 X = np.array([5, -6, 7, 0])
 BITS = np.array([1, 0, 1, 1])
+PARTS = np.array([[5, 1, 3], [4, 0, 2]])
 COUNTS = np.array([2, 0, 3, 1])
 SCALE = FixedPoint(fraction=6, integer=6)
 HINGE = piecewise_linear.PiecewiseLinear(
@@ -197,6 +199,7 @@ OPERATIONS = {
     "piecewise_linear.piecewise_linear": of(
         X, lambda s, x: piecewise_linear.piecewise_linear(s, x, HINGE, 9)
     ),
+    "leverage.leverage_at_most": of(PARTS, lambda s, x: leverage_at_most(s, x, 2, steps=1)),
     "logistic.fit": of(X * 16, lambda s, x: logistic.fit(s, square_of(s, x), split_input(s, [0, 1]), STEPS)),
     "normalized.normalize": normal,
     "normalized.multiply": normal_products,
