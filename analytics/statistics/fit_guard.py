@@ -7,8 +7,9 @@ Guarantees:  the bit is 1 where each outcome, each atom, each atom and outcome, 
              times the numbers that can open. Where the combinations of all covariates' values, or of those with few
              values, are no more than these numbers, every combination is tested as well. Where the cells into which the
              fit splits the combinations (``splits``) are no more than ``CELLS_A_NUMBER`` times the numbers, so that they
-             could be solved for, every cell is tested too. No linear relation of covariates and outcome fails for
-             fewer rows than the threshold (relation_guard). Which test failed stays on shares.
+             could be solved for, every cell is tested too. No relation of first or second degree of outcome, covariates
+             and what the fit makes of its rows fails for fewer people than the minimum cell (relation_guard). Which
+             test failed stays on shares.
 Visible to:  whoever the bit is opened to.
 See instead: the same guard of logistic fits (regression.glm).
 Source:      docs/guarantees.md P21.
@@ -17,7 +18,7 @@ Source:      docs/guarantees.md P21.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +26,7 @@ import numpy as np
 
 from analytics.schema import NumericColumn
 from analytics.statistics.base import Limits, Step
-from analytics.statistics.relation_guard import RelationGuard, design_of, n_columns_of
+from analytics.statistics.relation_guard import Places, spanning_counts
 from analytics.statistics.value_guards import Sets, alone, atoms, value_span
 from analytics.statistics.value_windows import has_few_values
 from smpc.operations.arithmetic import take
@@ -55,6 +56,9 @@ class FitGuard:
         first: the rows' column of the outcome, 0 or 1; those of the covariates follow it.
         n_splits: cells into which the fit splits each combination of values.
         splits: of a site's rows, the cell of each, from 0 to ``n_splits - 1``.
+        made: of a site's rows, whole numbers that the fit makes and reads with the columns, such as the interval of a
+            time; for the relations.
+        n_made: they lie from 0 to ``n_made - 1``; 0: the fit makes none.
     """
 
     covariates: tuple[GroupColumn, ...]
@@ -64,6 +68,8 @@ class FitGuard:
     first: int
     n_splits: int
     splits: Callable[[Ints], Ints]
+    made: Callable[[Ints], Ints] = field(default=lambda rows: np.zeros(len(rows), dtype=np.int64))
+    n_made: int = 0
 
     @property
     def fewest_rows(self) -> int:
@@ -82,8 +88,8 @@ class FitGuard:
         return Step(
             name="guard of the fit",
             to="sites",
-            clamps=(*(self.limits.rows_max,) * n_tested, *self.relations.clamps),
-            local=self._figures,
+            clamps=(self.limits.rows_max,) * n_tested,
+            local=self.tested,
             joint=self._all_reached,
             n_values=0,
             n_flags=1,
@@ -105,25 +111,19 @@ class FitGuard:
             for other in second
         ]
         sets = [*outcome, *(each for found in apart for each in found), *by_column, *pairs]
-        counts = [*(int(each.sum()) for each in sets), *self._combinations(rows), len(rows)]
+        counts = [int(each.sum()) for each in sets]
+        counts += [*self._combinations(rows), *self._spanning(rows), len(rows)]
         return np.array(counts, dtype=np.int64)
 
-    @property
-    def relations(self) -> RelationGuard:
-        """The guard of linear relations; the outcome is one of the columns."""
-        return RelationGuard(n_columns=n_columns_of(self.covariates) + 1, limits=self.limits)
-
-    def _figures(self, rows: Ints) -> Ints:
-        design = design_of(self.covariates, rows[:, self.first + 1 :])
-        outcome = rows[:, self.first].astype(np.float64)
-        return np.concatenate([self.tested(rows), self.relations.figures(np.column_stack([design, outcome]))])
+    def _spanning(self, rows: Ints) -> list[int]:
+        columns = (Places(self.n_made), Places(2), *self.covariates)
+        values = np.column_stack([self.made(rows), rows[:, self.first :]])
+        return spanning_counts(columns, values, self.limits.threshold)
 
     def _all_reached(self, session: Session, figures: Shared) -> Shared:
-        n_tested = self.n_tested
-        least = [self.limits.threshold] * (n_tested - 1) + [self.fewest_rows]
-        flags = self.limits.reached(session, take(figures, range(n_tested)), least)
-        unrelated = self.relations.holds(session, take(figures, range(n_tested, figures.size)))
-        return all_of(session, *(take(flags, [place]) for place in range(n_tested)), unrelated)
+        least = [self.limits.threshold] * (figures.size - 1) + [self.fewest_rows]
+        flags = self.limits.reached(session, figures, least)
+        return all_of(session, *(take(flags, [place]) for place in range(flags.size)))
 
     def _combinations(self, rows: Ints) -> list[int]:
         """Rows of each combination, then of each of its cells, as far as they are tested: see the module."""

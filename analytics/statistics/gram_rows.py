@@ -9,13 +9,11 @@ Guarantees:  exact integers. All opens or nothing does, by one flag, which is 1 
              bound, strictly between the bounds and outside every window; each two such sets of two columns; those in
              whom two numbers differ; each combination of all columns' values, or of those with few values, where there
              are no more of them than numbers that open; and where all rows are at least the threshold times the design's
-             columns and 3 times sites per unit times the numbers that open; and where no linear relation of the design's
-             columns holds for all but fewer people than the threshold (relation_guard; not of a statistic that opens
-             alone). No party learns which failed.
+             columns and 3 times sites per unit times the numbers that open; and where no relation of first or second degree
+             of the columns holds for all but fewer people than the minimum cell (relation_guard; not of a statistic that
+             opens alone): the sums are those of relations of second degree and no others. No party learns which failed.
 Visible to:  the analyst: the Gram matrix.
-See instead: guards of iterated fits (regression.glm), of means in groups (group_moments). Not tested: a relation of
-             second degree that holds for all but few people, other than those above; the sum of what is left of it
-             follows from the sums of products and is that of these few.
+See instead: guards of iterated fits (regression.glm), of means in groups (group_moments).
 Source:      ours; docs/guarantees.md P8, P21.
 """
 
@@ -33,7 +31,7 @@ from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.schema import CategoricalColumn, NumericColumn
 from analytics.statistics.base import MINIMUM_CELL, Answer, Statistic, Step
 from analytics.statistics.counts import OPEN, OVER
-from analytics.statistics.relation_guard import RelationGuard
+from analytics.statistics.relation_guard import spanning_counts
 from analytics.statistics.value_guards import Sets, alone, atoms, counted, value_span
 from analytics.statistics.value_windows import has_few_values
 from smpc.operations.arithmetic import broadcast, concatenate, multiply, take
@@ -77,8 +75,6 @@ class GramRows(Statistic[int]):
         if self.n_parameters > MAX_PARAMETERS or self._n_tested > MAX_TESTED:
             reason = f"must make at most {MAX_PARAMETERS} parameters and {MAX_TESTED} guarded counts"
             raise InvalidRequestError(parameter=position, reason=reason)
-        if self._has_relations:
-            self._relations.check_size(position)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -134,11 +130,10 @@ class GramRows(Statistic[int]):
         most = np.array([1, *self.reaches], dtype=object)
         sums = (rows * np.outer(most, most))[np.triu_indices(self.n_parameters)]
         guards = (rows,) * self._n_tested if self._has_guards else ()
-        relations = self._relations.clamps if self._has_relations else ()
         step = Step(
             name="sums of products",
             to="analyst",
-            clamps=(*(int(each) for each in sums), *guards, *relations),
+            clamps=(*(int(each) for each in sums), *guards),
             local=self._figures,
             joint=self._all_or_none if self.is_guarded else lambda _session, sums: sums,
             n_values=self.n_sums,
@@ -184,8 +179,6 @@ class GramRows(Statistic[int]):
         found = [sums]
         if self._has_guards:
             found.append(self._tested(rows))
-        if self._has_relations:
-            found.append(self._relations.figures(matrix / np.array([1, *self.reaches])))
         return np.concatenate(found)
 
     @property
@@ -195,7 +188,7 @@ class GramRows(Statistic[int]):
 
     @property
     def _has_relations(self) -> bool:
-        """Whether the guard covers linear relations: where the sums of products themselves open."""
+        """Whether the guard covers relations of columns: where the sums of products themselves open."""
         return self.is_guarded and self.hidden is None
 
     @property
@@ -209,10 +202,9 @@ class GramRows(Statistic[int]):
         return [self.limits.threshold] * (self._n_tested - 1) + [self.fewest_rows]
 
     def _all_or_none(self, session: Session, figures: Shared) -> Shared:
-        count, end = self.n_sums, self.n_sums + self._n_tested
-        reached = self.limits.reached(session, take(figures, range(count, end)), self.least)
-        unrelated = self._relations.holds(session, take(figures, range(end, figures.size)))
-        flag = all_of(session, *(take(reached, [place]) for place in range(reached.size)), unrelated)
+        count = self.n_sums
+        reached = self.limits.reached(session, take(figures, range(count, figures.size)), self.least)
+        flag = all_of(session, *(take(reached, [place]) for place in range(reached.size)))
         values = take(figures, range(count))
         return concatenate([multiply(session, values, broadcast(flag, values.shape)), flag])
 
@@ -227,7 +219,10 @@ class GramRows(Statistic[int]):
         ]
         pairs = [one & other for first, second in combinations(apart, 2) for one in first for other in second]
         sets = [*(each for found in apart for each in found), *single, *pairs, *self._unequal(rows)]
-        return np.array([*counted(sets), *self._combinations(rows), len(rows)], dtype=np.int64)
+        counts = [*counted(sets), *self._combinations(rows)]
+        if self._has_relations:
+            counts += spanning_counts(self.modelled, rows[:, 1:], self.limits.threshold)
+        return np.array([*counts, len(rows)], dtype=np.int64)
 
     def _unequal(self, rows: Ints) -> Sets:
         """The rows in which two numbers differ: the sum of squares of their difference is theirs alone."""
@@ -254,10 +249,6 @@ class GramRows(Statistic[int]):
                     place = place * size + rows[:, number] - low
                 return [int(count) for count in np.bincount(place, minlength=math.prod(sizes))]
         return []
-
-    @property
-    def _relations(self) -> RelationGuard:
-        return RelationGuard(n_columns=self.n_parameters, limits=self.limits)
 
     @property
     def _n_tested(self) -> int:

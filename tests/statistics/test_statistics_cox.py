@@ -240,7 +240,7 @@ def test_what_a_step_opens_is_rounded_and_its_rounds_do_not_depend_on_rows(world
     plan = world.plan("cox", **ASKED)
     more = StatisticWorld(patients(), COLUMNS, rows_max=20_000).plan("cox", **ASKED)
     costs = [run_cost(each, reveal_to_all) for each in (plan, more)]
-    assert costs[0].rounds == costs[1].rounds <= 6 * 60 + 108  # of the guard of relations
+    assert costs[0].rounds == costs[1].rounds <= 6 * 60
     data = np.frombuffer(world.answers(plan)[0], dtype="<i8")[1:15]
     assert abs(data).max() < 2**26  # at 2^-16: up to a thousand
 

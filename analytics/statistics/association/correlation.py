@@ -143,7 +143,7 @@ class Correlation(GramRows):
     name: ClassVar[str] = NAME
     summary: ClassVar[str] = SUMMARY
     modes: ClassVar = BOTH
-    promoted: ClassVar = PRIVATE
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (COLUMNS, REVEAL)
     reveal: bool = False
 

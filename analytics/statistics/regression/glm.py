@@ -10,9 +10,9 @@ Guarantees:  exact mode alone. The first step opens one bit to all sites: whethe
              each two atoms of two covariates hold at least the threshold, and all rows at least the threshold times the
              parameters and 3 times sites per unit times the numbers that can open. Where the combinations of all
              covariates' values, or of those with few values, are no more than these numbers, the Hessians' weights could
-             tell how many rows have each: then every combination is tested as well. The bit is also 0 where a linear
-             relation of covariates and outcome holds for all but few people (relation_guard). Where the bit is 0 nothing else
-             opens, for whichever cause. The start is zero and the next point follows from opened integers by exact
+             tell how many rows have each: then every combination is tested as well. The bit is also 0 where a relation of
+             first or second degree of covariates and outcome holds for all but few people (relation_guard). Where the bit is 0
+             nothing else opens, for whichever cause. The start is zero and the next point follows from opened integers by exact
              arithmetic, so it is the same at every site; no request chooses a point. A fit that is singular, leaves the
              range or has not converged at the cap is closed by the same code.
 Visible to:  all sites and the analyst: the bit; gradient, Hessian and log-likelihood of each step. Number of rows and of
@@ -39,7 +39,7 @@ from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a
 from analytics.statistics.base import EXACT, Statistic, Step
 from analytics.statistics.glm_answer import FIT_CLOSED, GlmAnswer
 from analytics.statistics.integer_solve import inverse, solve_exactly
-from analytics.statistics.relation_guard import RelationGuard, design_of
+from analytics.statistics.relation_guard import Places, design_of, spanning_counts
 from analytics.statistics.value_guards import Sets, alone, atoms, value_span
 from analytics.statistics.value_windows import has_few_values
 from smpc.operations.arithmetic import take
@@ -144,8 +144,6 @@ class Glm(Statistic[_State]):
             raise InvalidRequestError(parameter="covariates", reason=reason)
         if self.bits < _FEWEST_BITS:
             raise OverflowRiskError(figure="a gradient", bits=64, limit_bits=_RING_BITS)
-        if self.limits.threshold:
-            self._relations.check_size("covariates")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -288,8 +286,8 @@ class Glm(Statistic[_State]):
         return Step(
             name="guard of the fit",
             to="sites",
-            clamps=(*(self.limits.rows_max,) * self._n_tested, *self._relations.clamps),
-            local=self._guarded,
+            clamps=(self.limits.rows_max,) * self._n_tested,
+            local=self._tested,
             joint=self._all_reached,
             n_values=0,
             n_flags=1,
@@ -297,10 +295,9 @@ class Glm(Statistic[_State]):
         )
 
     def _all_reached(self, session: Session, counts: Shared) -> Shared:
-        least = [self.limits.threshold] * (self._n_tested - 1) + [self.fewest_rows]
-        flags = self.limits.reached(session, take(counts, range(self._n_tested)), least)
-        unrelated = self._relations.holds(session, take(counts, range(self._n_tested, counts.size)))
-        return all_of(session, *(take(flags, [place]) for place in range(self._n_tested)), unrelated)
+        least = [self.limits.threshold] * (counts.size - 1) + [self.fewest_rows]
+        flags = self.limits.reached(session, counts, least)
+        return all_of(session, *(take(flags, [place]) for place in range(flags.size)))
 
     # -- one site's rows -----------------------------------------------------------------------------------
 
@@ -323,15 +320,6 @@ class Glm(Statistic[_State]):
         """Shape ``(n_rows, n_parameters)``, between -1 and 1; of rows the unit and the outcome come first."""
         return design_of(self.covariates, rows[:, 2:])
 
-    def _guarded(self, rows: Ints) -> Ints:
-        """The guard's counts, then the sums of products behind the guard of relations; the outcome is one of its columns."""
-        design = np.column_stack([self._design(rows), rows[:, 1].astype(np.float64)])
-        return np.concatenate([self._tested(rows), self._relations.figures(design)])
-
-    @property
-    def _relations(self) -> RelationGuard:
-        return RelationGuard(n_columns=self.n_parameters + 1, limits=self.limits)
-
     def _tested(self, rows: Ints) -> Ints:
         """The guard's counts of this site's rows; all rows are the last."""
         outcome: Sets = [rows[:, 1] == 1, rows[:, 1] == 0]
@@ -348,8 +336,9 @@ class Glm(Statistic[_State]):
             for other in second
         ]
         sets = [*outcome, *(each for found in apart for each in found), *by_column, *pairs]
-        counts = [*(int(each.sum()) for each in sets), *self._combinations(rows), len(rows)]
-        return np.array(counts, dtype=np.int64)
+        counts = [*(int(each.sum()) for each in sets), *self._combinations(rows)]
+        counts += spanning_counts((Places(2), *self.covariates), rows[:, 1:], self.limits.threshold)
+        return np.array([*counts, len(rows)], dtype=np.int64)
 
     def _combinations(self, rows: Ints) -> list[int]:
         """Rows of each combination of the values of all covariates, or else of those with few values: see the module."""

@@ -252,7 +252,7 @@ class Ols(GramRows):
     name: ClassVar[str] = NAME
     summary: ClassVar[str] = SUMMARY
     modes: ClassVar = BOTH
-    promoted: ClassVar = PRIVATE
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (FORMULA,)
 
     @classmethod

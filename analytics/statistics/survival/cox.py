@@ -144,8 +144,6 @@ class Cox(Statistic[_State]):
             raise InvalidRequestError(parameter="covariates", reason=reason)
         if self.layout.sum_bits < _FEWEST_BITS:
             raise OverflowRiskError(figure="a sum over a risk set", bits=64, limit_bits=TOTAL_BITS)
-        if self.limits.threshold:
-            self.guard.relations.check_size("covariates")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -178,6 +176,8 @@ class Cox(Statistic[_State]):
             first=_FIRST - 1,
             n_splits=2 * self.layout.n_points,
             splits=lambda rows: 2 * self._place(rows[:, 1]) + rows[:, 2],
+            made=lambda rows: self._place(rows[:, 1]),
+            n_made=self.layout.n_points,
         )
 
     def describe(self) -> dict[str, object]:
