@@ -8,19 +8,79 @@ Source:      columns as in the summaries of lifelines.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import accumulate
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from analytics.errors import InvalidRequestError
 from analytics.pictures import Estimates
 from analytics.statistics.base import Answer
+from analytics.statistics.distributions import chi_square_tail
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FIT_CLOSED: Final = "fit_closed"
 _LEVEL: Final = 0.95
+_CURVES: Final = ("hazard", "cumulative_hazard", "survival")
+
+
+@dataclass(frozen=True, slots=True)
+class Proportionality:
+    """Score tests that a parameter does not change with time; small p-values speak against proportional hazards.
+
+    Attributes:
+        statistics: of each term, a chi-square with one degree of freedom.
+        statistic: of all terms together, with as many.
+        pvalues: of each term.
+        pvalue: of all together.
+    """
+
+    statistics: tuple[float, ...]
+    statistic: float
+    pvalues: tuple[float, ...]
+    pvalue: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """The hazard where numbers are in the middle of their bounds, categories the first, flags false.
+
+    Attributes:
+        name: of the stratum; empty where there are none.
+        edges: of the grid, one more than intervals.
+        hazard: of each interval; NaN where the guard closed it.
+    """
+
+    name: str
+    edges: tuple[float, ...]
+    hazard: tuple[float, ...]
+
+    @property
+    def cumulative_hazard(self) -> tuple[float, ...]:
+        """After each interval."""
+        return tuple(accumulate(self.hazard))
+
+    @property
+    def survival(self) -> tuple[float, ...]:
+        """The exponential of minus the cumulative hazard, after each interval."""
+        return tuple(math.exp(-value) for value in self.cumulative_hazard)
+
+    def to_dict(self) -> dict[str, object]:
+        """As plain data, None where it is closed."""
+        columns = {
+            "hazard": self.hazard,
+            "cumulative_hazard": self.cumulative_hazard,
+            "survival": self.survival,
+        }
+        plain = {
+            name: [None if math.isnan(value) else value for value in values]
+            for name, values in columns.items()
+        }
+        return {"name": self.name, "edges": list(self.edges), **plain}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +92,20 @@ class CoxAnswer(Answer):
         params: log hazard ratios for each unit of the column; six digits. Empty where it is closed.
         standard_errors: from the inverse of the observed information; six digits.
         n_steps: Newton steps that were taken.
+        covariance: of the parameters, row by row; six digits.
+        score_statistic: of the score test that all parameters are 0.
+        proportional: the test of proportional hazards, where it was asked for.
+        baselines: of each stratum, where they were asked for.
     """
 
     terms: tuple[str, ...]
     params: tuple[float, ...] = ()
     standard_errors: tuple[float, ...] = ()
     n_steps: int = 0
+    covariance: tuple[tuple[float, ...], ...] = ()
+    score_statistic: float | None = None
+    proportional: Proportionality | None = None
+    baselines: tuple[Baseline, ...] = ()
 
     @property
     def hazard_ratios(self) -> tuple[float, ...]:
@@ -49,6 +117,31 @@ class CoxAnswer(Answer):
         """Of Wald's test that a parameter is 0."""
         pairs = zip(self.params, self.standard_errors, strict=True)
         return tuple(math.erfc(abs(value / error) / math.sqrt(2)) for value, error in pairs)
+
+    @property
+    def zvalues(self) -> tuple[float, ...]:
+        """Parameters over their standard errors."""
+        return tuple(value / error for value, error in zip(self.params, self.standard_errors, strict=True))
+
+    @property
+    def score_pvalue(self) -> float | None:
+        """Of the score test; of one group against another it is the log-rank test but for ties."""
+        found = self.score_statistic
+        return None if found is None else chi_square_tail(max(found, 0.0), len(self.params))
+
+    @property
+    def wald_statistic(self) -> float | None:
+        """Of Wald's test that all parameters are 0."""
+        if not self.params:
+            return None
+        params = np.array(self.params)
+        return float(params @ np.linalg.solve(np.array(self.covariance), params))
+
+    @property
+    def wald_pvalue(self) -> float | None:
+        """Of Wald's test that all parameters are 0."""
+        found = self.wald_statistic
+        return None if found is None else chi_square_tail(max(found, 0.0), len(self.params))
 
     def interval(self, level: float = _LEVEL) -> tuple[tuple[float, float], ...]:
         """Wald's confidence interval of each parameter.
@@ -82,6 +175,30 @@ class CoxAnswer(Answer):
         found = {name: list(values) or [None] * len(self.terms) for name, values in columns.items()}
         return pd.DataFrame(found, index=list(self.terms), dtype="Float64")
 
+    @property
+    def baseline(self) -> pd.DataFrame:
+        """One row for each stratum and interval: ``stratum``, ``start``, ``end``, hazard, cumulative hazard, survival."""
+        import pandas as pd
+
+        columns: dict[str, list[object]] = {name: [] for name in ("stratum", "start", "end", *_CURVES)}
+        for each in self.baselines:
+            columns["stratum"] += [each.name] * len(each.hazard)
+            columns["start"] += each.edges[:-1]
+            columns["end"] += each.edges[1:]
+            for name in _CURVES:
+                columns[name] += getattr(each, name)
+        found = pd.DataFrame(columns)
+        return found.astype(dict.fromkeys(("start", "end", *_CURVES), "Float64") | {"stratum": "string"})
+
+    def summary(self) -> str:
+        """The fit as text."""
+        if self.closed:
+            return repr(self)
+        from analytics.text_tables import as_text
+
+        names, rows = self.cells()
+        return as_text(names, rows, self.lines())
+
     def picture(self) -> Estimates:
         """Hazard ratios with their 95 % intervals."""
         ends = self.interval()
@@ -104,4 +221,11 @@ class CoxAnswer(Answer):
             "standard_errors": list(self.standard_errors),
             "pvalues": list(self.pvalues),
             "n_steps": self.n_steps,
+            "covariance": [list(row) for row in self.covariance],
+            "score_statistic": self.score_statistic,
+            "score_pvalue": self.score_pvalue,
+            "wald_statistic": self.wald_statistic,
+            "wald_pvalue": self.wald_pvalue,
+            "proportional": None if self.proportional is None else asdict(self.proportional),
+            "baselines": [each.to_dict() for each in self.baselines],
         }

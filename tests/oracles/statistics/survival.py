@@ -127,6 +127,15 @@ def models(rows):
     for ties in ("breslow", "efron"):
         fit = PHReg(rows.time.to_numpy(float), design, status=(rows.event > 0).to_numpy(int), ties=ties).fit()
         found[ties] = {"params": numbers(fit.params), "bse": numbers(fit.bse), "llf": float(fit.llf)}
+    arms = design[:, :-1]
+    fit = PHReg(
+        rows.time.to_numpy(float),
+        arms,
+        status=(rows.event > 0).to_numpy(int),
+        strata=rows.stratum.to_numpy(),
+        ties="breslow",
+    ).fit()
+    found["stratified"] = {"params": numbers(fit.params), "bse": numbers(fit.bse)}
     return found
 
 
