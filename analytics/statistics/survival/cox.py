@@ -30,7 +30,6 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self
 import numpy as np
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
-from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
 from analytics.statistics.base import EXACT, Statistic, Step
 from analytics.statistics.fit_guard import FitGuard
@@ -50,7 +49,7 @@ from analytics.statistics.life_tables.partial_likelihood import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analytics.schema import BooleanColumn, Table
+    from analytics.schema import BooleanColumn, NumericColumn, Table
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints, Limits, Mode
     from analytics.statistics.life_tables.curves import Floats
