@@ -176,14 +176,16 @@ class Arguments:
             InvalidRequestError: it is no text.
             PlanRejectedError: no such column, the privacy unit, or a number without declared bins.
         """
-        column = column_of(self.text(name), table, name)
-        if isinstance(column, NumericColumn) and not column.bins:
-            raise PlanRejectedError(
-                position=name,
-                reason=f"{column.name} has no bins in the schema",
-                hint="declare its bins: only they can be groups",
-            )
-        return column
+        return _grouped(column_of(self.text(name), table, name), name)
+
+    def group_columns(self, name: str, table: Table) -> tuple[GroupColumn, ...]:
+        """The declared columns of a list of names, each with public groups.
+
+        Raises:
+            InvalidRequestError: it is no list of different texts.
+            PlanRejectedError: no such column, the privacy unit, or a number without declared bins.
+        """
+        return tuple(_grouped(column_of(each, table, name), name) for each in self.texts(name))
 
     def flag_column(self, name: str, table: Table) -> BooleanColumn:
         """The declared true-or-false column that it names.
@@ -204,6 +206,16 @@ class Arguments:
         if not isinstance(value, list | tuple) or len(value) > MAX_ITEMS:
             raise InvalidRequestError(parameter=name, reason=f"must be a list of at most {MAX_ITEMS} items")
         return value
+
+
+def _grouped(column: GroupColumn, position: str) -> GroupColumn:
+    if isinstance(column, NumericColumn) and not column.bins:
+        raise PlanRejectedError(
+            position=position,
+            reason=f"{column.name} has no bins in the schema",
+            hint="declare its bins: only they can be groups",
+        )
+    return column
 
 
 def column_of(asked: str, table: Table, position: str) -> GroupColumn:

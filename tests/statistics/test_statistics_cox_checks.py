@@ -145,7 +145,16 @@ def test_the_baseline_is_events_over_weights_at_risk(world, whole):
         assert each.hazard == pytest.approx(known, rel=1e-4)
         assert each.survival[-1] == pytest.approx(np.exp(-known.sum()), rel=1e-4)
     frame = answer.baseline
-    assert frame.columns.tolist() == ["stratum", "start", "end", "hazard", "cumulative_hazard", "survival"]
+    assert frame.columns.tolist() == [
+        "stratum",
+        "start",
+        "end",
+        "hazard",
+        "cumulative_hazard",
+        "survival",
+        "low",
+        "high",
+    ]
     assert len(frame) == 12
     assert frame.survival.is_monotonic_decreasing or frame.stratum.nunique() == 3
 

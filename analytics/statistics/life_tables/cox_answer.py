@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FIT_CLOSED: Final = "fit_closed"
+TOO_FEW: Final = "too_few"
 _LEVEL: Final = 0.95
 _CURVES: Final = ("hazard", "cumulative_hazard", "survival")
 
@@ -52,12 +53,16 @@ class Baseline:
     Attributes:
         name: of the stratum; empty where there are none.
         edges: of the grid, one more than intervals.
-        hazard: of each interval; NaN where the guard closed it.
+        hazard: of each interval; NaN where the guard closed it, or too few are at risk for the noise.
+        errors: of a private cumulative hazard: of sampling and noise.
+        noise_errors: their part of the noise.
     """
 
     name: str
     edges: tuple[float, ...]
     hazard: tuple[float, ...]
+    errors: tuple[float, ...] = ()
+    noise_errors: tuple[float, ...] = ()
 
     @property
     def cumulative_hazard(self) -> tuple[float, ...]:
@@ -69,6 +74,21 @@ class Baseline:
         """The exponential of minus the cumulative hazard, after each interval."""
         return tuple(math.exp(-value) for value in self.cumulative_hazard)
 
+    def interval(self, level: float = _LEVEL, part: str = "both") -> tuple[tuple[float, float], ...]:
+        """Limits of the survival after each interval; of a private answer.
+
+        Args:
+            level: between 0 and 1.
+            part: ``both`` covers the curve of the population, ``noise`` the one without noise.
+        """
+        width = NormalDist().inv_cdf((1 + level) / 2)
+        errors = self.noise_errors if part == "noise" else self.errors
+        pairs = zip(self.cumulative_hazard, errors, strict=False)
+        return tuple(
+            (math.exp(-value - width * error), min(1.0, math.exp(-value + width * error)))
+            for value, error in pairs
+        )
+
     def to_dict(self) -> dict[str, object]:
         """As plain data, None where it is closed."""
         columns = {
@@ -76,6 +96,8 @@ class Baseline:
             "cumulative_hazard": self.cumulative_hazard,
             "survival": self.survival,
         }
+        if self.errors:
+            columns |= {"errors": self.errors, "noise_errors": self.noise_errors}
         plain = {
             name: [None if math.isnan(value) else value for value in values]
             for name, values in columns.items()
@@ -177,18 +199,23 @@ class CoxAnswer(Answer):
 
     @property
     def baseline(self) -> pd.DataFrame:
-        """One row for each stratum and interval: ``stratum``, ``start``, ``end``, hazard, cumulative hazard, survival."""
+        """One row for each stratum and interval: its ends, hazard, cumulative hazard, survival and, if private, limits."""
         import pandas as pd
 
-        columns: dict[str, list[object]] = {name: [] for name in ("stratum", "start", "end", *_CURVES)}
+        columns: dict[str, list[object]] = {
+            name: [] for name in ("stratum", "start", "end", *_CURVES, "low", "high")
+        }
         for each in self.baselines:
             columns["stratum"] += [each.name] * len(each.hazard)
             columns["start"] += each.edges[:-1]
             columns["end"] += each.edges[1:]
             for name in _CURVES:
                 columns[name] += getattr(each, name)
+            limits = each.interval() or ((None, None),) * len(each.hazard)
+            columns["low"] += [low for low, _ in limits]
+            columns["high"] += [high for _, high in limits]
         found = pd.DataFrame(columns)
-        return found.astype(dict.fromkeys(("start", "end", *_CURVES), "Float64") | {"stratum": "string"})
+        return found.astype(dict.fromkeys(found.columns, "Float64") | {"stratum": "string"})
 
     def summary(self) -> str:
         """The fit as text."""
@@ -229,3 +256,31 @@ class CoxAnswer(Answer):
             "proportional": None if self.proportional is None else asdict(self.proportional),
             "baselines": [each.to_dict() for each in self.baselines],
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoisyCoxAnswer(CoxAnswer):
+    """A fit of a released table; standard errors, p-values and intervals hold sampling and noise.
+
+    Attributes:
+        noise_errors: of the parameters, by the noise alone.
+        concordance: Harrell's index within strata; None where the noise hides the fit.
+        concordance_noise: its error by the noise alone.
+        noise_sd: of each cell of the table.
+    """
+
+    noise_errors: tuple[float, ...] = ()
+    concordance: float | None = None
+    concordance_noise: float | None = None
+    noise_sd: float = 0.0
+
+    def values(self) -> dict[str, object]:
+        """Its fields as plain data."""
+        own = {
+            "noise_errors": list(self.noise_errors),
+            "concordance": self.concordance,
+            "concordance_noise": self.concordance_noise,
+            "noise_sd": self.noise_sd,
+        }
+        exact = super().values()
+        return {name: value for name, value in exact.items() if not name.startswith("score_")} | own

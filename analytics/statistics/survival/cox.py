@@ -4,7 +4,7 @@ Layer:       analytics.statistics.survival above fit_guard and life_tables.
 Terms:       covariates become columns of the *design* between -1 and 1: a numeric column between its declared bounds, one
              column for each category but the first. The *point* is the parameters, as integers of ``2^-40``. Times are put
              on the grid; those censored in an interval are at risk for its events; ties are Breslow's.
-Guarantees:  exact mode alone. The first step opens one bit to all sites, see fit_guard: the event is its outcome, and the
+Guarantees:  exact mode; private_cox is the other. The first step opens one bit, see fit_guard: the event is its outcome, and the
              intervals, with and without the event, are its splits. Where the bit is 0 nothing else opens, for whichever
              cause. The start is zero, and the next point follows from opened integers by exact arithmetic, so it is the
              same at every site; no request chooses a point. Sums over risk sets, events and means at a grid point never
@@ -13,7 +13,7 @@ Guarantees:  exact mode alone. The first step opens one bit to all sites, see fi
              parameters that are too far apart. With strata, risk sets are those of each stratum, and the guard takes
              the stratum as one more covariate.
 Visible to:  all sites and the analyst: the bit; score and information of each step. The analyst alone: see cox_checks.
-See instead: curves by group (kaplan_meier), private comparisons (log_rank). Efron's ties need as many terms at a grid point
+See instead: curves by group (kaplan_meier), private fits (private_cox). Efron's ties need as many terms at a grid point
              as it has events, which is a secret; a finer grid has fewer ties. Concordance needs the order of all people's
              risks. A grid so coarse that its table could be
              solved for is tested cell by cell, where a finer one need not be. What score and information tell of few
@@ -31,7 +31,7 @@ import numpy as np
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit, column_of
-from analytics.statistics.base import EXACT, Statistic, Step
+from analytics.statistics.base import BOTH, Statistic, Step
 from analytics.statistics.fit_guard import FitGuard
 from analytics.statistics.grids import coarser
 from analytics.statistics.integer_solve import inverse, solve_exactly
@@ -45,6 +45,7 @@ from analytics.statistics.life_tables.partial_likelihood import (
     RiskSums,
     score_and_information,
 )
+from analytics.statistics.survival.private_cox import NAME, SUMMARY, PrivateCox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,27 +104,25 @@ class Cox(Statistic[_State]):
         baseline: whether the baseline hazard is opened.
     """
 
-    name: ClassVar[str] = "cox"
-    summary: ClassVar[str] = "Cox regression on a declared grid, by Newton steps over opened scores"
-    modes: ClassVar = EXACT
-    no_private: ClassVar[str] = (
-        "must be exact: a row moves the sums of all earlier risk sets, and no bound on that is proven here; "
-        "survival_table and log_rank compare groups with noise"
-    )
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="duration", meaning="a numeric column with declared bins: the time"),
         Parameter(name="event", meaning="true where the event was seen, false where the time was censored"),
-        Parameter(name="covariates", meaning="a list of columns"),
+        Parameter(
+            name="covariates", meaning="a list of columns; private: numbers enter by their declared bins"
+        ),
         Parameter(
             name="grid", meaning="edges of the declared bins that make coarser intervals", default=None
         ),
-        Parameter(name="max_steps", meaning="most Newton steps", default=6),
+        Parameter(name="max_steps", meaning="exact: most Newton steps", default=6),
         Parameter(name="strata", meaning="a category: each has a baseline hazard of its own", default=None),
-        Parameter(name="ties", meaning="breslow", default="breslow"),
-        Parameter(name="proportional", meaning="true: test proportional hazards too", default=False),
+        Parameter(name="ties", meaning="exact: breslow; private: efron, or breslow", default=None),
+        Parameter(name="proportional", meaning="exact: true: test proportional hazards too", default=False),
         Parameter(
             name="baseline",
-            meaning="true: give the baseline hazard too, on at most 60 intervals",
+            meaning="exact: true: give the baseline hazard too, on at most 60 intervals",
             default=False,
         ),
     )
@@ -136,15 +135,17 @@ class Cox(Statistic[_State]):
     baseline: bool
 
     @classmethod
-    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self | PrivateCox:
         """See ``Statistic``."""
+        if mode == "private":
+            return PrivateCox.bind(table, arguments, mode, limits)
         check_one_row_a_unit(table, cls.name)
         time = arguments.number_column("duration", table)
         event = arguments.flag_column("event", table)
         covariates = tuple(column_of(name, table, "covariates") for name in arguments.texts("covariates"))
         if {time.name, event.name} & {column.name for column in covariates}:
             raise InvalidRequestError(parameter="covariates", reason="must not hold duration or event")
-        if arguments.text("ties") != "breslow":
+        if arguments.is_given("ties") and arguments.text("ties") != "breslow":
             raise InvalidRequestError(parameter="ties", reason=_NO_EFRON)
         bound = cls(
             table=table,
