@@ -36,6 +36,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "goodness_of_fit": "tables.goodness_of_fit.GoodnessOfFit",
     "kaplan_meier": "survival.kaplan_meier.KaplanMeier",
     "kendall": "association.kendall.Kendall",
+    "kmeans": "structure.kmeans.KMeans",
     "kruskal_wallis": "location.kruskal_wallis.KruskalWallis",
     "ks_test": "location.ks_test.KsTest",
     "levene": "location.levene.Levene",

@@ -33,6 +33,7 @@ ASKED = {
     "glm": {"outcome": "disease", "covariates": ["age", "sex"]},
     "goodness_of_fit": {"column": "age"},
     "kendall": BINNED,
+    "kmeans": {"columns": ["age", "thalach"], "k": 3},
     "kruskal_wallis": {"column": "age", "by": "disease"},
     "ks_test": {"column": "age", "by": "disease"},
     "levene": {"column": "age", "by": "disease"},
@@ -121,8 +122,8 @@ def test_answers_equal_those_of_the_pooled_rows(session):
 
 def test_a_refused_statistic_says_why(session):
     table = session.table("patients")
-    with pytest.raises(InvalidRequestError, match="cannot be kmeans, which is refused: its steps"):
-        table.kmeans(["age"], 3, exact=True)
+    with pytest.raises(InvalidRequestError, match="cannot be friedman, which is refused: its table"):
+        table.friedman(["age"], exact=True)
     with pytest.raises(InvalidRequestError, match="must be exact"):
         table.glm("disease", ["age"], epsilon=1)
     with pytest.raises(InvalidRequestError, match="must be private"):

@@ -9,7 +9,7 @@ from survival_reference import TABLES, columns_of, frame_of
 from analytics.disclosure.recombine import recombine_statistic
 from analytics.disclosure.statistic_run import run_cost
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
-from analytics.statistics.life_tables.partial_likelihood import (
+from analytics.statistics.hazards.partial_likelihood import (
     OPENED_BITS,
     RATIO_BITS,
     TOTAL_BITS,

@@ -11,8 +11,8 @@ from test_statistics_cox import COLUMNS, EDGES, patients
 from analytics.disclosure.recombine import recombine_statistic
 from analytics.errors import InvalidRequestError, OverflowRiskError
 from analytics.statistics.base import Limits
-from analytics.statistics.life_tables.cox_checks import LastOpening
-from analytics.statistics.life_tables.partial_likelihood import RiskSums
+from analytics.statistics.hazards.cox_checks import LastOpening
+from analytics.statistics.hazards.partial_likelihood import RiskSums
 from smpc.operations.arithmetic import take
 from smpc.operations.inputs import contribute
 from smpc.operations.reveal import reveal_to_all

@@ -4,7 +4,7 @@ Layer:       analytics.statistics.survival above fit_guard and life_tables.
 Terms:       covariates become columns of the *design* between -1 and 1: a numeric column between its declared bounds, one
              column for each category but the first. The *point* is the parameters, as integers of ``2^-40``. Times are put
              on the grid; those censored in an interval are at risk for its events; ties are Breslow's.
-Guarantees:  exact mode; private_cox is the other. The first step opens one bit, see fit_guard: the event is its outcome, and the
+Guarantees:  exact mode; released_cox is the other. The first step opens one bit, see fit_guard: the event is its outcome, and the
              intervals, with and without the event, are its splits. Where the bit is 0 nothing else opens, for whichever
              cause. The start is zero, and the next point follows from opened integers by exact arithmetic, so it is the
              same at every site; no request chooses a point. Sums over risk sets, events and means at a grid point never
@@ -13,12 +13,12 @@ Guarantees:  exact mode; private_cox is the other. The first step opens one bit,
              parameters that are too far apart. With strata, risk sets are those of each stratum, and the guard takes
              the stratum as one more covariate.
 Visible to:  all sites and the analyst: the bit; score and information of each step. The analyst alone: see cox_checks.
-See instead: curves by group (kaplan_meier), private fits (private_cox). Efron's ties need as many terms at a grid point
+See instead: curves by group (kaplan_meier), private fits (released_cox). Efron's ties need as many terms at a grid point
              as it has events, which is a secret; a finer grid has fewer ties. Concordance needs the order of all people's
              risks. A grid so coarse that its table could be
              solved for is tested cell by cell, where a finer one need not be. What score and information tell of few
              people at far values, and to an analyst who knows that cells are empty: as in regression.glm.
-Source:      Cox 1972, Breslow 1974; see life_tables.partial_likelihood; docs/guarantees.md P21.
+Source:      Cox 1972, Breslow 1974; see hazards.partial_likelihood; docs/guarantees.md P21.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a
 from analytics.statistics.base import BOTH, Statistic, Step
 from analytics.statistics.fit_guard import FitGuard
 from analytics.statistics.grids import coarser
-from analytics.statistics.integer_solve import inverse, solve_exactly
-from analytics.statistics.life_tables.cox_answer import FIT_CLOSED, Baseline, CoxAnswer, Proportionality
-from analytics.statistics.life_tables.cox_checks import MOST_POINTS, LastOpening, baselines, proportionality
-from analytics.statistics.life_tables.cox_design import POINT_BITS, CoxDesign, names_of, stratum_of, terms_of
-from analytics.statistics.life_tables.partial_likelihood import (
+from analytics.statistics.hazards.cox_answer import FIT_CLOSED, Baseline, CoxAnswer, Proportionality
+from analytics.statistics.hazards.cox_checks import LastOpening, baselines, proportionality
+from analytics.statistics.hazards.cox_design import POINT_BITS, CoxDesign, names_of, stratum_of, terms_of
+from analytics.statistics.hazards.partial_likelihood import (
     OPENED_BITS,
     RATIO_BITS,
     TOTAL_BITS,
     RiskSums,
     score_and_information,
 )
-from analytics.statistics.survival.private_cox import NAME, SUMMARY, PrivateCox
+from analytics.statistics.hazards.released_cox import ReleasedCox
+from analytics.statistics.integer_solve import inverse, solve_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from analytics.statistics.life_tables.curves import Floats
     from analytics.statistics.noise_law import NoiseLaw
 
+NAME: Final = "cox"
+SUMMARY: Final = "Cox regression on a declared grid"
 MAX_POINTS: Final = 512
 MAX_PARAMETERS: Final = 20
 MAX_TESTED: Final = 5_000
@@ -65,7 +67,6 @@ _INVERSE_BITS: Final = 120
 _CONVERGED: Final = 1 << (POINT_BITS - 17)
 _FARTHEST: Final = 16  # largest range of x b: a weight is at least e^-16 of the largest
 _DIGITS: Final = 6
-_RING_BITS: Final = 61
 _NO_EFRON: Final = (
     "must be breslow: Efron's ties need as many terms at a time as it has events, which stays secret; "
     "a finer grid has fewer ties"
@@ -88,6 +89,14 @@ class _State:
     point: tuple[int, ...]
     n_steps: int = 0
     information: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateCox(ReleasedCox):
+    """The fit of a released table."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,11 +180,7 @@ class Cox(Statistic[_State]):
         if self.layout.n_points > MAX_POINTS:
             reason = f"must make at most {MAX_POINTS} intervals of all strata: {self.layout.n_points}"
             raise InvalidRequestError(parameter="grid", reason=reason)
-        if self.baseline and self.n_intervals > MOST_POINTS:
-            reason = f"must make at most {MOST_POINTS} intervals for a baseline, not {self.n_intervals}"
-            raise InvalidRequestError(parameter="grid", reason=reason)
-        if self.proportional and self.last.bits > _RING_BITS:
-            raise OverflowRiskError(figure="a sum over time", bits=self.last.bits, limit_bits=_RING_BITS)
+        self.last.check_size()
         if self.layout.sum_bits < _FEWEST_BITS:
             raise OverflowRiskError(figure="a sum over a risk set", bits=64, limit_bits=TOTAL_BITS)
         if self.limits.threshold:

@@ -1,6 +1,6 @@
 """The columns of a Cox regression's design, and what is public about them.
 
-Layer:       analytics.statistics.life_tables above relation_guard and arguments; pure.
+Layer:       analytics.statistics.hazards above relation_guard and arguments; pure.
 Terms:       numbers lie between -1 and 1, 0 in the middle of their bounds; a category has one column for each value but its
              first. A *point* is the parameters of the design, as integers of ``2^-POINT_BITS``.
 Source:      ours.

@@ -1,6 +1,6 @@
 """Private Cox regression: one release of events and censorings by covariates and interval, and a fit of that table.
 
-Layer:       analytics.statistics.survival above counts and life_tables.
+Layer:       analytics.statistics.hazards above counts; survival.cox gives it its name.
 Terms:       covariates are categories, true-or-false columns, and numbers by their declared bins; each has one parameter
              for each group but its first. The table has a cell for each stratum, combination of groups, interval and
              event.
@@ -9,15 +9,15 @@ Guarantees:  one row is in one cell, so the table costs what one count costs. Wh
              hides the fit it has the code ``too_few``, which follows from the noisy table alone. Rows without a
              known value are left out.
 Visible to:  the analyst: the cells with noise.
-See instead: the fit (life_tables.noisy_cox), exact fits on numbers as they are (survival.cox).
-Source:      see life_tables.noisy_cox.
+See instead: the fit (noisy_cox), exact fits on numbers as they are (survival.cox).
+Source:      see noisy_cox.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
@@ -26,9 +26,9 @@ from analytics.schema import NumericColumn
 from analytics.statistics.counts import CountStatistic
 from analytics.statistics.distributions import chi_square_tail
 from analytics.statistics.grids import coarser
-from analytics.statistics.life_tables.cox_answer import TOO_FEW, Baseline, NoisyCoxAnswer, Proportionality
-from analytics.statistics.life_tables.cox_design import names_of, stratum_of
-from analytics.statistics.life_tables.noisy_cox import CoxTable
+from analytics.statistics.hazards.cox_answer import TOO_FEW, Baseline, NoisyCoxAnswer, Proportionality
+from analytics.statistics.hazards.cox_design import names_of, stratum_of
+from analytics.statistics.hazards.noisy_cox import CoxTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,12 +37,10 @@ if TYPE_CHECKING:
     from analytics.sql.query import GroupColumn
     from analytics.statistics.arguments import Arguments
     from analytics.statistics.base import Ints, Limits, Mode
+    from analytics.statistics.hazards.noisy_cox import TableFit
     from analytics.statistics.life_tables.curves import Floats
-    from analytics.statistics.life_tables.noisy_cox import TableFit
     from analytics.statistics.noise_law import NoiseLaw
 
-NAME: Final = "cox"
-SUMMARY: Final = "Cox regression on a declared grid"
 TIES: Final = ("efron", "breslow")
 MAX_INTERVALS: Final = 60
 MAX_COMBINATIONS: Final = 200  # of groups and strata
@@ -50,7 +48,7 @@ MAX_PARAMETERS: Final = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrivateCox(CountStatistic):
+class ReleasedCox(CountStatistic):
     """The fit; the keys are the stratum, if any, the covariates, time and event.
 
     Attributes:
@@ -58,8 +56,6 @@ class PrivateCox(CountStatistic):
         has_efron: Efron's ties; else Breslow's.
     """
 
-    name: ClassVar[str] = NAME
-    summary: ClassVar[str] = SUMMARY
     has_strata: bool
     has_efron: bool
 

@@ -1,6 +1,6 @@
 """The answer of a Cox regression.
 
-Layer:       analytics.statistics.life_tables above base.
+Layer:       analytics.statistics.hazards above base.
 See instead: the fit (survival.cox).
 Source:      columns as in the summaries of lifelines.
 """

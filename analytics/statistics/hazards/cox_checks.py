@@ -1,6 +1,6 @@
 """What a Cox regression opens after its last step: the test of proportional hazards and the baseline hazard.
 
-Layer:       analytics.statistics.life_tables above partial_likelihood.
+Layer:       analytics.statistics.hazards above partial_likelihood.
 Terms:       the *time* of an interval is ``2 k - (K - 1)`` for k from 0, so that it is 0 in the middle of the grid. The
              test is the score test of a further parameter for each term times the time. The *baseline* is the
              hazard of an interval where the design is 0: numbers in the middle of their bounds, first categories, false.
@@ -21,16 +21,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from analytics.errors import InvalidRequestError, OverflowRiskError
 from analytics.statistics.distributions import chi_square_tail
-from analytics.statistics.integer_solve import symmetric
-from analytics.statistics.life_tables.cox_answer import Baseline, Proportionality
-from analytics.statistics.life_tables.partial_likelihood import (
+from analytics.statistics.hazards.cox_answer import Baseline, Proportionality
+from analytics.statistics.hazards.partial_likelihood import (
     OPENED_BITS,
     RATIO_BITS,
     RiskSums,
     RiskTerms,
     risk_terms,
 )
+from analytics.statistics.integer_solve import symmetric
 from smpc.operations.arithmetic import (
     add,
     concatenate,
@@ -54,6 +55,7 @@ Floats = npt.NDArray[np.float64]
 POINT_BITS: Final = 20  # of the sums at a point that are weighed with the time
 HAZARD_BITS: Final = 28
 MOST_POINTS: Final = 60  # of a baseline, in each stratum
+_RING_BITS: Final = 61
 _CUT: Final = 13
 _INVERSE_BITS: Final = 73  # see RiskTerms
 _HEADROOM: Final = 46
@@ -105,6 +107,19 @@ class LastOpening:
         """The largest sum on shares."""
         rows = self.limits.n_sites * self.limits.rows_max
         return rows.bit_length() + POINT_BITS + 2 * self.n_intervals.bit_length() + 1
+
+    def check_size(self) -> None:
+        """Refuse what cannot be opened or does not fit the ring.
+
+        Raises:
+            InvalidRequestError: a baseline on too many intervals.
+            OverflowRiskError: a test with too many rows.
+        """
+        if self.has_baseline and self.n_intervals > MOST_POINTS:
+            reason = f"must make at most {MOST_POINTS} intervals for a baseline, not {self.n_intervals}"
+            raise InvalidRequestError(parameter="grid", reason=reason)
+        if self.has_test and self.bits > _RING_BITS:
+            raise OverflowRiskError(figure="a sum over time", bits=self.bits, limit_bits=_RING_BITS)
 
     def clamps(self, rows_max: int) -> tuple[int, ...]:
         """Those of the sums, then of x times the time over events, then of censorings at each point."""

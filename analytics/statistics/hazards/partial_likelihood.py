@@ -1,6 +1,6 @@
 """Score and information of Cox's partial likelihood, from sums over risk sets that stay on shares.
 
-Layer:       analytics.statistics.life_tables over ``smpc.operations``.
+Layer:       analytics.statistics.hazards over ``smpc.operations``.
 Terms:       at each grid point k: ``S0``, ``S1``, ``S2`` are the sums of ``w``, ``w x`` and ``w x x'`` over those at
              risk, ``w = exp(x b - m)`` at most 1, with m public; d is the number of events. Integers of ``2^-sum_bits``. ``p``
              covariates, q entries of the upper half of ``x x'``.

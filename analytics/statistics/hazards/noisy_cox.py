@@ -1,6 +1,6 @@
 """Cox regression from a released table of events and censorings, with the errors of sampling and of the noise.
 
-Layer:       analytics.statistics.life_tables; pure, public arithmetic after the opening.
+Layer:       analytics.statistics.hazards; pure, public arithmetic after the opening.
 Terms:       *cells* have shape ``(strata, combinations, intervals, 2)``: censorings, then events, of each combination of
              the covariates' values, whose *design* has shape ``(combinations, p)``. Each cell carries independent noise of
              one standard deviation. *Used* are the intervals of a stratum before the first one at whose start fewer are at
@@ -8,7 +8,7 @@ Terms:       *cells* have shape ``(strata, combinations, intervals, 2)``: censor
 Guarantees:  with noise of 0 it is Cox's fit with Breslow's or Efron's ties. Parameters solve the score of the noisy table.
              Their covariance is ``inv(I) (I + V) inv(I)``, with V that of the score by the noise, first order. There is
              no fit where the information is not positive definite, or a parameter goes beyond ``FARTHEST``.
-See instead: exact fits (survival.cox), how the cells are opened (survival.private_cox).
+See instead: exact fits (survival.cox), how the cells are opened (released_cox).
 Source:      Cox 1972; ties of Breslow 1974 and Efron 1977, whose sum over ``l / d`` for l below d is a quadrature of
              three nodes, exact up to four events and for the fifth power beyond, which takes events that are no whole
              numbers. Harrell's concordance 1982. Noise: delta method, ours.
