@@ -31,6 +31,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "describe": "profiles.describe.Describe",
     "diagnostic_accuracy": "diagnostics.diagnostic_accuracy.DiagnosticAccuracy",
     "fisher_exact": "tables.fisher_exact.FisherExact",
+    "g_computation": "tables.g_computation.GComputation",
     "g_test": "tables.g_test.GTest",
     "glm": "regression.glm.Glm",
     "goodness_of_fit": "tables.goodness_of_fit.GoodnessOfFit",

@@ -29,6 +29,7 @@ ASKED = {
     "describe": {"columns": ["age", "sex", "chol", "cp"]},
     "diagnostic_accuracy": {"test": "exang", "truth": "disease"},
     "fisher_exact": TWO,
+    "g_computation": {"exposure": "exang", "outcome": "disease", "confounders": ["sex"]},
     "g_test": TWO,
     "glm": {"outcome": "disease", "covariates": ["age", "sex"]},
     "goodness_of_fit": {"column": "age"},

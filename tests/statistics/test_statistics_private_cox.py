@@ -119,7 +119,6 @@ def test_a_private_answer_is_one_release_of_counts_that_opens_noise():
     answer = world.ask("cox", epsilon="1", **asked)
     assert answer.terms == ("age=[50, 70)", "age=[70, 100]", "smoker")
     assert answer.closed == ""
-    assert np.array(answer.standard_errors) > np.array(answer.noise_errors).max() / 10
     assert all(
         error > noise > 0 for error, noise in zip(answer.standard_errors, answer.noise_errors, strict=True)
     )
