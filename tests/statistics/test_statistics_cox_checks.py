@@ -87,7 +87,7 @@ def test_strata_have_risk_sets_of_their_own(world, whole):
     assert plain.params != answer.params
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", ["heart_failure", "random 1"])
 def test_strata_equal_those_of_statsmodels(name):
     world = StatisticWorld(frame_of(name), columns_of(name), minimum_cell=0)
     answer = world.ask("cox", duration="days", event="died", covariates=["arm"], strata="clinic")

@@ -1,5 +1,7 @@
 """Private Cox regression: the fit of a released table, which covers what it says, at the price of a count."""
 
+import warnings
+
 import numpy as np
 import pytest
 from statistic_world import StatisticWorld
@@ -260,3 +262,37 @@ def test_a_few_releases_cover_what_they_say():
 )
 def test_releases_cover_parameters_hazards_and_concordance_as_often_as_they_say(n, epsilon, strata):
     check(coverage(n, epsilon, strata, 4_000))
+
+
+def test_law_no_table_of_noise_makes_an_error():
+    """Empty tables, far too much noise and tables of one cell: an answer or one code, never an exception or a warning."""
+    world = StatisticWorld(patients().iloc[:0], COLUMNS, rows_max=2000)
+    plans = [
+        world.plan("cox", epsilon=epsilon, **ASKED | more)
+        for epsilon in ("0.1", "3")
+        for more in ({}, {"covariates": ["smoker"], "strata": "ward"}, {"ties": "breslow"})
+    ]
+    generator, shown = np.random.default_rng(2), 0
+    for trial in range(240):
+        plan = plans[trial % len(plans)]
+        (law,) = plan.noise
+        size = len(plan.statistic.places)
+        cells = np.zeros(size)
+        cells[generator.integers(0, size, trial % 5)] = generator.choice([3, 100, 2000])
+        if trial % 3 == 0:
+            cells += generator.integers(0, 12 * int(law.sd), size)
+        values = np.rint((cells + law.draw(size, generator)) * law.weight).astype(np.int64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            answer = plan.statistic.estimate((values,), plan.noise)
+            str(answer), answer.to_dict(), answer._repr_html_()
+        shown += not answer.closed
+        if not answer.closed:
+            figures = [
+                *answer.params,
+                *answer.standard_errors,
+                answer.concordance,
+                answer.proportional.pvalue,
+            ]
+            assert np.isfinite(figures).all()
+    assert 20 < shown < 220

@@ -15,7 +15,6 @@ Source:      see noisy_cox.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self
 
@@ -191,11 +190,10 @@ _FLAGS: Final = ("False", "True")
 
 def _proportionality(table: CoxTable, fit: TableFit) -> Proportionality:
     score, covariance = table.later(fit)
-    variances = np.maximum(np.diag(covariance), np.finfo(np.float64).tiny)
-    each = tuple(float(value) for value in score**2 / variances)
+    variances = np.diag(covariance)
+    squares = np.divide(score**2, variances, out=np.zeros_like(score), where=variances > 0)
+    each = tuple(float(value) for value in squares)
     whole = max(0.0, float(score @ np.linalg.pinv(covariance, hermitian=True) @ score))
     count = len(score)
     pvalues = tuple(chi_square_tail(value, 1) for value in each)
-    return Proportionality(
-        each, whole if math.isfinite(whole) else 0.0, pvalues, chi_square_tail(whole, count)
-    )
+    return Proportionality(each, whole, pvalues, chi_square_tail(whole, count))
