@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 
 Level = Literal["promoted", "provisional", "refused"]
 
-_NO_STEPS: Final = "its steps over secret shares do not exist yet"
 # statistics of the field that people ask for by these names, and why they are not answered
 REFUSED: Final[dict[str, str]] = {
+    "aipw": "over strata with public groups it is the same figure as g_computation, which gives it",
+    "ipw": "over strata with public groups it is the same figure as g_computation, which gives it",
+    "mice": "each of its imputations is drawn from a model of its own; no release holds all their parameters yet",
+    "naive_bayes": "its shares are those of crosstab of the outcome with each column; no release holds all these tables yet",
+    "piecewise_exponential": "a grid does not tell the time under risk within an interval; survival_table has events and at risk",
     "two_way_anova": "it is called anova, with a list of two columns as by",
     "wilcoxon": "it is called signed_rank",
-    "kmeans": _NO_STEPS,
 }
 
 

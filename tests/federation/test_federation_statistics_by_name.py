@@ -30,12 +30,14 @@ ASKED = {
     "describe": {"columns": ["age", "sex", "chol", "cp"]},
     "diagnostic_accuracy": {"test": "exang", "truth": "disease"},
     "fisher_exact": TWO,
+    "g_computation": {"exposure": "exang", "outcome": "disease", "confounders": ["sex"]},
     "g_test": TWO,
     "glm": {"outcome": "disease", "covariates": ["age", "sex"]},
     "goodness_of_fit": {"column": "age"},
     "incidence_rate": {"duration": "age", "event": "disease", "by": "sex"},
     "jarque_bera": {"column": "age"},
     "kendall": BINNED,
+    "kmeans": {"columns": ["age", "thalach"], "k": 3},
     "kruskal_wallis": {"column": "age", "by": "disease"},
     "ks_test": {"column": "age", "by": "disease"},
     "levene": {"column": "age", "by": "disease"},
@@ -127,8 +129,8 @@ def test_answers_equal_those_of_the_pooled_rows(session):
 
 def test_a_refused_statistic_says_why(session):
     table = session.table("patients")
-    with pytest.raises(InvalidRequestError, match="cannot be kmeans, which is refused: its steps"):
-        table.kmeans(["age"], 3, exact=True)
+    with pytest.raises(InvalidRequestError, match="cannot be friedman, which is refused: its table"):
+        table.friedman(["age"], exact=True)
     with pytest.raises(InvalidRequestError, match="must be exact"):
         table.glm("disease", ["age"], epsilon=1)
     with pytest.raises(InvalidRequestError, match="must be private"):
