@@ -12,10 +12,11 @@ import logging
 import resource
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from analytics.sources import SourceSpec, open_table
-from analytics.sources.formats import ENDINGS, kind_of
+from analytics.sources import open_table
+from analytics.sources.formats import ENDINGS
 from federation.aggregation.claims import Claims
 from federation.consortium.administrator_approvals import Approvals
 from federation.consortium.consortium_file import load_consortium
@@ -39,7 +40,6 @@ from federation.requests.site_policy import check_tables
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from analytics.sources import LocalTable
     from federation.consortium.consortium_file import Consortium
@@ -252,13 +252,10 @@ def open_sources(config: SiteConfig) -> dict[str, LocalTable]:
     key = site_key(config.state / SITE_KEY, is_first_start=is_first_start)
     found: dict[str, LocalTable] = {}
     for name, table in config.file.tables.items():
-        path = config.folder / table.source
-        kind = kind_of(path)
-        if kind is None:
-            raise ConfigError(mistakes=[f"tables.{name}.source: {path.name} is none of {', '.join(ENDINGS)}"])
-        spec = SourceSpec(
-            kind=kind, path=path, view=table.view, relation=table.table or "", **table.source_format()
-        )
+        spec = table.spec(config.folder)
+        if spec is None:
+            named = Path(table.source).name
+            raise ConfigError(mistakes=[f"tables.{name}.source: {named} is none of {', '.join(ENDINGS)}"])
         copies = config.state / COPIES if table.keep_copy else None
         found[name] = open_table(
             spec, config.consortium.schema.tables[name], site_key=key, threads=1, copies=copies

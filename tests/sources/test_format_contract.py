@@ -14,7 +14,7 @@ from analytics.sources.formats import ENDINGS, FORMATS, kind_of, named_source
 from analytics.sources.formats.base import Relation
 from analytics.sources.inspection import inspected
 from analytics.sources.spec import DEFAULT_VIEW
-from tests.sources.writers import BIG, ROWS, WRITERS, Writer
+from tests.sources.writers import BIG, ROWS, SERVERS, WRITERS, Writer
 
 KEY = bytes(range(32))
 CANARY = "CANARY73519"
@@ -26,7 +26,14 @@ COLUMNS = {
     "flag": {"type": "boolean"},
     "word": {"type": "categorical", "domain": ["Zoë 张", 'it\'s; "x", |']},
 }
-WRONG_RELATIONS = {"csv": "t", "parquet": "t", "duckdb": "", "sqlite": "", "excel": " blank"}
+WRONG_RELATIONS = {
+    "csv": "t",
+    "parquet": "t",
+    "duckdb": "",
+    "sqlite": "",
+    "excel": " blank",
+    "postgresql": "a..b",
+}
 
 
 def table_of(columns: dict | None = None, **changes: object) -> Table:
@@ -50,7 +57,9 @@ def writer(request) -> Writer:
 
 
 def test_every_kind_has_a_writer_here():
-    assert {each.kind for each in WRITERS.values()} == set(FORMATS)
+    servers = {kind for kind, each in FORMATS.items() if each.schemes}
+    assert servers == SERVERS
+    assert {each.kind for each in WRITERS.values()} | servers == set(FORMATS)
     assert set(WRONG_RELATIONS) == set(FORMATS)
 
 
@@ -63,7 +72,8 @@ def test_a_kind_says_its_name_its_endings_and_one_sentence_on_a_wrong_relation(k
     )
     assert isinstance(found.takes_folder, bool)
     assert found.mistake(WRONG_RELATIONS[kind])
-    assert set(ENDINGS.values()) == set(FORMATS)
+    assert bool(found.endings) != bool(found.schemes)
+    assert set(ENDINGS.values()) | SERVERS == set(FORMATS)
 
 
 def test_equal_cells_become_equal_rows_in_every_kind(tmp_path: Path, writer: Writer) -> None:

@@ -87,6 +87,9 @@ def excel_file(folder: Path, names: tuple, types: tuple, rows: tuple) -> SourceS
     return SourceSpec(kind="excel", path=path, relation="Rows")
 
 
+SERVERS = {"postgresql"}  # their contract is in test_postgresql
+
+
 def _for_excel(value: object) -> object:
     if isinstance(value, Decimal):
         return float(value)
