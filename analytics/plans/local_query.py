@@ -21,7 +21,7 @@ from analytics.sql.render import DUCKDB, quoted, render_condition, render_intege
 from analytics.statistics.blocks import BlockSpec, Measure, column_name, in_cell, is_always_known
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from analytics.sql.query import BoundQuery
     from analytics.sql.render import Dialect
@@ -47,11 +47,12 @@ class LocalQuery:
     filtered: bool
     known: tuple[str, ...] = ()
 
-    def statements(self, to: Dialect) -> list[str]:
+    def statements(self, to: Dialect, never_null: Collection[str] = ()) -> list[str]:
         """The scan in a database's own words: one statement, or several where it limits the columns of one.
 
         Args:
             to: the database.
+            never_null: as ``local_statement`` has it.
 
         Returns:
             Statements whose blocks, one statement after the other, are those of the canonical one.
@@ -62,7 +63,10 @@ class LocalQuery:
         is_stated = self.filtered and not self.query.grouping_sets
         known = self.known if is_stated else (*self.known, *_always_known(self.query, self.figures))
         return [
-            local_statement(self.query, part, filtered=self.filtered, known=known, to=to) for part in parts
+            local_statement(
+                self.query, part, filtered=self.filtered, known=known, to=to, never_null=never_null
+            )
+            for part in parts
         ]
 
 
@@ -73,6 +77,7 @@ def local_statement(
     filtered: bool,
     known: Sequence[str] = (),
     to: Dialect = DUCKDB,
+    never_null: Collection[str] = (),
 ) -> str:
     """The text of the local scan.
 
@@ -84,6 +89,7 @@ def local_statement(
             always known are left out of them, so that all such columns are counted over the same rows.
         known: columns whose counts are the count of all rows; rows without a value in one are left out.
         to: the database; the limit holds for the canonical text, which planning writes.
+        never_null: columns that have a value in every row of a site's table, so that no condition says it.
 
     Returns:
         One SELECT; its first column is the group's index, then one integer a block.
@@ -93,7 +99,7 @@ def local_statement(
         ExpressionLimitError: a square, or the index of a group, would be beyond the limits of an expression.
     """
     if query.grouping_sets:
-        return _over_sets(query, figures, known, to)
+        return _over_sets(query, figures, known, to, never_null)
     condition = query.where
     columns = [f"{render_integer(group_index(query.groups), to)} AS {quoted(GROUP_COLUMN)}"]
     length = len(columns[0])
@@ -107,7 +113,7 @@ def local_statement(
             raise InvalidRequestError(parameter="question", reason=reason)
     needed = [key.column.name for key in query.groups if not key.column.nullable]
     needed += known if filtered or known else _always_known(query, figures)
-    kept = [f"{quoted(name)} IS NOT NULL" for name in dict.fromkeys(needed)]
+    kept = [f"{quoted(name)} IS NOT NULL" for name in dict.fromkeys(needed) if name not in never_null]
     if filtered and condition is not None:
         kept.append(render_condition(condition, to))
     lines = ["SELECT", "  " + ",\n  ".join(columns), f"FROM {quoted(query.table.name)}"]
@@ -118,7 +124,13 @@ def local_statement(
     return "\n".join(lines)
 
 
-def _over_sets(query: BoundQuery, figures: Sequence[BlockSpec], known: Sequence[str], to: Dialect) -> str:
+def _over_sets(
+    query: BoundQuery,
+    figures: Sequence[BlockSpec],
+    known: Sequence[str],
+    to: Dialect,
+    never_null: Collection[str],
+) -> str:
     """One statement for each grouping set, over the same rows, with the groups numbered through all sets."""
     needed = [key.column.name for key in query.groups if not key.column.nullable]
     needed += _always_known(query, figures)
@@ -132,6 +144,7 @@ def _over_sets(query: BoundQuery, figures: Sequence[BlockSpec], known: Sequence[
             filtered=True,
             known=(*known, *needed),
             to=to,
+            never_null=never_null,
         )
         group = quoted(GROUP_COLUMN)
         statements.append(f"SELECT {group} + {first} AS {group}, {names} FROM (\n{one}\n) AS {quoted('set')}")  # noqa: S608  quoted names and integers alone

@@ -48,7 +48,7 @@ from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import Event, event_to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from analytics.plans.noise_calibration import BlockNoise, Calibration
     from analytics.sql.query import BoundQuery, GroupKey, OrderItem
@@ -95,16 +95,19 @@ class Plan:
     mechanism: Mechanism | None = None
     local: LocalQuery | None = None
 
-    def statements(self, to: Dialect) -> list[str]:
+    def statements(self, to: Dialect, never_null: Collection[str] = ()) -> list[str]:
         """The statements that a site runs, in the words of its own database; one for most.
 
         Args:
             to: the database.
+            never_null: columns that have a value in every row of the site's table.
 
         Returns:
             Statements whose blocks, one statement after the other, are the vector's.
         """
-        return [self.local_sql] if to is DUCKDB or self.local is None else self.local.statements(to)
+        return (
+            [self.local_sql] if to is DUCKDB or self.local is None else self.local.statements(to, never_null)
+        )
 
     @property
     def n_groups(self) -> int:

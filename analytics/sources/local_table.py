@@ -61,6 +61,11 @@ class LocalTable:
             report: what was found at ingest, for the site's administrator.
         """
         self.table, self.report, self.engine = table, report, engine
+        self._never_null = frozenset(
+            each.name
+            for each in report.columns
+            if not (each.missing or each.not_finite or each.outside_domain)
+        )
         self._out_of_service = threading.Event()
 
     def __repr__(self) -> str:
@@ -97,7 +102,7 @@ class LocalTable:
         """
         figures = [0] * plan.n_figures
         first = 0
-        for statement in plan.statements(DIALECTS[self.engine.dialect]):
+        for statement in plan.statements(DIALECTS[self.engine.dialect], self._never_null):
             n_blocks = 0
             for group, *values in self._rows(statement, limit_s):
                 n_blocks = len(values)

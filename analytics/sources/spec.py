@@ -71,7 +71,7 @@ class SourceSpec:
 
     Attributes:
         kind: one of ``formats.FORMATS``: csv (with a header row), parquet (a file, or a folder of files), duckdb and sqlite
-            (database files, opened read-only), excel (a workbook), postgresql (a server).
+            (database files, opened read-only), excel (a workbook), spss, stata and sas, postgresql (a server).
         path: the file, or for parquet a folder.
         view: one SELECT over ``source``, the site administrator's own SQL; it makes the schema's columns.
         server: where a server is, for kinds that have one; else None, and ``path`` is the file.

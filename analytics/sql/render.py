@@ -4,9 +4,9 @@ Layer:       analytics.sql above expressions; knows no sqlglot, so the text does
 Terms:       the *canonical* text is DuckDB's: plans, digests and people see it at every site, whatever its database is.
 Guarantees:  the text is made of quoted names of the schema, integers and fixed words; data cannot make it raise.
              Every column read and every constant is cast to one type, of 64 bits where no part of the expression
-             needs more than 62, and of 100 or more otherwise: no engine chooses a type. What adds or multiplies stands
-             in TRY where there is one, so that even a row beyond the bounds would be NULL and no error. The codes of a
-             list are compared and never computed with.
+             needs more than 62 (at some engines of 32 bits for 30), and of 100 or more otherwise: no engine chooses a
+             type. What adds or multiplies stands in TRY where there is one, so that even a row beyond the bounds would
+             be NULL and no error. The codes of a list are compared and never computed with.
              A dialect changes words, never what is computed.
 Source:      ours; the manuals of DuckDB 2.0 and PostgreSQL 15. Not sqlglot's translation: measured with 30.30.0, it
              changes the results of logarithms, division and casts between some pairs of databases.
@@ -37,6 +37,7 @@ from analytics.sql.expressions import (
     TruthValue,
 )
 
+_SMALL: Final = 2**30
 _NARROW: Final = 2**62
 _PLAIN: Final = ""  # for people: no types
 
@@ -47,6 +48,7 @@ class Dialect:
 
     Attributes:
         name: as sqlglot calls it.
+        small: its type of integers of 32 bits where sums of them are faster; empty: BIGINT stands for it.
         wide: its type of exact integers of at least 100 bits.
         has_try: whether ``TRY(...)`` makes NULL of what cannot be computed.
         casts_truth: whether a boolean is cast to BIGINT in one step.
@@ -55,6 +57,7 @@ class Dialect:
     """
 
     name: str
+    small: str
     wide: str
     has_try: bool
     casts_truth: bool
@@ -63,10 +66,22 @@ class Dialect:
 
 
 DUCKDB: Final = Dialect(
-    name="duckdb", wide="HUGEINT", has_try=True, casts_truth=True, types_nulls=False, most_columns=100_000
+    name="duckdb",
+    small="",
+    wide="HUGEINT",
+    has_try=True,
+    casts_truth=True,
+    types_nulls=False,
+    most_columns=100_000,
 )
 POSTGRESQL: Final = Dialect(
-    name="postgres", wide="NUMERIC", has_try=False, casts_truth=False, types_nulls=True, most_columns=1_600
+    name="postgres",
+    small="INTEGER",
+    wide="NUMERIC",
+    has_try=False,
+    casts_truth=False,
+    types_nulls=True,
+    most_columns=1_600,
 )
 DIALECTS: Final = {each.name: each for each in (DUCKDB, POSTGRESQL)}
 
@@ -92,7 +107,7 @@ def render_integer(expression: Integer, to: Dialect = DUCKDB) -> str:
         to: the database.
 
     Returns:
-        SQL of type BIGINT, or the wide one where a part may need more than 62 bits; it raises for no row.
+        SQL of type BIGINT, or a smaller or wider one by the bits that its parts may need; it raises for no row.
     """
     return _safe(expression, _integer(expression, _type(expression, to), to), to)
 
@@ -123,6 +138,8 @@ def describe_integer(expression: Integer) -> str:
 
 
 def _type(expression: Integer | Condition, to: Dialect) -> str:
+    if expression.extent.widest < _SMALL and to.small:
+        return to.small
     return "BIGINT" if expression.extent.widest < _NARROW else to.wide
 
 

@@ -34,11 +34,12 @@ def duckdb_engine(_request):
 
 def postgresql_engine(request):
     server = request.getfixturevalue("server")
-    keeper = server_session(server.access(), "t")
+    access = server.access()
+    keeper = server_session(access, "t")
     keeper.execute(READ_ONLY)
     return PostgreSQLEngine(
         keeper,
-        lambda: server_session(server.access(), "t"),
+        lambda: server_session(access, "t"),
         table="t",
         clean="SELECT x::bigint AS x, (x % 3)::bigint AS g FROM generate_series(0, 8) AS s(x)",
         source="t",

@@ -33,6 +33,9 @@ WRONG_RELATIONS = {
     "sqlite": "",
     "excel": " blank",
     "postgresql": "a..b",
+    "spss": "t",
+    "stata": "t",
+    "sas": "t",
 }
 
 
@@ -126,13 +129,14 @@ def test_it_is_inspected_before_there_is_a_schema(tmp_path: Path, writer: Writer
 
 
 def test_one_relation_with_its_own_names(tmp_path: Path, writer: Writer) -> None:
-    spec = writer(tmp_path, ("k", "An other"), ("VARCHAR", "VARCHAR"), (("x", "y"), ("z", "w")))
+    other = "An_other" if writer.kind in {"spss", "stata", "sas"} else "An other"
+    spec = writer(tmp_path, ("k", other), ("VARCHAR", "VARCHAR"), (("x", "y"), ("z", "w")))
     with duckdb.connect() as connection:
         workplace = tmp_path / "work"
         workplace.mkdir()
         with FORMATS[writer.kind].open(connection, spec, workplace) as found:
             assert isinstance(found, Relation)
-            assert (found.names, found.types) == (("k", "An other"), ("VARCHAR", "VARCHAR"))
+            assert (found.names, found.types) == (("k", other), ("VARCHAR", "VARCHAR"))
             cells = connection.execute(f"SELECT c1, c0 FROM {found.sql} ORDER BY 2").fetchall()
             assert cells == [("y", "x"), ("w", "z")]
             assert connection.execute(f"DESCRIBE SELECT * FROM {found.empty}").fetchall()[1][0] == "c1"

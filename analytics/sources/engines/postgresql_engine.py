@@ -48,6 +48,10 @@ _LOST: Final = ("08", "57P")  # SQLSTATE: connection exceptions, and a server th
 _CANCELLED: Final = "57014"
 
 
+class _StaleSessionError(Exception):
+    """A session that was kept for later statements has ended meanwhile: another one takes its place."""
+
+
 class PostgreSQLEngine:
     """A clean table in a server; see ``Engine``."""
 
@@ -151,8 +155,9 @@ class PostgreSQLEngine:
 
         started = time.monotonic()
         try:
-            with self._session(limit_s) as connection:
-                return fetch(connection)
+            while True:
+                with suppress(_StaleSessionError), self._session(limit_s) as connection:
+                    return fetch(connection)
         except psycopg.Error as error:
             if self._is_closed:
                 raise SourceLostError(source=self._source) from None
@@ -173,9 +178,9 @@ class PostgreSQLEngine:
         with self._lock:
             if self._is_closed:
                 raise SourceLostError(source=self._source)
-            connection = self._idle.pop() if self._idle else None
+            kept = self._idle.pop() if self._idle else None
         try:
-            connection = connection or self._connect()
+            connection = kept or self._connect()
         except SchemaMismatchError:
             raise SourceLostError(source=self._source) from None
         with self._lock:
@@ -183,7 +188,7 @@ class PostgreSQLEngine:
         is_well = False
         try:
             with _deadline(connection, limit_s):
-                self._begin(connection, limit_s)
+                self._begin(connection, limit_s, is_kept=kept is not None)
                 yield connection
                 connection.execute("ROLLBACK")
             is_well = True
@@ -196,10 +201,17 @@ class PostgreSQLEngine:
                     _close(connection)
                 self._lock.notify_all()
 
-    def _begin(self, connection: Connection, limit_s: float | None) -> None:
+    def _begin(self, connection: Connection, limit_s: float | None, *, is_kept: bool) -> None:
         import psycopg
 
-        connection.execute(READ_ONLY)
+        started = time.monotonic()
+        try:
+            connection.execute(READ_ONLY)
+        except psycopg.OperationalError:
+            is_late = limit_s is not None and time.monotonic() - started >= limit_s
+            if is_kept and not is_late and not self._is_closed:
+                raise _StaleSessionError from None
+            raise
         try:
             connection.execute(f"SET TRANSACTION SNAPSHOT '{self._snapshot}'")
         except psycopg.Error as error:

@@ -1,8 +1,8 @@
 """Kinds of source: one file a kind, and one line of ``FORMATS``.
 
 Modules:     base (what a kind must do), csv_file with csv_pipe and csv_faults, parquet_file, duckdb_file, sqlite_file,
-             excel_file with excel_cells, postgresql_table; tables and cell_objects (rows that the database copies),
-             contents (whether files changed).
+             excel_file with excel_cells, statistics_file, postgresql_table; tables and cell_objects (rows that the
+             database copies), contents (whether files changed).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from analytics.sources.formats.excel_file import ExcelFormat
 from analytics.sources.formats.parquet_file import ParquetFormat
 from analytics.sources.formats.postgresql_table import PostgreSQLFormat
 from analytics.sources.formats.sqlite_file import SQLiteFormat, is_sqlite
+from analytics.sources.formats.statistics_file import SAS, SPSS, STATA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,9 @@ FORMATS: Final[Mapping[str, SourceFormat]] = MappingProxyType(
             DuckDBFormat(),
             SQLiteFormat(),
             ExcelFormat(),
+            SPSS,
+            STATA,
+            SAS,
             PostgreSQLFormat(),
         )
     }

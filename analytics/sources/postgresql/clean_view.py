@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 PRINTABLE: Final = "^[!-~]([ -~]*[!-~])?$"
 _NOT_FINITE: Final = "('NaN', 'Infinity', '-Infinity')"
+_SMALL: Final = 2**30
 _FLOATS: Final = frozenset({"FLOAT", "DOUBLE", "DECIMAL"})
 
 
@@ -179,7 +180,8 @@ def _numeric(column: NumericColumn, found: ViewColumn) -> tuple[str, str]:
     if steps.numerator != 1:
         grid += f" / CAST({steps.numerator} AS DOUBLE PRECISION)"
     is_whole = found.kind in INTEGERS
-    bare = f"CAST({value if is_whole and steps == 1 else f'({grid})'} AS BIGINT)"
+    kind = "INTEGER" if max(-low, high) < _SMALL else "BIGINT"
+    bare = f"CAST({value if is_whole and steps == 1 else f'({grid})'} AS {kind})"
     lower, upper = (
         f"CAST({format_decimal(each)} AS DOUBLE PRECISION)" for each in (column.lower, column.upper)
     )
@@ -219,7 +221,7 @@ def _categorical(column: CategoricalColumn, found: ViewColumn, source: str) -> t
     bare = codes[0] if len(codes) == 1 else f"COALESCE({', '.join(codes)})"
     n = len(members)
     staged = f"COALESCE({bare}, CASE WHEN {is_missing} THEN NULL ELSE {n} END)"
-    return f"CAST({staged} AS BIGINT)", f"CAST({bare} AS BIGINT)"
+    return f"CAST({staged} AS BIGINT)", bare
 
 
 def _code(text: str, members: Sequence[str]) -> str:
