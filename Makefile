@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes field-test second-opinion bench-queries bench-latency bench-ingest bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -90,6 +90,10 @@ bench-latency: $(READY)
 
 bench-ingest: $(READY)
 	$(PY) -m benchmarks.ingest --rows $(or $(ROWS),1000000)
+
+# the local stage beside the engine's own query, in the node and in a PostgreSQL server
+bench-sources: $(READY)
+	$(PY) -m benchmarks.sources --rows $(or $(ROWS),10000000)
 
 bench-smpc: $(READY)
 	$(PY) -m benchmarks.smpc

@@ -22,8 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import LocalTimeoutError, SchemaMismatchError, SourceFailedError, SourceLostError
-from analytics.plans.local_query import UNIT_COLUMN
-from analytics.schema import NumericColumn
+from analytics.schema import BooleanColumn, NumericColumn
 from analytics.schema.tables import ROW
 from analytics.sources.engines.duckdb_engine import DuckDBEngine
 from analytics.sources.frames import FRAME, register
@@ -31,7 +30,7 @@ from analytics.sources.ingest import ingest
 from analytics.sources.loading import connect, opened, shut, workplace_in
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
 from analytics.sources.typed_copy import TypedCopy
-from analytics.sql.render import quoted
+from analytics.sql.render import DIALECTS, quoted
 from analytics.statistics.blocks import MISSING
 
 if TYPE_CHECKING:
@@ -62,6 +61,11 @@ class LocalTable:
             report: what was found at ingest, for the site's administrator.
         """
         self.table, self.report, self.engine = table, report, engine
+        self._never_null = frozenset(
+            each.name
+            for each in report.columns
+            if not (each.missing or each.not_finite or each.outside_domain)
+        )
         self._out_of_service = threading.Event()
 
     def __repr__(self) -> str:
@@ -97,11 +101,16 @@ class LocalTable:
             SourceFailedError: the database failed, now or before.
         """
         figures = [0] * plan.n_figures
-        for group, *values in self._rows(plan.local_sql, limit_s):
-            if group is None:
-                continue  # rows of no group
-            for block, value in enumerate(values):
-                figures[block * plan.n_groups + group] = value
+        first = 0
+        for statement in plan.statements(DIALECTS[self.engine.dialect], self._never_null):
+            n_blocks = 0
+            for group, *values in self._rows(statement, limit_s):
+                n_blocks = len(values)
+                if group is None:
+                    continue  # rows of no group
+                for block, value in enumerate(values, start=first):
+                    figures[block * plan.n_groups + group] = value
+            first += n_blocks
         clamped = [max(-limit, min(limit, value)) for value, limit in zip(figures, plan.clamps, strict=True)]
         return np.array(clamped, dtype=np.int64)
 
@@ -145,24 +154,32 @@ class LocalTable:
         """
         names = [quoted(name) for name in columns]
         known = " AND ".join(f"{name} IS NOT NULL" for name in names)
-        return self._values([f"CAST({name} AS BIGINT)" for name in names], f"WHERE {known}", limit_s)
+        return self._values([self._integer(name) for name in columns], f"WHERE {known}", limit_s)
 
     def every_row(self, columns: Sequence[str], limit_s: float | None = None) -> npt.NDArray[np.int64]:
         """Fetch all rows of some columns, as ``complete_cases``, with ``MISSING`` where one lacks a value."""
-        names = [quoted(name) for name in columns]
-        return self._values([f"COALESCE(CAST({name} AS BIGINT), {MISSING})" for name in names], "", limit_s)
+        return self._values([f"COALESCE({self._integer(name)}, {MISSING})" for name in columns], "", limit_s)
 
     def close(self) -> None:
         """End every statement that runs, and forget the rows."""
         self.engine.close()
 
     def _values(self, values: Sequence[str], where: str, limit_s: float | None) -> npt.NDArray[np.int64]:
-        unit = "row_number() OVER ()" if self.table.privacy_unit == ROW else quoted(UNIT_COLUMN)
+        relation, unit = quoted(self.table.name), "row_number() OVER ()"
+        if self.table.privacy_unit != ROW:
+            relation, unit = self.engine.numbered_units(self.table.name)
         named = "".join(f", {value} AS c{place}" for place, value in enumerate(values))
-        rows = f"FROM {quoted(self.table.name)} {where} ORDER BY unit"
+        rows = f"FROM {relation} {where} ORDER BY unit"
         statement = f"SELECT CAST({unit} AS BIGINT) AS unit{named} {rows}"
         found = self._run(lambda: self.engine.columns(statement, limit_s))
         return np.stack(list(found.values()), axis=1)
+
+    def _integer(self, name: str) -> str:
+        is_boolean = isinstance(self.table.columns[name], BooleanColumn)
+        value = (
+            f"CAST({quoted(name)} AS INTEGER)" if is_boolean else quoted(name)
+        )  # not every engine casts it to BIGINT
+        return f"CAST({value} AS BIGINT)"
 
     def _rows(self, statement: str, limit_s: float | None) -> list[Row]:
         return self._run(lambda: self.engine.rows(statement, limit_s))
@@ -205,6 +222,11 @@ def open_table(
     Raises:
         SchemaMismatchError: the file or a column is not as it should be.
     """
+    if spec.engine:
+        from analytics.sources.postgresql.pushed_table import push_table
+
+        engine, report = push_table(spec, table)
+        return LocalTable(engine=engine, table=table, report=report)
     kept = None if copies is None else TypedCopy(copies, spec, table, site_key)
     found = _from_copy(kept, threads) if kept else None
     if found is None and (numbers := _plain_numbers(spec, table)):

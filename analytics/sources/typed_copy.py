@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from analytics.sources.cleaning import RULES_VERSION
-from analytics.sources.formats import FORMATS
 from analytics.sources.formats.contents import digest_of
 from analytics.sources.report import ColumnReport, IngestReport
 from analytics.sources.spec import DEFAULT_VIEW
@@ -77,7 +76,7 @@ class TypedCopy:
         """
         try:
             about = json.loads(self._about.read_text("utf-8"))
-            if about["settings"] != self._settings() or about["source"] != self._digest():
+            if about["settings"] != self._settings() or about["source"] != self._spec.digest():
                 return None
             if about["rows"] != digest_of((self._rows,)):
                 return None
@@ -128,9 +127,6 @@ class TypedCopy:
         for path in (self._about, self._rows):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
-
-    def _digest(self) -> str:
-        return digest_of(FORMATS[self._spec.kind].files(self._spec.path))
 
     def _settings(self) -> str:
         """What a copy depends on besides the source's bytes."""

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from analytics.errors import SchemaMismatchError
+from analytics.sources.formats import kind_of, server_kind_of
 from analytics.sources.report import MOST_MISFITS
+from analytics.sources.servers.access import ServerAccess
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
 from federation.consortium.admissions import ADMISSION_FILE, Admission
 from federation.consortium.consortium_file import Consortium, consortium_path, load_consortium
@@ -73,6 +75,19 @@ class SiteTable(Model):
     yes: list[str] | None = Field(default=None, description="words for true, in any case")
     no: list[str] | None = Field(default=None, description="words for false, in any case")
     dates: list[str] | None = Field(default=None, description='how dates are written, such as "%d.%m.%Y"')
+    engine: str | None = Field(
+        default=None, description='"postgresql": the table stays in its server; left out: the node reads it'
+    )
+    password_env: str | None = Field(
+        default=None, description="for a server: the environment variable that holds the password"
+    )
+    password_file: str | None = Field(
+        default=None, description="for a server: a file of mode 0600 that holds the password"
+    )
+    source_version: str | None = Field(
+        default=None,
+        description="for a server: what its table's present state is called; while it stays, the typed copy is used",
+    )
     most_misfits: Share = Field(
         default=MOST_MISFITS,
         description=(
@@ -90,10 +105,43 @@ class SiteTable(Model):
     @model_validator(mode="after")
     def _is_a_format(self) -> Self:
         try:
-            SourceSpec(kind="csv", path=Path(self.source), **self.source_format())
+            if server_kind_of(self.source) is None:
+                self._check_file_keys()
+                SourceSpec(kind="csv", path=Path(self.source), **self.source_format())
+            else:
+                self.spec(Path())
         except SchemaMismatchError as error:
             raise ValueError(error.reason) from None
         return self
+
+    def _check_file_keys(self) -> None:
+        of_servers = ("engine", "password_env", "password_file", "source_version")
+        if given := [key for key in of_servers if getattr(self, key) is not None]:
+            raise ValueError(f"{', '.join(given)}: for a server, whose address is the source")
+
+    def spec(self, folder: Path) -> SourceSpec | None:
+        """The source as the site's node opens it; None where its ending is of no kind.
+
+        Args:
+            folder: where the site file lies.
+
+        Raises:
+            SchemaMismatchError: its keys do not fit together.
+        """
+        how = {"view": self.view, "relation": self.table or "", **self.source_format()}
+        kind = server_kind_of(self.source)
+        if kind is not None:
+            secret = None if self.password_file is None else folder / self.password_file
+            server = ServerAccess(
+                url=self.source,
+                password_env=self.password_env or "",
+                password_file=secret,
+                version=self.source_version or "",
+            )
+            return SourceSpec(kind=kind, server=server, engine=self.engine or "", **how)
+        path = folder / self.source
+        kind = kind_of(path)
+        return None if kind is None else SourceSpec(kind=kind, path=path, **how)
 
     def source_format(self) -> dict[str, Any]:
         """Keyword arguments of a ``SourceSpec`` that say how the source is written."""

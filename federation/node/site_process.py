@@ -12,10 +12,11 @@ import logging
 import resource
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from analytics.sources import SourceSpec, open_table
-from analytics.sources.formats import ENDINGS, kind_of
+from analytics.sources import open_table
+from analytics.sources.formats import ENDINGS
 from federation.consortium.administrator_approvals import Approvals
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.site_file import FILE_NAME, load_site
@@ -43,7 +44,6 @@ from federation.requests.site_policy import check_tables
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from analytics.sources import LocalTable
     from federation.consortium.consortium_file import Consortium
@@ -262,13 +262,10 @@ def open_sources(config: SiteConfig, *, keep: bool = True) -> dict[str, LocalTab
     for name, table in config.file.tables.items():
         if name not in config.consortium.schema.tables:
             continue  # an amendment has yet to bring it
-        path = config.folder / table.source
-        kind = kind_of(path)
-        if kind is None:
-            raise ConfigError(mistakes=[f"tables.{name}.source: {path.name} is none of {', '.join(ENDINGS)}"])
-        spec = SourceSpec(
-            kind=kind, path=path, view=table.view, relation=table.table or "", **table.source_format()
-        )
+        spec = table.spec(config.folder)
+        if spec is None:
+            named = Path(table.source).name
+            raise ConfigError(mistakes=[f"tables.{name}.source: {named} is none of {', '.join(ENDINGS)}"])
         copies = config.state / COPIES if keep and table.keep_copy else None
         found[name] = open_table(
             spec, config.consortium.schema.tables[name], site_key=key, threads=1, copies=copies

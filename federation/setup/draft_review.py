@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from analytics.errors import SchemaError, SchemaMismatchError
 from analytics.schema import CategoricalColumn, NumericColumn, Schema
+from analytics.sources.formats import server_kind_of
 from federation.consortium.file_reading import read_toml, validated
 from federation.consortium.site_file import SiteConfig, SiteFile
 from federation.errors import ConfigError
@@ -172,7 +173,9 @@ def _counted(table: Table, report: IngestReport) -> list[str]:
 
 
 def _named(folder: Path, name: str, table: Table, own: SiteTable) -> list[str]:
-    """Name levels and units, as they are guessed from the rows of the site's view."""
+    """Name levels and units, as they are guessed from the rows of the site's view; of a server's table none."""
+    if server_kind_of(own.source) is not None:
+        return []
     path = folder / own.source
     try:
         data = path if own.table is None else path.with_name(f"{path.name}#{own.table}")
