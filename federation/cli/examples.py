@@ -48,6 +48,10 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward train task.toml -c trial --explain",
         "crossward train task.toml -c trial --out model.json",
     ),
+    "harmonise check": (
+        "crossward harmonise check trial/sites/anna",
+        "crossward harmonise check trial/sites/anna --explain",
+    ),
     "schema": ("crossward schema -c trial",),
     "init": ("crossward init trial --site anna=a.csv --site bert=b.csv --site carl=c.csv",),
     "found": (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from analytics.errors import SchemaMismatchError
+from analytics.errors import MappingError, SchemaMismatchError
 from analytics.sources.report import MOST_MISFITS
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
 from federation.consortium.admissions import ADMISSION_FILE, Admission
@@ -36,6 +36,7 @@ from federation.errors import ConfigError, FoundingRefusedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analytics.sources.spec import Preparation
     from privacy_accounting.ledger.members_change import MembersChange
 
 FILE_NAME = "site.toml"
@@ -77,6 +78,10 @@ class SiteTable(Model):
     yes: list[str] | None = Field(default=None, description="words for true, in any case")
     no: list[str] | None = Field(default=None, description="words for false, in any case")
     dates: list[str] | None = Field(default=None, description='how dates are written, such as "%d.%m.%Y"')
+    harmonise: str | None = Field(
+        default=None,
+        description="the site's mapping, a TOML file beside this one; it runs before the view (docs/harmonising.md)",
+    )
     most_misfits: Share = Field(
         default=MOST_MISFITS,
         description=(
@@ -106,6 +111,24 @@ class SiteTable(Model):
             cells["decimal"] = self.decimal
         rules = CellRules(most_misfits=self.most_misfits, **cells)
         return {key: own[key] for key in ("delimiter", "quote", "encoding") if key in own} | {"cells": rules}
+
+    def mapping(self, folder: Path) -> Preparation | None:
+        """Read the mapping that this table names; None where it names none.
+
+        Args:
+            folder: where the site file lies.
+
+        Raises:
+            ConfigError: with every mistake of the mapping.
+        """
+        if self.harmonise is None:
+            return None
+        from analytics.harmonise.reading import read_mapping
+
+        try:
+            return read_mapping(folder / self.harmonise)
+        except MappingError as error:
+            raise ConfigError(mistakes=[f"{error.source}: {text}" for text in error.mistakes]) from None
 
 
 class SiteComputation(Model):

@@ -246,24 +246,46 @@ def open_sources(config: SiteConfig) -> dict[str, LocalTable]:
 
     Raises:
         SchemaMismatchError: a table does not match the schema.
-        ConfigError: a source has an unknown file type.
+        ConfigError: a source has an unknown file type, or a mapping has mistakes.
     """
     is_first_start = not is_in_postgres(config) and not ledger_file(config).exists()
     key = site_key(config.state / SITE_KEY, is_first_start=is_first_start)
     found: dict[str, LocalTable] = {}
     for name, table in config.file.tables.items():
-        path = config.folder / table.source
-        kind = kind_of(path)
-        if kind is None:
-            raise ConfigError(mistakes=[f"tables.{name}.source: {path.name} is none of {', '.join(ENDINGS)}"])
-        spec = SourceSpec(
-            kind=kind, path=path, view=table.view, relation=table.table or "", **table.source_format()
-        )
         copies = config.state / COPIES if table.keep_copy else None
         found[name] = open_table(
-            spec, config.consortium.schema.tables[name], site_key=key, threads=1, copies=copies
+            source_of(config, name),
+            config.consortium.schema.tables[name],
+            site_key=key,
+            threads=1,
+            copies=copies,
         )
     return found
+
+
+def source_of(config: SiteConfig, name: str) -> SourceSpec:
+    """Describe the source of one of a site's tables.
+
+    Args:
+        config: the site's configuration.
+        name: the table's.
+
+    Raises:
+        ConfigError: it has an unknown file type, or its mapping has mistakes.
+    """
+    table = config.file.tables[name]
+    path = config.folder / table.source
+    kind = kind_of(path)
+    if kind is None:
+        raise ConfigError(mistakes=[f"tables.{name}.source: {path.name} is none of {', '.join(ENDINGS)}"])
+    return SourceSpec(
+        kind=kind,
+        path=path,
+        view=table.view,
+        relation=table.table or "",
+        mapping=table.mapping(config.folder),
+        **table.source_format(),
+    )
 
 
 def _until_ready(node: SiteNode, stop: threading.Event) -> None:
