@@ -54,8 +54,8 @@ def exact_map(rule: Conversion, resolution: Fraction) -> ExactMap | None:
     shift = rule.shift / resolution
     q = slope.denominator * shift.denominator // _gcd(slope.denominator, shift.denominator)
     p, a = int(slope * q), int(shift * q)
-    room = (_LIMIT - 2 * abs(a) - q) // (2 * max(abs(p), 1))
-    most = min(room, 10 ** (_WIDTH - decimals) - 1)
+    space = (_LIMIT - 2 * abs(a) - q) // (2 * max(abs(p), 1))
+    most = min(space, 10 ** (_WIDTH - decimals) - 1)
     return ExactMap(decimals=decimals, p=p, a=a, q=q, most=most) if most > 10**decimals else None
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from analytics.sources import SourceSpec, open_frame, open_table
-from analytics.sources.formats import ENDINGS, kind_of
+from analytics.sources.formats import ENDINGS, kind_of, named_source
 from federation.aggregation.claims import Claims
 from federation.client.session import Session
 from federation.consortium.consortium_file import Consortium, consortium_from_dict
@@ -166,10 +166,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         },
         budget=budget or DEFAULT_BUDGET,
     )
-    own = Policy.model_validate(rules)
-    if unknown := sorted(set(harmonise or {}) - set(tables)):
-        raise ConfigError(mistakes=[f"harmonise: there is no site {', '.join(unknown)}"])
-    sources = _sources_of_all(consortium, tables, view, own, harmonise or {})
+    sources = _sources_of_all(consortium, tables, view, own := Policy.model_validate(rules), harmonise or {})
     exchange, folder = MemoryExchange(timeout_s=deadline_s), tempfile.TemporaryDirectory(prefix="crossward-")
     assistants = _assistants(consortium, exchange, Path(folder.name))
     nodes = {
@@ -184,16 +181,8 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         )
         for name in tables
     }
-    return _started(
-        LocalSession(
-            consortium=consortium,
-            identity=analyst,
-            exchange=exchange,
-            nodes=nodes,
-            assistants=assistants,
-            folder=folder,
-        )
-    )
+    parts: dict[str, Any] = {"exchange": exchange, "nodes": nodes, "assistants": assistants, "folder": folder}
+    return _started(LocalSession(consortium=consortium, identity=analyst, **parts))
 
 
 def _roles(three_sites: Sequence[str] | None) -> Sequence[str]:
@@ -295,6 +284,8 @@ def _sources_of_all(
     harmonise: Mapping[str, Any],
 ) -> dict[str, dict[str, LocalTable]]:
     """Open every site's tables before any node starts; close them again where one is refused."""
+    if unknown := sorted(set(harmonise) - set(tables)):
+        raise ConfigError(mistakes=[f"harmonise: there is no site {', '.join(unknown)}"])
     opened: dict[str, dict[str, LocalTable]] = {}
     try:
         for site, given in tables.items():
@@ -347,10 +338,7 @@ def _mappings(site: str, tables: Mapping[str, Rows], harmonise: Any) -> dict[str
 
 def _spec_of(site: str, path: Path | str, view: str) -> SourceSpec:
     """Return the source of a file's rows, by its ending, as on the command line."""
-    file, relation = Path(path), ""
-    if kind_of(file) is None:
-        text, _, relation = str(path).partition("#")
-        file = Path(text)
+    file, relation = named_source(str(path))
     kind = kind_of(file)
     if kind is None:
         raise ConfigError(mistakes=[f"{site}: {file.name} is none of {', '.join(ENDINGS)}"])

@@ -23,7 +23,7 @@ def mistakes(folder, text, files=()):
             "line 3, table.columns.a.typ: there is no key typ here; nearest: type",
         ),
         ("[table.columns.a]\nformm = 'x'\n", "nearest: from"),
-        ("[tabel.columns.a]\n", "there is no key tabel here; nearest: table"),
+        ("[tible.columns.a]\n", "there is no key tible here; nearest: table"),
         (
             "[table.columns.a]\ntype = 'nmber'\n",
             "line 3, table.columns.a.type: Input should be 'text', 'number'",
