@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.options import AsJson, TableName, print_json
+from federation.cli.options import (
+    PURPOSE,
+    AsJson,
+    ConsortiumFile,
+    IdentityFile,
+    Purpose,
+    TableName,
+    only_table,
+    open_session,
+    positive_decimal,
+    print_json,
+)
 from federation.cli.outcome import FAILED, UsageError
 
 if TYPE_CHECKING:
@@ -47,6 +58,50 @@ def check(
             _print(name, done, explain=explain)
     if any(step.refusals for done in chosen.values() for step in done.steps):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def fit(
+    fits: Annotated[
+        list[str],
+        typer.Argument(help="COLUMN=FIT, or COLUMN=FIT,FIT: median, mean, iqr, z_fences, z_score, min_max."),
+    ],
+    consortium: ConsortiumFile,
+    epsilon: Annotated[str, typer.Option("--epsilon", help="For all constants together.")],
+    table: TableName = None,
+    mapping: Annotated[
+        list[Path] | None,
+        typer.Option("--mapping", help="A mapping to write the constants into; may be given again."),
+    ] = None,
+    purpose: Purpose = PURPOSE,
+    identity: IdentityFile = None,
+) -> None:
+    """Release public constants over all sites (medians, fences, scales) and write them into mappings."""
+    from analytics.harmonise.constants import check_mapping_takes, written
+    from analytics.harmonise.reading import read_mapping
+    from federation.client.fitting import Fitted, fit_constants
+
+    asked: dict[str, list[str]] = {}
+    for text in fits:
+        column, is_given, names = text.partition("=")
+        if not is_given or not column or column in asked:
+            raise UsageError(reason=f"a constant is COLUMN=FIT, each column once; not {text!r}")
+        asked[column] = names.split(",")
+    for path in mapping or []:
+        check_mapping_takes(read_mapping(path).file, asked)  # before any charge
+    done = Fitted()
+    with open_session(consortium, identity) as session:
+        where = only_table(session.consortium, table)
+        price = positive_decimal(epsilon, name="epsilon")
+        try:
+            fit_constants(session, where, asked, epsilon=price, purpose=purpose, into=done)
+        finally:
+            for line in done.releases:
+                typer.echo(f"released {line}", err=True)
+            for path in (mapping or []) if done.constants else []:
+                path.write_text(written(path.read_text("utf-8"), done.constants), "utf-8")
+            if done.constants:
+                typer.echo(written("", done.constants).rstrip())
 
 
 def _document(done: Prepared, *, explain: bool) -> dict[str, object]:
