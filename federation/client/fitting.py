@@ -91,8 +91,9 @@ def _quartiles(
     session: Session, table: str, name: str, price: Mapping[str, Any], found: Released
 ) -> Released:
     answer = session.statistic("quantile", table=table, column=name, q=list(QUANTILES), **price)
+    rows: Any = answer.to_dict()["rows"]
     middles = []
-    for row in answer.to_dict()["rows"]:
+    for row in rows:
         if row["start"] is None or row["end"] is None:
             reason = "its quartiles have no value at this epsilon: take a larger one"
             raise InvalidRequestError(parameter=name, reason=reason)
