@@ -26,8 +26,8 @@ from analytics.schema import BooleanColumn, NumericColumn
 from analytics.schema.tables import ROW
 from analytics.sources.engines.duckdb_engine import DuckDBEngine
 from analytics.sources.frames import FRAME, register
-from analytics.sources.ingest import ingest
 from analytics.sources.loading import connect, opened, shut, workplace_in
+from analytics.sources.preparation.mapped import ingest_mapped, inputs_opened
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
 from analytics.sources.typed_copy import TypedCopy
 from analytics.sql.render import DIALECTS, quoted
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sources.engines.base import Engine, Row
     from analytics.sources.report import IngestReport
+    from analytics.sources.spec import Preparation
 
 T = TypeVar("T")
 LARGE_BYTES = 1 << 24  # of a file that is worth a second reading where the first one stops
@@ -251,6 +252,7 @@ def _from_copy(kept: TypedCopy, threads: int | None) -> tuple[duckdb.DuckDBPyCon
 def _plain_numbers(spec: SourceSpec, table: Table) -> frozenset[str]:
     """Columns whose texts no view and no rule of the source looks at: a reader may make numbers of them at once."""
     is_plain = spec.view == DEFAULT_VIEW and not spec.cells.missing and spec.cells.decimal == "."
+    is_plain = is_plain and spec.mapping is None
     if not is_plain or not spec.path.is_file() or spec.path.stat().st_size < LARGE_BYTES:
         return frozenset()
     return frozenset(name for name, column in table.columns.items() if isinstance(column, NumericColumn))
@@ -283,9 +285,13 @@ def _ingest_file(
     with workplace_in(kept.folder if kept else None) as workplace:
         copy = workplace / "clean.parquet"
         is_hashed = kept is not None
-        with opened(connection, spec, workplace=workplace, is_hashed=is_hashed, numbers=numbers) as relation:
-            shut(connection, [*relation.paths, str(copy)])
-            report = ingest(
+        with (
+            opened(connection, spec, workplace=workplace, is_hashed=is_hashed, numbers=numbers) as relation,
+            inputs_opened(connection, spec.mapping, workplace) as others,
+        ):
+            paths = [path for other, _, _ in others.values() for path in other.paths]
+            shut(connection, [*relation.paths, *paths, str(copy)])
+            report = ingest_mapped(
                 connection,
                 relation,
                 table=table,
@@ -293,6 +299,8 @@ def _ingest_file(
                 rules=spec.cells,
                 source=spec.name,
                 site_key=site_key,
+                mapping=spec.mapping,
+                others=others,
             )
             digest = relation.digest()
         if kept:
@@ -308,6 +316,7 @@ def open_frame(
     view: str = DEFAULT_VIEW,
     name: str = "frame",
     cells: CellRules | None = None,
+    mapping: Preparation | None = None,
 ) -> LocalTable:
     """Clean and shut off a pandas frame; for sites that are threads of one process.
 
@@ -318,6 +327,7 @@ def open_frame(
         view: one SELECT over ``source``.
         name: what messages call it.
         cells: how its texts are written.
+        mapping: the site's harmonising, which runs before the view.
 
     Returns:
         The source.
@@ -328,16 +338,19 @@ def open_frame(
     connection = connect(None)
     try:
         relation = register(connection, frame, name)
-        shut(connection)
-        report = ingest(
-            connection,
-            relation,
-            table=table,
-            view=view,
-            rules=cells or CellRules(),
-            source=name,
-            site_key=site_key,
-        )
+        with workplace_in(None) as workplace, inputs_opened(connection, mapping, workplace) as others:
+            shut(connection, [path for other, _, _ in others.values() for path in other.paths])
+            report = ingest_mapped(
+                connection,
+                relation,
+                table=table,
+                view=view,
+                rules=cells or CellRules(),
+                source=name,
+                site_key=site_key,
+                mapping=mapping,
+                others=others,
+            )
         connection.unregister(FRAME)
     except BaseException:
         connection.close()

@@ -11,12 +11,17 @@ import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from analytics.errors import SchemaMismatchError
 from analytics.sources.formats import FORMATS
 from analytics.sources.formats.contents import digest_of
 from analytics.sources.servers.access import ServerAccess  # noqa: TC001  the API's page reads it
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from analytics.sources.steps.step import BlockRead, Steps
 
 _GLOB = re.compile(r"[*?\[\]{}]")
 _MOST_WORD = 200
@@ -65,6 +70,47 @@ class CellRules:
         return found
 
 
+class Preparation(Protocol):
+    """A mapping that was read and checked."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that it depends on besides the rows, in hex."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, SourceSpec]:
+        """The site's other files, by block."""
+        ...
+
+    @property
+    def codes(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
+        """Pairs of source and target, by the name of the table that holds them."""
+        ...
+
+    def reads(self) -> Mapping[str, BlockRead]:
+        """What is read of each block's file."""
+        ...
+
+    def compile(
+        self,
+        columns: Mapping[str, Sequence[str]],
+        cells: Mapping[str, CellRules],
+        resolutions: Mapping[str, Fraction],
+    ) -> Steps:
+        """Compile the steps.
+
+        Args:
+            columns: names of the columns of each block's step 0.
+            cells: how the texts of each block's file are written.
+            resolutions: of the schema's numeric columns; empty while there is no schema.
+
+        Raises:
+            SchemaMismatchError: a rule does not fit the columns.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSpec:
     """Where a site's rows are and how its administrator looks at them.
@@ -83,6 +129,7 @@ class SourceSpec:
         quote: for csv, around fields that hold a delimiter; empty: none.
         encoding: for csv, a name that Python knows, such as utf-8, cp1252 or utf-16.
         cells: how texts are written.
+        mapping: the site's harmonising, which runs before the view; None: the view reads the file itself.
     """
 
     kind: str
@@ -95,6 +142,7 @@ class SourceSpec:
     quote: str = '"'
     encoding: str = "utf-8"
     cells: CellRules = field(default_factory=CellRules)
+    mapping: Preparation | None = None
 
     def __post_init__(self) -> None:
         for reason in self._mistakes():
@@ -109,6 +157,8 @@ class SourceSpec:
         found += self.server.mistakes() if self.server else []
         if self.engine and (self.engine != self.kind or self.server is None):
             found.append("engine must be the kind of the source's server, or be left out")
+        if self.engine and self.mapping is not None:
+            found.append("a mapping needs a table that the node reads: leave engine out, or map in the server's view")
         if len(self.delimiter) != 1 or self.delimiter in "\r\n\0" or not self.delimiter.isascii():
             found.append("the delimiter must be one ASCII character")
         if (

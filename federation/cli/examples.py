@@ -53,6 +53,14 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward train task.toml -c trial --out model.json --checkpoint run.json",
         "crossward train task.toml -c trial --out model.json --resume run.json",
     ),
+    "harmonise check": (
+        "crossward harmonise check trial/sites/anna",
+        "crossward harmonise check trial/sites/anna --explain",
+    ),
+    "harmonise fit": (
+        "crossward harmonise fit age=median,iqr -c trial --epsilon 0.5",
+        "crossward harmonise fit age=z_score -c trial --epsilon 0.5 --mapping mapping.toml",
+    ),
     "schema": ("crossward schema -c trial",),
     "init": ("crossward init trial --site anna=a.csv --site bert=b.csv --site carl=c.csv",),
     "found": (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from analytics.errors import SchemaMismatchError
+from analytics.errors import MappingError, SchemaMismatchError
 from analytics.sources.formats import kind_of, server_kind_of
 from analytics.sources.report import MOST_MISFITS
 from analytics.sources.servers.access import ServerAccess
@@ -32,6 +32,7 @@ from federation.errors import ConfigError, FoundingRefusedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analytics.sources.spec import Preparation
     from federation.consortium.consortium_model import Member
     from privacy_accounting.ledger.agreements import Amended
     from privacy_accounting.ledger.members_change import MembersChange
@@ -88,6 +89,10 @@ class SiteTable(Model):
         default=None,
         description="for a server: what its table's present state is called; while it stays, the typed copy is used",
     )
+    harmonise: str | None = Field(
+        default=None,
+        description="the site's mapping, a TOML file beside this one; it runs before the view (docs/harmonising.md)",
+    )
     most_misfits: Share = Field(
         default=MOST_MISFITS,
         description=(
@@ -109,7 +114,7 @@ class SiteTable(Model):
                 self._check_file_keys()
                 SourceSpec(kind="csv", path=Path(self.source), **self.source_format())
             else:
-                self.spec(Path())
+                self._spec(Path(), None)
         except SchemaMismatchError as error:
             raise ValueError(error.reason) from None
         return self
@@ -127,8 +132,17 @@ class SiteTable(Model):
 
         Raises:
             SchemaMismatchError: its keys do not fit together.
+            ConfigError: with every mistake of its mapping.
         """
-        how = {"view": self.view, "relation": self.table or "", **self.source_format()}
+        return self._spec(folder, self.mapping(folder))
+
+    def _spec(self, folder: Path, mapping: Preparation | None) -> SourceSpec | None:
+        how = {
+            "view": self.view,
+            "relation": self.table or "",
+            "mapping": mapping,
+            **self.source_format(),
+        }
         kind = server_kind_of(self.source)
         if kind is not None:
             secret = None if self.password_file is None else folder / self.password_file
@@ -153,6 +167,24 @@ class SiteTable(Model):
             cells["decimal"] = self.decimal
         rules = CellRules(most_misfits=self.most_misfits, **cells)
         return {key: own[key] for key in ("delimiter", "quote", "encoding") if key in own} | {"cells": rules}
+
+    def mapping(self, folder: Path) -> Preparation | None:
+        """Read the mapping that this table names; None where it names none.
+
+        Args:
+            folder: where the site file lies.
+
+        Raises:
+            ConfigError: with every mistake of the mapping.
+        """
+        if self.harmonise is None:
+            return None
+        from analytics.harmonise.reading import read_mapping
+
+        try:
+            return read_mapping(folder / self.harmonise)
+        except MappingError as error:
+            raise ConfigError(mistakes=[f"{error.source}: {text}" for text in error.mistakes]) from None
 
 
 class SiteComputation(Model):

@@ -254,7 +254,7 @@ def open_sources(config: SiteConfig, *, keep: bool = True) -> dict[str, LocalTab
 
     Raises:
         SchemaMismatchError: a table does not match the schema.
-        ConfigError: a source has an unknown file type.
+        ConfigError: a source has an unknown file type, or a mapping has mistakes.
     """
     is_first_start = not is_in_postgres(config) and not ledger_file(config).exists()
     key = site_key(config.state / SITE_KEY, is_first_start=is_first_start)
@@ -262,15 +262,33 @@ def open_sources(config: SiteConfig, *, keep: bool = True) -> dict[str, LocalTab
     for name, table in config.file.tables.items():
         if name not in config.consortium.schema.tables:
             continue  # an amendment has yet to bring it
-        spec = table.spec(config.folder)
-        if spec is None:
-            named = Path(table.source).name
-            raise ConfigError(mistakes=[f"tables.{name}.source: {named} is none of {', '.join(ENDINGS)}"])
         copies = config.state / COPIES if keep and table.keep_copy else None
         found[name] = open_table(
-            spec, config.consortium.schema.tables[name], site_key=key, threads=1, copies=copies
+            source_of(config, name),
+            config.consortium.schema.tables[name],
+            site_key=key,
+            threads=1,
+            copies=copies,
         )
     return found
+
+
+def source_of(config: SiteConfig, name: str) -> SourceSpec:
+    """Describe the source of one of a site's tables.
+
+    Args:
+        config: the site's configuration.
+        name: the table's.
+
+    Raises:
+        ConfigError: it has an unknown file type, or its mapping has mistakes.
+    """
+    table = config.file.tables[name]
+    spec = table.spec(config.folder)
+    if spec is None:
+        named = Path(table.source).name
+        raise ConfigError(mistakes=[f"tables.{name}.source: {named} is none of {', '.join(ENDINGS)}"])
+    return spec
 
 
 def _until_ready(node: SiteNode, stop: threading.Event) -> None:

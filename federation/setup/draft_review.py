@@ -179,7 +179,7 @@ def _named(folder: Path, name: str, table: Table, own: SiteTable) -> list[str]:
     path = folder / own.source
     try:
         data = path if own.table is None else path.with_name(f"{path.name}#{own.table}")
-        rows = file_rows("here", data, settings=settings_of(own), view=own.view)
+        rows = file_rows("here", data, settings=settings_of(own, folder), view=own.view)
         guess = guess_table(rows, name)
         mine = Schema.from_dict(tomllib.loads(guess.schema, parse_float=Decimal)).tables[name]
     except (ConfigError, SchemaError):

@@ -13,6 +13,7 @@ from analytics.sources import local_table as module
 from analytics.sources.formats import ENDINGS, FORMATS, kind_of, named_source
 from analytics.sources.formats.base import Relation
 from analytics.sources.inspection import inspected
+from analytics.sources.preparation import mapped
 from analytics.sources.spec import DEFAULT_VIEW
 from tests.sources.writers import BIG, ROWS, SERVERS, WRITERS, Writer
 
@@ -194,7 +195,7 @@ def test_a_source_that_changes_while_it_is_read_is_refused(
     tmp_path: Path, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = writer(tmp_path)
-    ingest = module.ingest
+    ingest = mapped.ingest
 
     def changing(*args, **kwargs):
         found = ingest(*args, **kwargs)
@@ -202,7 +203,7 @@ def test_a_source_that_changes_while_it_is_read_is_refused(
         file.write_bytes(file.read_bytes())  # the same bytes: the reader may have seen the half of them
         return found
 
-    monkeypatch.setattr(module, "ingest", changing)
+    monkeypatch.setattr(mapped, "ingest", changing)
     with pytest.raises(SchemaMismatchError, match="changed while it was read"):
         opened(spec)
 
