@@ -158,7 +158,9 @@ class SourceSpec:
         if self.engine and (self.engine != self.kind or self.server is None):
             found.append("engine must be the kind of the source's server, or be left out")
         if self.engine and self.mapping is not None:
-            found.append("a mapping needs a table that the node reads: leave engine out, or map in the server's view")
+            found.append(
+                "a mapping needs a table that the node reads: leave engine out, or map in the server's view"
+            )
         if len(self.delimiter) != 1 or self.delimiter in "\r\n\0" or not self.delimiter.isascii():
             found.append("the delimiter must be one ASCII character")
         if (

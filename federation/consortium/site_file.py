@@ -109,6 +109,8 @@ class SiteTable(Model):
 
     @model_validator(mode="after")
     def _is_a_format(self) -> Self:
+        if self.engine and self.harmonise:
+            raise ValueError("harmonise: a mapping needs a table that the node reads, without engine")
         try:
             if server_kind_of(self.source) is None:
                 self._check_file_keys()

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from analytics.sources import LocalTable
+    from analytics.sources.spec import SourceSpec
     from federation.consortium.consortium_file import Consortium
     from federation.consortium.site_file import SiteConfig
 
