@@ -7,10 +7,11 @@ Guarantees:  the bit is 1 where each outcome, each atom, each atom and outcome, 
              times the numbers that can open. Where the combinations of all covariates' values, or of those with few
              values, are no more than these numbers, every combination is tested as well. Where the cells into which the
              fit splits the combinations (``splits``) are no more than ``CELLS_A_NUMBER`` times the numbers, so that they
-             could be solved for, every cell is tested too. No linear relation of covariates and outcome fails for
+             could be solved for, every cell is tested too. Of an outcome that is a number, its values are tested as sums of
+             five functions of it need (``value_guards.off_two_windows``). No linear relation of covariates and outcome fails for
              fewer rows than the threshold (relation_guard). Which test failed stays on shares.
 Visible to:  whoever the bit is opened to.
-See instead: the same guard of logistic fits (regression.glm).
+See instead: sums of products of columns alone (gram_rows).
 Source:      docs/guarantees.md P21.
 """
 
@@ -26,7 +27,7 @@ import numpy as np
 from analytics.schema import NumericColumn
 from analytics.statistics.base import Limits, Step
 from analytics.statistics.relation_guard import RelationGuard, design_of, n_columns_of
-from analytics.statistics.value_guards import Sets, alone, atoms, value_span
+from analytics.statistics.value_guards import Sets, alone, atoms, off_two_windows, value_span
 from analytics.statistics.value_windows import has_few_values
 from smpc.operations.arithmetic import take
 from smpc.operations.selection import all_of
@@ -52,8 +53,10 @@ class FitGuard:
         limits: the public numbers.
         n_parameters: of the fit.
         most_opened: numbers that the fit can open, the bit among them.
-        first: the rows' column of the outcome, 0 or 1; those of the covariates follow it.
-        n_splits: cells into which the fit splits each combination of values.
+        first: the rows' column of the outcome; those of the covariates follow it.
+        outcome: its column; None: it is 0 or 1.
+        off_two: names of covariates of which several functions are summed, as of an outcome that is a number.
+        n_splits: cells into which the fit splits each combination of values; 0 for none.
         splits: of a site's rows, the cell of each, from 0 to ``n_splits - 1``.
     """
 
@@ -62,8 +65,10 @@ class FitGuard:
     n_parameters: int
     most_opened: int
     first: int
-    n_splits: int
-    splits: Callable[[Ints], Ints]
+    outcome: GroupColumn | None = None
+    off_two: frozenset[str] = frozenset()
+    n_splits: int = 0
+    splits: Callable[[Ints], Ints] | None = None
 
     @property
     def fewest_rows(self) -> int:
@@ -93,10 +98,12 @@ class FitGuard:
     def tested(self, rows: Ints) -> Ints:
         """The counts of a site's rows; all rows are the last."""
         values = rows[:, self.first + 1 :]
-        outcome: Sets = [rows[:, self.first] == 1, rows[:, self.first] == 0]
+        outcome, only = self._outcome_sets(rows[:, self.first])
         apart = [atoms(column, values[:, place]) for place, column in enumerate(self.covariates)]
         by_column = [
-            each for place, column in enumerate(self.covariates) for each in alone(column, values[:, place])
+            each
+            for place, column in enumerate(self.covariates)
+            for each in (off_two_windows if column.name in self.off_two else alone)(column, values[:, place])
         ]
         pairs = [
             one & other
@@ -104,18 +111,28 @@ class FitGuard:
             for one in first
             for other in second
         ]
-        sets = [*outcome, *(each for found in apart for each in found), *by_column, *pairs]
+        sets = [*outcome, *only, *(each for found in apart for each in found), *by_column, *pairs]
         counts = [*(int(each.sum()) for each in sets), *self._combinations(rows), len(rows)]
         return np.array(counts, dtype=np.int64)
+
+    def _outcome_sets(self, values: Ints) -> tuple[Sets, Sets]:
+        """The sets of rows that the outcome tells apart beside a covariate, and those that its own sums tell apart."""
+        if self.outcome is None:
+            return [values == 1, values == 0], []
+        return atoms(self.outcome, values), off_two_windows(self.outcome, values)
 
     @property
     def relations(self) -> RelationGuard:
         """The guard of linear relations; the outcome is one of the columns."""
-        return RelationGuard(n_columns=n_columns_of(self.covariates) + 1, limits=self.limits)
+        n_outcome = 1 if self.outcome is None else n_columns_of([self.outcome]) - 1
+        return RelationGuard(n_columns=n_columns_of(self.covariates) + n_outcome, limits=self.limits)
 
     def _figures(self, rows: Ints) -> Ints:
         design = design_of(self.covariates, rows[:, self.first + 1 :])
-        outcome = rows[:, self.first].astype(np.float64)
+        values = rows[:, self.first : self.first + 1]
+        outcome = (
+            values.astype(np.float64) if self.outcome is None else design_of([self.outcome], values)[:, 1:]
+        )
         return np.concatenate([self.tested(rows), self.relations.figures(np.column_stack([design, outcome]))])
 
     def _all_reached(self, session: Session, figures: Shared) -> Shared:
@@ -128,10 +145,11 @@ class FitGuard:
     def _combinations(self, rows: Ints) -> list[int]:
         """Rows of each combination, then of each of its cells, as far as they are tested: see the module."""
         whole = np.zeros(len(rows), dtype=np.int64)
-        return [
-            *self._cells(rows, whole, 1, self.most_opened),
-            *self._cells(rows, self.splits(rows), self.n_splits, CELLS_A_NUMBER * self.most_opened),
-        ]
+        found = self._cells(rows, whole, 1, self.most_opened)
+        if self.splits is not None:
+            most = CELLS_A_NUMBER * self.most_opened
+            found += self._cells(rows, self.splits(rows), self.n_splits, most)
+        return found
 
     def _cells(self, rows: Ints, place: Ints, n_splits: int, most: int) -> list[int]:
         """Of the combinations of all covariates, or else of those with few values; none where they are too many."""

@@ -30,7 +30,7 @@ ASKED = {
     "diagnostic_accuracy": {"test": "exang", "truth": "disease"},
     "fisher_exact": TWO,
     "g_test": TWO,
-    "glm": {"outcome": "disease", "covariates": ["age", "sex"]},
+    "glm": {"formula": "disease ~ age + sex"},
     "goodness_of_fit": {"column": "age"},
     "kendall": BINNED,
     "kruskal_wallis": {"column": "age", "by": "disease"},
@@ -124,7 +124,7 @@ def test_a_refused_statistic_says_why(session):
     with pytest.raises(InvalidRequestError, match="cannot be kmeans, which is refused: its steps"):
         table.kmeans(["age"], 3, exact=True)
     with pytest.raises(InvalidRequestError, match="must be exact"):
-        table.glm("disease", ["age"], epsilon=1)
+        table.glm("disease ~ age", epsilon=1)
     with pytest.raises(InvalidRequestError, match="must be private"):
         table.pca(["age", "thalach"], exact=True)
     with pytest.raises(AttributeError):

@@ -28,7 +28,7 @@ DIGESTS = {
     "describe exact": "afbfe5950e3de50d61070860315b05cc1f9fc9bbc698f0e91d7ca09f32bd5da5",
     "describe private": "c5aad3f30092799702ed5304a532d69168e91af388a8d141d913dbac94b9d69b",
     "table_one exact": "2ec03c6d8a8882242ce4066fe57bb5efab2b76b2593444fbb9464ecd1c08a7a9",
-    "glm exact": "e6726be8b8f80c054208d7221514cf40fd29ed40e4fc9a7b06771066e963f472",
+    "glm exact": "e2717cc56064cf08177e8468275178220d76542cc7376b6a020b5e49e86a470b",
     "crosstab exact": "1a824cf6fc9c44554af5692d7eb250a75e18f806f36722fa9ed06d3c6aff0607",
     "t_test exact": "7596f8a0fd3f8ea575e71763d4c362d40a85db16d0a08067d78ce1b84552a4a4",
     "t_test private": "d224c3eff5cfd85076f2c7d8337629124f0bae0bd6c238feaee77cc3ba47d88d",

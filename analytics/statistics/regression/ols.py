@@ -1,6 +1,6 @@
 """Ordinary least squares by a formula of declared columns.
 
-Layer:       analytics.statistics.regression above gram_rows, formulas and distributions.
+Layer:       analytics.statistics.regression above least_squares, formulas and contrasts.
 Terms:       a number enters as it is, a true-or-false column as 0 and 1, a category by one term for each level but the
              first of its domain, named ``column=level``. There is always an intercept.
 Guarantees:  over the rows that lack none of the columns. The normal equations are solved in exact integers, so no digit
@@ -11,14 +11,13 @@ Guarantees:  over the rows that lack none of the columns. The normal equations a
              Guards: module gram_rows, with the outcome as one of the columns.
 Visible to:  the analyst: number, sums and sums of products of all terms and the outcome.
 See instead: residuals, leverage and influence of single rows, which are never given; glm for other outcomes.
-Source:      Gauss 1809; elimination: integer_solve.
+Source:      least_squares.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from analytics.errors import InvalidRequestError
@@ -26,13 +25,15 @@ from analytics.pictures import Estimates
 from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, check_one_row_a_unit
 from analytics.statistics.base import BOTH, PRIVATE, Answer
+from analytics.statistics.contrasts import Contrast, Prediction, contrast
 from analytics.statistics.distributions import f_tail, student_quantile, student_tail
 from analytics.statistics.formulas import FORMULA, read_formula
-from analytics.statistics.gram_rows import GramRows, middle_of, terms_of
-from analytics.statistics.integer_solve import inverse, solve_exactly, symmetric
+from analytics.statistics.regression.least_squares import LeastSquaresFit
 from analytics.statistics.released_ols import ReleasedOls
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from analytics.schema import Table
@@ -44,25 +45,6 @@ FIT_CLOSED: Final = "fit_closed"
 _BITS: Final = 240
 _LEVEL: Final = 0.95
 _DIGITS: Final = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeastSquares:
-    """A fit before anything is rounded for the answer.
-
-    Attributes:
-        params: of the terms, in the columns' own units.
-        bse: their standard errors.
-        n: rows.
-        ss_resid: sum of squared residuals, in the outcome's unit.
-        ss_total: around the outcome's mean.
-    """
-
-    params: tuple[float, ...]
-    bse: tuple[float, ...]
-    n: int
-    ss_resid: float
-    ss_total: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +61,9 @@ class OlsAnswer(Answer):
         scale: variance of the residuals, over ``df_resid``.
         rsquared: share of the outcome's variance.
         fvalue: of the test that all parameters but the intercept are 0.
+        covariance: of the parameters; shape ``(terms, terms)``, six digits.
+        vif: variance inflation factor of each term but the intercept: how many times the variance of its parameter is
+            that beside terms that do not go along with it.
     """
 
     terms: tuple[str, ...]
@@ -90,6 +75,8 @@ class OlsAnswer(Answer):
     scale: float | None = None
     rsquared: float | None = None
     fvalue: float | None = None
+    covariance: tuple[tuple[float, ...], ...] = ()
+    vif: tuple[float, ...] = ()
 
     @property
     def rsquared_adj(self) -> float | None:
@@ -139,6 +126,31 @@ class OlsAnswer(Answer):
         width = student_quantile(1 - alpha / 2, self.df_resid)
         pairs = zip(self.params, self.bse, strict=True)
         return tuple((value - width * error, value + width * error) for value, error in pairs)
+
+    def t_test(self, weights: Mapping[str, float]) -> Contrast:
+        """Student's test and interval of a sum of parameters.
+
+        Args:
+            weights: of terms, such as ``{"ward=b": 1, "ward=c": -1}``.
+
+        Raises:
+            InvalidRequestError: no such term, or the fit is closed.
+        """
+        return contrast(self.terms, self.params, self.covariance, weights, self.df_resid)
+
+    def predict(self, at: Mapping[str, float], alpha: float = 1 - _LEVEL) -> Prediction:
+        """The mean of the outcome where columns have given values; those that are left out are 0.
+
+        Args:
+            at: values of terms other than the intercept.
+            alpha: 1 less the level of the interval.
+
+        Raises:
+            InvalidRequestError: no such term, or the fit is closed.
+        """
+        found = self.t_test({"intercept": 1.0, **at})
+        low, high = found.conf_int(alpha)
+        return Prediction(mean=found.estimate, low=low, high=high)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -198,6 +210,8 @@ class OlsAnswer(Answer):
             "llf": self.llf,
             "aic": self.aic,
             "bic": self.bic,
+            "covariance": [list(row) for row in self.covariance],
+            "vif": list(self.vif),
         }
 
 
@@ -212,7 +226,7 @@ class PrivateOls(ReleasedOls):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ols(GramRows):
+class Ols(LeastSquaresFit):
     """The fit; of ``modelled`` the outcome is the last."""
 
     name: ClassVar[str] = NAME
@@ -267,56 +281,6 @@ class Ols(GramRows):
             scale=scale,
             rsquared=explained / fit.ss_total,
             fvalue=explained / (count - 1) / scale,
+            covariance=tuple(tuple(float(f"{value:.{_DIGITS}g}") for value in row) for row in fit.covariance),
+            vif=tuple(float(f"{value:.{_DIGITS}g}") for value in self.inflation(gram)),
         )
-
-    def fitted(self, gram: tuple[int, ...]) -> LeastSquares | None:
-        """The fit from the upper half of the Gram matrix; None where it is closed."""
-        matrix = symmetric(gram, self.n_parameters)
-        count, n = self.n_parameters - 1, matrix[0][0]
-        if n <= count:
-            return None
-        half = tuple(matrix[row][column] for row in range(count) for column in range(row, count))
-        products, squares = [row[-1] for row in matrix[:-1]], matrix[-1][-1]
-        solution = solve_exactly(half, products, _BITS)
-        total = n * squares - products[0] ** 2
-        if solution is None or total == 0:
-            return None
-        point = [Fraction(value, 1 << _BITS) for value in solution]
-        resid = squares - sum(value * product for value, product in zip(point, products, strict=True))
-        if resid * n <= total * Fraction(1, 1 << 80):
-            return None
-        covariance = [[Fraction(value, 1 << _BITS) for value in row] for row in inverse(half, count, _BITS)]
-        units = self._units()
-        outcome = self.modelled[-1]
-        unit = outcome.resolution if isinstance(outcome, NumericColumn) else Fraction(1)
-        variance = resid / (n - count)
-        own = [
-            sum((part * value for part, value in zip(row, point, strict=True)), Fraction(0)) for row in units
-        ]
-        own[0] += middle_of(outcome)
-        errors = [_form(row, covariance) * variance for row in units]
-        return LeastSquares(
-            params=tuple(float(unit * value) for value in own),
-            bse=tuple(float(unit) * math.sqrt(each) for each in errors),
-            n=n,
-            ss_resid=float(unit**2 * resid),
-            ss_total=float(unit**2 * Fraction(total, n)),
-        )
-
-    def _units(self) -> list[list[Fraction]]:
-        """From parameters of the design to those of the columns' own units; the outcome in steps around its middle."""
-        count = self.n_parameters - 1
-        found = [[Fraction(int(row == column)) for column in range(count)] for row in range(count)]
-        place = 1
-        for column in self.modelled[:-1]:
-            if isinstance(column, NumericColumn):
-                found[place][place] = 1 / column.resolution
-                found[0][place] = Fraction(-middle_of(column))
-            place += len(terms_of(column))
-        return found
-
-
-def _form(row: list[Fraction], matrix: list[list[Fraction]]) -> Fraction:
-    """``row @ matrix @ row``."""
-    used = [place for place, value in enumerate(row) if value]
-    return sum((row[i] * row[j] * matrix[i][j] for i in used for j in used), Fraction(0))

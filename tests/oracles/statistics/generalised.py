@@ -1,0 +1,105 @@
+"""Reference values of generalised linear models, from statsmodels; writes generalised.json beside this file.
+
+Run in an environment that has it: ``python tests/oracles/statistics/generalised.py``. The table is random, with a stated seed;
+the tests of the project make the same one.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import statsmodels
+import statsmodels.api as sm
+import statsmodels.formula.api as smf
+
+FAMILIES = {
+    "binomial logit": ("ill ~ ward + age + smoker", sm.families.Binomial()),
+    "binomial probit": ("ill ~ ward + age + smoker", sm.families.Binomial(sm.families.links.Probit())),
+    "binomial cloglog": ("ill ~ ward + age + smoker", sm.families.Binomial(sm.families.links.CLogLog())),
+    "poisson log": ("visits ~ ward + age + smoker", sm.families.Poisson()),
+    "poisson exposure": ("visits ~ ward + age", sm.families.Poisson()),
+    "poisson offset": ("visits ~ ward + age", sm.families.Poisson()),
+    "gamma log": ("cost ~ ward + age + smoker", sm.families.Gamma(sm.families.links.Log())),
+    "gaussian identity": ("cost ~ ward + age + smoker", sm.families.Gaussian()),
+}
+
+
+def patients(n=2400, seed=14):
+    """Kept equal to the one in tests/statistics/generalised_patients.py; rows with a missing age are left out by both."""
+    generator = np.random.default_rng(seed)
+    age = np.round(generator.uniform(25, 95, n) * 2) / 2
+    ward = np.where(np.arange(n) % 3 == 0, "c", np.where(generator.random(n) < 0.5, "a", "b"))
+    smoker = generator.random(n) < 0.4
+    years = np.round(generator.uniform(0.5, 5, n), 1)
+    odds = 0.03 * (age - 60) + 0.7 * smoker + np.where(ward == "c", -0.6, 0.2) - 0.4
+    visits = generator.poisson(
+        years * np.exp(0.02 * (age - 60) + 0.4 * smoker + np.where(ward == "b", 0.3, 0))
+    )
+    cost = generator.gamma(2.0, 50 * np.exp(0.01 * (age - 60) + 0.3 * smoker))
+    return pd.DataFrame(
+        {
+            "ill": generator.random(n) < 1 / (1 + np.exp(-odds)),
+            "smoker": smoker,
+            "ward": ward,
+            "age": np.where(np.arange(n) % 40 == 7, np.nan, age),
+            "visits": np.minimum(visits, 40),
+            "years": years,
+            "log_years": np.round(np.log(years), 3),
+            "cost": np.clip(np.round(cost), 1, 2000),
+        }
+    )
+
+
+def fitted(name, formula, family, data):
+    extra = {}
+    if name == "poisson exposure":
+        extra = {"exposure": data.years}
+    elif name == "poisson offset":
+        extra = {"offset": data.log_years}
+    fit = smf.glm(formula, data, family=family, **extra).fit(tol=1e-14, maxiter=200)
+    single = [
+        "deviance",
+        "null_deviance",
+        "llf",
+        "aic",
+        "nobs",
+        "df_model",
+        "df_resid",
+        "scale",
+        "pearson_chi2",
+    ]
+    rows = {each: float(getattr(fit, each)) for each in single} | {"bic": float(fit.bic_llf)}
+    rows["llnull"] = float(fit.llnull)
+    lists = {
+        each: np.asarray(getattr(fit, each)).tolist() for each in ("params", "bse", "tvalues", "pvalues")
+    }
+    wanted = np.zeros(len(fit.params))
+    wanted[1], wanted[2] = 1, -1
+    test = fit.t_test(wanted)
+    at = np.array([1, 0, 1, 60.0, *[1.0] * (len(fit.params) - 4)])
+    mean = float(family.link.inverse(at @ fit.params))
+    return (
+        {"formula": formula, "terms": list(fit.params.index)}
+        | rows
+        | lists
+        | {
+            "conf_int": np.asarray(fit.conf_int(0.1)).tolist(),
+            "contrast": [float(test.effect[0]), float(test.sd[0, 0]), float(test.pvalue)],
+            "mean": mean,
+        }
+    )
+
+
+def main():
+    data = patients().dropna()
+    data = data.assign(ill=data.ill.astype(float), smoker=data.smoker.astype(float))
+    found = {
+        "versions": {"statsmodels": statsmodels.__version__},
+        "glm": {name: fitted(name, formula, family, data) for name, (formula, family) in FAMILIES.items()},
+    }
+    target = Path(__file__).with_suffix(".json")
+    target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+main()
