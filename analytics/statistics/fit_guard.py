@@ -9,7 +9,8 @@ Guarantees:  the bit is 1 where each outcome, each atom, each atom and outcome, 
              fit splits the combinations (``splits``) are no more than ``CELLS_A_NUMBER`` times the numbers, so that they
              could be solved for, every cell is tested too. Of an outcome that is a number, its values are tested as sums of
              five functions of it need (``value_guards.off_two_windows``). No linear relation of covariates and outcome fails for
-             fewer rows than the threshold (relation_guard). Which test failed stays on shares.
+             fewer rows than the threshold (relation_guard); where the fit weighs its rows, none of the weighted rows. Which
+             test failed stays on shares.
 Visible to:  whoever the bit is opened to.
 See instead: sums of products of columns alone (gram_rows).
 Source:      docs/guarantees.md P21.
@@ -23,6 +24,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from analytics.schema import NumericColumn
 from analytics.statistics.base import Limits, Step
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from smpc.session import Session
     from smpc.sharing import Shared
 
+Floats = npt.NDArray[np.float64]
 # an opened number has about 21 bits, the count of a cell 7 or more
 CELLS_A_NUMBER: Final = 3
 
@@ -56,6 +59,7 @@ class FitGuard:
         first: the rows' column of the outcome; those of the covariates follow it.
         outcome: its column; None: it is 0 or 1.
         off_two: names of covariates of which several functions are summed, as of an outcome that is a number.
+        row_weights: of a site's rows, what the fit multiplies each by, above 0 and at most 1; None: 1.
         n_splits: cells into which the fit splits each combination of values; 0 for none.
         splits: of a site's rows, the cell of each, from 0 to ``n_splits - 1``.
     """
@@ -67,6 +71,7 @@ class FitGuard:
     first: int
     outcome: GroupColumn | None = None
     off_two: frozenset[str] = frozenset()
+    row_weights: Callable[[Ints], Floats] | None = None
     n_splits: int = 0
     splits: Callable[[Ints], Ints] | None = None
 
@@ -133,7 +138,10 @@ class FitGuard:
         outcome = (
             values.astype(np.float64) if self.outcome is None else design_of([self.outcome], values)[:, 1:]
         )
-        return np.concatenate([self.tested(rows), self.relations.figures(np.column_stack([design, outcome]))])
+        whole = np.column_stack([design, outcome])
+        if self.row_weights is not None:
+            whole = whole * np.sqrt(self.row_weights(rows))[:, np.newaxis]
+        return np.concatenate([self.tested(rows), self.relations.figures(whole)])
 
     def _all_reached(self, session: Session, figures: Shared) -> Shared:
         n_tested = self.n_tested

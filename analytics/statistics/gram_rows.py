@@ -86,6 +86,11 @@ class GramRows(Statistic[int]):
         return tuple(column.name for column in self.modelled)
 
     @property
+    def guarded(self) -> tuple[GroupColumn, ...]:
+        """The columns whose values are counted, in the order of the rows."""
+        return self.modelled
+
+    @property
     def terms(self) -> tuple[str, ...]:
         """Names of the design's columns."""
         return ("intercept", *(term for column in self.modelled for term in terms_of(column)))
@@ -176,10 +181,7 @@ class GramRows(Statistic[int]):
 
     def _figures(self, rows: Ints) -> Ints:
         """One site's sums, then the guard's counts."""
-        design = [np.ones(len(rows), dtype=np.int64)]
-        for place, column in enumerate(self.modelled, start=1):
-            design += _design(column, rows[:, place])
-        matrix = np.stack(design, axis=1)
+        matrix = self.design_rows(rows)
         sums = (matrix.T @ matrix)[np.triu_indices(self.n_parameters)]
         found = [sums]
         if self._has_guards:
@@ -187,6 +189,13 @@ class GramRows(Statistic[int]):
         if self._has_relations:
             found.append(self._relations.figures(matrix / np.array([1, *self.reaches])))
         return np.concatenate(found)
+
+    def design_rows(self, rows: Ints) -> Ints:
+        """The design of a site's rows; shape ``(n_rows, n_parameters)``."""
+        design = [np.ones(len(rows), dtype=np.int64)]
+        for place, column in enumerate(self.modelled, start=1):
+            design += _design(column, rows[:, place])
+        return np.stack(design, axis=1)
 
     @property
     def _has_guards(self) -> bool:
@@ -218,11 +227,11 @@ class GramRows(Statistic[int]):
 
     def _tested(self, rows: Ints) -> Ints:
         """The guard's counts; all rows are the last."""
-        places = range(1, len(self.modelled) + 1)
-        apart = [_levels(column, rows[:, place]) for place, column in zip(places, self.modelled, strict=True)]
+        places = range(1, len(self.guarded) + 1)
+        apart = [_levels(column, rows[:, place]) for place, column in zip(places, self.guarded, strict=True)]
         single = [
             each
-            for place, column in zip(places, self.modelled, strict=True)
+            for place, column in zip(places, self.guarded, strict=True)
             for each in alone(column, rows[:, place])
         ]
         pairs = [one & other for first, second in combinations(apart, 2) for one in first for other in second]
@@ -233,7 +242,7 @@ class GramRows(Statistic[int]):
         """The rows in which two numbers differ: the sum of squares of their difference is theirs alone."""
         numbers = [
             (rows[:, place], column.resolution)
-            for place, column in enumerate(self.modelled, start=1)
+            for place, column in enumerate(self.guarded, start=1)
             if isinstance(column, NumericColumn)
         ]
         found = []
@@ -244,8 +253,8 @@ class GramRows(Statistic[int]):
 
     def _combinations(self, rows: Ints) -> list[int]:
         """Rows of each combination of the values of all columns, or else of those with few values."""
-        spans = [(place, *value_span(column)) for place, column in enumerate(self.modelled, start=1)]
-        few = [each for each, column in zip(spans, self.modelled, strict=True) if _is_discrete(column)]
+        spans = [(place, *value_span(column)) for place, column in enumerate(self.guarded, start=1)]
+        few = [each for each, column in zip(spans, self.guarded, strict=True) if _is_discrete(column)]
         for chosen in (spans, few):
             sizes = [high - low + 1 for _, low, high in chosen]
             if chosen and math.prod(sizes) <= self.n_sums:
@@ -261,7 +270,7 @@ class GramRows(Statistic[int]):
 
     @property
     def _n_tested(self) -> int:
-        return len(self._tested(np.zeros((0, 1 + len(self.modelled)), dtype=np.int64)))
+        return len(self._tested(np.zeros((0, 1 + len(self.guarded)), dtype=np.int64)))
 
 
 def terms_of(column: GroupColumn) -> tuple[str, ...]:

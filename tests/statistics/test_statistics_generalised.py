@@ -98,6 +98,14 @@ def exposure_without_one(frame):
     frame.loc[7, "years"] = 0.1
 
 
+def exposure_of_one_in_a_ward(frame):
+    """Thirty people are in ward b, of whom one has most of the exposure; exposures of other wards vary."""
+    frame.loc[frame.ward == "b", "ward"] = "a"
+    frame.loc[:29, "ward"] = "b"
+    frame.loc[:29, ["years", "visits"]] = [0.2, 1]
+    frame.loc[9, "years"] = 10
+
+
 def exposure_by_two_values(frame):
     frame["years"] = np.where(np.arange(len(frame)) % 2, 1.0, 5.0)
     frame.loc[7, "years"] = 9
@@ -136,7 +144,7 @@ def a_sum_but_for_one(frame):
 @pytest.mark.parametrize(
     "attack",
     [
-        exposure_of_one, exposure_without_one, exposure_by_two_values, one_of_many_visits,
+        exposure_of_one, exposure_without_one, exposure_of_one_in_a_ward, exposure_by_two_values, one_of_many_visits,
         one_off_two_pairs_of_counts, no_events, one_event_in_a_ward, one_in_a_ward, a_sum_but_for_one,
     ],
 )  # fmt: skip

@@ -38,6 +38,10 @@ DIGESTS = {
     "quantile exact": "80fc85fbaf7c8983513f0eb5a5cd17b82e9215f9981799f8bca881c5e0d2c33f",
     "correlation exact": "55fea5ca42baa97453a4497e586e741069b50bc536e55351d75ea4781c817e03",
     "ols exact": "383a9516b79d57c5084e0b71029b90cdbddec82c3920cd5850b568cb66bb16a0",
+    "ols robust exact": "19b20ca04c7a1d3f139a9672a1805fc582f8ddf8e6c4acf5e3f60540bfe81f71",
+    "ridge exact": "cb775121b5307d921174c484c6f761e7aa10b25e146f4cd6e2b60a5d850ce6b4",
+    "lasso private": "166225f07ddf398df25f39c5ca95c59241cce08cd2bd3f4ec3c58d4c034f6987",
+    "elastic_net exact": "371bede1aedc2a9d227975267cdc4d3818c4225df934169f9c956ec7dacea504",
     "ols private": "780755430b0c29765a7311bbb91197d1897bcaa2c2fcf44c3467f6f4ca918560",
     "pca private": "29349b0f4367133fed9a1f5d324a698064aa61a92bed23be3520b2c800029e88",
 }
@@ -67,6 +71,10 @@ ARGUMENTS = {
     "quantile exact": ("quantile", {"column": "x", "by": "a"}),
     "correlation exact": ("correlation", {"columns": ["x", "a"]}),
     "ols exact": ("ols", {"formula": "x ~ a + b"}),
+    "ols robust exact": ("ols", {"formula": "x ~ a + b", "cov_type": "HC1"}),
+    "ridge exact": ("ridge", {"formula": "x ~ a + b", "alpha": 2}),
+    "lasso private": ("lasso", {"formula": "x ~ a + b", "alpha": "0.5", "epsilon": "0.5"}),
+    "elastic_net exact": ("elastic_net", {"formula": "x ~ a + b", "alpha": 1}),
     "ols private": ("ols", {"formula": "x ~ a + b", "epsilon": "0.5"}),
     "pca private": ("pca", {"columns": ["x", "a"], "epsilon": "0.5"}),
 }
@@ -154,7 +162,9 @@ def test_a_run_takes_what_its_dry_run_says_and_three_sites_open_the_same(world, 
         )  # the session's keys, and the material; of a long list a second frame
         before += not has_three_sites and len(encode_requests(cost.requests)) > INLINE_BYTES
         most = max(each.rounds for each in done.counters.values()) - before
-        assert most <= cost.rounds if "glm" in name else most == cost.rounds, (name, most, cost.rounds)
+        # a fit may be closed, or end, before the last step
+        has_steps = {"glm", "robust"} & set(name.split())
+        assert most <= cost.rounds if has_steps else most == cost.rounds, (name, most, cost.rounds)
         if "exact" in name:
             assert answer.values() == world.ask(ARGUMENTS[name][0], **ARGUMENTS[name][1]).values()
 

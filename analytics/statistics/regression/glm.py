@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from analytics.schema import Table
     from analytics.sql.query import GroupColumn
-    from analytics.statistics.base import Ints, Limits, Mode
+    from analytics.statistics.base import AnyStatistic, Ints, Limits, Mode
     from analytics.statistics.noise_law import NoiseLaw
     from analytics.statistics.regression.newton_fit import FitState, Fitted, Floats
 
@@ -97,6 +97,11 @@ class GaussianGlm(GaussianFit):
     summary: ClassVar[str] = SUMMARY
     modes: ClassVar = EXACT
     parameters: ClassVar = ()
+
+    @classmethod
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> AnyStatistic:
+        """See ``Statistic``."""
+        return Glm.bind(table, arguments, mode, limits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +219,7 @@ class Glm(NewtonFit):
             first=_FIRST,
             outcome=self.outcome if isinstance(self.outcome, NumericColumn) else None,
             off_two=frozenset() if self.exposure is None else frozenset({self.exposure.column.name}),
+            row_weights=None if self.exposure is None else self._exposed,
         )
 
     @property
@@ -301,12 +307,17 @@ class Glm(NewtonFit):
         """See ``NewtonFit``."""
         count = len(self.covariates)
         design = design_of(self.covariates, rows[:, 2 : 2 + count])
-        exposure = np.zeros(len(rows)) if self.exposure is None else self.exposure.log(rows[:, 2 + count])
+        exposure = np.zeros(len(rows)) if self.exposure is None else self.exposure.log(rows[:, -1])
         y = self.family.values(self.outcome, rows[:, 1])
         score, weight, extras = self.family.row_figures(design @ point, y, exposure)
         curvature = (design * weight[:, np.newaxis]).T @ design
         upper = np.triu_indices(self.n_parameters)
         return np.concatenate([design.T @ score, curvature[upper], extras.sum(axis=1) / UNIT])
+
+    def _exposed(self, rows: Ints) -> Floats:
+        """The exposure of rows, as a part of the largest."""
+        exposure = np.zeros(len(rows)) if self.exposure is None else self.exposure.log(rows[:, -1])
+        return np.exp(exposure)
 
 
 def _columns(table: Table, arguments: Arguments) -> tuple[GroupColumn, tuple[GroupColumn, ...]]:

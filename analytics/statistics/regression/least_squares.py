@@ -65,7 +65,7 @@ class LeastSquaresFit(GramRows):
         if resid * n <= total * Fraction(1, 1 << 80):
             return None
         covariance = [[Fraction(value, 1 << _BITS) for value in row] for row in inverse(half, count, _BITS)]
-        units = self._units()
+        units = self.units()
         outcome = self.modelled[-1]
         unit = outcome.resolution if isinstance(outcome, NumericColumn) else Fraction(1)
         variance = resid / (n - count)
@@ -93,7 +93,7 @@ class LeastSquaresFit(GramRows):
             float(spread[place] * Fraction(found[place][place], 1 << _BITS)) for place in range(1, count)
         )
 
-    def _units(self) -> list[list[Fraction]]:
+    def units(self) -> list[list[Fraction]]:
         """From parameters of the design to those of the columns' own units; the outcome in steps around its middle."""
         count = self.n_parameters - 1
         found = [[Fraction(int(row == column)) for column in range(count)] for row in range(count)]

@@ -12,6 +12,7 @@ import pandas as pd
 import statsmodels
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from statsmodels.stats.outliers_influence import variance_inflation_factor
 
 FAMILIES = {
     "binomial logit": ("ill ~ ward + age + smoker", sm.families.Binomial()),
@@ -91,12 +92,36 @@ def fitted(name, formula, family, data):
     )
 
 
+def least_squares(data):
+    """Standard errors of HC0 and HC1, weights, and variance inflation factors."""
+    formula = "cost ~ ward + age + smoker"
+    fits = {
+        "HC0": smf.ols(formula, data).fit(cov_type="HC0"),
+        "HC1": smf.ols(formula, data).fit(cov_type="HC1"),
+    }
+    fits["weights"] = smf.wls(formula, data, weights=data.years).fit()
+    single = ["fvalue", "f_pvalue", "rsquared", "rsquared_adj", "scale", "nobs", "df_resid"]
+    found = {
+        name: {each: float(getattr(fit, each)) for each in single}
+        | {each: np.asarray(getattr(fit, each)).tolist() for each in ("params", "bse", "pvalues")}
+        for name, fit in fits.items()
+    }
+    for name in ("HC0", "HC1"):  # Student's t, as without them
+        again = smf.ols(formula, data).fit().get_robustcov_results(cov_type=name, use_t=True)
+        found[name]["pvalues"] = np.asarray(again.pvalues).tolist()
+        found[name]["f_pvalue"] = float(again.f_pvalue)
+    design = fits["HC0"].model.exog
+    found["vif"] = [float(variance_inflation_factor(design, place)) for place in range(1, design.shape[1])]
+    return found
+
+
 def main():
     data = patients().dropna()
     data = data.assign(ill=data.ill.astype(float), smoker=data.smoker.astype(float))
     found = {
         "versions": {"statsmodels": statsmodels.__version__},
         "glm": {name: fitted(name, formula, family, data) for name, (formula, family) in FAMILIES.items()},
+        "ols": least_squares(data),
     }
     target = Path(__file__).with_suffix(".json")
     target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
