@@ -8,6 +8,7 @@ Prints a table (with --json the rows) and writes build/bench/paillier.json.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import secrets
 import statistics
@@ -21,6 +22,7 @@ import phe
 
 from federation.aggregation.claims import Claims
 from federation.aggregation.manifest import Attempt, Manifest, vector_for
+from federation.aggregation.masks import masked
 from federation.aggregation.open_sum import KeyHolder
 from federation.aggregation.secure_sum import SecureSum
 from federation.paillier.cipher import Encryptor
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLAMP = (1 << 23) - 1
+PEERS = ("phe packed (sampled)", "phe one by one (sampled)")
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -58,11 +61,37 @@ class Contest:
         self.theirs_public, self.theirs = self.key.public.to_phe(), self.key.to_phe()
         self.holder = KeyHolder(self.key, Claims(directory / "answers.sqlite"))
         self.round_number = 0
+        pairs = {pair: secrets.token_bytes(32) for pair in itertools.combinations(self.names, 2)}
+        self.pair_keys: dict[str, dict[str, bytes]] = {name: {} for name in self.names}
+        for (one, other), pair_key in pairs.items():
+            self.pair_keys[one][other] = self.pair_keys[other][one] = pair_key
+
+    def manifest(self) -> Manifest:
+        """Return the manifest of the round under way."""
+        return Manifest(
+            attempt=Attempt(run="bench", round_number=self.round_number, attempt=0),
+            cohort=self.names,
+            layout=self.layout,
+            key_fingerprint=self.key.public.fingerprint,
+        )
+
+    def masked(self, site: str, values: np.ndarray) -> list[int]:
+        """Pack and mask one site's values."""
+        rows = pack(values, self.layout, site=site)
+        keys = self.pair_keys[site]
+        return masked(rows, self.manifest(), site=site, keys=keys, n=self.key.public.n)
+
+    def masks(self) -> list[float]:
+        """Time one site's masks beside the encryption of the same plaintexts, table included."""
+        name, rows = self.names[0], pack(self.values[0], self.layout, site="a")
+        manifest, keys, n = self.manifest(), self.pair_keys[name], self.key.public.n
+        ours = cpu_seconds(lambda: masked(rows, manifest, site=name, keys=keys, n=n))
+        return [ours, cpu_seconds(lambda: Encryptor(self.key.public).encrypt(rows))]
 
     def encrypt(self) -> list[float]:
         """Time one site's encryption: ours (first round, its table included), packed phe, plain phe."""
         layout, update = self.layout, self.values[0]
-        ours = cpu_seconds(lambda: Encryptor(self.key.public).encrypt(pack(update, layout, site="a")))
+        ours = cpu_seconds(lambda: Encryptor(self.key.public).encrypt(self.masked(self.names[0], update)))
         rows = pack(update, layout, site="a")[: self.sample]
         packed = cpu_seconds(lambda: [self.theirs_public.raw_encrypt(row) for row in rows])
         naive = cpu_seconds(lambda: [self.theirs_public.encrypt(int(v)) for v in update[: self.sample]])
@@ -71,11 +100,7 @@ class Contest:
     def sum_and_open(self, vectors: list[bytes]) -> tuple[list[float], list[float]]:
         """Time the aggregator's sum (ours with every check) and the key holder's opening."""
         layout, n = self.layout, self.key.public.n
-        attempt = Attempt(run="bench", round_number=self.round_number, attempt=0)
-        self.round_number += 1
-        manifest = Manifest(
-            attempt=attempt, cohort=self.names, layout=layout, key_fingerprint=self.key.public.fingerprint
-        )
+        manifest = self.manifest()
         aggregator = SecureSum(self.key.public)
         aggregator.begin(manifest)
 
@@ -101,6 +126,7 @@ class Contest:
         assert answer[0].tolist() == np.sum(self.values, axis=0).tolist(), (
             "the opened sum is not the integer sum"
         )
+        self.round_number += 1
         few = raw[0][: self.sample]
         one = cpu_seconds(lambda: [self.theirs.raw_decrypt(c) for c in few]) / len(few)
         return added, [*opened, one * layout.count, one * layout.length]
@@ -109,22 +135,25 @@ class Contest:
 def measure(contest: Contest, rounds: int) -> list[dict[str, object]]:
     """Run all contenders in turn and give one row for each step and peer."""
     times: dict[str, list[list[float]]] = {"encrypt": [], "aggregate": [], "open": []}
+    masks: list[list[float]] = []
     encryptor = Encryptor(contest.key.public)
     for _ in range(rounds):
         times["encrypt"].append(contest.encrypt())
-        vectors = [encryptor.encrypt(pack(v, contest.layout, site="a")) for v in contest.values]
+        masks.append(contest.masks())
+        vectors = [
+            encryptor.encrypt(contest.masked(name, values))
+            for name, values in zip(contest.names, contest.values, strict=True)
+        ]
         added, opened = contest.sum_and_open(vectors)
         times["aggregate"].append(added)
         times["open"].append(opened)
     bytes_per_party = contest.layout.count * contest.key.public.ciphertext_bytes
     rows: list[dict[str, object]] = []
     setting = f"{contest.layout.length} values, {contest.key.public.bits} bits"
-    for step, measured in times.items():
-        ours, packed, naive = (statistics.median(column) for column in zip(*measured, strict=True))
-        for peer, seconds in (
-            ("phe packed (sampled)", packed),
-            ("phe one by one (sampled)", naive),
-        ):
+    measurements = {step: (measured, PEERS) for step, measured in times.items()}
+    for step, (measured, peers) in (measurements | {"masks": (masks, ("own encryption, whole",))}).items():
+        ours, *theirs = (statistics.median(column) for column in zip(*measured, strict=True))
+        for peer, seconds in zip(peers, theirs, strict=True):
             rows.append(
                 {
                     "work": f"paillier {step}: {setting}",

@@ -8,14 +8,11 @@ Source:      ours.
 
 from __future__ import annotations
 
-import datetime as dt
-import decimal
-import numbers
-import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics.errors import SchemaMismatchError
 from analytics.sources.formats.base import Relation, described
+from analytics.sources.formats.cell_objects import text_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,40 +71,11 @@ def _texts(column: pd.Series[Any], name: str, source: str) -> pd.Series[Any]:
     import pandas as pd
 
     known = column.notna().to_numpy()
-    texts = [_text(value) if is_known else "" for value, is_known in zip(column, known, strict=True)]
+    texts = [text_of(value) if is_known else "" for value, is_known in zip(column, known, strict=True)]
     if any(text is None for text in texts):
         _refuse(column, name, source)
     found = pd.Series(texts, index=column.index, dtype="str")
     return found.where(column.notna())
-
-
-def _text(value: Any) -> str | None:
-    """The text of one object, as a file would hold it; None for a type that has none."""
-    if isinstance(value, str):
-        return value if value.isascii() or _is_unicode(value) else None
-    if isinstance(value, bool) or type(value).__name__ == "bool":  # numpy's too
-        return "true" if value else "false"
-    if isinstance(value, numbers.Integral):
-        return str(int(value))
-    if isinstance(value, decimal.Decimal):
-        return format(value, "f") if value.is_finite() else str(value)
-    if isinstance(value, numbers.Real):
-        number = float(value)
-        return str(int(number)) if number.is_integer() else repr(number)
-    if isinstance(value, dt.datetime):
-        is_date = value.time() == dt.time() and value.tzinfo is None
-        return value.date().isoformat() if is_date else value.isoformat(" ")
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    return str(value) if isinstance(value, uuid.UUID) else None
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _is_readable(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame, name: str) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ import duckdb
 from analytics.errors import SchemaMismatchError
 from analytics.sources.cells import text_literal
 from analytics.sources.formats import FORMATS
+from analytics.sources.formats.contents import digest_of, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,17 +72,27 @@ def opened(
         The relation.
 
     Raises:
-        SchemaMismatchError: the file is missing, cannot be read, or is not of its kind.
+        SchemaMismatchError: the file is missing, cannot be read, is not of its kind, or changed meanwhile.
     """
     spec.check_file()
+    kind = FORMATS[spec.kind]
     try:
-        with FORMATS[spec.kind].open(
-            connection, spec, workplace, is_hashed=is_hashed, numbers=numbers
-        ) as relation:
-            yield relation
+        before = state_of(kind.files(spec.path))
+        with kind.open(connection, spec, workplace, is_hashed=is_hashed, numbers=numbers) as relation:
+            yield _hashed(relation, spec) if is_hashed else relation
+            if state_of(kind.files(spec.path)) != before:
+                reason = "it changed while it was read: start again once it is written"
+                raise SchemaMismatchError(source=spec.name, reason=reason)
     except OSError as error:
         reason = f"the file cannot be read: {error.strerror}"
         raise SchemaMismatchError(source=spec.name, reason=reason) from None
+
+
+def _hashed(relation: Relation, spec: SourceSpec) -> Relation:
+    """The relation with a digest: its own where it was hashed on the way, else that of the files, which do not change."""
+    return replace(
+        relation, digest=lambda: relation.digest() or digest_of(FORMATS[spec.kind].files(spec.path))
+    )
 
 
 @contextmanager

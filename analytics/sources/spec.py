@@ -70,10 +70,12 @@ class SourceSpec:
     """Where a site's rows are and how its administrator looks at them.
 
     Attributes:
-        kind: one of ``formats.FORMATS``: csv (with a header row), parquet or duckdb (a database file, opened read-only).
-        path: the file.
+        kind: one of ``formats.FORMATS``: csv (with a header row), parquet (a file, or a folder of files), duckdb and sqlite
+            (database files, opened read-only), excel (a workbook).
+        path: the file, or for parquet a folder.
         view: one SELECT over ``source``, the site administrator's own SQL; it makes the schema's columns.
-        relation: for duckdb the table in the file, perhaps with its schema before it.
+        relation: for duckdb and sqlite the table or view in the file, for duckdb perhaps with its schema before it; for excel
+            the sheet, which may be left out where there is only one.
         delimiter: for csv, between fields.
         quote: for csv, around fields that hold a delimiter; empty: none.
         encoding: for csv, a name that Python knows, such as utf-8, cp1252 or utf-16.
@@ -115,14 +117,14 @@ class SourceSpec:
         return self.path.name
 
     def check_file(self) -> None:
-        """Refuse a path that is no plain file.
+        """Refuse a path that is no plain file, and no folder of a kind that may be one.
 
         Raises:
             SchemaMismatchError: missing, not a file, or with characters that the reader would expand.
         """
         if _GLOB.search(str(self.path)):
             raise SchemaMismatchError(source=self.name, reason="the path may not hold any of * ? [ ] { }")
-        if not self.path.is_file():
+        if not self.path.is_file() and not (FORMATS[self.kind].takes_folder and self.path.is_dir()):
             raise SchemaMismatchError(source=self.name, reason="there is no such file")
 
 

@@ -1,10 +1,10 @@
 """The clean table of an unchanged file, kept between two starts of a site.
 
 Layer:       analytics.sources above report.
-Guarantees:  a copy is used only where the source's bytes, the source's settings, the schema's table, the site's key, the
-             cleaning rules and the database's version are those that made it, and where its own bytes are the written
-             ones; else the source is read anew. Files have mode 0600 in a folder of mode 0700 and are put in place
-             whole. A view whose result can change with time or chance has no copy.
+Guarantees:  a copy is used only where the bytes of all the source's files, the source's settings, the schema's table, the
+             site's key, the cleaning rules and the database's version are those that made it, and where its own bytes are
+             the written ones; else the source is read anew. Files have mode 0600 in a folder of mode 0700 and are put in
+             place whole. A view whose result can change with time or chance has no copy.
 See instead: reading the source (``loading``, ``ingest``).
 Source:      ours.
 """
@@ -24,6 +24,7 @@ import duckdb
 
 from analytics.sources.cleaning import RULES_VERSION
 from analytics.sources.formats import FORMATS
+from analytics.sources.formats.contents import digest_of
 from analytics.sources.report import ColumnReport, IngestReport
 from analytics.sources.spec import DEFAULT_VIEW
 from analytics.sql.render import quoted
@@ -76,9 +77,9 @@ class TypedCopy:
         """
         try:
             about = json.loads(self._about.read_text("utf-8"))
-            if about["settings"] != self._settings() or about["source"] != _digest(self._spec.path):
+            if about["settings"] != self._settings() or about["source"] != self._digest():
                 return None
-            if about["rows"] != _digest(self._rows):
+            if about["rows"] != digest_of((self._rows,)):
                 return None
             report = _report(about["report"])
             target = quoted(self._table.name)
@@ -102,7 +103,7 @@ class TypedCopy:
             digest: SHA-256 of the source as it was read; where it is empty, nothing is kept.
         """
         self._forget()
-        if not digest or not FORMATS[self._spec.kind].is_one_file or self._changes_by_itself(connection):
+        if not digest or self._changes_by_itself(connection):
             return
         try:
             os.close(os.open(written, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -111,7 +112,7 @@ class TypedCopy:
             about = {
                 "settings": self._settings(),
                 "source": digest,
-                "rows": _digest(written),
+                "rows": digest_of((written,)),
                 "report": asdict(report),
             }
             beside = written.with_suffix(".json")
@@ -127,6 +128,9 @@ class TypedCopy:
         for path in (self._about, self._rows):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
+
+    def _digest(self) -> str:
+        return digest_of(FORMATS[self._spec.kind].files(self._spec.path))
 
     def _settings(self) -> str:
         """What a copy depends on besides the source's bytes."""
@@ -150,11 +154,6 @@ class TypedCopy:
             {word.lower() for word in pattern.findall(self._spec.view)} for pattern in (_WORD, _CALL)
         )
         return bool(words & _TIMES or calls & volatile)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _escaped(path: Path) -> str:

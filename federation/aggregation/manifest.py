@@ -14,16 +14,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from federation.errors import ConfigError
 from federation.paillier.keys import KEY_TYPE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from federation.paillier.packing import Layout
 
-_DIGEST_TAG: Final = b"crossward/paillier/manifest/2\n"
+_DIGEST_TAG: Final = b"crossward/paillier/manifest/3\n"
+MASK_TYPE: Final = "pairwise"
 _MAX_NUMBER: Final = 1 << 31
 
 
@@ -70,7 +73,8 @@ class Manifest:
         cohort: the sites, sorted; each encrypts exactly once.
         layout: the position of each number; ``layout.contributors`` is the cohort's size.
         key_fingerprint: of the key under which all sites encrypt. Its type is the only existing one and stands in the
-            canonical form, so that a party that knew another type could not confuse the two.
+            canonical form, so that a party that knew another type could not confuse the two. So does the type of the
+            masks under the encryption.
     """
 
     attempt: Attempt
@@ -95,6 +99,7 @@ class Manifest:
             "key_fingerprint": self.key_fingerprint,
             "key_type": KEY_TYPE,
             "layout": self.layout.to_dict(),
+            "masks": MASK_TYPE,
             "round": self.attempt.round_number,
             "run": self.attempt.run,
         }
@@ -114,22 +119,27 @@ class EncryptedVector:
         attempt: the same attempt's identifier, so that a refusal can say which one is old.
         key_fingerprint: of the key under which it is encrypted.
         ciphertexts: ``layout.count`` ciphertexts of fixed width.
+        mask_tags: of an update, the tag of the pair key with every other site of the cohort; of a sum, none.
     """
 
     manifest_digest: str
     attempt: Attempt
     key_fingerprint: str
     ciphertexts: bytes
+    mask_tags: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"EncryptedVector({self.attempt}, {len(self.ciphertexts)} bytes)"
 
 
-def vector_for(manifest: Manifest, ciphertexts: bytes) -> EncryptedVector:
+def vector_for(
+    manifest: Manifest, ciphertexts: bytes, *, mask_tags: Mapping[str, str] | None = None
+) -> EncryptedVector:
     """Bind ciphertexts to their attempt."""
     return EncryptedVector(
         manifest_digest=manifest.digest(),
         attempt=manifest.attempt,
         key_fingerprint=manifest.key_fingerprint,
         ciphertexts=ciphertexts,
+        mask_tags=mask_tags or {},
     )

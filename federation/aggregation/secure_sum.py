@@ -4,9 +4,9 @@ Layer:       federation.aggregation.secure_sum. No file, no socket; holds cipher
 Guarantees:  a sum is given out only when every site of the cohort is in it once. An update for another attempt, key
              or manifest, from a stranger, or a second one of the same site is refused with the sender's name; an
              update that fails a check is never added. Attempts of a run only rise.
-See instead: decryption (``open_sum``, another process), the sender's identity (the channel authenticates it), masks:
-             until sites put pairwise masks under the encryption, an aggregator that breaks these rules *together
-             with* the key holder reads single updates (docs/adr/0010).
+             Two sites whose tags show different mask keys are named here, before a sum that cannot be opened.
+See instead: decryption (``open_sum``, another process), the sender's identity (the channel authenticates it). An
+             aggregator that breaks these rules gets a sum that the masks under the encryption keep closed (``masks``).
 Source:      rules P13, P14.
 """
 
@@ -25,7 +25,7 @@ from federation.paillier.cipher import add_checked
 from federation.paillier.validation import parse_ciphertexts, serialise_ciphertexts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from federation.paillier.keys import PublicKey
 
@@ -42,6 +42,7 @@ class _Collection:
     manifest: Manifest
     digest: str
     arrived: dict[str, bytes] = field(default_factory=dict)
+    tags: dict[str, Mapping[str, str]] = field(default_factory=dict)
     totals: list[int] = field(default_factory=list)
     changed_s: float = 0.0
     is_over: bool = False
@@ -98,7 +99,8 @@ class SecureSum:
             The sites still missing, sorted.
 
         Raises:
-            UpdateRejectedError: unknown run or site, another attempt, another manifest, or a second update.
+            UpdateRejectedError: unknown run or site, another attempt, another manifest, a second update, or a mask key
+                that differs from that of a site whose update arrived.
             KeyMismatchError: encrypted under another key.
             CiphertextInvalidError: wrong length, or a ciphertext that fails a check.
         """
@@ -120,6 +122,9 @@ class SecureSum:
             KeyMismatchError, UpdateRejectedError, CiphertextInvalidError: as ``begin`` and ``accept``.
         """
         check_key(manifest, self._key)
+        if sender in manifest.cohort and sorted([*update.mask_tags, sender]) != list(manifest.cohort):
+            reason = "the mask tags are not those of the cohort's other sites"
+            raise UpdateRejectedError(site=sender, reason=reason)
         with self._lock:
             self._drop_abandoned()
             if self._is_newer(manifest):
@@ -177,6 +182,7 @@ class SecureSum:
         is_first = not collection.arrived
         collection.totals = values if is_first else add_checked(self._key, collection.totals, values)
         collection.arrived[sender] = _fingerprint(update)
+        collection.tags[sender] = update.mask_tags
         collection.changed_s = self._clock()
         self._held[update.attempt.run] = None
         self._held.move_to_end(update.attempt.run)
@@ -214,6 +220,7 @@ class SecureSum:
             )
         if collection.is_over:
             raise UpdateRejectedError(site=sender, reason=f"{expected} is over")
+        _check_tags(collection.tags, update, sender)
         return collection
 
 
@@ -225,6 +232,14 @@ def check_key(manifest: Manifest, key: PublicKey) -> None:
     """
     if manifest.key_fingerprint != key.fingerprint or manifest.layout.key_bits != key.bits:
         raise KeyMismatchError(reason="the manifest names another key")
+
+
+def _check_tags(arrived: Mapping[str, Mapping[str, str]], update: EncryptedVector, sender: str) -> None:
+    """Refuse an update that lies under another mask key than that of a site whose update arrived."""
+    for other, tags in arrived.items():
+        if tags.get(sender) != update.mask_tags.get(other):
+            reason = f"{sender} and {other} hold different mask keys: one of them was started again"
+            raise UpdateRejectedError(site=sender, reason=reason)
 
 
 def _fingerprint(update: EncryptedVector) -> bytes:

@@ -247,4 +247,5 @@ def _vector(message: Update | EncryptedSum, manifest: Manifest) -> EncryptedVect
         attempt=manifest.attempt,
         key_fingerprint=message.key,
         ciphertexts=message.ciphertexts,
+        mask_tags=message.mask_tags if isinstance(message, Update) else {},
     )

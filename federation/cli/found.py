@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(help="The member's folder on this machine.")]
 Data = Annotated[
-    Path | None, typer.Option("--data", help="A site's CSV, Parquet or DuckDB file (FILE.duckdb#TABLE).")
+    Path | None,
+    typer.Option(
+        "--data",
+        help="A site's file (docs/your-own-data.md names the kinds); FILE#TABLE for one in a database.",
+    ),
 ]
 AddressOption = Annotated[
     str, typer.Option("--address", help="HOST:PORT where the other members reach this node.")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from analytics.sources import SourceSpec, open_frame, open_table
-from analytics.sources.formats import ENDINGS, kind_of
+from analytics.sources.formats import ENDINGS, kind_of, named_source
 from federation.aggregation.claims import Claims
 from federation.client.session import Session
 from federation.consortium.consortium_file import Consortium, consortium_from_dict
@@ -318,10 +318,7 @@ def _sources(consortium: Consortium, site: str, given: Rows, view: str) -> dict[
 
 def _spec_of(site: str, path: Path | str, view: str) -> SourceSpec:
     """Return the source of a file's rows, by its ending, as on the command line."""
-    file, relation = Path(path), ""
-    if kind_of(file) is None:
-        text, _, relation = str(path).partition("#")
-        file = Path(text)
+    file, relation = named_source(str(path))
     kind = kind_of(file)
     if kind is None:
         raise ConfigError(mistakes=[f"{site}: {file.name} is none of {', '.join(ENDINGS)}"])

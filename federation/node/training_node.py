@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from federation.aggregation.mask_keys import MaskKeys
+from federation.aggregation.update_cipher import UpdateCipher
 from federation.node.admission.training import TrainingAdmission
 from federation.node.ledger.late_entry import accept_entry
 from federation.paillier.cipher import Encryptor
@@ -70,12 +72,18 @@ class TrainingNode:
             agreement=agreement,
             exact_limit=exact_limit,
         )
+        mask_keys = MaskKeys(
+            site=site,
+            network=network,
+            configuration=consortium.digest(),
+            deadline_s=float(consortium.file.deadline_s),
+        )
         trainer = SiteTrainer(
             site=site,
             network=network,
             agreement=agreement,
             source_of=lambda table: sources[table],
-            encryptor=Encryptor(key),
+            cipher=UpdateCipher(Encryptor(key), mask_keys),
             note=note,
             helpers=helpers_of(consortium),
             local_limit_s=float(consortium.file.local_limit_s),

@@ -6,11 +6,10 @@ Terms:       ``n = p q``; the generator is n + 1 by definition and is never read
 Guarantees:  every ``PublicKey`` in this product passed ``modulus_mistake`` when it was made, and every ``PrivateKey``
              has p = q = 3 (mod 4), gcd(p - 1, q - 1) = 2, no odd factor of p - 1 or q - 1 below 2^16, p and q
              different, of one size and far apart, and gcd(n, phi) = 1. There is one type of key, with full exponents,
-             and every manifest states it. A key of short exponents has no form here and is refused everywhere (it
-             would need pairwise masks under the encryption, which do not exist yet); decryption uses only the
-             exponents p - 1 and q - 1, also with a key from another library. Keys below 2048 bits, whose primes have
-             fewer than 1024, exist only for callers that set ``testing_bits``, which no configuration, file or
-             message reaches. A private key's ``repr`` shows its size and fingerprint.
+             and every manifest states it. A key of short exponents has no form here and is refused everywhere.
+             Decryption uses only the exponents p - 1 and q - 1, also with a key from another library.
+             Keys below 2048 bits, whose primes have fewer than 1024, exist only for callers that set ``testing_bits``,
+             which no configuration, file or message reaches. A private key's ``repr`` shows its size and fingerprint.
 See instead: key files (``key_files``), encryption (``cipher``), decryption (``decrypt``). Python cannot wipe an
              integer from memory: protect the key holder's machine.
 Source:      Paillier, Eurocrypt 1999; conditions on p and q from Damgard, Jurik, Nielsen, IJIS 9(6), 2010, section

@@ -43,6 +43,8 @@ Message = (
     | training.KeyAnswer
     | training.Start
     | training.UpdateSent
+    | training.MaskKeyAsk
+    | training.MaskKey
     | training.Update
     | training.UpdateReceipt
     | training.EncryptedSum

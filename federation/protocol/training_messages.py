@@ -38,14 +38,28 @@ class UpdateSent(WireMessage, frozen=True, tag="Sent"):
     bytes_sent: int
 
 
+class MaskKeyAsk(WireMessage, frozen=True, tag="MaskKeyAsk"):
+    """Site to site: send the public key of your masks."""
+
+
+class MaskKey(WireMessage, frozen=True, tag="MaskKey"):
+    """Site to site: the X25519 public key of this site's process, 32 bytes."""
+
+    public: bytes
+
+
 class Update(WireMessage, frozen=True, tag="Update"):
-    """Site to aggregator: one encrypted update, with the entry that defines its manifest."""
+    """Site to aggregator: one encrypted update, with the entry that defines its manifest.
+
+    ``mask_tags``: for every other site of the cohort the tag of the pair key under whose masks the update lies.
+    """
 
     request: bytes
     entry: bytes
     manifest: str
     key: str
     ciphertexts: bytes
+    mask_tags: dict[str, str]
 
 
 class UpdateReceipt(WireMessage, frozen=True, tag="Taken"):

@@ -78,7 +78,7 @@ class FoundingPlan:
         name: the consortium's name.
         site: the founder's own site.
         address: HOST:PORT where the others reach it.
-        data: the site's CSV, Parquet or DuckDB file.
+        data: the site's file, of any kind that sources have.
         invited: role of each other member, by name.
         table: the table's name in SQL.
         days: how long the invitations are good for.

@@ -107,7 +107,7 @@ def init_consortium(
 
     Args:
         folder: the target; must not exist, or be empty.
-        sites: each site's CSV, Parquet or DuckDB file; ``FILE.duckdb#TABLE`` names the table in a database.
+        sites: each site's file, of any kind that sources have; ``FILE#TABLE`` names the table in a database.
         table: the table's name in SQL.
         has_dealer: otherwise the first three sites compute without one.
         tell: called with each remark on values of a site outside the inferred schema, with counts and values: they are

@@ -141,7 +141,7 @@ def join(
         invitation: the file's bytes.
         folder: a new folder for the member.
         address: HOST:PORT where the others reach this node; empty for analysts and auditors.
-        data: for a site, its CSV, Parquet or DuckDB file (``FILE.duckdb#TABLE``).
+        data: for a site, its file, of any kind that sources have (``FILE#TABLE`` in a database).
         engine: for a site, what computes on shares: crypten or numpy.
         settings: for a site, keys of the site file that say how its data file is written.
         view: for a site, one SELECT over ``source``; the guess of columns starts from its rows.

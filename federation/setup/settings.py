@@ -18,9 +18,9 @@ class TableSetup:
     """The source of a table's rows.
 
     Attributes:
-        source: a CSV, Parquet or DuckDB file; read in place, never copied.
+        source: a file of any kind that sources have; read in place, never copied.
         view: one SELECT over ``source``.
-        table: for a DuckDB file the table in it.
+        table: the table in a database's file, the sheet in a workbook.
         format: further keys of the site file that say how the file is written, such as delimiter and missing.
     """
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from analytics.errors import SchemaMismatchError
 from analytics.sources import CellRules, SourceSpec, open_frame, open_table
-from analytics.sources.formats import ENDINGS, kind_of
+from analytics.sources.formats import ENDINGS, kind_of, named_source
 from analytics.sources.inspection import inspected
 from analytics.sources.spec import DEFAULT_VIEW
 from federation.consortium.site_file import SiteTable
@@ -123,17 +123,15 @@ def file_rows(site: str, given: Path, *, settings: Mapping[str, Any], view: str)
 
     Args:
         site: the site.
-        given: a path, ``FILE.duckdb#TABLE`` for a table in a database.
+        given: a path, ``FILE#TABLE`` for a table in a database or a sheet in a workbook.
         settings: keys of the site file that say how it is written.
         view: one SELECT over ``source``.
 
     Raises:
         ConfigError: no such file or kind, or a setting is wrong.
     """
-    path, relation = given.resolve(), ""
-    if kind_of(path) is None:
-        file, _, relation = given.name.partition("#")
-        path = (given.parent / file).resolve()
+    path, relation = named_source(str(given))
+    path = path.resolve()
     kind = kind_of(path)
     if kind is None:
         raise ConfigError(

@@ -285,10 +285,14 @@ class Coordinator:
                 if error.name != site:
                     raise
                 lost.append(site)
+            except SiteUnavailableError as error:  # this site cannot reach another one of the cohort
+                if error.site not in planned.manifest.cohort:
+                    raise
+                lost.append(error.site)
         for site in lost:
             if (channel := self._channels.pop(site, None)) is not None:
                 channel.close()
-        return tuple(lost)
+        return tuple(dict.fromkeys(lost))
 
     def _started(self, site: str, start: Start) -> bool:
         try:

@@ -3,9 +3,10 @@
 Layer:       federation.training.site_worker, above local_update and entry_check. One for each site; one thread for
              each run.
 Guarantees:  in this order (P1): the entry is complete and is what this site derives; the model follows from the
-             opened sums; the start is noted, durably and once for ever; local stage, noise, packing, encryption; the
-             update leaves. A second request for the same entry gets the same bytes, without a computation: one
-             attempt has one noise. A site that restarted holds no such bytes, and its note refuses a second start.
+             opened sums; the cohort's mask keys are known; the start is noted, durably and once for ever; local
+             stage, noise, packing, masks, encryption; the update leaves. A second request for the same entry gets the
+             same bytes, without a computation: one attempt has one noise and one mask. A site that restarted holds no
+             such bytes, and its note refuses a second start.
 See instead: the note itself and the charge (the site's ledger), the analyst's side (``coordinator``).
 Source:      docs/guarantees.md P1, P3, P13, P14.
 """
@@ -18,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from federation.aggregation.manifest import EncryptedVector, vector_for
 from federation.aggregation.service import AGGREGATE, OPEN
 from federation.errors import (
     KeyMismatchError,
@@ -26,7 +26,6 @@ from federation.errors import (
     SiteUnavailableError,
     UpdateRejectedError,
 )
-from federation.paillier.packing import pack
 from federation.protocol.exchange import call, serve
 from federation.protocol.training_messages import (
     DecryptedSum,
@@ -44,8 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from analytics.sources import LocalTable
+    from federation.aggregation.manifest import EncryptedVector
+    from federation.aggregation.update_cipher import UpdateCipher
     from federation.network.channel import Channel, Network
-    from federation.paillier.cipher import Encryptor
     from federation.protocol.codec import Message
     from federation.training.entry_check import CheckedAttempt, EntryCheck
     from federation.training.features import Cases
@@ -95,7 +95,7 @@ class SiteTrainer:
         network: Network,
         agreement: EntryCheck,
         source_of: Callable[[str], LocalTable],
-        encryptor: Encryptor,
+        cipher: UpdateCipher,
         note: Callable[[Entry], object],
         helpers: Helpers,
         local_limit_s: float,
@@ -107,7 +107,7 @@ class SiteTrainer:
             network: its end of the network.
             agreement: its own check of entries.
             source_of: its tables by name.
-            encryptor: under the pinned key.
+            cipher: its mask keys, and encryption under the pinned key.
             note: notes the start of an entry's session durably; raises for one that the site has not signed since its last
                 start, or that was started before.
             helpers: receive updates and answer with sums.
@@ -115,7 +115,7 @@ class SiteTrainer:
         """
         self.site = site
         self._network, self._agreement, self._source_of = network, agreement, source_of
-        self._encryptor, self._note, self._helpers = encryptor, note, helpers
+        self._cipher, self._note, self._helpers = cipher, note, helpers
         self._local_limit_s = local_limit_s
         self._noise: ByteSource = SystemSource()
         self._run, self._following = "", None
@@ -124,7 +124,8 @@ class SiteTrainer:
     _following: _Following | None
 
     def serve(self) -> None:
-        """Serve the analyst's channels of the purpose ``TRAIN``."""
+        """Serve the analyst's channels of the purpose ``TRAIN``, and the other sites' for mask keys."""
+        self._cipher.serve()
         self._network.serve(TRAIN, self.handle)
 
     def handle(self, channel: Channel) -> None:
@@ -141,7 +142,8 @@ class SiteTrainer:
         Raises:
             RequestRejectedError: this site has no part in it, or derives another attempt.
             LedgerRefusedError: the entry is not complete, or was started before.
-            SiteUnavailableError: a helper cannot be reached; the attempt is spent.
+            SiteUnavailableError: a helper cannot be reached; or another site of the cohort, whose mask key this site needs.
+                The attempt is spent.
         """
         attempted = self._agreement.attempt_of(start.request, start.entry)
         manifest = attempted.round_plan.manifest
@@ -151,7 +153,7 @@ class SiteTrainer:
             )
         if sender != attempted.request.analyst:
             raise RequestRejectedError(site=self.site, reason="the sender is not the analyst of the request")
-        if manifest.key_fingerprint != self._encryptor.key.fingerprint:
+        if manifest.key_fingerprint != self._cipher.key_fingerprint:
             raise KeyMismatchError(reason="the plan names another key")
         if len(start.used_attempts) != manifest.attempt.round_number:
             raise RequestRejectedError(
@@ -175,15 +177,15 @@ class SiteTrainer:
         if state.update is not None and state.entry_hash == entry_hash:
             return state.update
         self._follow(attempted, state, used)
-        self._note(attempted.entry)
         plan, manifest = attempted.run_plan, attempted.round_plan.manifest
+        keys = self._cipher.pair_keys(manifest)
+        self._note(attempted.entry)
         if state.cases is None:
             state.cases = load_cases(plan, self._source_of(plan.table.name), self._local_limit_s)
         values, state.kept = site_update(
             plan, attempted.round_plan, state.cases, state.model, self._noise, state.kept
         )
-        plaintexts = pack(values, manifest.layout, site=self.site)
-        state.update = vector_for(manifest, self._encryptor.encrypt(plaintexts))
+        state.update = self._cipher.update(values, manifest, keys)
         state.entry_hash = entry_hash
         return state.update
 
@@ -219,12 +221,16 @@ class SiteTrainer:
             manifest=update.manifest_digest,
             key=update.key_fingerprint,
             ciphertexts=update.ciphertexts,
+            mask_tags=dict(update.mask_tags),
         )
         aggregator, deadline_s = self._helpers.aggregator, self._helpers.deadline_s
         try:
             call(self._network, aggregator, AGGREGATE, message, UpdateReceipt, timeout_s=deadline_s)
         except PartyLostError as error:
             raise SiteUnavailableError(site=aggregator) from error
+        except UpdateRejectedError:
+            self._cipher.forget_peers()
+            raise
 
 
 def fetch_sum(

@@ -18,8 +18,6 @@ from analytics.errors import SchemaMismatchError
 from analytics.schema import Schema, Table
 from analytics.sources import CellRules, LocalTable, SourceSpec, open_frame, open_table
 from analytics.sources import local_table as module
-from analytics.sources.formats import ENDINGS, FORMATS, kind_of
-from analytics.sources.formats.base import Relation
 from analytics.sources.inspection import inspected
 from analytics.sources.spec import DEFAULT_VIEW
 from tests.examples import costly_law
@@ -351,7 +349,7 @@ def test_a_wrong_encoding_is_named_with_the_line(tmp_path: Path) -> None:
     [
         {"delimiter": "ü"}, {"delimiter": "\n"}, {"quote": ","}, {"quote": "''"}, {"encoding": "klingon"}, {"encoding": "base64"},
         {"cells": CellRules(decimal=";")}, {"cells": CellRules(missing=(" ",))}, {"cells": CellRules(yes=())},
-        {"cells": CellRules(yes=("j",), no=("J",))}, {"cells": CellRules(dates=("d.m.y",))}, {"relation": "t"}, {"kind": "excel"},
+        {"cells": CellRules(yes=("j",), no=("J",))}, {"cells": CellRules(dates=("d.m.y",))}, {"relation": "t"}, {"kind": "word"},
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused(tmp_path: Path, bad: dict) -> None:
@@ -440,47 +438,6 @@ def test_no_file_can_be_read_once_the_table_is_open(tmp_path: Path) -> None:
         for statement in (f"COPY t TO '{path}'", f"SELECT * FROM read_csv('{path}')"):
             with pytest.raises(duckdb.Error):
                 connection.execute(statement)
-
-
-# -- the registry of kinds ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-def test_contract_a_kind_says_its_name_its_endings_and_one_sentence_on_a_wrong_relation(kind: str) -> None:
-    found = FORMATS[kind]
-    assert found.kind == kind
-    assert all(
-        ending == ending.lower() and kind_of(Path(f"A{ending.upper()}")) == kind for ending in found.endings
-    )
-    assert isinstance(found.is_one_file, bool)
-    assert found.mistake("no relation")
-    assert set(ENDINGS.values()) == set(FORMATS)
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-def test_contract_a_kind_opens_its_file_as_one_relation_and_refuses_others(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / f"rows.{kind}"
-    with duckdb.connect(str(path) if kind == "duckdb" else ":memory:") as connection:
-        connection.execute("CREATE TABLE v AS SELECT 'x' AS k, 'y' AS \"An other\"")
-        if kind != "duckdb":
-            connection.execute(f"COPY v TO '{path}'")
-    relation = "v" if kind == "duckdb" else ""
-    spec = SourceSpec(kind=kind, path=path, relation=relation)
-    with duckdb.connect() as connection:
-        workplace = tmp_path / "work"
-        workplace.mkdir()
-        with FORMATS[kind].open(connection, spec, workplace) as found:
-            assert isinstance(found, Relation)
-            assert (found.names, found.types) == (("k", "An other"), ("VARCHAR", "VARCHAR"))
-            assert connection.execute(f"SELECT c1, c0 FROM {found.sql}").fetchall() == [("y", "x")]
-            assert connection.execute(f"DESCRIBE SELECT * FROM {found.empty}").fetchall()[1][0] == "c1"
-            assert found.fault(None) == ""
-    broken = SourceSpec(
-        kind=kind, path=write(tmp_path, b"\x00\xff" + CANARY.encode(), "b"), relation=relation
-    )
-    with pytest.raises(SchemaMismatchError) as caught:
-        open_table(broken, table_of({"c": NUMBER}), site_key=KEY, threads=1)
-    assert CANARY not in str(caught.value)
 
 
 # -- the shortcut of large files ---------------------------------------------------------------------------------

@@ -234,8 +234,14 @@ def control_messages():
         messages.LedgerSince(number=4),
         messages.Deal(session_id=b"s" * 32, request_hash=b"r" * 32, parties=list(SITES)),
         training_messages.Update(
-            request=b"r", entry=b"e", manifest="ab" * 32, key="cd" * 32, ciphertexts=b"c"
+            request=b"r",
+            entry=b"e",
+            manifest="ab" * 32,
+            key="cd" * 32,
+            ciphertexts=b"c",
+            mask_tags={"bert": "ef" * 16},
         ),
+        training_messages.MaskKey(public=b"p" * 32),
         training_messages.DecryptedSum(manifest="ab" * 32, values=b"12345678"),
         training_messages.SumAsk(run="ab" * 32, round_number=1, attempt=0, wait_ms=50),
     ]

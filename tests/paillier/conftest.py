@@ -41,8 +41,11 @@ class Round:
     def plaintexts(self, manifest, value):
         return pack(np.full(manifest.layout.length, value, np.int64), manifest.layout, site="a")
 
-    def update(self, manifest, value, *, encryptor=None):
-        return vector_for(manifest, (encryptor or self.encryptor).encrypt(self.plaintexts(manifest, value)))
+    def update(self, manifest, value, *, encryptor=None, sender=None):
+        """An update under no masks; with a sender it names tags that agree with everybody's."""
+        tags = None if sender is None else dict.fromkeys(set(manifest.cohort) - {sender}, "none")
+        ciphertexts = (encryptor or self.encryptor).encrypt(self.plaintexts(manifest, value))
+        return vector_for(manifest, ciphertexts, mask_tags=tags)
 
     def of(self, manifest, ciphertexts):
         n = self.key.public.n

@@ -230,12 +230,12 @@ def test_a_sum_that_was_sent_is_dropped_and_its_attempt_does_not_begin_again(sta
 
 def test_a_bad_first_update_of_a_new_attempt_does_not_end_it(stage, manifest):
     aggregator = SecureSum(stage.key.public)
-    assert aggregator.take(manifest, stage.update(manifest, 1), sender="a") == ("b", "c")
+    assert aggregator.take(manifest, stage.update(manifest, 1, sender="a"), sender="a") == ("b", "c")
     again = stage.manifest(round_number=4, attempt=2)
     with pytest.raises(CiphertextInvalidError):
-        aggregator.take(again, vector_for(again, b""), sender="a")
+        aggregator.take(again, vector_for(again, b"", mask_tags={"b": "none", "c": "none"}), sender="a")
     for site in "abc":
-        update = stage.update(again, 2)
+        update = stage.update(again, 2, sender=site)
         missing = aggregator.take(again, update, sender=site)
         assert aggregator.take(again, update, sender=site) == missing
     assert stage.holder.open_sum(again, aggregator.total(again), sender="x").tolist() == [6] * 40
@@ -437,13 +437,6 @@ def test_ciphertexts_of_a_foreign_key_under_our_label_open_to_nothing(stage, man
     vectors = [theirs.encrypt(stage.plaintexts(manifest, 1)) for _ in range(3)]
     total = add_vectors(foreign_key.public, vectors, count=manifest.layout.count)
     _refused(stage, manifest, vector_for(manifest, total), CiphertextInvalidError)
-
-
-def test_limit_without_masks_a_multiplied_single_update_goes_unnoticed(stage, manifest):
-    """What the counter cannot see, and why pairwise masks are to come: SECURITY names it."""
-    update = stage.update(manifest, 7).ciphertexts
-    total = add_vectors(stage.key.public, [update] * 3, count=manifest.layout.count)
-    assert stage.holder.open_sum(manifest, vector_for(manifest, total), sender="aggregator")[0] == 21
 
 
 def test_the_answers_file_is_private_and_cannot_be_rewritten(tmp_path, stage, manifest):

@@ -237,7 +237,7 @@ def test_primes_of_different_sizes_are_refused():
     "extra", [{"alpha": "ab"}, {"h": "3"}, {"format": "crossward/paillier-short/1"}], ids=str
 )
 def test_a_key_file_of_another_type_is_no_key(tmp_path, product_key, extra):
-    """Keys of short exponents are off: without masks under the encryption, what they refuse would say something."""
+    """Keys of short exponents are off."""
     fields = {"format": PRIVATE_FORMAT, "p": f"{product_key.p:x}", "q": f"{product_key.q:x}"} | extra
     path = tmp_path / "paillier.key"
     path.touch(mode=0o600)

@@ -52,8 +52,8 @@ def test_a_helper_lost_in_the_first_round_is_an_error_with_the_charge(made):
 
 
 def test_a_later_refusal_of_the_key_holder_leaves_the_model_so_far(made):
-    trainer = made.trainers["west"]
-    honest = trainer._encryptor
+    cipher = made.trainers["west"]._cipher
+    honest = cipher._encryptor
 
     class Cheat:
         key, calls = made.public, 0
@@ -62,7 +62,7 @@ def test_a_later_refusal_of_the_key_holder_leaves_the_model_so_far(made):
             self.calls += 1
             return honest.encrypt([plaintext + (self.calls > 2) for plaintext in plaintexts])
 
-    trainer._encryptor = Cheat()
+    cipher._encryptor = Cheat()
     outcome = made.train(task_of(**MADE))
     assert (outcome.ending, outcome.model.n_steps, outcome.n_charged) == (Ending.FAILED, 2, 3)
     assert str(CiphertextInvalidError(reason="x")).split(":")[0] in outcome.failure

@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 from training_world import ANALYST, SITES, auc, made_frame, task_of
 
+from federation.aggregation.mask_keys import MASKS
+from federation.aggregation.secure_sum import SecureSum
 from federation.errors import CiphertextInvalidError, SiteUnavailableError, UpdateRejectedError
+from federation.paillier.decrypt import Decryptor
+from federation.paillier.packing import unpack_sum
 from federation.protocol.exchange import call
 from federation.protocol.training_messages import Start, UpdateSent
 from federation.training.coordinator import Progress
@@ -268,8 +272,8 @@ def test_a_lost_helper_ends_the_run_with_its_name(made, helper):
 
 
 def test_a_site_with_a_false_counter_fails_the_round_and_opens_nothing(made):
-    trainer = made.trainers["west"]
-    original = trainer._encryptor.encrypt
+    cipher = made.trainers["west"]._cipher
+    original = cipher._encryptor.encrypt
 
     class Cheat:
         key = made.public
@@ -277,7 +281,7 @@ def test_a_site_with_a_false_counter_fails_the_round_and_opens_nothing(made):
         def encrypt(self, plaintexts):
             return original([plaintext + 1 for plaintext in plaintexts])
 
-    trainer._encryptor = Cheat()
+    cipher._encryptor = Cheat()
     with pytest.raises(CiphertextInvalidError) as caught:
         made.train(task_of(**MADE))
     assert "counter" in caught.value.reason
@@ -365,3 +369,35 @@ def test_a_round_at_the_products_key_size(heart_frames, heart_tables, tmp_path):
         assert ANALYST in outcome.plan.receivers(ANALYST)
     finally:
         world.close()
+
+
+# ---- masks under the encryption
+
+
+def test_what_the_aggregator_gets_of_one_site_is_not_its_update(made, monkeypatch):
+    """With the key holder's key in hand: every update of a run is decrypted, and none is in a packed form."""
+    seen = []
+    take = SecureSum.take
+
+    def record(self, manifest, update, *, sender):
+        seen.append((manifest, update))
+        return take(self, manifest, update, sender=sender)
+
+    monkeypatch.setattr(SecureSum, "take", record)
+    outcome = made.train(task_of(**MADE))
+    decryptor = Decryptor(made.key)
+    assert len(seen) == outcome.n_charged * len(made.sites)
+    for manifest, update in seen:
+        plaintexts = decryptor.decrypt(update.ciphertexts, count=manifest.layout.count)
+        with pytest.raises(CiphertextInvalidError):
+            unpack_sum(plaintexts, manifest.layout)
+
+
+def test_a_site_that_another_one_cannot_reach_is_lost_and_the_others_go_on(made):
+    """The purpose of mask keys is not served at west: the analyst still reaches it, the other sites do not."""
+    lost = []
+    del made.exchange._handlers["west", MASKS]
+    outcome = made.train(task_of(**MADE), on_progress=lambda progress: lost.extend(progress.lost))
+    assert lost == ["west"]
+    assert outcome.plan.task.rounds == outcome.n_charged
+    assert outcome.model.n_steps == outcome.n_charged - 1

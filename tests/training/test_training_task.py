@@ -290,7 +290,7 @@ def test_keyword_and_default_tasks_agree():
 )
 def test_limit_epsilon_for_an_observer_of_sums_of_fewer_sites(heart, epsilon, two_shares, one_share):
     """Four sites, one colluding: SECURITY names each coalition with these. One share of noise is all that protects a
-    site's update from the aggregator with any receiver of sums, until there are masks under the encryption."""
+    site's update from all other sites together."""
     from dataclasses import replace
 
     plan = heart.plan(task_of(epsilon=epsilon))

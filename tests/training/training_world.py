@@ -8,15 +8,18 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from analytics.sources import open_frame
 from federation.aggregation.claims import Claims
+from federation.aggregation.mask_keys import MaskKeys
 from federation.aggregation.open_sum import KeyHolder
 from federation.aggregation.secure_sum import SecureSum
 from federation.aggregation.service import AGGREGATE, OPEN, AggregatorService, KeyHolderService
+from federation.aggregation.update_cipher import UpdateCipher
 from federation.consortium.consortium_file import consortium_from_dict
 from federation.network.in_memory import MemoryExchange
 from federation.paillier.cipher import Encryptor
@@ -154,10 +157,18 @@ class World:
             network=self.networks[site],
             agreement=self.agreement(site),
             source_of=lambda table: self.sources[site][table],
-            encryptor=self.encryptor,
+            cipher=UpdateCipher(self.encryptor, self.mask_keys(site)),
             note=lambda entry: self.note(site, entry),
             helpers=self.helpers,
             local_limit_s=20.0,
+        )
+
+    def mask_keys(self, site):
+        return MaskKeys(
+            site=site,
+            network=self.networks[site],
+            configuration=self.consortium.digest(),
+            deadline_s=self.helpers.deadline_s,
         )
 
     def note(self, site, entry):
@@ -299,6 +310,7 @@ class Hand:
             "entry": self.entry,
             "manifest": self.manifest.digest(),
             "key": self.world.public.fingerprint,
+            "mask_tags": {},
         }
         return Update(
             **(
@@ -312,6 +324,9 @@ class Hand:
         return self.post(site, self.update(value, **changes))
 
     def post(self, site, update):
+        """Send an update as a site; what a test writes by hand lies under no masks, and all tags agree."""
+        tags = dict.fromkeys(set(self.manifest.cohort) - {site}, "none")
+        update = msgspec.structs.replace(update, mask_tags=tags)
         return call(self.world.networks[site], "aggregator", AGGREGATE, update, UpdateReceipt, timeout_s=5)
 
     def total(self, sender=None, **changes):

@@ -68,7 +68,7 @@ def test_hello_layout():
         "sender": ("43", "1 + n"),
         "recipient": ("44 + n", "1 + m"),
     }
-    assert data == b"\3\0" + b"\3" + b"c" * 32 + b"p" * 8 + b"\2ab" + b"\3xyz"
+    assert data == b"\4\0" + b"\3" + b"c" * 32 + b"p" * 8 + b"\2ab" + b"\3xyz"
     assert f"at most {handshake.HELLO_LIMIT} bytes" in PAGE
 
 

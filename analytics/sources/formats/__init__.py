@@ -1,34 +1,63 @@
 """Kinds of source: one file a kind, and one line of ``FORMATS``.
 
-Modules:     base (what a kind must do), csv_file with csv_pipe and csv_faults, parquet_file, duckdb_file.
+Modules:     base (what a kind must do), csv_file with csv_pipe and csv_faults, parquet_file, duckdb_file, sqlite_file,
+             excel_file with excel_cells; tables and cell_objects (rows that the database copies), contents (whether
+             files changed).
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from analytics.sources.formats.csv_file import CsvFormat
 from analytics.sources.formats.duckdb_file import DuckDBFormat
+from analytics.sources.formats.excel_file import ExcelFormat
 from analytics.sources.formats.parquet_file import ParquetFormat
+from analytics.sources.formats.sqlite_file import SQLiteFormat, is_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from analytics.sources.formats.base import SourceFormat
 
 FORMATS: Final[Mapping[str, SourceFormat]] = MappingProxyType(
-    {each.kind: each for each in (CsvFormat(), ParquetFormat(), DuckDBFormat())}
+    {
+        each.kind: each
+        for each in (CsvFormat(), ParquetFormat(), DuckDBFormat(), SQLiteFormat(), ExcelFormat())
+    }
 )
 ENDINGS: Final[Mapping[str, str]] = MappingProxyType(
     {ending: kind for kind, each in FORMATS.items() for ending in each.endings}
 )
 
+FOLDER_KIND: Final = next(each.kind for each in FORMATS.values() if each.takes_folder)
+
 
 def kind_of(path: Path) -> str | None:
-    """The kind of a file by its ending, in upper or lower case; None where no kind has it."""
-    return ENDINGS.get(path.suffix.lower())
+    """The kind of a file by its ending, in upper or lower case, or of a folder; None where no kind has it.
+
+    DuckDB and SQLite share the ending ``.db``; the file's first bytes part them.
+    """
+    kind = ENDINGS.get(path.suffix.lower())
+    if kind is None and path.is_dir():
+        return FOLDER_KIND
+    return SQLiteFormat.kind if kind == DuckDBFormat.kind and is_sqlite(path) else kind
 
 
-__all__ = ["ENDINGS", "FORMATS", "kind_of"]
+def named_source(text: str) -> tuple[Path, str]:
+    """A source as people name it: a path, or ``PATH#TABLE`` for a table in a database and a sheet in a workbook.
+
+    Args:
+        text: what they wrote.
+
+    Returns:
+        The path, and the table's name; empty where none is named.
+    """
+    path, _, relation = text.partition("#")
+    is_whole = not relation or kind_of(Path(text)) is not None
+    return (Path(text), "") if is_whole else (Path(path), relation)
+
+
+__all__ = ["ENDINGS", "FORMATS", "kind_of", "named_source"]

@@ -96,12 +96,20 @@ class SourceFormat(Protocol):
         ...
 
     @property
-    def is_one_file(self) -> bool:
-        """Whether the file's bytes are all there is, so that equal bytes mean equal rows."""
+    def takes_folder(self) -> bool:
+        """Whether a folder of its files is a source too."""
         ...
 
     def mistake(self, relation: str) -> str:
         """What is wrong with a spec's ``relation`` for this kind; empty where nothing is."""
+        ...
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """All files whose bytes decide the rows, in a fixed order: equal names and bytes mean equal rows.
+
+        Raises:
+            OSError: the path cannot be looked at.
+        """
         ...
 
     def open(

@@ -37,11 +37,15 @@ class CsvFormat:
 
     kind = "csv"
     endings = (".csv",)
-    is_one_file = True
+    takes_folder = False
 
     def mistake(self, relation: str) -> str:
         """As ``SourceFormat``."""
         return "relation is for databases: leave it out" if relation else ""
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """As ``SourceFormat``."""
+        return (path,)
 
     @contextmanager
     def open(

@@ -30,11 +30,16 @@ class DuckDBFormat:
 
     kind = "duckdb"
     endings = (".duckdb", ".db")
-    is_one_file = False  # changes can still stand in a file beside it
+    takes_folder = False
 
     def mistake(self, relation: str) -> str:
         """As ``SourceFormat``."""
         return "" if _RELATION.fullmatch(relation) else "a duckdb source needs relation, a table's name"
+
+    def files(self, path: Path) -> tuple[Path, ...]:
+        """As ``SourceFormat``; changes can still stand in a log beside the file."""
+        log = path.with_name(f"{path.name}.wal")
+        return (path, log) if log.is_file() else (path,)
 
     @contextmanager
     def open(

@@ -53,6 +53,7 @@ CALLERS: Final[Mapping[str, frozenset[str]]] = {
     "train": frozenset({"analyst"}),
     "aggregate": frozenset({"site"}),
     "open": frozenset({"site", "aggregator", "analyst"}),
+    "masks": frozenset({"site"}),
 }
 _DRAIN_S: Final = 0.5
 _TRIES: Final = 3

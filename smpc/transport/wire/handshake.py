@@ -15,12 +15,12 @@ from typing import Final
 
 from smpc.errors import PeerRejectedError
 
-PROTOCOL_VERSION: Final = 3
+PROTOCOL_VERSION: Final = 4
 DIGEST_BYTES: Final = 32
 PROGRAM_BYTES: Final = 8
 HELLO_LIMIT: Final = 256
 LEASE_BYTES: Final = 96
-PURPOSES: Final = ("control", "request", "ledger", "data", "train", "aggregate", "open")
+PURPOSES: Final = ("control", "request", "ledger", "data", "train", "aggregate", "open", "masks")
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)
 _HELLO: Final = struct.Struct("<HB32s8s")
 

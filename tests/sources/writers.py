@@ -1,0 +1,115 @@
+"""One table written as each kind of file; a new kind is one function and one line of ``WRITERS``."""
+
+import csv
+import datetime as dt
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+
+from analytics.sources import SourceSpec
+from tests.sources.workbook import workbook
+
+NAMES = ("pid", "n", "price", "code", "day", "flag", "word")
+TYPES = ("VARCHAR", "INTEGER", "DECIMAL(8,2)", "BIGINT", "DATE", "BOOLEAN", "VARCHAR")
+BIG = 2**53 + 1
+ROWS = (
+    ("007", 40, Decimal("1.25"), BIG, dt.date(2020, 2, 29), True, "Zoë 张"),
+    ("7", -3, Decimal("99.99"), BIG - 1, dt.date(1999, 12, 31), False, 'it\'s; "x", |'),
+    ("7 ", 999, None, None, None, None, ""),
+    (None, 41, Decimal("0.01"), BIG, dt.date(2020, 2, 29), True, "Zoë 张"),
+    ("8", None, Decimal("-0.01"), 5, dt.date(2020, 3, 1), None, None),
+)
+
+
+def csv_file(folder: Path, names: tuple, types: tuple, rows: tuple) -> SourceSpec:
+    path = folder / "rows.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([names, *rows])
+    return SourceSpec(kind="csv", path=path)
+
+
+def _filled(connection: duckdb.DuckDBPyConnection, names: tuple, types: tuple, rows: tuple) -> None:
+    columns = ", ".join(f'"{name}" {kind}' for name, kind in zip(names, types, strict=True))
+    connection.execute(f"CREATE TABLE v ({columns})")
+    if rows:
+        connection.executemany(f"INSERT INTO v VALUES ({', '.join('?' * len(names))})", rows)
+
+
+def parquet_file(folder: Path, names: tuple, types: tuple, rows: tuple) -> SourceSpec:
+    path = folder / "rows.parquet"
+    with duckdb.connect() as connection:
+        _filled(connection, names, types, rows)
+        connection.execute(f"COPY v TO '{path}' (FORMAT parquet)")
+    return SourceSpec(kind="parquet", path=path)
+
+
+def parquet_folder(folder: Path, names: tuple, types: tuple, rows: tuple) -> SourceSpec:
+    path = folder / "rows"
+    (path / "later").mkdir(parents=True)
+    with duckdb.connect() as connection:
+        for name, part in (("a.parquet", rows[:2]), ("later/b.parquet", rows[2:])):
+            _filled(connection, names, types, part)
+            connection.execute(f"COPY v TO '{path / name}' (FORMAT parquet); DROP TABLE v")
+    return SourceSpec(kind="parquet", path=path)
+
+
+def duckdb_file(folder: Path, names: tuple, types: tuple, rows: tuple) -> SourceSpec:
+    path = folder / "rows.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        _filled(connection, names, types, rows)
+    return SourceSpec(kind="duckdb", path=path, relation="v")
+
+
+def sqlite_file(folder: Path, names: tuple, types: tuple, rows: tuple) -> SourceSpec:
+    path = folder / "rows.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        columns = ", ".join(f'"{name}"' for name in names)
+        database.execute(f"CREATE TABLE v ({columns})")
+        cells = [tuple(map(_for_sqlite, row)) for row in rows]
+        database.executemany(f"INSERT INTO v VALUES ({', '.join('?' * len(names))})", cells)
+        database.commit()
+    return SourceSpec(kind="sqlite", path=path, relation="v")
+
+
+def _for_sqlite(value: object) -> object:
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.isoformat() if isinstance(value, dt.date) else value
+
+
+def excel_file(folder: Path, names: tuple, types: tuple, rows: tuple) -> SourceSpec:
+    cells = [[_for_excel(value) for value in row] for row in rows]
+    path = workbook(folder / "rows.xlsx", First=[["other"], [1]], Rows=[list(names), *cells])
+    return SourceSpec(kind="excel", path=path, relation="Rows")
+
+
+def _for_excel(value: object) -> object:
+    if isinstance(value, Decimal):
+        return float(value)
+    is_long = isinstance(value, int) and abs(value) >= 2**53
+    return str(value) if is_long else value
+
+
+@dataclass(frozen=True)
+class Writer:
+    kind: str
+    write: object
+
+    def __call__(
+        self, folder: Path, names: tuple = NAMES, types: tuple = TYPES, rows: tuple = ROWS
+    ) -> SourceSpec:
+        return self.write(folder, names, types, rows)
+
+
+WRITERS = {
+    "csv": Writer("csv", csv_file),
+    "parquet": Writer("parquet", parquet_file),
+    "parquet folder": Writer("parquet", parquet_folder),
+    "duckdb": Writer("duckdb", duckdb_file),
+    "sqlite": Writer("sqlite", sqlite_file),
+    "excel": Writer("excel", excel_file),
+}
