@@ -115,6 +115,17 @@ def least_squares(data):
     return found
 
 
+def multinomial(data):
+    codes = pd.Categorical(data.ward, ["a", "b", "c"]).codes
+    design = sm.add_constant(data[["age", "smoker"]].astype(float))
+    fit = sm.MNLogit(codes, design).fit(disp=0, method="newton", tol=1e-14, maxiter=100)
+    single = ["llf", "llnull", "llr", "llr_pvalue", "prsquared", "aic", "bic", "df_model", "df_resid", "nobs"]
+    rows = {each: float(getattr(fit, each)) for each in single}
+    lists = {each: np.asarray(getattr(fit, each)).T.ravel().tolist() for each in ("params", "bse", "pvalues")}
+    chances = np.asarray(fit.predict(np.array([[1.0, 60.0, 1.0]])))[0].tolist()
+    return rows | lists | {"chances": chances}
+
+
 def main():
     data = patients().dropna()
     data = data.assign(ill=data.ill.astype(float), smoker=data.smoker.astype(float))
@@ -122,6 +133,7 @@ def main():
         "versions": {"statsmodels": statsmodels.__version__},
         "glm": {name: fitted(name, formula, family, data) for name, (formula, family) in FAMILIES.items()},
         "ols": least_squares(data),
+        "mnlogit": multinomial(data),
     }
     target = Path(__file__).with_suffix(".json")
     target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
