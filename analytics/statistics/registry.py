@@ -45,6 +45,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "mann_whitney": "location.mann_whitney.MannWhitney",
     "mantel_haenszel": "tables.mantel_haenszel.MantelHaenszel",
     "mcnemar": "tables.mcnemar.McNemar",
+    "meta_analysis": "tables.meta_analysis.MetaAnalysis",
     "mnlogit": "regression.mnlogit.MnLogit",
     "mutual_information": "association.mutual_information.MutualInformation",
     "net_benefit": "diagnostics.net_benefit.NetBenefit",

@@ -41,6 +41,7 @@ ASKED = {
     "mann_whitney": {"column": "age", "by": "disease"},
     "mantel_haenszel": {"exposure": "exang", "outcome": "disease", "by": "sex"},
     "mcnemar": {"a": "exang", "b": "disease"},
+    "meta_analysis": {"outcome": "disease", "exposure": "exang"},
     "mnlogit": {"formula": "sex ~ age"},
     "mutual_information": BINNED,
     "ols": {"formula": "thalach ~ age + sex"},

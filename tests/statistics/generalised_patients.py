@@ -39,3 +39,12 @@ def patients(n=2400, seed=14):
             "cost": np.clip(np.round(cost), 1, 2000),
         }
     )
+
+
+def patients_by_site():
+    """The same table, whose three sites differ: rows 0, 3, 6, ... are more often ill and cost more where they smoke."""
+    data = patients()
+    place = np.arange(len(data)) % 3
+    data["ill"] = data.ill | ((place == 0) & data.smoker & (np.arange(len(data)) % 4 == 0))
+    data["cost"] = np.minimum(data.cost + np.where((place == 1) & data.smoker, 25, 0), 2000)
+    return data

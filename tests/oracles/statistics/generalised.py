@@ -12,6 +12,7 @@ import pandas as pd
 import statsmodels
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from statsmodels.stats.meta_analysis import combine_effects
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 
 FAMILIES = {
@@ -50,6 +51,15 @@ def patients(n=2400, seed=14):
             "cost": np.clip(np.round(cost), 1, 2000),
         }
     )
+
+
+def patients_by_site():
+    """The same table, whose three sites differ: rows 0, 3, 6, ... are more often ill and cost more where they smoke."""
+    data = patients()
+    place = np.arange(len(data)) % 3
+    data["ill"] = data.ill | ((place == 0) & data.smoker & (np.arange(len(data)) % 4 == 0))
+    data["cost"] = np.minimum(data.cost + np.where((place == 1) & data.smoker, 25, 0), 2000)
+    return data
 
 
 def fitted(name, formula, family, data):
@@ -126,6 +136,39 @@ def multinomial(data):
     return rows | lists | {"chances": chances}
 
 
+def pooled_effects(data):
+    """Every third row to a site; effects and variances by statsmodels' tables, pooled by its meta-analysis."""
+    found = {}
+    for measure in ("odds_ratio", "risk_ratio", "risk_difference", "mean_difference"):
+        effects, variances = [], []
+        for place in range(3):
+            rows = data.iloc[place::3]
+            if measure == "mean_difference":
+                first, second = (rows.cost[rows.smoker == value] for value in (1, 0))
+                effects.append(first.mean() - second.mean())
+                variances.append(first.var() / len(first) + second.var() / len(second))
+                continue
+            table = sm.stats.Table2x2(pd.crosstab(rows.smoker, rows.ill).to_numpy()[::-1, ::-1].astype(float))
+            if measure == "odds_ratio":
+                effects.append(table.log_oddsratio)
+                variances.append(table.log_oddsratio_se**2)
+            elif measure == "risk_ratio":
+                effects.append(table.log_riskratio)
+                variances.append(table.log_riskratio_se**2)
+            else:
+                (a, b), (c, d) = table.table
+                effects.append(a / (a + b) - c / (c + d))
+                variances.append(a * b / (a + b) ** 3 + c * d / (c + d) ** 3)
+        pooled = combine_effects(np.array(effects), np.array(variances), method_re="dl")
+        found[measure] = {
+            "fixed": [float(pooled.mean_effect_fe), float(pooled.sd_eff_w_fe)],
+            "random": [float(pooled.mean_effect_re), float(pooled.sd_eff_w_re)],
+            "q": float(pooled.q),
+            "tau2": float(max(pooled.tau2, 0)),
+        }
+    return found
+
+
 def main():
     data = patients().dropna()
     data = data.assign(ill=data.ill.astype(float), smoker=data.smoker.astype(float))
@@ -134,6 +177,7 @@ def main():
         "glm": {name: fitted(name, formula, family, data) for name, (formula, family) in FAMILIES.items()},
         "ols": least_squares(data),
         "mnlogit": multinomial(data),
+        "meta_analysis": pooled_effects(patients_by_site()),
     }
     target = Path(__file__).with_suffix(".json")
     target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
