@@ -51,6 +51,7 @@ class GlmAnswer(Answer):
         family: of the outcome.
         link: from the mean to the linear predictor.
         ratio: what ``exp`` of a parameter is; empty where it is nothing.
+        cov_type: of the standard errors: nonrobust, HC0 or HC1.
     """
 
     terms: tuple[str, ...]
@@ -69,6 +70,7 @@ class GlmAnswer(Answer):
     family: str = "binomial"
     link: str = "logit"
     ratio: str = "odds ratio"
+    cov_type: str = "nonrobust"
 
     @property
     def standard_errors(self) -> tuple[float, ...]:
@@ -235,6 +237,7 @@ class GlmAnswer(Answer):
             "prsquared": self.prsquared,
             "family": self.family,
             "link": self.link,
+            "cov_type": self.cov_type,
             "scale": self.scale,
             "pearson_chi2": self.pearson_chi2,
             "dispersion": self.dispersion,

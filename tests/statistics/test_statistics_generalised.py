@@ -12,9 +12,10 @@ from statistic_world import StatisticWorld
 from analytics.disclosure.recombine import recombine_statistic
 from analytics.errors import InvalidRequestError, PlanRejectedError
 
-KNOWN = json.loads(
+ORACLE = json.loads(
     (Path(__file__).resolve().parents[1] / "oracles" / "statistics" / "generalised.json").read_text("utf-8")
-)["glm"]
+)
+KNOWN, ROBUST = ORACLE["glm"], ORACLE["robust"]
 ASKED = {
     "binomial logit": {},
     "binomial probit": {"link": "probit"},
@@ -74,6 +75,28 @@ def test_a_fit_equals_statsmodels(world, name):
     at = {"ward=c": 1, "age": 60} | ({"smoker": 1} if "smoker" in answer.terms else {})
     assert answer.predict(at).mean == pytest.approx(known["mean"], rel=1e-4)
     assert "deviance" in answer.summary()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "asked"),
+    [
+        ("binomial", "HC0", {}),
+        ("poisson", "HC1", {"family": "poisson", "exposure": "years"}),
+        ("risk", "HC1", {"family": "poisson"}),
+        ("gamma", "HC0", {"family": "gamma"}),
+    ],
+)
+def test_robust_errors_equal_statsmodels(world, name, kind, asked):
+    known = ROBUST[name]
+    plan = world.plan("glm", formula=known["formula"], cov_type=kind, **asked)
+    answer = recombine_statistic(plan, world.answers(plan), cost={}, receipt={})
+    assert (answer.closed, answer.cov_type) == ("", kind)
+    assert answer.params == pytest.approx(known["params"], rel=1e-5)
+    assert answer.bse == pytest.approx(known[kind], rel=1e-5)
+    plain = world.plan("glm", formula=known["formula"], **asked)
+    count = plain.statistic.n_parameters
+    assert plan.most_opened == plain.most_opened + count * (count + 1) // 2
+    assert plan.statistic.fewest_rows > plain.statistic.fewest_rows
 
 
 def test_how_rows_are_dealt_changes_nothing(frame, world):
@@ -197,7 +220,7 @@ def test_a_fit_that_does_not_end_is_closed_by_the_same_code(world):
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ({"formula": "ill ~ age", "family": "poisson"}, PlanRejectedError, "whole numbers of at least 0"),
+        ({"formula": "ward ~ age", "family": "poisson"}, PlanRejectedError, "whole numbers of at least 0"),
         ({"formula": "age ~ ward", "family": "poisson"}, PlanRejectedError, "whole numbers of at least 0"),
         ({"formula": "log_years ~ ward", "family": "gamma"}, PlanRejectedError, "lower bound above 0"),
         ({"formula": "visits ~ ward", "family": "gamma"}, PlanRejectedError, "lower bound above 0"),
@@ -213,6 +236,12 @@ def test_a_fit_that_does_not_end_is_closed_by_the_same_code(world):
         ({**POISSON, "exposure": 2}, InvalidRequestError, "must be a text"),
         ({**POISSON, "exposure": "years * 2"}, PlanRejectedError, "unknown column"),
         ({"formula": "ill ~ age", "covariates": ["age"]}, InvalidRequestError, "give a formula, or outcome"),
+        ({"formula": "ill ~ age", "cov_type": "HC3"}, InvalidRequestError, "nonrobust, HC0 or HC1"),
+        (
+            {"formula": "cost ~ age", "family": "gaussian", "cov_type": "HC1"},
+            InvalidRequestError,
+            "nonrobust for gaussian",
+        ),
         ({}, InvalidRequestError, "give a formula, or outcome"),
         ({"formula": "ill ~ age + 1"}, InvalidRequestError, "declared columns alone"),
     ],

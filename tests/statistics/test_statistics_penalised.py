@@ -9,9 +9,9 @@ from sklearn.preprocessing import StandardScaler
 from statistic_world import StatisticWorld
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
-from analytics.statistics import penalised_fit
+from analytics.statistics.linear_models import penalised_fit
+from analytics.statistics.linear_models.penalties import Penalty
 from analytics.statistics.noise_law import NoiseLaw
-from analytics.statistics.penalties import Penalty
 
 COLUMNS = {
     "arm": {"type": "categorical", "domain": ["new", "old", "none"]},

@@ -1,6 +1,6 @@
 """Generalised linear models by Newton's method: rows stay at their sites, sums of gradients and Hessians open to all.
 
-Layer:       analytics.statistics.regression above newton_fit, families and formulas.
+Layer:       analytics.statistics.regression above linear_models, families and formulas.
 Terms:       as in newton_fit. The *exposure* of a count is a declared column whose logarithm is added to the odds; an *offset*
              is a declared column that is added as it is.
 Guarantees:  those of newton_fit. All rows are at least the threshold times the parameters and 3 times sites per unit times
@@ -33,9 +33,11 @@ from analytics.statistics.base import EXACT
 from analytics.statistics.fit_guard import FitGuard
 from analytics.statistics.formulas import read_formula
 from analytics.statistics.glm_answer import FIT_CLOSED, GlmAnswer
-from analytics.statistics.regression.families import UNIT, Family, family_of
-from analytics.statistics.regression.gaussian import GaussianFit
-from analytics.statistics.regression.newton_fit import MAX_STEPS, NewtonFit, rounded
+from analytics.statistics.linear_models.families import UNIT, Family, Measures, family_of
+from analytics.statistics.linear_models.gaussian import GaussianFit
+from analytics.statistics.linear_models.newton_fit import MAX_STEPS, NewtonFit, rounded
+from analytics.statistics.linear_models.ols_answer import NONROBUST
+from analytics.statistics.linear_models.robust_ols import ROBUST
 from analytics.statistics.relation_guard import design_of
 
 if TYPE_CHECKING:
@@ -44,8 +46,8 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import AnyStatistic, Ints, Limits, Mode
+    from analytics.statistics.linear_models.newton_fit import FitState, Fitted, Floats
     from analytics.statistics.noise_law import NoiseLaw
-    from analytics.statistics.regression.newton_fit import FitState, Fitted, Floats
 
 NAME: Final = "glm"
 SUMMARY: Final = (
@@ -137,11 +139,17 @@ class Glm(NewtonFit):
         ),
         Parameter(name="offset", meaning="of poisson: a column that is added as it is", default=None),
         Parameter(name="max_steps", meaning="most Newton steps; by default 8 to 15, by family", default=None),
+        Parameter(
+            name="cov_type",
+            meaning="of the standard errors: nonrobust, HC0 or HC1; of gaussian nonrobust, see ols",
+            default=NONROBUST,
+        ),
         Parameter(name="outcome", meaning="in place of a formula: the outcome", default=None),
         Parameter(name="covariates", meaning="in place of a formula: a list of columns", default=None),
     )
     family: Family
     exposure: Exposure | None
+    cov_type: str
 
     @classmethod
     def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self | GaussianGlm:
@@ -153,9 +161,16 @@ class Glm(NewtonFit):
             for name in ("exposure", "offset", "max_steps"):
                 if arguments.is_given(name):
                     raise InvalidRequestError(parameter=name, reason="has no meaning for gaussian")
+            if arguments.text("cov_type") != NONROBUST:
+                raise InvalidRequestError(
+                    parameter="cov_type", reason="must be nonrobust for gaussian: see ols"
+                )
             if link not in {None, "identity"}:
                 raise InvalidRequestError(parameter="link", reason="must be identity for gaussian")
             return GaussianGlm.of(table, mode, limits, (*covariates, outcome))
+        cov_type = arguments.text("cov_type")
+        if cov_type not in {NONROBUST, *ROBUST}:
+            raise InvalidRequestError(parameter="cov_type", reason="must be nonrobust, HC0 or HC1")
         family = family_of(arguments.text("family"), link)
         family.check(outcome)
         bound = cls(
@@ -165,6 +180,7 @@ class Glm(NewtonFit):
             outcome=outcome,
             covariates=covariates,
             family=family,
+            cov_type=cov_type,
             exposure=_exposure(table, arguments, family, {column.name for column in (outcome, *covariates)}),
             max_steps=arguments.whole("max_steps", low=2, high=MAX_STEPS)
             if arguments.is_given("max_steps")
@@ -204,6 +220,11 @@ class Glm(NewtonFit):
         return self.family.reach(self.outcome, self.limits)
 
     @property
+    def meat_reach(self) -> int:
+        """That of the family, where errors are robust."""
+        return 0 if self.cov_type == NONROBUST else self.family.meat_reach(self.outcome, self.limits)
+
+    @property
     def precision(self) -> int:
         """That of the family."""
         return self.family.precision
@@ -240,6 +261,9 @@ class Glm(NewtonFit):
             "family": self.family.name,
             "link": self.family.link,
             **exposure,
+            **(
+                {} if self.cov_type == NONROBUST else {"cov_type": self.cov_type, "meat_bits": self.meat_bits}
+            ),
             "max_steps": self.max_steps,
             "bits": self.bits,
             "fewest_rows": self.fewest_rows if self.limits.threshold else 0,
@@ -274,15 +298,17 @@ class Glm(NewtonFit):
             family=family.name,
             link=family.link,
             ratio=family.ratio,
+            cov_type=self.cov_type,
         )
         if found is None:
             return none
         measures = family.measures(self.sums_of(opened), self.n_parameters, self.outcome)
+        covariance = self._factor(measures) * found.covariance
         return replace(
             none,
             closed="",
             params=rounded(found.params),
-            bse=rounded(math.sqrt(measures.scale) * found.bse),
+            bse=rounded(np.sqrt(np.maximum(np.diag(covariance), 0))),
             nobs=measures.nobs,
             n_events=measures.n_events,
             llf=measures.llf,
@@ -291,25 +317,42 @@ class Glm(NewtonFit):
             null_deviance=measures.null_deviance,
             pearson_chi2=measures.pearson_chi2,
             scale=measures.scale,
-            covariance=tuple(map(rounded, measures.scale * found.covariance)),
+            covariance=tuple(map(rounded, covariance)),
         )
+
+    def _factor(self, measures: Measures) -> float:
+        """What the covariance of a dispersion of 1 is multiplied by."""
+        if self.cov_type == NONROBUST:
+            return measures.scale
+        return measures.nobs / (measures.nobs - self.n_parameters) if self.cov_type == "HC1" else 1.0
 
     def fit(self, opened: Sequence[Ints]) -> Fitted | None:
         """See ``NewtonFit``; the intercept without the largest exposure and the outcome's scale."""
-        found = super().fit(opened)
-        if found is None:
+        found, meat = super().fit(opened), self.end(opened).meat
+        most = (self.limits.rows_max * self.meat_reach) << self.meat_bits
+        if found is None or (meat and not self.family.is_bounded and 2 * max(map(abs, meat)) >= most):
             return None
         shift = self.family.log_scale(self.outcome) - (0 if self.exposure is None else self.exposure.largest)
         moved = found.params + shift * np.eye(1, self.n_parameters)[0]
         return replace(found, params=moved)
 
-    def row_sums(self, rows: Ints, point: Floats) -> Floats:
+    def row_meat(self, rows: Ints, point: Floats) -> Floats:
         """See ``NewtonFit``."""
-        count = len(self.covariates)
-        design = design_of(self.covariates, rows[:, 2 : 2 + count])
+        design, score, _, _ = self._rows(rows, point)
+        scored = design * score[:, np.newaxis]
+        found: Floats = (scored.T @ scored)[np.triu_indices(self.n_parameters)]
+        return found
+
+    def _rows(self, rows: Ints, point: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Design, score, weight and extras of rows."""
+        design = design_of(self.covariates, rows[:, 2 : 2 + len(self.covariates)])
         exposure = np.zeros(len(rows)) if self.exposure is None else self.exposure.log(rows[:, -1])
         y = self.family.values(self.outcome, rows[:, 1])
-        score, weight, extras = self.family.row_figures(design @ point, y, exposure)
+        return design, *self.family.row_figures(design @ point, y, exposure)
+
+    def row_sums(self, rows: Ints, point: Floats) -> Floats:
+        """See ``NewtonFit``."""
+        design, score, weight, extras = self._rows(rows, point)
         curvature = (design * weight[:, np.newaxis]).T @ design
         upper = np.triu_indices(self.n_parameters)
         return np.concatenate([design.T @ score, curvature[upper], extras.sum(axis=1) / UNIT])

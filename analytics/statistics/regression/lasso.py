@@ -12,8 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from analytics.statistics.base import BOTH, PRIVATE
-from analytics.statistics.penalised_fit import PARAMETERS, PenalisedRelease, PenalisedRows, number_above_0
-from analytics.statistics.penalties import Penalty
+from analytics.statistics.linear_models.penalised_fit import (
+    PARAMETERS,
+    PenalisedRelease,
+    PenalisedRows,
+    number_above_0,
+)
+from analytics.statistics.linear_models.penalties import Penalty
 
 if TYPE_CHECKING:
     from analytics.schema import Table

@@ -1,6 +1,6 @@
 """Multinomial logistic regression: the chances of an outcome's categories, by Newton steps over opened sums.
 
-Layer:       analytics.statistics.regression above newton_fit and glm_answer.
+Layer:       analytics.statistics.regression above linear_models and glm_answer.
 Terms:       the *levels* are the outcome's categories but the first of its domain, which is the reference; each has its own
              parameters of all terms, named ``level:term``. Each is the log odds of the level against the reference.
 Guarantees:  those of newton_fit. Every category of the outcome, and every category beside every level of a covariate, holds at
@@ -26,7 +26,13 @@ from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a
 from analytics.statistics.fit_guard import FitGuard
 from analytics.statistics.formulas import FORMULA, read_formula
 from analytics.statistics.glm_answer import FIT_CLOSED, GlmAnswer
-from analytics.statistics.regression.newton_fit import MAX_STEPS, NewtonFit, design_units, rounded, terms_of
+from analytics.statistics.linear_models.newton_fit import (
+    MAX_STEPS,
+    NewtonFit,
+    design_units,
+    rounded,
+    terms_of,
+)
 from analytics.statistics.relation_guard import design_of
 
 if TYPE_CHECKING:
@@ -35,8 +41,8 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
     from analytics.statistics.contrasts import Prediction
+    from analytics.statistics.linear_models.newton_fit import Floats
     from analytics.statistics.noise_law import NoiseLaw
-    from analytics.statistics.regression.newton_fit import Floats
 
 _UNIT: Final = 64  # of a log-likelihood
 _FIRST: Final = 1  # of the rows' columns: unit, outcome, covariates

@@ -1,6 +1,6 @@
 """Ordinary least squares by a formula of declared columns.
 
-Layer:       analytics.statistics.regression above least_squares, formulas and contrasts.
+Layer:       analytics.statistics.regression above linear_models and formulas.
 Terms:       a number enters as it is, a true-or-false column as 0 and 1, a category by one term for each level but the
              first of its domain, named ``column=level``. There is always an intercept.
 Guarantees:  over the rows that lack none of the columns. The normal equations are solved in exact integers, so no digit
@@ -24,10 +24,10 @@ from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
 from analytics.statistics.base import BOTH, PRIVATE
 from analytics.statistics.formulas import FORMULA, read_formula
-from analytics.statistics.regression.least_squares import LeastSquaresFit
-from analytics.statistics.regression.ols_answer import FIT_CLOSED, NONROBUST, OlsAnswer, answer_of
-from analytics.statistics.regression.robust_ols import ROBUST, RobustFit
-from analytics.statistics.regression.weighted_ols import WeightedFit
+from analytics.statistics.linear_models.least_squares import LeastSquaresFit
+from analytics.statistics.linear_models.ols_answer import FIT_CLOSED, NONROBUST, OlsAnswer, answer_of
+from analytics.statistics.linear_models.robust_ols import ROBUST, RobustFit
+from analytics.statistics.linear_models.weighted_ols import WeightedFit
 from analytics.statistics.released_ols import ReleasedOls
 
 if TYPE_CHECKING:

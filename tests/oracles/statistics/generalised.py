@@ -102,6 +102,23 @@ def fitted(name, formula, family, data):
     )
 
 
+def robust(data):
+    """HC0 and HC1 of generalised linear models; a true-or-false outcome by poisson, whose ratios are risk ratios."""
+    asked = {
+        "binomial": ("ill ~ ward + age + smoker", sm.families.Binomial(), {}),
+        "poisson": ("visits ~ ward + age", sm.families.Poisson(), {"exposure": data.years}),
+        "risk": ("ill ~ ward + age + smoker", sm.families.Poisson(), {}),
+        "gamma": ("cost ~ ward + age + smoker", sm.families.Gamma(sm.families.links.Log()), {}),
+    }
+    found = {}
+    for name, (formula, family, extra) in asked.items():
+        model = smf.glm(formula, data, family=family, **extra)
+        fits = {kind: model.fit(cov_type=kind, tol=1e-14, maxiter=200) for kind in ("HC0", "HC1")}
+        found[name] = {"formula": formula, "params": np.asarray(fits["HC0"].params).tolist()}
+        found[name] |= {kind: np.asarray(fit.bse).tolist() for kind, fit in fits.items()}
+    return found
+
+
 def least_squares(data):
     """Standard errors of HC0 and HC1, weights, and variance inflation factors."""
     formula = "cost ~ ward + age + smoker"
@@ -176,6 +193,7 @@ def main():
         "versions": {"statsmodels": statsmodels.__version__},
         "glm": {name: fitted(name, formula, family, data) for name, (formula, family) in FAMILIES.items()},
         "ols": least_squares(data),
+        "robust": robust(data),
         "mnlogit": multinomial(data),
         "meta_analysis": pooled_effects(patients_by_site()),
     }

@@ -1,6 +1,6 @@
 """The families of generalised linear models: what a row adds to the sums of a step, and what an answer makes of them.
 
-Layer:       analytics.statistics.regression, low.
+Layer:       analytics.statistics.linear_models, low.
 Terms:       the *odds* are the linear predictor, with the logarithm of the exposure. Of a row the *score* is the slope of its
              log-likelihood in the odds and the *weight* the expected curvature; *extras* are sums that an answer needs
              besides, in units of 64. The *reach* bounds a site's sums: rows times reach.
@@ -105,6 +105,10 @@ class Family(ABC):
         """A site's sums are at most its rows times this."""
         del outcome, limits
         return 1
+
+    def meat_reach(self, outcome: GroupColumn, limits: Limits) -> int:
+        """A site's sums of squared scores are at most its rows times this; what is half of it closes the fit."""
+        return self.reach(outcome, limits) ** 2
 
     def values(self, outcome: GroupColumn, rows: Ints) -> Floats:
         """The outcome of rows, as the fit has it."""
@@ -242,14 +246,20 @@ class Poisson(Family):
     is_bounded = False
 
     def check(self, outcome: GroupColumn) -> None:
-        """Counts are whole numbers from 0 on."""
+        """Counts are whole numbers from 0 on; a true-or-false outcome is 0 or 1, so that rate ratios are risk ratios."""
+        if isinstance(outcome, BooleanColumn):
+            return
         if not isinstance(outcome, NumericColumn) or outcome.lower < 0 or outcome.resolution.denominator > 1:
-            reason = f"{outcome.name} must be declared as whole numbers of at least 0 for poisson"
+            reason = f"{outcome.name} must be declared as whole numbers of at least 0, or true or false, for poisson"
             raise PlanRejectedError(position="formula", reason=reason)
 
     def reach(self, outcome: GroupColumn, limits: Limits) -> int:
         """See ``Family``."""
         return 4 * limits.n_sites * max(1, math.ceil(_upper(outcome)))
+
+    def meat_reach(self, outcome: GroupColumn, limits: Limits) -> int:
+        """See ``Family``."""
+        return 4 * limits.n_sites * max(1, math.ceil(_upper(outcome))) ** 2
 
     def values(self, outcome: GroupColumn, rows: Ints) -> Floats:
         """Counts."""
@@ -304,6 +314,10 @@ class Gamma(Family):
         """See ``Family``."""
         del outcome
         return 4 * limits.n_sites
+
+    def meat_reach(self, outcome: GroupColumn, limits: Limits) -> int:
+        """See ``Family``."""
+        return UNIT * self.reach(outcome, limits)
 
     def values(self, outcome: GroupColumn, rows: Ints) -> Floats:
         """Parts of the upper bound."""

@@ -1,6 +1,6 @@
 """Least squares from sums of products of columns, in exact integers: for ols and for the gaussian family.
 
-Layer:       analytics.statistics.regression above gram_rows and integer_solve.
+Layer:       analytics.statistics.linear_models above gram_rows and integer_solve.
 Guarantees:  the normal equations are solved without a lost digit. A design that is singular, no more rows than parameters, an
              outcome without any spread or without any residual give no fit.
 Source:      Gauss 1809; elimination: integer_solve.

@@ -1,6 +1,6 @@
 """Penalised least squares: the part that ridge, lasso and elastic net share, exact and private.
 
-Layer:       analytics.statistics above gram_rows, gram_release and penalties; below regression.
+Layer:       analytics.statistics.linear_models above gram_rows, gram_release and penalties.
 Terms:       as in ols. The penalty is on parameters in the columns' own units, or with ``standardize`` on parameters times the
              standard deviation of their column (``ddof=0``), as glmnet has it; the intercept has none.
 Guarantees:  exact: the sums of products open behind the guards of gram_rows, as for ols, and the fit follows from them. Private:
@@ -26,8 +26,8 @@ from analytics.statistics.formulas import FORMULA, read_formula
 from analytics.statistics.gram_release import GramRelease
 from analytics.statistics.gram_rows import GramRows, middle_of, terms_of
 from analytics.statistics.integer_solve import symmetric
+from analytics.statistics.linear_models.penalised_answer import PenalisedAnswer
 from analytics.statistics.noise_law import simulation
-from analytics.statistics.penalised_answer import PenalisedAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints, Limits, Mode
+    from analytics.statistics.linear_models.penalties import Floats, Penalty
     from analytics.statistics.noisy_gram import NoisyGram
-    from analytics.statistics.penalties import Floats, Penalty
 
 FIT_CLOSED: Final = "fit_closed"
 REPLICATES: Final = 999

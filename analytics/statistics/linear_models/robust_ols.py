@@ -1,6 +1,6 @@
 """Least squares with standard errors that hold where the residuals' variance differs by row: HC0 and HC1.
 
-Layer:       analytics.statistics.regression above least_squares and ols_answer.
+Layer:       analytics.statistics.linear_models above least_squares and ols_answer.
 Terms:       the *meat* is the sum of squared residuals times products of the scaled design, whose columns lie between -1
              and 1; the residuals are parts of the outcome's largest distance from its middle.
 Guarantees:  two steps, both open to all sites. The sums of products open behind the guards of gram_rows, whose fewest rows
@@ -21,15 +21,15 @@ import numpy as np
 from analytics.schema import NumericColumn
 from analytics.statistics.base import Step
 from analytics.statistics.integer_solve import solve_exactly, symmetric
-from analytics.statistics.regression.least_squares import LeastSquaresFit
-from analytics.statistics.regression.ols_answer import FIT_CLOSED, OlsAnswer, answer_of
+from analytics.statistics.linear_models.least_squares import LeastSquaresFit
+from analytics.statistics.linear_models.ols_answer import FIT_CLOSED, OlsAnswer, answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analytics.statistics.base import Ints
+    from analytics.statistics.linear_models.ols_answer import Floats
     from analytics.statistics.noise_law import NoiseLaw
-    from analytics.statistics.regression.ols_answer import Floats
 
 ROBUST: Final = ("HC0", "HC1")
 _POINT_BITS: Final = 60

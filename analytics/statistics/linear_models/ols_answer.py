@@ -1,6 +1,6 @@
 """The answer of least squares, with the names that ``statsmodels`` uses.
 
-Layer:       analytics.statistics.regression above base, distributions, contrasts and least_squares.
+Layer:       analytics.statistics.linear_models above base, distributions, contrasts and least_squares.
 Guarantees:  parameters and standard errors have six digits; p-values and intervals are those of Student's t with ``df_resid``
              degrees of freedom, and follow from what is shown.
 Visible to:  the analyst.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analytics.statistics.regression.least_squares import LeastSquares
+    from analytics.statistics.linear_models.least_squares import LeastSquares
 
 Floats = npt.NDArray[np.float64]
 FIT_CLOSED: Final = "fit_closed"

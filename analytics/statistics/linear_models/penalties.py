@@ -1,6 +1,6 @@
 """Least squares with a penalty on the parameters, from centred sums of products.
 
-Layer:       analytics.statistics, the lowest; arithmetic of the analyst after the opening.
+Layer:       analytics.statistics.linear_models, the lowest; arithmetic of the analyst after the opening.
 Terms:       the objective is scikit-learn's: ``1/2 w'Pw - q'w + l1 |w|_1 + l2/2 |w|_2^2`` with P and q the centred sums of
              products over the number of rows.
 Shapes:      any leading axes, then p or p times p.

@@ -1,6 +1,6 @@
 """The answer of a penalised fit, with the names that scikit-learn uses.
 
-Layer:       analytics.statistics above base.
+Layer:       analytics.statistics.linear_models above base.
 Guarantees:  exact parameters have six digits. There are no standard errors and no p-values: a penalty moves parameters
              towards 0 by an amount that the data do not tell. The interval of a private answer is that of the fit
              without noise, not of the population: it holds the noise alone.

@@ -1,6 +1,6 @@
 """Least squares of weighted rows: analytic weights, to which the variance of a row's outcome is inverse.
 
-Layer:       analytics.statistics.regression above least_squares and ols_answer.
+Layer:       analytics.statistics.linear_models above least_squares and ols_answer.
 Terms:       the *weight* is a declared numeric column above 0, in steps of its resolution.
 Guarantees:  all of least_squares, with each product times the weight; the number of rows opens beside the weighted sums. The
              weight is guarded as one more column of the model: its values, pairs of its bounds with every other column's
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from analytics.errors import InvalidRequestError
-from analytics.statistics.regression.least_squares import LeastSquares, LeastSquaresFit
-from analytics.statistics.regression.ols_answer import FIT_CLOSED, OlsAnswer, answer_of
+from analytics.statistics.linear_models.least_squares import LeastSquares, LeastSquaresFit
+from analytics.statistics.linear_models.ols_answer import FIT_CLOSED, OlsAnswer, answer_of
 
 if TYPE_CHECKING:
     from analytics.schema import NumericColumn, Table

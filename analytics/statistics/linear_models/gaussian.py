@@ -1,6 +1,6 @@
 """Least squares as a generalised linear model: the fit of ols with the names of one.
 
-Layer:       analytics.statistics.regression above least_squares.
+Layer:       analytics.statistics.linear_models above least_squares.
 Guarantees:  those of ols: one opening, to the analyst alone. Deviances are sums of squares, the scale is the residuals'
              variance; tests are of the normal distribution, as in ``statsmodels.GLM``.
 Source:      see ols.
@@ -17,8 +17,8 @@ import numpy as np
 from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
 from analytics.statistics.glm_answer import FIT_CLOSED, GlmAnswer
-from analytics.statistics.regression.least_squares import LeastSquaresFit
-from analytics.statistics.regression.newton_fit import rounded
+from analytics.statistics.linear_models.least_squares import LeastSquaresFit
+from analytics.statistics.linear_models.newton_fit import rounded
 
 if TYPE_CHECKING:
     from analytics.schema import Table

@@ -1,6 +1,6 @@
 """A fit by steps: rows stay at their sites, sums of gradients and curvatures open to all of them, behind one guard bit.
 
-Layer:       analytics.statistics.regression above fit_guard.
+Layer:       analytics.statistics.linear_models above fit_guard.
 Terms:       covariates become columns of the *design* between -1 and 1: the intercept, a numeric column between its declared
              bounds, one column for each category but the first. A site's *sums* are gradient and curvature of the
              log-likelihood over its complete rows, then extras, as integers of ``2^-bits``; the *point* is the parameters,
@@ -9,14 +9,14 @@ Guarantees:  exact mode alone. The first step opens one bit to all sites (fit_gu
              whichever cause. The start is zero and the next point follows from opened integers by exact arithmetic, so it
              is the same at every site; no request chooses a point. A fit that is singular, leaves the range or has not
              converged at the cap is closed by the same code.
-Visible to:  all sites and the analyst: the bit; the sums of each step.
+Visible to:  all sites and the analyst: the bit; the sums of each step; of robust errors the meat at the end.
 Source:      Newton's method; docs/guarantees.md P16, P21.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import numpy as np
@@ -25,7 +25,7 @@ import numpy.typing as npt
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
 from analytics.schema import CategoricalColumn, NumericColumn
 from analytics.statistics.base import EXACT, Statistic, Step
-from analytics.statistics.integer_solve import inverse, solve_exactly
+from analytics.statistics.integer_solve import inverse, solve_exactly, symmetric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from analytics.statistics.fit_guard import FitGuard
 
 Floats = npt.NDArray[np.float64]
+Phase = Literal["guard", "fit", "meat", "over", "closed"]
 POINT_BITS: Final = 40
 MAX_PARAMETERS: Final = 30
 MAX_TESTED: Final = 5_000
@@ -55,12 +56,14 @@ class FitState:
         point: the parameters of the design.
         n_steps: steps taken.
         curvature: the last one opened, its upper half row by row.
+        meat: the sums of squared scores and products, where they were asked, likewise.
     """
 
-    phase: Literal["guard", "fit", "over", "closed"]
+    phase: Phase
     point: tuple[int, ...]
     n_steps: int = 0
     curvature: tuple[int, ...] = ()
+    meat: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,7 @@ class Fitted:
 
     Attributes:
         params: in the columns' own units.
-        covariance: inverse of the curvature, likewise.
+        covariance: inverse of the curvature, likewise; with a meat on both sides of it.
         n_steps: steps taken.
     """
 
@@ -128,6 +131,15 @@ class NewtonFit(Statistic[FitState]):
     def row_sums(self, rows: Ints, point: Floats) -> Floats:
         """One site's gradient, upper half of the curvature, and extras; shape ``(n_sums,)``."""
 
+    def row_meat(self, rows: Ints, point: Floats) -> Floats:
+        """One site's squared scores times products of the design, upper half; of those that have a ``meat_reach``."""
+        raise NotImplementedError
+
+    @property
+    def meat_reach(self) -> int:
+        """A site's meat is at most its rows times this; 0: there is none."""
+        return 0
+
     def next_point(self, state: FitState, sums: tuple[int, ...]) -> tuple[int, ...] | None:
         """The point after the sums of a step; None where there is none. Integers alone."""
         count = self.n_parameters
@@ -147,7 +159,7 @@ class NewtonFit(Statistic[FitState]):
         if self.n_parameters > MAX_PARAMETERS or self.guard.n_tested > MAX_TESTED:
             reason = f"must make at most {MAX_PARAMETERS} parameters and {MAX_TESTED} guarded counts"
             raise InvalidRequestError(parameter="formula", reason=reason)
-        if self.bits < _FEWEST_BITS:
+        if self.bits < _FEWEST_BITS or (self.meat_reach and self.meat_bits < _FEWEST_BITS):
             raise OverflowRiskError(figure="a gradient", bits=64, limit_bits=_RING_BITS)
         if self.limits.threshold:
             self.guard.relations.check_size("formula")
@@ -176,7 +188,18 @@ class NewtonFit(Statistic[FitState]):
     @property
     def most_opened(self) -> int:
         """Numbers that a run can open, the bit among them."""
-        return 1 + self.max_steps * self.n_sums
+        return 1 + self.max_steps * self.n_sums + self.n_meat
+
+    @property
+    def n_meat(self) -> int:
+        """Numbers of the meat."""
+        return self.n_parameters * (self.n_parameters + 1) // 2 if self.meat_reach else 0
+
+    @property
+    def meat_bits(self) -> int:
+        """Binary places of a site's meat."""
+        largest = self.limits.n_sites * self.limits.rows_max * self.meat_reach
+        return min(POINT_BITS, _RING_BITS - largest.bit_length())
 
     # -- steps ---------------------------------------------------------------------------------------------
 
@@ -188,11 +211,15 @@ class NewtonFit(Statistic[FitState]):
         """The guard, then the steps of the fit."""
         if state.phase == "guard":
             return self.guard.step()
+        if state.phase == "meat":
+            return self._meat_step(state.point)
         return self._fit_step(state.point) if state.phase == "fit" else None
 
     def every_step(self) -> tuple[Step, ...]:
         """The guard and as many steps as there can be."""
-        fits = (self._fit_step((0,) * self.n_parameters),) * self.max_steps
+        zero = (0,) * self.n_parameters
+        fits = (self._fit_step(zero),) * self.max_steps
+        fits += (self._meat_step(zero),) if self.meat_reach else ()
         return (self.guard.step(), *fits) if self.limits.threshold else fits
 
     def advance(self, state: FitState, opened: Ints) -> FitState:
@@ -200,16 +227,19 @@ class NewtonFit(Statistic[FitState]):
         values = tuple(int(value) for value in opened)
         if state.phase == "guard":
             return FitState(phase="fit" if values == (1,) else "closed", point=state.point)
+        if state.phase == "meat":
+            return replace(state, phase="over", meat=values)
         count, n_steps = self.n_parameters, state.n_steps + 1
         point = self.next_point(state, values)
         if point is None or max(map(abs, point)) > _FARTHEST:
             return FitState(phase="closed", point=state.point, n_steps=n_steps)
         moved = max(abs(a - b) for a, b in zip(point, state.point, strict=True))
         if moved <= (1 << POINT_BITS) // self.precision:
-            phase: Literal["over", "closed"] = "over" if self.can_end(state, values) else "closed"
+            last: Phase = "meat" if self.meat_reach else "over"
+            phase = last if self.can_end(state, values) else "closed"
             curvature = values[count : count * (count + 3) // 2]
             return FitState(phase=phase, point=point, n_steps=n_steps, curvature=curvature)
-        more: Literal["fit", "closed"] = "fit" if n_steps < self.max_steps else "closed"
+        more: Phase = "fit" if n_steps < self.max_steps else "closed"
         return FitState(phase=more, point=point, n_steps=n_steps)
 
     def fit(self, opened: Sequence[Ints]) -> Fitted | None:
@@ -219,10 +249,14 @@ class NewtonFit(Statistic[FitState]):
             return None
         point = np.array(state.point, dtype=np.float64) / 2.0**POINT_BITS
         covariance = np.array(inverse(state.curvature, self.n_parameters, _INVERSE_BITS), dtype=np.float64)
+        covariance *= 2.0 ** (self.bits - _INVERSE_BITS)
+        if self.meat_reach:
+            meat = np.array(symmetric(state.meat, self.n_parameters), dtype=np.float64) * 2.0**-self.meat_bits
+            covariance = covariance @ meat @ covariance
         units = self.units()
         return Fitted(
             params=units @ point,
-            covariance=units @ covariance @ units.T * 2.0 ** (self.bits - _INVERSE_BITS),
+            covariance=units @ covariance @ units.T,
             n_steps=state.n_steps,
         )
 
@@ -249,6 +283,23 @@ class NewtonFit(Statistic[FitState]):
             local=lambda rows: self._local(rows, point),
             joint=lambda _session, sums: sums,
             n_values=self.n_sums,
+        )
+
+    def _meat_step(self, point: tuple[int, ...]) -> Step:
+        most = self.limits.rows_max * self.meat_reach
+
+        def local(rows: Ints) -> Ints:
+            sums = self.row_meat(rows, np.array(point, dtype=np.float64) / 2.0**POINT_BITS)
+            found: Ints = np.rint(np.clip(sums, -most, most) * 2.0**self.meat_bits).astype(np.int64)
+            return found
+
+        return Step(
+            name="sums of squared scores and products",
+            to="sites",
+            clamps=(most << self.meat_bits,) * self.n_meat,
+            local=local,
+            joint=lambda _session, sums: sums,
+            n_values=self.n_meat,
         )
 
     def _local(self, rows: Ints, point: tuple[int, ...]) -> Ints:
