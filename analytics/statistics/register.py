@@ -29,6 +29,7 @@ REFUSED: Final[dict[str, str]] = {
     "conditional_logit": "its strata are a condition on few people each, and no guard over strata exists yet",
     "firth": "its penalty changes with the determinant of the information at each step, which is not tested here yet",
     "friedman": "its table has an axis for each column, so that nearly every cell is below the minimum; see signed_rank",
+    "hosmer_lemeshow": "its groups follow from predicted chances, so most are below the minimum; calibration takes declared bins",
     "incidence_rate": "sums of person-time by group and event need guards over two groupings, which do not exist yet",
     "gee": "its working correlation needs sums over pairs of rows of a person, and a table has one row of each",
     "jarque_bera": "sums of third and fourth powers have no guard yet; ks_test compares two groups over bins",

@@ -11,6 +11,7 @@ from statistic_world import StatisticWorld
 
 from analytics.disclosure.recombine import recombine_statistic
 from analytics.errors import InvalidRequestError, PlanRejectedError
+from federation.cli.stats import read_arguments
 
 ORACLE = json.loads(
     (Path(__file__).resolve().parents[1] / "oracles" / "statistics" / "generalised.json").read_text("utf-8")
@@ -282,3 +283,9 @@ def test_the_answer_is_a_frame_and_a_picture(world):
     assert answer.picture().x_name == "rate ratio, 95 % interval"
     assert answer.dispersion == pytest.approx(answer.pearson_chi2 / answer.df_resid)
     assert answer.to_dict()["family"] == "poisson"
+
+
+def test_a_command_line_names_formula_family_and_exposure(world):
+    asked = read_arguments(["formula=visits ~ ward + age", "family=poisson", "exposure=years"], "glm")
+    assert asked == {"formula": "visits ~ ward + age", "family": "poisson", "exposure": "years"}
+    assert world.plan("glm", **asked).statistic.terms == ("intercept", "ward=b", "ward=c", "age")
