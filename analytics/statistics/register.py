@@ -28,15 +28,12 @@ _NO_STEPS: Final = "its steps over secret shares do not exist yet"
 REFUSED: Final[dict[str, str]] = {
     "conditional_logit": "its strata are a condition on few people each, and no guard over strata exists yet",
     "firth": "its penalty changes with the determinant of the information at each step, which is not tested here yet",
-    "friedman": "its table has an axis for each column, so that nearly every cell is below the minimum; see signed_rank",
     "hosmer_lemeshow": "its groups follow from predicted chances, so most are below the minimum; calibration takes declared bins",
-    "incidence_rate": "sums of person-time by group and event need guards over two groupings, which do not exist yet",
     "gee": "its working correlation needs sums over pairs of rows of a person, and a table has one row of each",
-    "jarque_bera": "sums of third and fourth powers have no guard yet; ks_test compares two groups over bins",
     "negative_binomial": "its dispersion is no sum of a row's own figures; glm with family poisson shows its dispersion",
     "ordinal": "its thresholds are steps of a likelihood that has no tests here yet; mnlogit takes the same outcome",
     "splines": "a spline of a declared column needs declared knots, which a schema cannot state yet",
-    "two_way_anova": "sums of a column over two groupings have no guard yet; ols takes both columns in its formula",
+    "two_way_anova": "it is called anova, with a list of two columns as by",
     "wilcoxon": "it is called signed_rank",
     "kmeans": _NO_STEPS,
 }

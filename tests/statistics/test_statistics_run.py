@@ -43,6 +43,10 @@ DIGESTS = {
     "lasso private": "166225f07ddf398df25f39c5ca95c59241cce08cd2bd3f4ec3c58d4c034f6987",
     "elastic_net exact": "371bede1aedc2a9d227975267cdc4d3818c4225df934169f9c956ec7dacea504",
     "ols private": "780755430b0c29765a7311bbb91197d1897bcaa2c2fcf44c3467f6f4ca918560",
+    "t_test one sample exact": "db7b4ac946127de0876837e44f15e3fde78e85f4c4e4388ea045647319d748cf",
+    "anova two-way private": "fa71db2fdf00ea61438282769fd9d6f81f7dd5d595294cec5cf0a4caf1b2d8d1",
+    "incidence_rate exact": "b3fc437aa72fa946325081f95be090de02a1d56f8750cff337147cdf2010a3d5",
+    "jarque_bera private": "69157c0b9bdeb1bb7e851bb47431e9b981408a546e556884c1f465a05ef550aa",
     "pca private": "29349b0f4367133fed9a1f5d324a698064aa61a92bed23be3520b2c800029e88",
 }
 
@@ -76,6 +80,10 @@ ARGUMENTS = {
     "lasso private": ("lasso", {"formula": "x ~ a + b", "alpha": "0.5", "epsilon": "0.5"}),
     "elastic_net exact": ("elastic_net", {"formula": "x ~ a + b", "alpha": 1}),
     "ols private": ("ols", {"formula": "x ~ a + b", "epsilon": "0.5"}),
+    "t_test one sample exact": ("t_test", {"column": "x", "popmean": "4.5"}),
+    "anova two-way private": ("anova", {"column": "x", "by": ["a", "b"], "epsilon": "0.5"}),
+    "incidence_rate exact": ("incidence_rate", {"duration": "x", "event": "a", "by": "b"}),
+    "jarque_bera private": ("jarque_bera", {"column": "x", "epsilon": "0.5"}),
     "pca private": ("pca", {"columns": ["x", "a"], "epsilon": "0.5"}),
 }
 
