@@ -43,7 +43,7 @@ ASKED = {
     "mann_whitney": {"column": "age", "by": "disease"},
     "mantel_haenszel": {"exposure": "exang", "outcome": "disease", "by": "sex"},
     "mcnemar": {"a": "exang", "b": "disease"},
-    "meta_analysis": {"outcome": "disease", "exposure": "exang"},
+    "meta_analysis": {"outcome": "age", "exposure": "exang", "measure": "mean_difference"},
     "mnlogit": {"formula": "sex ~ age"},
     "mutual_information": BINNED,
     "ols": {"formula": "thalach ~ age + sex"},

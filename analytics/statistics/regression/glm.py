@@ -10,6 +10,8 @@ Guarantees:  those of newton_fit. All rows are at least the threshold times the 
              exposure. A fit of counts
              or of gamma whose opened sums are so large that a site's could have been clipped is closed. Parameters and
              standard errors have six digits.
+             Robust errors have the expected information on both sides of the squared scores; HC1 is HC0 times n over n less
+             the parameters.
 Visible to:  all sites and the analyst: the bit; gradient, Hessian, log-likelihood and the family's other sums of each step.
              Number of rows and of events follow from the first step. Of ``gaussian`` the analyst alone: see ols.
 See instead: private models, whose gradients carry noise (``federation.training``); private ``ols``. Numeric data that lie at
