@@ -141,8 +141,7 @@ def a_sum_but_for_one(rows):
     rows.loc[7, "odd"] = 39
 
 
-@pytest.mark.parametrize("attack", [one_old, a_sum_but_for_one])
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(("name", "attack"), [("ridge", one_old), ("lasso", a_sum_but_for_one)])
 def test_a_penalty_does_not_open_what_least_squares_closes(name, attack):
     """The attack: a penalised fit opens the same sums, whatever its alpha, so a dummy of one person tells the same."""
     rows = frame().dropna()
@@ -182,8 +181,8 @@ def test_too_few_rows_and_an_outcome_without_spread_are_closed_by_one_code():
 def test_a_hidden_design_is_flagged_not_refused():
     rows = frame().assign(odd=lambda each: each.ill * 1)
     world = StatisticWorld(rows, COLUMNS)
-    for name, (asked, _) in KINDS.items():
-        answer = world.ask(name, epsilon="1", formula="y ~ ill + odd", **asked)
+    for name in ("ridge", "lasso"):
+        answer = world.ask(name, epsilon="1", formula="y ~ ill + odd", **KINDS[name][0])
         assert np.isfinite(answer.params).all()
         assert answer.to_dict()["closed"] == ""
     empty = StatisticWorld(frame()[:0], COLUMNS).ask("lasso", epsilon="1", formula=FORMULA, alpha=1)
