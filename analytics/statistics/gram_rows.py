@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints
+    from analytics.statistics.leverage_guard import LeverageGuard
     from analytics.statistics.noise_law import NoiseLaw
     from analytics.statistics.revealed import Hidden
     from smpc.session import Session
@@ -75,11 +76,23 @@ class GramRows(Statistic[int]):
         if self.n_parameters > MAX_PARAMETERS or self._n_tested > MAX_TESTED:
             reason = f"must make at most {MAX_PARAMETERS} parameters and {MAX_TESTED} guarded counts"
             raise InvalidRequestError(parameter=position, reason=reason)
+        if self.leverages is not None:
+            self.leverages.check_size(position)
+
+    @property
+    def leverages(self) -> LeverageGuard | None:
+        """The guard of one person's part in a relation, for sums in which persons have weights; None: there are none."""
+        return None
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns, as complete rows."""
         return tuple(column.name for column in self.modelled)
+
+    @property
+    def guarded(self) -> tuple[GroupColumn, ...]:
+        """The columns whose values are counted, in the order of the rows."""
+        return self.modelled
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -133,7 +146,11 @@ class GramRows(Statistic[int]):
         step = Step(
             name="sums of products",
             to="analyst",
-            clamps=(*(int(each) for each in sums), *guards),
+            clamps=(
+                *(int(each) for each in sums),
+                *guards,
+                *(self.leverages.clamps if self.leverages else ()),
+            ),
             local=self._figures,
             joint=self._all_or_none if self.is_guarded else lambda _session, sums: sums,
             n_values=self.n_sums,
@@ -171,15 +188,19 @@ class GramRows(Statistic[int]):
 
     def _figures(self, rows: Ints) -> Ints:
         """One site's sums, then the guard's counts."""
-        design = [np.ones(len(rows), dtype=np.int64)]
-        for place, column in enumerate(self.modelled, start=1):
-            design += _design(column, rows[:, place])
-        matrix = np.stack(design, axis=1)
+        matrix = self.design_rows(rows)
         sums = (matrix.T @ matrix)[np.triu_indices(self.n_parameters)]
         found = [sums]
         if self._has_guards:
             found.append(self._tested(rows))
         return np.concatenate(found)
+
+    def design_rows(self, rows: Ints) -> Ints:
+        """The design of a site's rows; shape ``(n_rows, n_parameters)``."""
+        design = [np.ones(len(rows), dtype=np.int64)]
+        for place, column in enumerate(self.modelled, start=1):
+            design += _design(column, rows[:, place])
+        return np.stack(design, axis=1)
 
     @property
     def _has_guards(self) -> bool:
@@ -202,33 +223,36 @@ class GramRows(Statistic[int]):
         return [self.limits.threshold] * (self._n_tested - 1) + [self.fewest_rows]
 
     def _all_or_none(self, session: Session, figures: Shared) -> Shared:
-        count = self.n_sums
-        reached = self.limits.reached(session, take(figures, range(count, figures.size)), self.least)
-        flag = all_of(session, *(take(reached, [place]) for place in range(reached.size)))
+        count, end = self.n_sums, self.n_sums + self._n_tested
+        reached = self.limits.reached(session, take(figures, range(count, end)), self.least)
+        flags = [take(reached, [place]) for place in range(reached.size)]
+        if self.leverages is not None:
+            flags.append(self.leverages.holds(session, take(figures, range(end, figures.size))))
+        flag = all_of(session, *flags)
         values = take(figures, range(count))
         return concatenate([multiply(session, values, broadcast(flag, values.shape)), flag])
 
     def _tested(self, rows: Ints) -> Ints:
         """The guard's counts; all rows are the last."""
-        places = range(1, len(self.modelled) + 1)
-        apart = [_levels(column, rows[:, place]) for place, column in zip(places, self.modelled, strict=True)]
+        places = range(1, len(self.guarded) + 1)
+        apart = [_levels(column, rows[:, place]) for place, column in zip(places, self.guarded, strict=True)]
         single = [
             each
-            for place, column in zip(places, self.modelled, strict=True)
+            for place, column in zip(places, self.guarded, strict=True)
             for each in alone(column, rows[:, place])
         ]
         pairs = [one & other for first, second in combinations(apart, 2) for one in first for other in second]
         sets = [*(each for found in apart for each in found), *single, *pairs, *self._unequal(rows)]
         counts = [*counted(sets), *self._combinations(rows)]
         if self._has_relations:
-            counts += spanning_counts(self.modelled, rows[:, 1:], self.limits.threshold)
+            counts += spanning_counts(self.guarded, rows[:, 1:], self.limits.threshold)
         return np.array([*counts, len(rows)], dtype=np.int64)
 
     def _unequal(self, rows: Ints) -> Sets:
         """The rows in which two numbers differ: the sum of squares of their difference is theirs alone."""
         numbers = [
             (rows[:, place], column.resolution)
-            for place, column in enumerate(self.modelled, start=1)
+            for place, column in enumerate(self.guarded, start=1)
             if isinstance(column, NumericColumn)
         ]
         found = []
@@ -239,8 +263,8 @@ class GramRows(Statistic[int]):
 
     def _combinations(self, rows: Ints) -> list[int]:
         """Rows of each combination of the values of all columns, or else of those with few values."""
-        spans = [(place, *value_span(column)) for place, column in enumerate(self.modelled, start=1)]
-        few = [each for each, column in zip(spans, self.modelled, strict=True) if _is_discrete(column)]
+        spans = [(place, *value_span(column)) for place, column in enumerate(self.guarded, start=1)]
+        few = [each for each, column in zip(spans, self.guarded, strict=True) if _is_discrete(column)]
         for chosen in (spans, few):
             sizes = [high - low + 1 for _, low, high in chosen]
             if chosen and math.prod(sizes) <= self.n_sums:
@@ -252,7 +276,7 @@ class GramRows(Statistic[int]):
 
     @property
     def _n_tested(self) -> int:
-        return len(self._tested(np.zeros((0, 1 + len(self.modelled)), dtype=np.int64)))
+        return len(self._tested(np.zeros((0, 1 + len(self.guarded)), dtype=np.int64)))
 
 
 def terms_of(column: GroupColumn) -> tuple[str, ...]:

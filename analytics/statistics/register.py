@@ -30,6 +30,13 @@ REFUSED: Final[dict[str, str]] = {
     "mice": "each of its imputations is drawn from a model of its own; no release holds all their parameters yet",
     "naive_bayes": "its shares are those of crosstab of the outcome with each column; no release holds all these tables yet",
     "piecewise_exponential": "a grid does not tell the time under risk within an interval; survival_table has events and at risk",
+    "conditional_logit": "its strata are a condition on few people each, and no guard over strata exists yet",
+    "firth": "its penalty changes with the determinant of the information at each step, which is not tested here yet",
+    "hosmer_lemeshow": "its groups follow from predicted chances, so most are below the minimum; calibration takes declared bins",
+    "gee": "its working correlation needs sums over pairs of rows of a person, and a table has one row of each",
+    "negative_binomial": "its dispersion is no sum of a row's own figures; glm with family poisson shows its dispersion",
+    "ordinal": "its thresholds are steps of a likelihood that has no tests here yet; mnlogit takes the same outcome",
+    "splines": "a spline of a declared column needs declared knots, which a schema cannot state yet",
     "two_way_anova": "it is called anova, with a list of two columns as by",
     "wilcoxon": "it is called signed_rank",
 }

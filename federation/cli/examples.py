@@ -46,6 +46,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "stats": (
         "crossward stats",
         "crossward stats chi_square -c trial --table patients a=smoker b=ill --exact",
+        'crossward stats glm -c trial --table patients "formula=ill ~ age + smoker" --exact',
     ),
     "mine": ("crossward mine -c trial smoker ill sex=M --min-support 0.1 --exact",),
     "train": (

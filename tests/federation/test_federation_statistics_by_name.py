@@ -29,10 +29,11 @@ ASKED = {
     "cube": {"dimensions": ["sex", "disease"]},
     "describe": {"columns": ["age", "sex", "chol", "cp"]},
     "diagnostic_accuracy": {"test": "exang", "truth": "disease"},
+    "elastic_net": {"formula": "thalach ~ age + sex", "alpha": 1},
     "fisher_exact": TWO,
     "g_computation": {"exposure": "exang", "outcome": "disease", "confounders": ["sex"]},
     "g_test": TWO,
-    "glm": {"outcome": "disease", "covariates": ["age", "sex"]},
+    "glm": {"formula": "disease ~ age + sex"},
     "goodness_of_fit": {"column": "age"},
     "incidence_rate": {"duration": "age", "event": "disease", "by": "sex"},
     "jarque_bera": {"column": "age"},
@@ -40,14 +41,18 @@ ASKED = {
     "kmeans": {"columns": ["age", "thalach"], "k": 3},
     "kruskal_wallis": {"column": "age", "by": "disease"},
     "ks_test": {"column": "age", "by": "disease"},
+    "lasso": {"formula": "thalach ~ age + sex", "alpha": 0.1},
     "levene": {"column": "age", "by": "disease"},
     "mann_whitney": {"column": "age", "by": "disease"},
     "mantel_haenszel": {"exposure": "exang", "outcome": "disease", "by": "sex"},
     "mcnemar": {"a": "exang", "b": "disease"},
+    "meta_analysis": {"outcome": "age", "exposure": "exang", "measure": "mean_difference"},
+    "mnlogit": {"formula": "sex ~ age"},
     "mutual_information": BINNED,
     "ols": {"formula": "thalach ~ age + sex"},
     "pca": {"columns": ["age", "thalach"]},
     "quantile": {"column": "age", "q": [0.25, 0.5], "by": "disease"},
+    "ridge": {"formula": "thalach ~ age + sex", "alpha": 1},
     "roc_auc": {"score": "age", "truth": "disease"},
     "smr": {"outcome": "disease", "strata": "age", "rates": [0.3, 0.4, 0.5, 0.6]},
     "spearman": BINNED,
@@ -132,7 +137,7 @@ def test_a_refused_statistic_says_why(session):
     with pytest.raises(InvalidRequestError, match="cannot be friedman, which is refused: its table"):
         table.friedman(["age"], exact=True)
     with pytest.raises(InvalidRequestError, match="must be exact"):
-        table.glm("disease", ["age"], epsilon=1)
+        table.glm("disease ~ age", epsilon=1)
     with pytest.raises(InvalidRequestError, match="must be private"):
         table.pca(["age", "thalach"], exact=True)
     with pytest.raises(AttributeError):
