@@ -22,7 +22,7 @@ COMMAND = re.compile(r"^    (\w+)\$ crossward (.*)$", re.MULTILINE)
 CONSOLE = re.compile(r"^(\w+)\$ (.*)$", re.MULTILINE)
 SENT = re.compile(r"send (\S+) to (.*?)(?:;|$)", re.MULTILINE)
 MACHINES = ("anna", "bert", "carl", "ada", "vera")
-READY_S = 40
+READY_S = 110
 CROSSWARD = (sys.executable, "-c", "from federation.cli import main; main()")
 
 
