@@ -160,6 +160,11 @@ class GramRows(Statistic[int]):
         return (step if self.hidden is None else self.hidden.step(step),)
 
     @property
+    def opens_alone(self) -> bool:
+        """Whether the statistic was asked to open alone."""
+        return False
+
+    @property
     def hidden(self) -> Hidden | None:
         """How the statistic opens alone, where it was asked to."""
         return None
@@ -210,7 +215,7 @@ class GramRows(Statistic[int]):
     @property
     def _has_relations(self) -> bool:
         """Whether the guard covers relations of columns: where the sums of products themselves open."""
-        return self.is_guarded and self.hidden is None
+        return self.is_guarded and not self.opens_alone
 
     @property
     def reaches(self) -> list[int]:

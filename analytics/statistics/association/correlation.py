@@ -169,6 +169,11 @@ class Correlation(GramRows):
         return bound
 
     @property
+    def opens_alone(self) -> bool:
+        """See ``GramRows``."""
+        return self.reveal
+
+    @property
     def hidden(self) -> Hidden | None:
         """See ``GramRows``."""
         if not self.reveal:
