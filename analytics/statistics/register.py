@@ -26,14 +26,11 @@ Level = Literal["promoted", "provisional", "refused"]
 # statistics of the field that people ask for by these names, and why they are not answered
 REFUSED: Final[dict[str, str]] = {
     "aipw": "over strata with public groups it is the same figure as g_computation, which gives it",
-    "friedman": "its table has an axis for each column, so that nearly every cell is below the minimum; see signed_rank",
-    "incidence_rate": "sums of person-time by group and event need guards over two groupings, which do not exist yet",
     "ipw": "over strata with public groups it is the same figure as g_computation, which gives it",
-    "jarque_bera": "sums of third and fourth powers have no guard yet; ks_test compares two groups over bins",
     "mice": "each of its imputations is drawn from a model of its own; no release holds all their parameters yet",
     "naive_bayes": "its shares are those of crosstab of the outcome with each column; no release holds all these tables yet",
     "piecewise_exponential": "a grid does not tell the time under risk within an interval; survival_table has events and at risk",
-    "two_way_anova": "sums of a column over two groupings have no guard yet; ols takes both columns in its formula",
+    "two_way_anova": "it is called anova, with a list of two columns as by",
     "wilcoxon": "it is called signed_rank",
 }
 

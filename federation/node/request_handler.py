@@ -42,6 +42,7 @@ from federation.protocol.messages import (
 )
 from federation.protocol.request import request_hash
 from privacy_accounting.ledger.entries import Entry
+from privacy_accounting.ledger.replication.entry_of_request import entry_of
 from privacy_accounting.ledger.replication.sequencer import Draft
 from smpc.errors import PartyLostError
 
@@ -212,6 +213,9 @@ class RequestHandler:
         content = admission.content_of(
             known, round_number=message.round_number, attempt=message.attempt, cohort=message.cohort
         )
+        known_entry = entry_of(self._replica, content.asked.once)
+        if known_entry is not None:  # the analyst's program ended before the entry reached it
+            return Charged(entry=known_entry)
         draft = Draft(cohort=tuple(message.cohort), content=content)
         return Charged(entry=self._chain.enter(draft, message.ask).to_bytes())
 

@@ -33,6 +33,8 @@ ASKED = {
     "g_test": TWO,
     "glm": {"outcome": "disease", "covariates": ["age", "sex"]},
     "goodness_of_fit": {"column": "age"},
+    "incidence_rate": {"duration": "age", "event": "disease", "by": "sex"},
+    "jarque_bera": {"column": "age"},
     "kendall": BINNED,
     "kmeans": {"columns": ["age", "thalach"], "k": 3},
     "kruskal_wallis": {"column": "age", "by": "disease"},
@@ -67,9 +69,10 @@ WITHOUT_DATA = {
     "log_rank",
     "rmst",
     "survival_table",
-    # ... no predicted chances, and no two columns of the same bins
+    # ... no predicted chances, and no columns of the same bins
     "brier",
     "calibration",
+    "friedman",
     "net_benefit",
     "signed_rank",
 }  # the hospitals have no durations
@@ -123,8 +126,8 @@ def test_answers_equal_those_of_the_pooled_rows(session):
 
 def test_a_refused_statistic_says_why(session):
     table = session.table("patients")
-    with pytest.raises(InvalidRequestError, match="cannot be friedman, which is refused: its table"):
-        table.friedman(["age"], exact=True)
+    with pytest.raises(InvalidRequestError, match="cannot be mice, which is refused: each of its"):
+        table.mice(["age"], exact=True)
     with pytest.raises(InvalidRequestError, match="must be exact"):
         table.glm("disease", ["age"], epsilon=1)
     with pytest.raises(InvalidRequestError, match="must be private"):
