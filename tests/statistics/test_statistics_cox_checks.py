@@ -11,7 +11,7 @@ from test_statistics_cox import COLUMNS, EDGES, patients
 from analytics.disclosure.recombine import recombine_statistic
 from analytics.errors import InvalidRequestError, OverflowRiskError
 from analytics.statistics.base import Limits
-from analytics.statistics.hazards.cox_checks import LastOpening
+from analytics.statistics.hazards.cox_checks import HAZARD_BITS, LastOpening
 from analytics.statistics.hazards.partial_likelihood import RiskSums
 from smpc.operations.arithmetic import take
 from smpc.operations.inputs import contribute
@@ -142,8 +142,8 @@ def test_the_baseline_is_events_over_weights_at_risk(world, whole):
     assert [each.name for each in answer.baselines] == ["a", "b", "c"]
     for each in answer.baselines:
         known = hazards(world.frame, answer.params, each.name, QUARTERS)
-        assert each.hazard == pytest.approx(known, rel=1e-4)
-        assert each.survival[-1] == pytest.approx(np.exp(-known.sum()), rel=1e-4)
+        assert each.hazard == pytest.approx(known, abs=2.0**-13)
+        assert each.survival[-1] == pytest.approx(np.exp(-known.sum()), abs=4 * 2.0**-13)
     frame = answer.baseline
     assert frame.columns.tolist() == [
         "stratum",
@@ -193,6 +193,20 @@ def test_a_baseline_is_closed_from_the_first_small_interval_of_its_stratum_on(di
     opened = simulate(run, 3, prefetch=False, timeout_s=60).values()[0]
     assert opened[6:].tolist() == [*is_open, 1, 1, 1]
     assert opened[:6].tolist() == (3 * np.arange(1, 7) * [*is_open, 1, 1, 1]).tolist()
+
+
+def test_a_hazard_does_not_tell_how_many_of_each_group_are_at_risk():
+    """The attack: of two groups with known weights, a ratio with many digits has one solution in whole numbers."""
+    weights, (events, first, second) = (1.0, 0.5731), (41, 523, 388)
+    d, a, b = np.meshgrid(np.arange(10, 101), np.arange(300, 801), np.arange(200, 601), indexing="ij")
+    hazards = d / (a * weights[0] + b * weights[1])
+    true = events / (first * weights[0] + second * weights[1])
+
+    def solutions(bits):
+        return int((np.rint(hazards * 2.0**bits) == np.rint(true * 2.0**bits)).sum())
+
+    assert solutions(30) <= 2
+    assert solutions(HAZARD_BITS) > 10_000
 
 
 def test_one_person_in_a_stratum_closes_the_fit():
@@ -277,7 +291,7 @@ def test_however_rows_are_dealt_the_checks_are_the_same(world, whole):
     other = StatisticWorld(world.frame, COLUMNS, parts=parts, rows_max=2000).ask("cox", **asked)
     assert other.proportional.statistics == pytest.approx(one.proportional.statistics, rel=1e-4)
     for first, second in zip(one.baselines, other.baselines, strict=True):
-        assert first.hazard == pytest.approx(second.hazard, rel=1e-4)
+        assert first.hazard == pytest.approx(second.hazard, abs=2.0**-12)
 
 
 def test_a_closed_fit_has_no_checks():

@@ -7,7 +7,9 @@ Terms:       the *time* of an interval is ``2 k - (K - 1)`` for k from 0, so tha
 Guarantees:  the analyst alone gets them. Of the test, sums over all events and points: the score of the further
              parameters, and the information times the time and its square. Of the baseline, events over the sum of
              weights at risk, in each stratum up to the first interval whose events, censorings or those left after it are
-             below the threshold; it and all after it stay closed, and no party learns which of them was small.
+             below the threshold; it and all after it stay closed, and no party learns which of them was small. A hazard
+             is rounded to ``2^-12`` of the largest weight on shares: with more digits it would tell how many of each
+             covariate's value are at risk.
 See instead: score and information of each step (partial_likelihood).
 Source:      Grambsch, Therneau 1994, as a score test; Breslow 1974 for the baseline; docs/guarantees.md P8, P21.
 """
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 POINT_BITS: Final = 20  # of the sums at a point that are weighed with the time
-HAZARD_BITS: Final = 28
+HAZARD_BITS: Final = 12  # of a baseline: three digits at most, so that it fixes no number of people
 MOST_POINTS: Final = 60  # of a baseline, in each stratum
 _RING_BITS: Final = 61
 _CUT: Final = 13
@@ -101,6 +103,11 @@ class LastOpening:
     def n_flags(self) -> int:
         """Bits that are opened after them."""
         return self.layout.n_points if self.has_baseline and self.limits.threshold else 0
+
+    @property
+    def time_bits(self) -> int:
+        """Binary places of the largest time."""
+        return self.n_intervals.bit_length()
 
     @property
     def bits(self) -> int:
@@ -175,11 +182,17 @@ class LastOpening:
         twice = reshape(matmul_public(times[np.newaxis] ** 2, at), (self.layout.n_opened,))
         pairs = range(p, self.layout.n_opened)
         score = subtract(seen, take(once, range(p)))
-        both = concatenate([score, take(once, pairs), take(twice, pairs)])
-        return truncate(session, both, POINT_BITS - OPENED_BITS, 63, is_rounded=True)
+        # as many digits as score and information of a step have: the time counts as one between -1 and 1
+        weighed, cut = concatenate([score, take(once, pairs)]), POINT_BITS - OPENED_BITS + self.time_bits
+        return concatenate(
+            [
+                truncate(session, weighed, cut, 63, is_rounded=True),
+                truncate(session, take(twice, pairs), cut + self.time_bits, 63, is_rounded=True),
+            ]
+        )
 
     def _hazard(self, session: Session, terms: RiskTerms, spread: float) -> Shared:
-        """Events over weights at risk, in integers of ``2^-hazard_bits``."""
+        """Events over weights at risk, in integers of ``2^-HAZARD_BITS``."""
         events = reshape(terms.events, (self.layout.n_points,))
         raised = self.layout.sum_bits - _raise(spread)
         product = multiply(session, events, terms.factor)
@@ -189,7 +202,7 @@ class LastOpening:
         cut = truncate(session, product, _CUT, _HEADROOM + 2, is_rounded=True)
         wide = multiply(session, cut, terms.inverse)
         bits = _INVERSE_BITS - _CUT - _raise(spread)  # of wide
-        return truncate(session, wide, bits - hazard_bits(spread), 63, is_rounded=True)
+        return truncate(session, wide, bits - HAZARD_BITS, 63, is_rounded=True)
 
     def closed(self, session: Session, hazard: Shared, events: Shared, censored: Shared) -> Shared:
         """The hazard up to the first small interval of each stratum, then flags."""
@@ -217,16 +230,11 @@ class LastOpening:
         is_open = self.limits.reached(session, matmul_public(before, good), wanted)
         return concatenate([multiply(session, hazard, is_open), is_open])
 
-    def read(self, opened: Ints, spread: float) -> tuple[Ints, Floats]:
-        """What was opened: of the test, and the hazard of each point with NaN where it is closed.
-
-        Args:
-            opened: of the step.
-            spread: as of ``joint``.
-        """
+    def read(self, opened: Ints) -> tuple[Ints, Floats]:
+        """What the step opened: of the test, and the hazard of each point with NaN where it is closed."""
         p, q = self.layout.n_parameters, self.layout.n_pairs
         first = self.has_test * (p + 2 * q)
-        hazard = opened[first : self.n_values].astype(np.float64) / 2.0 ** hazard_bits(spread)
+        hazard = opened[first : self.n_values].astype(np.float64) / 2.0**HAZARD_BITS
         if self.n_flags:
             hazard = np.where(opened[self.n_values :] == 1, hazard, np.nan)
         return opened[:first], hazard
@@ -236,8 +244,8 @@ def proportionality(opened: Ints, half: tuple[int, ...]) -> Proportionality:
     """The score test of parameters times the time.
 
     Args:
-        opened: score, and the upper halves of the information times the time and its square; of ``2^-OPENED_BITS``.
-        half: the upper half of the information, in the same unit.
+        opened: score, and the upper halves of the information times the time and its square.
+        half: the upper half of the information, in integers of ``2^-OPENED_BITS``.
     """
     q, unit = len(half), 2.0**-OPENED_BITS
     p = len(opened) - 2 * q
@@ -269,11 +277,6 @@ def baselines(hazard: Floats, names: tuple[str, ...], time: NumericColumn) -> tu
         Baseline(name=name, edges=edges, hazard=tuple(row.tolist()))
         for name, row in zip(names, each, strict=True)
     )
-
-
-def hazard_bits(spread: float) -> int:
-    """Binary places of an opened hazard."""
-    return HAZARD_BITS - _raise(spread)
 
 
 def _raise(spread: float) -> int:

@@ -360,7 +360,7 @@ class Cox(Statistic[_State]):
         """Of the opening after the last step."""
         if not self.last.n_values:
             return None, ()
-        tested, hazard = self.last.read(opened, self._spread(state.point))
+        tested, hazard = self.last.read(opened)
         # where the design is 0, a site's weights are exp(-largest)
         hazard = hazard * math.exp(-self.design.largest(state.point))
         names = ("",) if self.strata is None else names_of(self.strata)
