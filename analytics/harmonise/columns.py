@@ -64,8 +64,6 @@ def meant_column(name: str, rule: ColumnRule, tables: Mapping[str, str], place: 
     """
     cell = f"s.{quoted(rule.source or name)}"
     unit = f"trim(s.{quoted(rule.unit_from)})" if rule.unit_from is not None else ""
-    if rule.type == "text" and not (rule.missing or rule.words or rule.codes or rule.level):
-        return MeantColumn(sql=cell)  # with its blanks: the schema's own rules look at it
     absent = ", ".join(map(text_literal, ("", *(word.strip() for word in rule.missing))))
     meant = f"CASE WHEN trim({cell}) NOT IN ({absent}) THEN trim({cell}) END"
     joins: list[str] = []

@@ -75,15 +75,21 @@ def reads_of(file: MappingFile, places: Mapping[str, str]) -> dict[str, BlockRea
     Args:
         file: the mapping.
         places: where the mapping names each column, by ``block.column``.
+
+    Raises:
+        RuleError: two columns are taken from names that differ in upper and lower case alone.
     """
     found = {}
     for name, block in blocks_of(file).items():
         columns: dict[str, str] = {}
         for own, rule in block.columns.items():
             place = places.get(f"{name}.{own}", "")
-            columns.setdefault(rule.source or own, place)
-            if rule.unit_from is not None:
-                columns.setdefault(rule.unit_from, place)
+            for used in (rule.source or own, rule.unit_from):
+                if used is not None and used not in columns:
+                    check_new(
+                        used, columns, f"columns.{own}"
+                    )  # upper and lower case are one name in the database
+                    columns[used] = place
         found[name] = BlockRead(
             table=first_table(name), columns=columns, keeps_rest=block.other_columns == "keep"
         )
@@ -172,7 +178,10 @@ class _Block:
             name for rule_name, rule in rules.items() for name in (rule.source or rule_name, rule.unit_from)
         }
         rest = [name for name in self._given if name not in used]
-        kinds = dict.fromkeys(rules, "text")
+        kinds: dict[str, str] = {}
+        for name in rules:
+            check_new(name, kinds, "columns")
+            kinds[name] = "text"
         for name in rest:
             check_new(name, kinds, "other_columns")
             kinds[name] = OTHER

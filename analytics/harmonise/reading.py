@@ -216,10 +216,10 @@ def _check_names(file: MappingFile, lines: Mapping[tuple[str, ...], int], mistak
 
 def _check_rules(file: MappingFile, mistakes: list[str]) -> None:
     """Compile once without rows, where the mapping alone says which columns there are."""
-    if any(block.other_columns == "keep" for block in (file.table, *file.inputs.values())):
-        return
-    reads = reads_of(file, {})
     try:
+        reads = reads_of(file, {})
+        if any(read.keeps_rest for read in reads.values()):
+            return
         compile_steps(
             file,
             {name: tuple(read.columns) for name, read in reads.items()},

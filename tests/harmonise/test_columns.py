@@ -8,8 +8,8 @@ from analytics.errors import SchemaMismatchError
 from tests.harmonise.harmonise_world import column, counts, harmonised
 
 
-def test_a_text_without_a_rule_is_handed_on_with_its_blanks(tmp_path):
-    assert column(tmp_path, "", [" 250.00 ", '"a,b"', ""]) == [" 250.00 ", "a,b", None]
+def test_a_text_is_handed_on_without_blanks_at_its_ends(tmp_path):
+    assert column(tmp_path, "", [" 250.00 ", '"a, b"', "", "  "]) == ["250.00", "a, b", None, None]
 
 
 def test_words_are_taken_letter_by_letter(tmp_path):

@@ -62,6 +62,11 @@ def mistakes(folder, text, files=()):
             "need order",
         ),
         ('[table.columns.a]\nfrom="x#y"\n', "must be a name"),
+        ("[table.columns.a]\n[table.columns.A]\nfrom='b'\n", "columns: there is a column A already"),
+        (
+            "[table.columns.c]\nfrom='a'\n[table.columns.d]\nfrom='A'\n",
+            "columns.d: there is a column A already",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path, text, wanted):

@@ -212,3 +212,9 @@ age = "years_between(born, seen)"
 def test_a_scale_has_public_constants(tmp_path):
     found = ages(tmp_path, "\n[table.scale.age]\ncentre = 40\nscale = 10\n")
     assert found == {"a": 0.0, "b": 41.5, "c": None, "d": -4.1, "e": 2.0}
+
+
+def test_keys_are_compared_without_blanks_at_their_ends(tmp_path):
+    rows = "id,day,x\na,2020-01-02,1\n a ,2020-03-04,2\n"
+    found = harmonised(tmp_path, TWICE + 'keep = "newest"\nby = "day"\n', rows)
+    assert [(row["id"], row["x"]) for row in found] == [("a", 2.0)]
