@@ -140,6 +140,25 @@ class Arguments:
             raise InvalidRequestError(parameter=name, reason="must be a number or a list of numbers")
         return found
 
+    def number(self, name: str) -> Fraction:
+        """One exact number.
+
+        Raises:
+            InvalidRequestError: it is something else.
+        """
+        try:
+            return exact_number(self._values[name])
+        except (TypeError, ValueError) as error:
+            raise InvalidRequestError(parameter=name, reason="must be one number") from error
+
+    def one_or_more_texts(self, name: str) -> tuple[str, ...]:
+        """A text, or a list of different ones that is not empty.
+
+        Raises:
+            InvalidRequestError: it is something else.
+        """
+        return self.texts(name) if isinstance(self._values[name], list | tuple) else (self.text(name),)
+
     def labels(self, name: str) -> tuple[str, ...]:
         """A list of groups by their labels as texts, whole numbers or truth values; empty where it is not given.
 
@@ -176,14 +195,18 @@ class Arguments:
             InvalidRequestError: it is no text.
             PlanRejectedError: no such column, the privacy unit, or a number without declared bins.
         """
-        column = column_of(self.text(name), table, name)
-        if isinstance(column, NumericColumn) and not column.bins:
-            raise PlanRejectedError(
-                position=name,
-                reason=f"{column.name} has no bins in the schema",
-                hint="declare its bins: only they can be groups",
-            )
-        return column
+        return _with_groups(column_of(self.text(name), table, name), name)
+
+    def group_columns(self, name: str, table: Table) -> tuple[GroupColumn, ...]:
+        """The declared columns of a text or a list of texts, each of which has public groups.
+
+        Raises:
+            InvalidRequestError: it is neither.
+            PlanRejectedError: as of ``group_column``.
+        """
+        return tuple(
+            _with_groups(column_of(each, table, name), name) for each in self.one_or_more_texts(name)
+        )
 
     def flag_column(self, name: str, table: Table) -> BooleanColumn:
         """The declared true-or-false column that it names.
@@ -204,6 +227,16 @@ class Arguments:
         if not isinstance(value, list | tuple) or len(value) > MAX_ITEMS:
             raise InvalidRequestError(parameter=name, reason=f"must be a list of at most {MAX_ITEMS} items")
         return value
+
+
+def _with_groups(column: GroupColumn, position: str) -> GroupColumn:
+    if isinstance(column, NumericColumn) and not column.bins:
+        raise PlanRejectedError(
+            position=position,
+            reason=f"{column.name} has no bins in the schema",
+            hint="declare its bins: only they can be groups",
+        )
+    return column
 
 
 def column_of(asked: str, table: Table, position: str) -> GroupColumn:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import reduce
 from typing import TYPE_CHECKING, Final
 
 from analytics.schema import IdentifierColumn
@@ -26,6 +27,7 @@ from analytics.sql.expressions import (
     Is,
     Literal,
     Missing,
+    Not,
     TruthValue,
     bounds,
 )
@@ -198,6 +200,16 @@ def in_cell(argument: Integer, cell: tuple[int, int]) -> Condition:
         right=Compare(operator="<=", left=argument, right=last),
     )
     return Is(condition=inside, value=True)
+
+
+def all_known(arguments: Sequence[Integer]) -> Condition:
+    """Whether none of some expressions is NULL.
+
+    Args:
+        arguments: at least one.
+    """
+    known: list[Condition] = [Not(condition=Missing(argument=argument)) for argument in arguments]
+    return reduce(lambda one, other: Both(left=one, right=other), known)
 
 
 def column_name(argument: Integer) -> str | None:

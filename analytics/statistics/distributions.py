@@ -94,6 +94,23 @@ def binomial_test(fewer: int, count: int) -> float:
     return min(1.0, 2 * float(special.bdtr(fewer, count, 0.5))) if count else 1.0
 
 
+def rates_test(cases: int, others: int, share: float) -> float:
+    """P-value with two sides of two numbers of cases with one rate, given their sum.
+
+    Args:
+        cases: of the first.
+        others: of the second.
+        share: the first's part of the person-time of both.
+
+    Returns:
+        The chance of all splits that are no more likely than this one; 1 without cases.
+    """
+    from scipy import stats
+
+    total = cases + others
+    return float(stats.binomtest(cases, total, share).pvalue) if total else 1.0
+
+
 def studentized_range_tail(value: float, groups: int, degrees: float) -> float:
     """Probability that the range of so many means, in standard errors, is at least a value.
 

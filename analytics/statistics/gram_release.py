@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
@@ -29,22 +29,18 @@ import numpy as np
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.schema import CategoricalColumn, NumericColumn
 from analytics.sql.expressions import (
-    Both,
     ColumnIndex,
     Compare,
-    Condition,
     Flag,
     Integer,
     Literal,
-    Missing,
-    Not,
     Product,
     Sum,
     TruthValue,
 )
 from analytics.sql.query import BoundQuery, Clause, Use
 from analytics.statistics.base import Answer, Statistic, Step
-from analytics.statistics.blocks import BlockSpec, JointNorm, Measure
+from analytics.statistics.blocks import BlockSpec, JointNorm, Measure, all_known
 from analytics.statistics.counts import OPEN, OVER
 from analytics.statistics.noisy_gram import NoisyGram
 
@@ -126,7 +122,7 @@ class GramRelease(Statistic[int]):
             text=self.name,
             table=self.table,
             outputs=(),
-            where=_known([_value(column) for column in self.modelled]),
+            where=all_known([_value(column) for column in self.modelled]),
             groups=(),
             order=(),
             limit=None,
@@ -295,9 +291,3 @@ def _terms(place: int, column: GroupColumn) -> list[Term]:
 
 def _flag(name: str, place: int, argument: Integer) -> Term:
     return Term(name=name, column=place, argument=argument, center=0, reach=1, is_number=False)
-
-
-def _known(arguments: Sequence[Integer]) -> Condition:
-    """All of them are known."""
-    known: list[Condition] = [Not(condition=Missing(argument=argument)) for argument in arguments]
-    return reduce(lambda one, other: Both(left=one, right=other), known)

@@ -1,9 +1,9 @@
-"""Statistics that are made from number, sum and sum of squares of a column in groups of another.
+"""Statistics that are made from number, sum and sum of squares of a column, in groups of others or over all rows.
 
-Layer:       analytics.statistics above base, aggregate and value_guards, below the statistics themselves.
+Layer:       analytics.statistics above base, group_samples and value_guards, below the statistics themselves.
 Terms:       values are taken in steps of the column's resolution around the middle of its bounds; a *sample* is number,
-             mean and variance of some groups in these steps, over ``n - 1``. A row that lacks one of both values counts
-             nowhere.
+             mean and variance of some groups in these steps, over ``n - 1``. Of two grouping columns each combination
+             of their groups is one; without any, all rows are one. A row that lacks one of the values counts nowhere.
 Guarantees:  exact: all chosen groups open or none does, by one flag: whether in each of them all rows, those above the
              lower and those below the upper bound, and what a variance in SQL is guarded by (each value of up to seven,
              else those strictly between the bounds and those outside every window) reach the threshold; no party learns
@@ -12,15 +12,16 @@ Guarantees:  exact: all chosen groups open or none does, by one flag: whether in
              the bounds allow.
 Visible to:  the analyst: three numbers for each chosen group, in private mode for each group.
 See instead: tests over ranks (rank_table).
-Source:      ours; docs/guarantees.md P5, P8. The noise's law: parametric bootstrap as in Gaboardi et al. 1602.03090, of
-             normal means and chi-square variances with fresh noise on all three figures.
+Source:      ours; docs/guarantees.md P5, P8. What is made of a sample: group_samples.
 """
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import product
 from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
@@ -28,7 +29,7 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.schema import NumericColumn
-from analytics.sql.expressions import ColumnIndex
+from analytics.sql.expressions import ColumnIndex, Integer, bounds, columns_in
 from analytics.sql.grouping import labels_of
 from analytics.sql.numeric import Numeric
 from analytics.sql.query import AggregateOutput, BoundQuery, Clause, GroupKey, Use
@@ -36,14 +37,13 @@ from analytics.statistics.aggregate import shift_of
 from analytics.statistics.arguments import check_one_row_a_unit, chosen_groups
 from analytics.statistics.base import MINIMUM_CELL, Answer, Statistic, Step
 from analytics.statistics.counts import OPEN, OVER
+from analytics.statistics.group_samples import Mechanism, Sample
 from analytics.statistics.value_guards import alone, atoms, counted
 from smpc.operations.arithmetic import broadcast, concatenate, multiply, take
 from smpc.operations.selection import all_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from numpy.random import Generator  # noqa: TID251  a simulation after the opening
 
     from analytics.schema import Table
     from analytics.sql.query import GroupColumn
@@ -56,82 +56,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 MAX_GROUPS: Final = 100
-REPLICATES: Final = 1_999
 _FIGURES: Final = 3
-_LEAST_VARIANCE: Final = 1 / 12
-_FEWEST: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """Groups: arrays of one shape, the groups along the last axis.
-
-    Attributes:
-        n: rows.
-        mean: in steps around the middle.
-        variance: in steps squared, over ``n - 1``; NaN of fewer than two rows.
-    """
-
-    n: Floats
-    mean: Floats
-    variance: Floats
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mechanism:
-    """The noise on the three figures, and how they were centered.
-
-    Attributes:
-        count: the law of the noise on the number.
-        total: on the sum.
-        squares: on the sum of squares.
-        center: the middle, in steps.
-        offset: what was subtracted from each square.
-        reach: the largest absolute value around the middle.
-    """
-
-    count: NoiseLaw
-    total: NoiseLaw
-    squares: NoiseLaw
-    center: int
-    offset: int
-    reach: int
-
-    def sample(self, n: Floats, total: Floats, squares: Floats) -> Sample:
-        """What noisy figures say, moved into what is possible."""
-        size = np.maximum(n, _FEWEST)
-        mean = np.clip(total / size, -self.reach, self.reach)
-        raw = (squares + self.offset * n - total * mean) / (size - 1)
-        most = self.reach**2 * size / (size - 1)
-        return Sample(n=size, mean=mean, variance=np.clip(raw, _LEAST_VARIANCE, most))
-
-    def redraw(self, sample: Sample, size: int, generator: Generator) -> Sample:
-        """So many samples of the same groups with fresh rows and fresh noise; shape ``(size, n_groups)``."""
-        shape = (size, sample.n.size)
-        n = np.maximum(np.rint(sample.n), _FEWEST)
-        mean = sample.mean + np.sqrt(sample.variance / n) * generator.standard_normal(shape)
-        variance = sample.variance * generator.chisquare(n - 1, size=shape) / (n - 1)
-        squares = (n - 1) * variance + n * mean**2 - self.offset * n
-        return self.sample(
-            n + self.count.normal(shape, generator),
-            n * mean + self.total.normal(shape, generator),
-            squares + self.squares.normal(shape, generator),
-        )
-
-    def perturbed(self, sample: Sample, size: int, generator: Generator) -> Sample:
-        """So many samples of the same rows with fresh noise; shape ``(size, n_groups)``."""
-        shape, n = (size, sample.n.size), sample.n
-        squares = (n - 1) * sample.variance + n * sample.mean**2 - self.offset * n
-        return self.sample(
-            n + self.count.normal(shape, generator),
-            n * sample.mean + self.total.normal(shape, generator),
-            squares + self.squares.normal(shape, generator),
-        )
-
-    def error_of_means(self, sample: Sample) -> Floats:
-        """Standard deviation of the noise on each mean, in steps; first order."""
-        found: Floats = np.hypot(self.total.sd, sample.mean * self.count.sd) / sample.n
-        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,12 +65,12 @@ class GroupMoments(Statistic[int]):
 
     Attributes:
         column: what is averaged.
-        by: what makes the groups.
-        chosen: positions of the compared groups, in the order asked.
+        bys: what makes the groups; none for all rows as one.
+        chosen: positions of the compared groups among all combinations, NULL included, in the order asked.
     """
 
     column: NumericColumn
-    by: GroupColumn
+    bys: tuple[GroupColumn, ...]
     chosen: tuple[int, ...]
 
     @classmethod
@@ -153,20 +78,44 @@ class GroupMoments(Statistic[int]):
         cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits, **fields: object
     ) -> Self:
         """Bind ``column``, ``by`` and ``groups``; a subclass adds its own fields."""
+        column, (by, *_) = arguments.number_column("column", table), arguments.group_columns("by", table)
+        return cls.bind_cells(table, mode, limits, column, (by,), chosen_groups(by, arguments), **fields)
+
+    @classmethod
+    def bind_cells(
+        cls,
+        table: Table,
+        mode: Mode,
+        limits: Limits,
+        column: NumericColumn,
+        bys: tuple[GroupColumn, ...],
+        chosen: tuple[int, ...] = (),
+        **fields: object,
+    ) -> Self:
+        """Bind columns that are read already; without ``chosen`` all groups are compared.
+
+        Raises:
+            InvalidRequestError: a column comes twice, or there are too many groups.
+            PlanRejectedError: a privacy unit may have several rows.
+        """
         check_one_row_a_unit(table, cls.name)
-        column, by = arguments.number_column("column", table), arguments.group_column("by", table)
-        if column.name == by.name:
+        if len({column.name, *(by.name for by in bys)}) <= len(bys):
             raise InvalidRequestError(parameter="by", reason="must be another column")
-        chosen = chosen_groups(by, arguments)
-        if len(chosen) > MAX_GROUPS:
+        places = chosen or _known_cells(bys)
+        if len(places) > MAX_GROUPS:
             raise InvalidRequestError(parameter="by", reason=f"makes more than {MAX_GROUPS} groups")
-        bound = {"table": table, "mode": mode, "limits": limits, "column": column, "by": by, "chosen": chosen}
-        return cls(**bound | fields)  # type: ignore[arg-type]
+        bound = {"table": table, "mode": mode, "limits": limits, "column": column, "bys": bys}
+        return cls(**bound | {"chosen": places} | fields)  # type: ignore[arg-type]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Groups of each grouping column, NULL included."""
+        return tuple(len(labels_of(by)) for by in self.bys)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Of the compared groups."""
-        every = [str(label) for label in labels_of(self.by) if label is not None]
+        every = [" ".join(map(str, each)) for each in product(*map(labels_of, self.bys))]
         return tuple(every[place] for place in self.chosen)
 
     @property
@@ -174,38 +123,43 @@ class GroupMoments(Statistic[int]):
         """Private: the three figures of each group; exact: none, as rows are read."""
         if self.mode == "exact":
             return None
-        argument = Numeric(expression=self._value, unit=self.column.resolution)
+        argument = Numeric(expression=self._value, unit=self.unit)
         output = AggregateOutput(
             name="moments", aggregate="variance_sample", argument=argument, position="column"
         )
         return BoundQuery(
-            text=f"{self.name}({self.column.name}, {self.by.name})",
+            text=f"{self.name}({', '.join(self._names)})",
             table=self.table,
             outputs=(output,),
             where=None,
-            groups=(GroupKey(column=self.by, labels=labels_of(self.by)),),
+            groups=tuple(GroupKey(column=by, labels=labels_of(by)) for by in self.bys),
             order=(),
             limit=None,
             uses=(
-                Use(column=self.by.name, clause=Clause.GROUP_BY, position="by"),
-                Use(column=self.column.name, clause=Clause.AGGREGATE, position="column"),
+                *(Use(column=by.name, clause=Clause.GROUP_BY, position="by") for by in self.bys),
+                *(
+                    Use(column=name, clause=Clause.AGGREGATE, position="column")
+                    for name in sorted(columns_in(self._value))
+                ),
             ),
             exact_objections=(),
         )
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Exact: the group and the value."""
-        return (self.by.name, self.column.name) if self.mode == "exact" else ()
+        """Exact: the groups and the value."""
+        return (*(by.name for by in self.bys), self.column.name) if self.mode == "exact" else ()
 
     @property
     def dimensions(self) -> tuple[str, ...]:
         """The groups alone: a mean takes any column."""
-        return (self.by.name,)
+        return tuple(by.name for by in self.bys)
 
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""
-        return {"column": self.column.name, "by": self.by.name, "groups": list(self.labels)}
+        names = [by.name for by in self.bys]
+        by: object = names[0] if len(names) == 1 else names
+        return {"column": self.column.name, "by": by, "groups": list(self.labels)}
 
     def start(self) -> int:
         """Before the opening."""
@@ -224,7 +178,7 @@ class GroupMoments(Statistic[int]):
         """One opening to the analyst."""
         is_guarded, count = self._is_guarded, _FIGURES * len(self.chosen)
         if self.mode == "private":
-            n_groups = len(labels_of(self.by))
+            n_groups = math.prod(self.shape)
             places = [block * n_groups + group for block in range(_FIGURES) for group in self.chosen]
             clamps, joint = (0,) * (_FIGURES * n_groups), _taken(places)
         else:
@@ -273,7 +227,7 @@ class GroupMoments(Statistic[int]):
             return self.answer(self._exact_sample(figures), None, values)
         count, total, squares = noise
         shift = shift_of(self._value)
-        lower, upper = self.column.grid_lower, self.column.grid_upper
+        lower, upper = bounds(self._value)
         mechanism = Mechanism(
             count=count,
             total=total,
@@ -299,11 +253,20 @@ class GroupMoments(Statistic[int]):
 
     def means(self, sample: Sample) -> list[float]:
         """Of each group, in the column's own unit."""
-        unit = float(self.column.resolution)
+        unit = float(self.unit)
         return [float(unit * (mean + self._center)) for mean in sample.mean]
 
     @property
-    def _value(self) -> ColumnIndex:
+    def unit(self) -> Fraction:
+        """Of one step."""
+        return self.column.resolution
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return self.column.name, *(by.name for by in self.bys)
+
+    @property
+    def _value(self) -> Integer:
         return ColumnIndex(name=self.column.name, lower=self.column.grid_lower, upper=self.column.grid_upper)
 
     @property
@@ -312,7 +275,8 @@ class GroupMoments(Statistic[int]):
 
     @property
     def _ends(self) -> tuple[int, int]:
-        return self.column.grid_lower - self._center, self.column.grid_upper - self._center
+        lower, upper = bounds(self._value)
+        return lower - self._center, upper - self._center
 
     @property
     def _is_guarded(self) -> bool:
@@ -329,7 +293,9 @@ class GroupMoments(Statistic[int]):
 
     def _figures(self, rows: Ints) -> Ints:
         """One site's figures: numbers, sums, squares, then the guard's counts group by group."""
-        groups, values = group_places(self.by, rows[:, 1]), rows[:, 2]
+        groups, values = np.zeros(len(rows), dtype=np.int64), rows[:, -1]
+        for place, (by, size) in enumerate(zip(self.bys, self.shape, strict=True), start=1):
+            groups = groups * size + group_places(by, rows[:, place])
         own = [values[groups == place] for place in self.chosen]
         moved = [each - self._center for each in own]
         figures = [[each.size for each in own], [each.sum() for each in moved]]
@@ -356,17 +322,13 @@ class GroupMoments(Statistic[int]):
         )
 
 
-def error_of_difference(sample: Sample, *, equal_var: bool) -> tuple[Floats, Floats]:
-    """Standard error of the difference of two means, and its degrees of freedom; the groups along the last axis."""
-    n, variance = sample.n, sample.variance
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if equal_var:
-            df = n.sum(axis=-1) - 2
-            pooled = ((n - 1) * variance).sum(axis=-1) / df
-            return np.sqrt(pooled * (1 / n).sum(axis=-1)), df
-        parts = variance / n
-        total = parts.sum(axis=-1)
-        return np.sqrt(total), total**2 / (parts**2 / (n - 1)).sum(axis=-1)
+def _known_cells(bys: Sequence[GroupColumn]) -> tuple[int, ...]:
+    """The places of the combinations of groups without NULL, among all combinations."""
+    known = [np.array([label is not None for label in labels_of(by)]) for by in bys]
+    cells = np.ones(tuple(map(len, known)), dtype=np.bool_)
+    for axis, each in enumerate(known):
+        cells &= each.reshape([-1 if place == axis else 1 for place in range(len(known))])
+    return tuple(int(place) for place in np.flatnonzero(cells))
 
 
 def group_places(by: GroupColumn, values: Ints) -> Ints:

@@ -26,10 +26,7 @@ Level = Literal["promoted", "provisional", "refused"]
 _NO_STEPS: Final = "its steps over secret shares do not exist yet"
 # statistics of the field that people ask for by these names, and why they are not answered
 REFUSED: Final[dict[str, str]] = {
-    "friedman": "its table has an axis for each column, so that nearly every cell is below the minimum; see signed_rank",
-    "incidence_rate": "sums of person-time by group and event need guards over two groupings, which do not exist yet",
-    "jarque_bera": "sums of third and fourth powers have no guard yet; ks_test compares two groups over bins",
-    "two_way_anova": "sums of a column over two groupings have no guard yet; ols takes both columns in its formula",
+    "two_way_anova": "it is called anova, with a list of two columns as by",
     "wilcoxon": "it is called signed_rank",
     "kmeans": _NO_STEPS,
 }

@@ -43,7 +43,11 @@ def alone(column: GroupColumn, values: Ints) -> Sets:
     """What number, sum and squares of a numeric column tell: see ``plans.cell_guards``."""
     if not isinstance(column, NumericColumn):
         return []
-    lower, upper = column.grid_lower, column.grid_upper
+    return few_or_windows(column.grid_lower, column.grid_upper, values)
+
+
+def few_or_windows(lower: int, upper: int, values: Ints) -> Sets:
+    """What number, sum and squares of integers between two bounds tell: see ``plans.cell_guards``."""
     if has_few_values(lower, upper):
         return [values == value for value in range(lower, upper + 1)]
     inside = (values > lower) & (values < upper)

@@ -9,7 +9,8 @@ Guarantees:  the aggregator never sees a plaintext, the key holder never a singl
              same bytes gets the same receipt. When all updates are in, the aggregator sends the sum to the key holder
              and drops the ciphertexts; it also drops those of an abandoned attempt after an hour. The key
              holder takes sums from the aggregator alone, opens each attempt once (its claim is on the disk before),
-             and sends the sum to its receivers alone; a repeated request gets the same numbers. A receiver waits for
+             and sends the sum to its receivers alone; a repeated request gets the same numbers, also after the key
+             holder was started again. A receiver waits for
              a sum no longer than the deadline, nor than its own channel is open, and one party waits at most
              ``MOST_WAITS`` times at once. Every refusal names its error.
 See instead: the checks of sums and ciphertexts (``secure_sum``, ``open_sum``).
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from federation.aggregation.manifest import EncryptedVector
+from federation.aggregation.opened_sums import OpenedSum
 from federation.errors import FederationError, SiteUnavailableError, UpdateRejectedError
 from federation.protocol.exchange import call, serve
 from federation.protocol.messages import Ack
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
     from federation.aggregation.manifest import Manifest
     from federation.aggregation.open_sum import KeyHolder
+    from federation.aggregation.opened_sums import OpenedSums
     from federation.aggregation.secure_sum import SecureSum
     from federation.network.channel import Channel, Network
     from federation.protocol.codec import Message
@@ -122,19 +125,6 @@ class AggregatorService:
             raise SiteUnavailableError(site=self._keyholder) from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    """The key holder's record of an attempt: its sum or its error."""
-
-    sent: bytes
-    receivers: frozenset[str]
-    opened: DecryptedSum | None = None
-    error: Exception | None = None
-
-    def __repr__(self) -> str:
-        return "_Answer()"
-
-
 class KeyHolderService:
     """The key holder's service; serve ``handle`` under the purpose ``OPEN``."""
 
@@ -145,13 +135,17 @@ class KeyHolderService:
         network: Network,
         agree: Callable[[bytes, bytes], Agreed],
         holder: KeyHolder,
+        opened: OpenedSums,
         aggregator: str,
         deadline_s: float,
     ) -> None:
-        """Join the key and the network; it serves once ``serve`` is called."""
+        """Join the key, the opened sums and the network; it serves once ``serve`` is called."""
         self.name, self._network = name, network
         self._agree, self._holder, self._aggregator = agree, holder, aggregator
-        self._answers: OrderedDict[tuple[str, int, int], _Answer] = OrderedDict()
+        self._opened = opened
+        self._failed: OrderedDict[tuple[str, int, int], tuple[frozenset[str], FederationError]] = (
+            OrderedDict()
+        )
         self._deadline_s = deadline_s
         self._waiting: Counter[str] = Counter()  # by party
         self._changed = threading.Condition()
@@ -183,8 +177,8 @@ class KeyHolderService:
         key = (attempt.run, *attempt.number)
         sent = hashlib.sha256(message.manifest.encode() + message.ciphertexts).digest()
         with self._changed:
-            known = self._answers.get(key)
-            if known is not None and known.opened is not None and known.sent == sent:
+            known = self._opened.find(*key)
+            if known is not None and known.sent == sent:
                 return Ack()
             try:
                 values = self._holder.open_sum(
@@ -192,36 +186,48 @@ class KeyHolderService:
                 )
             except FederationError as error:
                 if known is None:
-                    self._keep(key, _Answer(sent=sent, receivers=agreed.receivers, error=error))
+                    self._fail(key, agreed.receivers, error)
                 raise
-            opened = DecryptedSum(manifest=agreed.manifest.digest(), values=values.astype("<i8").tobytes())
-            self._keep(key, _Answer(sent=sent, receivers=agreed.receivers, opened=opened))
+            opened = OpenedSum(
+                manifest=agreed.manifest.digest(),
+                sent=sent,
+                receivers=agreed.receivers,
+                values=values.astype("<i8").tobytes(),
+            )
+            self._opened.keep(attempt, opened)
+            self._changed.notify_all()
         return Ack()
 
-    def _keep(self, key: tuple[str, int, int], answer: _Answer) -> None:
-        self._answers[key] = answer
-        while len(self._answers) > _KEPT_ATTEMPTS:
-            self._answers.popitem(last=False)
+    def _fail(self, key: tuple[str, int, int], receivers: frozenset[str], error: FederationError) -> None:
+        """Keep the first error of an attempt for its receivers, as long as this process lives."""
+        self._failed.setdefault(key, (receivers, error))
+        while len(self._failed) > _KEPT_ATTEMPTS:
+            self._failed.popitem(last=False)
         self._changed.notify_all()
 
     def _send_sum(self, ask: SumAsk, channel: Channel) -> DecryptedSum:
         receiver, key = channel.peer, (ask.run, ask.round_number, ask.attempt)
         ends_at = time.monotonic() + min(max(ask.wait_ms, 0) / 1000, self._deadline_s)
         with self._changed, self._waits(receiver):
-            while key not in self._answers and not channel.has_left:
+            while (found := self._found(key)) is None and not channel.has_left:
                 left_s = ends_at - time.monotonic()
                 if left_s <= 0:
                     break
                 self._changed.wait(min(left_s, WAIT_POLL_S))
-            answer = self._answers.get(key)
-        if answer is None:
+        if found is None:
             reason = f"no sum of round {ask.round_number}, attempt {ask.attempt} was opened"
             raise SiteUnavailableError(site=self.name, reason=reason)
-        if receiver not in answer.receivers:
+        receivers, answer = found
+        if receiver not in receivers:
             raise UpdateRejectedError(site=receiver, reason="this party is not a receiver of this sum")
-        if answer.opened is None:
-            raise answer.error or SiteUnavailableError(site=self.name)
-        return answer.opened
+        if isinstance(answer, FederationError):
+            raise answer
+        return DecryptedSum(manifest=answer.manifest, values=answer.values)
+
+    def _found(self, key: tuple[str, int, int]) -> tuple[frozenset[str], OpenedSum | FederationError] | None:
+        """Return the sum or the error of an attempt with its receivers; None where it is neither opened nor failed."""
+        opened = self._opened.find(*key)
+        return self._failed.get(key) if opened is None else (opened.receivers, opened)
 
     @contextmanager
     def _waits(self, party: str) -> Iterator[None]:

@@ -46,7 +46,8 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "mine": ("crossward mine -c trial smoker ill sex=M --min-support 0.1 --exact",),
     "train": (
         "crossward train task.toml -c trial --explain",
-        "crossward train task.toml -c trial --out model.json",
+        "crossward train task.toml -c trial --out model.json --checkpoint run.json",
+        "crossward train task.toml -c trial --out model.json --resume run.json",
     ),
     "schema": ("crossward schema -c trial",),
     "init": ("crossward init trial --site anna=a.csv --site bert=b.csv --site carl=c.csv",),

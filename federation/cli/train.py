@@ -19,12 +19,15 @@ from federation.cli.outcome import OURS, REFUSED, printable, sentence
 from federation.cli.output_file import output_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from federation.cli.output_file import OutputFile
     from federation.client.session import Session
-    from federation.training.coordinator import Outcome, Progress
+    from federation.training.outcome import Outcome, Progress
     from federation.training.task import TrainingTask
 
 
-def train(
+def train(  # noqa: PLR0913, PLR0917 - every one an option of its own
     task: Annotated[
         Path, typer.Argument(help="A task file: model, table, features, target, epsilon, rounds ...")
     ],
@@ -40,17 +43,38 @@ def train(
         typer.Option("--purpose", help="The purpose, as entered in the ledger; else the task file's."),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the model here, as JSON.")] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint", help="Write here after every round what an interrupted training needs to go on."
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", help="Go on with the interrupted training of this checkpoint file."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a model over all sites, charged round by round."""
     from federation.training.task import load_task
 
+    if checkpoint is not None and resume is not None:
+        raise typer.BadParameter("--resume goes on writing its own file: leave --checkpoint out")
     loaded = load_task(task, purpose=purpose)
     with open_session(consortium, identity) as session:
         if explain or earlier_explain:
             _show(_forecast(session, loaded), as_json=as_json)
             return
-        _run(session, loaded, out, as_json=as_json)
+        with nullcontext() if out is None else output_file(out) as place:
+            outcome = _trained(session, loaded, checkpoint, resume, None if as_json else _tell)
+            _hand_over(outcome, loaded, place, as_json=as_json)
+    if not outcome.is_whole:
+        typer.echo(f"crossward: the training was cut short: {_why(outcome)}", err=True)
+        if resume or checkpoint:
+            typer.echo(
+                f"crossward: go on with: crossward train {task} --resume {resume or checkpoint}", err=True
+            )
+        raise typer.Exit(REFUSED)
 
 
 def _forecast(session: Session, task: TrainingTask) -> dict[str, Any]:
@@ -69,19 +93,26 @@ def _forecast(session: Session, task: TrainingTask) -> dict[str, Any]:
     return plan | {"fits": said}
 
 
-def _run(session: Session, task: TrainingTask, out: Path | None, *, as_json: bool) -> None:
+def _trained(
+    session: Session,
+    task: TrainingTask,
+    checkpoint: Path | None,
+    resume: Path | None,
+    on_progress: Callable[[Progress], None] | None,
+) -> Outcome:
+    if resume is not None:
+        return session.resume(task, resume, on_progress=on_progress)
+    return session.train(task, on_progress=on_progress, checkpoint=checkpoint)
+
+
+def _hand_over(outcome: Outcome, task: TrainingTask, place: OutputFile | None, *, as_json: bool) -> None:
+    """Show the model, which is paid for, before anything else can fail; then write it."""
     from federation.training.estimators import estimator_of
 
-    with nullcontext() if out is None else output_file(out) as place:
-        outcome = session.train(task, on_progress=None if as_json else _tell)
-        model = estimator_of(task.model).from_outcome(outcome)
-        # the model is paid for, so it is shown before anything else can fail
-        _show(_summary(outcome) | model.summary(), as_json=as_json)
-        if place is not None:
-            place.write(model.save)
-    if not outcome.is_whole:
-        typer.echo(f"crossward: the training was cut short: {_why(outcome)}", err=True)
-        raise typer.Exit(REFUSED)
+    model = estimator_of(task.model).from_outcome(outcome)
+    _show(_summary(outcome) | model.summary(), as_json=as_json)
+    if place is not None:
+        place.write(model.save)
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from analytics.sources import SourceSpec, open_frame, open_table
 from analytics.sources.formats import ENDINGS, kind_of, named_source
-from federation.aggregation.claims import Claims
 from federation.client.session import Session
 from federation.consortium.consortium_file import Consortium, consortium_from_dict
 from federation.consortium.site_file import Policy
@@ -259,10 +258,9 @@ def _assistants(
 ) -> list[DealerNode | HelperNode]:
     """Start the dealer, where there is one, the aggregator and the key holder."""
     aggregator, keyholder = (exchange.network(role, role) for role in ("aggregator", "keyholder"))
-    answers = Claims(folder / "answers.sqlite")
     assistants: list[DealerNode | HelperNode] = [
         aggregator_node(consortium, aggregator),
-        keyholder_node(consortium, keyholder, private=_key(), answers=answers),
+        keyholder_node(consortium, keyholder, private=_key(), folder=folder),
     ]
     if consortium.file.dealer is not None:
         dealer = exchange.network("dealer", "dealer")

@@ -6,7 +6,11 @@ See instead: questions (``federation.client.session``), how a training runs (``f
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from federation.client.checkpoint_file import new_checkpoint, read, write
+from federation.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,9 +19,10 @@ if TYPE_CHECKING:
     from federation.identity.certificates import Identity
     from federation.network.channel import Network
     from federation.protocol.channel_pool import ChannelPool
-    from federation.training.coordinator import Outcome, Progress, Training
+    from federation.training.outcome import Outcome, Progress
     from federation.training.round_plan import RunPlan
     from federation.training.task import TrainingTask
+    from federation.training.training_run import Training
 
 T = TypeVar("T")
 
@@ -36,7 +41,13 @@ class Trains:
     def _among_members(self, ask: Callable[[], T]) -> T:
         raise NotImplementedError
 
-    def train(self, task: TrainingTask, *, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
+    def train(
+        self,
+        task: TrainingTask,
+        *,
+        on_progress: Callable[[Progress], None] | None = None,
+        checkpoint: str | Path | None = None,
+    ) -> Outcome:
         """Train a model over all sites, charged round by round; see ``FederatedLogisticRegression``.
 
         Visible to: the analyst and all sites see the opened, noisy sums; the aggregator sees ciphertexts, the key holder sums.
@@ -45,17 +56,49 @@ class Trains:
         Args:
             task: the model, its data and its budget.
             on_progress: called after each attempt.
+            checkpoint: a new file, written whenever an attempt was charged or opened; ``resume`` goes on from it.
 
         Returns:
             The model and its run; after a failure or a stop, the model of the rounds so far (``ending``).
 
         Raises:
-            ConfigError, InvalidRequestError: the task cannot be planned.
+            ConfigError, InvalidRequestError: the task cannot be planned; the file exists, or cannot be written.
             PolicyRefusedError: a site's rule forbids it; nothing was spent.
             BudgetExceededError: the budget does not pay for all rounds; nothing was spent.
             SiteUnavailableError: too few sites, or a helper is gone; a note says what was charged.
         """
-        return self._among_members(lambda: self._training(task).asked()).go(on_progress)
+        place = None if checkpoint is None else new_checkpoint(checkpoint)
+        training = self._among_members(lambda: self._training(task).asked())
+        return training.go(on_progress, None if place is None else lambda data: write(place, data))
+
+    def resume(
+        self,
+        task: TrainingTask,
+        checkpoint: str | Path,
+        *,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Outcome:
+        """Go on with a training that was interrupted; no attempt is charged twice.
+
+        Visible to: as ``train``.
+        Cost: the rounds that the run has not charged yet.
+
+        Args:
+            task: of the run.
+            checkpoint: the file that ``train`` wrote; it is written further.
+            on_progress: called after each attempt.
+
+        Returns:
+            The model and its run, from its first round; errors as ``train``.
+
+        Raises:
+            ConfigError: the file was edited, or is of another run, task, analyst or consortium.
+            SiteUnavailableError: besides: the key holder has not got the sums of the run any more.
+        """
+        place = Path(checkpoint)
+        earlier = Checkpoint.from_bytes(read(place), self._identity)
+        training = self._among_members(lambda: self._training(task, earlier).asked())
+        return training.go(on_progress, lambda data: write(place, data))
 
     def plan_training(self, task: TrainingTask) -> RunPlan:
         """Plan a training and price it; the client asks no site and spends nothing; errors as ``train``."""
@@ -65,8 +108,8 @@ class Trains:
         """Return whether the budget pays for a whole training; free; None without noise; errors as ``train``."""
         return self._training(task).fits()
 
-    def _training(self, task: TrainingTask) -> Training:
-        from federation.training.coordinator import Training
+    def _training(self, task: TrainingTask, checkpoint: Checkpoint | None = None) -> Training:
+        from federation.training.training_run import Training
 
         return Training(
             consortium=self._founded,
@@ -76,4 +119,5 @@ class Trains:
             pool=self._pool,
             task=task,
             waits_s=(self._answer_s, self._run_s),
+            checkpoint=checkpoint,
         )

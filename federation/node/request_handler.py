@@ -45,6 +45,7 @@ from federation.protocol.messages import (
 )
 from federation.protocol.request import request_hash
 from privacy_accounting.ledger.entries import Entry
+from privacy_accounting.ledger.replication.entry_of_request import entry_of
 from privacy_accounting.ledger.replication.sequencer import Draft
 from smpc.errors import PartyLostError
 
@@ -210,9 +211,9 @@ class RequestHandler:
 
     def _charged_attempt(self, message: AttemptRequest, channel: Channel) -> Charged:
         admission = self._services.training.admission
-        reason = self._chain.not_ready
-        if reason:  # as after a change of members or of the agreement; a lost site would be left out instead
-            raise RequestRejectedError(site=self.site, reason=f"the training is broken off, for {reason}")
+        if self._chain.needs_administrator:  # as after a change of members or of the agreement
+            reason = f"the training is broken off, for {self._chain.not_ready}"
+            raise RequestRejectedError(site=self.site, reason=reason)
         known = admission.learn(message.ask)
         if known.request.analyst != channel.peer:
             raise RequestRejectedError(
@@ -221,6 +222,9 @@ class RequestHandler:
         content = admission.content_of(
             known, round_number=message.round_number, attempt=message.attempt, cohort=message.cohort
         )
+        known_entry = entry_of(self._replica, content.asked.once)
+        if known_entry is not None:  # the analyst's program ended before the entry reached it
+            return Charged(entry=known_entry)
         draft = Draft(cohort=tuple(message.cohort), content=content)
         return Charged(entry=self._chain.enter(draft, message.ask).to_bytes())
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 
 from analytics.sources import SourceSpec, open_table
 from analytics.sources.formats import ENDINGS, kind_of
-from federation.aggregation.claims import Claims
 from federation.consortium.administrator_approvals import Approvals
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.site_file import FILE_NAME, load_site
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
     from federation.consortium.site_file import SiteConfig
 
 SITE_KEY = "site.key"
-ANSWERS = "answers.sqlite"
 MOST_FILES = 1 << 14
 POLL_S = 0.05
 DAY_S = 86_400.0
@@ -237,7 +235,7 @@ def _aggregator(consortium: Consortium, network: TlsNetwork, _: Path) -> HelperN
 
 def _keyholder(consortium: Consortium, network: TlsNetwork, folder: Path) -> HelperNode:
     private = load_private_key(folder / PRIVATE_KEY_FILE)
-    return keyholder_node(consortium, network, private=private, answers=Claims(folder / ANSWERS))
+    return keyholder_node(consortium, network, private=private, folder=folder)
 
 
 HELPERS: Final[Mapping[str, Callable[[Consortium, TlsNetwork, Path], DealerNode | HelperNode]]] = {

@@ -13,9 +13,8 @@ Source:      docs/guarantees.md P13, P14.
 
 from __future__ import annotations
 
-import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
@@ -25,30 +24,19 @@ from federation.errors import (
     RequestRejectedError,
     SiteUnavailableError,
 )
-from federation.protocol.channel_pool import find_sequencer
 from federation.protocol.exchange import expect, send
-from federation.protocol.messages import Accepted, Ask, AttemptRequest, Charged, QuoteAnswer, QuoteAsk
-from federation.protocol.request import REQUEST_TAG, Request, request_hash
 from federation.protocol.training_messages import Start, SumAsk, UpdateSent
-from federation.training.entry_check import terms_of
-from federation.training.helpers import helpers_of, pinned_key
-from federation.training.round_plan import NOTICE_EXACT, plan_run
-from federation.training.run_state import Ending, Phase, RunState, Step
+from federation.training.outcome import Outcome, Progress
+from federation.training.run_state import Ending, Phase, RunState
 from federation.training.site_worker import TRAIN, Helpers, fetch_sum
-from federation.training.task import KIND
 from privacy_accounting.errors import AccountingError, BudgetExceededError, LedgerRefusedError
 from smpc.errors import PartyLostError, SmpcError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from federation.consortium.consortium_file import Consortium
-    from federation.identity.certificates import Identity
     from federation.network.channel import Channel, Network
-    from federation.protocol.channel_pool import ChannelPool
-    from federation.training.optimizer import Descent
     from federation.training.round_plan import RoundPlan, RunPlan
-    from federation.training.task import TrainingTask
 
 DIAL_S = 5.0
 _FAILURES: Final = (AnalyticsError, FederationError, AccountingError, SmpcError, OSError)
@@ -62,70 +50,27 @@ _NOT_CHARGED: Final = (
 _IN_DOUBT: Final = "the ledger shows whether the attempt under way was charged"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """The progress after each attempt.
+def _nothing(_: object) -> None:
+    """Take note of nothing."""
 
-    Attributes:
-        round_number: rounds opened so far.
-        rounds: most attempts of the run.
-        n_charged: attempts charged so far.
-        cohort: the remaining sites.
-        lost: sites that this attempt lost; empty for an opened attempt.
-        loss: the loss, where the task pays for it.
-        epsilon: spent by the run so far, at the sub-budget's delta; None in exact mode.
-        bytes_sent: of updates, by all sites together, so far.
-        left_s: seconds until the end, at the pace so far.
-    """
 
-    round_number: int
-    rounds: int
-    n_charged: int
-    cohort: tuple[str, ...]
-    lost: tuple[str, ...]
-    loss: float | None
-    epsilon: float | None
-    bytes_sent: int
-    left_s: float
+def _none(_: object) -> tuple[str, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """The result of a run that ended.
+class Hooks:
+    """What the run's owner does beside it.
 
     Attributes:
-        plan: of the run.
-        model: after the last opened round.
-        history: opened rounds.
-        ending: why it ended.
-        failure: what failed, in a sentence; empty where nothing did.
-        n_charged: attempts charged, lost ones included.
-        epsilon: spent, at the sub-budget's delta; None in exact mode.
-        entries: the ledger entries charged, as bytes, in order.
-        bytes_sent: of updates, by all sites together.
-        seconds: from the first charge to the end.
+        on_progress: called after each attempt.
+        on_checkpoint: called when an attempt was charged and when one was opened; what it raises ends the run.
+        returned: gives, before a round, the sites beyond the cohort that have accepted the request again.
     """
 
-    plan: RunPlan = field(repr=False)
-    model: Descent = field(repr=False)
-    history: tuple[Step, ...] = field(repr=False)
-    ending: Ending
-    n_charged: int
-    epsilon: float | None
-    entries: tuple[bytes, ...] = field(repr=False)
-    bytes_sent: int
-    seconds: float
-    failure: str = ""
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether all its rounds were run; otherwise it was cut short."""
-        return self.ending is Ending.ROUNDS
-
-    @property
-    def notice(self) -> str:
-        """The warning to all users of the model; empty for a run with noise."""
-        return NOTICE_EXACT if self.plan.task.exact else ""
+    on_progress: Callable[[Progress], None] = _nothing
+    on_checkpoint: Callable[[RunState], None] = _nothing
+    returned: Callable[[Sequence[str]], Sequence[str]] = _none
 
 
 class Coordinator:
@@ -140,7 +85,7 @@ class Coordinator:
         request: bytes,
         charge: Callable[[RoundPlan], bytes],
         start_s: float,
-        on_progress: Callable[[Progress], None] | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         """Take the parts of one run.
 
@@ -153,10 +98,10 @@ class Coordinator:
                 ``BudgetExceededError`` when it does not fit, ``SiteUnavailableError`` or ``PartyLostError`` when
                 a site is gone and nothing was spent.
             start_s: longest wait for a site's update, local stage included.
-            on_progress: called after each attempt.
+            hooks: what else happens after an attempt and before a round.
         """
         self._network, self._helpers, self._run, self._request = network, helpers, run, request
-        self._charge, self._start_s, self._on_progress = charge, start_s, on_progress
+        self._charge, self._start_s, self._hooks = charge, start_s, hooks or Hooks()
         self._channels: dict[str, Channel] = {}
         self._bytes_sent = 0
         self._began_s = 0.0
@@ -177,6 +122,8 @@ class Coordinator:
         self._began_s = time.monotonic()
         self._check_sites()
         try:
+            if self._run.under_way is not None:
+                self._go_on(*self._run.under_way)
             while self._run.phase is Phase.READY:
                 self._one_attempt()
         except (*_FAILURES, KeyboardInterrupt) as error:
@@ -192,7 +139,7 @@ class Coordinator:
     def _check_sites(self) -> None:
         """Refuse to start where the remaining sites are too few; nothing was charged."""
         run = self._run
-        if run.phase is Phase.OVER:
+        if run.phase is Phase.OVER and not run.history:
             gone = sorted(set(run.plan.terms.sites).difference(run.cohort))
             raise SiteUnavailableError(site=", ".join(gone or run.cohort), reason=str(run.ending))
 
@@ -225,11 +172,31 @@ class Coordinator:
         return self._run.phase is Phase.CHARGING and not isinstance(error, _NOT_CHARGED)
 
     def _one_attempt(self) -> None:
+        if self._run.begins_round:
+            self._run.rejoined(self._hooks.returned(self._run.cohort))
         planned = self._run.next_attempt()
         entry = self._charged(planned)
         if entry is None:
             return
         self._run.charged(planned, entry)
+        self._hooks.on_checkpoint(self._run)
+        self._finish(planned, entry)
+
+    def _go_on(self, planned: RoundPlan, entry: bytes) -> None:
+        """Finish the attempt that was under way when the run was interrupted; it was charged, so it is not charged again."""
+        try:
+            self._open(planned, wait_s=0.0)
+        except (
+            SiteUnavailableError
+        ):  # not opened yet: every site that still has its update sends the same bytes
+            try:
+                self._finish(planned, entry)
+            except LedgerRefusedError:  # a site was started again since: it never computes an attempt twice
+                self._failure = "the attempt under way could not be finished"
+                self._run.lost(())
+
+    def _finish(self, planned: RoundPlan, entry: bytes) -> None:
+        """Have a charged attempt computed by its cohort and opened."""
         used = list(self._run.used_attempts)
         lost = self._gather(Start(request=self._request, entry=entry, used_attempts=used), planned)
         if lost:
@@ -239,16 +206,11 @@ class Coordinator:
             if self._run.ending is Ending.SITES and not self._run.history:
                 raise SiteUnavailableError(site=lost[0], reason=str(Ending.SITES))
             return
-        attempt = planned.manifest.attempt
-        ask = SumAsk(
-            run=attempt.run,
-            round_number=attempt.round_number,
-            attempt=attempt.attempt,
-            wait_ms=int(self._helpers.deadline_s * 1000),
-        )
-        manifest = planned.manifest.digest()
-        opened = fetch_sum(self._network, self._helpers, ask, self._run.plan, manifest=manifest)
-        step = self._run.opened(opened)
+        self._open(planned, wait_s=self._helpers.deadline_s)
+
+    def _open(self, planned: RoundPlan, *, wait_s: float) -> None:
+        step = self._run.opened(opened_sum(self._network, self._helpers, planned, self._run.plan, wait_s))
+        self._hooks.on_checkpoint(self._run)
         self._report((), step.loss)
 
     def _charged(self, planned: RoundPlan) -> bytes | None:
@@ -304,12 +266,10 @@ class Coordinator:
         return True
 
     def _report(self, lost: tuple[str, ...], loss: float | None) -> None:
-        if self._on_progress is None:
-            return
         run = self._run
         pace = (time.monotonic() - self._began_s) / run.n_charged
         left = 0 if run.phase is Phase.OVER else run.plan.task.rounds - run.n_charged
-        self._on_progress(
+        self._hooks.on_progress(
             Progress(
                 round_number=len(run.history),
                 rounds=run.plan.task.rounds,
@@ -339,106 +299,23 @@ class Coordinator:
         )
 
 
-class Training:
-    """One run, from the request to its end."""
+def opened_sum(
+    network: Network, helpers: Helpers, planned: RoundPlan, plan: RunPlan, wait_s: float
+) -> Sequence[int]:
+    """Fetch the opened sum of an attempt; errors as ``fetch_sum``.
 
-    def __init__(
-        self,
-        *,
-        consortium: Consortium,
-        identity: Identity,
-        network: Network,
-        pool: ChannelPool,
-        task: TrainingTask,
-        members: Sequence[str],
-        waits_s: tuple[float, float],
-    ) -> None:
-        """Plan the run; no site is asked yet.
-
-        Args:
-            consortium: the founding agreement: the helpers, which hold no ledger, plan by it.
-            identity: of the analyst.
-            network: the analyst's.
-            pool: the session's channels.
-            task: the task.
-            members: the present members.
-            waits_s: longest wait for an answer and for an attempt's charge or update (s).
-
-        Raises:
-            ConfigError: the task does not fit the consortium, with every mistake found.
-            InvalidRequestError: no noise pays for this epsilon.
-        """
-        self._consortium, self._network, self._pool = consortium, network, pool
-        self._members, (self._answer_s, self._run_s) = tuple(members), waits_s
-        self.plan: RunPlan = plan_run(
-            task, consortium.schema, terms_of(consortium, task.table, pinned_key(consortium))
-        )
-        request = Request(
-            kind=KIND,
-            mode=task.mode,
-            epsilon=task.epsilon,
-            analyst=identity.name,
-            purpose=task.purpose,
-            nonce=secrets.token_hex(16),
-            configuration=consortium.configuration(),
-            plan=self.plan.digest(),
-            question=task.question(),
-        ).to_bytes()
-        self._request = Ask(request=request, signature=identity.sign(REQUEST_TAG + request))
-        self._run = request_hash(request)
-        self._sequencer = consortium.file.sequencer
-
-    def asked(self) -> Training:
-        """Have every site accept the request; nothing is charged. Errors as ``Session.train``."""
-        self._sequencer = find_sequencer(self._ask(self._members))
-        return self
-
-    def fits(self) -> dict[str, str | bool] | None:
-        """Ask the sequencer whether the budget pays for the whole run; None without noise, which costs no epsilon."""
-        if self.plan.task.exact:
-            return None
-        message = QuoteAsk(requests=[self._request.request])
-        with self._pool.question([self._sequencer]) as exchange:
-            return exchange.ask_one(self._sequencer, message, QuoteAnswer, timeout_s=self._answer_s).rows[0]
-
-    def go(self, on_progress: Callable[[Progress], None] | None = None) -> Outcome:
-        """Run the accepted training; errors as ``Session.train``."""
-        driver = Coordinator(
-            network=self._network,
-            helpers=helpers_of(self._consortium),
-            run=RunState(self.plan, self._run, self._members),
-            request=self._request.request,
-            charge=self._charge,
-            start_s=self._run_s,
-            on_progress=on_progress,
-        )
-        return driver.go()
-
-    def _ask(self, names: Sequence[str]) -> dict[str, Accepted]:
-        """Have sites accept the request."""
-        with self._pool.question(names) as exchange:
-            answers = exchange.ask_all(self._request, Accepted, timeout_s=self._answer_s)
-        return dict(zip(names, answers, strict=True))
-
-    def _charge(self, planned: RoundPlan) -> bytes:
-        """Have one attempt charged for its cohort, also where the sequencer has changed since the last attempt."""
-        attempt = planned.manifest.attempt
-        message = AttemptRequest(
-            ask=self._request,
-            round_number=attempt.round_number,
-            attempt=attempt.attempt,
-            cohort=list(planned.manifest.cohort),
-        )
-        try:
-            return self._charged(message)
-        except LedgerRefusedError:
-            before = self._sequencer
-            # the former sequencer is the first to know its successor
-            self._sequencer = self._ask([before])[before].sequencer
-            if self._sequencer == before:
-                raise
-            return self._charged(message)
-
-    def _charged(self, message: AttemptRequest) -> bytes:
-        with self._pool.question([self._sequencer]) as exchange:
-            return exchange.ask_one(self._sequencer, message, Charged, timeout_s=self._run_s).entry
+    Args:
+        network: the analyst's.
+        helpers: the key holder and the deadline.
+        planned: the attempt.
+        plan: of the run.
+        wait_s: longest wait until it is opened (s).
+    """
+    attempt = planned.manifest.attempt
+    ask = SumAsk(
+        run=attempt.run,
+        round_number=attempt.round_number,
+        attempt=attempt.attempt,
+        wait_ms=int(wait_s * 1000),
+    )
+    return fetch_sum(network, helpers, ask, plan, manifest=planned.manifest.digest())

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from federation.training.coordinator import Outcome, Progress
     from federation.training.models.base import Model
+    from federation.training.outcome import Outcome, Progress
 
 _MAX_FILE_BYTES: Final = 1 << 24
 _EVEN: Final = 0.5

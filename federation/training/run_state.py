@@ -4,8 +4,10 @@ Layer:       federation.training.run_state. Pure: no channel, no clock, no ledge
 Terms:       an *attempt* is what is charged; a *step* is an attempt whose sum was opened; a lost attempt stays spent.
 Guarantees:  a run never charges more attempts than its task has rounds, so it never costs more than its epsilon,
              whatever is lost. It ends by itself: attempts used up, budget refused, or too few sites. After each loss
-             the cohort is the remaining sites, and the next attempt of the same round has a new number; without noise
-             the first loss ends the run. A failure also ends it, with the model of the rounds so far.
+             the cohort is the remaining sites, and the next attempt of the same round has a new number; a lost site
+             may be in the cohort of a later round. Without noise the first loss ends the run. A failure also ends it,
+             with the model of the rounds so far. A run that is replayed from its entries and sums is in the state that
+             it was in.
 See instead: which site was lost and why (``coordinator``), what a step does (``optimizer``).
 Source:      docs/guarantees.md P13, P14.
 """
@@ -21,7 +23,7 @@ from federation.paillier.packing import MINIMUM_CONTRIBUTORS
 from federation.training.round_plan import FEWEST_HONEST_EXACT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from federation.training.round_plan import RoundPlan, RunPlan
     from privacy_accounting.events import Event
@@ -63,6 +65,21 @@ class Step:
     loss: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charged:
+    """What an entry of a run charges.
+
+    Attributes:
+        round_number: from 0.
+        attempt: from 0 in each round.
+        cohort: its sites.
+    """
+
+    round_number: int
+    attempt: int
+    cohort: tuple[str, ...]
+
+
 class RunState:
     """The state of one run. A method called in the wrong phase raises ``UpdateRejectedError``."""
 
@@ -82,6 +99,7 @@ class RunState:
         self.events: list[Event] = []
         self.entries: list[bytes] = []
         self._attempt = 0
+        self._under_way: tuple[RoundPlan, bytes] | None = None
         self._check_sites()
 
     phase: Phase
@@ -102,6 +120,48 @@ class RunState:
         """Spent by the run so far, at the sub-budget's delta; None in exact mode."""
         return None if self.plan.task.exact else self.plan.epsilon_spent(self.events)
 
+    @property
+    def under_way(self) -> tuple[RoundPlan, bytes] | None:
+        """The attempt that is charged and neither opened nor lost, with its entry; None where there is none."""
+        return self._under_way if self.phase is Phase.CHARGED else None
+
+    @property
+    def begins_round(self) -> bool:
+        """Whether the next attempt is the first one of a round after the first: a lost site may come back."""
+        return bool(self.history) and self._attempt == 0
+
+    def rejoined(self, sites: Iterable[str]) -> None:
+        """Note that lost sites accepted the request again: they are in the cohort from the next attempt on."""
+        self._expect(Phase.READY)
+        self.cohort = tuple(sorted({*self.cohort, *sites}))
+
+    def replay(
+        self,
+        charged: Sequence[tuple[Charged, bytes]],
+        used: Sequence[int],
+        sum_of: Callable[[RoundPlan], Sequence[int]],
+    ) -> None:
+        """Go through an interrupted run up to the place where it stopped.
+
+        Args:
+            charged: for every entry its attempt and its bytes, in order.
+            used: the opened attempt of each opened round.
+            sum_of: gives the opened sum of an attempt.
+
+        Raises:
+            UpdateRejectedError: the entries are not those of one run, in order.
+        """
+        for place, (attempt, entry) in enumerate(charged):
+            if self.phase is not Phase.READY or attempt.round_number != len(self.history):
+                raise UpdateRejectedError(site="analyst", reason="the entries are not those of one run")
+            self.cohort, self._attempt = attempt.cohort, attempt.attempt
+            planned = self.next_attempt()
+            self.charged(planned, entry)
+            if attempt.round_number < len(used) and used[attempt.round_number] == attempt.attempt:
+                self.opened(sum_of(planned))
+            elif place < len(charged) - 1:
+                self.lost(())
+
     def next_attempt(self) -> RoundPlan:
         """Plan the next attempt; its charge begins."""
         self._expect(Phase.READY)
@@ -115,6 +175,7 @@ class RunState:
         """Note that the attempt's entry is complete: it is spent from here on."""
         self._expect(Phase.CHARGING)
         self.entries.append(entry)
+        self._under_way = (round_plan, entry)
         if round_plan.event is not None:
             self.events.append(round_plan.event)
         self.phase = Phase.CHARGED

@@ -181,3 +181,84 @@ def failing(note):
     if note:
         error.add_note(note)
     raise error
+
+
+# ---- an interrupted training goes on
+
+SHORT = "epsilon = 0.1\nrounds = 4\n"
+
+
+def training_spent(session):
+    return next(
+        float(row["fraction_spent"])
+        for row in session.budget_rows()
+        if row["sub_budget"] == "training" and not row["purpose"] and not row["analyst"]
+    )
+
+
+def test_cli_train_goes_on_after_ctrl_c_and_charges_no_round_twice(ran, session, tmp_path, monkeypatch):
+    before, file, tell = training_spent(session), tmp_path / "run.json", command._tell
+    whole = ran(SHORT)
+    price = training_spent(session) - before
+
+    def stop(progress):
+        tell(progress)
+        if progress.round_number == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_tell", stop)
+    told = ran(SHORT, "--checkpoint", file)
+    assert told.code == 3
+    assert f"--resume {file}" in told.err
+    half = training_spent(session)
+    assert half - before - price == pytest.approx(price / 2, rel=1e-3)
+    monkeypatch.setattr(command, "_tell", tell)
+    again = ran(SHORT, "--checkpoint", file)
+    assert again.code == 1
+    assert "resume the training" in again.err
+    told = ran(SHORT, "--resume", file)
+    assert told.code == 0, told.err
+    assert "rounds: 4" in told.out
+    assert "rounds: 4" in whole.out
+    assert training_spent(session) == pytest.approx(before + 2 * price, rel=1e-3)
+
+
+def test_cli_train_an_entry_that_did_not_arrive_is_not_charged_again(ran, session, tmp_path, monkeypatch):
+    """The analyst's program ends after the sequencer entered the charge of the second round, before it heard so."""
+    from federation.training.training_run import Training
+
+    file, before, charge, calls = tmp_path / "run.json", training_spent(session), Training._charged, []
+
+    def lose(self, message):
+        entry = charge(self, message)
+        calls.append(message)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return entry
+
+    monkeypatch.setattr(Training, "_charged", lose)
+    assert ran(SHORT, "--checkpoint", file).code == 3
+    monkeypatch.setattr(Training, "_charged", charge)
+    half = training_spent(session)
+    told = ran(SHORT, "--resume", file)
+    assert told.code == 0, told.err
+    assert training_spent(session) - half == pytest.approx(half - before, rel=1e-3)
+
+
+def test_cli_train_refuses_a_checkpoint_of_another_task(ran, session, tmp_path):
+    file = tmp_path / "run.json"
+    assert ran(SHORT, "--checkpoint", file).code == 0
+    before = spent(session)
+    for text, arguments, says, code in (
+        ("epsilon = 0.2\nrounds = 4\n", ("--resume", file), "another task", 1),
+        (SHORT, ("--resume", tmp_path / "none.json"), "cannot read", 1),
+        (SHORT, ("--resume", file, "--checkpoint", file), "leave --checkpoint out", 2),
+    ):
+        told = ran(text, *arguments)
+        assert told.code == code
+        assert says in told.err.replace("\n", " ")
+    file.write_text(file.read_text().replace('"used":[0', '"used":[1'))
+    told = ran(SHORT, "--resume", file)
+    assert told.code == 1
+    assert "edited" in told.err
+    assert spent(session) == before

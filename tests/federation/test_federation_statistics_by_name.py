@@ -32,6 +32,8 @@ ASKED = {
     "g_test": TWO,
     "glm": {"outcome": "disease", "covariates": ["age", "sex"]},
     "goodness_of_fit": {"column": "age"},
+    "incidence_rate": {"duration": "age", "event": "disease", "by": "sex"},
+    "jarque_bera": {"column": "age"},
     "kendall": BINNED,
     "kruskal_wallis": {"column": "age", "by": "disease"},
     "ks_test": {"column": "age", "by": "disease"},
@@ -65,9 +67,10 @@ WITHOUT_DATA = {
     "log_rank",
     "rmst",
     "survival_table",
-    # ... no predicted chances, and no two columns of the same bins
+    # ... no predicted chances, and no columns of the same bins
     "brier",
     "calibration",
+    "friedman",
     "net_benefit",
     "signed_rank",
 }  # the hospitals have no durations

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from federation.aggregation.opened_sums import OpenedSums
 from federation.aggregation.service import MOST_WAITS, OPEN, KeyHolderService
 from federation.consortium.consortium_file import load_consortium
 from federation.errors import SiteUnavailableError
@@ -24,15 +25,23 @@ def consortium(consortium_folder, no_threads_left):
 
 
 @pytest.fixture
-def holder(consortium, consortium_folder):
+def holder(consortium, consortium_folder, tmp_path):
     """The service alone, at a node's end of the network; it opens nothing here."""
     node = TlsNetwork(consortium=consortium, identity=Identity.load(consortium_folder.site_identity("anna")))
+    opened = OpenedSums(tmp_path / "sums.sqlite")
     service = KeyHolderService(
-        name="anna", network=node, agree=None, holder=None, aggregator="aggregator", deadline_s=600.0
+        name="anna",
+        network=node,
+        agree=None,
+        holder=None,
+        opened=opened,
+        aggregator="aggregator",
+        deadline_s=600.0,
     )
     service.serve()
     yield service
     node.close()
+    opened.close()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from scipy import stats
 from statistic_world import StatisticWorld, heart_world
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
-from analytics.statistics import group_moments
+from analytics.statistics.aggregate import shift_of
 from analytics.statistics.location import anova as anova_module
 from analytics.statistics.location import t_test as t_test_module
 from tests.examples import costly_law
@@ -253,7 +253,7 @@ class Releases:
     def __init__(self, world, epsilon, name, **arguments):
         self.plan = world.plan(name, epsilon=epsilon, **arguments)
         statistic = self.plan.statistic
-        self.center, self.offset = statistic._center, group_moments.shift_of(statistic._value).offset
+        self.center, self.offset = statistic._center, shift_of(statistic._value).offset
         self.step = float(statistic.column.resolution)
 
     def opened(self, samples, generator, noisy=True):

@@ -39,6 +39,10 @@ DIGESTS = {
     "correlation exact": "55fea5ca42baa97453a4497e586e741069b50bc536e55351d75ea4781c817e03",
     "ols exact": "383a9516b79d57c5084e0b71029b90cdbddec82c3920cd5850b568cb66bb16a0",
     "ols private": "780755430b0c29765a7311bbb91197d1897bcaa2c2fcf44c3467f6f4ca918560",
+    "t_test one sample exact": "db7b4ac946127de0876837e44f15e3fde78e85f4c4e4388ea045647319d748cf",
+    "anova two-way private": "fa71db2fdf00ea61438282769fd9d6f81f7dd5d595294cec5cf0a4caf1b2d8d1",
+    "incidence_rate exact": "b3fc437aa72fa946325081f95be090de02a1d56f8750cff337147cdf2010a3d5",
+    "jarque_bera private": "69157c0b9bdeb1bb7e851bb47431e9b981408a546e556884c1f465a05ef550aa",
     "pca private": "29349b0f4367133fed9a1f5d324a698064aa61a92bed23be3520b2c800029e88",
 }
 
@@ -68,6 +72,10 @@ ARGUMENTS = {
     "correlation exact": ("correlation", {"columns": ["x", "a"]}),
     "ols exact": ("ols", {"formula": "x ~ a + b"}),
     "ols private": ("ols", {"formula": "x ~ a + b", "epsilon": "0.5"}),
+    "t_test one sample exact": ("t_test", {"column": "x", "popmean": "4.5"}),
+    "anova two-way private": ("anova", {"column": "x", "by": ["a", "b"], "epsilon": "0.5"}),
+    "incidence_rate exact": ("incidence_rate", {"duration": "x", "event": "a", "by": "b"}),
+    "jarque_bera private": ("jarque_bera", {"column": "x", "epsilon": "0.5"}),
     "pca private": ("pca", {"columns": ["x", "a"], "epsilon": "0.5"}),
 }
 

@@ -353,9 +353,9 @@ def test_the_start_note_is_durable_before_rows_are_read_or_sent(made):
         hand.ask()
 
 
-def test_a_restarted_key_holder_never_answers_an_attempt_twice(made, hand, tmp_path):
+def test_a_restarted_key_holder_never_answers_an_attempt_twice(made, hand):
     hand.all_in([1, 1, 1, 1])
-    made.holder._answers.clear()
+    made.restart_key_holder()
     with pytest.raises(UpdateRejectedError):
         hand.total(ciphertexts=add_vectors(made.public, [hand.ciphertexts(1)] * 4, count=hand.layout.count))
 
@@ -394,8 +394,9 @@ def test_other_messages_are_refused_by_name(made, hand):
 
 def test_no_repr_shows_a_ciphertext_or_a_sum(made, hand):
     hand.all_in([1, 2, 3, 4])
-    answer = next(iter(made.holder._answers.values()))
-    assert repr(answer) == "_Answer()"
+    attempt = hand.manifest.attempt
+    found = made.opened.find(attempt.run, attempt.round_number, attempt.attempt)
+    assert repr(found) == f"OpenedSum({8 * hand.layout.length} bytes)"
 
 
 # ---- without noise (P16)
@@ -441,8 +442,9 @@ def test_p16_the_model_of_an_exact_round_depends_on_this_runs_sums_alone(made):
     with pytest.raises(SiteUnavailableError):  # round 0 of this run was not opened
         call(made.network, "east", TRAIN, start, UpdateSent, timeout_s=5)
     # a key holder that passes off another run's sum as this one's
-    theirs = next(iter(made.holder._answers.values()))
-    made.holder._answers[(first.manifest.attempt.run, 0, 0)] = theirs
+    run = other.manifest.attempt.run
+    theirs = made.opened.find(run, 0, 0)
+    made.opened.keep(first.manifest.attempt, theirs)
     with pytest.raises(UpdateRejectedError, match="another attempt"):
         call(made.network, "east", TRAIN, start, UpdateSent, timeout_s=5)
     assert made.noted["east"] == []

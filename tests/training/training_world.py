@@ -17,6 +17,7 @@ from analytics.sources import open_frame
 from federation.aggregation.claims import Claims
 from federation.aggregation.mask_keys import MaskKeys
 from federation.aggregation.open_sum import KeyHolder
+from federation.aggregation.opened_sums import OpenedSums
 from federation.aggregation.secure_sum import SecureSum
 from federation.aggregation.service import AGGREGATE, OPEN, AggregatorService, KeyHolderService
 from federation.aggregation.update_cipher import UpdateCipher
@@ -34,7 +35,7 @@ from federation.protocol.training_messages import (
     Update,
     UpdateReceipt,
 )
-from federation.training.coordinator import Coordinator
+from federation.training.coordinator import Coordinator, Hooks
 from federation.training.entry_check import EntryCheck, members_of, terms_of
 from federation.training.local_update import site_update
 from federation.training.round_plan import plan_run
@@ -103,11 +104,11 @@ class World:
     def __init__(self, consortium, frames, key, folder, *, deadline_s=5.0):
         self.consortium, self.key, self.public = consortium, key, key.public
         self.sites = consortium.names
-        self.exchange = MemoryExchange()
-        self.consortium = consortium
+        self.exchange, self.folder = MemoryExchange(), folder
         self.helpers = Helpers(aggregator="aggregator", keyholder="keyholder", deadline_s=deadline_s)
         self.encryptor = Encryptor(key.public)
         self.answers = Claims(folder / "answers.sqlite")
+        self.opened = OpenedSums(folder / "sums.sqlite")
         self.sources = {
             site: {name: _read(frames[site], table) for name, table in consortium.schema.tables.items()}
             for site in self.sites
@@ -128,6 +129,7 @@ class World:
             network=self.key_network,
             agree=self.agreement("keyholder"),
             holder=KeyHolder(key, self.answers),
+            opened=self.opened,
             aggregator="aggregator",
             deadline_s=deadline_s,
         )
@@ -142,6 +144,48 @@ class World:
         self.number, self.purse = 0, None
         self.charged = []
         self.lock = threading.Lock()
+
+    def restart_key_holder(self):
+        """A new process over the same folder: nothing is left but the files."""
+        self.answers.close()
+        self.opened.close()
+        self.answers, self.opened = (
+            Claims(self.folder / "answers.sqlite"),
+            OpenedSums(self.folder / "sums.sqlite"),
+        )
+        self.exchange.forget("keyholder")
+        self.key_network = self.exchange.network("keyholder", "keyholder")
+        self.holder = KeyHolderService(
+            name="keyholder",
+            network=self.key_network,
+            agree=self.agreement("keyholder"),
+            holder=KeyHolder(self.key, self.answers),
+            opened=self.opened,
+            aggregator="aggregator",
+            deadline_s=self.helpers.deadline_s,
+        )
+        self.holder.serve()
+
+    def restart_aggregator(self):
+        """A new process: it has no state on the disk."""
+        self.exchange.forget("aggregator")
+        self.sum_network = self.exchange.network("aggregator", "aggregator")
+        self.aggregator = AggregatorService(
+            name="aggregator",
+            network=self.sum_network,
+            agree=self.agreement("aggregator"),
+            secure_sum=SecureSum(self.public),
+            keyholder="keyholder",
+            deadline_s=self.helpers.deadline_s,
+        )
+        self.aggregator.serve()
+
+    def restart_site(self, site):
+        """A new process: its ledger notes stay, all else is gone."""
+        self.exchange.forget(site)
+        self.networks[site] = self.exchange.network(site, "site")
+        self.trainers[site] = self.trainer(site)
+        self.trainers[site].serve()
 
     def agreement(self, party):
         return EntryCheck(
@@ -179,6 +223,7 @@ class World:
 
     def close(self):
         self.answers.close()
+        self.opened.close()
 
     def terms(self, table):
         return terms_of(self.consortium, table, self.public)
@@ -254,10 +299,13 @@ class World:
         self.charged.append(entry)
         return entry
 
-    def driver(self, task, *, nonce=1, charge=None, on_progress=None, cohort=None, start_s=5.0):
+    def driver(
+        self, task, *, nonce=1, charge=None, on_progress=None, cohort=None, start_s=5.0, run=None, **hooks
+    ):
         request = self.request(task, nonce)
         plan = self.plan(task)
-        run = RunState(plan, Asked.from_bytes(request).digest(), cohort or self.sites)
+        run = run or RunState(plan, Asked.from_bytes(request).digest(), cohort or self.sites)
+        hooks |= {} if on_progress is None else {"on_progress": on_progress}
         charge = charge or (lambda planned: self.charge(task, request, planned))
         return Coordinator(
             network=self.network,
@@ -266,7 +314,7 @@ class World:
             request=request,
             charge=charge,
             start_s=start_s,
-            on_progress=on_progress,
+            hooks=Hooks(**hooks),
         )
 
     def train(self, task, *, on_progress=None):

@@ -26,7 +26,8 @@ from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a
 from analytics.statistics.base import BOTH, EXACT, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.figure_table import two_groups
-from analytics.statistics.group_moments import REPLICATES, GroupMoments, Mechanism, Sample
+from analytics.statistics.group_moments import GroupMoments
+from analytics.statistics.group_samples import REPLICATES, Mechanism, Sample
 from analytics.statistics.noise_law import simulation
 from analytics.statistics.predicted_chances import check_chance
 
@@ -110,7 +111,7 @@ class Brier(GroupMoments):
         by = two_groups(arguments, "truth", table)
         if by.name == column.name:
             raise InvalidRequestError(parameter="truth", reason="must be another column")
-        return cls(table=table, mode=mode, limits=limits, column=column, by=by, chosen=(0, 1))
+        return cls(table=table, mode=mode, limits=limits, column=column, bys=(by,), chosen=(0, 1))
 
     def closed_answer(self, reason: str) -> BrierAnswer:
         """See ``GroupMoments``."""
@@ -134,7 +135,7 @@ class Brier(GroupMoments):
 
     def _scores(self, sample: Sample) -> dict[str, Floats]:
         """The figures of samples, both groups along the last axis."""
-        unit, n = float(self.column.resolution), sample.n
+        unit, n = float(self.unit), sample.n
         means = unit * (sample.mean + self._center)
         total, outcome = n.sum(axis=-1), np.array([0.0, 1.0])
         squares = n * (means - outcome) ** 2 + (n - 1) * unit**2 * sample.variance

@@ -1,4 +1,4 @@
-"""One-way analysis of variance.
+"""Analysis of variance: one-way; of two grouping columns it hands over to two_way_anova.
 
 Layer:       analytics.statistics.location above group_moments and distributions.
 Terms:       *between* are the groups' means around the mean of all rows, *within* the rows around their group's mean.
@@ -8,7 +8,7 @@ Guarantees:  the classical F test of equal means with one variance, as ``scipy.s
              be small are left out by ``groups``. Private: the p-value is a parametric bootstrap over the mechanism with
              equal means and one variance, seeded by the answer.
 Visible to:  the analyst: number, sum and squares of each group.
-Source:      R. A. Fisher 1925. Parametric bootstrap: group_moments.
+Source:      R. A. Fisher 1925. Parametric bootstrap: group_samples.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.distributions import f_tail
-from analytics.statistics.group_moments import REPLICATES, GroupMoments, Mechanism, Sample
+from analytics.statistics.group_moments import GroupMoments
+from analytics.statistics.group_samples import REPLICATES, Mechanism, Sample, pooled_null, squares_within
 from analytics.statistics.noise_law import simulation
+from analytics.statistics.two_way_anova import TwoWayMoments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from analytics.statistics.base import Ints, Limits, Mode
 
 Floats = npt.NDArray[np.float64]
+NAME: Final = "anova"
+SUMMARY: Final = "analysis of variance by one or two columns"
 UNDEFINED: Final = "undefined"
 _FEWEST_GROUPS: Final = 2
 _LEVEL: Final = 0.95
@@ -117,22 +121,34 @@ class AnovaAnswer(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TwoWayAnova(TwoWayMoments):
+    """The tests of two columns and their interaction."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = BOTH
+    parameters: ClassVar = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Anova(GroupMoments):
     """The test of equal means of several groups."""
 
-    name: ClassVar[str] = "anova"
-    summary: ClassVar[str] = "one-way analysis of variance"
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
     modes: ClassVar = BOTH
     promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="column", meaning="a numeric column"),
-        Parameter(name="by", meaning="a column with public groups"),
+        Parameter(name="by", meaning="a column with public groups, or a list of two"),
         Parameter(name="groups", meaning="the groups to compare; all by default", default=None),
     )
 
     @classmethod
-    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self | TwoWayAnova:
         """See ``Statistic``."""
+        if len(arguments.one_or_more_texts("by")) > 1:
+            return TwoWayAnova.bind(table, arguments, mode, limits)
         bound = cls.bind_groups(table, arguments, mode, limits)
         if len(bound.chosen) < _FEWEST_GROUPS:
             raise InvalidRequestError(parameter="groups", reason="must be at least two groups")
@@ -150,7 +166,7 @@ class Anova(GroupMoments):
             return self.closed_answer(UNDEFINED)
         statistic = float(between) / above / (float(within) / below)
         by_noise = None if mechanism is None else self._bootstrap(statistic, sample, mechanism, opened)
-        unit = float(self.column.resolution)
+        unit = float(self.unit)
         errors = np.zeros(sample.n.size) if mechanism is None else mechanism.error_of_means(sample)
         return AnovaAnswer(
             statistic=statistic,
@@ -170,15 +186,8 @@ class Anova(GroupMoments):
 
     def _bootstrap(self, statistic: float, sample: Sample, mechanism: Mechanism, opened: Ints) -> float:
         """The share of releases with equal means and one variance that are at least as far out."""
-        _, within = _squares(sample)
-        size = float(sample.n.sum())
         count = len(self.chosen)
-        null = Sample(
-            n=sample.n,
-            mean=np.full(count, float((sample.n * sample.mean).sum()) / size),
-            variance=np.full(count, float(within) / (size - count)),
-        )
-        drawn = mechanism.redraw(null, REPLICATES, simulation(opened))
+        drawn = mechanism.redraw(pooled_null(sample), REPLICATES, simulation(opened))
         between, inside = _squares(drawn)
         found = between / (count - 1) / (inside / (drawn.n.sum(axis=-1) - count))
         return float(1 + np.count_nonzero(found >= statistic)) / (1 + REPLICATES)
@@ -189,5 +198,4 @@ def _squares(sample: Sample) -> tuple[Floats, Floats]:
     n = sample.n
     with np.errstate(divide="ignore", invalid="ignore"):
         middle = (n * sample.mean).sum(axis=-1, keepdims=True) / n.sum(axis=-1, keepdims=True)
-    spread = np.where(n > 1, (n - 1) * np.nan_to_num(sample.variance), 0.0)
-    return (n * (sample.mean - middle) ** 2).sum(axis=-1), spread.sum(axis=-1)
+    return (n * (sample.mean - middle) ** 2).sum(axis=-1), squares_within(sample)

@@ -1,4 +1,4 @@
-"""The t test of two groups' means.
+"""The t test of two groups' means; of one sample or of pairs it hands over to one_mean.
 
 Layer:       analytics.statistics.location above group_moments and distributions.
 Terms:       the *difference* is the first group's mean less the second's, in the order of ``groups``, which by default
@@ -11,12 +11,11 @@ Guarantees:  Welch's test by default, Student's with ``equal_var``; p-value and 
              With ``reveal="statistic"`` the figures stay hidden, and t opens alone, rounded on shares (module revealed);
              its degrees of freedom are then the fewest that the guard allows, and the p-value is the largest.
 Visible to:  the analyst: number, sum and squares of both groups.
-Source:      Student 1908; Welch 1947, degrees of freedom by Welch and Satterthwaite. Parametric bootstrap: group_moments.
+Source:      Student 1908; Welch 1947, degrees of freedom by Welch and Satterthwaite. Parametric bootstrap: group_samples.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
@@ -24,124 +23,49 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
-from analytics.pictures import Estimates
 from analytics.statistics.arguments import Arguments, Parameter
-from analytics.statistics.base import BOTH, Answer
+from analytics.statistics.base import BOTH, EXACT
 from analytics.statistics.bounded import FEW
-from analytics.statistics.distributions import student_quantile, student_tail
-from analytics.statistics.group_moments import (
-    REPLICATES,
-    GroupMoments,
-    Mechanism,
-    Sample,
-    error_of_difference,
-)
+from analytics.statistics.figure_table import alternative_of
+from analytics.statistics.group_moments import GroupMoments
+from analytics.statistics.group_samples import REPLICATES, Mechanism, Sample, error_of_difference
 from analytics.statistics.hidden_ratios import check_width, rows_bits, t_bits, t_ratio
 from analytics.statistics.noise_law import simulation
+from analytics.statistics.one_mean import OneMean, PairedMeans
 from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
+from analytics.statistics.t_test_answer import UNDEFINED, TTestAnswer, share_farther, tail
 from smpc.operations.arithmetic import take
 from smpc.operations.numeric.significant import Rounding
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
 
 Floats = npt.NDArray[np.float64]
-UNDEFINED: Final = "undefined"
+NAME: Final = "t_test"
+SUMMARY: Final = "t test of two groups' means, Welch's or Student's; of one sample; of pairs"
 ROUNDING: Final = Rounding(digits=DIGITS, places=4, decades=4, is_root=True)
-_ALTERNATIVES: Final = ("two-sided", "less", "greater")
 _GROUPS: Final = 2
-_LEVEL: Final = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
-class TTestAnswer(Answer):
-    """The test.
+class OneMeanTTest(OneMean):
+    """The test of one sample; private also of pairs."""
 
-    Attributes:
-        statistic: t; None where it is closed or undefined.
-        pvalue: exact: of Student's distribution; private: of the bootstrap.
-        df: degrees of freedom.
-        alternative: as asked.
-        labels: of both groups.
-        n: rows of both groups; noisy in private mode, at least 2.
-        means: of both groups.
-        sds: standard deviations, over ``n - 1``.
-        difference: of the means.
-        sampling_error: standard error of sampling of the difference.
-        noise_error: of the noise; 0 in exact mode.
-        too_few: private: whether the noise leaves the size of a group open (below 4 of its standard deviations).
-    """
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = BOTH
+    parameters: ClassVar = ()
 
-    statistic: float | None
-    pvalue: float | None = None
-    df: float | None = None
-    alternative: str = "two-sided"
-    labels: tuple[str, ...] = ()
-    n: tuple[float, ...] = ()
-    means: tuple[float, ...] = ()
-    sds: tuple[float, ...] = ()
-    difference: float | None = None
-    sampling_error: float | None = None
-    noise_error: float = 0.0
-    too_few: bool = False
 
-    def confidence_interval(self, level: float = _LEVEL) -> tuple[float | None, float | None]:
-        """Of the difference, with sampling and noise; one end is infinite where the alternative has one side."""
-        if not 0 < level < 1:
-            raise InvalidRequestError(parameter="level", reason="must be a number above 0 and below 1")
-        if self.difference is None or self.sampling_error is None or self.df is None:
-            return None, None
-        error = math.hypot(self.sampling_error, self.noise_error)
-        if self.alternative == "two-sided":
-            width = student_quantile((1 + level) / 2, self.df) * error
-            return self.difference - width, self.difference + width
-        width = student_quantile(level, self.df) * error
-        if self.alternative == "less":
-            return -math.inf, self.difference + width
-        return self.difference - width, math.inf
+@dataclass(frozen=True, kw_only=True)
+class PairedTTest(PairedMeans):
+    """The exact test of pairs."""
 
-    @property
-    def frame(self) -> pd.DataFrame:
-        """One row a group."""
-        import pandas as pd
-
-        columns = {"n": self.n, "mean": self.means, "sd": self.sds}
-        return pd.DataFrame(columns, index=list(self.labels) if self.n else [], dtype="Float64")
-
-    def picture(self) -> Estimates:
-        """The difference of the means, with its interval of sampling and noise."""
-        low, high = self.confidence_interval()
-        return Estimates(
-            labels=[" - ".join(self.labels)],
-            values=[self.difference],
-            low=[None if low is None or math.isinf(low) else low],
-            high=[None if high is None or math.isinf(high) else high],
-            x_name="difference of the means, 95 % interval",
-            reference=0.0,
-        )
-
-    def values(self) -> dict[str, object]:
-        """Its fields as plain data, with the interval at 95 %."""
-        low, high = self.confidence_interval()
-        return {
-            "statistic": self.statistic,
-            "pvalue": self.pvalue,
-            "df": self.df,
-            "alternative": self.alternative,
-            "groups": list(self.labels),
-            "n": list(self.n),
-            "means": list(self.means),
-            "sds": list(self.sds),
-            "difference": self.difference,
-            "sampling_error": self.sampling_error,
-            "noise_error": self.noise_error,
-            "low": None if low == -math.inf else low,
-            "high": None if high == math.inf else high,
-            "too_few": self.too_few,
-        }
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = EXACT
+    parameters: ClassVar = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,16 +78,18 @@ class TTest(GroupMoments):
         reveal: whether t opens alone.
     """
 
-    name: ClassVar[str] = "t_test"
-    summary: ClassVar[str] = "t test of two groups' means, Welch's or Student's"
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
     modes: ClassVar = BOTH
     promoted: ClassVar = BOTH
     parameters: ClassVar = (
         Parameter(name="column", meaning="a numeric column"),
-        Parameter(name="by", meaning="a column with public groups"),
+        Parameter(name="by", meaning="a column with public groups, of two samples", default=None),
         Parameter(name="groups", meaning="the two groups to compare, where by has more", default=None),
         Parameter(name="equal_var", meaning="Student's test instead of Welch's", default=False),
         Parameter(name="alternative", meaning="two-sided, less or greater", default="two-sided"),
+        Parameter(name="popmean", meaning="of one sample: the mean that is tested", default=None),
+        Parameter(name="paired", meaning="of pairs: the second column of the same rows", default=None),
         REVEAL,
     )
     equal_var: bool = False
@@ -171,21 +97,29 @@ class TTest(GroupMoments):
     reveal: bool = False
 
     @classmethod
-    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
+    def bind(
+        cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits
+    ) -> Self | OneMeanTTest | PairedTTest:
         """See ``Statistic``."""
-        alternative = arguments.text("alternative")
-        if alternative not in _ALTERNATIVES:
+        given = [name for name in ("by", "popmean", "paired") if arguments.is_given(name)]
+        if len(given) != 1:
+            reason = "is missing: or popmean for one sample, or paired for a second column of the same rows"
             raise InvalidRequestError(
-                parameter="alternative", reason=f"must be one of {', '.join(_ALTERNATIVES)}"
+                parameter=given[1] if given else "by",
+                reason="must be the only one of them" if given else reason,
             )
+        if given != ["by"]:
+            _check_of_groups_alone(arguments)
+            kind = PairedTTest if given == ["paired"] and mode == "exact" else OneMeanTTest
+            return kind.bind(table, arguments, mode, limits)
         own = {
             "equal_var": arguments.flag("equal_var"),
-            "alternative": alternative,
+            "alternative": alternative_of(arguments),
             "reveal": is_hidden(arguments, mode),
         }
         bound = cls.bind_groups(table, arguments, mode, limits, **own)
         if len(bound.chosen) != _GROUPS:
-            reason = f"must name two groups of {bound.by.name}, which has {len(bound.chosen)}"
+            reason = f"must name two groups of {bound.bys[0].name}, which has {len(bound.chosen)}"
             raise InvalidRequestError(parameter="groups", reason=reason)
         if bound.reveal:
             check_width(bound.product_bits, "column")
@@ -216,7 +150,7 @@ class TTest(GroupMoments):
         """See ``GroupMoments``; the p-value is the largest that the guard leaves, with the fewest degrees of freedom."""
         fewest = max(_GROUPS, self.limits.threshold)
         df = float(_GROUPS * fewest - _GROUPS if self.equal_var else fewest - 1)
-        return hidden.answer(opened, lambda value: self._tail(value, df), df)
+        return hidden.answer(opened, lambda value: tail(value, df, self.alternative), df)
 
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""
@@ -233,14 +167,14 @@ class TTest(GroupMoments):
         error, df = float(errors), float(degrees)
         if not error > 0:  # NaN with fewer than two rows
             return self.closed_answer(UNDEFINED)
-        unit = float(self.column.resolution)
+        unit = float(self.unit)
         difference = float(sample.mean[0] - sample.mean[1])
         noise_error = 0.0 if mechanism is None else float(np.hypot(*mechanism.error_of_means(sample)))
         statistic = difference / error
         by_noise = None if mechanism is None else self._bootstrap(statistic, sample, mechanism, opened)
         return TTestAnswer(
             statistic=statistic,
-            pvalue=self._tail(statistic, df) if by_noise is None else by_noise,
+            pvalue=tail(statistic, df, self.alternative) if by_noise is None else by_noise,
             df=df,
             alternative=self.alternative,
             labels=self.labels,
@@ -253,11 +187,6 @@ class TTest(GroupMoments):
             too_few=mechanism is not None and bool((sample.n < FEW * mechanism.count.sd).any()),
         )
 
-    def _tail(self, statistic: float, df: float) -> float:
-        if self.alternative == "two-sided":
-            return min(1.0, 2 * student_tail(abs(statistic), df))
-        return student_tail(statistic if self.alternative == "greater" else -statistic, df)
-
     def _bootstrap(self, statistic: float, sample: Sample, mechanism: Mechanism, opened: Ints) -> float:
         """The share of releases with equal means, fresh rows and fresh noise that are at least as far out."""
         weights = sample.n / sample.variance
@@ -266,8 +195,20 @@ class TTest(GroupMoments):
         drawn = mechanism.redraw(null, REPLICATES, simulation(opened))
         error, _ = error_of_difference(drawn, equal_var=self.equal_var)
         found = (drawn.mean[:, 0] - drawn.mean[:, 1]) / error
-        if self.alternative == "two-sided":
-            farther = np.abs(found) >= abs(statistic)
-        else:
-            farther = found >= statistic if self.alternative == "greater" else found <= statistic
-        return float(1 + np.count_nonzero(farther)) / (1 + REPLICATES)
+        return share_farther(found, statistic, self.alternative)
+
+
+def _check_of_groups_alone(arguments: Arguments) -> None:
+    """Refuse what only two groups can have.
+
+    Raises:
+        InvalidRequestError: one of them is set.
+    """
+    unlike = {
+        "equal_var": arguments.flag("equal_var"),
+        "groups": arguments.is_given("groups"),
+        "reveal": arguments.text("reveal") != REVEAL.default,
+    }
+    for name, is_set in unlike.items():
+        if is_set:
+            raise InvalidRequestError(parameter=name, reason="is for two groups alone")

@@ -9,7 +9,7 @@ Guarantees:  exact: as ``statsmodels.stats.weightstats.ttost_ind``, Welch's degr
              the answer.
 Visible to:  the analyst: number, sum and squares of both groups.
 See instead: whether the means differ (t_test).
-Source:      Schuirmann 1987; Welch 1947. Parametric bootstrap: group_moments.
+Source:      Schuirmann 1987; Welch 1947. Parametric bootstrap: group_samples.
 """
 
 from __future__ import annotations
@@ -26,13 +26,8 @@ from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, EXACT, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.distributions import student_tail
-from analytics.statistics.group_moments import (
-    REPLICATES,
-    GroupMoments,
-    Mechanism,
-    Sample,
-    error_of_difference,
-)
+from analytics.statistics.group_moments import GroupMoments
+from analytics.statistics.group_samples import REPLICATES, Mechanism, Sample, error_of_difference
 from analytics.statistics.noise_law import simulation
 
 if TYPE_CHECKING:
@@ -141,17 +136,13 @@ class Tost(GroupMoments):
     @classmethod
     def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
         """See ``Statistic``."""
-        margins = [arguments.one_or_more_numbers(name) for name in ("low", "upp")]
-        for name, each in zip(("low", "upp"), margins, strict=True):
-            if len(each) != 1:
-                raise InvalidRequestError(parameter=name, reason="must be one number")
-        low, upp = margins[0][0], margins[1][0]
+        low, upp = arguments.number("low"), arguments.number("upp")
         if low >= upp:
             raise InvalidRequestError(parameter="upp", reason="must be above low")
         own = {"low": low, "upp": upp, "equal_var": arguments.flag("equal_var")}
         bound = cls.bind_groups(table, arguments, mode, limits, **own)
         if len(bound.chosen) != _GROUPS:
-            reason = f"must name two groups of {bound.by.name}, which has {len(bound.chosen)}"
+            reason = f"must name two groups of {bound.bys[0].name}, which has {len(bound.chosen)}"
             raise InvalidRequestError(parameter="groups", reason=reason)
         return bound
 
@@ -167,7 +158,7 @@ class Tost(GroupMoments):
     def answer(self, sample: Sample, mechanism: Mechanism | None, opened: Ints) -> TostAnswer:
         """See ``GroupMoments``."""
         errors, degrees = error_of_difference(sample, equal_var=self.equal_var)
-        error, df, unit = float(errors), float(degrees), float(self.column.resolution)
+        error, df, unit = float(errors), float(degrees), float(self.unit)
         if not error > 0:  # NaN with fewer than two rows
             return self.closed_answer(UNDEFINED)
         difference = float(sample.mean[0] - sample.mean[1])

@@ -9,7 +9,7 @@ Guarantees:  exact: as ``scipy.stats.tukey_hsd``. Guards of exact answers and th
              answer, so both hold sampling and noise.
 Visible to:  the analyst: number, sum and squares of each group.
 See instead: one test of all groups (anova).
-Source:      Tukey 1949; Kramer 1956. Parametric bootstrap: group_moments.
+Source:      Tukey 1949; Kramer 1956. Parametric bootstrap: group_samples.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, Answer
 from analytics.statistics.bounded import FEW
 from analytics.statistics.distributions import studentized_range_quantile, studentized_range_tail
-from analytics.statistics.group_moments import REPLICATES, GroupMoments, Mechanism, Sample
+from analytics.statistics.group_moments import GroupMoments
+from analytics.statistics.group_samples import REPLICATES, Mechanism, Sample, pooled_null, squares_within
 from analytics.statistics.noise_law import simulation
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class TukeyHsd(GroupMoments):
 
     def answer(self, sample: Sample, mechanism: Mechanism | None, opened: Ints) -> TukeyAnswer:
         """See ``GroupMoments``."""
-        count, unit = len(self.chosen), float(self.column.resolution)
+        count, unit = len(self.chosen), float(self.unit)
         below = float(sample.n.sum()) - count
         differences, errors = _differences(sample)
         if not (below > 0 and (sample.n > 0).all() and (errors > 0).all()):
@@ -152,14 +153,8 @@ class TukeyHsd(GroupMoments):
 
     def _largest(self, sample: Sample, mechanism: Mechanism, opened: Ints) -> Floats:
         """The largest range of each release with equal means and one variance."""
-        size, count = float(sample.n.sum()), len(self.chosen)
-        within = float(((sample.n - 1) * sample.variance).sum()) / (size - count)
-        null = Sample(
-            n=sample.n,
-            mean=np.full(count, float((sample.n * sample.mean).sum()) / size),
-            variance=np.full(count, within),
-        )
-        differences, errors = _differences(mechanism.redraw(null, REPLICATES, simulation(opened)))
+        drawn = mechanism.redraw(pooled_null(sample), REPLICATES, simulation(opened))
+        differences, errors = _differences(drawn)
         found: Floats = (np.abs(differences) / errors).max(axis=-1)
         return found
 
@@ -174,7 +169,6 @@ def _differences(sample: Sample) -> tuple[Floats, Floats]:
     n, count = sample.n, sample.n.shape[-1]
     first, second = _pairs(count)
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.where(n > 1, (n - 1) * np.nan_to_num(sample.variance), 0.0).sum(axis=-1, keepdims=True)
-        within = spread / (n.sum(axis=-1, keepdims=True) - count)
+        within = (squares_within(sample) / (n.sum(axis=-1) - count))[..., np.newaxis]
         errors = np.sqrt(within / 2 * (1 / n[..., first] + 1 / n[..., second]))
     return sample.mean[..., first] - sample.mean[..., second], errors

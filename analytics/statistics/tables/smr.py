@@ -27,9 +27,10 @@ from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, EXACT
 from analytics.statistics.bounded import FEW
 from analytics.statistics.delta_method import Complex, Figure, figure
-from analytics.statistics.distributions import poisson_interval, poisson_test
+from analytics.statistics.distributions import poisson_test
 from analytics.statistics.figure_table import FigureTable, TableAnswer, gridded, two_groups
 from analytics.statistics.noise_law import simulation
+from analytics.statistics.poisson_ratio import PoissonRatio
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -40,26 +41,6 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 REPLICATES: Final = 1_999
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoissonRatio(Figure):
-    """A number of cases over a known expected one.
-
-    Attributes:
-        cases: the number.
-        expected: the expected one.
-    """
-
-    cases: float
-    expected: float
-
-    def interval(self, level: float = 0.95) -> tuple[float | None, float | None]:
-        """Low and high, by the exact Poisson limits."""
-        if not 0 < level < 1:
-            raise InvalidRequestError(parameter="level", reason="must be a number above 0 and below 1")
-        low, high = poisson_interval(self.cases, level)
-        return low / self.expected, high / self.expected
 
 
 @dataclass(frozen=True, kw_only=True)

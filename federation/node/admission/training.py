@@ -98,7 +98,7 @@ class TrainingAdmission:
             raise RequestRejectedError(
                 site=self.site, reason="the request names an analyst other than its sender"
             )
-        self._check_policy(known, n_rounds=known.plan.task.rounds)
+        self._check_policy(known, n_rounds=max(1, self._rounds_left(known)))
         self._check_budget(known)
         return known
 
@@ -136,7 +136,10 @@ class TrainingAdmission:
         spend = self._attempt_spend(known)
         if spend is None:
             return
-        privacy_filter, rounds = self._replica.privacy_filter, known.plan.task.rounds
+        privacy_filter = self._replica.privacy_filter
+        rounds = self._rounds_left(known)
+        if rounds <= 0:
+            return  # a run that goes on, with nothing left to charge
         quoted = run_quote(privacy_filter, spend, rounds=rounds)
         if not quoted.fits:
             raise BudgetExceededError(
@@ -148,6 +151,10 @@ class TrainingAdmission:
                 largest_epsilon=quoted.largest_epsilon,
             )
         privacy_filter.check(spend)
+
+    def _rounds_left(self, known: AdmittedRun) -> int:
+        """Attempts that the run may still charge: fewer than its rounds where an interrupted run goes on."""
+        return known.plan.task.rounds - self._replica.core.state.attempts_of(known.digest)
 
     def learn(self, ask: Ask) -> AdmittedRun:
         """Plan a signed training.

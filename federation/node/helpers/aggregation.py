@@ -7,9 +7,11 @@ See instead: the answers of the services (``federation.aggregation.service``).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from federation.aggregation.claims import Claims
 from federation.aggregation.open_sum import KeyHolder
+from federation.aggregation.opened_sums import OpenedSums
 from federation.aggregation.secure_sum import SecureSum
 from federation.aggregation.service import AggregatorService, KeyHolderService
 from federation.errors import KeyMismatchError
@@ -21,11 +23,17 @@ from federation.training.helpers import helpers_of, pinned_key
 from smpc.errors import PeerRejectedError
 
 if TYPE_CHECKING:
-    from federation.aggregation.claims import Claims
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from federation.consortium.consortium_file import Consortium
     from federation.network.channel import Channel, Network
     from federation.paillier.keys import PrivateKey
     from federation.protocol.codec import Message
+
+
+ANSWERS: Final = "answers.sqlite"
+SUMS: Final = "sums.sqlite"
 
 
 class HelperNode:
@@ -38,12 +46,12 @@ class HelperNode:
         consortium: Consortium,
         network: Network,
         service: AggregatorService | KeyHolderService,
-        answers: Claims | None = None,
+        stores: Sequence[Claims | OpenedSums] = (),
     ) -> None:
         """Create the node of a service; ``start`` lets it answer."""
         self.name, self.role = network.name, role
         self._consortium, self._network = consortium, network
-        self._service, self._answers = service, answers
+        self._service, self._stores = service, stores
 
     def start(self) -> None:
         """Serve channels."""
@@ -51,10 +59,10 @@ class HelperNode:
         self._network.serve("request", self._requests)
 
     def close(self) -> None:
-        """Close the network and the store of answers."""
+        """Close the network and the stores."""
         self._network.close()
-        if self._answers is not None:
-            self._answers.close()
+        for store in self._stores:
+            store.close()
 
     def _requests(self, channel: Channel) -> None:
         serve(channel, self._network, lambda message: self._answer(message, channel))
@@ -101,7 +109,7 @@ def aggregator_node(consortium: Consortium, network: Network) -> HelperNode:
 
 
 def keyholder_node(
-    consortium: Consortium, network: Network, *, private: PrivateKey, answers: Claims
+    consortium: Consortium, network: Network, *, private: PrivateKey, folder: Path
 ) -> HelperNode:
     """The key holder of a consortium.
 
@@ -109,7 +117,7 @@ def keyholder_node(
         consortium: the agreement.
         network: the network of the key holder.
         private: the private key; the agreement pins its public part.
-        answers: the durable record of answered sums.
+        folder: where its record of answered attempts and the sums that it opened are kept.
 
     Raises:
         ConfigError: the consortium has no aggregator or key holder.
@@ -120,16 +128,22 @@ def keyholder_node(
             reason="the consortium file pins another public key than that of this private key"
         )
     helpers = helpers_of(consortium)
+    answers, opened = Claims(folder / ANSWERS), OpenedSums(folder / SUMS)
     service = KeyHolderService(
         name=network.name,
         network=network,
         agree=_agreement(network.name, consortium),
         holder=KeyHolder(private, answers),
+        opened=opened,
         aggregator=helpers.aggregator,
         deadline_s=helpers.deadline_s,
     )
     return HelperNode(
-        role="keyholder", consortium=consortium, network=network, service=service, answers=answers
+        role="keyholder",
+        consortium=consortium,
+        network=network,
+        service=service,
+        stores=(answers, opened),
     )
 
 
