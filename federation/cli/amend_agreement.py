@@ -19,7 +19,7 @@ TermsFile = Annotated[
 
 
 def change_agreement(site: SiteFile, out: Out, terms: TermsFile) -> None:
-    """Add columns, tables, categories, bins or wider bounds, or change the minimum cell, after the first charge."""
+    """Add columns, tables, categories, bins or wider bounds, or change the minimum cell or policy floor."""
     from federation.consortium.agreement_terms import terms_of_document
     from federation.consortium.amendments import amend_agreement
     from federation.consortium.file_reading import read_toml
@@ -28,6 +28,6 @@ def change_agreement(site: SiteFile, out: Out, terms: TermsFile) -> None:
     from privacy_accounting.ledger.agreement_change import AgreementChange
 
     now = in_force(load_site(site)).consortium
-    found = terms_of_document(read_toml(terms), now.schema, now.file.minimum_cell)
+    found = terms_of_document(read_toml(terms), now.schema, now.file.minimum_cell, now.file.floor)
     content = AgreementChange(before=now.configuration(), terms=found.to_text())
     write_amendment(site, out, lambda state: amend_agreement(state, content))

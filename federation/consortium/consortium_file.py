@@ -125,7 +125,10 @@ class Consortium:
             )
         terms = AgreementTerms.from_text(step.change.terms)
         schema, cell = terms.applied(self.schema, self.file.minimum_cell)
-        file = self.file.model_copy(update={"minimum_cell": cell})
+        floor = terms.floor_after(self.file.floor)
+        if (schema, cell, floor) == (self.schema, self.file.minimum_cell, self.file.floor):
+            raise ConfigError(mistakes=["terms: they change nothing"])
+        file = self.file.model_copy(update={"minimum_cell": cell, "floor": floor})
         mistakes = disagreements(self.founded, schema)
         if mistakes:
             raise ConfigError(mistakes=[f"terms: {mistake}" for mistake in mistakes])
@@ -179,7 +182,7 @@ class Consortium:
     def canonical(self) -> dict[str, Any]:
         """What the digest covers, as plain data: numbers as texts, the authority as its hash."""
         body = self.founded.model_dump(exclude={"authority", "tables"})
-        for key in ("computation", "auditors"):
+        for key in ("computation", "auditors", "floor"):
             if not getattr(
                 self.founded, key
             ):  # an agreement without this key keeps the hash it had before the key existed

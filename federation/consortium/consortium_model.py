@@ -103,6 +103,22 @@ class Budget(Model):
         return self
 
 
+class Floor(Model):
+    """What every site's own policy is at least as strict as, whatever its site file says."""
+
+    exact: bool = Field(default=True, description="false: no site gives exact answers")
+    exact_training: Literal[False, "guarded", "unguarded"] = Field(
+        default="unguarded", description="the most that a site may permit of training without noise"
+    )
+    exact_requests_per_analyst: Annotated[int, Field(ge=0, strict=True)] | None = Field(
+        default=None, description="a site's limit is at most this"
+    )
+    exact_numbers_per_population: Annotated[int, Field(ge=0, strict=True)] | None = Field(
+        default=None, description="a site's limit is at most this"
+    )
+    largest_epsilon: Positive | None = Field(default=None, description="a site's limit is at most this")
+
+
 class ConsortiumFile(Model):
     """The agreement; every member holds a copy."""
 
@@ -118,6 +134,7 @@ class ConsortiumFile(Model):
     sequencer: Name
     deadline_s: Positive = Fraction(30)
     local_limit_s: Positive = Fraction(20)
+    floor: Floor | None = None
     sites: Annotated[dict[Name, Member], AfterValidator(_joint)]
     computation: Computation | None = None
     dealer: Helper | None = None

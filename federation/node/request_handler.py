@@ -211,9 +211,9 @@ class RequestHandler:
 
     def _charged_attempt(self, message: AttemptRequest, channel: Channel) -> Charged:
         admission = self._services.training.admission
-        reason = self._chain.not_ready
-        if reason:  # as after a change of members or of the agreement; a lost site would be left out instead
-            raise RequestRejectedError(site=self.site, reason=f"the training is broken off, for {reason}")
+        if self._chain.needs_administrator:  # as after a change of members or of the agreement
+            reason = f"the training is broken off, for {self._chain.not_ready}"
+            raise RequestRejectedError(site=self.site, reason=reason)
         known = admission.learn(message.ask)
         if known.request.analyst != channel.peer:
             raise RequestRejectedError(

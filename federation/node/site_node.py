@@ -42,6 +42,7 @@ from federation.node.request_state import RequestStates
 from federation.node.training_node import TrainingNode
 from federation.protocol.messages import Health
 from federation.requests.planning import check_signature
+from federation.requests.site_policy import at_least
 from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.agreement_change import AgreementChange
 from privacy_accounting.ledger.contents import Change, Charge, Exact
@@ -159,7 +160,7 @@ class SiteNode:
         consortium = replace(consortium, roles=self._roles)
         self._store, self._sources, self._clock = ledger.store, dict(sources), clock
         self._consents, self._signed_correction = ledger.consents, ledger.signed_correction
-        limits = limits or Limits()
+        limits, policy = limits or Limits(), at_least(consortium.file.floor, policy)
         self.consortium = _in_force(consortium, self.replica)
         self._records = self._records_of(ledger.records, limits)
         self._peers = self._peers_of(ledger.awaited)

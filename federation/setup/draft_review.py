@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from analytics.errors import SchemaError, SchemaMismatchError
 from analytics.schema import CategoricalColumn, NumericColumn, Schema
 from analytics.sources.formats import server_kind_of
+from federation.consortium.agreement_terms import floor_fields
 from federation.consortium.file_reading import read_toml, validated
 from federation.consortium.site_file import SiteConfig, SiteFile
 from federation.errors import ConfigError
@@ -56,6 +57,11 @@ def in_words(consortium: Consortium) -> list[str]:
         f"a member that is silent for {format_decimal(file.deadline_s)} s is lost; a local scan takes at most "
         f"{format_decimal(file.local_limit_s)} s"
     )
+    if file.floor is not None:
+        said = ", ".join(
+            f"{key} {value}" for key, value in floor_fields(file.floor).items() if value is not None
+        )
+        lines.append(f"policy floor of every site: {said}")
     for name, budget in file.budgets.items():
         delta = format_decimal(consortium.delta_of(name))
         lines.append(f"budget of {name}: epsilon {format_decimal(budget.epsilon)}, delta {delta}")

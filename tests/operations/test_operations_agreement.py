@@ -14,6 +14,7 @@ from tests.operations.test_operations_members import approve, done, newcomer
 
 TERMS = """
 minimum_cell = 12
+floor = { exact_requests_per_analyst = 30 }
 
 [tables.visits]
 exact_dimensions = ["sex", "hidden", "smoker"]
@@ -61,6 +62,7 @@ def test_a_column_wider_bounds_and_a_minimum_cell_are_amended_and_no_answer_is_f
             "visits: column smoker added: boolean",
             "visits: column age: bounds widened from 0 to 120 into 0 to 130",
             "minimum_cell changed from 10 to 12",
+            "policy floor: exact_requests_per_analyst from no limit to 30; stricter",
             "stricter: exact answers show no group below 12",
             "looked at: this site's data give every table and column of it",
         ):
@@ -93,7 +95,9 @@ def test_a_column_wider_bounds_and_a_minimum_cell_are_amended_and_no_answer_is_f
         assert "smoker" not in ran.out
         with connect(elsewhere) as session:  # fetches it, and keeps it
             assert session.tables["visits"].columns["age"].upper == 130
-            rows = session.sql(BY_SMOKER, exact=True).rows
+            answer = session.sql(BY_SMOKER, exact=True)
+            rows = answer.rows
+            assert answer.receipt["exact_requests"]["of"] == 30  # 50 in the site files
         assert [row[0] for row in rows] == [False, True]
         assert sum(row[1] for row in rows) == 909
         assert json.loads((elsewhere / "members.json").read_text())["entries"]

@@ -3,6 +3,7 @@
 import json
 import tomllib
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,9 +15,12 @@ from analytics.schema.widening import widening_mistakes
 from federation.consortium.agreement_amendments import amended_agreement, consequences
 from federation.consortium.agreement_terms import AgreementTerms, terms_of_document
 from federation.consortium.consortium_file import with_members
+from federation.consortium.consortium_model import Floor
 from federation.consortium.members_file import write_members
 from federation.consortium.membership import stages
+from federation.consortium.site_file import Policy
 from federation.errors import AmendmentRejectedError, ConfigError
+from federation.requests.site_policy import at_least
 from privacy_accounting.ledger.agreement_change import MAX_TERMS, AgreementChange
 from privacy_accounting.ledger.agreements import Amended
 from privacy_accounting.ledger.entries import Body, Entry, body_hash, public_hex, sign_body
@@ -43,7 +47,9 @@ def agreement(**changes):
 
 def terms(text, consortium=None):
     found = consortium or agreement()
-    return terms_of_document(tomllib.loads(text, parse_float=Decimal), found.schema, found.file.minimum_cell)
+    return terms_of_document(
+        tomllib.loads(text, parse_float=Decimal), found.schema, found.file.minimum_cell, found.file.floor
+    )
 
 
 def change(text, consortium=None):
@@ -98,6 +104,53 @@ def test_a_looser_minimum_cell_is_said_in_words():
         "looser: exact answers may show groups of 5 people and more, also where 10 was promised"
         in consequences(before, after)
     )
+
+
+def test_the_policy_floor_becomes_stricter_and_looser_key_by_key():
+    founded = agreement()
+    text = 'floor = { exact = false, exact_training = "guarded", exact_requests_per_analyst = 5, largest_epsilon = "0.5" }'
+    strict = amended_agreement(change(text), founded, 1)
+    assert consequences(founded, strict)[:4] == [
+        "policy floor: exact from yes to no; stricter: every site keeps to it, whatever its own file says",
+        "policy floor: exact_training from unguarded to guarded; stricter: every site keeps to it, whatever its own file says",
+        "policy floor: exact_requests_per_analyst from no limit to 5; stricter: every site keeps to it, whatever its own file says",
+        "policy floor: largest_epsilon from no limit to 0.5; stricter: every site keeps to it, whatever its own file says",
+    ]
+    text = "floor = { exact = true, exact_requests_per_analyst = 9 }"
+    looser = amended_agreement(change(text, strict), strict, 2)
+    assert [line.split(";")[1].split(":")[0] for line in consequences(strict, looser)[:2]] == [" looser"] * 2
+    own = Policy(exact=True, exact_training="unguarded", exact_requests_per_analyst=7)
+    assert at_least(founded.file.floor, own) is own
+    held = at_least(strict.file.floor, own)
+    assert (held.exact, held.exact_training, held.exact_requests_per_analyst) == (False, "guarded", 5)
+    assert (held.largest_epsilon, held.exact_numbers_per_population) == (Fraction(1, 2), 50_000)
+    held = at_least(looser.file.floor, own)  # what the later terms do not name stays
+    assert (held.exact, held.exact_training, held.exact_requests_per_analyst) == (True, "guarded", 7)
+    assert held.largest_epsilon == Fraction(1, 2)
+
+
+def test_a_founding_with_a_floor_has_another_digest_and_one_without_keeps_its_own():
+    found = document()
+    plain = read(found).digest()
+    assert read({**found, "floor": {"exact": False}}).digest() != plain
+    assert "floor" not in read(found).canonical()
+
+
+TRAININGS = [False, "guarded", "unguarded"]
+POLICIES = {
+    "exact": st.booleans(),
+    "exact_training": st.sampled_from(TRAININGS),
+    "exact_requests_per_analyst": st.integers(0, 100),
+    "exact_numbers_per_population": st.integers(0, 100),
+}
+
+
+@given(st.fixed_dictionaries({}, optional=POLICIES), st.fixed_dictionaries(POLICIES))
+def test_law_a_floor_never_permits_what_the_site_does_not(floor, own):
+    held = at_least(Floor(**floor), Policy(**own))
+    for key, value in own.items():
+        order = TRAININGS.index if key == "exact_training" else int
+        assert order(getattr(held, key)) == min(order(value), order(floor.get(key, value)))
 
 
 def test_a_new_table_is_of_a_population_that_has_a_budget():
@@ -167,6 +220,12 @@ def test_attack_a_table_of_another_meaning_is_refused(text, match):
         ('minimum_cell = "3"', "whole number"),
         ("colluding = 2", "colluding cannot be amended here"),
         ("tables = 3", "must be a table"),
+        ("floor = 3", "must be a table"),
+        ("floor = {}", "they change nothing"),
+        ("floor = { exact = true }", "they change nothing"),
+        ("floor = { exact = 3 }", "floor: exact"),
+        ("floor = { exact_requests_per_analyst = -1 }", "exact_requests_per_analyst"),
+        ("floor = { minimum_cell = 3 }", "minimum_cell"),
         ('[tables]\npatients = "x"', "must be a table"),
         ("[tables.patients.columns]\nage = 3", "must be a table"),
         ('[tables.patients.columns]\nPatient = { type = "identifier" }', "only the privacy unit"),
@@ -214,6 +273,9 @@ def test_law_any_text_is_terms_or_refused(text):
         '{"tables":[1]}',
         '{"colluding":1}',
         '{"minimum_cell":1000001}',
+        '{"floor":{}}',
+        '{"floor":[]}',
+        '{"floor":{"exact":false}}',
         "[]",
         "{}",
         "[" * 5000,
