@@ -282,6 +282,15 @@ class Block(Model):
         return self
 
 
+class MainBlock(Block):
+    """The file of the table itself."""
+
+    person: Name | None = Field(
+        default=None,
+        description="the column that says whose row it is, where the schema's privacy unit is the row",
+    )
+
+
 class Input(Block):
     """Another file of the site."""
 
@@ -323,7 +332,7 @@ class MappingFile(Model):
     """A whole mapping."""
 
     version: Literal[1]
-    table: Block
+    table: MainBlock
     inputs: dict[Name, Input] = Field(default_factory=dict)
     codes: dict[Name, CodeMap] = Field(default_factory=dict)
     hierarchies: dict[Name, Hierarchy] = Field(default_factory=dict)

@@ -33,6 +33,7 @@ from analytics.harmonise.compiling import (
 )
 from analytics.harmonise.made import RuleError
 from analytics.harmonise.mapping import MappingFile
+from analytics.harmonise.unit_keys import check_unit_keys
 from analytics.sources.formats import ENDINGS, kind_of
 from analytics.sources.spec import CellRules, SourceSpec
 
@@ -86,6 +87,13 @@ class Mapped:
         """As ``Preparation``."""
         try:
             return compile_steps(self.file, columns, cells, resolutions)
+        except RuleError as error:
+            raise SchemaMismatchError(source=self.name, reason=str(error)) from None
+
+    def check_unit(self, unit: str) -> None:
+        """As ``Preparation``."""
+        try:
+            check_unit_keys(self.file, unit)
         except RuleError as error:
             raise SchemaMismatchError(source=self.name, reason=str(error)) from None
 

@@ -92,6 +92,17 @@ class Preparation(Protocol):
         """What is read of each block's file."""
         ...
 
+    def check_unit(self, unit: str) -> None:
+        """Refuse rules whose result for one person can depend on another person's rows.
+
+        Args:
+            unit: the schema's privacy unit.
+
+        Raises:
+            SchemaMismatchError: names the rule.
+        """
+        ...
+
     def compile(
         self,
         columns: Mapping[str, Sequence[str]],

@@ -118,6 +118,8 @@ def hungary(folder):
     ]
     written(folder, "hungary.csv", names, rows, ";")
     mapping = """
+[table]
+person = "szam"
 [table.columns.szam]
 [table.columns.rogzitve]
 type = "date"
@@ -285,6 +287,8 @@ def va_long_beach(folder):
         for kind in ("chol", "trestbps", "thalach")
     )
     mapping = f"""
+[table]
+person = "key"
 [inputs.index]
 file = "va_long_beach.csv"
 [inputs.index.columns.key]

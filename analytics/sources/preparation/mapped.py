@@ -105,6 +105,7 @@ def ingest_mapped(  # noqa: PLR0913  as ingest, with the mapping and its files
         return ingest(
             connection, relation, table=table, view=view, rules=rules, source=source, site_key=site_key
         )
+    mapping.check_unit(table.privacy_unit)
     blocks = {**(others or {}), MAIN: (relation, rules, source)}
     done = prepared(connection, mapping, blocks, resolutions=resolutions_of(table))
     report = ingest(
