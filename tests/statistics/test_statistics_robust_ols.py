@@ -18,7 +18,7 @@ FORMULA = "cost ~ ward + age + smoker"
 
 @pytest.fixture(scope="module")
 def world():
-    return StatisticWorld(patients(), COLUMNS)
+    return StatisticWorld(patients(), COLUMNS, minimum_cell=2)
 
 
 def opened(plan, answers):
@@ -141,7 +141,7 @@ def test_the_meat_counts_among_the_numbers_that_rows_must_hold(world):
 def test_without_a_minimum_cell_there_is_no_guard():
     frame = patients().dropna()
     world = StatisticWorld(frame, COLUMNS, minimum_cell=0)
-    guarded = StatisticWorld(frame, COLUMNS)
+    guarded = StatisticWorld(frame, COLUMNS, minimum_cell=2)
     for asked in ({"cov_type": "HC1"}, {"weights": "years"}):
         assert (
             world.ask("ols", formula=FORMULA, **asked).bse == guarded.ask("ols", formula=FORMULA, **asked).bse
