@@ -122,7 +122,9 @@ def test_an_effect_that_turns_is_found():
     times = np.where(times < 60, times, 60 + generator.exponential(late))
     turned["died"] = times < 240
     turned["days"] = np.floor(np.minimum(times, 240) * 2) / 2
-    answer = StatisticWorld(turned, COLUMNS, rows_max=2000, minimum_cell=0).ask("cox", **ASKED, proportional=True)
+    answer = StatisticWorld(turned, COLUMNS, rows_max=2000, minimum_cell=0).ask(
+        "cox", **ASKED, proportional=True
+    )
     assert answer.proportional.pvalues[1] < 1e-6
     assert answer.proportional.pvalues[0] > 1e-3
     assert answer.to_dict()["proportional"]["pvalue"] < 1e-6
