@@ -3,7 +3,7 @@ PY := .venv/bin/python
 READY := .venv/.crossward-ready
 WORKERS ?= 2
 
-.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes field-test second-opinion bench-queries bench-latency bench-ingest bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-growth bench-peers pictures clean
+.PHONY: setup demo test fmt lint types layers unit laws docs reference slow slow-laws slow-faults slow-kills slow-processes field-test second-opinion bench-queries bench-latency bench-ingest bench-sources bench-smpc bench-kernels bench-three-sites bench-accounting bench-accuracy bench-paillier bench-growth bench-peers pictures clean
 
 setup: $(READY)
 
@@ -91,6 +91,10 @@ bench-latency: $(READY)
 bench-ingest: $(READY)
 	$(PY) -m benchmarks.ingest --rows $(or $(ROWS),1000000)
 
+# the local stage beside the engine's own query, in the node and in a PostgreSQL server
+bench-sources: $(READY)
+	$(PY) -m benchmarks.sources --rows $(or $(ROWS),10000000)
+
 bench-smpc: $(READY)
 	$(PY) -m benchmarks.smpc
 
@@ -110,9 +114,11 @@ bench-accuracy: $(READY)
 bench-paillier: $(READY)
 	$(PY) -m benchmarks.paillier
 
-# exact statistics over three sites beside their targets, about a minute
+# statistics over three sites beside their targets and tableone, some minutes; PEERS=python of an environment that has it
 bench-statistics: $(READY)
-	$(PY) -m benchmarks.statistics
+	@[ -n "$(PEERS)" ] || [ -x .venv-oracles/bin/python ] || $(PY) -m venv .venv-oracles
+	@[ -n "$(PEERS)" ] || .venv-oracles/bin/python -m pip install --quiet --disable-pip-version-check tableone==0.9.6
+	$(PY) -m benchmarks.statistics --peers $(or $(PEERS),.venv-oracles/bin/python)
 
 bench-growth: $(READY)
 	$(PY) -m benchmarks.growth

@@ -1,7 +1,7 @@
-"""Small tables as text and as HTML, for a Python prompt and a notebook.
+"""Small tables as text, as HTML and as LaTeX, for a Python prompt, a notebook and a paper.
 
 Layer:       analytics.text_tables, beside errors; imports nothing of this product.
-Guarantees:  cells are shown literally: HTML is escaped and characters that do not print are replaced. Long tables are
+Guarantees:  cells are shown literally: HTML and LaTeX are escaped and characters that do not print are replaced. Long tables are
              cut after ``MOST_ROWS`` rows, and say so.
 See instead: tables of the command line (``federation.display.terminal``).
 """
@@ -60,6 +60,23 @@ def as_html(names: Sequence[str], rows: Sequence[Sequence[object]], notes: Seque
         f"<div>{html.escape(text)}</div>" for text in [*_cut(rows), *filter(None, map(cell_text, notes))]
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
+
+
+def as_latex(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a whole table as a LaTeX ``tabular``; arguments as ``as_text``."""
+    head, *body = [
+        " & ".join(_latex("" if cell is None else cell_text(cell)) for cell in row) + r" \\"
+        for row in [names, *rows]
+    ]
+    parts = [rf"\begin{{tabular}}{{{'l' * len(names)}}}", r"\hline", head, r"\hline", *body, r"\hline"]
+    return "\n".join([*parts, r"\end{tabular}"])
+
+
+def _latex(text: str) -> str:
+    for sign, escaped in (("\\", r"\textbackslash "), *((sign, f"\\{sign}") for sign in "&%$#_{}")):
+        text = text.replace(sign, escaped)
+    text = text.replace("~", r"\textasciitilde ").replace("^", r"\textasciicircum ")
+    return text.replace("<", "$<$").replace(">", "$>$")
 
 
 def as_block(text: str) -> str:

@@ -88,6 +88,23 @@ def charge(plan):
     return cost_units(plan.cost, ORDER, Relation.ADD_OR_REMOVE_ONE) / 2**40
 
 
+def before_charge(sd):
+    """Charge of one count under Gaussian noise of so much in all, whose honest part is counted."""
+    return float(ORDER) / 2 / (sd**2 * (SITES - COLLUDING) / SITES)
+
+
+def at_charge(most):
+    """The release by ``auto`` of the largest epsilon, to a millionth, whose charge is at most this.
+
+    A site's variance is a whole number of steps, so that noise comes in steps of up to half a percent.
+    """
+    low, high = 1e-3, 20.0
+    for _ in range(24):
+        middle = round(math.sqrt(low * high), 7)
+        low, high = (middle, high) if charge(planned(COUNT, str(middle), "auto")) <= most else (low, middle)
+    return planned(COUNT, str(low), "auto")
+
+
 def sensitivities(plan):
     """What one row changes in each block, squares around half of their largest, as a central release would have them."""
     found = []
@@ -118,8 +135,16 @@ def checks():
     yield "laplace, one count: sd", "0.5", planned(COUNT, "0.5", "laplace").noise_sd(0), 3.3
     for epsilon in EPSILONS:
         auto, gaussian = (planned(COUNT, epsilon, each) for each in ("auto", "gaussian"))
-        yield "auto, one count: sd over the sd before", epsilon, auto.noise_sd(0) / BEFORE[epsilon], 1.0
-        yield "auto, one count: charge over gaussian's", epsilon, charge(auto) / charge(gaussian), 1.0
+        yield (
+            "auto, one count, same epsilon: sd over the sd before",
+            epsilon,
+            auto.noise_sd(0) / BEFORE[epsilon],
+            1.0,
+        )
+        yield "auto, one count: charge over gaussian's now", epsilon, charge(auto) / charge(gaussian), 1.0
+        earlier = at_charge(before_charge(BEFORE[epsilon]))
+        ratio = earlier.noise_sd(0) / BEFORE[epsilon]
+        yield "auto, one count, same charge as before: sd over before", epsilon, ratio, 1.005
         mean = planned(MEAN, epsilon)
         yield (
             "AVG by block, against equal parts of a central Gaussian",

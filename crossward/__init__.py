@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from analytics.mining.request import MiningRequest
     from analytics.mining.result import MiningResult
     from analytics.results.result import Result
+    from analytics.sources.servers.access import ServerAccess
     from analytics.sources.spec import SourceSpec
     from analytics.statistics.base import Answer
     from crossward import audit, errors, models, planning
@@ -35,6 +36,7 @@ _PLACES: Final = {
     "MiningRequest": "analytics.mining.request",
     "MiningResult": "analytics.mining.result",
     "Result": "analytics.results.result",
+    "ServerAccess": "analytics.sources.servers.access",
     "SourceSpec": "analytics.sources.spec",
     "TableView": "federation.client.table",
     "TrainingTask": "federation.training.task",
@@ -49,6 +51,7 @@ __all__ = [
     "MiningRequest",
     "MiningResult",
     "Result",
+    "ServerAccess",
     "Session",
     "SourceSpec",
     "TableView",

@@ -60,5 +60,7 @@ def every_private_answer_is_paid_for(request, monkeypatch):
     from federation.client.kept_answers import KeptAnswers
 
     answer, paid = KeptAnswers.answer, KeptAnswers.paid
-    monkeypatch.setattr(KeptAnswers, "answer", lambda *given, fresh: answer(*given, fresh=True))
-    monkeypatch.setattr(KeptAnswers, "paid", lambda *given, fresh: paid(*given, fresh=True))
+    monkeypatch.setattr(
+        KeptAnswers, "answer", lambda *given, fresh, **more: answer(*given, fresh=True, **more)
+    )
+    monkeypatch.setattr(KeptAnswers, "paid", lambda *given, fresh, **more: paid(*given, fresh=True, **more))

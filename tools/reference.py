@@ -69,7 +69,7 @@ def pages() -> dict[str, str]:
 
 def files_page() -> str:
     """Return the keys of the consortium file, the site file and a helper's file."""
-    from federation.consortium.consortium_file import ConsortiumFile
+    from federation.consortium.consortium_model import ConsortiumFile
     from federation.consortium.helper_file import HelperFile
     from federation.consortium.site_file import SiteFile
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from analytics.accuracy.goal import Goal, rounded_up
 from analytics.errors import InvalidRequestError, OverflowRiskError
+from analytics.plans.mechanisms import is_cheaper
 from analytics.plans.plan import Plan, PlanContext, make_plan
 from analytics.results.assemble import is_shown_whole, span_of
 from analytics.statistics.aims import Aim
@@ -53,10 +54,11 @@ def cheapest_plan(
         context: the consortium's parameters.
         goal: what every figure of the answer must reach.
         most: the largest epsilon to look at.
-        mechanism: the noise, ``gaussian`` or ``laplace``; None is Gaussian noise.
+        mechanism: the noise, ``gaussian`` or ``laplace``; None is Gaussian noise. ``auto`` looks for both and takes the one
+            of the smaller charge; Laplace noise only as ``analytics.plans.mechanisms`` takes it where it is not named.
 
     Returns:
-        The plan of that release.
+        The plan of that release; its ``mechanism`` is what a request for it has to name.
 
     Raises:
         InvalidRequestError: the question has a figure without a promise, or ``most`` does not reach the goal; then the
@@ -64,8 +66,7 @@ def cheapest_plan(
         PlanRejectedError: the question cannot be answered.
     """
     if mechanism == "auto":
-        reason = "auto chooses noise by an epsilon and has no meaning beside within: say gaussian or laplace"
-        raise InvalidRequestError(parameter="mechanism", reason=reason)
+        return _cheaper_plan(query, context, goal, most)
 
     def planned(place: int) -> Plan:
         epsilon = _epsilon(place)
@@ -87,6 +88,16 @@ def cheapest_plan(
         else:
             best, high = found, middle
     return best
+
+
+def _cheaper_plan(query: BoundQuery, context: PlanContext, goal: Goal, most: Fraction) -> Plan:
+    """Of the cheapest Gaussian and the cheapest Laplace release the one of the smaller charge."""
+    gaussian = cheapest_plan(query, context, goal, most=most, mechanism="gaussian")
+    try:
+        laplace = cheapest_plan(query, context, goal, most=most, mechanism="laplace")
+    except InvalidRequestError:
+        return gaussian  # its noise cannot be drawn, or does not reach the goal
+    return laplace if is_cheaper(laplace.cost, gaussian.cost, context) else gaussian
 
 
 def _drawn(plan: Callable[[], Plan]) -> Plan | None:

@@ -11,27 +11,73 @@ Source:      ours.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
 from analytics.plans.groups import group_index
 from analytics.sql.expressions import Condition, Integer, Literal, Product, Sum, TruthValue
-from analytics.sql.render import quoted, render_condition, render_integer
+from analytics.sql.render import DUCKDB, quoted, render_condition, render_integer
 from analytics.statistics.blocks import BlockSpec, Measure, column_name, in_cell, is_always_known
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from analytics.sql.query import BoundQuery
+    from analytics.sql.render import Dialect
 
 UNIT_COLUMN = "#unit"  # no declared name can hold a number sign
 GROUP_COLUMN = "group"
 MAX_CHARACTERS = 2_000_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalQuery:
+    """What ``local_statement`` is made of, for the database of a site that is not the canonical one.
+
+    Attributes:
+        query: the bound question.
+        figures: the blocks, in order.
+        filtered: as ``local_statement`` has it.
+        known: as ``local_statement`` has it.
+    """
+
+    query: BoundQuery
+    figures: tuple[BlockSpec, ...]
+    filtered: bool
+    known: tuple[str, ...] = ()
+
+    def statements(self, to: Dialect, never_null: Collection[str] = ()) -> list[str]:
+        """The scan in a database's own words: one statement, or several where it limits the columns of one.
+
+        Args:
+            to: the database.
+            never_null: as ``local_statement`` has it.
+
+        Returns:
+            Statements whose blocks, one statement after the other, are those of the canonical one.
+        """
+        most = to.most_columns - 1
+        parts = [self.figures[start : start + most] for start in range(0, len(self.figures), most)]
+        # all parts scan the same rows: those of the columns that the schema calls always known
+        is_stated = self.filtered and not self.query.grouping_sets
+        known = self.known if is_stated else (*self.known, *_always_known(self.query, self.figures))
+        return [
+            local_statement(
+                self.query, part, filtered=self.filtered, known=known, to=to, never_null=never_null
+            )
+            for part in parts
+        ]
+
+
 def local_statement(
-    query: BoundQuery, figures: Sequence[BlockSpec], *, filtered: bool, known: Sequence[str] = ()
+    query: BoundQuery,
+    figures: Sequence[BlockSpec],
+    *,
+    filtered: bool,
+    known: Sequence[str] = (),
+    to: Dialect = DUCKDB,
+    never_null: Collection[str] = (),
 ) -> str:
     """The text of the local scan.
 
@@ -42,6 +88,8 @@ def local_statement(
             too, so there each block filters for itself; rows that lack a value which the schema declares as
             always known are left out of them, so that all such columns are counted over the same rows.
         known: columns whose counts are the count of all rows; rows without a value in one are left out.
+        to: the database; the limit holds for the canonical text, which planning writes.
+        never_null: columns that have a value in every row of a site's table, so that no condition says it.
 
     Returns:
         One SELECT; its first column is the group's index, then one integer a block.
@@ -51,23 +99,23 @@ def local_statement(
         ExpressionLimitError: a square, or the index of a group, would be beyond the limits of an expression.
     """
     if query.grouping_sets:
-        return _over_sets(query, figures, known)
+        return _over_sets(query, figures, known, to, never_null)
     condition = query.where
-    columns = [f"{render_integer(group_index(query.groups))} AS {quoted(GROUP_COLUMN)}"]
+    columns = [f"{render_integer(group_index(query.groups), to)} AS {quoted(GROUP_COLUMN)}"]
     length = len(columns[0])
     for number, block in enumerate(figures):
-        columns.append(f"{_block(block, None if filtered else condition)} AS {quoted(f'f{number}')}")
+        columns.append(f"{_block(block, None if filtered else condition, to)} AS {quoted(f'f{number}')}")
         length += len(columns[-1])
-        if length > MAX_CHARACTERS:
+        if length > MAX_CHARACTERS and to is DUCKDB:
             reason = (
                 f"becomes a local statement of more than {MAX_CHARACTERS} characters: ask for less at once"
             )
             raise InvalidRequestError(parameter="question", reason=reason)
     needed = [key.column.name for key in query.groups if not key.column.nullable]
-    needed += known if filtered else _always_known(query, figures)
-    kept = [f"{quoted(name)} IS NOT NULL" for name in dict.fromkeys(needed)]
+    needed += known if filtered or known else _always_known(query, figures)
+    kept = [f"{quoted(name)} IS NOT NULL" for name in dict.fromkeys(needed) if name not in never_null]
     if filtered and condition is not None:
-        kept.append(render_condition(condition))
+        kept.append(render_condition(condition, to))
     lines = ["SELECT", "  " + ",\n  ".join(columns), f"FROM {quoted(query.table.name)}"]
     if kept:
         lines.append("WHERE " + " AND ".join(kept))
@@ -76,7 +124,13 @@ def local_statement(
     return "\n".join(lines)
 
 
-def _over_sets(query: BoundQuery, figures: Sequence[BlockSpec], known: Sequence[str]) -> str:
+def _over_sets(
+    query: BoundQuery,
+    figures: Sequence[BlockSpec],
+    known: Sequence[str],
+    to: Dialect,
+    never_null: Collection[str],
+) -> str:
     """One statement for each grouping set, over the same rows, with the groups numbered through all sets."""
     needed = [key.column.name for key in query.groups if not key.column.nullable]
     needed += _always_known(query, figures)
@@ -85,7 +139,12 @@ def _over_sets(query: BoundQuery, figures: Sequence[BlockSpec], known: Sequence[
     for each, size in zip(query.grouping_sets, query.set_sizes, strict=True):
         keys = tuple(query.groups[key] for key in each.keys)
         one = local_statement(
-            replace(query, groups=keys, grouping_sets=()), figures, filtered=True, known=(*known, *needed)
+            replace(query, groups=keys, grouping_sets=()),
+            figures,
+            filtered=True,
+            known=(*known, *needed),
+            to=to,
+            never_null=never_null,
         )
         group = quoted(GROUP_COLUMN)
         statements.append(f"SELECT {group} + {first} AS {group}, {names} FROM (\n{one}\n) AS {quoted('set')}")  # noqa: S608  quoted names and integers alone
@@ -103,16 +162,16 @@ def _always_known(query: BoundQuery, figures: Sequence[BlockSpec]) -> list[str]:
     return [name for name in known if name is not None]
 
 
-def _block(block: BlockSpec, condition: Condition | None) -> str:
+def _block(block: BlockSpec, condition: Condition | None, to: Dialect) -> str:
     argument = block.argument
     conditions = []
     if condition is not None:
-        text = render_condition(condition)
+        text = render_condition(condition, to)
         conditions.append(f"{text} IS NOT TRUE" if block.outside else text)
     if block.measure is Measure.UNITS and argument is not None:
-        conditions.append(f"{render_integer(argument)} IS NOT NULL")
+        conditions.append(f"{render_integer(argument, to)} IS NOT NULL")
     if block.cell is not None and argument is not None:
-        conditions.append(render_condition(in_cell(argument, block.cell)))
+        conditions.append(render_condition(in_cell(argument, block.cell), to))
     kept = f" FILTER (WHERE {' AND '.join(conditions)})" if conditions else ""
     if block.measure is Measure.CELL:
         return f"COUNT(*){kept}"
@@ -120,8 +179,8 @@ def _block(block: BlockSpec, condition: Condition | None) -> str:
         counted = "*" if block.measure is Measure.ROWS else f"DISTINCT {quoted(UNIT_COLUMN)}"
         return f"COUNT({counted}){kept}"
     if block.measure is Measure.COUNT:
-        return f"COUNT({_counted(argument)}){kept}"
-    return f"COALESCE(SUM({render_integer(_added(block, argument))}){kept}, 0)"
+        return f"COUNT({_counted(argument, to)}){kept}"
+    return f"COALESCE(SUM({render_integer(_added(block, argument), to)}){kept}, 0)"
 
 
 def _added(block: BlockSpec, argument: Integer) -> Integer:
@@ -132,11 +191,11 @@ def _added(block: BlockSpec, argument: Integer) -> Integer:
     return _minus(Product(left=centered, right=centered), block.offset)
 
 
-def _counted(argument: Integer) -> str:
+def _counted(argument: Integer, to: Dialect) -> str:
     """What is NULL where the argument is; the 0 or 1 of a condition is NULL where the condition is."""
     if isinstance(argument, TruthValue):
-        return render_condition(argument.condition)
-    return render_integer(argument)
+        return render_condition(argument.condition, to)
+    return render_integer(argument, to)
 
 
 def _minus(expression: Integer, value: int) -> Integer:

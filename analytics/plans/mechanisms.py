@@ -161,6 +161,27 @@ def _at_charge(release: Release, gaussian: Calibration) -> Calibration | None:
     return None if worst > MOST_WITH_ONE_HONEST * stated else found
 
 
+def is_cheaper(laplace: Sequence[Event], gaussian: Sequence[Event], context: PlanContext) -> bool:
+    """Whether Laplace noise may stand in for Gaussian noise of the same accuracy without having been named.
+
+    Args:
+        laplace: the events of the one.
+        gaussian: of the other.
+        context: the consortium's parameters, with the order of the sub-budget.
+
+    Returns:
+        Its charge is smaller, and with all sites but one colluding at most ``MOST_WITH_ONE_HONEST`` times the stated one.
+
+    Raises:
+        InvalidRequestError: the order is not known.
+    """
+    if context.order is None:
+        raise InvalidRequestError(parameter="mechanism", reason="auto needs the order of a sub-budget")
+    relation = relation_of(context.relation)
+    charge, other = (cost_units(each, context.order, relation) for each in (laplace, gaussian))
+    return charge < other and worst_units(laplace, context.order, relation) <= MOST_WITH_ONE_HONEST * charge
+
+
 def _epsilon(release: Release, found: Calibration) -> Fraction:
     relation = relation_of(release.context.relation)
     return Fraction(standalone_epsilon(found.events, release.context.delta, relation).epsilon)

@@ -13,6 +13,8 @@ Source:      ours. The error of a mean has variance ``(s_S^2 + m^2 s_n^2) / n^2`
              a bound, and less between; any other division has more at one of the two. Where the schema says what the
              mean is expected to be, m is its distance from the center, at least R / 6, since means lie somewhat
              beside what was expected.
+             The number of rows plays no part: to first order the errors of a count, a mean and a variance, each relative
+             to what it is over n rows, all fall with 1 / n, so that one division is best at every n.
              Moments of one row are ``(1, d, d^2 - q)``; with weights ``(R^2, R d, 2 (d^2 - q))`` all three have noise of
              one variance, and the squared norm of a row is largest at d = 0 or at ``|d| = R``, since it is convex in
              ``d^2``. Both are equal at ``q = 5/8 R^2``: ``2.5625 R^4``, where three separate blocks have ``3 R^4``.

@@ -29,7 +29,7 @@ from analytics.plans.block_layout import Layout, lay_out
 from analytics.plans.cell_guards import Guard, add_guards
 from analytics.plans.context import PlanContext, check_decimal
 from analytics.plans.grouping_sets import over_sets
-from analytics.plans.local_query import local_statement
+from analytics.plans.local_query import LocalQuery, local_statement
 from analytics.plans.mechanisms import Mechanism, choose
 from analytics.plans.mode_rules import check_exact, check_opened_blocks, check_private, check_table
 from analytics.plans.noise_split import Portion
@@ -42,15 +42,17 @@ from analytics.plans.size_limits import (
     meaning_of,
 )
 from analytics.sql.extent import ExpressionLimitError
+from analytics.sql.render import DUCKDB
 from analytics.statistics.base import Mode
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import Event, event_to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from analytics.plans.noise_calibration import BlockNoise, Calibration
     from analytics.sql.query import BoundQuery, GroupKey, OrderItem
+    from analytics.sql.render import Dialect
     from analytics.statistics.aggregate import PlanColumn
     from analytics.statistics.blocks import BlockSpec, JointNorm
     from analytics.statistics.noise_law import NoiseLaw
@@ -70,13 +72,14 @@ class Plan:
         context: the consortium's parameters.
         epsilon: stand-alone epsilon of this release; None in exact mode.
         noise_multiplier: noise over sensitivity of the whole release; None in exact mode.
-        local_sql: the statement each site runs over its clean table.
+        local_sql: the canonical statement that each site runs over its clean table.
         blocks: the vector's blocks.
         columns: how the answer's columns are made.
         guards: what must hold on shares, one per opened figure; empty in private mode and without a minimum
             cell.
         cost: the events that are charged; empty in exact mode.
         mechanism: the noise that the request asks for; None where it names none, which is Gaussian noise.
+        local: what ``local_sql`` is made of.
     """
 
     mode: Mode
@@ -90,6 +93,21 @@ class Plan:
     guards: tuple[Guard, ...]
     cost: tuple[Event, ...]
     mechanism: Mechanism | None = None
+    local: LocalQuery | None = None
+
+    def statements(self, to: Dialect, never_null: Collection[str] = ()) -> list[str]:
+        """The statements that a site runs, in the words of its own database; one for most.
+
+        Args:
+            to: the database.
+            never_null: columns that have a value in every row of the site's table.
+
+        Returns:
+            Statements whose blocks, one statement after the other, are the vector's.
+        """
+        return (
+            [self.local_sql] if to is DUCKDB or self.local is None else self.local.statements(to, never_null)
+        )
 
     @property
     def n_groups(self) -> int:
@@ -333,6 +351,9 @@ def _private(
         epsilon=epsilon,
         noise_multiplier=noise.noise_multiplier,
         local_sql=local_statement(query, layout.figures, filtered=True, known=layout.known),
+        local=LocalQuery(
+            query=query, figures=tuple(layout.figures), filtered=True, known=tuple(layout.known)
+        ),
         blocks=_noisy_blocks(query, spread.figures, noise),
         columns=layout.columns,
         guards=(),
@@ -367,6 +388,7 @@ def _exact(query: BoundQuery, context: PlanContext) -> Plan:
         epsilon=None,
         noise_multiplier=None,
         local_sql=local_statement(query, figures, filtered=False),
+        local=LocalQuery(query=query, figures=tuple(figures), filtered=False),
         blocks=tuple(
             _block(query, block, None, opened=number < len(layout.figures))
             for number, block in enumerate(figures)

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 from analytics.errors import ReleaseRefusedError
 from analytics.plans.context import guard_text
 from analytics.results.result import Cell, Interval, Kind, Result
+from analytics.results.sampling import no_sampling, sampling_of
 from analytics.schema import CategoricalColumn, NumericColumn
 from analytics.sql.expressions import bounds
 from analytics.sql.query import AggregateOutput, GroupKey
 from analytics.statistics.bounded import Span
 from analytics.statistics.estimates import NA, Estimate, Opened
-from analytics.statistics.intervals import HeavyTailed, Rounded, SumInterval
+from analytics.statistics.intervals import HeavyTailed, Rounded, SumInterval, Widened
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.events import event_to_dict
 
@@ -30,19 +31,21 @@ if TYPE_CHECKING:
     from analytics.plans.plan import Plan
     from analytics.statistics.aggregate import PlanColumn
     from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.sampling import Sampling
 
     Figures = Mapping[int, Opened | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """One group's cells, their errors and intervals, what is closed or flagged, and what the row is sorted by."""
+    """One group's cells, their errors and intervals, what is closed or flagged, its sampling, what it is sorted by."""
 
     cells: tuple[Cell, ...]
     errors: tuple[float | None, ...]
     intervals: tuple[Interval | None, ...]
     closed: tuple[bool, ...]
     few: tuple[bool, ...]
+    samplings: tuple[Sampling | None, ...]
     sort_keys: tuple[Cell, ...]
 
 
@@ -89,6 +92,7 @@ def finish_figures(
     *,
     cost: Mapping[str, object] | None = None,
     receipt: Mapping[str, object] | None = None,
+    shown: Mapping[int, float] | None = None,
 ) -> Result:
     """Make the answer from figures whose noise need not be the plan's own.
 
@@ -99,11 +103,12 @@ def finish_figures(
         values: of each opened figure its value and the noise on it; None where the guard kept it closed.
         cost: as for ``finish``.
         receipt: as for ``finish``.
+        shown: of each count, the biased figure that is shown in its place, without a standard error; the interval stays.
 
     Returns:
         As ``finish``.
     """
-    rows = [_row(plan, group, values) for group in range(plan.n_groups)]
+    rows = [_row(plan, group, values, shown) for group in range(plan.n_groups)]
     rows = _sorted(plan, rows)[: plan.limit]
     names = tuple(column.name for column in plan.columns)
     return Result(
@@ -115,6 +120,12 @@ def finish_figures(
         keys=tuple(place for place, column in enumerate(plan.columns) if column.key is not None),
         suppressed=_places(names, [row.closed for row in rows]),
         too_few=_places(names, [row.few for row in rows]),
+        samplings=tuple(row.samplings for row in rows),
+        no_sampling={
+            column.name: reason
+            for place, column in enumerate(plan.columns)
+            if (reason := no_sampling(plan, place, span_of(plan, place), is_biased=shown is not None))
+        },
         cost=dict(plan_cost(plan) if cost is None else cost),
         receipt=dict(receipt or {}),
     )
@@ -179,10 +190,12 @@ def _places(names: Sequence[str], marks: Sequence[Sequence[bool]]) -> tuple[tupl
 
 def _opened(plan: Plan, figure: int, integer: int) -> Opened:
     number = figure // plan.n_groups
-    return Opened(value=Fraction(integer, plan.blocks[number].weight), noise_sd=plan.noise_sd(number))
+    law = plan.noise_law(number)
+    heavy = law if plan.mode == "private" and law.scale is not None else None
+    return Opened(value=Fraction(integer, law.weight), noise_sd=law.sd, law=heavy)
 
 
-def _row(plan: Plan, group: int, values: Figures) -> _Row:
+def _row(plan: Plan, group: int, values: Figures, shown: Mapping[int, float] | None) -> _Row:
     labels = group_labels(plan.groups, group)
     cells: list[Cell] = []
     found: list[Estimate | None] = []
@@ -196,6 +209,8 @@ def _row(plan: Plan, group: int, values: Figures) -> _Row:
             keys.append(place if binned and label is not None else label)
             continue
         made = _estimate(plan, number, group, values)
+        if shown is not None and made is not None:
+            made = _moved(made, shown[column.blocks[0][1] * plan.n_groups + group])
         cell = None if made is None or made.value is None else _cell(plan, column, made.value)
         cells.append(cell)
         found.append(made)
@@ -206,6 +221,12 @@ def _row(plan: Plan, group: int, values: Figures) -> _Row:
         intervals=tuple(None if each is None else each.interval for each in found),
         closed=tuple(each is None for each in found),
         few=tuple(each is not None and each.is_too_few for each in found),
+        samplings=tuple(
+            None
+            if each is None or shown is not None
+            else sampling_of(plan, place, group, values, each, span_of(plan, place))
+            for place, each in enumerate(found)
+        ),
         sort_keys=tuple(keys),
     )
 
@@ -240,7 +261,7 @@ def _estimate(plan: Plan, place: int, group: int, values: Figures) -> Estimate |
     if plan.mode == "exact":
         return column.aggregate.estimate(column, parts)
     found = column.aggregate.bounded(column, parts, span_of(plan, place))
-    found = _with_tails(found, tuple(plan.noise_law(number) for _, number in column.blocks))
+    found = _with_tails(found, tuple(each.law for each in parts.values() if each.law is not None))
     return _whole(found) if _kind(plan, column) == "integer" else found
 
 
@@ -252,11 +273,20 @@ def _whole(found: Estimate) -> Estimate:
     return replace(found, value=value, interval=Rounded(interval=found.interval, value=float(value)))
 
 
+def _moved(found: Estimate, value: float) -> Estimate:
+    """A biased figure in the place of an estimate: no standard error; the interval stays, widened to the figure."""
+    if found.interval is None or isinstance(found.interval, Widened):
+        return found
+    whole = Fraction(round(value))
+    interval = Widened(interval=found.interval, value=float(whole))
+    return replace(found, value=whole, standard_error=None, interval=interval)
+
+
 def _with_tails(found: Estimate, laws: tuple[NoiseLaw, ...]) -> Estimate:
     """An interval that covers under Laplace noise too."""
-    if found.interval is None or isinstance(found.interval, HeavyTailed | Rounded):
+    if found.interval is None or isinstance(found.interval, HeavyTailed | Rounded | Widened):
         return found
-    if all(law.scale is None for law in laws):
+    if not laws:
         return found
     return replace(found, interval=HeavyTailed(interval=found.interval, laws=laws))
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
@@ -21,6 +22,7 @@ import numpy.typing as npt
 
 from analytics.cubes.effects import FittedTable, NoisyMarginal, fit
 from analytics.cubes.filters import kept_cells
+from analytics.cubes.nonnegative import nonnegative_table
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.plans.block import Block
 from analytics.plans.block_layout import lay_out
@@ -31,7 +33,8 @@ from analytics.plans.size_limits import meaning_of
 from analytics.results.assemble import finish_figures
 from analytics.schema import Schema
 from analytics.sql.expressions import columns_in
-from analytics.sql.query import Clause
+from analytics.sql.query import AggregateOutput, Clause
+from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.blocks import BlockSpec, Measure, is_always_known
 from analytics.statistics.chi_square_answer import ChiSquareAnswer
 from analytics.statistics.estimates import Opened
@@ -51,7 +54,7 @@ Floats = npt.NDArray[np.float64]
 MAX_TABLE: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FittedCube:
     """A released cube, fitted.
 
@@ -82,22 +85,46 @@ class FittedCube:
         """
         return bind(text, Schema(tables={self.cube.table.name: self.cube.table}))
 
-    def answer(self, text: str, *, cost: Mapping[str, object], receipt: Mapping[str, object]) -> Result:
+    @cached_property
+    def nonnegative(self) -> dict[int, FittedTable]:
+        """The nonnegative table of each count among the figures, by its place."""
+        whole = tuple(range(len(self.cube.axes)))
+        counts = (Measure.ROWS, Measure.COUNT)
+        return {
+            place: fit(
+                self.cube.shape, [NoisyMarginal(axes=whole, table=nonnegative_table(fitted), variance=1.0)]
+            )
+            for place, (spec, fitted) in enumerate(zip(self.cube.figures, self.measures, strict=True))
+            if spec.measure in counts
+        }
+
+    def answer(
+        self,
+        text: str,
+        *,
+        cost: Mapping[str, object],
+        receipt: Mapping[str, object],
+        nonnegative: bool = False,
+    ) -> Result:
         """Answer a question.
 
         Args:
             text: one SELECT over the cube's table: aggregates of its measures, GROUP BY and WHERE over its dimensions.
             cost: of this answer.
             receipt: says which release it is made from.
+            nonnegative: counts from the nonnegative table, which have no standard error.
 
         Returns:
             The answer, as that of a release of its own.
 
         Raises:
-            PlanRejectedError: the cube does not hold what it asks for, or a filter goes through a bin.
+            PlanRejectedError: the cube does not hold what it asks for, a filter goes through a bin, or ``nonnegative`` stands
+                beside figures that are no counts.
         """
         query = self.bound(text)
         check_private(query)
+        if nonnegative:
+            _check_counts(query)
         names = [column.name for column in self.cube.axes]
         measured = {column.name for column, _ in self.cube.measured}
         for use in query.uses:
@@ -107,10 +134,13 @@ class FittedCube:
         layout = lay_out(query, centered=True)
         groups = tuple(names.index(key.column.name) for key in query.groups)
         kept, filtered = self._kept(query, groups)
-        values: dict[int, Opened] = {}
+        values, shown = dict[int, Opened](), dict[int, float]()
         for number, spec in enumerate(layout.figures):
-            for group, figure in enumerate(self._figures(spec, groups, filtered, kept, query)):
-                values[number * query.n_groups + group] = figure
+            first = number * query.n_groups
+            values |= enumerate(self._figures(spec, groups, filtered, kept, query), first)
+            if nonnegative:
+                moved = self._figures(spec, groups, filtered, kept, query, self.nonnegative)
+                shown |= enumerate((float(each.value) for each in moved), first)
         plan = Plan(
             mode="private",
             query=query,
@@ -123,7 +153,7 @@ class FittedCube:
             guards=(),
             cost=(),
         )
-        return finish_figures(plan, values, cost=cost, receipt=receipt)
+        return finish_figures(plan, values, cost=cost, receipt=receipt, shown=shown if nonnegative else None)
 
     def chi_square(self, a: str, b: str) -> ChiSquareAnswer:
         """Pearson's test of independence of two dimensions, whose p-value knows the noise of the fit.
@@ -187,15 +217,16 @@ class FittedCube:
         others: tuple[int, ...],
         kept: Floats,
         query: BoundQuery,
+        fits: Mapping[int, FittedTable] | None = None,
     ) -> list[Opened]:
-        """One block of a question: for each group the sum over the kept cells, and its noise."""
+        """One block of a question: for each group the sum over the kept cells, and its noise under these fits."""
         position = next((use.position for use in query.uses if use.clause is Clause.AGGREGATE), "1:1")
         axes = tuple(sorted((*groups, *others)))
         order = tuple(axes.index(axis) for axis in (*groups, *others))
         summed = tuple(range(len(groups), len(order)))
         total, variance = np.zeros(kept.shape[: len(groups)]), np.zeros(kept.shape[: len(groups)])
         for place, factor in self._parts(spec, position):
-            fitted = self.measures[place]
+            fitted = self.measures[place] if fits is None else fits[place]
             table = fitted.table(axes).transpose(order)
             total = total + factor * (kept * table).sum(axis=summed)
             spread = fitted.group_variances(axes, order[: len(groups)], order[len(groups) :], kept)
@@ -268,6 +299,17 @@ def fit_cube(plan: StatisticPlan, blocks: Sequence[tuple[Sequence[float], float]
         fit(cube.shape, marginals[first : first + count]) for first in range(0, len(marginals), count)
     )
     return FittedCube(plan=plan, measures=fits)
+
+
+def _check_counts(query: BoundQuery) -> None:
+    """Refuse other figures than counts."""
+    for output in query.outputs:
+        if isinstance(output, AggregateOutput) and AGGREGATES[output.aggregate].adds_values:
+            raise PlanRejectedError(
+                position=output.position,
+                reason="nonnegative figures are counts",
+                hint="ask sums, means and deviations without nonnegative",
+            )
 
 
 def _texts(key: GroupKey) -> tuple[str, ...]:

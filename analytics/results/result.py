@@ -34,6 +34,19 @@ SUPPRESSED: Final = "suppressed"
 TOO_FEW: Final = "too few for this epsilon"
 
 
+class Sampling(Protocol):
+    """What sampling leaves open of one cell, beside the noise."""
+
+    @property
+    def error(self) -> float:
+        """Standard error of sampling alone."""
+        ...
+
+    def between(self, level: float) -> tuple[float, float]:
+        """Low and high for all patients like these, noise included."""
+        ...
+
+
 class Interval(Protocol):
     """The interval around one cell, at any width."""
 
@@ -50,7 +63,7 @@ class Result:
         columns: the SELECT's columns.
         kinds: their types.
         rows: the cells; None is NA.
-        errors: standard error of the noise on each cell, 0 in exact answers; None for group keys and NA.
+        errors: standard error of the noise on each cell, 0 in exact answers; None for group keys, NA and biased figures.
         intervals: of each private cell; None for group keys and in exact answers.
         keys: the places of the group keys among the columns.
         suppressed: (row, column) of each cell that the guard closed.
@@ -58,6 +71,8 @@ class Result:
             public range, or is a mean, variance or deviation over a count below four standard deviations of its noise.
         cost: what was charged, with everything that epsilon depends on.
         receipt: the ledger's receipt.
+        samplings: of each cell whose sampling error follows from the answer.
+        no_sampling: the columns of figures without one, and why.
     """
 
     columns: tuple[str, ...]
@@ -70,6 +85,8 @@ class Result:
     too_few: tuple[tuple[int, str], ...] = ()
     cost: Mapping[str, object] = field(default_factory=dict)
     receipt: Mapping[str, object] = field(default_factory=dict)
+    samplings: tuple[tuple[Sampling | None, ...], ...] = ()
+    no_sampling: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Shape and price in one line."""
@@ -126,36 +143,54 @@ class Result:
         ]
         return self._beside_keys(rows, "string")
 
-    def interval(self, level: float = LEVEL) -> pd.DataFrame:
-        """Intervals that cover the answer without noise, in the shape of ``frame``, with the groups' labels.
+    @property
+    def sampling_errors(self) -> pd.DataFrame:
+        """Standard errors of sampling alone, in the shape of ``frame``; NA where a figure has none (``no_sampling``)."""
+        return self._beside_keys(self.sampling_rows(), "Float64")
+
+    def sampling_rows(self) -> tuple[tuple[float | None, ...], ...]:
+        """Standard errors of sampling alone, plain, in the shape of ``rows``."""
+        return tuple(tuple(None if each is None else each.error for each in row) for row in self.samplings)
+
+    def interval(self, level: float = LEVEL, *, sampling: bool = False) -> pd.DataFrame:
+        """Intervals in the shape of ``frame``, with the groups' labels.
 
         Args:
             level: coverage, above 0 and below 1.
+            sampling: False: they cover the answer without noise. True: they cover what it would be for all patients like
+                these, of whom the rows are a sample; sampling and noise are in them.
 
         Returns:
             A frame of ``(low, high)``; None for NA.
 
         Raises:
-            InvalidRequestError: the level is not a number above 0 and below 1.
+            InvalidRequestError: the level is not a number above 0 and below 1, or a figure has no sampling error; the
+                reason says what to ask.
         """
-        return self._beside_keys(self.interval_rows(level), "object")
+        return self._beside_keys(self.interval_rows(level, sampling=sampling), "object")
 
-    def interval_rows(self, level: float = LEVEL) -> tuple[tuple[tuple[float, float] | None, ...], ...]:
-        """Intervals that cover the answer without noise, plain.
+    def interval_rows(
+        self, level: float = LEVEL, *, sampling: bool = False
+    ) -> tuple[tuple[tuple[float, float] | None, ...], ...]:
+        """Intervals, plain.
 
-        They lie in the public range of their figure and hold its value; they cover at every group size, small ones
-        included. An exact figure is its own interval.
+        Those of the noise lie in the public range of their figure and hold its value; they cover at every group size,
+        small ones included. An exact figure is its own interval. Those with sampling hold them.
 
         Args:
-            level: coverage, above 0 and below 1.
+            level: as ``interval``.
+            sampling: as ``interval``.
 
         Returns:
             In the shape of ``rows``: ``(low, high)``; None for group keys and NA.
 
         Raises:
-            InvalidRequestError: the level is not a number above 0 and below 1.
+            InvalidRequestError: as ``interval``.
         """
         width = _width(level)
+        if sampling:
+            self._check_sampling()
+            return self.sampled_rows(level)
         return tuple(
             tuple(
                 _around(cell, error, interval, width)
@@ -163,6 +198,23 @@ class Result:
             )
             for cells, errors, intervals in zip(self.rows, self.errors, self.intervals, strict=True)
         )
+
+    def sampled_rows(self, level: float = LEVEL) -> tuple[tuple[tuple[float, float] | None, ...], ...]:
+        """Intervals with sampling, plain; None also where a figure has no sampling error.
+
+        Raises:
+            InvalidRequestError: the level is not a number above 0 and below 1.
+        """
+        _width(level)
+        return tuple(
+            tuple(None if each is None else each.between(float(level)) for each in row)
+            for row in self.samplings
+        )
+
+    def _check_sampling(self) -> None:
+        if self.no_sampling:
+            reasons = "; ".join(f"{name}: the sampling error {why}" for name, why in self.no_sampling.items())
+            raise InvalidRequestError(parameter="sampling", reason=f"has no interval for {reasons}")
 
     def plot(self, axes: Axes | None = None, *, column: str = "") -> Axes:
         """Draw one column of figures as bars over the groups, with the 95 % intervals of the noise.
@@ -198,17 +250,23 @@ class Result:
             y_name=name,
         )
 
-    def spreadsheet(self) -> tuple[list[str], list[list[object]]]:
+    def spreadsheet(self, *, sampling: bool = False) -> tuple[list[str], list[list[object]]]:
         """The answer for ``--csv``: beside each private figure its noise and interval, at the end the flags.
+
+        Args:
+            sampling: beside each figure also its sampling error and the interval with it.
 
         Returns:
             Names of the columns, and rows; None where there is no value.
         """
-        intervals = self.interval_rows()
+        intervals, errors = self.interval_rows(), self.sampling_rows()
+        sampled = self.sampled_rows() if sampling else ()
         noisy = [any(row[place] is not None for row in self.intervals) for place in range(len(self.columns))]
+        figures = [sampling and place not in self.keys for place in range(len(self.columns))]
         names: list[str] = []
-        for name, is_noisy in zip(self.columns, noisy, strict=True):
+        for name, is_noisy, is_figure in zip(self.columns, noisy, figures, strict=True):
             names += [name, *((f"{name} sd", f"{name} low", f"{name} high") if is_noisy else ())]
+            names += [f"{name} sampling {each}" for each in ("sd", "low", "high")] if is_figure else []
         marks = dict.fromkeys(self.too_few, TOO_FEW) | dict.fromkeys(self.suppressed, SUPPRESSED)
         rows: list[list[object]] = []
         for number, row in enumerate(self.rows):
@@ -216,12 +274,21 @@ class Result:
             for place, value in enumerate(row):
                 around = intervals[number][place] or (None, None)
                 cells += [value, *((self.errors[number][place], *around) if noisy[place] else ())]
+                if figures[place]:
+                    cells += [errors[number][place], *(sampled[number][place] or (None, None))]
             flags = [f"{name}: {marks[number, name]}" for name in self.columns if (number, name) in marks]
             rows.append([*cells, "; ".join(flags)])
         return [*names, "flags"], rows
 
-    def to_dict(self) -> dict[str, object]:
-        """The answer for ``--json``."""
+    def to_dict(self, *, sampling: bool = False) -> dict[str, object]:
+        """The answer for ``--json``; with ``sampling`` also the sampling errors and the intervals with them."""
+        more: dict[str, object] = {}
+        if sampling:
+            more = {
+                "sampling_errors": [list(row) for row in self.sampling_rows()],
+                "sampling_intervals": {"level": LEVEL, "rows": [list(row) for row in self.sampled_rows()]},
+                "no_sampling": dict(self.no_sampling),
+            }
         return {
             "columns": list(self.columns),
             "rows": [list(row) for row in self.rows],
@@ -231,7 +298,7 @@ class Result:
             "too_few": [{"row": row, "column": column} for row, column in self.too_few],
             "cost": dict(self.cost),
             "receipt": dict(self.receipt),
-        }
+        } | more
 
     def _beside_keys(self, rows: Sequence[Sequence[object]], dtype: str) -> pd.DataFrame:
         """A frame of something about every figure, with the group keys as they are."""
@@ -288,7 +355,7 @@ def _width(level: object) -> float:
 def _around(
     cell: Cell, error: float | None, interval: Interval | None, width: float
 ) -> tuple[float, float] | None:
-    if cell is None or error is None or isinstance(cell, str | bool):
+    if cell is None or (error is None and interval is None) or isinstance(cell, str | bool):
         return None
     return (float(cell), float(cell)) if interval is None else interval.between(width)
 

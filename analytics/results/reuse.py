@@ -5,8 +5,10 @@ Terms:       a *block identity* is the hash of everything that fixes a block's t
              own compiled local statement, bounds, clamp, groups, the table's schema, and the facts of the consortium.
              An *observation* is one release of a block.
 Guarantees:  no true value is touched. Two blocks have one identity only where plan and schema say so. Observations of
-             one block are weighted with the inverse of their public noise variance. Observations that differ by more than
-             their noise explains are not combined: the newest alone is used.
+             one block with Gaussian noise are weighted with the inverse of their public noise variance. One with Laplace
+             noise is used alone, where its noise is least: the law of a mixture is neither, and an interval that took it
+             for one of them would be wrong. Observations that differ by more than their noise explains are not combined:
+             the newest alone is used.
 See instead: where an analyst keeps observations (``federation.client.answer_store``).
 Source:      docs/guarantees.md P23. Weights: the best linear unbiased combination of independent observations. The
              comparison is Cochran's Q (Biometrics 10, 1954), a chi-squared variable under equal true values.
@@ -19,6 +21,7 @@ import json
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import ReleaseRefusedError
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 CHANGED: Final = 1e-6  # so rarely noise alone makes two releases look as if the rows had changed
 _ROUNDING: Final = 1 + 1e-9
+_WIDTH: Final = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,11 @@ class Combined:
     def noise_sd(self) -> float:
         """Standard deviation of the noise on each figure, in integer steps."""
         return self.figures[0].noise_sd
+
+    def reach(self, width: float) -> float:
+        """How far noise moves a figure, in integer steps, as seldom as Gaussian noise by ``width`` deviations."""
+        law = self.figures[0].law
+        return self.noise_sd * (width if law is None else law.deviations(width))
 
 
 def block_identities(plan: Plan, facts: Mapping[str, object]) -> tuple[str, ...]:
@@ -120,7 +129,7 @@ def observations_of(plan: Plan, opened: Sequence[int | None], number: int) -> tu
     """What an answer released, block by block.
 
     Args:
-        plan: the private plan that ran, with Gaussian noise.
+        plan: the private plan that ran.
         opened: the opened integers, in the order of ``plan.opened``.
         number: of the ledger entry.
 
@@ -148,36 +157,43 @@ def combine(observations: Sequence[Observation]) -> Combined:
         observations: at least one, all of one block, in any order.
 
     Returns:
-        Figures and their noise. A weighted sum of independent discrete Gaussians of such widths is a Gaussian far
-        below what a float shows, so that its standard deviation fixes its law.
+        Figures and their noise: of the Gaussian releases together, or of one Laplace release with less noise. A weighted
+        sum of independent discrete Gaussians of such widths is a Gaussian far below what a float shows, so that its
+        standard deviation fixes its law.
     """
     ordered = sorted(observations, key=lambda each: each.number)
     used = ordered if not _have_changed(ordered) else ordered[-1:]
     left_out = tuple(each.number for each in ordered if each not in used)
-    precisions = [1 / _variance(each.law) for each in used]
+    gaussian = [each for each in used if each.law.scale is None]
+    candidates = [gaussian] * bool(gaussian) + [[each] for each in used if each.law.scale is not None]
+    chosen = max(candidates, key=lambda several: sum(1 / _variance(each.law) for each in several))
+    heavy = next((each.law for each in chosen if each.law.scale is not None), None)
+    precisions = [1 / _variance(each.law) for each in chosen]
     whole = sum(precisions)
     figures = tuple(
-        Opened(value=value, noise_sd=math.sqrt(1 / whole))
+        Opened(value=value, noise_sd=math.sqrt(1 / whole), law=heavy)
         for value in (
             sum(
                 (
                     p * Fraction(v, each.law.weight)
-                    for p, each, v in zip(precisions, used, group, strict=True)
+                    for p, each, v in zip(precisions, chosen, group, strict=True)
                 ),
                 Fraction(),
             )
             / whole
-            for group in zip(*(each.values for each in used), strict=True)
+            for group in zip(*(each.values for each in chosen), strict=True)
         )
     )
     return Combined(
         figures=figures,
-        numbers=tuple(each.number for each in used),
+        numbers=tuple(each.number for each in chosen),
         left_out=left_out,
     )
 
 
 def _variance(law: NoiseLaw) -> Fraction:
+    if law.scale is not None:
+        return Fraction(law.sd) ** 2
     return Fraction(law.n_sites * law.sigma2_local, law.weight**2)
 
 
@@ -196,13 +212,18 @@ def _have_changed(observations: Sequence[Observation]) -> bool:
 
 
 def is_accurate_enough(plan: Plan, combined: Sequence[Combined]) -> bool:
-    """Whether the noise on every block is at most what the plan would add.
+    """Whether the noise on every block is at most what the plan would add, in standard deviation and in 95 % reach.
 
     Args:
         plan: what would be paid for.
         combined: of each of its blocks.
     """
-    return all(each.noise_sd <= plan.noise_sd(number) * _ROUNDING for number, each in enumerate(combined))
+    laws = [plan.noise_law(number) for number in range(len(combined))]
+    return all(
+        each.noise_sd <= law.sd * _ROUNDING
+        and each.reach(_WIDTH) <= law.sd * law.deviations(_WIDTH) * _ROUNDING
+        for each, law in zip(combined, laws, strict=True)
+    )
 
 
 def finish_combined(

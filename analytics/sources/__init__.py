@@ -3,9 +3,10 @@
 Modules:     formats (kinds of file: one file and one line each), spec (what the site's file says), cells (one rule for a
              cell of any type), loading (DuckDB, shut off from the outside), frames (pandas), projection (the table
              ``source`` of a view), views and view_comparisons (a view and its faults), cleaning (typed columns on their
-             grids), units (the privacy unit's normal form), ingest (one pass; rows of one unit), report (for the site's
-             administrator alone), typed_copy (the clean table of an unchanged file), engines (the databases that hold
-             the clean table), local_table (the clean table that plans scan).
+             grids), units (the privacy unit's normal form), findings (what columns hold), ingest (one pass; rows of one
+             unit), report (for the site's administrator alone), typed_copy (the clean table of an unchanged file), steps
+             and preparation (a mapping's steps, before the view), engines (the databases that hold the clean table),
+             servers and postgresql (tables in database servers), local_table (the clean table that plans scan).
 """
 
 from analytics.sources.local_table import LocalTable, open_frame, open_table

@@ -254,7 +254,7 @@ def _categorical(column: CategoricalColumn, found: ViewColumn, rules: CellRules)
     tries.append(_code(text, members))
     if base in NUMBERS or isinstance(column.domain[0], int):
         number = text_number(text, rules) if is_text else f"TRY_CAST({raw} AS DOUBLE)"
-        tries.append(_code(cell_text(number, "DOUBLE"), _number_texts(members)))
+        tries.append(_code(cell_text(number, "DOUBLE"), number_texts(members)))
     elif is_text and rules.dates:
         tries.append(_code(f"CAST({text_date(_raw_text(found), rules)} AS VARCHAR)", members))
     n, name = len(members), quoted(column.name)
@@ -280,7 +280,7 @@ def _code(text: str, members: Sequence[str]) -> str:
     return f"CAST(enum_code(TRY_CAST({text} AS ENUM({', '.join(map(text_literal, members))}))) AS INTEGER)"
 
 
-def _number_texts(members: Sequence[str]) -> list[str]:
+def number_texts(members: Sequence[str]) -> list[str]:
     """The shortest text of each member that is a number, at its place; a text that no number has at the others."""
     found: list[str] = []
     for place, member in enumerate(members):

@@ -8,7 +8,6 @@ Source:      ours; docs/guarantees.md P5. HMAC: RFC 2104 over SHA-256.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -18,16 +17,15 @@ from analytics.plans.local_query import UNIT_COLUMN
 from analytics.schema.tables import ROW
 from analytics.sources.cells import view_functions
 from analytics.sources.cleaning import CleanColumn, ViewColumn, clean_columns
+from analytics.sources.findings import check_columns, column_reports, count_marks
 from analytics.sources.projection import source_names, source_query, wanted_names
-from analytics.sources.report import MOST_MISFITS, ColumnReport, IngestReport
+from analytics.sources.report import IngestReport
 from analytics.sources.units import UnitColumn, near_duplicates, unit_column
 from analytics.sources.view_comparisons import check_comparisons
 from analytics.sources.views import over_source, view_fault, view_types
 from analytics.sql.render import quoted
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
     from analytics.schema import Table
     from analytics.sources.formats.base import Relation
     from analytics.sources.spec import CellRules
@@ -38,12 +36,6 @@ _ROW = "#row"
 _REFUSED = "#refused"
 _BLOCK_BYTES = 64
 MIN_KEY_BYTES = 16
-_NO_NUMBERS = (
-    "holds text, the schema declares numbers: list the source's words for a missing value (missing), its decimal sign "
-    "(decimal), or make numbers in the site's view"
-)
-_ONE_SIDED = "has words for one of yes and no that are understood, and words that are not: declare the source's words (yes, no)"
-_NOT_UNDERSTOOD = "{} in the domain: correct the domain in the schema, the source's words (missing, yes, no), or the site's view"
 
 
 def ingest(
@@ -102,9 +94,11 @@ def ingest(
         _stage(connection, relation, statement, source)
         read = _count(connection, f"SELECT count(*) FROM {_STAGED}")  # noqa: S608
         without_unit = 0 if unit is None else _check_unit(connection, unit, source, read)
-        counts, marked = _count_marks(connection, columns)
-        found = _column_reports(columns, counts, source, read)
-        _check_columns(found, rules.most_misfits, source)
+        counts, marked = count_marks(
+            lambda asked: connection.execute(asked).fetchone() or (), columns, _STAGED
+        )
+        found = column_reports(columns, counts, source, read)
+        check_columns(found, rules.most_misfits, source)
         near = near_duplicates(connection, _STAGED) if unit and unit.is_text else 0
         _keep(connection, table, columns, marked, site_key)
         kept = _count(connection, f"SELECT count(*) FROM {quoted(table.name)}")  # noqa: S608
@@ -156,71 +150,6 @@ def _check_unit(connection: duckdb.DuckDBPyConnection, unit: UnitColumn, source:
     return without
 
 
-def _count_marks(
-    connection: duckdb.DuckDBPyConnection, columns: list[CleanColumn]
-) -> tuple[Counter[str], set[str]]:
-    """How often each mark occurs, and the columns that have any: most have none, which their bounds show."""
-    figures = ", ".join(f"count({name}), min({name}), max({name})" for name in _quoted_names(columns))
-    row = connection.execute(f"SELECT {figures} FROM {_STAGED}").fetchone() or ()  # noqa: S608
-    counts: Counter[str] = Counter()
-    marked: set[str] = set()
-    for place, column in enumerate(columns):
-        known, low, high = row[3 * place : 3 * place + 3]
-        counts[f"{column.name}#known"] = int(known)
-        if known and not column.low <= low <= high <= column.high:
-            marked.add(column.name)
-    flags = dict(flag for column in columns if column.name in marked for flag in column.flags())
-    if flags:
-        counted = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in flags.values())
-        row = connection.execute(f"SELECT {counted} FROM {_STAGED}").fetchone() or ()  # noqa: S608
-        counts.update(dict(zip(flags, map(int, row), strict=True)))
-    return counts, marked
-
-
-def _quoted_names(columns: list[CleanColumn]) -> list[str]:
-    return [quoted(column.name) for column in columns]
-
-
-def _column_reports(
-    columns: list[CleanColumn], counts: Counter[str], source: str, read: int
-) -> tuple[ColumnReport, ...]:
-    unreadable = [column.name for column in columns if counts[f"{column.name}#unreadable"]]
-    _refuse_columns(unreadable, source, _NO_NUMBERS)
-    one_sided = [
-        column.name
-        for column in columns
-        if counts[f"{column.name}#outside_domain"]
-        and sum(not counts[f"{column.name}#side{place}"] for place, _ in enumerate(column.sides)) == 1
-    ]
-    _refuse_columns(one_sided, source, _ONE_SIDED)
-    return tuple(
-        ColumnReport(
-            name=column.name,
-            rows=read,
-            missing=read - counts[f"{column.name}#known"],
-            not_finite=counts[f"{column.name}#not_finite"],
-            clipped=counts[f"{column.name}#clipped"],
-            outside_domain=counts[f"{column.name}#outside_domain"],
-        )
-        for column in columns
-    )
-
-
-def _check_columns(found: tuple[ColumnReport, ...], most: Fraction, source: str) -> None:
-    """Refuse columns of which no value, or too small a share, is understood."""
-    none = [column.name for column in found if 0 < column.outside_domain == column.rows - column.missing]
-    _refuse_columns(none, source, _NOT_UNDERSTOOD.format("none of its values is"))
-    few = [column.name for column in found if column.outside_domain > most * (column.rows - column.missing)]
-    share = "more than half" if most == MOST_MISFITS else f"more than {float(most):g}"
-    _refuse_columns(few, source, _NOT_UNDERSTOOD.format(f"{share} of its values are not"))
-
-
-def _refuse_columns(names: list[str], source: str, reason: str) -> None:
-    if names:
-        others = f"; so also for {', '.join(names[1:])}" if names[1:] else ""
-        raise SchemaMismatchError(source=source, column=names[0], reason=reason + others)
-
-
 def _keep(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
@@ -264,7 +193,9 @@ def _dropped(cleaned: str, columns: list[CleanColumn], most: int) -> str:
     """
     unit = quoted(UNIT_COLUMN)
     rows = f'SELECT {cleaned}, {unit}, "{_ROW}" FROM {_STAGED} SEMI JOIN {_CROWDED} USING ({unit})'  # noqa: S608
-    content = ", '|', ".join(f"COALESCE(CAST({name} AS VARCHAR), '~')" for name in _quoted_names(columns))
+    content = ", '|', ".join(
+        f"COALESCE(CAST({name} AS VARCHAR), '~')" for name in (quoted(column.name) for column in columns)
+    )
     numbered = f"SELECT *, concat(length({unit}), ':', {unit}, '|', {content}) AS \"#content\" FROM ({rows})"  # noqa: S608
     tied = (
         'SELECT *, concat("#content", \'|\', row_number() OVER (PARTITION BY "#content")) '  # noqa: S608

@@ -9,6 +9,7 @@ Source:      ours.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -17,8 +18,11 @@ from analytics.errors import SchemaMismatchError
 from analytics.sources.cells import view_functions
 from analytics.sources.frames import register
 from analytics.sources.loading import connect, opened, shut, workplace_in
+from analytics.sources.preparation.mapped import inputs_opened
+from analytics.sources.preparation.run import prepared
 from analytics.sources.projection import source_names, source_query
 from analytics.sources.spec import SourceSpec
+from analytics.sources.steps.step import MAIN
 from analytics.sources.view_comparisons import check_comparisons
 from analytics.sources.views import over_source, view_fault, view_types
 
@@ -38,7 +42,7 @@ def inspected(
     Visible to: the site alone.
 
     Args:
-        rows: a source, whose own view and cells do not count here, or a pandas frame.
+        rows: a source, whose own view and cells do not count here, but whose mapping does; or a pandas frame.
         name: what messages call it.
         view: one SELECT over ``source``.
         cells: how its texts are written.
@@ -52,8 +56,19 @@ def inspected(
     connection = connect(1)
     try:
         if isinstance(rows, SourceSpec):
-            with workplace_in(None) as workplace, opened(connection, rows, workplace=workplace) as relation:
-                shut(connection, relation.paths)
+            with (
+                workplace_in(None) as workplace,
+                opened(connection, rows, workplace=workplace) as relation,
+                inputs_opened(connection, rows.mapping, workplace) as others,
+            ):
+                shut(
+                    connection,
+                    [*relation.paths, *(path for each in others.values() for path in each[0].paths)],
+                )
+                if rows.mapping is not None:
+                    blocks = {**others, MAIN: (relation, cells, name)}
+                    relation = prepared(connection, rows.mapping, blocks, resolutions={}).relation  # noqa: PLW2901
+                    cells = replace(cells, missing=())
                 _load(connection, relation, name, view, cells)
         else:
             relation = register(connection, rows, name)

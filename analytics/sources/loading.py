@@ -20,7 +20,7 @@ import duckdb
 from analytics.errors import SchemaMismatchError
 from analytics.sources.cells import text_literal
 from analytics.sources.formats import FORMATS
-from analytics.sources.formats.contents import digest_of, state_of
+from analytics.sources.formats.contents import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,9 +90,7 @@ def opened(
 
 def _hashed(relation: Relation, spec: SourceSpec) -> Relation:
     """The relation with a digest: its own where it was hashed on the way, else that of the files, which do not change."""
-    return replace(
-        relation, digest=lambda: relation.digest() or digest_of(FORMATS[spec.kind].files(spec.path))
-    )
+    return replace(relation, digest=lambda: relation.digest() or spec.digest())
 
 
 @contextmanager

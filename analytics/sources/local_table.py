@@ -22,16 +22,15 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.errors import LocalTimeoutError, SchemaMismatchError, SourceFailedError, SourceLostError
-from analytics.plans.local_query import UNIT_COLUMN
-from analytics.schema import NumericColumn
+from analytics.schema import BooleanColumn, NumericColumn
 from analytics.schema.tables import ROW
 from analytics.sources.engines.duckdb_engine import DuckDBEngine
 from analytics.sources.frames import FRAME, register
-from analytics.sources.ingest import ingest
 from analytics.sources.loading import connect, opened, shut, workplace_in
+from analytics.sources.preparation.mapped import ingest_mapped, inputs_opened
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
 from analytics.sources.typed_copy import TypedCopy
-from analytics.sql.render import quoted
+from analytics.sql.render import DIALECTS, quoted
 from analytics.statistics.blocks import MISSING
 
 if TYPE_CHECKING:
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.sources.engines.base import Engine, Row
     from analytics.sources.report import IngestReport
+    from analytics.sources.spec import Preparation
 
 T = TypeVar("T")
 LARGE_BYTES = 1 << 24  # of a file that is worth a second reading where the first one stops
@@ -62,6 +62,11 @@ class LocalTable:
             report: what was found at ingest, for the site's administrator.
         """
         self.table, self.report, self.engine = table, report, engine
+        self._never_null = frozenset(
+            each.name
+            for each in report.columns
+            if not (each.missing or each.not_finite or each.outside_domain)
+        )
         self._out_of_service = threading.Event()
 
     def __repr__(self) -> str:
@@ -97,11 +102,16 @@ class LocalTable:
             SourceFailedError: the database failed, now or before.
         """
         figures = [0] * plan.n_figures
-        for group, *values in self._rows(plan.local_sql, limit_s):
-            if group is None:
-                continue  # rows of no group
-            for block, value in enumerate(values):
-                figures[block * plan.n_groups + group] = value
+        first = 0
+        for statement in plan.statements(DIALECTS[self.engine.dialect], self._never_null):
+            n_blocks = 0
+            for group, *values in self._rows(statement, limit_s):
+                n_blocks = len(values)
+                if group is None:
+                    continue  # rows of no group
+                for block, value in enumerate(values, start=first):
+                    figures[block * plan.n_groups + group] = value
+            first += n_blocks
         clamped = [max(-limit, min(limit, value)) for value, limit in zip(figures, plan.clamps, strict=True)]
         return np.array(clamped, dtype=np.int64)
 
@@ -145,24 +155,32 @@ class LocalTable:
         """
         names = [quoted(name) for name in columns]
         known = " AND ".join(f"{name} IS NOT NULL" for name in names)
-        return self._values([f"CAST({name} AS BIGINT)" for name in names], f"WHERE {known}", limit_s)
+        return self._values([self._integer(name) for name in columns], f"WHERE {known}", limit_s)
 
     def every_row(self, columns: Sequence[str], limit_s: float | None = None) -> npt.NDArray[np.int64]:
         """Fetch all rows of some columns, as ``complete_cases``, with ``MISSING`` where one lacks a value."""
-        names = [quoted(name) for name in columns]
-        return self._values([f"COALESCE(CAST({name} AS BIGINT), {MISSING})" for name in names], "", limit_s)
+        return self._values([f"COALESCE({self._integer(name)}, {MISSING})" for name in columns], "", limit_s)
 
     def close(self) -> None:
         """End every statement that runs, and forget the rows."""
         self.engine.close()
 
     def _values(self, values: Sequence[str], where: str, limit_s: float | None) -> npt.NDArray[np.int64]:
-        unit = "row_number() OVER ()" if self.table.privacy_unit == ROW else quoted(UNIT_COLUMN)
+        relation, unit = quoted(self.table.name), "row_number() OVER ()"
+        if self.table.privacy_unit != ROW:
+            relation, unit = self.engine.numbered_units(self.table.name)
         named = "".join(f", {value} AS c{place}" for place, value in enumerate(values))
-        rows = f"FROM {quoted(self.table.name)} {where} ORDER BY unit"
+        rows = f"FROM {relation} {where} ORDER BY unit"
         statement = f"SELECT CAST({unit} AS BIGINT) AS unit{named} {rows}"
         found = self._run(lambda: self.engine.columns(statement, limit_s))
         return np.stack(list(found.values()), axis=1)
+
+    def _integer(self, name: str) -> str:
+        is_boolean = isinstance(self.table.columns[name], BooleanColumn)
+        value = (
+            f"CAST({quoted(name)} AS INTEGER)" if is_boolean else quoted(name)
+        )  # not every engine casts it to BIGINT
+        return f"CAST({value} AS BIGINT)"
 
     def _rows(self, statement: str, limit_s: float | None) -> list[Row]:
         return self._run(lambda: self.engine.rows(statement, limit_s))
@@ -205,6 +223,11 @@ def open_table(
     Raises:
         SchemaMismatchError: the file or a column is not as it should be.
     """
+    if spec.engine:
+        from analytics.sources.postgresql.pushed_table import push_table
+
+        engine, report = push_table(spec, table)
+        return LocalTable(engine=engine, table=table, report=report)
     kept = None if copies is None else TypedCopy(copies, spec, table, site_key)
     found = _from_copy(kept, threads) if kept else None
     if found is None and (numbers := _plain_numbers(spec, table)):
@@ -229,6 +252,7 @@ def _from_copy(kept: TypedCopy, threads: int | None) -> tuple[duckdb.DuckDBPyCon
 def _plain_numbers(spec: SourceSpec, table: Table) -> frozenset[str]:
     """Columns whose texts no view and no rule of the source looks at: a reader may make numbers of them at once."""
     is_plain = spec.view == DEFAULT_VIEW and not spec.cells.missing and spec.cells.decimal == "."
+    is_plain = is_plain and spec.mapping is None
     if not is_plain or not spec.path.is_file() or spec.path.stat().st_size < LARGE_BYTES:
         return frozenset()
     return frozenset(name for name, column in table.columns.items() if isinstance(column, NumericColumn))
@@ -261,9 +285,13 @@ def _ingest_file(
     with workplace_in(kept.folder if kept else None) as workplace:
         copy = workplace / "clean.parquet"
         is_hashed = kept is not None
-        with opened(connection, spec, workplace=workplace, is_hashed=is_hashed, numbers=numbers) as relation:
-            shut(connection, [*relation.paths, str(copy)])
-            report = ingest(
+        with (
+            opened(connection, spec, workplace=workplace, is_hashed=is_hashed, numbers=numbers) as relation,
+            inputs_opened(connection, spec.mapping, workplace) as others,
+        ):
+            paths = [path for other, _, _ in others.values() for path in other.paths]
+            shut(connection, [*relation.paths, *paths, str(copy)])
+            report = ingest_mapped(
                 connection,
                 relation,
                 table=table,
@@ -271,6 +299,8 @@ def _ingest_file(
                 rules=spec.cells,
                 source=spec.name,
                 site_key=site_key,
+                mapping=spec.mapping,
+                others=others,
             )
             digest = relation.digest()
         if kept:
@@ -286,6 +316,7 @@ def open_frame(
     view: str = DEFAULT_VIEW,
     name: str = "frame",
     cells: CellRules | None = None,
+    mapping: Preparation | None = None,
 ) -> LocalTable:
     """Clean and shut off a pandas frame; for sites that are threads of one process.
 
@@ -296,6 +327,7 @@ def open_frame(
         view: one SELECT over ``source``.
         name: what messages call it.
         cells: how its texts are written.
+        mapping: the site's harmonising, which runs before the view.
 
     Returns:
         The source.
@@ -306,16 +338,19 @@ def open_frame(
     connection = connect(None)
     try:
         relation = register(connection, frame, name)
-        shut(connection)
-        report = ingest(
-            connection,
-            relation,
-            table=table,
-            view=view,
-            rules=cells or CellRules(),
-            source=name,
-            site_key=site_key,
-        )
+        with workplace_in(None) as workplace, inputs_opened(connection, mapping, workplace) as others:
+            shut(connection, [path for other, _, _ in others.values() for path in other.paths])
+            report = ingest_mapped(
+                connection,
+                relation,
+                table=table,
+                view=view,
+                rules=cells or CellRules(),
+                source=name,
+                site_key=site_key,
+                mapping=mapping,
+                others=others,
+            )
         connection.unregister(FRAME)
     except BaseException:
         connection.close()

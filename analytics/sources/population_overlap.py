@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from analytics.plans.local_query import UNIT_COLUMN
 from analytics.plans.populations import unequal_cells
-from analytics.sql.render import quoted, render_integer
+from analytics.sql.render import DIALECTS, quoted, render_integer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analytics.plans.populations import Population
     from analytics.sources.local_table import LocalTable
+    from analytics.sql.render import Dialect
 
 Kind = Literal["difference", "part"]
 MOST_COUNTED: Final = 1_000
@@ -65,9 +66,9 @@ def small_parts(
     Raises:
         LocalTimeoutError, SourceLostError, SourceFailedError: as ``LocalTable``.
     """
-    source = _cells(first, second)
+    source = _cells(first, second, DIALECTS[table.engine.dialect])
     ones, others, rows = table.local_words(
-        f"SELECT one, other, CAST(COUNT(*) AS BIGINT) AS n FROM ({source}) GROUP BY one, other",  # noqa: S608 - as in _cells
+        f"SELECT one, other, CAST(COUNT(*) AS BIGINT) AS n FROM ({source}) AS cells GROUP BY one, other",  # noqa: S608 - as in _cells
         limit_s,
     )
     sizes = Counter(
@@ -90,9 +91,9 @@ def small_parts(
     return sorted(found, key=lambda part: part.people), len(counted) == len(candidates)
 
 
-def _cells(first: Population, second: Population) -> str:
+def _cells(first: Population, second: Population, to: Dialect) -> str:
     """Every row's two cells, -1 where it does not count, and its unit."""
-    one, other = (render_integer(each.local_cell) for each in (first, second))
+    one, other = (render_integer(each.local_cell, to) for each in (first, second))
     unit = "" if first.table.units_are_rows else f", {quoted(UNIT_COLUMN)} AS unit"
     cells = ", ".join(
         f"CAST(COALESCE({text}, -1) AS BIGINT) AS {name}" for text, name in ((one, "one"), (other, "other"))
@@ -135,7 +136,7 @@ def _units(
             f"CAST(COUNT(DISTINCT unit) FILTER (WHERE {_is_in(*part[:3])}) AS BIGINT) AS p{number}"
             for number, part in enumerate(parts[begin : begin + _AT_ONCE])
         ]
-        statement = f"SELECT {', '.join(columns)} FROM ({source})"  # noqa: S608 - integers and names of the schema
+        statement = f"SELECT {', '.join(columns)} FROM ({source}) AS cells"  # noqa: S608 - integers and names of the schema
         found = table.local_words(statement, limit_s)
         counts += [int(count) for (count,) in found]
     return counts

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from analytics.sources.steps.step import StepReport
+
 MOST_MISFITS: Final = Fraction(1, 2)
 
 
@@ -85,6 +87,7 @@ class IngestReport:
         near_duplicates: units whose identifiers differ from another's by case, zeros, blanks or kinds of letters alone.
         exact_allowed: whether rows_kept is within rows_max; if not, no site that allows exact answers starts with it.
         columns: per column.
+        steps: what each step of the site's mapping did; empty where there is none.
     """
 
     source: str
@@ -96,6 +99,7 @@ class IngestReport:
     near_duplicates: int
     exact_allowed: bool
     columns: tuple[ColumnReport, ...]
+    steps: tuple[StepReport, ...] = ()
 
     def __repr__(self) -> str:
         return f"IngestReport(source={self.source!r}, table={self.table!r}, counts withheld)"

@@ -10,13 +10,18 @@ import codecs
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
 
 from analytics.errors import SchemaMismatchError
 from analytics.sources.formats import FORMATS
+from analytics.sources.formats.contents import digest_of
+from analytics.sources.servers.access import ServerAccess  # noqa: TC001  the API's page reads it
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
+
+    from analytics.sources.steps.step import BlockRead, Steps
 
 _GLOB = re.compile(r"[*?\[\]{}]")
 _MOST_WORD = 200
@@ -65,31 +70,90 @@ class CellRules:
         return found
 
 
+class Preparation(Protocol):
+    """A mapping that was read and checked."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that it depends on besides the rows, in hex."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, SourceSpec]:
+        """The site's other files, by block."""
+        ...
+
+    @property
+    def codes(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
+        """Pairs of source and target, by the name of the table that holds them."""
+        ...
+
+    def reads(self) -> Mapping[str, BlockRead]:
+        """What is read of each block's file."""
+        ...
+
+    def check_unit(self, unit: str) -> None:
+        """Refuse rules whose result for one person can depend on another person's rows.
+
+        Args:
+            unit: the schema's privacy unit.
+
+        Raises:
+            SchemaMismatchError: names the rule.
+        """
+        ...
+
+    def compile(
+        self,
+        columns: Mapping[str, Sequence[str]],
+        cells: Mapping[str, CellRules],
+        resolutions: Mapping[str, Fraction],
+    ) -> Steps:
+        """Compile the steps.
+
+        Args:
+            columns: names of the columns of each block's step 0.
+            cells: how the texts of each block's file are written.
+            resolutions: of the schema's numeric columns; empty while there is no schema.
+
+        Raises:
+            SchemaMismatchError: a rule does not fit the columns.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSpec:
     """Where a site's rows are and how its administrator looks at them.
 
     Attributes:
         kind: one of ``formats.FORMATS``: csv (with a header row), parquet (a file, or a folder of files), duckdb and sqlite
-            (database files, opened read-only), excel (a workbook).
+            (database files, opened read-only), excel (a workbook), spss, stata and sas, postgresql (a server).
         path: the file, or for parquet a folder.
         view: one SELECT over ``source``, the site administrator's own SQL; it makes the schema's columns.
+        server: where a server is, for kinds that have one; else None, and ``path`` is the file.
+        engine: the database that holds the clean table: empty for the node's own, or the kind of the server, where the table
+            then stays.
         relation: for duckdb and sqlite the table or view in the file, for duckdb perhaps with its schema before it; for excel
             the sheet, which may be left out where there is only one.
         delimiter: for csv, between fields.
         quote: for csv, around fields that hold a delimiter; empty: none.
         encoding: for csv, a name that Python knows, such as utf-8, cp1252 or utf-16.
         cells: how texts are written.
+        mapping: the site's harmonising, which runs before the view; None: the view reads the file itself.
     """
 
     kind: str
-    path: Path
+    path: Path = Path()
+    server: ServerAccess | None = None
+    engine: str = ""
     view: str = DEFAULT_VIEW
     relation: str = ""
     delimiter: str = ","
     quote: str = '"'
     encoding: str = "utf-8"
     cells: CellRules = field(default_factory=CellRules)
+    mapping: Preparation | None = None
 
     def __post_init__(self) -> None:
         for reason in self._mistakes():
@@ -99,6 +163,15 @@ class SourceSpec:
         if self.kind not in FORMATS:
             return [f"the kind must be {', '.join(FORMATS)}"]
         found = [reason] if (reason := FORMATS[self.kind].mistake(self.relation)) else []
+        if (self.server is not None) != bool(FORMATS[self.kind].schemes):
+            found.append("the address of a server and its kind go together")
+        found += self.server.mistakes() if self.server else []
+        if self.engine and (self.engine != self.kind or self.server is None):
+            found.append("engine must be the kind of the source's server, or be left out")
+        if self.engine and self.mapping is not None:
+            found.append(
+                "a mapping needs a table that the node reads: leave engine out, or map in the server's view"
+            )
         if len(self.delimiter) != 1 or self.delimiter in "\r\n\0" or not self.delimiter.isascii():
             found.append("the delimiter must be one ASCII character")
         if (
@@ -113,8 +186,18 @@ class SourceSpec:
 
     @property
     def name(self) -> str:
-        """The file's name, for messages."""
-        return self.path.name
+        """The file's name, or the table's in a server, for messages."""
+        return self.path.name if self.server is None else self.relation
+
+    def digest(self) -> str:
+        """What the source's present state is called: a digest of its files, or a server's declared version; perhaps empty.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        if self.server is not None:
+            return self.server.version and f"version {self.server.version}"
+        return digest_of(FORMATS[self.kind].files(self.path))
 
     def check_file(self) -> None:
         """Refuse a path that is no plain file, and no folder of a kind that may be one.
@@ -122,6 +205,8 @@ class SourceSpec:
         Raises:
             SchemaMismatchError: missing, not a file, or with characters that the reader would expand.
         """
+        if self.server is not None:
+            return
         if _GLOB.search(str(self.path)):
             raise SchemaMismatchError(source=self.name, reason="the path may not hold any of * ? [ ] { }")
         if not self.path.is_file() and not (FORMATS[self.kind].takes_folder and self.path.is_dir()):

@@ -2,9 +2,10 @@
 
 Layer:       analytics.sources above report.
 Guarantees:  a copy is used only where the bytes of all the source's files, the source's settings, the schema's table, the
-             site's key, the cleaning rules and the database's version are those that made it, and where its own bytes are
-             the written ones; else the source is read anew. Files have mode 0600 in a folder of mode 0700 and are put in
-             place whole. A view whose result can change with time or chance has no copy.
+             site's key, the cleaning rules, the mapping and the database's version are those that made it, and where its
+             own bytes are the written ones; else the source is read anew. Files have mode 0600 in a folder of mode 0700
+             and are put in place whole. A view whose result can change with time or chance has no copy, nor has a mapping
+             that reads further files.
 See instead: reading the source (``loading``, ``ingest``).
 Source:      ours.
 """
@@ -17,16 +18,16 @@ import hmac
 import json
 import os
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
 from analytics.sources.cleaning import RULES_VERSION
-from analytics.sources.formats import FORMATS
 from analytics.sources.formats.contents import digest_of
 from analytics.sources.report import ColumnReport, IngestReport
 from analytics.sources.spec import DEFAULT_VIEW
+from analytics.sources.steps.step import StepReport
 from analytics.sql.render import quoted
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class TypedCopy:
         """
         try:
             about = json.loads(self._about.read_text("utf-8"))
-            if about["settings"] != self._settings() or about["source"] != self._digest():
+            if about["settings"] != self._settings() or about["source"] != self._spec.digest():
                 return None
             if about["rows"] != digest_of((self._rows,)):
                 return None
@@ -105,6 +106,8 @@ class TypedCopy:
         self._forget()
         if not digest or self._changes_by_itself(connection):
             return
+        if self._spec.mapping is not None and self._spec.mapping.inputs:
+            return  # the bytes of one file do not decide the table
         try:
             os.close(os.open(written, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             target = quoted(self._table.name)
@@ -129,17 +132,15 @@ class TypedCopy:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
-    def _digest(self) -> str:
-        return digest_of(FORMATS[self._spec.kind].files(self._spec.path))
-
     def _settings(self) -> str:
         """What a copy depends on besides the source's bytes."""
-        spec: dict[str, Any] = asdict(self._spec)
-        del spec["path"]
+        spec: dict[str, Any] = asdict(replace(self._spec, mapping=None))
+        del spec["path"], spec["mapping"]
         shape = {
             "rules": RULES_VERSION,
             "database": duckdb.__version__,
             "spec": spec | {"name": self._spec.name},
+            "mapping": self._spec.mapping.digest if self._spec.mapping is not None else "",
             "table": self._table.to_dict() | {"name": self._table.name},
         }
         text = json.dumps(shape, sort_keys=True, default=str)
@@ -162,4 +163,5 @@ def _escaped(path: Path) -> str:
 
 def _report(shape: dict[str, Any]) -> IngestReport:
     columns = tuple(ColumnReport(**column) for column in shape["columns"])
-    return IngestReport(**{**shape, "columns": columns})
+    steps = tuple(StepReport(**step) for step in shape["steps"])
+    return IngestReport(**{**shape, "columns": columns, "steps": steps})

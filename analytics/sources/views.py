@@ -15,6 +15,7 @@ import duckdb
 
 from analytics.errors import SchemaMismatchError
 from analytics.sources.cells import BOOLEAN_FUNCTION, DATE_FUNCTION, NUMBER_FUNCTION
+from analytics.sources.servers.view_text import bare_view, word_place
 from analytics.sources.spec import DEFAULT_VIEW
 
 _SOURCE = re.compile(r"\bsource\b", re.IGNORECASE)
@@ -90,11 +91,6 @@ def over_source(view: str, query: str, chosen: str = "*", columns: str = "") -> 
     return f"WITH source AS {kept} ({query}) SELECT {chosen} FROM ({bare_view(view)}) AS {called}"  # noqa: S608  the administrator's own SQL
 
 
-def bare_view(view: str) -> str:
-    """The view's text for use in brackets."""
-    return view.strip().rstrip(";") + "\n"  # a line end, in case the view ends in a comment
-
-
 def view_fault(view: str, error: duckdb.Error) -> str:
     """What is wrong with a view, as far as a word of the view itself says it.
 
@@ -116,16 +112,7 @@ def view_fault(view: str, error: duckdb.Error) -> str:
         )
     for pattern, meaning in _FAULTS:
         match = re.match(pattern, said)
-        place = _place(view, match[1]) if match else ""
+        place = word_place(view, match[1]) if match else ""
         if match and place:
             return f"the site's view cannot be computed: {meaning.format(match[1])} (first at {place})"
     return f"the site's view cannot be computed over this source ({type(error).__name__})"
-
-
-def _place(view: str, word: str) -> str:
-    """Line and column, both from 1, of a word's first use; empty where the view does not hold it."""
-    found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", view, re.IGNORECASE)
-    if found is None:
-        return ""
-    before = view[: found.start()]
-    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"

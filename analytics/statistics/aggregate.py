@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from analytics.statistics.aims import Aim
     from analytics.statistics.estimates import Parts
     from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.sampling import Sampled, Sampling
 
 Range = tuple[Fraction | float, Fraction | float]
 
@@ -203,6 +204,26 @@ class Aggregate(ABC):
         )
         raise InvalidRequestError(parameter="within", reason=reason)
 
+    def no_sampling(self, span: Span, *, has_spread: bool) -> str:
+        """Say why a cell's sampling error does not follow from the answer; empty where it does.
+
+        Args:
+            span: what is public of its argument.
+            has_spread: whether the answer has the spread of its argument, which comes with a variance or deviation.
+        """
+        del span, has_spread
+        return f"is not defined for {self.sql_names[0]}"
+
+    def sampling(self, span: Span, cell: Sampled) -> Sampling | None:
+        """What sampling leaves open of one cell; None where the answer does not say enough.
+
+        Args:
+            span: what is public of its argument.
+            cell: value, range, noise, and what the answer says of the rows behind it.
+        """
+        del span, cell
+        return None
+
     def scale(self, column: PlanColumn, part: str) -> float:
         """What one step of a part is worth, for people who read a plan."""
         return float(column.unit ** _POWERS.get(part, 0))
@@ -237,3 +258,9 @@ def units_part(table: Table) -> tuple[str, BlockSpec]:
 def rows_part() -> tuple[str, BlockSpec]:
     """All rows."""
     return Measure.ROWS.value, BlockSpec(measure=Measure.ROWS)
+
+
+def needs_spread(aggregate: Aggregate) -> str:
+    """Why a figure without the spread of its column has no sampling error, and what to ask."""
+    name = aggregate.sql_names[0]
+    return f"of {name} needs the spread of its column: ask STDDEV of the same column in the same question"

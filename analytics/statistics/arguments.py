@@ -198,7 +198,7 @@ class Arguments:
         return _with_groups(column_of(self.text(name), table, name), name)
 
     def group_columns(self, name: str, table: Table) -> tuple[GroupColumn, ...]:
-        """The declared columns of a text or a list of texts, each of which has public groups.
+        """The declared columns of a text or a list of different texts, each of which has public groups.
 
         Raises:
             InvalidRequestError: it is neither.

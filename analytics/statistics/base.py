@@ -13,6 +13,8 @@ Source:      ours.
 
 from __future__ import annotations
 
+import json
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
@@ -22,11 +24,12 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.pictures import Picture, draw
-from analytics.text_tables import as_block, as_html, cell_text
+from analytics.text_tables import as_block, as_html, as_latex, cell_text
 from smpc.operations.comparison import at_least
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
     from matplotlib.axes import Axes
@@ -172,6 +175,33 @@ class Answer(ABC):
         rows = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
         return [str(name) for name in frame.columns], rows
 
+    def to_latex(self) -> str:
+        """Return ``frame`` as a LaTeX ``tabular``, its texts escaped; six digits of a number."""
+        return as_latex(*self.cells())
+
+    def to_json(self) -> str:
+        """Return ``to_dict`` as JSON text; a number that is not finite is null."""
+        return json.dumps(_finite(self.to_dict()), allow_nan=False, default=str)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write ``frame`` to a Parquet file with pandas, which needs pyarrow or fastparquet.
+
+        Args:
+            path: of the file, which is replaced.
+
+        Raises:
+            InvalidRequestError: neither is installed.
+        """
+        names, _ = self.cells()
+        frame = self.frame
+        whole = frame if len(names) == len(frame.columns) else frame.reset_index()
+        whole.columns = [str(name) for name in whole.columns]
+        try:
+            whole.to_parquet(path, index=False)
+        except ImportError as error:
+            reason = "needs pyarrow or fastparquet: install one of them"
+            raise InvalidRequestError(parameter="to_parquet", reason=reason) from error
+
     def lines(self) -> list[str]:
         """The answer's single figures, one a line; lists are left to ``frame``."""
         single = {name: value for name, value in self.values().items() if not isinstance(value, _LISTS)}
@@ -217,6 +247,15 @@ class Answer(ABC):
             "cost": dict(self.cost),
             "receipt": dict(self.receipt),
         }
+
+
+def _finite(value: object) -> object:
+    """Plain data without numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {str(name): _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _field(named: tuple[str, object]) -> str:

@@ -44,6 +44,11 @@ class Span:
     n_rows: int
 
     @property
+    def has_two_values(self) -> bool:
+        """Whether the argument has the values of a yes and a no, one step apart."""
+        return self.upper - self.lower == 1
+
+    @property
     def largest_variance(self) -> Fraction:
         """The largest mean squared deviation, in steps squared."""
         return Fraction((self.upper - self.lower) ** 2, 4)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from analytics.statistics.base import Answer
+from analytics.statistics.independence import REPLICATES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,7 @@ class ChiSquareAnswer(Answer):
 
     Attributes:
         statistic: chi-square; None where it is closed, or in exact mode undefined (an empty row or column of the table).
-        pvalue: exact: the upper tail; private: from the bootstrap.
+        pvalue: exact: the upper tail; private: from the noise's law, see ``pvalue_from``.
         dof: degrees of freedom.
         observed: the table, with noise in private mode; shape ``(rows, columns)``.
         expected: counts under independence, same shape.
@@ -38,6 +39,15 @@ class ChiSquareAnswer(Answer):
     noise_sd: float = 0.0
 
     @property
+    def pvalue_from(self) -> str:
+        """What law the p-value is taken from; empty where there is none."""
+        if self.pvalue is None:
+            return ""
+        return (
+            f"the noise's law, {REPLICATES} simulated tables" if self.noise_sd else "chi-square's upper tail"
+        )
+
+    @property
     def frame(self) -> pd.DataFrame:
         """The observed table, with the groups as its labels."""
         import pandas as pd
@@ -51,6 +61,7 @@ class ChiSquareAnswer(Answer):
         return {
             "statistic": self.statistic,
             "pvalue": self.pvalue,
+            "pvalue_from": self.pvalue_from,
             "dof": self.dof,
             "observed": [list(row) for row in self.observed],
             "expected": [list(row) for row in self.expected],

@@ -11,6 +11,7 @@ Source:      ours.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -24,15 +25,19 @@ from analytics.statistics.blocks import MISSING_CELL
 from analytics.statistics.value_windows import has_few_values, windows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analytics.sql.query import GroupColumn
 
 Ints = npt.NDArray[np.int64]
 Sets = npt.NDArray[np.bool_]
+Words = npt.NDArray[np.uint64]
 Cell = tuple[int, int]
 _PAIR: Final = 2
+_WORD: Final = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ColumnCells:
     """One column of a profile.
 
@@ -62,14 +67,14 @@ class ColumnCells:
         """Whether its cells are declared bins."""
         return self.numeric is not None and bool(self.numeric.bins)
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """What the cells of known values are called; one without a name for a number without bins."""
         if self.numeric is not None and not self.is_binned:
             return ("",)
         return tuple(str(label) for label in labels_of(self.column) if label is not None)
 
-    @property
+    @cached_property
     def known(self) -> tuple[Cell, ...]:
         """The cells of known values."""
         column = self.column
@@ -84,12 +89,12 @@ class ColumnCells:
         cells = [(first, after - 1) for first, after in pairwise(edges)]
         return (*cells[:-1], (cells[-1][0], column.grid_upper))
 
-    @property
+    @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """All cells; that of missing values is the last."""
         return (*self.known, MISSING_CELL) if self.column.nullable else self.known
 
-    @property
+    @cached_property
     def tested(self) -> tuple[Cell, ...]:
         """Cells whose counts an opened profile tells: its own, and each value of a number of few values."""
         number = self.numeric
@@ -98,13 +103,17 @@ class ColumnCells:
         values = [(value, value) for value in range(number.grid_lower, number.grid_upper + 1)]
         return tuple(dict.fromkeys((*self.cells, *values)))
 
-    @property
+    @cached_property
     def apart(self) -> tuple[Cell, ...]:
         """Cells to be held against those of another column: of two that make up all rows one is enough."""
-        tested = self.tested
+        return self.tested[self.apart_places]  # where the one cell is all rows, the schema says so
+
+    @property
+    def apart_places(self) -> slice:
+        """The places of ``apart`` among ``tested``."""
         if len(self.cells) == 1:
-            return tested[1:]  # the one cell is all rows, which the schema says
-        return tested[:1] if len(tested) == _PAIR else tested
+            return slice(1, None)
+        return slice(1) if len(self.tested) == _PAIR else slice(None)
 
     def members(self, values: Ints, cells: tuple[Cell, ...]) -> Sets:
         """Which rows lie in which cells; shape ``(n_cells, n_rows)``."""
@@ -114,13 +123,13 @@ class ColumnCells:
             np.logical_and(values >= first, values <= last, out=found[place])
         return found
 
-    @property
+    @cached_property
     def center(self) -> int:
         """What is subtracted before values are added up: the middle of the range."""
         number = self.numeric
         return 0 if number is None else (number.grid_lower + number.grid_upper) // 2
 
-    @property
+    @cached_property
     def reach(self) -> int:
         """The largest distance of a value from the center."""
         number = self.numeric
@@ -137,12 +146,39 @@ class ColumnCells:
         if number is None or has_few_values(number.grid_lower, number.grid_upper):
             return []
         lower, upper = number.grid_lower, number.grid_upper
-        kept = values[values >= lower]
-        above, below = kept > lower, kept < upper
-        sets = [above, below, above & below]
-        sets += [(kept < first) | (kept > last) for first, last in windows(lower, upper)]
-        counts = [int(each.sum()) for each in sets]
+        kept = np.sort(values[values >= lower])
+        spans = [(lower + 1, upper), (lower, upper - 1), (lower + 1, upper - 1)]
+        counts = _between(kept, spans)
+        counts += [len(kept) - each for each in _between(kept, list(windows(lower, upper)))]
         if len(self.known) > 1:
-            inside = [int(((kept > first) & (kept < last)).sum()) for first, last in self.known]
+            inside = _between(kept, [(first + 1, last - 1) for first, last in self.known])
             counts += [sum(inside) - each for each in inside]
         return counts
+
+
+def packed(sets: Sets) -> Words:
+    """Sets of rows as machine words, so that they are counted and compared 64 rows at a time.
+
+    Args:
+        sets: shape ``(n_sets, n_rows)``.
+
+    Returns:
+        Shape ``(n_sets, n_words)``; bits after the last row are 0.
+    """
+    n_bytes = -(-sets.shape[1] // _WORD) * (_WORD // 8)
+    found = np.zeros((len(sets), n_bytes), dtype=np.uint8)
+    bits = np.packbits(sets, axis=1)
+    found[:, : bits.shape[1]] = bits
+    return found.view(np.uint64)
+
+
+def ones(words: Words) -> list[int]:
+    """How many rows each packed set has."""
+    return [int(each) for each in np.bitwise_count(words).sum(axis=-1, dtype=np.int64)]
+
+
+def _between(ordered: Ints, spans: Sequence[Cell]) -> list[int]:
+    """How many of some rising values lie in each span, both ends included."""
+    firsts = np.searchsorted(ordered, [first for first, _ in spans], side="left")
+    lasts = np.searchsorted(ordered, [last for _, last in spans], side="right")
+    return [int(each) for each in np.maximum(lasts - firsts, 0)]

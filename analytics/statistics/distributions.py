@@ -47,6 +47,13 @@ def _by_logarithms(half: float, degrees: int) -> float:
     return min(1.0, math.fsum(math.exp(each) for each in logs))
 
 
+def chi_square_quantile(chance: float, degrees: float) -> float:
+    """The value below which a chi-square variable lies with a probability between 0 and 1."""
+    from scipy import special
+
+    return float(special.chdtri(degrees, 1 - chance))
+
+
 def student_tail(value: float, degrees: float) -> float:
     """Probability that a Student variable is at least a value.
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from analytics.statistics.intervals import Interval
+    from analytics.statistics.noise_law import NoiseLaw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +25,12 @@ class Opened:
     Attributes:
         value: in integer steps, a fraction where a weight divided noise.
         noise_sd: standard deviation of the noise on it; 0 in exact mode.
+        law: of the noise where its tails are heavier than a Gaussian's; else None.
     """
 
     value: Fraction
     noise_sd: float
+    law: NoiseLaw | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

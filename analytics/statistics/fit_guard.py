@@ -7,26 +7,31 @@ Guarantees:  the bit is 1 where each outcome, each atom, each atom and outcome, 
              times the numbers that can open. Where the combinations of all covariates' values, or of those with few
              values, are no more than these numbers, every combination is tested as well. Where the cells into which the
              fit splits the combinations (``splits``) are no more than ``CELLS_A_NUMBER`` times the numbers, so that they
-             could be solved for, every cell is tested too. No linear relation of covariates and outcome fails for
-             fewer rows than the threshold (relation_guard). Which test failed stays on shares.
+             could be solved for, every cell is tested too. Of an outcome that is a number, its values are tested as sums of
+             five functions of it need (``value_guards.off_two_windows``). No relation of first or second degree of outcome,
+             covariates and what the fit makes of its rows fails for fewer people than the minimum cell (relation_guard);
+             where the fit weighs its rows, no person has most of a linear relation of the weighted rows (leverage_guard). Which
+             test failed stays on shares.
 Visible to:  whoever the bit is opened to.
-See instead: the same guard of logistic fits (regression.glm).
+See instead: sums of products of columns alone (gram_rows).
 Source:      docs/guarantees.md P21.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from analytics.schema import NumericColumn
 from analytics.statistics.base import Limits, Step
-from analytics.statistics.relation_guard import RelationGuard, design_of, n_columns_of
-from analytics.statistics.value_guards import Sets, alone, atoms, value_span
+from analytics.statistics.leverage_guard import LeverageGuard
+from analytics.statistics.relation_guard import Places, design_of, spanning_counts
+from analytics.statistics.value_guards import Sets, alone, atoms, off_two_windows, value_span
 from analytics.statistics.value_windows import has_few_values
 from smpc.operations.arithmetic import take
 from smpc.operations.selection import all_of
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
     from smpc.session import Session
     from smpc.sharing import Shared
 
+Floats = npt.NDArray[np.float64]
 # an opened number has about 21 bits, the count of a cell 7 or more
 CELLS_A_NUMBER: Final = 3
 
@@ -52,9 +58,15 @@ class FitGuard:
         limits: the public numbers.
         n_parameters: of the fit.
         most_opened: numbers that the fit can open, the bit among them.
-        first: the rows' column of the outcome, 0 or 1; those of the covariates follow it.
-        n_splits: cells into which the fit splits each combination of values.
+        first: the rows' column of the outcome; those of the covariates follow it.
+        outcome: its column; None: it is 0 or 1.
+        off_two: names of covariates of which several functions are summed, as of an outcome that is a number.
+        row_weights: of a site's rows, what the fit multiplies each by, above 0 and at most 1; None: 1.
+        n_splits: cells into which the fit splits each combination of values; 0 for none.
         splits: of a site's rows, the cell of each, from 0 to ``n_splits - 1``.
+        made: of a site's rows, whole numbers that the fit makes and reads with the columns, such as the interval of a
+            time; for the relations.
+        n_made: they lie from 0 to ``n_made - 1``; 0: the fit makes none.
     """
 
     covariates: tuple[GroupColumn, ...]
@@ -62,8 +74,13 @@ class FitGuard:
     n_parameters: int
     most_opened: int
     first: int
-    n_splits: int
-    splits: Callable[[Ints], Ints]
+    outcome: GroupColumn | None = None
+    off_two: frozenset[str] = frozenset()
+    row_weights: Callable[[Ints], Floats] | None = None
+    n_splits: int = 0
+    splits: Callable[[Ints], Ints] | None = None
+    made: Callable[[Ints], Ints] = field(default=lambda rows: np.zeros(len(rows), dtype=np.int64))
+    n_made: int = 0
 
     @property
     def fewest_rows(self) -> int:
@@ -78,11 +95,11 @@ class FitGuard:
 
     def step(self) -> Step:
         """The step that opens the bit to all sites."""
-        n_tested = self.n_tested
+        leverages = self.leverages
         return Step(
             name="guard of the fit",
             to="sites",
-            clamps=(*(self.limits.rows_max,) * n_tested, *self.relations.clamps),
+            clamps=(*(self.limits.rows_max,) * self.n_tested, *(leverages.clamps if leverages else ())),
             local=self._figures,
             joint=self._all_reached,
             n_values=0,
@@ -93,10 +110,12 @@ class FitGuard:
     def tested(self, rows: Ints) -> Ints:
         """The counts of a site's rows; all rows are the last."""
         values = rows[:, self.first + 1 :]
-        outcome: Sets = [rows[:, self.first] == 1, rows[:, self.first] == 0]
+        outcome, only = self._outcome_sets(rows[:, self.first])
         apart = [atoms(column, values[:, place]) for place, column in enumerate(self.covariates)]
         by_column = [
-            each for place, column in enumerate(self.covariates) for each in alone(column, values[:, place])
+            each
+            for place, column in enumerate(self.covariates)
+            for each in (off_two_windows if column.name in self.off_two else alone)(column, values[:, place])
         ]
         pairs = [
             one & other
@@ -104,34 +123,63 @@ class FitGuard:
             for one in first
             for other in second
         ]
-        sets = [*outcome, *(each for found in apart for each in found), *by_column, *pairs]
-        counts = [*(int(each.sum()) for each in sets), *self._combinations(rows), len(rows)]
+        sets = [*outcome, *only, *(each for found in apart for each in found), *by_column, *pairs]
+        counts = [int(each.sum()) for each in sets]
+        counts += [*self._combinations(rows), *self._spanning(rows), len(rows)]
         return np.array(counts, dtype=np.int64)
 
+    def _outcome_sets(self, values: Ints) -> tuple[Sets, Sets]:
+        """The sets of rows that the outcome tells apart beside a covariate, and those that its own sums tell apart."""
+        if self.outcome is None:
+            return [values == 1, values == 0], []
+        return atoms(self.outcome, values), off_two_windows(self.outcome, values)
+
+    def _spanning(self, rows: Ints) -> list[int]:
+        columns = (Places(self.n_made), self.outcome or Places(2), *self.covariates)
+        values = np.column_stack([self.made(rows), rows[:, self.first :]])
+        return spanning_counts(columns, values, self.limits.threshold)
+
     @property
-    def relations(self) -> RelationGuard:
-        """The guard of linear relations; the outcome is one of the columns."""
-        return RelationGuard(n_columns=n_columns_of(self.covariates) + 1, limits=self.limits)
+    def leverages(self) -> LeverageGuard | None:
+        """The guard of one person's part in a relation of weighted rows; None where the fit weighs none."""
+        if self.row_weights is None:
+            return None
+        columns = np.zeros((0, self.first + 1 + len(self.covariates)), dtype=np.int64)
+        return LeverageGuard(n_columns=self._weighted(columns).shape[1], limits=self.limits)
+
+    def _weighted(self, rows: Ints) -> Floats:
+        """The design of outcome and covariates, each row times the root of its weight."""
+        design = design_of(self.covariates, rows[:, self.first + 1 :])
+        values = rows[:, self.first : self.first + 1]
+        outcome = (
+            values.astype(np.float64) if self.outcome is None else design_of([self.outcome], values)[:, 1:]
+        )
+        weights = np.ones(len(rows)) if self.row_weights is None else self.row_weights(rows)
+        return np.column_stack([design, outcome]) * np.sqrt(weights)[:, np.newaxis]
 
     def _figures(self, rows: Ints) -> Ints:
-        design = design_of(self.covariates, rows[:, self.first + 1 :])
-        outcome = rows[:, self.first].astype(np.float64)
-        return np.concatenate([self.tested(rows), self.relations.figures(np.column_stack([design, outcome]))])
+        found = [self.tested(rows)]
+        if self.leverages is not None:
+            found.append(self.leverages.figures(self._weighted(rows)))
+        return np.concatenate(found)
 
     def _all_reached(self, session: Session, figures: Shared) -> Shared:
         n_tested = self.n_tested
         least = [self.limits.threshold] * (n_tested - 1) + [self.fewest_rows]
         flags = self.limits.reached(session, take(figures, range(n_tested)), least)
-        unrelated = self.relations.holds(session, take(figures, range(n_tested, figures.size)))
-        return all_of(session, *(take(flags, [place]) for place in range(n_tested)), unrelated)
+        found = [take(flags, [place]) for place in range(n_tested)]
+        if self.leverages is not None:
+            found.append(self.leverages.holds(session, take(figures, range(n_tested, figures.size))))
+        return all_of(session, *found)
 
     def _combinations(self, rows: Ints) -> list[int]:
         """Rows of each combination, then of each of its cells, as far as they are tested: see the module."""
         whole = np.zeros(len(rows), dtype=np.int64)
-        return [
-            *self._cells(rows, whole, 1, self.most_opened),
-            *self._cells(rows, self.splits(rows), self.n_splits, CELLS_A_NUMBER * self.most_opened),
-        ]
+        found = self._cells(rows, whole, 1, self.most_opened)
+        if self.splits is not None:
+            most = CELLS_A_NUMBER * self.most_opened
+            found += self._cells(rows, self.splits(rows), self.n_splits, most)
+        return found
 
     def _cells(self, rows: Ints, place: Ints, n_splits: int, most: int) -> list[int]:
         """Of the combinations of all covariates, or else of those with few values; none where they are too many."""

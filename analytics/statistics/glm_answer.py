@@ -1,8 +1,9 @@
-"""The answer of a logistic regression, with the names that ``statsmodels`` uses.
+"""The answer of a generalised linear model, with the names that ``statsmodels`` uses.
 
-Layer:       analytics.statistics above base and distributions; below regression.glm.
+Layer:       analytics.statistics above base, distributions and contrasts; below regression.
 Guarantees:  parameters and standard errors have six digits; tests and intervals follow from them, so that what is shown
-             agrees with itself. Wald's tests are of the normal distribution, as in ``statsmodels.GLM``.
+             agrees with itself. Wald's tests are of the normal distribution, as in ``statsmodels.GLM``, also where the
+             dispersion is estimated; the likelihood ratio of such a family is its deviances' difference over the scale.
 Visible to:  the analyst.
 Source:      Wald 1943; Wilks 1938 for the likelihood ratio.
 """
@@ -17,9 +18,12 @@ from typing import TYPE_CHECKING, Final
 from analytics.errors import InvalidRequestError
 from analytics.pictures import Estimates
 from analytics.statistics.base import Answer
+from analytics.statistics.contrasts import Contrast, Prediction, contrast, mean_of
 from analytics.statistics.distributions import chi_square_tail
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
 FIT_CLOSED: Final = "fit_closed"
@@ -32,12 +36,22 @@ class GlmAnswer(Answer):
 
     Attributes:
         terms: names of the parameters: the intercept, numeric and true-or-false columns, ``column=category``.
-        params: log odds ratios for each unit of the column; six digits. Empty where it is closed.
-        bse: standard errors, from the inverse of the observed information; six digits.
+        params: for each unit of the column, in the unit of the link; six digits. Empty where it is closed.
+        bse: standard errors, from the inverse of the information; six digits.
         n_steps: Newton steps that were taken.
         nobs: rows.
-        n_events: rows with the outcome.
+        n_events: rows with a true-or-false outcome, or the sum of counts.
         llf: log-likelihood.
+        llnull: of a fit of the intercept alone.
+        deviance: twice the log-likelihood's distance from a saturated fit, without the scale.
+        null_deviance: of the intercept alone.
+        pearson_chi2: sum of squared residuals over the variance function; None for a true-or-false outcome.
+        scale: the dispersion; 1 where the family fixes it, else Pearson's over ``df_resid``.
+        covariance: of the parameters; shape ``(terms, terms)``, six digits.
+        family: of the outcome.
+        link: from the mean to the linear predictor.
+        ratio: what ``exp`` of a parameter is; empty where it is nothing.
+        cov_type: of the standard errors: nonrobust, HC0 or HC1.
     """
 
     terms: tuple[str, ...]
@@ -47,6 +61,16 @@ class GlmAnswer(Answer):
     nobs: int = 0
     n_events: int = 0
     llf: float | None = None
+    llnull: float | None = None
+    deviance: float | None = None
+    null_deviance: float | None = None
+    pearson_chi2: float | None = None
+    scale: float = 1.0
+    covariance: tuple[tuple[float, ...], ...] = ()
+    family: str = "binomial"
+    link: str = "logit"
+    ratio: str = "odds ratio"
+    cov_type: str = "nonrobust"
 
     @property
     def standard_errors(self) -> tuple[float, ...]:
@@ -74,22 +98,11 @@ class GlmAnswer(Answer):
         return self.nobs - len(self.params) if self.params else None
 
     @property
-    def llnull(self) -> float | None:
-        """Log-likelihood of a fit of the intercept alone."""
-        if self.llf is None:
+    def dispersion(self) -> float | None:
+        """Pearson's sum over ``df_resid``: above 1, counts vary more than a Poisson's; None for a true-or-false outcome."""
+        if self.pearson_chi2 is None or not self.df_resid:
             return None
-        counts = (self.n_events, self.nobs - self.n_events)
-        return sum(count * math.log(count / self.nobs) for count in counts if count)
-
-    @property
-    def deviance(self) -> float | None:
-        """Minus twice the log-likelihood: a saturated fit of single outcomes has 0."""
-        return None if self.llf is None else -2 * self.llf
-
-    @property
-    def null_deviance(self) -> float | None:
-        """The deviance of the intercept alone."""
-        return None if self.llnull is None else -2 * self.llnull
+        return self.pearson_chi2 / self.df_resid
 
     @property
     def aic(self) -> float | None:
@@ -104,9 +117,9 @@ class GlmAnswer(Answer):
     @property
     def llr(self) -> float | None:
         """The likelihood ratio's statistic against the intercept alone."""
-        if self.llf is None or self.llnull is None:
+        if self.deviance is None or self.null_deviance is None:
             return None
-        return max(0.0, 2 * (self.llf - self.llnull))
+        return max(0.0, (self.null_deviance - self.deviance) / self.scale)
 
     @property
     def llr_pvalue(self) -> float | None:
@@ -134,6 +147,32 @@ class GlmAnswer(Answer):
             raise InvalidRequestError(parameter="alpha", reason="must be a number above 0 and below 1")
         return self.interval(1 - alpha)
 
+    def t_test(self, weights: Mapping[str, float]) -> Contrast:
+        """Wald's test and interval of a sum of parameters.
+
+        Args:
+            weights: of terms, such as ``{"ward=b": 1, "ward=c": -1}``.
+
+        Raises:
+            InvalidRequestError: no such term, or the fit is closed.
+        """
+        return contrast(self.terms, self.params, self.covariance, weights)
+
+    def predict(self, at: Mapping[str, float], alpha: float = 1 - _LEVEL) -> Prediction:
+        """The mean of the outcome, of exposure 1, where columns have given values; those that are left out are 0.
+
+        Args:
+            at: values of terms other than the intercept.
+            alpha: 1 less the level of the interval.
+
+        Raises:
+            InvalidRequestError: no such term, or the fit is closed.
+        """
+        found = contrast(self.terms, self.params, self.covariance, {"intercept": 1.0, **at})
+        ends = (found.estimate, *found.conf_int(alpha))
+        mean, low, high = (mean_of(self.link, value) for value in ends)
+        return Prediction(mean=mean, low=low, high=high)
+
     @property
     def frame(self) -> pd.DataFrame:
         """One row a parameter."""
@@ -160,16 +199,17 @@ class GlmAnswer(Answer):
         return as_text(names, rows, self.lines())
 
     def picture(self) -> Estimates:
-        """Odds ratios with their 95 % intervals, without the intercept."""
+        """The ratios of the parameters with their 95 % intervals, without the intercept; else the parameters."""
         rows = list(zip(self.terms, self.params, self.interval(), strict=True))[1:]
+        shown = math.exp if self.ratio else float
         return Estimates(
             labels=[term for term, _, _ in rows],
-            values=[math.exp(value) for _, value, _ in rows],
-            low=[math.exp(low) for _, _, (low, _) in rows],
-            high=[math.exp(high) for _, _, (_, high) in rows],
-            x_name="odds ratio, 95 % interval",
-            reference=1.0,
-            is_ratio=True,
+            values=[shown(value) for _, value, _ in rows],
+            low=[shown(low) for _, _, (low, _) in rows],
+            high=[shown(high) for _, _, (_, high) in rows],
+            x_name=f"{self.ratio or 'parameter'}, 95 % interval",
+            reference=shown(0.0),
+            is_ratio=bool(self.ratio),
         )
 
     def values(self) -> dict[str, object]:
@@ -195,4 +235,11 @@ class GlmAnswer(Answer):
             "llr": self.llr,
             "llr_pvalue": self.llr_pvalue,
             "prsquared": self.prsquared,
+            "family": self.family,
+            "link": self.link,
+            "cov_type": self.cov_type,
+            "scale": self.scale,
+            "pearson_chi2": self.pearson_chi2,
+            "dispersion": self.dispersion,
+            "covariance": [list(row) for row in self.covariance],
         }

@@ -9,13 +9,11 @@ Guarantees:  exact integers. All opens or nothing does, by one flag, which is 1 
              bound, strictly between the bounds and outside every window; each two such sets of two columns; those in
              whom two numbers differ; each combination of all columns' values, or of those with few values, where there
              are no more of them than numbers that open; and where all rows are at least the threshold times the design's
-             columns and 3 times sites per unit times the numbers that open; and where no linear relation of the design's
-             columns holds for all but fewer people than the threshold (relation_guard; not of a statistic that opens
-             alone). No party learns which failed.
+             columns and 3 times sites per unit times the numbers that open; and where no relation of first or second degree
+             of the columns holds for all but fewer people than the minimum cell (relation_guard; not of a statistic that
+             opens alone): the sums are those of relations of second degree and no others. No party learns which failed.
 Visible to:  the analyst: the Gram matrix.
-See instead: guards of iterated fits (regression.glm), of means in groups (group_moments). Not tested: a relation of
-             second degree that holds for all but few people, other than those above; the sum of what is left of it
-             follows from the sums of products and is that of these few.
+See instead: guards of iterated fits (regression.glm), of means in groups (group_moments).
 Source:      ours; docs/guarantees.md P8, P21.
 """
 
@@ -33,7 +31,7 @@ from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.schema import CategoricalColumn, NumericColumn
 from analytics.statistics.base import MINIMUM_CELL, Answer, Statistic, Step
 from analytics.statistics.counts import OPEN, OVER
-from analytics.statistics.relation_guard import RelationGuard
+from analytics.statistics.relation_guard import spanning_counts
 from analytics.statistics.value_guards import Sets, alone, atoms, counted, value_span
 from analytics.statistics.value_windows import has_few_values
 from smpc.operations.arithmetic import broadcast, concatenate, multiply, take
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
 
     from analytics.sql.query import GroupColumn
     from analytics.statistics.base import Ints
+    from analytics.statistics.leverage_guard import LeverageGuard
     from analytics.statistics.noise_law import NoiseLaw
     from analytics.statistics.revealed import Hidden
     from smpc.session import Session
@@ -77,13 +76,23 @@ class GramRows(Statistic[int]):
         if self.n_parameters > MAX_PARAMETERS or self._n_tested > MAX_TESTED:
             reason = f"must make at most {MAX_PARAMETERS} parameters and {MAX_TESTED} guarded counts"
             raise InvalidRequestError(parameter=position, reason=reason)
-        if self._has_relations:
-            self._relations.check_size(position)
+        if self.leverages is not None:
+            self.leverages.check_size(position)
+
+    @property
+    def leverages(self) -> LeverageGuard | None:
+        """The guard of one person's part in a relation, for sums in which persons have weights; None: there are none."""
+        return None
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns, as complete rows."""
         return tuple(column.name for column in self.modelled)
+
+    @property
+    def guarded(self) -> tuple[GroupColumn, ...]:
+        """The columns whose values are counted, in the order of the rows."""
+        return self.modelled
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -134,11 +143,14 @@ class GramRows(Statistic[int]):
         most = np.array([1, *self.reaches], dtype=object)
         sums = (rows * np.outer(most, most))[np.triu_indices(self.n_parameters)]
         guards = (rows,) * self._n_tested if self._has_guards else ()
-        relations = self._relations.clamps if self._has_relations else ()
         step = Step(
             name="sums of products",
             to="analyst",
-            clamps=(*(int(each) for each in sums), *guards, *relations),
+            clamps=(
+                *(int(each) for each in sums),
+                *guards,
+                *(self.leverages.clamps if self.leverages else ()),
+            ),
             local=self._figures,
             joint=self._all_or_none if self.is_guarded else lambda _session, sums: sums,
             n_values=self.n_sums,
@@ -146,6 +158,11 @@ class GramRows(Statistic[int]):
             has_products=self.is_guarded,
         )
         return (step if self.hidden is None else self.hidden.step(step),)
+
+    @property
+    def opens_alone(self) -> bool:
+        """Whether the statistic was asked to open alone."""
+        return False
 
     @property
     def hidden(self) -> Hidden | None:
@@ -176,17 +193,19 @@ class GramRows(Statistic[int]):
 
     def _figures(self, rows: Ints) -> Ints:
         """One site's sums, then the guard's counts."""
-        design = [np.ones(len(rows), dtype=np.int64)]
-        for place, column in enumerate(self.modelled, start=1):
-            design += _design(column, rows[:, place])
-        matrix = np.stack(design, axis=1)
+        matrix = self.design_rows(rows)
         sums = (matrix.T @ matrix)[np.triu_indices(self.n_parameters)]
         found = [sums]
         if self._has_guards:
             found.append(self._tested(rows))
-        if self._has_relations:
-            found.append(self._relations.figures(matrix / np.array([1, *self.reaches])))
         return np.concatenate(found)
+
+    def design_rows(self, rows: Ints) -> Ints:
+        """The design of a site's rows; shape ``(n_rows, n_parameters)``."""
+        design = [np.ones(len(rows), dtype=np.int64)]
+        for place, column in enumerate(self.modelled, start=1):
+            design += _design(column, rows[:, place])
+        return np.stack(design, axis=1)
 
     @property
     def _has_guards(self) -> bool:
@@ -195,8 +214,8 @@ class GramRows(Statistic[int]):
 
     @property
     def _has_relations(self) -> bool:
-        """Whether the guard covers linear relations: where the sums of products themselves open."""
-        return self.is_guarded and self.hidden is None
+        """Whether the guard covers relations of columns: where the sums of products themselves open."""
+        return self.is_guarded and not self.opens_alone
 
     @property
     def reaches(self) -> list[int]:
@@ -211,29 +230,34 @@ class GramRows(Statistic[int]):
     def _all_or_none(self, session: Session, figures: Shared) -> Shared:
         count, end = self.n_sums, self.n_sums + self._n_tested
         reached = self.limits.reached(session, take(figures, range(count, end)), self.least)
-        unrelated = self._relations.holds(session, take(figures, range(end, figures.size)))
-        flag = all_of(session, *(take(reached, [place]) for place in range(reached.size)), unrelated)
+        flags = [take(reached, [place]) for place in range(reached.size)]
+        if self.leverages is not None:
+            flags.append(self.leverages.holds(session, take(figures, range(end, figures.size))))
+        flag = all_of(session, *flags)
         values = take(figures, range(count))
         return concatenate([multiply(session, values, broadcast(flag, values.shape)), flag])
 
     def _tested(self, rows: Ints) -> Ints:
         """The guard's counts; all rows are the last."""
-        places = range(1, len(self.modelled) + 1)
-        apart = [_levels(column, rows[:, place]) for place, column in zip(places, self.modelled, strict=True)]
+        places = range(1, len(self.guarded) + 1)
+        apart = [_levels(column, rows[:, place]) for place, column in zip(places, self.guarded, strict=True)]
         single = [
             each
-            for place, column in zip(places, self.modelled, strict=True)
+            for place, column in zip(places, self.guarded, strict=True)
             for each in alone(column, rows[:, place])
         ]
         pairs = [one & other for first, second in combinations(apart, 2) for one in first for other in second]
         sets = [*(each for found in apart for each in found), *single, *pairs, *self._unequal(rows)]
-        return np.array([*counted(sets), *self._combinations(rows), len(rows)], dtype=np.int64)
+        counts = [*counted(sets), *self._combinations(rows)]
+        if self._has_relations:
+            counts += spanning_counts(self.guarded, rows[:, 1:], self.limits.threshold)
+        return np.array([*counts, len(rows)], dtype=np.int64)
 
     def _unequal(self, rows: Ints) -> Sets:
         """The rows in which two numbers differ: the sum of squares of their difference is theirs alone."""
         numbers = [
             (rows[:, place], column.resolution)
-            for place, column in enumerate(self.modelled, start=1)
+            for place, column in enumerate(self.guarded, start=1)
             if isinstance(column, NumericColumn)
         ]
         found = []
@@ -244,8 +268,8 @@ class GramRows(Statistic[int]):
 
     def _combinations(self, rows: Ints) -> list[int]:
         """Rows of each combination of the values of all columns, or else of those with few values."""
-        spans = [(place, *value_span(column)) for place, column in enumerate(self.modelled, start=1)]
-        few = [each for each, column in zip(spans, self.modelled, strict=True) if _is_discrete(column)]
+        spans = [(place, *value_span(column)) for place, column in enumerate(self.guarded, start=1)]
+        few = [each for each, column in zip(spans, self.guarded, strict=True) if _is_discrete(column)]
         for chosen in (spans, few):
             sizes = [high - low + 1 for _, low, high in chosen]
             if chosen and math.prod(sizes) <= self.n_sums:
@@ -256,12 +280,8 @@ class GramRows(Statistic[int]):
         return []
 
     @property
-    def _relations(self) -> RelationGuard:
-        return RelationGuard(n_columns=self.n_parameters, limits=self.limits)
-
-    @property
     def _n_tested(self) -> int:
-        return len(self._tested(np.zeros((0, 1 + len(self.modelled)), dtype=np.int64)))
+        return len(self._tested(np.zeros((0, 1 + len(self.guarded)), dtype=np.int64)))
 
 
 def terms_of(column: GroupColumn) -> tuple[str, ...]:

@@ -184,4 +184,22 @@ class Rounded:
         return min(low, self.value), max(high, self.value)
 
 
-Interval = SumInterval | MeanInterval | VarianceInterval | HeavyTailed | Rounded
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Widened:
+    """The interval of an unbiased count, widened to the biased one that is shown in its place.
+
+    Attributes:
+        interval: of the unbiased count.
+        value: what is shown.
+    """
+
+    interval: SumInterval | MeanInterval | VarianceInterval | HeavyTailed | Rounded
+    value: float
+
+    def between(self, width: float) -> tuple[float, float]:
+        """Low and high."""
+        low, high = self.interval.between(width)
+        return min(low, self.value), max(high, self.value)
+
+
+Interval = SumInterval | MeanInterval | VarianceInterval | HeavyTailed | Rounded | Widened

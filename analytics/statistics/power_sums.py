@@ -100,13 +100,21 @@ def power_sums(column: NumericColumn, values: Ints, powers: Sequence[int] = POWE
     return [int((moved**power).sum()) for power in powers]
 
 
-def far_counts(column: NumericColumn, values: Ints) -> Ints:
-    """The guard's counts: see the module; their number follows from the declaration alone."""
+def far_counts(column: NumericColumn, values: Ints, inner: Sequence[tuple[int, int]] = ()) -> Ints:
+    """The guard's counts: see the module; their number follows from the declaration alone.
+
+    Args:
+        column: whose bounds they follow from.
+        values: on its grid.
+        inner: where the counts of bins open too, the first and the last value strictly inside each bin: a polynomial that is
+            moved in each bin by a number of its own can be 0 at both ends of every bin, and at two pairs elsewhere.
+    """
     lower, upper = column.grid_lower, column.grid_upper
     if has_few_values(lower, upper):
         return np.bincount(values - lower, minlength=upper - lower + 1).astype(np.int64)
     every = windows(lower, upper)
-    inside = values[(values > lower) & (values < upper)]
+    spans = inner or [(lower + 1, upper - 1)]
+    inside = values[np.any([(values >= first) & (values <= last) for first, last in spans], axis=0)]
     starts = [first for first, _ in every]
     pieces = np.bincount(
         np.searchsorted(np.array(starts[1:]), inside, side="right"), minlength=len(starts) + 1

@@ -32,7 +32,8 @@ from analytics.sql.query import BoundQuery, Clause, GroupKey, Use
 from analytics.statistics.arguments import check_one_row_a_unit, column_of
 from analytics.statistics.base import Statistic, Step
 from analytics.statistics.blocks import MISSING, BlockSpec, Measure
-from analytics.statistics.column_cells import ColumnCells
+from analytics.statistics.column_cells import ColumnCells, Words, ones, packed
+from analytics.statistics.power_sums import POWERS, far_counts, power_sums
 from analytics.statistics.profile_estimates import summary
 from smpc.operations.arithmetic import concatenate, matmul_public, multiply, take
 from smpc.operations.comparison import at_least
@@ -54,7 +55,6 @@ OVER: Final = 1
 MAX_TESTED: Final = 60_000
 MAX_VALUES: Final = 5_000
 MAX_COLUMNS: Final = 60
-_BLOCK_ROWS: Final = 1 << 16  # sums of so many ones are exact in float32
 _RING_BITS: Final = 62
 
 
@@ -65,11 +65,13 @@ class Profile(Statistic[int]):
     Attributes:
         profiled: the columns.
         by: the column whose groups are the arms; None for one arm of all rows.
+        has_shape: whether sums of third and fourth powers open too; of exact answers alone.
     """
 
     keeps_missing = True
     profiled: tuple[ColumnCells, ...]
     by: GroupColumn | None = None
+    has_shape: bool = False
 
     def __post_init__(self) -> None:
         check_one_row_a_unit(self.table, self.name)
@@ -165,7 +167,8 @@ class Profile(Statistic[int]):
     @property
     def values_of(self) -> tuple[int, ...]:
         """How many figures of one arm each column has, in order; all rows stand before them."""
-        return tuple(len(each.cells) + 2 * (each.numeric is not None) for each in self.profiled)
+        moments = 4 if self.has_shape else 2
+        return tuple(len(each.cells) + moments * (each.numeric is not None) for each in self.profiled)
 
     @property
     def is_guarded(self) -> bool:
@@ -213,7 +216,8 @@ class Profile(Statistic[int]):
         for each in self.profiled:
             found += [rows_max] * len(each.cells)
             if each.numeric is not None:
-                found += [rows_max * each.reach, rows_max * each.reach**2]
+                powers = POWERS if self.has_shape else POWERS[:2]
+                found += [rows_max * each.reach**power for power in powers]
         return tuple(found)
 
     def _joint(self, session: Session, figures: Shared) -> Shared:
@@ -258,54 +262,61 @@ class Profile(Statistic[int]):
         for place, column in enumerate(read, start=1):
             if not column.nullable or column is self.by:
                 kept &= rows[:, place] != MISSING
-        rows = rows[kept]
-        in_arm = [np.ones(len(rows), dtype=np.bool_)]
+        columns = np.ascontiguousarray(rows[kept, 1:].T)
+        in_arm = [np.ones(columns.shape[1], dtype=np.bool_)]
         if self.by is not None:
             cells = ColumnCells(column=self.by)
-            in_arm = list(cells.members(rows[:, -1], cells.known))
+            in_arm = list(cells.members(columns[-1], cells.known))
         values, tested = [], []
         for each in in_arm:
-            arm = rows[each]
-            values += self._values(arm)
-            tested += self._tested(arm) if self.is_guarded else []
+            arm = columns if len(in_arm) == 1 else columns[:, each]
+            sets = [
+                packed(one.members(known, one.tested)) for one, known in zip(self.profiled, arm, strict=False)
+            ]
+            values += self._values(arm, sets)
+            tested += self._tested(arm, sets) if self.is_guarded else []
         return np.array(values + tested, dtype=np.int64)
 
-    def _values(self, rows: Ints) -> list[int]:
-        found = [len(rows)]
-        for place, each in enumerate(self.profiled, start=1):
-            values = rows[:, place]
-            found += np.count_nonzero(each.members(values, each.cells), axis=1).tolist()
+    def _values(self, columns: Ints, sets: Sequence[Words]) -> list[int]:
+        """All rows, then of each column its cells, which stand first among its sets, and of numbers sum and squares."""
+        found = [columns.shape[1]]
+        for each, values, own in zip(self.profiled, columns, sets, strict=False):
+            found += ones(own[: len(each.cells)])
             if each.numeric is not None:
                 centered = values[values != MISSING] - each.center
-                found += [int(centered.sum()), int((centered**2).sum())]
+                found += [int(centered.sum()), int(centered @ centered)]
+                if self.has_shape:
+                    found += power_sums(each.numeric, values[values != MISSING], POWERS[2:])
         return found
 
-    def _tested(self, rows: Ints) -> list[int]:
-        found = [len(rows)]
-        for place, each in enumerate(self.profiled, start=1):
-            found += np.count_nonzero(each.members(rows[:, place], each.tested), axis=1).tolist()
-            found += each.behind_moments(rows[:, place])
-        return found + self._apart(rows)
+    def _tested(self, columns: Ints, sets: Sequence[Words]) -> list[int]:
+        found = [columns.shape[1]]
+        for each, values, own in zip(self.profiled, columns, sets, strict=False):
+            found += ones(own)
+            found += self._behind_moments(each, values)
+        return found + self._apart(columns.shape[1], sets)
 
-    def _apart(self, rows: Ints) -> list[int]:
+    def _behind_moments(self, each: ColumnCells, values: Ints) -> list[int]:
+        found = each.behind_moments(values)
+        if self.has_shape and each.numeric is not None:
+            inside = [(first + 1, last - 1) for first, last in each.known]
+            found += far_counts(each.numeric, values[values != MISSING], inside).tolist()
+        return found
+
+    def _apart(self, n_rows: int, sets: Sequence[Words]) -> list[int]:
         """Of each two cells of two columns, in how many people they differ, and in how many they agree."""
-        cells = [each.apart for each in self.profiled]
-        ends = np.concatenate([[0], np.cumsum([len(each) for each in cells])])
-        both = np.zeros((ends[-1], ends[-1]))
-        for start in range(0, len(rows), _BLOCK_ROWS):
-            part = rows[start : start + _BLOCK_ROWS]
-            sets = [
-                each.members(part[:, place], chosen)
-                for place, (each, chosen) in enumerate(zip(self.profiled, cells, strict=True), start=1)
-            ]
-            ones = np.concatenate(sets).astype(np.float32)
-            both += ones @ ones.T
-        alone = np.diag(both)
-        differ = alone[:, np.newaxis] + alone - 2 * both
+        cells = [own[each.apart_places] for each, own in zip(self.profiled, sets, strict=True)]
         found: list[int] = []
-        for first, second in combinations(range(len(cells)), 2):
-            each = differ[ends[first] : ends[first + 1], ends[second] : ends[second + 1]].ravel()
-            found += [*map(int, each), *map(int, len(rows) - each)]
+        for place, first in enumerate(cells):
+            after = np.concatenate(cells[place + 1 :]) if place + 1 < len(cells) else first[:0]
+            differ = np.array([ones(one ^ after) for one in first], dtype=np.int64).reshape(
+                len(first), len(after)
+            )
+            start = 0
+            for second in cells[place + 1 :]:
+                each = differ[:, start : start + len(second)].ravel().tolist()
+                found += [*each, *(n_rows - one for one in each)]
+                start += len(second)
         return found
 
     def _owners(self) -> list[int]:
@@ -313,7 +324,7 @@ class Profile(Statistic[int]):
         arm = [0]
         nothing = np.zeros(0, dtype=np.int64)
         for place, each in enumerate(self.profiled, start=1):
-            arm += [place] * (len(each.tested) + len(each.behind_moments(nothing)))
+            arm += [place] * (len(each.tested) + len(self._behind_moments(each, nothing)))
         for first, second in combinations(range(len(self.profiled)), 2):
             arm += [second + 1] * (2 * len(self.profiled[first].apart) * len(self.profiled[second].apart))
         return arm * len(self.arms)

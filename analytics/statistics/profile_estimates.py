@@ -16,16 +16,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import InvalidRequestError
+from analytics.schema import NumericColumn
 from analytics.statistics.aggregate import PlanColumn
 from analytics.statistics.aggregates import AGGREGATES
 from analytics.statistics.blocks import Measure
 from analytics.statistics.bounded import FEW, Span, ends_of
 from analytics.statistics.estimates import Opened
 from analytics.statistics.intervals import SumInterval
+from analytics.statistics.power_sums import corrected, exact_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,6 +79,9 @@ class ColumnSummary:
         cell_sd: standard deviation of the noise on each cell.
         raw: the counts with all their noise.
         too_few: the noise is as large as a figure.
+        skewness: of a number, corrected for n (G1); None where it was not asked.
+        kurtosis: likewise (G2), 0 for a normal distribution.
+        middles: of its bins; empty without bins.
     """
 
     name: str
@@ -91,6 +97,42 @@ class ColumnSummary:
     cell_sd: float
     raw: tuple[float, ...]
     too_few: bool
+    skewness: float | None = None
+    kurtosis: float | None = None
+    middles: tuple[float, ...] = ()
+
+    @property
+    def mode(self) -> str | None:
+        """The label of the cell with most rows, the first of several; None without cells or rows."""
+        if len(self.labels) < 2 or max(self.raw) <= 0:  # noqa: PLR2004  one cell is no choice
+            return None
+        return self.labels[self.raw.index(max(self.raw))]
+
+    @property
+    def iqr(self) -> float | None:
+        """Between the middles of the bins of both outer quartiles."""
+        low, _, high = self.quartiles
+        if low is None or high is None:
+            return None
+        return self.middles[self.labels.index(high)] - self.middles[self.labels.index(low)]
+
+    @property
+    def mad(self) -> float | None:
+        """The median distance from the median, every value taken as the middle of its bin."""
+        median = self.quartiles[1]
+        if median is None:
+            return None
+        center = self.middles[self.labels.index(median)]
+        distances = sorted(
+            (abs(middle - center), max(count, 0.0))
+            for middle, count in zip(self.middles, self.raw, strict=True)
+        )
+        half, up_to = sum(count for _, count in distances) / 2, 0.0
+        for distance, count in distances:
+            up_to += count
+            if up_to >= half:
+                return distance
+        return None
 
     def quartile_range(self, quantile: Fraction, width: float) -> tuple[str, str] | None:
         """The labels of the first and the last bin in which a quantile can lie without the noise."""
@@ -125,7 +167,11 @@ def summary(
     size = Opened(value=sum(raw, Fraction(0)), noise_sd=cell_sd * math.sqrt(known))
     lost = opened[known] if each.column.nullable else Fraction(0)
     missing = Opened(value=lost, noise_sd=cell_sd if each.column.nullable else 0.0)
-    mean, deviation, is_few = _moments(each, opened, noise_sds, size, offset, n_rows)
+    moments = len(each.cells) + 2
+    mean, deviation, is_few = _moments(each, opened[:moments], noise_sds[:moments], size, offset, n_rows)
+    skewness, kurtosis = (
+        _shape(opened[len(each.cells) :], int(size.value)) if len(opened) > moments else (None, None)
+    )
     is_small = is_noisy and size.value < FEW * size.noise_sd
     return ColumnSummary(
         name=each.column.name,
@@ -141,7 +187,21 @@ def summary(
         cell_sd=cell_sd,
         raw=tuple(map(float, raw)),
         too_few=is_few or is_small,
+        skewness=skewness,
+        kurtosis=kurtosis,
+        middles=tuple(float(low + high) / 2 for low, high in pairwise(each.column.bins))
+        if isinstance(each.column, NumericColumn)
+        else (),
     )
+
+
+def _shape(sums: Sequence[Fraction], n: int) -> tuple[float | None, float | None]:
+    """Skewness and kurtosis of exact sums of four powers, corrected for n; None where they are undefined."""
+    shape = exact_shape(n, [int(each) for each in sums])
+    if shape is None:
+        return None, None
+    first, second = (float(each) for each in corrected(shape))
+    return None if math.isnan(first) else first, None if math.isnan(second) else second
 
 
 def intervals(summaries: Mapping[str, ColumnSummary], level: float) -> dict[str, dict[str, object]]:

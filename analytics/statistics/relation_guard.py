@@ -1,148 +1,254 @@
-"""The guard of linear relations: no relation of columns holds for all but few people.
+"""The guard of relations of second degree: each site counts people for whom no relation of a fit's columns can hold.
 
 Layer:       analytics.statistics above base; below the statistics of sums of products.
-Terms:       a site deals its rows to public *parts*, one after the other; a row's *design* is its columns between -1 and 1,
-             the intercept first. The *leverage* of a row is its part in the sum of squares of the linear relation in which
-             it has most of it; ``x @ inv(X.T @ X) @ x``.
-Guarantees:  a relation that fails for fewer people than ``least`` has one person with more than ``1 / least`` of its sum of
-             squares. The bit is 1 only where each part has at most that much of every relation, known or not, so none
-             fails in fewer than ``least`` rows. This holds however the rows were dealt. It covers a dummy, a saturated
-             design, columns that follow from each other and more parameters than ``rows / least``. A design near a
-             singular one is closed (``smpc.operations.numeric.leverage``). The bit can be 0 where a part of several rows or a
-             row has some 0.8 of the limit: it depends a little on the order of rows.
-Visible to:  no party learns a sum, a leverage or the bit, until the bit is opened with others.
-See instead: relations of second degree, such as three values of a number: ``value_guards`` counts single values and pairs.
-Source:      ours; docs/guarantees.md P21.
+Terms:       a *relation* is a sum of public multiples of a fit's *monomials*: 1, the columns between -1 and 1, for a number
+             also ``(3 x x - 1) / 2``, and the products of two different columns. What is the same for every possible row
+             has no monomial: the square of a 0 or 1, the product of two categories of one column. Its *size* is the root
+             of the sum of squares of the multiples. Some people *span* where each relation of size 1 has a mean square of
+             at least ``MARGIN`` among them: then each misses 0 by 1/181 in one of them, and none holds for all of them.
+             A *cell* is one level of each column of more than two categories.
+Guarantees:  a site deals its rows to groups of which any c span. A relation that fails in fewer people than groups less c - 1
+             leaves c groups untouched, which cannot be; so it fails in as many people. A site may look at those
+             people alone who have a cell's levels, or these and the site's most common ones: a relation that is none for one
+             cell is none for another one, where at most two levels are not the first. So where the sites together
+             reach the threshold in each of these cells, each relation, known or not, linear or of second degree, exact or up to
+             rounding, fails for at least the minimum cell of people. The reverse is not so: a site whose own people
+             do not span counts 0. Operations follow from the number of rows and public numbers alone; the counts from
+             the people, not from their order.
+Visible to:  no party: the counts are shared as the other counts of a guard are, and compared with them.
+See instead: how a fit asks: ``*spanning_counts(columns, values, threshold)`` are more of the counts that must reach the
+             threshold, as in ``fit_guard``, ``gram_rows`` and ``regression.glm``; ``columns`` are all that the fit reads, its
+             outcome among them. Relations of third degree are not tested: no sum of products opens them. One person's part in a
+             linear relation is bounded by ``leverage_guard``, on shares and at more cost.
+Source:      ours; docs/guarantees.md P21; docs/adr/0027-people-who-span.md.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from analytics.errors import InvalidRequestError, OverflowRiskError
-from analytics.schema import CategoricalColumn, NumericColumn
-from smpc.operations.arithmetic import reshape
-from smpc.operations.numeric.leverage import TRACE_BITS, leverage_at_most
+from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from analytics.sql.query import GroupColumn
-    from analytics.statistics.base import Ints, Limits
-    from smpc.session import Session
-    from smpc.sharing import Shared
+    from analytics.statistics.base import Ints
 
-MAX_FIGURES: Final = 300_000
-_UNIT_BITS: Final = 24
-_MANY_FIGURES: Final = 60_000
-_PARTS: Final = (2, 4, 10)  # fewest, usual, most for each column and unit of the threshold; more close less
+Floats = npt.NDArray[np.float64]
+MARGIN: Final = 2.0**-15
+_SHARES: Final = (100, 70, 50, 30, 20, 10)  # hundredths of the threshold that are tried
+_UNITED: Final = (1, 2, 3)  # groups that together have to span
+_MANY: Final = 64  # monomials; with more, fewer unions are tried
+_UNIONS: Final = (300, 60)
+_ROWS: Final = 8  # rows looked at, for each monomial and person of the threshold
+_BLOCK: Final = 4096
+_ENTRIES: Final = 1 << 22
+_DEGREE: Final = 2
+_LEVELS: Final = 3  # of a category that makes cells
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelationGuard:
-    """The guard of a design.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """A column that a fit makes itself: whole numbers, as the intervals of a grid.
 
     Attributes:
-        n_columns: of the design.
-        limits: the public numbers; its threshold is the fewest rows.
+        count: they lie from 0 to ``count - 1``; with at most one there is nothing to tell apart.
     """
 
-    n_columns: int
-    limits: Limits
-
-    def check_size(self, position: str) -> None:
-        """Refuse what no run could hold.
-
-        Raises:
-            InvalidRequestError: too many figures.
-            OverflowRiskError: too many rows.
-        """
-        if self.n_figures > MAX_FIGURES:
-            reason = f"must make at most {MAX_FIGURES} guarded sums, not {self.n_figures}"
-            raise InvalidRequestError(parameter=position, reason=reason)
-        bits = (self.n_columns * self.limits.n_sites * self.limits.rows_max).bit_length() + _UNIT_BITS
-        if bits >= TRACE_BITS:
-            raise OverflowRiskError(figure="a guarded sum", bits=bits, limit_bits=TRACE_BITS - 1)
-
-    @property
-    def n_parts(self) -> int:
-        """Parts of a site's rows; fewer of them where there are many columns."""
-        fewest, usual, most = (each * self.n_columns * self.limits.threshold for each in _PARTS)
-        within = min(usual, max(fewest, MAX_FIGURES // self._n_sums))
-        return min(most, max(within, _MANY_FIGURES // self._n_sums))
-
-    @property
-    def n_figures(self) -> int:
-        """Sums of one site."""
-        return self.n_parts * self._n_sums
-
-    @property
-    def clamps(self) -> tuple[int, ...]:
-        """Bounds of a site's sums."""
-        return (self.limits.rows_max << _UNIT_BITS,) * self.n_figures
-
-    @property
-    def _n_sums(self) -> int:
-        return self.n_columns * (self.n_columns + 1) // 2
-
-    def figures(self, design: npt.NDArray[np.float64]) -> Ints:
-        """One site's sums of products: of each part the upper half of its Gram matrix, in units of ``2**-24``.
-
-        Args:
-            design: shape ``(n_rows, n_columns)``, between -1 and 1.
-        """
-        sums = np.zeros((self.n_parts, self._n_sums))
-        rows, columns = np.triu_indices(self.n_columns)
-        start = len(design) * 7919 % self.n_parts  # sites of different sizes begin at different parts
-        for place in range(0, len(design), self.n_parts):
-            block = design[place : place + self.n_parts]
-            where = (start + np.arange(len(block))) % self.n_parts
-            sums[where] += block[:, rows] * block[:, columns]
-        # rounding leaves the sum of all parts as it is, up to one unit
-        total = np.rint(np.cumsum(sums, axis=0) * (1 << _UNIT_BITS)).astype(np.int64)
-        return np.diff(total, axis=0, prepend=0).reshape(-1)
-
-    def holds(self, session: Session, figures: Shared) -> Shared:
-        """Return shares of 1 where every relation fails in enough rows, shape ``(1,)``.
-
-        Visible to: no party.
-        Cost: see ``leverage``: 108 rounds.
-
-        Args:
-            session: of all sites.
-            figures: the sums of all sites, shape ``(n_figures,)``.
-        """
-        parts = reshape(figures, (self.n_parts, self._n_sums))
-        return leverage_at_most(session, parts, self.limits.threshold)
+    count: int
 
 
-def n_columns_of(columns: Sequence[GroupColumn]) -> int:
-    """Columns of the design of some columns, the intercept among them."""
-    return 1 + sum(len(each.domain) - 1 if isinstance(each, CategoricalColumn) else 1 for each in columns)
+Columns = Sequence["GroupColumn | Places"]
 
 
-def design_of(columns: Sequence[GroupColumn], values: Ints) -> npt.NDArray[np.float64]:
-    """The design of a site's rows, between -1 and 1.
+def spanning_counts(columns: Columns, values: Ints, most: int) -> list[int]:
+    """Of each cell, in how many people of a site a relation fails at least that is one in the cell.
+
+    Args:
+        columns: all that the fit reads, in the order of the values.
+        values: shape ``(n_rows, len(columns))``.
+        most: the threshold; no more are counted.
+
+    Returns:
+        As many as cells, each from 0 to ``most``; the number of cells follows from the columns alone.
+    """
+    wide = [place for place, column in enumerate(columns) if _n_levels(column) >= _LEVELS]
+    cells = _cells([_n_levels(columns[place]) for place in wide])
+    if not len(values):
+        return [0] * len(cells)
+    ordered = values[np.lexsort(values.T)]
+    whole = _count(columns, ordered, most)
+    if not wide:
+        return [whole]
+    return [
+        max(
+            whole,
+            *(_count(*part, most) for part in _parts(columns, ordered, dict(zip(wide, cell, strict=True)))),
+        )
+        for cell in cells
+    ]
+
+
+def n_monomials(columns: Columns) -> int:
+    """Monomials of the columns."""
+    return int(monomials(columns, np.zeros((0, len(columns)), dtype=np.int64)).shape[1])
+
+
+def monomials(columns: Columns, values: Ints) -> Floats:
+    """The monomials of rows, each between -1 and 1; shape ``(n_rows, n_monomials)``.
+
+    Args:
+        columns: in the order of the values.
+        values: shape ``(n_rows, len(columns))``.
+    """
+    single = [_between(column, values[:, place]) for place, column in enumerate(columns)]
+    squares = [
+        (3 * found[0] ** 2 - 1) / 2
+        for found, column in zip(single, columns, strict=True)
+        if _n_steps(column) > 1
+    ]
+    products = [a * b for one, other in combinations(single, 2) for a in one for b in other]
+    parts = [np.ones(len(values)), *(each for found in single for each in found), *squares, *products]
+    return np.stack(parts, axis=1)
+
+
+def design_of(columns: Sequence[GroupColumn], values: Ints) -> Floats:
+    """The design of a site's rows: the intercept, then each column, between -1 and 1.
 
     Args:
         columns: in the order of the values.
         values: shape ``(n_rows, len(columns))``.
 
     Returns:
-        Shape ``(n_rows, n_columns_of(columns))``.
+        Shape ``(n_rows, 1 + n)``; a category but the first has a column of its own.
     """
     found = [np.ones(len(values))]
     for place, column in enumerate(columns):
-        of_column = values[:, place]
-        if isinstance(column, NumericColumn):
-            lower, upper = column.grid_lower, column.grid_upper
-            found.append((2 * of_column - lower - upper) / (upper - lower))
-        elif isinstance(column, CategoricalColumn):
-            found += [(of_column == code).astype(np.float64) for code in range(1, len(column.domain))]
-        else:
-            found.append(of_column.astype(np.float64))
+        found += _between(column, values[:, place])
     return np.stack(found, axis=1)
+
+
+# -- which people --------------------------------------------------------------------------------------------------
+
+
+def _cells(n_levels: Sequence[int]) -> list[tuple[int, ...]]:
+    """All choices of one level each in which at most two are not the first: no monomial is a product of three."""
+    return [
+        cell for cell in product(*(range(count) for count in n_levels)) if sum(map(bool, cell)) <= _DEGREE
+    ]
+
+
+def _parts(columns: Columns, values: Ints, cell: dict[int, int]) -> Iterator[tuple[Columns, Ints]]:
+    """The people with the levels of a cell, then those with these or the site's most common other ones."""
+    alone = np.ones(len(values), dtype=np.bool_)
+    both = alone.copy()
+    for place, level in cell.items():
+        counts = np.bincount(values[:, place], minlength=_n_levels(columns[place]))
+        counts[level] = -1
+        alone &= values[:, place] == level
+        both &= (values[:, place] == level) | (values[:, place] == int(np.argmax(counts)))
+    others = [place for place in range(len(columns)) if place not in cell]
+    yield [columns[place] for place in others], values[alone][:, others]
+    marked = values[both]
+    for place, level in cell.items():
+        marked[:, place] = marked[:, place] == level
+    yield [Places(2) if place in cell else column for place, column in enumerate(columns)], marked
+
+
+def _count(columns: Columns, values: Ints, most: int) -> int:
+    """In how many people each relation fails at least, from groups of rows of which any few span."""
+    rows, orders = _looked_at(columns, values, most)
+    n_unions = _UNIONS[rows.shape[1] > _MANY]
+    found = 0
+    for order in orders:
+        for share, united in product(_SHARES, _UNITED):
+            failing = -(-most * share // 100)
+            n_groups = failing + united - 1
+            if math.comb(n_groups, united) <= n_unions or united == 1:
+                spans = _any_span([rows[order[place::n_groups]] for place in range(n_groups)], united)
+                found = max(found, failing if spans else 0)
+    return found
+
+
+def _any_span(groups: Sequence[Floats], united: int) -> bool:
+    """Whether any so many groups together span."""
+    sums = np.stack([group.T @ group for group in groups])
+    sizes = np.array([len(group) for group in groups])
+    unions = np.array(list(combinations(range(len(groups)), united)))
+    step = max(1, _ENTRIES // sums[0].size)
+    least = math.inf
+    for start in range(0, len(unions), step):
+        some = unions[start : start + step]
+        means = sums[some].sum(axis=1) / np.maximum(1, sizes[some].sum(axis=1))[:, np.newaxis, np.newaxis]
+        least = min(least, float(np.linalg.eigvalsh(means)[:, 0].min()))
+    return least >= MARGIN
+
+
+def _looked_at(columns: Columns, values: Ints, most: int) -> tuple[Floats, list[Ints]]:
+    """The monomials of the rows that are looked at, and two orders in which they are dealt."""
+    count = n_monomials(columns)
+    leverage = np.round(_leverage(columns, values, count), 9)
+    order = np.argsort(-leverage, kind="stable")
+    limit = _ROWS * count * most
+    if len(order) > limit:
+        # the half that relations tell apart best, and of the others some at equal distances
+        others = order[limit // 2 :]
+        order = np.concatenate([order[: limit // 2], others[:: -(-len(others) // (limit // 2))]])
+    chosen = values[order]
+    few = [place for place, column in enumerate(columns) if _n_steps(column) <= 1]
+    _, kind, sizes = np.unique(chosen[:, few], axis=0, return_inverse=True, return_counts=True)
+    kind = kind.reshape(-1)
+    by_kind = np.lexsort((np.arange(len(chosen)), kind, sizes[kind]))  # rare kinds are dealt evenly
+    return monomials(columns, chosen), [np.arange(len(chosen)), by_kind]
+
+
+def _leverage(columns: Columns, values: Ints, count: int) -> Floats:
+    """Of each row the part that it has at most of the sum of squares of a relation."""
+    starts = range(0, len(values), _BLOCK)
+    whole = np.zeros((count, count))
+    for start in starts:
+        block = monomials(columns, values[start : start + _BLOCK])
+        whole += block.T @ block
+    inverse = np.linalg.pinv(whole, rcond=1e-12, hermitian=True)
+    found = np.zeros(len(values))
+    for start in starts:
+        block = monomials(columns, values[start : start + _BLOCK])
+        found[start : start + _BLOCK] = ((block @ inverse) * block).sum(axis=1)
+    return found
+
+
+# -- one column ----------------------------------------------------------------------------------------------------
+
+
+def _between(column: GroupColumn | Places, values: Ints) -> list[Floats]:
+    """A column between -1 and 1; of a category but the first a column of its own; of one value nothing."""
+    if isinstance(column, CategoricalColumn):
+        return [(values == code).astype(np.float64) for code in range(1, len(column.domain))]
+    if isinstance(column, BooleanColumn):
+        return [values.astype(np.float64)]
+    lower, upper = _ends(column)
+    return [(2 * values - lower - upper) / (upper - lower)] if upper > lower else []
+
+
+def _n_levels(column: GroupColumn | Places) -> int:
+    return len(column.domain) if isinstance(column, CategoricalColumn) else 0
+
+
+def _n_steps(column: GroupColumn | Places) -> int:
+    """Steps between the bounds of a number; with more than one its square says something of its own."""
+    if isinstance(column, CategoricalColumn | BooleanColumn):
+        return 0
+    lower, upper = _ends(column)
+    return upper - lower
+
+
+def _ends(column: NumericColumn | Places) -> tuple[int, int]:
+    return (0, column.count - 1) if isinstance(column, Places) else (column.grid_lower, column.grid_upper)

@@ -3,7 +3,7 @@
 Layer:       analytics.statistics above base, below the statistics themselves.
 Terms:       *sums* are what opens; *tested* are the counts of people that the guard holds against the threshold.
 Guarantees:  exact: all sums open or nothing does, by one flag, which is 1 where every tested count reaches the threshold, and
-             where a linear relation of the rows' design is asked about, where none holds for all but few (relation_guard); no
+             where a linear relation of the rows' design is asked about, where none holds for all but few (leverage_guard); no
              party learns which did not. Private: the sums of a query's groups are one release, without any guard.
 Visible to:  the analyst: the sums.
 Source:      ours; docs/guarantees.md P5, P8.
@@ -21,7 +21,7 @@ from analytics.sql.grouping import labels_of
 from analytics.sql.query import BoundQuery, Clause, GroupKey, Use
 from analytics.statistics.base import MINIMUM_CELL, Answer, Statistic, Step
 from analytics.statistics.counts import OPEN, OVER
-from analytics.statistics.relation_guard import RelationGuard
+from analytics.statistics.leverage_guard import LeverageGuard
 from smpc.operations.arithmetic import broadcast, concatenate, multiply, take
 from smpc.operations.selection import all_of
 
@@ -193,8 +193,8 @@ class RowSums(Statistic[int]):
         return len(self.tested_of(np.zeros((0, len(self.read)), dtype=np.int64)))
 
     @property
-    def _relations(self) -> RelationGuard:
-        return RelationGuard(n_columns=self.n_related, limits=self.limits)
+    def _relations(self) -> LeverageGuard:
+        return LeverageGuard(n_columns=self.n_related, limits=self.limits)
 
     def _figures(self, rows: Ints) -> Ints:
         """One site's sums group by group, then the guard's counts, then its relations."""

@@ -9,6 +9,7 @@ Source:      ours; docs/guarantees.md P8 and P21.
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +53,20 @@ def few_or_windows(lower: int, upper: int, values: Ints) -> Sets:
         return [values == value for value in range(lower, upper + 1)]
     inside = (values > lower) & (values < upper)
     return [inside, *((values < first) | (values > last) for first, last in windows(lower, upper))]
+
+
+def off_two_windows(column: GroupColumn, values: Ints) -> Sets:
+    """What up to five sums of functions of a numeric column tell, such as its logarithm beside number, sum and squares.
+
+    A sum of such functions can be 0 at two pairs of neighbouring values and positive elsewhere, as a polynomial of fourth
+    degree is. So the rows off each window, and those off each two windows, are sets; of few values each value is one.
+    """
+    if not isinstance(column, NumericColumn) or has_few_values(column.grid_lower, column.grid_upper):
+        return alone(column, values)
+    apart = windows(column.grid_lower, column.grid_upper)
+    within = [(values >= first) & (values <= last) for first, last in apart]
+    pairs = [~(one | other) for one, other in combinations(within, 2)]
+    return [*alone(column, values), *pairs]
 
 
 def counted(sets: Sets) -> Ints:

@@ -78,4 +78,5 @@ class Claims:
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        with self._lock:  # SQLite does not allow a connection to be closed while another thread uses it
+            self._connection.close()

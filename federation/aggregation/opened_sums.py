@@ -65,6 +65,7 @@ class OpenedSums:
         path.chmod(0o600)
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._clock, self._lock = clock, threading.Lock()
+        self._is_closed = False
         # EXTRA: the commit is durable, and so is the removal of the journal from its directory
         self._connection.execute("PRAGMA journal_mode = DELETE")
         self._connection.execute("PRAGMA synchronous = EXTRA")
@@ -99,6 +100,8 @@ class OpenedSums:
             "SELECT manifest, sent, receivers, total FROM sums WHERE run = ? AND round = ? AND attempt = ?"
         )
         with self._lock:
+            if self._is_closed:
+                return None
             row = self._connection.execute(found, (run, round_number, attempt)).fetchone()
         if row is None:
             return None
@@ -108,8 +111,10 @@ class OpenedSums:
         )
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the file; a thread that still asks gets None."""
+        with self._lock:  # SQLite does not allow a connection to be closed while another thread uses it
+            self._is_closed = True
+            self._connection.close()
 
     def _make_space(self, wanted: int) -> None:
         (held,) = self._connection.execute("SELECT COALESCE(SUM(LENGTH(total)), 0) FROM sums").fetchone()

@@ -101,7 +101,7 @@ def accuracy_of(request: Request, consortium: Consortium | None) -> str:
     """Return the noise of an answer as its plan states it; empty where no plan can be derived."""
     if request.mode == "exact":
         return "exact, no noise"
-    if consortium is None or request.configuration != consortium.digest():
+    if consortium is None:
         return ""
     derive = {**dict.fromkeys(KINDS, _noise), TRAINING: _training_noise}.get(request.kind)
     if derive is None:
@@ -145,6 +145,8 @@ def noise_text(noise: Mapping[str, float]) -> str:
 
 
 def _training_noise(request: Request, consortium: Consortium) -> str:
+    if request.configuration != consortium.configuration():
+        return ""
     terms = terms_of(consortium, str(request.question.get("table")), pinned_key(consortium))
     run_plan = plan_of_request(request, consortium.schema, terms)
     if run_plan.digest() != request.plan:

@@ -136,6 +136,7 @@ def write_amendment(site: Path, out: Path, make: Callable[[ChainState], Amendmen
     from federation.consortium.site_file import load_site
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
+    from federation.node.preflight import review_agreement
     from federation.setup.entering import check_new_site
 
     config = load_site(site)
@@ -145,7 +146,7 @@ def write_amendment(site: Path, out: Path, make: Callable[[ChainState], Amendmen
         amendment = make(state)
     finally:
         store.close()
-    follows = check_new_site(config, amendment, state)
+    follows = check_new_site(config, amendment, state) + review_agreement(config, amendment, state)
     try:
         with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as stream:
             stream.write(amendment.to_bytes())
@@ -167,6 +168,7 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
     from federation.consortium.table_amendments import check_in_schema
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
+    from federation.node.preflight import review_agreement
     from federation.setup.entering import check_new_site
     from federation.setup.renewing import check_holds_key
     from privacy_accounting.ledger.role_change import RoleChange
@@ -183,7 +185,7 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
             check_in_schema(wanted.content, config.consortium)
     finally:
         store.close()
-    follows = check_new_site(config, wanted, state)
+    follows = check_new_site(config, wanted, state) + review_agreement(config, wanted, state)
     if wanted.renews and wanted.site is None:
         check_holds_key(config, *wanted.renews)
     Approvals(config.consents).agree(wanted)
@@ -233,6 +235,14 @@ def apply(
         typer.echo("beside its consortium file, to analysts, auditors and helpers: it belongs beside theirs")
     if wanted.declares_table:
         typer.echo("Now restart the nodes of all sites with the new rows; until then they refuse questions")
+    if wanted.amends_agreement:
+        typer.echo(
+            "Now restart the nodes of all sites; until then they refuse questions. Then send members.json,"
+        )
+        typer.echo(
+            "which each site has beside its consortium file, to the dealer, the aggregator and the key holder: they put it"
+        )
+        typer.echo("beside theirs and restart. Analysts and auditors fetch it when they connect")
     if wanted.renews_helper:
         typer.echo(
             f"Restart the {wanted.renews_helper} with members.json beside its consortium file: sites accept its"

@@ -25,6 +25,7 @@ from federation.cli.options import (
     NamedNoise,
     Purpose,
     QuestionFile,
+    Sampling,
     Within,
     Yes,
     never_lost,
@@ -59,6 +60,7 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     expected_units: ExpectedUnits = None,
     exact: Exact = False,
     fresh: Fresh = False,
+    sampling: Sampling = False,
     mechanism: NamedNoise = None,
     yes: Yes = False,
     purpose: Purpose = PURPOSE,
@@ -100,11 +102,11 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
         )
         with never_lost(result):
             if as_json:
-                print_json({"question": text, **result.to_dict()})
+                print_json({"question": text, **result.to_dict(sampling=sampling)})
             elif as_csv:
-                print_csv(*result.spreadsheet())
+                print_csv(*result.spreadsheet(sampling=sampling))
             else:
-                _print_answer(result, session)
+                _print_answer(result, session, sampling=sampling)
         drawn(result)
 
 
@@ -211,13 +213,20 @@ def quote(  # noqa: PLR0913, PLR0917 - every one an option of its own
     console().print(quote_table(rows), *(alternatives_tables(rows) if one_price else ()))
 
 
-def _print_answer(result: Result, session: Session) -> None:
+def _print_answer(result: Result, session: Session, *, sampling: bool) -> None:
     """Show the answer before anything else can fail: it is paid for."""
-    from federation.display.terminal import answer_table, console, cost_lines, left_line, plain
+    from federation.display.terminal import (
+        answer_table,
+        console,
+        cost_lines,
+        left_line,
+        plain,
+        sampling_lines,
+    )
 
     screen = console()
-    screen.print(answer_table(result))
-    for line in filter(None, cost_lines(result)):
+    screen.print(answer_table(result, sampling=sampling))
+    for line in filter(None, [*(sampling_lines(result) if sampling else ()), *cost_lines(result)]):
         screen.print(plain(line), style="dim", highlight=False, markup=False)
     try:
         left = left_line(result, session.budget_rows())

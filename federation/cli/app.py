@@ -23,6 +23,7 @@ from federation.cli import (
     demo,
     enrol,
     found,
+    harmonise,
     ledger,
     mine,
     operate,
@@ -103,6 +104,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(cube.app, name="cube")
+app.add_typer(harmonise.app, name="harmonise")
 app.add_typer(operate.site, name="site")
 app.add_typer(operate.dealer, name="dealer")
 app.add_typer(operate.aggregator, name="aggregator")

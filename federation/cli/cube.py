@@ -21,6 +21,7 @@ from federation.cli.options import (
     IdentityFile,
     Purpose,
     QuestionFile,
+    Sampling,
     TableName,
     one_output,
     only_table,
@@ -97,7 +98,7 @@ def release(  # noqa: PLR0913, PLR0917 - every one an option of its own
 
 
 @app.command()
-def ask(
+def ask(  # noqa: PLR0913, PLR0917 - every one an option of its own
     consortium: ConsortiumFile,
     sql: Annotated[
         str | None,
@@ -105,6 +106,11 @@ def ask(
     ] = None,
     file: QuestionFile = None,
     number: Number = None,
+    nonnegative: Annotated[
+        bool,
+        typer.Option("--nonnegative", help="Counts alone: none below 0, all of them from one table; biased."),
+    ] = False,
+    sampling: Sampling = False,
     identity: IdentityFile = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -113,13 +119,13 @@ def ask(
     one_output(as_json=as_json, as_csv=as_csv)
     (text,) = read_questions([] if sql is None else [sql], file)
     with open_session(consortium, identity) as session:
-        result = session.released_cube(number).sql(text)
+        result = session.released_cube(number).sql(text, nonnegative=nonnegative)
     if as_json:
-        print_json({"question": text, **result.to_dict()})
+        print_json({"question": text, **result.to_dict(sampling=sampling)})
     elif as_csv:
-        print_csv(*result.spreadsheet())
+        print_csv(*result.spreadsheet(sampling=sampling))
     else:
-        _print_answer(result)
+        _print_answer(result, sampling=sampling)
 
 
 @app.command(name="list")
@@ -171,10 +177,10 @@ def _print(lines: Sequence[str]) -> None:
         typer.echo(line)
 
 
-def _print_answer(result: Result) -> None:
-    from federation.display.terminal import answer_table, console, cost_lines, plain
+def _print_answer(result: Result, *, sampling: bool) -> None:
+    from federation.display.terminal import answer_table, console, cost_lines, plain, sampling_lines
 
     screen = console()
-    screen.print(answer_table(result))
-    for line in filter(None, cost_lines(result)):
+    screen.print(answer_table(result, sampling=sampling))
+    for line in filter(None, [*(sampling_lines(result) if sampling else ()), *cost_lines(result)]):
         screen.print(plain(line), style="dim", highlight=False, markup=False)

@@ -21,6 +21,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward query -c trial -f question.sql --exact --csv",
         f"crossward query -c trial {COUNT} --epsilon 0.5 --explain",
         f"crossward query -c trial {COUNT} --within 20 --confidence 0.95",
+        f"crossward query -c trial {COUNT} --epsilon 0.5 --sampling",
     ),
     "quote": (
         f"crossward quote -c trial {COUNT} --epsilon 0.5",
@@ -31,7 +32,10 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward cube release -c trial sex region --measure 'AVG(age)' --epsilon 1",
         "crossward cube release -c trial sex region --epsilon 1 --explain",
     ),
-    "cube ask": (f"crossward cube ask -c trial {COUNT}",),
+    "cube ask": (
+        f"crossward cube ask -c trial {COUNT}",
+        f"crossward cube ask -c trial {COUNT} --nonnegative",
+    ),
     "cube list": ("crossward cube list -c trial",),
     "count": (
         'crossward count "age >= 65 AND ill" -c trial --epsilon 0.2',
@@ -42,12 +46,21 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "stats": (
         "crossward stats",
         "crossward stats chi_square -c trial --table patients a=smoker b=ill --exact",
+        'crossward stats glm -c trial --table patients "formula=ill ~ age + smoker" --exact',
     ),
     "mine": ("crossward mine -c trial smoker ill sex=M --min-support 0.1 --exact",),
     "train": (
         "crossward train task.toml -c trial --explain",
         "crossward train task.toml -c trial --out model.json --checkpoint run.json",
         "crossward train task.toml -c trial --out model.json --resume run.json",
+    ),
+    "harmonise check": (
+        "crossward harmonise check trial/sites/anna",
+        "crossward harmonise check trial/sites/anna --explain",
+    ),
+    "harmonise fit": (
+        "crossward harmonise fit age=median,iqr -c trial --epsilon 0.5",
+        "crossward harmonise fit age=z_score -c trial --epsilon 0.5 --mapping mapping.toml",
     ),
     "schema": ("crossward schema -c trial",),
     "init": ("crossward init trial --site anna=a.csv --site bert=b.csv --site carl=c.csv",),
@@ -159,6 +172,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         (
             "crossward ledger propose table-version trial/sites/anna/site.toml --out rows.amendment "
             "--table patients --version 2"
+        ),
+    ),
+    "ledger propose change-agreement": (
+        (
+            "crossward ledger propose change-agreement trial/sites/anna/site.toml --out smoker.amendment "
+            "--terms smoker.toml"
         ),
     ),
     "ledger propose renew-member": (

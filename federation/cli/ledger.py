@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from federation.cli import amend_roles, amend_tables, amendments, site_amendments
+from federation.cli import amend_agreement, amend_roles, amend_tables, amendments, site_amendments
 from federation.cli.options import AsJson, print_json
 from federation.cli.outcome import UsageError
 
@@ -22,6 +22,7 @@ DAY_S = 86_400
 app.add_typer(amendments.propose, name="propose")
 amend_roles.add_to(amendments.propose)
 amendments.propose.command("table-version")(amend_tables.table_version)
+amendments.propose.command("change-agreement")(amend_agreement.change_agreement)
 site_amendments.add_to(amendments.propose)
 app.command()(amendments.revoke)
 for command, earlier_name in ((amendments.approve, "agree"), (amendments.apply, "enter")):

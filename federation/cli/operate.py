@@ -47,7 +47,7 @@ def init(
         typer.Option(
             "--format",
             help="How files are written: KEY=VALUE for all sites, SITE.KEY=VALUE for one. Keys: delimiter (also: tab, "
-            "semicolon), quote, encoding, decimal; and, given once a word: missing, yes, no, dates.",
+            "semicolon), quote, encoding, decimal, harmonise (a mapping); and, given once a word: missing, yes, no, dates.",
         ),
     ] = None,
     views: Annotated[

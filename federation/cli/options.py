@@ -79,6 +79,13 @@ Fresh = Annotated[
         "--fresh", help="Pay for a new release, also where your own earlier ones answer the question."
     ),
 ]
+Sampling = Annotated[
+    bool,
+    typer.Option(
+        "--sampling",
+        help="Show what the patients being a sample leaves open, too, beside and with the noise.",
+    ),
+]
 TableName = Annotated[
     str | None, typer.Option("--table", help="A table of the schema; needed where there are several.")
 ]

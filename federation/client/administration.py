@@ -6,17 +6,30 @@ See instead: questions (``federation.client.session``).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
-from federation.protocol.messages import ApplyAmendment, Charged, Health, HealthAsk
+from federation.errors import FederationError
+from federation.protocol.messages import (
+    ApplyAmendment,
+    ChangesAnswer,
+    ChangesAsk,
+    Charged,
+    Health,
+    HealthAsk,
+)
 from privacy_accounting.ledger.entries import Entry
 from privacy_accounting.ledger.members_change import MembersChange
+from smpc.errors import SmpcError
 
 if TYPE_CHECKING:
     from federation.consortium.amendments import Amendment
     from federation.consortium.consortium_file import Consortium
     from federation.protocol.channel_pool import ChannelPool
     from federation.protocol.messages import BudgetAnswer
+
+
+FETCH_S: Final = 5.0  # longest wait for the changes of one site
 
 
 class Administered:
@@ -75,6 +88,17 @@ class Administered:
             except Exception as error:  # noqa: BLE001
                 found[name] = error
         return found
+
+    def changes_elsewhere(self) -> bytes:
+        """Return the members file of the first site that answers; empty where none does, or none has one.
+
+        The bytes are as a site sent them: ``with_members`` checks every signature.
+        """
+        file = self._founded.file
+        for site in dict.fromkeys((file.sequencer, *self._founded.names)):
+            with suppress(FederationError, SmpcError), self._pool.question([site]) as exchange:
+                return bytes(exchange.ask_one(site, ChangesAsk(), ChangesAnswer, timeout_s=FETCH_S).data)
+        return b""
 
     def left_out(self) -> tuple[str, ...]:
         """Return the founding sites that are no longer members, by the longest ledger that answers."""

@@ -24,6 +24,7 @@ import stat
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics.results.reuse import Observation
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "crossward answers 1"
 SUFFIX: Final = ".answers"
-LAW: Final = "discrete_gaussian"
+GAUSSIAN_LAW: Final = "discrete_gaussian"
+LAPLACE_LAW: Final = "discrete_laplace"
 _PURPOSE: Final = b"crossward/answer-store/1"
 _MAC_HEX: Final = 64
 START_ANEW: Final = "move the file away to start a new one; what it holds would then be paid for again"
@@ -76,12 +78,7 @@ class Release:
             "about": dict(self.about),
             "blocks": {
                 identity: {
-                    "law": {
-                        "name": LAW,
-                        "n_sites": each.law.n_sites,
-                        "sigma2_local": each.law.sigma2_local,
-                        "weight": each.law.weight,
-                    },
+                    "law": _law_data(each.law),
                     "values": list(each.values),
                 }
                 for identity, each in self.blocks.items()
@@ -100,14 +97,34 @@ class Release:
             blocks={
                 identity: _observation(data["number"], block)
                 for identity, block in data["blocks"].items()
-                if block["law"]["name"] == LAW
+                if block["law"]["name"] in {GAUSSIAN_LAW, LAPLACE_LAW}
             },
         )
 
 
 def _observation(number: int, block: Mapping[str, Any]) -> Observation:
     law = {name: value for name, value in block["law"].items() if name != "name"}
+    if "scale" in law:
+        law |= {"sigma2_local": 0, "scale": Fraction(law["scale"])}
     return Observation(number=number, law=NoiseLaw(**law), values=tuple(block["values"]))
+
+
+def _law_data(law: NoiseLaw) -> dict[str, Any]:
+    """A noise law as plain data; a scale is a text, such as ``7/2``."""
+    if law.scale is None:
+        return {
+            "name": GAUSSIAN_LAW,
+            "n_sites": law.n_sites,
+            "sigma2_local": law.sigma2_local,
+            "weight": law.weight,
+        }
+    return {
+        "name": LAPLACE_LAW,
+        "n_sites": law.n_sites,
+        "scale": str(law.scale),
+        "shares": law.shares,
+        "weight": law.weight,
+    }
 
 
 class AnswerStore:

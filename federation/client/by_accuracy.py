@@ -100,7 +100,7 @@ def goal_if_any(
 
 def cheapest_epsilon(
     text: str, goal: Goal, consortium: Consortium, kept: KeptAnswers, mechanism: Mechanism | None = None
-) -> tuple[Fraction, Goal]:
+) -> tuple[Fraction, Goal, Mechanism | None]:
     """Find the epsilon of the cheapest release that reaches a goal by itself.
 
     Args:
@@ -108,10 +108,11 @@ def cheapest_epsilon(
         goal: what every figure of its answer must reach.
         consortium: the agreement among the present members.
         kept: the analyst's store, for released counts.
-        mechanism: the noise, ``gaussian`` or ``laplace``; None is Gaussian noise.
+        mechanism: the noise; None is Gaussian noise, ``auto`` the one of the smaller charge.
 
     Returns:
-        The epsilon, and the goal that it was found for: this one, or one with rows from a released count in it.
+        The epsilon; the goal that it was found for: this one, or one with rows from a released count in it; the noise that
+        the request has to name.
 
     Raises:
         InvalidRequestError: nothing can be promised, or no epsilon up to ``LARGEST`` reaches it.
@@ -120,10 +121,10 @@ def cheapest_epsilon(
     """
     query, context = _bound(text, consortium)
     full = _with_released_counts(query, context, goal, consortium, kept)
-    found = cheapest_plan(query, context, full, most=LARGEST, mechanism=mechanism).epsilon
-    if found is None:
+    found = cheapest_plan(query, context, full, most=LARGEST, mechanism=mechanism)
+    if found.epsilon is None:
         raise InvalidRequestError(parameter="within", reason="is for private answers")
-    return found, full
+    return found.epsilon, full, found.mechanism
 
 
 def accuracy_of(plan: Plan, *, confidence: Fraction, n_rows: int | None) -> dict[str, float | None]:
@@ -198,7 +199,7 @@ def _with_released_counts(
     ]
     if len(found) < len(blocks):
         return goal  # the aggregate itself refuses, with the reason
-    lowest = min(float(each.value) - width * each.noise_sd for every in found for each in every.figures)
+    lowest = min(float(each.value) - every.reach(width) for every in found for each in every.figures)
     if lowest < 1:
         reason = f"must be given: by the released counts a group may have fewer than 1 ({lowest:.3g})"
         raise InvalidRequestError(parameter="expected_units", reason=reason)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 from federation.errors import ConfigError
-from federation.training.checkpoint import MOST_BYTES
+
+MOST_BYTES: Final = 1 << 28
 
 
 def new_checkpoint(path: str | Path) -> Path:

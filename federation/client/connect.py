@@ -6,13 +6,20 @@ See instead: consortia inside one process (``federation.local``).
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analytics.errors import InvalidRequestError
 from federation.client.answer_store import carry_answers, take_carried_answers
 from federation.client.session import Session
-from federation.consortium.consortium_file import Consortium, consortium_path, load_consortium
+from federation.consortium.consortium_file import (
+    Consortium,
+    consortium_path,
+    load_consortium,
+    with_members,
+)
+from federation.consortium.members_file import MEMBERS_FILE, keep_members, load_members
 from federation.errors import ConfigError
 from federation.identity.next_identity import exchange_identity
 from federation.network.delay import distance_s
@@ -32,13 +39,47 @@ def connect(consortium: str | Path, *, identity: str | Path | None = None) -> Se
         identity: the analyst's or auditor's certificate and key, one PEM; default: the only one in ``analysts/`` beside the file.
 
     Returns:
-        An open session; close it, or use it in a ``with`` statement.
+        An open session; close it, or use it in a ``with`` statement. Where the sites have changed members or the agreement
+        since, it is under the agreement in force: a site is asked for the entries, every signature is checked, and
+        ``members.json`` is written beside the consortium file. Where no site answers, it is under the files alone.
 
     Raises:
-        ConfigError: with every mistake in the files, or when the identity is that of a node.
+        ConfigError: with every mistake in the files, or when the identity is that of a node; or a site sent entries that
+            not all sites have signed.
         InvalidRequestError: no identity is given, and there is not exactly one beside the file.
     """
+    session = session_of(*caller_of(consortium, identity))
+    try:
+        is_newer = fetch_changes(Path(consortium), session.changes_elsewhere())
+    except BaseException:
+        session.close()
+        raise
+    if not is_newer:
+        return session
+    session.close()
     return session_of(*caller_of(consortium, identity))
+
+
+def fetch_changes(consortium: Path, data: bytes) -> bool:
+    """Keep the entries of a site beside a consortium file, once all signatures are checked.
+
+    Args:
+        consortium: the consortium file, or its folder.
+        data: a members file, as a site sent it.
+
+    Returns:
+        Whether they were newer than those at hand; an older state is left as it is.
+
+    Raises:
+        ConfigError: an entry is not signed by all sites, brings what cannot be, or is not of this consortium; or the file
+            cannot be written.
+    """
+    path = consortium_path(consortium).with_name(MEMBERS_FILE)
+    if len(data) <= len(load_members(path)):
+        return False
+    with_members(load_consortium(consortium).as_founded(), data)
+    keep_members(path, data, by=str(os.getpid()))
+    return True
 
 
 def caller_of(consortium: str | Path, identity: str | Path | None) -> tuple[Consortium, Identity]:

@@ -26,6 +26,7 @@ class ReleasedCube:
     Attributes:
         cost: what ``session.cube`` cost; epsilon 0 where it was in the analyst's store.
         receipt: of the release; ``from_store`` names every release that the cube is made from.
+        is_nonnegative: whether ``sql`` answers counts from the nonnegative table where it is not told.
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class ReleasedCube:
         numbers: Sequence[int],
         cost: Mapping[str, object],
         receipt: Mapping[str, object],
+        nonnegative: bool = False,
     ) -> None:
         """Take what ``session.cube`` made."""
+        self.is_nonnegative = nonnegative
         self._fitted, self._analyst, self._origin, self._numbers = fitted, analyst, origin, tuple(numbers)
         self.cost, self.receipt = dict(cost), dict(receipt)
 
@@ -90,7 +93,7 @@ class ReleasedCube:
             f"{', '.join(self.measures)}; {len(self.marginals)} marginals; epsilon {self.cost['epsilon']}>"
         )
 
-    def sql(self, text: str) -> Result:
+    def sql(self, text: str, *, nonnegative: bool | None = None) -> Result:
         """Answer a question from the cube.
 
         Visible to: the analyst alone; no site is asked.
@@ -99,14 +102,19 @@ class ReleasedCube:
         Args:
             text: one SELECT over the cube's table: its measures, GROUP BY and WHERE over its dimensions; of a column in
                 bins, WHERE takes the bins' edges.
+            nonnegative: counts alone: all from one table without negative cells. They are biased and have no standard
+                error; their intervals cover. Default: as ``session.cube`` was told.
 
         Returns:
             As ``session.sql``. Totals equal the sums of their groups, up to the rounding of counts.
 
         Raises:
-            PlanRejectedError: the cube does not hold what it asks for.
+            PlanRejectedError: the cube does not hold what it asks for, or ``nonnegative`` is asked of other figures.
         """
-        return self._fitted.answer(text, cost=self._free(), receipt=self._receipt())
+        is_nonnegative = self.is_nonnegative if nonnegative is None else nonnegative
+        return self._fitted.answer(
+            text, cost=self._free(), receipt=self._receipt(), nonnegative=is_nonnegative
+        )
 
     def chi_square(self, a: str, b: str) -> ChiSquareAnswer:
         """Test the independence of two dimensions, as ``chi_square`` in private mode.

@@ -68,6 +68,7 @@ class Cubes:
         dimensions: Sequence[str],
         epsilon: object,
         measures: Sequence[str] = (COUNT_ALL,),
+        nonnegative: bool = False,
         fresh: bool = False,
         purpose: str = PURPOSE,
     ) -> ReleasedCube:
@@ -84,6 +85,8 @@ class Cubes:
             dimensions: columns with public groups: categories, true or false, numbers with declared bins.
             epsilon: a number above 0.
             measures: ``COUNT(*)``, which every cube has, ``SUM(column)``, ``AVG(column)``, ``STDDEV(column)`` and the like.
+            nonnegative: its ``sql`` answers counts from one table without negative cells, unless told otherwise; what is
+                released and charged is the same.
             fresh: pay for a release of the rows as they are now, and make the cube from it alone.
             purpose: written to the ledger.
 
@@ -103,7 +106,7 @@ class Cubes:
 
         planned, found = self._among_members(ask)
         if not isinstance(found, tuple):
-            return self._from_store(planned, found)
+            return self._from_store(planned, found, nonnegative=nonnegative)
         shares, receipt = found
         answer = cast("CubeAnswer", planned.work.finish(shares, receipt=receipt))
         kept = paid_cube(self._kept, planned, answer, self.consortium, fresh=fresh)
@@ -115,6 +118,7 @@ class Cubes:
             cost=answer.cost,
             receipt={**answer.receipt, "from_store": kept.origin}
             | ({"not_kept": kept.not_kept} if kept.not_kept else {}),
+            nonnegative=nonnegative,
         )
 
     def explain_cube(
@@ -185,7 +189,7 @@ class Cubes:
         found = kept_cube(self._kept, plan_of(planned), self.consortium, fresh=False)
         return None if found is None else self._from_store(planned, found)
 
-    def _from_store(self, planned: AnyPlanned, found: KeptCube) -> ReleasedCube:
+    def _from_store(self, planned: AnyPlanned, found: KeptCube, *, nonnegative: bool = False) -> ReleasedCube:
         counts = plan_of(planned).counts
         shown = {} if counts is None else plan_cost(counts)
         cost = {name: value for name, value in shown.items() if name != "events"} | {"epsilon": "0"}
@@ -201,4 +205,5 @@ class Cubes:
             numbers=found.numbers,
             cost=cost,
             receipt=receipt,
+            nonnegative=nonnegative,
         )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from analytics.disclosure.recombine import recombine_answer
 from analytics.results.assemble import plan_cost
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 Declared = Callable[[str], int]
 """Gives the number of the entry that last declared a table's version, by a site's ledger; 0 where none did."""
-GAUSSIAN = "gaussian"  # the law of combined releases is known for this noise alone
+GAUSSIAN: Final = "gaussian"
 
 
 class KeptAnswers:
@@ -59,13 +59,16 @@ class KeptAnswers:
         """
         self.store, self.declared = AnswerStore(identity), declared
 
-    def answer(self, planned: Planned[Result], consortium: Consortium, *, fresh: bool) -> Result | None:
+    def answer(
+        self, planned: Planned[Result], consortium: Consortium, *, fresh: bool, is_promised: bool = False
+    ) -> Result | None:
         """Answer a question from the store.
 
         Args:
             planned: the private question.
             consortium: the agreement among the present members.
             fresh: only check that the store can be used.
+            is_promised: use releases with Gaussian noise alone, whose promises follow from their standard deviation.
 
         Returns:
             The answer; None where it has to be paid for.
@@ -82,6 +85,8 @@ class KeptAnswers:
             return None
         since = self.declared(plan.query.table.name)
         by_block = [_found(releases, identity, since=since) for identity in identities]
+        if is_promised:
+            by_block = [[each for each in found if each.law.scale is None] for found in by_block]
         if not all(by_block):
             return None
         combined = [combine(found) for found in by_block]
@@ -131,8 +136,6 @@ class KeptAnswers:
         """
         plan = plan_of(planned)
         alone = planned.work.finish(answers, receipt=receipt)
-        if plan.noise_name != GAUSSIAN:
-            return replace(alone, receipt={**alone.receipt, "not_kept": f"its noise is {plan.noise_name}"})
         observed = observations_of(plan, recombine_answer(plan, answers), int(receipt["number"]))
         identities = identities_of(plan, consortium)
         release = Release(
@@ -141,7 +144,7 @@ class KeptAnswers:
             time=int(receipt["time"]),
             epsilon="" if plan.epsilon is None else format_decimal(plan.epsilon),
             about={
-                "configuration": consortium.digest(),
+                "configuration": consortium.configuration(),
                 "version": installed_version(),
                 "table": plan.query.table.name,
                 "question": str(planned.request.question["sql"]),
@@ -175,7 +178,7 @@ class KeptAnswers:
 def identities_of(plan: Plan, consortium: Consortium) -> tuple[str, ...]:
     """The identity of each block under an agreement, among its present members, for this version of the program."""
     facts = {
-        "configuration": consortium.digest(),
+        "configuration": consortium.configuration(),
         "cohort": {name: member.public_key for name, member in consortium.file.sites.items()},
         "version": installed_version(),
     }

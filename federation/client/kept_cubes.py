@@ -66,7 +66,7 @@ def plan_of(planned: AnyPlanned) -> StatisticPlan:
 def identities_of(plan: StatisticPlan, consortium: Consortium) -> tuple[str, ...]:
     """The identity of each block under an agreement, among its present members, for this version of the program."""
     facts = {
-        "configuration": consortium.digest(),
+        "configuration": consortium.configuration(),
         "cohort": {name: member.public_key for name, member in consortium.file.sites.items()},
         "version": installed_version(),
     }
@@ -131,7 +131,7 @@ def paid_cube(
         time=int(str(answer.receipt["time"])),
         epsilon=str(answer.cost["epsilon"]),
         about={
-            "configuration": consortium.digest(),
+            "configuration": consortium.configuration(),
             "version": installed_version(),
             "table": plan.table.name,
             "kind": KIND,

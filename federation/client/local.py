@@ -12,6 +12,7 @@ import secrets
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analytics.sources import LocalTable
+    from analytics.sources.spec import Preparation
     from federation.identity.certificates import Identity
     from privacy_accounting.ledger.storage.store import Store
 
@@ -103,6 +105,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
     budget: Mapping[str, Any] | None = None,
     policy: Mapping[str, Any] | None = None,
     view: str = "SELECT * FROM source",
+    harmonise: Mapping[str, Any] | None = None,
     colluding: int = 1,
     relation: str = "add_or_remove_one",
     delta: str = "0.000001",
@@ -122,6 +125,8 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
             it for queries, a quarter for training.
         policy: of every site; default: exact answers with a minimum cell of 10, and training without noise.
         view: one SELECT over ``source`` that makes the schema's columns.
+        harmonise: for each site that has one, the path of its mapping, which runs before the view; or a mapping of table
+            names to paths.
         colluding: sites that may pool what they know.
         relation: neighboring relation.
         delta: the consortium's, a decimal string.
@@ -136,6 +141,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
     Raises:
         ConfigError: with every mistake; or a site's table is beyond rows_max where exact answers are allowed.
         SchemaMismatchError: a site's rows do not match the schema.
+        MappingError: a site's mapping has mistakes.
 
     Warns:
         UserWarning: most values of a column, or most rows, do not fit the schema; or identifiers differ by spelling alone.
@@ -159,7 +165,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         },
         budget=budget or DEFAULT_BUDGET,
     )
-    sources = _sources_of_all(consortium, tables, view, own := Policy.model_validate(rules))
+    sources = _sources_of_all(consortium, tables, view, own := Policy.model_validate(rules), harmonise or {})
     exchange, folder = MemoryExchange(timeout_s=deadline_s), tempfile.TemporaryDirectory(prefix="crossward-")
     assistants = _assistants(consortium, exchange, Path(folder.name))
     nodes = {
@@ -174,16 +180,8 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
         )
         for name in tables
     }
-    return _started(
-        LocalSession(
-            consortium=consortium,
-            identity=analyst,
-            exchange=exchange,
-            nodes=nodes,
-            assistants=assistants,
-            folder=folder,
-        )
-    )
+    parts: dict[str, Any] = {"exchange": exchange, "nodes": nodes, "assistants": assistants, "folder": folder}
+    return _started(LocalSession(consortium=consortium, identity=analyst, **parts))
 
 
 def _roles(three_sites: Sequence[str] | None) -> Sequence[str]:
@@ -277,13 +275,19 @@ def _member(identity: Identity, place: int) -> dict[str, str]:
 
 
 def _sources_of_all(
-    consortium: Consortium, tables: Mapping[str, Rows], view: str, policy: Policy
+    consortium: Consortium,
+    tables: Mapping[str, Rows],
+    view: str,
+    policy: Policy,
+    harmonise: Mapping[str, Any],
 ) -> dict[str, dict[str, LocalTable]]:
     """Open every site's tables before any node starts; close them again where one is refused."""
+    if unknown := sorted(set(harmonise) - set(tables)):
+        raise ConfigError(mistakes=[f"harmonise: there is no site {', '.join(unknown)}"])
     opened: dict[str, dict[str, LocalTable]] = {}
     try:
         for site, given in tables.items():
-            opened[site] = _sources(consortium, site, given, view)
+            opened[site] = _sources(consortium, site, given, view, harmonise.get(site))
             check_tables(policy, opened[site], site=site)
     except BaseException:
         for sources in opened.values():
@@ -293,25 +297,41 @@ def _sources_of_all(
     return opened
 
 
-def _sources(consortium: Consortium, site: str, given: Rows, view: str) -> dict[str, LocalTable]:
+def _sources(
+    consortium: Consortium, site: str, given: Rows, view: str, harmonise: Any
+) -> dict[str, LocalTable]:
     """Open a site's tables; its secret key exists as long as they are open."""
     tables = consortium.schema.tables
     by_table = given if isinstance(given, Mapping) else dict.fromkeys(tables, given)
     if set(by_table) != set(tables):
         raise ConfigError(mistakes=[f"{site}: give the tables {', '.join(tables)}"])
+    mappings = _mappings(site, by_table, harmonise)
     key = secrets.token_bytes(SITE_KEY_BYTES)
     opened: dict[str, LocalTable] = {}
     for name, rows in by_table.items():
+        own = mappings.get(name)
         if isinstance(rows, SourceSpec | Path | str):
             spec = rows if isinstance(rows, SourceSpec) else _spec_of(site, rows, view)
+            spec = spec if own is None else replace(spec, mapping=own)
             opened[name] = open_table(spec, tables[name], site_key=key)
         else:
-            opened[name] = open_frame(
-                cast("pd.DataFrame", rows), tables[name], site_key=key, view=view, name=site
-            )
+            frame = cast("pd.DataFrame", rows)
+            opened[name] = open_frame(frame, tables[name], site_key=key, view=view, name=site, mapping=own)
         for fault in opened[name].report.faults():
             warnings.warn(f"site {site}, table {name}: {fault}", stacklevel=4)
     return opened
+
+
+def _mappings(site: str, tables: Mapping[str, Rows], harmonise: Any) -> dict[str, Preparation]:
+    """Read a site's mappings, by table."""
+    if harmonise is None:
+        return {}
+    from analytics.harmonise.reading import read_mapping
+
+    by_table = harmonise if isinstance(harmonise, Mapping) else dict.fromkeys(tables, harmonise)
+    if not set(by_table) <= set(tables):
+        raise ConfigError(mistakes=[f"{site}: harmonise names tables of {', '.join(tables)}"])
+    return {name: read_mapping(path) for name, path in by_table.items()}
 
 
 def _spec_of(site: str, path: Path | str, view: str) -> SourceSpec:

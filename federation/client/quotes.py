@@ -150,22 +150,22 @@ class Quoting:
     ) -> tuple[Planned[Result], Goal]:
         """The cheapest release of a text that reaches a goal, and the goal with the rows that it was found for."""
         named = mechanism_of(mechanism)
-        epsilon, aimed = cheapest_epsilon(text, goal, self.consortium, self._kept, named)
-        return self._planned(text, epsilon, exact=False, purpose=purpose, mechanism=mechanism), aimed
+        epsilon, aimed, chosen = cheapest_epsilon(text, goal, self.consortium, self._kept, named)
+        return self._planned(text, epsilon, exact=False, purpose=purpose, mechanism=chosen), aimed
 
     def _aimed(
         self, text: str, goal: Goal, *, purpose: str, mechanism: str | None, fresh: bool
     ) -> tuple[Planned[Result], Goal, Result | None]:
         """As ``_cheapest``, and the answer from the analyst's store where that keeps the promise.
 
-        What the store holds has Gaussian noise, so it is measured against the Gaussian release that reaches the goal:
+        Of the store the releases with Gaussian noise are used, measured against the Gaussian release that reaches the goal:
         Laplace noise of one standard deviation has other tails.
         """
         planned, aimed = self._cheapest(text, goal, purpose=purpose, mechanism=mechanism)
         enough = planned
         if plan_of(planned).noise_name != GAUSSIAN and not fresh:
             enough, _ = self._cheapest(text, goal, purpose=purpose, mechanism=GAUSSIAN)
-        return planned, aimed, self._kept.answer(enough, self.consortium, fresh=fresh)
+        return planned, aimed, self._kept.answer(enough, self.consortium, fresh=fresh, is_promised=True)
 
     def _check_payable(self, text: str, goal: Goal, planned: Planned[Result]) -> None:
         """Refuse a goal that the budget does not pay for, with what it pays for; see ``by_accuracy.check_payable``."""

@@ -152,7 +152,7 @@ class Session(Described, Trains, Cubes, Administered, Quoting):
             purpose: written to the ledger.
             mechanism: ``gaussian``, the noise where none is named; ``auto``: the least noise at the same charge;
                 ``laplace``: at the same epsilon less noise for a larger charge, see ``explain``. Beside ``within``,
-                ``gaussian`` or ``laplace``.
+                ``auto`` takes the noise that reaches the accuracy at the smaller charge.
 
         Returns:
             The answer with its cost and receipt. Private values lie in their public range; cells over too few rows for
@@ -351,7 +351,7 @@ class Session(Described, Trains, Cubes, Administered, Quoting):
             analyst=self.analyst,
             purpose=purpose,
             nonce=secrets.token_hex(16),
-            configuration=self.consortium.digest(),
+            configuration=self.consortium.configuration(),
             plan=NO_PLAN,
             question=question,
             mechanism=mechanism_of(mechanism),

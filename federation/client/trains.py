@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from federation.client.checkpoint_file import new_checkpoint, read, write
-from federation.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from federation.identity.certificates import Identity
     from federation.network.channel import Network
     from federation.protocol.channel_pool import ChannelPool
+    from federation.training.checkpoint import Checkpoint
     from federation.training.outcome import Outcome, Progress
     from federation.training.round_plan import RunPlan
     from federation.training.task import TrainingTask
@@ -95,6 +95,8 @@ class Trains:
             ConfigError: the file was edited, or is of another run, task, analyst or consortium.
             SiteUnavailableError: besides: the key holder has not got the sums of the run any more.
         """
+        from federation.training.checkpoint import Checkpoint
+
         place = Path(checkpoint)
         earlier = Checkpoint.from_bytes(read(place), self._identity)
         training = self._among_members(lambda: self._training(task, earlier).asked())

@@ -20,7 +20,7 @@ from privacy_accounting.ledger.contents import Change
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from federation.consortium.consortium_file import Member
+    from federation.consortium.consortium_model import Member
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.state import ChainState
 

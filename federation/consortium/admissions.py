@@ -21,13 +21,14 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 
 from federation.consortium.approvals import Agreement
-from federation.consortium.consortium_file import Member
+from federation.consortium.consortium_model import Member
 from federation.consortium.file_types import address_mistake, name_mistake
 from federation.consortium.invitations import check_exact, opened
 from federation.consortium.members_file import read_changes
 from federation.errors import FoundingRefusedError
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.canonical_json import encode
+from privacy_accounting.ledger.members_change import MembersChange
 from smpc.errors import PeerRejectedError
 from smpc.transport.wire.peer_identity import peer_name
 
@@ -138,7 +139,7 @@ class Admission:
         changes, roles = read_changes(self.members, founded.members, founded.digest())
         members = founded.members
         for change in changes:
-            members = members.changed(change)
+            members = members.changed(change) if isinstance(change, MembersChange) else members
         name, member, certificate = self._site(founded)
         if now is not None and not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
             raise FoundingRefusedError(

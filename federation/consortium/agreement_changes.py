@@ -47,6 +47,18 @@ def changes(old: Consortium, new: Consortium) -> list[str]:
     return found + list(_values("", before, after))
 
 
+def term_changes(old: Consortium, new: Consortium) -> list[str]:
+    """Describe the step between two agreements in force of one consortium: tables and minimum cell.
+
+    Args:
+        old: the agreement in force.
+        new: the one after it.
+    """
+    tables = [dict(each.schema.to_dict())["tables"] for each in (old, new)]
+    cells = [{"minimum_cell": each.file.minimum_cell} for each in (old, new)]
+    return [*_tables(*tables), *_values("", *cells)]  # type: ignore[arg-type]
+
+
 def _members(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     gone, come = [n for n in old if n not in new], [n for n in new if n not in old]
     for name in list(gone):

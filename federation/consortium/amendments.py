@@ -1,9 +1,9 @@
 """Amendments: changes of the agreement that every site's administrator approves before any site signs them.
 
 Layer:       federation.consortium.amendments. Reads and writes files of the site's state folder; opens no connection.
-Terms:       an *amendment* is the content of a budget, order, members, role, table or clock entry with the chain it is for and
-             its *basis*, the number of the entry that last changed the same thing. An *approval* is one administrator's
-             consent to exactly these bytes, kept at that site alone.
+Terms:       an *amendment* is the content of a budget, order, members, role, table, agreement or clock entry with the
+             chain it is for and its *basis*, the number of the entry that last changed the same thing. An *approval* is
+             one administrator's consent to exactly these bytes, kept at that site alone.
 Guarantees:  a site signs such an entry only while it holds the approval of it. Each entry that changes the same thing
              moves the basis, so that an earlier approval no longer fits. An approval is durable when ``agree``
              returns, and can be withdrawn until the site signs the entry.
@@ -19,6 +19,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from federation.consortium import site_changes
+from federation.consortium.agreement_amendments import agreement_now, agreement_text, check_agreement
 from federation.consortium.consortium_file import entered_site
 from federation.consortium.role_amendments import check_role, role_now, role_text
 from federation.consortium.table_amendments import check_table, table_now, table_text
@@ -26,6 +27,7 @@ from federation.errors import AmendmentRejectedError
 from privacy_accounting.budget.allowance import SubBudget, allowance_units
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
+from privacy_accounting.ledger.agreement_change import AgreementChange
 from privacy_accounting.ledger.canonical_json import Fields, decode, encode
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import (
@@ -43,7 +45,7 @@ from privacy_accounting.ledger.table_version import TableVersion
 from privacy_accounting.rdp import ORDERS
 
 if TYPE_CHECKING:
-    from federation.consortium.consortium_file import Member
+    from federation.consortium.consortium_model import Member
     from privacy_accounting.ledger.contents import Content
     from privacy_accounting.ledger.state import ChainState
 
@@ -149,6 +151,11 @@ class Amendment:
         return isinstance(self.content, TableVersion)
 
     @property
+    def amends_agreement(self) -> bool:
+        """Whether the amendment adds terms to the agreement."""
+        return isinstance(self.content, AgreementChange)
+
+    @property
     def renews_helper(self) -> str:
         """The role of the helper whose key the amendment renews; empty for other amendments."""
         content = self.content
@@ -171,6 +178,8 @@ class Amendment:
             return role_text(content)
         if isinstance(content, TableVersion):
             return table_text(content)
+        if isinstance(content, AgreementChange):
+            return agreement_text(content)
         return site_changes.text(content)
 
     def now(self, state: ChainState) -> str:
@@ -181,6 +190,8 @@ class Amendment:
             return role_now(self.content, state)
         if isinstance(self.content, TableVersion):
             return table_now(self.content, state)
+        if isinstance(self.content, AgreementChange):
+            return agreement_now(state)
         if isinstance(self.content, ClockCorrection):
             return f"now: entry {state.head} is dated {_date(state.place.time)}"
         if isinstance(self.content, OrderChange):
@@ -221,6 +232,8 @@ class Amendment:
             return change_role(state, content)
         if isinstance(content, TableVersion):
             return declare_table(state, content)
+        if isinstance(content, AgreementChange):
+            return amend_agreement(state, content)
         anew = site_changes.written_anew(content, state, self.site)
         return None if anew is None else _amendment(state, anew)
 
@@ -347,6 +360,11 @@ def declare_table(state: ChainState, content: TableVersion) -> Amendment:
         AmendmentRejectedError: the version is not above the present one.
     """
     return _amendment(state, check_table(state, content))
+
+
+def amend_agreement(state: ChainState, content: AgreementChange) -> Amendment:
+    """Propose further terms of the agreement; errors as ``check_agreement``."""
+    return _amendment(state, check_agreement(state, content))
 
 
 def correct_clock(state: ChainState, *, now: int | None = None) -> Amendment:

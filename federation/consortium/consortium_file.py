@@ -11,27 +11,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
-
-from pydantic import (
-    AfterValidator,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from typing import TYPE_CHECKING, Any
 
 from analytics.errors import SchemaError
 from analytics.schema import Schema
-from federation.consortium.computing_sites import Computation, computation_mistakes
-from federation.consortium.file_kinds import CONSORTIUM, expect_kind, mistake_text
-from federation.consortium.file_types import Address, Hex32, Model, Name, Number, Positive, Share
+from federation.consortium.agreement_terms import AgreementTerms
+from federation.consortium.consortium_model import ConsortiumFile, Member
+from federation.consortium.disagreements import disagreements
+from federation.consortium.file_kinds import CONSORTIUM, expect_kind
+from federation.consortium.file_reading import read_toml, validated
 from federation.consortium.members_file import MEMBERS_FILE, load_members, read_changes
 from federation.errors import ConfigError
+from privacy_accounting.ledger.agreements import Amended
 from privacy_accounting.ledger.members import Members
 from privacy_accounting.ledger.roles import Roles
 from smpc.computing_sites import ThreeSites
@@ -41,122 +36,7 @@ if TYPE_CHECKING:
 
     from privacy_accounting.ledger.members_change import MembersChange
 
-MIN_SITES, MAX_SITES = 2, 8
 FILE_NAME = "consortium.toml"
-SUB_BUDGETS = ("query", "mining", "training")
-
-
-def _joint(sites: dict[str, Member]) -> dict[str, Member]:
-    if not MIN_SITES <= len(sites) <= MAX_SITES:
-        msg = (
-            f"a consortium has {MIN_SITES} to {MAX_SITES} sites, not {len(sites)}; "
-            "exact answers and training need at least 3"
-        )
-        raise ValueError(msg)
-    return sites
-
-
-class Member(Model):
-    """A node of the consortium: its address and its keys."""
-
-    address: Address
-    fingerprint: Hex32 = Field(description="SHA-256 of its certificate (DER), hex")
-    public_key: Hex32 = Field(description="Ed25519 key of its certificate, hex; it signs the ledger")
-
-
-class Helper(Member):
-    """A node that is not a site: the dealer, the aggregator, the key holder."""
-
-    name: Name
-
-
-class Keyholder(Helper):
-    """The key holder, and the public key under which sites encrypt every update."""
-
-    paillier_modulus: Annotated[str, Field(pattern=r"^[1-9a-f][0-9a-f]{511,4095}$", description="n, hex")]
-
-
-class Analyst(Model):
-    """A person or program that may ask questions."""
-
-    fingerprint: Hex32
-    public_key: Hex32
-    cap: Share = Field(
-        default=Fraction(1), description="fraction of each sub-budget's allowance that this analyst may spend"
-    )
-
-
-class Auditor(Model):
-    """A person or program that may read the ledger, the texts of all requests and the health of nodes, and ask nothing."""
-
-    fingerprint: Hex32
-    public_key: Hex32
-
-
-class SubBudget(Model):
-    """A part of a population's budget, with a privacy filter of its own."""
-
-    share: Share
-    plan: list[dict[str, Any]] = Field(
-        default_factory=lambda: [{"mechanism": "gaussian", "count": 1}], min_length=1
-    )
-
-
-class Budget(Model):
-    """The privacy budget of one population, over all analysts, for ever."""
-
-    epsilon: Positive
-    delta: Annotated[Number, Field(gt=0, lt=1)] | None = None
-    purposes: dict[Name, Share] = Field(
-        default_factory=dict, description="caps as fractions; empty: any purpose, no cap"
-    )
-    query: SubBudget | None = None
-    mining: SubBudget | None = None
-    training: SubBudget | None = None
-
-    @property
-    def parts(self) -> dict[str, SubBudget]:
-        """The sub-budgets that are declared, by name."""
-        return {name: part for name in SUB_BUDGETS if (part := getattr(self, name)) is not None}
-
-    @model_validator(mode="after")
-    def _shares_fit(self) -> Budget:
-        if sum((part.share for part in self.parts.values()), Fraction(0)) > 1:
-            msg = "the shares of query, mining and training add up to more than 1"
-            raise ValueError(msg)
-        if not self.parts:
-            msg = "declares no sub-budget: give at least one of query, mining, training"
-            raise ValueError(msg)
-        return self
-
-
-class ConsortiumFile(Model):
-    """The agreement; every member holds a copy."""
-
-    version: Literal[1]
-    name: Name
-    authority: str = Field(description="certificate of the consortium's authority, a path beside this file")
-    relation: Literal["add_or_remove_one", "replace_one"] = Field(
-        description="neighbouring relation; it has no default"
-    )
-    colluding: Annotated[int, Field(ge=0, strict=True)]
-    delta: Annotated[Number, Field(gt=0, lt=1)]
-    minimum_cell: Annotated[int, Field(ge=0, strict=True)] = 10
-    sequencer: Name
-    deadline_s: Positive = Fraction(30)
-    local_limit_s: Positive = Fraction(20)
-    sites: Annotated[dict[Name, Member], AfterValidator(_joint)]
-    computation: Computation | None = None
-    dealer: Helper | None = None
-    aggregator: Helper | None = None
-    keyholder: Keyholder | None = None
-    analysts: dict[Name, Analyst] = Field(min_length=1)
-    auditors: dict[Name, Auditor] = Field(default_factory=dict)
-    budgets: dict[str, Budget] = Field(min_length=1)
-    tables: dict[str, Any] = Field(min_length=1)
-
-
-M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +49,9 @@ class Consortium:
         authority_pem: the authority's certificate.
         renewed: the keys of sites that were renewed since, hex, by name; no part of the digest.
         roles: gives the entries that changed the other members since; no part of the digest.
-        changes: what entries changed of the sites, as far as ``with_changes`` was given them.
-        founding: the file as all signed it, where ``file`` has had sites added, replaced or removed since; else None.
+        changes: what entries changed of the sites and of the agreement, as far as ``with_changes`` was given them.
+        founding: the file as all signed it, where ``file`` is another one since; else None.
+        founding_schema: its tables, where ``schema`` has others since; else None.
     """
 
     file: ConsortiumFile
@@ -178,8 +59,9 @@ class Consortium:
     authority_pem: bytes
     renewed: Mapping[str, str] = field(default_factory=dict)
     roles: Callable[[], Roles] = field(default=Roles, repr=False, compare=False)
-    changes: tuple[MembersChange, ...] = ()
+    changes: tuple[MembersChange | Amended, ...] = ()
     founding: ConsortiumFile | None = None
+    founding_schema: Schema | None = None
     _digest: str = field(default="", repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -211,22 +93,76 @@ class Consortium:
         renewed = {name: key for name, key in self.renewed.items() if name not in sites}
         return replace(self, file=file, renewed=renewed, founding=self.founded)
 
-    def with_changes(self, changes: Sequence[MembersChange]) -> Consortium:
-        """Return the agreement with the sites and keys that entries of the ledger brought; removed sites stay in it.
+    def with_changes(self, changes: Sequence[MembersChange | Amended]) -> Consortium:
+        """Return the agreement with what entries of the ledger brought: sites, keys, terms; removed sites stay in it.
 
         Args:
             changes: those of a ledger, in their order.
 
         Raises:
-            ConfigError: the place of a site is malformed.
+            ConfigError: the place of a site is malformed, or terms do not follow those before them.
         """
         found = self
         for change in changes:
-            if change.address:
+            if isinstance(change, Amended):
+                found = found if change in self.changes else found.amended(change)
+            elif change.address:
                 found = found.with_sites({change.name: entered_site(change)})
             elif change.key:
                 found = found.with_keys({change.name: change.key})
-        return replace(found, changes=tuple(changes))
+        known = self.changes if self.changes[: len(changes)] == tuple(changes) else tuple(changes)
+        return replace(found, changes=known)
+
+    def amended(self, step: Amended) -> Consortium:
+        """Return the agreement with the terms of one more entry; the founding digest stays.
+
+        Raises:
+            ConfigError: the terms are malformed, narrower, or not made on the agreement in force.
+        """
+        if step.change.before != self.configuration():
+            raise ConfigError(
+                mistakes=[f"entry {step.number}: its terms are not made on the agreement in force before it"]
+            )
+        terms = AgreementTerms.from_text(step.change.terms)
+        schema, cell = terms.applied(self.schema, self.file.minimum_cell)
+        floor = terms.floor_after(self.file.floor)
+        if (schema, cell, floor) == (self.schema, self.file.minimum_cell, self.file.floor):
+            raise ConfigError(mistakes=["terms: they change nothing"])
+        file = self.file.model_copy(update={"minimum_cell": cell, "floor": floor})
+        mistakes = disagreements(self.founded, schema)
+        if mistakes:
+            raise ConfigError(mistakes=[f"terms: {mistake}" for mistake in mistakes])
+        return replace(
+            self,
+            file=file,
+            schema=schema,
+            changes=(*self.changes, step),
+            founding=self.founded,
+            founding_schema=self.founding_schema or self.schema,
+        )
+
+    @property
+    def amendments(self) -> tuple[Amended, ...]:
+        """The changes of the agreement that hold, in their order."""
+        return tuple(change for change in self.changes if isinstance(change, Amended))
+
+    def configuration(self) -> str:
+        """Digest of the agreement in force, hex: the founding digest where no entry changed the agreement."""
+        amendments = self.amendments
+        return amendments[-1].change.after if amendments else self.digest()
+
+    def as_founded(self) -> Consortium:
+        """Return the agreement as all signed it first, without what entries brought."""
+        schema = self.founding_schema or self.schema
+        return replace(
+            self,
+            file=self.founded,
+            schema=schema,
+            renewed={},
+            changes=(),
+            founding=None,
+            founding_schema=None,
+        )
 
     def with_keys(self, keys: Mapping[str, str]) -> Consortium:
         """Return the agreement with the sites' keys as the ledger has them; the digest stays.
@@ -246,13 +182,13 @@ class Consortium:
     def canonical(self) -> dict[str, Any]:
         """What the digest covers, as plain data: numbers as texts, the authority as its hash."""
         body = self.founded.model_dump(exclude={"authority", "tables"})
-        for key in ("computation", "auditors"):
+        for key in ("computation", "auditors", "floor"):
             if not getattr(
                 self.founded, key
             ):  # an agreement without this key keeps the hash it had before the key existed
                 del body[key]
         body["authority"] = hashlib.sha256(self.authority_pem).hexdigest()
-        body["tables"] = self.schema.to_dict()
+        body["tables"] = (self.founding_schema or self.schema).to_dict()
         plain: dict[str, Any] = _plain(body)
         return plain
 
@@ -332,7 +268,20 @@ def load_consortium(path: Path) -> Consortium:
         except OSError as error:
             mistakes.append(f"{path.name}: authority: cannot read {authority}: {error.strerror}")
     founded = consortium_from_dict(document, authority_pem=pem, place=path.name, mistakes=mistakes)
-    changes, roles = read_changes(load_members(path.parent / MEMBERS_FILE), founded.members, founded.digest())
+    return with_members(founded, load_members(path.parent / MEMBERS_FILE))
+
+
+def with_members(founded: Consortium, data: bytes) -> Consortium:
+    """Return an agreement with the entries of a members file.
+
+    Args:
+        founded: as its file states it.
+        data: the members file's bytes; empty where there is none.
+
+    Raises:
+        ConfigError: the members file is not valid, an entry is not signed by all, or brings what cannot be.
+    """
+    changes, roles = read_changes(data, founded.members, founded.digest())
     return replace(founded.with_changes(changes), roles=roles.present)
 
 
@@ -365,67 +314,10 @@ def consortium_from_dict(
         found += [f"{place}: {mistake}" for mistake in error.mistakes]
     file = validated(ConsortiumFile, document, place, found)
     if file is not None:
-        found += [f"{place}: {mistake}" for mistake in _disagreements(file, schema)]
+        found += [f"{place}: {mistake}" for mistake in disagreements(file, schema)]
     if found or file is None or schema is None:
         raise ConfigError(mistakes=found)
     return Consortium(file=file, schema=schema, authority_pem=authority_pem)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file; numbers with a point come as decimals.
-
-    Raises:
-        ConfigError: the file cannot be read, or is not TOML.
-    """
-    try:
-        with path.open("rb") as stream:
-            return tomllib.load(stream, parse_float=Decimal)
-    except OSError as error:
-        raise ConfigError(mistakes=[f"cannot read {path}: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(mistakes=[f"{path.name} is not TOML: {error}"]) from error
-
-
-def validated(model: type[M], document: Mapping[str, Any], place: str, mistakes: list[str]) -> M | None:
-    """Check a document against a model; add every mistake to the list, with its place."""
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        for item in error.errors(include_url=False, include_input=False):
-            where = ".".join(str(part) for part in item["loc"]) or "file"
-            mistakes.append(f"{place}: {where}: {mistake_text(item['type'], item['msg'])}")
-    return None
-
-
-def _disagreements(file: ConsortiumFile, schema: Schema | None) -> list[str]:
-    found = []
-    if file.sequencer not in file.sites:
-        found.append(f"sequencer: {file.sequencer} is not one of the sites")
-    if file.colluding >= len(file.sites):
-        found.append(f"colluding: must be less than the number of sites ({len(file.sites)})")
-    if file.computation is not None:
-        found += computation_mistakes(
-            file.computation,
-            sites=file.sites,
-            has_dealer=file.dealer is not None,
-            colluding=file.colluding,
-        )
-    helpers = [helper.name for helper in (file.dealer, file.aggregator, file.keyholder) if helper is not None]
-    names = [*file.sites, *file.analysts, *file.auditors, *helpers]
-    found += [
-        f"name {name} is given to more than one member"
-        for name in sorted({n for n in names if names.count(n) > 1})
-    ]
-    if schema is not None:
-        populations = {table.population for table in schema.tables.values()}
-        found += [
-            f"budgets: population {name} has no budget" for name in sorted(populations - set(file.budgets))
-        ]
-        found += [
-            f"budgets: no table belongs to population {name}"
-            for name in sorted(set(file.budgets) - populations)
-        ]
-    return found
 
 
 def _plain(value: Any) -> Any:

@@ -21,7 +21,8 @@ from privacy_accounting.ledger.entries import NO_PREVIOUS, Body
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from federation.consortium.consortium_file import Consortium, SubBudget
+    from federation.consortium.consortium_file import Consortium
+    from federation.consortium.consortium_model import SubBudget
 
 
 def genesis_body(consortium: Consortium) -> Body:

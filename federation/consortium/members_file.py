@@ -1,8 +1,9 @@
 """The entries that changed the members, for those who hold no ledger: ``members.json`` beside the consortium file.
 
-Layer:       federation.consortium.members_file, below consortium_file. Reads one file, opens no connection.
+Layer:       federation.consortium.members_file, below consortium_file. Reads and writes one file, opens no connection.
 Terms:       a *members file* holds, in their order, the complete entries of one ledger that added, replaced or
-             removed a site, renewed a site's key, moved the sequencer, or changed an analyst, an auditor or a helper.
+             removed a site, renewed a site's key, moved the sequencer, changed an analyst, an auditor or a helper, or
+             amended the agreement.
 Guarantees:  each entry is accepted only with the signatures of all sites that are members with it, by the keys that the
              consortium file and the entries before it give. So no member alone, nor the authority, adds a site or renews
              a key. A file that lacks the last entries is an older state, never another one.
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from federation.errors import ConfigError
 from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.agreement_change import AgreementChange
+from privacy_accounting.ledger.agreements import Agreements
 from privacy_accounting.ledger.canonical_json import Fields, decode, encode
 from privacy_accounting.ledger.entries import Entry
 from privacy_accounting.ledger.members_change import MembersChange
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from privacy_accounting.ledger.agreements import Amended
     from privacy_accounting.ledger.members import Members
 
 MEMBERS_FILE: Final = "members.json"
@@ -48,11 +52,13 @@ def read_members(data: bytes, founded: Members, chain: str) -> Members:
     """Return the sites after all entries; arguments and errors as ``read_changes``."""
     members = founded
     for change in read_changes(data, founded, chain)[0]:
-        members = members.changed(change)
+        members = members.changed(change) if isinstance(change, MembersChange) else members
     return members
 
 
-def read_changes(data: bytes, founded: Members, chain: str) -> tuple[tuple[MembersChange, ...], Roles]:
+def read_changes(
+    data: bytes, founded: Members, chain: str
+) -> tuple[tuple[MembersChange | Amended, ...], Roles]:
     """Read a members file strictly and check every entry.
 
     Args:
@@ -61,13 +67,14 @@ def read_changes(data: bytes, founded: Members, chain: str) -> tuple[tuple[Membe
         chain: the ledger's chain, hex.
 
     Returns:
-        What the entries changed of the sites, in their order, and the entries that changed the other members.
+        What the entries changed of the sites and of the agreement, in their order, and those that changed other members.
 
     Raises:
         ConfigError: the bytes are not what ``write_members`` writes, of another consortium, or an entry is not signed by all.
     """
     members, roles, last, sites = founded, Roles(), 0, [founded]
-    found: list[MembersChange] = []
+    agreements = Agreements()
+    found: list[MembersChange | Amended] = []
     if not data:
         return (), roles
     try:
@@ -81,13 +88,18 @@ def read_changes(data: bytes, founded: Members, chain: str) -> tuple[tuple[Membe
             change, number = entry.body.content, entry.body.number
             if entry.body.chain != chain:
                 raise ConfigError(mistakes=[f"{MEMBERS_FILE}: of another consortium than the file beside it"])
-            if not isinstance(change, MembersChange | RoleChange) or number <= last:
+            if not isinstance(change, MembersChange | RoleChange | AgreementChange) or number <= last:
                 raise ConfigError(mistakes=[f"{MEMBERS_FILE}: entry {number} is out of place"])
             members.check_complete(entry)
             last = number
             if isinstance(change, RoleChange):
                 roles.check(change, sites=sites, founding=())
                 roles = roles.changed(entry)
+                continue
+            if isinstance(change, AgreementChange):
+                agreements.check(change, chain)
+                agreements = agreements.changed(entry)
+                found.append(agreements.changes[-1])
                 continue
             roles.check_site(change)
             members = members.changed(change)
@@ -116,3 +128,22 @@ def load_members(path: Path) -> bytes:
         return b""
     except OSError as error:
         raise ConfigError(mistakes=[f"cannot read {path}: {error.strerror}"]) from error
+
+
+def keep_members(path: Path, data: bytes, *, by: str) -> None:
+    """Write the members file beside a consortium file, whole, in the place of an earlier one.
+
+    Args:
+        path: of the members file.
+        data: its bytes.
+        by: the member that writes it: those of a rehearsal share the folder.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{by}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        raise ConfigError(mistakes=[f"cannot write {path}: {error.strerror}"]) from error

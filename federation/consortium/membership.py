@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from federation.errors import ConfigError
+from privacy_accounting.ledger.members_change import MembersChange
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -59,12 +60,26 @@ def check_known(consortium: Consortium, members: Collection[str]) -> None:
     """
     joined = ", ".join(sorted(set(members).difference(consortium.file.sites)))
     if joined:
-        place = "put members.json, which every site has beside its consortium file, beside this one"
-        raise ConfigError(mistakes=[f"{joined} joined the consortium: {place}, and connect again"])
+        raise ConfigError(
+            mistakes=[
+                f"{joined} joined the consortium: open a new session, which fetches members.json from a site"
+            ]
+        )
+
+
+def other_agreement(consortium: Consortium) -> str:
+    """Say what is wrong with a request that was planned under another agreement than this member's."""
+    amendments = consortium.amendments
+    if not amendments:
+        return "is not the one of this consortium file"
+    return (
+        f"is of another agreement: entry {amendments[-1].number} of the ledger changed it; open a new session, which fetches "
+        "the agreement in force, and ask again"
+    )
 
 
 def stages(consortium: Consortium) -> Iterator[Consortium]:
-    """Give the agreement as it was between the changes of its members, the present one first.
+    """Give the agreement as it was between the changes of its members and of its terms, the present one first.
 
     Args:
         consortium: the agreement, with the changes that its ledger or members file brought.
@@ -72,12 +87,12 @@ def stages(consortium: Consortium) -> Iterator[Consortium]:
     Yields:
         The agreement with the sites of each time, once with the removed ones, as trainings plan, and once without.
     """
-    founded = replace(consortium, file=consortium.founded, renewed={}, changes=())
+    founded = consortium.as_founded()
     for count in range(len(consortium.changes), -1, -1):
         changes = consortium.changes[:count]
         members = consortium.members
         for change in changes:
-            members = members.changed(change)
+            members = members.changed(change) if isinstance(change, MembersChange) else members
         then = founded.with_changes(changes)
         if then.names != members.names:
             yield restrict_to_members(then, members.names, sequencer=members.sequencer)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from federation.errors import AmendmentRejectedError
 
 if TYPE_CHECKING:
-    from federation.consortium.consortium_file import Consortium, Member
+    from federation.consortium.consortium_file import Consortium
+    from federation.consortium.consortium_model import Member
 
 
 def check_place(consortium: Consortium, name: str, member: Member) -> None:

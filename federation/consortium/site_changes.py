@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from federation.consortium.consortium_file import MAX_SITES
+from federation.consortium.consortium_model import MAX_SITES
 from federation.consortium.file_types import address_mistake, name_mistake
 from federation.errors import AmendmentRejectedError
 from privacy_accounting.errors import LedgerRefusedError
 from privacy_accounting.ledger.members_change import MembersChange
 
 if TYPE_CHECKING:
-    from federation.consortium.consortium_file import Member
+    from federation.consortium.consortium_model import Member
     from privacy_accounting.ledger.state import ChainState
 
 

@@ -8,25 +8,21 @@ See instead: the agreement of all members (``consortium_file``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from analytics.errors import SchemaMismatchError
+from analytics.errors import MappingError, SchemaMismatchError
+from analytics.sources.formats import kind_of, server_kind_of
 from analytics.sources.report import MOST_MISFITS
+from analytics.sources.servers.access import ServerAccess
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
 from federation.consortium.admissions import ADMISSION_FILE, Admission
-from federation.consortium.consortium_file import (
-    Consortium,
-    Member,
-    consortium_path,
-    load_consortium,
-    read_toml,
-    validated,
-)
+from federation.consortium.consortium_file import Consortium, consortium_path, load_consortium
 from federation.consortium.file_kinds import SITE, expect_kind
+from federation.consortium.file_reading import read_toml, validated
 from federation.consortium.file_types import Address, Model, Name, Positive, Share
 from federation.consortium.identity_paths import next_identity, next_key
 from federation.consortium.ledger_location import LedgerLocation
@@ -36,6 +32,9 @@ from federation.errors import ConfigError, FoundingRefusedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analytics.sources.spec import Preparation
+    from federation.consortium.consortium_model import Member
+    from privacy_accounting.ledger.agreements import Amended
     from privacy_accounting.ledger.members_change import MembersChange
 
 FILE_NAME = "site.toml"
@@ -77,6 +76,23 @@ class SiteTable(Model):
     yes: list[str] | None = Field(default=None, description="words for true, in any case")
     no: list[str] | None = Field(default=None, description="words for false, in any case")
     dates: list[str] | None = Field(default=None, description='how dates are written, such as "%d.%m.%Y"')
+    engine: str | None = Field(
+        default=None, description='"postgresql": the table stays in its server; left out: the node reads it'
+    )
+    password_env: str | None = Field(
+        default=None, description="for a server: the environment variable that holds the password"
+    )
+    password_file: str | None = Field(
+        default=None, description="for a server: a file of mode 0600 that holds the password"
+    )
+    source_version: str | None = Field(
+        default=None,
+        description="for a server: what its table's present state is called; while it stays, the typed copy is used",
+    )
+    harmonise: str | None = Field(
+        default=None,
+        description="the site's mapping, a TOML file beside this one; it runs before the view (docs/harmonising.md)",
+    )
     most_misfits: Share = Field(
         default=MOST_MISFITS,
         description=(
@@ -84,17 +100,64 @@ class SiteTable(Model):
             "says FIX; the same for values outside the bounds, where doctor alone says FIX"
         ),
     )
+    awaited: bool = Field(
+        default=False, description="the table may be one that an amendment of the agreement has yet to bring"
+    )
     keep_copy: bool = Field(
         default=True, description="keep the clean table in the state folder while the file stays as it is"
     )
 
     @model_validator(mode="after")
     def _is_a_format(self) -> Self:
+        if self.engine and self.harmonise:
+            raise ValueError("harmonise: a mapping needs a table that the node reads, without engine")
         try:
-            SourceSpec(kind="csv", path=Path(self.source), **self.source_format())
+            if server_kind_of(self.source) is None:
+                self._check_file_keys()
+                SourceSpec(kind="csv", path=Path(self.source), **self.source_format())
+            else:
+                self._spec(Path(), None)
         except SchemaMismatchError as error:
             raise ValueError(error.reason) from None
         return self
+
+    def _check_file_keys(self) -> None:
+        of_servers = ("engine", "password_env", "password_file", "source_version")
+        if given := [key for key in of_servers if getattr(self, key) is not None]:
+            raise ValueError(f"{', '.join(given)}: for a server, whose address is the source")
+
+    def spec(self, folder: Path) -> SourceSpec | None:
+        """The source as the site's node opens it; None where its ending is of no kind.
+
+        Args:
+            folder: where the site file lies.
+
+        Raises:
+            SchemaMismatchError: its keys do not fit together.
+            ConfigError: with every mistake of its mapping.
+        """
+        return self._spec(folder, self.mapping(folder))
+
+    def _spec(self, folder: Path, mapping: Preparation | None) -> SourceSpec | None:
+        how = {
+            "view": self.view,
+            "relation": self.table or "",
+            "mapping": mapping,
+            **self.source_format(),
+        }
+        kind = server_kind_of(self.source)
+        if kind is not None:
+            secret = None if self.password_file is None else folder / self.password_file
+            server = ServerAccess(
+                url=self.source,
+                password_env=self.password_env or "",
+                password_file=secret,
+                version=self.source_version or "",
+            )
+            return SourceSpec(kind=kind, server=server, engine=self.engine or "", **how)
+        path = folder / self.source
+        kind = kind_of(path)
+        return None if kind is None else SourceSpec(kind=kind, path=path, **how)
 
     def source_format(self) -> dict[str, Any]:
         """Keyword arguments of a ``SourceSpec`` that say how the source is written."""
@@ -106,6 +169,24 @@ class SiteTable(Model):
             cells["decimal"] = self.decimal
         rules = CellRules(most_misfits=self.most_misfits, **cells)
         return {key: own[key] for key in ("delimiter", "quote", "encoding") if key in own} | {"cells": rules}
+
+    def mapping(self, folder: Path) -> Preparation | None:
+        """Read the mapping that this table names; None where it names none.
+
+        Args:
+            folder: where the site file lies.
+
+        Raises:
+            ConfigError: with every mistake of the mapping.
+        """
+        if self.harmonise is None:
+            return None
+        from analytics.harmonise.reading import read_mapping
+
+        try:
+            return read_mapping(folder / self.harmonise)
+        except MappingError as error:
+            raise ConfigError(mistakes=[f"{error.source}: {text}" for text in error.mistakes]) from None
 
 
 class SiteComputation(Model):
@@ -148,16 +229,27 @@ class SiteConfig:
     consortium: Consortium
     own_place: Member | None = None
 
-    def among(self, changes: Sequence[MembersChange]) -> Consortium:
+    def among(self, changes: Sequence[MembersChange | Amended]) -> Consortium:
         """Return the agreement with what entries brought, and with this site's own place while no entry has it.
 
         Args:
-            changes: those of this site's ledger that changed the members, in their order.
+            changes: those of this site's ledger that changed the sites or the agreement, in their order.
 
         Raises:
             ConfigError: the place of a site is malformed.
         """
         return _with_own(self.consortium.with_changes(changes), self.file.site, self.own_place)
+
+    def under(self, consortium: Consortium) -> SiteConfig:
+        """Return this configuration under a later agreement of the same consortium.
+
+        Raises:
+            ConfigError: the site file does not give a table that the agreement has.
+        """
+        mistakes = site_disagreements(self.file, consortium)
+        if mistakes:
+            raise ConfigError(mistakes=[f"{FILE_NAME}: {mistake}" for mistake in mistakes])
+        return replace(self, consortium=consortium)
 
     @property
     def state(self) -> Path:
@@ -219,7 +311,7 @@ def load_site(path: Path) -> SiteConfig:
         except ConfigError as error:
             found += error.mistakes
     if file is not None and consortium is not None:
-        found += [f"{path.name}: {mistake}" for mistake in _site_disagreements(file, consortium)]
+        found += [f"{path.name}: {mistake}" for mistake in site_disagreements(file, consortium)]
     if found or file is None or consortium is None:
         raise ConfigError(mistakes=found)
     return SiteConfig(file=file, folder=path.parent, consortium=consortium, own_place=own_place)
@@ -252,11 +344,13 @@ def _with_own(consortium: Consortium, site: str, place: Member | None) -> Consor
     return consortium.with_sites({site: place})
 
 
-def _site_disagreements(file: SiteFile, consortium: Consortium) -> list[str]:
+def site_disagreements(file: SiteFile, consortium: Consortium) -> list[str]:
+    """Name what a site file lacks of an agreement, or has beyond it."""
     found = []
     if file.site not in consortium.file.sites:
         found.append(f"site: {file.site} is not a site of the consortium {consortium.file.name}")
-    wanted, given = set(consortium.schema.tables), set(file.tables)
+    wanted = set(consortium.schema.tables)
+    given = {name for name, table in file.tables.items() if not table.awaited or name in wanted}
     found += [f"tables: {name} is missing" for name in sorted(wanted - given)]
     found += [f"tables: {name} is not in the consortium's schema" for name in sorted(given - wanted)]
     return found

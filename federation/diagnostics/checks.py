@@ -86,7 +86,9 @@ def examine_files(
         return [
             Finding(what=consortium.name, is_good=False, text=text, is_fatal=True) for text in error.mistakes
         ]
-    found = [Finding(what=consortium.name, is_good=True, text=f"configuration {agreement.digest()[:16]}")]
+    found = [
+        Finding(what=consortium.name, is_good=True, text=f"configuration {agreement.configuration()[:16]}")
+    ]
     secrecy = trust_model_of_products(agreement)
     found.append(Finding(what="comparisons and products", is_good=True, text=secrecy.text))
     found += guessed_columns(agreement)
@@ -160,7 +162,9 @@ def _examine_site(path: Path) -> list[Finding]:
     found = [examine_identity(config.identity, config.among(members_here(config).changes))]
     try:
         sources = open_sources(config)
-    except (SchemaMismatchError, ConfigError) as error:
+    except ConfigError as error:
+        return [*found, *(Finding(what="data", is_good=False, text=text) for text in error.mistakes)]
+    except SchemaMismatchError as error:
         return [*found, Finding(what="data", is_good=False, text=str(error))]
     found.append(_examine_ledger(config))
     found += _examine_correction(config)
@@ -175,6 +179,8 @@ def _examine_table(name: str, report: IngestReport, most: Fraction) -> list[Find
     faults = list(report.row_faults(most))
     text = "; ".join([*report.row_lines(), *faults])
     found = [Finding(what=f"table {name}", is_good=report.exact_allowed and not faults, text=text)]
+    lines = [line for step in report.steps for line in step.lines()]
+    found += [Finding(what=f"mapping of {name}", is_good=True, text=line) for line in lines]
     for column in report.columns:
         texts = list(filter(None, (column.line(), column.fault(most))))
         if texts:
@@ -246,7 +252,7 @@ def examine_nodes(session: Session) -> list[Finding]:
     for name, health in answers.items():
         if isinstance(health, Health):
             healthy[name] = health
-            found.append(_node(health, session.consortium.digest()))
+            found.append(_node(health, session.consortium.configuration()))
         else:
             silent[name] = health
     if session.analyst in silent:

@@ -91,51 +91,55 @@ def grid(
     return table
 
 
-def answer_table(result: Result, title: str = "") -> Table:
+def answer_table(result: Result, title: str = "", *, sampling: bool = False) -> Table:
     """Build the table of an answer; private figures with their standard error and 95 % interval.
 
     Args:
         result: the answer.
         title: above it.
+        sampling: show the sampling error of each figure and the interval with it, too.
 
     Returns:
         A rich table.
     """
     table = Table(title=title or None, title_justify="left", header_style="bold")
-    is_private = result.cost.get("mode") == "private"
-    if is_private and len(result.rows) == 1:
-        return _one_row(result, table)
-    aggregates = [
-        any(row[place] is not None for row in result.errors) for place in range(len(result.columns))
-    ]
-    for name, is_figure in zip(result.columns, aggregates, strict=True):
+    beside = _beside(result, sampling=sampling)
+    if beside and len(result.rows) == 1:
+        return _one_row(result, table, beside, sampling=sampling)
+    for name, is_figure in zip(result.columns, _figures(result), strict=True):
         table.add_column(Text(plain(name)), justify="right" if is_figure else "left", overflow="fold")
-        if is_figure and is_private:
-            table.add_column("± sd", justify="right", style="dim", overflow="fold")
-            table.add_column("95 % interval", justify="right", style="dim", overflow="fold")
-    for cells in answer_cells(result):
+        for each in beside if is_figure else ():
+            table.add_column(each, justify="right", style="dim", overflow="fold")
+    for cells in answer_cells(result, sampling=sampling):
         table.add_row(*map(Text, cells))
     return table
 
 
-def _one_row(result: Result, table: Table) -> Table:
+def _beside(result: Result, *, sampling: bool) -> tuple[str, ...]:
+    """The columns beside each figure."""
+    noise = ("± sd", "95 % interval") if result.cost.get("mode") == "private" else ()
+    return (*noise, "± sampling", "with sampling") if sampling else noise
+
+
+def _one_row(result: Result, table: Table, beside: Sequence[str], *, sampling: bool) -> Table:
     """Show one row of many figures from top to bottom."""
-    for name in ("", "value", "± sd", "95 % interval"):
+    for name in ("", "value", *beside):
         table.add_column(name, justify="right" if name else "left", overflow="fold")
-    cells = iter(answer_cells(result)[0])
-    for name, error in zip(result.columns, result.errors[0], strict=True):
+    cells = iter(answer_cells(result, sampling=sampling)[0])
+    for name, is_figure in zip(result.columns, _figures(result), strict=True):
         value = next(cells)
-        noise = (next(cells), next(cells)) if error is not None else ("", "")
-        table.add_row(*map(Text, (plain(name), value, *noise)))
+        more = [next(cells) if is_figure else "" for _ in beside]
+        table.add_row(*map(Text, (plain(name), value, *more)))
     return table
 
 
-def answer_cells(result: Result) -> list[list[str]]:
+def answer_cells(result: Result, *, sampling: bool = False) -> list[list[str]]:
     """Return the rows of ``answer_table`` as text."""
     is_private = result.cost.get("mode") == "private"
     intervals = result.interval_rows(LEVEL)
+    sampled, errors = (result.sampled_rows(LEVEL), result.sampling_rows()) if sampling else ((), ())
     closed, few = set(result.suppressed), set(result.too_few)
-    figures = [any(row[place] is not None for row in result.errors) for place in range(len(result.columns))]
+    figures = _figures(result)
     rows = []
     for number, row in enumerate(result.rows):
         cells: list[str] = []
@@ -144,11 +148,29 @@ def answer_cells(result: Result) -> list[list[str]]:
             mark = f" {FEW_MARK}" if cell in few else ""
             cells.append(SUPPRESSED if cell in closed else f"{_text(value)}{mark}")
             if figures[place] and is_private:
-                error, interval = result.errors[number][place], intervals[number][place]
-                cells.append("" if error is None else f"{error:.3g}")
-                cells.append("" if interval is None else f"{interval[0]:.5g} to {interval[1]:.5g}")
+                cells += _around(result.errors[number][place], intervals[number][place])
+            if figures[place] and sampling:
+                cells += _around(errors[number][place], sampled[number][place])
         rows.append(cells)
     return rows
+
+
+def _figures(result: Result) -> list[bool]:
+    """Which columns are figures."""
+    noisy = zip(result.errors, result.intervals, strict=True)
+    rows = [[a is not None or b is not None for a, b in zip(*pair, strict=True)] for pair in noisy]
+    return [any(row[place] for row in rows) for place in range(len(result.columns))]
+
+
+def _around(error: float | None, interval: tuple[float, float] | None) -> tuple[str, str]:
+    """An error and an interval as text; empty where there is none."""
+    between = "" if interval is None else f"{interval[0]:.5g} to {interval[1]:.5g}"
+    return "" if error is None else f"{error:.3g}", between
+
+
+def sampling_lines(result: Result) -> list[str]:
+    """Return which figures have no sampling error, and why."""
+    return [plain(f"{name}: the sampling error {why}") for name, why in result.no_sampling.items()]
 
 
 def cost_lines(result: Result) -> list[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from federation.consortium.amendments import Amendment
+from federation.consortium.members_file import write_members
 from federation.errors import RequestRejectedError, SiteUnavailableError
 from federation.node.budget_report import budget_rows
 from federation.node.ledger.late_entry import accept_entry
@@ -26,6 +27,8 @@ from federation.protocol.messages import (
     AttemptRequest,
     BudgetAnswer,
     BudgetAsk,
+    ChangesAnswer,
+    ChangesAsk,
     Charged,
     Health,
     HealthAsk,
@@ -113,6 +116,9 @@ class RequestHandler:
             return self._health()
         if isinstance(message, BudgetAsk):
             return self._budget(channel)
+        if isinstance(message, ChangesAsk):
+            entries = self._replica.core.state.member_entries
+            return ChangesAnswer(data=write_members(entries) if entries else b"")
         if isinstance(message, TextsAsk):
             return self._texts(message, channel)
         if channel.role != ANALYST:
@@ -205,6 +211,9 @@ class RequestHandler:
 
     def _charged_attempt(self, message: AttemptRequest, channel: Channel) -> Charged:
         admission = self._services.training.admission
+        if self._chain.needs_administrator:  # as after a change of members or of the agreement
+            reason = f"the training is broken off, for {self._chain.not_ready}"
+            raise RequestRejectedError(site=self.site, reason=reason)
         known = admission.learn(message.ask)
         if known.request.analyst != channel.peer:
             raise RequestRejectedError(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
+from federation.consortium.agreement_amendments import amended_agreement
 from federation.consortium.genesis import genesis_body
 from federation.consortium.limits import Limits
 from federation.consortium.membership import restrict_to_members
@@ -20,6 +21,7 @@ from federation.consortium.table_amendments import check_in_schema
 from federation.errors import (
     FederationError,
     PolicyRefusedError,
+    RequestRejectedError,
     SiteUnavailableError,
 )
 from federation.node.admission.concurrency import ConcurrencyLimit
@@ -40,7 +42,9 @@ from federation.node.request_state import RequestStates
 from federation.node.training_node import TrainingNode
 from federation.protocol.messages import Health
 from federation.requests.planning import check_signature
+from federation.requests.site_policy import at_least
 from privacy_accounting.errors import AccountingError
+from privacy_accounting.ledger.agreement_change import AgreementChange
 from privacy_accounting.ledger.contents import Change, Charge, Exact
 from privacy_accounting.ledger.replication.replica import Replica
 from privacy_accounting.ledger.replication.snapshots import EVERY
@@ -59,7 +63,8 @@ if TYPE_CHECKING:
 
     from analytics.sources import LocalTable
     from federation.consortium.administrator_approvals import Approvals
-    from federation.consortium.consortium_file import Consortium, Member
+    from federation.consortium.consortium_file import Consortium
+    from federation.consortium.consortium_model import Member
     from federation.consortium.site_file import Policy
     from federation.identity.certificates import Identity
     from federation.network.channel import Network
@@ -155,7 +160,7 @@ class SiteNode:
         consortium = replace(consortium, roles=self._roles)
         self._store, self._sources, self._clock = ledger.store, dict(sources), clock
         self._consents, self._signed_correction = ledger.consents, ledger.signed_correction
-        limits = limits or Limits()
+        limits, policy = limits or Limits(), at_least(consortium.file.floor, policy)
         self.consortium = _in_force(consortium, self.replica)
         self._records = self._records_of(ledger.records, limits)
         self._peers = self._peers_of(ledger.awaited)
@@ -294,11 +299,22 @@ class SiteNode:
                 check_role_change(content, self._founded, self._roles())
             if isinstance(content, TableVersion):
                 check_in_schema(content, self._founded)
+            if isinstance(content, AgreementChange):
+                amended_agreement(content, self._founded, body.number)
             return
+        if isinstance(content, Charge | Exact):
+            self._check_agreement()
         if isinstance(content, Charge | Exact) and content.asked.run:
             self._services.training.admission.admit(body)
         else:
             self._services.queries.admit(body)
+
+    def _check_agreement(self) -> None:
+        """Refuse to sign a charge that was planned before an entry changed the agreement."""
+        state = self.replica.core.state
+        if state.agreements.configuration(state.chain) != self.consortium.configuration():
+            reason = f"entry {state.agreements.basis} changed the agreement; restart this node with it"
+            raise RequestRejectedError(site=self.name, reason=reason)
 
     def wait_ready(self, timeout_s: float) -> None:
         """Wait until this site can charge requests.
@@ -321,7 +337,7 @@ class SiteNode:
             name=self.name,
             role="site",
             version=installed_version(),
-            configuration=self.consortium.digest(),
+            configuration=self.consortium.configuration(),
             clock_s=self._clock(),
             is_ready=not reason,
             reason=reason,

@@ -12,10 +12,11 @@ import logging
 import resource
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from analytics.sources import SourceSpec, open_table
-from analytics.sources.formats import ENDINGS, kind_of
+from analytics.sources import open_table
+from analytics.sources.formats import ENDINGS
 from federation.consortium.administrator_approvals import Approvals
 from federation.consortium.consortium_file import load_consortium
 from federation.consortium.site_file import FILE_NAME, load_site
@@ -27,7 +28,12 @@ from federation.network.tls import TlsNetwork, bind_address
 from federation.node.helpers.aggregation import HelperNode, aggregator_node, keyholder_node
 from federation.node.helpers.dealer import DealerNode
 from federation.node.ledger.correction import keep_copy, put_aside
-from federation.node.ledger.present_members import present_members, publish_members, take_renewed
+from federation.node.ledger.present_members import (
+    in_force,
+    present_members,
+    publish_members,
+    take_renewed,
+)
 from federation.node.ledger.storage import is_in_postgres, ledger_file, open_ledger
 from federation.node.ledger.summary import read_state
 from federation.node.site_key import site_key
@@ -38,9 +44,9 @@ from federation.requests.site_policy import check_tables
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from analytics.sources import LocalTable
+    from analytics.sources.spec import SourceSpec
     from federation.consortium.consortium_file import Consortium
     from federation.consortium.site_file import SiteConfig
 
@@ -73,6 +79,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
     config = load_site(path)
     _check_role(config, Identity.load(config.identity))
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config = in_force(config)
     sources = open_sources(config)
     check_tables(config.file.policy, sources, site=config.file.site)
     path = path if path.is_file() else path / FILE_NAME
@@ -239,29 +246,50 @@ HELPERS: Final[Mapping[str, Callable[[Consortium, TlsNetwork, Path], DealerNode 
 }
 
 
-def open_sources(config: SiteConfig) -> dict[str, LocalTable]:
+def open_sources(config: SiteConfig, *, keep: bool = True) -> dict[str, LocalTable]:
     """Read a site's tables; the findings are for its administrator only (P19).
+
+    Args:
+        config: the site's configuration.
+        keep: keep a copy of the clean tables, where the site file does not forbid it.
 
     Raises:
         SchemaMismatchError: a table does not match the schema.
-        ConfigError: a source has an unknown file type.
+        ConfigError: a source has an unknown file type, or a mapping has mistakes.
     """
     is_first_start = not is_in_postgres(config) and not ledger_file(config).exists()
     key = site_key(config.state / SITE_KEY, is_first_start=is_first_start)
     found: dict[str, LocalTable] = {}
     for name, table in config.file.tables.items():
-        path = config.folder / table.source
-        kind = kind_of(path)
-        if kind is None:
-            raise ConfigError(mistakes=[f"tables.{name}.source: {path.name} is none of {', '.join(ENDINGS)}"])
-        spec = SourceSpec(
-            kind=kind, path=path, view=table.view, relation=table.table or "", **table.source_format()
-        )
-        copies = config.state / COPIES if table.keep_copy else None
+        if name not in config.consortium.schema.tables:
+            continue  # an amendment has yet to bring it
+        copies = config.state / COPIES if keep and table.keep_copy else None
         found[name] = open_table(
-            spec, config.consortium.schema.tables[name], site_key=key, threads=1, copies=copies
+            source_of(config, name),
+            config.consortium.schema.tables[name],
+            site_key=key,
+            threads=1,
+            copies=copies,
         )
     return found
+
+
+def source_of(config: SiteConfig, name: str) -> SourceSpec:
+    """Describe the source of one of a site's tables.
+
+    Args:
+        config: the site's configuration.
+        name: the table's.
+
+    Raises:
+        ConfigError: it has an unknown file type, or its mapping has mistakes.
+    """
+    table = config.file.tables[name]
+    spec = table.spec(config.folder)
+    if spec is None:
+        named = Path(table.source).name
+        raise ConfigError(mistakes=[f"tables.{name}.source: {named} is none of {', '.join(ENDINGS)}"])
+    return spec
 
 
 def _until_ready(node: SiteNode, stop: threading.Event) -> None:

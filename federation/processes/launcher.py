@@ -67,6 +67,7 @@ class Launcher:
             raise
         if detach:
             self._close_pipes()
+            self._process.returncode = 0  # left to itself: no warning that it runs on when this object goes
 
     def __enter__(self) -> Self:
         """Return the launcher; the nodes are ready."""
@@ -83,7 +84,7 @@ class Launcher:
 
     @property
     def is_running(self) -> bool:
-        """Whether the supervisor runs."""
+        """Whether the supervisor runs, where it is not detached."""
         return self._process.poll() is None
 
     @property

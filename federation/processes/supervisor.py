@@ -21,7 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from federation.consortium.consortium_file import read_toml
+from federation.consortium.file_reading import read_toml
 from federation.consortium.folders import Folders
 from federation.errors import ConfigError
 from federation.processes.worker import READY, NodeSpec, nodes_of, run_node
@@ -66,9 +66,7 @@ class Supervisor:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
-            raise ConfigError(
-                mistakes=[f"{folders.root} is up already; stop it with crossward down"]
-            ) from error
+            raise ConfigError(mistakes=[_up_already(folders, list(self._specs))]) from error
         self._pids: dict[str, int] = {}
         self._reports: dict[int, str] = {}
         self._waiting: set[str] = set()
@@ -212,6 +210,20 @@ class Supervisor:
 
     def _write_pid(self, name: str, pid: int) -> None:
         self._pid_file(name).write_text(f"{pid}\n", encoding="ascii")
+
+
+def _up_already(folders: Folders, names: list[str]) -> str:
+    """Say that a supervisor runs, and which of its nodes do not: it removes the pid file of a node that has ended."""
+    dead = [name for name in names if not (folders.pids / f"{name}.pid").exists()]
+    down = f"crossward down {folders.root}"
+    if not dead:
+        return f"{folders.root} is up already; stop it with {down}"
+    logs = ", ".join(str(folders.logs / f"{name}.log") for name in dead)
+    are = "is" if len(dead) == 1 else "are"
+    return (
+        f"{folders.root} is up, but {', '.join(dead)} {are} not running ({logs} says why): start all nodes again with "
+        f"{down}, then crossward up {folders.root}"
+    )
 
 
 def main(arguments: list[str]) -> int:

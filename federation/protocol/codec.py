@@ -27,6 +27,8 @@ Message = (
     | control.Share
     | control.BudgetAsk
     | control.BudgetAnswer
+    | control.ChangesAsk
+    | control.ChangesAnswer
     | control.QuoteAsk
     | control.QuoteAnswer
     | control.TextsAsk

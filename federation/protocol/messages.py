@@ -123,6 +123,16 @@ class BudgetAnswer(WireMessage, frozen=True, tag="BudgetAnswer"):
     declared: dict[str, int] = {}
 
 
+class ChangesAsk(WireMessage, frozen=True, tag="ChangesAsk"):
+    """Any member to a site: the entries that changed the members and the agreement."""
+
+
+class ChangesAnswer(WireMessage, frozen=True, tag="ChangesAnswer"):
+    """Site to member: the bytes of a members file, empty without such an entry; the signatures prove each entry."""
+
+    data: bytes
+
+
 class QuoteAsk(WireMessage, frozen=True, tag="QuoteAsk"):
     """Analyst to the sequencer: quote these requests one after the other. Nothing is spent or stored."""
 

@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from analytics.errors import InvalidRequestError
+from federation.consortium.membership import other_agreement
 from federation.consortium.present_roles import last_key_of_analyst
 from federation.errors import RequestRejectedError
 from federation.protocol.request import REQUEST_TAG, Request, request_hash
@@ -132,8 +133,8 @@ def new_request(kind: Kind[A], request: Request, consortium: Consortium) -> Plan
 
 
 def _work_of(kind: Kind[A], request: Request, consortium: Consortium) -> Work[A]:
-    if request.configuration != consortium.digest():
-        raise InvalidRequestError(parameter="configuration", reason="is not the one of this consortium file")
+    if request.configuration != consortium.configuration():
+        raise InvalidRequestError(parameter="configuration", reason=other_agreement(consortium))
     if request.mode not in {"private", "exact"}:
         raise InvalidRequestError(parameter="mode", reason="must be private or exact")
     if request.kind != kind.name:

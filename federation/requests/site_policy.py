@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analytics.sources import LocalTable
+    from federation.consortium.consortium_model import Floor
     from federation.consortium.site_file import Policy
     from federation.protocol.request import Request
     from federation.requests.kinds.base import PolicyFacts
@@ -35,6 +36,26 @@ class ExactSoFar:
 
 
 NOTHING_EXACT: Final = ExactSoFar(requests=0, numbers=0)
+
+
+def at_least(floor: Floor | None, policy: Policy) -> Policy:
+    """Give a site's policy with the floor of the agreement under it: the stricter of both, key by key.
+
+    Args:
+        floor: of the agreement in force; None asks for nothing.
+        policy: this site's own.
+    """
+    if floor is None:
+        return policy
+    trainings = (False, "guarded", "unguarded")
+    update: dict[str, object] = {
+        "exact": policy.exact and floor.exact,
+        "exact_training": min(policy.exact_training, floor.exact_training, key=trainings.index),
+    }
+    for key in ("exact_requests_per_analyst", "exact_numbers_per_population", "largest_epsilon"):
+        limits = [limit for limit in (getattr(policy, key), getattr(floor, key)) if limit is not None]
+        update[key] = min(limits, default=None)
+    return policy.model_copy(update=update)
 
 
 def check(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from federation.consortium.admissions import Admission
 from federation.consortium.comparison_words import check_words
-from federation.consortium.consortium_file import Member
+from federation.consortium.consortium_model import Member
 from federation.consortium.invitations import Answer
 from federation.consortium.members_file import write_members
 from federation.consortium.new_site import check_place
@@ -29,6 +29,7 @@ from federation.setup.founding import admitted_record, certify, is_new_answer
 from federation.setup.joining import MemberFolder
 from federation.setup.running import check_may_join
 from federation.setup.whole_files import put
+from privacy_accounting.ledger.members_change import MembersChange
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +102,7 @@ def admit_site(
 
 def _check_key(consortium: Consortium, present: Present, answer: Answer) -> None:
     ever = {each.public_key for each in consortium.founded.sites.values()}
-    ever |= {change.key for change in present.changes}
+    ever |= {change.key for change in present.changes if isinstance(change, MembersChange)}
     if answer.public_key in ever:
         raise FoundingRefusedError(
             reason=f"{answer.name} answers with a key that is, or was, a member's: a site takes a fresh one"

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from federation.consortium.agreement_changes import changes
 from federation.consortium.approvals import Agreement, Draft
-from federation.consortium.consortium_file import load_consortium, read_toml, validated
+from federation.consortium.consortium_file import load_consortium
+from federation.consortium.file_reading import read_toml, validated
 from federation.consortium.site_file import SiteConfig, SiteFile
 from federation.errors import ConfigError, FoundingRefusedError
 from federation.node.ledger.correction import unbound, what_binds_site

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from analytics.errors import SchemaError, SchemaMismatchError
 from analytics.schema import CategoricalColumn, NumericColumn, Schema
-from federation.consortium.consortium_file import Consortium, read_toml, validated
+from analytics.sources.formats import server_kind_of
+from federation.consortium.agreement_terms import floor_fields
+from federation.consortium.file_reading import read_toml, validated
 from federation.consortium.site_file import SiteConfig, SiteFile
 from federation.errors import ConfigError
 from federation.node.site_process import open_sources
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
     from analytics.schema import Table
     from analytics.sources import IngestReport
-    from federation.consortium.consortium_file import ConsortiumFile, SubBudget
+    from federation.consortium.consortium_file import Consortium
+    from federation.consortium.consortium_model import ConsortiumFile, SubBudget
     from federation.consortium.site_file import SiteTable
 
 OTHER_UNIT: Final = 8
@@ -54,6 +57,11 @@ def in_words(consortium: Consortium) -> list[str]:
         f"a member that is silent for {format_decimal(file.deadline_s)} s is lost; a local scan takes at most "
         f"{format_decimal(file.local_limit_s)} s"
     )
+    if file.floor is not None:
+        said = ", ".join(
+            f"{key} {value}" for key, value in floor_fields(file.floor).items() if value is not None
+        )
+        lines.append(f"policy floor of every site: {said}")
     for name, budget in file.budgets.items():
         delta = format_decimal(consortium.delta_of(name))
         lines.append(f"budget of {name}: epsilon {format_decimal(budget.epsilon)}, delta {delta}")
@@ -171,11 +179,13 @@ def _counted(table: Table, report: IngestReport) -> list[str]:
 
 
 def _named(folder: Path, name: str, table: Table, own: SiteTable) -> list[str]:
-    """Name levels and units, as they are guessed from the rows of the site's view."""
+    """Name levels and units, as they are guessed from the rows of the site's view; of a server's table none."""
+    if server_kind_of(own.source) is not None:
+        return []
     path = folder / own.source
     try:
         data = path if own.table is None else path.with_name(f"{path.name}#{own.table}")
-        rows = file_rows("here", data, settings=settings_of(own), view=own.view)
+        rows = file_rows("here", data, settings=settings_of(own, folder), view=own.view)
         guess = guess_table(rows, name)
         mine = Schema.from_dict(tomllib.loads(guess.schema, parse_float=Decimal)).tables[name]
     except (ConfigError, SchemaError):

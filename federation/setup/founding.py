@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from analytics.sources.spec import DEFAULT_VIEW
 from federation.consortium.approvals import AUTHORITY, Draft
 from federation.consortium.comparison_words import check_words
-from federation.consortium.consortium_file import MAX_SITES, MIN_SITES
+from federation.consortium.consortium_model import MAX_SITES, MIN_SITES
 from federation.consortium.file_types import address_mistake, name_mistake
 from federation.consortium.invitations import DAY_S, ROLES, TOKEN_BYTES, Answer, Invitation, date, opened
 from federation.errors import ConfigError, FoundingRefusedError

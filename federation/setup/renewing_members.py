@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from federation.consortium.consortium_file import load_consortium, read_toml
+from federation.consortium.consortium_file import load_consortium
 from federation.consortium.file_kinds import HELPER, kind_of
+from federation.consortium.file_reading import read_toml
 from federation.consortium.helper_file import load_helper
 from federation.setup.renewing import install_new_key, install_renewal, request_new_key, request_renewal
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from federation.consortium.consortium_file import MAX_SITES
+from federation.consortium.consortium_model import MAX_SITES
 from federation.consortium.site_file import load_site
 from federation.errors import FoundingRefusedError
 from federation.node.ledger.correction import what_binds_site

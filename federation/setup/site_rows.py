@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analytics.errors import SchemaMismatchError
@@ -23,13 +24,12 @@ from federation.setup.settings import TableSetup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from analytics.schema import Table
     from analytics.sources import LocalTable
 
 LISTS = ("missing", "yes", "no", "dates")
-TEXTS = ("delimiter", "quote", "encoding", "decimal")
+TEXTS = ("delimiter", "quote", "encoding", "decimal", "harmonise")
 _NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "none": ""}
 
 
@@ -138,17 +138,28 @@ def file_rows(site: str, given: Path, *, settings: Mapping[str, Any], view: str)
             mistakes=[f"{site}: {given} is none of {', '.join(ENDINGS)}; export the table to one of these"]
         )
     try:
-        how = SiteTable.model_construct(source=str(path), **settings).source_format()
-        spec = SourceSpec(kind=kind, path=path, relation=relation, **how)
+        own = SiteTable.model_construct(source=str(path), **settings)
+        spec = SourceSpec(kind=kind, path=path, relation=relation, **own.source_format())
         spec.check_file()
+        spec = replace(spec, mapping=own.mapping(Path()))
     except SchemaMismatchError as error:
         raise ConfigError(mistakes=[f"{site}: {error}"]) from None
+    except ConfigError as error:
+        raise ConfigError(mistakes=[f"{site}: {text}" for text in error.mistakes]) from None
     return SiteRows(site=site, rows=spec, cells=spec.cells, view=view, format=settings)
 
 
-def settings_of(table: SiteTable) -> dict[str, Any]:
-    """Return the keys of a site file's table that say how the file is written."""
-    return table.model_dump(include={*TEXTS, *LISTS}, exclude_none=True)
+def settings_of(table: SiteTable, folder: Path) -> dict[str, Any]:
+    """Return the keys of a site file's table that say how the file is written, with the mapping's whole path.
+
+    Args:
+        table: of the site file.
+        folder: where the site file lies.
+    """
+    found = table.model_dump(include={*TEXTS, *LISTS}, exclude_none=True)
+    if table.harmonise is not None:
+        found["harmonise"] = str((folder / table.harmonise).resolve())
+    return found
 
 
 def read_settings(texts: list[str], sites: list[str]) -> dict[str, dict[str, Any]]:
@@ -180,7 +191,9 @@ def read_settings(texts: list[str], sites: list[str]) -> dict[str, dict[str, Any
             if key in LISTS:
                 found[own].setdefault(key, []).append(value)
             else:
-                found[own][key] = _NAMED.get(value, value)
+                found[own][key] = (
+                    str(Path(value).resolve()) if key == "harmonise" else _NAMED.get(value, value)
+                )
     if mistakes:
         raise ConfigError(mistakes=mistakes)
     return found

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from federation.aggregation.service import Agreed
+from federation.consortium.membership import other_agreement
 from federation.errors import ConfigError, RequestRejectedError
 from federation.protocol.request import Request, request_hash
 from federation.training.round_plan import RoundPlan, RunPlan, Terms, plan_of_request
@@ -70,7 +71,7 @@ class EntryCheck:
             members: the signers of an entry, from the ledger; ``members_of`` where a party holds no ledger.
         """
         self._party, self._consortium, self._key, self._members = party, consortium, key, members
-        self._configuration = consortium.digest()
+        self._chain, self._configuration = consortium.digest(), consortium.configuration()
         self._plans: dict[str, tuple[Request, RunPlan]] = {}
         self._agreed: OrderedDict[tuple[bytes, bytes], Agreed] = OrderedDict()
         self._lock = threading.Lock()
@@ -105,7 +106,7 @@ class EntryCheck:
         """
         entry = Entry.from_bytes(entry_data)
         content = entry.body.content
-        if entry.body.chain != self._configuration:
+        if entry.body.chain != self._chain:
             raise self._reject("the entry is of another consortium")
         if not isinstance(content, Charge | Exact) or content.asked.run == "":
             raise self._reject("the entry charges no attempt of a training")
@@ -142,7 +143,7 @@ class EntryCheck:
             return known
         request = Request.from_bytes(request_data)
         if request.configuration != self._configuration:
-            raise self._reject("the request was made for another configuration")
+            raise self._reject(f"its configuration {other_agreement(self._consortium)}")
         if request.mechanism is not None:
             raise self._reject("a training names no mechanism: its noise is Gaussian")
         terms = terms_of(self._consortium, str(request.question.get("table")), self._key)

@@ -97,7 +97,7 @@ class Training:
             analyst=self._identity.name,
             purpose=task.purpose,
             nonce=secrets.token_hex(16),
-            configuration=self._consortium.digest(),
+            configuration=self._consortium.configuration(),
             plan=self.plan.digest(),
             question=task.question(),
         ).to_bytes()
@@ -110,7 +110,7 @@ class Training:
             ConfigError: it is of another consortium, another task, or another plan.
         """
         request = checkpoint.asked()
-        if request.configuration != self._consortium.digest():
+        if request.configuration != self._consortium.configuration():
             raise ConfigError(
                 mistakes=["the checkpoint is of another consortium, or of an earlier agreement"]
             )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from privacy_accounting.audit.chain_reader import ValidPrefix, open_file, opening, read_chain, read_entries
 from privacy_accounting.budget.totals import readable
 from privacy_accounting.decimals import format_decimal, rounded_up
+from privacy_accounting.ledger.agreement_change import AgreementChange
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import BudgetChange, Cancel, Charge, Exact
 from privacy_accounting.ledger.entries import Body, Entry
@@ -255,6 +256,8 @@ def _line(body: Body, state: ChainState, cancelled: Line | None) -> Line:
         return replace(line, remark=f"{content.change} {content.role} {content.name}{key}{cap}")
     if isinstance(content, TableVersion):
         return replace(line, remark=f"table {content.table}: version {content.version} from here on")
+    if isinstance(content, AgreementChange):
+        return replace(line, remark=f"agreement {content.after[:16]} in force from here on")
     if isinstance(content, ClockCorrection):
         return replace(line, remark=f"the entry before was dated {content.given_up - body.time} s ahead")
     return line

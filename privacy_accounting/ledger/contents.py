@@ -2,7 +2,8 @@
 
 Layer:       privacy_accounting.ledger, above ``budgets``. Pure.
 Terms:       *charge* spends epsilon; *exact* is a disclosure without it; *cancel* gives a charge back, of which
-             nothing was released; *budget*, *order*, *members*, *role*, *table*, *clock* change terms; *snapshot* pins the state.
+             nothing was released; *budget*, *order*, *members*, *role*, *table*, *agreement*, *clock* change terms;
+             *snapshot* pins the state.
 Guarantees:  reading refuses a missing, unknown or mistyped field; the field names are those in the bytes.
 See instead: whether an entry may be signed (``entry_validation``), how it is written (``entries``).
 """
@@ -17,6 +18,7 @@ from privacy_accounting.budget.totals import Spend
 from privacy_accounting.decimals import format_decimal
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.events import Event, Relation, event_to_dict
+from privacy_accounting.ledger.agreement_change import AgreementChange
 from privacy_accounting.ledger.budgets import (
     budget_from_json,
     budget_to_json,
@@ -326,7 +328,9 @@ class Snapshot:
         )
 
 
-Change: TypeAlias = BudgetChange | OrderChange | MembersChange | RoleChange | TableVersion | ClockCorrection
+Change: TypeAlias = (
+    BudgetChange | OrderChange | MembersChange | RoleChange | TableVersion | AgreementChange | ClockCorrection
+)
 Content: TypeAlias = Genesis | Charge | Exact | Cancel | Change | Snapshot
 
 KINDS: Final[Mapping[str, type[Content]]] = {
@@ -339,6 +343,7 @@ KINDS: Final[Mapping[str, type[Content]]] = {
     "members": MembersChange,
     "role": RoleChange,
     "table": TableVersion,
+    "agreement": AgreementChange,
     "snapshot": Snapshot,
     "clock": ClockCorrection,
 }

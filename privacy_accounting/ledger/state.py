@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from privacy_accounting.budget.privacy_filter import PrivacyFilter
 from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.agreement_change import AgreementChange
+from privacy_accounting.ledger.agreements import Agreements
+from privacy_accounting.ledger.batch import Batch
 from privacy_accounting.ledger.budgets import budget_to_json
 from privacy_accounting.ledger.canonical_json import encode
 from privacy_accounting.ledger.clock import ClockCorrection
@@ -36,14 +39,13 @@ from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.role_change import RoleChange
 from privacy_accounting.ledger.roles import Roles, founding_analysts
 from privacy_accounting.ledger.table_version import FIRST, TableVersion
-from privacy_accounting.ledger.used_requests import Once, UsedRequests
+from privacy_accounting.ledger.used_requests import UsedRequests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from privacy_accounting.budget.allowance import PopulationBudget
-    from privacy_accounting.budget.totals import Spend
-    from privacy_accounting.ledger.contents import Change
+    from privacy_accounting.ledger.contents import Change, Content
     from privacy_accounting.ledger.entries import Entry
 
 
@@ -94,25 +96,6 @@ class FoldedState:
     attempts: Mapping[str, int]
 
 
-@dataclass(slots=True)
-class Batch:
-    """What the earlier bodies of the same proposal already use."""
-
-    once: set[Once] = field(default_factory=set)
-    cancelled: set[int] = field(default_factory=set)
-    spends: list[Spend] = field(default_factory=list)
-
-    def add(self, body: Body) -> None:
-        """Remember one more body of the proposal."""
-        content = body.content
-        if isinstance(content, Charge | Exact):
-            self.once.add(content.asked.once)
-        if isinstance(content, Charge):
-            self.spends.append(content.spend)
-        if isinstance(content, Cancel):
-            self.cancelled.add(content.entry)
-
-
 def refuse(reason: str) -> LedgerRefusedError:
     """Build a refusal."""
     return LedgerRefusedError(reason=reason)
@@ -131,9 +114,8 @@ class ChainState:
         self._privacy_filter: PrivacyFilter | None = None
         self.succession = Succession()
         self.roles = Roles()
-        self.tables: dict[
-            str, tuple[int, int]
-        ] = {}  # by table: its declared version and the entry that declares it
+        self.agreements = Agreements()
+        self.tables: dict[str, tuple[int, int]] = {}  # declared version and its entry, by table
         self.used = UsedRequests()
         self._open: dict[int, _Open] = {}
         self._cancelled: set[int] = set()
@@ -179,8 +161,8 @@ class ChainState:
 
     @property
     def member_entries(self) -> list[Entry]:
-        """The entries that changed the members, sites and others, in their order."""
-        entries = [*self.succession.changes_since(0), *self.roles.entries]
+        """The entries that changed the members, sites and others, or the agreement, in their order."""
+        entries = [*self.succession.changes_since(0), *self.roles.entries, *self.agreements.entries]
         return sorted(entries, key=lambda entry: entry.body.number)
 
     def cancelled(self, number: int) -> bool:
@@ -202,6 +184,8 @@ class ChainState:
             return max(self.roles.basis, self.succession.basis)
         if isinstance(content, TableVersion):
             return self.tables.get(content.table, (FIRST, 0))[1]
+        if isinstance(content, AgreementChange):
+            return self.agreements.basis
         moved = [at for (population, _), at in self._moves.items() if population == content.population]
         return max([self.roles.capped, self._raised.get(content.population, 0), *moved])
 
@@ -248,7 +232,7 @@ class ChainState:
             self.privacy_filter.check_budget(content.population, content.budget)
         elif isinstance(content, MembersChange):
             self.roles.check_site(content)
-        elif isinstance(content, RoleChange | TableVersion):
+        elif isinstance(content, RoleChange | TableVersion | AgreementChange):
             self._check_named(content)
         elif isinstance(content, Snapshot) and (content.entries, content.state) != (
             self.place.number,
@@ -256,10 +240,12 @@ class ChainState:
         ):
             raise refuse("the snapshot differs from the state that the entries before it give")
 
-    def _check_named(self, content: RoleChange | TableVersion) -> None:
+    def _check_named(self, content: RoleChange | TableVersion | AgreementChange) -> None:
         if isinstance(content, RoleChange):
             sites = [members for _, members in self.succession.spans]
             self.roles.check(content, sites=sites, founding=founding_analysts(self.genesis))
+        elif isinstance(content, AgreementChange):
+            self.agreements.check(content, self.chain)
         elif content.version <= self.tables.get(content.table, (FIRST, 0))[0]:
             raise refuse(f"table {content.table} has version {content.version} or a later one already")
 
@@ -311,16 +297,23 @@ class ChainState:
             self._raised[content.population] = number
         elif isinstance(content, OrderChange):
             self._move_order(content, number)
-        elif isinstance(content, MembersChange):
+        elif isinstance(content, Snapshot):
+            # What stands before it may be archived anywhere; a cancellation that names it could not be followed there.
+            self._open.clear()
+        else:
+            self._apply_change(content, entry)
+        self.place = self.place.after(entry.data, body)
+
+    def _apply_change(self, content: Content, entry: Entry) -> None:
+        """Fold a change of members, of a table or of the agreement."""
+        if isinstance(content, MembersChange):
             self.succession.change(entry)
         elif isinstance(content, RoleChange):
             self._change_role(content, entry)
         elif isinstance(content, TableVersion):
-            self.tables[content.table] = (content.version, number)
-        elif isinstance(content, Snapshot):
-            # What stands before it may be archived anywhere; a cancellation that names it could not be followed there.
-            self._open.clear()
-        self.place = self.place.after(entry.data, body)
+            self.tables[content.table] = (content.version, entry.body.number)
+        elif isinstance(content, AgreementChange):
+            self.agreements = self.agreements.changed(entry)
 
     def _begin(self, chain: str, genesis: Genesis) -> None:
         self.genesis, self.chain = genesis, chain
@@ -437,10 +430,11 @@ class ChainState:
             "raised": dict(past.raised),
             "attempts": dict(past.attempts),
         }
-        if (
-            self.roles.entries
-        ):  # a ledger without such an entry keeps the digest that it had before there were any
+        # a ledger without such entries keeps the digest that it had before there were any
+        if self.roles.entries:
             state["roles"] = self.roles.to_json()
+        if self.agreements.entries:
+            state["agreement"] = self.agreements.to_json()
         if self.tables:
             state["tables"] = {table: list(each) for table, each in self.tables.items()}
         return hashlib.sha256(encode(state)).hexdigest()

@@ -13,13 +13,17 @@ from scipy import stats
 from analytics.accuracy.goal import Goal, rounded_up
 from analytics.accuracy.search import _miss, accuracy, cheapest_plan, figures_of, reaches
 from analytics.errors import InvalidRequestError
+from analytics.plans.mechanisms import worst_units
 from analytics.plans.question import bind
 from analytics.results.assemble import finish
 from analytics.statistics.noise_law import NoiseLaw
 from analytics.statistics.noise_tails import beyond, combined_beyond, normal_beyond
+from privacy_accounting.events import Relation
+from privacy_accounting.rdp import cost_units
 
 MOST = Fraction(1000)
 COUNT = "SELECT COUNT(*) AS n FROM visits"
+RELATION = Relation.ADD_OR_REMOVE_ONE
 
 
 def goal(within, confidence="0.95", n_rows=None):
@@ -204,13 +208,33 @@ def test_a_promise_is_kept_under_laplace_noise(world, sql, within, n_rows, truth
     assert stats.binomtest(missed, runs, doubt, alternative="greater").pvalue > 1e-6
 
 
-def test_laplace_noise_reaches_a_count_at_a_smaller_epsilon_and_auto_is_refused(world):
+def test_laplace_noise_reaches_a_count_at_a_smaller_epsilon(world):
     bound, context = bind(COUNT, world.schema), world.context()
     ours = cheapest_plan(bound, context, goal("7"), most=MOST, mechanism="laplace")
     assert ours.epsilon < cheapest_plan(bound, context, goal("7"), most=MOST).epsilon / 2
-    with pytest.raises(InvalidRequestError, match="no meaning beside within") as caught:
-        cheapest_plan(bound, context, goal("7"), most=MOST, mechanism="auto")
-    assert caught.value.parameter == "mechanism"
+
+
+@pytest.mark.parametrize(("within", "expected"), [("40", "gaussian"), ("2", "laplace")])
+def test_auto_takes_the_noise_of_the_smaller_charge_and_keeps_the_promise(world, within, expected):
+    bound, context, aim = bind(COUNT, world.schema), world.context(order=Fraction(13)), goal(within)
+    both = {
+        name: cheapest_plan(bound, context, aim, most=MOST, mechanism=name)
+        for name in ("gaussian", "laplace")
+    }
+    chosen = cheapest_plan(bound, context, aim, most=MOST, mechanism="auto")
+    charges = {name: cost_units(plan.cost, context.order, RELATION) for name, plan in both.items()}
+    assert (chosen.mechanism, chosen.noise_name) == (expected, expected)
+    assert chosen.epsilon == both[expected].epsilon
+    assert reaches(chosen, aim)
+    assert cost_units(chosen.cost, context.order, RELATION) <= charges["gaussian"]
+    if expected == "laplace":
+        assert worst_units(chosen.cost, context.order, RELATION) <= 3 * charges["laplace"]
+
+
+def test_auto_needs_the_order_at_which_charges_are_compared(world):
+    bound = bind(COUNT, world.schema)
+    with pytest.raises(InvalidRequestError, match="order of a sub-budget"):
+        cheapest_plan(bound, world.context(order=None), goal("7"), most=MOST, mechanism="auto")
 
 
 def test_a_figure_halfway_between_two_whole_numbers_counts_as_a_miss(world):

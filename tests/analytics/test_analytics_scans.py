@@ -27,6 +27,7 @@ from analytics.schema import Schema
 from analytics.sources import LocalTable, open_frame
 from analytics.sql.expressions import ColumnIndex, Compare, Literal, Not, Product
 from analytics.sql.extent import MAX_BITS, MAX_DEPTH, ExpressionLimitError
+from analytics.sql.render import DIALECTS
 from analytics.statistics.blocks import Measure
 from tests.analytics import sql_grammar as grammar
 
@@ -210,7 +211,8 @@ def check_law(site: Any, tree: Any, other: Any, where: Any, grouped: bool) -> No
         for number, values in expected(plan, trees, where, found).items():
             for group, value in enumerate(values):
                 wanted[group][number] = value
-        raw = {group: list(values) for group, *values in source._rows(plan.local_sql, None)}
+        [statement] = plan.statements(DIALECTS[source.engine.dialect])
+        raw = {group: list(values) for group, *values in source._rows(statement, None)}
         assert [raw.get(group, [0] * len(plan.blocks)) for group in range(plan.n_groups)] == wanted
         figures = source.local_figures(plan).reshape(len(plan.blocks), plan.n_groups).T.tolist()
         clamps = [block.clamp for block in plan.blocks]

@@ -385,6 +385,9 @@ class Endless:
     def __init__(self, statement: str) -> None:
         self.local_sql = statement
 
+    def statements(self, *_: object) -> list[str]:
+        return [self.local_sql]
+
 
 def test_time_limit_ends_one_question_only(world) -> None:
     source = world.sources[0]

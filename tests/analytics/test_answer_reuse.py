@@ -231,3 +231,46 @@ def test_a_missing_figure_is_refused(world):
     for opened in ([0] * 3, [0, 0, 0, None]):
         with pytest.raises(ReleaseRefusedError):
             observations_of(plan, opened, 1)
+
+
+def laplace(number, values, scale):
+    heavy = NoiseLaw(n_sites=3, sigma2_local=0, weight=1, scale=Fraction(scale), shares=2)
+    return Observation(number=number, law=heavy, values=tuple(values))
+
+
+def test_a_laplace_release_is_never_mixed_with_another_and_the_least_noise_is_used():
+    gaussian = [seen(1, [100, 7]), seen(2, [104, 9])]
+    both = combine(gaussian)
+    less, more = laplace(3, [102, 8], 2), laplace(4, [99, 5], 40)
+    assert combine([*gaussian, more]) == both
+    found = combine([*gaussian, less, more])
+    assert (found.numbers, found.left_out) == ((3,), ())
+    assert [figure.value for figure in found.figures] == [102, 8]
+    assert found.noise_sd == pytest.approx(less.law.sd)
+    assert found.figures[0].law == less.law
+    assert combine([less, laplace(5, [101, 8], 2)]).numbers in {(3,), (5,)}  # two of one noise: one of them
+    assert both.figures[0].law is None
+    assert found.reach(3) == pytest.approx(less.law.sd * less.law.deviations(3))
+    assert found.reach(3) > 3 * found.noise_sd
+
+
+def test_a_laplace_release_stands_in_for_gaussian_noise_only_where_its_tails_are_within(world):
+    plan = world.plan("SELECT COUNT(*) AS n FROM visits", "private", Fraction(1))
+    limit = plan.noise_sd(0)
+    by_sd = max(scale for scale in range(1, 99) if laplace(1, [5], scale).law.sd <= limit)
+    by_reach = max(
+        scale
+        for scale in range(1, 99)
+        if (each := laplace(1, [5], scale).law).sd * each.deviations(1.959964) <= 1.959964 * limit
+    )
+    assert is_accurate_enough(plan, [combine([laplace(1, [5], min(by_sd, by_reach))])])
+    assert not is_accurate_enough(plan, [combine([laplace(1, [5], min(by_sd, by_reach) + 1)])])
+
+
+def test_the_answer_of_a_laplace_release_has_its_own_tails_whatever_noise_the_question_names(world):
+    plan = world.plan("SELECT COUNT(*) AS n FROM visits", "private", Fraction(1))
+    found = combine([laplace(1, [500], 2)])
+    result = finish_combined(plan, [found], cost={}, receipt={})
+    low, high = result.interval_rows(0.999)[0][0]
+    assert high - 500 == pytest.approx(found.reach(3.290526731), rel=1e-6)
+    assert 500 - low == pytest.approx(high - 500)

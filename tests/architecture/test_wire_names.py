@@ -28,6 +28,8 @@ CONTROL = {
     "Share",
     "BudgetAsk",
     "BudgetAnswer",
+    "ChangesAsk",
+    "ChangesAnswer",
     "QuoteAsk",
     "QuoteAnswer",
     "TextsAsk",

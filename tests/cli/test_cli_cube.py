@@ -29,6 +29,16 @@ def test_cli_cube_is_released_once_asked_and_listed_for_free(hospital):
     assert (answer.code, answer.err) == (0, "")
     assert "± sd" in answer.out
     assert "made from your own releases" in " ".join(answer.out.split())
+    counts = "SELECT sex, COUNT(*) AS n FROM visits GROUP BY sex"
+    moved = json.loads(cube(hospital, "ask", counts, "--nonnegative", "--json").out)
+    assert all(row[1] is None for row in moved["standard_errors"])
+    assert all(
+        low <= row[1] <= high
+        for row, (_, (low, high)) in zip(moved["rows"], moved["intervals"]["rows"], strict=True)
+    )
+    assert "95 % interval" in cube(hospital, "ask", counts, "--nonnegative").out
+    assert "nonnegative figures are counts" in cube(hospital, "ask", BY_SEX, "--nonnegative").err
+    assert "with sampling" in cube(hospital, "ask", counts, "--sampling").out
     exported = cube(hospital, "ask", BY_SEX, "--csv").out
     assert exported.splitlines()[0].startswith("sex,")
     (line,) = json.loads(cube(hospital, "list", "--json").out)

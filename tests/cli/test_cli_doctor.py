@@ -39,7 +39,7 @@ def examined(asker="ada", **changes):
     for name, change in changes.items():
         answers[name] = change if isinstance(change, Exception) else health(name, **change)
     session = SimpleNamespace(
-        consortium=SimpleNamespace(digest=lambda: DIGEST),
+        consortium=SimpleNamespace(digest=lambda: DIGEST, configuration=lambda: DIGEST),
         health=lambda: answers,
         left_out=lambda: ("dora",),
         analyst=asker,

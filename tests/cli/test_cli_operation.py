@@ -79,13 +79,27 @@ def test_cli_what_was_guessed_is_told_at_the_start(tmp_path):
         assert spawned("down", folder).code == 0
 
 
+def check_a_dead_node_is_named(folder):
+    dead = folder / "run" / "cleveland.pid"
+    os.kill(int(dead.read_text()), signal.SIGKILL)
+    ends_at = time.monotonic() + 20
+    while dead.exists():
+        assert time.monotonic() < ends_at
+        time.sleep(0.05)
+    again = spawned("up", folder)
+    assert again.code == 1
+    assert "is up, but cleveland is not running" in again.err
+    assert f"crossward down {folder}, then crossward up {folder}" in " ".join(again.err.split())
+
+
+@pytest.mark.timeout(600)  # seconds alone, of which a busy machine makes minutes
 def test_cli_a_consortium_from_four_files_to_an_answer(tmp_path):
     """init, a person's look at the guesses, up, query, down: each command a process of its own."""
     folder = tmp_path / "hearts"
     agreement = made_of_four_files(folder, spawned)
     try:
         agreement.write_text(without_marks(agreement.read_text()))
-        up = spawned("up", folder, "--detach")
+        up = spawned("up", folder, "--detach", PYTHONWARNINGS="error::ResourceWarning")
         assert (up.code, up.err) == (0, "")
         assert up.out.count("runs as process") == 4 + 3  # sites, dealer, aggregator, key holder
         again = spawned("up", folder)
@@ -99,6 +113,7 @@ def test_cli_a_consortium_from_four_files_to_an_answer(tmp_path):
         ]
         pids = [int(path.read_text()) for path in (folder / "run").glob("*.pid")]
         assert len(pids) == 4 + 3 + 1
+        check_a_dead_node_is_named(folder)
     finally:
         down = spawned("down", folder)
     assert (down.code, down.out) == (0, "stopped\n")

@@ -64,6 +64,28 @@ def test_cli_json_is_the_whole_answer(hospital):
     assert answer["receipt"]["signed_by"] == ["anna", "bert", "carl"]
 
 
+def test_cli_sampling_is_shown_beside_the_noise_and_what_is_missing_is_named(hospital):
+    both = "SELECT COUNT(*) AS n, AVG(age) AS m, STDDEV(age) AS d FROM visits"
+    ran = ask(hospital, both, "--epsilon", "0.25", "--sampling")
+    assert (ran.code, ran.err) == (0, "")
+    for word in ("± sd", "± sampling", "with sampling"):
+        assert word in ran.out
+    answer = json.loads(ask(hospital, both, "--epsilon", "0.25", "--sampling", "--json").out)
+    assert answer["sampling_errors"][0][0] == pytest.approx(answer["rows"][0][0] ** 0.5)
+    noise, wide = answer["intervals"]["rows"][0], answer["sampling_intervals"]["rows"][0]
+    assert all(b[0] <= a[0] and a[1] <= b[1] for a, b in zip(noise, wide, strict=True))
+    names = ask(hospital, both, "--epsilon", "0.25", "--sampling", "--csv").out.splitlines()[0]
+    assert "m sampling sd,m sampling low,m sampling high" in names
+    ran = ask(hospital, "SELECT AVG(age) AS m FROM visits", "--epsilon", "0.25", "--sampling")
+    assert ran.code == 0
+    assert "m: the sampling error of AVG needs the spread of its column: ask STDDEV" in " ".join(
+        ran.out.split()
+    )
+    exact = ask(hospital, COUNT, "--exact", "--sampling").out
+    assert "± sampling" in exact
+    assert "± sd" not in exact
+
+
 def test_cli_exact_answer_equals_the_pooled_truth(hospital):
     answer = json.loads(ask(hospital, COUNT, "--exact", "--json").out)
     assert answer["rows"] == [[0, 3 * 97], [1, 3 * 206]]

@@ -22,7 +22,7 @@ COMMAND = re.compile(r"^    (\w+)\$ crossward (.*)$", re.MULTILINE)
 CONSOLE = re.compile(r"^(\w+)\$ (.*)$", re.MULTILINE)
 SENT = re.compile(r"send (\S+) to (.*?)(?:;|$)", re.MULTILINE)
 MACHINES = ("anna", "bert", "carl", "ada", "vera")
-READY_S = 40
+READY_S = 110
 CROSSWARD = (sys.executable, "-c", "from federation.cli import main; main()")
 
 
@@ -170,11 +170,13 @@ class Machines:
             shutil.copy(self.root / sender / "site" / "members.json", self.root / name / folder)
 
     def look(self, name):
-        """What the page asks of a person: guesses corrected; and numpy, which starts sooner than torch."""
+        """What the page asks of a person: guesses corrected, exact answers allowed; and numpy, which starts sooner than torch."""
         for path in (self.root / name).glob("site/terms.toml"):
-            path.write_text(without_marks(path.read_text()))
+            text = without_marks(path.read_text())
+            path.write_text(text.replace("exact_dimensions = []", 'exact_dimensions = ["sex"]'))
         for path in (self.root / name).glob("site/site.toml"):
-            path.write_text(path.read_text().replace('engine = "crypten"', 'engine = "numpy"'))
+            text = path.read_text().replace('engine = "crypten"', 'engine = "numpy"')
+            path.write_text(text.replace("exact = false", "exact = true"))
 
     def mail(self, sender, text):
         for path, to in SENT.findall(text):

@@ -132,7 +132,6 @@ def test_a_budget_that_falls_meanwhile_spends_nothing(session, monkeypatch):
         ({"within": "1e2"}, "within"),
         ({"within": True}, "within"),
         ({"within": [20]}, "within"),
-        ({"within": 20, "mechanism": "auto"}, "mechanism"),
         ({"within": 20, "mechanism": "other"}, "mechanism"),
         ({"within": 20, "epsilon": 1}, "within"),
         ({"within": 20, "exact": True}, "within"),

@@ -37,7 +37,7 @@ def test_p16_a_second_run_with_one_site_less_is_refused_before_its_charge(sessio
     assert session.train(task()).history[0].cohort == FOUR
     before, heads = disclosures(session), {node.replica.head for node in session.nodes.values()}
     second = session._training(task()).asked()
-    message = AttemptRequest(ask=second._request, round_number=0, attempt=0, cohort=list(THREE))
+    message = AttemptRequest(ask=second._ask_message, round_number=0, attempt=0, cohort=list(THREE))
     with pytest.raises(RequestRejectedError, match="every site"):
         second._charged(message)
     assert disclosures(session) == before
@@ -47,7 +47,7 @@ def test_p16_a_second_run_with_one_site_less_is_refused_before_its_charge(sessio
 def test_p16_fedavg_without_noise_takes_all_sites_and_no_fewer(session):
     assert session.train(task(strategy="fedavg")).history[0].cohort == FOUR
     second = session._training(task(strategy="fedavg")).asked()
-    message = AttemptRequest(ask=second._request, round_number=0, attempt=0, cohort=list(THREE))
+    message = AttemptRequest(ask=second._ask_message, round_number=0, attempt=0, cohort=list(THREE))
     with pytest.raises(RequestRejectedError, match="every site"):
         second._charged(message)
 
@@ -56,7 +56,7 @@ def test_p16_every_site_refuses_a_smaller_cohort_from_any_sequencer(session):
     """A site that orders and does not check proposes it all the same."""
     training = session._training(task()).asked()
     head = session.nodes[session.consortium.file.sequencer]
-    known = head._training.admission.learn(training._request)
+    known = head._training.admission.learn(training._ask_message)
     content = head._training.admission.content_of(known, round_number=0, attempt=0, cohort=FOUR)
     before = disclosures(session)
     for cohort, admit in ((THREE, lambda _: None), (FOUR[1:], lambda _: None), (THREE, head.chain._admit)):
@@ -64,7 +64,7 @@ def test_p16_every_site_refuses_a_smaller_cohort_from_any_sequencer(session):
             head.chain._sequencer,
             [Draft(cohort=cohort, content=content)],
             admit,
-            lambda messages: head.chain._broadcast(messages, [training._request]),
+            lambda messages: head.chain._broadcast(messages, [training._ask_message]),
         )
         assert len(found.entries) == 0
         assert "every site" in str(found.refusals)

@@ -73,6 +73,7 @@ CROSSING = [
 NAMES = [f"{number}-{type(error).__name__}" for number, error in enumerate(CROSSING)]
 FIELDS = sorted({name for error in CROSSING for name in to_wire(error, site="anna")[1]})
 STAYING = [
+    analytics_errors.MappingError(source="mapping.toml", mistakes=[SECRET]),
     analytics_errors.SchemaError(mistakes=[]),
     analytics_errors.SchemaMismatchError(source="data.csv", column="age", reason="12 rows are text"),
     analytics_errors.SourceFailedError(source="data.csv", kind="ConversionException"),

@@ -41,7 +41,7 @@ def test_statistics_by_name_equal_the_pooled_file(session, pooled):
     test = table.chi_square("cp", "disease", exact=True)
     known = stats.chi2_contingency(pd.crosstab(pooled.cp, pooled.disease).to_numpy())
     assert (test.statistic, test.pvalue) == pytest.approx((known.statistic, known.pvalue), rel=1e-9)
-    fit = table.glm("disease", ["age", "sex"], exact=True)
+    fit = table.glm("disease ~ age + sex", exact=True)
     design = pooled.assign(male=pooled.sex == "M", one=1.0)[["one", "age", "male"]].to_numpy(float)
     reference = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-12, solver="newton-cholesky")
     assert fit.params == pytest.approx(reference.fit(design, pooled.disease).coef_[0], rel=1e-5)

@@ -48,8 +48,8 @@ def test_rows_may_be_a_text_or_a_path_and_the_ending_says_which_kind(tmp_path):
 
 
 def test_a_path_of_another_kind_or_to_nothing_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"b: b.xlsx is none of .csv, .parquet"):
-        asked({"a": FRAME, "b": tmp_path / "b.xlsx", "c": FRAME})
+    with pytest.raises(ConfigError, match=r"b: b.docx is none of .csv, .parquet"):
+        asked({"a": FRAME, "b": tmp_path / "b.docx", "c": FRAME})
     with pytest.raises(SchemaMismatchError, match=r"b.csv: there is no such file"):
         asked({"a": FRAME, "b": str(tmp_path / "b.csv"), "c": FRAME})
     with pytest.raises(

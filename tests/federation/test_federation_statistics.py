@@ -98,13 +98,13 @@ def test_columns_are_described_at_once_exact_and_private(session, frame):
 
 def test_a_fit_opens_its_steps_to_all_sites(session):
     table = session.table("patients")
-    answer = table.glm("disease", ["sex", "age"], max_steps=5, exact=True)
+    answer = table.glm("disease ~ sex + age", max_steps=5, exact=True)
     assert (answer.closed, answer.terms) == ("", ("intercept", "sex=M", "age"))
-    explained = table.explain("glm", "disease", ["sex", "age"], max_steps=5, exact=True)
+    explained = table.explain("glm", "disease ~ sex + age", max_steps=5, exact=True)
     assert "5 times: 10 integers of each site as shares; 10 number(s) opened to all sites" in explained.text
     assert explained.to_dict()["most_opened"] == 1 + 5 * 10
     with pytest.raises(InvalidRequestError, match="FederatedLogisticRegression"):
-        table.glm("disease", ["sex", "age"], epsilon=1)
+        table.glm("disease ~ sex + age", epsilon=1)
 
 
 def test_three_computing_sites_and_crypten_give_the_same_answer(session, frame):
@@ -121,7 +121,7 @@ def test_three_computing_sites_and_crypten_give_the_same_answer(session, frame):
             assert answers[0].values() == answers[1].values()
         assert answers[1].receipt["secrecy"]["trust"] == "three-sites"
         assert set(answers[1].receipt["engines"].values()) == {"crypten"}
-        fits = [each.table("patients").glm("disease", ["sex"], exact=True) for each in (session, other)]
+        fits = [each.table("patients").glm("disease ~ sex", exact=True) for each in (session, other)]
         assert fits[0].values() == fits[1].values()
 
 

@@ -1,5 +1,6 @@
 """The statistics of the register over the four hospitals, from an analyst's call to answer and receipt, and on the command line."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -28,23 +29,30 @@ ASKED = {
     "cube": {"dimensions": ["sex", "disease"]},
     "describe": {"columns": ["age", "sex", "chol", "cp"]},
     "diagnostic_accuracy": {"test": "exang", "truth": "disease"},
+    "elastic_net": {"formula": "thalach ~ age + sex", "alpha": 1},
     "fisher_exact": TWO,
+    "g_computation": {"exposure": "exang", "outcome": "disease", "confounders": ["sex"]},
     "g_test": TWO,
-    "glm": {"outcome": "disease", "covariates": ["age", "sex"]},
+    "glm": {"formula": "disease ~ age + sex"},
     "goodness_of_fit": {"column": "age"},
     "incidence_rate": {"duration": "age", "event": "disease", "by": "sex"},
     "jarque_bera": {"column": "age"},
     "kendall": BINNED,
+    "kmeans": {"columns": ["age", "thalach"], "k": 3},
     "kruskal_wallis": {"column": "age", "by": "disease"},
     "ks_test": {"column": "age", "by": "disease"},
+    "lasso": {"formula": "thalach ~ age + sex", "alpha": 0.1},
     "levene": {"column": "age", "by": "disease"},
     "mann_whitney": {"column": "age", "by": "disease"},
     "mantel_haenszel": {"exposure": "exang", "outcome": "disease", "by": "sex"},
     "mcnemar": {"a": "exang", "b": "disease"},
+    "meta_analysis": {"outcome": "age", "exposure": "exang", "measure": "mean_difference"},
+    "mnlogit": {"formula": "sex ~ age"},
     "mutual_information": BINNED,
     "ols": {"formula": "thalach ~ age + sex"},
     "pca": {"columns": ["age", "thalach"]},
     "quantile": {"column": "age", "q": [0.25, 0.5], "by": "disease"},
+    "ridge": {"formula": "thalach ~ age + sex", "alpha": 1},
     "roc_auc": {"score": "age", "truth": "disease"},
     "smr": {"outcome": "disease", "strata": "age", "rates": [0.3, 0.4, 0.5, 0.6]},
     "spearman": BINNED,
@@ -104,6 +112,8 @@ def test_every_statistic_is_a_method_of_a_table_and_has_an_explanation(session):
         assert answer.to_dict()["cost"]["mode"] == "exact"
         assert repr(answer)
         assert answer._repr_html_()
+        assert json.loads(answer.to_json())["receipt"]["kind"] == "exact"
+        assert answer.to_latex().count(r"\\") == len(answer.frame) + 1
 
 
 def test_private_statistics_are_charged_once(session):
@@ -124,10 +134,10 @@ def test_answers_equal_those_of_the_pooled_rows(session):
 
 def test_a_refused_statistic_says_why(session):
     table = session.table("patients")
-    with pytest.raises(InvalidRequestError, match="cannot be kmeans, which is refused: its steps"):
-        table.kmeans(["age"], 3, exact=True)
+    with pytest.raises(InvalidRequestError, match="cannot be mice, which is refused: each of its"):
+        table.mice(["age"], exact=True)
     with pytest.raises(InvalidRequestError, match="must be exact"):
-        table.glm("disease", ["age"], epsilon=1)
+        table.glm("disease ~ age", epsilon=1)
     with pytest.raises(InvalidRequestError, match="must be private"):
         table.pca(["age", "thalach"], exact=True)
     with pytest.raises(AttributeError):

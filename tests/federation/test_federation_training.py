@@ -135,7 +135,7 @@ def test_p4_attempts_charged_together_never_exceed_the_approved_run():
         head = session.nodes[session.consortium.file.sequencer]
         drafts = []
         for round_number, attempt in ((0, 0), (0, 1), (1, 0)):
-            known = head._training.admission.learn(training._request)
+            known = head._training.admission.learn(training._ask_message)
             content = head._training.admission.content_of(
                 known, round_number=round_number, attempt=attempt, cohort=sorted(NAMES)
             )
@@ -144,7 +144,7 @@ def test_p4_attempts_charged_together_never_exceed_the_approved_run():
             head.chain._sequencer,
             drafts,
             head.chain._admit,
-            lambda messages: head.chain._broadcast(messages, [training._request]),
+            lambda messages: head.chain._broadcast(messages, [training._ask_message]),
         )
         assert len(found.entries) == 2
         assert "attempts of this run are used up" in str(found.refusals)

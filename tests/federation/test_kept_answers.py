@@ -211,3 +211,22 @@ def test_attack_a_block_of_an_earlier_table_version_is_never_used(session, monke
     again = session.sql(COUNT, epsilon=0.1)
     assert again.receipt["number"] > first.receipt["number"]
     assert "from_store" not in again.receipt
+
+
+def test_a_laplace_release_is_kept_and_answers_what_has_no_less_noise(session):
+    paid, before = session.sql(COUNT, epsilon=0.5, mechanism="laplace"), head(session)
+    assert "not_kept" not in paid.receipt
+    again = session.sql(COUNT, epsilon=0.5, mechanism="laplace")
+    assert (head(session), is_free(again)) == (before, True)
+    assert again.rows == paid.rows
+    assert again.interval_rows() == paid.interval_rows()
+    weaker = session.sql(COUNT, epsilon=0.5)  # Gaussian noise of this epsilon is three times as large
+    assert (head(session), is_free(weaker)) == (before, True)
+    assert weaker.interval_rows() == paid.interval_rows()
+    (kept,) = session._kept.store.releases()
+    (block,) = kept.blocks.values()
+    assert block.law.scale is not None  # read back from the file
+    better = session.sql(COUNT, epsilon=4)
+    assert head(session) == before + 1
+    assert "from_store" not in better.receipt  # nothing is mixed with another law
+    assert session.sql(COUNT, epsilon=0.5, mechanism="laplace").rows == better.rows

@@ -1,14 +1,16 @@
 """From nothing to the first joint answer on machines that share no network but the one between them.
 
 The commands are those of docs/several-machines.md, typed as they stand there; only addresses and words are this run's. A
-fourth site joins, one renews its certificate and one leaves after the first answer, while an analyst asks: see ``CHANGES``.
+fourth site joins, one renews its certificate, the schema gets a column and one site leaves after the first answer, while an analyst asks: see ``CHANGES``.
 """
 
 import json
+import re
 import shlex
 import subprocess
 import threading
 import time
+import tomllib
 from collections import Counter
 
 import pytest
@@ -24,6 +26,7 @@ MOST_COMMANDS = 5
 SITES = ("anna", "bert", "carl")
 COUNT = "SELECT COUNT(*) AS n FROM patients"
 NOTHING = "nothing was spent"
+TERMS = '[tables.patients.columns]\nold = { type = "boolean" }\n'
 
 
 class Asking(threading.Thread):
@@ -71,6 +74,20 @@ def one_renews(machines):
     machines.change("Renewing a site's key and certificate")
 
 
+def all_amend(machines):
+    """Every site gives a column more, and the agreement gets it."""
+    for name in machines.sites():
+        path = machines.root / name / "site" / "site.toml"
+        view = tomllib.loads(path.read_text())["tables"]["patients"].get("view", "SELECT * FROM source")
+        text = re.sub(r'^view = (""".*?"""|.*?)$\n', "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+        more = json.dumps(f"SELECT *, as_number(age) > 60 AS old FROM ({view})")
+        path.write_text(text.replace("[tables.patients]\n", f"[tables.patients]\nview = {more}\n"))
+    (machines.root / "anna" / "old.toml").write_text(TERMS)
+    machines.change("Another schema after the first charge")
+    ran = machines.execute("ada", ["schema", "-c", "analyst/consortium.toml", "--json"])
+    assert json.loads(ran)["patients"]["columns"]["old"]["type"] == "boolean"
+
+
 def one_leaves(machines):
     machines.change("A site that leaves")
 
@@ -78,6 +95,7 @@ def one_leaves(machines):
 CHANGES = (
     (one_joins, ("anna", "bert", "carl", "dora")),
     (one_renews, ("anna", "bert", "carl", "dora")),
+    (all_amend, ("anna", "bert", "carl", "dora")),
     (one_leaves, ("anna", "bert", "dora")),
 )
 """Steps after the first answer, each a function of the running machines, with the sites that answer then."""
@@ -129,6 +147,7 @@ def check_ledgers(machines, asking):
     store.close()
     changes = [body.content.change for body in bodies if body.kind == "members"]
     assert changes == ["add", "rekey", "lose"]
+    assert sum(body.kind == "agreement" for body in bodies) == 1
     charges = [body for body in bodies if body.kind == "charge"][1:]  # but for the first answer
     numbers = {body.number for body in charges}
     answered = {receipt["number"] for receipt in asking.answered}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from privacy_accounting.budget import PopulationBudget, SubBudget, allowance_units
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.events import Relation
+from privacy_accounting.ledger.agreement_change import AgreementChange
 from privacy_accounting.ledger.canonical_json import MAX_INTEGER, decode, encode
 from privacy_accounting.ledger.contents import (
     BudgetChange,
@@ -111,6 +112,7 @@ CONTENTS = {
         change="add", role="analyst", name="eva", key=public_hex(key_of("eva")), cap=Fraction(1, 4)
     ),
     "table": TableVersion(table="visits", version=2),
+    "agreement": AgreementChange(before="c0" * 32, terms='{"minimum_cell":12}'),
     "snapshot": Snapshot(entries=7, root="aa" * 32, state="bb" * 32),
 }
 
@@ -152,6 +154,7 @@ GOLDEN_HASHES = {
     "members": "3316308c85ce4a6a7e44c09f4cf7570a97bdcc81e1d372598be52c639c9aaefe",
     "role": "2dd86fe4d1d04c9a85f9c44b2f8a8c345746bb311cca7df4ef16a7a5a6d1b00a",
     "table": "6e867ff0236321a17fab4b5346326385bb53c9d0058cb356afe6e318bc1b567e",
+    "agreement": "266b558be18687f3679d597ab7cb2d79d91e09b3a0ce853d92e51d70576bd388",
     "snapshot": "0a9b8860e1f72f0159296d4c0ed3964ea73bb012ce8ca141d9f1e089c5379fb1",
 }
 GOLDEN_SESSIONS = {

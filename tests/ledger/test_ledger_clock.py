@@ -180,6 +180,7 @@ def test_no_correction_without_the_signature_of_every_site(world):
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"clock", "genesis"}))
 def test_no_other_entry_goes_back_in_time_for_an_auditor_either(world, kind):
     """The attack: all keys in one hand; the rule holds in the file itself."""
+    from privacy_accounting.ledger.agreement_change import AgreementChange
     from privacy_accounting.ledger.contents import BudgetChange, MembersChange
     from privacy_accounting.ledger.order_change import OrderChange
     from privacy_accounting.ledger.role_change import RoleChange
@@ -204,6 +205,7 @@ def test_no_other_entry_goes_back_in_time_for_an_auditor_either(world, kind):
         "members": MembersChange(change="sequencer", name="basel", key="", sequencer="basel"),
         "role": RoleChange(change="add", role="auditor", name="vera", key="ab" * 32),
         "table": TableVersion(table="visits", version=2),
+        "agreement": AgreementChange(before=head.core.chain(), terms="{}"),
         "snapshot": snapshot_draft(head).content,
     }
     body = Body(

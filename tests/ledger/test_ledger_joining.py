@@ -7,7 +7,7 @@ import pytest
 
 from federation.consortium.administrator_approvals import Approvals
 from federation.consortium.amendments import add_site, remove_site, replace_site
-from federation.consortium.consortium_file import Member
+from federation.consortium.consortium_model import Member
 from federation.consortium.members_file import read_changes, read_members, write_members
 from federation.errors import AmendmentRejectedError, ApprovalMissingError, ConfigError
 from privacy_accounting.audit.verify import verify

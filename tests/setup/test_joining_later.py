@@ -8,7 +8,8 @@ from federation.consortium.administrator_approvals import Approvals
 from federation.consortium.admissions import Admission
 from federation.consortium.amendments import add_site, replace_site
 from federation.consortium.approvals import Agreement
-from federation.consortium.consortium_file import Member, load_consortium
+from federation.consortium.consortium_file import load_consortium
+from federation.consortium.consortium_model import Member
 from federation.consortium.site_file import load_site
 from federation.errors import AmendmentRejectedError, ConfigError, FoundingRefusedError
 from federation.identity.authority import Authority

@@ -106,7 +106,7 @@ def test_setup_examples_load_and_price(tmp_path):
 
 
 def test_setup_examples_show_every_key_that_a_person_sets():
-    from federation.consortium.consortium_file import Budget, ConsortiumFile
+    from federation.consortium.consortium_model import Budget, ConsortiumFile
     from federation.consortium.site_file import Policy, SiteFile
 
     documents = {

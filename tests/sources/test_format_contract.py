@@ -13,8 +13,9 @@ from analytics.sources import local_table as module
 from analytics.sources.formats import ENDINGS, FORMATS, kind_of, named_source
 from analytics.sources.formats.base import Relation
 from analytics.sources.inspection import inspected
+from analytics.sources.preparation import mapped
 from analytics.sources.spec import DEFAULT_VIEW
-from tests.sources.writers import BIG, ROWS, WRITERS, Writer
+from tests.sources.writers import BIG, ROWS, SERVERS, WRITERS, Writer
 
 KEY = bytes(range(32))
 CANARY = "CANARY73519"
@@ -26,7 +27,17 @@ COLUMNS = {
     "flag": {"type": "boolean"},
     "word": {"type": "categorical", "domain": ["Zoë 张", 'it\'s; "x", |']},
 }
-WRONG_RELATIONS = {"csv": "t", "parquet": "t", "duckdb": "", "sqlite": "", "excel": " blank"}
+WRONG_RELATIONS = {
+    "csv": "t",
+    "parquet": "t",
+    "duckdb": "",
+    "sqlite": "",
+    "excel": " blank",
+    "postgresql": "a..b",
+    "spss": "t",
+    "stata": "t",
+    "sas": "t",
+}
 
 
 def table_of(columns: dict | None = None, **changes: object) -> Table:
@@ -50,7 +61,9 @@ def writer(request) -> Writer:
 
 
 def test_every_kind_has_a_writer_here():
-    assert {each.kind for each in WRITERS.values()} == set(FORMATS)
+    servers = {kind for kind, each in FORMATS.items() if each.schemes}
+    assert servers == SERVERS
+    assert {each.kind for each in WRITERS.values()} | servers == set(FORMATS)
     assert set(WRONG_RELATIONS) == set(FORMATS)
 
 
@@ -63,7 +76,8 @@ def test_a_kind_says_its_name_its_endings_and_one_sentence_on_a_wrong_relation(k
     )
     assert isinstance(found.takes_folder, bool)
     assert found.mistake(WRONG_RELATIONS[kind])
-    assert set(ENDINGS.values()) == set(FORMATS)
+    assert bool(found.endings) != bool(found.schemes)
+    assert set(ENDINGS.values()) | SERVERS == set(FORMATS)
 
 
 def test_equal_cells_become_equal_rows_in_every_kind(tmp_path: Path, writer: Writer) -> None:
@@ -116,13 +130,14 @@ def test_it_is_inspected_before_there_is_a_schema(tmp_path: Path, writer: Writer
 
 
 def test_one_relation_with_its_own_names(tmp_path: Path, writer: Writer) -> None:
-    spec = writer(tmp_path, ("k", "An other"), ("VARCHAR", "VARCHAR"), (("x", "y"), ("z", "w")))
+    other = "An_other" if writer.kind in {"spss", "stata", "sas"} else "An other"
+    spec = writer(tmp_path, ("k", other), ("VARCHAR", "VARCHAR"), (("x", "y"), ("z", "w")))
     with duckdb.connect() as connection:
         workplace = tmp_path / "work"
         workplace.mkdir()
         with FORMATS[writer.kind].open(connection, spec, workplace) as found:
             assert isinstance(found, Relation)
-            assert (found.names, found.types) == (("k", "An other"), ("VARCHAR", "VARCHAR"))
+            assert (found.names, found.types) == (("k", other), ("VARCHAR", "VARCHAR"))
             cells = connection.execute(f"SELECT c1, c0 FROM {found.sql} ORDER BY 2").fetchall()
             assert cells == [("y", "x"), ("w", "z")]
             assert connection.execute(f"DESCRIBE SELECT * FROM {found.empty}").fetchall()[1][0] == "c1"
@@ -180,7 +195,7 @@ def test_a_source_that_changes_while_it_is_read_is_refused(
     tmp_path: Path, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = writer(tmp_path)
-    ingest = module.ingest
+    ingest = mapped.ingest
 
     def changing(*args, **kwargs):
         found = ingest(*args, **kwargs)
@@ -188,7 +203,7 @@ def test_a_source_that_changes_while_it_is_read_is_refused(
         file.write_bytes(file.read_bytes())  # the same bytes: the reader may have seen the half of them
         return found
 
-    monkeypatch.setattr(module, "ingest", changing)
+    monkeypatch.setattr(mapped, "ingest", changing)
     with pytest.raises(SchemaMismatchError, match="changed while it was read"):
         opened(spec)
 

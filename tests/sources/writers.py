@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 
 from analytics.sources import SourceSpec
 from tests.sources.workbook import workbook
@@ -87,6 +88,38 @@ def excel_file(folder: Path, names: tuple, types: tuple, rows: tuple) -> SourceS
     return SourceSpec(kind="excel", path=path, relation="Rows")
 
 
+def statistics_file(kind: str, ending: str, write: str):
+    def written(folder: Path, names: tuple, types: tuple, rows: tuple) -> SourceSpec:
+        import pyreadstat
+
+        cells = [[_for_statistics(value) for value in row] for row in rows]
+        columns = (
+            dict(zip(names, zip(*cells, strict=True), strict=True)) if cells else dict.fromkeys(names, ())
+        )
+        frame = pd.DataFrame(
+            {name: pd.Series(values, dtype=_dtype(values)) for name, values in columns.items()}
+        )
+        path = folder / f"rows{ending}"
+        getattr(pyreadstat, write)(frame, str(path))
+        return SourceSpec(kind=kind, path=path)
+
+    return written
+
+
+def _for_statistics(value: object) -> object:
+    if isinstance(value, bool | Decimal):
+        return float(value)
+    return str(value) if isinstance(value, int) and abs(value) >= 2**53 else value
+
+
+def _dtype(values: tuple) -> str:
+    known = [value for value in values if value is not None]
+    return "float64" if known and all(isinstance(value, int | float) for value in known) else "object"
+
+
+SERVERS = {"postgresql"}  # their contract is in test_postgresql
+
+
 def _for_excel(value: object) -> object:
     if isinstance(value, Decimal):
         return float(value)
@@ -112,4 +145,7 @@ WRITERS = {
     "duckdb": Writer("duckdb", duckdb_file),
     "sqlite": Writer("sqlite", sqlite_file),
     "excel": Writer("excel", excel_file),
+    "spss": Writer("spss", statistics_file("spss", ".sav", "write_sav")),
+    "stata": Writer("stata", statistics_file("stata", ".dta", "write_dta")),
+    "sas": Writer("sas", statistics_file("sas", ".xpt", "write_xport")),
 }

@@ -54,6 +54,14 @@ def world(frame=None, columns=None, **fields):
     return StatisticWorld(rows() if frame is None else frame, columns or COLUMNS, **fields)
 
 
+NEVER_MISSING = {name: {**column, "nullable": False} for name, column in COLUMNS.items()}
+
+
+def never_missing(frame=None, **fields):
+    """The same, in columns that the schema declares as always known."""
+    return world(frame, NEVER_MISSING, **fields)
+
+
 def with_missing(frame, *names):
     """Rows without one of some values beside the others: they are in no figure."""
     lost = [frame.head(8).assign(**{name: None}) for name in names]

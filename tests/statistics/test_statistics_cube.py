@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.plans.context import PlanContext
 from analytics.plans.statistic_plan import make_statistic_plan
 from analytics.results.cube_answers import fit_cube
+from analytics.results.cube_reuse import cube_identities
 from analytics.schema import Schema
 from analytics.statistics.blocks import Measure
 from privacy_accounting.noise import discrete_gaussian
@@ -254,3 +256,155 @@ def test_the_noise_of_a_heavier_marginal_is_less():
     weights = [each.weight for each in found.statistic.sets]
     products = [law.sd * weight for law, weight in zip(found.noise, weights, strict=True)]
     np.testing.assert_allclose(products, products[0])
+
+
+FACTS = {"configuration": "1" * 64, "cohort": {"anna": "aa", "bert": "bb"}, "version": "1.0"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "table"),
+    [
+        (COLUMNS | {"x": NUMBER | {"upper": 61}}, {}),
+        (COLUMNS | {"x": NUMBER | {"nullable": True}}, {}),
+        (COLUMNS | {"a": {"type": "categorical", "domain": ["g1", "g0", "g2"]}}, {}),
+        (COLUMNS | {"a": groups(4)}, {}),
+        (COLUMNS | {"y": NUMBER}, {}),
+        (COLUMNS, {"rows_max": 1001}),
+        (COLUMNS, {"max_sites_per_unit": 2}),
+    ],
+)
+def test_attack_a_cube_of_an_earlier_schema_has_another_identity(columns, table):
+    asked = {"dimensions": ["a", "c"], "measures": ["SUM(x)"]}
+    earlier, now = plan(asked), plan(asked, schema(columns, **table))
+    assert cube_identities(earlier, FACTS) == cube_identities(plan(asked), FACTS)
+    assert not set(cube_identities(earlier, FACTS)) & set(cube_identities(now, FACTS))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"configuration": "2" * 64},
+        {"version": "1.1"},
+        {"cohort": {"anna": "aa"}},
+        {"cohort": {"anna": "aa", "bert": "cc"}},
+    ],
+)
+def test_attack_a_cube_of_another_agreement_version_or_cohort_has_another_identity(changed):
+    found = plan({"dimensions": ["a", "c"]})
+    assert not set(cube_identities(found, FACTS)) & set(cube_identities(found, FACTS | changed))
+
+
+NONNEGATIVE = (
+    "SELECT COUNT(*) AS n FROM t",
+    "SELECT c, COUNT(*) AS n FROM t GROUP BY c",
+    "SELECT a, b, COUNT(*) AS n FROM t GROUP BY a, b",
+    "SELECT c, COUNT(*) AS n FROM t WHERE a <> 'g0' OR b = 'g1' GROUP BY c",
+    "SELECT a, b, c, COUNT(*) AS n FROM t GROUP BY a, b, c",
+)
+
+
+def nonnegative(found, noisy, draw):
+    sds = [law.sd for law in found.noise]
+    cube = fit_cube(found, [(values[draw], sd) for values, sd in zip(noisy, sds, strict=True)])
+    return [cube.answer(text, cost={}, receipt={}, nonnegative=True) for text in NONNEGATIVE]
+
+
+def coverage_of_nonnegative(people, draws):
+    found = plan({"dimensions": ["a", "b", "c"]})
+    truth = truth_of(found.statistic, people)
+    noisy = released(found, truth, draws)
+    expected = [[row[-1] for row in exact_rows(found, truth, text)] for text in NONNEGATIVE]
+    inside = [np.zeros(len(each)) for each in expected]
+    for draw in range(draws):
+        for number, result in enumerate(nonnegative(found, noisy, draw)):
+            ends = [row[-1] for row in result.interval_rows(0.95)]
+            inside[number] += [
+                low <= true <= high for (low, high), true in zip(ends, expected[number], strict=True)
+            ]
+    return np.concatenate(inside)
+
+
+@pytest.mark.parametrize("count", [0, 9, 400])
+def test_nonnegative_counts_are_consistent_have_no_standard_error_and_hold_in_their_intervals(count):
+    draws = 30
+    found = plan({"dimensions": ["a", "b", "c"]})
+    noisy = released(found, truth_of(found.statistic, people_of(count)), draws, seed=count)
+    for draw in range(draws):
+        results = nonnegative(found, noisy, draw)
+        totals = [sum(row[-1] for row in result.rows) for result in results]
+        for place in (1, 2, 4):  # shown as whole numbers
+            assert totals[place] == pytest.approx(totals[0], abs=len(results[place].rows) / 2 + 0.5)
+        for result in results:
+            for row, error, ends in zip(result.rows, result.errors, result.interval_rows(), strict=True):
+                assert error[-1] is None
+                assert 0 <= ends[-1][0] <= row[-1] <= ends[-1][1]
+            assert not any(map(any, result.samplings))
+            with pytest.raises(InvalidRequestError, match="nonnegative table, which are biased"):
+                result.interval(sampling=True)
+
+
+def test_intervals_of_nonnegative_counts_cover_in_a_few_draws():
+    assert coverage_of_nonnegative(people_of(9), 40).min() >= 30
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("count", [0, 9, 400])
+def test_intervals_of_nonnegative_counts_cover(count):
+    draws = 3_000
+    covered = coverage_of_nonnegative(people_of(count), draws)
+    print(count, covered.min() / draws, covered.max() / draws)
+    for each in covered:
+        assert stats.binomtest(int(each), draws, 0.95, alternative="less").pvalue > 1e-6
+
+
+def test_nonnegative_figures_are_counts_alone():
+    found = plan({"dimensions": ["a", "c"], "measures": ["SUM(x)"]})
+    cube = fit_cube(found, [([5.0] * size, 1.0) for size in found.counts.sizes])
+    with pytest.raises(PlanRejectedError, match="nonnegative figures are counts"):
+        cube.answer("SELECT a, AVG(x) AS m FROM t GROUP BY a", cost={}, receipt={}, nonnegative=True)
+    ordered = cube.answer(
+        "SELECT c, COUNT(*) AS n FROM t GROUP BY c ORDER BY n DESC LIMIT 1",
+        cost={},
+        receipt={},
+        nonnegative=True,
+    )
+    assert len(ordered.rows) == 1
+
+
+def independent_people(count, generator):
+    """People of whom no column tells another."""
+    return [
+        {"a": f"g{min(2, generator.integers(5))}", "b": "g0", "c": bool(generator.random() < 0.3), "x": 0}
+        for _ in range(count)
+    ]
+
+
+def rejections(count, draws):
+    """How often independence is rejected at 5 % where it holds; new people and new noise in each draw."""
+    found, generator, rejected = plan({"dimensions": ["a", "c"]}), np.random.default_rng(count), 0
+    sds = [law.sd for law in found.noise]
+    for draw in range(draws):
+        truth = truth_of(found.statistic, independent_people(count, generator))
+        noisy = released(found, truth, 1, seed=draw)
+        cube = fit_cube(found, [(values[0], sd) for values, sd in zip(noisy, sds, strict=True)])
+        rejected += cube.chi_square("a", "c").pvalue <= 0.05
+    return rejected
+
+
+def test_chi_square_of_a_cube_names_where_its_p_value_comes_from():
+    found = plan({"dimensions": ["a", "c"]})
+    cube = fit_cube(found, [([50.0] * size, 3.0) for size in found.counts.sizes])
+    answer = cube.chi_square("a", "c")
+    assert answer.pvalue_from == "the noise's law, 1999 simulated tables"
+    assert answer.values()["pvalue_from"] == answer.pvalue_from
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("count", [40, 300])
+def test_chi_square_of_a_cube_rejects_true_independence_in_one_of_twenty(count):
+    draws = 2_000
+    found = rejections(count, draws)
+    print(count, found / draws)
+    assert stats.binomtest(found, draws, 0.05, alternative="greater").pvalue > 1e-6

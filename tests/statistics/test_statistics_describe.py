@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from location_world import REFERENCE, never_missing, rows
 from scipy import stats
 from statistic_world import StatisticWorld, heart_world
 
@@ -136,6 +137,40 @@ def check_against_pandas(answer, frame, columns):
 
 
 # -- equal to the pooled table -------------------------------------------------------------------------------------
+
+
+def test_shape_mode_and_distances_are_those_of_the_rows():
+    """DuckDB's and pandas' convention: G1 and G2, corrected for n."""
+    import duckdb
+
+    frame = rows().assign(fell=lambda each: each.fell.astype(bool))
+    answer = never_missing().ask("describe", columns=["before", "years", "fell"], shape=True)
+    years, before = answer.summaries["years"], answer.summaries["before"]
+    pinned = duckdb.sql("SELECT skewness(years), kurtosis(years) FROM frame").fetchall()[0]
+    for expected in (pinned, (frame.years.skew(), frame.years.kurt())):
+        assert (years.skewness, years.kurtosis) == pytest.approx(expected, rel=1e-9)
+    known = REFERENCE["jarque_bera"]
+    assert (years.skewness, years.kurtosis) == pytest.approx((known["G1"], known["G2"]), rel=1e-9)
+    assert (before.mode, answer.summaries["fell"].mode, years.mode) == ("[120, 130)", "False", None)
+    middles = np.array(before.middles)[np.digitize(frame.before, [110, 120, 130, 140, 150])]
+    apart = np.sort(np.abs(middles - np.sort(middles)[299]))
+    assert before.mad == apart[299]
+    assert before.iqr == np.sort(middles)[449] - np.sort(middles)[149]
+    assert {"skewness", "kurtosis", "mode", "iqr", "mad"} <= set(answer.frame.columns)
+    assert "skewness" not in never_missing().ask("describe", columns=["years"]).frame.columns
+    with pytest.raises(InvalidRequestError, match="jarque_bera"):
+        never_missing().plan("describe", columns=["years"], shape=True, epsilon="1")
+
+
+def test_four_powers_close_where_bins_and_powers_tell_of_few():
+    """The attack: at the ends of every bin a polynomial that each bin moves by its own number can be 0."""
+    ends = np.array([60, 109, 110, 119, 120, 129, 130, 139, 140, 149, 150, 220])
+    for inside in ([101], [101, 102, 125, 126] * 40 + [64] * 9):
+        values = np.concatenate([np.resize(ends, 600 - len(inside)), inside])
+        frame = rows().assign(before=values)
+        answer = never_missing(frame).ask("describe", columns=["before", "arm"], shape=True)
+        assert list(answer.summaries) == ["arm"]
+        assert answer.closed == ""
 
 
 def test_the_hospitals_equal_pandas_where_they_are_open():

@@ -21,6 +21,12 @@ CHANCES = {"calibration", "levene", "net_benefit", "signed_rank"}
 CASES = {
     "cochran_armitage": ({"by": "a", "outcome": "b"}, TREND, False, [[50, 100]] * 3),
     "cohens_kappa": (PAIR, SQUARE, True, None),
+    "g_computation": (
+        {"exposure": "a", "outcome": "b", "confounders": ["c"]},
+        DEEP,
+        False,
+        None,
+    ),
     "fisher_exact": (PAIR, SQUARE, False, None),
     "g_test": (PAIR, TREND, False, [[50, 100]] * 3),
     "kendall": (PAIR, TREND, False, [[50, 100]] * 3),

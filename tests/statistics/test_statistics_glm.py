@@ -156,7 +156,7 @@ def flags(alone):
         for cell, n in zip(cells, counts, strict=True)
         for place in range(n)
     ]
-    return pd.DataFrame(rows, columns=list(FLAGS))
+    return pd.DataFrame(rows, columns=list(FLAGS)).sample(frac=1, random_state=1, ignore_index=True)
 
 
 def cells_from_steps(plan, answers):
@@ -194,6 +194,37 @@ def test_a_number_of_little_weight_beside_the_flags_changes_nothing(alone):
     assert answer.closed == ("fit_closed" if alone == 1 else "")
 
 
+def values_from_steps(plan, data, values):
+    """The attack: how many people have each supposed value, from the Hessians, and what these do not explain."""
+    statistic, state, rows, sums = plan.statistic, plan.statistic.start(), [], []
+    design = np.stack([np.ones(len(values)), np.array(values) / 100], axis=1)
+    state = statistic.advance(state, data[:1])
+    for step in data[1:].reshape(-1, statistic.n_sums):
+        weights = 1 / (2 + 2 * np.cosh(design @ (np.array(state.point) / 2.0**40)))
+        rows += [weights * design[:, one] * design[:, other] for one, other in ((0, 0), (0, 1), (1, 1))]
+        sums += list(step[2:-1] / 2.0**statistic.bits)
+        state = statistic.advance(state, step)
+    counts = np.linalg.lstsq(np.array(rows), np.array(sums), rcond=None)[0]
+    return counts, np.abs(np.array(rows) @ counts - sums).max()
+
+
+def test_a_number_that_has_five_values_but_for_one_person_is_not_guarded():
+    """What stays open: later steps are no forms of second degree. Exact logistic regression is provisional for it."""
+    generator = np.random.default_rng(5)
+    x = np.array([-80, -40, 0, 40, 80])[generator.integers(0, 5, 900)]
+    frame = pd.DataFrame({"ill": generator.random(900) < 1 / (1 + np.exp(-x / 40)), "x": x})
+    frame.loc[17, "x"] = 13
+    columns = {"ill": FLAGS["ill"], "x": {"type": "numeric", "lower": -100, "upper": 100, "resolution": 1}}
+    world = StatisticWorld(frame, columns)
+    plan = world.plan("glm", outcome="ill", covariates=["x"], max_steps=6)
+    data = opened(plan, world.answers(plan))
+    assert data[0] == 1
+    left = {value: values_from_steps(plan, data, [-80, -40, 0, 40, 80, value])[1] for value in range(10, 20)}
+    assert min(left, key=left.get) == 13
+    counts, _ = values_from_steps(plan, data, [-80, -40, 0, 40, 80, 13])
+    assert counts[-1] == pytest.approx(1, abs=1e-6)
+
+
 def test_more_numbers_than_a_third_of_the_rows_are_not_opened():
     """The attack: with as many sums as rows, the rows follow from the sums."""
     frame = patients(480)
@@ -219,7 +250,7 @@ def test_separation_and_too_few_steps_are_closed_by_the_same_code():
     assert separated.params == short.params == ()
 
 
-@pytest.mark.parametrize("name", ["start", "offset", "weights", "learning_rate", "ridge"])
+@pytest.mark.parametrize("name", ["start", "weights", "learning_rate", "ridge"])
 def test_no_request_chooses_a_point_a_weight_or_a_step(world, name):
     with pytest.raises(InvalidRequestError, match=f"{name} is not an argument of glm"):
         world.plan("glm", **ASKED, **{name: 1})
@@ -250,13 +281,13 @@ def test_the_fit_equals_a_pooled_one(world):
     params, errors = pooled(world.frame)
     data = opened(plan, answers)
     steps = [data[:1], *data[1:].reshape(-1, plan.statistic.n_sums)]
-    found, found_errors, n_steps = plan.statistic.fitted(steps)
-    assert found == pytest.approx(params, rel=1e-6)
-    assert found_errors == pytest.approx(errors, rel=1e-6)
+    fit = plan.statistic.fit(steps)
+    assert fit.params == pytest.approx(params, rel=1e-6)
+    assert fit.bse == pytest.approx(errors, rel=1e-6)
     assert answer.terms == ("intercept", "age", "ward=b", "ward=c", "smoker")
-    assert answer.params == tuple(float(f"{value:.6g}") for value in found)
-    assert answer.standard_errors == tuple(float(f"{value:.6g}") for value in found_errors)
-    assert answer.n_steps == n_steps < 8
+    assert answer.params == tuple(float(f"{value:.6g}") for value in fit.params)
+    assert answer.standard_errors == tuple(float(f"{value:.6g}") for value in fit.bse)
+    assert answer.n_steps == fit.n_steps < 8
     assert len(steps) <= 1 + 8
 
 
@@ -294,7 +325,7 @@ def test_without_a_minimum_cell_there_is_no_guard_step():
         ({"outcome": "ill", "covariates": ["ill"]}, InvalidRequestError, "without the outcome"),
         ({"outcome": "ill", "covariates": "age"}, InvalidRequestError, "must be a list"),
         ({"outcome": "ill", "covariates": ["agee"]}, PlanRejectedError, "did you mean age"),
-        ({**ASKED, "family": "poisson"}, InvalidRequestError, "binomial"),
+        ({**ASKED, "family": "tweedie"}, InvalidRequestError, "must be one of binomial"),
         ({**ASKED, "max_steps": 16}, InvalidRequestError, "from 2 to 15"),
         ({**ASKED, "max_steps": True}, InvalidRequestError, "from 2 to 15"),
     ],

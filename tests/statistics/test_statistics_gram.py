@@ -307,22 +307,6 @@ def test_more_columns_than_a_tenth_of_the_rows_are_closed():
     assert world.ask("ols", formula="y ~ " + " + ".join(names)).closed == "fit_closed"
 
 
-def test_a_product_of_columns_is_not_guarded():
-    """What stays open: a relation of second degree. Statistics of sums of products are provisional for it."""
-    data = frame()
-    a_sum_but_for_one(data)
-    data["x"] = np.rint(data.x / 2 + 1)
-    data["z"] = (data.few + 1) * data.x
-    data.loc[data.index[40], "z"] += 9
-    world = StatisticWorld(data, COLUMNS)
-    assert world.ask("correlation", columns=["x", "few", "z"]).closed == ""
-    _, opened = gram_of(world, "correlation", columns=["x", "few", "z"])
-    n, x, few, z, _, x_few = (int(value) for value in opened[:6])
-    # around the middles: x is 50 and halves, few is 1 and z is 50
-    total = z + 50 * n - (x_few / 2 + 50 * few + 2 * (x / 2 + 50 * n))
-    assert total == 9
-
-
 def test_a_combination_of_three_flags_is_guarded():
     """The attack: the products of three flags nearly tell how many have all of them."""
     place = np.arange(640)

@@ -48,7 +48,7 @@ def test_a_statistic_is_in_the_registry_or_refused_and_not_both():
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("kmeans", "cannot be kmeans, which is refused: its steps"),
+        ("mice", "cannot be mice, which is refused: each of its"),
         ("chi_sqare", "must be one of .*did you mean chi_square"),
         ("eval", "must be one of"),
     ],
@@ -75,7 +75,7 @@ def test_the_command_lists_the_register():
     }
     shown = crossward("stats", "--list").out
     assert "glm: " in shown
-    assert f"kmeans: refused ({REFUSED['kmeans']})" in shown
+    assert f"mice: refused ({REFUSED['mice']})" in shown
     assert crossward("stats", "glm", "--list").code == 2
 
 

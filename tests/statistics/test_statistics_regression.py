@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import location_world
 import numpy as np
 import pytest
 from statistic_world import heart_world
@@ -50,18 +51,18 @@ def test_logistic_regression_equals_statsmodels(heart, formula):
     answer = recombine_statistic(plan, answers, cost={}, receipt={})
     opened = np.frombuffer(answers[0], dtype="<i8")
     steps = [opened[:1], *opened[1:].reshape(-1, plan.statistic.n_sums)]
-    params, errors, _ = plan.statistic.fitted(steps)
-    # sums are opened in units of 2**-40 and less
-    assert params == pytest.approx(known["params"], rel=1e-6)
-    assert errors == pytest.approx(known["bse"], rel=1e-6)
+    fit = plan.statistic.fit(steps)
+    # sums are opened in units of 2**-40 and less; errors are those of the last step's point
+    assert fit.params == pytest.approx(known["params"], rel=1e-9)
+    assert fit.bse == pytest.approx(known["bse"], rel=1e-6)
     for name in ("deviance", "null_deviance", "llf", "llnull", "aic", "bic", "llr", "prsquared"):
         assert getattr(answer, name) == pytest.approx(known[name], rel=1e-8), name
     assert answer.llr_pvalue == pytest.approx(known["llr_pvalue"], rel=1e-6)
     assert (answer.nobs, answer.df_model, answer.df_resid) == tuple(
         known[name] for name in ("nobs", "df_model", "df_resid")
     )
-    assert answer.params == tuple(float(f"{value:.6g}") for value in params)
-    assert answer.bse == tuple(float(f"{value:.6g}") for value in errors)
+    assert answer.params == tuple(float(f"{value:.6g}") for value in fit.params)
+    assert answer.bse == tuple(float(f"{value:.6g}") for value in fit.bse)
     assert answer.tvalues == pytest.approx(known["tvalues"], rel=ROUNDED)
     assert answer.pvalues == pytest.approx(known["pvalues"], rel=1e-3)
     assert np.array(answer.conf_int(0.1)) == pytest.approx(np.array(known["conf_int"]), rel=1e-4)
@@ -79,3 +80,17 @@ def test_correlations_equal_scipys(heart):
     for i, row in enumerate(known["pvalues"]):
         for j, value in enumerate(row):
             assert i == j or answer.pvalues[i][j] == pytest.approx(value, rel=1e-9)
+
+
+def test_analysis_of_covariance_equals_statsmodels_type_ii():
+    found = location_world.never_missing(minimum_cell=0).ask("ols", formula="after ~ arm + before + sex")
+    known = location_world.REFERENCE["covariance"]
+    for name, own in (("arm", "C(arm)"), ("before", "before"), ("sex", "C(sex)"), ("Residual", "Residual")):
+        row = found.anova.loc[name]
+        assert row["sum_sq"] == pytest.approx(known[own]["sum_sq"], rel=1e-9)
+        assert row["df"] == known[own]["df"]
+        if known[own]["F"] is not None:
+            assert row["F"] == pytest.approx(known[own]["F"], rel=1e-9)
+            assert row["PR(>F)"] == pytest.approx(known[own]["PR(>F)"], rel=1e-6)
+    closed = location_world.never_missing(minimum_cell=500).ask("ols", formula="after ~ arm + before + sex")
+    assert (closed.closed, len(closed.anova), closed.effects) == ("fit_closed", 0, ())

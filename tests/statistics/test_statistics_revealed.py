@@ -15,6 +15,7 @@ from analytics.disclosure.statistic_run import run_cost
 from analytics.errors import InvalidRequestError, PlanRejectedError
 from analytics.results.explain_statistic import explain_statistic_text
 from analytics.statistics.hidden_ratios import (
+    chi_square_of_table,
     chi_square_ratio,
     correlation_ratio,
     odds_ratio,
@@ -59,6 +60,47 @@ def test_chi_square_and_odds_ratio_of_real_records(hearts, a, b):
         "df": None,
         "pvalue": None,
     }
+
+
+def test_chi_square_of_a_larger_table_of_real_records(hearts):
+    rows = known(hearts, "cp", "sex").reset_index(drop=True).astype(str)
+    oracle = stats.chi2_contingency(pd.crosstab(rows.cp, rows.sex).to_numpy())
+    answer = hearts.ask("chi_square", a="cp", b="sex", reveal="statistic")
+    assert (answer.statistic, answer.df) == (three_digits(oracle.statistic), 3)
+    assert answer.pvalue == pytest.approx(stats.chi2.sf(answer.statistic, 3), rel=1e-9)
+    cost = run_cost(hearts.plan("chi_square", a="cp", b="sex", reveal="statistic"), lambda *_: None)
+    assert cost.rounds <= 60
+    assert cost.bytes_per_peer <= 80_000
+
+
+def of_cells(a, b, table, **fields):
+    """A table of so many people, in a frame."""
+    places = [
+        (row, column) for row, line in enumerate(table) for column, n in enumerate(line) for _ in range(n)
+    ]
+    columns = {name: COLUMNS[name] for name in (a, b)}
+    frame = pd.DataFrame(
+        {name: [columns[name]["domain"][place[axis]] for place in places] for axis, name in enumerate((a, b))}
+    )
+    return StatisticWorld(frame, columns, **fields)
+
+
+def test_attack_a_small_cell_of_a_small_table_and_a_small_group_of_a_large_one_close_it():
+    asked = {"a": "arm", "b": "ward"}
+    large = np.full((3, 8), 4)  # 24 cells: its groups are guarded, of 12 and 32 people
+    assert opened(of_cells("arm", "ward", large), "chi_square", **asked)[1] == 1
+    large[:, 5] = 3
+    assert opened(of_cells("arm", "ward", large), "chi_square", **asked) == [0, 0]
+    three = COLUMNS["ward"]["domain"]
+    small = np.zeros((3, 8), dtype=int)
+    small[:, :3] = 12
+    declared = {"arm": COLUMNS["arm"], "ward": {"type": "categorical", "domain": three[:3]}}
+    for cell, is_open in ((12, 1), (9, 0), (0, 0)):
+        small[1, 1] = cell
+        world = of_cells("arm", "ward", small)
+        assert opened(StatisticWorld(world.frame, declared), "chi_square", **asked)[1] == is_open
+    empty = of_cells("arm", "ward", np.where(np.arange(8) < 7, 4, 0) * np.ones((3, 1), int), minimum_cell=0)
+    assert opened(empty, "chi_square", **asked) == [0, 0]
 
 
 @pytest.mark.parametrize("equal_var", [False, True])
@@ -118,6 +160,26 @@ def test_law_chi_square_and_odds_ratio_before_rounding(cells, has_correction):
     assert abs(odds * b * c - a * d) <= CLOSE * a * d
 
 
+TABLES = st.sampled_from([(2, 3), (3, 2), (4, 5), (8, 3), (8, 8)])
+
+
+@settings(max_examples=12)
+@given(shape=TABLES, seed=st.integers(0, 10**6), largest=st.sampled_from([30, 400, 4_000]))
+def test_law_chi_square_of_a_table_before_rounding(shape, seed, largest):
+    cells = np.random.default_rng(seed).integers(1, largest, shape)
+    n, rows, columns = int(cells.sum()), cells.sum(axis=1), cells.sum(axis=0)
+    apart = [
+        (Fraction(n * int(o) - r * c, n * r), Fraction(n * int(o) - r * c, n * c))
+        for r, row in zip(rows.tolist(), cells, strict=True)
+        for c, o in zip(columns.tolist(), row, strict=True)
+    ]
+    oracle = n * sum(d * e for d, e in apart)
+    found, _ = opened_ratio(lambda s, x: chi_square_of_table(s, x, shape, 22), cells.ravel())
+    allowed = n * sum(abs(d) + abs(e) for d, e in apart) / 2**27 + oracle * CLOSE
+    assert abs(found - oracle) <= allowed
+    assert allowed <= Fraction(1, 2_000) * max(oracle, 1)
+
+
 ROWS = st.lists(st.tuples(st.integers(-200, 200), st.integers(-200, 200)), min_size=3, max_size=30)
 
 
@@ -170,6 +232,8 @@ COLUMNS = {
     "ill": {"type": "boolean"},
     "old": {"type": "boolean"},
     "arm": {"type": "categorical", "domain": ["a", "b", "c"]},
+    "ward": {"type": "categorical", "domain": list("stuvwxyz")},
+    "many": {"type": "categorical", "domain": [f"m{place}" for place in range(67)]},
     "x": {"type": "numeric", "lower": 0, "upper": 100, "resolution": 1},
     "y": {"type": "numeric", "lower": 0, "upper": 100, "resolution": 1},
     "long": {"type": "numeric", "lower": 0, "upper": 1_000_000, "resolution": 0.001},
@@ -186,6 +250,8 @@ def world_of(a, b, c, d, **fields):
             "ill": ill,
             "old": old,
             "arm": "a",
+            "ward": "s",
+            "many": "m0",
             "x": n * 7 % 101,
             "y": (n * 7 % 101 + n * 3 % 11) % 101,
             "long": 0.0,
@@ -283,7 +349,7 @@ def test_repeated_questions_give_equal_digits_and_cost_does_not_depend_on_rows(n
         ("chi_square", PAIR | {"reveal": "statistic", "epsilon": "1"}, "must be table for a private answer"),
         ("correlation", {"columns": ["x", "y"], "reveal": "statistic", "epsilon": "1"}, "must be table"),
         ("t_test", {"column": "x", "by": "ill", "reveal": "statistic", "epsilon": "1"}, "must be table"),
-        ("chi_square", {"a": "arm", "b": "ill", "reveal": "statistic"}, "a table of 3 x 2 groups"),
+        ("chi_square", {"a": "arm", "b": "many", "reveal": "statistic"}, "at most 200 cells"),
         ("crosstab", {"a": "ill", "b": "old", "c": "arm", "reveal": "statistic"}, "2 x 2 x 3 groups"),
         ("correlation", {"columns": ["x", "y", "ill"], "reveal": "statistic"}, "must be two"),
         ("correlation", {"columns": ["x", "long"], "reveal": "statistic"}, "integers of .* bits"),

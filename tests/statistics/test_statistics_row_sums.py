@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from location_world import COLUMNS, REFERENCE, released, rows, with_missing, world
+from location_world import COLUMNS, REFERENCE, never_missing, released, rows, with_missing, world
 from scipy import stats
 
 from analytics.errors import InvalidRequestError, OverflowRiskError, PlanRejectedError
@@ -204,11 +204,6 @@ def _grid(column, values):
     return values.to_numpy(bool).astype(np.int64)
 
 
-def never_missing(frame=None, **fields):
-    columns = {name: {**column, "nullable": False} for name, column in COLUMNS.items()}
-    return world(frame, columns, **fields)
-
-
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_a_private_answer_is_one_release_without_a_guard(name):
     arguments, found = CASES[name], world(with_missing(rows(), "years", "before", "fell"))
@@ -255,6 +250,7 @@ def test_no_row_changes_more_than_the_norm_of_ranks_says():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("epsilon", ["1", "6"])
 def test_private_intervals_of_rates_of_4000_releases_cover(epsilon, monkeypatch):
     monkeypatch.setattr(incidence_rate, "REPLICATES", 1)
@@ -281,6 +277,7 @@ def test_private_intervals_of_rates_of_4000_releases_cover(epsilon, monkeypatch)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("epsilon", ["1", "8"])
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_private_pvalues_of_4000_releases_keep_their_level(name, epsilon, monkeypatch):

@@ -28,7 +28,7 @@ DIGESTS = {
     "describe exact": "afbfe5950e3de50d61070860315b05cc1f9fc9bbc698f0e91d7ca09f32bd5da5",
     "describe private": "c5aad3f30092799702ed5304a532d69168e91af388a8d141d913dbac94b9d69b",
     "table_one exact": "2ec03c6d8a8882242ce4066fe57bb5efab2b76b2593444fbb9464ecd1c08a7a9",
-    "glm exact": "e6726be8b8f80c054208d7221514cf40fd29ed40e4fc9a7b06771066e963f472",
+    "glm exact": "7f11532969b67c6e001dfbdee5258ac379fbe9984770b8f2360b056152082618",
     "crosstab exact": "1a824cf6fc9c44554af5692d7eb250a75e18f806f36722fa9ed06d3c6aff0607",
     "t_test exact": "7596f8a0fd3f8ea575e71763d4c362d40a85db16d0a08067d78ce1b84552a4a4",
     "t_test private": "d224c3eff5cfd85076f2c7d8337629124f0bae0bd6c238feaee77cc3ba47d88d",
@@ -36,8 +36,12 @@ DIGESTS = {
     "mann_whitney exact": "00809003b8600be27928010f022955e0605a7d7c9e655613571433233802b033",
     "kruskal_wallis private": "ccd9537d3df6c29aed44751718cf6a9442bf5eff74565b2e2d4dbf5eb8f87d65",
     "quantile exact": "80fc85fbaf7c8983513f0eb5a5cd17b82e9215f9981799f8bca881c5e0d2c33f",
-    "correlation exact": "55fea5ca42baa97453a4497e586e741069b50bc536e55351d75ea4781c817e03",
-    "ols exact": "383a9516b79d57c5084e0b71029b90cdbddec82c3920cd5850b568cb66bb16a0",
+    "correlation exact": "1dae9e61f2c6b4ca6d59aeb4b61a1bf62bb584799e69960284864e87ac0c31f5",
+    "ols exact": "0f7965d6808113cccc0e4b5b460d9cdf40cb40c8ee76e56e421b96e5114c4ac3",
+    "ols robust exact": "19ce101d2f0cc59471a51ef56decbddcceccea47c684de99ed01bc881b25ea1c",
+    "ridge exact": "793ed3c664c4e991d04c8e5884180245741b58ae9a347f7572c544af2fa161f7",
+    "lasso private": "166225f07ddf398df25f39c5ca95c59241cce08cd2bd3f4ec3c58d4c034f6987",
+    "elastic_net exact": "7d343ba6e824fa7a778eb40b3225dded4356151263e0aa63e75cb96ae2378356",
     "ols private": "780755430b0c29765a7311bbb91197d1897bcaa2c2fcf44c3467f6f4ca918560",
     "t_test one sample exact": "db7b4ac946127de0876837e44f15e3fde78e85f4c4e4388ea045647319d748cf",
     "anova two-way private": "fa71db2fdf00ea61438282769fd9d6f81f7dd5d595294cec5cf0a4caf1b2d8d1",
@@ -71,6 +75,10 @@ ARGUMENTS = {
     "quantile exact": ("quantile", {"column": "x", "by": "a"}),
     "correlation exact": ("correlation", {"columns": ["x", "a"]}),
     "ols exact": ("ols", {"formula": "x ~ a + b"}),
+    "ols robust exact": ("ols", {"formula": "x ~ a + b", "cov_type": "HC1"}),
+    "ridge exact": ("ridge", {"formula": "x ~ a + b", "alpha": 2}),
+    "lasso private": ("lasso", {"formula": "x ~ a + b", "alpha": "0.5", "epsilon": "0.5"}),
+    "elastic_net exact": ("elastic_net", {"formula": "x ~ a + b", "alpha": 1}),
     "ols private": ("ols", {"formula": "x ~ a + b", "epsilon": "0.5"}),
     "t_test one sample exact": ("t_test", {"column": "x", "popmean": "4.5"}),
     "anova two-way private": ("anova", {"column": "x", "by": ["a", "b"], "epsilon": "0.5"}),
@@ -162,7 +170,9 @@ def test_a_run_takes_what_its_dry_run_says_and_three_sites_open_the_same(world, 
         )  # the session's keys, and the material; of a long list a second frame
         before += not has_three_sites and len(encode_requests(cost.requests)) > INLINE_BYTES
         most = max(each.rounds for each in done.counters.values()) - before
-        assert most <= cost.rounds if "glm" in name else most == cost.rounds, (name, most, cost.rounds)
+        # a fit may be closed, or end, before the last step
+        has_steps = {"glm", "robust"} & set(name.split())
+        assert most <= cost.rounds if has_steps else most == cost.rounds, (name, most, cost.rounds)
         if "exact" in name:
             assert answer.values() == world.ask(ARGUMENTS[name][0], **ARGUMENTS[name][1]).values()
 

@@ -330,7 +330,7 @@ def test_texts_are_escaped_and_the_forms_agree():
     )
     assert list(answer.frame.columns) == ["variable", "level", "a", "b", "c", "P-Value"]
     assert "&lt;b&gt;5 % &amp; more" in answer.to_html()
-    assert r"$<$b>5 \% \& more" in answer.to_latex()
+    assert r"$<$b$>$5 \% \& more" in answer.to_latex()
     assert answer.to_latex().count(r"\\") == len(answer.frame) + 1
     assert answer.frame.variable.iloc[-1] == "x, median [Q1,Q3]"
     assert answer.frame.a.iloc[-1] == "[20, 40] [[10, 20); [20, 40]]"

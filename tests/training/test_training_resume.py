@@ -1,12 +1,15 @@
 """An interrupted run goes on: what was charged is not charged again, and the model is the one without an interruption."""
 
 import json
+import threading
 from base64 import b64decode, b64encode
 from types import SimpleNamespace
 
 import pytest
 from training_world import ANALYST, key_of, task_of
 
+from federation.aggregation.manifest import Attempt
+from federation.aggregation.opened_sums import OpenedSum, OpenedSums
 from federation.client import checkpoint_file
 from federation.errors import ConfigError, SiteUnavailableError, UpdateRejectedError
 from federation.protocol.request import Request
@@ -294,3 +297,26 @@ def test_the_file_of_a_checkpoint_is_whole_and_never_written_over(tmp_path):
             checkpoint_file.new_checkpoint(bad)
         with pytest.raises(ConfigError):
             checkpoint_file.read(bad)
+
+
+def test_the_store_of_opened_sums_may_be_closed_while_others_ask(tmp_path):
+    """The fault: the process of the key holder ended in SQLite when it stopped while a site waited for a sum."""
+    store = OpenedSums(tmp_path / "sums.sqlite")
+    store.keep(
+        Attempt(run="r", round_number=0, attempt=0),
+        OpenedSum(manifest="m", sent=b"s", receivers=frozenset("a"), values=bytes(8000)),
+    )
+    stop = threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            store.find("r", 0, 0)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    store.close()
+    assert store.find("r", 0, 0) is None
+    stop.set()
+    for thread in threads:
+        thread.join(10)

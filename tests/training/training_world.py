@@ -222,6 +222,8 @@ class World:
         self.noted[site].append(session)
 
     def close(self):
+        for name in ("aggregator", "keyholder", ANALYST, *self.sites):
+            self.exchange.forget(name)
         self.answers.close()
         self.opened.close()
 

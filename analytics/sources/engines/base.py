@@ -37,6 +37,17 @@ class Engine(Protocol):
         """Name and version of the database, for the site's administrator."""
         ...
 
+    def numbered_units(self, table: str) -> tuple[str, str]:
+        """The clean table with a number of each unit, the same in all rows of the unit.
+
+        Args:
+            table: its name.
+
+        Returns:
+            What stands after FROM, and the number's name there.
+        """
+        ...
+
     def rows(self, statement: str, limit_s: float | None) -> list[Row]:
         """Run a statement whose first column is a group's number or NULL, and whose other columns are integers.
 

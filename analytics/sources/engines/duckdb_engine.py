@@ -21,6 +21,8 @@ import duckdb
 import numpy as np
 
 from analytics.errors import LocalTimeoutError, SourceLostError
+from analytics.plans.local_query import UNIT_COLUMN
+from analytics.sql.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -58,6 +60,10 @@ class DuckDBEngine:
     def version(self) -> str:
         """As ``Engine``."""
         return f"DuckDB {duckdb.__version__}"
+
+    def numbered_units(self, table: str) -> tuple[str, str]:
+        """As ``Engine``: ingest has numbered them."""
+        return quoted(table), quoted(UNIT_COLUMN)
 
     def rows(self, statement: str, limit_s: float | None) -> list[Row]:
         """As ``Engine``."""

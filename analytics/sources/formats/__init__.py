@@ -1,8 +1,8 @@
 """Kinds of source: one file a kind, and one line of ``FORMATS``.
 
 Modules:     base (what a kind must do), csv_file with csv_pipe and csv_faults, parquet_file, duckdb_file, sqlite_file,
-             excel_file with excel_cells; tables and cell_objects (rows that the database copies), contents (whether
-             files changed).
+             excel_file with excel_cells, statistics_file, postgresql_table; tables and cell_objects (rows that the
+             database copies), contents (whether files changed).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from analytics.sources.formats.csv_file import CsvFormat
 from analytics.sources.formats.duckdb_file import DuckDBFormat
 from analytics.sources.formats.excel_file import ExcelFormat
 from analytics.sources.formats.parquet_file import ParquetFormat
+from analytics.sources.formats.postgresql_table import PostgreSQLFormat
 from analytics.sources.formats.sqlite_file import SQLiteFormat, is_sqlite
+from analytics.sources.formats.statistics_file import SAS, SPSS, STATA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +27,17 @@ if TYPE_CHECKING:
 FORMATS: Final[Mapping[str, SourceFormat]] = MappingProxyType(
     {
         each.kind: each
-        for each in (CsvFormat(), ParquetFormat(), DuckDBFormat(), SQLiteFormat(), ExcelFormat())
+        for each in (
+            CsvFormat(),
+            ParquetFormat(),
+            DuckDBFormat(),
+            SQLiteFormat(),
+            ExcelFormat(),
+            SPSS,
+            STATA,
+            SAS,
+            PostgreSQLFormat(),
+        )
     }
 )
 ENDINGS: Final[Mapping[str, str]] = MappingProxyType(
@@ -46,6 +58,12 @@ def kind_of(path: Path) -> str | None:
     return SQLiteFormat.kind if kind == DuckDBFormat.kind and is_sqlite(path) else kind
 
 
+def server_kind_of(address: str) -> str | None:
+    """The kind of a server by the beginning of its address; None where no kind has it."""
+    kinds = (kind for kind, each in FORMATS.items() if each.schemes and address.startswith(each.schemes))
+    return next(kinds, None)
+
+
 def named_source(text: str) -> tuple[Path, str]:
     """A source as people name it: a path, or ``PATH#TABLE`` for a table in a database and a sheet in a workbook.
 
@@ -60,4 +78,4 @@ def named_source(text: str) -> tuple[Path, str]:
     return (Path(text), "") if is_whole else (Path(path), relation)
 
 
-__all__ = ["ENDINGS", "FORMATS", "kind_of", "named_source"]
+__all__ = ["ENDINGS", "FORMATS", "kind_of", "named_source", "server_kind_of"]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from analytics.sources.servers.access import ServerAccess
+
 
 def _no_fault(_: BaseException | None) -> str:
     return ""
@@ -67,6 +69,11 @@ class FileSpec(Protocol):
         ...
 
     @property
+    def server(self) -> ServerAccess | None:
+        """Where a server is; None for files."""
+        ...
+
+    @property
     def delimiter(self) -> str:
         """Between fields of a CSV file."""
         ...
@@ -93,6 +100,11 @@ class SourceFormat(Protocol):
     @property
     def endings(self) -> tuple[str, ...]:
         """Endings of its files, lower case, with their dots."""
+        ...
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """How addresses of its servers begin; empty for files."""
         ...
 
     @property

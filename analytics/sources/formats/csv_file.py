@@ -37,6 +37,7 @@ class CsvFormat:
 
     kind = "csv"
     endings = (".csv",)
+    schemes = ()
     takes_folder = False
 
     def mistake(self, relation: str) -> str:

@@ -30,6 +30,7 @@ class DuckDBFormat:
 
     kind = "duckdb"
     endings = (".duckdb", ".db")
+    schemes = ()
     takes_folder = False
 
     def mistake(self, relation: str) -> str:

@@ -36,6 +36,7 @@ class ExcelFormat:
 
     kind = "excel"
     endings = (".xlsx", ".xlsm")
+    schemes = ()
     takes_folder = False
 
     def mistake(self, relation: str) -> str:

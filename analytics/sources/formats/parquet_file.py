@@ -35,6 +35,7 @@ class ParquetFormat:
 
     kind = "parquet"
     endings = (ENDING,)
+    schemes = ()
     takes_folder = True
 
     def mistake(self, relation: str) -> str:

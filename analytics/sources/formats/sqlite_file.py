@@ -34,6 +34,7 @@ class SQLiteFormat:
 
     kind = "sqlite"
     endings = (".sqlite", ".sqlite3")
+    schemes = ()
     takes_folder = False
 
     def mistake(self, relation: str) -> str:

@@ -143,7 +143,7 @@ class Correlation(GramRows):
     name: ClassVar[str] = NAME
     summary: ClassVar[str] = SUMMARY
     modes: ClassVar = BOTH
-    promoted: ClassVar = PRIVATE
+    promoted: ClassVar = BOTH
     parameters: ClassVar = (COLUMNS, REVEAL)
     reveal: bool = False
 
@@ -167,6 +167,11 @@ class Correlation(GramRows):
         if reveal:
             check_width(bound.product_bits, "columns")
         return bound
+
+    @property
+    def opens_alone(self) -> bool:
+        """See ``GramRows``."""
+        return self.reveal
 
     @property
     def hidden(self) -> Hidden | None:

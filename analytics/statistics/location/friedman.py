@@ -5,7 +5,7 @@ Terms:       in each row the columns are *ranked* by their bins, equal ones by t
              equal columns and its threes of equal columns.
 Guarantees:  exact: statistic, corrected for ties, and p-value of the chi-square distribution as
              ``scipy.stats.friedmanchisquare`` over the bins. Rows, ranks and ties open, or nothing does, by one flag: whether
-             all rows reach the threshold, and no linear relation of ranks and ties holds for all but few (relation_guard), such
+             all rows reach the threshold, and no linear relation of ranks and ties holds for all but few (leverage_guard), such
              as no ties at all, or one column that is last in all rows but few. All columns tied everywhere are undefined.
              Private: one release, calibrated as one, since a row with ties has smaller ranks; the p-value is a parametric
              bootstrap over the mechanism under exchangeable columns, seeded by the answer.

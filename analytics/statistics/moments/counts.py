@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from analytics.statistics.aggregate import Aggregate, Range, Shift, count_part, rows_part, units_part
 from analytics.statistics.estimates import Estimate
 from analytics.statistics.noise_tails import beyond
+from analytics.statistics.sampling import PoissonSampling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from analytics.statistics.bounded import Span
     from analytics.statistics.estimates import Parts
     from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.sampling import Sampled, Sampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,16 @@ class _Count(Aggregate):
         del column, span
         (law,) = noise.values()
         return beyond(law, aim.within)
+
+    def no_sampling(self, span: Span, *, has_spread: bool) -> str:
+        """Always defined: the number that came is one of a Poisson variable."""
+        del span, has_spread
+        return ""
+
+    def sampling(self, span: Span, cell: Sampled) -> Sampling | None:
+        """Of a Poisson variable."""
+        del span
+        return PoissonSampling(ends=cell.ends, noise=cell.noise)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

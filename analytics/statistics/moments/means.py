@@ -16,12 +16,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 from analytics.errors import InvalidRequestError
-from analytics.statistics.aggregate import Aggregate, Range, Shift, count_part, sum_part
+from analytics.statistics.aggregate import Aggregate, Range, Shift, count_part, needs_spread, sum_part
 from analytics.statistics.blocks import Measure
 from analytics.statistics.bounded import divisible, ends_of, is_few, noisy_mean, number_of
 from analytics.statistics.estimates import NA, Estimate
 from analytics.statistics.intervals import MeanInterval
 from analytics.statistics.noise_tails import beyond, combined_beyond
+from analytics.statistics.sampling import MeanSampling, ShareSampling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from analytics.statistics.bounded import Span
     from analytics.statistics.estimates import Parts
     from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.sampling import Sampled, Sampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,3 +100,17 @@ class Mean(Aggregate):
                 ends=ends, mean=noisy_mean(column.center, parts, span), unit=float(column.unit)
             ),
         )
+
+    def no_sampling(self, span: Span, *, has_spread: bool) -> str:
+        """A share has it by itself; another mean needs the spread."""
+        return "" if span.has_two_values or has_spread else needs_spread(self)
+
+    def sampling(self, span: Span, cell: Sampled) -> Sampling | None:
+        """Of a share, or by Student's t."""
+        if cell.rows is None:
+            return None
+        if span.has_two_values:
+            return ShareSampling(ends=cell.ends, noise=cell.noise, rows=cell.rows)
+        if cell.spread is None:
+            return None
+        return MeanSampling(ends=cell.ends, noise=cell.noise, rows=cell.rows, spread=cell.spread)

@@ -12,10 +12,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from analytics.statistics.aggregate import Aggregate, Range, Shift, count_part, sum_part
+from analytics.statistics.aggregate import Aggregate, Range, Shift, count_part, needs_spread, sum_part
 from analytics.statistics.blocks import Measure
 from analytics.statistics.estimates import Estimate
 from analytics.statistics.noise_tails import beyond, combined_beyond
+from analytics.statistics.sampling import PoissonSampling, SumSampling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from analytics.statistics.bounded import Span
     from analytics.statistics.estimates import Parts
     from analytics.statistics.noise_law import NoiseLaw
+    from analytics.statistics.sampling import Sampled, Sampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +73,20 @@ class Total(Aggregate):
         if count is None or not column.center:
             return beyond(total, steps)
         return combined_beyond([(1.0, total), (float(column.center), count)], float(steps))
+
+    def no_sampling(self, span: Span, *, has_spread: bool) -> str:
+        """A sum of 0 and 1 is a count; another needs the spread."""
+        return "" if _is_count(span) or has_spread else needs_spread(self)
+
+    def sampling(self, span: Span, cell: Sampled) -> Sampling | None:
+        """Of a Poisson variable, simple or compound."""
+        if _is_count(span):
+            return PoissonSampling(ends=cell.ends, noise=cell.noise, unit=float(cell.ends.high) / span.n_rows)
+        if cell.rows is None or cell.spread is None:
+            return None
+        return SumSampling(ends=cell.ends, noise=cell.noise, rows=cell.rows, spread=cell.spread)
+
+
+def _is_count(span: Span) -> bool:
+    """Whether the argument is 0 or one step."""
+    return span.has_two_values and span.lower == 0

@@ -19,6 +19,7 @@ from analytics.statistics.blocks import Measure
 from analytics.statistics.bounded import divisible, ends_of, is_few, noisy_mean, number_of
 from analytics.statistics.estimates import NA, Estimate
 from analytics.statistics.intervals import VarianceInterval
+from analytics.statistics.sampling import VarianceSampling
 
 if TYPE_CHECKING:
     from analytics.schema import Table
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from analytics.statistics.blocks import BlockSpec
     from analytics.statistics.bounded import Span
     from analytics.statistics.estimates import Parts
+    from analytics.statistics.sampling import Sampled, Sampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,20 @@ class Variance(Aggregate):
         )
         scale = column.unit**2
         return Estimate(value=scale * value, standard_error=float(scale) * spread)
+
+    def no_sampling(self, span: Span, *, has_spread: bool) -> str:
+        """Of about normal values, which two are not."""
+        del has_spread
+        two = "of a column of two values follows from that of its share: ask AVG"
+        return two if span.has_two_values else ""
+
+    def sampling(self, span: Span, cell: Sampled) -> Sampling | None:
+        """By chi-square."""
+        if cell.rows is None or span.has_two_values:
+            return None
+        return VarianceSampling(
+            ends=cell.ends, noise=cell.noise, rows=cell.rows, lost=self.lost, is_root=self.is_root
+        )
 
 
 def _error_of_root(variance: Fraction, error: float) -> float:

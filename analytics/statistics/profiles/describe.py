@@ -1,14 +1,15 @@
 """Summaries of columns: rows with and without a value, mean, standard deviation, quartiles, counts of categories.
 
 Layer:       analytics.statistics.profiles above profile and profile_estimates.
-Terms:       as in profile.
+Terms:       as in profile. The ``mode`` is the cell with most rows, the first of several.
 Guarantees:  as in profile. No least and no largest value is given. Quartiles are declared bins, in exact mode with at
              least the threshold of people on each side.
 Visible to:  the analyst: the figures of open columns, and one bit for each column.
 See instead: two or more groups side by side (table_one).
 Source:      ours; docs/guarantees.md P5, P8. The deviation is over ``n - 1``, as pandas' ``describe`` has it; a quartile
              is the smallest value that at least this share of the values does not exceed (type 1 of Hyndman and Fan),
-             known as its bin.
+             known as its bin. ``iqr`` and ``mad`` take each value as the middle of its bin. Skewness and kurtosis are
+             corrected for n (G1 and G2), as DuckDB, pandas and SAS have them.
 """
 
 from __future__ import annotations
@@ -68,7 +69,11 @@ class DescribeAnswer(Answer):
             "q1": "string",
             "median": "string",
             "q3": "string",
+            "mode": "string",
+            **dict.fromkeys(("iqr", "mad"), "Float64"),
         }
+        if any(each.skewness is not None for each in self.summaries.values()):
+            kinds |= dict.fromkeys(("skewness", "kurtosis"), "Float64")
         rows = self.rows()
         return pd.DataFrame(
             {name: pd.Series([row.get(name) for row in rows], dtype=kind) for name, kind in kinds.items()}
@@ -92,6 +97,14 @@ class DescribeAnswer(Answer):
                     "mean": None if each.mean is None else each.mean.value,
                     "sd": None if each.sd is None else each.sd.value,
                     **quartiles,
+                    "mode": each.mode,
+                    "iqr": each.iqr,
+                    "mad": each.mad,
+                    **(
+                        {}
+                        if each.skewness is None
+                        else {"skewness": each.skewness, "kurtosis": each.kurtosis}
+                    ),
                 }
             )
             if len(each.labels) > 1:
@@ -159,15 +172,29 @@ class Describe(Profile):
     summary: ClassVar[str] = "rows, missing values, mean, deviation, quartiles and counts of columns, at once"
     modes: ClassVar = BOTH
     promoted: ClassVar = BOTH
-    parameters: ClassVar = (Parameter(name="columns", meaning="a list of columns"),)
+    parameters: ClassVar = (
+        Parameter(name="columns", meaning="a list of columns"),
+        Parameter(
+            name="shape", meaning="skewness and kurtosis of numbers, of exact answers alone", default=False
+        ),
+    )
 
     @classmethod
     def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self:
         """See ``Statistic``."""
         columns = columns_of(arguments, table)
-        bound = cls(table=table, mode=mode, limits=limits, profiled=profiled_columns(columns))
+        has_shape = arguments.flag("shape")
+        if has_shape and mode == "private":
+            reason = "must be false: the noise of fourth powers would hide it; jarque_bera gives both with their errors"
+            raise InvalidRequestError(parameter="shape", reason=reason)
+        profiled = profiled_columns(columns)
+        bound = cls(table=table, mode=mode, limits=limits, profiled=profiled, has_shape=has_shape)
         bound.check_size()
         return bound
+
+    def describe(self) -> dict[str, object]:
+        """See ``Statistic``."""
+        return super().describe() | ({"shape": True} if self.has_shape else {})
 
     def estimate(self, opened: Sequence[Ints], noise: Sequence[NoiseLaw]) -> DescribeAnswer:
         """See ``Statistic``."""

@@ -98,14 +98,6 @@ class TableOneAnswer(Answer):
         table: str = self.frame.to_html(index=False, na_rep="", border=0)
         return table
 
-    def to_latex(self) -> str:
-        """Return the table as a LaTeX ``tabular``, its texts escaped."""
-        names, rows = self._table()
-        lines = [" & ".join(_latex(cell) for cell in row) + r" \\" for row in [names, *rows]]
-        head, *body = lines
-        parts = [rf"\begin{{tabular}}{{{'l' * len(names)}}}", r"\hline", head, r"\hline", *body, r"\hline"]
-        return "\n".join([*parts, r"\end{tabular}"])
-
     def interval(self, level: float = 0.95) -> dict[str, dict[str, dict[str, object]]]:
         """By group and ``Overall``: the figures without noise, each as often as the level says, as of ``describe``."""
         return {arm: intervals(found, level) for arm, found in self.summaries.items()}
@@ -371,9 +363,3 @@ def _pvalue(value: float | None) -> str:
     if value is None:
         return ""
     return "<0.001" if value < 0.001 else f"{value:.3f}"  # noqa: PLR2004  as tableone prints it
-
-
-def _latex(text: str) -> str:
-    for sign, escaped in (("\\", r"\textbackslash "), *((sign, f"\\{sign}") for sign in "&%$#_{}")):
-        text = text.replace(sign, escaped)
-    return text.replace("~", r"\textasciitilde ").replace("^", r"\textasciicircum ").replace("<", "$<$")

@@ -1,6 +1,6 @@
 """Ordinary least squares by a formula of declared columns.
 
-Layer:       analytics.statistics.regression above gram_rows, formulas and distributions.
+Layer:       analytics.statistics.regression above linear_models and formulas.
 Terms:       a number enters as it is, a true-or-false column as 0 and 1, a category by one term for each level but the
              first of its domain, named ``column=level``. There is always an intercept.
 Guarantees:  over the rows that lack none of the columns. The normal equations are solved in exact integers, so no digit
@@ -11,194 +11,39 @@ Guarantees:  over the rows that lack none of the columns. The normal equations a
              Guards: module gram_rows, with the outcome as one of the columns.
 Visible to:  the analyst: number, sums and sums of products of all terms and the outcome.
 See instead: residuals, leverage and influence of single rows, which are never given; glm for other outcomes.
-Source:      Gauss 1809; elimination: integer_solve.
+Source:      least_squares.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from analytics.errors import InvalidRequestError
-from analytics.pictures import Estimates
 from analytics.schema import NumericColumn
-from analytics.statistics.arguments import Arguments, check_one_row_a_unit
-from analytics.statistics.base import BOTH, PRIVATE, Answer
-from analytics.statistics.distributions import f_tail, student_quantile, student_tail
+from analytics.statistics.arguments import Arguments, Parameter, check_one_row_a_unit
+from analytics.statistics.base import BOTH, PRIVATE
 from analytics.statistics.formulas import FORMULA, read_formula
-from analytics.statistics.gram_rows import GramRows, middle_of, terms_of
-from analytics.statistics.integer_solve import inverse, solve_exactly, symmetric
+from analytics.statistics.linear_models.least_squares import LeastSquaresFit
+from analytics.statistics.linear_models.ols_answer import FIT_CLOSED, NONROBUST, OlsAnswer, answer_of
+from analytics.statistics.linear_models.robust_ols import ROBUST, RobustFit
+from analytics.statistics.linear_models.weighted_ols import WeightedFit
 from analytics.statistics.released_ols import ReleasedOls
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from analytics.schema import Table
-    from analytics.statistics.base import Limits, Mode
+    from analytics.statistics.base import AnyStatistic, Limits, Mode
 
 NAME: Final = "ols"
 SUMMARY: Final = "ordinary least squares by a formula of declared columns"
-FIT_CLOSED: Final = "fit_closed"
-_BITS: Final = 240
-_LEVEL: Final = 0.95
-_DIGITS: Final = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeastSquares:
-    """A fit before anything is rounded for the answer.
-
-    Attributes:
-        params: of the terms, in the columns' own units.
-        bse: their standard errors.
-        n: rows.
-        ss_resid: sum of squared residuals, in the outcome's unit.
-        ss_total: around the outcome's mean.
-    """
-
-    params: tuple[float, ...]
-    bse: tuple[float, ...]
-    n: int
-    ss_resid: float
-    ss_total: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class OlsAnswer(Answer):
-    """The fit, with the names that ``statsmodels`` uses.
-
-    Attributes:
-        terms: the intercept, then those of the formula.
-        params: for each unit of the column; six digits. Empty where it is closed.
-        bse: standard errors; six digits.
-        nobs: rows.
-        df_model: parameters less the intercept.
-        df_resid: rows less parameters.
-        scale: variance of the residuals, over ``df_resid``.
-        rsquared: share of the outcome's variance.
-        fvalue: of the test that all parameters but the intercept are 0.
-    """
-
-    terms: tuple[str, ...]
-    params: tuple[float, ...] = ()
-    bse: tuple[float, ...] = ()
-    nobs: int = 0
-    df_model: int = 0
-    df_resid: int = 0
-    scale: float | None = None
-    rsquared: float | None = None
-    fvalue: float | None = None
-
-    @property
-    def rsquared_adj(self) -> float | None:
-        """The share of variance, adjusted for the number of parameters."""
-        if self.rsquared is None:
-            return None
-        return 1 - (1 - self.rsquared) * (self.nobs - 1) / self.df_resid
-
-    @property
-    def f_pvalue(self) -> float | None:
-        """The upper tail of F."""
-        return None if self.fvalue is None else f_tail(self.fvalue, self.df_model, self.df_resid)
-
-    @property
-    def llf(self) -> float | None:
-        """The log-likelihood of normal residuals."""
-        if self.scale is None:
-            return None
-        return -self.nobs / 2 * (math.log(2 * math.pi * self.scale * self.df_resid / self.nobs) + 1)
-
-    @property
-    def aic(self) -> float | None:
-        """Akaike's criterion, over the parameters without the variance."""
-        return None if self.llf is None else 2 * (self.df_model + 1) - 2 * self.llf
-
-    @property
-    def bic(self) -> float | None:
-        """Schwarz's criterion, likewise."""
-        return None if self.llf is None else math.log(self.nobs) * (self.df_model + 1) - 2 * self.llf
-
-    @property
-    def tvalues(self) -> tuple[float, ...]:
-        """Parameters over their standard errors."""
-        return tuple(value / error for value, error in zip(self.params, self.bse, strict=True))
-
-    @property
-    def pvalues(self) -> tuple[float, ...]:
-        """Of the tests that a parameter is 0, with two sides."""
-        return tuple(min(1.0, 2 * student_tail(abs(value), self.df_resid)) for value in self.tvalues)
-
-    def conf_int(self, alpha: float = 1 - _LEVEL) -> tuple[tuple[float, float], ...]:
-        """Confidence interval of each parameter at ``1 - alpha``."""
-        if not 0 < alpha < 1:
-            raise InvalidRequestError(parameter="alpha", reason="must be a number above 0 and below 1")
-        if not self.params:
-            return ()
-        width = student_quantile(1 - alpha / 2, self.df_resid)
-        pairs = zip(self.params, self.bse, strict=True)
-        return tuple((value - width * error, value + width * error) for value, error in pairs)
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """One row a parameter."""
-        import pandas as pd
-
-        low, high = zip(*self.conf_int(), strict=True) if self.params else ((), ())
-        columns = {
-            "coef": self.params,
-            "std err": self.bse,
-            "t": self.tvalues,
-            "P>|t|": self.pvalues,
-            "low": low,
-            "high": high,
-        }
-        return pd.DataFrame(columns, index=list(self.terms) if self.params else [], dtype="Float64")
-
-    def summary(self) -> str:
-        """The fit as text."""
-        if self.closed:
-            return repr(self)
-        from analytics.text_tables import as_text
-
-        names, rows = self.cells()
-        single = {name: value for name, value in self.values().items() if not isinstance(value, list)}
-        return as_text(names, rows, [f"{name}: {value}" for name, value in single.items()])
-
-    def picture(self) -> Estimates:
-        """The parameters with their 95 % intervals, without the intercept."""
-        rows = list(zip(self.terms, self.params, self.conf_int(), strict=True))[1:]
-        return Estimates(
-            labels=[term for term, _, _ in rows],
-            values=[value for _, value, _ in rows],
-            low=[low for _, _, (low, _) in rows],
-            high=[high for _, _, (_, high) in rows],
-            x_name="change of the outcome, 95 % interval",
-            reference=0.0,
-        )
-
-    def values(self) -> dict[str, object]:
-        """Its fields as plain data."""
-        return {
-            "terms": list(self.terms),
-            "params": list(self.params),
-            "bse": list(self.bse),
-            "tvalues": list(self.tvalues),
-            "pvalues": list(self.pvalues),
-            "conf_int": [list(pair) for pair in self.conf_int()],
-            "nobs": self.nobs,
-            "df_model": self.df_model,
-            "df_resid": self.df_resid,
-            "scale": self.scale,
-            "rsquared": self.rsquared,
-            "rsquared_adj": self.rsquared_adj,
-            "fvalue": self.fvalue,
-            "f_pvalue": self.f_pvalue,
-            "llf": self.llf,
-            "aic": self.aic,
-            "bic": self.bic,
-        }
+COV_TYPE: Final = Parameter(
+    name="cov_type", meaning="of the standard errors: nonrobust, or exact also HC0 or HC1", default=NONROBUST
+)
+WEIGHTS: Final = Parameter(
+    name="weights",
+    meaning="exact: a numeric column of analytic weights, which the variance of a row's outcome is inverse to",
+    default=None,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,22 +53,55 @@ class PrivateOls(ReleasedOls):
     name: ClassVar[str] = NAME
     summary: ClassVar[str] = SUMMARY
     modes: ClassVar = PRIVATE
-    parameters: ClassVar = (FORMULA,)
+    parameters: ClassVar = (FORMULA, COV_TYPE, WEIGHTS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ols(GramRows):
+class RobustOls(RobustFit):
+    """The fit with robust standard errors."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = BOTH
+    parameters: ClassVar = (FORMULA, COV_TYPE, WEIGHTS)
+
+    @classmethod
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> AnyStatistic:
+        """See ``Statistic``."""
+        return Ols.bind(table, arguments, mode, limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightedOls(WeightedFit):
+    """The fit of weighted rows."""
+
+    name: ClassVar[str] = NAME
+    summary: ClassVar[str] = SUMMARY
+    modes: ClassVar = BOTH
+    parameters: ClassVar = (FORMULA, COV_TYPE, WEIGHTS)
+
+    @classmethod
+    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> AnyStatistic:
+        """See ``Statistic``."""
+        return Ols.bind(table, arguments, mode, limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ols(LeastSquaresFit):
     """The fit; of ``modelled`` the outcome is the last."""
 
     name: ClassVar[str] = NAME
     summary: ClassVar[str] = SUMMARY
     modes: ClassVar = BOTH
-    promoted: ClassVar = PRIVATE
-    parameters: ClassVar = (FORMULA,)
+    promoted: ClassVar = BOTH
+    parameters: ClassVar = (FORMULA, COV_TYPE, WEIGHTS)
 
     @classmethod
-    def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self | PrivateOls:
+    def bind(
+        cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits
+    ) -> Self | PrivateOls | RobustOls | WeightedOls:
         """See ``Statistic``."""
+        cov_type = _cov_type(arguments, mode)
         if mode == "private":
             return PrivateOls.bind(table, arguments, mode, limits)
         check_one_row_a_unit(table, cls.name)
@@ -232,7 +110,15 @@ class Ols(GramRows):
             raise InvalidRequestError(
                 parameter="formula", reason=f"{outcome.name} must be numeric: it is the outcome"
             )
-        bound = cls(table=table, mode=mode, limits=limits, modelled=(*covariates, outcome))
+        modelled = (*covariates, outcome)
+        if arguments.is_given("weights"):
+            weights = arguments.number_column("weights", table)
+            return WeightedOls.of(table, limits, modelled, weights)
+        if cov_type != NONROBUST:
+            robust = RobustOls(table=table, mode=mode, limits=limits, modelled=modelled, cov_type=cov_type)
+            robust.check_size("formula")
+            return robust
+        bound = cls(table=table, mode=mode, limits=limits, modelled=modelled)
         bound.check_size("formula")
         return bound
 
@@ -254,69 +140,34 @@ class Ols(GramRows):
         fit = self.fitted(gram)
         if fit is None:
             return self.closed_answer(FIT_CLOSED)
-        count = len(fit.params)
-        explained = fit.ss_total - fit.ss_resid
-        scale = fit.ss_resid / (fit.n - count)
-        return OlsAnswer(
-            terms=self.terms[:-1],
-            params=tuple(float(f"{value:.{_DIGITS}g}") for value in fit.params),
-            bse=tuple(float(f"{value:.{_DIGITS}g}") for value in fit.bse),
-            nobs=fit.n,
-            df_model=count - 1,
-            df_resid=fit.n - count,
-            scale=scale,
-            rsquared=explained / fit.ss_total,
-            fvalue=explained / (count - 1) / scale,
+        return answer_of(self.terms[:-1], fit, self.inflation(gram))
+
+
+def _cov_type(arguments: Arguments, mode: Mode) -> str:
+    """The kind of standard errors.
+
+    Raises:
+        InvalidRequestError: another one, or one that does not go with the mode or with weights.
+    """
+    found = arguments.text("cov_type")
+    if mode == "private" and (found != NONROBUST or arguments.is_given("weights")):
+        name = "cov_type" if found != NONROBUST else "weights"
+        raise InvalidRequestError(
+            parameter=name,
+            reason="needs an exact answer: the one release of a private fit does not hold its sums",
         )
-
-    def fitted(self, gram: tuple[int, ...]) -> LeastSquares | None:
-        """The fit from the upper half of the Gram matrix; None where it is closed."""
-        matrix = symmetric(gram, self.n_parameters)
-        count, n = self.n_parameters - 1, matrix[0][0]
-        if n <= count:
-            return None
-        half = tuple(matrix[row][column] for row in range(count) for column in range(row, count))
-        products, squares = [row[-1] for row in matrix[:-1]], matrix[-1][-1]
-        solution = solve_exactly(half, products, _BITS)
-        total = n * squares - products[0] ** 2
-        if solution is None or total == 0:
-            return None
-        point = [Fraction(value, 1 << _BITS) for value in solution]
-        resid = squares - sum(value * product for value, product in zip(point, products, strict=True))
-        if resid * n <= total * Fraction(1, 1 << 80):
-            return None
-        covariance = [[Fraction(value, 1 << _BITS) for value in row] for row in inverse(half, count, _BITS)]
-        units = self._units()
-        outcome = self.modelled[-1]
-        unit = outcome.resolution if isinstance(outcome, NumericColumn) else Fraction(1)
-        variance = resid / (n - count)
-        own = [
-            sum((part * value for part, value in zip(row, point, strict=True)), Fraction(0)) for row in units
-        ]
-        own[0] += middle_of(outcome)
-        errors = [_form(row, covariance) * variance for row in units]
-        return LeastSquares(
-            params=tuple(float(unit * value) for value in own),
-            bse=tuple(float(unit) * math.sqrt(each) for each in errors),
-            n=n,
-            ss_resid=float(unit**2 * resid),
-            ss_total=float(unit**2 * Fraction(total, n)),
+    if found in {"HC2", "HC3"}:
+        raise InvalidRequestError(
+            parameter="cov_type",
+            reason=f"must be nonrobust, HC0 or HC1: {found} needs the leverage of every row",
         )
-
-    def _units(self) -> list[list[Fraction]]:
-        """From parameters of the design to those of the columns' own units; the outcome in steps around its middle."""
-        count = self.n_parameters - 1
-        found = [[Fraction(int(row == column)) for column in range(count)] for row in range(count)]
-        place = 1
-        for column in self.modelled[:-1]:
-            if isinstance(column, NumericColumn):
-                found[place][place] = 1 / column.resolution
-                found[0][place] = Fraction(-middle_of(column))
-            place += len(terms_of(column))
-        return found
-
-
-def _form(row: list[Fraction], matrix: list[list[Fraction]]) -> Fraction:
-    """``row @ matrix @ row``."""
-    used = [place for place, value in enumerate(row) if value]
-    return sum((row[i] * row[j] * matrix[i][j] for i in used for j in used), Fraction(0))
+    if found == "cluster":
+        raise InvalidRequestError(
+            parameter="cov_type",
+            reason="must be nonrobust, HC0 or HC1: sums of residuals of a cluster have no guard yet",
+        )
+    if found not in {NONROBUST, *ROBUST}:
+        raise InvalidRequestError(parameter="cov_type", reason="must be nonrobust, HC0 or HC1")
+    if found != NONROBUST and arguments.is_given("weights"):
+        raise InvalidRequestError(parameter="cov_type", reason="must be nonrobust beside weights")
+    return found

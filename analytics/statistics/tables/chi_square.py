@@ -6,8 +6,9 @@ Terms:       the *table* has a row for each group of the first column and a colu
 Guarantees:  exact: the whole table opens or nothing does: one flag, which is 1 where every cell reaches the threshold;
              no party learns which cell did not. Private: the p-value is a parametric bootstrap over the mechanism under
              independence: the law of the noise on each cell enters it, and no classical p-value is given. Its seed
-             follows from the answer. With ``reveal="statistic"`` a table of four cells stays hidden, and the statistic
-             opens alone, rounded on shares (module revealed).
+             follows from the answer. With ``reveal="statistic"`` the table stays hidden, and the statistic opens alone,
+             rounded on shares (module revealed): of up to 20 cells where each reaches the threshold, of more where each
+             group does.
 See instead: expected counts below 5, which the test itself does not refuse; ``expected`` shows them.
 Source:      K. Pearson 1900; F. Yates 1934 for the correction of 2 x 2 tables, as ``scipy.stats.chi2_contingency`` has it.
              Parametric bootstrap over a noise mechanism: Gaboardi et al. 1602.03090, Monte Carlo test.
@@ -27,11 +28,26 @@ from analytics.statistics.base import BOTH, MINIMUM_CELL
 from analytics.statistics.chi_square_answer import ChiSquareAnswer
 from analytics.statistics.counts import WholeTable
 from analytics.statistics.distributions import chi_square_tail
-from analytics.statistics.hidden_ratios import check_two_by_two, chi_square_ratio, rows_bits
+from analytics.statistics.hidden_ratios import (
+    check_table,
+    check_two_by_two,
+    chi_square_of_table,
+    chi_square_ratio,
+    rows_bits,
+)
 from analytics.statistics.independence import expected_counts, noisy_pvalue, pearson, pearson_under_noise
-from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
-from smpc.operations.arithmetic import take
+from analytics.statistics.revealed import (
+    DIGITS,
+    REVEAL,
+    SMALL_TABLE,
+    Hidden,
+    HiddenRatio,
+    RevealedAnswer,
+    is_hidden,
+)
+from smpc.operations.arithmetic import concatenate, take
 from smpc.operations.numeric.significant import Rounding
+from smpc.sharing import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,11 +55,13 @@ if TYPE_CHECKING:
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
     from analytics.statistics.noise_law import NoiseLaw
+    from smpc.session import Session
 
 Floats = npt.NDArray[np.float64]
 MAX_CELLS: Final = 1_000
 ROUNDING: Final = Rounding(digits=DIGITS, places=4, decades=7)
 UNDEFINED: Final = "undefined"
+_FEWEST_BITS: Final = 5  # of quotients
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +105,10 @@ class ChiSquare(WholeTable):
             reason = f"must have at least two groups, and with a at most {MAX_CELLS} cells"
             raise InvalidRequestError(parameter="b", reason=reason)
         if bound.reveal:
-            check_two_by_two(bound._table_shape, "a", limits)
+            if bound._is_two_by_two:
+                check_two_by_two(bound._table_shape, "a", limits)
+            else:
+                check_table(bound._table_shape, "a", limits)
         return bound
 
     @property
@@ -95,16 +116,32 @@ class ChiSquare(WholeTable):
         """See ``CountStatistic``."""
         if not self.reveal:
             return None
-        bits = rows_bits(self.limits)
+        n_cells, n_groups, least = len(self.places), sum(self._table_shape), self.limits.threshold
+        # a group of no people is closed without a minimum cell too: its quotients mean nothing
+        cells = (least,) * n_cells if n_cells <= SMALL_TABLE else ()
         return Hidden(
             quantity="chi-square",
             rule=ROUNDING,
             limits=self.limits,
-            guards=lambda figures: take(figures, self.places),
-            ratio=lambda session, figures: chi_square_ratio(
-                session, take(figures, self.places), bits, has_correction=self.correction
-            ),
+            guards=self._guards,
+            ratio=self._ratio,
+            least=cells if self._is_two_by_two else (*cells, *(max(1, least),) * n_groups),
         )
+
+    def _guards(self, figures: Shared) -> Shared:
+        """The cells of a small table; the people of each group of any but one of four cells."""
+        cells = take(figures, self.places)
+        if self._is_two_by_two:
+            return cells
+        table = cells.share.reshape(self._table_shape)
+        groups = Shared(share=np.concatenate([table.sum(axis=1), table.sum(axis=0)]))
+        return concatenate([cells, groups]) if len(self.places) <= SMALL_TABLE else groups
+
+    def _ratio(self, session: Session, figures: Shared) -> HiddenRatio:
+        cells, bits = take(figures, self.places), rows_bits(self.limits)
+        if self._is_two_by_two:
+            return chi_square_ratio(session, cells, bits, has_correction=self.correction)
+        return chi_square_of_table(session, cells, self._table_shape, max(_FEWEST_BITS, bits))
 
     def describe(self) -> dict[str, object]:
         """See ``Statistic``."""
@@ -146,6 +183,10 @@ class ChiSquare(WholeTable):
             noise_sd=0.0 if law is None else law.sd,
             closed="" if is_defined else UNDEFINED,
         )
+
+    @property
+    def _is_two_by_two(self) -> bool:
+        return self._table_shape == (2, 2)
 
     @property
     def _table_shape(self) -> tuple[int, int]:

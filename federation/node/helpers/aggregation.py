@@ -80,7 +80,7 @@ class HelperNode:
             name=self.name,
             role=self.role,
             version=installed_version(),
-            configuration=self._consortium.digest(),
+            configuration=self._consortium.configuration(),
             clock_s=wall_clock(),
             is_ready=True,
             reason="",

@@ -96,7 +96,7 @@ class DealerNode:
             name=self.name,
             role="dealer",
             version=installed_version(),
-            configuration=self.consortium.digest(),
+            configuration=self.consortium.configuration(),
             clock_s=wall_clock(),
             is_ready=True,
             reason="",

@@ -21,7 +21,7 @@ from smpc.errors import SmpcError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from federation.consortium.consortium_file import Member
+    from federation.consortium.consortium_model import Member
     from federation.network.channel import Channel, Network
 
 LOG: Final = logging.getLogger(__name__)

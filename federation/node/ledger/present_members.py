@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from federation.consortium.administrator_approvals import Approvals
 from federation.consortium.consortium_file import consortium_path
-from federation.consortium.members_file import MEMBERS_FILE, load_members, write_members
+from federation.consortium.members_file import MEMBERS_FILE, keep_members, load_members, write_members
 from federation.errors import ConfigError
 from federation.identity.next_identity import exchange_identity
 from federation.node.ledger.storage import is_in_postgres, ledger_file, read_ledger
 from federation.node.ledger.summary import read_state
 from privacy_accounting.errors import LedgerRefusedError
+from privacy_accounting.ledger.agreement_change import AgreementChange
+from privacy_accounting.ledger.agreements import Amended
 from privacy_accounting.ledger.members_change import MembersChange
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from federation.consortium.consortium_file import Member
+    from federation.consortium.consortium_model import Member
     from federation.consortium.site_file import SiteConfig
     from federation.identity.certificates import Identity
     from privacy_accounting.ledger.entries import Entry
@@ -43,14 +45,14 @@ class Present:
         keys: of each member, hex; none where the ledger has no entry yet.
         sequencer: the site that orders now; empty where there is no entry.
         entries: those that changed the sites or other members, complete and in their order.
-        changes: what they changed of the sites.
+        changes: what they changed of the sites and of the agreement.
         awaited: sites that this site's administrator has approved to be added or replaced, and that no entry has yet.
     """
 
     keys: Mapping[str, str] = field(default_factory=dict)
     sequencer: str = ""
     entries: tuple[Entry, ...] = ()
-    changes: tuple[MembersChange, ...] = ()
+    changes: tuple[MembersChange | Amended, ...] = ()
     awaited: Mapping[str, Member] = field(default_factory=dict)
 
 
@@ -81,10 +83,16 @@ def members_here(config: SiteConfig) -> Present:
     return present_members(state_here(config), Approvals(config.consents))
 
 
-def changes_of(state: ChainState) -> tuple[MembersChange, ...]:
-    """What the entries of a ledger changed of the sites, in their order."""
-    contents = (entry.body.content for entry in state.succession.changes_since(0))
-    return tuple(content for content in contents if isinstance(content, MembersChange))
+def changes_of(state: ChainState) -> tuple[MembersChange | Amended, ...]:
+    """What the entries of a ledger changed of the sites and of the agreement, in their order."""
+    found: list[MembersChange | Amended] = []
+    for entry in state.member_entries:
+        content = entry.body.content
+        if isinstance(content, MembersChange):
+            found.append(content)
+        if isinstance(content, AgreementChange):
+            found.append(Amended(number=entry.body.number, change=content))
+    return tuple(found)
 
 
 def state_here(config: SiteConfig) -> ChainState | None:
@@ -107,6 +115,23 @@ def state_here(config: SiteConfig) -> ChainState | None:
         store.close()
 
 
+def in_force(config: SiteConfig) -> SiteConfig:
+    """Return a site's configuration under the agreement in force by its own ledger.
+
+    Args:
+        config: as the site's files give it, which may lack the last entries.
+
+    Raises:
+        ConfigError: an entry brings what cannot be, or the site file does not give a table that one brings.
+    """
+    state = state_here(config)
+    if (
+        state is None or state.chain != config.consortium.digest()
+    ):  # an earlier agreement's: the start puts it aside
+        return config
+    return config.under(config.among(changes_of(state)))
+
+
 def publish_members(config: SiteConfig, site_file: Path, state: ChainState) -> None:
     """Write ``members.json`` beside the consortium file, for those who hold no ledger.
 
@@ -123,14 +148,7 @@ def publish_members(config: SiteConfig, site_file: Path, state: ChainState) -> N
     data = write_members(entries)
     if not entries or len(data) <= len(load_members(path)):
         return
-    partial = path.with_name(
-        f".{path.name}.{config.file.site}.partial"
-    )  # sites of a rehearsal share the folder
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        raise ConfigError(mistakes=[f"cannot write {path}: {error.strerror}"]) from error
+    keep_members(path, data, by=config.file.site)
 
 
 def take_renewed(config: SiteConfig, keys: Mapping[str, str]) -> tuple[Identity, Ed25519PrivateKey | None]:

@@ -54,9 +54,22 @@ class Readiness:
         if declared:
             text = ", ".join(f"{table} has version {version}" for table, (version, _) in declared)
             return f"table {text} by the ledger: restart this node with those rows"
+        changed = self._other_agreement()
+        if changed:
+            return changed
         keys = self._replica.core.members(self._replica.head + 1).keys
         renewed = sorted(name for name, key in self._consortium.site_keys.items() if keys[name] != key)
         return f"the key of {', '.join(renewed)} was renewed: restart this node" if renewed else ""
+
+    def _other_agreement(self) -> str:
+        """The reason why this node answers nothing after a change of the agreement; empty without one."""
+        state = self._replica.core.state
+        if (
+            state.genesis is None
+            or state.agreements.configuration(state.chain) == self._consortium.configuration()
+        ):
+            return ""
+        return f"entry {state.agreements.basis} changed the agreement: restart this node with it"
 
     @property
     def needs_administrator(self) -> bool:

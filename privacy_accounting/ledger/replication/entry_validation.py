@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from privacy_accounting.errors import ClockDiffersError, LedgerAheadError
+from privacy_accounting.ledger.batch import Batch
 from privacy_accounting.ledger.clock import ClockCorrection
 from privacy_accounting.ledger.contents import (
     Cancel,
@@ -29,7 +30,7 @@ from privacy_accounting.ledger.merkle import merkle_root
 from privacy_accounting.ledger.order_change import OrderChange
 from privacy_accounting.ledger.pricing import own_price, price_of
 from privacy_accounting.ledger.refusal import Refusal
-from privacy_accounting.ledger.state import Batch, ChainPosition, ChainState, refuse
+from privacy_accounting.ledger.state import ChainPosition, ChainState, refuse
 
 CLOCK_SKEW_S: Final = 300
 MAX_FIELD: Final = 1_000

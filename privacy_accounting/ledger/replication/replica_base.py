@@ -17,6 +17,7 @@ import threading
 from typing import TYPE_CHECKING, Final, Protocol
 
 from privacy_accounting.errors import AccountingError, LedgerForkedError, LedgerRefusedError
+from privacy_accounting.ledger.batch import Batch
 from privacy_accounting.ledger.contents import Cancel, Charge, Genesis, Snapshot
 from privacy_accounting.ledger.entries import MAX_ENTRIES, Body, Entry, body_hash, public_hex
 from privacy_accounting.ledger.members import Members
@@ -27,7 +28,7 @@ from privacy_accounting.ledger.replication.entry_validation import (
     bodies_of,
     validate_body,
 )
-from privacy_accounting.ledger.state import Batch, refuse
+from privacy_accounting.ledger.state import refuse
 from privacy_accounting.ledger.storage.checkpoint import restore, take_checkpoint
 from privacy_accounting.ledger.storage.store import MEND, Note, Store, Table
 

@@ -25,6 +25,8 @@ from privacy_accounting.budget.privacy_filter import PrivacyFilter
 from privacy_accounting.budget.totals import SpendTotals
 from privacy_accounting.errors import AccountingError, LedgerRefusedError
 from privacy_accounting.events import Relation
+from privacy_accounting.ledger.agreement_change import AgreementChange
+from privacy_accounting.ledger.agreements import Agreements
 from privacy_accounting.ledger.budgets import budget_from_json, budget_to_json
 from privacy_accounting.ledger.canonical_json import Fields
 from privacy_accounting.ledger.contents import FORMAT_NAMED, HASH_BYTES, Genesis, Snapshot
@@ -68,6 +70,9 @@ def take_checkpoint(state: ChainState, hashes: Sequence[bytes], since: int) -> N
     roles = state.roles.changes_since(since)
     if roles:
         written["roles"] = [entry.to_bytes().decode("ascii") for entry in roles]
+    amended = state.agreements.changes_since(since)
+    if amended:
+        written["agreement"] = [entry.to_bytes().decode("ascii") for entry in amended]
     payload = json.dumps(written, separators=(",", ":"), ensure_ascii=True).encode("ascii")
     return Note(
         table=Table.CHECKPOINTS,
@@ -157,6 +162,8 @@ def _restored(store: Store, chosen: Sequence[dict[str, Any]]) -> tuple[ChainStat
     succession = _succession(genesis, changes, hashes)
     roles = _roles(succession, [text for written in chosen for text in written.get("roles", [])], hashes)
     _take_over(state, last, genesis, succession, roles, used)
+    amended = [text for written in chosen for text in written.get("agreement", [])]
+    state.agreements = _agreements(succession, amended, hashes, state.chain)
     _check(store, state, hashes)
     return state, hashes, len(hashes)
 
@@ -188,6 +195,24 @@ def _roles(succession: Succession, changes: Sequence[str], hashes: Sequence[byte
         succession.at(number).check_complete(entry)
         roles = roles.changed(entry)
     return roles
+
+
+def _agreements(
+    succession: Succession, changes: Sequence[str], hashes: Sequence[bytes], chain: str
+) -> Agreements:
+    """Take the signed entries that changed the agreement."""
+    agreements = Agreements()
+    for text in changes:
+        entry = Entry.from_bytes(text.encode("ascii"))
+        number, content = entry.body.number, entry.body.content
+        if not agreements.basis < number < len(hashes) or hashes[number] != entry.hash:
+            raise refuse("a checkpoint holds a change of the agreement that is not of its chain")
+        if not isinstance(content, AgreementChange):
+            raise refuse("a checkpoint names another entry as a change of the agreement")
+        succession.at(number).check_complete(entry)
+        agreements.check(content, chain)
+        agreements = agreements.changed(entry)
+    return agreements
 
 
 def _check(store: Store, state: ChainState, hashes: Sequence[bytes]) -> None:

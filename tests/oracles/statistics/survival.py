@@ -17,7 +17,7 @@ import pandas as pd
 import statsmodels
 from lifelines import KaplanMeierFitter, NelsonAalenFitter
 from lifelines.statistics import logrank_test, multivariate_logrank_test
-from lifelines.utils import restricted_mean_survival_time
+from lifelines.utils import concordance_index, restricted_mean_survival_time
 from statsmodels.duration.hazard_regression import PHReg
 from statsmodels.duration.survfunc import CumIncidenceRight, survdiff
 
@@ -126,7 +126,18 @@ def models(rows):
     found = {}
     for ties in ("breslow", "efron"):
         fit = PHReg(rows.time.to_numpy(float), design, status=(rows.event > 0).to_numpy(int), ties=ties).fit()
+        risk = design @ fit.params
         found[ties] = {"params": numbers(fit.params), "bse": numbers(fit.bse), "llf": float(fit.llf)}
+        found[ties]["concordance"] = float(concordance_index(rows.time, -risk, rows.event > 0))
+    arms = design[:, :-1]
+    fit = PHReg(
+        rows.time.to_numpy(float),
+        arms,
+        status=(rows.event > 0).to_numpy(int),
+        strata=rows.stratum.to_numpy(),
+        ties="breslow",
+    ).fit()
+    found["stratified"] = {"params": numbers(fit.params), "bse": numbers(fit.bse)}
     return found
 
 

@@ -1,6 +1,6 @@
 """Score and information of Cox's partial likelihood, from sums over risk sets that stay on shares.
 
-Layer:       analytics.statistics.life_tables over ``smpc.operations``.
+Layer:       analytics.statistics.hazards over ``smpc.operations``.
 Terms:       at each grid point k: ``S0``, ``S1``, ``S2`` are the sums of ``w``, ``w x`` and ``w x x'`` over those at
              risk, ``w = exp(x b - m)`` at most 1, with m public; d is the number of events. Integers of ``2^-sum_bits``. ``p``
              covariates, q entries of the upper half of ``x x'``.
@@ -9,7 +9,7 @@ Guarantees:  the sums at a grid point, its events and its means never open. Rati
              are. What is returned is rounded to ``2^-OPENED_BITS`` on shares, about six digits.
 Visible to:  every party masked values and masked bits, all uniform.
 Cost:        of a step: comparisons of S0 with about 40 thresholds, ``4 K (p + q)`` products, 3 truncations of ``K (p + q)``.
-See instead: which counts are guarded before (fit_guard), the steps (survival.cox).
+See instead: which counts are guarded before (fit_guard), the steps (survival.cox), what follows the last (cox_checks).
 Source:      Cox 1972, ties of Breslow 1974. Division: a public power of two chosen by shared comparison bits, then a
              piecewise polynomial and one step of Newton; ours.
 """
@@ -80,6 +80,25 @@ class RiskSums:
         return (largest,) * sums + (rows_max,) * self.n_points + (rows_max << RATIO_BITS,) * self.n_parameters
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskTerms:
+    """What follows from the sums at each grid point, on shares.
+
+    Attributes:
+        events: shape ``(K, 1)``.
+        seen: sum of x over all events, shape ``(p,)``, integers of ``2^-RATIO_BITS``.
+        each: mean of x, then the upper half of its covariance, over those at risk; shape ``(K, p + q)``, likewise.
+        factor: the power of two that each S0 is multiplied by, shape ``(K,)``.
+        inverse: ``2^73`` over S0 times factor, shape ``(K,)``.
+    """
+
+    events: Shared
+    seen: Shared
+    each: Shared
+    factor: Shared
+    inverse: Shared
+
+
 def score_and_information(session: Session, sums: Shared, layout: RiskSums) -> Shared:
     """Score and information, integers of ``2^-OPENED_BITS``; shape ``(layout.n_opened,)``.
 
@@ -90,11 +109,24 @@ def score_and_information(session: Session, sums: Shared, layout: RiskSums) -> S
         sums: the contributions of all sites, in the order of ``layout.clamps``.
         layout: see there.
     """
+    count, p = layout.n_points, layout.n_parameters
+    terms = risk_terms(session, sums, layout)
+    found = reshape(matmul(session, reshape(terms.events, (1, count)), terms.each), (layout.n_opened,))
+    score = subtract(terms.seen, take(found, range(p)))
+    both = concatenate([score, take(found, range(p, layout.n_opened))])
+    return truncate(session, both, RATIO_BITS - OPENED_BITS, 63, is_rounded=True)
+
+
+def risk_terms(session: Session, sums: Shared, layout: RiskSums) -> RiskTerms:
+    """Means and covariances at each grid point; arguments as of ``score_and_information``.
+
+    Visible to: no party.
+    """
     count, width, p = layout.n_points, 1 + layout.n_opened, layout.n_parameters
     sets = reshape(take(sums, range(count * width)), (count, width))
     events = reshape(take(sums, range(count * width, count * width + count)), (count, 1))
     seen = take(sums, range(count * width + count, count * width + count + p))
-    ratios = _ratios(session, sets)
+    ratios, factor, inverse = _ratios(session, sets)
     means, squares = take(ratios, range(p), axis=1), take(ratios, range(p, p + layout.n_pairs), axis=1)
     upper = np.triu_indices(p)
     first, second = (take(means, list(places), axis=1) for places in upper)
@@ -102,14 +134,11 @@ def score_and_information(session: Session, sums: Shared, layout: RiskSums) -> S
         session, multiply(session, first, second), RATIO_BITS, 2 * RATIO_BITS + 3, is_rounded=True
     )
     each = concatenate([means, subtract(squares, product)], axis=1)
-    found = reshape(matmul(session, reshape(events, (1, count)), each), (layout.n_opened,))
-    score = subtract(seen, take(found, range(p)))
-    both = concatenate([score, take(found, range(p, layout.n_opened))])
-    return truncate(session, both, RATIO_BITS - OPENED_BITS, 63, is_rounded=True)
+    return RiskTerms(events=events, seen=seen, each=each, factor=factor, inverse=inverse)
 
 
-def _ratios(session: Session, sets: Shared) -> Shared:
-    """S1 / S0 and S2 / S0 in integers of ``2^-RATIO_BITS``; shape ``(K, p + q)``."""
+def _ratios(session: Session, sets: Shared) -> tuple[Shared, Shared, Shared]:
+    """S1 / S0 and S2 / S0 in integers of ``2^-RATIO_BITS``, shape ``(K, p + q)``; factor and inverse of ``RiskTerms``."""
     count, width = sets.shape
     weights = reshape(take(sets, [0], axis=1), (count,))
     factor, is_tiny = _power_of_two(session, weights)
@@ -120,7 +149,7 @@ def _ratios(session: Session, sets: Shared) -> Shared:
     divisor = add(reshape(take(scaled, [0], axis=1), (count,)), multiply_public(is_tiny, 1 << RATIO_BITS))
     inverse = _inverse(session, divisor)
     wide = multiply(session, take(scaled, range(1, width), axis=1), reshape(inverse, (count, 1)))
-    return truncate(session, wide, RATIO_BITS, 2 * RATIO_BITS + 4, is_rounded=True)
+    return truncate(session, wide, RATIO_BITS, 2 * RATIO_BITS + 4, is_rounded=True), factor, inverse
 
 
 def _power_of_two(session: Session, weights: Shared) -> tuple[Shared, Shared]:

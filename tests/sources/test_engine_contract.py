@@ -8,26 +8,50 @@ import pytest
 
 from analytics.errors import LocalTimeoutError, SourceFailedError, SourceLostError
 from analytics.sources.engines.duckdb_engine import DuckDBEngine
+from analytics.sources.engines.postgresql_engine import PostgreSQLEngine
 from analytics.sources.loading import connect, shut
 from analytics.sources.local_table import LocalTable
 from analytics.sources.report import IngestReport
+from analytics.sources.servers.access import READ_ONLY
+from analytics.sources.servers.access import connect as server_session
 
-LONG = "SELECT 0, count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range < 0"
+LONG = {
+    "duckdb": "SELECT 0, count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range < 0",
+    "postgres": "SELECT 0, count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b WHERE a + b < 0",
+}
+MANY = {
+    "duckdb": "SELECT range AS x FROM range(20000)",
+    "postgres": "SELECT x FROM generate_series(1, 20000) AS many(x)",
+}
 
 
-def duckdb_engine():
+def duckdb_engine(_request):
     connection = connect(2)
     connection.execute("CREATE TABLE t AS SELECT range AS x, range % 3 AS g FROM range(9)")
     shut(connection)
     return DuckDBEngine(connection, source="t.csv")
 
 
-ENGINES = (duckdb_engine,)
+def postgresql_engine(request):
+    server = request.getfixturevalue("server")
+    access = server.access()
+    keeper = server_session(access, "t")
+    keeper.execute(READ_ONLY)
+    return PostgreSQLEngine(
+        keeper,
+        lambda: server_session(access, "t"),
+        table="t",
+        clean="SELECT x::bigint AS x, (x % 3)::bigint AS g FROM generate_series(0, 8) AS s(x)",
+        source="t",
+    )
+
+
+ENGINES = (duckdb_engine, pytest.param(postgresql_engine, marks=pytest.mark.slow))
 
 
 @pytest.fixture(params=ENGINES)
 def engine(request):
-    opened = request.param()
+    opened = request.param(request)
     yield opened
     opened.close()
 
@@ -50,7 +74,7 @@ def test_a_time_limit_ends_one_statement_and_no_other(engine):
     thread = threading.Thread(target=lambda: others.append(engine.rows("SELECT 0, count(*) FROM t", None)))
     with pytest.raises(LocalTimeoutError):
         thread.start()
-        engine.rows(LONG, 0.2)
+        engine.rows(LONG[engine.dialect], 0.2)
     thread.join()
     assert others == [[(0, 9)]]
     assert engine.rows("SELECT 0, 1", 5) == [(0, 1)]
@@ -61,7 +85,7 @@ def test_cancel_ends_every_statement_that_runs_and_none_later(engine):
 
     def ask():
         try:
-            engine.rows(LONG, None)
+            engine.rows(LONG[engine.dialect], None)
         except LocalTimeoutError as error:
             ended.append(error)
 
@@ -87,7 +111,7 @@ def begun(engine, n_statements):
 
     def ask():
         try:
-            engine.rows(LONG, None)
+            engine.rows(LONG[engine.dialect], None)
         except Exception as error:  # whatever it is, the test looks at it
             ended.append(type(error))
 
@@ -120,7 +144,7 @@ def test_many_may_close_at_once_and_again_while_statements_come(engine):
     def ask():
         while True:
             try:
-                engine.columns("SELECT range AS x FROM range(20000)", 5)
+                engine.columns(MANY[engine.dialect], 5)
             except Exception as error:
                 ended.add(type(error))
                 return

@@ -1,0 +1,1 @@
+"""Cox regression: its sums on shares, its released table, and its answers."""
