@@ -91,12 +91,18 @@ def states(session):
 
 
 def nothing_is_left(session):
-    """No site holds a request, or a place for one."""
-    until(lambda: not any(len(each) or each.places._reserved for each in states(session).values()))
+    """No site holds a request, or a place for one; a look drops what a failed test before has left to expire."""
+    until(
+        lambda: all(
+            each.find("") is None and not len(each) and not each.places._reserved
+            for each in states(session).values()
+        ),
+        patience_s=KEEP_S + 20,
+    )
 
 
-def until(condition):
-    ends_at = time.monotonic() + 20
+def until(condition, patience_s=20):
+    ends_at = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < ends_at
         time.sleep(0.01)
@@ -257,7 +263,8 @@ def test_an_answer_that_is_kept_is_given_to_its_analyst_alone_once_and_not_for_l
     monkeypatch.setattr(later, "_clock", lambda: time.monotonic() + KEEP_S + 1)
     with pytest.raises(LedgerRefusedError, match="entered before"):
         world.nodes["switzerland"]._services.queries.open(ask, caller="analyst")
-    assert len(later) == 0
+    # a run of an earlier test may still end at this site: it is another request's
+    assert later.find(request_hash(ask.request)) is None
     own = world.nodes["va_long_beach"]._services.queries
     own.deliver(own.open(ask, caller="analyst"), 5)
     nothing_is_left(world)
