@@ -32,8 +32,9 @@ layers: $(READY)
 types: $(READY)
 	$(PY) -m mypy
 
+# many tests wait for a deadline or for processes: one worker more than cores keeps both busy
 unit: $(READY)
-	HYPOTHESIS_PROFILE=ci $(PY) -m pytest -n $(WORKERS) --dist loadfile
+	HYPOTHESIS_PROFILE=ci $(PY) -m pytest -n $$(($(WORKERS) + 1)) --dist loadfile
 
 laws: $(READY)
 	HYPOTHESIS_PROFILE=night $(PY) -m pytest -m "not slow" -k law

@@ -188,6 +188,7 @@ def test_cli_node_that_cannot_start_is_named_and_all_others_end(folders):
     assert "chmod 600" in ran.err
 
 
+@pytest.mark.slow
 def test_cli_killed_site_is_named_at_once_and_frozen_one_at_the_deadline(folders):
     with Launcher(folders) as nodes:
         begun = time.monotonic()

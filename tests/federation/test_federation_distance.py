@@ -27,6 +27,7 @@ def test_anything_else_in_it_is_refused(monkeypatch, text):
         distance_s()
 
 
+@pytest.mark.slow
 def test_the_same_question_takes_its_rounds_times_the_distance(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, f"{DELAY_S * 1000:g}")
     with in_processes(tmp_path / "here") as session:

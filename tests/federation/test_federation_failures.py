@@ -50,7 +50,7 @@ def n_entries(session):
     return next(h.ledger_number for h in session.health().values() if getattr(h, "role", "") == "site")
 
 
-@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("exact", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_killed_site_is_named_at_once_and_spends_only_its_run(world, exact):
     before = n_entries(world)
     seconds, name = run_without(world, number=signal.SIGKILL, exact=exact)
@@ -62,7 +62,7 @@ def test_a_killed_site_is_named_at_once_and_spends_only_its_run(world, exact):
     assert n_entries(world) == before + 2  # the spent one and the one after
 
 
-@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("exact", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_frozen_site_is_named_at_the_deadline(world, exact):
     try:
         seconds, name = run_without(world, number=signal.SIGSTOP, exact=exact)

@@ -337,6 +337,7 @@ def test_closing_does_not_wait_for_sessions_that_wait_for_a_site():
     assert time.monotonic() - begin < 10
 
 
+@pytest.mark.slow
 def test_a_scan_longer_than_the_deadline_finds_its_session_still_there(monkeypatch):
     """All sites scan up to the deadline: the waiting session and the idle dealer both last that long."""
     scan_s = 9.0  # more than twice the deadline

@@ -183,7 +183,15 @@ def hit(session, victim, number):
     return time.monotonic() - began, caught.value.name
 
 
-@pytest.mark.parametrize("victim", [FIRST, pytest.param(SECOND, marks=pytest.mark.slow), DEALING, INPUTTING])
+@pytest.mark.parametrize(
+    "victim",
+    [
+        pytest.param(FIRST, marks=pytest.mark.slow),
+        pytest.param(SECOND, marks=pytest.mark.slow),
+        DEALING,
+        INPUTTING,
+    ],
+)
 def test_any_killed_role_is_named_at_once_and_the_next_query_works(world, victim):
     seconds, name = hit(world, victim, signal.SIGKILL)
     assert name == victim

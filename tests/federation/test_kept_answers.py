@@ -184,6 +184,7 @@ def test_a_kept_answer_needs_no_site(session, monkeypatch):
     assert session.sql(COUNT, epsilon=0.1).rows == paid.rows
 
 
+@pytest.mark.slow
 def test_combined_intervals_cover_as_often_as_they_say(session):
     """The whole path from opened integers: two releases of one count, 95 % of the intervals hold the truth."""
     planned = session._planned(COUNT, 0.1, exact=False, purpose="analysis")

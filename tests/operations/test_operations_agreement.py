@@ -41,6 +41,7 @@ def proposed(folders, path, terms=TERMS, name="smoker"):
     return out, said
 
 
+@pytest.mark.slow
 def test_a_column_wider_bounds_and_a_minimum_cell_are_amended_and_no_answer_is_free_from_the_store_then(
     tmp_path,
 ):

@@ -86,6 +86,7 @@ def test_doctor_does_not_ask_for_a_removed_site(folders):
     assert f"node {LOST}: removed from the consortium" in told.out
 
 
+@pytest.mark.slow
 def test_a_removed_site_that_returns_is_informed_and_disturbs_no_other(world):
     """It still believes that it orders the ledger, until it has read the others' ledgers."""
     folders, nodes = world

@@ -4,6 +4,8 @@ import json
 import shutil
 import time
 
+import pytest
+
 from federation.consortium.consortium_file import load_consortium
 from federation.identity.certificates import Identity
 from tests.cli.conftest import crossward, make_folder
@@ -44,6 +46,7 @@ def members_file(folders, entries):
     return path
 
 
+@pytest.mark.slow
 def test_an_analyst_whose_answers_stay_free_from_the_store_and_the_dealer_renew_their_keys(tmp_path):
     folders = make_folder(tmp_path / "here", analysts=("ada",))
     ada, dealer = folders.root / "analysts" / "ada.pem", folders.helper_file("dealer")

@@ -150,6 +150,7 @@ def an_auditor_joins_and_reads_the_texts_and_asks_nothing(folders, out):
     assert "add auditor vera" in shown
 
 
+@pytest.mark.slow
 def test_members_join_and_leave_while_the_nodes_run(tmp_path):
     folders = make_folder(tmp_path / "here", analysts=("ada", "bo"))
     with running(folders):

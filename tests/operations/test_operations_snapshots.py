@@ -117,6 +117,7 @@ def lose_disk(folders, site):
     shutil.rmtree(folders.ledger(site).parent)
 
 
+@pytest.mark.slow
 def test_a_site_without_ledger_learns_which_archive_to_use_and_catches_up(folders, tmp_path):
     begins = with_archives(folders, tmp_path, "anna", "bert")
     number = len(kinds(folders.ledger("carl")))

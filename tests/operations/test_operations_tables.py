@@ -1,5 +1,7 @@
 """Another version of a table is declared: earlier answers are not used again, and no node answers with the rows that it read."""
 
+import pytest
+
 from privacy_accounting.audit.chain_reader import open_file
 from privacy_accounting.audit.statement import statement_of
 from tests.cli.conftest import make_folder
@@ -8,6 +10,7 @@ from tests.operations.test_operations_member_renewal import private
 from tests.operations.test_operations_members import approve, done
 
 
+@pytest.mark.slow
 def test_an_answer_that_was_free_from_the_store_is_paid_for_after_a_new_version(tmp_path):
     folders = make_folder(tmp_path / "here", analysts=("ada",))
     amendment = tmp_path / "rows.json"

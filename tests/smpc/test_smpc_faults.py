@@ -164,7 +164,7 @@ def silent(cases, turn=0):
         same(name, again.results[again.names[1]], whole.results[again.names[1]])
 
 
-@pytest.mark.parametrize("n", [3, THREE_OF_FOUR])
+@pytest.mark.parametrize("n", [pytest.param(3, marks=pytest.mark.slow), THREE_OF_FOUR])
 def test_silent_at_each_exchange_of_every_second_operation(n):
     silent([case for case in [*OURS, *SITES] if case[1] is n][::2])
 

@@ -93,7 +93,7 @@ def walk(parties, strike, operation, n, turn=0, at_most=None):
         same(operation, result, whole.results[name])
 
 
-@pytest.mark.parametrize("strike", [kill, stop])
+@pytest.mark.parametrize("strike", [kill, pytest.param(stop, marks=pytest.mark.slow)])
 def test_a_site_that_is_killed_or_stopped_is_named_and_the_next_session_works(parties, strike):
     walk(parties, strike, "comparison.equals", 3, at_most=2)
     assert parties.run("comparison.equals", 3) == [[0, 0, 1, 0]] * 3
@@ -144,7 +144,7 @@ def test_a_stopped_dealer_is_named_when_its_heartbeat_is_missed(parties):
     assert parties.run("comparison.equals", 3) == [[0, 0, 1, 0]] * 3
 
 
-@pytest.mark.parametrize("at", [2, 4])
+@pytest.mark.parametrize("at", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_dealer_killed_after_it_has_delivered_is_not_missed(parties, at):
     """A site is held at a later exchange while the dealer dies; the session needs it no more."""
     parties.begin("comparison.equals", 3, deadline_s=LONG_S, held="bob", at=at)
