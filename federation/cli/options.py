@@ -50,7 +50,8 @@ NamedNoise = Annotated[
     str | None,
     typer.Option(
         "--mechanism",
-        help="The noise: gaussian (the default), auto (the least at the same charge), or laplace (less, for a larger charge).",
+        help="The noise: gaussian (the default), auto (the least at the same charge; with --within the smaller charge),"
+        " or laplace (less, for a larger charge).",
     ),
 ]
 Exact = Annotated[

@@ -119,7 +119,7 @@ def cheapest_epsilon(
         PlanRejectedError: the question cannot be answered.
         ConfigError: the store was altered.
     """
-    query, context = _bound(text, consortium)
+    query, context = _bound(text, consortium, mechanism)
     full = _with_released_counts(query, context, goal, consortium, kept)
     found = cheapest_plan(query, context, full, most=LARGEST, mechanism=mechanism)
     if found.epsilon is None:
@@ -172,10 +172,10 @@ def promise_text(goal: Goal) -> str:
     return f"within {format_decimal(goal.within)} at {percent(goal.stated or goal.confidence)}{behind}"
 
 
-def _bound(text: str, consortium: Consortium) -> tuple[BoundQuery, PlanContext]:
+def _bound(text: str, consortium: Consortium, mechanism: Mechanism | None) -> tuple[BoundQuery, PlanContext]:
     query = bind(text, consortium.schema)
-    sub_budget = query_kind().sub_budget
-    return query, context_of(consortium, query.table.population, sub_budget, is_exact=False)
+    population, sub_budget = query.table.population, query_kind().sub_budget
+    return query, context_of(consortium, population, sub_budget, is_exact=False, mechanism=mechanism)
 
 
 def _with_released_counts(

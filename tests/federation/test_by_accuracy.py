@@ -228,3 +228,17 @@ def test_a_quote_shows_alternatives_each_by_itself(session):
         with pytest.raises(InvalidRequestError):
             session.quote(COUNT, **wrong)
     assert head(session) == before
+
+
+@pytest.mark.parametrize("within", [12, 200])
+def test_auto_by_accuracy_pays_no_more_than_either_noise_that_keeps_the_promise(session, within):
+    text = f"SELECT COUNT(*) AS n FROM patients WHERE age > {within // 4}"  # no other test has released it
+    paid = {
+        name: session.quote(text, within=within, mechanism=name)[0]
+        for name in ("auto", "gaussian", "laplace")
+    }
+    terms = {name: (each["asked_epsilon"], float(each["cost"])) for name, each in paid.items()}
+    assert terms["auto"] in (terms["gaussian"], terms["laplace"])
+    assert terms["auto"][1] <= terms["gaussian"][1]
+    answer = session.sql(text, within=within, mechanism="auto")
+    assert answer.cost["epsilon"] == paid["auto"]["asked_epsilon"]
