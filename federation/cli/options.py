@@ -50,8 +50,7 @@ NamedNoise = Annotated[
     str | None,
     typer.Option(
         "--mechanism",
-        help="The noise: gaussian (the default), auto (the least at the same charge; with --within the smaller charge),"
-        " or laplace (less, for a larger charge).",
+        help="The noise: gaussian (the default), auto (the least at the same charge), or laplace (less, for a larger charge).",
     ),
 ]
 Exact = Annotated[
@@ -60,7 +59,8 @@ Exact = Annotated[
 Within = Annotated[
     str | None,
     typer.Option(
-        "--within", help="Private: noise moves no figure by more than this; the least epsilon is looked for."
+        "--within",
+        help="Private: noise moves no figure by more than this; the least epsilon is looked for, or the least charge with --mechanism auto.",
     ),
 ]
 Confidence = Annotated[
