@@ -60,7 +60,8 @@ Within = Annotated[
     str | None,
     typer.Option(
         "--within",
-        help="Private: noise moves no figure by more than this; the least epsilon is looked for, or the least charge with --mechanism auto.",
+        help="Private: noise moves no figure by more than this; the least epsilon is looked for, or the least charge"
+        " with --mechanism auto.",
     ),
 ]
 Confidence = Annotated[
