@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from analytics.errors import InvalidRequestError
 from analytics.pictures import Picture, draw
+from analytics.statistics.closed import closed_text
 from analytics.text_tables import as_block, as_html, as_latex, cell_text
 from smpc.operations.comparison import at_least
 
@@ -161,7 +162,7 @@ class Answer(ABC):
 
     def _repr_html_(self) -> str:
         if self.closed:
-            return as_block(repr(self))
+            return as_block(f"{closed_text(self.closed)}\n{self._price()}")
         names, rows = self.cells()
         return as_html(names, rows, [*self.lines(), self._price()])
 
@@ -203,7 +204,9 @@ class Answer(ABC):
             raise InvalidRequestError(parameter="to_parquet", reason=reason) from error
 
     def lines(self) -> list[str]:
-        """The answer's single figures, one a line; lists are left to ``frame``."""
+        """The answer's single figures, one a line; lists are left to ``frame``. Why it is closed, where it is."""
+        if self.closed:
+            return [closed_text(self.closed)]
         single = {name: value for name, value in self.values().items() if not isinstance(value, _LISTS)}
         return [f"{name}: {cell_text(value)}" for name, value in single.items()]
 
@@ -222,7 +225,7 @@ class Answer(ABC):
         """
         shown = None if self.closed else self.picture()
         if shown is None:
-            why = f"it is closed ({self.closed})" if self.closed else "frame has its figures"
+            why = closed_text(self.closed) if self.closed else "frame has its figures"
             raise InvalidRequestError(parameter="plot", reason=f"has nothing to draw: {why}")
         return draw(shown, axes)
 

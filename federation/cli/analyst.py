@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from federation.cli.accuracy import accuracy_terms, agree_to
+from federation.cli.budget_line import budget_line
 from federation.cli.options import (
     PURPOSE,
     AsCsv,
@@ -36,7 +37,7 @@ from federation.cli.options import (
     print_json,
     read_questions,
 )
-from federation.cli.outcome import OURS, UsageError, sentence
+from federation.cli.outcome import UsageError
 from federation.cli.picture_file import PlotCurve, PlotFile, picture_file
 from federation.display.accuracy import QuotedAccuracy, accuracy_text
 
@@ -219,7 +220,6 @@ def _print_answer(result: Result, session: Session, *, sampling: bool) -> None:
         answer_table,
         console,
         cost_lines,
-        left_line,
         plain,
         sampling_lines,
     )
@@ -228,8 +228,4 @@ def _print_answer(result: Result, session: Session, *, sampling: bool) -> None:
     screen.print(answer_table(result, sampling=sampling))
     for line in filter(None, [*(sampling_lines(result) if sampling else ()), *cost_lines(result)]):
         screen.print(plain(line), style="dim", highlight=False, markup=False)
-    try:
-        left = left_line(result, session.budget_rows())
-    except OURS as error:
-        left = f"what is left could not be asked: {sentence(error)}"
-    screen.print(plain(left), style="dim", highlight=False, markup=False)
+    screen.print(plain(budget_line(result, session)), style="dim", highlight=False, markup=False)

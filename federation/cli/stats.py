@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from federation.cli.budget_line import budget_line
 from federation.cli.options import (
     PURPOSE,
     AsCsv,
@@ -98,18 +99,18 @@ def stats(  # noqa: PLR0913, PLR0917 - every one an option of its own
                 typer.echo(explanation.text)
             return
         answer = session.statistic(name, table=where, **options)
-        _show(answer, as_json=as_json, as_csv=as_csv)
+        _show(answer, session, as_json=as_json, as_csv=as_csv)
         drawn(answer)
 
 
-def _show(answer: Answer, *, as_json: bool, as_csv: bool) -> None:
+def _show(answer: Answer, session: Session, *, as_json: bool, as_csv: bool) -> None:
     with never_lost(answer):
         if as_json:
             print_json(answer.to_dict())
         elif as_csv:
             print_csv(*answer.cells())
         else:
-            _print(answer)
+            _print(answer, session)
 
 
 def _price(epsilon: str | None, *, exact: bool) -> dict[str, object]:
@@ -215,8 +216,18 @@ def _list(*, as_json: bool) -> None:
             typer.echo(f"    {each.name}: {each.meaning}{rest}")
 
 
-def _print(answer: Answer) -> None:
-    from federation.display.terminal import console, exact_lines, grid, guard_of, plain, secrecy_line
+def _print(answer: Answer, session: Session) -> None:
+    """Show the answer before anything else can fail: it is paid for."""
+    from federation.display.terminal import (
+        charge_lines,
+        console,
+        exact_lines,
+        grid,
+        guard_of,
+        ledger_place,
+        plain,
+        secrecy_line,
+    )
 
     screen = console()
     for line in answer.lines():
@@ -228,11 +239,12 @@ def _print(answer: Answer) -> None:
 
             screen.print(grid("", names, [[cell_text(cell) for cell in row] for row in rows]))
     cost, receipt = answer.cost, answer.receipt
-    price = (
-        f"cost: an exact disclosure, without epsilon; {guard_of(cost)}"
+    exact = f"cost: an exact disclosure, without epsilon; {guard_of(cost)}"
+    below = (
+        [exact, *exact_lines(receipt), secrecy_line(receipt), ledger_place(receipt)]
         if cost.get("epsilon") is None
-        else f"cost: epsilon {cost['epsilon']}"
+        else charge_lines(cost, receipt)
     )
-    below = [price, *(exact_lines(receipt) if cost.get("epsilon") is None else []), secrecy_line(receipt)]
     for line in filter(None, below):
         screen.print(plain(line), style="dim", highlight=False, markup=False)
+    screen.print(plain(budget_line(answer, session)), style="dim", highlight=False, markup=False)

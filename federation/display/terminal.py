@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from analytics.mining.result import MiningResult
     from analytics.results.result import Result
+    from analytics.statistics.base import Answer
     from privacy_accounting.audit.statement import Remaining, Spender
 
 LEVEL = 0.95
@@ -180,8 +181,6 @@ def cost_lines(result: Result) -> list[str]:
     if isinstance(origin, dict) and origin["free"]:
         note = FEW_NOTE if result.too_few else ""
         return [note, f"cost: nothing; {origin_text(origin)}. The rows are those of that time", PAY_AGAIN]
-    signers: Any = receipt.get("signed_by", ())
-    place = f"ledger entry {receipt['number']}, signed by {', '.join(signers)}" if receipt else ""
     if cost.get("mode") != "private":
         unit = f"privacy unit {cost.get('privacy_unit')}, at up to {cost.get('max_sites_per_unit')} site(s)"
         cost_line = f"cost: an exact disclosure, without epsilon; {guard_of(cost)} ({unit})"
@@ -190,13 +189,24 @@ def cost_lines(result: Result) -> list[str]:
             plain(cost.get("suppressed_where", "")),
             *exact_lines(receipt),
             secrecy_line(receipt),
-            place,
+            ledger_place(receipt),
         ]
-    charged = f"charged to the {receipt.get('sub_budget')} budget"
     note = FEW_NOTE if result.too_few else ""
     made = origin_text(origin) if isinstance(origin, dict) else ""
     kept = f"not kept for later: {receipt['not_kept']}" if "not_kept" in receipt else ""
-    return [note, terms_line(cost), secrecy_line(receipt), f"{charged}; {place}", made, plain(kept)]
+    return [note, *charge_lines(cost, receipt), made, plain(kept)]
+
+
+def charge_lines(cost: Mapping[str, Any], receipt: Mapping[str, Any]) -> list[str]:
+    """Return the terms of a private answer's epsilon, the trust model, and the ledger entry that paid."""
+    charged = f"charged to the {receipt.get('sub_budget')} budget"
+    return [terms_line(cost), secrecy_line(receipt), f"{charged}; {ledger_place(receipt)}"]
+
+
+def ledger_place(receipt: Mapping[str, Any]) -> str:
+    """Return the ledger entry of an answer, with who signed it; empty without a receipt."""
+    signers: Any = receipt.get("signed_by", ())
+    return f"ledger entry {receipt['number']}, signed by {', '.join(signers)}" if receipt else ""
 
 
 def guard_of(cost: Mapping[str, Any]) -> str:
@@ -229,7 +239,7 @@ def terms_line(cost: Mapping[str, Any]) -> str:
     )
 
 
-def left_line(result: Result, rows: Sequence[Mapping[str, Any]]) -> str:
+def left_line(result: Result | Answer, rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the rest of the sub-budget that paid, or would have paid."""
     sub_budget = result.receipt.get("sub_budget", "query")
     for row in rows:
@@ -244,7 +254,7 @@ def left_line(result: Result, rows: Sequence[Mapping[str, Any]]) -> str:
     return ""
 
 
-def share_charged(result: Result, row: Mapping[str, Any]) -> str:
+def share_charged(result: Result | Answer, row: Mapping[str, Any]) -> str:
     """Return what an answer took of its sub-budget, as a share; empty for an exact one."""
     charged, allowance = result.receipt.get("charged"), float(str(row["allowance"]))
     return f"{100 * float(str(charged)) / allowance:.2g} %" if charged and allowance else ""

@@ -100,7 +100,7 @@ def test_what_has_no_picture_says_so(heart):
     closed = heart_world(minimum_cell=200).ask(
         "t_test", column="thalach", by="cp", groups=["typical", "atypical"]
     )
-    with pytest.raises(InvalidRequestError, match=r"nothing to draw: it is closed \(minimum_cell\)"):
+    with pytest.raises(InvalidRequestError, match=r"nothing to draw: closed \(minimum_cell\)"):
         closed.plot()
     with pytest.raises(InvalidRequestError, match="frame has its figures"):
         heart.ask("table_one", columns=["age"], groupby="disease").plot()
