@@ -57,6 +57,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "ols": "regression.ols.Ols",
     "pca": "structure.pca.Pca",
     "quantile": "location.quantile.Quantile",
+    "quality": "profiles.quality.Quality",
     "ridge": "regression.ridge.Ridge",
     "rmst": "survival.rmst.Rmst",
     "roc_auc": "diagnostics.roc_auc.RocAuc",
