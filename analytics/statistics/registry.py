@@ -62,6 +62,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "rmst": "survival.rmst.Rmst",
     "roc_auc": "diagnostics.roc_auc.RocAuc",
     "signed_rank": "location.signed_rank.SignedRank",
+    "site_drift": "tables.site_drift.SiteDrift",
     "smr": "tables.smr.Smr",
     "spearman": "association.spearman.Spearman",
     "standardised_rate": "tables.standardised_rate.StandardisedRate",
