@@ -4,8 +4,8 @@ Layer:       analytics.quality.check, the lowest of quality. Pure.
 Terms:       a check counts *violating* rows among the rows that it applies to; it has *failed* where their share is above its
              threshold. *Not applicable* is a state with a reason, never a pass; *error* is a check that could not be computed.
 Guarantees:  a result holds counts of one site's rows, so its ``repr`` holds none.
-Source:      the names of check types are those of the OHDSI Data Quality Dashboard 2.8; contexts, categories and subcategories are
-             those of Kahn et al., eGEMs 4(1), 2016. ``placeholderValue``, ``crossColumnRule``, ``newestRecord`` and
+Source:      the names of check types are those of the OHDSI Data Quality Dashboard 2.8; contexts, categories and subcategories
+             are those of Kahn et al., eGEMs 4(1), 2016. ``placeholderValue``, ``crossColumnRule``, ``newestRecord`` and
              ``identifierSpelling`` have no counterpart there.
 """
 

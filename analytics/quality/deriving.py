@@ -33,9 +33,7 @@ APART_STEPS: Final = 10
 APART_SHARE: Final = Fraction(1, 10)
 
 
-def derive_checks(
-    rows: PreparedRows, rules: TableRules, shares: Shares, today: dt.date
-) -> Iterator[Check]:
+def derive_checks(rows: PreparedRows, rules: TableRules, shares: Shares, today: dt.date) -> Iterator[Check]:
     """Make the checks of a table that count rows; those of identifiers are in ``identifier_checks``.
 
     Args:
@@ -195,9 +193,7 @@ def isolation(check: Check, column: NumericColumn) -> tuple[str, ...]:
     return f"min(abs({value} - ({code}))) {others}", f"max({value}) {others} - min({value}) {others}"
 
 
-def is_isolated(
-    column: NumericColumn, count: int, nearest: float | None, span: float | None
-) -> bool:
+def is_isolated(column: NumericColumn, count: int, nearest: float | None, span: float | None) -> bool:
     """Whether equal values are a word for "missing".
 
     Args:

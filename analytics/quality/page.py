@@ -3,8 +3,8 @@
 Layer:       analytics.quality.page, above score_card.
 Guarantees:  every text is escaped; the page fits a width of 400 pixels. It holds counts of one site's rows, for that site's
              administrator, and says so.
-Source:      ours. The three colours are those of Okabe and Ito, which stay apart for colour-blind readers; each bar's numbers stand
-             beside it as text.
+Source:      ours. The three colours are those of Okabe and Ito, which stay apart for colour-blind readers; each bar's numbers
+             stand beside it as text.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ svg{width:100%;max-width:44rem;height:auto;display:block}
 .score{border:1px solid #ccc;border-radius:.4rem;padding:.5rem .7rem}.score b{display:block;font-size:1.5rem}
 .check{border-left:.3rem solid #D55E00;padding:.1rem .7rem;margin:.9rem 0}.check.error{border-color:#882255}
 .check p{margin:.2rem 0}pre{background:#f3f3f3;padding:.5rem;overflow-x:auto;font-size:.85rem;border-radius:.3rem}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem}td,th{padding:.2rem .5rem;text-align:left;border-bottom:1px solid #ddd;vertical-align:top}
+.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem}
+td,th{padding:.2rem .5rem;text-align:left;border-bottom:1px solid #ddd;vertical-align:top}
 """
 
 
@@ -47,9 +48,7 @@ def page_of(cards: Sequence[ScoreCard], *, made: str) -> str:
         made: when, for the reader.
     """
     body = "".join(_card(card) for card in cards)
-    note = (
-        f"Made {_text(made)}. It holds counts of this site's own rows: for its administrator, not for other members."
-    )
+    note = f"Made {_text(made)}. It holds counts of this site's own rows: for its administrator, not for other members."
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -2,7 +2,8 @@
 
 Layer:       analytics.quality.prepared_rows, above thresholds.
 Terms:       a column's *staged* integer is what ingest makes of a cell (``analytics.sources.cleaning``), with values beside the
-             range for what was wrong; its *typed* value is the number, text, boolean or date that the cell writes, before any bound.
+             range for what was wrong; its *typed* value is the number, text, boolean or date that the cell writes, before any
+             bound.
 Guarantees:  a cell is understood as ingest understands it. A column that ingest would refuse is left out, with the reason.
 Source:      ours.
 """

@@ -46,17 +46,19 @@ def number(name: str, *, decimal: str = "") -> str:
     """Cells that are no number."""
     if decimal:
         return _column(name, 'type = "number"', f'decimal = "{decimal}"')
-    return _column(
-        name, 'type = "number"', 'unread = "missing"   # or list the words in missing = [...]'
-    )
+    return _column(name, 'type = "number"', 'unread = "missing"   # or list the words in missing = [...]')
 
 
 def words(column: Column) -> str:
     """Words that are not those of the schema."""
     if isinstance(column, BooleanColumn):
-        return _column(column.name, 'type = "boolean"', 'yes = ["..."]   # the words of the file', 'no = ["..."]')
+        return _column(
+            column.name, 'type = "boolean"', 'yes = ["..."]   # the words of the file', 'no = ["..."]'
+        )
     first = str(column.domain[0]) if isinstance(column, CategoricalColumn) else "..."
-    return _column(column.name, f'words = {{"..." = {json.dumps(first)}}}   # the file\'s word = the domain\'s')
+    return _column(
+        column.name, f"words = {{\"...\" = {json.dumps(first)}}}   # the file's word = the domain's"
+    )
 
 
 def cast(column: Column) -> str:
@@ -97,7 +99,9 @@ def in_order(name: str, first: str) -> str:
 def duplicates(unit: str, most: int) -> str:
     """Several rows of one unit."""
     if most > 1:
-        return f"# {unit}: keep at most {most} rows of each in the view, or raise max_rows_per_unit at all sites"
+        return (
+            f"# {unit}: keep at most {most} rows of each in the view, or raise max_rows_per_unit at all sites"
+        )
     return f'[table.duplicates]\nkey = [{json.dumps(unit)}]\nkeep = "most_complete"'
 
 

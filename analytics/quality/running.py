@@ -1,8 +1,8 @@
 """Runs the checks of a site's tables: one statement for the rows of each, one for its identifiers.
 
 Layer:       analytics.quality.running, above deriving.
-Guarantees:  all checks of rows are aggregates of one SELECT, in the site's own shut database. A check that cannot be computed is an
-             error of its own and leaves the others; a source that cannot be read is one failed check with the reason.
+Guarantees:  all checks of rows are aggregates of one SELECT, in the site's own shut database. A check that cannot be computed
+             is an error of its own and leaves the others; a source that cannot be read is one failed check with the reason.
 Visible to:  the site's administrator alone.
 Source:      ours; docs/guarantees.md P19.
 """
@@ -91,7 +91,9 @@ def check_table(
             profile = run.profile()
             n_rows = run.n_rows()
     except SchemaMismatchError as error:
-        check = Check(type=_TABLE, column="", what="the table can be read", reason=error.reason, is_error=True)
+        check = Check(
+            type=_TABLE, column="", what="the table can be read", reason=error.reason, is_error=True
+        )
         return ScoreCard(table=table.name, source=name, rows=0, results=(unjudged(check),), columns=())
     filled = Check(
         type=_TABLE,
@@ -179,7 +181,11 @@ class _Run:
         column = self.rows.table.columns.get(check.column)
         if isinstance(column, NumericColumn) and check.type.name == "placeholderValue":
             violating = violating if is_isolated(column, violating, *more) else 0
-        if isinstance(column, NumericColumn) and check.type.name == "cdmDatatype" and 0 < violating == more[0]:
+        if (
+            isinstance(column, NumericColumn)
+            and check.type.name == "cdmDatatype"
+            and 0 < violating == more[0]
+        ):
             sign = OTHER_SIGN[self.cells.decimal]
             check = replace(check, repair=repairs.number(check.column, decimal=sign))
         return judged(check, int(rows), int(violating))

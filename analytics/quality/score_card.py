@@ -143,10 +143,7 @@ class ScoreCard:
         rows = self.rows_of_frame()
         names = list(rows[0]) if rows else []
         return pd.DataFrame(
-            {
-                name: pd.Series([row[name] for row in rows], dtype=_KINDS.get(name, "string"))
-                for name in names
-            }
+            {name: pd.Series([row[name] for row in rows], dtype=_KINDS.get(name, "string")) for name in names}
         )
 
     def to_dict(self) -> dict[str, object]:

@@ -8,7 +8,7 @@ Source:      ours.
 
 from __future__ import annotations
 
-import datetime as dt
+import datetime as dt  # noqa: TC003  pydantic reads the annotations
 import tomllib
 from decimal import Decimal
 from fractions import Fraction
@@ -34,7 +34,9 @@ def _number(value: object) -> Fraction:
 
 def _check_name(value: object) -> object:
     if value not in CHECK_TYPES:
-        msg = f"there is no check {value}{nearest(str(value), CHECK_TYPES)}; there are {', '.join(CHECK_TYPES)}"
+        msg = (
+            f"there is no check {value}{nearest(str(value), CHECK_TYPES)}; there are {', '.join(CHECK_TYPES)}"
+        )
         raise ValueError(msg)
     return value
 

@@ -164,7 +164,9 @@ def _keep(
         for column in columns
     )
     marks = "".join(
-        f", {column.invalid} AS {quoted(invalid_name(column.name))}" for column in columns if column.name in marked
+        f", {column.invalid} AS {quoted(invalid_name(column.name))}"
+        for column in columns
+        if column.name in marked
     )
     target = f"CREATE TABLE memory.main.{quoted(table.name)} AS SELECT"
     unit = quoted(UNIT_COLUMN)

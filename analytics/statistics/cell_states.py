@@ -2,8 +2,8 @@
 
 Layer:       analytics.statistics above blocks and column_cells.
 Terms:       the *state* of a cell is 0 valid, 1 missing, 2 invalid.
-Guarantees:  each row has one state in each column. What is tested of two columns is in how many rows two of their cells differ, and in
-             how many they agree: with counts that are apart, no difference of two of them tells of few people.
+Guarantees:  each row has one state in each column. What is tested of two columns is in how many rows two of their cells differ,
+             and in how many they agree: with counts that are apart, no difference of two of them tells of few people.
 Source:      ours; docs/guarantees.md P8.
 """
 
@@ -12,13 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from analytics.sql.expressions import Choice, Flag, Literal, Missing
 from analytics.statistics.blocks import MISSING, invalid_name
 from analytics.statistics.column_cells import ColumnCells
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     from analytics.sql.expressions import Integer

@@ -5,11 +5,11 @@ Terms:       a cell is *missing* (no value), *invalid* (a value outside the colu
              *valid*. ``completeness`` is the share of the rows that have a value, ``validity`` the share of the values that are
              valid. What a site's mapping or view has made missing counts as missing.
 Guarantees:  private: all counts are one release; a row adds to the number of rows and to one count of each column, so its
-             squared norm is one more than the columns. Intervals of shares hold the share without noise at least as often as their
-             level says. Exact: the counts of a column open on shares where rows, missing and known cells, each against the
-             other columns' cells before it, all reach the threshold; zero is a small number, so a column without a missing cell stays
-             closed. Invalid cells open besides where they and the valid ones do too. A closed column says which of its two parts is
-             closed and not why.
+             squared norm is one more than the columns. Intervals of shares hold the share without noise at least as often as
+             their level says. Exact: the counts of a column open on shares where rows, missing and known cells, each against the
+             other columns' cells before it, all reach the threshold; zero is a small number, so a column without a missing cell
+             stays closed. Invalid cells open besides where they and the valid ones do too. A closed column says which of its
+             two parts is closed and not why.
 Visible to:  the analyst: the counts of all sites together; in exact mode one bit for the rows and two for each column.
 See instead: one site's own checks (``analytics.quality``).
 Source:      ours; docs/guarantees.md P5, P8. Fieller 1954 for the interval of a ratio of two noisy numbers.
@@ -273,9 +273,7 @@ class Quality(Statistic[int]):
         """In exact mode each column and, beside it, whether its value was invalid."""
         if self.mode == "private":
             return ()
-        return tuple(
-            name for column in self.judged for name in (column.name, invalid_name(column.name))
-        )
+        return tuple(name for column in self.judged for name in (column.name, invalid_name(column.name)))
 
     @property
     def dimensions(self) -> tuple[str, ...]:

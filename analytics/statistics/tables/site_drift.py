@@ -4,22 +4,21 @@ Layer:       analytics.statistics.tables above column_cells and hidden_ratios' o
 Terms:       each site has the shares p of its known values in the column's public groups. The *index* is the population stability
              index ``sum (p - q) ln(p / q)`` of two sites, averaged over all pairs of sites; *ks* the largest distance between two
              sites' cumulated shares at an edge of the groups, to two decimals.
-Guarantees:  exact mode alone. Each site adds its shares, their logarithms and products; the index follows from the sums over sites on
-             shares. For ks each site says at each edge which hundredths it reaches; the largest and the smallest of the sites follow
-             from how many do, on shares. What opens is the index, rounded on shares to three significant digits, ks, and one bit:
-             whether each group of each site holds at least the threshold. With ``above`` two bits open and no number. Which site
-             is too small, or stands apart, stays on shares.
+Guarantees:  exact mode alone. Each site adds its shares, their logarithms and products; the index follows from the sums over
+             sites on shares. For ks each site says at each edge which hundredths it reaches; the largest and the smallest of
+             the sites follow from how many do, on shares. What opens is the index, rounded on shares to three significant
+             digits, ks, and one bit: whether each group of each site holds at least the threshold. With ``above`` two bits open
+             and no number. Which site is too small, or stands apart, stays on shares.
 Visible to:  the analyst: the figures, or the bit, and whether they are closed.
 See instead: the pooled distribution (``profiles.describe``); distributions of single sites, which do not exist here.
-Source:      Lewis 1994 for the index; Smirnov 1939; docs/guarantees.md P8, P22. With n sites ``sum over pairs of sum (p - q)(ln p -
-             ln q) = n sum p ln p - (sum p)(sum ln p)``, sums over sites, added over groups.
+Source:      Lewis 1994 for the index; Smirnov 1939; docs/guarantees.md P8, P22. With n sites ``sum over pairs of sum (p - q)(ln
+             p - ln q) = n sum p ln p - (sum p)(sum ln p)``, sums over sites, added over groups.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import numpy as np
@@ -45,6 +44,7 @@ from smpc.operations.selection import all_of, keep_at_least, maximum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from fractions import Fraction
 
     import pandas as pd
 
@@ -105,7 +105,9 @@ class SiteDrift(Statistic[int]):
     """
 
     name: ClassVar[str] = "site_drift"
-    summary: ClassVar[str] = "how far the sites' distributions of a column are apart (PSI, KS), not which site"
+    summary: ClassVar[str] = (
+        "how far the sites' distributions of a column are apart (PSI, KS), not which site"
+    )
     modes: ClassVar = EXACT
     promoted: ClassVar = EXACT
     no_private: ClassVar[str] = (
@@ -115,7 +117,9 @@ class SiteDrift(Statistic[int]):
     parameters: ClassVar = (
         Parameter(name="column", meaning="a column with public groups"),
         Parameter(
-            name="above", meaning="a number: open only whether the index reaches it, not the index", default=None
+            name="above",
+            meaning="a number: open only whether the index reaches it, not the index",
+            default=None,
         ),
     )
     column: GroupColumn
@@ -128,7 +132,9 @@ class SiteDrift(Statistic[int]):
         column = arguments.group_column("column", table)
         above = arguments.number("above") if arguments.is_given("above") else None
         if above is not None and not 0 < above <= 10**INDEX.decades:
-            raise InvalidRequestError(parameter="above", reason=f"must be above 0 and at most {10**INDEX.decades}")
+            raise InvalidRequestError(
+                parameter="above", reason=f"must be above 0 and at most {10**INDEX.decades}"
+            )
         bound = cls(table=table, mode=mode, limits=limits, column=column, above=above)
         if not 2 <= bound.n_groups <= MAX_GROUPS:  # noqa: PLR2004  one group is no distribution
             reason = f"must have 2 to {MAX_GROUPS} groups, not {bound.n_groups}"
