@@ -14,7 +14,7 @@ from analytics.harmonise.expressions import derived_sql
 from analytics.harmonise.made import RuleError, number_sql
 from analytics.quality import repairs
 from analytics.quality.check import CHECK_TYPES, Check, Dimension
-from analytics.quality.prepared_rows import UNIT, date_of, has_value, other_number, staged, typed
+from analytics.quality.prepared_rows import REFUSED, UNIT, date_of, has_value, other_number, staged, typed
 from analytics.schema import BooleanColumn, CategoricalColumn, NumericColumn
 from analytics.schema.numbers import format_decimal
 from analytics.schema.tables import ROW
@@ -298,7 +298,7 @@ def _rule_check(rows: PreparedRows, name: str, rule: Rule, shares: Shares) -> Ch
 
 
 def identifier_checks(rows: PreparedRows, shares: Shares) -> tuple[Check, ...]:
-    """The checks of the privacy unit: rows without one, rows beyond the limit, spellings.
+    """The checks of the privacy unit: rows without one, rows whose one cannot be used, rows beyond the limit, spellings.
 
     Args:
         rows: how the table is read.
@@ -306,8 +306,15 @@ def identifier_checks(rows: PreparedRows, shares: Shares) -> tuple[Check, ...]:
     """
     table = rows.table
     unit = table.privacy_unit
-    whats = ("a row without an identifier", "a row beyond max_rows_per_unit", "an identifier spelt otherwise")
-    kinds = [CHECK_TYPES[name] for name in ("isRequired", "isPrimaryKey", "identifierSpelling")]
+    whats = (
+        "a row without an identifier",
+        "an identifier that cannot be used",
+        "a row beyond max_rows_per_unit",
+        "an identifier spelt otherwise",
+    )
+    kinds = [
+        CHECK_TYPES[name] for name in ("isRequired", "cdmDatatype", "isPrimaryKey", "identifierSpelling")
+    ]
     if unit == ROW or rows.unit is None:
         reason = "every row is a privacy unit of its own" if unit == ROW else rows.faults[unit]
         column = "" if unit == ROW else unit
@@ -317,6 +324,7 @@ def identifier_checks(rows: PreparedRows, shares: Shares) -> tuple[Check, ...]:
         )
     fixes = (
         f"# {unit}: rows without one are left out; correct them in the source",
+        f"# {unit}: {rows.unit.reason or 'give texts or integers'}",
         repairs.duplicates(unit, table.max_rows_per_unit),
         repairs.spelling(unit),
     )
@@ -325,7 +333,8 @@ def identifier_checks(rows: PreparedRows, shares: Shares) -> tuple[Check, ...]:
             type=kind,
             column=unit,
             what=what,
-            violated=f"{UNIT} IS NULL",
+            violated=REFUSED if kind.name == "cdmDatatype" else f"{UNIT} IS NULL",
+            among=f"{UNIT} IS NOT NULL" if kind.name == "cdmDatatype" else "",
             most=shares.duplicates,
             repair=fix,
         )

@@ -95,6 +95,7 @@ def _picture(columns: Sequence[ColumnCells]) -> str:
     return (
         f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" font-size="11" font-family="sans-serif">'
         f"<title>{title}</title>{legend}{bars}</svg>"
+        '<p class="note">The number beside a bar is the share of the rows that have a value.</p>'
     )
 
 

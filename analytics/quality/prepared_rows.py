@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from analytics.sources.units import UnitColumn
 
 UNIT: Final = quoted("#unit")
+REFUSED: Final = quoted("#refused")
 OTHER_SIGN: Final = {".": ",", ",": "."}
 
 
@@ -124,10 +125,11 @@ def prepare_rows(
             chosen.append(f"{text_number(cell_text(found.sql, found.kind), other)} AS {other_number(name)}")
     unit = _unit(table, viewed, source, faults, missing)
     if unit is not None:
-        chosen.append(f"{unit.normal} AS {UNIT}")
+        chosen += [f"{unit.normal} AS {UNIT}", f"{unit.refused} AS {REFUSED}"]
     dates = _dates(viewed, rules, cells, chosen, kinds)
+    taken = {name.lower() for name in (*kinds, *faults, table.privacy_unit)}
     for each in viewed:
-        if each.name not in kinds and each.name not in faults and each.name != table.privacy_unit:
+        if each.name.lower() not in taken:
             kind = base_type(each.kind)
             own = {"VARCHAR": "text", "BOOLEAN": "boolean"}.get(kind, "number" if kind in NUMBERS else "")
             if own:

@@ -83,9 +83,9 @@ def check_table(
             rules = thresholds.of(table.name)
             prepared = prepare_rows(table, types, cells, rules, name)
             checks = list(derive_checks(prepared, rules, thresholds.shares, today))
-            required, repeated, spelt = identifier_checks(prepared, thresholds.shares)
+            required, readable, repeated, spelt = identifier_checks(prepared, thresholds.shares)
             run = _Run(ask=ask, rows=prepared, cells=cells)
-            results = run.results([*checks, required])
+            results = run.results([*checks, required, readable])
             near = (lambda: near_duplicates(connection, f"({prepared.select})")) if prepared.unit else None
             results += [run.repeated(repeated), run.spelt(spelt, near)]
             profile = run.profile()

@@ -153,6 +153,18 @@ def test_every_fault_has_its_kind_its_counts_and_its_repair():
     assert not any(each.repair for each in card.results if each.state is not State.FAILED)
 
 
+def test_identifiers_that_cannot_be_used_and_names_in_other_letters():
+    columns = {"id": {"type": "identifier"}, "age": number(0, 120)}
+    fields = {"privacy_unit": "id", "max_rows_per_unit": 1, "unit_form": "integer"}
+    card = checked(pd.DataFrame({"ID": ["1", "x", "3"], "Age": [1, 2, 300]}), columns, **fields)
+    assert found(card) == {("cdmDatatype", "id"): (1, 3), ("plausibleValueHigh", "age"): (1, 3)}
+    assert not found(card, State.ERROR)
+    assert found(checked(pd.DataFrame({"id": [1.5, 2.0], "age": [1, 2]}), columns, **fields)) == {
+        ("cdmDatatype", "id"): (1, 2),
+        ("isPrimaryKey", "id"): (1, 2),  # one half more became the next whole number
+    }
+
+
 def test_not_applicable_is_a_state_with_a_reason_and_error_another():
     rules = """
         [tables.patients.columns.x]

@@ -43,7 +43,7 @@ DIGESTS = {
     "quality exact": "a174d5ae83d77a33226aac391588c3b45030cc1b3fe699902970fe77dbdad345",
     "quality private": "31bb885911f8825dc4a8fc265e4a2efe59455e5ec7812bd7bfd7a37d904501ba",
     "site_drift exact": "58beda897101d61a8e8b70e18fe4c539e35d54f266649d3b683a446de6f2ee05",
-    "site_drift bit exact": "575d950af500639239f0234d96dd4f2aece2745b617fb9f30a210b927be073f0",
+    "site_drift bit exact": "7346af9ef74a4b7b6d7b62f002f5fee29b39e7fe85fc392dfddc71f4fa7bb678",
     "lasso private": "166225f07ddf398df25f39c5ca95c59241cce08cd2bd3f4ec3c58d4c034f6987",
     "elastic_net exact": "7d343ba6e824fa7a778eb40b3225dded4356151263e0aa63e75cb96ae2378356",
     "ols private": "780755430b0c29765a7311bbb91197d1897bcaa2c2fcf44c3467f6f4ca918560",

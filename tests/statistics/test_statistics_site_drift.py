@@ -48,7 +48,7 @@ def test_the_hospitals_are_as_far_apart_as_numpy_says(column):
     assert answer.ks == pytest.approx(distance, abs=0.0101)
     assert (answer.closed, answer.n_sites, answer.frame.shape) == ("", 4, (1, 3))
     for above, expected in ((index * 0.99, True), (index * 1.01, False)):
-        bit = world.ask("site_drift", column=column, above=str(round(above, 4)))
+        bit = world.ask("site_drift", column=column, above=f"{above:.3g}")
         assert (bit.is_above, bit.psi, bit.ks) == (expected, None, None)
 
 
@@ -79,6 +79,7 @@ def test_rounded_figures_alone_open():
     assert 0 <= opened[1] <= 100
     assert plan.most_opened == 2
     bit = world.plan("site_drift", column="g", above="0.1")
+    assert bit.most_opened == 1  # a bit counts against the caps as a number does
     opened = sum(np.frombuffer(part, dtype="<i8").astype(np.int64) for part in world.answers(bit))
     assert len(opened) == 2
     assert set(opened.tolist()) <= {0, 1}
@@ -111,6 +112,8 @@ def test_the_guard_counts_what_a_unit_can_have_at_all_its_sites():
         ({"column": "x"}, PlanRejectedError, "no bins"),
         ({"column": "g", "above": 0}, InvalidRequestError, "above 0"),
         ({"column": "g", "above": 101}, InvalidRequestError, "at most 100"),
+        ({"column": "g", "above": "0.1234"}, InvalidRequestError, "of 3 digits"),
+        ({"column": "g", "above": "0.00001"}, InvalidRequestError, "4 decimals"),
         ({"column": "g", "above": "much"}, InvalidRequestError, "one number"),
         ({"column": "g", "epsilon": "1"}, InvalidRequestError, "must be exact"),
     ],

@@ -7,8 +7,9 @@ Terms:       each site has the shares p of its known values in the column's publ
 Guarantees:  exact mode alone. Each site adds its shares, their logarithms and products; the index follows from the sums over
              sites on shares. For ks each site says at each edge which hundredths it reaches; the largest and the smallest of
              the sites follow from how many do, on shares. What opens is the index, rounded on shares to three significant
-             digits, ks, and one bit: whether each group of each site holds at least the threshold. With ``above`` two bits open
-             and no number. Which site is too small, or stands apart, stays on shares.
+             digits, ks, and one bit: whether each group of each site holds at least the threshold. With ``above`` one bit
+             opens in the place of both figures; it counts as a number, and ``above`` has no more digits than the index. Which
+             site is too small, or stands apart, stays on shares.
 Visible to:  the analyst: the figures, or the bit, and whether they are closed.
 See instead: the pooled distribution (``profiles.describe``); distributions of single sites, which do not exist here.
 Source:      Lewis 1994 for the index; Smirnov 1939; docs/guarantees.md P8, P22. With n sites ``sum over pairs of sum (p - q)(ln
@@ -131,10 +132,10 @@ class SiteDrift(Statistic[int]):
         check_one_row_a_unit(table, cls.name)
         column = arguments.group_column("column", table)
         above = arguments.number("above") if arguments.is_given("above") else None
-        if above is not None and not 0 < above <= 10**INDEX.decades:
-            raise InvalidRequestError(
-                parameter="above", reason=f"must be above 0 and at most {10**INDEX.decades}"
-            )
+        if above is not None and above * 10**INDEX.places not in INDEX.values:  # noqa: PD011  no frame
+            # finer ones would find the index digit by digit beyond its rounding
+            reason = f"must be above 0 and at most {10**INDEX.decades}, of {INDEX.digits} digits and {INDEX.places} decimals"
+            raise InvalidRequestError(parameter="above", reason=reason)
         bound = cls(table=table, mode=mode, limits=limits, column=column, above=above)
         if not 2 <= bound.n_groups <= MAX_GROUPS:  # noqa: PLR2004  one group is no distribution
             reason = f"must have 2 to {MAX_GROUPS} groups, not {bound.n_groups}"
@@ -201,8 +202,8 @@ class SiteDrift(Statistic[int]):
             clamps=tuple(clamps),
             local=self.site_terms,
             joint=self._joint,
-            n_values=2 if self.above is None else 0,
-            n_flags=1 if self.above is None else 2,
+            n_values=2 if self.above is None else 1,
+            n_flags=1,
             has_products=True,
         )
         return (step,)
