@@ -66,6 +66,16 @@ class MappingError(AnalyticsError):
         super().__init__(f"{source}: {head} in the mapping: " + "; ".join(self.mistakes))
 
 
+class QualityFileError(AnalyticsError):
+    """A site's file of quality thresholds cannot be used; every mistake is listed. For that site's administrator."""
+
+    def __init__(self, *, source: str, mistakes: Iterable[str]) -> None:
+        self.source, self.mistakes = source, tuple(mistakes)
+        count = len(self.mistakes)
+        head = "1 mistake" if count == 1 else f"{count} mistakes"
+        super().__init__(f"{source}: {head} in the thresholds: " + "; ".join(self.mistakes))
+
+
 class PlanRejectedError(AnalyticsError):
     """A question that is not allowed here, with the place in its text (``line:column``, both from 1)."""
 

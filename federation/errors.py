@@ -102,6 +102,17 @@ class AmendmentRejectedError(FederationError):
         super().__init__(f"amendment rejected: {reason}")
 
 
+class RequirementNotMetError(FederationError):
+    """A requirement on data quality is not shown by what was released; the question behind it was neither sent nor charged."""
+
+    def __init__(self, *, requirement: str, found: str) -> None:
+        """Take the requirements that are not met and, of released figures alone, what was found."""
+        self.requirement, self.found = requirement, found
+        super().__init__(
+            f"the requirement {requirement} is not met: {found}; what it stands before was not asked and cost nothing"
+        )
+
+
 class FoundingRefusedError(FederationError):
     """An invitation, an answer, a draft or a signature of a consortium's founding is refused; nothing was changed."""
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from analytics.sources.spec import CellRules
 
-RULES_VERSION: Final = 1  # of this module and cells: a typed copy made by other rules is not used
+RULES_VERSION: Final = 2  # of this module and cells: a typed copy made by other rules is not used
 _KINDS = ("unreadable", "not_finite", "clipped", "outside_domain")
 _TIMES = ("DATE", "TIME", "INTERVAL")
 _WHOLE = 2**53
@@ -85,6 +85,11 @@ class CleanColumn:
     clipped: str = "FALSE"
     outside_domain: str = "FALSE"
     sides: tuple[str, ...] = ()
+
+    @property
+    def invalid(self) -> str:
+        """SQL of the staged integer: whether the cell holds a value that the schema does not allow; never NULL."""
+        return f"COALESCE({quoted(self.name)} NOT BETWEEN {self.low} AND {self.high}, FALSE)"
 
     def flags(self) -> Iterator[tuple[str, str]]:
         """Names and conditions on the staged column, in a fixed order."""

@@ -24,6 +24,7 @@ from analytics.sources.units import UnitColumn, near_duplicates, unit_column
 from analytics.sources.view_comparisons import check_comparisons
 from analytics.sources.views import over_source, view_fault, view_types
 from analytics.sql.render import quoted
+from analytics.statistics.blocks import invalid_name
 
 if TYPE_CHECKING:
     from analytics.schema import Table
@@ -162,10 +163,15 @@ def _keep(
         f"{column.clean if column.name in marked else column.plain} AS {quoted(column.name)}"
         for column in columns
     )
+    marks = "".join(
+        f", {column.invalid} AS {quoted(invalid_name(column.name))}"
+        for column in columns
+        if column.name in marked
+    )
     target = f"CREATE TABLE memory.main.{quoted(table.name)} AS SELECT"
     unit = quoted(UNIT_COLUMN)
     if table.privacy_unit == ROW:
-        connection.execute(f"{target} {cleaned} FROM {_STAGED}")
+        connection.execute(f"{target} {cleaned}{marks} FROM {_STAGED}")
         return
     connection.execute(
         f"CREATE TEMP TABLE {_CROWDED} AS SELECT {unit} FROM {_STAGED} WHERE {unit} IS NOT NULL "  # noqa: S608
@@ -174,31 +180,35 @@ def _keep(
     dropped = ""
     if _count(connection, f"SELECT count(*) FROM {_CROWDED}"):  # noqa: S608
         connection.execute(
-            f"CREATE TEMP TABLE {_DROPPED} AS {_dropped(cleaned, columns, table.max_rows_per_unit)}",
+            f"CREATE TEMP TABLE {_DROPPED} AS {_dropped(cleaned, columns, marked, table.max_rows_per_unit)}",
             [_pad(site_key, 0x5C), _pad(site_key, 0x36)],
         )
         dropped = f'ANTI JOIN {_DROPPED} USING ("{_ROW}")'
     # the units are sorted beside the rows' numbers and not beside whole rows, which would take a second table's memory
     numbers = f'SELECT "{_ROW}", dense_rank() OVER (ORDER BY {unit}) AS "#number" FROM {_STAGED} WHERE {unit} IS NOT NULL'  # noqa: S608
     connection.execute(
-        f'{target} {cleaned}, "#number" AS {unit} FROM {_STAGED} JOIN ({numbers}) USING ("{_ROW}") {dropped}'
+        f'{target} {cleaned}{marks}, "#number" AS {unit} FROM {_STAGED} JOIN ({numbers}) USING ("{_ROW}") {dropped}'
     )
     connection.execute(f"DROP TABLE {_CROWDED}; DROP TABLE IF EXISTS {_DROPPED}")
 
 
-def _dropped(cleaned: str, columns: list[CleanColumn], most: int) -> str:
+def _dropped(cleaned: str, columns: list[CleanColumn], marked: set[str], most: int) -> str:
     """SQL of the rows that go, of units with too many: all but the first ones by a keyed hash of what they hold.
 
-    Units that keep all their rows need no hash: it decides nothing there.
+    Units that keep all their rows need no hash: it decides nothing there. Whether a value was invalid is no part of the hash:
+    which columns have such values depends on other units' rows. It only orders rows of equal content, where a column without
+    any changes nothing.
     """
     unit = quoted(UNIT_COLUMN)
-    rows = f'SELECT {cleaned}, {unit}, "{_ROW}" FROM {_STAGED} SEMI JOIN {_CROWDED} USING ({unit})'  # noqa: S608
+    invalid = [column.invalid for column in columns if column.name in marked]
+    ties = f"concat({', '.join(invalid)})" if invalid else "''"
+    rows = f'SELECT {cleaned}, {unit}, "{_ROW}", {ties} AS "#ties" FROM {_STAGED} SEMI JOIN {_CROWDED} USING ({unit})'  # noqa: S608
     content = ", '|', ".join(
         f"COALESCE(CAST({name} AS VARCHAR), '~')" for name in (quoted(column.name) for column in columns)
     )
     numbered = f"SELECT *, concat(length({unit}), ':', {unit}, '|', {content}) AS \"#content\" FROM ({rows})"  # noqa: S608
     tied = (
-        'SELECT *, concat("#content", \'|\', row_number() OVER (PARTITION BY "#content")) '  # noqa: S608
+        'SELECT *, concat("#content", \'|\', row_number() OVER (PARTITION BY "#content" ORDER BY "#ties")) '  # noqa: S608
         f'AS "#message" FROM ({numbered})'
     )
     ranked = (

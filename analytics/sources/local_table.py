@@ -31,7 +31,7 @@ from analytics.sources.preparation.mapped import ingest_mapped, inputs_opened
 from analytics.sources.spec import DEFAULT_VIEW, CellRules, SourceSpec
 from analytics.sources.typed_copy import TypedCopy
 from analytics.sql.render import DIALECTS, quoted
-from analytics.statistics.blocks import MISSING
+from analytics.statistics.blocks import MISSING, invalid_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,6 +66,12 @@ class LocalTable:
             each.name
             for each in report.columns
             if not (each.missing or each.not_finite or each.outside_domain)
+        )
+        # a clean table has the hidden column of a declared one only where a value was invalid
+        self._never_invalid = tuple(
+            quoted(invalid_name(each.name))
+            for each in report.columns
+            if not (each.clipped or each.not_finite or each.outside_domain)
         )
         self._out_of_service = threading.Event()
 
@@ -158,7 +164,10 @@ class LocalTable:
         return self._values([self._integer(name) for name in columns], f"WHERE {known}", limit_s)
 
     def every_row(self, columns: Sequence[str], limit_s: float | None = None) -> npt.NDArray[np.int64]:
-        """Fetch all rows of some columns, as ``complete_cases``, with ``MISSING`` where one lacks a value."""
+        """Fetch all rows of some columns, as ``complete_cases``, with ``MISSING`` where one lacks a value.
+
+        A hidden column (``invalid_name``) may be among them: 1 where the value was not allowed, else 0.
+        """
         return self._values([f"COALESCE({self._integer(name)}, {MISSING})" for name in columns], "", limit_s)
 
     def close(self) -> None:
@@ -171,19 +180,27 @@ class LocalTable:
             relation, unit = self.engine.numbered_units(self.table.name)
         named = "".join(f", {value} AS c{place}" for place, value in enumerate(values))
         rows = f"FROM {relation} {where} ORDER BY unit"
-        statement = f"SELECT CAST({unit} AS BIGINT) AS unit{named} {rows}"
+        statement = self._readable(f"SELECT CAST({unit} AS BIGINT) AS unit{named} {rows}")
         found = self._run(lambda: self.engine.columns(statement, limit_s))
         return np.stack(list(found.values()), axis=1)
 
     def _integer(self, name: str) -> str:
-        is_boolean = isinstance(self.table.columns[name], BooleanColumn)
+        is_boolean = name not in self.table.columns or isinstance(self.table.columns[name], BooleanColumn)
         value = (
             f"CAST({quoted(name)} AS INTEGER)" if is_boolean else quoted(name)
         )  # not every engine casts it to BIGINT
         return f"CAST({value} AS BIGINT)"
 
+    def _readable(self, statement: str) -> str:
+        """The statement with FALSE for hidden columns that the table does not have: statements hold names and integers alone."""
+        if invalid_name("") in statement:
+            for name in self._never_invalid:
+                statement = statement.replace(name, "FALSE")
+        return statement
+
     def _rows(self, statement: str, limit_s: float | None) -> list[Row]:
-        return self._run(lambda: self.engine.rows(statement, limit_s))
+        readable = self._readable(statement)
+        return self._run(lambda: self.engine.rows(readable, limit_s))
 
     def _run(self, ask: Callable[[], T]) -> T:
         """Run a statement; any failure but time and a lost database puts the table out of service."""

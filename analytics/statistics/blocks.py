@@ -42,6 +42,14 @@ MISSING: Final = -(1 << 62)  # below every grid index; stands for NULL in rows t
 MISSING_CELL: Final = (MISSING, MISSING)
 
 
+def invalid_name(column: str) -> str:
+    """The hidden true-or-false column beside a declared one: whether ingest found a value there that the schema does not allow.
+
+    No declared name can hold a number sign, so no question can name it.
+    """
+    return f"{column}#invalid"
+
+
 class Measure(StrEnum):
     """What a block adds up."""
 

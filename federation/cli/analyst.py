@@ -11,6 +11,7 @@ import typer
 
 from federation.cli.accuracy import accuracy_terms, agree_to
 from federation.cli.budget_line import budget_line
+from federation.cli.gate import Require, RequireEpsilon, read_gate
 from federation.cli.options import (
     PURPOSE,
     AsCsv,
@@ -66,12 +67,15 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
     yes: Yes = False,
     purpose: Purpose = PURPOSE,
     identity: IdentityFile = None,
+    require: Require = None,
+    require_epsilon: RequireEpsilon = None,
     explain: Explain = False,
     plot: PlotFile = None,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Ask all sites one question."""
+    gate = read_gate(require, require_epsilon, exact=exact)
     said = [epsilon is not None, within is not None, exact].count(True)
     if said > 1 or not (said or explain):
         reason = (
@@ -90,14 +94,21 @@ def query(  # noqa: PLR0913, PLR0917 - every one an option of its own
             explanation = _explained(
                 session, text, amount, exact=exact, purpose=purpose, mechanism=mechanism, goal=goal
             )
+            first = None if gate is None else gate.explained(session, purpose)
             if as_json:
-                print_json(explanation.to_dict())
+                print_json(explanation.to_dict() | ({} if first is None else {"first": first.to_dict()}))
             else:
-                typer.echo(explanation.text)
+                typer.echo(
+                    explanation.text
+                    if first is None
+                    else f"{first.text}\n\nthen, if it is met:\n\n{explanation.text}"
+                )
             return
         if within is not None:
             (quoted,) = session.quote([text], purpose=purpose, mechanism=mechanism, **goal)
             agree_to(quoted, fresh=fresh, without_question=yes)
+        if gate is not None:
+            gate.check(session, purpose)
         result = session.sql(
             text, epsilon=amount, exact=exact, fresh=fresh, purpose=purpose, mechanism=mechanism, **goal
         )

@@ -27,6 +27,7 @@ from federation.cli import (
     ledger,
     mine,
     operate,
+    quality,
     renew,
     schema,
     stats,
@@ -100,6 +101,7 @@ for command in (
     operate.up,
     operate.down,
     operate.doctor,
+    quality.quality,
     demo.demo,
 ):
     app.command()(command)

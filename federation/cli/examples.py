@@ -62,6 +62,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward harmonise fit age=median,iqr -c trial --epsilon 0.5",
         "crossward harmonise fit age=z_score -c trial --epsilon 0.5 --mapping mapping.toml",
     ),
+    "quality": (
+        "crossward quality --site trial/sites/anna",
+        "crossward quality --site trial/sites/anna --rules quality.toml --html quality.html",
+        "crossward quality -c trial --epsilon 0.5",
+        "crossward quality -c trial --epsilon 0.5 --columns chol,age",
+    ),
     "schema": ("crossward schema -c trial",),
     "init": ("crossward init trial --site anna=a.csv --site bert=b.csv --site carl=c.csv",),
     "found": (

@@ -24,6 +24,7 @@ from federation.errors import (
     FoundingRefusedError,
     PolicyRefusedError,
     RequestRejectedError,
+    RequirementNotMetError,
     SiteUnavailableError,
 )
 from federation.protocol.error_codes import is_ours, to_wire
@@ -56,7 +57,8 @@ def exit_code(error: BaseException) -> int:
         | ReleaseRefusedError
         | ApprovalMissingError
         | AmendmentRejectedError
-        | FoundingRefusedError,
+        | FoundingRefusedError
+        | RequirementNotMetError,
     ):
         return REFUSED
     if isinstance(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from federation.cli.gate import Require, RequireEpsilon, read_gate
 from federation.cli.options import AsJson, ConsortiumFile, IdentityFile, open_session, print_json
 from federation.cli.outcome import OURS, REFUSED, printable, sentence
 from federation.cli.output_file import output_file
@@ -53,11 +54,14 @@ def train(  # noqa: PLR0913, PLR0917 - every one an option of its own
         Path | None,
         typer.Option("--resume", help="Go on with the interrupted training of this checkpoint file."),
     ] = None,
+    require: Require = None,
+    require_epsilon: RequireEpsilon = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a model over all sites, charged round by round."""
     from federation.training.task import load_task
 
+    gate = read_gate(require, require_epsilon, exact=False)
     if checkpoint is not None and resume is not None:
         raise typer.BadParameter("--resume goes on writing its own file: leave --checkpoint out")
     loaded = load_task(task, purpose=purpose)
@@ -66,6 +70,8 @@ def train(  # noqa: PLR0913, PLR0917 - every one an option of its own
             _show(_forecast(session, loaded), as_json=as_json)
             return
         with nullcontext() if out is None else output_file(out) as place:
+            if gate is not None:
+                gate.check(session, loaded.purpose, loaded.table)
             outcome = _trained(session, loaded, checkpoint, resume, None if as_json else _tell)
             _hand_over(outcome, loaded, place, as_json=as_json)
     if not outcome.is_whole:

@@ -14,6 +14,7 @@ from analytics.mining.request import DEFAULT_CANDIDATES, MiningRequest, NestedSu
 from analytics.statistics.register import REFUSED
 from analytics.statistics.registry import STATISTICS
 from federation.client.arguments import exact_number, names_of
+from federation.client.gate import checked
 from federation.client.schema_view import SchemaView
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from analytics.mining.result import MiningResult
     from analytics.statistics.base import Answer
+    from analytics.statistics.profiles.quality import QualityAnswer
     from federation.consortium.consortium_file import Consortium
     from federation.requests.explanation import Explanation
 
@@ -99,6 +101,32 @@ class TableView:
             InvalidRequestError, PlanRejectedError: it cannot be computed.
         """
         return self._session.explain_statistic(statistic, *arguments, table=self.name, **options)
+
+    def require(
+        self, require: object, *, earlier: QualityAnswer | None = None, **options: object
+    ) -> QualityAnswer:
+        """Go on only where the data of all sites are shown to be good enough: write it before a question or a training.
+
+        Visible to: the analyst sees completeness and validity of the columns that it names.
+        Cost: ``epsilon`` of the query budget, or an exact disclosure; nothing with ``earlier``.
+
+        Args:
+            require: ``"completeness(ca) >= 0.6"``, ``"validity(age) >= 0.99"``, or a list of such texts.
+            earlier: an answer of ``quality`` over these columns that was released before.
+            **options: ``epsilon`` or ``exact``, ``purpose``, as for ``quality``.
+
+        Returns:
+            The answer that shows it, for the next call's ``earlier``.
+
+        Raises:
+            InvalidRequestError: a requirement has another form.
+            RequirementNotMetError: the released figures do not show one, with 95 % confidence.
+        """
+        return checked(
+            require,
+            lambda columns: self._session.statistic("quality", columns, table=self.name, **options),
+            earlier,
+        )
 
     def association_rules(
         self,

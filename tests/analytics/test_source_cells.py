@@ -39,7 +39,9 @@ def table_of(columns: dict, **changes: object) -> Table:
 
 def rows(source: LocalTable) -> list[tuple]:
     with source:
-        return source.engine._connection.execute("SELECT * FROM t").fetchall()
+        return source.engine._connection.execute(
+            "SELECT COLUMNS(lambda name: NOT contains(name, '#invalid')) FROM t"
+        ).fetchall()
 
 
 def write(folder: Path, content: str | bytes, name: str = "site.csv") -> Path:

@@ -17,7 +17,14 @@ TEST = re.compile(r"`(tests/[\w./]+)(?:::(\w+))?`")
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/walkthrough.md", "docs/choose-epsilon.md", "docs/cubes.md", "docs/harmonising.md"],
+    [
+        "README.md",
+        "docs/walkthrough.md",
+        "docs/choose-epsilon.md",
+        "docs/cubes.md",
+        "docs/harmonising.md",
+        "docs/quality.md",
+    ],
 )
 def test_the_code_of_a_page_runs(page, capsys):
     blocks = CODE.findall((ROOT / page).read_text("utf-8"))

@@ -74,12 +74,14 @@ NAMES = [f"{number}-{type(error).__name__}" for number, error in enumerate(CROSS
 FIELDS = sorted({name for error in CROSSING for name in to_wire(error, site="anna")[1]})
 STAYING = [
     analytics_errors.MappingError(source="mapping.toml", mistakes=[SECRET]),
+    analytics_errors.QualityFileError(source="quality.toml", mistakes=[SECRET]),
     analytics_errors.SchemaError(mistakes=[]),
     analytics_errors.SchemaMismatchError(source="data.csv", column="age", reason="12 rows are text"),
     analytics_errors.SourceFailedError(source="data.csv", kind="ConversionException"),
     analytics_errors.SourceLostError(source="data.csv"),
     federation_errors.ConfigError(mistakes=[SECRET]),
     federation_errors.FoundingRefusedError(reason=SECRET),
+    federation_errors.RequirementNotMetError(requirement="completeness(ca) >= 0.6", found=SECRET),
 ]
 
 

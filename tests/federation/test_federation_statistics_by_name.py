@@ -51,9 +51,11 @@ ASKED = {
     "mutual_information": BINNED,
     "ols": {"formula": "thalach ~ age + sex"},
     "pca": {"columns": ["age", "thalach"]},
+    "quality": {"columns": ["chol", "trestbps"]},
     "quantile": {"column": "age", "q": [0.25, 0.5], "by": "disease"},
     "ridge": {"formula": "thalach ~ age + sex", "alpha": 1},
     "roc_auc": {"score": "age", "truth": "disease"},
+    "site_drift": {"column": "thalach"},
     "smr": {"outcome": "disease", "strata": "age", "rates": [0.3, 0.4, 0.5, 0.6]},
     "spearman": BINNED,
     "standardised_rate": {

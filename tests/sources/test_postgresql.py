@@ -1,5 +1,6 @@
 """A table in a real PostgreSQL server: the same answers as in the node, or a refusal when it is opened."""
 
+import datetime as dt
 import os
 import threading
 import time
@@ -10,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 
 from analytics.errors import LocalTimeoutError, SchemaMismatchError, SourceLostError
+from analytics.quality.running import check_table
+from analytics.quality.thresholds import Thresholds
 from analytics.schema import Schema
 from analytics.sources import CellRules, SourceSpec, open_table
 from analytics.sources.engines import postgresql_engine
 from analytics.sources.servers.access import ServerAccess
-from analytics.statistics.blocks import MISSING
+from analytics.statistics.blocks import MISSING, invalid_name
 from tests.analytics import sql_grammar as grammar
 from tests.analytics.test_analytics_scans import ARGUMENTS, LAW, check_law, planned, schema_of
 from tests.sources.servers import OWNER, READER, running
@@ -66,6 +69,23 @@ def test_the_node_reads_the_same_rows_as_from_every_kind_of_file(visits) -> None
     ]
 
 
+def test_the_quality_of_a_table_in_a_server_is_that_of_its_rows(visits) -> None:
+    cards = [
+        check_table(
+            visits.spec("research.plain", engine=engine),
+            table_of(None),
+            Thresholds(),
+            today=dt.date(2026, 1, 1),
+        )
+        for engine in ("postgresql", "")
+    ]
+    assert cards[0].rows == len(ROWS)
+    first, second = ([*card.rows_of_frame(), card.columns] for card in cards)
+    assert [each for each in first[:-1] if each["state"] == "failed"]
+    assert first[:-1] == second[:-1]
+    assert first[-1] == second[-1]
+
+
 def test_a_table_that_stays_has_the_same_rows_and_the_same_report(visits) -> None:
     with opened(visits, "research.plain") as there, opened(visits, "research.plain", engine="") as here:
         names = list(COLUMNS)
@@ -73,6 +93,10 @@ def test_a_table_that_stays_has_the_same_rows_and_the_same_report(visits) -> Non
         assert sorted(there.complete_cases(["n", "flag"]).tolist()) == sorted(
             here.complete_cases(["n", "flag"]).tolist()
         )
+        marks = [invalid_name(name) for name in names]
+        invalid = sorted(there.every_row([*names, *marks]).tolist())
+        assert invalid == sorted(here.every_row([*names, *marks]).tolist())
+        assert any(any(row[1 + len(names) :]) for row in invalid)
         assert there.report.columns == here.report.columns
         assert there.report == here.report
         assert there.engine.version.startswith("PostgreSQL ")

@@ -27,6 +27,7 @@ from analytics.sources.cleaning import ViewColumn, clean_columns, find_column, n
 from analytics.sources.spec import CellRules
 from analytics.sources.units import MISSING_WORDS
 from analytics.sql.render import quoted
+from analytics.statistics.blocks import invalid_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -100,6 +101,8 @@ class PushedColumns:
             is_marked = column.name in marked
             inner.append(f"{column.staged if is_marked else bare} AS {quoted(column.name)}")
             chosen.append(f"{column.clean if is_marked else quoted(column.name)} AS {quoted(column.name)}")
+            if is_marked:
+                chosen.append(f"{column.invalid} AS {quoted(invalid_name(column.name))}")
         where = ""
         if self.unit is not None:
             inner.append(f"{self.unit.value} AS {quoted(UNIT_COLUMN)}")
