@@ -96,7 +96,7 @@ def test_the_page_shows_the_register():
 # what epidemiologists reach for, by its name in the field: each can be asked, is part of what can be asked, or is refused
 FIELD = """
     count missing mean variance standard_deviation min max sum skewness kurtosis quantile median interquartile_range
-    five_number_summary mad mode histogram density contour heat_map box_plot scatter
+    five_number_summary mad mode geometric_mean weighted_mean histogram density contour heat_map box_plot scatter
     completeness table_one describe
     crosstab chi_square goodness_of_fit fisher_exact g_test cramers_v phi odds_ratio risk_ratio risk_difference mcnemar
     cochran_armitage mantel_haenszel breslow_day cohens_kappa prevalence_ratio
@@ -104,7 +104,7 @@ FIELD = """
     brier net_benefit
     t_test paired_t_test anova tukey_hsd two_way_anova ancova levene brown_forsythe mann_whitney wilcoxon signed_rank
     kruskal_wallis friedman jarque_bera ks_test two_proportions tost multiplicity power sample_size
-    pearson correlation covariance spearman kendall mutual_information
+    pearson correlation covariance spearman kendall partial_correlation mutual_information icc
     linear_regression ols ridge weighted_regression lasso elastic_net splines stepwise
     glm logistic multinomial mnlogit ordinal poisson negative_binomial firth conditional_logit pseudo_r_squared
     likelihood_ratio_test wald_test contrasts marginal_means
