@@ -189,11 +189,11 @@ def test_attack_a_group_with_few_events_or_people_closes_the_statistic_and_nothi
 
 
 def test_groups_that_are_never_at_risk_together_close_it():
-    """Two pairs of groups of which one pair has its events after the other pair has left: V is singular."""
+    """Two pairs of groups in different strata: V is singular."""
     days, arm = np.concatenate([np.tile(np.arange(20), 40)]), np.repeat([0, 1, 2, 3], 200)
     died = np.ones(800, dtype=bool)
     late = arm >= 2
-    # nobody of the first pair dies while the second is there, in a stratum of its own
+    # both pairs have a stratum of their own
     frame = table_of(days, died, arm, ward=np.where(late, "north", "south"))
     wards = {"ward": {"type": "categorical", "domain": ["north", "south"]}}
     world = StatisticWorld(frame, columns(20, 4) | wards)

@@ -1,6 +1,6 @@
 """The log-rank statistic of three to five groups on shares, from a table that no party sees.
 
-Layer:       analytics.statistics.life_tables above hidden_log_rank.
+Layer:       analytics.statistics.life_tables above hidden_log_rank and hidden_sums.
 Terms:       at each time of a stratum's grid d events of n people at risk, of whom a share p is in a group. U of a group adds
              up its events less ``d p``; the *link* of two groups adds up ``d p q (n - d) / (n - 1)``. A *tree* is a set of
              links that joins all groups without a circle; a *pair of trees* lacks one of its links, and so parts the groups in
@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from analytics.statistics.hidden_sums import beside, product_of, two_sums
 from analytics.statistics.life_tables.hidden_log_rank import SUM_BITS
 from analytics.statistics.revealed import HiddenRatio
 from smpc.operations import arithmetic
 from smpc.operations.arithmetic import (
-    add,
     add_public,
     concatenate,
     matmul,
@@ -41,7 +41,7 @@ from smpc.operations.arithmetic import (
     total,
 )
 from smpc.operations.numeric import normalized
-from smpc.operations.numeric.normalized import MANTISSA_BITS, NOTHING, Normalized
+from smpc.operations.numeric.normalized import Normalized
 from smpc.operations.numeric.quotients import QUOTIENT_BITS, quotients
 from smpc.operations.truncation import truncate
 from smpc.sharing import Shared
@@ -146,8 +146,8 @@ def groups_ratio(session: Session, sums: GroupSums, n_groups: int) -> HiddenRati
     places = {link: place for place, link in enumerate(links_of(n_groups))}
     split = [parts.index(_part_without_last(pair, n_groups)) for pair in pairs]
     factors = [links.at([places[each[step]] for each in (*pairs, *trees)]) for step in range(n_groups - 2)]
-    last = _beside(squared.at(split), links.at([places[tree[-1]] for tree in trees]))
-    found = _sums(session, _product(session, [*factors, last]), len(pairs))
+    last = beside(squared.at(split), links.at([places[tree[-1]] for tree in trees]))
+    found = two_sums(session, product_of(session, [*factors, last]), len(pairs))
     # the scores are squared, the links are not: one factor of their unit is left
     return HiddenRatio(
         numerator=Normalized(
@@ -184,48 +184,3 @@ def _roots(links: Sequence[Link], n_groups: int) -> list[int]:
 def _part_without_last(links: Sequence[Link], n_groups: int) -> frozenset[int]:
     roots = _roots(links, n_groups)
     return frozenset(group for group, root in enumerate(roots) if root != roots[-1])
-
-
-def _product(session: Session, factors: Sequence[Normalized]) -> Normalized:
-    """The products, one by one, with whole mantissas."""
-    found, *others = factors
-    for each in others:
-        found = normalized.multiply(session, found, each)
-    return _whole(session, found)
-
-
-def _sums(session: Session, x: Normalized, first: int) -> Normalized:
-    """The sum of the first numbers, and that of the others; two by two, so that both take the same rounds."""
-    others = x.mantissa.size - first
-    half = 1 << (max(first, others) - 1).bit_length()
-    x = _beside(
-        _padded(session, x.at(range(first)), half),
-        _padded(session, x.at(range(first, first + others)), half),
-    )
-    while half > 1:
-        half //= 2
-        upper = [place + start for start in (0, 2 * half) for place in range(half)]
-        x = normalized.sum_of(session, x.at(upper), x.at([place + half for place in upper]))
-    return _whole(session, x)
-
-
-def _padded(session: Session, x: Normalized, size: int) -> Normalized:
-    """The numbers, and zeros up to a size."""
-    nothing = Shared(share=np.zeros(size - x.mantissa.size, dtype=np.int64))
-    zeros = Normalized(mantissa=nothing, exponent=add_public(session, nothing, NOTHING), low=x.low)
-    return _beside(x, zeros)
-
-
-def _beside(one: Normalized, other: Normalized) -> Normalized:
-    """Both vectors in one."""
-    return Normalized(
-        mantissa=concatenate([one.mantissa, other.mantissa]),
-        exponent=concatenate([one.exponent, other.exponent]),
-        low=min(one.low, other.low),
-    )
-
-
-def _whole(session: Session, x: Normalized) -> Normalized:
-    """The same numbers with mantissas of full length."""
-    found, _ = normalized.normalize(session, x.mantissa, MANTISSA_BITS + 1)
-    return Normalized(mantissa=found.mantissa, exponent=add(found.exponent, x.exponent), low=found.low)
