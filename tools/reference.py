@@ -333,6 +333,7 @@ def _doc(found: Any) -> str:
 def statistics_page() -> str:
     """Return the register, then every statistic of the registry with its parameters."""
     from analytics.statistics.arguments import REQUIRED
+    from analytics.statistics.other_names import PART_OF
     from analytics.statistics.register import register
     from analytics.statistics.registry import STATISTICS
 
@@ -345,6 +346,9 @@ def statistics_page() -> str:
             ["statistic", "exact", "private"],
             [[f"`{entry.name}`", str(entry.exact), str(entry.private)] for entry in entries],
         ),
+        "## Under another name",
+        TEXTS["introductions"]["part_of"],
+        table(["asked for", "given by"], [[f"`{name}`", place] for name, place in PART_OF.items()]),
     ]
     for name in (entry.name for entry in entries if entry.name in STATISTICS):
         each = STATISTICS[name]

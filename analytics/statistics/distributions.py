@@ -86,6 +86,13 @@ def f_tail(value: float, above: float, below: float) -> float:
     return float(special.fdtrc(above, below, value))
 
 
+def f_quantile(chance: float, above: float, below: float) -> float:
+    """The quantile of the F distribution; degrees need not be whole."""
+    from scipy import special
+
+    return float(special.fdtri(above, below, chance))
+
+
 def binomial_test(fewer: int, count: int) -> float:
     """P-value with two sides that a fair coin gives so few of one side.
 

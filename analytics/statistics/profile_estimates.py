@@ -134,6 +134,31 @@ class ColumnSummary:
                 return distance
         return None
 
+    @property
+    def geometric_mean(self) -> float | None:
+        """``exp`` of the mean logarithm, every value taken as the middle of its bin; None where a middle is not above 0."""
+        found = self._mean_logarithm()
+        return None if found is None else math.exp(found[0])
+
+    def geometric_range(self, width: float) -> Ends | None:
+        """Low and high of the geometric mean, so many standard deviations of the noise on its logarithm away."""
+        found = self._mean_logarithm()
+        if found is None:
+            return None
+        value, error = found
+        return math.exp(value - width * error), math.exp(value + width * error)
+
+    def _mean_logarithm(self) -> Ends | None:
+        """The mean logarithm, between those of the outer middles, and the standard deviation of the noise on it."""
+        size = math.fsum(self.raw)
+        if not self.is_binned or self.middles[0] <= 0 or size <= 0:
+            return None
+        logarithms = [math.log(middle) for middle in self.middles]
+        mean = math.fsum(count * each for count, each in zip(self.raw, logarithms, strict=True)) / size
+        inside = min(max(mean, logarithms[0]), logarithms[-1])
+        apart = math.sqrt(math.fsum((each - mean) ** 2 for each in logarithms))
+        return inside, self.cell_sd * apart / size
+
     def quartile_range(self, quantile: Fraction, width: float) -> tuple[str, str] | None:
         """The labels of the first and the last bin in which a quantile can lie without the noise."""
         if not self.is_binned:
@@ -208,8 +233,8 @@ def intervals(summaries: Mapping[str, ColumnSummary], level: float) -> dict[str,
     """The figures of some columns without noise, each as often as the level says.
 
     Returns:
-        By column: ``n``, ``missing``, ``mean``, ``sd`` as low and high, ``cells`` as a list of them, and ``q1``,
-        ``median``, ``q3`` as the first and the last bin.
+        By column: ``n``, ``missing``, ``mean``, ``sd``, ``geometric_mean`` as low and high, ``cells`` as a list of them,
+        and ``q1``, ``median``, ``q3`` as the first and the last bin.
     """
     width = width_of(level)
     found: dict[str, dict[str, object]] = {}
@@ -224,6 +249,8 @@ def intervals(summaries: Mapping[str, ColumnSummary], level: float) -> dict[str,
         if each.is_binned:
             ranges = (each.quartile_range(quantile, width) for quantile in QUARTILES)
             found[name] |= dict(zip(("q1", "median", "q3"), ranges, strict=True))
+        if each.geometric_mean is not None:
+            found[name] |= {"geometric_mean": each.geometric_range(width)}
     return found
 
 

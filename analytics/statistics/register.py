@@ -6,7 +6,7 @@ Terms:       *promoted*: an oracle that shares no code with it, tests of the att
              and one of these is missing. *refused*: it cannot be asked in this mode, for the reason given.
 Guarantees:  what is neither in the registry nor promoted or provisional here cannot be asked; a statistic that is
              refused as a whole is named with its reason.
-See instead: the classes (registry).
+See instead: the classes (registry), texts of refusals and of names that are part of another statistic (other_names).
 Source:      ours.
 """
 
@@ -14,32 +14,15 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
+from analytics.statistics.other_names import PART_OF, REFUSED
 from analytics.statistics.registry import STATISTICS
 
 if TYPE_CHECKING:
     from analytics.statistics.base import AnyStatistic, Mode
 
 Level = Literal["promoted", "provisional", "refused"]
-
-# statistics of the field that people ask for by these names, and why they are not answered
-REFUSED: Final[dict[str, str]] = {
-    "aipw": "over strata with public groups it is the same figure as g_computation, which gives it",
-    "ipw": "over strata with public groups it is the same figure as g_computation, which gives it",
-    "mice": "each of its imputations is drawn from a model of its own; no release holds all their parameters yet",
-    "naive_bayes": "its shares are those of crosstab of the outcome with each column; no release holds all these tables yet",
-    "piecewise_exponential": "a grid does not tell the time under risk within an interval; survival_table has events and at risk",
-    "conditional_logit": "its strata are a condition on few people each, and no guard over strata exists yet",
-    "firth": "its penalty changes with the determinant of the information at each step, which is not tested here yet",
-    "hosmer_lemeshow": "its groups follow from predicted chances, so most are below the minimum; calibration takes declared bins",
-    "gee": "its working correlation needs sums over pairs of rows of a person, and a table has one row of each",
-    "negative_binomial": "its dispersion is no sum of a row's own figures; glm with family poisson shows its dispersion",
-    "ordinal": "its thresholds are steps of a likelihood that has no tests here yet; mnlogit takes the same outcome",
-    "splines": "a spline of a declared column needs declared knots, which a schema cannot state yet",
-    "two_way_anova": "it is called anova, with a list of two columns as by",
-    "wilcoxon": "it is called signed_rank",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +71,11 @@ def register() -> tuple[Entry, ...]:
 
 
 def why_unknown(asked: object) -> str:
-    """What a request is told that names no statistic: the reason of a refusal, or the names that there are."""
+    """What a request is told that names no statistic: why it is refused, where it is given, or the names that there are."""
     if isinstance(asked, str) and asked in REFUSED:
         return f"cannot be {asked}, which is refused: {REFUSED[asked]}"
+    if isinstance(asked, str) and asked in PART_OF:
+        return f"cannot be {asked}; ask {PART_OF[asked]}"
     near = difflib.get_close_matches(str(asked)[:80], list(STATISTICS), n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"must be one of {', '.join(sorted(STATISTICS))}{hint}"

@@ -37,6 +37,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "g_test": "tables.g_test.GTest",
     "glm": "regression.glm.Glm",
     "goodness_of_fit": "tables.goodness_of_fit.GoodnessOfFit",
+    "icc": "association.icc.Icc",
     "incidence_rate": "tables.incidence_rate.IncidenceRate",
     "jarque_bera": "location.jarque_bera.JarqueBera",
     "kaplan_meier": "survival.kaplan_meier.KaplanMeier",
@@ -55,6 +56,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "mutual_information": "association.mutual_information.MutualInformation",
     "net_benefit": "diagnostics.net_benefit.NetBenefit",
     "ols": "regression.ols.Ols",
+    "partial_correlation": "association.partial_correlation.PartialCorrelation",
     "pca": "structure.pca.Pca",
     "quantile": "location.quantile.Quantile",
     "quality": "profiles.quality.Quality",
@@ -72,6 +74,7 @@ _STATISTICS: Final[dict[str, str | type[AnyStatistic]]] = {
     "tost": "location.tost.Tost",
     "tukey_hsd": "location.tukey_hsd.TukeyHsd",
     "two_proportions": "tables.two_proportions.TwoProportions",
+    "weighted_mean": "association.weighted_mean.WeightedMean",
 }
 
 

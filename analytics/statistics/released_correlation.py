@@ -1,7 +1,8 @@
 """Pearson's correlations with noise, from one release of all sums of products.
 
 Layer:       analytics.statistics above gram_release; below association.
-Terms:       columns are numbers, or true-or-false columns as 0 and 1; z is Fisher's transformation of a correlation.
+Terms:       columns are numbers, or true-or-false columns as 0 and 1; the *shown* ones are correlated, others are held
+             fixed (none in correlation, see partial_correlation); z is Fisher's transformation of a correlation.
 Guarantees:  over the rows that lack none of the columns. A noisy variance counts as at least a twelfth of a squared step,
              a correlation as at most 0.999999. Intervals hold sampling and noise: the quantile of the distance in z of
              samples of the found correlations, drawn from a normal distribution, with fresh noise. P-values are those
@@ -26,16 +27,20 @@ from analytics.schema import NumericColumn
 from analytics.statistics.arguments import Arguments, check_one_row_a_unit
 from analytics.statistics.base import Answer
 from analytics.statistics.bounded import FEW
+from analytics.statistics.conditional import conditional, nearest_positive, scaled
 from analytics.statistics.gram_release import GramRelease
 from analytics.statistics.noise_law import simulation
 from analytics.statistics.number_columns import read_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from numpy.random import Generator  # noqa: TID251  a simulation after the opening
 
     from analytics.schema import Table
     from analytics.statistics.base import Ints, Limits, Mode
+    from analytics.statistics.gram_release import Term
     from analytics.statistics.noisy_gram import NoisyGram
 
 Floats = npt.NDArray[np.float64]
@@ -151,12 +156,7 @@ class Moments:
     @property
     def correlation(self) -> Floats:
         """Between -0.999999 and 0.999999 off the diagonal."""
-        sds = np.sqrt(np.diagonal(self.covariance, axis1=-2, axis2=-1))
-        found: Floats = self.covariance / (sds[..., :, np.newaxis] * sds[..., np.newaxis, :])
-        found = np.clip(found, -_MOST, _MOST)
-        places = np.arange(found.shape[-1])
-        found[..., places, places] = 1.0
-        return found
+        return _limited(scaled(self.covariance))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,28 +171,37 @@ class ReleasedCorrelation(GramRelease):
         bound.check_size("columns")
         return bound
 
+    @property
+    def n_shown(self) -> int:
+        """How many columns are correlated, the first ones; the others are held fixed."""
+        return len(self.modelled)
+
     def answer(self, gram: NoisyGram, opened: Ints) -> ReleasedCorrelationAnswer:
         """See ``GramRelease``."""
+        count = self.n_shown
         reaches = np.array([term.reach for term in self.design], dtype=np.float64)
-        least = _LEAST_STEPS / reaches**2
+        least = least_variances(self.design)
         own = Moments.of(gram.matrix, least)
-        found = own.correlation
+        found = self._shown(own.correlation)
         generator = simulation(opened)
         near = _transformed(found)
-        drawn = _transformed(_redrawn(own, own.covariance, gram, least, generator)) - near
-        spread = np.diagonal(own.covariance)
-        apart = _transformed(_redrawn(own, np.diag(spread), gram, least, generator))
+        again = redrawn(own, own.covariance, gram, least, generator)
+        drawn = _transformed(self._shown(again.correlation)) - near
+        left = self._left(own)
+        null = own.covariance.copy()
+        null[:count, :count] += np.diag(np.diagonal(left)) - left
+        apart = _transformed(self._shown(redrawn(own, null, gram, least, generator).correlation))
         farther = (np.abs(apart) >= np.abs(near)).sum(axis=0)
-        hidden = gram.n * spread < FEW * np.diagonal(gram.entry_sds)[1:]
-        units = reaches * [self._step(term.column) for term in self.design]
-        centers = [term.center * self._step(term.column) for term in self.design]
+        hidden = gram.n * np.diagonal(left) < FEW * np.diagonal(gram.entry_sds)[1 : count + 1]
+        units = (reaches * [self._step(term.column) for term in self.design])[:count]
+        centers = [term.center * self._step(term.column) for term in self.design[:count]]
         pvalues = (1 + farther) / (1 + REPLICATES)
-        places = range(len(units))
+        places = range(count)
         return ReleasedCorrelationAnswer(
-            names=tuple(column.name for column in self.modelled),
+            names=tuple(column.name for column in self.modelled[:count]),
             n=gram.n,
-            means=tuple((own.means * units + centers).tolist()),
-            covariance=_rows(own.covariance * np.outer(units, units)),
+            means=tuple((own.means[:count] * units + centers).tolist()),
+            covariance=_rows(left * np.outer(units, units)),
             correlation=_rows(found),
             pvalues=tuple(
                 tuple(None if row == other else float(pvalues[row, other]) for other in places)
@@ -202,15 +211,53 @@ class ReleasedCorrelation(GramRelease):
             distances=drawn,
         )
 
+    def _shown(self, correlation: Floats) -> Floats:
+        """Correlations of the shown columns with the others held fixed; between -0.999999 and 0.999999."""
+        if self.n_shown == correlation.shape[-1]:
+            return correlation
+        return _limited(scaled(conditional(nearest_positive(correlation), self.n_shown)))
+
+    def _left(self, own: Moments) -> Floats:
+        """The covariance of the shown columns with the others held fixed; over ``n - 1``."""
+        if self.n_shown == len(own.means):
+            return own.covariance
+        sds = np.sqrt(np.diagonal(own.covariance))
+        found: Floats = conditional(nearest_positive(own.correlation), self.n_shown) * np.outer(
+            sds[: self.n_shown], sds[: self.n_shown]
+        )
+        return found
+
     def _step(self, place: int) -> float:
         column = self.modelled[place]
         return float(column.resolution) if isinstance(column, NumericColumn) else 1.0
 
 
-def _redrawn(
+def _limited(correlation: Floats) -> Floats:
+    found: Floats = np.clip(correlation, -_MOST, _MOST)
+    places = np.arange(found.shape[-1])
+    found[..., places, places] = 1.0
+    return found
+
+
+def least_variances(design: Sequence[Term]) -> Floats:
+    """Of each part of the scaled design, the least variance that it counts as: a twelfth of a squared step."""
+    reaches = np.array([term.reach for term in design], dtype=np.float64)
+    found: Floats = _LEAST_STEPS / reaches**2
+    return found
+
+
+def redrawn(
     own: Moments, covariance: Floats, gram: NoisyGram, least: Floats, generator: Generator
-) -> Floats:
-    """Correlations of fresh samples of normal columns with this covariance, with fresh noise."""
+) -> Moments:
+    """Moments of fresh samples of normal columns with these means and this covariance, with fresh noise.
+
+    Args:
+        own: rows and means.
+        covariance: shape ``(q, q)``; negative eigenvalues count as 0.
+        gram: whose noise.
+        least: the least variance of each column.
+        generator: of a simulation, see noise_law.
+    """
     q, n = covariance.shape[0], float(own.n)
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
@@ -220,7 +267,7 @@ def _redrawn(
     matrix[:, 0, 0] = n
     matrix[:, 0, 1:] = matrix[:, 1:, 0] = n * means
     matrix[:, 1:, 1:] = scatter + n * means[:, :, np.newaxis] * means[:, np.newaxis, :]
-    return Moments.of(matrix + gram.noise(REPLICATES, generator), least).correlation
+    return Moments.of(matrix + gram.noise(REPLICATES, generator), least)
 
 
 def _scatter(root: Floats, n: float, generator: Generator) -> Floats:

@@ -184,6 +184,7 @@ def _read(text: str) -> object:
 
 def _list(*, as_json: bool) -> None:
     from analytics.statistics.arguments import REQUIRED
+    from analytics.statistics.other_names import PART_OF
     from analytics.statistics.register import register
     from analytics.statistics.registry import STATISTICS
 
@@ -214,6 +215,8 @@ def _list(*, as_json: bool) -> None:
         for each in known[entry.name].parameters:
             rest = "" if each.default is REQUIRED else f" (default: {each.default})"
             typer.echo(f"    {each.name}: {each.meaning}{rest}")
+    for name, place in PART_OF.items():
+        typer.echo(f"{name}: see {place}")
 
 
 def _print(answer: Answer, session: Session) -> None:

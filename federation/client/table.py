@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from analytics.errors import InvalidRequestError
 from analytics.mining.request import DEFAULT_CANDIDATES, MiningRequest, NestedSupports
-from analytics.statistics.register import REFUSED
+from analytics.statistics.other_names import PART_OF, REFUSED
 from analytics.statistics.registry import STATISTICS
 from federation.client.arguments import exact_number, names_of
 from federation.client.gate import checked
@@ -64,9 +64,9 @@ class TableView:
     def __getattr__(self, statistic: str) -> Callable[..., Answer]:
         """Return a statistic of the registry as a method: its own arguments, ``epsilon`` or ``exact``, ``purpose``.
 
-        A call of one that the register refuses says why.
+        A call of one that the register refuses says why, and of another name of the field where it is given.
         """
-        if statistic not in STATISTICS and statistic not in REFUSED:
+        if statistic not in (*STATISTICS, *REFUSED, *PART_OF):
             near = difflib.get_close_matches(statistic, STATISTICS, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(STATISTICS))}"
             raise AttributeError(f"a table has no statistic {statistic}{hint}", name=statistic, obj=self)

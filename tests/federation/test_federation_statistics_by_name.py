@@ -35,6 +35,7 @@ ASKED = {
     "g_test": TWO,
     "glm": {"formula": "disease ~ age + sex"},
     "goodness_of_fit": {"column": "age"},
+    "icc": {"columns": ["age", "thalach"]},
     "incidence_rate": {"duration": "age", "event": "disease", "by": "sex"},
     "jarque_bera": {"column": "age"},
     "kendall": BINNED,
@@ -50,6 +51,7 @@ ASKED = {
     "mnlogit": {"formula": "sex ~ age"},
     "mutual_information": BINNED,
     "ols": {"formula": "thalach ~ age + sex"},
+    "partial_correlation": {"columns": ["age", "thalach"], "controls": ["sex"]},
     "pca": {"columns": ["age", "thalach"]},
     "quality": {"columns": ["chol", "trestbps"]},
     "quantile": {"column": "age", "q": [0.25, 0.5], "by": "disease"},
@@ -69,6 +71,7 @@ ASKED = {
     "tost": {"column": "thalach", "by": "disease", "low": -5, "upp": 5},
     "tukey_hsd": {"column": "age", "by": "cp"},
     "two_proportions": {"outcome": "disease", "by": "sex"},
+    "weighted_mean": {"column": "age", "weights": "thalach"},
 }
 WITHOUT_DATA = {
     "cox",

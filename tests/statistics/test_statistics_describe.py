@@ -156,7 +156,9 @@ def test_shape_mode_and_distances_are_those_of_the_rows():
     apart = np.sort(np.abs(middles - np.sort(middles)[299]))
     assert before.mad == apart[299]
     assert before.iqr == np.sort(middles)[449] - np.sort(middles)[149]
-    assert {"skewness", "kurtosis", "mode", "iqr", "mad"} <= set(answer.frame.columns)
+    assert before.geometric_mean == pytest.approx(stats.gmean(middles), rel=1e-12)
+    assert years.geometric_mean is None
+    assert {"skewness", "kurtosis", "mode", "iqr", "mad", "geometric_mean"} <= set(answer.frame.columns)
     assert "skewness" not in never_missing().ask("describe", columns=["years"]).frame.columns
     with pytest.raises(InvalidRequestError, match="jarque_bera"):
         never_missing().plan("describe", columns=["years"], shape=True, epsilon="1")
@@ -327,6 +329,8 @@ def test_without_noise_the_private_path_equals_the_exact_one():
     for name, each in exact.summaries.items():
         found = answer.summaries[name]
         assert found.quartiles == each.quartiles
+        if each.geometric_mean is not None:
+            assert found.geometric_mean == pytest.approx(each.geometric_mean, rel=1e-12)
         assert not found.too_few
         pairs = [
             (found.n, each.n),
@@ -362,6 +366,9 @@ def covered(world, names, truth, count, epsilon):
                 if value is not None:
                     low, high = found[figure]
                     hits.setdefault((name, figure), []).append(low - 1e-9 <= value.value <= high + 1e-9)
+            if each.geometric_mean is not None:
+                low, high = found["geometric_mean"]
+                hits.setdefault((name, "geometric_mean"), []).append(low <= each.geometric_mean <= high)
             for place, ((low, high), cell) in enumerate(zip(found["cells"], each.counts, strict=True)):
                 hits.setdefault((name, f"cell {place}"), []).append(low <= cell.value <= high)
             for quartile, label in zip(("q1", "median", "q3"), each.quartiles, strict=True):

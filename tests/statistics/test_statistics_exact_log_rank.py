@@ -268,7 +268,6 @@ def refusing():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"by": "ward"}, "two groups of ward"),
         ({"trend": True}, "only the plain log-rank test is exact"),
         ({"weightings": "wilcoxon"}, "only the plain log-rank test is exact"),
         ({"duration": "late"}, "no bins"),

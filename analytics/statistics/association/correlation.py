@@ -36,6 +36,8 @@ from smpc.operations.arithmetic import take
 from smpc.operations.numeric.significant import Rounding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from analytics.schema import Table
@@ -62,6 +64,7 @@ class CorrelationAnswer(Answer):
         covariance: over ``n - 1``, row by row.
         correlation: likewise; None where it is undefined.
         pvalues: of the test that two columns are uncorrelated, with two sides; None on the diagonal.
+        n_fixed: columns of the design that are held fixed, as partial_correlation has them.
     """
 
     names: tuple[str, ...]
@@ -70,6 +73,7 @@ class CorrelationAnswer(Answer):
     covariance: Matrix = ()
     correlation: Matrix = ()
     pvalues: Matrix = ()
+    n_fixed: int = 0
 
     @property
     def statistic(self) -> float | None:
@@ -88,9 +92,10 @@ class CorrelationAnswer(Answer):
         if not 0 < level < 1:
             raise InvalidRequestError(parameter="level", reason="must be a number above 0 and below 1")
         value = self.correlation[first][second] if self.correlation else None
-        if value is None or self.n <= _FEWEST or abs(value) >= 1:
+        n = self.n - self.n_fixed
+        if value is None or n <= _FEWEST or abs(value) >= 1:
             return None, None
-        width = NormalDist().inv_cdf((1 + level) / 2) / math.sqrt(self.n - _FEWEST)
+        width = NormalDist().inv_cdf((1 + level) / 2) / math.sqrt(n - _FEWEST)
         return math.tanh(math.atanh(value) - width), math.tanh(math.atanh(value) + width)
 
     @property
@@ -217,7 +222,7 @@ class Correlation(GramRows):
         count = len(units)
         # n times the sums of products around the means, in steps: integers
         apart = [[n * rows[i][j + 1] - sums[i] * sums[j] for j in range(count)] for i in range(count)]
-        correlation = tuple(tuple(_correlation(apart, i, j) for j in range(count)) for i in range(count))
+        correlation = correlations(apart)
         scale = Fraction(1, n * (n - 1))
         return CorrelationAnswer(
             names=self.columns,
@@ -231,19 +236,29 @@ class Correlation(GramRows):
                 for i in range(count)
             ),
             correlation=correlation,
-            pvalues=tuple(
-                tuple(None if i == j else _pvalue(value, n) for j, value in enumerate(row))
-                for i, row in enumerate(correlation)
-            ),
+            pvalues=pvalues_of(correlation, n),
         )
 
 
-def _correlation(apart: list[list[int]], i: int, j: int) -> float | None:
-    """From integers, rounded once under the root; None where a column has no spread."""
+def correlations(apart: Sequence[Sequence[int | Fraction]]) -> Matrix:
+    """From sums of products around the means, rounded once under the root; None where a column has no spread."""
+    places = range(len(apart))
+    return tuple(tuple(_correlation(apart, i, j) for j in places) for i in places)
+
+
+def pvalues_of(correlation: Matrix, n: int) -> Matrix:
+    """Of each pair, by Student's t with ``n - 2`` degrees of freedom; None on the diagonal."""
+    return tuple(
+        tuple(None if i == j else _pvalue(value, n) for j, value in enumerate(row))
+        for i, row in enumerate(correlation)
+    )
+
+
+def _correlation(apart: Sequence[Sequence[int | Fraction]], i: int, j: int) -> float | None:
     spread = apart[i][i] * apart[j][j]
     if spread == 0:
         return None
-    return math.copysign(math.sqrt(Fraction(apart[i][j] ** 2, spread)), apart[i][j])
+    return math.copysign(math.sqrt(Fraction(apart[i][j] ** 2) / spread), apart[i][j])
 
 
 def _pvalue(correlation: float | None, n: int) -> float | None:

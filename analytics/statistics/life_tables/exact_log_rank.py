@@ -2,11 +2,12 @@
 
 Layer:       analytics.statistics.life_tables above hidden_log_rank and revealed.
 Terms:       the *times* are the steps of the duration's resolution, or the declared bins.
-Guarantees:  two groups, within strata where they are asked for. It opens where both groups' people and events reach the
-             threshold, and V the least; of a table of up to 20 cells every cell has to reach it. One bit says whether it
-             is open, and no party learns what closed it. The p-value follows from the rounded statistic.
+Guarantees:  two to five groups, within strata where they are asked for. It opens where all groups' people and events reach
+             the threshold, and V the least (of several groups that of each set of them against the others); of a table of up to
+             20 cells every cell has to reach it. One bit says whether it is open, and no party learns what closed it. The p-value
+             follows from the rounded statistic.
 Visible to:  the analyst: the rounded statistic and one bit.
-See instead: the statistic on shares (hidden_log_rank), private tests (log_rank).
+See instead: the statistic on shares (hidden_log_rank, hidden_log_rank_groups), private tests (log_rank).
 Source:      docs/guarantees.md P8.
 """
 
@@ -30,6 +31,12 @@ from analytics.statistics.life_tables.hidden_log_rank import (
     group_totals,
     log_rank_ratio,
     score_and_variance,
+)
+from analytics.statistics.life_tables.hidden_log_rank_groups import (
+    MOST_GROUPS,
+    cuts,
+    groups_ratio,
+    scores_and_links,
 )
 from analytics.statistics.life_tables.log_rank_answer import LogRankAnswer
 from analytics.statistics.life_tables.log_rank_cells import TestForm
@@ -61,7 +68,7 @@ class ExactLogRank:
         time: the duration.
         event: the event.
         strata: the column of the strata, if any.
-        chosen: positions of the two groups.
+        chosen: positions of the groups.
         limits: of the guard.
         has_steps: the times are the steps of the resolution; else the bins of ``time``.
     """
@@ -87,14 +94,14 @@ class ExactLogRank:
         """Check what is particular to an exact test.
 
         Raises:
-            InvalidRequestError: more than two groups, a weighting, a trend, too many times, or edges that are no bins.
+            InvalidRequestError: too many groups, a weighting, a trend, too many times, or edges that are no bins.
             PlanRejectedError: more rows than the quotients hold, or a duration without usable times.
         """
         by, time, event = columns
-        if len(chosen) != GROUPS:
+        if len(chosen) > MOST_GROUPS:
             reason = (
-                f"must name two groups of {by.name}: an exact test of {len(chosen)} would need a matrix to be "
-                "inverted on shares, which no operation does; a private one takes them"
+                f"must name at most {MOST_GROUPS} groups of {by.name}: the terms of an exact test of {len(chosen)} are "
+                "too many; a private one takes them"
             )
             raise InvalidRequestError(parameter="groups", reason=reason)
         if form != TestForm():
@@ -128,11 +135,11 @@ class ExactLogRank:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Of the table: groups, strata, times, and censorings and events."""
-        return GROUPS, 1 if self.strata is None else _n_known(self.strata), self.n_times, 2
+        return len(self.chosen), 1 if self.strata is None else _n_known(self.strata), self.n_times, 2
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Of both groups."""
+        """Of the groups."""
         return tuple(str(labels_of(self.by)[place]) for place in self.chosen)
 
     def describe(self) -> dict[str, object]:
@@ -162,8 +169,8 @@ class ExactLogRank:
         statistic = value_of(opened, ROUNDING)
         return LogRankAnswer(
             statistic=statistic,
-            pvalue=None if statistic is None else chi_square_tail(statistic, 1),
-            dof=1,
+            pvalue=None if statistic is None else chi_square_tail(statistic, len(self.chosen) - 1),
+            dof=len(self.chosen) - 1,
             labels=self.labels,
             closed=MINIMUM_CELL if statistic is None else "",
         )
@@ -183,11 +190,20 @@ class ExactLogRank:
     def _hidden(self, session: Session, cells: Shared) -> Shared:
         """The rounded statistic and its bit."""
         table = reshape(cells, self.shape)
-        sums = score_and_variance(session, table, _bits(self.limits))
         guarded = cells if cells.size <= SMALL_TABLE else group_totals(table)
-        least = np.array([self.limits.threshold] * guarded.size + [LEAST_VARIANCE], dtype=np.int64)
-        flag = all_at_least(session, concatenate([guarded, take(sums, [1])]), least, SUM_BITS + 1)
-        return rounded(session, log_rank_ratio(session, sums), flag, ROUNDING)
+        if len(self.chosen) == GROUPS:
+            pair = score_and_variance(session, table, _bits(self.limits))
+            flag = self._holds(session, guarded, take(pair, [1]))
+            return rounded(session, log_rank_ratio(session, pair), flag, ROUNDING)
+        sums = scores_and_links(session, table, _bits(self.limits))
+        flag = self._holds(session, guarded, cuts(sums, len(self.chosen)))
+        return rounded(session, groups_ratio(session, sums, len(self.chosen)), flag, ROUNDING)
+
+    def _holds(self, session: Session, guarded: Shared, variances: Shared) -> Shared:
+        """Whether all guarded counts and all variances are large enough."""
+        least = [self.limits.threshold] * guarded.size + [LEAST_VARIANCE] * variances.size
+        both = concatenate([guarded, variances])
+        return all_at_least(session, both, np.array(least, dtype=np.int64), SUM_BITS + 1)
 
 
 def _n_steps(time: NumericColumn) -> int:

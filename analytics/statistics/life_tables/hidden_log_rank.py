@@ -107,6 +107,6 @@ def log_rank_ratio(session: Session, sums: Shared) -> HiddenRatio:
 
 
 def group_totals(table: Shared) -> Shared:
-    """Return people of both groups, then events of both groups, shape ``(4,)``; 0 rounds."""
-    pairs = reshape(table, (GROUPS, -1, 2)).share.sum(axis=1)
+    """Return people of each group, then events of each group, shape ``(2 * groups,)``; 0 rounds."""
+    pairs = reshape(table, (table.shape[0], -1, 2)).share.sum(axis=1)
     return Shared(share=np.concatenate([pairs.sum(axis=1), pairs[:, 1]]))

@@ -6,7 +6,9 @@ Guarantees:  the classical F test of equal means with one variance, as ``scipy.s
              spread, a group without a row, or no more rows than groups are undefined, not 0. Guards of exact answers and
              the release of private ones: module group_moments; one small group closes the whole test, so groups that may
              be small are left out by ``groups``. Private: the p-value is a parametric bootstrap over the mechanism with
-             equal means and one variance, seeded by the answer.
+             equal means and one variance, seeded by the answer. With ``reveal="statistic"`` (one column) the figures stay
+             hidden, and F opens alone, rounded on shares (module revealed); its degrees of freedom within are then unknown, and
+             the p-value is the larger one of the fewest that the guard allows and of infinitely many.
 Visible to:  the analyst: number, sum and squares of each group.
 Source:      R. A. Fisher 1925. Parametric bootstrap: group_samples.
 """
@@ -26,11 +28,16 @@ from analytics.pictures import Estimates
 from analytics.statistics.arguments import Arguments, Parameter
 from analytics.statistics.base import BOTH, Answer
 from analytics.statistics.bounded import FEW
-from analytics.statistics.distributions import f_tail
+from analytics.statistics.distributions import chi_square_tail, f_tail
 from analytics.statistics.group_moments import GroupMoments
 from analytics.statistics.group_samples import REPLICATES, Mechanism, Sample, pooled_null, squares_within
+from analytics.statistics.hidden_f import MOST_GROUPS, f_bits, f_ratio
+from analytics.statistics.hidden_ratios import check_width, rows_bits
 from analytics.statistics.noise_law import simulation
+from analytics.statistics.revealed import DIGITS, REVEAL, Hidden, RevealedAnswer, is_hidden
 from analytics.statistics.two_way_anova import TwoWayMoments
+from smpc.operations.arithmetic import take
+from smpc.operations.numeric.significant import Rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +49,7 @@ Floats = npt.NDArray[np.float64]
 NAME: Final = "anova"
 SUMMARY: Final = "analysis of variance by one or two columns"
 UNDEFINED: Final = "undefined"
+ROUNDING: Final = Rounding(digits=DIGITS, places=4, decades=8)
 _FEWEST_GROUPS: Final = 2
 _LEVEL: Final = 0.95
 
@@ -142,17 +150,65 @@ class Anova(GroupMoments):
         Parameter(name="column", meaning="a numeric column"),
         Parameter(name="by", meaning="a column with public groups, or a list of two"),
         Parameter(name="groups", meaning="the groups to compare; all by default", default=None),
+        REVEAL,
     )
+    reveal: bool = False
 
     @classmethod
     def bind(cls, table: Table, arguments: Arguments, mode: Mode, limits: Limits) -> Self | TwoWayAnova:
         """See ``Statistic``."""
+        reveal = is_hidden(arguments, mode)
         if len(arguments.one_or_more_texts("by")) > 1:
+            if reveal:
+                raise InvalidRequestError(
+                    parameter="reveal", reason="must be table for two columns: one F opens alone"
+                )
             return TwoWayAnova.bind(table, arguments, mode, limits)
-        bound = cls.bind_groups(table, arguments, mode, limits)
+        bound = cls.bind_groups(table, arguments, mode, limits, reveal=reveal)
         if len(bound.chosen) < _FEWEST_GROUPS:
             raise InvalidRequestError(parameter="groups", reason="must be at least two groups")
+        if reveal:
+            if len(bound.chosen) > MOST_GROUPS:
+                reason = f"must be at most {MOST_GROUPS} groups where the statistic opens alone"
+                raise InvalidRequestError(parameter="groups", reason=reason)
+            check_width(bound.product_bits, "column")
         return bound
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """See ``GroupMoments``."""
+        if not self.reveal:
+            return None
+        count = self.n_figures
+        return Hidden(
+            quantity="F",
+            rule=ROUNDING,
+            limits=self.limits,
+            guards=lambda figures: take(figures, range(count, figures.size)),
+            ratio=lambda session, figures: f_ratio(
+                session, take(figures, range(count)), len(self.chosen), self.product_bits
+            ),
+        )
+
+    @property
+    def product_bits(self) -> int:
+        """Length of the largest integer of a hidden statistic."""
+        return f_bits(rows_bits(self.limits), self.reach, len(self.chosen))
+
+    def revealed_answer(self, hidden: Hidden, opened: Ints) -> RevealedAnswer:
+        """See ``GroupMoments``; ``df`` are the degrees of freedom between the groups."""
+        groups, above = len(self.chosen), len(self.chosen) - 1
+        fewest = groups * (max(_FEWEST_GROUPS, self.limits.threshold) - 1)
+
+        def tail(value: float) -> float:
+            return max(f_tail(value, above, fewest), chi_square_tail(above * value, above))
+
+        return hidden.answer(opened, tail, float(above))
+
+    def describe(self) -> dict[str, object]:
+        """See ``Statistic``."""
+        found = super().describe()
+        return found if self.hidden is None else {**found, **self.hidden.describe()}
 
     def closed_answer(self, reason: str) -> AnovaAnswer:
         """See ``GroupMoments``."""

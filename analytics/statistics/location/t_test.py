@@ -7,7 +7,9 @@ Guarantees:  Welch's test by default, Student's with ``equal_var``; p-value and 
              ``scipy.stats.ttest_ind``. Two groups without any spread, or one with fewer than two rows, are undefined, not
              0. Guards of exact answers and the release of private ones: module group_moments. Private: the p-value is a
              parametric bootstrap over the mechanism with equal means, seeded by the answer; the interval holds sampling
-             and noise, whose standard errors are reported apart.
+             and noise, whose standard errors are reported apart. The private statistic divides by noisy variances: where
+             they could be near 0 the bootstrap's tails are wide and the test has little power, although its level holds. The
+             interval says more there. crossward.planning.means_power takes the variances as known, so it is a bound there.
              With ``reveal="statistic"`` the figures stay hidden, and t opens alone, rounded on shares (module revealed);
              its degrees of freedom are then the fewest that the guard allows, and the p-value is the largest.
 Visible to:  the analyst: number, sum and squares of both groups.

@@ -8,7 +8,8 @@ Visible to:  the analyst: the figures of open columns, and one bit for each colu
 See instead: two or more groups side by side (table_one).
 Source:      ours; docs/guarantees.md P5, P8. The deviation is over ``n - 1``, as pandas' ``describe`` has it; a quartile
              is the smallest value that at least this share of the values does not exceed (type 1 of Hyndman and Fan),
-             known as its bin. ``iqr`` and ``mad`` take each value as the middle of its bin. Skewness and kurtosis are
+             known as its bin. ``iqr``, ``mad`` and ``geometric_mean`` take each value as the middle of its bin;
+             the last needs middles above 0. Skewness and kurtosis are
              corrected for n (G1 and G2), as DuckDB, pandas and SAS have them.
 """
 
@@ -70,7 +71,7 @@ class DescribeAnswer(Answer):
             "median": "string",
             "q3": "string",
             "mode": "string",
-            **dict.fromkeys(("iqr", "mad"), "Float64"),
+            **dict.fromkeys(("iqr", "mad", "geometric_mean"), "Float64"),
         }
         if any(each.skewness is not None for each in self.summaries.values()):
             kinds |= dict.fromkeys(("skewness", "kurtosis"), "Float64")
@@ -100,6 +101,7 @@ class DescribeAnswer(Answer):
                     "mode": each.mode,
                     "iqr": each.iqr,
                     "mad": each.mad,
+                    "geometric_mean": each.geometric_mean,
                     **(
                         {}
                         if each.skewness is None
@@ -123,8 +125,8 @@ class DescribeAnswer(Answer):
         """Of each open column the figures without noise, each as often as the level says.
 
         Returns:
-            By column: ``n``, ``missing``, ``mean``, ``sd`` as low and high, ``cells`` as a list of them, and ``q1``,
-            ``median``, ``q3`` as the first and the last bin. An exact figure has no width.
+            By column: ``n``, ``missing``, ``mean``, ``sd``, ``geometric_mean`` as low and high, ``cells`` as a list of
+            them, and ``q1``, ``median``, ``q3`` as the first and the last bin. An exact figure has no width.
         """
         return intervals(self.summaries, level)
 

@@ -61,7 +61,9 @@ class LogRank(CountStatistic):
         Parameter(name="duration", meaning="a numeric column with declared bins: the time"),
         Parameter(name="event", meaning="true where the event was seen, false where the time was censored"),
         Parameter(name="by", meaning="a column with public groups"),
-        Parameter(name="groups", meaning="the groups to compare, exact two; all by default", default=None),
+        Parameter(
+            name="groups", meaning="the groups to compare, exact two to five; all by default", default=None
+        ),
         Parameter(
             name="grid",
             meaning="edges of the declared bins that make the intervals; exact: by default each step of the resolution",
