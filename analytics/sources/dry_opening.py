@@ -3,9 +3,9 @@
 Layer:       analytics.sources above local_table.
 Terms:       a *dry opening* takes the steps of an opening in their order (source, mapping, view, columns, clean table), over
              the source's columns and no row.
-Guarantees:  no row is read, so the faults are the same whatever rows a source holds; each is a code of ``CODES`` with a
-             column of the schema or none. What stands in ``reason`` is for the site's administrator: it can hold names of
-             the site's own files and columns.
+Guarantees:  no row is read, so the faults are the same whatever rows a source holds; each is a code of
+             ``schema.data_faults`` with a column of the schema or none. What stands in ``reason`` is for the site's
+             administrator: it can hold names of the site's own files and columns.
 See instead: the opening with its rows, and what they are refused for (``local_table``, ``ingest``).
 Source:      ours; docs/guarantees.md P19.
 """
@@ -19,6 +19,16 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from analytics.errors import AnalyticsError, SchemaMismatchError
+from analytics.schema.data_faults import (
+    CODES,
+    COLUMN_MISSING,
+    COLUMN_TYPE,
+    MAPPING,
+    SOURCE,
+    STATEMENT,
+    UNCHECKED,
+    VIEW,
+)
 from analytics.sources.cells import view_functions
 from analytics.sources.cleaning import ViewColumn, clean_column, has_column
 from analytics.sources.engines.duckdb_engine import DuckDBEngine
@@ -37,29 +47,12 @@ from analytics.sources.view_comparisons import check_comparisons
 from analytics.sources.views import view_types
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from analytics.schema import Table
     from analytics.sources.formats.base import Relation
     from analytics.sources.spec import CellRules, SourceSpec
 
-SOURCE: Final = "source"
-MAPPING: Final = "mapping"
-VIEW: Final = "view"
-COLUMN_MISSING: Final = "column-missing"
-COLUMN_TYPE: Final = "column-type"
-STATEMENT: Final = "statement"
-UNCHECKED: Final = "unchecked"
-CODES: Final[Mapping[str, str]] = {
-    SOURCE: "the source is missing, cannot be opened, or is not of its kind",
-    MAPPING: "the site's mapping does not fit its source",
-    VIEW: "the site's view cannot be computed over its source",
-    COLUMN_MISSING: "the site's data do not give this column",
-    COLUMN_TYPE: "the site's data give this column with a type that cannot be what the schema says",
-    STATEMENT: "the site's database does not take the statement of this request",
-    UNCHECKED: "the columns of this kind of source cannot be told without its rows",
-}
-"""What each code says in general words; all but ``unchecked`` are faults."""
 _NO_KEY: Final = bytes(MIN_KEY_BYTES)  # it would choose rows, and there are none
 
 
@@ -68,7 +61,7 @@ class OpeningFault:
     """One fault of a source that no row decides.
 
     Attributes:
-        code: one of ``CODES``.
+        code: of ``analytics.schema.data_faults``.
         column: a column of the schema's table, or empty.
         reason: in the words of the opening itself, for the site's administrator alone.
     """

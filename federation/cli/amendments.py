@@ -136,7 +136,7 @@ def write_amendment(site: Path, out: Path, make: Callable[[ChainState], Amendmen
     from federation.consortium.site_file import load_site
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
-    from federation.node.preflight import review_agreement
+    from federation.node.agreement_review import review_agreement
     from federation.setup.entering import check_new_site
 
     config = load_site(site)
@@ -168,7 +168,7 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
     from federation.consortium.table_amendments import check_in_schema
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
-    from federation.node.preflight import review_agreement
+    from federation.node.agreement_review import review_agreement
     from federation.setup.entering import check_new_site
     from federation.setup.renewing import check_holds_key
     from privacy_accounting.ledger.role_change import RoleChange

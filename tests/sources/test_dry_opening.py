@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from analytics.errors import SchemaMismatchError
+from analytics.schema.data_faults import CODES
 from analytics.sources import SourceSpec, open_table
-from analytics.sources.dry_opening import CODES, OpeningFault, opening_faults
+from analytics.sources.dry_opening import OpeningFault, opening_faults
 from analytics.sources.formats import FORMATS
 from analytics.sources.formats.base import HasHeading
 from tests.harmonise.harmonise_world import numeric, site, table
@@ -51,7 +52,7 @@ def test_every_kind_tells_its_columns_as_its_opening_does(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_the_answer_is_the_same_for_every_content_of_a_source(kind, tmp_path):
-    """Rows that refuse the source, none at all, or one more: nobody learns it."""
+    """Rows that refuse the source, none at all, or one more: the answer does not show it."""
     bad = ("x" * 9, 7, None, None, None, None, "no word of the domain")
     contents = {
         "all": ROWS,
