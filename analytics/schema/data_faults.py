@@ -20,6 +20,8 @@ VIEW: Final = "view"
 COLUMN_MISSING: Final = "column-missing"
 COLUMN_TYPE: Final = "column-type"
 STATEMENT: Final = "statement"
+LEVEL_UNKNOWN: Final = "level-unknown"
+LEVEL_MISSING: Final = "level-missing"
 UNCHECKED: Final = "unchecked"
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -29,7 +31,11 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         COLUMN_MISSING: "the site's data do not give this column",
         COLUMN_TYPE: "the site's data give this column with a type that cannot be what the schema says",
         STATEMENT: "the site's database does not take the statement of this request",
+        LEVEL_UNKNOWN: "the site's mapping gives this column a level that the schema does not have: such values count as missing",
+        LEVEL_MISSING: "the site's mapping gives no value one of the levels that the schema has for this column",
         UNCHECKED: "the columns of this source cannot be told without its rows",
     }
 )
-"""What each code says in general words; all but ``unchecked`` are faults."""
+"""What each code says in general words."""
+REMARKS: Final = frozenset({LEVEL_UNKNOWN, LEVEL_MISSING, UNCHECKED})
+"""Codes with which a run is answered all the same."""

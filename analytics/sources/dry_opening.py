@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from analytics.errors import AnalyticsError, SchemaMismatchError
+from analytics.schema import CategoricalColumn
 from analytics.schema.data_faults import (
     CODES,
     COLUMN_MISSING,
     COLUMN_TYPE,
+    LEVEL_MISSING,
+    LEVEL_UNKNOWN,
     MAPPING,
     SOURCE,
     STATEMENT,
@@ -30,7 +33,7 @@ from analytics.schema.data_faults import (
     VIEW,
 )
 from analytics.sources.cells import view_functions
-from analytics.sources.cleaning import ViewColumn, clean_column, has_column
+from analytics.sources.cleaning import ViewColumn, clean_column, has_column, number_texts
 from analytics.sources.engines.duckdb_engine import DuckDBEngine
 from analytics.sources.formats import FORMATS
 from analytics.sources.formats.base import HasHeading
@@ -133,6 +136,7 @@ def _check_read(
             except (AnalyticsError, duckdb.Error) as error:
                 raise _stop(found, MAPPING, error) from None
             rules = replace(rules, missing=())  # they were looked for in the file's cells
+        _check_levels(table, spec, found)
         _check_columns(table, _viewed(connection, relation, spec, table, rules, found), rules, spec, found)
         try:
             report = ingest(
@@ -192,6 +196,33 @@ def _viewed(
     return [
         ViewColumn(name=name, sql=f"v{place}", kind=kind) for place, (name, kind) in enumerate(types.items())
     ]
+
+
+def _check_levels(table: Table, spec: SourceSpec, found: list[OpeningFault]) -> None:
+    """Compare the levels that a mapping can give with the domains of the schema; a view of its own may change them."""
+    given = spec.mapping.levels() if spec.mapping is not None and spec.view.strip() == DEFAULT_VIEW else {}
+    for name, texts in given.items():
+        column = table.columns.get(name)
+        if not isinstance(column, CategoricalColumn):
+            continue
+        members = [str(item) for item in column.domain]
+        place = {text: number for number, text in enumerate(members)}
+        if isinstance(column.domain[0], int):
+            place |= {text: number for number, text in enumerate(number_texts(members))}
+        reached = {place[text] for text in texts if text in place}
+        unknown = ", ".join(sorted(text for text in texts if text not in place))
+        lacking = ", ".join(member for number, member in enumerate(members) if number not in reached)
+        for code, listed, what in (
+            (
+                LEVEL_UNKNOWN,
+                unknown,
+                "the mapping gives what is not in the schema's domain, and counts as missing",
+            ),
+            (LEVEL_MISSING, lacking, "no word or code of the mapping gives"),
+        ):
+            if listed:
+                fault = SchemaMismatchError(source=spec.name, column=name, reason=f"{what}: {listed}")
+                found.append(OpeningFault(code=code, column=name, reason=str(fault)))
 
 
 def _check_columns(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from analytics.errors import InvalidRequestError, ReleaseRefusedError
 from analytics.mining.request import MiningRequest
-from analytics.schema.data_faults import CODES, UNCHECKED
+from analytics.schema.data_faults import CODES, REMARKS, UNCHECKED
 from federation.client.named_statistic import PURPOSE, NamedStatistic
 from federation.consortium.membership import check_known, restrict_to_members
 from federation.errors import PolicyRefusedError, SiteUnavailableError
@@ -317,13 +317,13 @@ class Preflights:
         table, column, code = (fault.get(key, "") for key in ("table", "column", "code"))
         declared = self.consortium.schema.tables.get(table)
         is_column = declared is not None and column in declared.columns
-        is_fault = code != UNCHECKED
+        is_fault = code not in REMARKS
         text = CODES.get(code, "a fault that this version does not know")
         return PreflightFinding(
             node=name,
             check="data",
             code=code if code in CODES else "unknown",
-            text=f"{text}; {DETAILS}" if is_fault else text,
+            text=text if code == UNCHECKED else f"{text}; {DETAILS}",
             table="" if declared is None else table,
             column=column if is_column else "",
             is_fault=is_fault,

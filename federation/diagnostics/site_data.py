@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics.errors import SchemaMismatchError
-from analytics.schema.data_faults import UNCHECKED
+from analytics.schema import BooleanColumn, CategoricalColumn
+from analytics.schema.data_faults import LEVEL_MISSING, REMARKS, UNCHECKED
 from analytics.sources.dry_opening import opening_faults
 from federation.diagnostics.finding import Finding
 from federation.errors import ConfigError
@@ -23,7 +24,7 @@ from federation.node.site_process import open_source, source_of
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from analytics.sources import IngestReport
+    from analytics.sources import IngestReport, LocalTable
     from federation.consortium.site_file import SiteConfig
 
 LEAST_FREE_BYTES: Final = 1 << 28
@@ -48,12 +49,44 @@ def examine_data(config: SiteConfig) -> list[Finding]:
 
 
 def _examine_source(config: SiteConfig, name: str) -> list[Finding]:
-    faults = opening_faults(source_of(config, name), config.consortium.schema.tables[name])
-    faults = tuple(fault for fault in faults if fault.code != UNCHECKED)
-    if faults:
-        return [Finding(what="data", is_good=False, text=fault.reason) for fault in faults]
-    with open_source(config, name) as source:
-        return _examine_table(name, source.report, config.file.tables[name].most_misfits)
+    table = config.consortium.schema.tables[name]
+    said = opening_faults(source_of(config, name), table)
+    found = [
+        Finding(what="data", is_good=fault.code == LEVEL_MISSING, text=fault.reason)
+        for fault in said
+        if fault.code != UNCHECKED
+    ]
+    if any(fault.code not in REMARKS for fault in said):
+        return found
+    try:
+        opened = open_source(config, name)
+    except SchemaMismatchError as error:
+        return [*found, Finding(what="data", is_good=False, text=str(error))]
+    with opened as source:
+        most = config.file.tables[name].most_misfits
+        return [*found, *_examine_table(name, source.report, most), *empty_levels(source)]
+
+
+def empty_levels(source: LocalTable) -> list[Finding]:
+    """Name the levels that no row of this site has; it may have no such patients, or its view or mapping may lose them.
+
+    Args:
+        source: the open table.
+    """
+    found = []
+    for column in source.table.columns.values():
+        levels: tuple[object, ...] = ()
+        if isinstance(column, CategoricalColumn):
+            levels = column.domain
+        elif isinstance(column, BooleanColumn):
+            levels = ("false", "true")
+        if levels:
+            seen = source.levels(column.name)
+            empty = [str(level) for place, level in enumerate(levels) if place not in seen]
+            if empty:
+                text = f"column {column.name}: no row has {', '.join(empty)}"
+                found.append(Finding(what=f"table {source.table.name}", is_good=True, text=text))
+    return found
 
 
 def _examine_table(name: str, report: IngestReport, most: Fraction) -> list[Finding]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from analytics.errors import AnalyticsError
+from analytics.errors import AnalyticsError, MappingError
 from analytics.schema.data_faults import MAPPING, SOURCE
 from analytics.sources.dry_opening import OpeningFault, opening_faults
 from analytics.sources.formats import FORMATS
@@ -53,7 +53,7 @@ class SourceChecks:
             return _IN_MEMORY
         try:
             spec = spec_of()
-        except ConfigError as error:
+        except (ConfigError, MappingError) as error:
             return tuple(OpeningFault(code=MAPPING, reason=mistake) for mistake in error.mistakes)
         except AnalyticsError as error:
             return (OpeningFault(code=SOURCE, reason=str(error)),)
