@@ -31,6 +31,7 @@ from analytics.harmonise.compiling import (
     level_table,
     reads_of,
 )
+from analytics.harmonise.levels import levels_of
 from analytics.harmonise.made import RuleError
 from analytics.harmonise.mapping import MappingFile
 from analytics.harmonise.unit_keys import check_unit_keys
@@ -89,6 +90,10 @@ class Mapped:
             return compile_steps(self.file, columns, cells, resolutions)
         except RuleError as error:
             raise SchemaMismatchError(source=self.name, reason=str(error)) from None
+
+    def levels(self) -> Mapping[str, frozenset[str]]:
+        """As ``Preparation``."""
+        return levels_of(self.file, self.codes)
 
     def check_unit(self, unit: str) -> None:
         """As ``Preparation``."""

@@ -106,7 +106,7 @@ def view_functions(rules: CellRules) -> tuple[str, ...]:
         "WHEN TRY_CAST(x AS DOUBLE) = 1 THEN TRUE WHEN TRY_CAST(x AS DOUBLE) = 0 THEN FALSE END"
     )
     return tuple(
-        f"CREATE TEMP MACRO {name}(x) AS CASE WHEN x IS NULL OR {text} = '' THEN NULL "
+        f"CREATE OR REPLACE TEMP MACRO {name}(x) AS CASE WHEN x IS NULL OR {text} = '' THEN NULL "
         f"ELSE COALESCE({value}, error(CASE WHEN x IS NULL THEN '' ELSE '#{name}' END)) END"
         for name, value in ((NUMBER_FUNCTION, number), (DATE_FUNCTION, date), (BOOLEAN_FUNCTION, flag))
     )

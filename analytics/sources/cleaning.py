@@ -114,13 +114,41 @@ def clean_columns(
         One per declared column but the privacy unit.
 
     Raises:
-        SchemaMismatchError: a column is missing or of a type that cannot be what the schema says.
+        SchemaMismatchError: columns are missing or of a type that cannot be what the schema says; it names all of them.
     """
-    return [
-        _clean(column, find_column(name, view, source), rules, source)
-        for name, column in table.columns.items()
-        if name != table.privacy_unit
-    ]
+    found: list[CleanColumn] = []
+    faults: list[SchemaMismatchError] = []
+    for name, column in table.columns.items():
+        if name == table.privacy_unit:
+            continue
+        try:
+            found.append(clean_column(column, view, rules, source))
+        except SchemaMismatchError as fault:
+            faults.append(fault)
+    if faults:
+        raise all_faults(faults)
+    return found
+
+
+def clean_column(column: Column, view: Sequence[ViewColumn], rules: CellRules, source: str) -> CleanColumn:
+    """Say how one declared column is cleaned; arguments and errors as ``clean_columns``."""
+    return _clean(column, find_column(column.name, view, source), rules, source)
+
+
+def all_faults(faults: Sequence[SchemaMismatchError]) -> SchemaMismatchError:
+    """One error that names the columns of several, the first in its field.
+
+    Args:
+        faults: of one source; at least one.
+    """
+    first, *others = faults
+    reason = "; ".join([first.reason, *(f"column {other.column}: {other.reason}" for other in others)])
+    return SchemaMismatchError(source=first.source, column=first.column, reason=reason)
+
+
+def has_column(name: str, view: Sequence[ViewColumn]) -> bool:
+    """Whether a view has a column that ``find_column`` would take, or several."""
+    return any(column.name.lower() == name.lower() for column in view)
 
 
 def find_column(name: str, view: Sequence[ViewColumn], source: str) -> ViewColumn:

@@ -170,6 +170,17 @@ class LocalTable:
         """
         return self._values([f"COALESCE({self._integer(name)}, {MISSING})" for name in columns], "", limit_s)
 
+    def levels(self, column: str) -> frozenset[int]:
+        """Positions in the domain that some row has, or 0 and 1; for the site's administrator.
+
+        Visible to: the site alone.
+        """
+        value = self._integer(column)
+        known = f"{quoted(column)} IS NOT NULL"
+        statement = f"SELECT DISTINCT {value} AS level FROM {quoted(self.table.name)} WHERE {known}"  # noqa: S608  a declared name
+        found = self._run(lambda: self.engine.columns(statement, None))
+        return frozenset(found["level"].tolist())
+
     def close(self) -> None:
         """End every statement that runs, and forget the rows."""
         self.engine.close()

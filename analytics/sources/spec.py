@@ -92,6 +92,10 @@ class Preparation(Protocol):
         """What is read of each block's file."""
         ...
 
+    def levels(self) -> Mapping[str, frozenset[str]]:
+        """The texts that each column can hold, where words or codes of the mapping decide every value of it."""
+        ...
+
     def check_unit(self, unit: str) -> None:
         """Refuse rules whose result for one person can depend on another person's rows.
 

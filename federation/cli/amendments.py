@@ -134,9 +134,9 @@ def write_amendment(site: Path, out: Path, make: Callable[[ChainState], Amendmen
         UsageError: the file cannot be written.
     """
     from federation.consortium.site_file import load_site
+    from federation.node.agreement_review import review_agreement
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
-    from federation.node.preflight import review_agreement
     from federation.setup.entering import check_new_site
 
     config = load_site(site)
@@ -166,9 +166,9 @@ def approve(site: SiteFile, amendment: AmendmentFile) -> None:
     from federation.consortium.present_roles import check_role_change
     from federation.consortium.site_file import load_site
     from federation.consortium.table_amendments import check_in_schema
+    from federation.node.agreement_review import review_agreement
     from federation.node.ledger.storage import read_ledger
     from federation.node.ledger.summary import read_state
-    from federation.node.preflight import review_agreement
     from federation.setup.entering import check_new_site
     from federation.setup.renewing import check_holds_key
     from privacy_accounting.ledger.role_change import RoleChange

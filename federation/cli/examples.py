@@ -42,6 +42,12 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         'crossward count "age >= 65 AND ill" -c trial --within 20',
         "crossward count -c trial --explain",
     ),
+    "preflight": (
+        "crossward preflight -c trial",
+        f"crossward preflight -c trial {COUNT} --epsilon 0.5",
+        "crossward preflight -c trial --statistic chi_square --argument a=smoker --argument b=ill --exact",
+        "crossward preflight -c trial --task task.toml --json",
+    ),
     "budget": ("crossward budget -c trial",),
     "stats": (
         "crossward stats",

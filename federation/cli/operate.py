@@ -232,7 +232,8 @@ def doctor(
     """Check files, keys, clocks, versions, ledgers and connections; show what to fix. Needs no analyst."""
     from federation.client.connect import session_of
     from federation.consortium.consortium_file import load_consortium
-    from federation.diagnostics.checks import Finding, examine_files, examine_nodes
+    from federation.diagnostics.checks import examine_files, examine_nodes
+    from federation.diagnostics.finding import Finding
     from federation.identity.certificates import Identity
 
     who = _who_asks(consortium, identity, site_file)

@@ -13,7 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,6 +34,8 @@ from federation.requests.site_policy import check_tables
 from privacy_accounting.ledger.storage.store import MemoryStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from analytics.sources import LocalTable
@@ -177,6 +179,7 @@ def local(  # noqa: PLR0913 - every one a setting of its own, by keyword, with a
             ledger=SiteLedger(store=(stores or {}).get(name) or MemoryStore(owner=name)),
             sources=sources[name],
             engine=engine,
+            specs=_specs(consortium, name, tables[name], view, (harmonise or {}).get(name)),
         )
         for name in tables
     }
@@ -302,24 +305,48 @@ def _sources(
 ) -> dict[str, LocalTable]:
     """Open a site's tables; its secret key exists as long as they are open."""
     tables = consortium.schema.tables
-    by_table = given if isinstance(given, Mapping) else dict.fromkeys(tables, given)
-    if set(by_table) != set(tables):
-        raise ConfigError(mistakes=[f"{site}: give the tables {', '.join(tables)}"])
+    by_table = _by_table(consortium, site, given)
     mappings = _mappings(site, by_table, harmonise)
+    specs = _specs(consortium, site, given, view, harmonise)
     key = secrets.token_bytes(SITE_KEY_BYTES)
     opened: dict[str, LocalTable] = {}
     for name, rows in by_table.items():
         own = mappings.get(name)
-        if isinstance(rows, SourceSpec | Path | str):
-            spec = rows if isinstance(rows, SourceSpec) else _spec_of(site, rows, view)
-            spec = spec if own is None else replace(spec, mapping=own)
-            opened[name] = open_table(spec, tables[name], site_key=key)
+        if name in specs:
+            opened[name] = open_table(specs[name](), tables[name], site_key=key)
         else:
             frame = cast("pd.DataFrame", rows)
             opened[name] = open_frame(frame, tables[name], site_key=key, view=view, name=site, mapping=own)
         for fault in opened[name].report.faults():
             warnings.warn(f"site {site}, table {name}: {fault}", stacklevel=4)
     return opened
+
+
+def _by_table(consortium: Consortium, site: str, given: Rows) -> Mapping[str, Rows]:
+    """What is given for each table of a site."""
+    tables = consortium.schema.tables
+    by_table = given if isinstance(given, Mapping) else dict.fromkeys(tables, given)
+    if set(by_table) != set(tables):
+        raise ConfigError(mistakes=[f"{site}: give the tables {', '.join(tables)}"])
+    return by_table
+
+
+def _specs(
+    consortium: Consortium, site: str, given: Rows, view: str, harmonise: Any
+) -> dict[str, Callable[[], SourceSpec]]:
+    """How the source of each table of a site is described; those of frames have none."""
+    by_table = _by_table(consortium, site, given)
+
+    def spec_of(name: str, rows: SourceSpec | Path | str) -> SourceSpec:
+        spec = rows if isinstance(rows, SourceSpec) else _spec_of(site, rows, view)
+        own = _mappings(site, by_table, harmonise).get(name)
+        return spec if own is None else replace(spec, mapping=own)
+
+    return {
+        name: partial(spec_of, name, rows)
+        for name, rows in by_table.items()
+        if isinstance(rows, SourceSpec | Path | str)
+    }
 
 
 def _mappings(site: str, tables: Mapping[str, Rows], harmonise: Any) -> dict[str, Preparation]:

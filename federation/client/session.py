@@ -24,6 +24,7 @@ from federation.client.cubes import Cubes
 from federation.client.described import Described
 from federation.client.kept_answers import KeptAnswers
 from federation.client.named_statistic import PURPOSE, NamedStatistic
+from federation.client.preflight import Preflights
 from federation.client.queueing import QuestionQueue
 from federation.client.quotes import Quoting
 from federation.client.spending import is_spent, noting_what_is_spent
@@ -73,7 +74,7 @@ A = TypeVar("A")
 EXTRA_S = 5.0
 
 
-class Session(Described, Trains, Cubes, Administered, Quoting):
+class Session(Described, Trains, Cubes, Administered, Quoting, Preflights):
     """An open session with every site of a consortium; a context manager. Safe for several threads.
 
     Attributes:

@@ -3,7 +3,7 @@
 Layer:       federation.consortium.agreement_amendments, below amendments. Pure.
 Guarantees:  the difference is stated in words from the agreement in force at this site and the terms alone, so that an
              administrator reads what the entry does, and nothing that the proposer wrote about it.
-See instead: what terms may say (``agreement_terms``), the preflight of a site's data (``federation.node.preflight``).
+See instead: what terms may say (``agreement_terms``), a site's data against them (``federation.node.agreement_review``).
 """
 
 from __future__ import annotations

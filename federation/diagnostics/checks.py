@@ -9,15 +9,14 @@ See instead: printing (``federation.cli``).
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from analytics.errors import SchemaMismatchError
 from federation.consortium.approvals import SOON_DAYS
 from federation.consortium.consortium_file import consortium_path, load_consortium
 from federation.consortium.genesis import genesis_body
 from federation.consortium.site_file import load_site
+from federation.diagnostics.finding import Finding
 from federation.errors import ConfigError, SiteUnavailableError
 from federation.identity.certificates import Identity, is_pinned
 from federation.node.clock import installed_version
@@ -28,41 +27,13 @@ from privacy_accounting.ledger.replication.entry_validation import CLOCK_SKEW_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from fractions import Fraction
     from pathlib import Path
 
-    from analytics.sources import IngestReport
     from federation.client.session import Session
     from federation.consortium.consortium_file import Consortium
     from federation.consortium.site_file import SiteConfig
 
 SOON: Final = timedelta(days=SOON_DAYS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """The result of one check.
-
-    Attributes:
-        what: what was checked.
-        is_good: whether it is correct.
-        text: the result, and what to do where it is not good.
-        is_fatal: whether further checks make no sense.
-    """
-
-    what: str
-    is_good: bool
-    text: str = ""
-    is_fatal: bool = False
-
-    def line(self) -> str:
-        """Return the finding for a terminal."""
-        mark = "ok " if self.is_good else "FIX"
-        return f"{mark} {self.what}" + (f": {self.text}" if self.text else "")
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the finding for machines."""
-        return asdict(self)
 
 
 def examine_files(
@@ -152,41 +123,17 @@ def guessed_columns(agreement: Consortium) -> list[Finding]:
 
 
 def _examine_site(path: Path) -> list[Finding]:
+    from federation.diagnostics.site_data import examine_data
     from federation.node.ledger.present_members import members_here
-    from federation.node.site_process import open_sources
 
     try:
         config = load_site(path)
     except ConfigError as error:
         return [Finding(what=path.name, is_good=False, text=text) for text in error.mistakes]
     found = [examine_identity(config.identity, config.among(members_here(config).changes))]
-    try:
-        sources = open_sources(config)
-    except ConfigError as error:
-        return [*found, *(Finding(what="data", is_good=False, text=text) for text in error.mistakes)]
-    except SchemaMismatchError as error:
-        return [*found, Finding(what="data", is_good=False, text=str(error))]
     found.append(_examine_ledger(config))
     found += _examine_correction(config)
-    for name, source in sources.items():
-        found += _examine_table(name, source.report, config.file.tables[name].most_misfits)
-        source.close()
-    return found
-
-
-def _examine_table(name: str, report: IngestReport, most: Fraction) -> list[Finding]:
-    """Report the rows, then each column that has a remark; for the site's administrator."""
-    faults = list(report.row_faults(most))
-    text = "; ".join([*report.row_lines(), *faults])
-    found = [Finding(what=f"table {name}", is_good=report.exact_allowed and not faults, text=text)]
-    lines = [line for step in report.steps for line in step.lines()]
-    found += [Finding(what=f"mapping of {name}", is_good=True, text=line) for line in lines]
-    for column in report.columns:
-        texts = list(filter(None, (column.line(), column.fault(most))))
-        if texts:
-            is_good = not column.fault(most)
-            found.append(Finding(what=f"table {name}", is_good=is_good, text="; ".join(texts)))
-    return found
+    return found + examine_data(config)
 
 
 def _examine_ledger(config: SiteConfig) -> Finding:

@@ -29,6 +29,7 @@ from privacy_accounting.ledger.session_id import session_id_of_entry
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from federation.node.admission.checked_request import CheckedRequest
     from federation.node.admission.queries import AdmittedRequest, QueryAdmission
     from federation.node.execution.background import BackgroundRunner
     from federation.node.execution.query_run import QueryRunner
@@ -124,6 +125,10 @@ class QueryService:
     def quote(self, requests: Sequence[bytes], *, caller: str) -> list[dict[str, str | bool]]:
         """Quote requests one after the other; see ``quote_rows``."""
         return quote_rows(requests, self._admission.consortium, self._replica, analyst=caller)
+
+    def check_unsigned(self, request: bytes, *, caller: str) -> CheckedRequest:
+        """See ``QueryAdmission.check_unsigned``."""
+        return self._admission.check_unsigned(request, caller=caller)
 
     def _was_entered(self, known: AdmittedRequest) -> bool:
         asked = asked_of(known.planned, known.ask.signature)

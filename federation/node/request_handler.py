@@ -36,6 +36,7 @@ from federation.protocol.messages import (
     LedgerPost,
     LedgerReply,
     LedgerSince,
+    PreflightAsk,
     QuoteAnswer,
     QuoteAsk,
     RunRequest,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from federation.node.request_services import RequestServices
     from federation.node.request_state import OpenRequest
     from federation.protocol.codec import Message
+    from federation.protocol.messages import PreflightAnswer
     from privacy_accounting.ledger.replication.replica import Replica
 
 ANALYST: Final = "analyst"
@@ -70,7 +72,7 @@ TICK_S: Final = 0.05
 class RequestHandler:
     """Serves channels: ``requests`` for analysts and auditors, ``ledger`` for other sites."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - independent parts, by keyword
         self,
         *,
         network: Network,
@@ -81,6 +83,7 @@ class RequestHandler:
         exact_limit: int,
         health: Callable[[], Health],
         records: RequestRecords,
+        preflight: Callable[[PreflightAsk, str], PreflightAnswer],
     ) -> None:
         """Create the handler; it serves once registered with the network.
 
@@ -93,10 +96,12 @@ class RequestHandler:
             exact_limit: exact requests that this site allows one analyst.
             health: the state that the doctor command shows.
             records: the kept texts and refusals.
+            preflight: answers the preflight of an analyst.
         """
         self._network, self._services, self._chain = network, services, chain
         self._replica, self._deadline_s, self._exact_limit = replica, deadline_s, exact_limit
         self._health, self._records, self.site = health, records, replica.name
+        self._preflight = preflight
 
     def requests(self, channel: Channel) -> None:
         """Serve one channel of an analyst, an auditor or a node."""
@@ -152,6 +157,8 @@ class RequestHandler:
             return self._accept(message, channel, state)
         if isinstance(message, QuoteAsk):
             return self._quotes(message, channel)
+        if isinstance(message, PreflightAsk):
+            return self._preflight(message, channel.peer)
         if isinstance(message, AttemptRequest):
             return self._charge_attempt(message, channel)
         if isinstance(message, ApplyAmendment):

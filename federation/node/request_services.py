@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from analytics.errors import InvalidRequestError
 from federation.errors import RequestRejectedError
+from federation.node.admission.checked_request import CheckedRequest
 from federation.protocol.request import Request
 from federation.requests.kinds.registry import KINDS
 from federation.training.task import KIND as TRAINING
@@ -44,6 +45,10 @@ class RequestService(Protocol):
 
     def quote(self, requests: Sequence[bytes], *, caller: str) -> list[dict[str, str | bool]]:
         """Quote requests of an analyst."""
+        ...
+
+    def check_unsigned(self, request: bytes, *, caller: str) -> CheckedRequest:
+        """Say why this site would refuse a request of an analyst."""
         ...
 
 
@@ -92,6 +97,13 @@ class TrainingService:
         if len(requests) != 1:
             raise InvalidRequestError(parameter="requests", reason="a training is quoted alone")
         return [self.admission.quote(requests[0], caller=caller).to_dict()]
+
+    def check_unsigned(self, request: bytes, *, caller: str) -> CheckedRequest:
+        """See ``TrainingAdmission.check_unsigned``."""
+        try:
+            return self.admission.check_unsigned(request, caller=caller)
+        except RequestRejectedError as error:
+            return CheckedRequest(refusals=(error,))
 
 
 class RequestServices:

@@ -34,6 +34,8 @@ from federation.node.execution.prepared_sessions import PreparedSessions
 from federation.node.execution.query_run import QueryRunner
 from federation.node.ledger.peers import PeerClients
 from federation.node.ledger.replication import LedgerReplication
+from federation.node.preflight.service import PreflightService
+from federation.node.preflight.source_checks import SourceChecks
 from federation.node.query_service import QueryService
 from federation.node.request_handler import RequestHandler
 from federation.node.request_records import RequestRecords
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from analytics.sources import LocalTable
+    from analytics.sources.spec import SourceSpec
     from federation.consortium.administrator_approvals import Approvals
     from federation.consortium.consortium_file import Consortium
     from federation.consortium.consortium_model import Member
@@ -136,6 +139,7 @@ class SiteNode:
         limits: Limits | None = None,
         clock: Callable[[], int] = wall_clock,
         engine: str = CRYPTEN.name,
+        specs: Mapping[str, Callable[[], SourceSpec]] | None = None,
     ) -> None:
         """Put a site together; ``start`` lets it answer.
 
@@ -149,6 +153,7 @@ class SiteNode:
             limits: the load it accepts at once; default: the defaults of a site file.
             clock: seconds since 1970.
             engine: the engine for arithmetic on shares: crypten or numpy.
+            specs: by table, how its source is described now; for preflights. None: the tables have none.
 
         Raises:
             LedgerRefusedError: the stored ledger is damaged or belongs to another consortium.
@@ -189,6 +194,16 @@ class SiteNode:
         self._prepared_sessions = PreparedSessions(patience_s=patience_s, most_bytes=limits.session_bytes)
         self._services = self._services_of(limits)
         self.chain = self._chain(genesis, ledger.snapshot_every)
+        preflight = PreflightService(
+            site=self.name,
+            consortium=self.consortium,
+            services=self._services,
+            sources=sources,
+            checks=SourceChecks(specs or {}),
+            check_agreement=self._check_agreement,
+            folder=ledger.records,
+            clock=clock,
+        )
         self._request_handler = RequestHandler(
             network=network,
             services=self._services,
@@ -198,6 +213,7 @@ class SiteNode:
             exact_limit=policy.exact_requests_per_analyst,
             health=self.health,
             records=self._records,
+            preflight=lambda ask, caller: preflight.answer(ask, caller=caller),
         )
 
     def _peers_of(self, awaited: Mapping[str, Member]) -> PeerClients:

@@ -12,9 +12,11 @@ import logging
 import resource
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from analytics.errors import SchemaMismatchError
 from analytics.sources import open_table
 from analytics.sources.formats import ENDINGS
 from federation.consortium.administrator_approvals import Approvals
@@ -113,6 +115,7 @@ def serve_site(path: Path, stop: threading.Event, ready: Callable[[], None]) -> 
         sources=sources,
         limits=config.file.limits,
         engine=config.file.computation.engine,
+        specs={name: partial(source_of, config, name) for name in sources},
     )
     try:
         publish_members(config, path, node.replica.core.state)
@@ -254,24 +257,38 @@ def open_sources(config: SiteConfig, *, keep: bool = True) -> dict[str, LocalTab
         keep: keep a copy of the clean tables, where the site file does not forbid it.
 
     Raises:
-        SchemaMismatchError: a table does not match the schema.
+        SchemaMismatchError: tables do not match the schema; it names all of them.
         ConfigError: a source has an unknown file type, or a mapping has mistakes.
     """
-    is_first_start = not is_in_postgres(config) and not ledger_file(config).exists()
-    key = site_key(config.state / SITE_KEY, is_first_start=is_first_start)
     found: dict[str, LocalTable] = {}
-    for name, table in config.file.tables.items():
+    faults: list[SchemaMismatchError] = []
+    for name in config.file.tables:
         if name not in config.consortium.schema.tables:
             continue  # an amendment has yet to bring it
-        copies = config.state / COPIES if keep and table.keep_copy else None
-        found[name] = open_table(
-            source_of(config, name),
-            config.consortium.schema.tables[name],
-            site_key=key,
-            threads=1,
-            copies=copies,
-        )
+        try:
+            found[name] = open_source(config, name, keep=keep)
+        except SchemaMismatchError as error:
+            faults.append(error)
+    if faults:
+        for source in found.values():
+            source.close()
+        first, *others = faults
+        reason = "; ".join([first.reason, *map(str, others)])
+        raise SchemaMismatchError(source=first.source, column=first.column, reason=reason)
     return found
+
+
+def open_source(config: SiteConfig, name: str, *, keep: bool = True) -> LocalTable:
+    """Read one of a site's tables; arguments and errors as ``open_sources``."""
+    table = config.file.tables[name]
+    is_first_start = not is_in_postgres(config) and not ledger_file(config).exists()
+    return open_table(
+        source_of(config, name),
+        config.consortium.schema.tables[name],
+        site_key=site_key(config.state / SITE_KEY, is_first_start=is_first_start),
+        threads=1,
+        copies=config.state / COPIES if keep and table.keep_copy else None,
+    )
 
 
 def source_of(config: SiteConfig, name: str) -> SourceSpec:

@@ -31,6 +31,8 @@ Message = (
     | control.ChangesAnswer
     | control.QuoteAsk
     | control.QuoteAnswer
+    | control.PreflightAsk
+    | control.PreflightAnswer
     | control.TextsAsk
     | control.TextsAnswer
     | control.HealthAsk

@@ -145,6 +145,25 @@ class QuoteAnswer(WireMessage, frozen=True, tag="QuoteAnswer"):
     rows: list[dict[str, str | bool]]
 
 
+class PreflightAsk(WireMessage, frozen=True, tag="PreflightAsk"):
+    """Analyst to a site: what would refuse this request here, or any request about the tables where it is empty?
+
+    ``request``: canonical bytes without the analyst's signature, so that no site can have it charged.
+    """
+
+    request: bytes = b""
+
+
+class PreflightAnswer(WireMessage, frozen=True, tag="PreflightAnswer"):
+    """Site to analyst: every reason for which it would refuse the request, and the faults of its data; no row decides any.
+
+    ``faults``: each has ``table``, ``code`` and ``column``, which are of the agreed schema; ``column`` may be empty.
+    """
+
+    refusals: list[Failed]
+    faults: list[dict[str, str]]
+
+
 class TextsAsk(WireMessage, frozen=True, tag="TextsAsk"):
     """Auditor to a site: the request texts behind this place, 0 at first. An analyst gets their own alone."""
 

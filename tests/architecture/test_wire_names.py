@@ -32,6 +32,8 @@ CONTROL = {
     "ChangesAnswer",
     "QuoteAsk",
     "QuoteAnswer",
+    "PreflightAsk",
+    "PreflightAnswer",
     "TextsAsk",
     "TextsAnswer",
     "HealthAsk",

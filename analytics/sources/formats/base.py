@@ -10,7 +10,7 @@ Source:      ours.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,25 @@ class Relation:
     paths: tuple[str, ...] = ()
     fault: Callable[[BaseException | None], str] = field(default=_no_fault)
     digest: Callable[[], str] = field(default=str)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    """The columns of a source as far as no row can change them.
+
+    Attributes:
+        names: the source's own column names, in order.
+        types: the database's type of each column.
+    """
+
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+
+    def relation(self) -> Relation:
+        """The source without its rows."""
+        columns = ", ".join(f"NULL::{kind} AS c{place}" for place, kind in enumerate(self.types))
+        empty = f"(SELECT {columns} LIMIT 0)"
+        return Relation(names=self.names, types=self.types, sql=empty, empty=empty)
 
 
 class FileSpec(Protocol):
@@ -148,6 +167,27 @@ class SourceFormat(Protocol):
 
         Raises:
             SchemaMismatchError: the file is not of this kind.
+            OSError: it cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
+class HasHeading(Protocol):
+    """A kind of source whose columns can be told without its rows."""
+
+    def heading(self, connection: duckdb.DuckDBPyConnection, spec: FileSpec) -> Heading | None:
+        """Read names and types from what describes the source; the answer is the same whatever rows it holds.
+
+        Args:
+            connection: a database that is not yet shut off; nothing of the source is left in it.
+            spec: the source.
+
+        Returns:
+            The columns; None where they cannot be told without rows.
+
+        Raises:
+            SchemaMismatchError: the source is not of this kind, or is not reached.
             OSError: it cannot be read.
         """
         ...

@@ -12,7 +12,7 @@ from __future__ import annotations
 import codecs
 import csv
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,51 @@ def header_of(path: Path, delimiter: str, quote: str, encoding: str) -> tuple[li
             names: list[str] = next(rows, [])
     except (UnicodeError, csv.Error):
         return [], _fault_at(path, delimiter, quote, encoding)
+    return _checked(names, delimiter)
+
+
+def first_line_names(
+    stream: BinaryIO, delimiter: str, quote: str, encoding: str
+) -> tuple[list[str], str] | None:
+    """Read the names in a file's first line, of which alone the answer depends; nothing behind it is decoded.
+
+    Args:
+        stream: the file, at its start.
+        delimiter: between its fields.
+        quote: around fields; empty: none.
+        encoding: of the file.
+
+    Returns:
+        As ``header_of``; None where a quoted name goes on in the second line.
+    """
+    how: dict[str, Any] = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
+    try:
+        line = _first_line(stream, encoding)
+        names = next(csv.reader([line], delimiter=delimiter, strict=True, **how), [])
+    except (UnicodeError, csv.Error) as error:
+        if str(error) == "unexpected end of data":
+            return None
+        return [], "this cannot be read as csv: its first line is not a header row in the declared encoding"
+    return _checked(names, delimiter)
+
+
+def _first_line(stream: BinaryIO, encoding: str) -> str:
+    """The text before the first line end, byte by byte, since decoders look ahead into rows."""
+    is_utf8 = codecs.lookup(encoding).name == "utf-8"
+    decoder = codecs.getincrementaldecoder("utf-8-sig" if is_utf8 else encoding)()
+    text: list[str] = []
+    while byte := stream.read(1):
+        letters = decoder.decode(byte)
+        if letters in {"\n", "\r"}:
+            break
+        text.append(letters)
+        if len(text) > _LONGEST_FIELD:
+            raise csv.Error("field larger than a header's")
+    return "".join(text)
+
+
+def _checked(names: list[str], delimiter: str) -> tuple[list[str], str]:
+    """The names of a header row, and what is wrong with them as a whole."""
     if not names:
         return [], "this cannot be read as csv: line 1 is blank, a header row is expected"
     others = [other for other in DELIMITERS if other != delimiter and other in names[0]]

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Final
 import duckdb
 
 from analytics.errors import SchemaMismatchError
-from analytics.sources.formats.base import Relation
-from analytics.sources.formats.csv_faults import header_of, is_empty, read_strictly
+from analytics.sources.formats.base import Heading, Relation
+from analytics.sources.formats.csv_faults import first_line_names, header_of, is_empty, read_strictly
 from analytics.sources.formats.csv_pipe import CsvPipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from analytics.sources.formats.base import FileSpec
@@ -97,6 +97,18 @@ class CsvFormat:
         finally:
             pipe.join()
 
+    def heading(self, connection: duckdb.DuckDBPyConnection, spec: FileSpec) -> Heading | None:
+        """As ``HasHeading``: from the bytes of the first line alone; None where its names go on in a second line."""
+        del connection
+        with spec.path.open("rb") as stream:
+            found = first_line_names(stream, spec.delimiter, spec.quote, spec.encoding)
+        if found is None:
+            return None
+        names, fault = found
+        if fault:
+            raise SchemaMismatchError(source=spec.name, reason=fault)
+        return Heading(names=_named(names), types=("VARCHAR",) * len(names))
+
 
 def header_names(spec: FileSpec) -> tuple[str, ...]:
     """The names in a file's header row; a column without one is called after its place.
@@ -113,6 +125,10 @@ def header_names(spec: FileSpec) -> tuple[str, ...]:
     names, fault = header_of(spec.path, spec.delimiter, spec.quote, spec.encoding)
     if fault:
         raise SchemaMismatchError(source=spec.name, reason=fault)
+    return _named(names)
+
+
+def _named(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name.strip() or f"column_{place}" for place, name in enumerate(names, start=1))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from analytics.errors import SchemaMismatchError
+from analytics.sources.formats.base import Heading, described
 from analytics.sources.formats.tables import LOADED, loaded_table
 from analytics.sql.render import quoted
 
@@ -54,14 +55,26 @@ class DuckDBFormat:
     ) -> Iterator[Relation]:
         """As ``SourceFormat``; the rows are copied into the database's memory."""
         del workplace, is_hashed, numbers
-        path = str(spec.path).replace("'", "''")
-        relation = ".".join(quoted(part) for part in spec.relation.split("."))
-        try:
-            connection.execute(f"ATTACH '{path}' AS site_file (READ_ONLY)")
-            connection.execute(f"CREATE TEMP TABLE {LOADED} AS SELECT * FROM site_file.{relation}")  # noqa: S608
-            connection.execute("DETACH site_file")
-        except (duckdb.Error, ValueError) as error:
-            reason = f"this cannot be read as duckdb ({type(error).__name__})"
-            raise SchemaMismatchError(source=spec.name, reason=reason) from None
-        with loaded_table(connection) as relation_:
-            yield relation_
+        with _attached(connection, spec) as relation:
+            connection.execute(f"CREATE TEMP TABLE {LOADED} AS SELECT * FROM {relation}")  # noqa: S608
+        with loaded_table(connection) as loaded:
+            yield loaded
+
+    def heading(self, connection: duckdb.DuckDBPyConnection, spec: FileSpec) -> Heading | None:
+        """As ``HasHeading``: from the file's catalogue."""
+        with _attached(connection, spec) as relation:
+            names, types = described(connection, relation)
+        return Heading(names=names, types=types)
+
+
+@contextmanager
+def _attached(connection: duckdb.DuckDBPyConnection, spec: FileSpec) -> Iterator[str]:
+    """The table's name for SQL while the file is attached."""
+    path = str(spec.path).replace("'", "''")
+    try:
+        connection.execute(f"ATTACH '{path}' AS site_file (READ_ONLY)")
+        yield "site_file." + ".".join(quoted(part) for part in spec.relation.split("."))
+        connection.execute("DETACH site_file")
+    except (duckdb.Error, ValueError) as error:
+        reason = f"this cannot be read as duckdb ({type(error).__name__})"
+        raise SchemaMismatchError(source=spec.name, reason=reason) from None

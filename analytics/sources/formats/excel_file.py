@@ -13,9 +13,10 @@ Source:      ours; ECMA-376, part 1, 18.3.1.4; python-calamine. Measured with py
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from analytics.errors import SchemaMismatchError
+from analytics.sources.formats.base import Heading
 from analytics.sources.formats.cell_objects import load_texts
 from analytics.sources.formats.excel_cells import CellFault, cell_name, errors_of
 from analytics.sources.formats.tables import loaded_table
@@ -64,9 +65,22 @@ class ExcelFormat:
         with loaded_table(connection, names) as relation:
             yield relation
 
+    def heading(self, connection: duckdb.DuckDBPyConnection, spec: FileSpec) -> Heading | None:
+        """As ``HasHeading``: the sheet's first row that is not empty; every cell is read as a text."""
+        del connection
+        with _workbook(spec) as book:
+            name = _chosen(spec, book.sheet_names)
+            rows = book.get_sheet_by_name(name).iter_rows()
+            first = next((row for row in rows if any(cell != "" for cell in row)), None)
+        if first is None:
+            raise SchemaMismatchError(source=spec.name, reason=f"the sheet {name} is empty")
+        names = _names(first)
+        return Heading(names=tuple(names), types=("VARCHAR",) * len(names))
 
-def _sheet(spec: FileSpec) -> tuple[list[str], Iterator[list[object]]]:
-    """The names of a sheet's columns, and its rows below them."""
+
+@contextmanager
+def _workbook(spec: FileSpec) -> Iterator[Any]:
+    """An open workbook; what its reader raises names the kind of the fault alone."""
     try:
         import python_calamine as calamine
     except ImportError:
@@ -74,22 +88,32 @@ def _sheet(spec: FileSpec) -> tuple[list[str], Iterator[list[object]]]:
         raise SchemaMismatchError(source=spec.name, reason=reason) from None
     try:
         with calamine.CalamineWorkbook.from_path(spec.path) as book:
-            name = _chosen(spec, book.sheet_names)
-            grid = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
-        errors = errors_of(spec.path, name)
-    except CellFault as fault:
-        raise SchemaMismatchError(source=spec.name, reason=str(fault)) from None
+            yield book
     except calamine.CalamineError as error:
         reason = f"this cannot be read as excel ({type(error).__name__})"
         raise SchemaMismatchError(source=spec.name, reason=reason) from None
+
+
+def _sheet(spec: FileSpec) -> tuple[list[str], Iterator[list[object]]]:
+    """The names of a sheet's columns, and its rows below them."""
+    with _workbook(spec) as book:
+        name = _chosen(spec, book.sheet_names)
+        grid = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
+    try:
+        errors = errors_of(spec.path, name)
+    except CellFault as fault:
+        raise SchemaMismatchError(source=spec.name, reason=str(fault)) from None
     first = next((number for number, row in enumerate(grid) if any(cell != "" for cell in row)), None)
     if first is None:
         raise SchemaMismatchError(source=spec.name, reason=f"the sheet {name} is empty")
-    width = max(place for place, cell in enumerate(grid[first], start=1) if cell != "")
-    names = [
-        str(cell).strip() or f"column_{place}" for place, cell in enumerate(grid[first][:width], start=1)
-    ]
-    return names, _rows(grid, first + 1, width, errors, spec.name)
+    names = _names(grid[first])
+    return names, _rows(grid, first + 1, len(names), errors, spec.name)
+
+
+def _names(header: Sequence[object]) -> list[str]:
+    """Names of the columns, as far as the header row has any cell; one without a name is called after its place."""
+    width = max(place for place, cell in enumerate(header, start=1) if cell != "")
+    return [str(cell).strip() or f"column_{place}" for place, cell in enumerate(header[:width], start=1)]
 
 
 def _chosen(spec: FileSpec, sheets: Sequence[str]) -> str:

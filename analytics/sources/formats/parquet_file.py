@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from analytics.errors import SchemaMismatchError
-from analytics.sources.formats.base import described
+from analytics.sources.formats.base import Heading, described
 from analytics.sources.formats.tables import LOADED, loaded_table
 
 if TYPE_CHECKING:
@@ -77,6 +77,18 @@ class ParquetFormat:
         with loaded_table(connection) as relation:
             yield relation
 
+    def heading(self, connection: duckdb.DuckDBPyConnection, spec: FileSpec) -> Heading | None:
+        """As ``HasHeading``: from the files' footers."""
+        files = self.files(spec.path)
+        _check_folder(spec, files)
+        try:
+            _check_types(connection, spec, files)
+            names, types = described(connection, _selected(files[0]))
+        except (duckdb.Error, ValueError) as error:
+            reason = f"this cannot be read as parquet ({type(error).__name__})"
+            raise SchemaMismatchError(source=spec.name, reason=reason) from None
+        return Heading(names=names, types=types)
+
 
 def _is_hidden(path: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.parts)
@@ -98,8 +110,7 @@ def _check_types(connection: duckdb.DuckDBPyConnection, spec: FileSpec, files: t
     """Refuse files of unlike columns, with the number of the first such file."""
     first: object = None
     for number, file in enumerate(files, start=1):
-        path = str(file).replace("'", "''")
-        found = described(connection, f"SELECT * FROM read_parquet('{path}', hive_partitioning = false)")  # noqa: S608
+        found = described(connection, _selected(file))
         first = first or found
         if found != first:
             reason = (
@@ -107,3 +118,8 @@ def _check_types(connection: duckdb.DuckDBPyConnection, spec: FileSpec, files: t
                 "write all files with the same ones"
             )
             raise SchemaMismatchError(source=spec.name, reason=reason)
+
+
+def _selected(file: Path) -> str:
+    path = str(file).replace("'", "''")
+    return f"SELECT * FROM read_parquet('{path}', hive_partitioning = false)"  # noqa: S608

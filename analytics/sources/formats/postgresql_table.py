@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 
 from analytics.errors import SchemaMismatchError
+from analytics.sources.formats.base import Heading
 from analytics.sources.formats.tables import LOADED, loaded_table
 from analytics.sources.servers.access import READ_ONLY, SCHEMES, connect
 from analytics.sources.servers.relation import find_relation, view_fault
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from analytics.sources.formats.base import FileSpec, Relation
+    from analytics.sources.servers.relation import Found
 
 _WIDEST: Final = 38  # digits of the database's widest decimal
 _AS_THEY_ARE: Final = frozenset(
@@ -81,6 +83,18 @@ class PostgreSQLFormat:
         with loaded_table(connection, names) as relation:
             yield relation
 
+    def heading(self, connection: duckdb.DuckDBPyConnection, spec: FileSpec) -> Heading | None:
+        """As ``HasHeading``: from the server's catalogue."""
+        del connection
+        if spec.server is None:
+            raise SchemaMismatchError(source=spec.name, reason="the address of the server is missing")
+        session = connect(spec.server, spec.name)
+        try:
+            found, kinds = _described(session, spec)
+        finally:
+            session.close()
+        return Heading(names=found.names, types=tuple(kinds))
+
 
 def _load(
     connection: duckdb.DuckDBPyConnection,
@@ -90,13 +104,7 @@ def _load(
 ) -> tuple[str, ...]:
     import psycopg
 
-    try:
-        session.execute(READ_ONLY)
-        found = find_relation(session, spec.relation, "", spec.name)
-        described = session.execute(f"SELECT * FROM {found.sql} AS found LIMIT 0").description or ()  # noqa: S608  quoted
-    except psycopg.Error as error:
-        raise SchemaMismatchError(source=spec.name, reason=view_fault("", error)) from None
-    kinds = [_kind(kind, column) for kind, column in zip(found.kinds, described, strict=True)]
+    found, kinds = _described(session, spec)
     pipe = workplace / "source.rows"
     copy = _Copy(
         session,
@@ -117,6 +125,19 @@ def _load(
     if failed:
         raise SchemaMismatchError(source=spec.name, reason="a cell of the table cannot be read as its type")
     return found.names
+
+
+def _described(session: psycopg.Connection[Any], spec: FileSpec) -> tuple[Found, list[str]]:
+    """The table in a transaction of the session, and the database's type of each column."""
+    import psycopg
+
+    try:
+        session.execute(READ_ONLY)
+        found = find_relation(session, spec.relation, "", spec.name)
+        described = session.execute(f"SELECT * FROM {found.sql} AS found LIMIT 0").description or ()  # noqa: S608  quoted
+    except psycopg.Error as error:
+        raise SchemaMismatchError(source=spec.name, reason=view_fault("", error)) from None
+    return found, [_kind(kind, column) for kind, column in zip(found.kinds, described, strict=True)]
 
 
 def _kind(kind: str, column: psycopg.Column) -> str:

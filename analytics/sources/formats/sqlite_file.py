@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from analytics.errors import SchemaMismatchError
+from analytics.sources.formats.base import Heading
 from analytics.sources.formats.cell_objects import load_texts
 from analytics.sources.formats.tables import loaded_table
 from analytics.sql.render import quoted
@@ -70,6 +71,16 @@ class SQLiteFormat:
         with loaded_table(connection, names) as relation:
             yield relation
 
+    def heading(self, connection: duckdb.DuckDBPyConnection, spec: FileSpec) -> Heading | None:
+        """As ``HasHeading``: every cell is read as a text."""
+        del connection
+        try:
+            with _selected(spec, "LIMIT 0") as (names, _):
+                return Heading(names=tuple(names), types=("VARCHAR",) * len(names))
+        except (sqlite3.Error, UnicodeError) as error:
+            reason = f"this cannot be read as sqlite ({type(error).__name__})"
+            raise SchemaMismatchError(source=spec.name, reason=reason) from None
+
 
 def is_sqlite(path: Path) -> bool:
     """Whether a file begins as SQLite's do."""
@@ -81,6 +92,14 @@ def is_sqlite(path: Path) -> bool:
 
 
 def _load(connection: duckdb.DuckDBPyConnection, spec: FileSpec) -> list[str]:
+    with _selected(spec) as (names, rows):
+        load_texts(connection, names, rows, spec.name)
+    return names
+
+
+@contextmanager
+def _selected(spec: FileSpec, limit: str = "") -> Iterator[tuple[list[str], sqlite3.Cursor]]:
+    """Names of the columns, and the rows."""
     # a database whose log was left behind needs a file of shared memory beside it, which read-only access may not make
     uri = f"file:{quote(str(spec.path.absolute()))}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as database:
@@ -91,7 +110,5 @@ def _load(connection: duckdb.DuckDBPyConnection, spec: FileSpec) -> list[str]:
         if database.execute(known, [spec.relation]).fetchone() is None:
             reason = f"the file has no table or view {spec.relation}"
             raise SchemaMismatchError(source=spec.name, reason=reason)
-        rows = database.execute(f"SELECT * FROM {quoted(spec.relation)}")  # noqa: S608  a quoted name
-        names = [str(column[0]) for column in rows.description]
-        load_texts(connection, names, rows, spec.name)
-        return names
+        rows = database.execute(f"SELECT * FROM {quoted(spec.relation)} {limit}")  # noqa: S608  a quoted name
+        yield [str(column[0]) for column in rows.description], rows

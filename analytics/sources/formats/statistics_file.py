@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics.errors import SchemaMismatchError
+from analytics.sources.formats.base import Heading
 from analytics.sources.formats.cell_objects import load_texts
 from analytics.sources.formats.tables import loaded_table
 
@@ -72,6 +73,22 @@ class StatisticsFormat:
     ) -> Iterator[Relation]:
         """As ``SourceFormat``; the rows are copied into the database's memory."""
         del workplace, is_hashed, numbers
+        with self._reader(spec) as read:
+            names = _load(connection, read, spec)
+        with loaded_table(connection, names) as relation:
+            yield relation
+
+    def heading(self, connection: duckdb.DuckDBPyConnection, spec: FileSpec) -> Heading | None:
+        """As ``HasHeading``: from the file's dictionary; every cell is read as a text."""
+        del connection
+        with self._reader(spec) as read:
+            _, about = read(str(spec.path), metadataonly=True, output_format="dict")
+            names = _names(about, _labels(about), spec)
+        return Heading(names=tuple(names), types=("VARCHAR",) * len(names))
+
+    @contextmanager
+    def _reader(self, spec: FileSpec) -> Iterator[Read]:
+        """The function that reads a file; what it raises names the kind of the fault alone."""
         try:
             import pyreadstat
         except ImportError:
@@ -88,14 +105,12 @@ class StatisticsFormat:
             OverflowError,
         )
         try:
-            names = _load(connection, getattr(pyreadstat, name), spec)
+            yield getattr(pyreadstat, name)
         except SchemaMismatchError:
             raise
         except faults as error:
             reason = f"this cannot be read as {self.kind} ({type(error).__name__})"
             raise SchemaMismatchError(source=spec.name, reason=reason) from None
-        with loaded_table(connection, names) as relation:
-            yield relation
 
 
 SPSS: Final = StatisticsFormat(kind="spss", readers={".sav": "read_sav", ".zsav": "read_sav"})
@@ -105,12 +120,9 @@ SAS: Final = StatisticsFormat(kind="sas", readers={".sas7bdat": "read_sas7bdat",
 
 def _load(connection: duckdb.DuckDBPyConnection, read: Read, spec: FileSpec) -> list[str]:
     first, about = _batch(read, spec, 0)
-    labels = {name: texts for name, texts in about.variable_value_labels.items() if _is_plain(texts)}
-    own = list(about.column_names)
-    if not own:
-        raise SchemaMismatchError(source=spec.name, reason="the file has no column")
+    labels, own = _labels(about), list(about.column_names)
+    names = _names(about, labels, spec)
     labelled = [name for name in own if name in labels]
-    names = [*own, *(f"{name}{LABEL}" for name in labelled)]
 
     def rows() -> Iterator[list[object]]:
         columns, start = first, 0
@@ -124,6 +136,18 @@ def _load(connection: duckdb.DuckDBPyConnection, read: Read, spec: FileSpec) -> 
 
     load_texts(connection, names, rows(), spec.name)
     return names
+
+
+def _labels(about: Any) -> dict[str, Mapping[object, str]]:
+    return {name: texts for name, texts in about.variable_value_labels.items() if _is_plain(texts)}
+
+
+def _names(about: Any, labels: Mapping[str, object], spec: FileSpec) -> list[str]:
+    """Names of the columns, those of labels last."""
+    own = list(about.column_names)
+    if not own:
+        raise SchemaMismatchError(source=spec.name, reason="the file has no column")
+    return [*own, *(f"{name}{LABEL}" for name in own if name in labels)]
 
 
 def _batch(read: Read, spec: FileSpec, start: int) -> tuple[Mapping[str, list[object]], Any]:

@@ -16,6 +16,7 @@ import duckdb
 
 from analytics.errors import SchemaMismatchError
 from analytics.sources.cells import cell_text
+from analytics.sources.cleaning import all_faults
 from analytics.sources.formats.base import Relation, described
 from analytics.sources.projection import source_names, source_query
 from analytics.sources.steps.step import MAIN, StepReport
@@ -114,7 +115,7 @@ def _load(
     """
     wanted = {*read.columns, *(relation.names if read.keeps_rest else ())}
     names = source_names(relation.names, wanted, source)
-    used = {name: _find(name, place, names, source) for name, place in read.columns.items()}
+    used = _found(read, names, source)
     types = dict(zip(names, relation.types, strict=True))
     chosen = [f"{_text(quoted(own), types[own])} AS {quoted(name)}" for name, own in used.items()]
     rest = [name for name in names if name not in used.values()] if read.keeps_rest else []
@@ -132,6 +133,24 @@ def _load(
     if fault:
         raise SchemaMismatchError(source=source, reason=fault)
     return (*used, *rest)
+
+
+def _found(read: BlockRead, names: Sequence[str], source: str) -> dict[str, str]:
+    """The file's own name of each column that the mapping uses.
+
+    Raises:
+        SchemaMismatchError: the file lacks columns; it names all of them.
+    """
+    found: dict[str, str] = {}
+    faults: list[SchemaMismatchError] = []
+    for name, place in read.columns.items():
+        try:
+            found[name] = _find(name, place, names, source)
+        except SchemaMismatchError as fault:
+            faults.append(fault)
+    if faults:
+        raise all_faults(faults)
+    return found
 
 
 def _find(name: str, place: str, names: Sequence[str], source: str) -> str:

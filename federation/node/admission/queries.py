@@ -16,18 +16,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from analytics.errors import AnalyticsError
-from federation.errors import FederationError, PolicyRefusedError, RequestRejectedError
+from federation.errors import PolicyRefusedError, RequestRejectedError
+from federation.node.admission.checked_request import REFUSALS, CheckedRequest, refusals_of
 from federation.node.admission.exact_limits import ExactLimit
 from federation.node.in_service import check_in_service
+from federation.protocol.messages import Ask
 from federation.protocol.request import request_hash
 from federation.requests import site_policy as policies
-from federation.requests.ledger_content import check_content
+from federation.requests.ledger_content import check_content, content_of
 from federation.requests.planning import AnyPlanned, check_signature, plan_request
 from federation.requests.site_policy import NOTHING_EXACT, ExactSoFar
-from privacy_accounting.errors import AccountingError
 from privacy_accounting.ledger.contents import Charge, Exact
-from smpc.errors import PeerRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,13 +35,12 @@ if TYPE_CHECKING:
     from federation.consortium.consortium_file import Consortium
     from federation.consortium.limits import Limits
     from federation.consortium.site_file import Policy
-    from federation.protocol.messages import Ask
     from federation.requests.kinds.base import SessionNeeds
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.replication.replica import Replica
 
 CACHED: Final = 1024
-REFUSALS: Final = (AccountingError, AnalyticsError, FederationError, PeerRejectedError)
+SIGNATURE_BYTES: Final = 64
 Hold = Callable[["AdmittedRequest"], None]
 """Raises ``RequestHeldError`` for a request that a person of this site must look at first."""
 
@@ -206,8 +204,41 @@ class QueryAdmission:
         with self._lock:
             return self._turns.setdefault(digest, _Turn())
 
+    def check_unsigned(self, data: bytes, *, caller: str) -> CheckedRequest:
+        """Say why this site would refuse a request, by every rule; nothing is decided, kept or charged.
+
+        Args:
+            data: the request's canonical bytes, without the analyst's signature, so that no site can have it charged.
+            caller: the requesting analyst, who can only ask about requests made in their own name.
+        """
+        try:
+            known = self._planned(Ask(request=data, signature=bytes(SIGNATURE_BYTES)))
+            if known.planned.request.analyst != caller:
+                reason = "an analyst can only check requests made in their own name"
+                raise RequestRejectedError(site=self.site, reason=reason)
+        except REFUSALS as error:
+            return CheckedRequest(refusals=(error,))
+        planned = known.planned
+        before = self._exact_limit.count(planned.population, planned.request.analyst)
+        rules = self._rules(known, before if planned.is_exact else NOTHING_EXACT)
+        limit_s = float(self.consortium.file.local_limit_s)
+        return CheckedRequest(
+            refusals=refusals_of((*rules, lambda: self._check_budget(known))),
+            table=planned.work.table.name,
+            scan=lambda table: planned.work.scan(table, limit_s),
+        )
+
+    def _check_budget(self, known: AdmittedRequest) -> None:
+        privacy_filter = self._replica.privacy_filter
+        content = content_of(known.planned, known.ask.signature, privacy_filter)
+        if isinstance(content, Charge):
+            privacy_filter.check(content.spend)
+
     def _derived(self, ask: Ask) -> AdmittedRequest:
         check_signature(ask.request, ask.signature, self.consortium, site=self.site)
+        return self._planned(ask)
+
+    def _planned(self, ask: Ask) -> AdmittedRequest:
         planned = plan_request(ask.request, self.consortium)
         if planned.work.digest() != planned.request.plan:
             raise RequestRejectedError(
@@ -227,11 +258,22 @@ class QueryAdmission:
             PolicyRefusedError: a rule forbids it.
             SiteUnavailableError: the table is out of service.
         """
-        planned, limit = known.planned, self.limits.session_bytes
-        check_in_service(self.source(planned), site=self.site)
-        if known.needs.memory_bytes > limit:
-            rule = (
-                f"limits.session_bytes: at most {limit} bytes, this question takes {known.needs.memory_bytes}"
-            )
+        for check in self._rules(known, exact):
+            check()
+
+    def _rules(self, known: AdmittedRequest, exact: ExactSoFar) -> tuple[Callable[[], None], ...]:
+        """The rules of this site, each as a check."""
+        planned = known.planned
+        return (
+            lambda: check_in_service(self.source(planned), site=self.site),
+            lambda: self._check_memory(known),
+            lambda: policies.check(
+                planned.request, planned.work.facts, self.policy, site=self.site, exact=exact
+            ),
+        )
+
+    def _check_memory(self, known: AdmittedRequest) -> None:
+        limit, needed = self.limits.session_bytes, known.needs.memory_bytes
+        if needed > limit:
+            rule = f"limits.session_bytes: at most {limit} bytes, this question takes {needed}"
             raise PolicyRefusedError(site=self.site, rule=rule)
-        policies.check(planned.request, planned.work.facts, self.policy, site=self.site, exact=exact)

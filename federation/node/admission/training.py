@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from federation.errors import ConfigError, RequestRejectedError
+from federation.node.admission.checked_request import REFUSALS, CheckedRequest, refusals_of
 from federation.node.admission.exact_limits import ExactLimit, PendingCounts
 from federation.node.in_service import check_in_service
 from federation.node.run_quote import RunQuote, run_quote
@@ -26,6 +27,7 @@ from federation.requests import site_policy as policies
 from federation.requests.ledger_content import check_stated
 from federation.requests.planning import check_signature
 from federation.requests.site_policy import NOTHING_EXACT
+from federation.training.local_update import load_cases
 from privacy_accounting.errors import BudgetExceededError
 from privacy_accounting.ledger import contents
 from privacy_accounting.ledger.budgets import event_text
@@ -124,6 +126,30 @@ class TrainingAdmission:
         if spend is None:
             raise RequestRejectedError(site=self.site, reason="a training without noise costs no epsilon")
         return run_quote(self._replica.privacy_filter, spend, rounds=plan.task.rounds)
+
+    def check_unsigned(self, data: bytes, *, caller: str) -> CheckedRequest:
+        """As ``QueryAdmission.check_unsigned``, for a whole training."""
+        try:
+            request, plan = self._agreement.plan_of(data)
+            if request.analyst != caller:
+                reason = "an analyst can only check requests made in their own name"
+                raise RequestRejectedError(site=self.site, reason=reason)
+        except REFUSALS as error:
+            return CheckedRequest(refusals=(error,))
+        ask = Ask(request=data, signature=bytes(SIGNATURE_BYTES))
+        known = AdmittedRun(request=request, ask=ask, plan=plan)
+        limit_s = float(self.consortium.file.local_limit_s)
+        return CheckedRequest(
+            refusals=refusals_of(
+                (
+                    lambda: check_in_service(self._sources[plan.table.name], site=self.site),
+                    lambda: self._check_policy(known, n_rounds=plan.task.rounds),
+                    lambda: self._check_budget(known),
+                )
+            ),
+            table=plan.table.name,
+            scan=lambda table: load_cases(plan, table, limit_s),
+        )
 
     def _attempt_spend(self, known: AdmittedRun) -> Spend | None:
         """The cost of one attempt of all sites; None without noise."""

@@ -1,6 +1,6 @@
 """The check of a site's own data against an agreement that is to come, before its administrator approves it.
 
-Layer:       federation.node.preflight, above site_process; beside the running node.
+Layer:       federation.node.agreement_review, above site_process; beside the running node.
 Guarantees:  a site whose view lacks a column, or whose file lacks a table, of the amended agreement is named so to its own
              administrator, and nothing is approved. Nothing is written, and nothing leaves the site.
 See instead: the amendment (``federation.consortium.agreement_amendments``), the same check at a start (``site_process``).
