@@ -353,6 +353,8 @@ class SiteNode:
         self.chain.stop()
         self._prepared_sessions.close()
         self._peers.close()
+        if self._training is not None:
+            self._training.trainer.close()
         for source in self._sources.values():
             source.close()
         self._records.close()

@@ -132,6 +132,10 @@ class SiteTrainer:
         """Serve one channel until it closes."""
         serve(channel, self._network, lambda message: self._reply(channel, message))
 
+    def close(self) -> None:
+        """End what this trainer runs in the background."""
+        self._cipher.close()
+
     def take_part(self, start: Start, *, sender: str) -> UpdateSent:
         """Contribute to one attempt.
 
@@ -179,6 +183,7 @@ class SiteTrainer:
         self._follow(attempted, state, used)
         plan, manifest = attempted.run_plan, attempted.round_plan.manifest
         keys = self._cipher.pair_keys(manifest)
+        self._cipher.prepare(manifest)
         self._note(attempted.entry)
         if state.cases is None:
             state.cases = load_cases(plan, self._source_of(plan.table.name), self._local_limit_s)
