@@ -2,6 +2,7 @@
 
 validation          the checks of a modulus and of a vector of ciphertexts before any use
 keys                public and private keys, and how to make them
+short_keys          private keys of short exponents, made only where their type is asked for
 key_files           key files of the key holder; accepts a public key against its pinned fingerprint
 packing             integers into the slots of a plaintext and back, with the counter slot
 child_process       a program of its own that computes for this process over pipes

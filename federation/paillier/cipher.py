@@ -20,6 +20,8 @@ Two kinds of obfuscators, ``Randomness``:
   function, so that no party chose it.
 * ``FULL``: ``u = r^n mod n^2`` with r uniform in 1 .. n - 1 and prime to n. DCR alone; ten times slower
   and more.
+
+Under a key of short exponents obfuscators are powers of the key's own base: docs/adr/0028.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ from typing import TYPE_CHECKING, Final
 
 import gmpy2
 
-from federation.errors import CiphertextInvalidError
+from federation.errors import CiphertextInvalidError, KeyMismatchError
+from federation.paillier.keys import SUBGROUP_BITS
 from federation.paillier.obfuscator_pool import ObfuscatorPool
 from federation.paillier.obfuscators import ObfuscatorSource, Recipe
 from federation.paillier.validation import parse_ciphertexts, serialise_ciphertexts
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
     from federation.paillier.keys import PublicKey
 
 BASE_TAG: Final = b"crossward/paillier/base/1\n"
+# as long as the order of the base and 128 bits more: within 2^-128 of uniform over the subgroup
+SHORT_EXPONENT_BYTES: Final = (2 * SUBGROUP_BITS + 128) // 8
 _EXTRA_BYTES: Final = 16
 # building the table costs about as much as this many obfuscators without it
 _TABLE_PAYS_FROM: Final = 48
@@ -71,7 +76,15 @@ def derived_base(n: int) -> int:
 
 
 def recipe_of(key: PublicKey, randomness: Randomness) -> Recipe:
-    """Return how obfuscators under a key are drawn: from public numbers alone."""
+    """Return how obfuscators under a key are drawn: from public numbers alone.
+
+    Raises:
+        KeyMismatchError: ``FULL`` under a key of short exponents, which could not decrypt it.
+    """
+    if key.is_short:
+        if randomness is Randomness.FULL:
+            raise KeyMismatchError(reason="a key of short exponents has obfuscators of its own base alone")
+        return Recipe(n=key.n, base=key.base, exponent_bytes=SHORT_EXPONENT_BYTES)
     if randomness is Randomness.FULL:
         return Recipe(n=key.n, base=0, exponent_bytes=0)
     # one byte of the exponent is one window of the table; ceil(|n| / 2) bits, rounded up to whole bytes

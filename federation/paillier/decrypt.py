@@ -5,7 +5,8 @@ Layer:       federation.paillier.decrypt, the topmost module of this package. ``
 Guarantees:  the whole vector is checked (exact length, range, common factor with n) before the first decryption,
              whatever the caller has checked before: one decryption of a multiple of n reveals the private key. Before
              a logarithm is taken, the powered ciphertext must be 1 mod p and 1 mod q. With the exponents p - 1 and q
-             - 1 it always is; with shorter ones -1 mod n^2, which passes length, range and gcd, would reveal the key.
+             - 1 it always is; with the shorter ones of a key that was made for them (``short_keys``) -1 mod n^2, which
+             passes length, range and gcd, would reveal the key. No other key takes the short way.
              Every failure here has one reason and no index.
 See instead: the receivers of a sum, and how often it is opened (``aggregation.open_sum``). Nothing here is constant
              time: run it on a machine of its own.
@@ -46,10 +47,12 @@ class Decryptor:
         self.public, self._processes = key.public, processes
         p, q, n = gmpy2.mpz(key.p), gmpy2.mpz(key.q), gmpy2.mpz(key.public.n)
         self._p, self._q, self._p_squared, self._q_squared = p, q, p * p, q * q
-        self._exponent_p, self._exponent_q = p - 1, q - 1
-        # L_p(g^(p-1) mod p^2)^-1 mod p with g = n + 1
-        self._h_p = gmpy2.invert((gmpy2.powmod(n + 1, p - 1, self._p_squared) - 1) // p, p)
-        self._h_q = gmpy2.invert((gmpy2.powmod(n + 1, q - 1, self._q_squared) - 1) // q, q)
+        # the short way for a key that was made for it, and for no other
+        exponents: tuple[int, int] = (p - 1, q - 1) if key.subgroup is None else key.subgroup
+        self._exponent_p, self._exponent_q = exponents
+        # L_p(g^e mod p^2)^-1 mod p with g = n + 1 and the exponent e
+        self._h_p = gmpy2.invert((gmpy2.powmod(n + 1, self._exponent_p, self._p_squared) - 1) // p, p)
+        self._h_q = gmpy2.invert((gmpy2.powmod(n + 1, self._exponent_q, self._q_squared) - 1) // q, q)
         self._p_inverse = gmpy2.invert(p, q)
 
     def __repr__(self) -> str:

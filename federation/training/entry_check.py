@@ -195,6 +195,7 @@ def terms_of(consortium: Consortium, table: str, key: PublicKey) -> Terms:
         delta=consortium.delta_of(found.population) * part.share,
         key_bits=key.bits,
         key_fingerprint=key.fingerprint,
+        key_type=key.key_type,
     )
 
 

@@ -22,12 +22,12 @@ def pinned_key(consortium: Consortium) -> PublicKey:
 
     Raises:
         ConfigError: the consortium has no key holder.
-        KeyMismatchError: the modulus is not fit for use.
+        KeyMismatchError: the modulus, or the base of a key of short exponents, is not fit for use.
     """
     keyholder = consortium.file.keyholder
     if keyholder is None:
         raise ConfigError(mistakes=["training needs a key holder, and this consortium has none"])
-    return PublicKey(int(keyholder.paillier_modulus, 16))
+    return PublicKey(int(keyholder.paillier_modulus, 16), base=int(keyholder.paillier_base or "0", 16))
 
 
 def helpers_of(consortium: Consortium) -> Helpers:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 from analytics.errors import InvalidRequestError
 from federation.aggregation.manifest import Attempt, Manifest
 from federation.errors import ConfigError
+from federation.paillier.keys import FULL_EXPONENT
 from federation.paillier.packing import MINIMUM_CONTRIBUTORS, Layout
 from federation.training.features import Encoding, encode_table
 from federation.training.models.registry import MODELS
@@ -67,6 +68,7 @@ class Terms:
         delta: the training sub-budget's, at which epsilon is meant; not used by exact runs.
         key_bits: size of the key holder's modulus.
         key_fingerprint: as the consortium file pins it.
+        key_type: of full or of short exponents.
     """
 
     sites: tuple[str, ...]
@@ -75,6 +77,7 @@ class Terms:
     delta: Fraction
     key_bits: int
     key_fingerprint: str
+    key_type: str = FULL_EXPONENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +274,11 @@ class RunPlan:
             half_range=self.strategy.half_range(self.shape, sigma2_local),
         )
         manifest = Manifest(
-            attempt=named, cohort=tuple(cohort), layout=layout, key_fingerprint=self.terms.key_fingerprint
+            attempt=named,
+            cohort=tuple(cohort),
+            layout=layout,
+            key_fingerprint=self.terms.key_fingerprint,
+            key_type=self.terms.key_type,
         )
         planned = RoundPlan(manifest=manifest, clamp=self.clamp, sigma2_local=sigma2_local, event=event)
         return self._remember(planned)
