@@ -56,6 +56,22 @@ def joint_stage(session: Session, figures: npt.NDArray[np.int64], plan: Plan) ->
     return concatenate(open_or_closed(session, total, plan))
 
 
+def open_total(session: Session, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Add up what all sites bring, and open the sum to all of them: one round of a training.
+
+    Visible to: all sites see the sum; what a site sends is uniform to any coalition that lacks another site's.
+    Cost: 1 round; ``8 * values.size`` bytes to every other site.
+
+    Args:
+        session: of the attempt's cohort; its charge is complete, its start noted.
+        values: clamped integers, with noise where the plan has it, int64, shape ``(n,)``.
+
+    Returns:
+        The sum modulo 2^64, shape ``(n,)``; the caller checks it.
+    """
+    return reveal_to_all(session, contribute(session, values))
+
+
 def joint_cost(plan: Plan) -> Cost:
     """What the joint stage of a plan takes: material, rounds, bytes. The same at every member."""
     nothing = np.zeros(plan.n_figures, dtype=np.int64)

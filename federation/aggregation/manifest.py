@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from federation.errors import ConfigError
-from federation.paillier.keys import KEY_TYPE
+from federation.paillier.keys import FULL_EXPONENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,15 +72,16 @@ class Manifest:
         attempt: its identifier.
         cohort: the sites, sorted; each encrypts exactly once.
         layout: the position of each number; ``layout.contributors`` is the cohort's size.
-        key_fingerprint: of the key under which all sites encrypt. Its type is the only existing one and stands in the
-            canonical form, so that a party that knew another type could not confuse the two. So does the type of the
-            masks under the encryption.
+        key_fingerprint: of the key under which all sites encrypt.
+        key_type: with full or with short exponents. It stands in the canonical form, as does the type of the masks under
+            the encryption, which both types of key have.
     """
 
     attempt: Attempt
     cohort: tuple[str, ...]
     layout: Layout
     key_fingerprint: str
+    key_type: str = FULL_EXPONENT
 
     def __post_init__(self) -> None:
         mistakes = []
@@ -97,7 +98,7 @@ class Manifest:
             "attempt": self.attempt.attempt,
             "cohort": list(self.cohort),
             "key_fingerprint": self.key_fingerprint,
-            "key_type": KEY_TYPE,
+            "key_type": self.key_type,
             "layout": self.layout.to_dict(),
             "masks": MASK_TYPE,
             "round": self.attempt.round_number,

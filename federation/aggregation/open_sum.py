@@ -34,10 +34,16 @@ if TYPE_CHECKING:
 class KeyHolder:
     """The private key and the record of claims; ``repr`` shows the key's size and fingerprint."""
 
-    def __init__(self, key: PrivateKey, answers: Claims) -> None:
-        """Join the key and its claims; both are stored in the key holder's directory only."""
+    def __init__(self, key: PrivateKey, answers: Claims, *, processes: int = 1) -> None:
+        """Join the key and its claims; both are stored in the key holder's directory only.
+
+        Args:
+            key: the private key.
+            answers: the durable record.
+            processes: most processes that share the opening of one sum.
+        """
         self.public = key.public
-        self._decryptor = Decryptor(key)
+        self._decryptor = Decryptor(key, processes=processes)
         self._answers = answers
 
     def __repr__(self) -> str:
@@ -61,6 +67,7 @@ class KeyHolder:
             KeyMismatchError: manifest or sum name another key.
             UpdateRejectedError: made for another manifest, or the attempt or a later one was answered before.
             CiphertextInvalidError: length, range, common factor; after the claim one reason for every cause.
+            SiteUnavailableError: a process that shares the opening ended early; the attempt is spent.
         """
         layout = manifest.layout
         check_key(manifest, self.public)

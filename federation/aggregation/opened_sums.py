@@ -1,4 +1,4 @@
-"""The key holder's durable store of the sums that it opened, so that a run goes on after it was started again.
+"""The durable store of the sums that a key holder opened, or a site, so that a run goes on after it was started again.
 
 Layer:       federation.aggregation.opened_sums. One SQLite file; no key, no ciphertext in it.
 Guarantees:  a sum is on the disk before a receiver gets it. It is stored with its receivers, who get the same numbers
@@ -59,11 +59,12 @@ class OpenedSum:
 class OpenedSums:
     """The sums in one file; may be used by any thread."""
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
-        """Open or create the file with mode 0600."""
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-        path.chmod(0o600)
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.time) -> None:
+        """Open or create the file with mode 0600; None keeps the sums in memory, until this process ends."""
+        if path is not None:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+            path.chmod(0o600)
+        self._connection = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
         self._clock, self._lock = clock, threading.Lock()
         self._is_closed = False
         # EXTRA: the commit is durable, and so is the removal of the journal from its directory

@@ -228,9 +228,10 @@ def check_key(manifest: Manifest, key: PublicKey) -> None:
     """Refuse a manifest made for another key.
 
     Raises:
-        KeyMismatchError: another fingerprint or size.
+        KeyMismatchError: another fingerprint, type or size.
     """
-    if manifest.key_fingerprint != key.fingerprint or manifest.layout.key_bits != key.bits:
+    named = (manifest.key_fingerprint, manifest.key_type, manifest.layout.key_bits)
+    if named != (key.fingerprint, key.key_type, key.bits):
         raise KeyMismatchError(reason="the manifest names another key")
 
 

@@ -3,13 +3,14 @@
 Layer:       federation.aggregation.update_cipher, above masks and mask_keys; at sites alone.
 Guarantees:  no plaintext is encrypted without the masks of the whole cohort. The keys of the masks are known before the
              attempt starts at this site, so that a peer that cannot be reached costs nothing here.
+             Obfuscators are drawn ahead in the background for updates of some size.
 See instead: clip, noise and clamp, which come before (``federation.training.local_update``).
 Source:      docs/guarantees.md P13, P15.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from federation.aggregation.manifest import EncryptedVector, vector_for
 from federation.aggregation.masks import mask_tag, masked
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from federation.aggregation.manifest import Manifest
     from federation.aggregation.mask_keys import MaskKeys
     from federation.paillier.cipher import Encryptor
+
+
+# a smaller update is encrypted on the spot in less time than a child process takes to start
+POOL_PAYS_FROM: Final = 32
 
 
 class UpdateCipher:
@@ -45,6 +50,15 @@ class UpdateCipher:
     def pair_keys(self, manifest: Manifest) -> Mapping[str, bytes]:
         """Return the mask keys of an attempt; errors as ``MaskKeys.pair_keys``."""
         return self._mask_keys.pair_keys(manifest.attempt.run, manifest.cohort)
+
+    def prepare(self, manifest: Manifest) -> None:
+        """Have obfuscators drawn in the background for an update of this size, and again after each update."""
+        if manifest.layout.count >= POOL_PAYS_FROM:
+            self._encryptor.pool.fill(manifest.layout.count)
+
+    def close(self) -> None:
+        """Erase the obfuscators drawn ahead and end the process that draws them."""
+        self._encryptor.pool.close()
 
     def forget_peers(self) -> None:
         """Ask every peer for its key again in the next attempt: one may have another key by now."""

@@ -20,7 +20,7 @@ from federation.requests.kinds.registry import KINDS
 from federation.requests.planning import plan_request
 from federation.requests.question_text import question_text
 from federation.training.entry_check import terms_of
-from federation.training.helpers import pinned_key
+from federation.training.helpers import key_of
 from federation.training.round_plan import plan_of_request
 from federation.training.task import KIND as TRAINING
 from privacy_accounting.decimals import format_decimal
@@ -147,7 +147,7 @@ def noise_text(noise: Mapping[str, float]) -> str:
 def _training_noise(request: Request, consortium: Consortium) -> str:
     if request.configuration != consortium.configuration():
         return ""
-    terms = terms_of(consortium, str(request.question.get("table")), pinned_key(consortium))
+    terms = terms_of(consortium, str(request.question.get("table")), key_of(consortium))
     run_plan = plan_of_request(request, consortium.schema, terms)
     if run_plan.digest() != request.plan:
         return ""

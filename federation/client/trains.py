@@ -50,7 +50,8 @@ class Trains:
     ) -> Outcome:
         """Train a model over all sites, charged round by round; see ``FederatedLogisticRegression``.
 
-        Visible to: the analyst and all sites see the opened, noisy sums; the aggregator sees ciphertexts, the key holder sums.
+        Visible to: the analyst and all sites see the opened, noisy sums; the aggregator sees ciphertexts, the key holder sums;
+            there are no helpers where the task adds up by shares.
         Cost: at most the task's epsilon of the training budget.
 
         Args:

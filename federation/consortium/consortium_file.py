@@ -187,6 +187,8 @@ class Consortium:
                 self.founded, key
             ):  # an agreement without this key keeps the hash it had before the key existed
                 del body[key]
+        if body["keyholder"] is not None and not body["keyholder"]["paillier_base"]:
+            del body["keyholder"]["paillier_base"]
         body["authority"] = hashlib.sha256(self.authority_pem).hexdigest()
         body["tables"] = (self.founding_schema or self.schema).to_dict()
         plain: dict[str, Any] = _plain(body)

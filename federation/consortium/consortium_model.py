@@ -47,6 +47,12 @@ class Keyholder(Helper):
     """The key holder, and the public key under which sites encrypt every update."""
 
     paillier_modulus: Annotated[str, Field(pattern=r"^[1-9a-f][0-9a-f]{511,4095}$", description="n, hex")]
+    paillier_base: Annotated[
+        str,
+        Field(
+            pattern=r"^([1-9a-f][0-9a-f]{0,767})?$", description="h, hex; of a key of short exponents only"
+        ),
+    ] = ""
 
 
 class Analyst(Model):

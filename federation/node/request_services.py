@@ -53,24 +53,11 @@ class RequestService(Protocol):
 
 
 class TrainingService:
-    """Trainings of one site; without an aggregator and a key holder each is refused."""
+    """Trainings of one site; without an aggregator and a key holder only those that add up by shares."""
 
-    def __init__(self, admission: TrainingAdmission | None, *, site: str) -> None:
-        """Take the admission of this site; None without helpers."""
-        self._admission, self._site = admission, site
-
-    @property
-    def admission(self) -> TrainingAdmission:
-        """The admission of this site.
-
-        Raises:
-            RequestRejectedError: the consortium has no aggregator and key holder.
-        """
-        if self._admission is None:
-            raise RequestRejectedError(
-                site=self._site, reason="the consortium has no aggregator and key holder"
-            )
-        return self._admission
+    def __init__(self, admission: TrainingAdmission, *, site: str) -> None:
+        """Take the admission of this site."""
+        self.admission, self._site = admission, site
 
     def accept(self, ask: Ask, *, caller: str, patience_s: float, has_left: Callable[[], bool]) -> None:
         """Check the whole run; a training takes no place."""
@@ -90,7 +77,7 @@ class TrainingService:
 
     def ask_of(self, digest: str) -> Ask | None:
         """The signed bytes of a training that this site has received."""
-        return None if self._admission is None else self._admission.ask_of(digest)
+        return self.admission.ask_of(digest)
 
     def quote(self, requests: Sequence[bytes], *, caller: str) -> list[dict[str, str | bool]]:
         """Quote one whole training."""

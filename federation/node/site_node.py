@@ -187,6 +187,7 @@ class SiteNode:
             replica=self.replica,
             network=network,
             exact_limit=exact_limit,
+            folder=ledger.records,
         )
         self._background = BackgroundRunner(self.name)
         # a prepared session waits for the local scan of its run, up to the limit of a scan
@@ -244,8 +245,7 @@ class SiteNode:
             background=self._background,
         )
         self.replica.core.observer = queries
-        training = None if self._training is None else self._training.admission
-        return RequestServices(queries, TrainingService(training, site=self.name))
+        return RequestServices(queries, TrainingService(self._training.admission, site=self.name))
 
     def _runner(self, limits: Limits) -> QueryRunner:
         return QueryRunner(
@@ -276,8 +276,7 @@ class SiteNode:
         self.network.follow_roles(self._roles)
         self.network.serve("ledger", self._request_handler.ledger)
         self.network.serve("request", self._request_handler.requests)
-        if self._training is not None:
-            self._training.trainer.serve()
+        self._training.trainer.serve()
         self.chain.start()
 
     def _cache_request(self, ask: Ask) -> None:
@@ -369,6 +368,7 @@ class SiteNode:
         self.chain.stop()
         self._prepared_sessions.close()
         self._peers.close()
+        self._training.trainer.close()
         for source in self._sources.values():
             source.close()
         self._records.close()

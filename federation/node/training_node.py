@@ -6,19 +6,22 @@ Layer:       federation.node.training_node, above admission.training.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from federation.aggregation.mask_keys import MaskKeys
+from federation.aggregation.opened_sums import OpenedSums
+from federation.aggregation.shared_sum import SharedSum
 from federation.aggregation.update_cipher import UpdateCipher
 from federation.node.admission.training import TrainingAdmission
 from federation.node.ledger.late_entry import accept_entry
 from federation.paillier.cipher import Encryptor
 from federation.training.entry_check import EntryCheck
-from federation.training.helpers import helpers_of, pinned_key
+from federation.training.helpers import helpers_of, key_of, no_helpers
 from federation.training.site_worker import SiteTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from analytics.sources import LocalTable
     from federation.consortium.consortium_file import Consortium
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from federation.node.admission.exact_limits import ExactLimit
     from privacy_accounting.ledger.entries import Entry
     from privacy_accounting.ledger.replication.replica import Replica
+
+
+SUMS: Final = "training_sums.sqlite"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +52,13 @@ class TrainingNode:
         replica: Replica,
         network: Network,
         exact_limit: ExactLimit,
-    ) -> TrainingNode | None:
-        """Create both; None if the consortium has no aggregator or no key holder."""
-        if consortium.file.aggregator is None or consortium.file.keyholder is None:
-            return None
-        key = pinned_key(consortium)
+        folder: Path | None,
+    ) -> TrainingNode:
+        """Create both; without an aggregator or a key holder for sums by shares alone.
+
+        ``folder`` is where opened sums of shares are kept; None keeps them in memory.
+        """
+        key = key_of(consortium)
         agreement = EntryCheck(
             party=site,
             consortium=consortium,
@@ -72,20 +80,26 @@ class TrainingNode:
             agreement=agreement,
             exact_limit=exact_limit,
         )
-        mask_keys = MaskKeys(
-            site=site,
-            network=network,
-            configuration=consortium.digest(),
-            deadline_s=float(consortium.file.deadline_s),
-        )
+        deadline_s, cipher = float(consortium.file.deadline_s), None
+        if key is not None:
+            mask_keys = MaskKeys(
+                site=site, network=network, configuration=consortium.digest(), deadline_s=deadline_s
+            )
+            cipher = UpdateCipher(Encryptor(key), mask_keys)
+
+        def store() -> OpenedSums:
+            """Open the store of opened sums, at the first run that adds up by shares."""
+            return OpenedSums(None if folder is None else folder / SUMS)
+
         trainer = SiteTrainer(
             site=site,
             network=network,
             agreement=agreement,
             source_of=lambda table: sources[table],
-            cipher=UpdateCipher(Encryptor(key), mask_keys),
+            cipher=cipher,
+            shares=SharedSum(site=site, network=network, store=store, deadline_s=deadline_s),
             note=note,
-            helpers=helpers_of(consortium),
+            helpers=no_helpers(consortium) if key is None else helpers_of(consortium),
             local_limit_s=float(consortium.file.local_limit_s),
         )
         return TrainingNode(admission=admission, trainer=trainer)

@@ -18,7 +18,15 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from federation.errors import KeyMismatchError
-from federation.paillier.keys import DEFAULT_BITS, PrivateKey, PublicKey, generate_private_key
+from federation.paillier.keys import (
+    DEFAULT_BITS,
+    FULL_EXPONENT,
+    SHORT_EXPONENT,
+    PrivateKey,
+    PublicKey,
+    generate_private_key,
+)
+from federation.paillier.short_keys import generate_short_key
 from federation.paillier.validation import CEILING_BITS
 
 if TYPE_CHECKING:
@@ -26,10 +34,19 @@ if TYPE_CHECKING:
 
 PRIVATE_KEY_FILE: Final = "paillier.key"
 PRIVATE_FORMAT: Final = "crossward/paillier-private/1"
+SHORT_PRIVATE_FORMAT: Final = "crossward/paillier-short-private/1"
+_FORMATS: Final = {FULL_EXPONENT: PRIVATE_FORMAT, SHORT_EXPONENT: SHORT_PRIVATE_FORMAT}
+_FIELDS: Final = {
+    PRIVATE_FORMAT: {"format", "p", "q"},
+    SHORT_PRIVATE_FORMAT: {"format", "p", "q", "base", "a", "b"},
+}
 _MAX_FILE_BYTES: Final = 1 << 14
+_NO_KEY: Final = "the private key file is not a key file"
 
 
-def create_private_key_file(path: Path, *, bits: int = DEFAULT_BITS) -> PublicKey:
+def create_private_key_file(
+    path: Path, *, bits: int = DEFAULT_BITS, key_type: str = FULL_EXPONENT
+) -> PublicKey:
     """Make a new key and store it.
 
     Visible to: the private key stays in this process and in the file.
@@ -37,12 +54,17 @@ def create_private_key_file(path: Path, *, bits: int = DEFAULT_BITS) -> PublicKe
     Args:
         path: where to write; the directory exists, the file does not.
         bits: size of n, at least 2048.
+        key_type: of full exponents, or of short ones.
 
     Raises:
-        KeyMismatchError: the file exists already, or the size is refused.
+        KeyMismatchError: the file exists already, or size or type are refused.
     """
-    key = generate_private_key(bits=bits)
-    fields = {"format": PRIVATE_FORMAT, "p": f"{key.p:x}", "q": f"{key.q:x}"}
+    if key_type not in _FORMATS:
+        raise KeyMismatchError(reason=f"the type of a key is one of {', '.join(_FORMATS)}")
+    key = generate_short_key(bits=bits) if key_type == SHORT_EXPONENT else generate_private_key(bits=bits)
+    fields = {"format": _FORMATS[key_type], "p": f"{key.p:x}", "q": f"{key.q:x}"}
+    if key.subgroup is not None:
+        fields |= {"base": f"{key.base:x}", "a": f"{key.subgroup[0]:x}", "b": f"{key.subgroup[1]:x}"}
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError as error:
@@ -75,7 +97,7 @@ def load_private_key(path: Path) -> PrivateKey:
         data = os.read(handle, _MAX_FILE_BYTES + 1)
     finally:
         os.close(handle)
-    return PrivateKey(*_read_primes(data))
+    return _read_key(data)
 
 
 def accept_public_key(data: bytes, *, fingerprint: str) -> PublicKey:
@@ -96,22 +118,22 @@ def accept_public_key(data: bytes, *, fingerprint: str) -> PublicKey:
     return key
 
 
-def _read_primes(data: bytes) -> tuple[int, int]:
+def _read_key(data: bytes) -> PrivateKey:
     # "from None" throughout: the original error would carry a piece of the file along
     try:
         fields = json.loads(data) if len(data) <= _MAX_FILE_BYTES else None
     except ValueError:
-        raise KeyMismatchError(reason="the private key file is not a key file") from None
-    if (
-        not isinstance(fields, dict)
-        or set(fields) != {"format", "p", "q"}
-        or fields["format"] != PRIVATE_FORMAT
-    ):
-        raise KeyMismatchError(reason="the private key file is not a key file")
+        raise KeyMismatchError(reason=_NO_KEY) from None
+    if not isinstance(fields, dict) or set(fields) != _FIELDS.get(str(fields.get("format"))):
+        raise KeyMismatchError(reason=_NO_KEY)
     try:
-        return int(fields["p"], 16), int(fields["q"], 16)
+        numbers = {name: int(text, 16) for name, text in fields.items() if name != "format"}
     except (TypeError, ValueError):
-        raise KeyMismatchError(reason="the private key file is not a key file") from None
+        raise KeyMismatchError(reason=_NO_KEY) from None
+    if fields["format"] == PRIVATE_FORMAT:
+        return PrivateKey(numbers["p"], numbers["q"])
+    subgroup = (numbers["a"], numbers["b"])
+    return PrivateKey(numbers["p"], numbers["q"], base=numbers["base"], subgroup=subgroup)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -5,9 +5,10 @@ Terms:       ``n = p q``; the generator is n + 1 by definition and is never read
              SHA-256 of n, which plans and configuration state.
 Guarantees:  every ``PublicKey`` in this product passed ``modulus_mistake`` when it was made, and every ``PrivateKey``
              has p = q = 3 (mod 4), gcd(p - 1, q - 1) = 2, no odd factor of p - 1 or q - 1 below 2^16, p and q
-             different, of one size and far apart, and gcd(n, phi) = 1. There is one type of key, with full exponents,
-             and every manifest states it. A key of short exponents has no form here and is refused everywhere.
-             Decryption uses only the exponents p - 1 and q - 1, also with a key from another library.
+             different, of one size and far apart, and gcd(n, phi) = 1. There are two types of key, and every manifest
+             states which: with full exponents (the default, and every key from another library), and with short
+             exponents, a subgroup of secret order and a public base of it (``short_keys`` makes one; docs/adr/0028).
+             A key without ``subgroup`` is only ever used with the exponents p - 1 and q - 1.
              Keys below 2048 bits, whose primes have fewer than 1024, exist only for callers that set ``testing_bits``,
              which no configuration, file or message reaches. A private key's ``repr`` shows its size and fingerprint.
 See instead: key files (``key_files``), encryption (``cipher``), decryption (``decrypt``). Python cannot wipe an
@@ -30,6 +31,7 @@ from federation.errors import KeyMismatchError
 from federation.paillier.validation import (
     FLOOR_BITS,
     PRIME_TEST_ROUNDS,
+    base_mistake,
     ciphertext_bytes,
     modulus_mistake,
     small_primes_product,
@@ -39,9 +41,15 @@ if TYPE_CHECKING:
     from phe import PaillierPrivateKey, PaillierPublicKey
 
 DEFAULT_BITS: Final = 3_072
-KEY_TYPE: Final = "full-exponent"
+FULL_EXPONENT: Final = "full-exponent"
+SHORT_EXPONENT: Final = "short-exponent"
 TESTING_FLOOR_BITS: Final = 256
+# the order of the base has two secret primes of this size, one modulo each prime of n: finding one takes 2^128 steps
+SUBGROUP_BITS: Final = 256
+TESTING_SUBGROUP_BITS: Final = 64
+SHORT_CEILING_BITS: Final = 3_072
 _FINGERPRINT_TAG: Final = b"crossward/paillier/key/1\n"
+_SHORT_FINGERPRINT_TAG: Final = b"crossward/paillier/short-key/1\n"
 # FIPS 186-5 asks |p - q| > 2^(bits/2 - 100): closer primes fall to Fermat's method
 _DISTANCE_SLACK_BITS: Final = 100
 _FIRST_BOUND: Final = 1000
@@ -54,6 +62,7 @@ class PublicKey:
     Attributes:
         n: the modulus.
         testing_bits: tests only: accept a modulus of this size below the minimum.
+        base: h, of which all obfuscators are powers; 0 for a key of full exponents, whose base follows from n.
         n_squared: bound of every ciphertext.
         ciphertext_bytes: width of one ciphertext on the wire.
         fingerprint: 64 hexadecimal digits; a plan states it.
@@ -61,6 +70,7 @@ class PublicKey:
 
     n: int
     testing_bits: InitVar[int | None] = None
+    base: int = field(default=0, repr=False)
     n_squared: int = field(init=False, repr=False, compare=False)
     ciphertext_bytes: int = field(init=False, compare=False)
     fingerprint: str = field(init=False, compare=False)
@@ -69,11 +79,32 @@ class PublicKey:
         mistake = modulus_mistake(self.n, floor_bits=_floor(testing_bits))
         if mistake is not None:
             raise KeyMismatchError(reason=mistake)
+        mistake = self._base_mistake(is_testing=testing_bits is not None)
+        if mistake is not None:
+            raise KeyMismatchError(reason=mistake)
         object.__setattr__(self, "n_squared", self.n * self.n)
         object.__setattr__(self, "ciphertext_bytes", ciphertext_bytes(self.n))
-        object.__setattr__(
-            self, "fingerprint", hashlib.sha256(_FINGERPRINT_TAG + self.to_bytes()).hexdigest()
-        )
+        known = _FINGERPRINT_TAG + self.to_bytes()
+        if self.is_short:
+            known = _SHORT_FINGERPRINT_TAG + self.to_bytes() + self.base.to_bytes(len(self.to_bytes()), "big")
+        object.__setattr__(self, "fingerprint", hashlib.sha256(known).hexdigest())
+
+    def _base_mistake(self, *, is_testing: bool) -> str | None:
+        if not self.is_short:
+            return None
+        if self.bits > SHORT_CEILING_BITS and not is_testing:
+            return f"a key of short exponents has at most {SHORT_CEILING_BITS} bits"
+        return base_mistake(self.n, self.base)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is a key of short exponents."""
+        return self.base != 0
+
+    @property
+    def key_type(self) -> str:
+        """The type as plans state it."""
+        return SHORT_EXPONENT if self.is_short else FULL_EXPONENT
 
     def __repr__(self) -> str:
         return f"PublicKey({self.bits} bits, fingerprint {self.fingerprint[:16]})"
@@ -102,19 +133,26 @@ class PrivateKey:
         p: one prime.
         q: the other.
         testing_bits: tests only: accept a modulus of this size below the minimum.
+        base: of a key of short exponents: h; else 0.
+        subgroup: of a key of short exponents: the prime order of h modulo p, and that modulo q.
         public: the public key.
     """
 
     p: int = field(repr=False)
     q: int = field(repr=False)
     testing_bits: InitVar[int | None] = None
+    base: int = field(default=0, repr=False)
+    subgroup: tuple[int, int] | None = field(default=None, repr=False)
     public: PublicKey = field(init=False)
 
     def __post_init__(self, testing_bits: int | None) -> None:
         mistake = _primes_mistake(self.p, self.q)
+        if mistake is None:
+            least = SUBGROUP_BITS if testing_bits is None else TESTING_SUBGROUP_BITS
+            mistake = _subgroup_mistake(self, least)
         if mistake is not None:
             raise KeyMismatchError(reason=mistake)
-        object.__setattr__(self, "public", PublicKey(self.p * self.q, testing_bits))
+        object.__setattr__(self, "public", PublicKey(self.p * self.q, testing_bits, base=self.base))
 
     def __repr__(self) -> str:
         return f"PrivateKey({self.public.bits} bits, fingerprint {self.public.fingerprint[:16]})"
@@ -124,6 +162,22 @@ class PrivateKey:
         from phe import PaillierPrivateKey
 
         return PaillierPrivateKey(self.public.to_phe(), self.p, self.q)
+
+
+def _subgroup_mistake(key: PrivateKey, least_bits: int) -> str | None:
+    """Return why base and subgroup do not make a key of short exponents, or None; both are absent in one of full ones."""
+    if key.subgroup is None or key.base == 0:
+        return None if key.subgroup is None and key.base == 0 else "a base and its order go together"
+    if key.subgroup[0] == key.subgroup[1]:
+        return "the primes of the subgroup are not different"
+    for order, prime in zip(key.subgroup, (key.p, key.q), strict=True):
+        if type(order) is not int or order.bit_length() < least_bits:
+            return f"a prime of the subgroup has fewer than {least_bits} bits"
+        if not gmpy2.is_prime(order, PRIME_TEST_ROUNDS) or (prime - 1) % order:
+            return "the subgroup is not one of prime order"
+        if key.base % prime == 1 or gmpy2.powmod(key.base, order, prime) != 1:
+            return "the base does not generate the subgroup"
+    return None
 
 
 def generate_private_key(*, bits: int = DEFAULT_BITS, testing_bits: int | None = None) -> PrivateKey:
@@ -143,7 +197,7 @@ def generate_private_key(*, bits: int = DEFAULT_BITS, testing_bits: int | None =
         raise KeyMismatchError(reason=f"a key needs an even number of bits, at least {FLOOR_BITS}")
     while True:
         p, q = _prime(size // 2), _prime(size // 2)
-        if _pair_mistake(p, q) is None:
+        if pair_mistake(p, q) is None:
             return PrivateKey(p, q, testing_bits)
 
 
@@ -172,10 +226,11 @@ def _primes_mistake(p: int, q: int) -> str | None:
             return "a factor of the private key is not a prime"
         if gmpy2.gcd(prime // 2, small_primes_product()) != 1:
             return "p - 1 or q - 1 has a small odd factor"
-    return _pair_mistake(p, q)
+    return pair_mistake(p, q)
 
 
-def _pair_mistake(p: int, q: int) -> str | None:
+def pair_mistake(p: int, q: int) -> str | None:
+    """Return why two primes do not go together, or None."""
     n, phi = p * q, (p - 1) * (q - 1)
     if p % 4 != 3 or q % 4 != 3:  # noqa: PLR2004 - Blum primes, so that -1 is a square modulo neither
         return "p and q are not both 3 modulo 4"

@@ -145,7 +145,7 @@ def pack(values: npt.NDArray[np.int64], layout: Layout, *, site: str) -> list[in
     Raises:
         UpdateRejectedError: another type, shape or range.
     """
-    mistake = _values_mistake(values, layout)
+    mistake = values_mistake(values, layout)
     if mistake is not None:
         raise UpdateRejectedError(site=site, reason=mistake)
     slots = np.zeros((layout.count, layout.slots), dtype="<u8")
@@ -195,7 +195,8 @@ def unpack_sum(plaintexts: Sequence[int], layout: Layout) -> npt.NDArray[np.int6
     return (offsets[: layout.length].astype(np.uint64) - shift).view(np.int64)
 
 
-def _values_mistake(values: object, layout: Layout) -> str | None:
+def values_mistake(values: object, layout: Layout) -> str | None:
+    """Return why an array is not one site's update, or None."""
     if not isinstance(values, np.ndarray):
         return "values: a numpy array is needed"
     if values.dtype.kind == "f" and not np.isfinite(values).all():

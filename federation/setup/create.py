@@ -17,7 +17,7 @@ from federation.consortium.consortium_file import load_consortium
 from federation.consortium.folders import Folders
 from federation.consortium.helper_file import TEXT, load_helper
 from federation.consortium.site_file import load_site
-from federation.errors import ConfigError
+from federation.errors import ConfigError, KeyMismatchError
 from federation.identity.authority import Authority
 from federation.identity.certificates import AUTHORITY_FILE, Identity, write_private
 from federation.paillier.key_files import PRIVATE_KEY_FILE, create_private_key_file
@@ -47,6 +47,7 @@ def create_consortium(folder: Path, *, terms: ConsortiumSettings, sites: Mapping
 
     Raises:
         ConfigError: the folder is taken, or the files contradict each other (then none is kept).
+        KeyMismatchError: there is no such type of key (then no file is kept).
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(mistakes=[f"{folder} is not an empty folder; a consortium is never overwritten"])
@@ -61,7 +62,7 @@ def create_consortium(folder: Path, *, terms: ConsortiumSettings, sites: Mapping
     except OSError as error:
         shutil.rmtree(places.root, ignore_errors=True)
         raise ConfigError(mistakes=[f"cannot write {error.filename or folder}: {error.strerror}"]) from error
-    except ConfigError:
+    except (ConfigError, KeyMismatchError):
         shutil.rmtree(places.root, ignore_errors=True)
         raise
     return places
@@ -82,8 +83,11 @@ def _write(places: Folders, terms: ConsortiumSettings, sites: Mapping[str, SiteS
         for role in terms.helpers
     }
     if KEYHOLDER in helpers:
-        public = create_private_key_file(places.helper(KEYHOLDER).parent / PRIVATE_KEY_FILE)
+        path = places.helper(KEYHOLDER).parent / PRIVATE_KEY_FILE
+        public = create_private_key_file(path, key_type=terms.key_type)
         helpers[KEYHOLDER]["paillier_modulus"] = f"{public.n:x}"
+        if public.is_short:
+            helpers[KEYHOLDER]["paillier_base"] = f"{public.base:x}"
     analysts = {}
     for name in terms.analysts:
         identity = _issue(authority, places.analyst(name), name, "analyst")

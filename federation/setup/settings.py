@@ -61,6 +61,7 @@ class ConsortiumSettings:
         local_limit_s: longest local scan (s).
         helpers: roles besides sites: dealer, aggregator, keyholder.
         analysts: who may ask.
+        key_type: of the key holder's Paillier key: full-exponent, or short-exponent (docs/adr/0028).
         three_sites: these compute without a dealer: two evaluate, the last deals; empty where a dealer helps.
     """
 
@@ -75,4 +76,5 @@ class ConsortiumSettings:
     local_limit_s: int | str = 20
     helpers: Sequence[str] = ("dealer", "aggregator", "keyholder")
     analysts: Sequence[str] = ("analyst",)
+    key_type: str = "full-exponent"
     three_sites: Sequence[str] = ()

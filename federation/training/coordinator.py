@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from analytics.errors import AnalyticsError
+from federation.aggregation.shared_sum import agreed_total
 from federation.errors import (
     FederationError,
     PolicyRefusedError,
@@ -302,7 +303,7 @@ class Coordinator:
 def opened_sum(
     network: Network, helpers: Helpers, planned: RoundPlan, plan: RunPlan, wait_s: float
 ) -> Sequence[int]:
-    """Fetch the opened sum of an attempt; errors as ``fetch_sum``.
+    """Fetch the opened sum of an attempt from the key holder or from the sites; errors as ``fetch_sum``.
 
     Args:
         network: the analyst's.
@@ -318,4 +319,14 @@ def opened_sum(
         attempt=attempt.attempt,
         wait_ms=int(wait_s * 1000),
     )
-    return fetch_sum(network, helpers, ask, plan, manifest=planned.manifest.digest())
+    manifest = planned.manifest
+    if plan.is_shared:
+        return agreed_total(
+            network,
+            manifest.cohort,
+            ask,
+            length=plan.length,
+            manifest=manifest.digest(),
+            deadline_s=helpers.deadline_s,
+        )
+    return fetch_sum(network, helpers, ask, plan, manifest=manifest.digest())

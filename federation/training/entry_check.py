@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Final
 from federation.aggregation.service import Agreed
 from federation.consortium.membership import other_agreement
 from federation.errors import ConfigError, RequestRejectedError
+from federation.paillier.keys import FULL_EXPONENT
 from federation.protocol.request import Request, request_hash
-from federation.training.round_plan import RoundPlan, RunPlan, Terms, plan_of_request
+from federation.training.round_plan import NO_KEY, RoundPlan, RunPlan, Terms, plan_of_request
 from privacy_accounting.events import Relation
 from privacy_accounting.ledger.budgets import event_text
 from privacy_accounting.ledger.contents import Charge, Exact
@@ -60,14 +61,19 @@ class EntryCheck:
     """One party's check of entries; safe for many threads."""
 
     def __init__(
-        self, *, party: str, consortium: Consortium, key: PublicKey, members: Callable[[Entry], Members]
+        self,
+        *,
+        party: str,
+        consortium: Consortium,
+        key: PublicKey | None,
+        members: Callable[[Entry], Members],
     ) -> None:
         """Take this party's own configuration.
 
         Args:
             party: its name, for errors.
             consortium: its own copy of the agreement.
-            key: the pinned public key.
+            key: the pinned public key; None where the consortium has no key holder.
             members: the signers of an entry, from the ledger; ``members_of`` where a party holds no ledger.
         """
         self._party, self._consortium, self._key, self._members = party, consortium, key, members
@@ -176,7 +182,7 @@ class EntryCheck:
         return RequestRejectedError(site=self._party, reason=reason)
 
 
-def terms_of(consortium: Consortium, table: str, key: PublicKey) -> Terms:
+def terms_of(consortium: Consortium, table: str, key: PublicKey | None) -> Terms:
     """Return the consortium's terms for trainings over a table.
 
     Raises:
@@ -193,8 +199,9 @@ def terms_of(consortium: Consortium, table: str, key: PublicKey) -> Terms:
         colluding=consortium.file.colluding,
         relation=Relation(consortium.file.relation),
         delta=consortium.delta_of(found.population) * part.share,
-        key_bits=key.bits,
-        key_fingerprint=key.fingerprint,
+        key_bits=0 if key is None else key.bits,
+        key_fingerprint=NO_KEY if key is None else key.fingerprint,
+        key_type=FULL_EXPONENT if key is None else key.key_type,
     )
 
 

@@ -27,14 +27,16 @@ from typing import TYPE_CHECKING, Any, Final
 from analytics.errors import InvalidRequestError
 from federation.aggregation.manifest import Attempt, Manifest
 from federation.errors import ConfigError
+from federation.paillier.keys import FULL_EXPONENT
 from federation.paillier.packing import MINIMUM_CONTRIBUTORS, Layout
+from federation.paillier.validation import FLOOR_BITS
 from federation.training.features import Encoding, encode_table
 from federation.training.models.registry import MODELS
 from federation.training.optimizer import Descent, UpdateRule, check_integers
 from federation.training.round_price import Priced, RoundEvent, calibrated, root_up, variance_of
 from federation.training.strategies.base import PrivateForm, RunShape
 from federation.training.strategies.registry import STRATEGIES
-from federation.training.task import KIND, TrainingTask, task_of
+from federation.training.task import KIND, SHARES, TrainingTask, task_of
 from privacy_accounting.ledger.budgets import event_text
 from privacy_accounting.noise.gaussian import LARGEST_SIGMA2
 from privacy_accounting.rdp import epsilon as epsilon_of
@@ -52,7 +54,9 @@ PLAN_TAG: Final = b"crossward/training-plan/1\n"
 GRID: Final = 1 << 20
 LOSS_CLIP: Final = 1
 FEWEST_HONEST_EXACT: Final = 2
+NO_KEY: Final = ""
 _KEPT: Final = 8
+_ELEMENT_BYTES: Final = 8
 NOTICE_EXACT: Final = "no noise is added: training rows may be reconstructed from the sums that are opened"
 
 
@@ -66,7 +70,8 @@ class Terms:
         relation: the neighbouring relation.
         delta: the training sub-budget's, at which epsilon is meant; not used by exact runs.
         key_bits: size of the key holder's modulus.
-        key_fingerprint: as the consortium file pins it.
+        key_fingerprint: as the consortium file pins it; ``NO_KEY`` where the consortium has no key holder.
+        key_type: of full or of short exponents.
     """
 
     sites: tuple[str, ...]
@@ -75,6 +80,7 @@ class Terms:
     delta: Fraction
     key_bits: int
     key_fingerprint: str
+    key_type: str = FULL_EXPONENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +128,11 @@ class RunPlan:
     def strategy(self) -> Strategy:
         """The task's strategy."""
         return STRATEGIES[self.task.strategy]
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the sites add up the updates among themselves, without a key."""
+        return self.task.aggregation == SHARES
 
     @property
     def sum_length(self) -> int:
@@ -265,13 +276,17 @@ class RunPlan:
             reason = "needs noise of more than 2^40 grid units a site: give more, or plan fewer rounds"
             raise InvalidRequestError(parameter="epsilon", reason=reason)
         layout = Layout(
-            key_bits=self.terms.key_bits,
+            key_bits=FLOOR_BITS if self.is_shared else self.terms.key_bits,
             length=self.length,
             contributors=len(cohort),
             half_range=self.strategy.half_range(self.shape, sigma2_local),
         )
         manifest = Manifest(
-            attempt=named, cohort=tuple(cohort), layout=layout, key_fingerprint=self.terms.key_fingerprint
+            attempt=named,
+            cohort=tuple(cohort),
+            layout=layout,
+            key_fingerprint=NO_KEY if self.is_shared else self.terms.key_fingerprint,
+            key_type=SHARES if self.is_shared else self.terms.key_type,
         )
         planned = RoundPlan(manifest=manifest, clamp=self.clamp, sigma2_local=sigma2_local, event=event)
         return self._remember(planned)
@@ -298,15 +313,17 @@ class RunPlan:
         """Return the content of ``--explain``: no site was asked, nothing is spent."""
         first = self.attempt(run="dry-run", round_number=0, attempt=0, cohort=self.terms.sites)
         layout, event = first.manifest.layout, first.event
-        bytes_per_ciphertext = self.terms.key_bits // 4
+        bytes_per_update = layout.count * (self.terms.key_bits // 4)
+        if self.is_shared:
+            bytes_per_update = _ELEMENT_BYTES * (self.length + 1) * (layout.contributors - 1)
         return {
             "model": self.task.model,
             "strategy": self.task.strategy,
             "parameters": list(self.encoding.labels),
             "rounds": self.task.rounds,
-            "ciphertexts_per_update": layout.count,
-            "bytes_per_update": layout.count * bytes_per_ciphertext,
-            "bytes_per_site": layout.count * bytes_per_ciphertext * self.task.rounds,
+            "ciphertexts_per_update": 0 if self.is_shared else layout.count,
+            "bytes_per_update": bytes_per_update,
+            "bytes_per_site": bytes_per_update * self.task.rounds,
             "step": self.strategy.step_sentence(self.shape),
             "receivers": [*self.terms.sites, "the analyst"],
             "mode": self.task.mode,
@@ -364,6 +381,9 @@ def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
         raise ConfigError(mistakes=mistakes)
     if model.size(encoding) > table.rows_max * len(terms.sites):
         raise ConfigError(mistakes=["features: there are more of them than the tables may have rows"])
+    if task.aggregation != SHARES and terms.key_fingerprint == NO_KEY:
+        reason = 'aggregation: the consortium has no key holder; aggregation = "shares" needs none'
+        raise ConfigError(mistakes=[reason])
     plan = RunPlan(task=task, table=table, encoding=encoding, terms=terms)
     mistakes = _strategy_mistakes(plan)
     if mistakes:

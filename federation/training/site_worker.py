@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from federation.aggregation.manifest import EncryptedVector
 from federation.aggregation.service import AGGREGATE, OPEN
 from federation.errors import (
     KeyMismatchError,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from analytics.sources import LocalTable
-    from federation.aggregation.manifest import EncryptedVector
+    from federation.aggregation.shared_sum import SharedSum, SharedUpdate
     from federation.aggregation.update_cipher import UpdateCipher
     from federation.network.channel import Channel, Network
     from federation.protocol.codec import Message
@@ -82,20 +83,21 @@ class _Following:
     kept: Any = None
     used: tuple[int, ...] = ()
     entry_hash: bytes = b""
-    update: EncryptedVector | None = None
+    update: EncryptedVector | SharedUpdate | None = None
 
 
 class SiteTrainer:
     """Takes part in attempts, one after the other; keeps the state of one run at a time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - independent settings, by keyword
         self,
         *,
         site: str,
         network: Network,
         agreement: EntryCheck,
         source_of: Callable[[str], LocalTable],
-        cipher: UpdateCipher,
+        cipher: UpdateCipher | None,
+        shares: SharedSum | None = None,
         note: Callable[[Entry], object],
         helpers: Helpers,
         local_limit_s: float,
@@ -107,7 +109,8 @@ class SiteTrainer:
             network: its end of the network.
             agreement: its own check of entries.
             source_of: its tables by name.
-            cipher: its mask keys, and encryption under the pinned key.
+            cipher: its mask keys, and encryption under the pinned key; None without a key holder.
+            shares: its part in sums that the sites open among themselves.
             note: notes the start of an entry's session durably; raises for one that the site has not signed since its last
                 start, or that was started before.
             helpers: receive updates and answer with sums.
@@ -115,7 +118,7 @@ class SiteTrainer:
         """
         self.site = site
         self._network, self._agreement, self._source_of = network, agreement, source_of
-        self._cipher, self._note, self._helpers = cipher, note, helpers
+        self._cipher, self._shares, self._note, self._helpers = cipher, shares, note, helpers
         self._local_limit_s = local_limit_s
         self._noise: ByteSource = SystemSource()
         self._run, self._following = "", None
@@ -125,12 +128,20 @@ class SiteTrainer:
 
     def serve(self) -> None:
         """Serve the analyst's channels of the purpose ``TRAIN``, and the other sites' for mask keys."""
-        self._cipher.serve()
+        for port in (self._cipher, self._shares):
+            if port is not None:
+                port.serve()
         self._network.serve(TRAIN, self.handle)
 
     def handle(self, channel: Channel) -> None:
         """Serve one channel until it closes."""
         serve(channel, self._network, lambda message: self._reply(channel, message))
+
+    def close(self) -> None:
+        """End what this trainer runs in the background."""
+        for port in (self._cipher, self._shares):
+            if port is not None:
+                port.close()
 
     def take_part(self, start: Start, *, sender: str) -> UpdateSent:
         """Contribute to one attempt.
@@ -153,7 +164,7 @@ class SiteTrainer:
             )
         if sender != attempted.request.analyst:
             raise RequestRejectedError(site=self.site, reason="the sender is not the analyst of the request")
-        if manifest.key_fingerprint != self._cipher.key_fingerprint:
+        if not attempted.run_plan.is_shared and manifest.key_fingerprint != self._encrypted.key_fingerprint:
             raise KeyMismatchError(reason="the plan names another key")
         if len(start.used_attempts) != manifest.attempt.round_number:
             raise RequestRejectedError(
@@ -161,8 +172,22 @@ class SiteTrainer:
             )
         with self._lock:
             update = self._update_of(attempted, tuple(start.used_attempts))
-        self._deliver(start, update)
-        return UpdateSent(bytes_sent=len(update.ciphertexts))
+        if isinstance(update, EncryptedVector):
+            self._deliver(start, update)
+            return UpdateSent(bytes_sent=len(update.ciphertexts))
+        return UpdateSent(bytes_sent=update.bytes_sent)
+
+    @property
+    def _encrypted(self) -> UpdateCipher:
+        if self._cipher is None:
+            raise RequestRejectedError(site=self.site, reason="the consortium has no key holder")
+        return self._cipher
+
+    @property
+    def _shared(self) -> SharedSum:
+        if self._shares is None:
+            raise RequestRejectedError(site=self.site, reason="this site adds up no shares")
+        return self._shares
 
     def _reply(self, channel: Channel, message: Message) -> Message:
         if not isinstance(message, Start):
@@ -171,21 +196,27 @@ class SiteTrainer:
             )
         return self.take_part(message, sender=channel.peer)
 
-    def _update_of(self, attempted: CheckedAttempt, used: tuple[int, ...]) -> EncryptedVector:
-        """Return the update of an attempt: computed once, then always the same bytes."""
+    def _update_of(self, attempted: CheckedAttempt, used: tuple[int, ...]) -> EncryptedVector | SharedUpdate:
+        """Return the update of an attempt: computed once, then always the same bytes; of shares that it was opened."""
         state, entry_hash = self._state_of(attempted), attempted.entry.hash
         if state.update is not None and state.entry_hash == entry_hash:
             return state.update
         self._follow(attempted, state, used)
         plan, manifest = attempted.run_plan, attempted.round_plan.manifest
-        keys = self._cipher.pair_keys(manifest)
+        keys = {} if plan.is_shared else self._encrypted.pair_keys(manifest)
+        if not plan.is_shared:
+            self._encrypted.prepare(manifest)
         self._note(attempted.entry)
         if state.cases is None:
             state.cases = load_cases(plan, self._source_of(plan.table.name), self._local_limit_s)
         values, state.kept = site_update(
             plan, attempted.round_plan, state.cases, state.model, self._noise, state.kept
         )
-        state.update = self._cipher.update(values, manifest, keys)
+        if plan.is_shared:
+            receivers = plan.receivers(attempted.request.analyst)
+            state.update = self._shared.contribute(values, manifest, receivers=receivers)
+        else:
+            state.update = self._encrypted.update(values, manifest, keys)
         state.entry_hash = entry_hash
         return state.update
 
@@ -210,7 +241,12 @@ class SiteTrainer:
             ):  # the one attempt that may have opened a sum without noise, by this site's own plan
                 before = plan.attempt(run=run, round_number=round_number, attempt=0, cohort=plan.terms.sites)
                 manifest = before.manifest.digest()
-            opened = fetch_sum(self._network, self._helpers, ask, plan, manifest=manifest)
+            if plan.is_shared:
+                opened: Sequence[int] = self._shared.fetch(
+                    ask, plan.terms.sites, length=plan.length, manifest=manifest
+                )
+            else:
+                opened = fetch_sum(self._network, self._helpers, ask, plan, manifest=manifest)
             state.model = plan.next(state.model, opened)
             state.used = used[: round_number + 1]
 
@@ -229,7 +265,7 @@ class SiteTrainer:
         except PartyLostError as error:
             raise SiteUnavailableError(site=aggregator) from error
         except UpdateRejectedError:
-            self._cipher.forget_peers()
+            self._encrypted.forget_peers()
             raise
 
 

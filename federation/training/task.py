@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from federation.training.options import Option
 
 KIND: Final = "train"
+PAILLIER: Final = "paillier"
+SHARES: Final = "shares"
 MAX_ROUNDS: Final = 10_000
 MAX_FEATURES: Final = 1_000
 MAX_EXACT_ROUNDS: Final = 100
@@ -119,6 +121,8 @@ class TrainingTask(BaseModel):
             the squared norms of all sums so far, which needs no number of units.
         report_loss: one more number a round, the loss, paid from the same epsilon.
         purpose: as entered in the ledger.
+        aggregation: how updates are added up: "paillier" by aggregator and key holder, "shares" by the sites among
+            themselves, which needs no helper. The sums are the same integers.
         options: parameters that this model or this strategy alone knows, all of them with their values; a task names
             them beside its other parameters.
     """
@@ -142,6 +146,7 @@ class TrainingTask(BaseModel):
     expected_units: Annotated[Count, Field(le=_LARGEST)] | None = None
     report_loss: Annotated[bool, Field(strict=True)] = False
     purpose: str = Field(default="analysis", min_length=1, max_length=200)
+    aggregation: Literal["paillier", "shares"] = PAILLIER
     options: tuple[tuple[str, Any], ...] = ()
 
     def __init__(self, **fields: Any) -> None:
@@ -207,13 +212,16 @@ class TrainingTask(BaseModel):
     def question(self) -> dict[str, Any]:
         """Return the request's question: strings, integers, booleans and lists; epsilon and mode stand beside it.
 
-        The default model and strategy are not named, so that requests made before there were others keep their bytes.
+        The default model, strategy and aggregation are not named, so that requests made before there were others
+        keep their bytes.
         """
         chosen: dict[str, Any] = {name: written(value) for name, value in self.options}
         if self.model != DEFAULT_MODEL:
             chosen["model"] = self.model
         if self.strategy != DEFAULT_STRATEGY:
             chosen["strategy"] = self.strategy
+        if self.aggregation != PAILLIER:
+            chosen["aggregation"] = self.aggregation
         return chosen | {
             "clip_norm": format_decimal(self.clip_norm),
             "expected_units": self.expected_units,

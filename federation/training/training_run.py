@@ -21,7 +21,7 @@ from federation.protocol.request import REQUEST_TAG, Request, request_hash
 from federation.training.checkpoint import Checkpoint
 from federation.training.coordinator import Coordinator, Hooks, opened_sum
 from federation.training.entry_check import terms_of
-from federation.training.helpers import helpers_of, pinned_key
+from federation.training.helpers import helpers_for, key_of
 from federation.training.round_plan import plan_run
 from federation.training.run_state import RunState
 from federation.training.task import KIND, task_of
@@ -79,7 +79,7 @@ class Training:
         self._consortium, self._network, self._pool = consortium, network, pool
         self._members, (self._answer_s, self._run_s) = tuple(members), waits_s
         self.plan: RunPlan = plan_run(
-            task, consortium.schema, terms_of(consortium, task.table, pinned_key(consortium))
+            task, consortium.schema, terms_of(consortium, task.table, key_of(consortium))
         )
         self._identity = identity
         self._ask_message = self._new(task) if checkpoint is None else self._earlier(task, checkpoint)
@@ -138,7 +138,7 @@ class Training:
         Raises:
             SiteUnavailableError: the key holder cannot be reached, or has not got a sum any more.
         """
-        helpers = helpers_of(self._consortium)
+        helpers = helpers_for(self.plan.task, self._consortium)
 
         def sum_of(planned: RoundPlan) -> Sequence[int]:
             return opened_sum(self._network, helpers, planned, self.plan, 0.0)
@@ -172,7 +172,7 @@ class Training:
             hooks = replace(hooks, on_checkpoint=lambda state: write(self.checkpoint(state)))
         driver = Coordinator(
             network=self._network,
-            helpers=helpers_of(self._consortium),
+            helpers=helpers_for(self.plan.task, self._consortium),
             run=self._state,
             request=self._ask_message.request,
             charge=self._charge,

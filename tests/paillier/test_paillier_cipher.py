@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.errors import CiphertextInvalidError
-from federation.paillier import cipher
+from federation.paillier import obfuscators
 from federation.paillier.cipher import Encryptor, Randomness, add_vectors, derived_base
 from federation.paillier.decrypt import Decryptor
 from federation.paillier.validation import ciphertext_bytes, parse_ciphertexts, serialise_ciphertexts
@@ -88,32 +88,32 @@ def test_the_table_gives_the_powers_of_the_base(small_key, monkeypatch):
     encryptor = Encryptor(small_key.public)
     n, n_squared = small_key.public.n, small_key.public.n_squared
     base = pow(derived_base(n), n, n_squared)
-    assert encryptor._exponent_bytes * 8 == 256  # half of 512
+    assert encryptor._source.recipe.exponent_bytes * 8 == 256  # half of 512
     for exponent in (0, 1, 255, 256, 2**256 - 1, 2**256 // 3):
         monkeypatch.setattr(
-            cipher.secrets, "token_bytes", lambda size, e=exponent: e.to_bytes(size, "little")
+            obfuscators.secrets, "token_bytes", lambda size, e=exponent: e.to_bytes(size, "little")
         )
-        plain = encryptor._half_length()
+        plain = encryptor._source.draw()
         encryptor._prepare(1000)
-        assert encryptor._table is not None
-        assert encryptor._half_length() == plain == pow(base, exponent, n_squared)
-        encryptor._table = None
+        assert encryptor._source.has_table
+        assert encryptor._source.draw() == plain == pow(base, exponent, n_squared)
+        encryptor._source._table = None
 
 
 def test_a_small_model_never_pays_for_the_table(small_key):
     encryptor = Encryptor(small_key.public)
     for _ in range(47):
         encryptor.encrypt([1])
-    assert encryptor._table is None
+    assert not encryptor._source.has_table
     encryptor.encrypt([1])
-    assert encryptor._table is not None
+    assert encryptor._source.has_table
 
 
 @pytest.mark.parametrize("bits", [512, 2048])
 def test_exponents_have_half_the_bits_of_n(bits, small_key, product_key, monkeypatch):
     asked = []
-    real = cipher.secrets.token_bytes
-    monkeypatch.setattr(cipher.secrets, "token_bytes", lambda size: asked.append(size) or real(size))
+    real = obfuscators.secrets.token_bytes
+    monkeypatch.setattr(obfuscators.secrets, "token_bytes", lambda size: asked.append(size) or real(size))
     Encryptor((small_key if bits == 512 else product_key).public).encrypt([1, 2])
     assert asked == [bits // 16] * 2
 

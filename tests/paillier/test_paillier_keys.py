@@ -10,6 +10,7 @@ import pytest
 
 from federation.errors import KeyMismatchError
 from federation.paillier import keys as keys_module
+from federation.paillier import short_keys
 from federation.paillier.key_files import (
     PRIVATE_FORMAT,
     accept_public_key,
@@ -67,7 +68,8 @@ def test_a_small_modulus_is_no_public_key_without_the_testing_argument(small_key
 
 
 def test_testing_bits_is_written_nowhere_in_the_product_but_in_keys():
-    sources = [p for p in ROOT.joinpath("federation").rglob("*.py") if p != Path(keys_module.__file__)]
+    makers = {Path(keys_module.__file__), Path(short_keys.__file__)}
+    sources = [p for p in ROOT.joinpath("federation").rglob("*.py") if p not in makers]
     assert len(sources) > 5
     assert [str(p) for p in sources if re.search(r"testing_bits|TESTING_FLOOR", p.read_text())] == []
 
@@ -136,10 +138,10 @@ def test_bad_primes_are_refused_by_their_fault(product_key):
 
 def test_a_prime_of_one_modulo_four_is_named():
     # gcd conditions hold by construction of the check order: the residue is what is left to fail
-    assert keys_module._pair_mistake(13, 7 + (1 << 60)) == "p and q are not both 3 modulo 4"
-    assert keys_module._pair_mistake(7, 19) == "p - 1 and q - 1 share more than the factor 2"
+    assert keys_module.pair_mistake(13, 7 + (1 << 60)) == "p and q are not both 3 modulo 4"
+    assert keys_module.pair_mistake(7, 19) == "p - 1 and q - 1 share more than the factor 2"
     # q = 2 * 3 * p + 1 divides into phi: gcd(n, phi) = p
-    assert keys_module._pair_mistake(11, 23) == "n and phi(n) share a factor"
+    assert keys_module.pair_mistake(11, 23) == "n and phi(n) share a factor"
 
 
 def test_reprs_and_errors_show_neither_prime(product_key):
@@ -237,7 +239,7 @@ def test_primes_of_different_sizes_are_refused():
     "extra", [{"alpha": "ab"}, {"h": "3"}, {"format": "crossward/paillier-short/1"}], ids=str
 )
 def test_a_key_file_of_another_type_is_no_key(tmp_path, product_key, extra):
-    """Keys of short exponents are off."""
+    """A key file of full exponents names no subgroup, and there is no third type."""
     fields = {"format": PRIVATE_FORMAT, "p": f"{product_key.p:x}", "q": f"{product_key.q:x}"} | extra
     path = tmp_path / "paillier.key"
     path.touch(mode=0o600)

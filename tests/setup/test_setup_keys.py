@@ -1,17 +1,21 @@
 """Key files: complete or absent, readable by their owner alone; a used site key is never replaced."""
 
 import os
+import re
 import stat
 
 import pytest
 
+from federation.consortium.consortium_file import load_consortium
 from federation.consortium.site_file import load_site
-from federation.errors import ConfigError
+from federation.errors import ConfigError, KeyMismatchError
 from federation.identity.authority import Authority
 from federation.identity.certificates import Identity, read_private, write_private
 from federation.node.site_key import SITE_KEY_BYTES, site_key
 from federation.node.site_process import open_sources
+from federation.paillier.key_files import PRIVATE_KEY_FILE, load_private_key
 from federation.setup.create import create_consortium
+from federation.training.helpers import pinned_key
 from privacy_accounting.ledger.storage.sqlite import SqliteStore
 from tests.setup.setup_world import make_sites, make_terms
 
@@ -99,3 +103,29 @@ def test_a_ledger_file_whose_first_write_was_cut_short_is_an_empty_ledger(tmp_pa
     store = SqliteStore(tmp_path / "ledger.sqlite", owner="anna")
     assert store.height() == 0
     store.close()
+
+
+def test_setup_a_consortium_may_choose_a_key_of_short_exponents(tmp_path):
+    made = {}
+    for key_type in ("full-exponent", "short-exponent"):
+        terms = make_terms(helpers=("aggregator", "keyholder"), key_type=key_type)
+        places = create_consortium(tmp_path / key_type, terms=terms, sites=make_sites("a", "b", "c"))
+        made[key_type] = load_consortium(places.consortium)
+        key = load_private_key(places.helper("keyholder").parent / PRIVATE_KEY_FILE)
+        assert key.public == pinned_key(made[key_type])
+        assert key.public.key_type == key_type
+    assert "paillier_base" not in made["full-exponent"].canonical()["keyholder"]
+    assert made["short-exponent"].canonical()["keyholder"]["paillier_base"]
+    text = places.consortium.read_text()
+    changed = re.sub(r'paillier_base = "[0-9a-f]+"', 'paillier_base = "1"', text)
+    assert changed != text
+    places.consortium.write_text(changed)
+    with pytest.raises(KeyMismatchError, match="base"):
+        pinned_key(load_consortium(places.consortium))
+    with pytest.raises(KeyMismatchError, match="type of a key"):
+        create_consortium(
+            tmp_path / "other",
+            terms=make_terms(helpers=("keyholder",), key_type="fast"),
+            sites=make_sites("a"),
+        )
+    assert not (tmp_path / "other").exists()

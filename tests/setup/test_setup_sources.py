@@ -27,7 +27,7 @@ def _one_key(monkeypatch):
     """One Paillier key for all consortia of this file: a new one takes seconds."""
     real = create.create_private_key_file
 
-    def quick(path):
+    def quick(path, **_):
         if not KEY:
             KEY.append(real(path))
             KEY.append(path.read_bytes())

@@ -20,6 +20,7 @@ from federation.aggregation.open_sum import KeyHolder
 from federation.aggregation.opened_sums import OpenedSums
 from federation.aggregation.secure_sum import SecureSum
 from federation.aggregation.service import AGGREGATE, OPEN, AggregatorService, KeyHolderService
+from federation.aggregation.shared_sum import SharedSum
 from federation.aggregation.update_cipher import UpdateCipher
 from federation.consortium.consortium_file import consortium_from_dict
 from federation.network.in_memory import MemoryExchange
@@ -104,7 +105,7 @@ class World:
     def __init__(self, consortium, frames, key, folder, *, deadline_s=5.0):
         self.consortium, self.key, self.public = consortium, key, key.public
         self.sites = consortium.names
-        self.exchange, self.folder = MemoryExchange(), folder
+        self.exchange, self.folder = MemoryExchange(timeout_s=2.0), folder
         self.helpers = Helpers(aggregator="aggregator", keyholder="keyholder", deadline_s=deadline_s)
         self.encryptor = Encryptor(key.public)
         self.answers = Claims(folder / "answers.sqlite")
@@ -202,9 +203,18 @@ class World:
             agreement=self.agreement(site),
             source_of=lambda table: self.sources[site][table],
             cipher=UpdateCipher(self.encryptor, self.mask_keys(site)),
+            shares=self.shared_sum(site),
             note=lambda entry: self.note(site, entry),
             helpers=self.helpers,
             local_limit_s=20.0,
+        )
+
+    def shared_sum(self, site):
+        return SharedSum(
+            site=site,
+            network=self.networks[site],
+            store=lambda: OpenedSums(self.folder / f"{site}.sqlite"),
+            deadline_s=self.helpers.deadline_s,
         )
 
     def mask_keys(self, site):
@@ -224,6 +234,8 @@ class World:
     def close(self):
         for name in ("aggregator", "keyholder", ANALYST, *self.sites):
             self.exchange.forget(name)
+        for trainer in self.trainers.values():
+            trainer.close()
         self.answers.close()
         self.opened.close()
 

@@ -7,6 +7,7 @@ See instead: the answers of the services (``federation.aggregation.service``).
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 from federation.aggregation.claims import Claims
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 ANSWERS: Final = "answers.sqlite"
 SUMS: Final = "sums.sqlite"
+MOST_PROCESSES: Final = 8
 
 
 class HelperNode:
@@ -133,7 +135,7 @@ def keyholder_node(
         name=network.name,
         network=network,
         agree=_agreement(network.name, consortium),
-        holder=KeyHolder(private, answers),
+        holder=KeyHolder(private, answers, processes=available_cores()),
         opened=opened,
         aggregator=helpers.aggregator,
         deadline_s=helpers.deadline_s,
@@ -145,6 +147,11 @@ def keyholder_node(
         service=service,
         stores=(answers, opened),
     )
+
+
+def available_cores() -> int:
+    """The cores that this process may use, at most ``MOST_PROCESSES``."""
+    return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
 
 
 def _agreement(party: str, consortium: Consortium) -> EntryCheck:
