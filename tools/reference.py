@@ -173,7 +173,7 @@ def task_page() -> str:
     rows = []
     for name, field in TrainingTask.model_fields.items():
         if name != "options":
-            default = "the model's own" if name == "learning_rate" else default_of(field)
+            default = "the strategy's or the model's own" if name == "learning_rate" else default_of(field)
             rows.append([f"`{name}`", kind_of(field.annotation), default, said[name]])
     options = [
         [f"`{key}`", owner, str(option.default), f"{option.lowest} to {option.highest}"]

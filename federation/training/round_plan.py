@@ -170,6 +170,7 @@ class RunPlan:
             learning_rate=task.learning_rate,
             l2=task.l2,
             momentum=task.momentum,
+            n_free=self.model.n_intercepts(self.encoding),
         )
 
     @property

@@ -103,14 +103,16 @@ class TrainingTask(BaseModel):
         table: of the consortium's schema.
         features: its columns, in the order of the model.
         target: the outcome's column. For a logistic regression a boolean column, or a categorical one with two values
-            (the second is the positive class).
+            (the second is the positive class); for a multinomial one a categorical column, for a linear one a number, for
+            a Poisson one a number whose lower bound is 0.
         model: the kind of model, by its name; docs/reference/task.md lists them.
         strategy: how a round moves the model, by its name; docs/reference/task.md lists them.
         epsilon: price of the whole run, lost attempts included; None only with ``exact``.
         exact: no noise, no clip: an exact disclosure of every round, where the sites' policies allow it. The step
-            rule is fixed then: ``learning_rate``, ``l2``, ``momentum`` and ``expected_units`` keep their defaults.
+            rule is fixed then: ``learning_rate``, ``l2``, ``momentum``, ``expected_units`` and all options that are not
+            whole numbers keep their defaults.
         rounds: most attempts that are charged; without losses each is one step. At most 100 with ``exact``.
-        learning_rate: of a step; see ``optimizer`` for its two rules. By default the model's own.
+        learning_rate: of a step; see ``optimizer`` for its two rules. By default the strategy's own, else the model's.
         clip_norm: L2 bound on what one privacy unit adds to a site's gradient; not used with ``exact``.
         l2: strength of the penalty ``l2 / 2 |coef|^2`` on the mean loss; the intercept is free. Needs
             ``expected_units``, over which the mean is taken.
@@ -155,7 +157,8 @@ class TrainingTask(BaseModel):
         others = {name: value for name, value in fields.items() if name not in names}
         model, strategy = fields.get("model", DEFAULT_MODEL), fields.get("strategy", DEFAULT_STRATEGY)
         options, mistakes = read_options(declared_options(model, strategy), others)
-        own.setdefault("learning_rate", (MODELS.get(str(model)) or MODELS[DEFAULT_MODEL]).learning_rate)
+        if own.get("learning_rate") is None:
+            own["learning_rate"] = default_rate(model, strategy)
         try:
             super().__init__(**own, options=options)
         except ValidationError as error:
@@ -185,10 +188,16 @@ class TrainingTask(BaseModel):
     def _exact_mistakes(self) -> list[str]:
         """Find parameters that would let an analyst choose the points at which exact sums are opened."""
         fixed = {
-            "learning_rate": self.learning_rate == MODELS[self.model].learning_rate,
+            "learning_rate": self.learning_rate == default_rate(self.model, self.strategy),
             "l2": self.l2 == 0,
             "momentum": self.momentum == 0,
             "expected_units": self.expected_units is None,
+        }
+        declared = declared_options(self.model, self.strategy)
+        fixed |= {
+            name: value == declared[name].default
+            for name, value in self.options
+            if not declared[name].is_whole
         }
         found = [
             f"{name}: is fixed without noise and has to be left out"
@@ -226,6 +235,13 @@ class TrainingTask(BaseModel):
             "table": self.table,
             "target": self.target,
         }
+
+
+def default_rate(model: object, strategy: object) -> Fraction:
+    """Return the learning rate of a task that names none: the strategy's own, else the model's."""
+    own = STRATEGIES[strategy].learning_rate if isinstance(strategy, str) and strategy in STRATEGIES else None
+    known = MODELS[model] if isinstance(model, str) and model in MODELS else MODELS[DEFAULT_MODEL]
+    return known.learning_rate if own is None else own
 
 
 def declared_options(model: object, strategy: object) -> dict[str, Option]:
