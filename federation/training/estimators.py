@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from federation.training.outcome import Outcome, Progress
 
 _MAX_FILE_BYTES: Final = 1 << 24
-_FITTED: Final = ("coef_", "intercept_", "n_iter_", "history_", "feature_names_out_")
+_FITTED: Final = ("n_iter_", "history_", "feature_names_out_")
 
 
 class Trainer(Protocol):
@@ -57,8 +57,9 @@ class FederatedModel:
     """A model over all sites under encrypted aggregation.
 
     Parameters are those of ``TrainingTask`` without table, features, target and model; options of the model and the
-    strategy stand beside them. After ``fit``: ``coef_`` and ``intercept_``, ``n_iter_`` (opened rounds), ``history_``
-    (one dictionary a round), ``feature_names_out_``, ``epsilon_`` (spent; None in exact mode), ``outcome_``.
+    strategy stand beside them. After ``fit``: ``coef_`` and ``intercept_`` (not of networks), ``n_parameters_``,
+    ``n_iter_`` (opened rounds), ``history_`` (one dictionary a round), ``feature_names_out_``, ``epsilon_`` (spent; None
+    in exact mode), ``outcome_``.
     """
 
     model_name: ClassVar[str]
@@ -192,8 +193,10 @@ class FederatedModel:
         )
 
     def summary(self) -> dict[str, Any]:
-        """Return coefficients by feature, and the intercept; of several classes, for each of them."""
+        """Return coefficients by feature, and the intercept; for each of several classes; of a network its size."""
         encoding = self._fitted()
+        if not hasattr(self, "coef_"):
+            return {"parameters": self.n_parameters_}
         rows = [
             {"coef": dict(zip(self.feature_names_out_, weights, strict=True)), "intercept": intercept}
             for weights, intercept in zip(
@@ -274,7 +277,10 @@ class FederatedModel:
         epsilon: float | None,
     ) -> None:
         self._encoding, self._parameters = encoding, parameters
-        self.coef_, self.intercept_ = self._model().coefficients(encoding, floats_of(parameters))
+        self.n_parameters_ = len(parameters)
+        weights = self._model().coefficients(encoding, floats_of(parameters))
+        if weights is not None:
+            self.coef_, self.intercept_ = weights
         self.n_iter_, self.history_, self.epsilon_ = len(history), list(history), epsilon
         self.feature_names_out_ = encoding.labels[:-1]
 
@@ -328,7 +334,8 @@ class FederatedClassifier(FederatedModel):
         epsilon: float | None,
     ) -> None:
         super()._learned(encoding, parameters, history, epsilon)
-        self.coef_, self.intercept_ = np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)
+        if hasattr(self, "coef_"):
+            self.coef_, self.intercept_ = np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)
         self.classes_ = np.array(encoding.outcome.classes)
 
 

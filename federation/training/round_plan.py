@@ -53,6 +53,7 @@ GRID: Final = 1 << 20
 LOSS_CLIP: Final = 1
 FEWEST_HONEST_EXACT: Final = 2
 _KEPT: Final = 8
+MAX_PARAMETERS: Final = 1 << 17
 NOTICE_EXACT: Final = "no noise is added: training rows may be reconstructed from the sums that are opened"
 
 
@@ -363,8 +364,13 @@ def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
     encoding, mistakes = encode_table(table, task.features, task.target, model.outcome_mistake)
     if encoding is None:
         raise ConfigError(mistakes=mistakes)
-    if model.size(encoding) > table.rows_max * len(terms.sites):
+    size = model.size(encoding)
+    if size > table.rows_max * len(terms.sites) and not model.may_exceed_rows:
         raise ConfigError(mistakes=["features: there are more of them than the tables may have rows"])
+    if size > MAX_PARAMETERS:
+        raise ConfigError(
+            mistakes=[f"model: has {size} parameters, and at most {MAX_PARAMETERS} can be trained"]
+        )
     plan = RunPlan(task=task, table=table, encoding=encoding, terms=terms)
     mistakes = _strategy_mistakes(plan)
     if mistakes:

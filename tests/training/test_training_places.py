@@ -37,7 +37,7 @@ def encoding_for(name, width):
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 @pytest.mark.parametrize("most", [1, 5])
-@pytest.mark.parametrize("width", [1, 2, 5, 13, 31, 64])
+@pytest.mark.parametrize("width", [2, 3, 5, 13, 31, 64])
 def test_a_units_numbers_are_the_same_bits_beside_any_other_rows(name, width, most):
     """The attack: a matrix product adds up in another order for the last rows of a block, so that a row which is
     added moves the numbers of others."""

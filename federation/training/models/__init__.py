@@ -6,5 +6,7 @@ logistic_regression     a class of two
 linear_regression       a number
 poisson_regression      a count
 multinomial_regression  a class of several
+perceptron              networks with one or two hidden layers
+torch                   networks that torch computes
 registry                the models by the names that tasks use
 """

@@ -52,6 +52,7 @@ class Model(ABC):
         row_bound: most that one row adds to a coordinate of its unit's vector, a whole number; without a clip it
             bounds the sums.
         learning_rate: of a task that names none, and of every run without noise.
+        may_exceed_rows: whether it may have more parameters than the tables may have rows.
         options: parameters of a task that this model alone knows.
     """
 
@@ -60,6 +61,7 @@ class Model(ABC):
     has_classes: ClassVar[bool]
     row_bound: ClassVar[int] = 1
     learning_rate: ClassVar[Fraction]
+    may_exceed_rows: ClassVar[bool] = False
     options: ClassVar[Mapping[str, Option]] = {}
 
     def configured(self, options: Mapping[str, Value]) -> Model:
@@ -77,7 +79,7 @@ class Model(ABC):
         return 1
 
     def initial(self, encoding: Encoding) -> tuple[int, ...]:
-        """Return the first parameters: zero, so that no request chooses the point of the first sum (P16)."""
+        """Return the first parameters: zero, or made from the sizes, so that no request chooses the first point (P16)."""
         return (0,) * self.size(encoding)
 
     @abstractmethod
@@ -106,16 +108,24 @@ class Model(ABC):
             matrix: encoded rows, shape ``(n, width)``.
 
         Returns:
-            Shape ``(n,)``: the chance of the second class, or the outcome as a number on its own scale. For more than
-            two classes shape ``(n, n_classes)``: the chance of each.
+            Shape ``(n,)``: the chance of the second of two classes, or the outcome as a number on its own scale; or
+            shape ``(n, n_classes)``: the chance of each class.
         """
 
-    def coefficients(self, encoding: Encoding, parameters: Floats) -> tuple[Floats, float | Floats]:
+    def check_site(self, encoding: Encoding) -> None:
+        """Check that this site can compute the model, before it accepts a request.
+
+        Raises:
+            InvalidRequestError: it cannot.
+        """
+        del encoding
+
+    def coefficients(self, encoding: Encoding, parameters: Floats) -> tuple[Floats, float | Floats] | None:
         """Return the weight of each encoded feature and the intercept, for a reader.
 
         Returns:
             Shape ``(width - 1,)`` and a number; with weights for each class ``(n_classes, width - 1)`` and
-            ``(n_classes,)``.
+            ``(n_classes,)``. None where a feature has no weight of its own.
         """
         del encoding
         return parameters[:-1], float(parameters[-1])

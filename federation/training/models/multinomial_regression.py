@@ -48,26 +48,40 @@ class MultinomialRegression(Model):
         """See ``Model``."""
         width = cases.matrix.shape[1]
         weights = parameters.reshape(width, -1)
-        shifted, powers = _powers(_scores(cases.matrix, weights))
-        sums = _over_classes(powers)
-        wanted = np.equal(cases.target[:, None], np.arange(weights.shape[1]))
-        residuals = powers / sums[:, None] - wanted
-        losses = each(math.log, sums) - _over_classes(np.where(wanted, shifted, 0.0))
+        residuals, losses = class_residuals(_scores(cases.matrix, weights), cases.target)
         products = residuals[:, None, :] * cases.matrix[:, :, None]
         gradients = added_rows(products.reshape(len(products), -1), cases.starts, bits=0)
         return UnitVectors(gradients=gradients, losses=unit_losses(losses, cases.starts))
 
     def predict(self, encoding: Encoding, parameters: Floats, matrix: Floats) -> Floats:
         """Return the chance of each class, shape ``(n, n_classes)``."""
-        scores = matrix @ parameters.reshape(encoding.width, -1)
-        powers = np.exp(scores - scores.max(axis=1, initial=-np.inf)[:, None])
-        chances: Floats = powers / powers.sum(axis=1)[:, None]
-        return chances
+        return chances_of(matrix @ parameters.reshape(encoding.width, -1))
 
     def coefficients(self, encoding: Encoding, parameters: Floats) -> tuple[Floats, Floats]:
         """Return weights, shape ``(n_classes, width - 1)``, and intercepts, shape ``(n_classes,)``."""
         weights = parameters.reshape(encoding.width, -1)
         return weights[:-1].T, weights[-1]
+
+
+def chances_of(scores: Floats) -> Floats:
+    """Return the chance of each class from its score, for predictions; shape ``(n, n_classes)``."""
+    powers = np.exp(scores - scores.max(axis=1, initial=-np.inf)[:, None])
+    chances: Floats = powers / powers.sum(axis=1)[:, None]
+    return chances
+
+
+def class_residuals(scores: Floats, target: Floats) -> tuple[Floats, Floats]:
+    """Return the derivative of each row's loss by its scores, and its loss, the same bits beside any other rows.
+
+    Args:
+        scores: shape ``(n, n_classes)``.
+        target: the place of each row's class, shape ``(n,)``.
+    """
+    shifted, powers = _powers(scores)
+    sums = _over_classes(powers)
+    wanted = np.equal(target[:, None], np.arange(scores.shape[1]))
+    losses = each(math.log, sums) - _over_classes(np.where(wanted, shifted, 0.0))
+    return powers / sums[:, None] - wanted, losses
 
 
 def _scores(matrix: Floats, weights: Floats) -> Floats:
