@@ -172,7 +172,7 @@ def task_page() -> str:
     said = attributes(TrainingTask)
     rows = []
     for name, field in TrainingTask.model_fields.items():
-        if name != "options":
+        if name not in {"options", "evaluate"}:
             default = "the strategy's or the model's own" if name == "learning_rate" else default_of(field)
             rows.append([f"`{name}`", kind_of(field.annotation), default, said[name]])
     options = [

@@ -287,6 +287,26 @@ class FederatedModel:
     coef_: npt.NDArray[np.float64]
     intercept_: float | npt.NDArray[np.float64]
 
+    def evaluated(self) -> tuple[tuple[str, ...], tuple[int, ...], dict[str, Any]]:
+        """Return what an evaluation names: features, parameters in units of ``2**-32``, and the model's own options.
+
+        Raises:
+            InvalidRequestError: not fitted.
+        """
+        encoding = self._fitted()
+        own = {name: value for name, value in self.options.items() if name in MODELS[self.model_name].options}
+        return tuple(feature.name for feature in encoding.features), self._parameters, own
+
+    def check_encoding(self, encoding: Encoding) -> None:
+        """Check that a table's columns are those that the model was fitted on.
+
+        Raises:
+            ConfigError: names, bounds, domains or the outcome's classes differ.
+        """
+        own = self._fitted()
+        if own.features != encoding.features or own.outcome.classes != encoding.outcome.classes:
+            raise ConfigError(mistakes=["model: was fitted on columns with other bounds or domains"])
+
     def _model(self) -> Model:
         options, _ = read_options(declared_options(self.model_name, self.strategy), self.options)
         return MODELS[self.model_name].configured(dict(options))

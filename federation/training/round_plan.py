@@ -30,9 +30,11 @@ from federation.errors import ConfigError
 from federation.paillier.packing import MINIMUM_CONTRIBUTORS, Layout
 from federation.training.features import Encoding, encode_table
 from federation.training.models.registry import MODELS
+from federation.training.models.score_histogram import ScoreHistogram
 from federation.training.optimizer import Descent, UpdateRule, check_integers
 from federation.training.round_price import Priced, RoundEvent, calibrated, root_up, variance_of
 from federation.training.strategies.base import PrivateForm, RunShape
+from federation.training.strategies.collected import Collected
 from federation.training.strategies.registry import STRATEGIES
 from federation.training.task import KIND, TrainingTask, task_of
 from privacy_accounting.ledger.budgets import event_text
@@ -116,13 +118,16 @@ class RunPlan:
 
     @property
     def model(self) -> Model:
-        """The task's model, with its options."""
-        return MODELS[self.task.model].configured(dict(self.task.options))
+        """The task's model, with its options; in an evaluation the histogram of its scores."""
+        model = MODELS[self.task.model].configured(dict(self.task.options))
+        if self.task.evaluate is None:
+            return model
+        return ScoreHistogram(model, self.encoding, self.task.evaluate)
 
     @property
     def strategy(self) -> Strategy:
-        """The task's strategy."""
-        return STRATEGIES[self.task.strategy]
+        """The task's strategy; in an evaluation the opened sum is kept as it is."""
+        return STRATEGIES[self.task.strategy] if self.task.evaluate is None else Collected()
 
     @property
     def sum_length(self) -> int:
@@ -371,6 +376,8 @@ def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
         raise ConfigError(
             mistakes=[f"model: has {size} parameters, and at most {MAX_PARAMETERS} can be trained"]
         )
+    if task.evaluate is not None and (not encoding.outcome.classes or len(task.evaluate) != size):
+        raise ConfigError(mistakes=["evaluate: does not fit a model of classes with these features"])
     plan = RunPlan(task=task, table=table, encoding=encoding, terms=terms)
     mistakes = _strategy_mistakes(plan)
     if mistakes:

@@ -33,6 +33,7 @@ from federation.consortium.file_kinds import TASK, expect_kind
 from federation.consortium.file_types import Number
 from federation.errors import ConfigError
 from federation.training.models.registry import DEFAULT_MODEL, MODELS
+from federation.training.optimizer import LARGEST_PARAMETER, MODEL_BITS
 from federation.training.options import read_options, written
 from federation.training.strategies.registry import DEFAULT_STRATEGY, STRATEGIES
 from privacy_accounting.decimals import format_decimal
@@ -67,6 +68,15 @@ def _listed(value: object) -> object:
     # a single text is not a list of its letters
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         msg = "must be a list of column names"
+        raise ValueError(msg)  # noqa: TRY004  (pydantic collects ValueError alone)
+    return tuple(value)
+
+
+def _listed_numbers(value: object) -> object:
+    if value is None:
+        return None
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        msg = "must be a list of whole numbers"
         raise ValueError(msg)  # noqa: TRY004  (pydantic collects ValueError alone)
     return tuple(value)
 
@@ -121,6 +131,8 @@ class TrainingTask(BaseModel):
             the squared norms of all sums so far, which needs no number of units.
         report_loss: one more number a round, the loss, paid from the same epsilon.
         purpose: as entered in the ledger.
+        evaluate: parameters of a trained model, in units of ``2**-32``: its scores are counted by class, in one round, and
+            nothing is trained; ``session.evaluate`` asks for it.
         options: parameters that this model or this strategy alone knows, all of them with their values; a task names
             them beside its other parameters.
     """
@@ -144,6 +156,9 @@ class TrainingTask(BaseModel):
     expected_units: Annotated[Count, Field(le=_LARGEST)] | None = None
     report_loss: Annotated[bool, Field(strict=True)] = False
     purpose: str = Field(default="analysis", min_length=1, max_length=200)
+    evaluate: (
+        Annotated[tuple[Annotated[int, Field(strict=True)], ...], BeforeValidator(_listed_numbers)] | None
+    ) = None
     options: tuple[tuple[str, Any], ...] = ()
 
     def __init__(self, **fields: Any) -> None:
@@ -175,6 +190,8 @@ class TrainingTask(BaseModel):
             mistakes.append(f"target: {self.target} is one of the features")
         if self.exact == (self.epsilon is not None):
             mistakes.append("epsilon: give either an epsilon or exact = true")
+        if self.evaluate is not None:
+            mistakes += self._evaluation_mistakes()
         if self.exact:
             mistakes += self._exact_mistakes()
         elif self.l2 > 0 and self.expected_units is None:
@@ -184,6 +201,32 @@ class TrainingTask(BaseModel):
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
+
+    def _evaluation_mistakes(self) -> list[str]:
+        """Find parameters that an evaluation has no use for, and an evaluation without noise.
+
+        The analyst chooses the model whose scores are counted, and an exact count could be of any half-space (P16).
+        """
+        if self.exact:
+            return ["evaluate: needs an epsilon"]
+        fixed = {
+            "rounds": self.rounds == 1,
+            "strategy": self.strategy == DEFAULT_STRATEGY,
+            "learning_rate": self.learning_rate == default_rate(self.model, self.strategy),
+            "clip_norm": self.clip_norm == 1,
+            "l2": self.l2 == 0,
+            "momentum": self.momentum == 0,
+            "expected_units": self.expected_units is None,
+            "report_loss": not self.report_loss,
+        }
+        found = [
+            f"{name}: is fixed in an evaluation and has to be left out"
+            for name, kept in fixed.items()
+            if not kept
+        ]
+        if self.evaluate and max(map(abs, self.evaluate)) > LARGEST_PARAMETER << MODEL_BITS:
+            found.append("evaluate: no model has parameters of this size")
+        return found
 
     def _exact_mistakes(self) -> list[str]:
         """Find parameters that would let an analyst choose the points at which exact sums are opened."""
@@ -223,6 +266,8 @@ class TrainingTask(BaseModel):
             chosen["model"] = self.model
         if self.strategy != DEFAULT_STRATEGY:
             chosen["strategy"] = self.strategy
+        if self.evaluate is not None:
+            chosen["evaluate"] = list(self.evaluate)
         return chosen | {
             "clip_norm": format_decimal(self.clip_norm),
             "expected_units": self.expected_units,
@@ -296,6 +341,8 @@ def load_task(path: str | Path, *, purpose: str | None = None) -> TrainingTask:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(mistakes=[f"{path.name} is not TOML: {error}"]) from error
     expect_kind(document, TASK, path.name)
+    if "evaluate" in document:
+        raise ConfigError(mistakes=["evaluate: is no key of a task file; session.evaluate asks for it"])
     return TrainingTask(**document if purpose is None else document | {"purpose": purpose})
 
 
