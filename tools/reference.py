@@ -172,8 +172,8 @@ def task_page() -> str:
     said = attributes(TrainingTask)
     rows = []
     for name, field in TrainingTask.model_fields.items():
-        if name != "options":
-            default = "the model's own" if name == "learning_rate" else default_of(field)
+        if name not in {"options", "evaluate"}:
+            default = "the strategy's or the model's own" if name == "learning_rate" else default_of(field)
             rows.append([f"`{name}`", kind_of(field.annotation), default, said[name]])
     options = [
         [f"`{key}`", owner, str(option.default), f"{option.lowest} to {option.highest}"]

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, TypeVar
 from federation.client.checkpoint_file import new_checkpoint, read, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from fractions import Fraction
 
     from federation.consortium.consortium_file import Consortium
     from federation.identity.certificates import Identity
     from federation.network.channel import Network
     from federation.protocol.channel_pool import ChannelPool
     from federation.training.checkpoint import Checkpoint
+    from federation.training.estimators import FederatedModel
+    from federation.training.evaluation import Evaluation
     from federation.training.outcome import Outcome, Progress
     from federation.training.round_plan import RunPlan
     from federation.training.task import TrainingTask
@@ -102,6 +105,45 @@ class Trains:
         earlier = Checkpoint.from_bytes(read(place), self._identity)
         training = self._among_members(lambda: self._training(task, earlier).asked())
         return training.go(on_progress, lambda data: write(place, data))
+
+    def evaluate(
+        self,
+        model: FederatedModel,
+        *,
+        table: str,
+        target: str,
+        epsilon: float | str | Fraction,
+        metrics: Sequence[str] = ("accuracy",),
+        purpose: str = "analysis",
+    ) -> Evaluation:
+        """Evaluate a trained model over all sites' rows, by one noisy histogram of its scores by class.
+
+        Visible to: as ``train``; the sites see the model's parameters too.
+        Cost: ``epsilon`` of the training budget, once for all metrics.
+
+        Args:
+            model: fitted, of classes.
+            table: of the schema, with the model's features.
+            target: the true class's column.
+            epsilon: price.
+            metrics: ``accuracy``; of two classes also ``roc_auc``, ``brier``, ``sensitivity``, ``specificity`` and
+                ``calibration``.
+            purpose: as entered in the ledger.
+
+        Returns:
+            The figures, with the standard deviation that the noise gives them.
+
+        Raises:
+            ConfigError: a metric or a column does not exist, or the table's columns are others than the model's. Besides as
+                ``train``.
+        """
+        from federation.training.evaluation import evaluated, evaluation_task
+
+        task = evaluation_task(
+            model, table=table, target=target, epsilon=epsilon, metrics=metrics, purpose=purpose
+        )
+        model.check_encoding(self.plan_training(task).encoding)
+        return evaluated(self.train(task), metrics)
 
     def plan_training(self, task: TrainingTask) -> RunPlan:
         """Plan a training and price it; the client asks no site and spends nothing; errors as ``train``."""

@@ -81,7 +81,7 @@ def compare(
             x,
             y,
             rounds=model.rounds,
-            rate=model.learning_rate,
+            rate=float(model.task(table=table.name, features=FEATURES, target=TARGET).learning_rate),
             target=(epsilon, delta),
         )
         alone[str(name)] = (len(places), score(_clear(x, y)), score(private))

@@ -29,8 +29,9 @@ from federation.training.features import Encoding, Feature
 from federation.training.models.registry import MODELS
 from federation.training.optimizer import floats_of
 from federation.training.options import read_options
+from federation.training.scores import accuracy, determination, deviance_explained
 from federation.training.strategies.registry import DEFAULT_STRATEGY
-from federation.training.task import TrainingTask, declared_options
+from federation.training.task import TrainingTask, declared_options, default_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,8 +42,7 @@ if TYPE_CHECKING:
     from federation.training.outcome import Outcome, Progress
 
 _MAX_FILE_BYTES: Final = 1 << 24
-_EVEN: Final = 0.5
-_FITTED: Final = ("coef_", "intercept_", "n_iter_", "history_", "feature_names_out_")
+_FITTED: Final = ("n_iter_", "history_", "feature_names_out_")
 
 
 class Trainer(Protocol):
@@ -57,8 +57,9 @@ class FederatedModel:
     """A model over all sites under encrypted aggregation.
 
     Parameters are those of ``TrainingTask`` without table, features, target and model; options of the model and the
-    strategy stand beside them. After ``fit``: ``coef_`` and ``intercept_``, ``n_iter_`` (opened rounds), ``history_``
-    (one dictionary a round), ``feature_names_out_``, ``epsilon_`` (spent; None in exact mode), ``outcome_``.
+    strategy stand beside them. After ``fit``: ``coef_`` and ``intercept_`` (not of networks), ``n_parameters_``,
+    ``n_iter_`` (opened rounds), ``history_`` (one dictionary a round), ``feature_names_out_``, ``epsilon_`` (spent; None
+    in exact mode), ``outcome_``.
     """
 
     model_name: ClassVar[str]
@@ -82,8 +83,7 @@ class FederatedModel:
         """Keep the parameters; they are checked by ``fit``. ``exact=True`` needs ``epsilon=None``."""
         self.epsilon, self.exact = epsilon, exact
         self.rounds, self.clip_norm = rounds, clip_norm
-        model = MODELS[self.model_name]
-        self.learning_rate = float(model.learning_rate) if learning_rate is None else learning_rate
+        self.learning_rate = learning_rate
         self.l2, self.momentum, self.expected_units = l2, momentum, expected_units
         self.report_loss, self.purpose = report_loss, purpose
         self.strategy, self.options = strategy, options
@@ -173,11 +173,16 @@ class FederatedModel:
         given: dict[str, Any] = {name: getattr(task, name) for name in cls._names()} | dict(task.options)
         for name, value in given.items():
             given[name] = float(value) if isinstance(value, Fraction) else value
+        if task.learning_rate == default_rate(task.model, task.strategy):
+            given["learning_rate"] = None
         model = cls(**given)
         return model._take(outcome)
 
-    def predict(self, frame: pd.DataFrame) -> npt.NDArray[Any]:
+    def predict(self, frame: pd.DataFrame | npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the model's prediction for each row, shape ``(n,)``.
+
+        Args:
+            frame: the features' columns by name; or an array of them in the order of ``fit``, shape ``(n, n_features)``.
 
         Raises:
             InvalidRequestError: not fitted, or the frame lacks a column, has missing or unknown values.
@@ -188,13 +193,19 @@ class FederatedModel:
         )
 
     def summary(self) -> dict[str, Any]:
-        """Return coefficients by feature, and the intercept."""
-        self._fitted()
-        weights = np.ravel(self.coef_).tolist()
-        return {
-            "coef": dict(zip(self.feature_names_out_, weights, strict=True)),
-            "intercept": float(np.ravel(self.intercept_)[0]),
-        }
+        """Return coefficients by feature, and the intercept; for each of several classes; of a network its size."""
+        encoding = self._fitted()
+        if not hasattr(self, "coef_"):
+            return {"parameters": self.n_parameters_}
+        rows = [
+            {"coef": dict(zip(self.feature_names_out_, weights, strict=True)), "intercept": intercept}
+            for weights, intercept in zip(
+                np.atleast_2d(self.coef_).tolist(), np.ravel(self.intercept_).tolist(), strict=True
+            )
+        ]
+        if len(rows) == 1:
+            return rows[0]
+        return {str(name): row for name, row in zip(encoding.outcome.classes, rows, strict=True)}
 
     def save(self, path: str | Path) -> None:
         """Write the model as JSON."""
@@ -266,12 +277,35 @@ class FederatedModel:
         epsilon: float | None,
     ) -> None:
         self._encoding, self._parameters = encoding, parameters
-        self.coef_, self.intercept_ = self._model().coefficients(encoding, floats_of(parameters))
+        self.n_parameters_ = len(parameters)
+        weights = self._model().coefficients(encoding, floats_of(parameters))
+        if weights is not None:
+            self.coef_, self.intercept_ = weights
         self.n_iter_, self.history_, self.epsilon_ = len(history), list(history), epsilon
         self.feature_names_out_ = encoding.labels[:-1]
 
     coef_: npt.NDArray[np.float64]
     intercept_: float | npt.NDArray[np.float64]
+
+    def evaluated(self) -> tuple[tuple[str, ...], tuple[int, ...], dict[str, Any]]:
+        """Return what an evaluation names: features, parameters in units of ``2**-32``, and the model's own options.
+
+        Raises:
+            InvalidRequestError: not fitted.
+        """
+        encoding = self._fitted()
+        own = {name: value for name, value in self.options.items() if name in MODELS[self.model_name].options}
+        return tuple(feature.name for feature in encoding.features), self._parameters, own
+
+    def check_encoding(self, encoding: Encoding) -> None:
+        """Check that a table's columns are those that the model was fitted on.
+
+        Raises:
+            ConfigError: names, bounds, domains or the outcome's classes differ.
+        """
+        own = self._fitted()
+        if own.features != encoding.features or own.outcome.classes != encoding.outcome.classes:
+            raise ConfigError(mistakes=["model: was fitted on columns with other bounds or domains"])
 
     def _model(self) -> Model:
         options, _ = read_options(declared_options(self.model_name, self.strategy), self.options)
@@ -284,20 +318,24 @@ class FederatedModel:
 
 
 class FederatedClassifier(FederatedModel):
-    """A model of two classes. After ``fit`` also ``classes_``; ``coef_`` has the shape ``(1, n)``, ``intercept_`` ``(1,)``."""
+    """A model of classes. After ``fit`` also ``classes_``.
 
-    def predict_proba(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """Return probabilities of both classes, shape ``(n, 2)``; errors as ``predict``."""
-        positive = super().predict(frame)
-        return np.stack([1.0 - positive, positive], axis=1)
+    ``coef_`` has the shape ``(1, n)`` and ``intercept_`` ``(1,)`` for two classes, otherwise one row for each class.
+    """
 
-    def predict(self, frame: pd.DataFrame) -> npt.NDArray[Any]:
-        """Return the likelier class of each row; errors as ``FederatedModel``."""
-        is_positive = super().predict(frame) > _EVEN
-        return self.classes_[is_positive.astype(np.int64)]
+    def predict_proba(self, frame: pd.DataFrame | npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return the probability of each class, shape ``(n, n_classes)``; errors as ``predict``."""
+        chances: npt.NDArray[np.float64] = super().predict(frame)
+        return np.stack([1.0 - chances, chances], axis=1) if chances.ndim == 1 else chances
 
-    def score(self, frame: pd.DataFrame, target: Sequence[Any]) -> float:
-        """Return the accuracy on a frame of the caller's own.
+    def predict(self, frame: pd.DataFrame | npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the likeliest class of each row; errors as ``FederatedModel``."""
+        places = self.predict_proba(frame).argmax(axis=1)
+        found: npt.NDArray[Any] = self.classes_[places]
+        return found
+
+    def score(self, frame: pd.DataFrame | npt.NDArray[Any], target: Sequence[Any]) -> float:
+        """Return the accuracy on rows of the caller's own.
 
         Args:
             frame: as for ``predict``.
@@ -306,16 +344,7 @@ class FederatedClassifier(FederatedModel):
         Raises:
             InvalidRequestError: as ``predict``, or a label is missing or none of ``classes_``.
         """
-        predicted, labels = self.predict(frame), list(target)
-        _check_as_many(labels, predicted)
-        known = self.classes_.tolist()
-        if not all(_is_one_of(label, known) for label in labels):
-            classes = ", ".join(map(str, known))
-            raise InvalidRequestError(
-                parameter="target", reason=f"has labels that are none of the classes {classes}"
-            )
-        pairs = zip(predicted.tolist(), labels, strict=True)
-        return float(np.mean([bool(found == true) for found, true in pairs]))
+        return accuracy(self.predict(frame), target, self._fitted().outcome.classes)
 
     def _learned(
         self,
@@ -325,15 +354,16 @@ class FederatedClassifier(FederatedModel):
         epsilon: float | None,
     ) -> None:
         super()._learned(encoding, parameters, history, epsilon)
-        self.coef_, self.intercept_ = np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)
+        if hasattr(self, "coef_"):
+            self.coef_, self.intercept_ = np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)
         self.classes_ = np.array(encoding.outcome.classes)
 
 
 class FederatedRegressor(FederatedModel):
     """A model of a number. ``coef_`` has the shape ``(n,)``, ``intercept_`` is a number, both on the outcome's scale."""
 
-    def score(self, frame: pd.DataFrame, target: Sequence[Any]) -> float:
-        """Return the coefficient of determination on a frame of the caller's own.
+    def score(self, frame: pd.DataFrame | npt.NDArray[Any], target: Sequence[Any]) -> float:
+        """Return the coefficient of determination on rows of the caller's own.
 
         Args:
             frame: as for ``predict``.
@@ -342,17 +372,17 @@ class FederatedRegressor(FederatedModel):
         Raises:
             InvalidRequestError: as ``predict``, or a number is missing or infinite, or all are equal.
         """
-        predicted, numbers = self.predict(frame), list(target)
-        _check_as_many(numbers, predicted)
-        try:
-            truth = np.asarray(numbers, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise InvalidRequestError(parameter="target", reason="must hold numbers only") from error
-        if not np.isfinite(truth).all() or (truth == truth[0]).all():
-            raise InvalidRequestError(
-                parameter="target", reason="must hold finite numbers that are not all equal"
-            )
-        return float(1 - ((truth - predicted) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
+        return determination(self.predict(frame), target)
+
+
+class FederatedPoissonRegression(FederatedRegressor):
+    """The mean of a count, with a log link; ``score`` is the part of the deviance that is explained."""
+
+    model_name = "poisson_regression"
+
+    def score(self, frame: pd.DataFrame | npt.NDArray[Any], target: Sequence[Any]) -> float:
+        """Return the part of the Poisson deviance that is explained; arguments and errors as ``FederatedRegressor``."""
+        return deviance_explained(self.predict(frame), target)
 
 
 class FederatedLogisticRegression(FederatedClassifier):
@@ -360,7 +390,7 @@ class FederatedLogisticRegression(FederatedClassifier):
 
     model_name = "logistic_regression"
 
-    def decision_function(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    def decision_function(self, frame: pd.DataFrame | npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Return the log-odds of the positive class, shape ``(n,)``; errors as ``predict``."""
         encoding = self._fitted()
         scores: npt.NDArray[np.float64] = encoding.matrix(encoding.codes_of(frame)) @ floats_of(
@@ -381,7 +411,7 @@ def estimator_of(name: str) -> type[FederatedModel]:
     """
     if name not in MODELS:
         raise ConfigError(mistakes=[f"model: must be one of {', '.join(MODELS)}"])
-    for known in (FederatedLogisticRegression,):
+    for known in (FederatedLogisticRegression, FederatedPoissonRegression):
         if known.model_name == name:
             return known
     base = FederatedClassifier if MODELS[name].has_classes else FederatedRegressor
@@ -396,19 +426,3 @@ def __getattr__(name: str) -> type[FederatedModel]:
             return estimator_of(model)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
-
-
-def _check_as_many(labels: Sequence[Any], predicted: npt.NDArray[Any]) -> None:
-    if len(labels) != len(predicted):
-        reason = f"has {len(labels)} labels where the frame has {len(predicted)} rows"
-        raise InvalidRequestError(parameter="target", reason=reason)
-    if not labels:
-        raise InvalidRequestError(parameter="frame", reason="has no rows")
-
-
-def _is_one_of(label: object, classes: Sequence[object]) -> bool:
-    """Whether a label is a class; missing labels (None, NaN, NA) equal nothing, or their comparison fails."""
-    try:
-        return any(bool(label == each) for each in classes)
-    except (TypeError, ValueError):
-        return False

@@ -3,7 +3,7 @@
 Layer:       federation.training.features. Pure numpy.
 Terms:       a numeric column's value x becomes ``(2 x - lower - upper) / (upper - lower)``; a boolean 0 or 1; a
              categorical one 0 or 1 for each value of its domain but the first, which is the reference. The intercept,
-             always 1, is the last column. The outcome is encoded like a feature.
+             always 1, is the last column. A numeric outcome is encoded like a feature; a class is its place.
 Shapes:      codes int64 ``(n, n_features)``, as the clean table holds them; matrix float64 ``(n, width)``.
 Guarantees:  every entry of the matrix lies in [-1, 1], whatever the rows. Nothing is learned from data (no mean, no
              deviation, no list of seen values).
@@ -149,22 +149,37 @@ class Encoding:
     def cases(self, rows: npt.NDArray[np.int64]) -> Cases:
         """Encode rows as ``LocalTable.complete_cases`` gives them, unit first and target last.
 
-        An outcome of more than two categories has no number: the first column of its encoding is taken, and a model
-        that could not use it has refused it before.
+        A class is the number of its place, from 0.
         """
         _, starts = np.unique(rows[:, 0], return_index=True)
-        return Cases(
-            matrix=self.matrix(rows[:, 1:-1]), target=self.outcome.columns(rows[:, -1])[:, 0], starts=starts
-        )
+        codes = rows[:, -1]
+        target = codes.astype(np.float64) if self.outcome.classes else self.outcome.columns(codes)[:, 0]
+        return Cases(matrix=self.matrix(rows[:, 1:-1]), target=target, starts=starts)
 
-    def codes_of(self, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
+    def codes_of(self, frame: pd.DataFrame | npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Clean a frame as a site cleans its table: clip to the bounds, round to the grid.
+
+        Args:
+            frame: columns by name; or an array of the features in their order, shape ``(n, n_features)``.
 
         Raises:
             InvalidRequestError: a column or a value is missing, or does not match the schema.
         """
+        frame = self._named(frame)
         parts = [_codes(feature, frame) for feature in self.features]
         return np.stack(parts, axis=1) if parts else np.zeros((len(frame), 0), np.int64)
+
+    def _named(self, rows: pd.DataFrame | npt.NDArray[Any]) -> pd.DataFrame:
+        """Return an array or a list of rows as a frame; a frame as it is."""
+        import pandas as pd
+
+        if isinstance(rows, pd.DataFrame):
+            return rows
+        array = np.asarray(rows)
+        if array.shape != (len(array) if array.ndim else 0, len(self.features)):
+            reason = f"must be a frame, or an array of {len(self.features)} columns, one for each feature"
+            raise InvalidRequestError(parameter="frame", reason=reason)
+        return pd.DataFrame(array, columns=[feature.name for feature in self.features])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +188,7 @@ class Cases:
 
     Attributes:
         matrix: shape ``(n, width)``.
-        target: the outcome in [-1, 1], shape ``(n,)``.
+        target: the outcome, shape ``(n,)``: a number in [-1, 1], or the place of its class.
         starts: index of each unit's first row, rising.
     """
 

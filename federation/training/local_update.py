@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger(__name__)
 Integers = npt.NDArray[np.int64]
-_BLOCK_ROWS: Final = 1 << 16
+_BLOCK_NUMBERS: Final = 1 << 22
 
 
 def load_cases(plan: RunPlan, source: LocalTable, limit_s: float | None) -> Cases:
@@ -135,7 +135,8 @@ def clamped_sum(plan: RunPlan, cases: Cases, parameters: Floats) -> Integers:
     """Return the site's integer sum without noise; it never leaves the site like this in a private run."""
     total = np.zeros(plan.sum_length, np.int64)
     n_rows = len(cases.target)
-    for first, last in _blocks(cases.starts, n_rows):
+    block_rows = max(1, _BLOCK_NUMBERS // plan.sum_length)
+    for first, last in _blocks(cases.starts, n_rows, block_rows):
         begin = int(cases.starts[first])
         end = int(cases.starts[last]) if last < len(cases.starts) else n_rows
         part = Cases(
@@ -197,12 +198,12 @@ def _beyond(units: Integers) -> npt.NDArray[np.bool_]:
     return np.asarray((units * units).sum(axis=1) > GRID * GRID)
 
 
-def _blocks(starts: npt.NDArray[np.intp], n_rows: int) -> list[tuple[int, int]]:
-    """Cut the units into runs of about ``_BLOCK_ROWS`` rows: (first unit, one past the last)."""
+def _blocks(starts: npt.NDArray[np.intp], n_rows: int, block_rows: int) -> list[tuple[int, int]]:
+    """Cut the units into runs of about ``block_rows`` rows: (first unit, one past the last)."""
     if len(starts) == 0:
         return []
     edges = [0]
-    for goal in range(_BLOCK_ROWS, n_rows, _BLOCK_ROWS):
+    for goal in range(block_rows, n_rows, block_rows):
         place = int(np.searchsorted(starts, goal))
         if edges[-1] < place < len(starts):
             edges.append(place)

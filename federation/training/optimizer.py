@@ -40,12 +40,13 @@ class UpdateRule:
     """The update rule: what a step does with an opened sum.
 
     Attributes:
-        width: number of parameters, the intercept last.
+        width: number of parameters, the intercepts last.
         step: the value of one grid unit of the sum.
         divisor: public number of units; None divides by the root of the squared norms of all sums so far.
         learning_rate: of the task.
         l2: of the task.
         momentum: of the task.
+        n_free: how many parameters at the end the penalty leaves free.
     """
 
     width: int
@@ -54,6 +55,7 @@ class UpdateRule:
     learning_rate: Fraction
     l2: Fraction
     momentum: Fraction
+    n_free: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ class Descent:
         parameters: integers in units of ``2**-32``.
         velocity: the same unit.
         squares: squared norms of the opened sums so far, added up, squared grid units.
+        squares_each: squares of each parameter's gradients, as a strategy keeps them; empty where it keeps none.
         n_steps: rounds taken.
     """
 
@@ -72,6 +75,7 @@ class Descent:
     parameters: tuple[int, ...]
     velocity: tuple[int, ...]
     squares: int = 0
+    squares_each: tuple[int, ...] = ()
     n_steps: int = 0
 
     @staticmethod
@@ -95,7 +99,7 @@ class Descent:
         scale = self._scale(squares)
         moved = []
         for place, (theta, speed) in enumerate(zip(self.parameters, self.velocity, strict=True)):
-            penalty = rule.l2 * theta if place < rule.width - 1 else Fraction(0)
+            penalty = rule.l2 * theta if place < rule.width - rule.n_free else Fraction(0)
             velocity = round(rule.momentum * speed + total[place] * scale + penalty)
             moved.append((within(theta - round(rule.learning_rate * velocity)), velocity))
         return Descent(

@@ -32,9 +32,11 @@ from federation.paillier.packing import MINIMUM_CONTRIBUTORS, Layout
 from federation.paillier.validation import FLOOR_BITS
 from federation.training.features import Encoding, encode_table
 from federation.training.models.registry import MODELS
+from federation.training.models.score_histogram import ScoreHistogram
 from federation.training.optimizer import Descent, UpdateRule, check_integers
 from federation.training.round_price import Priced, RoundEvent, calibrated, root_up, variance_of
 from federation.training.strategies.base import PrivateForm, RunShape
+from federation.training.strategies.collected import Collected
 from federation.training.strategies.registry import STRATEGIES
 from federation.training.task import KIND, SHARES, TrainingTask, task_of
 from privacy_accounting.ledger.budgets import event_text
@@ -57,6 +59,7 @@ FEWEST_HONEST_EXACT: Final = 2
 NO_KEY: Final = ""
 _KEPT: Final = 8
 _ELEMENT_BYTES: Final = 8
+MAX_PARAMETERS: Final = 1 << 17
 NOTICE_EXACT: Final = "no noise is added: training rows may be reconstructed from the sums that are opened"
 
 
@@ -121,13 +124,16 @@ class RunPlan:
 
     @property
     def model(self) -> Model:
-        """The task's model, with its options."""
-        return MODELS[self.task.model].configured(dict(self.task.options))
+        """The task's model, with its options; in an evaluation the histogram of its scores."""
+        model = MODELS[self.task.model].configured(dict(self.task.options))
+        if self.task.evaluate is None:
+            return model
+        return ScoreHistogram(model, self.encoding, self.task.evaluate)
 
     @property
     def strategy(self) -> Strategy:
-        """The task's strategy."""
-        return STRATEGIES[self.task.strategy]
+        """The task's strategy; in an evaluation the opened sum is kept as it is."""
+        return STRATEGIES[self.task.strategy] if self.task.evaluate is None else Collected()
 
     @property
     def is_shared(self) -> bool:
@@ -181,6 +187,7 @@ class RunPlan:
             learning_rate=task.learning_rate,
             l2=task.l2,
             momentum=task.momentum,
+            n_free=self.model.n_intercepts(self.encoding),
         )
 
     @property
@@ -379,11 +386,18 @@ def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
     encoding, mistakes = encode_table(table, task.features, task.target, model.outcome_mistake)
     if encoding is None:
         raise ConfigError(mistakes=mistakes)
-    if model.size(encoding) > table.rows_max * len(terms.sites):
+    size = model.size(encoding)
+    if size > table.rows_max * len(terms.sites) and not model.may_exceed_rows:
         raise ConfigError(mistakes=["features: there are more of them than the tables may have rows"])
     if task.aggregation != SHARES and terms.key_fingerprint == NO_KEY:
         reason = 'aggregation: the consortium has no key holder; aggregation = "shares" needs none'
         raise ConfigError(mistakes=[reason])
+    if size > MAX_PARAMETERS:
+        raise ConfigError(
+            mistakes=[f"model: has {size} parameters, and at most {MAX_PARAMETERS} can be trained"]
+        )
+    if task.evaluate is not None and (not encoding.outcome.classes or len(task.evaluate) != size):
+        raise ConfigError(mistakes=["evaluate: does not fit a model of classes with these features"])
     plan = RunPlan(task=task, table=table, encoding=encoding, terms=terms)
     mistakes = _strategy_mistakes(plan)
     if mistakes:

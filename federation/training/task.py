@@ -33,6 +33,7 @@ from federation.consortium.file_kinds import TASK, expect_kind
 from federation.consortium.file_types import Number
 from federation.errors import ConfigError
 from federation.training.models.registry import DEFAULT_MODEL, MODELS
+from federation.training.optimizer import LARGEST_PARAMETER, MODEL_BITS
 from federation.training.options import read_options, written
 from federation.training.strategies.registry import DEFAULT_STRATEGY, STRATEGIES
 from privacy_accounting.decimals import format_decimal
@@ -73,6 +74,15 @@ def _listed(value: object) -> object:
     return tuple(value)
 
 
+def _listed_numbers(value: object) -> object:
+    if value is None:
+        return None
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        msg = "must be a list of whole numbers"
+        raise ValueError(msg)  # noqa: TRY004  (pydantic collects ValueError alone)
+    return tuple(value)
+
+
 def _plain_number(value: object) -> object:
     # a number of another library (numpy) counts as its value
     return value.item() if hasattr(value, "item") and not isinstance(value, int | float) else value
@@ -105,14 +115,16 @@ class TrainingTask(BaseModel):
         table: of the consortium's schema.
         features: its columns, in the order of the model.
         target: the outcome's column. For a logistic regression a boolean column, or a categorical one with two values
-            (the second is the positive class).
+            (the second is the positive class); for a multinomial one a categorical column, for a linear one a number, for
+            a Poisson one a number whose lower bound is 0.
         model: the kind of model, by its name; docs/reference/task.md lists them.
         strategy: how a round moves the model, by its name; docs/reference/task.md lists them.
         epsilon: price of the whole run, lost attempts included; None only with ``exact``.
         exact: no noise, no clip: an exact disclosure of every round, where the sites' policies allow it. The step
-            rule is fixed then: ``learning_rate``, ``l2``, ``momentum`` and ``expected_units`` keep their defaults.
+            rule is fixed then: ``learning_rate``, ``l2``, ``momentum``, ``expected_units`` and all options that are not
+            whole numbers keep their defaults.
         rounds: most attempts that are charged; without losses each is one step. At most 100 with ``exact``.
-        learning_rate: of a step; see ``optimizer`` for its two rules. By default the model's own.
+        learning_rate: of a step; see ``optimizer`` for its two rules. By default the strategy's own, else the model's.
         clip_norm: L2 bound on what one privacy unit adds to a site's gradient; not used with ``exact``.
         l2: strength of the penalty ``l2 / 2 |coef|^2`` on the mean loss; the intercept is free. Needs
             ``expected_units``, over which the mean is taken.
@@ -123,6 +135,8 @@ class TrainingTask(BaseModel):
         purpose: as entered in the ledger.
         aggregation: how updates are added up: "paillier" by aggregator and key holder, "shares" by the sites among
             themselves, which needs no helper. The sums are the same integers.
+        evaluate: parameters of a trained model, in units of ``2**-32``: its scores are counted by class, in one round, and
+            nothing is trained; ``session.evaluate`` asks for it.
         options: parameters that this model or this strategy alone knows, all of them with their values; a task names
             them beside its other parameters.
     """
@@ -147,6 +161,9 @@ class TrainingTask(BaseModel):
     report_loss: Annotated[bool, Field(strict=True)] = False
     purpose: str = Field(default="analysis", min_length=1, max_length=200)
     aggregation: Literal["paillier", "shares"] = PAILLIER
+    evaluate: (
+        Annotated[tuple[Annotated[int, Field(strict=True)], ...], BeforeValidator(_listed_numbers)] | None
+    ) = None
     options: tuple[tuple[str, Any], ...] = ()
 
     def __init__(self, **fields: Any) -> None:
@@ -160,7 +177,8 @@ class TrainingTask(BaseModel):
         others = {name: value for name, value in fields.items() if name not in names}
         model, strategy = fields.get("model", DEFAULT_MODEL), fields.get("strategy", DEFAULT_STRATEGY)
         options, mistakes = read_options(declared_options(model, strategy), others)
-        own.setdefault("learning_rate", (MODELS.get(str(model)) or MODELS[DEFAULT_MODEL]).learning_rate)
+        if own.get("learning_rate") is None:
+            own["learning_rate"] = default_rate(model, strategy)
         try:
             super().__init__(**own, options=options)
         except ValidationError as error:
@@ -177,6 +195,8 @@ class TrainingTask(BaseModel):
             mistakes.append(f"target: {self.target} is one of the features")
         if self.exact == (self.epsilon is not None):
             mistakes.append("epsilon: give either an epsilon or exact = true")
+        if self.evaluate is not None:
+            mistakes += self._evaluation_mistakes()
         if self.exact:
             mistakes += self._exact_mistakes()
         elif self.l2 > 0 and self.expected_units is None:
@@ -187,13 +207,45 @@ class TrainingTask(BaseModel):
             raise ValueError("; ".join(mistakes))
         return self
 
-    def _exact_mistakes(self) -> list[str]:
-        """Find parameters that would let an analyst choose the points at which exact sums are opened."""
+    def _evaluation_mistakes(self) -> list[str]:
+        """Find parameters that an evaluation has no use for, and an evaluation without noise.
+
+        The analyst chooses the model whose scores are counted, and an exact count could be of any half-space (P16).
+        """
+        if self.exact:
+            return ["evaluate: needs an epsilon"]
         fixed = {
-            "learning_rate": self.learning_rate == MODELS[self.model].learning_rate,
+            "rounds": self.rounds == 1,
+            "strategy": self.strategy == DEFAULT_STRATEGY,
+            "learning_rate": self.learning_rate == default_rate(self.model, self.strategy),
+            "clip_norm": self.clip_norm == 1,
             "l2": self.l2 == 0,
             "momentum": self.momentum == 0,
             "expected_units": self.expected_units is None,
+            "report_loss": not self.report_loss,
+        }
+        found = [
+            f"{name}: is fixed in an evaluation and has to be left out"
+            for name, kept in fixed.items()
+            if not kept
+        ]
+        if self.evaluate and max(map(abs, self.evaluate)) > LARGEST_PARAMETER << MODEL_BITS:
+            found.append("evaluate: no model has parameters of this size")
+        return found
+
+    def _exact_mistakes(self) -> list[str]:
+        """Find parameters that would let an analyst choose the points at which exact sums are opened."""
+        fixed = {
+            "learning_rate": self.learning_rate == default_rate(self.model, self.strategy),
+            "l2": self.l2 == 0,
+            "momentum": self.momentum == 0,
+            "expected_units": self.expected_units is None,
+        }
+        declared = declared_options(self.model, self.strategy)
+        fixed |= {
+            name: value == declared[name].default
+            for name, value in self.options
+            if not declared[name].is_whole
         }
         found = [
             f"{name}: is fixed without noise and has to be left out"
@@ -222,6 +274,8 @@ class TrainingTask(BaseModel):
             chosen["strategy"] = self.strategy
         if self.aggregation != PAILLIER:
             chosen["aggregation"] = self.aggregation
+        if self.evaluate is not None:
+            chosen["evaluate"] = list(self.evaluate)
         return chosen | {
             "clip_norm": format_decimal(self.clip_norm),
             "expected_units": self.expected_units,
@@ -234,6 +288,13 @@ class TrainingTask(BaseModel):
             "table": self.table,
             "target": self.target,
         }
+
+
+def default_rate(model: object, strategy: object) -> Fraction:
+    """Return the learning rate of a task that names none: the strategy's own, else the model's."""
+    own = STRATEGIES[strategy].learning_rate if isinstance(strategy, str) and strategy in STRATEGIES else None
+    known = MODELS[model] if isinstance(model, str) and model in MODELS else MODELS[DEFAULT_MODEL]
+    return known.learning_rate if own is None else own
 
 
 def declared_options(model: object, strategy: object) -> dict[str, Option]:
@@ -288,6 +349,8 @@ def load_task(path: str | Path, *, purpose: str | None = None) -> TrainingTask:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(mistakes=[f"{path.name} is not TOML: {error}"]) from error
     expect_kind(document, TASK, path.name)
+    if "evaluate" in document:
+        raise ConfigError(mistakes=["evaluate: is no key of a task file; session.evaluate asks for it"])
     return TrainingTask(**document if purpose is None else document | {"purpose": purpose})
 
 

@@ -15,7 +15,7 @@ TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 def test_the_code_of_the_page_trains_a_new_model(monkeypatch, capsys):
     for registry in (MODELS, STRATEGIES):
-        for name in ("median_regression", "sign_descent"):
+        for name in ("median_regression", "sign_descent", "swish_network"):
             monkeypatch.setitem(registry, name, None)  # so that the page's own entries are gone afterwards
             del registry[name]
     text, space = PAGE.read_text("utf-8"), {}

@@ -134,7 +134,7 @@ def test_blocks_of_many_rows_give_the_same_sum(made, monkeypatch):
     cases = load_cases(plan, made.sources["west"]["patients"], None)
     theta = np.linspace(-2, 2, plan.encoding.width)
     whole = clamped_sum(plan, cases, theta)
-    monkeypatch.setattr(local_update, "_BLOCK_ROWS", 7)
+    monkeypatch.setattr(local_update, "_BLOCK_NUMBERS", 35)
     assert clamped_sum(plan, cases, theta).tolist() == whole.tolist()
     assert unit_vectors(plan, cases, theta).sum(axis=0).tolist() == whole.tolist()
 

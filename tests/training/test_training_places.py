@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from training_world import task_of
 
-from federation.training.features import Cases
+from federation.training.features import Cases, Encoding, Feature
 from federation.training.local_update import clamped_sum, unit_vectors
 from federation.training.models.registry import MODELS
 
@@ -21,15 +21,29 @@ def drawn(generator, n_units, width, *, most=1):
     return matrix, generator.integers(0, 2, len(matrix)).astype(float), starts, sizes
 
 
+OUTCOMES = (
+    Feature(name="y", kind="categorical", domain=("a", "b", "c")),
+    Feature(name="y", kind="boolean"),
+    Feature(name="y", kind="numeric", lower=0, upper=4, resolution=1),
+)
+
+
+def encoding_for(name, width):
+    """An encoding of this width whose outcome the model takes."""
+    outcome = next(each for each in OUTCOMES if MODELS[name].outcome_mistake(each) is None)
+    features = tuple(Feature(name=f"f{place}", kind="boolean") for place in range(width - 1))
+    return Encoding(features=features, outcome=outcome)
+
+
 @pytest.mark.parametrize("name", sorted(MODELS))
 @pytest.mark.parametrize("most", [1, 5])
-@pytest.mark.parametrize("width", [1, 2, 5, 13, 31, 64])
+@pytest.mark.parametrize("width", [2, 3, 5, 13, 31, 64])
 def test_a_units_numbers_are_the_same_bits_beside_any_other_rows(name, width, most):
     """The attack: a matrix product adds up in another order for the last rows of a block, so that a row which is
     added moves the numbers of others."""
     generator = np.random.default_rng(width * 10 + most)
     matrix, target, starts, sizes = drawn(generator, 41, width, most=most)
-    model = generator.normal(size=width) * 3
+    model = generator.normal(size=MODELS[name].size(encoding_for(name, width))) * 3
     vectors_of = MODELS[name].unit_vectors
     whole = vectors_of(cases_of_rows(matrix, target, starts), model)
     for unit, (start, size) in enumerate(zip(starts, sizes, strict=True)):

@@ -196,6 +196,7 @@ class TrainingAdmission:
             return known
         check_signature(ask.request, ask.signature, self.consortium, site=self.site)
         request, plan = self._agreement.plan_of(ask.request)
+        plan.model.check_site(plan.encoding)
         known = AdmittedRun(request=request, ask=ask, plan=plan)
         with self._lock:
             self._known[digest] = known

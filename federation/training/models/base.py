@@ -48,10 +48,11 @@ class Model(ABC):
     Attributes:
         name: in task files and requests.
         file_format: names the form of a saved model.
-        has_classes: whether the outcome is one of two classes; otherwise it is a number.
+        has_classes: whether the outcome is one of several classes; otherwise it is a number.
         row_bound: most that one row adds to a coordinate of its unit's vector, a whole number; without a clip it
             bounds the sums.
         learning_rate: of a task that names none, and of every run without noise.
+        may_exceed_rows: whether it may have more parameters than the tables may have rows.
         options: parameters of a task that this model alone knows.
     """
 
@@ -60,6 +61,7 @@ class Model(ABC):
     has_classes: ClassVar[bool]
     row_bound: ClassVar[int] = 1
     learning_rate: ClassVar[Fraction]
+    may_exceed_rows: ClassVar[bool] = False
     options: ClassVar[Mapping[str, Option]] = {}
 
     def configured(self, options: Mapping[str, Value]) -> Model:
@@ -68,11 +70,16 @@ class Model(ABC):
         return self
 
     def size(self, encoding: Encoding) -> int:
-        """Return the number of parameters; the last one is the intercept, which no penalty moves."""
+        """Return the number of parameters; the intercepts come last."""
         return encoding.width
 
+    def n_intercepts(self, encoding: Encoding) -> int:
+        """Return how many parameters at the end no penalty moves."""
+        del encoding
+        return 1
+
     def initial(self, encoding: Encoding) -> tuple[int, ...]:
-        """Return the first parameters: zero, so that no request chooses the point of the first sum (P16)."""
+        """Return the first parameters: zero, or made from the sizes, so that no request chooses the first point (P16)."""
         return (0,) * self.size(encoding)
 
     @abstractmethod
@@ -101,11 +108,25 @@ class Model(ABC):
             matrix: encoded rows, shape ``(n, width)``.
 
         Returns:
-            Shape ``(n,)``: the chance of the second class, or the outcome as a number on its own scale.
+            Shape ``(n,)``: the chance of the second of two classes, or the outcome as a number on its own scale; or
+            shape ``(n, n_classes)``: the chance of each class.
         """
 
-    def coefficients(self, encoding: Encoding, parameters: Floats) -> tuple[Floats, float]:
-        """Return the weight of each encoded feature, shape ``(width - 1,)``, and the intercept, for a reader."""
+    def check_site(self, encoding: Encoding) -> None:
+        """Check that this site can compute the model, before it accepts a request.
+
+        Raises:
+            InvalidRequestError: it cannot.
+        """
+        del encoding
+
+    def coefficients(self, encoding: Encoding, parameters: Floats) -> tuple[Floats, float | Floats] | None:
+        """Return the weight of each encoded feature and the intercept, for a reader.
+
+        Returns:
+            Shape ``(width - 1,)`` and a number; with weights for each class ``(n_classes, width - 1)`` and
+            ``(n_classes,)``. None where a feature has no weight of its own.
+        """
         del encoding
         return parameters[:-1], float(parameters[-1])
 

@@ -54,10 +54,8 @@ class GeneralizedLinear(Model):
     def unit_vectors(self, cases: Cases, parameters: Floats) -> UnitVectors:
         """See ``Model``."""
         residuals, losses = self.residuals(scores_of(cases.matrix, parameters), cases.target)
-        unit = 1 << (ROW_BITS - self.residual_bits)
-        rows = np.rint(residuals[:, None] * cases.matrix * unit).astype(np.int64)
-        sums = np.add.reduceat(rows, cases.starts, axis=0).astype(np.float64) / unit
-        return UnitVectors(gradients=sums, losses=_unit_losses(losses, cases.starts))
+        sums = added_rows(residuals[:, None] * cases.matrix, cases.starts, bits=self.residual_bits)
+        return UnitVectors(gradients=sums, losses=unit_losses(losses, cases.starts))
 
 
 def scores_of(matrix: Floats, parameters: Floats) -> Floats:
@@ -74,7 +72,21 @@ def each(function: Callable[[float], float], values: Floats) -> Floats:
     return np.fromiter(map(function, values.tolist()), np.float64, len(values))
 
 
-def _unit_losses(losses: Floats, starts: npt.NDArray[np.intp]) -> Floats:
+def added_rows(rows: Floats, starts: npt.NDArray[np.intp], *, bits: int) -> Floats:
+    """Return each unit's sum of its rows, added up as integers, so in any order.
+
+    Args:
+        rows: shape ``(n, size)``, each entry at most ``2**bits`` in size; a unit has at most 2^20 rows.
+        starts: index of each unit's first row.
+        bits: of the largest entry.
+    """
+    unit = 1 << (ROW_BITS - bits)
+    whole = np.rint(rows * unit).astype(np.int64)
+    sums: Floats = np.add.reduceat(whole, starts, axis=0).astype(np.float64) / unit
+    return sums
+
+
+def unit_losses(losses: Floats, starts: npt.NDArray[np.intp]) -> Floats:
     """Return each unit's loss; its rows are added up exactly and rounded once, so in any order."""
     edges = [*starts.tolist(), len(losses)]
     numbers = losses.tolist()

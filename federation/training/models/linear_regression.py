@@ -40,17 +40,17 @@ class LinearRegression(GeneralizedLinear):
 
     def predict(self, encoding: Encoding, parameters: Floats, matrix: Floats) -> Floats:
         """Return the number on the outcome's scale."""
-        middle, half = _scale(encoding.outcome)
+        middle, half = scale_of(encoding.outcome)
         predicted: Floats = float(middle) + float(half) * (matrix @ parameters)
         return predicted
 
     def coefficients(self, encoding: Encoding, parameters: Floats) -> tuple[Floats, float]:
         """See ``Model``."""
-        middle, half = _scale(encoding.outcome)
+        middle, half = scale_of(encoding.outcome)
         return float(half) * parameters[:-1], float(middle) + float(half) * float(parameters[-1])
 
 
-def _scale(outcome: Feature) -> tuple[Fraction, Fraction]:
+def scale_of(outcome: Feature) -> tuple[Fraction, Fraction]:
     """Return the middle of the outcome's range and half its width."""
     step = (outcome.resolution or 1) / Fraction(2)
     return (outcome.upper + outcome.lower) * step, (outcome.upper - outcome.lower) * step

@@ -9,9 +9,24 @@ from typing import TYPE_CHECKING, Final
 
 from federation.training.models.linear_regression import LinearRegression
 from federation.training.models.logistic_regression import LogisticRegression
+from federation.training.models.multinomial_regression import MultinomialRegression
+from federation.training.models.perceptron import PerceptronClassifier, PerceptronRegressor
+from federation.training.models.poisson_regression import PoissonRegression
+from federation.training.models.torch.residual_network import ResidualNetwork
 
 if TYPE_CHECKING:
     from federation.training.models.base import Model
 
 DEFAULT_MODEL: Final = LogisticRegression.name
-MODELS: Final[dict[str, Model]] = {model.name: model for model in (LogisticRegression(), LinearRegression())}
+MODELS: Final[dict[str, Model]] = {
+    model.name: model
+    for model in (
+        LogisticRegression(),
+        LinearRegression(),
+        MultinomialRegression(),
+        PoissonRegression(),
+        PerceptronClassifier(),
+        PerceptronRegressor(),
+        ResidualNetwork(),
+    )
+}

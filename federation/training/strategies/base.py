@@ -24,6 +24,7 @@ from federation.paillier.packing import half_range
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from fractions import Fraction
 
     from federation.training.optimizer import Descent, UpdateRule
     from federation.training.options import Option, Value
@@ -78,6 +79,7 @@ class Strategy(ABC):
         extra_numbers: numbers in an update beside parameters and loss.
         keeps_state: whether a site keeps something of its own from round to round; with epsilon only in the form
             ``LOCAL_STEPS``.
+        learning_rate: of a task that names none; None for the model's own.
         options: parameters of a task that this strategy alone knows.
     """
 
@@ -85,6 +87,7 @@ class Strategy(ABC):
     private_form: ClassVar[PrivateForm | None]
     extra_numbers: ClassVar[int] = 0
     keeps_state: ClassVar[bool] = False
+    learning_rate: ClassVar[Fraction | None] = None
     options: ClassVar[Mapping[str, Option]] = {}
 
     def mistakes(self, rule: UpdateRule) -> list[str]:

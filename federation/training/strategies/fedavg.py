@@ -45,7 +45,7 @@ class FedAvg(Strategy):
 
     def mistakes(self, rule: UpdateRule) -> list[str]:
         """Refuse momentum: a site would have to keep it from round to round."""
-        return ["momentum: fedavg has none, so it has to be left out"] if rule.momentum else []
+        return [f"momentum: {self.name} has none, so it has to be left out"] if rule.momentum else []
 
     def n_sums(self, options: Mapping[str, Value]) -> int:
         """Return the number of local steps in a round."""
@@ -67,9 +67,15 @@ class FedAvg(Strategy):
             total = sums.at(local.parameters)
             losses += total[shape.size :]
             local = local.stepped(total)
+            local = replace(local, parameters=self.pulled(shape, state.parameters, local.parameters))
         pairs = zip(local.parameters, state.parameters, strict=True)
         moves = [(after - before) // _MOVE for after, before in pairs]
         return [*moves, math.isqrt(local.squares - state.squares), *losses[: int(shape.has_loss)]], kept
+
+    def pulled(self, shape: RunShape, start: tuple[int, ...], parameters: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the parameters after what else a local step does; here nothing."""
+        del shape, start
+        return parameters
 
     def next(self, shape: RunShape, state: Descent, total: Sequence[int]) -> Descent:
         """Move each parameter by the mean of the moves."""

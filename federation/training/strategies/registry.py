@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from federation.training.strategies.adaptive import Adagrad, Adam, Yogi
 from federation.training.strategies.fedavg import FedAvg
+from federation.training.strategies.fedprox import FedProx
 from federation.training.strategies.sum_gradient import SumGradient
 
 if TYPE_CHECKING:
     from federation.training.strategies.base import Strategy
 
 DEFAULT_STRATEGY: Final = SumGradient.name
-STRATEGIES: Final[dict[str, Strategy]] = {strategy.name: strategy for strategy in (SumGradient(), FedAvg())}
+STRATEGIES: Final[dict[str, Strategy]] = {
+    strategy.name: strategy for strategy in (SumGradient(), Adagrad(), Adam(), Yogi(), FedAvg(), FedProx())
+}
