@@ -9,17 +9,15 @@ Source:      ours.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import re
 import tomllib
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from analytics.errors import MappingError, SchemaMismatchError
 from analytics.harmonise.code_files import LEVELS, Pairs, read_hierarchy, read_map
@@ -34,6 +32,7 @@ from analytics.harmonise.compiling import (
 from analytics.harmonise.levels import levels_of
 from analytics.harmonise.made import RuleError
 from analytics.harmonise.mapping import MappingFile
+from analytics.harmonise.places import line_of, lines_of, mistakes_of, near, where
 from analytics.harmonise.unit_keys import check_unit_keys
 from analytics.sources.formats import ENDINGS, kind_of
 from analytics.sources.spec import CellRules, SourceSpec
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
 
     from analytics.sources.steps.step import BlockRead, Steps
 
-_HEADER: Final = re.compile(r"^\s*\[\[?([^\[\]]+)\]\]?\s*(#.*)?$")
-_KEY: Final = re.compile(r"""^\s*((?:[\w.-]+|"[^"]*"|'[^']*'|\s*\.\s*)+)\s*=""")
 _DATA: Final = ("analytes.csv", "units.csv", "icd10cm_categories.csv")
 VERSION: Final = (
     1  # of the statements that a mapping compiles to: a typed copy made by another version is not used
@@ -122,11 +119,11 @@ def read_mapping(path: Path | str) -> Mapped:
         document = tomllib.loads(text, parse_float=Decimal)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise MappingError(source=path.name, mistakes=[f"it is not TOML: {error}"]) from None
-    lines = _lines(text)
+    lines = lines_of(text)
     try:
         file = MappingFile.model_validate(document)
     except ValidationError as error:
-        raise MappingError(source=path.name, mistakes=_mistakes(error, lines)) from None
+        raise MappingError(source=path.name, mistakes=mistakes_of(error, lines, MappingFile)) from None
     mistakes: list[str] = []
     digest = hashlib.sha256(f"mapping {VERSION}".encode())
     _add(digest, content)
@@ -220,7 +217,7 @@ def _check_names(file: MappingFile, lines: Mapping[tuple[str, ...], int], mistak
             ):
                 if given is not None and given not in known:
                     place = (*path, "columns", name, key)
-                    mistakes.append(f"{_where(place, lines)}: there is no {given}{_near(given, known)}")
+                    mistakes.append(f"{where(place, lines)}: there is no {given}{near(given, known)}")
     try:
         blocks_of(file)
     except RuleError as error:
@@ -249,95 +246,6 @@ def _places(file: MappingFile, name: str, lines: Mapping[tuple[str, ...], int]) 
     for block, path in blocks.items():
         columns = file.table.columns if block == "table" else file.inputs[block].columns
         for column in columns:
-            line = _line((*path, "columns", column), lines)
+            line = line_of((*path, "columns", column), lines)
             found[f"{block}.{column}"] = f"{name}, line {line}" if line else name
     return found
-
-
-def _mistakes(error: ValidationError, lines: Mapping[tuple[str, ...], int]) -> list[str]:
-    found: list[tuple[int, str]] = []
-    for item in error.errors(include_url=False, include_input=False):
-        path = tuple(str(part) for part in item["loc"] if part != "[key]")
-        text = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            known = _keys(path[:-1])
-            text = f"there is no key {path[-1]} here{_near(path[-1], known)}"
-        elif item["type"] == "missing":
-            text = f"the key {path[-1]} is missing"
-        found.append((_line(path, lines), f"{_where(path, lines)}: {text}"))
-    return [text for _, text in sorted(found)]
-
-
-def _keys(path: tuple[str, ...]) -> list[str]:
-    """The keys that a place of the mapping may have."""
-    kind: Any = MappingFile
-    for part in path:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            field = kind.model_fields.get(part)
-            kind = field.annotation if field is not None else None
-        else:
-            kind = _inner(kind)
-        kind = _model(kind) or kind
-    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-        return []
-    return [field.alias or name for name, field in kind.model_fields.items()]
-
-
-def _inner(kind: Any) -> Any:
-    """The type of a mapping's values."""
-    arguments = getattr(kind, "__args__", ())
-    return arguments[-1] if arguments else None
-
-
-def _model(kind: Any) -> Any:
-    """The model in an optional type."""
-    models = [
-        each
-        for each in getattr(kind, "__args__", ())
-        if isinstance(each, type) and issubclass(each, BaseModel)
-    ]
-    is_optional = type(None) in getattr(kind, "__args__", ())
-    return models[0] if is_optional and models else None
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=2)
-    return f"; nearest: {', '.join(near)}" if near else ""
-
-
-def _where(path: tuple[str, ...], lines: Mapping[tuple[str, ...], int]) -> str:
-    line = _line(path, lines)
-    key = ".".join(path) or "file"
-    return f"line {line}, {key}" if line else key
-
-
-def _line(path: tuple[str, ...], lines: Mapping[tuple[str, ...], int]) -> int:
-    """The line of a key, or of the nearest place above it; 0 where there is none."""
-    return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), 0)
-
-
-def _lines(text: str) -> dict[tuple[str, ...], int]:
-    """The first line of every key that stands at a line's start."""
-    found: dict[tuple[str, ...], int] = {}
-    header: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        if match := _HEADER.match(line):
-            header = _path(match[1])
-            found.setdefault(header, number)
-        elif match := _KEY.match(line):
-            path = _path(match[1])
-            found.setdefault((*header, *path), number)
-    return found
-
-
-def _path(text: str) -> tuple[str, ...]:
-    """The parts of a dotted key."""
-    try:
-        document: Any = tomllib.loads(f"{text} = 0")
-    except tomllib.TOMLDecodeError:
-        return ()
-    parts = []
-    while isinstance(document, dict) and document:
-        part, document = next(iter(document.items()))
-        parts.append(part)
-    return tuple(parts)
