@@ -251,7 +251,7 @@ class RollUp(Model):
         return self
 
 
-def _derived(value: object) -> object:
+def as_derived(value: object) -> object:
     """A text alone is the expression."""
     if not isinstance(value, dict):
         return value
@@ -265,7 +265,7 @@ class Block(Model):
     columns: dict[Name, ColumnRule] = Field(default_factory=dict)
     duplicates: Duplicates | None = None
     join: dict[str, Join] = Field(default_factory=dict)
-    derive: Annotated[dict[Name, Derived], BeforeValidator(_derived)] = Field(default_factory=dict)
+    derive: Annotated[dict[Name, Derived], BeforeValidator(as_derived)] = Field(default_factory=dict)
     rollup: RollUp | None = None
     missing: dict[Name, MissingRule] = Field(default_factory=dict)
     scale: dict[Name, Scale] = Field(default_factory=dict)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from fractions import Fraction
 
+    from analytics.harmonise.omop.reading import OmopMapped
     from analytics.sources.steps.step import BlockRead, Steps
 
 _DATA: Final = ("analytes.csv", "units.csv", "icd10cm_categories.csv")
@@ -72,6 +73,11 @@ class Mapped:
     def __repr__(self) -> str:
         return f"Mapped(name={self.name!r}, digest={self.digest[:16]!r})"
 
+    def inputs_of(self, source: SourceSpec | None) -> Mapping[str, SourceSpec]:
+        """As ``Preparation``."""
+        del source  # its files are beside the mapping, whatever the source is
+        return self.inputs
+
     def reads(self) -> Mapping[str, BlockRead]:
         """As ``Preparation``."""
         return reads_of(self.file, self.places)
@@ -100,7 +106,7 @@ class Mapped:
             raise SchemaMismatchError(source=self.name, reason=str(error)) from None
 
 
-def read_mapping(path: Path | str) -> Mapped:
+def read_mapping(path: Path | str) -> Mapped | OmopMapped:
     """Read a mapping and its code files.
 
     Args:
@@ -120,6 +126,10 @@ def read_mapping(path: Path | str) -> Mapped:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise MappingError(source=path.name, mistakes=[f"it is not TOML: {error}"]) from None
     lines = lines_of(text)
+    if document.get("kind") == "omop":
+        from analytics.harmonise.omop.reading import read_omop
+
+        return read_omop(path, content, document, lines)
     try:
         file = MappingFile.model_validate(document)
     except ValidationError as error:

@@ -119,7 +119,10 @@ def _check_read(
     with ExitStack() as stack:
         stack.callback(connection.close)
         relation = _heading(connection, spec, found)
-        others = {} if spec.mapping is None else spec.mapping.inputs
+        try:
+            others = spec.inputs()
+        except SchemaMismatchError as error:
+            raise _stop(found, MAPPING, error) from None
         inputs = {
             block: (_heading(connection, each, found), each.cells, each.name)
             for block, each in others.items()

@@ -59,7 +59,7 @@ def inspected(
             with (
                 workplace_in(None) as workplace,
                 opened(connection, rows, workplace=workplace) as relation,
-                inputs_opened(connection, rows.mapping, workplace) as others,
+                inputs_opened(connection, rows.inputs(), workplace) as others,
             ):
                 shut(
                     connection,

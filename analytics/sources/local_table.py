@@ -315,7 +315,7 @@ def _ingest_file(
         is_hashed = kept is not None
         with (
             opened(connection, spec, workplace=workplace, is_hashed=is_hashed, numbers=numbers) as relation,
-            inputs_opened(connection, spec.mapping, workplace) as others,
+            inputs_opened(connection, spec.inputs(), workplace) as others,
         ):
             paths = [path for other, _, _ in others.values() for path in other.paths]
             shut(connection, [*relation.paths, *paths, str(copy)])
@@ -366,7 +366,8 @@ def open_frame(
     connection = connect(None)
     try:
         relation = register(connection, frame, name)
-        with workplace_in(None) as workplace, inputs_opened(connection, mapping, workplace) as others:
+        inputs = {} if mapping is None else mapping.inputs_of(None)
+        with workplace_in(None) as workplace, inputs_opened(connection, inputs, workplace) as others:
             shut(connection, [path for other, _, _ in others.values() for path in other.paths])
             report = ingest_mapped(
                 connection,

@@ -78,9 +78,15 @@ class Preparation(Protocol):
         """SHA-256 of all that it depends on besides the rows, in hex."""
         ...
 
-    @property
-    def inputs(self) -> Mapping[str, SourceSpec]:
-        """The site's other files, by block."""
+    def inputs_of(self, source: SourceSpec | None) -> Mapping[str, SourceSpec]:
+        """The site's other files, or other tables of its database, by block.
+
+        Args:
+            source: the source that has this mapping; None for a frame.
+
+        Raises:
+            SchemaMismatchError: the mapping does not fit this kind of source.
+        """
         ...
 
     @property
@@ -138,6 +144,8 @@ class SourceSpec:
         server: where a server is, for kinds that have one; else None, and ``path`` is the file.
         engine: the database that holds the clean table: empty for the node's own, or the kind of the server, where the table
             then stays.
+        columns: for a table in a database, those that are read, in any case of letters; empty: all.
+        label: what messages call the source; empty: the file's name, or the table's in a server.
         relation: for duckdb and sqlite the table or view in the file, for duckdb perhaps with its schema before it; for excel
             the sheet, which may be left out where there is only one.
         delimiter: for csv, between fields.
@@ -158,6 +166,8 @@ class SourceSpec:
     encoding: str = "utf-8"
     cells: CellRules = field(default_factory=CellRules)
     mapping: Preparation | None = None
+    columns: tuple[str, ...] = ()
+    label: str = ""
 
     def __post_init__(self) -> None:
         for reason in self._mistakes():
@@ -191,7 +201,15 @@ class SourceSpec:
     @property
     def name(self) -> str:
         """The file's name, or the table's in a server, for messages."""
-        return self.path.name if self.server is None else self.relation
+        return self.label or (self.path.name if self.server is None else self.relation)
+
+    def inputs(self) -> Mapping[str, SourceSpec]:
+        """What the mapping reads besides this source, by block; empty where there is no mapping.
+
+        Raises:
+            SchemaMismatchError: the mapping does not fit this kind of source.
+        """
+        return {} if self.mapping is None else self.mapping.inputs_of(self)
 
     def digest(self) -> str:
         """What the source's present state is called: a digest of its files, or a server's declared version; perhaps empty.

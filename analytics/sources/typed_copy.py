@@ -5,7 +5,7 @@ Guarantees:  a copy is used only where the bytes of all the source's files, the 
              site's key, the cleaning rules, the mapping and the database's version are those that made it, and where its
              own bytes are the written ones; else the source is read anew. Files have mode 0600 in a folder of mode 0700
              and are put in place whole. A view whose result can change with time or chance has no copy, nor has a mapping
-             that reads further files.
+             that reads further files; tables of one database are one file.
 See instead: reading the source (``loading``, ``ingest``).
 Source:      ours.
 """
@@ -106,7 +106,8 @@ class TypedCopy:
         self._forget()
         if not digest or self._changes_by_itself(connection):
             return
-        if self._spec.mapping is not None and self._spec.mapping.inputs:
+        own = (self._spec.path, self._spec.server)
+        if any((each.path, each.server) != own for each in self._spec.inputs().values()):
             return  # the bytes of one file do not decide the table
         try:
             os.close(os.open(written, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -78,6 +78,7 @@ def fit(
 ) -> None:
     """Release public constants over all sites (medians, fences, scales) and write them into mappings."""
     from analytics.harmonise.constants import check_mapping_takes, written
+    from analytics.harmonise.mapping import MappingFile
     from analytics.harmonise.reading import read_mapping
     from federation.client.fitting import Fitted, fit_constants
 
@@ -88,7 +89,10 @@ def fit(
             raise UsageError(reason=f"a constant is COLUMN=FIT, each column once; not {text!r}")
         asked[column] = names.split(",")
     for path in mapping or []:
-        check_mapping_takes(read_mapping(path).file, asked)  # before any charge
+        file = read_mapping(path).file
+        if not isinstance(file, MappingFile):
+            raise UsageError(reason=f"{path.name} maps OMOP tables: copy the constants from the screen")
+        check_mapping_takes(file, asked)  # before any charge
     done = Fitted()
     with open_session(consortium, identity) as session:
         where = only_table(session.consortium, table)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -90,6 +90,11 @@ class FileSpec(Protocol):
     @property
     def server(self) -> ServerAccess | None:
         """Where a server is; None for files."""
+        ...
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a table in a database that are read; empty: all."""
         ...
 
     @property
@@ -191,6 +196,18 @@ class HasHeading(Protocol):
             OSError: it cannot be read.
         """
         ...
+
+
+def chosen_names(names: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """The columns of a table that are read, in its order.
+
+    Args:
+        names: the table's columns.
+        wanted: names in any case of letters; one that the table lacks is left to the reader of the relation, who knows what
+            asks for it. Where the table has none of them, its first column stands for the rows.
+    """
+    known = {name.lower() for name in wanted}
+    return tuple(name for name in names if name.lower() in known) or tuple(names[:1])
 
 
 def described(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from analytics.errors import SchemaMismatchError
-from analytics.sources.formats.base import Heading, described
+from analytics.sources.formats.base import Heading, chosen_names, described
 from analytics.sources.formats.tables import LOADED, loaded_table
 from analytics.sql.render import quoted
 
@@ -56,7 +56,12 @@ class DuckDBFormat:
         """As ``SourceFormat``; the rows are copied into the database's memory."""
         del workplace, is_hashed, numbers
         with _attached(connection, spec) as relation:
-            connection.execute(f"CREATE TEMP TABLE {LOADED} AS SELECT * FROM {relation}")  # noqa: S608
+            chosen = "*"
+            if spec.columns:
+                chosen = ", ".join(
+                    map(quoted, chosen_names(described(connection, relation)[0], spec.columns))
+                )
+            connection.execute(f"CREATE TEMP TABLE {LOADED} AS SELECT {chosen} FROM {relation}")  # noqa: S608
         with loaded_table(connection) as loaded:
             yield loaded
 
@@ -75,6 +80,9 @@ def _attached(connection: duckdb.DuckDBPyConnection, spec: FileSpec) -> Iterator
         connection.execute(f"ATTACH '{path}' AS site_file (READ_ONLY)")
         yield "site_file." + ".".join(quoted(part) for part in spec.relation.split("."))
         connection.execute("DETACH site_file")
+    except duckdb.CatalogException:
+        reason = f"the file has no table or view {spec.relation}"
+        raise SchemaMismatchError(source=spec.name, reason=reason) from None
     except (duckdb.Error, ValueError) as error:
         reason = f"this cannot be read as duckdb ({type(error).__name__})"
         raise SchemaMismatchError(source=spec.name, reason=reason) from None

@@ -12,15 +12,17 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 
 from analytics.errors import SchemaMismatchError
-from analytics.sources.formats.base import Heading
+from analytics.sources.formats.base import Heading, chosen_names
 from analytics.sources.formats.tables import LOADED, loaded_table
 from analytics.sources.servers.access import READ_ONLY, SCHEMES, connect
 from analytics.sources.servers.relation import find_relation, view_fault
+from analytics.sql.render import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -134,6 +136,11 @@ def _described(session: psycopg.Connection[Any], spec: FileSpec) -> tuple[Found,
     try:
         session.execute(READ_ONLY)
         found = find_relation(session, spec.relation, "", spec.name)
+        if spec.columns:
+            chosen = chosen_names(found.names, spec.columns)
+            kinds = dict(zip(found.names, found.kinds, strict=True))
+            read = f"(SELECT {', '.join(map(quoted, chosen))} FROM {found.sql} AS whole)"  # noqa: S608  quoted names
+            found = replace(found, sql=read, names=chosen, kinds=tuple(kinds[name] for name in chosen))
         described = session.execute(f"SELECT * FROM {found.sql} AS found LIMIT 0").description or ()  # noqa: S608  quoted
     except psycopg.Error as error:
         raise SchemaMismatchError(source=spec.name, reason=view_fault("", error)) from None

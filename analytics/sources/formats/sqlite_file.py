@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from analytics.errors import SchemaMismatchError
-from analytics.sources.formats.base import Heading
+from analytics.sources.formats.base import Heading, chosen_names
 from analytics.sources.formats.cell_objects import load_texts
 from analytics.sources.formats.tables import loaded_table
 from analytics.sql.render import quoted
@@ -110,5 +110,9 @@ def _selected(spec: FileSpec, limit: str = "") -> Iterator[tuple[list[str], sqli
         if database.execute(known, [spec.relation]).fetchone() is None:
             reason = f"the file has no table or view {spec.relation}"
             raise SchemaMismatchError(source=spec.name, reason=reason)
-        rows = database.execute(f"SELECT * FROM {quoted(spec.relation)} {limit}")  # noqa: S608  a quoted name
+        chosen = "*"
+        if spec.columns:
+            every = database.execute(f"SELECT * FROM {quoted(spec.relation)} LIMIT 0").description  # noqa: S608  quoted
+            chosen = ", ".join(map(quoted, chosen_names([str(each[0]) for each in every], spec.columns)))
+        rows = database.execute(f"SELECT {chosen} FROM {quoted(spec.relation)} {limit}")  # noqa: S608  quoted names
         yield [str(column[0]) for column in rows.description], rows

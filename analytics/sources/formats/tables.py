@@ -23,15 +23,20 @@ LOADED: Final = '"#loaded"'
 def loaded_table(
     connection: duckdb.DuckDBPyConnection, names: Sequence[str] | None = None
 ) -> Iterator[Relation]:
-    """The table ``#loaded`` as a relation; it is dropped at the end.
+    """The table ``#loaded`` as a relation, under a name of its own, since a mapping can open several; dropped at the end.
 
     Args:
         connection: the database that holds it.
         names: the source's own names of its columns; None: the table's.
     """
-    own, types = described(connection, LOADED)
+    (count,) = connection.execute(
+        "SELECT count(*) FROM duckdb_tables() WHERE starts_with(table_name, '#loaded_')"
+    ).fetchone() or (0,)
+    table = f'"#loaded_{count}"'
+    connection.execute(f"ALTER TABLE {LOADED} RENAME TO {table}")
+    own, types = described(connection, table)
     names = own if names is None else tuple(names)
     aliases = ", ".join(f"c{place}" for place in range(len(names)))
-    read = f"(SELECT * FROM {LOADED}) AS loaded({aliases})"  # noqa: S608  a constant
+    read = f"(SELECT * FROM {table}) AS loaded({aliases})"  # noqa: S608  a name of ours
     yield Relation(names=names, types=types, sql=read, empty=read)
-    connection.execute(f"DROP TABLE {LOADED}")
+    connection.execute(f"DROP TABLE {table}")

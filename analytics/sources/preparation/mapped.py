@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from analytics.errors import SchemaMismatchError
 from analytics.schema import NumericColumn
 from analytics.sources.ingest import ingest
 from analytics.sources.loading import connect, opened, shut, workplace_in
@@ -36,28 +37,37 @@ if TYPE_CHECKING:
 
 @contextmanager
 def inputs_opened(
-    connection: duckdb.DuckDBPyConnection, mapping: Preparation | None, workplace: Path
+    connection: duckdb.DuckDBPyConnection, inputs: Mapping[str, SourceSpec], workplace: Path
 ) -> Iterator[dict[str, Opened]]:
     """Open the other files of a mapping.
 
     Args:
         connection: an open database that is not yet shut.
-        mapping: the source's; None: it reads no other file.
+        inputs: by block, from ``SourceSpec.inputs``.
         workplace: an empty folder for this alone.
 
     Yields:
         For each block its relation, how its texts are written, and its name for messages.
 
     Raises:
-        SchemaMismatchError: a file is missing, cannot be read, or is not of its kind.
+        SchemaMismatchError: files are missing, cannot be read, or are not of their kind; it names all of them.
     """
     with ExitStack() as stack:
         found: dict[str, Opened] = {}
-        for place, (block, spec) in enumerate((mapping.inputs if mapping else {}).items()):
+        faults: list[SchemaMismatchError] = []
+        for place, (block, spec) in enumerate(inputs.items()):
             folder = workplace / f"input_{place}"
             folder.mkdir(mode=0o700)
-            relation = stack.enter_context(opened(connection, spec, workplace=folder))
+            try:
+                relation = stack.enter_context(opened(connection, spec, workplace=folder))
+            except SchemaMismatchError as fault:
+                faults.append(fault)
+                continue
             found[block] = (relation, spec.cells, spec.name)
+        if faults:
+            first, *others = faults
+            reason = "; ".join([first.reason, *(f"{each.source}: {each.reason}" for each in others)])
+            raise SchemaMismatchError(source=first.source, column=first.column, reason=reason)
         yield found
 
 
@@ -143,7 +153,7 @@ def check_mapping(spec: SourceSpec, resolutions: Mapping[str, Fraction]) -> Prep
         with (
             workplace_in(None) as workplace,
             opened(connection, spec, workplace=workplace) as relation,
-            inputs_opened(connection, spec.mapping, workplace) as others,
+            inputs_opened(connection, spec.inputs(), workplace) as others,
         ):
             shut(connection, [*relation.paths, *(path for each in others.values() for path in each[0].paths)])
             blocks = {**others, MAIN: (relation, spec.cells, spec.name)}

@@ -83,6 +83,7 @@ def prepared(
         connection.execute(f"CREATE TEMP TABLE {quoted(name)} (source VARCHAR, target VARCHAR)")
         sides = [[key for key, _ in pairs], [target for _, target in pairs]]
         connection.execute(f"INSERT INTO {quoted(name)} SELECT unnest(?), unnest(?)", sides)
+    made = [*(read.table for read in reads.values()), *preparation.codes]
     reports: list[StepReport] = []
     for place, step in enumerate(plan.steps):
         source = relations[step.block][2]
@@ -91,10 +92,10 @@ def prepared(
         except duckdb.Error as error:
             reason = f"the mapping's step {step.what} cannot be computed ({type(error).__name__})"
             raise SchemaMismatchError(source=source, reason=reason) from None
+        made.append(step.after)
         if refuses:
             _check_lost(plan, place, reports, source)
-        if not any(quoted(step.before) in later.sql for later in plan.steps[place + 1 :]):
-            connection.execute(f"DROP TABLE {quoted(step.before)}")
+        _drop_unused(connection, plan, place, made)
     connection.execute(f"ALTER TABLE {quoted(plan.result)} RENAME TO {quoted(RESULT)}")
     return Prepared(
         relation=_as_source(connection, RESULT),
@@ -196,6 +197,21 @@ def _run(connection: duckdb.DuckDBPyConnection, step: Step, source: str, *, refu
 def _number(connection: duckdb.DuckDBPyConnection, statement: str) -> int:
     row = connection.execute(statement).fetchone()
     return int(row[0] or 0) if row else 0
+
+
+def _drop_unused(connection: duckdb.DuckDBPyConnection, plan: Steps, place: int, made: list[str]) -> None:
+    """Drop every table that no later step reads: rows stay in memory no longer than they are needed."""
+    later = plan.steps[place + 1 :]
+    texts = [
+        text
+        for step in later
+        for text in (step.sql, step.counted, quoted(step.before), *(rule.query for rule in step.rules))
+    ]
+    texts += [rule.condition for step in later for rule in step.rules]
+    for name in [name for name in made if name != plan.result]:
+        if not any(quoted(name) in text for text in texts):
+            connection.execute(f"DROP TABLE {quoted(name)}")
+            made.remove(name)
 
 
 def _check_lost(plan: Steps, place: int, reports: Sequence[StepReport], source: str) -> None:
