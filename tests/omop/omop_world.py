@@ -128,12 +128,20 @@ def drawn(seed=1, n=40):
     return rows
 
 
+TEXTS = {"relationship_id", "vocabulary_id", "domain_id", "concept_class_id"}
+
+
 def kind_of(column):
     if column.endswith("_date"):
         return "DATE"
-    if column.endswith("_id") or column in {"concept_id_1", "concept_id_2"} or column.endswith("of_birth"):
-        return "INTEGER" if column != "relationship_id" and column != "vocabulary_id" and column != "domain_id" and column != "concept_class_id" else "VARCHAR"
+    is_number = column.endswith(("_id", "of_birth", "_id_1", "_id_2")) and column not in TEXTS
+    if is_number:
+        return "INTEGER"
     return "DOUBLE" if column in {"value_as_number", "days_supply", "quantity", "refills"} else "VARCHAR"
+
+
+def literal(value):
+    return "NULL" if value is None else f"'{value}'"
 
 
 def in_duckdb(path, rows, schema="main", upper=False):
@@ -146,8 +154,8 @@ def in_duckdb(path, rows, schema="main", upper=False):
             declared = ", ".join(f"{name.upper() if upper else name} {kind_of(name)}" for name in names)
             database.execute(f"CREATE TABLE {schema}.{table} ({declared})")
             if records:
-                marks = ", ".join("?" * len(names))
-                database.executemany(f"INSERT INTO {schema}.{table} VALUES ({marks})", records)
+                values = ", ".join(f"({', '.join(map(literal, record))})" for record in records)
+                database.execute(f"INSERT INTO {schema}.{table} VALUES {values}")
     return path
 
 

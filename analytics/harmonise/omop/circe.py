@@ -13,11 +13,14 @@ Source:      ours; OHDSI, circe-be, whose port duckcdm is.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from analytics.harmonise.omop.cdm import PERSON, cdm_columns, typed_table
+from analytics.harmonise.omop.circe_keys import KEYS
 from analytics.harmonise.omop.concept_sets import Item, read_items
+from analytics.harmonise.places import near
 from analytics.sources.steps.step import MAIN, Step
 from analytics.sql.render import quoted
 
@@ -32,21 +35,6 @@ _CODESETS: Final = "codesets"
 _REFUSED_TABLES: Final = frozenset({"location"})  # where persons live: no part of a research table
 _MOST_BYTES: Final = 4_000_000
 _SET_KEYS: Final = frozenset({"CodesetId", "DrugCodesetId", "ConceptSetId"})
-_PARTS: Final = {
-    "ConceptSets",
-    "PrimaryCriteria",
-    "AdditionalCriteria",
-    "QualifiedLimit",
-    "ExpressionLimit",
-} | {
-    "InclusionRules",
-    "CensoringCriteria",
-    "CollapseSettings",
-    "CensorWindow",
-    "EndStrategy",
-    "Title",
-    "cdmVersionRange",
-}
 _NAMES: Final = {
     _CODESETS: "concept sets",
     "qualified_events": "qualified events",
@@ -127,9 +115,28 @@ def _document(content: bytes) -> dict[str, Any]:
         document = document.get("expression", document)  # a definition with its name and author around it
     if not isinstance(document, dict) or "PrimaryCriteria" not in document:
         raise ValueError("it is no cohort definition of ATLAS: there is no PrimaryCriteria")
-    if unknown := sorted(set(document) - _PARTS):
-        raise ValueError(f"the part {unknown[0]} is not known")
+    _check_keys(document)
     return document
+
+
+def _check_keys(node: Any, path: str = "") -> None:
+    """Refuse a key that Circe would leave out unseen, and a text that its templates would read as their own.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if isinstance(node, list):
+        for value in node:
+            _check_keys(value, path)
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        here = f"{path}.{key}".lstrip(".")
+        if key not in KEYS:
+            raise ValueError(f"the key {here} is not known{near(key, sorted(KEYS))}")
+        if key == "Text" and isinstance(value, str) and re.search(r"[{}@]", value):
+            raise ValueError(f"{here}: a text may not hold any of {{ }} @")
+        _check_keys(value, here)
 
 
 def _concept_sets(document: dict[str, Any]) -> dict[str, tuple[Item, ...]]:
@@ -205,7 +212,7 @@ def _select(statement: exp.Expr, made: set[str]) -> tuple[str, exp.Expr] | None:
     from sqlglot import exp
 
     if isinstance(statement, exp.Analyze | exp.Drop | exp.Delete):
-        return None
+        return None  # of the definition's own tables, which are not made here
     target = statement.this
     if isinstance(target, exp.Schema):
         target = target.this

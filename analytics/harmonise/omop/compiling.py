@@ -211,16 +211,15 @@ def _research(file: OmopFile) -> Made:
     is_kept = file.index.without == "keep"
     indexed = f"{quoted(INDEX)} AS i ON i.person_id = p.person_id"
     every = f"{persons} AS p LEFT JOIN {indexed} {' '.join(joins)}".strip()
-    has_none = (
-        f"SELECT CASE WHEN EXISTS (SELECT 1 FROM {persons}) AND NOT EXISTS (SELECT 1 FROM {quoted(INDEX)}) "  # noqa: S608
-    )
-    rules.append(
-        Rule(
-            name="research table: no person has an index date",
-            query=f"{has_none} THEN 1 ELSE 0 END",
-            refusal="look at the steps before it",
+    if not is_kept:
+        has_none = f"EXISTS (SELECT 1 FROM {persons}) AND NOT EXISTS (SELECT 1 FROM {quoted(INDEX)})"  # noqa: S608
+        rules.append(
+            Rule(
+                name="research table: no person has an index date",
+                query=f"SELECT CASE WHEN {has_none} THEN 1 ELSE 0 END",
+                refusal="look at the steps before it",
+            )
         )
-    )
     where = "" if is_kept else " WHERE i.index_date IS NOT NULL"
     return Made(
         what="research table",

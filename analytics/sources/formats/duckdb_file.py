@@ -78,8 +78,10 @@ def _attached(connection: duckdb.DuckDBPyConnection, spec: FileSpec) -> Iterator
     path = str(spec.path).replace("'", "''")
     try:
         connection.execute(f"ATTACH '{path}' AS site_file (READ_ONLY)")
-        yield "site_file." + ".".join(quoted(part) for part in spec.relation.split("."))
-        connection.execute("DETACH site_file")
+        try:
+            yield "site_file." + ".".join(quoted(part) for part in spec.relation.split("."))
+        finally:
+            connection.execute("DETACH site_file")
     except duckdb.CatalogException:
         reason = f"the file has no table or view {spec.relation}"
         raise SchemaMismatchError(source=spec.name, reason=reason) from None
