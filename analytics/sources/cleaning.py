@@ -146,6 +146,19 @@ def all_faults(faults: Sequence[SchemaMismatchError]) -> SchemaMismatchError:
     return SchemaMismatchError(source=first.source, column=first.column, reason=reason)
 
 
+def of_all_sources(faults: Sequence[SchemaMismatchError]) -> SchemaMismatchError:
+    """One error that names the sources of several, the first in its field.
+
+    Args:
+        faults: of different sources; at least one.
+    """
+    first, *others = faults
+    if not others:
+        return first
+    reason = "; ".join([first.reason, *(str(other) for other in others)])
+    return SchemaMismatchError(source=first.source, column=first.column, reason=reason)
+
+
 def has_column(name: str, view: Sequence[ViewColumn]) -> bool:
     """Whether a view has a column that ``find_column`` would take, or several."""
     return any(column.name.lower() == name.lower() for column in view)

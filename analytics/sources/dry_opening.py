@@ -12,7 +12,7 @@ Source:      ours; docs/guarantees.md P19.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -123,10 +123,12 @@ def _check_read(
             others = spec.inputs()
         except SchemaMismatchError as error:
             raise _stop(found, MAPPING, error) from None
-        inputs = {
-            block: (_heading(connection, each, found), each.cells, each.name)
-            for block, each in others.items()
-        }
+        inputs = {}
+        for block, each in others.items():
+            with suppress(_Stop):  # the faults of all files are found
+                inputs[block] = (_heading(connection, each, found), each.cells, each.name)
+        if len(inputs) < len(others):
+            raise _Stop
         shut(connection)
         rules = spec.cells
         if spec.mapping is not None:

@@ -111,6 +111,25 @@ def vocabulary_of(items: Sequence[Item]) -> set[tuple[str, str]]:
     return found
 
 
+def vocabulary_condition(table: str, items: Sequence[Item]) -> str:
+    """Which rows of a table of the vocabulary are read: a whole one has tens of millions.
+
+    Args:
+        table: of the CDM.
+        items: the lines of all sets.
+
+    Returns:
+        SQL over the texts of the table; empty where all rows are read.
+    """
+    if table == "concept_relationship":
+        return "trim(relationship_id) = 'Maps to'"
+    if table != "concept_ancestor":
+        return ""
+    parents = sorted({each.concept for each in items if each.descendants})
+    ids = ", ".join(f"'{number}'" for number in parents)
+    return f"regexp_replace(trim(ancestor_concept_id), '\\.0+$', '') IN ({ids})"
+
+
 def set_sql(items: Sequence[Item]) -> str:
     """The SELECT of a set's concepts."""
     included = _resolved([each for each in items if not each.is_excluded])

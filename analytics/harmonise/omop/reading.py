@@ -21,7 +21,7 @@ from analytics.harmonise.made import RuleError
 from analytics.harmonise.omop.cdm import PERSON, VOCABULARY, block_of, text_table
 from analytics.harmonise.omop.circe import read_cohort
 from analytics.harmonise.omop.compiling import compile_steps, reads_of
-from analytics.harmonise.omop.concept_sets import items_of
+from analytics.harmonise.omop.concept_sets import items_of, vocabulary_condition
 from analytics.harmonise.omop.keys import CODED, VALUES, OmopFile
 from analytics.harmonise.omop.value_columns import check_units
 from analytics.harmonise.places import line_of, mistakes_of, near, where
@@ -113,6 +113,11 @@ class OmopMapped:
             reason = f"the source of an OMOP mapping is the table {PERSON}, not {given or 'a whole database'}"
             raise SchemaMismatchError(source=source.name, reason=reason)
 
+    def _items(self) -> list[Item]:
+        """The lines of all concept sets, those of cohorts too."""
+        of_cohorts = (items for cohort in self.cohorts.values() for items in cohort.items.values())
+        return [item for items in (*self.sets.values(), *of_cohorts) for item in items]
+
     def _columns(self) -> dict[str, tuple[str, ...]]:
         return reads_of(self.file, self.sets, self.cohorts)
 
@@ -122,6 +127,7 @@ class OmopMapped:
             block_of(table): BlockRead(
                 table=text_table(table),
                 columns={column: f"{self.places.get(table, self.name)} ({table})" for column in columns},
+                condition=vocabulary_condition(table, self._items()),
             )
             for table, columns in self._columns().items()
         }

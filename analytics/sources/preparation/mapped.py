@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from analytics.errors import SchemaMismatchError
 from analytics.schema import NumericColumn
+from analytics.sources.cleaning import of_all_sources
 from analytics.sources.ingest import ingest
 from analytics.sources.loading import connect, opened, shut, workplace_in
 from analytics.sources.preparation.run import RESULT, Prepared, prepared
@@ -65,9 +66,7 @@ def inputs_opened(
                 continue
             found[block] = (relation, spec.cells, spec.name)
         if faults:
-            first, *others = faults
-            reason = "; ".join([first.reason, *(f"{each.source}: {each.reason}" for each in others)])
-            raise SchemaMismatchError(source=first.source, column=first.column, reason=reason)
+            raise of_all_sources(faults)
         yield found
 
 

@@ -16,7 +16,7 @@ import duckdb
 
 from analytics.errors import SchemaMismatchError
 from analytics.sources.cells import cell_text
-from analytics.sources.cleaning import all_faults
+from analytics.sources.cleaning import all_faults, of_all_sources
 from analytics.sources.formats.base import Relation, described
 from analytics.sources.projection import source_names, source_query
 from analytics.sources.steps.step import MAIN, StepReport
@@ -77,7 +77,7 @@ def prepared(
         SchemaMismatchError: a file is not of its kind, a column is missing, or a rule refuses the rows.
     """
     reads = preparation.reads()
-    columns = {block: _load(connection, reads[block], *relations[block]) for block in reads}
+    columns = _loaded(connection, reads, relations)
     plan = preparation.compile(columns, {block: relations[block][1] for block in reads}, resolutions)
     for name, pairs in preparation.codes.items():
         connection.execute(f"CREATE TEMP TABLE {quoted(name)} (source VARCHAR, target VARCHAR)")
@@ -106,6 +106,28 @@ def prepared(
     )
 
 
+def _loaded(
+    connection: duckdb.DuckDBPyConnection,
+    reads: Mapping[str, BlockRead],
+    relations: Mapping[str, tuple[Relation, CellRules, str]],
+) -> dict[str, tuple[str, ...]]:
+    """Step 0 of every block, and its columns' names.
+
+    Raises:
+        SchemaMismatchError: files cannot be read or lack columns; it names all of them.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    faults: list[SchemaMismatchError] = []
+    for block, read in reads.items():
+        try:
+            found[block] = _load(connection, read, *relations[block])
+        except SchemaMismatchError as fault:
+            faults.append(fault)
+    if faults:
+        raise of_all_sources(faults)
+    return found
+
+
 def _load(
     connection: duckdb.DuckDBPyConnection, read: BlockRead, relation: Relation, rules: CellRules, source: str
 ) -> tuple[str, ...]:
@@ -122,7 +144,10 @@ def _load(
     rest = [name for name in names if name not in used.values()] if read.keeps_rest else []
     chosen += map(quoted, rest)
     query = source_query(relation, names, rules, is_empty=False)
-    statement = f"CREATE TEMP TABLE {quoted(read.table)} AS SELECT {', '.join(chosen)} FROM ({query})"  # noqa: S608
+    texts = f"SELECT {', '.join(chosen)} FROM ({query})"  # noqa: S608
+    if read.condition:
+        texts = f"SELECT * FROM ({texts}) AS texts WHERE {read.condition}"  # noqa: S608
+    statement = f"CREATE TEMP TABLE {quoted(read.table)} AS {texts}"
     failed: duckdb.Error | None = None
     try:
         connection.execute(statement)

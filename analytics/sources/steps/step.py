@@ -70,11 +70,13 @@ class BlockRead:
         table: the table of step 0.
         columns: the file's columns that the mapping uses, with the place in the mapping that names each.
         keeps_rest: whether the file's other columns are taken over as they stand.
+        condition: SQL over the columns' texts; rows for which it does not hold are not read. Empty: all are.
     """
 
     table: str
     columns: Mapping[str, str]
     keeps_rest: bool = False
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
