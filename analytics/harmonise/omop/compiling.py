@@ -11,6 +11,7 @@ Source:      ours.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from analytics.harmonise.expressions import derived_sql
@@ -89,20 +90,8 @@ def compile_steps(
     Raises:
         RuleError: a rule does not fit the columns.
     """
-    steps: list[Step] = []
-    for table, columns in reads.items():
-        steps.append(_typed(table, columns, cells))
-    for name, items in sets.items():
-        steps.append(
-            Step(
-                block="concept",
-                what=f"concept set {name}",
-                before=typed_table("concept"),
-                after=set_table(name),
-                sql=set_sql(items),
-                rules=unknown_rules(f"concept set {name}", items),
-            )
-        )
+    steps = [_typed(table, columns, cells) for table, columns in reads.items()]
+    steps += [_set(name, items) for name, items in sets.items()]
     for name, cohort in cohorts.items():
         first, *others = cohort_steps(name, cohort)
         rules = [
@@ -110,49 +99,45 @@ def compile_steps(
             for own, items in cohort.items.items()
             for rule in unknown_rules(f"cohort {name}, {own}", items)
         ]
-        steps += [_with_rules(first, rules), *others]
+        steps += [replace(first, rules=(*first.rules, *rules)), *others]
     steps += index_steps(file.index)
-    for name, own in file.columns.items():
-        if own.table != PERSON:
-            steps.append(column_step(name, own, resolutions.get(name)))
+    steps += [
+        column_step(name, own, resolutions.get(name))
+        for name, own in file.columns.items()
+        if own.table != PERSON
+    ]
     research = _research(file)
-    steps.append(
-        Step(
-            block=MAIN,
-            what=research.what,
-            before=typed_table(PERSON),
-            after=_RESEARCH,
-            sql=research.sql,
-            rules=research.rules,
-            counted=research.counted,
-        )
-    )
+    steps.append(_step(research, typed_table(PERSON), _RESEARCH))
     table = _RESEARCH
     for place, made in enumerate(_Rest(file, dict(research.columns)).made()):
-        after = f"{_RESEARCH}{place}"
-        steps.append(
-            Step(
-                block=MAIN,
-                what=made.what,
-                before=table,
-                after=after,
-                sql=made.sql,
-                rules=made.rules,
-                loses_rows=made.loses_rows,
-            )
-        )
-        table = after
+        before, table = table, f"{_RESEARCH}{place}"
+        steps.append(_step(made, before, table))
     return Steps(steps=tuple(steps), result=table, most_lost=file.most_lost)
 
 
-def _with_rules(step: Step, rules: Sequence[Rule]) -> Step:
+def _step(made: Made, before: str, after: str) -> Step:
+    """A step of the research table in its place."""
     return Step(
-        block=step.block,
-        what=step.what,
-        before=step.before,
-        after=step.after,
-        sql=step.sql,
-        rules=(*step.rules, *rules),
+        block=MAIN,
+        what=made.what,
+        before=before,
+        after=after,
+        sql=made.sql,
+        rules=made.rules,
+        counted=made.counted,
+        loses_rows=made.loses_rows,
+    )
+
+
+def _set(name: str, items: Sequence[Item]) -> Step:
+    """The step of a concept set."""
+    return Step(
+        block="concept",
+        what=f"concept set {name}",
+        before=typed_table("concept"),
+        after=set_table(name),
+        sql=set_sql(items),
+        rules=unknown_rules(f"concept set {name}", items),
     )
 
 
