@@ -22,6 +22,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         f"crossward query -c trial {COUNT} --epsilon 0.5 --explain",
         f"crossward query -c trial {COUNT} --within 20 --confidence 0.95",
         f"crossward query -c trial {COUNT} --epsilon 0.5 --sampling",
+        f'crossward query -c trial {COUNT} --epsilon 0.5 --require "completeness(age) >= 0.9" --require-epsilon 0.1',
     ),
     "quote": (
         f"crossward quote -c trial {COUNT} --epsilon 0.5",
