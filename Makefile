@@ -115,11 +115,11 @@ bench-accuracy: $(READY)
 bench-paillier: $(READY)
 	$(PY) -m benchmarks.paillier
 
-# statistics over three sites beside their targets and tableone, some minutes; PEERS=python of an environment that has it
+# statistics over three sites beside their targets, tableone, lifelines and statsmodels, some minutes; PEERS=python that has them
 bench-statistics: $(READY)
 	@[ -n "$(PEERS)" ] || [ -x .venv-oracles/bin/python ] || $(PY) -m venv .venv-oracles
-	@[ -n "$(PEERS)" ] || .venv-oracles/bin/python -m pip install --quiet --disable-pip-version-check tableone==0.9.6
-	$(PY) -m benchmarks.statistics --peers $(or $(PEERS),.venv-oracles/bin/python)
+	@[ -n "$(PEERS)" ] || .venv-oracles/bin/python -m pip install --quiet --disable-pip-version-check tableone==0.9.6 lifelines==0.30.3
+	OPENBLAS_NUM_THREADS=1 $(PY) -m benchmarks.statistics --peers $(or $(PEERS),.venv-oracles/bin/python)
 
 bench-growth: $(READY)
 	$(PY) -m benchmarks.growth
