@@ -40,6 +40,8 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "count": (
         'crossward count "age >= 65 AND ill" -c trial --epsilon 0.2',
         'crossward count "age >= 65 AND ill" -c trial --within 20',
+        'crossward count "age >= 65" --codes icd10=heart_failure.txt -c trial --epsilon 0.2',
+        'crossward count --codes "icd10=I50*,I11.0" -c trial --exact',
         "crossward count -c trial --explain",
     ),
     "preflight": (
