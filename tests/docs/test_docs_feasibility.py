@@ -10,10 +10,10 @@ from federation.cli import analyst, count
 from federation.consortium import consortium_file
 from tests.cli.conftest import crossward
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "feasibility.md").read_text("utf-8")
-sys.path.insert(0, str(ROOT / "tests" / "federation"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "federation"))
 from hospitals import in_threads
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "feasibility.md").read_text("utf-8")
 
 
 def test_every_command_of_the_page_runs(monkeypatch, tmp_path):
