@@ -71,7 +71,13 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward harmonise fit age=z_score -c trial --epsilon 0.5 --mapping mapping.toml",
     ),
     "schema": ("crossward schema -c trial",),
-    "init": ("crossward init trial --site anna=a.csv --site bert=b.csv --site carl=c.csv",),
+    "init": (
+        "crossward init trial --site anna=a.csv --site bert=b.csv --site carl=c.csv",
+        (
+            "crossward init trial --site 'anna=postgresql://reader@db.example/registry#research.visits' "
+            "--format anna.password_file=secret --site bert=b.csv --site carl=c.csv"
+        ),
+    ),
     "found": (
         (
             "crossward found ours --site anna --address mpc.anna.example:7843 --data a.csv "
