@@ -115,7 +115,7 @@ def test_init_writes_the_keys_and_guesses_from_catalogue_and_values(engine, serv
     assert servers.READER not in text
     table = load_consortium(tmp_path / "here" / "consortium.toml").schema.tables["visits"]
     assert table.privacy_unit == "patient_id"
-    assert table.columns["sex"].domain == ("F", "M", "X")  # nobody here has X, and the catalogue knows it
+    assert table.columns["sex"].domain == ("F", "M", "X")  # no row has X, and the catalogue knows it
     assert table.columns["weight"].resolution.denominator == 100  # the values have one decimal
     assert table.columns["stage"].nullable  # no value is missing today
     assert not table.columns["age"].nullable
