@@ -41,6 +41,8 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "count": (
         'crossward count "age >= 65 AND ill" -c trial --epsilon 0.2',
         'crossward count "age >= 65 AND ill" -c trial --within 20',
+        'crossward count "age >= 65" --codes icd10=heart_failure.txt -c trial --epsilon 0.2',
+        'crossward count --codes "icd10=I50*,I11.0" -c trial --exact',
         "crossward count -c trial --explain",
     ),
     "preflight": (
@@ -76,7 +78,13 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward quality -c trial --epsilon 0.5 --columns chol,age",
     ),
     "schema": ("crossward schema -c trial",),
-    "init": ("crossward init trial --site anna=a.csv --site bert=b.csv --site carl=c.csv",),
+    "init": (
+        "crossward init trial --site anna=a.csv --site bert=b.csv --site carl=c.csv",
+        (
+            "crossward init trial --site 'anna=postgresql://reader@db.example/registry#research.visits' "
+            "--format anna.password_file=secret --site bert=b.csv --site carl=c.csv"
+        ),
+    ),
     "found": (
         (
             "crossward found ours --site anna --address mpc.anna.example:7843 --data a.csv "

@@ -195,26 +195,37 @@ class SiteNode:
         self._prepared_sessions = PreparedSessions(patience_s=patience_s, most_bytes=limits.session_bytes)
         self._services = self._services_of(limits)
         self.chain = self._chain(genesis, ledger.snapshot_every)
-        preflight = PreflightService(
+        preflight = self._preflight(sources, specs, ledger.records)
+        self._request_handler = self._handler(policy, float(consortium.file.deadline_s), preflight)
+
+    def _handler(self, policy: Policy, deadline_s: float, preflight: PreflightService) -> RequestHandler:
+        return RequestHandler(
+            network=self.network,
+            services=self._services,
+            chain=self.chain,
+            replica=self.replica,
+            deadline_s=deadline_s,
+            exact_limit=policy.exact_requests_per_analyst,
+            health=self.health,
+            records=self._records,
+            preflight=lambda ask, caller: preflight.answer(ask, caller=caller),
+        )
+
+    def _preflight(
+        self,
+        sources: Mapping[str, LocalTable],
+        specs: Mapping[str, Callable[[], SourceSpec]] | None,
+        folder: Path | None,
+    ) -> PreflightService:
+        return PreflightService(
             site=self.name,
             consortium=self.consortium,
             services=self._services,
             sources=sources,
             checks=SourceChecks(specs or {}),
             check_agreement=self._check_agreement,
-            folder=ledger.records,
-            clock=clock,
-        )
-        self._request_handler = RequestHandler(
-            network=network,
-            services=self._services,
-            chain=self.chain,
-            replica=self.replica,
-            deadline_s=float(consortium.file.deadline_s),
-            exact_limit=policy.exact_requests_per_analyst,
-            health=self.health,
-            records=self._records,
-            preflight=lambda ask, caller: preflight.answer(ask, caller=caller),
+            folder=folder,
+            clock=self._clock,
         )
 
     def _peers_of(self, awaited: Mapping[str, Member]) -> PeerClients:
