@@ -137,7 +137,7 @@ class RunPlan:
     @property
     def length(self) -> int:
         """Numbers in an update."""
-        return self.sum_length + self.strategy.extra_numbers
+        return self.strategy.length(self.shape)
 
     @property
     def step(self) -> Fraction:
@@ -189,6 +189,7 @@ class RunPlan:
             n_sites=len(self.terms.sites),
             clamp=self.clamp,
             options=dict(self.task.options),
+            is_private=not self.task.exact,
         )
 
     def start(self) -> Descent:
@@ -390,6 +391,8 @@ def _strategy_mistakes(plan: RunPlan) -> list[str]:
     """Return why the strategy cannot train this: what its rule does not know, and what an epsilon does not cover."""
     task, strategy = plan.task, plan.strategy
     found = strategy.mistakes(plan.rule)
+    if task.report_loss and not strategy.sends_loss:
+        found.append(f"report_loss: {strategy.name} sends no loss, so it has to be left out")
     if task.epsilon is not None and strategy.private_form is None:
         found.append(f"strategy: {strategy.name} trains without an epsilon only")
     if task.epsilon is not None and strategy.private_form is PrivateForm.ONE_SUM:
@@ -398,7 +401,7 @@ def _strategy_mistakes(plan: RunPlan) -> list[str]:
             found.append(
                 f"strategy: each site keeps a state for {strategy.name}, and the noise of one sum does not cover it"
             )
-        if strategy.n_sums(plan.shape.options) != 1 or strategy.extra_numbers:
+        if strategy.n_sums(plan.shape.options) != 1 or plan.length != plan.sum_length:
             found.append(
                 f"strategy: {strategy.name} needs more than one sum, and the noise of one sum does not cover it"
             )
