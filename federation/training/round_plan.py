@@ -30,7 +30,7 @@ from federation.errors import ConfigError
 from federation.paillier.packing import MINIMUM_CONTRIBUTORS, Layout
 from federation.training.features import Encoding, encode_table
 from federation.training.models.registry import MODELS
-from federation.training.models.score_histogram import ScoreHistogram
+from federation.training.models.score_histogram import N_BINS, ScoreHistogram
 from federation.training.optimizer import Descent, UpdateRule, check_integers
 from federation.training.round_price import Priced, RoundEvent, calibrated, root_up, variance_of
 from federation.training.strategies.base import PrivateForm, RunShape
@@ -311,6 +311,7 @@ class RunPlan:
             "model": self.task.model,
             "strategy": self.task.strategy,
             "parameters": list(self.encoding.labels),
+            "n_parameters": self.model.size(self.encoding),
             "rounds": self.task.rounds,
             "ciphertexts_per_update": layout.count,
             "bytes_per_update": layout.count * bytes_per_ciphertext,
@@ -379,6 +380,8 @@ def plan_run(task: TrainingTask, schema: Schema, terms: Terms) -> RunPlan:
         )
     if task.evaluate is not None and (not encoding.outcome.classes or len(task.evaluate) != size):
         raise ConfigError(mistakes=["evaluate: does not fit a model of classes with these features"])
+    if task.evaluate is not None and len(encoding.outcome.classes) > N_BINS:
+        raise ConfigError(mistakes=[f"evaluate: counts at most {N_BINS} classes"])
     plan = RunPlan(task=task, table=table, encoding=encoding, terms=terms)
     mistakes = _strategy_mistakes(plan)
     if mistakes:

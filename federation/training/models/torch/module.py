@@ -132,6 +132,7 @@ class TorchClassifier(Model):
             rows[place] = np.concatenate([part.numpy().ravel() for part in found.values()])
             losses[place] = float(loss)
         rows = np.clip(np.nan_to_num(rows), -self.row_bound, self.row_bound)
+        losses = np.nan_to_num(losses, nan=0.0, posinf=0.0, neginf=0.0)
         gradients = added_rows(rows, cases.starts, bits=_ROW_BITS)
         return UnitVectors(gradients=gradients, losses=unit_losses(losses, cases.starts))
 
