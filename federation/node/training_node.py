@@ -6,7 +6,7 @@ Layer:       federation.node.training_node, above admission.training.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from federation.aggregation.mask_keys import MaskKeys
 from federation.aggregation.update_cipher import UpdateCipher
@@ -15,10 +15,12 @@ from federation.node.ledger.late_entry import accept_entry
 from federation.paillier.cipher import Encryptor
 from federation.training.entry_check import EntryCheck
 from federation.training.helpers import helpers_of, pinned_key
+from federation.training.own_models import OwnModels
 from federation.training.site_worker import SiteTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from analytics.sources import LocalTable
     from federation.consortium.consortium_file import Consortium
@@ -29,12 +31,16 @@ if TYPE_CHECKING:
     from privacy_accounting.ledger.replication.replica import Replica
 
 
+OWN_MODELS: Final = "own_models"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingNode:
     """Admission and trainer of one site."""
 
     admission: TrainingAdmission
     trainer: SiteTrainer
+    own_models: OwnModels
 
     @staticmethod
     def of(
@@ -46,6 +52,7 @@ class TrainingNode:
         replica: Replica,
         network: Network,
         exact_limit: ExactLimit,
+        records: Path | None,
     ) -> TrainingNode | None:
         """Create both; None if the consortium has no aggregator or no key holder."""
         if consortium.file.aggregator is None or consortium.file.keyholder is None:
@@ -78,6 +85,7 @@ class TrainingNode:
             configuration=consortium.digest(),
             deadline_s=float(consortium.file.deadline_s),
         )
+        own_models = OwnModels(None if records is None else records / OWN_MODELS)
         trainer = SiteTrainer(
             site=site,
             network=network,
@@ -87,5 +95,6 @@ class TrainingNode:
             note=note,
             helpers=helpers_of(consortium),
             local_limit_s=float(consortium.file.local_limit_s),
+            keep_own=own_models.keep,
         )
-        return TrainingNode(admission=admission, trainer=trainer)
+        return TrainingNode(admission=admission, trainer=trainer, own_models=own_models)

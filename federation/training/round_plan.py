@@ -190,6 +190,7 @@ class RunPlan:
             clamp=self.clamp,
             options=dict(self.task.options),
             is_private=not self.task.exact,
+            n_head=self.model.n_head(self.encoding),
         )
 
     def start(self) -> Descent:

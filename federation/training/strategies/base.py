@@ -49,6 +49,7 @@ class RunShape:
         clamp: U, the largest coordinate of a clipped sum without its noise.
         options: of the task.
         is_private: whether the run has an epsilon.
+        n_head: parameters at the end that are the model's head.
     """
 
     size: int
@@ -58,6 +59,7 @@ class RunShape:
     clamp: int
     options: Mapping[str, Value]
     is_private: bool = False
+    n_head: int = 1
 
 
 class ClippedSums(Protocol):

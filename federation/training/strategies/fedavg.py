@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MOVE_BITS: Final = 20
 LARGEST_MOVE: Final = 1 << 10
-_MOVE: Final = 1 << (MODEL_BITS - MOVE_BITS)
+MOVE: Final = 1 << (MODEL_BITS - MOVE_BITS)
 
 
 class FedAvg(Strategy):
@@ -61,7 +61,7 @@ class FedAvg(Strategy):
         """Take the local steps; send move, size and, where it is paid for, the loss before the first step."""
         moves, size, seen = self.moved(shape, state, sums)
         losses = seen[0][shape.size :]
-        return [*(move // _MOVE for move in moves), size, *losses[: int(shape.has_loss)]], kept
+        return [*(move // MOVE for move in moves), size, *losses[: int(shape.has_loss)]], kept
 
     def moved(
         self, shape: RunShape, state: Descent, sums: ClippedSums
@@ -92,7 +92,7 @@ class FedAvg(Strategy):
     def next(self, shape: RunShape, state: Descent, total: Sequence[int]) -> Descent:
         """Move each parameter by the mean of the moves."""
         pairs = zip(state.parameters, total[: shape.size], strict=True)
-        moved = (within(theta + round(Fraction(move * _MOVE, shape.n_sites))) for theta, move in pairs)
+        moved = (within(theta + round(Fraction(move * MOVE, shape.n_sites))) for theta, move in pairs)
         size = max(0, total[shape.size]) // shape.n_sites
         return replace(
             state, parameters=tuple(moved), squares=state.squares + size * size, n_steps=state.n_steps + 1

@@ -80,6 +80,10 @@ class TorchClassifier(Model):
         """Return the number of the output's intercepts."""
         return len(encoding.outcome.classes)
 
+    def n_head(self, encoding: Encoding) -> int:
+        """Return the size of the last two parameters, the output's weights and intercepts."""
+        return sum(math.prod(shape) for shape in self._shapes(encoding)[-BINARY:])
+
     def initial(self, encoding: Encoding) -> tuple[int, ...]:
         """Return the first parameters, the same in every run of these shapes; the output's weights are 0."""
         found: list[int] = []
