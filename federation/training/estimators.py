@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from federation.training.outcome import Outcome, Progress
     from federation.training.round_plan import RunPlan
 
-_MAX_FILE_BYTES: Final = 1 << 24
+MAX_FILE_BYTES: Final = 1 << 24
 _FITTED: Final = ("n_iter_", "history_", "feature_names_out_")
 
 
@@ -249,7 +249,7 @@ class FederatedModel:
         except OSError as error:
             raise ConfigError(mistakes=[f"cannot read {path.name}: {error.strerror}"]) from error
         try:
-            document = json.loads(data) if len(data) <= _MAX_FILE_BYTES else None
+            document = json.loads(data) if len(data) <= MAX_FILE_BYTES else None
             return cls._from_document(document)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ConfigError(mistakes=[f"{path.name} is not a saved model"]) from error
