@@ -63,6 +63,9 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "crossward train task.toml -c trial --out model.json --checkpoint run.json",
         "crossward train task.toml -c trial --out model.json --resume run.json",
     ),
+    "evaluate": (
+        "crossward evaluate model.json -c trial --table patients --target ill --epsilon 0.5 --metric roc_auc",
+    ),
     "harmonise check": (
         "crossward harmonise check trial/sites/anna",
         "crossward harmonise check trial/sites/anna --explain",

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from federation.identity.certificates import Identity
     from federation.network.channel import Network
     from federation.protocol.messages import Ask
+    from federation.training.estimators import FederatedModel
     from privacy_accounting.ledger.entries import Body
     from privacy_accounting.ledger.roles import Roles
     from privacy_accounting.ledger.storage.store import Store
@@ -89,7 +90,7 @@ class SiteLedger:
         store: the storage of the ledger.
         snapshot_every: entries between two snapshots while this site is the sequencer.
         consents: the amendments that its administrator approved; None: the site signs no amendment.
-        records: folder of the request texts and the refusals; None: memory.
+        records: folder of the request texts, the refusals and the site's own models; None: memory.
         next_key: the key that this site renews its own with, once all have approved it.
         awaited: sites that its administrator approved to be added or replaced, and that no entry has yet.
         signed_correction: while this file exists, the site signs nothing but the beginning of its ledger.
@@ -187,7 +188,7 @@ class SiteNode:
             replica=self.replica,
             network=network,
             exact_limit=exact_limit,
-            folder=ledger.records,
+            records=ledger.records,
         )
         self._background = BackgroundRunner(self.name)
         # a prepared session waits for the local scan of its run, up to the limit of a scan
@@ -353,6 +354,11 @@ class SiteNode:
             if time.monotonic() > ends_at:
                 raise SiteUnavailableError(site=self.name, reason=reason)
             time.sleep(WAIT_S)
+
+    @property
+    def own_model(self) -> FederatedModel | None:
+        """The latest model that this site keeps for its own people; None where it has none."""
+        return None if self._training is None else self._training.own_models.latest
 
     def health(self) -> Health:
         """The state that the doctor command shows."""

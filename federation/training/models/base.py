@@ -78,6 +78,10 @@ class Model(ABC):
         del encoding
         return 1
 
+    def n_head(self, encoding: Encoding) -> int:
+        """Return how many parameters at the end are the head: the last layer, or the intercepts."""
+        return self.n_intercepts(encoding)
+
     def initial(self, encoding: Encoding) -> tuple[int, ...]:
         """Return the first parameters: zero, or made from the sizes, so that no request chooses the first point (P16)."""
         return (0,) * self.size(encoding)

@@ -77,6 +77,10 @@ class Perceptron(Model):
         """Return the number of the output's intercepts."""
         return self.n_outputs(encoding.outcome)
 
+    def n_head(self, encoding: Encoding) -> int:
+        """Return the size of the output's layer."""
+        return math.prod(self._shapes(encoding)[-1])
+
     def initial(self, encoding: Encoding) -> tuple[int, ...]:
         """Return the first parameters, the same in every run of these sizes."""
         *hidden, last = self._shapes(encoding)
