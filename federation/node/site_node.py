@@ -358,7 +358,7 @@ class SiteNode:
     @property
     def own_model(self) -> FederatedModel | None:
         """The latest model that this site keeps for its own people; None where it has none."""
-        return None if self._training is None else self._training.own_models.latest
+        return self._training.own_models.latest
 
     def health(self) -> Health:
         """The state that the doctor command shows."""
