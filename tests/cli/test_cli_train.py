@@ -294,3 +294,23 @@ def test_cli_train_refuses_a_checkpoint_of_another_task(ran, session, tmp_path):
     assert told.code == 1
     assert "edited" in told.err
     assert spent(session) == before
+
+
+def test_cli_train_waits_for_a_requirement_on_the_data(ran, session):
+    rounds = [row for row in session.budget_rows() if row["sub_budget"] == "training"]
+    told = ran(
+        "epsilon = 0.1\nrounds = 1\n", "--require", "completeness(chol) >= 0.999", "--require-epsilon", "0.5"
+    )
+    assert told.code == 3
+    assert "is not met" in told.err
+    assert [row for row in session.budget_rows() if row["sub_budget"] == "training"] == rounds
+    met = ran(
+        "epsilon = 0.1\nrounds = 1\n",
+        "--require",
+        "completeness(age) >= 0.5",
+        "--require-epsilon",
+        "0.5",
+        "--json",
+    )
+    assert met.code == 0, met.err
+    assert json.loads(met.out)["rounds"] == 1
