@@ -53,7 +53,10 @@ class OwnModels:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._folder)  # mode 600
             os.close(handle)
-            model.save(name)
-            Path(name).replace(self._folder / f"{run[:_NAME_DIGITS]}.json")
+            try:
+                model.save(name)
+                Path(name).replace(self._folder / f"{run[:_NAME_DIGITS]}.json")
+            finally:
+                Path(name).unlink(missing_ok=True)
         except OSError as error:
             LOG.warning("the site's own model was not written (%s)", type(error).__name__)

@@ -104,7 +104,7 @@ class Model(ABC):
 
     @abstractmethod
     def predict(self, encoding: Encoding, parameters: Floats, matrix: Floats) -> Floats:
-        """Predict.
+        """Predict; a row that is given by itself has the same bits at every call, since an evaluation counts it so.
 
         Args:
             encoding: of features and outcome.
