@@ -129,7 +129,7 @@ def test_each_fault_has_its_code_and_a_column_of_the_schema_alone(tmp_path):
         "missing": (SourceSpec(kind="csv", path=tmp_path / "gone.csv"), [("source", "")]),
         "other delimiter": (plain(tmp_path, rows, delimiter=";"), [("source", "")]),
         "view with a typo": (plain(tmp_path, rows, view="SELECT agee FROM source"), [("view", "")]),
-        "no SQL": (plain(tmp_path, rows, view="SELEKT 1"), [("view", "")]),
+        "no SQL": (plain(tmp_path, rows, view="CHOOSE 1"), [("view", "")]),
         "a date": (
             plain(tmp_path, rows, view="SELECT DATE '2020-01-01' AS age, secret_name FROM source"),
             [("column-type", "age"), ("column-missing", "kind")],
@@ -212,7 +212,7 @@ VIEWS = (
     "SELECT age FROM source",
     "SELECT aeg AS age, knd AS kind FROM source",
     "SELECT age, kind FROM sauce",
-    "SELEKT",
+    "CHOOSE",
 )
 
 
