@@ -123,7 +123,7 @@ def public_faults(
 
 def _is_of_names(fault: OpeningFault, spec: SourceSpec) -> bool:
     """Whether a fault that was found with every column as text holds for any types."""
-    if spec.engine and spec.view.strip() != DEFAULT_VIEW:
+    if spec.engine and spec.view != DEFAULT_VIEW:
         return fault.code in {SOURCE, UNCHECKED}  # the server reads the view with the types that it has
     if fault.code == VIEW:
         return any(text in fault.reason for text in _OF_NAMES)
@@ -286,7 +286,7 @@ def _view_columns(
 
 def _check_levels(table: Table, spec: SourceSpec, found: list[OpeningFault]) -> None:
     """Compare the levels that a mapping can give with the domains of the schema; a view of its own may change them."""
-    given = spec.mapping.levels() if spec.mapping is not None and spec.view.strip() == DEFAULT_VIEW else {}
+    given = spec.mapping.levels() if spec.mapping is not None and spec.view == DEFAULT_VIEW else {}
     for name, texts in given.items():
         column = table.columns.get(name)
         if not isinstance(column, CategoricalColumn):
