@@ -24,6 +24,7 @@ _LOST_CODES: Final = frozenset(
     {"UNAVAILABLE", "UNAUTHENTICATED", "PERMISSION_DENIED", "CANCELLED", "DEADLINE_EXCEEDED", "UNKNOWN"}
 )
 _LOST_TEXTS: Final = (
+    "RETRIES_EXCEEDED",  # a warning, where warnings are errors
     "Checkpoint block",
     "CHECKPOINT_RDD_BLOCK_ID_NOT_FOUND",
     "Received incorrect server side session",

@@ -43,7 +43,7 @@ KINDS: Final = {
     "YearMonthIntervalType": "INTERVAL",
 }
 """The kind that the cleaning stage knows for a type of Spark; any other type is none."""
-SOURCE: Final = "#source"
+SOURCE: Final = "crossward_source"  # Spark takes no number sign in a view's name
 _NO_TABLE: Final = (
     "TABLE_OR_VIEW_NOT_FOUND",
     "SCHEMA_NOT_FOUND",
