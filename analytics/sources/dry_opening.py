@@ -335,7 +335,8 @@ def _check_columns(
 
 def _check_pushed(spec: SourceSpec, table: Table, found: list[OpeningFault]) -> None:
     """A table that stays in its server: its columns by the server's catalogue."""
-    from analytics.sources.postgresql.clean_view import push_columns
+    from analytics.sources.pushed.clean_view import push_columns
+    from analytics.sources.pushed.words import POSTGRESQL_WORDS
     from analytics.sources.servers.access import READ_ONLY
     from analytics.sources.servers.access import connect as reach
     from analytics.sources.servers.relation import find_relation
@@ -364,6 +365,6 @@ def _check_pushed(spec: SourceSpec, table: Table, found: list[OpeningFault]) -> 
         found.append(OpeningFault(code=COLUMN_MISSING, column=name, reason=text))
     if not missing:
         try:
-            push_columns(table, relation, spec.cells, spec.name)
+            push_columns(table, relation, spec.cells, spec.name, POSTGRESQL_WORDS)
         except SchemaMismatchError as error:
             found.append(OpeningFault(code=COLUMN_TYPE, column=error.column, reason=str(error)))

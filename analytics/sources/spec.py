@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from analytics.errors import SchemaMismatchError
-from analytics.sources.formats import FORMATS
+from analytics.sources.formats import FORMATS, server_state
 from analytics.sources.formats.contents import digest_of
 from analytics.sources.servers.access import ServerAccess  # noqa: TC001  the API's page reads it
 
@@ -132,14 +132,15 @@ class SourceSpec:
 
     Attributes:
         kind: one of ``formats.FORMATS``: csv (with a header row), parquet (a file, or a folder of files), duckdb and sqlite
-            (database files, opened read-only), excel (a workbook), spss, stata and sas, postgresql (a server).
+            (database files, opened read-only), excel (a workbook), spss, stata and sas, postgresql (a server), spark (a cluster).
         path: the file, or for parquet a folder.
         view: one SELECT over ``source``, the site administrator's own SQL; it makes the schema's columns.
         server: where a server is, for kinds that have one; else None, and ``path`` is the file.
         engine: the database that holds the clean table: empty for the node's own, or the kind of the server, where the table
             then stays.
         relation: for duckdb and sqlite the table or view in the file, for duckdb perhaps with its schema before it; for excel
-            the sheet, which may be left out where there is only one.
+            the sheet, which may be left out where there is only one; for postgresql and spark the table or view, for spark
+            perhaps ``parquet:`` and a path on the cluster.
         delimiter: for csv, between fields.
         quote: for csv, around fields that hold a delimiter; empty: none.
         encoding: for csv, a name that Python knows, such as utf-8, cp1252 or utf-16.
@@ -172,6 +173,8 @@ class SourceSpec:
         if (self.server is not None) != bool(FORMATS[self.kind].schemes):
             found.append("the address of a server and its kind go together")
         found += self.server.mistakes() if self.server else []
+        if self.server and not found and not self.server.url.startswith(FORMATS[self.kind].schemes):
+            found.append("the address of a server and its kind go together")
         if self.engine and (self.engine != self.kind or self.server is None):
             found.append("engine must be the kind of the source's server, or be left out")
         if self.engine and self.mapping is not None:
@@ -196,13 +199,17 @@ class SourceSpec:
         return self.path.name if self.server is None else self.relation
 
     def digest(self) -> str:
-        """What the source's present state is called: a digest of its files, or a server's declared version; perhaps empty.
+        """What the source's present state is called; perhaps empty.
+
+        Returns:
+            A digest of its files, a server's declared version, or a digest of a Spark table's rows.
 
         Raises:
             OSError: a file cannot be read.
+            SchemaMismatchError: the server is not reached.
         """
         if self.server is not None:
-            return self.server.version and f"version {self.server.version}"
+            return f"version {self.server.version}" if self.server.version else server_state(self)
         return digest_of(FORMATS[self.kind].files(self.path))
 
     def check_file(self) -> None:

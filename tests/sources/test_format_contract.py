@@ -34,6 +34,7 @@ WRONG_RELATIONS = {
     "sqlite": "",
     "excel": " blank",
     "postgresql": "a..b",
+    "spark": "a.b.c.d",
     "spss": "t",
     "stata": "t",
     "sas": "t",
